@@ -1,0 +1,1 @@
+"""Pure functions and frozen dataclasses: what the project knows, without I/O or framework."""

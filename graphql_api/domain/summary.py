@@ -1,0 +1,36 @@
+"""The figures that the summary picture shows, computed from a snapshot."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceLine:
+    """Where one kind of data in the summary is from."""
+
+    provider: str
+    """Name of the provider, e.g. "geonames"."""
+    as_of: datetime | None
+    """When the provider says the data is from, UTC; None where it does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopCountry:
+    """One bar of the picture."""
+
+    name: str
+    estimated_gdp: float
+    """US dollars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What the picture says; equal summaries give equal pictures."""
+
+    total_countries: int
+    top: tuple[TopCountry, ...]
+    """At most five countries, the highest estimated GDP first."""
+    countries_source: SourceLine | None
+    rates_source: SourceLine | None
+    refreshed_at: datetime | None
+    """When the newest row was refreshed, UTC; None when there are no rows."""

@@ -1,0 +1,419 @@
+"""The summary image: what it says, that it holds together, and that it is the same every time."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from io import BytesIO
+from itertools import combinations
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageDraw
+
+from graphql_api.domain.summary import SourceLine, Summary, TopCountry
+from graphql_api.picture import (
+    _PAPER,
+    HEIGHT,
+    WIDTH,
+    Bar,
+    Bounds,
+    Face,
+    Ink,
+    Text,
+    _font,
+    abbreviate,
+    describe,
+    draw,
+    fit,
+    layout,
+)
+
+HARD_NAMES = (
+    "South Georgia & South Sandwich Islands",
+    "St. Vincent & Grenadines",
+    "Congo - Kinshasa",
+    "Côte d’Ivoire",
+    "São Tomé & Príncipe",
+    "Türkiye",
+    "Åland Islands",
+    "Curaçao",
+    "Réunion",
+    "St. Barthélemy",
+    "Myanmar (Burma)",
+    "Österreich, Česko, Ísland, Türkiye, Việt Nam, Łotwa",
+    "Ελλάδα, Україна, Қазақстан",
+)
+HOSTILE_NAMES = (
+    "",
+    " \t\r\n ",
+    "two\nlines\u2028three\x0bfour",
+    "\x00\x1b[31m\x7f\ufeff",
+    "\u202egnp.\u202d",
+    "Z" + "\u0335\u0489\u0301" * 300,
+    "🇹🇷 👩\u200d👩\u200d👧\ufe0f",
+    "العربية עברית 中文 ไทย",
+    "\ud800\U000e0001\U0010ffff",
+    "W" * 10_000,
+    "i" * 10_000,
+    "a " * 5_000,
+)
+
+
+def source(
+    provider: str, *, as_of: datetime | None = datetime(2026, 9, 29, tzinfo=UTC)
+) -> SourceLine:
+    """Return a source line, dated unless told otherwise."""
+    return SourceLine(provider=provider, as_of=as_of)
+
+
+def ranked(*figures: tuple[str, float]) -> tuple[TopCountry, ...]:
+    """Return the bars of a summary."""
+    return tuple(TopCountry(name=name, estimated_gdp=gdp) for name, gdp in figures)
+
+
+NORMAL = Summary(
+    total_countries=250,
+    top=ranked(
+        ("United States", 481e9),
+        ("Germany", 155.3e9),
+        ("United Kingdom", 121e9),
+        ("France", 98.4e9),
+        ("Italy", 71e9),
+    ),
+    countries_source=source("geonames"),
+    rates_source=source("er-api", as_of=datetime(2026, 11, 24, tzinfo=UTC)),
+    refreshed_at=datetime(2026, 11, 24, 16, 26, 59, tzinfo=UTC),
+)
+EMPTY = Summary(
+    total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None
+)
+
+names = st.sampled_from(HARD_NAMES + HOSTILE_NAMES) | st.text()
+moments = st.none() | st.datetimes(timezones=st.just(UTC))
+sources = st.none() | st.builds(SourceLine, provider=names, as_of=moments)
+summaries = st.builds(
+    Summary,
+    total_countries=st.integers(min_value=0),
+    top=st.lists(
+        st.builds(
+            TopCountry,
+            name=names,
+            estimated_gdp=st.floats(min_value=0, allow_nan=False, allow_infinity=False),
+        ),
+        max_size=5,
+    ).map(tuple),
+    countries_source=sources,
+    rates_source=sources,
+    refreshed_at=moments,
+)
+
+
+def texts(summary: Summary) -> list[str]:
+    """Return the texts of a picture in the order in which they are laid out."""
+    return [box.text for box in layout(summary) if isinstance(box, Text)]
+
+
+def bars(summary: Summary) -> list[Bounds]:
+    """Return where the bars of the countries are."""
+    return [box.bounds for box in layout(summary) if isinstance(box, Bar) and box.ink is Ink.ACCENT]
+
+
+def overlap(one: Bounds, other: Bounds) -> bool:
+    """Tell whether two boxes share a pixel."""
+    return max(one.left, other.left) < min(one.right, other.right) and max(
+        one.top, other.top
+    ) < min(one.bottom, other.bottom)
+
+
+def overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | Bar]]:
+    """Return the pairs of boxes that share a pixel, of which at least one is a text."""
+    pairs = combinations(boxes, 2)
+    return [
+        (one, other)
+        for one, other in pairs
+        if (isinstance(one, Text) or isinstance(other, Text)) and overlap(one.bounds, other.bounds)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "$0"),
+        (-0.0, "$-0"),
+        (0.4, "$0"),
+        (0.6, "$1"),
+        (12, "$12"),
+        (999.4, "$999"),
+        (999.6, "$1.0K"),
+        (1000, "$1.0K"),
+        (99_940, "$99.9K"),
+        (99_960, "$100K"),
+        (950_000, "$950K"),
+        (999_499, "$999K"),
+        (999_501, "$1.0M"),
+        (12.4e6, "$12.4M"),
+        (847e9, "$847B"),
+        (999.4e9, "$999B"),
+        (999.95e9, "$1.0T"),
+        (1e12, "$1.0T"),
+        (3.1e12, "$3.1T"),
+        (3.14e15, "$3.1Q"),
+        (999e15, "$999Q"),
+        (999.6e15, "$1.0e18"),
+        (3.14e20, "$3.1e20"),
+        (1.7976931348623157e308, "$1.8e308"),
+        (5e-324, "$0"),
+    ],
+)
+def test_amounts_are_abbreviated(amount: float, text: str) -> None:
+    """An amount takes the unit that leaves at most three digits before the point."""
+    assert abbreviate(amount) == text
+
+
+@given(st.floats(min_value=0, allow_nan=False, allow_infinity=False))
+def test_no_amount_is_long(amount: float) -> None:
+    """However large an amount is, eight letters hold it."""
+    assert len(abbreviate(amount)) <= 8
+
+
+def test_the_picture_says_every_figure() -> None:
+    """The picture shows count, ranking, caveat, sources with their dates, and time of refresh."""
+    assert texts(NORMAL) == [
+        "250",
+        "countries",
+        "Highest estimated GDP",
+        "Rough estimates from population and exchange rate, in US dollars",
+        "United States",
+        "$481B",
+        "Germany",
+        "$155B",
+        "United Kingdom",
+        "$121B",
+        "France",
+        "$98.4B",
+        "Italy",
+        "$71.0B",
+        "Refreshed 24 Nov 2026, 16:26 UTC",
+        "Countries by GeoNames (CC BY 4.0), 29 Sep 2026",
+        "Rates by ExchangeRate-API, 24 Nov 2026",
+    ]
+
+
+def test_an_empty_picture_says_so() -> None:
+    """Without countries the picture says what it waits for."""
+    assert texts(EMPTY) == [
+        "0",
+        "countries",
+        "No estimates yet",
+        "An estimate needs a population and an exchange rate.",
+        "Not refreshed yet",
+    ]
+
+
+def test_the_description_says_what_the_picture_says() -> None:
+    """The alt text has the figures of the picture in sentences."""
+    assert describe(NORMAL) == (
+        "250 countries. Highest estimated GDP: United States $481B, Germany $155B, "
+        "United Kingdom $121B, France $98.4B, Italy $71.0B. "
+        "Rough estimates from population and exchange rate, in US dollars. "
+        "Countries by GeoNames (CC BY 4.0), 29 Sep 2026. "
+        "Rates by ExchangeRate-API, 24 Nov 2026. Refreshed 24 Nov 2026, 16:26 UTC."
+    )
+
+
+def test_the_description_of_an_empty_picture_says_so() -> None:
+    """The alt text without countries has no ranking and no sources."""
+    assert describe(EMPTY) == (
+        "0 countries. No estimates yet. "
+        "An estimate needs a population and an exchange rate. Not refreshed yet."
+    )
+
+
+def test_one_country_is_a_country() -> None:
+    """The noun agrees with the number."""
+    assert texts(replace(EMPTY, total_countries=1))[:2] == ["1", "country"]
+
+
+@pytest.mark.parametrize(
+    ("countries", "rates", "shown"),
+    [
+        (
+            source("bundled"),
+            source("bundled"),
+            [
+                "Countries by GeoNames (CC BY 4.0), bundled with the server, 29 Sep 2026",
+                "Rates by fawazahmed0 currency-api (CC0), bundled with the server, 29 Sep 2026",
+            ],
+        ),
+        (
+            source("restcountries", as_of=None),
+            source("frankfurter"),
+            ["Countries by REST Countries", "Rates by Frankfurter, 29 Sep 2026"],
+        ),
+        (source("our\nmirror"), None, ["Countries by our mirror, 29 Sep 2026"]),
+        (None, source("geonames", as_of=None), ["Rates by geonames"]),
+    ],
+)
+def test_sources_are_credited(
+    countries: SourceLine | None, rates: SourceLine | None, shown: list[str]
+) -> None:
+    """A known provider has its name and licence, another one its plain name."""
+    assert texts(replace(EMPTY, countries_source=countries, rates_source=rates))[5:] == shown
+
+
+def test_a_long_source_keeps_its_date() -> None:
+    """What is shortened is the provider's name, not when its data are from."""
+    line = texts(replace(EMPTY, countries_source=source("w" * 500)))[-1]
+
+    assert line.startswith("Countries by wwww")
+    assert line.endswith("w…, 29 Sep 2026")
+
+
+def test_bars_are_in_proportion() -> None:
+    """Half the amount is half the bar, and nothing is still to be seen."""
+    lengths = [bar.right - bar.left for bar in bars(replace(NORMAL, top=ranked(*HALVES)))]
+
+    assert lengths == [892, 892, 446, 6, 6]
+
+
+HALVES = (("A", 8e9), ("B", 8e9), ("C", 4e9), ("D", 1.0), ("E", 0.0))
+
+
+def test_bars_without_amounts_are_alike() -> None:
+    """Where every amount is zero no bar is longer than another."""
+    lengths = [
+        bar.right - bar.left for bar in bars(replace(NORMAL, top=ranked(("A", 0), ("B", 0))))
+    ]
+
+    assert lengths == [6, 6]
+
+
+def test_columns_are_aligned() -> None:
+    """Names start at one edge, bars at another, and amounts end at a third."""
+    rows = [box for box in layout(NORMAL) if isinstance(box, Text)][4:14]
+    ends = [box.left + _font(box.face).getlength(box.text) for box in rows[1::2]]
+
+    assert [box.left for box in rows[::2]] == [72] * 5
+    assert {bar.left for bar in bars(NORMAL)} == {bars(NORMAL)[0].left}
+    assert ends == [1128] * 5
+
+
+@settings(deadline=None)
+@given(summaries)
+@example(NORMAL)
+@example(EMPTY)
+def test_nothing_overlaps(summary: Summary) -> None:
+    """Whatever the figures are, no text touches another one or a bar."""
+    assert overlaps(layout(summary)) == []
+
+
+@settings(deadline=None)
+@given(summaries)
+@example(NORMAL)
+@example(EMPTY)
+def test_everything_is_inside_the_margins(summary: Summary) -> None:
+    """Whatever the figures are, nothing leaves the frame or comes near its edge."""
+    assert [
+        box
+        for box in layout(summary)
+        if box.bounds.left < 60
+        or box.bounds.top < 48
+        or box.bounds.right > WIDTH - 60
+        or box.bounds.bottom > HEIGHT - 48
+    ] == []
+
+
+@settings(deadline=None, max_examples=20)
+@given(summaries)
+@example(NORMAL)
+@example(EMPTY)
+def test_the_paint_stays_inside_the_layout(summary: Summary) -> None:
+    """What is measured is what is painted: outside the boxes there is only paper."""
+    picture = Image.open(BytesIO(draw(summary))).convert("RGB")
+    pen = ImageDraw.Draw(picture)
+    for box in layout(summary):
+        left, top, right, bottom = map(round, box.bounds)
+        if right > left and bottom > top:
+            pen.rectangle((left, top, right - 1, bottom - 1), fill=_PAPER)
+
+    assert picture.getcolors() == [(WIDTH * HEIGHT, (0xFA, 0xF9, 0xF6))]
+
+
+@settings(deadline=None)
+@given(names, st.floats(min_value=40, max_value=1000))
+def test_fitted_text_fits(text: str, width: float) -> None:
+    """A fitted text is one line that is no wider than asked."""
+    face = Face(18, 400)
+    fitted = fit(text, face=face, width=width)
+
+    assert _font(face).getlength(fitted) <= width
+    assert fitted == " ".join(fitted.split())
+
+
+def test_text_that_fits_is_left_alone() -> None:
+    """Only what does not fit is shortened, and by no more than it must."""
+    face = Face(18, 400)
+    width = _font(face).getlength("Côte d’Iv…")
+
+    assert fit("Côte d’Ivoire", face=face, width=1000) == "Côte d’Ivoire"
+    assert fit("Côte d’Ivoire", face=face, width=width) == "Côte d’Iv…"
+    assert fit("Côte d’Ivoire", face=face, width=width - 1) == "Côte d’I…"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("two\nlines\u2028three\x0bfour", "two lines three four"),
+        ("  a \u200b b\t", "a b"),
+        ("\u202egnp\u202c", "gnp"),
+        ("Co\u0302te d’Ivoire", "Côte d’Ivoire"),
+        ("Z\u0335\u0489x", "Zx"),
+        ("\x00\ud800", ""),
+    ],
+)
+def test_text_becomes_one_plain_line(text: str, line: str) -> None:
+    """Line breaks, invisible characters and piled-up marks do not reach the picture."""
+    assert fit(text, face=Face(18, 400), width=1000) == line
+
+
+@pytest.mark.parametrize("name", HARD_NAMES)
+def test_every_letter_has_a_glyph(name: str) -> None:
+    """No letter of a hard name shows as the box that stands for an unknown one."""
+    font = _font(Face(23, 500))
+    unknown = bytes(font.getmask("\U000e0fff"))
+
+    assert [letter for letter in name if bytes(font.getmask(letter)) == unknown] == []
+
+
+@pytest.mark.parametrize("summary", [NORMAL, EMPTY], ids=["normal", "empty"])
+def test_the_picture_is_a_png_of_the_right_size(summary: Summary) -> None:
+    """The bytes are a PNG of 1200 by 630 pixels."""
+    png = draw(summary)
+
+    assert png[:8] == b"\x89PNG\r\n\x1a\n"
+    assert png[12:24] == b"IHDR" + (1200).to_bytes(4, "big") + (630).to_bytes(4, "big")
+
+
+def test_the_picture_is_painted_in_its_colours() -> None:
+    """The middle of the first bar, the end of the last track and the corner have their colours."""
+    picture = Image.open(BytesIO(draw(NORMAL))).convert("RGB")
+
+    assert picture.getpixel((500, 270)) == (0x0F, 0x6B, 0x66)
+    assert picture.getpixel((1000, 458)) == (0xEA, 0xE7, 0xDF)
+    assert picture.getpixel((0, 0)) == (0xFA, 0xF9, 0xF6)
+
+
+def test_equal_summaries_give_equal_bytes() -> None:
+    """Two replicas that know the same figures serve the same picture."""
+    assert draw(replace(NORMAL)) == draw(NORMAL)
+
+
+def test_threads_draw_the_same_picture() -> None:
+    """Eight threads that share the fonts do not disturb one another."""
+    with ThreadPoolExecutor(8) as threads:
+        pictures = list(threads.map(draw, [NORMAL, EMPTY] * 16))
+
+    assert set(pictures[::2]) == {draw(NORMAL)}
+    assert set(pictures[1::2]) == {draw(EMPTY)}
