@@ -1,0 +1,119 @@
+"""What clients ask for: conditions on fields, joined by and, or, not, applied to a snapshot."""
+
+import operator
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from graphql_api.domain.country import CountryField
+from graphql_api.domain.snapshot import Key, Snapshot
+from graphql_api.domain.text import fold
+
+
+class Operator(StrEnum):
+    """How a field's value is compared with the value given; the value is the name clients use."""
+
+    EQ = "eq"
+    NE = "ne"
+    IN = "in"
+    NOT_IN = "notIn"
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    CONTAINS = "contains"
+    STARTS_WITH = "startsWith"
+    ENDS_WITH = "endsWith"
+    IS_NULL = "isNull"
+
+
+Operand = str | int | float | bool | datetime | frozenset[str | int | float]
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One field compared with one value. Text is folded when it is compared, not before."""
+
+    field: CountryField
+    operator: Operator
+    operand: Operand
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Every part holds; without parts, always."""
+
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """At least one part holds; without parts, never."""
+
+    parts: tuple["Filter", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """The part does not hold."""
+
+    part: "Filter"
+
+
+Filter = Condition | AllOf | AnyOf | Not
+
+# What a value is tested by, and what is true of an absent one; the value tested is never None.
+_TESTS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
+    Operator.EQ: (operator.eq, False),
+    Operator.NE: (operator.ne, True),
+    Operator.IN: (lambda value, operand: value in operand, False),
+    Operator.NOT_IN: (lambda value, operand: value not in operand, True),
+    Operator.GT: (operator.gt, False),
+    Operator.GTE: (operator.ge, False),
+    Operator.LT: (operator.lt, False),
+    Operator.LTE: (operator.le, False),
+    Operator.CONTAINS: (operator.contains, False),
+    Operator.STARTS_WITH: (str.startswith, False),
+    Operator.ENDS_WITH: (str.endswith, False),
+}
+
+
+def select(wanted: Filter, snapshot: Snapshot, candidates: Sequence[int]) -> Sequence[int]:
+    """Return those of `candidates` (places in `snapshot.rows`) that match, in the same order."""
+    match wanted:
+        case Condition():
+            return _select_condition(wanted, snapshot.columns[wanted.field], candidates)
+        case AllOf(parts):
+            for part in parts:
+                candidates = select(part, snapshot, candidates)
+            return candidates
+        case AnyOf(parts):
+            matching = {place for part in parts for place in select(part, snapshot, candidates)}
+            return [place for place in candidates if place in matching]
+        case Not(part):
+            excluded = set(select(part, snapshot, candidates))
+            return [place for place in candidates if place not in excluded]
+
+
+def _select_condition(
+    condition: Condition, column: Sequence[Key], candidates: Sequence[int]
+) -> Sequence[int]:
+    if condition.operator is Operator.IS_NULL:
+        return [place for place in candidates if (column[place] is None) is condition.operand]
+    test, absent = _TESTS[condition.operator]
+    operand = _fold_operand(condition.operand)
+    return [
+        place
+        for place in candidates
+        if (absent if (value := column[place]) is None else test(value, operand))
+    ]
+
+
+def _fold_operand(operand: Operand) -> Operand:
+    if isinstance(operand, str):
+        return fold(operand)
+    if isinstance(operand, frozenset):
+        return frozenset(fold(one) if isinstance(one, str) else one for one in operand)
+    return operand

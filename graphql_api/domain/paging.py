@@ -1,0 +1,167 @@
+"""Pages of a list, forward and backward, by cursor and by offset.
+
+A cursor names a position in an order, not a row: it holds the values that the order compares. So
+it stays right when its row is deleted or another refresh comes, and paging goes on where it was.
+"""
+
+import base64
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cmp_to_key, partial
+
+from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
+from graphql_api.domain.filters import Filter, select
+from graphql_api.domain.snapshot import Key, Snapshot
+from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, arrange, compare, position_of
+from graphql_api.errors import InvalidInput
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageRequest:
+    """Which part of a list is wanted; the whole list by default.
+
+    Raises:
+        InvalidInput: the arguments contradict one another, or a number is negative.
+    """
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+    offset: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("first", "last", "offset"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise InvalidInput(f"{name} must be 0 or more, not {value}.")
+        if self.first is not None and self.last is not None:
+            raise InvalidInput("Give first or last, not both.")
+        if self.offset is not None:
+            for name in ("after", "before", "last"):
+                if getattr(self, name) is not None:
+                    raise InvalidInput(f"Give offset or {name}, not both; offset goes with first.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of the list of matching rows; everything else about it is computed when asked for."""
+
+    snapshot: Snapshot
+    sort: tuple[SortKey, ...]
+    matching: Sequence[int]
+    """Places in `snapshot.rows` of all rows that match, in order."""
+    start: int
+    stop: int
+    """The page is matching[start:stop]."""
+
+    @property
+    def places(self) -> Sequence[int]:
+        """Return the places in `snapshot.rows` of the rows on the page."""
+        return self.matching[self.start : self.stop]
+
+    @property
+    def rows(self) -> list[Country]:
+        """Return the rows on the page."""
+        rows = self.snapshot.rows
+        return [rows[place] for place in self.places]
+
+    def cursor(self, place: int) -> str:
+        """Return the cursor of the row at `place` in `snapshot.rows`."""
+        return encode_cursor(position_of(place, self.sort, self.snapshot), self.sort)
+
+
+def paginate(
+    snapshot: Snapshot, wanted: Filter, sort: Sequence[SortKey], request: PageRequest
+) -> Page:
+    """Filter, sort and cut.
+
+    Raises:
+        InvalidInput: a cursor is broken, or belongs to another order.
+    """
+    keys = tuple(sort)
+    matching = arrange(keys, snapshot, select(wanted, snapshot, range(len(snapshot.rows))))
+    start, stop = min(request.offset or 0, len(matching)), len(matching)
+    if request.after is not None:
+        position = _read_cursor(request.after, "after", keys)
+        start = _rank(position, snapshot, keys, matching, bisect_right)
+    if request.before is not None:
+        position = _read_cursor(request.before, "before", keys)
+        stop = max(start, _rank(position, snapshot, keys, matching, bisect_left))
+    if request.first is not None:
+        stop = min(stop, start + request.first)
+    if request.last is not None:
+        start = max(start, stop - request.last)
+    return Page(snapshot=snapshot, sort=keys, matching=matching, start=start, stop=stop)
+
+
+def _read_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequence[Key]:
+    try:
+        return decode_cursor(cursor, keys)
+    except ValueError:
+        raise InvalidInput(
+            f"{argument} is not a cursor of this list in this order; "
+            "use one that the same query, with the same sort, gave."
+        ) from None
+
+
+def _rank(
+    position: Sequence[Key],
+    snapshot: Snapshot,
+    keys: Sequence[SortKey],
+    matching: Sequence[int],
+    bisect: Callable[..., int],
+) -> int:
+    order = cmp_to_key(partial(compare, keys=keys))
+    return bisect(
+        matching, order(position), key=lambda place: order(position_of(place, keys, snapshot))
+    )
+
+
+def encode_cursor(position: Sequence[Key], keys: Sequence[SortKey]) -> str:
+    """Return the opaque text for a position in the order of `keys`."""
+    values = [value.isoformat() if isinstance(value, datetime) else value for value in position]
+    text = json.dumps([_signature(keys), *values], ensure_ascii=False, separators=(",", ":"))
+    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+
+
+def decode_cursor(cursor: str, keys: Sequence[SortKey]) -> tuple[Key, ...]:
+    """Return the position that `encode_cursor` was given.
+
+    Raises:
+        ValueError: it is not such a text, or was made for another order.
+    """
+    padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
+    try:
+        content = json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+    except RecursionError:
+        raise ValueError("not a cursor") from None
+    fields = [key.field for key in (*keys, *TIE_BREAKERS)]
+    if not isinstance(content, list) or len(content) != len(fields) + 1:
+        raise ValueError("not a cursor")
+    if content[0] != _signature(keys):
+        raise ValueError("made for another order")
+    return tuple(map(_decode_key, content[1:], fields))
+
+
+def _signature(keys: Sequence[SortKey]) -> str:
+    return ",".join(f"-{key.field}" if key.descending else key.field for key in keys)
+
+
+def _decode_key(value: object, field: CountryField) -> Key:
+    if value is None and field not in (CountryField.NAME, CountryField.CODE):
+        return None
+    if isinstance(value, str):
+        if field in TEXT_FIELDS:
+            return value
+        if field is CountryField.LAST_REFRESHED_AT:
+            instant = datetime.fromisoformat(value)
+            if instant.tzinfo is not None:
+                return instant
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if field not in TEXT_FIELDS and field is not CountryField.LAST_REFRESHED_AT:
+            return value
+    raise ValueError(f"not a value of {field}")

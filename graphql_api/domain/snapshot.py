@@ -1,0 +1,117 @@
+"""The whole set of countries at one version: immutable, indexed, and all that a query reads."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from graphql_api.domain.country import BUNDLED, TEXT_FIELDS, Country, CountryField, Reference
+from graphql_api.domain.summary import SourceLine, Summary, TopCountry
+from graphql_api.domain.text import fold
+
+Key = str | int | float | datetime | None
+"""A value as it is compared: folded text, a number, an instant, or None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Version:
+    """What tells one state of the data from another: the same on every replica."""
+
+    revision: int
+    """The highest revision among the rows; 0 without rows."""
+    count: int
+    """The number of rows: a deletion changes it."""
+
+    def __str__(self) -> str:
+        return f"{self.revision}-{self.count}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Rows in order of name, then code; columns of comparable keys in the same order."""
+
+    rows: tuple[Country, ...]
+    version: Version
+    columns: Mapping[CountryField, tuple[Key, ...]]
+    by_code: Mapping[str, Country]
+    """By alpha-2 and alpha-3 code, in capitals."""
+    by_name: Mapping[str, Country]
+    """By folded name and folded alias."""
+
+    @classmethod
+    def of(cls, rows: Iterable[Country], reference: Reference) -> Self:
+        """Index `rows`; `reference` tells the other names that they are found by."""
+        ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
+        return cls(
+            rows=ordered,
+            version=Version(max((row.revision for row in ordered), default=0), len(ordered)),
+            columns={field: _column(ordered, field) for field in CountryField},
+            by_code={code: row for row in ordered for code in (row.alpha3, row.code)},
+            by_name=_names(ordered, reference),
+        )
+
+    @property
+    def last_refreshed_at(self) -> datetime | None:
+        """Return the time of the newest row, or None without rows."""
+        return max((row.last_refreshed_at for row in self.rows), default=None)
+
+    @property
+    def has_live_figures(self) -> bool:
+        """Tell whether any row's figures are from a provider other than the bundled data."""
+        return any(row.countries_provider != BUNDLED for row in self.rows)
+
+    @property
+    def has_live_rates(self) -> bool:
+        """Tell whether any row's rate is from a provider other than the bundled data."""
+        return any(row.rates_provider not in (BUNDLED, None) for row in self.rows)
+
+    def is_stale(self, *, now: datetime, after: timedelta) -> bool:
+        """Tell whether the data is older than `after`, bundled (either kind of it), or absent."""
+        refreshed = self.last_refreshed_at
+        live = self.has_live_figures and self.has_live_rates
+        return refreshed is None or not live or now - refreshed > after
+
+    def summary(self) -> Summary:
+        """Return the figures of the summary picture."""
+        estimates = [
+            TopCountry(name=row.name, estimated_gdp=row.estimated_gdp)
+            for row in self.rows
+            if row.estimated_gdp is not None
+        ]
+        estimates.sort(key=lambda country: country.estimated_gdp, reverse=True)
+        return Summary(
+            total_countries=len(self.rows),
+            top=tuple(estimates[:5]),
+            countries_source=_commonest(
+                (row.countries_provider, row.countries_as_of) for row in self.rows
+            ),
+            rates_source=_commonest((row.rates_provider, row.rates_as_of) for row in self.rows),
+            refreshed_at=self.last_refreshed_at,
+        )
+
+
+def _column(rows: tuple[Country, ...], field: CountryField) -> tuple[Key, ...]:
+    values: Iterable[Key] = (getattr(row, field) for row in rows)
+    if field in TEXT_FIELDS:
+        values = (fold(value) if isinstance(value, str) else None for value in values)
+    return tuple(values)
+
+
+def _names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:
+    names: dict[str, Country] = {}
+    for row in rows:
+        identity = reference.get(row.code)
+        for alias in identity.aliases if identity else ():
+            names[fold(alias)] = row
+    # A country's own name wins over another one's alias.
+    names.update((fold(row.name), row) for row in rows)
+    return names
+
+
+def _commonest(sources: Iterable[tuple[str | None, datetime | None]]) -> SourceLine | None:
+    counts = Counter((provider, as_of) for provider, as_of in sources if provider is not None)
+    if not counts:
+        return None
+    (provider, as_of), _ = counts.most_common(1)[0]
+    return SourceLine(provider=provider, as_of=as_of)
