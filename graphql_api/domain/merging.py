@@ -1,0 +1,110 @@
+"""From what the sources say to the rows to store: a pure function, the heart of a refresh."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from graphql_api.domain.country import Country, Figures, Reference
+from graphql_api.domain.estimates import estimated_gdp
+from graphql_api.domain.snapshot import Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """A provider and the time that it says its data is from."""
+
+    provider: str
+    as_of: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What the sources say, checked: one set of figures per country, one table of rates."""
+
+    figures: Sequence[Figures]
+    figures_from: Provenance
+    rates: Mapping[str, float]
+    rates_from: Provenance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """The rows that a refresh writes, and how they differ from those that it found."""
+
+    rows: tuple[Country, ...]
+    """In order of code: concurrent writers then lock rows in one order."""
+    snapshot: Snapshot
+    """The set as it will be: the rows written, and the stored ones that were not listed."""
+    inserted: int
+    updated: int
+    unchanged: int
+    missing: tuple[str, ...]
+
+
+def merge(
+    found: Findings, stored: Snapshot, *, reference: Reference, refreshed_at: datetime
+) -> Merge:
+    """Make the rows of the next revision; every listed country is stamped with it."""
+    revision = stored.version.revision + 1
+    rows = tuple(
+        _row(figures, found, reference=reference, refreshed_at=refreshed_at, revision=revision)
+        for figures in sorted(found.figures, key=lambda figures: figures.code)
+    )
+    before = {row.code: row for row in stored.rows}
+    listed = {row.code for row in rows}
+    missing = [row for row in stored.rows if row.code not in listed]
+    unchanged = sum(row.code in before and _same_data(row, before[row.code]) for row in rows)
+    inserted = sum(row.code not in before for row in rows)
+    return Merge(
+        rows=rows,
+        snapshot=Snapshot.of((*rows, *missing), reference),
+        inserted=inserted,
+        updated=len(rows) - inserted - unchanged,
+        unchanged=unchanged,
+        missing=tuple(row.name for row in missing),
+    )
+
+
+def _row(
+    figures: Figures,
+    found: Findings,
+    *,
+    reference: Reference,
+    refreshed_at: datetime,
+    revision: int,
+) -> Country:
+    identity = reference[figures.code]
+    rate = found.rates.get(figures.currency_code) if figures.currency_code else None
+    return Country(
+        code=identity.code,
+        alpha3=identity.alpha3,
+        name=identity.name,
+        capital=figures.capital,
+        region=identity.region,
+        subregion=identity.subregion,
+        population=figures.population,
+        area_km2=figures.area_km2,
+        currency_code=figures.currency_code,
+        exchange_rate=rate,
+        estimated_gdp=estimated_gdp(figures.code, figures.population, rate),
+        flag_url=identity.flag_url,
+        last_refreshed_at=refreshed_at,
+        revision=revision,
+        countries_provider=found.figures_from.provider,
+        countries_as_of=found.figures_from.as_of,
+        rates_provider=None if rate is None else found.rates_from.provider,
+        rates_as_of=None if rate is None else found.rates_from.as_of,
+    )
+
+
+def _same_data(new: Country, old: Country) -> bool:
+    """Tell whether two rows differ in nothing but when, and from whom, their data came."""
+    return old == replace(
+        new,
+        last_refreshed_at=old.last_refreshed_at,
+        revision=old.revision,
+        countries_provider=old.countries_provider,
+        countries_as_of=old.countries_as_of,
+        rates_provider=old.rates_provider,
+        rates_as_of=old.rates_as_of,
+    )

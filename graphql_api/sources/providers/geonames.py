@@ -1,0 +1,47 @@
+"""GeoNames' countryInfo.txt: keyless, tab-separated, CC BY 4.0.
+
+Format: https://download.geonames.org/export/dump/countryInfo.txt, described in its own comments.
+"""
+
+from graphql_api.sources.provider import Provider, RawCountries, RawCountry, Unusable
+
+_CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
+
+
+def parse(body: bytes) -> RawCountries:
+    """Read the table; lines that begin with # are comments."""
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        raise Unusable("the body is not UTF-8 text") from None
+    lines = (line.rstrip("\r").split("\t") for line in text.split("\n") if line[:1] != "#")
+    rows = [columns for columns in lines if len(columns) > _CURRENCY]
+    if not rows:
+        raise Unusable("the body is not a table of countries")
+    return RawCountries(countries=[_country(columns) for columns in rows], as_of=None)
+
+
+def _country(columns: list[str]) -> RawCountry:
+    return RawCountry(
+        label=columns[_NAME] or columns[_CODE],
+        code=columns[_CODE],
+        capital=columns[_CAPITAL],
+        population=_number(columns[_POPULATION]),
+        area_km2=_number(columns[_AREA]),
+        currencies=[columns[_CURRENCY]],
+    )
+
+
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+PROVIDER = Provider(
+    name="geonames",
+    url="https://download.geonames.org/export/dump/countryInfo.txt",
+    attribution="GeoNames (https://www.geonames.org), CC BY 4.0",
+    parse=parse,
+)
