@@ -11,12 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cmp_to_key, partial
+from typing import cast
 
 from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
 from graphql_api.domain.filters import Filter, select
 from graphql_api.domain.snapshot import Key, Snapshot
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, arrange, compare, position_of
 from graphql_api.errors import InvalidInput
+
+_NUMBER_FIELDS = frozenset(CountryField) - TEXT_FIELDS - {CountryField.LAST_REFRESHED_AT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,7 +164,6 @@ def _decode_key(value: object, field: CountryField) -> Key:
             instant = datetime.fromisoformat(value)
             if instant.tzinfo is not None:
                 return instant
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        if field not in TEXT_FIELDS and field is not CountryField.LAST_REFRESHED_AT:
-            return value
+    elif field in _NUMBER_FIELDS and type(value) in (int, float):
+        return cast("Key", value)
     raise ValueError(f"not a value of {field}")

@@ -1,0 +1,113 @@
+"""Connections: how the database is opened, how long it is waited for, and what a transaction is."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from graphql_api.errors import DatabaseUnavailable, InvalidSetting
+
+_EXAMPLE = "for example sqlite:///var/countries.db"
+
+
+class Database:
+    """An engine whose connections commit each statement, and explicit transactions over it.
+
+    Errors of the driver leave its context managers as `DatabaseUnavailable`.
+    """
+
+    def __init__(self, url: str, *, seconds_busy: float) -> None:
+        """Describe the database; nothing is opened yet.
+
+        `seconds_busy` is how long another writer is waited for.
+
+        Raises:
+            InvalidSetting: the URL is not one of a database that the project speaks to.
+        """
+        self._url = _parse(url)
+        self.engine = _create_engine(self._url, seconds_busy)
+
+    def __str__(self) -> str:
+        return self._url.render_as_string(hide_password=True)
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection on which every statement commits by itself."""
+        _create_folder(self._url)
+        try:
+            async with self.engine.connect() as connection:
+                yield connection
+        except (SQLAlchemyError, OSError) as error:
+            raise DatabaseUnavailable(
+                f"The database at {self} failed: {_reason(error)}."
+            ) from error
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncConnection]:
+        """Lend a connection whose statements are all kept, or, after an exception, none.
+
+        The write lock is taken at once, so nothing changes between its first read and its commit.
+        """
+        async with self.connect() as connection:
+            try:
+                await connection.exec_driver_sql("BEGIN IMMEDIATE")
+                yield connection
+                await connection.exec_driver_sql("COMMIT")
+            except BaseException:
+                # A connection with an open transaction must never go back to the pool.
+                await connection.invalidate()
+                raise
+
+    async def dispose(self) -> None:
+        """Close every connection; needed before the event loop ends."""
+        await self.engine.dispose()
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidSetting(f"DATABASE_URL is not a URL; give one, {_EXAMPLE}.") from None
+    if parsed.drivername not in ("sqlite", "sqlite+aiosqlite"):
+        raise InvalidSetting(
+            f"DATABASE_URL names {parsed.drivername!r}; this version speaks to SQLite, {_EXAMPLE}."
+        )
+    if parsed.database in (None, "", ":memory:"):
+        raise InvalidSetting(f"DATABASE_URL names no file; give one, {_EXAMPLE}.")
+    return parsed.set(drivername="sqlite+aiosqlite")
+
+
+def _create_engine(url: URL, seconds_busy: float) -> AsyncEngine:
+    engine = create_async_engine(
+        url, isolation_level="AUTOCOMMIT", connect_args={"timeout": seconds_busy}
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def use_wal(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
+        cursor = connection.cursor()
+        # Readers go on while a writer writes, in this process and in others.
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.close()
+
+    return engine
+
+
+def _create_folder(url: URL) -> None:
+    folder = Path(str(url.database)).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"The folder {folder} for the database cannot be made ({error.strerror}); "
+            "set DATABASE_URL to a place that can be written."
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    original = error.orig if isinstance(error, DBAPIError) else error
+    return (str(original) or type(original).__name__).splitlines()[0]

@@ -1,0 +1,61 @@
+"""The tables, as this version of the code reads and writes them; migrations make them so."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import Column, DateTime, Dialect, Double, Integer, MetaData, String, Table, Text
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant with microseconds, kept in UTC without saying so."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Write an aware datetime as UTC."""
+        del dialect
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Read it back aware."""
+        del dialect
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+countries = Table(
+    "countries",
+    metadata,
+    Column("code", String(2), primary_key=True),
+    Column("alpha3", String(3), nullable=False),
+    Column("name", String(200), nullable=False),
+    Column("capital", String(200)),
+    Column("region", String(200)),
+    Column("subregion", String(200)),
+    Column("population", Integer, nullable=False),
+    Column("area_km2", Double),
+    Column("currency_code", String(3)),
+    Column("exchange_rate", Double),
+    Column("estimated_gdp", Double),
+    Column("flag_url", String(200)),
+    Column("last_refreshed_at", UtcDateTime, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("countries_provider", String(50), nullable=False),
+    Column("countries_as_of", UtcDateTime),
+    Column("rates_provider", String(50)),
+    Column("rates_as_of", UtcDateTime),
+)
+"""One row per country; the columns are the fields of `domain.country.Country`."""
+
+refreshes = Table(
+    "refreshes",
+    metadata,
+    Column("sequence", Integer, primary_key=True, autoincrement=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("finished_at", UtcDateTime, nullable=False),
+    Column("outcome", String(50), nullable=False),
+    Column("attempt", Text, nullable=False),
+)
+"""One row per refresh tried: outcome is "SUCCEEDED" or an error code, attempt the whole as JSON."""
