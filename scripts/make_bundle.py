@@ -423,7 +423,9 @@ def report_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[s
         if owners[fold(name)] != {code}
     }
     for name, code in sorted(lost):
-        print(f"alias dropped: {name!r} for {code}, claimed by {' '.join(sorted(owners[fold(name)]))}")
+        print(
+            f"alias dropped: {name!r} for {code}, claimed by {' '.join(sorted(owners[fold(name)]))}"
+        )
 
 
 def reference_rows(sources: Sources) -> list[ReferenceRow]:

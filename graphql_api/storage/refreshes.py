@@ -15,16 +15,16 @@ _json: TypeAdapter[Attempt] = TypeAdapter(RefreshReport | RefreshFailure)
 
 async def append(connection: AsyncConnection, attempt: Attempt) -> None:
     """Add an attempt, and drop what is older than the newest `KEPT`."""
-    failed = isinstance(attempt, RefreshFailure)
-    result = await connection.execute(
-        insert(refreshes).values(
-            id=attempt.id,
-            finished_at=attempt.at if failed else attempt.finished_at,
-            outcome=attempt.code if failed else "SUCCEEDED",
-            attempt=_json.dump_json(attempt).decode(),
-        )
+    if isinstance(attempt, RefreshFailure):
+        finished_at, outcome = attempt.at, attempt.code
+    else:
+        finished_at, outcome = attempt.finished_at, "SUCCEEDED"
+    body = _json.dump_json(attempt).decode()
+    row = insert(refreshes).values(
+        id=attempt.id, finished_at=finished_at, outcome=outcome, attempt=body
     )
-    (newest,) = result.inserted_primary_key
+    result = await connection.execute(row.returning(refreshes.c.sequence))
+    newest = result.scalar_one()
     await connection.execute(delete(refreshes).where(refreshes.c.sequence <= newest - KEPT))
 
 
