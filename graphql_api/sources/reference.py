@@ -1,0 +1,26 @@
+"""Who the countries are: the one table, shipped with the package, that no provider overrides."""
+
+import json
+from importlib import resources
+
+from graphql_api.domain.country import Identity, Reference
+
+_FLAG_URL = "https://flagcdn.com/{}.svg"
+
+
+def load_reference() -> Reference:
+    """Read sources/bundled/reference.json."""
+    bundled = resources.files("graphql_api.sources.bundled")
+    entries = json.loads(bundled.joinpath("reference.json").read_bytes())
+    return {
+        entry["code"]: Identity(
+            code=entry["code"],
+            alpha3=entry["alpha3"],
+            name=entry["name"],
+            region=entry["region"],
+            subregion=entry["subregion"],
+            flag_url=_FLAG_URL.format(entry["code"].lower()),
+            aliases=tuple(entry["aliases"]),
+        )
+        for entry in entries
+    }
