@@ -1,0 +1,1 @@
+"""The GraphQL schema: types, inputs, resolvers of a few lines, error codes."""

@@ -1,0 +1,43 @@
+"""Scalars that GraphQL does not have of its own."""
+
+import re
+from datetime import UTC, datetime
+from typing import NewType
+
+import strawberry
+from strawberry.schema.types.scalar import ScalarDefinition
+
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
+)
+
+DateTime = NewType("DateTime", datetime)
+"""An instant; the GraphQL scalar of that name."""
+
+
+def format_instant(instant: datetime) -> str:
+    """Return RFC 3339 in UTC, with microseconds where there are any."""
+    return instant.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+
+
+def parse_instant(value: object) -> datetime:
+    """Read RFC 3339.
+
+    Raises:
+        ValueError: it is anything else; the message says what is right.
+    """
+    if isinstance(value, str) and _RFC_3339.fullmatch(value):
+        try:
+            return datetime.fromisoformat(value.upper()).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass
+    raise ValueError("DateTime must be RFC 3339 with an offset, e.g. 2026-11-23T16:26:00Z")
+
+
+DATE_TIME: ScalarDefinition = strawberry.scalar(
+    name="DateTime",
+    description="An instant, RFC 3339, always UTC, e.g. 2026-11-23T16:26:00Z.",
+    specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
+    serialize=format_instant,
+    parse_value=parse_instant,
+)

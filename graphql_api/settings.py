@@ -1,0 +1,136 @@
+"""What operators set: one typed field per environment variable, read from it or from `.env`."""
+
+import ipaddress
+from enum import StrEnum
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from graphql_api.errors import InvalidSetting
+
+
+class Environment(StrEnum):
+    """Where the server runs."""
+
+    DEVELOPMENT = "development"
+    PRODUCTION = "production"
+
+
+class LogLevel(StrEnum):
+    """The least severe messages that are logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _read_sources(value: object) -> object:
+    """Read `name,name=url,…`; what is read already stays."""
+    if not isinstance(value, str):
+        return value
+    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+    if not entries:
+        raise ValueError("name at least one provider")
+    return tuple(_read_source(*entry.partition("=")) for entry in entries)
+
+
+def _read_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
+    if equals and not url.startswith(("http://", "https://")):
+        raise ValueError(f"what follows {name}= must be a complete http or https URL")
+    return name, url or None
+
+
+def _check_public_url(value: str) -> str:
+    if not value.startswith(("http://", "https://")) or "?" in value or "#" in value:
+        raise ValueError("give an http or https URL without ? and #")
+    return value.rstrip("/")
+
+
+SourceList = Annotated[
+    tuple[tuple[str, str | None], ...], NoDecode, BeforeValidator(_read_sources)
+]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseSettings):
+    """Every setting; the names of the variables are the fields' in capitals."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    environment: Environment = Environment.DEVELOPMENT
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    database_url: str = "sqlite:///var/countries.db"
+    database_timeout: Seconds = 10
+    countries_sources: SourceList = (("geonames", None), ("bundled", None))
+    rates_sources: SourceList = (("er-api", None), ("bundled", None))
+    api_timeout: Seconds = 10
+    refresh_timeout: Seconds = 30
+    stale_after: Seconds = 86_400
+    snapshot_poll: Seconds = 2
+    admin_token: SecretStr | None = None
+    public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
+    forwarded_allow_ips: str = "127.0.0.1"
+    playground: bool | None = None
+    introspection: bool | None = None
+    log_level: LogLevel = LogLevel.INFO
+    access_log: bool = False
+
+    @classmethod
+    def load(cls) -> Self:
+        """Read the environment.
+
+        Raises:
+            InvalidSetting: a variable is malformed; the message names each one.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            problems = (
+                f"{str(problem['loc'][0]).upper()}: {problem['msg']}"
+                for problem in error.errors(include_url=False, include_input=False)
+            )
+            raise InvalidSetting("; ".join(problems)) from None
+
+    @property
+    def in_production(self) -> bool:
+        """Tell whether strangers can reach the server."""
+        return self.environment is Environment.PRODUCTION
+
+    @property
+    def has_playground(self) -> bool:
+        """Tell whether the playground is served: PLAYGROUND, else not in production."""
+        return not self.in_production if self.playground is None else self.playground
+
+    @property
+    def has_introspection(self) -> bool:
+        """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
+        return not self.in_production if self.introspection is None else self.introspection
+
+    def check_exposure(self) -> None:
+        """Refuse to serve strangers without what protects the data.
+
+        Raises:
+            InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is needed and missing.
+        """
+        if self.admin_token is None and (self.in_production or not _is_loopback(self.host)):
+            raise InvalidSetting(
+                "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
+                "whoever can reach the server could refresh and delete."
+            )
+        if self.public_url is None and self.in_production:
+            raise InvalidSetting(
+                "PUBLIC_URL is needed in production, for example https://countries.example.org; "
+                "absolute URLs begin with it."
+            )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
