@@ -48,9 +48,7 @@ def _check_public_url(value: str) -> str:
     return value.rstrip("/")
 
 
-SourceList = Annotated[
-    tuple[tuple[str, str | None], ...], NoDecode, BeforeValidator(_read_sources)
-]
+SourceList = Annotated[tuple[tuple[str, str | None], ...], NoDecode, BeforeValidator(_read_sources)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 

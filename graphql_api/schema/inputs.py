@@ -1,15 +1,12 @@
 """What clients may ask: filters and sort keys, and their translation into the domain's terms."""
 
-from collections.abc import Iterator
+from datetime import datetime
 from enum import Enum
-from typing import Any, ClassVar
+from typing import Any
 
 import strawberry
 
 from graphql_api.domain.country import CountryField
-from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
-from graphql_api.domain.sorting import SortKey
-from graphql_api.schema.scalars import DateTime
 
 _EQ = "Equal to this."
 _NE = "Not equal to this; an absent value is not equal to anything."
@@ -76,12 +73,12 @@ class FloatFilter:
     "that is null is as if not given."
 )
 class DateTimeFilter:
-    eq: DateTime | None = _operator(_EQ)
-    ne: DateTime | None = _operator(_NE)
-    gt: DateTime | None = _operator("Later than this.")
-    gte: DateTime | None = _operator("This or later.")
-    lt: DateTime | None = _operator("Earlier than this.")
-    lte: DateTime | None = _operator("This or earlier.")
+    eq: datetime | None = _operator(_EQ)
+    ne: datetime | None = _operator(_NE)
+    gt: datetime | None = _operator("Later than this.")
+    gte: datetime | None = _operator("This or later.")
+    lt: datetime | None = _operator("Earlier than this.")
+    lte: datetime | None = _operator("This or earlier.")
     is_null: bool | None = _operator(_IS_NULL)
 
 

@@ -2,17 +2,12 @@
 
 import re
 from datetime import UTC, datetime
-from typing import NewType
 
 import strawberry
-from strawberry.schema.types.scalar import ScalarDefinition
 
 _RFC_3339 = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
-
-DateTime = NewType("DateTime", datetime)
-"""An instant; the GraphQL scalar of that name."""
 
 
 def format_instant(instant: datetime) -> str:
@@ -34,7 +29,7 @@ def parse_instant(value: object) -> datetime:
     raise ValueError("DateTime must be RFC 3339 with an offset, e.g. 2026-11-23T16:26:00Z")
 
 
-DATE_TIME: ScalarDefinition = strawberry.scalar(
+DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="An instant, RFC 3339, always UTC, e.g. 2026-11-23T16:26:00Z.",
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
