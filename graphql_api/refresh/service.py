@@ -132,10 +132,12 @@ class RefreshService:
             fetch = await self._fetch(sources, observe)
             write = await self._write(fetch, started_at, observe)
         except CountriesError as error:
-            observe(Progress(Phase.FAILED, 1, str(error)))
+            observe(Progress(Phase.FAILED, 1, error.public))
             logger.warning("Refresh %s failed: %s: %s", refresh_id, error.code, error)
             self._finish(
-                RefreshFailure(id=refresh_id, at=self.clock(), code=error.code, message=str(error))
+                RefreshFailure(
+                    id=refresh_id, at=self.clock(), code=error.code, message=error.public
+                )
             )
             raise
         report = RefreshReport(
