@@ -200,9 +200,9 @@ class RefreshService:
 
     async def _write(self, fetch: _Fetch, refreshed_at: datetime, observe: Observer) -> _Write:
         """Merge into what is stored, and write; anew when another process was faster."""
+        observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
         async with self.catalog.writing:
             for _ in range(_ATTEMPTS):
-                observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
                 stored, started = self.catalog.snapshot, time.perf_counter()
                 refuse_unfit(fetch.countries, fetch.rates, stored)
                 merged = merge(
@@ -230,12 +230,12 @@ class RefreshService:
         except BaseException:
             drawing.cancel()
             raise
+        if statements is None:
+            drawing.cancel()
+            return None
         upsert_ms = _since(started)
         observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
-        image_ms = await drawing
-        if statements is None:
-            return None
-        return _Write(merged, statements, transform_ms, upsert_ms, image_ms)
+        return _Write(merged, statements, transform_ms, upsert_ms, await drawing)
 
     async def _draw(self, snapshot: Snapshot) -> float | None:
         started = time.perf_counter()
