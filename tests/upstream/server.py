@@ -142,8 +142,9 @@ class Upstream:
 
     async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # A client may go away whenever it likes.
-            with suppress(ConnectionError, asyncio.IncompleteReadError):
+            # A client may go away whenever it likes, and the server as well: Python 3.11 reports
+            # an answer that ends by being cancelled.
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 head = await reader.readuntil(b"\r\n\r\n")
                 await _send(self._take(_parse(head)), writer)
         finally:
