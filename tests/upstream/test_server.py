@@ -7,6 +7,7 @@ import threading
 import httpx
 import pytest
 
+from graphql_api.settings import Settings
 from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
 
 
@@ -79,3 +80,15 @@ def test_ends_while_it_holds_an_answer_back() -> None:
         assert client.recv(100) == b""
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", upstream._port))
+
+
+def test_environment(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of the project that is started with the environment asks here."""
+    for name, value in upstream.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert settings.countries_sources == (
+        ("geonames", upstream.countries_url),
+        ("bundled", None),
+    )
+    assert settings.rates_sources == (("er-api", upstream.rates_url), ("bundled", None))
