@@ -90,6 +90,20 @@ class Parts:
         await self.database.dispose()
 
 
+async def migrate_database(settings: Settings) -> bool:
+    """Bring the database to the tables of this version, and tell whether there was work to do.
+
+    Raises:
+        InvalidSetting: DATABASE_URL is not one that the project can work with.
+        DatabaseUnavailable: the database cannot be used.
+    """
+    database = Database(settings.database_url, seconds_busy=settings.database_timeout)
+    try:
+        return await migrate(database)
+    finally:
+        await database.dispose()
+
+
 async def prepare(settings: Settings) -> None:
     """Do once what no process that serves should have to do: migrate, and fill what is empty.
 

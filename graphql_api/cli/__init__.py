@@ -64,7 +64,7 @@ def serve() -> None:
     settings = Settings.load()
     settings.check_exposure()
     # Imported here, so that --help and a wrong setting need not wait for it.
-    from graphql_api import server  # noqa: PLC0415
+    from graphql_api.cli import server  # noqa: PLC0415
 
     server.serve(settings)
 
@@ -78,7 +78,7 @@ def refresh() -> None:
     one line, and changes nothing, when a source fails.
     """
     settings = Settings.load()
-    from graphql_api import refreshing  # noqa: PLC0415 - as in serve
+    from graphql_api.cli import refreshing  # noqa: PLC0415 - as in serve
 
     asyncio.run(refreshing.refresh(settings))
 
@@ -103,7 +103,7 @@ def migrate() -> None:
     `serve` and `refresh` do it too; this is for those who want it done at a time of their own.
     """
     settings = Settings.load()
-    from graphql_api.app import migrate_only  # noqa: PLC0415 - as in serve
+    from graphql_api.app import migrate_database  # noqa: PLC0415 - as in serve
 
-    changed = asyncio.run(migrate_only(settings))
+    changed = asyncio.run(migrate_database(settings))
     click.echo("Migrated." if changed else "Nothing to do: the database is up to date.")
