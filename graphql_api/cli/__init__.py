@@ -72,9 +72,10 @@ def serve() -> None:
 @main.command()
 @_one_line_errors
 def refresh() -> None:
-    """Fetch every source once, store the countries, and print what that took.
+    """Fetch every source once and store the countries.
 
-    A server on the same database serves the new data a moment later. Ends with exit code 1 and
+    Prints where the data came from and how long each part took. A server on the same database
+    serves the new data a moment later. Ends with exit code 1 and
     one line, and changes nothing, when a source fails.
     """
     settings = Settings.load()

@@ -11,7 +11,7 @@ from rich.table import Table
 from graphql_api.app import Parts
 from graphql_api.domain.report import RefreshReport, SourceReport
 from graphql_api.logs import configure_logging
-from graphql_api.refresh.progress import Observer, Progress
+from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.settings import LogLevel, Settings
 
 
@@ -23,7 +23,8 @@ async def refresh(settings: Settings) -> None:
     """
     # What the log would say is printed here.
     configure_logging(max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index))
-    console = Console()
+    # Lines stay whole, so that a log or a pipe can be searched.
+    console = Console(highlight=False, soft_wrap=True)
     with _observer(console) as observe:
         async with Parts(settings) as parts:
             report = await parts.refreshes.refresh(observe)
@@ -34,7 +35,7 @@ async def refresh(settings: Settings) -> None:
 def _observer(console: Console) -> Iterator[Observer]:
     """Show progress as a bar on a terminal, as lines anywhere else."""
     if not console.is_terminal:
-        yield lambda progress: console.print(f"{progress.phase}: {progress.message}")
+        yield lambda progress: _print_line(console, progress)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -49,6 +50,12 @@ def _observer(console: Console) -> Iterator[Observer]:
             bar.update(task, completed=progress.fraction, description=progress.message)
 
         yield show
+
+
+def _print_line(console: Console, progress: Progress) -> None:
+    # A failure is told once, on stderr.
+    if progress.phase is not Phase.FAILED:
+        console.print(f"{progress.phase}: {progress.message}", markup=False)
 
 
 def _print_report(console: Console, report: RefreshReport) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import socket
 from contextlib import closing
 
@@ -59,9 +60,16 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
         raise InvalidSetting(
-            f"HOST {host} and PORT {port} cannot be listened on ({error.strerror}); "
-            "is another server running there? Set PORT to another number."
+            f"HOST {host} and PORT {port} cannot be listened on: {_reason(error)}. "
+            "Set PORT to a free one, for example 8001."
         ) from None
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, socket.gaierror) or error.errno is None:
+        return str(error.strerror or error)
+    # The error's own text repeats the address.
+    return os.strerror(error.errno)
 
 
 def _greeting(settings: Settings, listener: socket.socket) -> str:

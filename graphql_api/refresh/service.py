@@ -309,7 +309,7 @@ def _timings(fetch: _Fetch, write: _Write, started: float) -> Timings:
 
 
 def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
+    return round((time.perf_counter() - started) * 1000, 1)
 
 
 def _log(report: RefreshReport) -> None:

@@ -87,7 +87,8 @@ async def fetch_first(
                 failures=tuple(failures),
                 attribution=provider.attribution,
             )
-            return Fetched(data, report, (time.perf_counter() - started) * 1000)
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            return Fetched(data, report, milliseconds)
     raise SourceUnavailable(f"No source of {kind} could be used. {'; '.join(failures)}.")
 
 

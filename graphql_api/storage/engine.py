@@ -39,7 +39,7 @@ class Database:
         self.engine = _create_engine(self._url, seconds_busy)
 
     def __str__(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return self._url.set(drivername="sqlite").render_as_string(hide_password=True)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
