@@ -6,12 +6,12 @@ it stays right when its row is deleted or another refresh comes, and paging goes
 
 import base64
 import json
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cmp_to_key, partial
-from typing import cast
 
 from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
 from graphql_api.domain.filters import Filter, select
@@ -164,6 +164,12 @@ def _decode_key(value: object, field: CountryField) -> Key:
             instant = datetime.fromisoformat(value)
             if instant.tzinfo is not None:
                 return instant
-    elif field in _NUMBER_FIELDS and type(value) in (int, float):
-        return cast("Key", value)
+    elif (
+        field in _NUMBER_FIELDS
+        and isinstance(value, int | float)
+        and not isinstance(value, bool)
+        # NaN has no place in an order, and no row holds a number beyond the largest float.
+        and abs(value) <= sys.float_info.max
+    ):
+        return value
     raise ValueError(f"not a value of {field}")

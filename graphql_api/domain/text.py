@@ -23,6 +23,7 @@ _LETTERS = str.maketrans(
         "ʹ": "'",
         "`": "'",
         "´": "'",
+        "\u1ffd": "'",  # another code for the one before
         "＇": "'",
     }
 )

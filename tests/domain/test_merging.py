@@ -1,0 +1,246 @@
+"""Merging: the rows of a refresh, how they differ from those stored, and what is published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import Country, Figures
+from graphql_api.domain.merging import Findings, Merge, Provenance, merge
+from graphql_api.domain.snapshot import Snapshot, Version
+from tests.rows import (
+    CODES,
+    REFRESHED_AT,
+    codes_of,
+    make_country,
+    make_identity,
+    make_reference,
+    make_snapshot,
+    quick,
+    tables,
+)
+
+REFERENCE = make_reference(*(make_identity(code, aliases=(f"Old {code}",)) for code in CODES))
+NOW = REFRESHED_AT + timedelta(hours=1)
+FIGURES_FROM = Provenance(provider="mirror", as_of=datetime(2026, 11, 20, tzinfo=UTC))
+RATES_FROM = Provenance(provider="frankfurter", as_of=None)
+RATES = {"EUR": 0.5, "USD": 1.0}
+
+
+def figures(code: str = "FR", **changes: Any) -> Figures:  # noqa: ANN401  (what replace takes)
+    """Return the figures that `make_country` of the code was made from."""
+    return replace(
+        Figures(
+            code=code,
+            capital=f"City {code}",
+            population=1000,
+            area_km2=50.5,
+            currency_code="EUR",
+        ),
+        **changes,
+    )
+
+
+def merged(
+    listed: Sequence[Figures], stored: Snapshot, rates: Mapping[str, float] | None = None
+) -> Merge:
+    """Merge what is listed, with the two rates unless told otherwise, into what is stored."""
+    found = Findings(
+        figures=listed,
+        figures_from=FIGURES_FROM,
+        rates=RATES if rates is None else rates,
+        rates_from=RATES_FROM,
+    )
+    return merge(found, stored, reference=REFERENCE, refreshed_at=NOW)
+
+
+def counts(merge: Merge) -> tuple[int, int, int, tuple[str, ...]]:
+    """Return what a report says of a merge: inserted, updated, unchanged, missing."""
+    return merge.inserted, merge.updated, merge.unchanged, merge.missing
+
+
+def stored_french(**changes: Any) -> Snapshot:  # noqa: ANN401  (what replace takes)
+    """Return the one row that `figures()` leads to, as an earlier refresh stored it."""
+    row = make_country("FR", estimated_gdp=3_806_000.0)
+    return make_snapshot([replace(row, **changes)], REFERENCE)
+
+
+def test_row() -> None:
+    """A row is who the reference says, what the providers say, the estimate, and where from."""
+    listed = figures("FR", capital="Évry", population=2000, area_km2=None)
+    identity = make_identity("FR", name="France", alpha3="FRX", region=None, subregion="West")
+    found = Findings(
+        figures=[listed], figures_from=FIGURES_FROM, rates=RATES, rates_from=RATES_FROM
+    )
+    result = merge(found, make_snapshot(), reference=make_reference(identity), refreshed_at=NOW)
+    assert result.rows == (
+        Country(
+            code="FR",
+            alpha3="FRX",
+            name="France",
+            capital="Évry",
+            region=None,
+            subregion="West",
+            population=2000,
+            area_km2=None,
+            currency_code="EUR",
+            exchange_rate=0.5,
+            estimated_gdp=7_612_000.0,
+            flag_url="https://flags.example/fr.svg",
+            last_refreshed_at=NOW,
+            revision=1,
+            countries_provider="mirror",
+            countries_as_of=datetime(2026, 11, 20, tzinfo=UTC),
+            rates_provider="frankfurter",
+            rates_as_of=None,
+        ),
+    )
+
+
+@pytest.mark.parametrize("currency", [None, "XAF"])
+def test_row_without_a_rate(currency: str | None) -> None:
+    """Without a currency, or without its rate, there is no estimate and no source of a rate."""
+    found = Findings(
+        figures=[figures(currency_code=currency)],
+        figures_from=FIGURES_FROM,
+        rates=RATES,
+        rates_from=FIGURES_FROM,
+    )
+    (row,) = merge(found, make_snapshot(), reference=REFERENCE, refreshed_at=NOW).rows
+    assert (row.currency_code, row.exchange_rate, row.estimated_gdp) == (currency, None, None)
+    assert (row.rates_provider, row.rates_as_of) == (None, None)
+    assert (row.countries_provider, row.countries_as_of) == ("mirror", FIGURES_FROM.as_of)
+
+
+def test_order() -> None:
+    """Rows are in order of code, whatever the provider's order or the names."""
+    result = merged([figures(code) for code in ("US", "CI", "FR", "AX")], make_snapshot())
+    assert codes_of(result.rows) == ["AX", "CI", "FR", "US"]
+
+
+@pytest.mark.parametrize(("revisions", "expected"), [((), 1), ((1,), 2), ((3, 7, 5), 8)])
+def test_revision(revisions: tuple[int, ...], expected: int) -> None:
+    """Every row written carries the highest revision stored plus one."""
+    stored = make_snapshot(
+        make_country(code, revision=revision)
+        for code, revision in zip(CODES, revisions, strict=False)
+    )
+    result = merged([figures("FR"), figures("AX")], stored)
+    assert [row.revision for row in result.rows] == [expected, expected]
+    assert result.snapshot.version.revision == expected
+
+
+def test_unchanged() -> None:
+    """A row whose data are the same is unchanged, though its date, revision and source are new."""
+    result = merged([figures()], stored_french())
+    assert counts(result) == (0, 0, 1, ())
+    (row,) = result.rows
+    assert (row.last_refreshed_at, row.revision) == (NOW, 2)
+    assert (row.countries_provider, row.rates_provider) == ("mirror", "frankfurter")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alpha3": "XXX"},
+        {"name": "Francia"},
+        {"capital": None},
+        {"capital": "CITY FR"},
+        {"region": "Africa"},
+        {"subregion": None},
+        {"population": 1001},
+        {"area_km2": 50.6},
+        {"currency_code": "USD"},
+        {"exchange_rate": 0.6},
+        {"estimated_gdp": None},
+        {"flag_url": None},
+    ],
+)
+def test_updated(changes: dict[str, object]) -> None:
+    """A row that differs in any one of its data is updated, in full."""
+    result = merged([figures()], stored_french(**changes))
+    assert counts(result) == (0, 1, 0, ())
+    assert result.rows == merged([figures()], stored_french()).rows
+
+
+def test_missing() -> None:
+    """A stored row that is not listed stays as it is, and is named; it is not written."""
+    germany = make_country("DE", countries_provider="old", revision=1)
+    former = make_country("AN", name="A former land", revision=4)
+    stored = make_snapshot([germany, *stored_french().rows, former], REFERENCE)
+    result = merged([figures("FR"), figures("US")], stored)
+    assert counts(result) == (1, 0, 1, ("A former land", "Land DE"))
+    assert codes_of(result.rows) == ["FR", "US"]
+    assert result.snapshot.by_code["DE"] == germany
+    assert result.snapshot.by_code["AN"] == former
+    assert result.snapshot.version == Version(5, 4)
+    assert result.snapshot.by_name["old de"] == germany
+
+
+def test_nothing_listed() -> None:
+    """With nothing listed nothing is written, and what is stored is what is published."""
+    stored = stored_french()
+    result = merged([], stored)
+    assert (result.rows, result.snapshot) == ((), stored)
+    assert counts(result) == (0, 0, 0, ("Land FR",))
+
+
+def listings() -> st.SearchStrategy[list[Figures]]:
+    """Draw what a provider lists: each code at most once, few values, so that many stay equal."""
+    one = st.builds(
+        figures,
+        st.sampled_from(CODES),
+        capital=st.sampled_from(("Paris", None)),
+        currency_code=st.sampled_from(("EUR", "USD", None)),
+    )
+    return st.lists(one, max_size=8, unique_by=lambda listed: listed.code)
+
+
+def rate_tables() -> st.SearchStrategy[dict[str, float]]:
+    """Draw rates of some of the currencies."""
+    return st.dictionaries(st.sampled_from(("EUR", "USD")), st.sampled_from((0.5, 1.0)))
+
+
+@quick
+@given(first=listings(), first_rates=rate_tables(), second=listings(), second_rates=rate_tables())
+def test_counts(
+    first: list[Figures],
+    first_rates: dict[str, float],
+    second: list[Figures],
+    second_rates: dict[str, float],
+) -> None:
+    """A second refresh counts exactly what it lists anew, differently, alike and not at all."""
+    before = {one.code: (one, first_rates.get(one.currency_code or "")) for one in first}
+    after = {one.code: (one, second_rates.get(one.currency_code or "")) for one in second}
+    stored = merged(first, make_snapshot(), first_rates).snapshot
+    same = [code for code in after if before.get(code) == after[code]]
+    assert counts(merged(second, stored, second_rates)) == (
+        len(after.keys() - before.keys()),
+        len(after.keys() & before.keys()) - len(same),
+        len(same),
+        tuple(f"Land {code}" for code in sorted(before.keys() - after.keys())),
+    )
+
+
+@quick
+@given(stored=tables(), listed=listings(), data=st.data())
+def test_published(stored: list[Country], listed: list[Figures], data: st.DataObject) -> None:
+    """What is published is what a reload of the rows gives, in whatever order they come back."""
+    result = merged(listed, make_snapshot(stored, REFERENCE))
+    written = {row.code: row for row in result.rows}
+    reloaded = list(({row.code: row for row in stored} | written).values())
+    assert result.snapshot == make_snapshot(data.draw(st.permutations(reloaded)), REFERENCE)
+
+
+@quick
+@given(stored=tables(), listed=listings(), data=st.data())
+def test_order_of_the_list(
+    stored: list[Country], listed: list[Figures], data: st.DataObject
+) -> None:
+    """The order in which a provider lists countries makes no difference."""
+    before = make_snapshot(stored, REFERENCE)
+    assert merged(data.draw(st.permutations(listed)), before) == merged(listed, before)

@@ -1,0 +1,207 @@
+"""The snapshot: the same whatever order its rows came in, indexed, dated and versioned."""
+
+from dataclasses import FrozenInstanceError
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.snapshot import Version
+from graphql_api.domain.text import fold
+from tests.rows import (
+    REFRESHED_AT,
+    codes_of,
+    make_country,
+    make_identity,
+    make_reference,
+    make_snapshot,
+    quick,
+    tables,
+    texts,
+)
+
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+EMPTY = make_snapshot()
+
+
+def test_empty() -> None:
+    """Without rows there is a version, no date, no live data, and nothing to find."""
+    assert EMPTY.rows == ()
+    assert EMPTY.version == Version(0, 0)
+    assert EMPTY.columns == dict.fromkeys(CountryField, ())
+    assert EMPTY.by_code == {}
+    assert EMPTY.by_name == {}
+    assert EMPTY.last_refreshed_at is None
+    assert not EMPTY.has_live_figures
+    assert not EMPTY.has_live_rates
+
+
+def test_order() -> None:
+    """Rows stand in order of folded name, then code."""
+    named = {"US": "aland", "FR": "Åland", "DE": "zz", "AX": "ÅLAND", "CI": "B"}
+    snapshot = make_snapshot(make_country(code, name=name) for code, name in named.items())
+    assert codes_of(snapshot.rows) == ["AX", "FR", "US", "CI", "DE"]
+
+
+def test_version() -> None:
+    """The version is the highest revision and the number of rows, and reads as both."""
+    rows = [make_country("FR", revision=7), make_country("DE", revision=9), make_country("US")]
+    assert make_snapshot(rows).version == Version(9, 3)
+    assert str(Version(9, 3)) == "9-3"
+    assert str(EMPTY.version) == "0-0"
+
+
+def test_version_changes_with_a_deletion() -> None:
+    """A snapshot that lost a row has another version, whichever row it was."""
+    rows = [make_country("FR", revision=7), make_country("DE", revision=9)]
+    assert make_snapshot(rows[:1]).version == Version(7, 1)
+    assert make_snapshot(rows[1:]).version == Version(9, 1)
+
+
+def test_columns() -> None:
+    """Columns hold folded text, numbers and instants as they are, and None for what is absent."""
+    france = make_country("FR", name="FRANCE", capital="Évry", subregion=None, area_km2=None)
+    columns = make_snapshot([make_country("US", name="U.S."), france]).columns
+    assert {field: column[0] for field, column in columns.items()} == {
+        CountryField.CODE: "fr",
+        CountryField.ALPHA3: "fra",
+        CountryField.NAME: "france",
+        CountryField.CAPITAL: "evry",
+        CountryField.REGION: "europe",
+        CountryField.SUBREGION: None,
+        CountryField.POPULATION: 1000,
+        CountryField.AREA_KM2: None,
+        CountryField.CURRENCY_CODE: "eur",
+        CountryField.EXCHANGE_RATE: 0.5,
+        CountryField.ESTIMATED_GDP: 3_000_000.0,
+        CountryField.LAST_REFRESHED_AT: REFRESHED_AT,
+    }
+    assert columns[CountryField.CODE] == ("fr", "us")
+
+
+def test_by_code() -> None:
+    """A row is found by both its codes, in capitals, and by nothing else."""
+    france, germany = make_country("FR"), make_country("DE", alpha3="DEU")
+    assert make_snapshot([france, germany]).by_code == {
+        "FR": france,
+        "FRA": france,
+        "DE": germany,
+        "DEU": germany,
+    }
+
+
+def test_by_name() -> None:
+    """A row is found by its folded name and by every folded alias of its own."""
+    ivory = make_country("CI", name="Côte d’Ivoire")
+    reference = make_reference(
+        make_identity("CI", aliases=("Ivory Coast", "République de Côte d'Ivoire")),
+        make_identity("FR", aliases=("Gaul",)),
+    )
+    assert make_snapshot([ivory, make_country("DE")], reference).by_name == {
+        "cote d'ivoire": ivory,
+        "ivory coast": ivory,
+        "republique de cote d'ivoire": ivory,
+        "land de": make_country("DE"),
+    }
+
+
+@pytest.mark.parametrize(("one", "other"), [("AX", "ZW"), ("ZW", "AX")])
+def test_own_name_wins_over_an_alias(one: str, other: str) -> None:
+    """A name that is another country's alias leads to the country that bears it."""
+    bearer, claimant = make_country(one, name="Congó"), make_country(other, name="Middle")
+    reference = make_reference(make_identity(other, aliases=("CONGO",)), make_identity(one))
+    assert make_snapshot([bearer, claimant], reference).by_name == {
+        "congo": bearer,
+        "middle": claimant,
+    }
+    assert make_snapshot([claimant], reference).by_name == {"congo": claimant, "middle": claimant}
+
+
+@quick
+@given(rows=tables(), aliases=st.lists(texts(), max_size=3), data=st.data())
+def test_order_of_arrival(rows: list[Country], aliases: list[str], data: st.DataObject) -> None:
+    """The same rows in any order make the same snapshot, its indexes and summary included."""
+    reference = make_reference(*(make_identity(row.code, aliases=tuple(aliases)) for row in rows))
+    shuffled = make_snapshot(data.draw(st.permutations(rows)), reference)
+    assert shuffled == make_snapshot(rows, reference)
+    assert shuffled.summary() == make_snapshot(rows, reference).summary()
+
+
+@quick
+@given(rows=tables())
+def test_everyone_is_found(rows: list[Country]) -> None:
+    """Every row is found by its code, and by its name unless another row bears it as well."""
+    snapshot = make_snapshot(rows)
+    assert [snapshot.by_code[row.code] for row in rows] == rows
+    assert {key: fold(row.name) for key, row in snapshot.by_name.items()} == {
+        fold(row.name): fold(row.name) for row in rows
+    }
+
+
+def test_last_refreshed_at() -> None:
+    """The date of the data is that of its newest row."""
+    older, newer = REFRESHED_AT - DAY, REFRESHED_AT
+    rows = [
+        make_country("DE", last_refreshed_at=older),
+        make_country("FR", last_refreshed_at=newer),
+        make_country("US", last_refreshed_at=older),
+    ]
+    assert make_snapshot(rows).last_refreshed_at == newer
+
+
+@pytest.mark.parametrize(
+    ("figures", "rates", "live"),
+    [
+        (("geonames", "geonames"), ("er-api", "er-api"), (True, True)),
+        (("geonames", "bundled"), ("bundled", "er-api"), (True, True)),
+        (("bundled", "bundled"), ("er-api", "er-api"), (False, True)),
+        (("geonames", "geonames"), ("bundled", "bundled"), (True, False)),
+        (("geonames", "geonames"), ("bundled", None), (True, False)),
+        (("geonames", "geonames"), (None, None), (True, False)),
+        (("geonames", "geonames"), (None, "er-api"), (True, True)),
+        (("bundled", "bundled"), ("bundled", "bundled"), (False, False)),
+    ],
+)
+def test_live_data(
+    figures: tuple[str, str], rates: tuple[str | None, str | None], live: tuple[bool, bool]
+) -> None:
+    """Each kind is live when any row has it from elsewhere than the bundle; fresh needs both."""
+    rows = (
+        make_country(code, countries_provider=one, rates_provider=other)
+        for code, one, other in zip(("DE", "FR"), figures, rates, strict=True)
+    )
+    snapshot = make_snapshot(rows)
+    assert (snapshot.has_live_figures, snapshot.has_live_rates) == live
+    assert snapshot.is_stale(now=REFRESHED_AT, after=DAY) is (live != (True, True))
+
+
+@pytest.mark.parametrize(
+    ("now", "stale"),
+    [
+        (REFRESHED_AT, False),
+        (REFRESHED_AT + DAY, False),
+        (REFRESHED_AT + DAY + MICROSECOND, True),
+        (REFRESHED_AT - DAY, False),
+    ],
+)
+def test_stale_with_age(now: datetime, stale: bool) -> None:
+    """Live data is stale from just past the age given, counted from its newest row."""
+    old = make_country("DE", last_refreshed_at=REFRESHED_AT - 9 * DAY)
+    snapshot = make_snapshot([old, make_country("FR")])
+    assert snapshot.is_stale(now=now, after=DAY) is stale
+
+
+def test_stale_without_rows() -> None:
+    """No data is stale data."""
+    assert EMPTY.is_stale(now=REFRESHED_AT, after=DAY) is True
+
+
+def test_snapshots_do_not_change() -> None:
+    """A snapshot refuses to be changed: queries that run now share it."""
+    snapshot = make_snapshot([make_country("FR")])
+    with pytest.raises(FrozenInstanceError):
+        snapshot.rows = ()  # type: ignore[misc]  # the refusal is what is tested
+    assert codes_of(snapshot.rows) == ["FR"]

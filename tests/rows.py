@@ -1,0 +1,141 @@
+"""Rows for tests: builders with every default filled in, and strategies that draw hard sets."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import Country, Identity, Reference
+from graphql_api.domain.snapshot import Snapshot
+
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""For property tests over rows: few examples, each of many rows; no timing decides."""
+
+REFRESHED_AT = datetime(2026, 11, 23, 16, 26, 0, 123456, tzinfo=UTC)
+AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
+
+CODES = ("AX", "CI", "CW", "DE", "FR", "GB", "ST", "TO", "TR", "US", "XK", "ZW")
+
+HARD_TEXTS = (
+    "Åland Islands",
+    "ALAND ISLANDS",
+    "Côte d’Ivoire",
+    "cote d'ivoire",
+    "Nukuʻalofa",
+    "São Tomé",
+    "Sa\u0303o Tome\u0301",
+    "Türkiye",
+    "Curaçao",
+    "Straße",
+    "STRASSE",
+    "'; DROP TABLE countries; --",
+    'a "quoted" \\ %s %_ <b>{0}</b>',
+    "\u202eeciov fo noitceriD",
+    "🇹🇷 emoji",
+    "中文",
+    "two\nlines\x00",
+    "\u0301",
+    "",
+    "w" * 200,
+)
+"""Texts that are equal but for case and accents, that mean something elsewhere, or are empty."""
+
+HARD_NUMBERS = (0.0, 5e-324, 0.1, 1.0, 1e22, 1.7976931348623157e308)
+
+
+def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  (what replace takes)
+    """Return a live row of that code, filled in but for `changes`."""
+    country = Country(
+        code=code,
+        alpha3=f"{code}A",
+        name=f"Land {code}",
+        capital=f"City {code}",
+        region="Europe",
+        subregion="Western Europe",
+        population=1000,
+        area_km2=50.5,
+        currency_code="EUR",
+        exchange_rate=0.5,
+        estimated_gdp=3_000_000.0,
+        flag_url=f"https://flags.example/{code.lower()}.svg",
+        last_refreshed_at=REFRESHED_AT,
+        revision=1,
+        countries_provider="geonames",
+        countries_as_of=AS_OF,
+        rates_provider="er-api",
+        rates_as_of=AS_OF,
+    )
+    return replace(country, **changes)
+
+
+def make_identity(code: str = "FR", **changes: Any) -> Identity:  # noqa: ANN401  (what replace takes)
+    """Return who a country is, such that `make_country` of the code agrees with it."""
+    row = make_country(code)
+    identity = Identity(
+        code=code,
+        alpha3=row.alpha3,
+        name=row.name,
+        region=row.region,
+        subregion=row.subregion,
+        flag_url=str(row.flag_url),
+        aliases=(),
+    )
+    return replace(identity, **changes)
+
+
+def make_reference(*identities: Identity) -> Reference:
+    """Return the table of these identities."""
+    return {identity.code: identity for identity in identities}
+
+
+def make_snapshot(rows: Iterable[Country] = (), reference: Reference | None = None) -> Snapshot:
+    """Return the snapshot of `rows`, without aliases unless a reference gives them."""
+    return Snapshot.of(rows, reference or {})
+
+
+def codes_of(rows: Iterable[Country]) -> list[str]:
+    """Return the codes of `rows` in their order."""
+    return [row.code for row in rows]
+
+
+def texts() -> st.SearchStrategy[str]:
+    """Draw mostly hard texts, so that they are often equal, and now and then any text."""
+    return st.sampled_from(HARD_TEXTS) | st.text(max_size=4)
+
+
+def numbers() -> st.SearchStrategy[float]:
+    """Draw numbers as sources give them: finite and from zero."""
+    return st.sampled_from(HARD_NUMBERS) | st.floats(0, allow_infinity=False)
+
+
+def instants() -> st.SearchStrategy[datetime]:
+    """Draw instants that differ by microseconds, so that they are often equal."""
+    return st.integers(0, 3).map(lambda steps: REFRESHED_AT + timedelta(microseconds=steps))
+
+
+def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
+    """Draw one row with absent values, common ones and hostile ones."""
+    optional = st.none() | texts()
+    return st.builds(
+        make_country,
+        st.sampled_from(codes),
+        name=texts(),
+        capital=optional,
+        region=st.sampled_from(("Africa", "Europe", None)),
+        subregion=optional,
+        population=st.sampled_from((0, 1, 1000, 2**31 - 1)),
+        area_km2=st.none() | numbers(),
+        currency_code=st.sampled_from(("EUR", "USD", None)),
+        exchange_rate=st.none() | numbers(),
+        estimated_gdp=st.none() | numbers(),
+        last_refreshed_at=instants(),
+        revision=st.integers(1, 3),
+    )
+
+
+def tables(codes: Sequence[str] = CODES, *, min_size: int = 0) -> st.SearchStrategy[list[Country]]:
+    """Draw the rows of a whole table: each code at most once, in any order."""
+    return st.lists(countries(codes), min_size=min_size, max_size=8, unique_by=lambda row: row.code)
