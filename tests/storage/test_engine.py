@@ -10,7 +10,7 @@ from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
-from tests.storage.rows import make_country
+from tests.rows import make_country
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR")
 
