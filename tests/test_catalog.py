@@ -21,7 +21,8 @@ from graphql_api.storage import countries, refreshes
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 from tests.databases import connections_ended, opened, statements
-from tests.storage.rows import make_country, make_failure, make_report
+from tests.rows import make_country
+from tests.storage.attempts import make_failure, make_report
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR", alpha3="TUR", name="Türkiye")
 REFERENCE = {

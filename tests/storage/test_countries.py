@@ -13,7 +13,7 @@ from graphql_api.sources.reading import text
 from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
 from tests.databases import statements
-from tests.storage.rows import AT, make_country
+from tests.rows import REFRESHED_AT, make_country
 
 HOSTILE = (
     "'; DROP TABLE countries; --",
@@ -123,12 +123,12 @@ async def test_every_column_is_overwritten(database: Database) -> None:
         exchange_rate=1.5,
         estimated_gdp=1.5,
         flag_url="x",
-        last_refreshed_at=AT.replace(year=2027),
+        last_refreshed_at=REFRESHED_AT.replace(year=2027),
         revision=2,
         countries_provider="x",
-        countries_as_of=AT.replace(year=2028),
+        countries_as_of=REFRESHED_AT.replace(year=2028),
         rates_provider="x",
-        rates_as_of=AT.replace(year=2029),
+        rates_as_of=REFRESHED_AT.replace(year=2029),
     )
     async with database.connect() as connection:
         await countries.upsert(connection, [before])

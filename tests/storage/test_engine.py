@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
-from tests.storage.rows import make_country
+from tests.rows import make_country
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR")
 
@@ -24,6 +25,11 @@ async def write(database: Database, rows: Sequence[Country]) -> None:
     """Upsert rows in a transaction."""
     async with database.transaction() as connection:
         await countries.upsert(connection, rows)
+
+
+async def driver(connection: AsyncConnection) -> object:
+    """Return the driver's own connection, to tell one from another."""
+    return (await connection.get_raw_connection()).driver_connection
 
 
 async def test_connection_commits_each_statement(database: Database, replica: Database) -> None:
@@ -55,6 +61,26 @@ async def test_exception_keeps_nothing(database: Database, replica: Database) ->
     assert await stored(replica) == []
     await write(database, [TURKEY])
     assert await stored(replica) == [TURKEY]
+
+
+async def test_connection_is_not_used_after_an_exception(database: Database) -> None:
+    """Whoever comes after a transaction that failed or was cancelled has another connection."""
+    used = []
+
+    async def fail(error: BaseException) -> None:
+        async with database.transaction() as connection:
+            used.append(await driver(connection))
+            raise error
+
+    for error in (ZeroDivisionError(), asyncio.CancelledError()):
+        with pytest.raises(type(error)):
+            await fail(error)
+    async with database.transaction() as connection:
+        used.append(await driver(connection))
+    async with database.transaction() as connection:
+        used.append(await driver(connection))
+    assert len(set(used)) == 3
+    assert used[2] is used[3]
 
 
 async def test_failed_statement_keeps_nothing(database: Database, replica: Database) -> None:
@@ -131,7 +157,9 @@ async def test_transaction_excludes_other_writers(database: Database, replica: D
             (row,) = await countries.load(connection)
             await countries.upsert(connection, [make_country(population=row.population + 1)])
 
-    await asyncio.gather(*(count_up(writer) for writer in (database, replica) * 5))
+    async with asyncio.TaskGroup() as group:
+        for writer in (database, replica) * 5:
+            group.create_task(count_up(writer))
     assert [row.population for row in await stored(database)] == [10]
 
 
@@ -139,8 +167,8 @@ async def test_error_of_the_database(database: Database) -> None:
     """An error of the driver names the database and its reason, in one line."""
     with pytest.raises(DatabaseUnavailable) as caught:
         async with database.connect() as connection:
-            await connection.exec_driver_sql("SELECT 1 FROM nowhere")
-    assert str(caught.value) == f"The database at {database} failed: no such table: nowhere."
+            await connection.exec_driver_sql('SELECT 1 FROM "no\nwhere"')
+    assert str(caught.value) == f"The database at {database} failed: no such table: no."
 
 
 async def test_other_errors_stay_what_they_are(database: Database) -> None:

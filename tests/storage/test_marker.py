@@ -5,7 +5,8 @@ from graphql_api.storage import countries, marker, refreshes
 from graphql_api.storage.engine import Database
 from graphql_api.storage.marker import Marker
 from tests.databases import statements
-from tests.storage.rows import make_country, make_failure, make_report
+from tests.rows import make_country
+from tests.storage.attempts import make_failure, make_report
 
 
 async def test_empty_database(database: Database) -> None:

@@ -1,6 +1,7 @@
 """Migrations: they make the tables of the code, once, whoever else is trying, or change nothing."""
 
 import asyncio
+import shutil
 import subprocess
 import sys
 from asyncio.subprocess import PIPE
@@ -14,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Inspector, inspect
 
+import graphql_api
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import HEAD, migrate
@@ -136,6 +138,17 @@ async def test_processes_at_once(database_url: str) -> None:
     answers = await asyncio.gather(*(process.communicate() for process in processes))
     assert [errors for _, errors in answers] == [b""] * 4
     assert sorted(output.split()[0] for output, _ in answers) == [b"False"] * 3 + [b"True"]
+
+
+def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path) -> None:
+    """The migrations are found wherever the package is installed."""
+    package = Path(graphql_api.__file__).parent
+    folder = tmp_path / "100%(here)s and more"
+    shutil.copytree(package, folder / package.name)
+    command = [sys.executable, "-c", f"{PROGRAM}\nprint(Database.__init__.__code__.co_filename)"]
+    done = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
+    engine = folder / package.name / "storage" / "engine.py"
+    assert done.stdout.decode() == f"True True\n{engine}\n"
 
 
 def test_alembic_is_imported_only_to_migrate(database_url: str) -> None:

@@ -8,7 +8,7 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import refreshes
 from graphql_api.storage.engine import Database
 from graphql_api.storage.tables import refreshes as table
-from tests.storage.rows import FAILURE, REPORT, make_failure, make_report
+from tests.storage.attempts import FAILURE, REPORT, make_failure, make_report
 
 
 async def test_no_refreshes(database: Database) -> None:

@@ -11,7 +11,7 @@ from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 from tests.databases import opened
-from tests.storage.rows import make_country
+from tests.rows import make_country
 
 
 def names(folder: Path) -> list[str]:

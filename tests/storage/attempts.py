@@ -1,10 +1,10 @@
-"""Rows for tests, filled in but for what a test says."""
+"""Attempts at a refresh for tests, filled in but for what a test says."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql_api.domain.country import Country, SkippedRecord
+from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.report import (
     RefreshFailure,
     RefreshReport,
@@ -15,27 +15,6 @@ from graphql_api.domain.report import (
 from graphql_api.domain.snapshot import Version
 
 AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
-
-COUNTRY = Country(
-    code="FR",
-    alpha3="FRA",
-    name="France",
-    capital="Paris",
-    region="Europe",
-    subregion="Western Europe",
-    population=68_000_000,
-    area_km2=551_500.0,
-    currency_code="EUR",
-    exchange_rate=0.88022588,
-    estimated_gdp=98.4e9,
-    flag_url="https://flagcdn.com/fr.svg",
-    last_refreshed_at=AT,
-    revision=1,
-    countries_provider="geonames",
-    countries_as_of=datetime(2026, 11, 23, tzinfo=UTC),
-    rates_provider="er-api",
-    rates_as_of=datetime(2026, 11, 24, tzinfo=UTC),
-)
 
 REPORT = RefreshReport(
     id="report",
@@ -82,12 +61,7 @@ FAILURE = RefreshFailure(
 )
 
 
-def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401 - what replace takes
-    """Return the row of France under that code, but for `changes`."""
-    return replace(COUNTRY, code=code, **changes)
-
-
-def make_report(refresh_id: str, **changes: Any) -> RefreshReport:  # noqa: ANN401 - likewise
+def make_report(refresh_id: str, **changes: Any) -> RefreshReport:  # noqa: ANN401 - what replace takes
     """Return a report under that id, but for `changes`."""
     return replace(REPORT, id=refresh_id, **changes)
 
