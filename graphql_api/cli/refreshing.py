@@ -47,7 +47,10 @@ def _observer(console: Console) -> Iterator[Observer]:
         task = bar.add_task("Started", total=1)
 
         def show(progress: Progress) -> None:
-            bar.update(task, completed=progress.fraction, description=progress.message)
+            # Why it failed is told once, on stderr.
+            failed = progress.phase is Phase.FAILED
+            text = "Failed" if failed else progress.message
+            bar.update(task, completed=progress.fraction, description=text)
 
         yield show
 
