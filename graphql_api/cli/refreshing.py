@@ -58,7 +58,7 @@ def _observer(console: Console) -> Iterator[Observer]:
 def _print_line(console: Console, progress: Progress) -> None:
     # A failure is told once, on stderr.
     if progress.phase is not Phase.FAILED:
-        console.print(f"{progress.phase}: {progress.message}", markup=False)
+        console.print(progress.message, markup=False)
 
 
 def _print_report(console: Console, report: RefreshReport) -> None:

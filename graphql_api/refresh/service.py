@@ -153,7 +153,7 @@ class RefreshService:
             logger.exception("Refresh %s broke off.", start.id)
             raise
         report = _report(start, fetch, write, finished_at=self.clock())
-        observe(Progress(Phase.DONE, 1, f"{report.total_countries} countries"))
+        observe(Progress(Phase.DONE, 1, "Done"))
         _log(report)
         self._finish(report)
         return report

@@ -267,7 +267,7 @@ async def test_progress(home: Running) -> None:
         (Phase.DRAWING, 0.9),
         (Phase.DONE, 1),
     ]
-    assert told.progress[-1].message == "250 countries"
+    assert told.progress[-1].message == "Done"
 
 
 async def test_history(upstream: Upstream, home: Running) -> None:
