@@ -6,7 +6,6 @@ published is always what the database holds.
 
 import asyncio
 import logging
-from contextlib import suppress
 
 from graphql_api.domain.country import Country, Reference
 from graphql_api.domain.merging import Merge
@@ -98,7 +97,9 @@ class Catalog:
         async with self.writing:
             async with self._database.transaction() as connection:
                 removed = await countries.remove(connection, country.code)
-            await self.reload()
+            # Not read back: what is committed must not fail any more. The poller finds the rest.
+            others = (row for row in self.snapshot.rows if row.code != country.code)
+            self.snapshot = Snapshot.of(others, self.reference)
         if not removed:
             raise CountryNotFound(f"{country.name} was deleted by somebody else just now.")
 
@@ -119,8 +120,12 @@ class Catalog:
         while True:
             await asyncio.sleep(interval)
             answered = self.database_answers
-            with suppress(DatabaseUnavailable):
+            try:
                 await self.sync()
+            except DatabaseUnavailable:
+                pass  # told below, once
+            except Exception:
+                logger.exception("What the database holds cannot be read; trying again.")
             if answered and not self.database_answers:
                 logger.error("The database does not answer; serving what was loaded before.")
             if self.database_answers and not answered:

@@ -316,6 +316,23 @@ async def test_poll(
     ]
 
 
+async def test_poll_survives(
+    catalog: Catalog, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Polling goes on after a row that cannot be understood, and says so."""
+    async with database.connect() as connection:
+        await countries.upsert(connection, [FRANCE])
+        await connection.exec_driver_sql("UPDATE countries SET last_refreshed_at = 'never'")
+    polling = asyncio.create_task(catalog.poll(0.005))
+    await until(lambda: bool(caplog.messages))
+    async with catalog.writing, database.connect() as connection:
+        await countries.upsert(connection, [FRANCE])
+    await until(lambda: catalog.snapshot.rows == (FRANCE,))
+    polling.cancel()
+    await asyncio.wait([polling])
+    assert set(caplog.messages) == {"What the database holds cannot be read; trying again."}
+
+
 async def test_remember_and_record(catalog: Catalog) -> None:
     """An attempt shows at once, and once only when the database has it too."""
     first, second = make_report("1"), make_failure("2")

@@ -1,11 +1,15 @@
 """Reading and writing the history of refreshes."""
 
-from pydantic import TypeAdapter
+import logging
+
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.storage.tables import refreshes
+
+logger = logging.getLogger(__name__)
 
 KEPT = 1000
 """How many refreshes are kept: the newest ones."""
@@ -29,13 +33,24 @@ async def append(connection: AsyncConnection, attempt: Attempt) -> None:
 
 
 async def load(connection: AsyncConnection, *, after: int) -> tuple[list[Attempt], int]:
-    """Return what came after a sequence number, newest first, and the newest sequence number."""
+    """Return what came after a sequence number, newest first, and the newest sequence number.
+
+    What cannot be read, because another version of this project wrote it, is left out and logged.
+    """
     rows = await connection.execute(
-        select(refreshes.c.sequence, refreshes.c.attempt)
+        select(refreshes.c.sequence, refreshes.c.id, refreshes.c.attempt)
         .where(refreshes.c.sequence > after)
         .order_by(refreshes.c.sequence.desc())
         .limit(KEPT)
     )
     found = rows.all()
-    attempts = [_json.validate_json(row.attempt) for row in found]
+    attempts = [attempt for row in found if (attempt := _read(row.id, row.attempt)) is not None]
     return attempts, found[0].sequence if found else after
+
+
+def _read(attempt_id: str, body: str) -> Attempt | None:
+    try:
+        return _json.validate_json(body)
+    except ValidationError:
+        logger.warning("The refresh %s in the history cannot be read.", attempt_id)
+        return None

@@ -38,6 +38,18 @@ async def test_newest_first(database: Database) -> None:
         assert await refreshes.load(connection, after=3) == ([], 3)
 
 
+async def test_an_attempt_of_another_version(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An attempt that cannot be read is left out and logged; the others, and the number, stay."""
+    foreign = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": '{"new": 1}'}
+    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
+        await connection.execute(insert(table).values(foreign))
+        assert await refreshes.load(connection, after=0) == ([REPORT], 2)
+    assert caplog.messages == ["The refresh foreign in the history cannot be read."]
+
+
 async def test_columns(database: Database) -> None:
     """When an attempt ended and how are columns, for whoever asks the database with SQL."""
     async with database.connect() as connection:
