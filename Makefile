@@ -1,27 +1,51 @@
 # What a person types: `make run`, `make test`. Paths are relative, so a folder's name may hold spaces.
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
+PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
-.PHONY: test test-all lint lock
+.PHONY: run test test-all lint lock
 
-test test-all: .venv/dev
-	$(PYTHON) -m pytest -q
+run: .venv/installed
+	@$(PYTHON) -m graphql_api serve
 
-lint: .venv/dev
+test: .venv/installed-dev
+	$(PYTHON) -m pytest -q -n auto -m "not slow"
+
+test-all: .venv/installed-dev
+	$(PYTHON) -m pytest -q -n auto
+
+lint: .venv/installed-dev
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
-.venv/bin/python:
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
-		|| { echo "Python 3.11 or newer is needed as python3."; exit 1; }
-	python3 -m venv .venv
-
-.venv/dev: requirements-dev.txt | .venv/bin/python
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+# Each stamp means: what the file on its right pins is installed, and so is this package.
+.venv/installed: requirements.txt pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv: this takes a minute, once."
+	@$(PIP) install --require-hashes -r requirements.txt
+	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-lock: .venv/dev
-	$(PYTHON) -m pip install --quiet uv==0.13.9
-	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
-	$(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --group dev --group build -o requirements-dev.txt
+.venv/installed-dev: requirements-dev.txt pyproject.toml | .venv/bin/python
+	@echo "Installing into .venv, with what the tests need: this takes a minute, once."
+	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/bin/python:
+	@for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		$$python -c 'import ensurepip, venv' 2>/dev/null \
+			|| { echo "$$python lacks the module venv; on Debian, install python3-venv." >&2; exit 1; }; \
+		exec $$python -m venv .venv; \
+	done; \
+	echo "Python 3.11 or newer is needed; none is in PATH." >&2; exit 1
+
+# Pins every dependency by hash, with no address to download from.
+COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --group build
+lock: .venv/installed-dev
+	$(PIP) install uv==0.13.9
+	$(COMPILE) -o requirements.txt
+	$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt

@@ -31,7 +31,7 @@ class Catalog:
         self.history: tuple[Attempt, ...] = ()
         """Newest first, at most `refreshes.KEPT`."""
         self.database_answers = True
-        """Whether the database did what it was last asked."""
+        """Whether the database answered when it was last looked at."""
         self.writing = asyncio.Lock()
         """Held by whoever changes or reloads the data."""
         self.pictures = Pictures()
@@ -147,7 +147,14 @@ class Pictures:
         drawing = self._drawn.get(summary)
         if drawing is None or (drawing.done() and (drawing.cancelled() or drawing.exception())):
             drawing = asyncio.create_task(asyncio.to_thread(draw, summary))
+            drawing.add_done_callback(_look)
             self._drawn[summary] = drawing
             while len(self._drawn) > self._KEPT:
                 self._drawn.pop(next(iter(self._drawn)))
         return await asyncio.shield(drawing)
+
+
+def _look(drawing: asyncio.Task[bytes]) -> None:
+    """Take notice of a failure, which asyncio would report when nobody waits for it any more."""
+    if not drawing.cancelled():
+        drawing.exception()

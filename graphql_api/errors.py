@@ -22,6 +22,11 @@ class CountriesError(Exception):
 
     code: ClassVar[str]
 
+    @property
+    def public(self) -> str:
+        """Return the message that strangers may read; the whole one is for the log."""
+        return str(self)
+
 
 class InvalidInput(CountriesError):
     """What the caller sent cannot be used; the message says what can."""
@@ -67,3 +72,8 @@ class DatabaseUnavailable(CountriesError):
     """The database did not do what it was asked."""
 
     code = "DATABASE_UNAVAILABLE"
+
+    @property
+    def public(self) -> str:
+        """Return a message without the database's address and its own words."""
+        return "The database did not do what it was asked; nothing was changed."

@@ -1,8 +1,10 @@
 """What operators set: one typed field per environment variable, read from it or from `.env`."""
 
 import ipaddress
+import re
 from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -26,6 +28,9 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+_NAME = re.compile(r"[a-z0-9-]+")
+
+
 def _read_sources(value: object) -> object:
     """Read `name,name=url,…`; what is read already stays."""
     if not isinstance(value, str):
@@ -37,19 +42,46 @@ def _read_sources(value: object) -> object:
 
 
 def _read_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
-    if equals and not url.startswith(("http://", "https://")):
+    # What is not a name may be a URL with a key in it, and is not repeated.
+    if not _NAME.fullmatch(name):
+        raise ValueError("write name or name=URL, with commas between them")
+    if equals and not _is_web_url(url):
         raise ValueError(f"what follows {name}= must be a complete http or https URL")
     return name, url or None
 
 
 def _check_public_url(value: str) -> str:
-    if not value.startswith(("http://", "https://")) or "?" in value or "#" in value:
+    if not _is_web_url(value) or "?" in value or "#" in value:
         raise ValueError("give an http or https URL without ? and #")
     return value.rstrip("/")
 
 
-SourceList = Annotated[tuple[tuple[str, str | None], ...], NoDecode, BeforeValidator(_read_sources)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+def _is_web_url(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        has_host = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and has_host and not re.search(r"\s", value)
+
+
+def _check_token(value: SecretStr) -> SecretStr:
+    # A file that holds a secret often ends with a newline.
+    token = value.get_secret_value().strip()
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ValueError("give letters, digits and signs of ASCII, without spaces")
+    return SecretStr(token)
+
+
+SourceList = Annotated[
+    tuple[tuple[str, str | None], ...],
+    NoDecode,
+    BeforeValidator(_read_sources),
+    Field(repr=False),  # a URL may hold a key
+]
+# SQLite counts milliseconds in 32 bits, and does not wait at all when there are more.
+Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Age = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -62,15 +94,15 @@ class Settings(BaseSettings):
     environment: Environment = Environment.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
-    database_url: str = "sqlite:///var/countries.db"
+    database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
     database_timeout: Seconds = 10
     countries_sources: SourceList = (("geonames", None), ("bundled", None))
     rates_sources: SourceList = (("er-api", None), ("bundled", None))
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
-    stale_after: Seconds = 86_400
+    stale_after: Age = 86_400
     snapshot_poll: Seconds = 2
-    admin_token: SecretStr | None = None
+    admin_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     forwarded_allow_ips: str = "127.0.0.1"
     playground: bool | None = None
@@ -87,9 +119,11 @@ class Settings(BaseSettings):
         """
         try:
             return cls()
+        except (OSError, UnicodeDecodeError) as error:
+            raise InvalidSetting(f".env cannot be read: {error}.") from None
         except ValidationError as error:
             problems = (
-                f"{str(problem['loc'][0]).upper()}: {problem['msg']}"
+                f"{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
                 for problem in error.errors(include_url=False, include_input=False)
             )
             raise InvalidSetting("; ".join(problems)) from None

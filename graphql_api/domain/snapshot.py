@@ -1,5 +1,6 @@
 """The whole set of countries at one version: immutable, indexed, and all that a query reads."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Self
 from graphql_api.domain.country import BUNDLED, TEXT_FIELDS, Country, CountryField, Reference
 from graphql_api.domain.summary import SourceLine, Summary, TopCountry
 from graphql_api.domain.text import fold
+from graphql_api.errors import InvalidInput
 
 Key = str | int | float | datetime | None
 """A value as it is compared: folded text, a number, an instant, or None where there is none."""
@@ -22,6 +24,17 @@ class Version:
     """The highest revision among the rows; 0 without rows."""
     count: int
     """The number of rows: a deletion changes it."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read what `str` wrote.
+
+        Raises:
+            ValueError: it is anything else.
+        """
+        if re.fullmatch(r"(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})", text) is None:
+            raise ValueError("not a version")
+        return cls(*map(int, text.split("-")))
 
     def __str__(self) -> str:
         return f"{self.revision}-{self.count}"
@@ -50,6 +63,18 @@ class Snapshot:
             by_code={code: row for row in ordered for code in (row.alpha3, row.code)},
             by_name=_names(ordered, reference),
         )
+
+    def find(self, *, code: str | None, name: str | None) -> Country | None:
+        """Return the country with that alpha-2 or alpha-3 code, or with that name; None if none is.
+
+        Raises:
+            InvalidInput: neither or both are given.
+        """
+        if code is not None and name is None:
+            return self.by_code.get(fold(code.strip()).upper())
+        if name is not None and code is None:
+            return self.by_name.get(fold(name.strip()))
+        raise InvalidInput("Give either code or name: exactly one of them.")
 
     @property
     def last_refreshed_at(self) -> datetime | None:

@@ -51,6 +51,14 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class _Start:
+    id: str
+    at: datetime
+    counter: float
+    """What `time.perf_counter` said."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Fetch:
     countries: Fetched[CountryList]
     rates: Fetched[RateTable]
@@ -105,6 +113,8 @@ class RefreshService:
         """
         if self._running is None or self._running.done():
             self._running = asyncio.create_task(self._run(self.sources, observe))
+            # A failure is logged where it happens; every caller may have gone away by then.
+            self._running.add_done_callback(lambda task: task.cancelled() or task.exception())
         return await asyncio.shield(self._running)
 
     async def load_bundled(self) -> RefreshReport:
@@ -126,33 +136,24 @@ class RefreshService:
             await asyncio.wait(self._tails)
 
     async def _run(self, sources: Sources, observe: Observer) -> RefreshReport:
-        refresh_id, started_at, started = self.new_id(), self.clock(), time.perf_counter()
+        start = _Start(self.new_id(), self.clock(), time.perf_counter())
         observe(Progress(Phase.STARTED, 0, "Started"))
         try:
             fetch = await self._fetch(sources, observe)
-            write = await self._write(fetch, started_at, observe)
+            write = await self._write(fetch, start.at, observe)
         except CountriesError as error:
             observe(Progress(Phase.FAILED, 1, str(error)))
-            logger.warning("Refresh %s failed: %s: %s", refresh_id, error.code, error)
+            logger.warning("Refresh %s failed: %s: %s", start.id, error.code, error)
             self._finish(
-                RefreshFailure(id=refresh_id, at=self.clock(), code=error.code, message=str(error))
+                RefreshFailure(id=start.id, at=self.clock(), code=error.code, message=str(error))
             )
             raise
-        report = RefreshReport(
-            id=refresh_id,
-            started_at=started_at,
-            finished_at=self.clock(),
-            version=write.merge.snapshot.version,
-            inserted=write.merge.inserted,
-            updated=write.merge.updated,
-            unchanged=write.merge.unchanged,
-            missing=write.merge.missing,
-            skipped=fetch.countries.data.skipped,
-            statements=write.statements,
-            timings=_timings(fetch, write, started),
-            sources=(fetch.countries.report, fetch.rates.report),
-        )
-        observe(Progress(Phase.DONE, 1, f"{report.total_countries} countries"))
+        except Exception:
+            observe(Progress(Phase.FAILED, 1, "An internal error"))
+            logger.exception("Refresh %s broke off.", start.id)
+            raise
+        report = _report(start, fetch, write, finished_at=self.clock())
+        observe(Progress(Phase.DONE, 1, "Done"))
         _log(report)
         self._finish(report)
         return report
@@ -198,9 +199,9 @@ class RefreshService:
 
     async def _write(self, fetch: _Fetch, refreshed_at: datetime, observe: Observer) -> _Write:
         """Merge into what is stored, and write; anew when another process was faster."""
+        observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
         async with self.catalog.writing:
             for _ in range(_ATTEMPTS):
-                observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
                 stored, started = self.catalog.snapshot, time.perf_counter()
                 refuse_unfit(fetch.countries, fetch.rates, stored)
                 merged = merge(
@@ -228,12 +229,12 @@ class RefreshService:
         except BaseException:
             drawing.cancel()
             raise
+        if statements is None:
+            drawing.cancel()
+            return None
         upsert_ms = _since(started)
         observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
-        image_ms = await drawing
-        if statements is None:
-            return None
-        return _Write(merged, statements, transform_ms, upsert_ms, image_ms)
+        return _Write(merged, statements, transform_ms, upsert_ms, await drawing)
 
     async def _draw(self, snapshot: Snapshot) -> float | None:
         started = time.perf_counter()
@@ -278,6 +279,23 @@ def _refuse_bundled(report: SourceReport, stored_live: bool) -> None:
         )
 
 
+def _report(start: _Start, fetch: _Fetch, write: _Write, *, finished_at: datetime) -> RefreshReport:
+    return RefreshReport(
+        id=start.id,
+        started_at=start.at,
+        finished_at=finished_at,
+        version=write.merge.snapshot.version,
+        inserted=write.merge.inserted,
+        updated=write.merge.updated,
+        unchanged=write.merge.unchanged,
+        missing=write.merge.missing,
+        skipped=fetch.countries.data.skipped,
+        statements=write.statements,
+        timings=_timings(fetch, write, start.counter),
+        sources=(fetch.countries.report, fetch.rates.report),
+    )
+
+
 def _timings(fetch: _Fetch, write: _Write, started: float) -> Timings:
     return Timings(
         fetch_countries_ms=fetch.countries.milliseconds,
@@ -291,7 +309,7 @@ def _timings(fetch: _Fetch, write: _Write, started: float) -> Timings:
 
 
 def _since(started: float) -> float:
-    return (time.perf_counter() - started) * 1000
+    return round((time.perf_counter() - started) * 1000, 1)
 
 
 def _log(report: RefreshReport) -> None:

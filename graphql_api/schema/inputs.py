@@ -1,5 +1,6 @@
 """What clients may ask: filters and sort keys, and their translation into the domain's terms."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import strawberry
 
 from graphql_api.domain.country import CountryField
+from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
+from graphql_api.domain.sorting import SortKey
 
 _EQ = "Equal to this."
 _NE = "Not equal to this; an absent value is not equal to anything."
@@ -110,18 +113,94 @@ class CountryFilter:
     )
     not_: "CountryFilter | None" = _operator("This does not hold.", "not")
 
+    def to_domain(self) -> Filter:
+        """Return the same wish in the domain's terms; what is null is as if not given."""
+        conditions = [
+            condition
+            for field in CountryField
+            for condition in _conditions(field, getattr(self, field.value))
+        ]
+        parts: list[Filter] = [*conditions]
+        if self.and_ is not None:
+            parts.append(AllOf(tuple(part.to_domain() for part in self.and_)))
+        if self.or_ is not None:
+            parts.append(AnyOf(tuple(part.to_domain() for part in self.or_)))
+        if self.not_ is not None:
+            parts.append(Not(self.not_.to_domain()))
+        return AllOf(tuple(parts))
 
-@strawberry.enum(description="What countries can be sorted by; the fields are those of Country.")
+
+def _conditions(field: CountryField, given: FieldFilter | None) -> Iterator[Condition]:
+    if given is None:
+        return
+    for attribute, operand in vars(given).items():
+        if operand is not None:
+            value = frozenset(operand) if isinstance(operand, list) else operand
+            yield Condition(field, _OPERATORS[attribute], value)
+
+
+_OPERATORS = {
+    "eq": Operator.EQ,
+    "ne": Operator.NE,
+    "in_": Operator.IN,
+    "not_in": Operator.NOT_IN,
+    "gt": Operator.GT,
+    "gte": Operator.GTE,
+    "lt": Operator.LT,
+    "lte": Operator.LTE,
+    "contains": Operator.CONTAINS,
+    "starts_with": Operator.STARTS_WITH,
+    "ends_with": Operator.ENDS_WITH,
+    "is_null": Operator.IS_NULL,
+}
+"""What the attributes of the inputs above mean."""
+
+
+@strawberry.enum(description="What countries can be sorted by: the fields of Country.")
 class CountrySortField(Enum):
-    CODE = CountryField.CODE.value
-    ALPHA3 = CountryField.ALPHA3.value
-    NAME = CountryField.NAME.value
-    CAPITAL = CountryField.CAPITAL.value
-    REGION = CountryField.REGION.value
-    SUBREGION = CountryField.SUBREGION.value
-    POPULATION = CountryField.POPULATION.value
-    AREA_KM2 = CountryField.AREA_KM2.value
-    CURRENCY_CODE = CountryField.CURRENCY_CODE.value
-    EXCHANGE_RATE = CountryField.EXCHANGE_RATE.value
-    ESTIMATED_GDP = CountryField.ESTIMATED_GDP.value
-    LAST_REFRESHED_AT = CountryField.LAST_REFRESHED_AT.value
+    CODE = strawberry.enum_value(CountryField.CODE, description="By ISO 3166-1 alpha-2 code.")
+    ALPHA3 = strawberry.enum_value(CountryField.ALPHA3, description="By ISO 3166-1 alpha-3 code.")
+    NAME = strawberry.enum_value(CountryField.NAME, description="By English name.")
+    CAPITAL = strawberry.enum_value(CountryField.CAPITAL, description="By name of the capital.")
+    REGION = strawberry.enum_value(CountryField.REGION, description="By UN M49 region.")
+    SUBREGION = strawberry.enum_value(CountryField.SUBREGION, description="By UN M49 subregion.")
+    POPULATION = strawberry.enum_value(CountryField.POPULATION, description="By number of people.")
+    AREA_KM2 = strawberry.enum_value(
+        CountryField.AREA_KM2, description="By area in square kilometres."
+    )
+    CURRENCY_CODE = strawberry.enum_value(
+        CountryField.CURRENCY_CODE, description="By ISO 4217 code."
+    )
+    EXCHANGE_RATE = strawberry.enum_value(
+        CountryField.EXCHANGE_RATE, description="By units of the currency for one US dollar."
+    )
+    ESTIMATED_GDP = strawberry.enum_value(
+        CountryField.ESTIMATED_GDP, description="By estimated GDP in US dollars."
+    )
+    LAST_REFRESHED_AT = strawberry.enum_value(
+        CountryField.LAST_REFRESHED_AT, description="By the time of the last refresh."
+    )
+
+
+@strawberry.enum(description="Which end of an order comes first.")
+class SortDirection(Enum):
+    ASC = strawberry.enum_value("asc", description="The least, the earliest or A first.")
+    DESC = strawberry.enum_value("desc", description="The greatest, the latest or Z first.")
+
+
+@strawberry.input(
+    description="One key of an order. Nulls sort last in both directions; ties fall to the next "
+    "key, and after all keys to the name, then the code. Text sorts without regard to case or "
+    "accents."
+)
+class CountrySort:
+    field: CountrySortField = strawberry.field(description="What to sort by.")
+    direction: SortDirection = strawberry.field(
+        default=SortDirection.ASC, description="Which end comes first."
+    )
+
+    def to_domain(self) -> SortKey:
+        """Return the same key in the domain's terms."""
+        return SortKey(
+            CountryField[self.field.name], descending=self.direction is SortDirection.DESC
+        )

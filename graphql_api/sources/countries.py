@@ -35,14 +35,15 @@ def check(raw: RawCountries, reference: Reference) -> CountryList:
     """
     kept: dict[str, Figures] = {}
     skipped: list[SkippedRecord] = []
-    for country in raw.countries:
+    for number, country in enumerate(raw.countries, start=1):
         found = _figures(country, reference)
         if isinstance(found, Figures) and found.code in kept:
             found = f"{found.code} was listed before"
         if isinstance(found, Figures):
             kept[found.code] = found
         else:
-            skipped.append(SkippedRecord(record=printable(country.label), reason=found))
+            record = printable(country.label.strip()) or f"record {number}"
+            skipped.append(SkippedRecord(record=record, reason=found))
     if not kept:
         raise Unusable(f"none of its {len(raw.countries)} records can be used")
     return CountryList(figures=tuple(kept.values()), skipped=tuple(skipped), as_of=raw.as_of)
@@ -50,7 +51,7 @@ def check(raw: RawCountries, reference: Reference) -> CountryList:
 
 def _figures(raw: RawCountry, reference: Reference) -> Figures | str:
     """Return the figures, or the reason why there are none."""
-    code = raw.code.strip().upper() if isinstance(raw.code, str) else ""
+    code = _code(raw.code)
     if not code:
         return "it has no two-letter code"
     if code not in reference:
@@ -65,3 +66,9 @@ def _figures(raw: RawCountry, reference: Reference) -> Figures | str:
         area_km2=non_negative(raw.area_km2),
         currency_code=currencies.first_in_use(raw.currencies),
     )
+
+
+def _code(value: object) -> str:
+    code = value.strip() if isinstance(value, str) else ""
+    # Capitals of other letters can be two ASCII ones: ß is not South Sudan.
+    return code.upper() if code.isascii() else code

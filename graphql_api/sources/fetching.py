@@ -14,9 +14,13 @@ import httpx
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
 from graphql_api.sources.provider import Provider, Unusable
+from graphql_api.sources.reading import printable
 
 MAX_BODY = 20_000_000
 """Bytes of one answer, decompressed; the largest real one, restcountries v3.1, has 1.1 million."""
+
+_MAX_REASON = 200
+"""Characters of an error's message: it may quote what the provider sent."""
 
 
 class Dated(Protocol):
@@ -83,7 +87,8 @@ async def fetch_first(
                 failures=tuple(failures),
                 attribution=provider.attribution,
             )
-            return Fetched(data, report, (time.perf_counter() - started) * 1000)
+            milliseconds = round((time.perf_counter() - started) * 1000, 1)
+            return Fetched(data, report, milliseconds)
     raise SourceUnavailable(f"No source of {kind} could be used. {'; '.join(failures)}.")
 
 
@@ -104,13 +109,18 @@ async def _get(url: str, client: httpx.AsyncClient) -> tuple[bytes, datetime | N
                 body += chunk
                 if len(body) > MAX_BODY:
                     raise Unusable(f"its answer is larger than {MAX_BODY} bytes")
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise Unusable(f"{type(error).__name__}: {error}") from error
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as error:
+        # The last two: host names and ports, in a redirect too, that only the layers below refuse.
+        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        reason = printable(f"{type(cause).__name__}: {cause}", at_most=_MAX_REASON)
+        raise Unusable(reason) from error
     return bytes(body), _last_modified(response)
 
 
 def _last_modified(response: httpx.Response) -> datetime | None:
     try:
-        return parsedate_to_datetime(response.headers["Last-Modified"]).astimezone(UTC)
+        modified = parsedate_to_datetime(response.headers["Last-Modified"])
+        # HTTP's dates are in UTC, also those that do not say so.
+        return (modified if modified.tzinfo else modified.replace(tzinfo=UTC)).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):
         return None

@@ -11,8 +11,6 @@ from graphql_api.sources.provider import Unusable
 MAX_TEXT = 200
 """Characters that the text columns of the database hold."""
 
-_MAX_SHOWN = 80
-
 
 def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is, in UTF-8.
@@ -39,11 +37,11 @@ def text(value: object) -> str | None:
     return stripped if 0 < len(stripped) <= MAX_TEXT and storable else None
 
 
-def printable(value: object) -> str:
-    """Return at most 80 characters that show what `value` is, safe to store and to print."""
-    shown = str(value)[: _MAX_SHOWN + 1]
+def printable(value: object, *, at_most: int = 80) -> str:
+    """Return a few characters that show what `value` is, safe to store and to print."""
+    shown = str(value)[: at_most + 1]
     shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
-    return shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN - 1]}…"
+    return shown if len(shown) <= at_most else f"{shown[: at_most - 1]}…"
 
 
 def positive(value: object) -> float | None:
@@ -59,7 +57,8 @@ def non_negative(value: object) -> float | None:
         number = float(value)
     except OverflowError:
         return None
-    return number if math.isfinite(number) and number >= 0 else None
+    # Without the sign of -0.0, which databases drop.
+    return abs(number) if math.isfinite(number) and number >= 0 else None
 
 
 def instant_of_unix(value: object) -> datetime | None:

@@ -1,18 +1,24 @@
 """Connections: how the database is opened, how long it is waited for, and what a transaction is."""
 
+import asyncio
+import sqlite3
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
+import aiosqlite
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, AdaptedConnection, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 
 _EXAMPLE = "for example sqlite:///var/countries.db"
+
+_PAUSE = 0.01
+"""Seconds between two attempts to change a file that is in use."""
 
 
 class Database:
@@ -33,7 +39,7 @@ class Database:
         self.engine = _create_engine(self._url, seconds_busy)
 
     def __str__(self) -> str:
-        return self._url.render_as_string(hide_password=True)
+        return self._url.set(drivername="sqlite").render_as_string(hide_password=True)
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[AsyncConnection]:
@@ -71,14 +77,24 @@ class Database:
 def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # the latter for a port that is not a number
         raise InvalidSetting(f"DATABASE_URL is not a URL; give one, {_EXAMPLE}.") from None
     if parsed.drivername not in ("sqlite", "sqlite+aiosqlite"):
         raise InvalidSetting(
             f"DATABASE_URL names {parsed.drivername!r}; this version speaks to SQLite, {_EXAMPLE}."
         )
+    if any((parsed.host, parsed.port, parsed.username, parsed.password)):
+        raise InvalidSetting(
+            "DATABASE_URL names a host or a user, and SQLite has neither; "
+            f"the path follows three slashes, {_EXAMPLE}."
+        )
     if parsed.database in (None, "", ":memory:"):
         raise InvalidSetting(f"DATABASE_URL names no file; give one, {_EXAMPLE}.")
+    if parsed.query:
+        raise InvalidSetting(
+            "DATABASE_URL has options after '?', and SQLite takes none here; "
+            "in a file's name write %3F for '?'."
+        )
     return parsed.set(drivername="sqlite+aiosqlite")
 
 
@@ -88,13 +104,24 @@ def _create_engine(url: URL, seconds_busy: float) -> AsyncEngine:
     )
 
     @event.listens_for(engine.sync_engine, "connect")
-    def use_wal(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own type
-        cursor = connection.cursor()
-        # Readers go on while a writer writes, in this process and in others.
-        cursor.execute("PRAGMA journal_mode = WAL")
-        cursor.close()
+    def configure(connection: AdaptedConnection, _record: object) -> None:
+        connection.run_async(lambda driver: _use_wal(driver, seconds_busy))
 
     return engine
+
+
+async def _use_wal(connection: aiosqlite.Connection, seconds_busy: float) -> None:
+    """Let readers go on while a writer writes, in this process and in others."""
+    deadline = time.monotonic() + seconds_busy
+    while True:
+        try:
+            async with connection.execute("PRAGMA journal_mode = WAL"):
+                return
+        except sqlite3.OperationalError as error:
+            # A file that is not in this mode yet is refused at once to all who come together.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_PAUSE)
 
 
 def _create_folder(url: URL) -> None:

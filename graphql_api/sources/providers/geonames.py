@@ -14,14 +14,28 @@ def parse(body: bytes) -> RawCountries:
         text = body.decode()
     except UnicodeDecodeError:
         raise Unusable("the body is not UTF-8 text") from None
-    lines = (line.rstrip("\r").split("\t") for line in text.split("\n") if line[:1] != "#")
-    rows = [columns for columns in lines if len(columns) > _CURRENCY]
-    if not rows:
+    lines = (line.rstrip("\r") for line in text.split("\n") if line[:1] != "#")
+    rows = [line.split("\t") for line in lines if line.strip()]
+    if not any(_is_whole(columns) for columns in rows):
         raise Unusable("the body is not a table of countries")
     return RawCountries(countries=[_country(columns) for columns in rows], as_of=None)
 
 
+def _is_whole(columns: list[str]) -> bool:
+    return len(columns) > _CURRENCY
+
+
 def _country(columns: list[str]) -> RawCountry:
+    if not _is_whole(columns):
+        # Its last number may be cut short: believe none.
+        return RawCountry(
+            label=columns[_CODE],
+            code=columns[_CODE],
+            capital=None,
+            population=None,
+            area_km2=None,
+            currencies=(),
+        )
     return RawCountry(
         label=columns[_NAME] or columns[_CODE],
         code=columns[_CODE],

@@ -1,0 +1,206 @@
+"""The one place that knows every part: it builds them from the settings and runs them."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from fastapi import FastAPI
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.routing import BaseRoute, Route
+
+from graphql_api import __version__
+from graphql_api.catalog import Catalog
+from graphql_api.errors import CountriesError
+from graphql_api.http import pictures
+from graphql_api.http.authorization import is_authorized
+from graphql_api.http.graphql import GraphQLEndpoint
+from graphql_api.http.health import HealthEndpoints
+from graphql_api.http.pages import PageEndpoints
+from graphql_api.http.pictures import PictureEndpoints
+from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.schema.building import build_schema
+from graphql_api.schema.context import Context
+from graphql_api.settings import Settings
+from graphql_api.sources import countries, rates
+from graphql_api.sources.choosing import choose
+from graphql_api.sources.fetching import create_client
+from graphql_api.sources.reference import load_reference
+from graphql_api.storage.engine import Database
+from graphql_api.storage.migrations import migrate
+
+logger = logging.getLogger(__name__)
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+class Parts:
+    """What a server and the `refresh` command have in common."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Build the parts; nothing is opened yet.
+
+        Raises:
+            InvalidSetting: a setting is not one that the parts can work with.
+        """
+        self.database = Database(settings.database_url, seconds_busy=settings.database_timeout)
+        self.catalog = Catalog(self.database, load_reference())
+        self.client = create_client(f"graphql-api/{__version__}")
+        self.refreshes = RefreshService(
+            catalog=self.catalog,
+            client=self.client,
+            sources=_sources(settings),
+            clock=_now,
+            new_id=_new_id,
+        )
+
+    async def __aenter__(self) -> Self:
+        """Bring the database up to date, and load what it holds.
+
+        Raises:
+            DatabaseUnavailable: it cannot be used.
+        """
+        try:
+            if await migrate(self.database):
+                logger.info("Migrated the database at %s", self.database)
+            await self.catalog.sync()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def fill(self) -> None:
+        """Fill an empty catalog from the bundled data.
+
+        Raises:
+            DatabaseUnavailable: nothing was written.
+        """
+        if not self.catalog.snapshot.rows:
+            await self.refreshes.load_bundled()
+
+    async def __aexit__(self, *_: object) -> None:
+        """Finish what runs, and close every connection."""
+        await self.refreshes.close()
+        await self.client.aclose()
+        await self.database.dispose()
+
+
+async def migrate_database(settings: Settings) -> bool:
+    """Bring the database to the tables of this version, and tell whether there was work to do.
+
+    Raises:
+        InvalidSetting: DATABASE_URL is not one that the project can work with.
+        DatabaseUnavailable: the database cannot be used.
+    """
+    database = Database(settings.database_url, seconds_busy=settings.database_timeout)
+    try:
+        return await migrate(database)
+    finally:
+        await database.dispose()
+
+
+async def prepare(settings: Settings) -> None:
+    """Do once what no process that serves should have to do: migrate, and fill what is empty.
+
+    Raises:
+        InvalidSetting: a setting is not one that the parts can work with.
+        DatabaseUnavailable: the database cannot be used.
+    """
+    async with Parts(settings) as parts:
+        await parts.fill()
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the server's application.
+
+    Raises:
+        InvalidSetting: a setting is not one that the parts can work with.
+    """
+    parts = Parts(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with parts:
+            await parts.fill()
+            background = [
+                asyncio.create_task(parts.catalog.poll(settings.snapshot_poll)),
+                asyncio.create_task(_freshen(parts, settings)),
+            ]
+            try:
+                yield
+            finally:
+                for task in background:
+                    task.cancel()
+                await asyncio.wait(background)
+
+    return FastAPI(
+        lifespan=lifespan,
+        routes=_routes(parts, settings),
+        middleware=[Middleware(RequestIdMiddleware, new_id=_new_id)],
+        openapi_url=None,
+    )
+
+
+def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
+    schema = build_schema(introspection=settings.has_introspection)
+    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+
+    def create_context(request: Request) -> Context:
+        return Context(
+            catalog=parts.catalog,
+            refreshes=parts.refreshes,
+            clock=_now,
+            stale_after=timedelta(seconds=settings.stale_after),
+            public_url=settings.public_url or str(request.base_url).rstrip("/"),
+            authorized=is_authorized(request, token),
+        )
+
+    graphql = GraphQLEndpoint(
+        schema=schema, create_context=create_context, playground=settings.has_playground
+    )
+    picture = PictureEndpoints(parts.catalog)
+    health = HealthEndpoints(parts.catalog)
+    pages = PageEndpoints(
+        catalog=parts.catalog,
+        schema_text=f"{schema}\n" if settings.has_introspection else None,
+        playground=settings.has_playground,
+    )
+    return [
+        Route("/", pages.landing),
+        Route("/graphql", graphql.handle, methods=_METHODS),
+        Route("/schema.graphql", pages.schema),
+        Route(pictures.CURRENT, picture.current),
+        Route("/images/summary-{version}.png", picture.versioned),
+        Route("/healthz", health.live),
+        Route("/readyz", health.ready),
+    ]
+
+
+async def _freshen(parts: Parts, settings: Settings) -> None:
+    """Try a live refresh, once, if what is served is stale or bundled."""
+    after = timedelta(seconds=settings.stale_after)
+    if parts.catalog.snapshot.is_stale(now=_now(), after=after):
+        with suppress(CountriesError):  # the service logs it, and what is served stays
+            await parts.refreshes.refresh()
+
+
+def _sources(settings: Settings) -> Sources:
+    return Sources(
+        countries=choose("COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS),
+        rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS),
+        seconds_each=settings.api_timeout,
+        seconds_together=settings.refresh_timeout,
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _new_id() -> str:
+    return uuid.uuid4().hex

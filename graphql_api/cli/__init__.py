@@ -1,0 +1,110 @@
+"""The command line: arguments in, text and exit codes out; the work is done by `app`."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
+
+import click
+
+from graphql_api import __version__
+from graphql_api.errors import CountriesError, InvalidSetting
+from graphql_api.settings import Settings
+
+P = ParamSpec("P")
+
+_EPILOG = """
+Settings come from environment variables or from a file .env in this folder; README.md lists them.
+Exit codes: 0 done, 1 failed, 2 a setting or an argument is wrong, 130 interrupted.
+"""
+
+
+def _one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """Tell the errors that a person can act on in one line; Ctrl-C ends quietly."""
+
+    @wraps(command)
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except InvalidSetting as error:
+            _fail(error, exit_code=2)
+        except CountriesError as error:
+            _fail(error, exit_code=1)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+    return run
+
+
+def _fail(error: CountriesError, *, exit_code: int) -> None:
+    click.echo(f"graphql-api: {error}", err=True)
+    sys.exit(exit_code)
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="graphql-api")
+def main() -> None:
+    """A GraphQL API for the world's countries.
+
+    `serve` is all that is needed: it makes the database, fills it and keeps it fresh enough to
+    look at. The other commands do one part of it by hand.
+    """
+
+
+@main.command()
+@_one_line_errors
+def serve() -> None:
+    """Serve the API until Ctrl-C.
+
+    Migrates the database, fills an empty one from the data bundled with the package, then tries a
+    live refresh in the background. HOST and PORT say where to listen, DATABASE_URL where the data
+    is. Without ADMIN_TOKEN it serves this machine alone.
+    """
+    settings = Settings.load()
+    settings.check_exposure()
+    # Imported here, so that --help and a wrong setting need not wait for it.
+    from graphql_api.cli import server  # noqa: PLC0415
+
+    server.serve(settings)
+
+
+@main.command()
+@_one_line_errors
+def refresh() -> None:
+    """Fetch every source once and store the countries.
+
+    Prints where the data came from and how long each part took. A server on the same database
+    serves the new data a moment later. Ends with exit code 1 and
+    one line, and changes nothing, when a source fails.
+    """
+    settings = Settings.load()
+    from graphql_api.cli import refreshing  # noqa: PLC0415 - as in serve
+
+    asyncio.run(refreshing.refresh(settings))
+
+
+@main.command()
+@_one_line_errors
+def schema() -> None:
+    """Print the GraphQL schema.
+
+    The file schema.graphql in the repository is made so.
+    """
+    from graphql_api.schema.building import build_schema  # noqa: PLC0415 - as in serve
+
+    click.echo(build_schema(introspection=True))
+
+
+@main.command()
+@_one_line_errors
+def migrate() -> None:
+    """Bring the database to the tables of this version.
+
+    `serve` and `refresh` do it too; this is for those who want it done at a time of their own.
+    """
+    settings = Settings.load()
+    from graphql_api.app import migrate_database  # noqa: PLC0415 - as in serve
+
+    changed = asyncio.run(migrate_database(settings))
+    click.echo("Migrated." if changed else "Nothing to do: the database is up to date.")

@@ -1,0 +1,101 @@
+"""`graphql-api refresh`: its progress and its report, for a terminal and for a log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from graphql_api.app import Parts
+from graphql_api.domain.report import RefreshReport, SourceReport
+from graphql_api.logs import configure_logging
+from graphql_api.refresh.progress import Observer, Phase, Progress
+from graphql_api.settings import LogLevel, Settings
+
+
+async def refresh(settings: Settings) -> None:
+    """Run one refresh and print it.
+
+    Raises:
+        CountriesError: it failed, and nothing was changed.
+    """
+    # What the log would say is printed here.
+    configure_logging(max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index))
+    # Lines stay whole, so that a log or a pipe can be searched.
+    console = Console(highlight=False, soft_wrap=True)
+    with _observer(console) as observe:
+        async with Parts(settings) as parts:
+            report = await parts.refreshes.refresh(observe)
+    _print_report(console, report)
+
+
+@contextmanager
+def _observer(console: Console) -> Iterator[Observer]:
+    """Show progress as a bar on a terminal, as lines anywhere else."""
+    if not console.is_terminal:
+        yield lambda progress: _print_line(console, progress)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with ProgressBar(*columns, console=console) as bar:
+        task = bar.add_task("Started", total=1)
+
+        def show(progress: Progress) -> None:
+            # Why it failed is told once, on stderr.
+            failed = progress.phase is Phase.FAILED
+            text = "Failed" if failed else progress.message
+            bar.update(task, completed=progress.fraction, description=text)
+
+        yield show
+
+
+def _print_line(console: Console, progress: Progress) -> None:
+    # A failure is told once, on stderr.
+    if progress.phase is not Phase.FAILED:
+        console.print(progress.message, markup=False)
+
+
+def _print_report(console: Console, report: RefreshReport) -> None:
+    console.print(
+        f"{report.total_countries} countries: {report.inserted} new, {report.updated} changed, "
+        f"{report.unchanged} unchanged, {len(report.missing)} missing, "
+        f"{len(report.skipped)} skipped; {report.statements} SQL "
+        f"{'statement' if report.statements == 1 else 'statements'}"
+    )
+    for source in report.sources:
+        console.print(_describe(source), markup=False)
+    console.print(_timings(report))
+
+
+def _describe(source: SourceReport) -> str:
+    parts = [f"{source.kind} from {source.provider}"]
+    if source.as_of is not None:
+        parts.append(f"as of {source.as_of:%Y-%m-%d %H:%M} UTC")
+    parts.extend(f"not from {failure}" for failure in source.failures)
+    if source.attribution is not None:
+        parts.append(source.attribution)
+    return "; ".join(parts)
+
+
+def _timings(report: RefreshReport) -> Table:
+    timings = report.timings
+    table = Table("phase", box=None, pad_edge=False)
+    table.add_column("ms", justify="right")
+    rows = {
+        "fetch countries": timings.fetch_countries_ms,
+        "fetch rates": timings.fetch_rates_ms,
+        "fetch, together": timings.fetch_ms,
+        "transform": timings.transform_ms,
+        "upsert": timings.upsert_ms,
+        "draw, during the upsert": timings.image_ms,
+        "total": timings.total_ms,
+    }
+    for name, milliseconds in rows.items():
+        table.add_row(name, "failed" if milliseconds is None else f"{milliseconds:.1f}")
+    return table

@@ -1,0 +1,1 @@
+"""ASGI: the GraphQL endpoint, the pictures, health and the pages for people."""

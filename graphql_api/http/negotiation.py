@@ -1,0 +1,51 @@
+"""Which media types a request sends and accepts: compared whole, never as parts of a text."""
+
+from collections.abc import Sequence
+
+from starlette.requests import Request
+
+JSON = "application/json"
+GRAPHQL_RESPONSE = "application/graphql-response+json"
+HTML = "text/html"
+
+
+def content_type(request: Request) -> str:
+    """Return the media type of the body, without parameters."""
+    return _media_type(request.headers.get("Content-Type", ""))
+
+
+def preferred(request: Request, offered: Sequence[str]) -> str | None:
+    """Return the type to answer with, the first of `offered` if all are as welcome, or None."""
+    header = ",".join(request.headers.getlist("Accept"))
+    if not header.strip():
+        return offered[0]
+    wanted = [_range(entry) for entry in header.split(",") if entry.strip()]
+    weights = {one: _weight(one, wanted) for one in offered}
+    best = max(offered, key=lambda one: weights[one])
+    return best if weights[best] > 0 else None
+
+
+def _range(entry: str) -> tuple[str, float]:
+    """Read one media range and its weight, from 0 (unwelcome) to 1."""
+    weight = 1.0
+    for parameter in entry.split(";")[1:]:
+        name, _, value = parameter.partition("=")
+        if name.strip().lower() == "q":
+            try:
+                weight = min(1.0, max(0.0, float(value)))
+            except ValueError:
+                weight = 0.0
+    return _media_type(entry), weight
+
+
+def _weight(offered: str, wanted: Sequence[tuple[str, float]]) -> float:
+    """Return the weight of the most specific range that covers a type."""
+    for cover in (offered, f"{offered.partition('/')[0]}/*", "*/*"):
+        weights = [weight for media_range, weight in wanted if media_range == cover]
+        if weights:
+            return max(weights)
+    return 0.0
+
+
+def _media_type(text: str) -> str:
+    return text.partition(";")[0].strip().lower()

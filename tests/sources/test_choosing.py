@@ -1,0 +1,55 @@
+"""Choosing providers: what a setting names is what is asked, in that order."""
+
+import pytest
+
+from graphql_api.errors import InvalidSetting
+from graphql_api.sources import countries, rates
+from graphql_api.sources.choosing import Choice, choose
+from graphql_api.sources.providers import bundled, er_api, geonames
+
+
+def refusal(*choices: Choice) -> str:
+    """Return the message that a choice of countries is refused with."""
+    with pytest.raises(InvalidSetting) as refused:
+        choose("COUNTRIES_SOURCES", choices, countries.PROVIDERS)
+    return str(refused.value)
+
+
+def test_known_names() -> None:
+    """Names lead to the providers as they are, in the order given."""
+    chosen = choose("RATES_SOURCES", [("bundled", None), ("er-api", None)], rates.PROVIDERS)
+    assert chosen == (bundled.RATES, er_api.PROVIDER)
+
+
+def test_a_url_replaces_the_providers_own() -> None:
+    """A URL points the provider elsewhere and changes nothing else; a name may stand twice."""
+    url = "http://mirror.example/info.txt"
+    first, second = choose(
+        "COUNTRIES_SOURCES", [("geonames", url), ("geonames", None)], countries.PROVIDERS
+    )
+    assert (first.url, second.url) == (url, geonames.PROVIDER.url)
+    assert (first.name, first.attribution, first.parse, first.live) == (
+        "geonames",
+        geonames.PROVIDER.attribution,
+        geonames.parse,
+        True,
+    )
+
+
+def test_nobody() -> None:
+    """No choice is no provider."""
+    assert choose("RATES_SOURCES", [], rates.PROVIDERS) == ()
+
+
+def test_unknown_name() -> None:
+    """A name that is not known is refused with those that are, and with the setting's name."""
+    assert refusal(("geonames", None), ("GeoNames", None)) == (
+        "COUNTRIES_SOURCES names 'GeoNames', which is not one of bundled, geonames."
+    )
+
+
+def test_url_for_the_bundled_data() -> None:
+    """What is read from the package has no URL to replace."""
+    assert refusal(("bundled", "http://mirror.example")) == (
+        "COUNTRIES_SOURCES gives a URL to 'bundled', which is read from the package."
+    )

@@ -1,0 +1,57 @@
+"""Checking exchange rates: what of a provider's table is believed."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.sources import rates
+from graphql_api.sources.currencies import is_code
+from graphql_api.sources.provider import RawRates, Unusable
+
+
+def check(table: dict[str, object]) -> dict[str, float]:
+    """Return the rates of a table that are kept."""
+    return dict(rates.check(RawRates(rates=table, as_of=None)).rates)
+
+
+def test_good_rates() -> None:
+    """Numbers above nought under a code are kept as floats, under the table's date."""
+    as_of = datetime(2026, 9, 29, tzinfo=UTC)
+    checked = rates.check(RawRates(rates={"USD": 1, "IRR": 1e6, "KWD": 0.3}, as_of=as_of))
+    assert checked == rates.RateTable(rates={"USD": 1.0, "IRR": 1e6, "KWD": 0.3}, as_of=as_of)
+    assert isinstance(checked.rates["USD"], float)
+
+
+@pytest.mark.parametrize(
+    "rate", [0, -0.0, -1, None, "1.5", True, float("nan"), float("inf"), 10**400, [1], {}]
+)
+def test_bad_rates(rate: object) -> None:
+    """Anything else is left out, and the others stay."""
+    assert check({"EUR": rate, "USD": 1}) == {"USD": 1.0}
+
+
+@pytest.mark.parametrize("code", ["", "usd", "BT", "USDT", "1INCH", "ÀÉÎ"])
+def test_no_currency(code: str) -> None:
+    """What is not three capital letters is no currency and is left out."""
+    assert check({code: 2, "USD": 1}) == {"USD": 1.0}
+
+
+@pytest.mark.parametrize(("table", "count"), [({}, 0), ({"EUR": 0, "btc": 1}, 2)])
+def test_nothing_to_keep(table: dict[str, object], count: int) -> None:
+    """A table without a usable rate is refused."""
+    with pytest.raises(Unusable) as refused:
+        check(table)
+    assert str(refused.value) == f"none of its {count} rates can be used"
+
+
+ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)
+
+
+@given(st.dictionaries(st.sampled_from(["EUR", "GBP", "eur"]) | st.text(max_size=4), ANYTHING))
+def test_anything(table: dict[str, object]) -> None:
+    """Whatever the table says, what is kept are finite numbers above nought under codes."""
+    checked = check({**table, "USD": 1})
+    assert [code for code in checked if not is_code(code)] == []
+    assert [rate for rate in checked.values() if not 0 < rate < float("inf")] == []

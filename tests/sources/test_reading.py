@@ -1,0 +1,228 @@
+"""Reading what somebody else wrote: exact on what is good, and never surprised by the rest."""
+
+import math
+import sys
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.sources import reading
+from graphql_api.sources.provider import Unusable
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.sampled_from([10**400, -(10**400), "\ud800", "\x00", " ", 1e308, 5e-324, "２"]),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+def refusal(body: bytes) -> str:
+    """Return the message that a body is refused with."""
+    with pytest.raises(Unusable) as refused:
+        reading.json_object(body)
+    return str(refused.value)
+
+
+def test_json_object() -> None:
+    """An object in UTF-8 is read."""
+    assert reading.json_object('{"name": "Türkiye"}'.encode()) == {"name": "Türkiye"}
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"text"', b"NaN"])
+def test_json_that_is_no_object(body: bytes) -> None:
+    """JSON of another kind is refused."""
+    assert refusal(body) == "the body is not a JSON object"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html>",
+        b'{"a": 1',
+        b'{"a": 1} {"b": 2}',
+        '{"é": 1}'.encode("latin-1"),
+        '{"a": 1}'.encode("utf-16"),
+        b"[" * 100_000,
+        b'{"a": ' + b"9" * 5000 + b"}",
+    ],
+)
+def test_what_is_no_json(body: bytes) -> None:
+    """Broken, deep, foreign and oversized JSON is refused."""
+    assert refusal(body) == "the body is not JSON"
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_body(body: bytes) -> None:
+    """Any bytes give an object or the one exception for it."""
+    try:
+        assert isinstance(reading.json_object(body), dict)
+    except Unusable:
+        return
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        ("Paris", "Paris"),
+        ("  São Tomé\u00a0\r\n", "São Tomé"),
+        ("'; DROP TABLE \\ %s \"", "'; DROP TABLE \\ %s \""),
+        ("🏙", "🏙"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, None),
+        ("", None),
+        (" \t\n", None),
+        ("a\x00b", None),
+        ("a\nb", None),
+        ("\x85a\x85", "a"),
+        ("a\x85b", None),
+        ("\ud800", None),
+        (None, None),
+        (7, None),
+        (["Paris"], None),
+        (b"Paris", None),
+    ],
+)
+def test_text(value: object, read: str | None) -> None:
+    """Text is stripped, and is none when empty, too long, or not storable everywhere."""
+    assert reading.text(value) == read
+
+
+@given(ANYTHING)
+def test_any_text(value: object) -> None:
+    """Whatever is read as text fits the column, is stripped, and reads the same again."""
+    read = reading.text(value)
+    if read is not None:
+        assert 1 <= len(read) <= reading.MAX_TEXT
+        assert reading.text(read) == read
+        assert read.encode().decode() == read
+        assert "\x00" not in read
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("Antilles", "Antilles"),
+        (None, "None"),
+        ("two\nlines\x1b[31m\u202e\ud800", "two�lines�[31m��"),
+        ("x" * 80, "x" * 80),
+        ("x" * 81, "x" * 79 + "…"),
+        ({"a": 1}, "{'a': 1}"),
+    ],
+)
+def test_printable(value: object, shown: str) -> None:
+    """A value is shown on one line of at most 80 characters, with marks for what has no shape."""
+    assert reading.printable(value) == shown
+
+
+def test_printable_at_most() -> None:
+    """A caller sets another length."""
+    assert reading.printable("abcdef", at_most=5) == "abcd…"
+    assert reading.printable("abcde", at_most=5) == "abcde"
+
+
+@given(ANYTHING)
+def test_anything_printable(value: object) -> None:
+    """Whatever is shown is one short line of characters that have a shape."""
+    shown = reading.printable(value)
+    assert len(shown) <= 80
+    assert shown.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (0, 0.0),
+        (7, 7.0),
+        (0.44, 0.44),
+        (sys.float_info.max, sys.float_info.max),
+        (-1, None),
+        (-5e-324, None),
+        (math.inf, None),
+        (-math.inf, None),
+        (math.nan, None),
+        (10**400, None),
+        (True, None),
+        (False, None),
+        ("7", None),
+        (None, None),
+        ([7], None),
+    ],
+)
+def test_non_negative(value: object, number: float | None) -> None:
+    """Finite numbers from nought are read as floats, and nothing else is."""
+    read = reading.non_negative(value)
+    assert (read, type(read)) == (number, type(number))
+
+
+def test_negative_nought() -> None:
+    """Nought has no sign: a database would drop it, and a copy in memory would not."""
+    assert repr(reading.non_negative(-0.0)) == "0.0"
+
+
+@pytest.mark.parametrize(
+    ("value", "number"), [(0, None), (0.0, None), (5e-324, 5e-324), (3, 3.0), (-3, None)]
+)
+def test_positive(value: object, number: float | None) -> None:
+    """Nought is not positive; otherwise the same numbers are read."""
+    assert reading.positive(value) == number
+
+
+@given(ANYTHING)
+def test_any_number(value: object) -> None:
+    """Whatever is read as a number is finite and not below nought."""
+    read = reading.non_negative(value)
+    assert read is None or (math.isfinite(read) and math.copysign(1, read) == 1)
+    assert reading.positive(value) == (read if read != 0 else None)
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (1790640151, datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)),
+        (1790640151.5, datetime(2026, 9, 29, 0, 2, 31, 500_000, tzinfo=UTC)),
+        (253402300800, None),
+        (1e308, None),
+        (-1, None),
+        ("1790640151", None),
+        (None, None),
+        (True, None),
+    ],
+)
+def test_instant_of_unix(value: object, instant: datetime | None) -> None:
+    """Seconds since 1970 are an instant in UTC, up to the end of the year 9999."""
+    assert reading.instant_of_unix(value) == instant
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("2026-09-29", datetime(2026, 9, 29, tzinfo=UTC)),
+        ("2026-02-30", None),
+        ("2026-09-29T00:00:00Z", None),
+        ("", None),
+        (None, None),
+        (20260929, None),
+    ],
+)
+def test_instant_of_date(value: object, instant: datetime | None) -> None:
+    """A date is its first instant in UTC."""
+    assert reading.instant_of_date(value) == instant
+
+
+@given(ANYTHING)
+def test_any_instant(value: object) -> None:
+    """Whatever is read as an instant is in UTC."""
+    for read in (reading.instant_of_unix(value), reading.instant_of_date(value)):
+        assert read is None or read.tzinfo is UTC

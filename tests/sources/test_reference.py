@@ -1,0 +1,36 @@
+"""The reference as the project loads it: identities by code, with their flags."""
+
+from graphql_api.domain.country import Identity
+from graphql_api.sources.reference import load_reference
+
+
+def test_every_country_by_its_code() -> None:
+    """The 250 countries are there, each under its own code."""
+    reference = load_reference()
+    assert len(reference) == 250
+    assert [code for code, identity in reference.items() if identity.code != code] == []
+
+
+def test_identity() -> None:
+    """A row becomes an identity with every field and the URL of the flag."""
+    assert load_reference()["TR"] == Identity(
+        code="TR",
+        alpha3="TUR",
+        name="Türkiye",
+        region="Asia",
+        subregion="Western Asia",
+        flag_url="https://flagcdn.com/tr.svg",
+        aliases=("Republic of Turkey", "Republic of Türkiye", "Turkey"),
+    )
+
+
+def test_no_subregion() -> None:
+    """Antarctica has no subregion, and no text stands for that."""
+    antarctica = load_reference()["AQ"]
+    assert (antarctica.region, antarctica.subregion) == ("Antarctica", None)
+
+
+def test_flags() -> None:
+    """Every flag's URL is of its own country."""
+    flags = {identity.flag_url: code for code, identity in load_reference().items()}
+    assert flags == {f"https://flagcdn.com/{code.lower()}.svg": code for code in load_reference()}

@@ -1,0 +1,71 @@
+"""Attempts at a refresh for tests, filled in but for what a test says."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from graphql_api.domain.country import SkippedRecord
+from graphql_api.domain.report import (
+    RefreshFailure,
+    RefreshReport,
+    SourceKind,
+    SourceReport,
+    Timings,
+)
+from graphql_api.domain.snapshot import Version
+
+AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
+
+REPORT = RefreshReport(
+    id="report",
+    started_at=AT,
+    finished_at=AT.replace(microsecond=654321),
+    version=Version(7, 250),
+    inserted=1,
+    updated=2,
+    unchanged=247,
+    missing=("Côte d’Ivoire", 'A "quoted" \\ name'),
+    skipped=(SkippedRecord(record="AN", reason="its code is not one in use"),),
+    statements=1,
+    timings=Timings(
+        fetch_countries_ms=0.1,
+        fetch_rates_ms=1 / 3,
+        fetch_ms=2.5,
+        transform_ms=5e-324,
+        upsert_ms=20.0,
+        image_ms=None,
+        total_ms=1e300,
+    ),
+    sources=(
+        SourceReport(
+            kind=SourceKind.COUNTRIES,
+            provider="geonames",
+            live=True,
+            as_of=None,
+            failures=("restcountries: it answered 503",),
+            attribution="GeoNames (CC BY 4.0)",
+        ),
+        SourceReport(
+            kind=SourceKind.RATES,
+            provider="bundled",
+            live=False,
+            as_of=datetime(2026, 9, 29, tzinfo=UTC),
+            failures=(),
+            attribution=None,
+        ),
+    ),
+)
+
+FAILURE = RefreshFailure(
+    id="failure", at=AT, code="SOURCE_UNAVAILABLE", message="geonames did not answer: «%s» \\ 中"
+)
+
+
+def make_report(refresh_id: str, **changes: Any) -> RefreshReport:  # noqa: ANN401 - what replace takes
+    """Return a report under that id, but for `changes`."""
+    return replace(REPORT, id=refresh_id, **changes)
+
+
+def make_failure(refresh_id: str, **changes: Any) -> RefreshFailure:  # noqa: ANN401 - likewise
+    """Return a failure under that id, but for `changes`."""
+    return replace(FAILURE, id=refresh_id, **changes)

@@ -1,0 +1,37 @@
+"""The marker: it changes with whatever changed, and costs one statement."""
+
+from graphql_api.domain.snapshot import Version
+from graphql_api.storage import countries, marker, refreshes
+from graphql_api.storage.engine import Database
+from graphql_api.storage.marker import Marker
+from tests.databases import statements
+from tests.rows import make_country
+from tests.storage.attempts import make_failure, make_report
+
+
+async def test_empty_database(database: Database) -> None:
+    """Without rows and refreshes everything is 0."""
+    async with database.connect() as connection:
+        assert await marker.read(connection) == Marker(Version(0, 0), 0)
+
+
+async def test_every_change_shows(database: Database) -> None:
+    """The highest revision, the number of rows and the newest refresh are each followed."""
+    rows = [make_country("FR", revision=1), make_country("TR", revision=7)]
+    async with database.connect() as connection:
+        await countries.upsert(connection, rows)
+        assert await marker.read(connection) == Marker(Version(7, 2), 0)
+        await countries.remove(connection, "FR")
+        assert await marker.read(connection) == Marker(Version(7, 1), 0)
+        await refreshes.append(connection, make_report("one"))
+        assert await marker.read(connection) == Marker(Version(7, 1), 1)
+        await refreshes.append(connection, make_failure("two"))
+        assert await marker.read(connection) == Marker(Version(7, 1), 2)
+
+
+async def test_one_statement(database: Database) -> None:
+    """It is read in one statement, so that it is of one state of the database."""
+    async with database.connect() as connection:
+        seen = statements(database)
+        await marker.read(connection)
+    assert [statement.split()[0] for statement in seen] == ["SELECT"]

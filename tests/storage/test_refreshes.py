@@ -1,0 +1,85 @@
+"""The history of refreshes: it comes back as it was, newest first, and does not grow for ever."""
+
+import pytest
+from sqlalchemy import insert, select
+
+from graphql_api.domain.report import Attempt
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage import refreshes
+from graphql_api.storage.engine import Database
+from graphql_api.storage.tables import refreshes as table
+from tests.storage.attempts import FAILURE, REPORT, make_failure, make_report
+
+
+async def test_no_refreshes(database: Database) -> None:
+    """A new database has no history, and the newest number is the one asked after."""
+    async with database.connect() as connection:
+        assert await refreshes.load(connection, after=0) == ([], 0)
+        assert await refreshes.load(connection, after=5) == ([], 5)
+
+
+@pytest.mark.parametrize("attempt", [REPORT, FAILURE])
+async def test_round_trip(attempt: Attempt, database: Database) -> None:
+    """A report and a failure come back as what they were, to the last digit."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, attempt)
+        assert await refreshes.load(connection, after=0) == ([attempt], 1)
+
+
+async def test_newest_first(database: Database) -> None:
+    """The history begins with the newest attempt, and can be read after a number."""
+    one, two, three = make_report("one"), make_failure("two"), make_report("three")
+    async with database.connect() as connection:
+        await refreshes.append(connection, one)
+        await refreshes.append(connection, two)
+        await refreshes.append(connection, three)
+        assert await refreshes.load(connection, after=0) == ([three, two, one], 3)
+        assert await refreshes.load(connection, after=1) == ([three, two], 3)
+        assert await refreshes.load(connection, after=3) == ([], 3)
+
+
+async def test_columns(database: Database) -> None:
+    """When an attempt ended and how are columns, for whoever asks the database with SQL."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
+        await refreshes.append(connection, FAILURE)
+        found = await connection.execute(select(table.c.id, table.c.finished_at, table.c.outcome))
+        assert [tuple(row) for row in found] == [
+            ("report", REPORT.finished_at, "SUCCEEDED"),
+            ("failure", FAILURE.at, "SOURCE_UNAVAILABLE"),
+        ]
+
+
+async def test_one_id_once(database: Database) -> None:
+    """An attempt that is there already is not added again."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
+    with pytest.raises(DatabaseUnavailable):
+        async with database.connect() as connection:
+            await refreshes.append(connection, REPORT)
+    async with database.connect() as connection:
+        assert await refreshes.load(connection, after=0) == ([REPORT], 1)
+
+
+async def test_only_the_newest_are_kept(database: Database) -> None:
+    """The attempt after the 1,000th drops the oldest one, and no more."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, make_failure("1"))
+        body = (await connection.execute(select(table.c.attempt))).scalar_one()
+        filler = [
+            {"id": f"{n}", "finished_at": FAILURE.at, "outcome": FAILURE.code, "attempt": body}
+            for n in range(2, refreshes.KEPT + 1)
+        ]
+        await connection.execute(insert(table), filler)
+        assert await sequences(database) == list(range(1, 1001))
+        await refreshes.append(connection, make_failure("1001"))
+        assert await sequences(database) == list(range(2, 1002))
+        attempts, newest = await refreshes.load(connection, after=0)
+    assert (attempts[0].id, len(attempts), newest) == ("1001", 1000, 1001)
+
+
+async def sequences(database: Database) -> list[int]:
+    """Return the numbers of the attempts that are kept."""
+    async with database.connect() as connection:
+        found = await connection.execute(select(table.c.sequence).order_by(table.c.sequence))
+        return list(found.scalars())

@@ -1,0 +1,150 @@
+"""What is SQLite's own: its file, its modes and its locks."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage import countries
+from graphql_api.storage.engine import Database
+from graphql_api.storage.migrations import migrate
+from tests.databases import opened
+from tests.rows import make_country
+
+
+def names(folder: Path) -> list[str]:
+    """Return what a folder holds."""
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_journal_mode(database: Database) -> None:
+    """Every connection of the pool is in WAL mode, in which a writer does not block readers."""
+    async with database.connect() as first, database.connect() as second:
+        modes = [
+            (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one()
+            for connection in (first, second)
+        ]
+    assert modes == ["wal", "wal"]
+
+
+async def test_mode_is_changed_when_the_writer_has_ended(tmp_path: Path) -> None:
+    """A file that another program is writing in the old mode is waited for, as for any lock."""
+    path = tmp_path / "countries.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with opened(f"sqlite:///{path}") as database:
+        migrating = asyncio.create_task(migrate(database))
+        await asyncio.sleep(0.1)
+        other.execute("COMMIT")
+        assert await migrating is True
+    other.close()
+
+
+async def test_mode_cannot_be_changed(tmp_path: Path) -> None:
+    """A file that stays locked in the old mode is unavailable after seconds_busy."""
+    path = tmp_path / "countries.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    async with opened(f"sqlite:///{path}", seconds_busy=0.1) as database:
+        with pytest.raises(DatabaseUnavailable) as caught:
+            await migrate(database)
+        assert str(caught.value) == f"The database at {database} failed: database is locked."
+    other.close()
+
+
+async def test_busy(database: Database, database_url: str) -> None:
+    """A writer gives up after seconds_busy with nothing changed; readers do not notice."""
+    async with (
+        opened(database_url, seconds_busy=0.1) as impatient,
+        database.transaction(),
+    ):
+        with pytest.raises(DatabaseUnavailable) as caught:
+            async with impatient.transaction() as connection:
+                await countries.upsert(connection, [make_country()])
+        assert str(caught.value) == f"The database at {impatient} failed: database is locked."
+        async with impatient.connect() as connection:
+            assert await countries.load(connection) == []
+
+
+async def test_patient_writer(database: Database, replica: Database) -> None:
+    """A writer that finds the database busy has its turn when the other one ends."""
+
+    async def write() -> None:
+        async with replica.transaction() as connection:
+            await countries.upsert(connection, [make_country()])
+
+    async with database.transaction():
+        waiting = asyncio.create_task(write())
+        await asyncio.sleep(0.1)
+        assert not waiting.done()
+    await waiting
+    async with database.connect() as connection:
+        assert await countries.load(connection) == [make_country()]
+
+
+def test_nothing_is_opened_at_first(tmp_path: Path) -> None:
+    """Describing a database makes no folder and no file."""
+    Database(f"sqlite:///{tmp_path}/new/countries.db", seconds_busy=1)
+    assert names(tmp_path) == []
+
+
+async def test_folder_is_made(tmp_path: Path) -> None:
+    """The folders that the file needs are made with the first connection."""
+    async with opened(f"sqlite:///{tmp_path}/new/newer/countries.db") as database:
+        assert await migrate(database) is True
+    assert names(tmp_path / "new" / "newer") == ["countries.db"]
+
+
+async def test_folder_cannot_be_made(tmp_path: Path) -> None:
+    """A folder that cannot be made is named, with the reason and the setting to change."""
+    (tmp_path / "file").write_text("mine")
+    async with opened(f"sqlite:///{tmp_path}/file/var/countries.db") as database:
+        with pytest.raises(DatabaseUnavailable) as caught:
+            await migrate(database)
+    assert str(caught.value) == (
+        f"The folder {tmp_path}/file/var for the database cannot be made (Not a directory); "
+        "set DATABASE_URL to a place that can be written."
+    )
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+async def test_file_is_a_folder(tmp_path: Path) -> None:
+    """A folder where the file should be is unavailable, in one line."""
+    async with opened(f"sqlite:///{tmp_path}") as database:
+        with pytest.raises(DatabaseUnavailable) as caught:
+            await migrate(database)
+        assert str(caught.value) == (
+            f"The database at {database} failed: unable to open database file."
+        )
+
+
+async def test_file_is_not_a_database(tmp_path: Path) -> None:
+    """A file that is something else is unavailable, in one line, and stays as it is."""
+    path = tmp_path / "countries.db"
+    path.write_text("Dear diary,\n" * 100)
+    async with opened(f"sqlite:///{path}") as database:
+        with pytest.raises(DatabaseUnavailable) as caught:
+            await migrate(database)
+        assert str(caught.value) == f"The database at {database} failed: file is not a database."
+    assert path.read_text() == "Dear diary,\n" * 100
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("my countries.db", "my countries.db"),
+        ("my%20countries.db", "my countries.db"),
+        ("100%.db", "100%.db"),
+        ("100%25.db", "100%.db"),
+        ("what%3F.db", "what?.db"),
+        ("a+b&c=d#e@f:g.db", "a+b&c=d#e@f:g.db"),
+        ("Åland.db", "Åland.db"),
+    ],
+)
+async def test_path(written: str, name: str, tmp_path: Path) -> None:
+    """A path in the URL may hold any character; a question mark is written as %3F."""
+    async with opened(f"sqlite:///{tmp_path}/{written}") as database:
+        assert await migrate(database) is True
+    assert names(tmp_path) == [name]

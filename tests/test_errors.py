@@ -1,0 +1,48 @@
+"""The exception tree: what its docstring draws is what there is."""
+
+import re
+from collections.abc import Iterator
+
+from graphql_api import errors
+from graphql_api.errors import CountriesError
+
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and value.__module__ == errors.__name__
+]
+
+
+def draw(cls: type[CountriesError], indent: str = "") -> Iterator[str]:
+    """Draw the classes below one, as the docstring does."""
+    for child in cls.__subclasses__():
+        last = child is cls.__subclasses__()[-1]
+        yield f"{indent}{'└' if last else '├'}── {child.__name__}"
+        yield from draw(child, f"{indent}{' ' if last else '│'}   ")
+
+
+def test_tree() -> None:
+    """The docstring draws the classes as they descend from each other, and says what each means."""
+    documented = re.findall(r"^ {4}(\W*\w+)  +\S", errors.__doc__ or "", re.MULTILINE)
+    assert documented == list(draw(CountriesError))
+
+
+def test_nothing_else_is_defined() -> None:
+    """Every class of the module is in the tree."""
+    assert [cls for cls in CLASSES if not issubclass(cls, CountriesError)] == []
+
+
+def test_codes() -> None:
+    """Programs know each error by the code of the contract."""
+    codes = {cls.__name__: getattr(cls, "code", None) for cls in CLASSES}
+    assert codes == {
+        "CountriesError": None,
+        "InvalidInput": "BAD_USER_INPUT",
+        "InvalidSetting": "BAD_USER_INPUT",
+        "Unauthenticated": "UNAUTHENTICATED",
+        "CountryNotFound": "COUNTRY_NOT_FOUND",
+        "SourceUnavailable": "SOURCE_UNAVAILABLE",
+        "SourceInvalid": "SOURCE_INVALID",
+        "RefreshInProgress": "REFRESH_IN_PROGRESS",
+        "DatabaseUnavailable": "DATABASE_UNAVAILABLE",
+    }

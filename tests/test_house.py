@@ -1,0 +1,100 @@
+"""The rules of the house that no linter knows: docstrings, short functions, one-way imports."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+LONGEST = 50
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def modules(folder: str) -> dict[str, ast.Module]:
+    """Return the modules below a folder, by their path in the project."""
+    return {
+        str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8"))
+        for path in sorted((ROOT / folder).rglob("*.py"))
+    }
+
+
+def functions(folder: str) -> Iterator[tuple[str, Function]]:
+    """Yield every function below a folder, those within others too, with where it is."""
+    for path, module in modules(folder).items():
+        for node in ast.walk(module):
+            if isinstance(node, Function):
+                yield f"{path}:{node.lineno} {node.name}", node
+
+
+def is_sentence(docstring: str | None) -> bool:
+    """Tell whether a docstring is one sentence, which ends with a full stop."""
+    words = " ".join((docstring or "").split())
+    return re.fullmatch(r"(?!.*[.!?] [A-Z]).+\.", words) is not None
+
+
+@pytest.mark.parametrize(
+    ("docstring", "sentence"),
+    [
+        ("It works.", True),
+        ("It works, e.g. in\n    two lines.", True),
+        (None, False),
+        ("", False),
+        (".", False),
+        ("It works", False),
+        ("It works. It does.", False),
+        ("Does it? It does.", False),
+    ],
+)
+def test_sentences(docstring: str | None, sentence: bool) -> None:
+    """What counts as one sentence in the tests below is this."""
+    assert is_sentence(docstring) is sentence
+
+
+def test_test_modules_say_what_they_prove() -> None:
+    """Every module of the tests begins with one sentence."""
+    parsed = modules("tests")
+    assert "tests/test_house.py" in parsed
+    speechless = [
+        path for path, module in parsed.items() if not is_sentence(ast.get_docstring(module))
+    ]
+    assert speechless == []
+
+
+def test_tests_say_what_they_prove() -> None:
+    """Every test has one sentence that says what it proves."""
+    tests = {name: node for name, node in functions("tests") if node.name.startswith("test")}
+    assert [name for name, node in tests.items() if not is_sentence(ast.get_docstring(node))] == []
+
+
+def test_modules_say_what_they_own() -> None:
+    """Every module of the package begins with a docstring."""
+    parsed = modules("graphql_api")
+    assert "graphql_api/__init__.py" in parsed
+    assert [path for path, module in parsed.items() if not ast.get_docstring(module)] == []
+
+
+def test_functions_are_short() -> None:
+    """No function of the package is longer than 50 lines."""
+    lengths = {
+        name: (node.end_lineno or 0) - node.lineno + 1 for name, node in functions("graphql_api")
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+
+
+def test_imports_point_one_way() -> None:
+    """The contracts of import-linter in pyproject.toml are kept, as `make lint` checks them."""
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    done = subprocess.run(
+        [sys.executable, "-c", program, "--no-logo", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Contracts: 4 kept, 0 broken." in done.stdout

@@ -1,0 +1,193 @@
+"""The README tells the truth: every query, command and setting in it is tried."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from asgi_lifespan import LifespanManager
+
+from graphql_api.app import create_app
+from graphql_api.settings import Settings
+from tests.upstream.server import Upstream
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+class Block(NamedTuple):
+    """A fenced block: what it is in, and what it holds."""
+
+    language: str
+    text: str
+
+
+BLOCKS = [
+    Block(*found)
+    for found in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+]
+ANSWERED = [
+    (asked.text, answer.text)
+    for asked, answer in pairwise(BLOCKS)
+    if answer.language in ("json", "text")
+]
+QUERIES = [pair for pair in ANSWERED if pair[0].startswith("{")]
+[MUTATION] = [pair for pair in ANSWERED if pair[0].startswith("mutation")]
+[CURL] = [pair for pair in ANSWERED if pair[0].startswith("curl")]
+[REFRESH] = [pair for pair in ANSWERED if pair[0].startswith(".venv/bin/graphql-api refresh")]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests away."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+async def bundled(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Lend a client of a server that has the bundled data and asks nobody."""
+    settings = Settings(
+        database_url=f"sqlite:///{tmp_path}/countries.db",
+        countries_sources=(("bundled", None),),
+        rates_sources=(("bundled", None),),
+    )
+    app = create_app(settings)
+    transport = httpx.ASGITransport(app)
+    async with (
+        LifespanManager(app),
+        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def served(tmp_path: Path, upstream: Upstream) -> Iterator[str]:
+    """Lend the URL of a server process whose sources the upstream plays."""
+    command = [sys.executable, "-m", "graphql_api", "serve"]
+    environment = process_environment(upstream, PORT="0")
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            assert server.stderr is not None
+            found = (re.search(r"(http://\S+)/graphql", line) for line in server.stderr)
+            yield next(match[1] for match in found if match)
+        finally:
+            server.send_signal(signal.SIGINT)
+
+
+def process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
+    """Return the environment of a process that runs this tree."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT),
+        **upstream.environment,
+        **variables,
+    }
+
+
+def masked(text: str) -> str:
+    """Return a text without what differs from run to run: times and table widths."""
+    return re.sub(r"\d+\.\d$", "N", re.sub(" +", " ", text), flags=re.MULTILINE)
+
+
+def timeless(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a report of a refresh without what differs from run to run."""
+    address, revision = report["imageUrl"].split("/summary-")
+    assert re.fullmatch(r"\d+-250\.png", revision)
+    timings = {name: type(value) for name, value in report["timings"].items()}
+    return {**report, "timings": timings, "imageUrl": address}
+
+
+@pytest.mark.parametrize(("query", "answer"), QUERIES)
+async def test_query(bundled: httpx.AsyncClient, query: str, answer: str) -> None:
+    """Each query of the README gives the answer printed below it."""
+    response = await bundled.post("/graphql", json={"query": query})
+    assert response.json() == json.loads(answer)
+
+
+def test_three_queries() -> None:
+    """The README has the three queries that it announces."""
+    assert len(QUERIES) == 3
+
+
+def test_mutation(served: str) -> None:
+    """The mutation of the README gives the report printed below it, but for times."""
+    query, answer = MUTATION
+    for _ in range(2):
+        response = httpx.post(f"{served}/graphql", json={"query": query}, trust_env=False)
+    told = timeless(response.json()["data"]["refreshCountries"])
+    expected = timeless(json.loads(answer)["data"]["refreshCountries"])
+    assert told == {**expected, "imageUrl": f"{served}/images"}
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="install curl to try the README's command")
+def test_curl(served: str) -> None:
+    """The curl command of the README gives the answer printed below it."""
+    command, answer = CURL
+    command = command.replace("http://127.0.0.1:8000", served).replace("curl", "curl -s")
+    environment = {"PATH": os.environ["PATH"], "no_proxy": "*"}
+    done = subprocess.run(
+        ["sh", "-c", command], env=environment, capture_output=True, check=True, text=True
+    )
+    assert json.loads(done.stdout) == json.loads(answer)
+
+
+def test_refresh(tmp_path: Path, upstream: Upstream) -> None:
+    """The refresh from the shell prints what the README shows, but for times."""
+    command = [sys.executable, "-m", "graphql_api", "refresh"]
+    for _ in range(2):
+        done = subprocess.run(
+            command,
+            cwd=tmp_path,
+            env=process_environment(upstream),
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    assert masked(done.stdout) == masked(REFRESH[1])
+
+
+def test_settings() -> None:
+    """The README lists every setting, and no other."""
+    section = README.split("## Settings")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
+    assert listed == [name.upper() for name in Settings.model_fields]
+
+
+def test_defaults() -> None:
+    """The defaults that the README gives as values are those of the settings."""
+    rows = re.findall(r"^\| `(\w+)` \| `(\S+)` \|", README, re.MULTILINE)
+    plain = Settings()
+    given = {name: Settings(**{name.lower(): value}) for name, value in rows}
+    assert len(given) == 14
+    assert {name for name, settings in given.items() if settings != plain} == set()
+
+
+def test_links() -> None:
+    """Every file that the README links to is there."""
+    targets = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert targets == ["docs/summary.png", "schema.graphql", *targets[2:]]
+    assert [target for target in targets if not (ROOT / target).is_file()] == []
+
+
+def test_commands() -> None:
+    """Every command of the README is tried by a test of this file."""
+    commands = [block.text.split()[0:2] for block in BLOCKS if block.language == "sh"]
+    assert commands == [
+        ["make", "run"],
+        ["make", "test"],
+        ["curl", "http://127.0.0.1:8000/graphql"],
+        [".venv/bin/graphql-api", "refresh"],
+    ]

@@ -1,0 +1,281 @@
+"""Settings: what is read, what is refused, in which words, and what is never shown."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from graphql_api.errors import InvalidSetting
+from graphql_api.settings import Environment, LogLevel, Settings
+
+DEFAULTS = {
+    "environment": Environment.DEVELOPMENT,
+    "host": "127.0.0.1",
+    "port": 8000,
+    "database_url": "sqlite:///var/countries.db",
+    "database_timeout": 10,
+    "countries_sources": (("geonames", None), ("bundled", None)),
+    "rates_sources": (("er-api", None), ("bundled", None)),
+    "api_timeout": 10,
+    "refresh_timeout": 30,
+    "stale_after": 86_400,
+    "snapshot_poll": 2,
+    "admin_token": None,
+    "public_url": None,
+    "forwarded_allow_ips": "127.0.0.1",
+    "playground": None,
+    "introspection": None,
+    "log_level": LogLevel.INFO,
+    "access_log": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the variables of whoever runs the tests, and their .env."""
+    monkeypatch.chdir(tmp_path)
+    for name in DEFAULTS:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+    """Read the settings in an environment that has these variables, given in small letters."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name.upper(), value)
+    return Settings.load()
+
+
+def test_defaults() -> None:
+    """Without any variable, every setting is exactly this."""
+    assert Settings.load().model_dump() == DEFAULTS
+
+
+def test_empty_variables_are_as_if_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set to nothing means the default."""
+    assert load(monkeypatch, **dict.fromkeys(DEFAULTS, "")).model_dump() == DEFAULTS
+
+
+def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every setting is read from the variable of its name."""
+    settings = load(
+        monkeypatch,
+        environment="production",
+        host="0.0.0.0",  # noqa: S104 - nothing is bound
+        port="0",
+        database_url="sqlite:////data/x.db",
+        database_timeout="0.5",
+        countries_sources="geonames=https://mirror.example/a?b=c , bundled,geonames",
+        rates_sources="bundled",
+        api_timeout="1",
+        refresh_timeout="2",
+        stale_after="1000000000",
+        snapshot_poll="1000000",
+        admin_token=" hunter2\n",
+        public_url="https://example.org/api/",
+        forwarded_allow_ips="*",
+        playground="true",
+        introspection="0",
+        log_level="debug",
+        access_log="1",
+    )
+    assert settings.model_dump() == {
+        "environment": Environment.PRODUCTION,
+        "host": "0.0.0.0",  # noqa: S104 - likewise
+        "port": 0,
+        "database_url": "sqlite:////data/x.db",
+        "database_timeout": 0.5,
+        "countries_sources": (
+            ("geonames", "https://mirror.example/a?b=c"),
+            ("bundled", None),
+            ("geonames", None),
+        ),
+        "rates_sources": (("bundled", None),),
+        "api_timeout": 1,
+        "refresh_timeout": 2,
+        "stale_after": 1e9,
+        "snapshot_poll": 1e6,
+        "admin_token": SecretStr("hunter2"),
+        "public_url": "https://example.org/api",
+        "forwarded_allow_ips": "*",
+        "playground": True,
+        "introspection": False,
+        "log_level": LogLevel.DEBUG,
+        "access_log": True,
+    }
+
+
+NAMES = "write name or name=URL, with commas between them"
+SOURCE_URL = "what follows geonames= must be a complete http or https URL"
+WEB_URL = "give an http or https URL without ? and #"
+TOKEN = "give letters, digits and signs of ASCII, without spaces"
+NUMBER = "Input should be a valid number, unable to parse string as a number"
+INTEGER = "Input should be a valid integer, unable to parse string as an integer"
+BOOLEAN = "Input should be a valid boolean, unable to interpret input"
+SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("environment", "prod", "Input should be 'development' or 'production'"),
+        ("log_level", "INFO", "Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("port", "http", INTEGER),
+        ("port", "80.5", INTEGER),
+        ("port", "-1", "Input should be greater than or equal to 0"),
+        ("port", "65536", "Input should be less than or equal to 65535"),
+        *((name, "10s", NUMBER) for name in (*SECONDS, "stale_after")),
+        *((name, "0", "Input should be greater than 0") for name in (*SECONDS, "stale_after")),
+        *((name, "nan", "Input should be a finite number") for name in (*SECONDS, "stale_after")),
+        *((name, "1000001", "Input should be less than or equal to 1000000") for name in SECONDS),
+        ("stale_after", "1000000001", "Input should be less than or equal to 1000000000"),
+        ("countries_sources", " , ", "name at least one provider"),
+        ("rates_sources", ",", "name at least one provider"),
+        ("countries_sources", "geonames=ftp://mirror.example", SOURCE_URL),
+        ("countries_sources", "geonames=", SOURCE_URL),
+        ("countries_sources", "geonames=http://", SOURCE_URL),
+        ("countries_sources", "geonames=http://a b", SOURCE_URL),
+        ("countries_sources", "=http://mirror.example", NAMES),
+        ("countries_sources", "geo names", NAMES),
+        ("countries_sources", "https://me:hunter2@mirror.example?key=hunter2", NAMES),
+        ("public_url", "example.org", WEB_URL),
+        ("public_url", "ftp://example.org", WEB_URL),
+        ("public_url", "https://", WEB_URL),
+        ("public_url", "https:///path", WEB_URL),
+        ("public_url", "https://[::1", WEB_URL),
+        ("public_url", "https://example.org:99999", WEB_URL),
+        ("public_url", "https://example.org?x", WEB_URL),
+        ("public_url", "https://example.org#", WEB_URL),
+        ("public_url", "https://example.org/a b", WEB_URL),
+        ("admin_token", " ", TOKEN),
+        ("admin_token", "hunter 2", TOKEN),
+        ("admin_token", "hünter2", TOKEN),
+        *((name, "maybe", BOOLEAN) for name in ("playground", "introspection", "access_log")),
+    ],
+)
+def test_malformed(name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A malformed variable is refused by name, saying what it should be and not what it was."""
+    with pytest.raises(InvalidSetting) as caught:
+        load(monkeypatch, **{name: value})
+    assert str(caught.value) == f"{name.upper()}: {message}"
+
+
+def test_all_that_is_malformed_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One message names every variable that has to be changed."""
+    with pytest.raises(InvalidSetting) as caught:
+        load(monkeypatch, port="http", admin_token="hunter 2", playground="maybe")
+    assert str(caught.value) == f"PORT: {INTEGER}; ADMIN_TOKEN: {TOKEN}; PLAYGROUND: {BOOLEAN}"
+
+
+def test_cause_of_a_refusal_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A traceback of the refusal does not print pydantic's own error, which has the value."""
+    with pytest.raises(InvalidSetting) as caught:
+        load(monkeypatch, admin_token="hunter 2")
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+
+
+def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the token nor a password or key in a URL is in what the settings print as."""
+    settings = load(
+        monkeypatch,
+        admin_token="hunter2",
+        database_url="mysql://root:hunter2@db/countries",
+        countries_sources="geonames=https://mirror.example?key=hunter2",
+        rates_sources="er-api=https://mirror.example?key=hunter2",
+    )
+    assert [shown for shown in (str(settings), repr(settings)) if "hunter2" in shown] == []
+
+
+def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .env file is read, the environment wins over it, and a name it alone knows is ignored."""
+    (tmp_path / ".env").write_text("PORT=81\nHOST=192.0.2.1\nNOT_A_SETTING=x\n")
+    settings = load(monkeypatch, host="192.0.2.2")
+    assert settings.model_dump() == {**DEFAULTS, "port": 81, "host": "192.0.2.2"}
+
+
+def test_malformed_env_file(tmp_path: Path) -> None:
+    """A malformed variable in .env is refused like one in the environment."""
+    (tmp_path / ".env").write_text("PORT=http\n")
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.load()
+    assert str(caught.value) == f"PORT: {INTEGER}"
+
+
+def test_unreadable_env_file(tmp_path: Path) -> None:
+    """A .env file that is not text is refused by name."""
+    (tmp_path / ".env").write_bytes(b"PORT=\xff\n")
+    with pytest.raises(InvalidSetting) as caught:
+        Settings.load()
+    assert str(caught.value) == (
+        ".env cannot be read: "
+        "'utf-8' codec can't decode byte 0xff in position 5: invalid start byte."
+    )
+
+
+@pytest.mark.parametrize(
+    ("environment", "setting", "served"),
+    [
+        ("development", "", True),
+        ("development", "true", True),
+        ("development", "false", False),
+        ("production", "", False),
+        ("production", "true", True),
+        ("production", "false", False),
+    ],
+)
+def test_playground_and_introspection(
+    environment: str, setting: str, served: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is served as its own setting says, and without it only outside production."""
+    default = environment == "development"
+    settings = load(monkeypatch, environment=environment, playground=setting)
+    assert (settings.has_playground, settings.has_introspection) == (served, default)
+    settings = load(monkeypatch, playground="", introspection=setting)
+    assert (settings.has_playground, settings.has_introspection) == (default, served)
+
+
+NO_TOKEN = (
+    "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
+    "whoever can reach the server could refresh and delete."
+)
+NO_PUBLIC_URL = (
+    "PUBLIC_URL is needed in production, for example https://countries.example.org; "
+    "absolute URLs begin with it."
+)
+PRODUCTION = {"environment": "production"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"host": "0.0.0.0"}, NO_TOKEN),  # noqa: S104 - nothing is bound
+        ({"host": "::"}, NO_TOKEN),
+        ({"host": "192.0.2.1"}, NO_TOKEN),
+        ({"host": "example.org"}, NO_TOKEN),
+        (PRODUCTION, NO_TOKEN),
+        (PRODUCTION | {"public_url": "https://example.org"}, NO_TOKEN),
+        (PRODUCTION | {"admin_token": "hunter2"}, NO_PUBLIC_URL),
+        (PRODUCTION | {"admin_token": "hunter2", "host": "::"}, NO_PUBLIC_URL),
+    ],
+)
+def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What strangers could reach is not served without the token, nor production without a URL."""
+    settings = load(monkeypatch, **variables)
+    with pytest.raises(InvalidSetting) as caught:
+        settings.check_exposure()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"host": "localhost"},
+        {"host": "127.0.0.2"},
+        {"host": "::1"},
+        {"host": "0.0.0.0", "admin_token": "hunter2"},  # noqa: S104 - nothing is bound
+        PRODUCTION | {"admin_token": "hunter2", "public_url": "https://example.org"},
+    ],
+)
+def test_not_exposed(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """This machine alone needs no token, and others need no more than what is asked for."""
+    load(monkeypatch, **variables).check_exposure()

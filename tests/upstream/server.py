@@ -1,0 +1,201 @@
+"""A real HTTP server, on real sockets, that plays the sources and fails in every way they might."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import parse_qsl, urlsplit
+
+_BODIES = Path(__file__).parent / "bodies"
+
+COUNTRIES = (_BODIES / "geonames.countryInfo.txt").read_bytes()
+"""What geonames answers."""
+RATES = (_BODIES / "er-api.v6.latest-USD.json").read_bytes()
+"""What er-api answers."""
+HTML = b"<!doctype html><title>Under maintenance</title><h1>Back soon</h1>"
+"""What a proxy or a captive portal answers, with status 200."""
+
+_PATIENCE = 30.0
+"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One answer, or one way of failing to give it."""
+
+    body: bytes = b""
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    delay: float = 0
+    """Seconds before it begins."""
+    until: Callable[[], bool] = lambda: True
+    """It is held back while this is false, for ever if need be; `event.is_set` fits."""
+    early: int | None = None
+    """How much of the body is sent, after the head, before it is held back; None: not even that."""
+    cut: int | None = None
+    """How much of the body is sent before the connection is closed; None: all of it."""
+    raw: bool = False
+    """Whether the body is sent as it is, without a head; empty, the connection is just closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked."""
+
+    method: str
+    path: str
+    """Without the slash that it begins with."""
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    """Names in lower case."""
+
+
+class Upstream:
+    """The server, in a thread of its own while the context lasts, on a port that was free.
+
+    It answers `countries` and `rates` well until it is told otherwise.
+    """
+
+    def __init__(self) -> None:
+        """Bind the port; connections wait in its queue until the context is entered."""
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._port: int = self._socket.getsockname()[1]
+        self._answers = {"countries": [Answer(body=COUNTRIES)], "rates": [Answer(body=RATES)]}
+        self._requests: list[Request] = []
+        self._changed = threading.Condition()
+        self._loop = asyncio.new_event_loop()
+        self._stopped = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="upstream")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._loop.call_soon_threadsafe(self._stopped.set)
+        self._thread.join()
+
+    @property
+    def url(self) -> str:
+        """Return its URL, without a slash at the end."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def countries_url(self) -> str:
+        """Return the complete URL of the countries, in the layout of geonames."""
+        return f"{self.url}/countries"
+
+    @property
+    def rates_url(self) -> str:
+        """Return the complete URL of the rates, in the layout of er-api."""
+        return f"{self.url}/rates"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the settings that make a server of the project ask here, and nobody else."""
+        return {
+            "COUNTRIES_SOURCES": f"geonames={self.countries_url},bundled",
+            "RATES_SOURCES": f"er-api={self.rates_url},bundled",
+        }
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Return every request so far, in order."""
+        with self._changed:
+            return tuple(self._requests)
+
+    def asked(self, path: str) -> int:
+        """Return how often a path was asked for."""
+        return sum(request.path == path for request in self.requests)
+
+    def answer(self, path: str, *answers: Answer) -> None:
+        """Give these answers to the next requests for `path`, in order; the last one for ever."""
+        with self._changed:
+            self._answers[path] = list(answers)
+
+    def wait_until_asked(self, path: str, times: int = 1) -> None:
+        """Wait until `path` was asked for that often; from asyncio call it in a thread."""
+        with self._changed:
+            came = self._changed.wait_for(lambda: self.asked(path) >= times, _PATIENCE)
+        if not came:
+            raise TimeoutError(f"/{path} was asked for {self.asked(path)} times, not {times}")
+
+    def _run(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve())
+
+    async def _serve(self) -> None:
+        # Leaving the runner cancels what still answers, so a test may end with a request held back.
+        async with await asyncio.start_server(self._respond, sock=self._socket):
+            await self._stopped.wait()
+
+    async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            # A client may go away whenever it likes, and the server as well: Python 3.11 reports
+            # an answer that ends by being cancelled.
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                head = await reader.readuntil(b"\r\n\r\n")
+                await _send(self._take(_parse(head)), writer)
+        finally:
+            writer.close()
+
+    def _take(self, request: Request) -> Answer:
+        with self._changed:
+            self._requests.append(request)
+            self._changed.notify_all()
+            answers = self._answers.get(request.path, [Answer(status=404)])
+            return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+def _parse(head: bytes) -> Request:
+    first, *lines = head.decode("latin-1").rstrip().split("\r\n")
+    method, target, _ = first.split(" ")
+    parts = urlsplit(target)
+    pairs = (line.partition(":") for line in lines)
+    return Request(
+        method=method,
+        path=parts.path.removeprefix("/"),
+        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        headers={name.lower(): value.strip() for name, _, value in pairs},
+    )
+
+
+async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
+    body = answer.body[: answer.cut]
+    early = answer.early or 0
+    await asyncio.sleep(answer.delay)
+    if answer.early is None:
+        await _hold(answer)
+    writer.write((b"" if answer.raw else _head(answer)) + body[:early])
+    await writer.drain()
+    if answer.early is not None:
+        await _hold(answer)
+    writer.write(body[early:])
+    await writer.drain()
+
+
+async def _hold(answer: Answer) -> None:
+    while not answer.until():  # noqa: ASYNC110 - the condition belongs to another thread
+        await asyncio.sleep(0.002)
+
+
+def _head(answer: Answer) -> bytes:
+    headers = {
+        "Content-Length": str(len(answer.body)),
+        "Connection": "close",
+        **answer.headers,
+    }
+    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    phrase = HTTPStatus(answer.status).phrase
+    return f"HTTP/1.1 {answer.status} {phrase}\r\n{''.join(lines)}\r\n".encode("latin-1")

@@ -1,0 +1,94 @@
+"""The server that plays the sources: it answers, fails and holds back as it is told, and ends."""
+
+import asyncio
+import socket
+import threading
+
+import httpx
+import pytest
+
+from graphql_api.settings import Settings
+from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
+
+
+def test_answers_well_until_told_otherwise(upstream: Upstream) -> None:
+    """Both sources answer their bodies at once, and nothing else is there."""
+    assert httpx.get(upstream.countries_url).content == COUNTRIES
+    assert httpx.get(upstream.rates_url).content == RATES
+    assert httpx.get(f"{upstream.url}/elsewhere").status_code == 404
+
+
+def test_remembers_requests(upstream: Upstream) -> None:
+    """Every request is kept with its method, path, query and headers."""
+    httpx.get(upstream.countries_url, params={"page": "2", "all": ""}, headers={"X-Key": "secret"})
+    (request,) = upstream.requests
+    assert (request.method, request.path) == ("GET", "countries")
+    assert request.query == {"page": "2", "all": ""}
+    assert request.headers["x-key"] == "secret"
+    assert (upstream.asked("countries"), upstream.asked("rates")) == (1, 0)
+
+
+def test_answers_in_order(upstream: Upstream) -> None:
+    """The answers are given one after the other, and the last one again and again."""
+    upstream.answer("rates", Answer(status=503), Answer(body=b"at last", headers={"X-Try": "2"}))
+    answers = [httpx.get(upstream.rates_url) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [503, 200, 200]
+    assert [answer.content for answer in answers] == [b"", b"at last", b"at last"]
+    assert answers[1].headers["X-Try"] == "2"
+
+
+def test_cuts_the_body(upstream: Upstream) -> None:
+    """A cut answer promises more than it sends."""
+    upstream.answer("rates", Answer(body=b"0123456789", cut=4))
+    with pytest.raises(httpx.RemoteProtocolError, match="received 4 bytes, expected 10"):
+        httpx.get(upstream.rates_url)
+
+
+def test_sends_raw_bytes(upstream: Upstream) -> None:
+    """A raw answer is what it is, HTTP or not."""
+    upstream.answer("rates", Answer(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), Answer(raw=True))
+    assert httpx.get(upstream.rates_url).reason_phrase == "Fine"
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
+        httpx.get(upstream.rates_url)
+
+
+async def test_holds_back(upstream: Upstream) -> None:
+    """An answer waits for its condition, before the head or in the middle of the body."""
+    released = threading.Event()
+    upstream.answer("countries", Answer(body=b"all", until=released.is_set))
+    upstream.answer("rates", Answer(body=b"two parts", until=released.is_set, early=3))
+    async with httpx.AsyncClient() as client, client.stream("GET", upstream.rates_url) as half:
+        chunks = half.aiter_raw()
+        assert await anext(chunks) == b"two"
+        whole = asyncio.create_task(client.get(upstream.countries_url))
+        await asyncio.to_thread(upstream.wait_until_asked, "countries")
+        assert not whole.done()
+        released.set()
+        assert await anext(chunks) == b" parts"
+        assert (await whole).content == b"all"
+
+
+def test_ends_while_it_holds_an_answer_back() -> None:
+    """Leaving the context ends the thread and frees the port, whoever is still waiting."""
+    with Upstream() as upstream:
+        upstream.answer("countries", Answer(until=lambda: False))
+        client = socket.create_connection(("127.0.0.1", upstream._port))
+        client.sendall(b"GET /countries HTTP/1.1\r\n\r\n")
+        upstream.wait_until_asked("countries")
+    assert not upstream._thread.is_alive()
+    with client:
+        assert client.recv(100) == b""
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", upstream._port))
+
+
+def test_environment(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of the project that is started with the environment asks here."""
+    for name, value in upstream.environment.items():
+        monkeypatch.setenv(name, value)
+    settings = Settings.load()
+    assert settings.countries_sources == (
+        ("geonames", upstream.countries_url),
+        ("bundled", None),
+    )
+    assert settings.rates_sources == (("er-api", upstream.rates_url), ("bundled", None))
