@@ -270,6 +270,7 @@ def test_damaged_cursors(place: int, at: int, letter: str) -> None:
         text_of({"area_km2": 1}),
         text_of([]),
         text_of(["area_km2"]),
+        text_of(["area_km2", 1.0, "land ci", "ci"]) + "!!!!",
         text_of(["area_km2", 1.0, "land ci"]),
         text_of(["area_km2", 1.0, "land ci", "ci", "ci"]),
         text_of(["", 1.0, "land ci", "ci"]),

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.snapshot import Version
 from graphql_api.domain.text import fold
+from graphql_api.errors import InvalidInput
 from tests.rows import (
     REFRESHED_AT,
     codes_of,
@@ -25,6 +26,10 @@ from tests.rows import (
 DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 EMPTY = make_snapshot()
+IVORY = make_country("CI", name="Côte d’Ivoire")
+NAMED = make_snapshot(
+    [IVORY, make_country("DE")], make_reference(make_identity("CI", aliases=("Ivory Coast",)))
+)
 
 
 def test_empty() -> None:
@@ -59,6 +64,40 @@ def test_version_changes_with_a_deletion() -> None:
     rows = [make_country("FR", revision=7), make_country("DE", revision=9)]
     assert make_snapshot(rows[:1]).version == Version(7, 1)
     assert make_snapshot(rows[1:]).version == Version(9, 1)
+
+
+@quick
+@given(revision=st.integers(0, 10**10 - 1), count=st.integers(0, 10**10 - 1))
+def test_version_reads_back(revision: int, count: int) -> None:
+    """A version is read from what it reads as."""
+    assert Version.parse(str(Version(revision, count))) == Version(revision, count)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "7",
+        "7-",
+        "-7",
+        "7-2-1",
+        "07-2",
+        "7-02",
+        "+7-2",
+        " 7-2",
+        "7-2\n",
+        "7_0-2",
+        "٧-2",
+        "a-b",
+        "12345678901-2",
+        "7-12345678901",
+    ],
+)
+def test_not_a_version(text: str) -> None:
+    """A version has one spelling: signs, spaces, leading zeros and other digits are refused."""
+    with pytest.raises(ValueError, match=r"^not a version$"):
+        Version.parse(text)
 
 
 def test_columns() -> None:
@@ -118,6 +157,35 @@ def test_own_name_wins_over_an_alias(one: str, other: str) -> None:
         "middle": claimant,
     }
     assert make_snapshot([claimant], reference).by_name == {"congo": claimant, "middle": claimant}
+
+
+@pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n", "ｃｉ"])
+def test_find_by_code(code: str) -> None:
+    """A country is found by either code, whatever its case, its width or the space around it."""
+    assert NAMED.find(code=code, name=None) == IVORY
+
+
+@pytest.mark.parametrize("name", ["Côte d’Ivoire", " COTE D'IVOIRE\t", "ivory coast"])
+def test_find_by_name(name: str) -> None:
+    """A country is found by its name or an alias, whatever the case, accents or space around."""
+    assert NAMED.find(code=None, name=name) == IVORY
+
+
+@pytest.mark.parametrize("text", ["", "C", "Ivory", "Coast Ivory", "'; --", "\ud800", "\x00"])
+def test_find_nothing(text: str) -> None:
+    """What is no code and no name finds nothing, and a code is not a name or a name a code."""
+    assert NAMED.find(code=text, name=None) is None
+    assert NAMED.find(code=None, name=text) is None
+    assert NAMED.find(code="Ivory Coast", name=None) is None
+    assert NAMED.find(code=None, name="CI") is None
+
+
+@pytest.mark.parametrize(("code", "name"), [(None, None), ("CI", "Ivory Coast"), ("", "")])
+def test_find_by_one_argument(code: str | None, name: str | None) -> None:
+    """Neither argument, or both, is refused, and the message says what to give."""
+    message = r"^Give either code or name: exactly one of them\.$"
+    with pytest.raises(InvalidInput, match=message):
+        NAMED.find(code=code, name=name)
 
 
 @quick

@@ -33,6 +33,7 @@ ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(HARD_
         ("İstanbul, Iğdır", "istanbul, igdir"),
         ("Ｆｒａｎｃｅ", "france"),
         ("Brand™ in ㎅", "brandtm in kb"),
+        ("\u1d2d, \ua7f8", "ae, h"),  # small raised Æ and Ħ
         ("ΌΔΟΣ, όδος", "οδοσ, οδοσ"),
         ("Guinea-Bissau  2\n", "guinea-bissau  2\n"),
         ("", ""),
