@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from asgi_lifespan import LifespanManager
+from fastapi import FastAPI
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from graphql_api.app import create_app
@@ -57,6 +58,7 @@ def given(path: Path, upstream: Upstream, **changes: Any) -> Settings:  # noqa: 
 class Server:
     """A running application, and a client of it."""
 
+    app: FastAPI
     client: httpx.AsyncClient
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
@@ -99,7 +101,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         LifespanManager(app, startup_timeout=_PATIENCE, shutdown_timeout=_PATIENCE),
         httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client,
     ):
-        yield Server(client)
+        yield Server(app, client)
     await connections_ended()
 
 
