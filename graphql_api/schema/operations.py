@@ -140,6 +140,6 @@ class Mutation:
         info.context.require_authorization()
         country = info.context.catalog.snapshot.find(code=code, name=name)
         if country is None:
-            raise CountryNotFound(f"There is no country {code or name!r}.")
+            raise CountryNotFound(f"There is no country {name if code is None else code!r}.")
         await info.context.catalog.delete(country)
         return country

@@ -1,0 +1,100 @@
+"""Asking the schema itself: without HTTP, over a snapshot by hand or over a running service."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.country import Country, Reference
+from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.schema.building import Schema, build_schema
+from graphql_api.schema.context import Context
+from graphql_api.schema.execution import EVERYTHING, GraphQLRequest, GraphQLResponse, execute
+from graphql_api.sources.fetching import create_client
+from graphql_api.storage.engine import Database
+from tests.refresh.running import Running
+from tests.rows import REFRESHED_AT, make_snapshot
+
+SCHEMA = build_schema(introspection=True)
+PUBLIC_URL = "https://countries.example/api"
+REQUEST_ID = "request-7"
+A_DAY = timedelta(days=1)
+_UNOPENED = Database("sqlite:///never-opened.db", seconds_busy=1)
+_IDLE = create_client("tests")
+
+
+def now() -> datetime:
+    """Return what the clock of a context says: a little after the rows were refreshed."""
+    return REFRESHED_AT + timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asker:
+    """A client of the schema, who may do what `authorized` says."""
+
+    catalog: Catalog
+    refreshes: RefreshService
+    clock: Callable[[], datetime] = field(default=now)
+    authorized: bool = True
+    schema: Schema = SCHEMA
+
+    async def respond(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> GraphQLResponse:
+        """Return the whole response to a request."""
+        context = Context(
+            catalog=self.catalog,
+            refreshes=self.refreshes,
+            clock=self.clock,
+            stale_after=A_DAY,
+            public_url=PUBLIC_URL,
+            authorized=self.authorized,
+        )
+        return await execute(
+            self.schema,
+            GraphQLRequest(query=document, variables=variables, operation_name=operation_name),
+            context=context,
+            allowed=EVERYTHING,
+            request_id=REQUEST_ID,
+        )
+
+    async def ask(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
+        """Return the data of a request that has no errors."""
+        response = await self.respond(document, variables)
+        assert list(response.body) == ["data"], response.body
+        return response.body["data"]
+
+    async def refusal(self, document: str, **variables: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
+        """Return code and message of the one error of a request, that gives no data."""
+        response = await self.respond(document, variables)
+        assert not any((response.body.get("data") or {}).values())
+        [error] = response.body["errors"]
+        return error["extensions"]["code"], error["message"]
+
+    async def codes(self, arguments: str = "", **variables: Any) -> list[str]:  # noqa: ANN401 - JSON
+        """Return the codes of the countries that the arguments, in parentheses, ask for."""
+        data = await self.ask(f"{{ countries{arguments} {{ nodes {{ code }} }} }}", **variables)
+        return [node["code"] for node in data["countries"]["nodes"]]
+
+
+def offline(rows: Iterable[Country] = (), reference: Reference | None = None) -> Asker:
+    """Return a client of a server that serves `rows`, whose database is never opened."""
+    catalog = Catalog(_UNOPENED, reference or {})
+    catalog.snapshot = make_snapshot(rows, reference)
+    service = RefreshService(
+        catalog=catalog,
+        client=_IDLE,
+        sources=Sources(countries=(), rates=(), seconds_each=1, seconds_together=1),
+        clock=now,
+        new_id="never".upper,
+    )
+    return Asker(catalog=catalog, refreshes=service)
+
+
+def asker_of(running: Running, *, authorized: bool = True) -> Asker:
+    """Return a client of a process's worth of the project."""
+    return Asker(catalog=running.catalog, refreshes=running.service, authorized=authorized)

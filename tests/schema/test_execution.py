@@ -1,0 +1,348 @@
+"""From a document to an answer: what is refused, with which code, and what is masked."""
+
+import asyncio
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from strawberry.schema.exceptions import InvalidOperationTypeError
+
+from graphql_api.errors import CountryNotFound, DatabaseUnavailable
+from graphql_api.schema.context import Context
+from graphql_api.schema.execution import (
+    READING,
+    GraphQLRequest,
+    GraphQLResponse,
+    execute,
+    refuse,
+)
+from tests.refresh.running import Before, Running
+from tests.refresh.running import execute as meddle
+from tests.rows import make_country
+from tests.schema.asking import A_DAY, REQUEST_ID, SCHEMA, asker_of, offline
+
+SERVED = offline([make_country("FR")])
+MASKED = f"Something went wrong here; the server's log has it as request {REQUEST_ID}."
+TWO = "query a { __typename } query b { status { totalCountries } }"
+FILTERING = "query ($filter: CountryFilter) { countries(filter: $filter) { totalCount } }"
+DEEP = 3000
+NO_SUBFIELDS = (
+    "Field 'status' of type 'Status!' must have a selection of subfields."
+    " Did you mean 'status { ... }'?"
+)
+NOT_RFC_3339 = (
+    "Expected value of type 'DateTime', but encountered error 'DateTime must be RFC 3339 "
+    "with an offset, e.g. 2026-11-23T16:26:00Z'; found: '2026-11-23'."
+)
+NOT_PROVIDED = "Expected a value of non-null type 'Int!' to be provided."
+NOT_NULL = "Expected variable '$first' provided to non-null type 'Int!' not to be None."
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return a filter that deep."""
+    wanted: dict[str, Any] = {}
+    for _ in range(levels):
+        wanted = {"not": wanted}
+    return wanted
+
+
+def only_error(response: GraphQLResponse) -> tuple[str, str]:
+    """Return code and message of the one error of a request that was refused as a whole."""
+    assert response.executed is False
+    assert list(response.body) == ["errors"]
+    [error] = response.body["errors"]
+    assert {"message", "extensions"} <= set(error) <= {"message", "extensions", "locations"}
+    assert list(error["extensions"]) == ["code"]
+    return error["extensions"]["code"], error["message"]
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "message"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED", "Syntax Error: Expected Name, found <EOF>."),
+        ("nonsense", "GRAPHQL_PARSE_FAILED", "Syntax Error: Unexpected Name 'nonsense'."),
+        (
+            '{ country(code: "\\ud800") { id } }',
+            "GRAPHQL_PARSE_FAILED",
+            "Syntax Error: Invalid Unicode escape sequence: '\\ud800'.",
+        ),
+        ("{ \x00 }", "GRAPHQL_PARSE_FAILED", "Syntax Error: Unexpected character: U+0000."),
+        (
+            "{ nothing }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Cannot query field 'nothing' on type 'Query'.",
+        ),
+        (
+            "{ countries { totalCount } status }",
+            "GRAPHQL_VALIDATION_FAILED",
+            NO_SUBFIELDS,
+        ),
+        (
+            "{ refreshes(first: null) { id } }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Expected value of non-null type 'Int!' not to be None.",
+        ),
+        (
+            "query ($code: Int) { country(code: $code) { id } }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Variable '$code' of type 'Int' used in position expecting type 'String'.",
+        ),
+        (
+            "{ ...a } fragment a on Query { ...a }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Cannot spread fragment 'a' within itself.",
+        ),
+        (
+            "subscription { refreshProgress { message } }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "The subscription operation is not supported by the schema.",
+        ),
+        (
+            "fragment a on Query { __typename }",
+            "BAD_USER_INPUT",
+            "The document has no operation.",
+        ),
+        (
+            TWO,
+            "BAD_USER_INPUT",
+            "The document has several operations: name one in operationName.",
+        ),
+    ],
+)
+async def test_refused_documents(document: str, code: str, message: str) -> None:
+    """A document that cannot be executed is refused as a whole, with its kind of error."""
+    assert only_error(await SERVED.respond(document)) == (code, message)
+
+
+async def test_several_errors() -> None:
+    """Every error of validation is told, each with its place."""
+    response = await SERVED.respond("{ one two }")
+    assert response.executed is False
+    assert response.body == {
+        "errors": [
+            {
+                "message": f"Cannot query field '{name}' on type 'Query'.",
+                "locations": [{"line": 1, "column": column}],
+                "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
+            }
+            for name, column in (("one", 3), ("two", 7))
+        ]
+    }
+
+
+async def test_operation_name() -> None:
+    """Of several operations the one that is named is executed."""
+    assert await SERVED.respond(TWO, operation_name="a") == GraphQLResponse(
+        {"data": {"__typename": "Query"}}, executed=True
+    )
+    assert await SERVED.respond(TWO, operation_name="b") == GraphQLResponse(
+        {"data": {"status": {"totalCountries": 1}}}, executed=True
+    )
+
+
+@pytest.mark.parametrize("document", [TWO, "{ __typename }", "query c2 { __typename }"])
+async def test_unknown_operation_name(document: str) -> None:
+    """A name that no operation has is refused, even where there is only one operation."""
+    refusal = only_error(await SERVED.respond(document, operation_name="c"))
+    assert refusal == ("BAD_USER_INPUT", "The document has no operation named 'c'.")
+
+
+USES = {
+    "Int": "countries(first: $value) { totalCount }",
+    "Int!": "refreshes(first: $value) { id }",
+    "Float": "countries(filter: {areaKm2: {eq: $value}}) { totalCount }",
+    "String": "country(code: $value) { id }",
+    "[String!]": "countries(filter: {name: {in: $value}}) { totalCount }",
+    "DateTime": "countries(filter: {lastRefreshedAt: {gt: $value}}) { totalCount }",
+    "CountrySortField!": "countries(sort: {field: $value}) { totalCount }",
+}
+"""By type, a place for a variable."""
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "message"),
+    [
+        ("Int", "1", ": Int cannot represent non-integer value: '1'"),
+        ("Int", 1.5, ": Int cannot represent non-integer value: 1.5"),
+        ("Int", True, ": Int cannot represent non-integer value: True"),
+        ("Int", 2**31, ": Int cannot represent non 32-bit signed integer value: 2147483648"),
+        ("Int", float("inf"), ": Int cannot represent non-integer value: inf"),
+        ("Int!", None, ": Expected value of non-null type 'Int!' not to be None."),
+        ("Float", "1", ": Float cannot represent non numeric value: '1'"),
+        ("Float", float("inf"), ": Float cannot represent non numeric value: inf"),
+        ("String", 1, ": String cannot represent a non string value: 1"),
+        (
+            "[String!]",
+            [None],
+            " at [0]: Expected value of non-null type 'String!' not to be None.",
+        ),
+        ("DateTime", "2026-11-23", f": {NOT_RFC_3339}"),
+        (
+            "CountrySortField!",
+            "FLAG_URL",
+            ": Value 'FLAG_URL' does not exist in 'CountrySortField' enum.",
+        ),
+    ],
+)
+async def test_refused_variables(declared: str, value: object, message: str) -> None:
+    """A variable that its type cannot hold is refused as the caller's mistake."""
+    document = f"query ($value: {declared}) {{ {USES[declared]} }}"
+    refusal = only_error(await SERVED.respond(document, {"value": value}))
+    assert refusal == ("BAD_USER_INPUT", f"Variable '$value' has invalid value{message}")
+
+
+async def test_missing_variable() -> None:
+    """A variable that is needed and not given is the caller's mistake."""
+    response = await SERVED.respond("query ($first: Int!) { refreshes(first: $first) { id } }")
+    assert only_error(response) == (
+        "BAD_USER_INPUT",
+        f"Variable '$first' has invalid value: {NOT_PROVIDED}",
+    )
+
+
+async def test_null_in_a_place_that_has_a_default() -> None:
+    """A null variable in a place that has a default, and takes no null, is the caller's mistake."""
+    document = "query ($first: Int) { refreshes(first: $first) { id } }"
+    assert await SERVED.ask(document) == {"refreshes": []}
+    assert await SERVED.refusal(document, first=None) == (
+        "BAD_USER_INPUT",
+        f"Argument 'first' has invalid value: {NOT_NULL}",
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{" + "a{" * DEEP + "a" + "}" * DEEP + "}",
+        "{ countries(filter: " + "{not:" * DEEP + "{}" + "}" * DEEP + ") { totalCount } }",
+        "{ countries(filter: {and: " + "[" * DEEP + "]" * DEEP + "}) { totalCount } }",
+        "query ($a: " + "[" * DEEP + "Int" + "]" * DEEP + ") { __typename }",
+    ],
+)
+async def test_deep_documents(document: str) -> None:
+    """A document nested too deeply is a syntax error, however it is nested."""
+    assert only_error(await SERVED.respond(document)) == (
+        "GRAPHQL_PARSE_FAILED",
+        "Syntax Error: Document is nested too deeply. Parsing aborted.",
+    )
+
+
+@pytest.mark.parametrize("levels", [500, DEEP])
+async def test_deep_variables(levels: int) -> None:
+    """Variables nested too deeply are refused."""
+    response = await SERVED.respond(FILTERING, {"filter": nested(levels)})
+    refusal = ("BAD_USER_INPUT", "Variable values are nested too deeply.")
+    assert only_error(response) == refusal
+
+
+async def test_deep_enough() -> None:
+    """A hundred levels, which no person writes, are still answered."""
+    one = {"countries": {"totalCount": 1}}
+    assert await SERVED.ask(FILTERING, filter=nested(100)) == one
+    written = "{not:" * 100 + "{}" + "}" * 100
+    assert await SERVED.codes(f"(filter: {written})") == ["FR"]
+
+
+def broken_clock() -> datetime:
+    """Fail as no clock should."""
+    raise RuntimeError("the cause, which is nobody's business")
+
+
+async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """A resolver's defect is told without its cause, which the log has under the same name."""
+    response = await replace(SERVED, clock=broken_clock).respond("{ status { stale } }")
+    assert response == GraphQLResponse(
+        {
+            "data": None,
+            "errors": [
+                {
+                    "message": MASKED,
+                    "locations": [{"line": 1, "column": 12}],
+                    "path": ["status", "stale"],
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR", "requestId": REQUEST_ID},
+                }
+            ],
+        },
+        executed=True,
+    )
+    [record] = caplog.records
+    assert record.getMessage() == f"Request {REQUEST_ID} failed at ['status', 'stale']"
+    assert record.exc_info is not None
+    assert repr(record.exc_info[1]) == repr(RuntimeError("the cause, which is nobody's business"))
+
+
+async def test_undrawable_value_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """A value that its type cannot show is a defect too."""
+    response = await offline([make_country("FR", population=2**31)]).respond(
+        '{ country(code: "FR") { population } }'
+    )
+    [error] = response.body["errors"]
+    assert (response.body["data"], error["message"]) == ({"country": None}, MASKED)
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": REQUEST_ID}
+    [record] = caplog.records
+    assert record.getMessage() == f"Request {REQUEST_ID} failed at ['country', 'population']"
+
+
+async def test_refusals_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller's mistakes are told to the caller, and leave the log alone."""
+    await SERVED.respond("{ country { id } }")
+    await SERVED.respond("{")
+    await SERVED.respond("{ nothing }")
+    await SERVED.respond("query ($a: Int!) { __typename }")
+    assert caplog.records == []
+
+
+async def test_database_is_not_described(home: Running, caplog: pytest.LogCaptureFixture) -> None:
+    """A database that fails is told without its address and its words, which the log has."""
+    await home.service.refresh()
+    await home.service.close()
+    before = await Before.of(home)
+    await asyncio.to_thread(
+        meddle,
+        home.path,
+        "CREATE TRIGGER no BEFORE DELETE ON countries BEGIN SELECT raise(ABORT, 'a secret'); END",
+    )
+    response = await asker_of(home).respond('mutation { deleteCountry(code: "FR") { id } }')
+    [error] = response.body["errors"]
+    assert error["message"] == "The database did not do what it was asked; nothing was changed."
+    assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
+    assert response.body["data"] is None
+    failure = f"The database at sqlite:///{home.path} failed: a secret."
+    assert [one.getMessage() for one in caplog.records] == [f"Request {REQUEST_ID}: {failure}"]
+    assert await before.is_unchanged()
+
+
+async def test_only_what_is_allowed(home: Running) -> None:
+    """A mutation is not executed where only queries are allowed."""
+    asker = asker_of(home)
+    context = Context(
+        catalog=home.catalog,
+        refreshes=home.service,
+        clock=asker.clock,
+        stale_after=A_DAY,
+        public_url="",
+        authorized=True,
+    )
+    request = GraphQLRequest(
+        query="mutation { refreshCountries { id } }", variables=None, operation_name=None
+    )
+    with pytest.raises(InvalidOperationTypeError):
+        await execute(SCHEMA, request, context=context, allowed=READING, request_id=REQUEST_ID)
+    assert (await home.rows(), home.service.running) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (CountryNotFound("There is none."), "There is none."),
+        (
+            DatabaseUnavailable("The database at sqlite:///secret failed."),
+            "The database did not do what it was asked; nothing was changed.",
+        ),
+    ],
+)
+def test_refuse(error: CountryNotFound | DatabaseUnavailable, message: str) -> None:
+    """A refusal before execution has the public message, the code, and no data."""
+    body = {"errors": [{"message": message, "extensions": {"code": error.code}}]}
+    assert refuse(error) == GraphQLResponse(body, executed=False)

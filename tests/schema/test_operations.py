@@ -1,0 +1,455 @@
+"""Each query and mutation: its exact answer, its refusals, and what it leaves untouched."""
+
+import asyncio
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.databases import statements
+from tests.refresh.running import DOWN, Before, Running, at, first, listing
+from tests.rows import REFRESHED_AT, make_country
+from tests.schema.asking import PUBLIC_URL, Asker, asker_of, offline
+from tests.storage.attempts import FAILURE, make_failure, make_report
+from tests.upstream.server import Answer, Upstream
+
+COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
+ONE_OF_BOTH = "Give either code or name: exactly one of them."
+NO_CURSOR = (
+    "is not a cursor of this list in this order; "
+    "use one that the same query, with the same sort, gave."
+)
+TOO_FEW = (
+    "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
+)
+UNAUTHENTICATED = (
+    "UNAUTHENTICATED",
+    "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`.",
+)
+REPORT = """
+  id startedAt finishedAt totalCountries inserted updated unchanged missing
+  skipped { record reason } statements
+  timings { fetchCountriesMs fetchRatesMs fetchMs transformMs upsertMs imageMs totalMs }
+  sources { kind provider live asOf failures attribution } imageUrl
+"""
+STATUS = f"""
+  {{ status {{
+    totalCountries lastRefreshedAt version stale refreshing imageUrl
+    lastRefresh {{ {REPORT} }} lastFailure {{ at code message }}
+  }} }}
+"""
+SHOWN = {
+    "id": "report",
+    "startedAt": "2026-11-24T03:11:05.123456Z",
+    "finishedAt": "2026-11-24T03:11:05.654321Z",
+    "totalCountries": 250,
+    "inserted": 1,
+    "updated": 2,
+    "unchanged": 247,
+    "missing": ["Côte d’Ivoire", 'A "quoted" \\ name'],
+    "skipped": [{"record": "AN", "reason": "its code is not one in use"}],
+    "statements": 1,
+    "timings": {
+        "fetchCountriesMs": 0.1,
+        "fetchRatesMs": 1 / 3,
+        "fetchMs": 2.5,
+        "transformMs": 5e-324,
+        "upsertMs": 20.0,
+        "imageMs": None,
+        "totalMs": 1e300,
+    },
+    "sources": [
+        {
+            "kind": "COUNTRIES",
+            "provider": "geonames",
+            "live": True,
+            "asOf": None,
+            "failures": ["restcountries: it answered 503"],
+            "attribution": "GeoNames (CC BY 4.0)",
+        },
+        {
+            "kind": "RATES",
+            "provider": "bundled",
+            "live": False,
+            "asOf": "2026-09-29T00:00:00Z",
+            "failures": [],
+            "attribution": None,
+        },
+    ],
+    "imageUrl": f"{PUBLIC_URL}/images/summary-7-250.png",
+}
+"""The report of tests/storage/attempts.py as clients see it."""
+
+
+@pytest.fixture
+async def served(home: Running) -> Asker:
+    """Return a client of a process that holds the upstream's 250 countries."""
+    await home.service.refresh()
+    return asker_of(home)
+
+
+def stranger(home: Running) -> Asker:
+    """Return a client who may not change data."""
+    return asker_of(home, authorized=False)
+
+
+async def test_country() -> None:
+    """One country is found by code or by name, and null is the answer where there is none."""
+    data = await offline(COUNTRIES).ask(
+        '{ a: country(code: "fr") { name } b: country(name: "land ci") { code }'
+        ' c: country(code: "ZZ") { code } }'
+    )
+    assert data == {"a": {"name": "Land FR"}, "b": {"code": "CI"}, "c": None}
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", '(code: "FR", name: "France")', "(code: null, name: null)"]
+)
+@pytest.mark.parametrize("operation", ["query { country", "mutation { deleteCountry"])
+async def test_neither_or_both(operation: str, arguments: str) -> None:
+    """Code and name together, or neither, are refused."""
+    refusal = await offline(COUNTRIES).refusal(f"{operation}{arguments} {{ id }} }}")
+    assert refusal == ("BAD_USER_INPUT", ONE_OF_BOTH)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("first: -1", "first must be 0 or more, not -1."),
+        ("last: -1", "last must be 0 or more, not -1."),
+        ("offset: -1", "offset must be 0 or more, not -1."),
+        ("first: 1, last: 1", "Give first or last, not both."),
+        ('offset: 1, after: "x"', "Give offset or after, not both; offset goes with first."),
+        ('offset: 1, before: "x"', "Give offset or before, not both; offset goes with first."),
+        ("offset: 1, last: 1", "Give offset or last, not both; offset goes with first."),
+        ('after: "x"', f"after {NO_CURSOR}"),
+        ('before: "🇹🇷"', f"before {NO_CURSOR}"),
+    ],
+)
+async def test_refused_pages(arguments: str, message: str) -> None:
+    """A page that cannot be is refused, in words that say what can."""
+    document = f"{{ countries({arguments}) {{ totalCount }} }}"
+    assert await offline(COUNTRIES).refusal(document) == ("BAD_USER_INPUT", message)
+
+
+async def test_cursor_of_another_sort() -> None:
+    """A cursor that another order gave is refused."""
+    asker = offline(COUNTRIES)
+    by_name = await asker.ask("{ countries { pageInfo { startCursor } } }")
+    cursor = by_name["countries"]["pageInfo"]["startCursor"]
+    document = f'{{ countries(after: "{cursor}", sort: {{field: CODE}}) {{ totalCount }} }}'
+    assert await asker.refusal(document) == ("BAD_USER_INPUT", f"after {NO_CURSOR}")
+
+
+async def test_refusal_of_one_field() -> None:
+    """A refused field that may be null leaves its neighbours their answers."""
+    response = await offline(COUNTRIES).respond(
+        '{ a: country { id } b: country(code: "FR") { id } }'
+    )
+    assert response.executed
+    assert response.body == {
+        "data": {"a": None, "b": {"id": "Q291bnRyeTpGUg=="}},
+        "errors": [
+            {
+                "message": ONE_OF_BOTH,
+                "locations": [{"line": 1, "column": 3}],
+                "path": ["a"],
+                "extensions": {"code": "BAD_USER_INPUT"},
+            }
+        ],
+    }
+
+
+async def test_status_of_nothing() -> None:
+    """Before anything was loaded, the status says so."""
+    assert await offline().ask(STATUS) == {
+        "status": {
+            "totalCountries": 0,
+            "lastRefreshedAt": None,
+            "version": "0-0",
+            "stale": True,
+            "refreshing": False,
+            "imageUrl": None,
+            "lastRefresh": None,
+            "lastFailure": None,
+        }
+    }
+
+
+async def test_status() -> None:
+    """The status tells what is served, since when, and how the last refreshes ended."""
+    asker = offline([*COUNTRIES, make_country("TR", revision=7)])
+    asker.catalog.history = (make_failure("2"), make_report("report"), make_failure("0", code="X"))
+    assert await asker.ask(STATUS) == {
+        "status": {
+            "totalCountries": 4,
+            "lastRefreshedAt": "2026-11-23T16:26:00.123456Z",
+            "version": "7-4",
+            "stale": False,
+            "refreshing": False,
+            "imageUrl": f"{PUBLIC_URL}/images/summary-7-4.png",
+            "lastRefresh": SHOWN,
+            "lastFailure": {
+                "at": "2026-11-24T03:11:05.123456Z",
+                "code": "SOURCE_UNAVAILABLE",
+                "message": FAILURE.message,
+            },
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("age", "stale"),
+    [
+        (timedelta(days=1), False),
+        (timedelta(days=1, microseconds=1), True),
+        (timedelta(days=-1), False),
+    ],
+)
+async def test_stale(age: timedelta, stale: bool) -> None:
+    """Data is stale once it is older than the age that is configured, and not before."""
+    asker = replace(offline(COUNTRIES), clock=lambda: REFRESHED_AT + age)
+    assert await asker.ask("{ status { stale } }") == {"status": {"stale": stale}}
+
+
+@pytest.mark.parametrize("provider", ["countries_provider", "rates_provider"])
+async def test_bundled_is_stale(provider: str) -> None:
+    """Bundled data of either kind is stale, however new."""
+    asker = offline([make_country("FR", **{provider: "bundled"})])
+    assert await asker.ask("{ status { stale } }") == {"status": {"stale": True}}
+
+
+async def test_refreshes() -> None:
+    """Past refreshes are those that succeeded, newest first, at most as many as wanted."""
+    asker = offline(COUNTRIES)
+    reports = [make_report(str(number)) for number in range(12, 0, -1)]
+    asker.catalog.history = (make_failure("f"), *reports[:5], make_failure("g"), *reports[5:])
+    ids = [report.id for report in reports]
+    for arguments, expected in (
+        ("", ids[:10]),
+        ("(first: 0)", []),
+        ("(first: 6)", ids[:6]),
+        ("(first: 2147483647)", ids),
+    ):
+        data = await asker.ask(f"{{ refreshes{arguments} {{ id }} }}")
+        assert [one["id"] for one in data["refreshes"]] == expected
+
+
+async def test_whole_report() -> None:
+    """A past refresh is shown whole."""
+    asker = offline(COUNTRIES)
+    asker.catalog.history = (make_report("report"),)
+    assert await asker.ask(f"{{ refreshes {{ {REPORT} }} }}") == {"refreshes": [SHOWN]}
+
+
+async def test_refused_refreshes() -> None:
+    """Fewer than no refreshes are refused."""
+    assert await offline().refusal("{ refreshes(first: -1) { id } }") == (
+        "BAD_USER_INPUT",
+        "first must be 0 or more, not -1.",
+    )
+
+
+async def test_refresh_countries(home: Running) -> None:
+    """A refresh is answered with its report, which the status then shows too."""
+    asker = asker_of(home)
+    answered = (await asker.ask(f"mutation {{ refreshCountries {{ {REPORT} }} }}"))[
+        "refreshCountries"
+    ]
+    timings = answered.pop("timings")
+    assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 7
+    assert answered == {
+        "id": "refresh-1",
+        "startedAt": "2026-11-24T03:00:00.123456Z",
+        "finishedAt": "2026-11-24T03:00:01.123456Z",
+        "totalCountries": 250,
+        "inserted": 250,
+        "updated": 0,
+        "unchanged": 0,
+        "missing": [],
+        "skipped": [
+            {
+                "record": "Netherlands Antilles",
+                "reason": "AN is not a current ISO 3166-1 alpha-2 code",
+            },
+            {
+                "record": "Serbia and Montenegro",
+                "reason": "CS is not a current ISO 3166-1 alpha-2 code",
+            },
+        ],
+        "statements": 1,
+        "sources": [
+            {
+                "kind": "COUNTRIES",
+                "provider": "geonames",
+                "live": True,
+                "asOf": None,
+                "failures": [],
+                "attribution": "GeoNames (https://www.geonames.org), CC BY 4.0",
+            },
+            {
+                "kind": "RATES",
+                "provider": "er-api",
+                "live": True,
+                "asOf": "2026-09-29T00:02:31Z",
+                "failures": [],
+                "attribution": "Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+            },
+        ],
+        "imageUrl": f"{PUBLIC_URL}/images/summary-1-250.png",
+    }
+    status = (await asker.ask(STATUS))["status"]
+    assert status["lastRefresh"] == {**answered, "timings": timings}
+    assert (status["version"], status["refreshing"]) == ("1-250", False)
+    assert status["lastRefreshedAt"] == "2026-11-24T03:00:00.123456Z"
+
+
+async def test_refreshing(home: Running, upstream: Upstream) -> None:
+    """While a refresh runs the status says so, and whoever asks for another gets that one."""
+    released = threading.Event()
+    upstream.answer("countries", replace(listing({}), until=released.is_set))
+    asker = asker_of(home)
+    mutation = "mutation { refreshCountries { id } }"
+    both = asyncio.gather(asker.ask(mutation), asker.ask(mutation))
+    await asyncio.to_thread(upstream.wait_until_asked, "countries")
+    assert await asker.ask("{ status { refreshing } }") == {"status": {"refreshing": True}}
+    released.set()
+    one, other = await both
+    assert one == other == {"refreshCountries": {"id": "refresh-1"}}
+    assert await asker.ask("{ status { refreshing } }") == {"status": {"refreshing": False}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        (
+            DOWN,
+            (
+                "SOURCE_UNAVAILABLE",
+                "No source of countries could be used. geonames: it answered with status 503.",
+            ),
+        ),
+        (
+            first(124),
+            ("SOURCE_INVALID", TOO_FEW),
+        ),
+    ],
+)
+async def test_refused_refresh(
+    home: Running, served: Asker, upstream: Upstream, answer: Answer, refusal: tuple[str, str]
+) -> None:
+    """A source that fails changes nothing, and the status tells what happened and when."""
+    before = await Before.of(home)
+    report = (await served.ask(STATUS))["status"]["lastRefresh"]
+    upstream.answer("countries", answer)
+    assert await served.refusal("mutation { refreshCountries { id } }") == refusal
+    assert await before.is_unchanged()
+    status = (await served.ask(STATUS))["status"]
+    failed_at = at(3).isoformat().replace("+00:00", "Z")
+    assert status["lastFailure"] == {
+        "at": failed_at,
+        "code": refusal[0],
+        "message": refusal[1],
+    }
+    assert (status["lastRefresh"], status["refreshing"]) == (report, False)
+    assert await served.ask("{ refreshes { id } }") == {"refreshes": [{"id": "refresh-1"}]}
+
+
+@pytest.mark.parametrize("arguments", ['code: "AD"', 'code: "and"', 'name: "ANDORRA"'])
+async def test_delete_country(home: Running, served: Asker, arguments: str) -> None:
+    """A deleted country is answered with what it was, and is gone from memory and database."""
+    answer = await served.ask(
+        f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}"
+    )
+    assert answer == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 77006}}
+    asked = '{ country(code: "AD") { id } status { totalCountries version } }'
+    assert await served.ask(asked) == {
+        "country": None,
+        "status": {"totalCountries": 249, "version": "1-249"},
+    }
+    assert "AD" not in {row.code for row in await home.rows()}
+    assert len(await home.rows()) == 249
+
+
+async def test_deleted_country_returns(served: Asker) -> None:
+    """A country that was deleted returns with the next refresh."""
+    await served.ask('mutation { deleteCountry(code: "AD") { id } }')
+    data = await served.ask("mutation { refreshCountries { inserted unchanged totalCountries } }")
+    assert data == {"refreshCountries": {"inserted": 1, "unchanged": 249, "totalCountries": 250}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ('code: "ZZ"', "There is no country 'ZZ'."),
+        ('name: "Atlantis"', "There is no country 'Atlantis'."),
+        ('code: "Andorra"', "There is no country 'Andorra'."),
+        ('name: "%"', "There is no country '%'."),
+        ('name: ""', "There is no country ''."),
+        ('code: ""', "There is no country ''."),
+    ],
+)
+async def test_delete_unknown_country(
+    home: Running, served: Asker, arguments: str, message: str
+) -> None:
+    """Deleting what there is not is refused, and nothing is deleted."""
+    before = await Before.of(home)
+    document = f"mutation {{ deleteCountry({arguments}) {{ id }} }}"
+    assert await served.refusal(document) == ("COUNTRY_NOT_FOUND", message)
+    assert await before.is_unchanged()
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    ["refreshCountries { id }", 'deleteCountry(code: "AD") { id }', "deleteCountry { id }"],
+)
+async def test_unauthenticated(
+    home: Running, served: Asker, upstream: Upstream, mutation: str
+) -> None:
+    """Who may not change data is told so before anything is fetched or written."""
+    del served
+    before, asked, seen = await Before.of(home), upstream.requests, statements(home.database)
+    assert await stranger(home).refusal(f"mutation {{ {mutation} }}") == UNAUTHENTICATED
+    assert upstream.requests == asked
+    assert seen == []
+    assert await before.is_unchanged()
+
+
+async def test_strangers_may_read(home: Running, served: Asker) -> None:
+    """Who may not change data reads what everybody reads."""
+    assert await stranger(home).ask(STATUS) == await served.ask(STATUS)
+
+
+async def test_mutations_run_in_order(served: Asker) -> None:
+    """Two mutations in a document run one after the other."""
+    data = await served.ask(
+        'mutation { deleteCountry(code: "AD") { code } refreshCountries { inserted } }'
+    )
+    assert data == {"deleteCountry": {"code": "AD"}, "refreshCountries": {"inserted": 1}}
+
+
+QUERIES = [
+    STATUS,
+    f"{{ refreshes {{ {REPORT} }} }}",
+    '{ country(code: "FR") { id lastRefreshedAt } }',
+    '{ country(name: "Ivory Coast") { id } }',
+    "{ countries { totalCount nodes { name } edges { cursor } pageInfo { endCursor } } }",
+    '{ countries(filter: {name: {contains: "a"}}, sort: {field: CODE}, last: 3) { totalCount } }',
+    "{ __schema { types { name } } }",
+]
+
+
+async def test_queries_never_touch_the_database(
+    home: Running, served: Asker, upstream: Upstream
+) -> None:
+    """Queries are answered from memory: no statement is executed, and no source is asked."""
+    await home.service.close()
+    await home.catalog.sync()
+    seen, asked = statements(home.database), upstream.requests
+    for query in QUERIES:
+        await served.ask(query)
+    assert seen == []
+    assert upstream.requests == asked
+    await home.catalog.sync()
+    assert len(seen) == 1
