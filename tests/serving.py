@@ -21,6 +21,8 @@ HELD = Answer(until=lambda: False)
 """A source that accepts the question and never answers."""
 ORIGIN = "http://countries.example:8000"
 """Where clients here believe the server to be."""
+_NEVER = 3600.0
+"""Seconds that no test here lasts."""
 _PATIENCE = 30.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
@@ -46,9 +48,9 @@ def given(path: Path, upstream: Upstream, **changes: Any) -> Settings:  # noqa: 
         "database_url": f"sqlite:///{path}",
         "countries_sources": (("geonames", upstream.countries_url), ("bundled", None)),
         "rates_sources": (("er-api", upstream.rates_url), ("bundled", None)),
-        "api_timeout": _PATIENCE,
-        "refresh_timeout": _PATIENCE,
-        "snapshot_poll": _PATIENCE,
+        "api_timeout": _NEVER,
+        "refresh_timeout": _NEVER,
+        "snapshot_poll": _NEVER,
         **changes,
     }
     return Given(**values)
