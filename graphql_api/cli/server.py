@@ -125,5 +125,5 @@ def _greeting(settings: Settings, listener: socket.socket) -> str:
     here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     url = settings.public_url or here
     where = f"The playground is at {url}/graphql" if settings.has_playground else f"Serving {url}"
-    behind = f", served from {here}" if settings.public_url else ""
-    return f"{where}{behind} (Ctrl-C stops)"
+    listening = f", listening at {here}" if settings.public_url else ""
+    return f"{where}{listening} (Ctrl-C stops)"
