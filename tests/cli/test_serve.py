@@ -43,10 +43,11 @@ def test_refresh_offline(offline: Process) -> None:
 
 def test_what_is_said(offline: Process) -> None:
     """The log tells of the migration, of the load, and where the playground is."""
+    url = offline.url
     lines = [line.split(maxsplit=2)[2] for line in offline.said.splitlines()]
     assert lines[0] == "Migrated the database at sqlite:///var/countries.db"
     assert lines[1].startswith("Refresh ")
-    assert lines[2] == f"The playground is at {offline.url}/graphql (Ctrl-C stops)"
+    assert lines[2] == f"The playground is at {url}/graphql (Ctrl-C stops)"
 
 
 def test_second_start(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_production(tmp_path: Path) -> None:
         "PUBLIC_URL": "https://countries.example",
     }
     with serving(tmp_path, **BUNDLED, **settings) as server:
-        assert f"Serving https://countries.example, served from {server.url} " in server.said
+        assert f"Serving https://countries.example, listening at {server.url} " in server.said
         assert server.get("/graphql", accept="text/html").status_code == 406
         assert server.get("/schema.graphql").status_code == 404
         refused = server.query(REFRESH)
