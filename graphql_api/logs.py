@@ -8,6 +8,8 @@ _QUIET = ("alembic", "httpcore", "httpx", "uvicorn.error", "asyncio", "aiosqlite
 
 def configure_logging(level: str) -> None:
     """Log what is at least as severe as `level`, e.g. "info"."""
+    # A level of a logger's own goes before the root's.
+    quiet = max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING)
     logging.config.dictConfig(
         {
             "version": 1,
@@ -20,6 +22,6 @@ def configure_logging(level: str) -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "console"}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            "loggers": {name: {"level": "WARNING"} for name in _QUIET},
+            "loggers": {name: {"level": quiet} for name in _QUIET},
         }
     )

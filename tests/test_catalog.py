@@ -355,7 +355,10 @@ async def test_record_in_a_database_that_is_gone(
     await take_away(database, path)
     await catalog.record(attempt)
     assert catalog.history == (attempt,)
-    reason = f"The database at {database} failed: unable to open database file."
+    reason = (
+        f"The database at {database} failed: unable to open database file; "
+        "DATABASE_URL must name a SQLite file that can be opened."
+    )
     assert [record.message for record in caplog.records] == [
         f"The refresh 1 is not in the history: {reason}"
     ]

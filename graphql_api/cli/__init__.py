@@ -75,8 +75,8 @@ def refresh() -> None:
     """Fetch every source once and store the countries.
 
     Prints where the data came from and how long each part took. A server on the same database
-    serves the new data a moment later. Ends with exit code 1 and
-    one line, and changes nothing, when a source fails.
+    serves the new data a moment later. When a source fails it changes nothing, and ends with
+    exit code 1 and one line.
     """
     settings = Settings.load()
     from graphql_api.cli import refreshing  # noqa: PLC0415 - as in serve

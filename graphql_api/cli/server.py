@@ -1,12 +1,16 @@
 """`graphql-api serve`: a bound socket, a prepared database, and uvicorn over both."""
 
 import asyncio
+import errno
 import logging
 import os
 import socket
 from contextlib import closing
+from types import FrameType
 
 import uvicorn
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.app import create_app, prepare
 from graphql_api.errors import InvalidSetting
@@ -15,8 +19,10 @@ from graphql_api.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-_GRACE = 10
-"""Seconds that requests have to finish after Ctrl-C or SIGTERM."""
+_GRACE = 5
+"""Seconds that requests have to finish after Ctrl-C or SIGTERM; containers are killed after 10."""
+
+_NO_ADDRESS = "is not an address of this machine. Set HOST to one, for example 127.0.0.1."
 
 
 def serve(settings: Settings) -> None:
@@ -30,7 +36,7 @@ def serve(settings: Settings) -> None:
     with closing(_listen(settings.host, settings.port)) as listener:
         asyncio.run(prepare(settings))
         config = uvicorn.Config(
-            create_app(settings),
+            _ending_quietly(create_app(settings)),
             log_config=None,
             access_log=settings.access_log,
             forwarded_allow_ips=settings.forwarded_allow_ips,
@@ -42,7 +48,7 @@ def serve(settings: Settings) -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says where people find it once they can."""
+    """uvicorn, which says where people find it once they can, and for which to be ended is well."""
 
     def __init__(self, config: uvicorn.Config, greeting: str) -> None:
         super().__init__(config)
@@ -53,23 +59,64 @@ class _Server(uvicorn.Server):
         if self.started:
             logger.info(self._greeting)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        """Begin to stop; asked again, do not wait for requests any more."""
+        if self.should_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+        self.should_exit = True
+
+
+def _ending_quietly(app: ASGIApp) -> ASGIApp:
+    """Let a request that the end cuts off be told so, with no traceback in the log."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        answering = False
+
+        async def watch(message: Message) -> None:
+            nonlocal answering
+            answering = True
+            await send(message)
+
+        try:
+            await app(scope, receive, watch)
+        except asyncio.CancelledError:
+            # The task was this request's alone: nobody waits to hear that it was cancelled.
+            if scope["type"] == "http" and not answering:
+                await _STOPPING(scope, receive, send)
+
+    return serve
+
+
+_STOPPING = JSONResponse(
+    {
+        "errors": [
+            {
+                "message": "The server is stopping; try again.",
+                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+            }
+        ]
+    },
+    503,
+    {"Retry-After": "1"},
+)
+
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
+    except (socket.gaierror, UnicodeError):  # the latter for what no name can be
+        raise InvalidSetting(f"HOST {host} {_NO_ADDRESS}") from None
     except OSError as error:
+        if error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidSetting(f"HOST {host} {_NO_ADDRESS}") from None
+        # The error's own text repeats the address.
+        reason = os.strerror(error.errno or 0)
         raise InvalidSetting(
-            f"HOST {host} and PORT {port} cannot be listened on: {_reason(error)}. "
+            f"PORT {port} of HOST {host} cannot be listened on: {reason}. "
             "Set PORT to a free one, for example 8001."
         ) from None
-
-
-def _reason(error: OSError) -> str:
-    if isinstance(error, socket.gaierror) or error.errno is None:
-        return str(error.strerror or error)
-    # The error's own text repeats the address.
-    return os.strerror(error.errno)
 
 
 def _greeting(settings: Settings, listener: socket.socket) -> str:
@@ -78,4 +125,5 @@ def _greeting(settings: Settings, listener: socket.socket) -> str:
     here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     url = settings.public_url or here
     where = f"The playground is at {url}/graphql" if settings.has_playground else f"Serving {url}"
-    return f"{where} (Ctrl-C stops)"
+    listening = f", listening at {here}" if settings.public_url else ""
+    return f"{where}{listening} (Ctrl-C stops)"

@@ -50,7 +50,7 @@ class Database:
                 yield connection
         except (SQLAlchemyError, OSError) as error:
             raise DatabaseUnavailable(
-                f"The database at {self} failed: {_reason(error)}."
+                f"The database at {self} failed: {_reason(error)}{_advice(error)}."
             ) from error
 
     @asynccontextmanager
@@ -136,5 +136,15 @@ def _create_folder(url: URL) -> None:
 
 
 def _reason(error: Exception) -> str:
-    original = error.orig if isinstance(error, DBAPIError) else error
+    original = _original(error)
     return (str(original) or type(original).__name__).splitlines()[0]
+
+
+def _advice(error: Exception) -> str:
+    code = getattr(_original(error), "sqlite_errorcode", None)
+    misplaced = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB)
+    return "; DATABASE_URL must name a SQLite file that can be opened" if misplaced else ""
+
+
+def _original(error: Exception) -> BaseException | None:
+    return error.orig if isinstance(error, DBAPIError) else error

@@ -116,7 +116,8 @@ async def test_file_is_a_folder(tmp_path: Path) -> None:
         with pytest.raises(DatabaseUnavailable) as caught:
             await migrate(database)
         assert str(caught.value) == (
-            f"The database at {database} failed: unable to open database file."
+            f"The database at {database} failed: unable to open database file; "
+            "DATABASE_URL must name a SQLite file that can be opened."
         )
 
 
@@ -127,7 +128,10 @@ async def test_file_is_not_a_database(tmp_path: Path) -> None:
     async with opened(f"sqlite:///{path}") as database:
         with pytest.raises(DatabaseUnavailable) as caught:
             await migrate(database)
-        assert str(caught.value) == f"The database at {database} failed: file is not a database."
+        assert str(caught.value) == (
+            f"The database at {database} failed: file is not a database; "
+            "DATABASE_URL must name a SQLite file that can be opened."
+        )
     assert path.read_text() == "Dear diary,\n" * 100
 
 

@@ -1,0 +1,51 @@
+"""`graphql-api migrate`: the tables of this version, and no data."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.cli.running import Ended, names, run
+
+
+def tables(path: Path) -> dict[str, int]:
+    """Return the number of rows of each table of a database."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        return {
+            name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608 - names of tables
+            for (name,) in found
+        }
+
+
+def test_migrate(tmp_path: Path) -> None:
+    """It makes the tables, empty; a second time there is nothing to do."""
+    assert run(tmp_path, "migrate") == Ended(0, "Migrated.\n", "")
+    assert names(tmp_path) == ["var", "var/countries.db"]
+    made = tables(tmp_path / "var" / "countries.db")
+    assert made == {"alembic_version": 1, "countries": 0, "refreshes": 0}
+    assert run(tmp_path, "migrate") == Ended(0, "Nothing to do: the database is up to date.\n", "")
+    assert tables(tmp_path / "var" / "countries.db") == made
+
+
+def test_refused(tmp_path: Path) -> None:
+    """A file that is no database is refused in one line, and stays as it is."""
+    (tmp_path / "diary").write_text("Dear diary,\n" * 100)
+    assert run(tmp_path, "migrate", DATABASE_URL="sqlite:///diary") == Ended(
+        1,
+        "",
+        "graphql-api: The database at sqlite:///diary failed: file is not a database; "
+        "DATABASE_URL must name a SQLite file that can be opened.\n",
+    )
+    assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
+    assert names(tmp_path) == ["diary"]
+
+
+def test_malformed_setting(tmp_path: Path) -> None:
+    """A setting that is wrong is refused in one line with its name, and nothing is made."""
+    assert run(tmp_path, "migrate", API_TIMEOUT="10s") == Ended(
+        2,
+        "",
+        "graphql-api: API_TIMEOUT: Input should be a valid number, "
+        "unable to parse string as a number\n",
+    )
+    assert names(tmp_path) == []
