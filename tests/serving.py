@@ -14,7 +14,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from graphql_api.app import create_app
 from graphql_api.settings import Settings
-from tests.databases import connections_ended
 from tests.upstream.server import Answer, Upstream
 
 HELD = Answer(until=lambda: False)
@@ -104,7 +103,6 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
         httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client,
     ):
         yield Server(app, client)
-    await connections_ended()
 
 
 async def until(true: Callable[[], Awaitable[bool]]) -> None:
