@@ -27,19 +27,6 @@ def test_migrate(tmp_path: Path) -> None:
     assert tables(tmp_path / "var" / "countries.db") == made
 
 
-def test_refused(tmp_path: Path) -> None:
-    """A file that is no database is refused in one line, and stays as it is."""
-    (tmp_path / "diary").write_text("Dear diary,\n" * 100)
-    assert run(tmp_path, "migrate", DATABASE_URL="sqlite:///diary") == Ended(
-        1,
-        "",
-        "graphql-api: The database at sqlite:///diary failed: file is not a database; "
-        "DATABASE_URL must name a SQLite file that can be opened.\n",
-    )
-    assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
-    assert names(tmp_path) == ["diary"]
-
-
 def test_malformed_setting(tmp_path: Path) -> None:
     """A setting that is wrong is refused in one line with its name, and nothing is made."""
     assert run(tmp_path, "migrate", API_TIMEOUT="10s") == Ended(

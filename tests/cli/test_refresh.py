@@ -152,15 +152,8 @@ def test_first(first: First) -> None:
     assert len(rows(first.folder)) == 250
 
 
-def test_second(folder: Path, upstream: Upstream) -> None:
-    """Refreshed again with the same data, it says that all is unchanged."""
-    ended = run(folder, "refresh", **asking(upstream))
-    expected = masked(STEPS + REPORT.format(counts=UNCHANGED))
-    assert ended._replace(stdout=masked(ended.stdout)) == Ended(0, expected, "")
-
-
 def test_terminal(folder: Path, upstream: Upstream) -> None:
-    """On a terminal a bar is drawn up to its end, and the report is below it."""
+    """On a terminal a bar is drawn up to its end; below it, a second refresh says unchanged."""
     ended = run_on_terminal(folder, **asking(upstream))
     assert (ended.code, ended.stderr) == (0, "")
     assert last_bar(ended.stdout) == "Done BAR 100 % TIME"

@@ -1,173 +1,394 @@
-"""`graphql-api serve`: from an empty folder to answers, what it refuses, and how it ends."""
+"""`graphql-api serve`: the real server over real sockets, from its first start to its end."""
 
+import json
+import re
 import signal
 import socket
+import sqlite3
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
-from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
-from tests.cli.running import BUNDLED, UNREACHABLE, Ended, Process, names, run, serving
+from tests.cli.running import (
+    BUNDLED,
+    PATIENCE,
+    UNREACHABLE,
+    Ended,
+    Process,
+    names,
+    run,
+    serving,
+    started,
+)
 from tests.upstream.server import Answer, Upstream
 
-COUNT = "{ countries { totalCount } }"
-COUNTED = {"data": {"countries": {"totalCount": 250}}}
-REFRESH = "mutation { refreshCountries { totalCountries sources { provider live } } }"
-PROVIDERS = "{ status { lastRefresh { sources { provider } } } }"
-
-
-@pytest.fixture(scope="module")
-def offline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that began in an empty folder and whose sources cannot be reached."""
-    with serving(tmp_path_factory.mktemp("a folder, 100% new"), **UNREACHABLE) as server:
-        yield server
-
-
-def test_first_start_offline(offline: Process) -> None:
-    """Without a network an empty folder becomes a server with every country."""
-    assert offline.query(COUNT) == COUNTED
-    ready = offline.get("/readyz")
-    assert (ready.status_code, ready.json()["countries"]) == (200, 250)
-    assert offline.get("/healthz").json() == {"status": "ok"}
-
-
-def test_refresh_offline(offline: Process) -> None:
-    """Offline the mutation works too, from the bundled data, and says so."""
-    assert offline.query(REFRESH)["data"]["refreshCountries"] == {
-        "totalCountries": 250,
-        "sources": [{"provider": "bundled", "live": False}] * 2,
-    }
-
-
-def test_what_is_said(offline: Process) -> None:
-    """The log tells of the migration, of the load, and where the playground is."""
-    url = offline.url
-    lines = [line.split(maxsplit=2)[2] for line in offline.said.splitlines()]
-    assert lines[0] == "Migrated the database at sqlite:///var/countries.db"
-    assert lines[1].startswith("Refresh ")
-    assert lines[2] == f"The playground is at {url}/graphql (Ctrl-C stops)"
-
-
-def test_second_start(tmp_path: Path) -> None:
-    """A second start serves what is there, and loads nothing anew."""
-    for said in (3, 1):
-        with serving(tmp_path, **BUNDLED, STALE_AFTER="1e9") as server:
-            assert server.query(COUNT) == COUNTED
-            before_greeting = server.said.split("The playground")[0].count("\n")
-            assert before_greeting == said - 1
-            server.end(signal.SIGINT)
-
-
-def test_live_data_follows(tmp_path: Path, upstream: Upstream) -> None:
-    """After the start, live data takes the place of the bundled data by itself."""
-    with serving(tmp_path, **upstream.environment) as server:
-        server.wait_until_said("countries from geonames, rates from er-api")
-        assert server.query(PROVIDERS) == {
-            "data": {
-                "status": {
-                    "lastRefresh": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}
-                }
+MUTE = Answer(until=threading.Event().is_set)
+TOKEN = "hunter2-hunter2"
+REFRESH = "mutation { refreshCountries { totalCountries inserted updated unchanged } }"
+STATUS = "{ status { version totalCountries refreshing } }"
+CAPITAL = '{ country(name: "brazil") { code capital } }'
+BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
+STOPPING = (
+    503,
+    "1",
+    {
+        "errors": [
+            {
+                "message": "The server is stopping; try again.",
+                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
             }
-        }
+        ]
+    },
+)
+"""What a request is answered that the end of the server cuts off."""
+CUT_OFF = "TIME ERROR   Cancel 1 running task(s), timeout graceful shutdown exceeded\n"
+UNANSWERED = "ConnectError: All connection attempts failed"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_end(tmp_path: Path, upstream: Upstream, number: signal.Signals) -> None:
-    """A signal ends it with code 0 and without a traceback, whatever hangs on it."""
-    upstream.answer("countries", Answer(until=lambda: False))
-    with serving(tmp_path, **upstream.environment, API_TIMEOUT="60") as server:
-        address = urlsplit(server.url)
-        with closing(socket.create_connection((address.hostname, address.port))) as half_sent:
-            half_sent.sendall(b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
-            upstream.wait_until_asked("countries", 1)
-            ended = server.end(number)
-    assert ended.code == 0
-    assert "Traceback" not in ended.stderr
+def masked(said: str) -> str:
+    """Return log lines without what differs from run to run: times, ids, durations and ports."""
+    said = re.sub(r"^\d\d:\d\d:\d\d", "TIME", said, flags=re.MULTILINE)
+    said = re.sub(r"Refresh [0-9a-f]{32}", "Refresh ID", said)
+    return re.sub(r"127\.0\.0\.1:\d+", "HERE", re.sub(r"\d+ ms", "N ms", said))
 
 
-def test_production(tmp_path: Path) -> None:
-    """In production there is no playground, no schema, and mutations need the token."""
-    settings = {
-        "ENVIRONMENT": "production",
-        "ADMIN_TOKEN": "hunter2-hunter2",
-        "PUBLIC_URL": "https://countries.example",
-    }
-    with serving(tmp_path, **BUNDLED, **settings) as server:
-        assert f"Serving https://countries.example, listening at {server.url} " in server.said
-        assert server.get("/graphql", accept="text/html").status_code == 406
-        assert server.get("/schema.graphql").status_code == 404
-        refused = server.query(REFRESH)
-        assert refused["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
-        bearer = {"Authorization": "Bearer hunter2-hunter2"}
-        assert server.query(REFRESH, **bearer)["data"]["refreshCountries"]["totalCountries"] == 250
-        assert "hunter2" not in server.end(signal.SIGINT).stderr
-
-
-def test_access_log(tmp_path: Path) -> None:
-    """ACCESS_LOG has each request logged; without it none is."""
-    with serving(tmp_path, **BUNDLED, ACCESS_LOG="true") as server:
-        server.get("/healthz")
-        server.wait_until_said(r'"GET /healthz HTTP/1\.1" 200')
-    with serving(tmp_path, **BUNDLED) as server:
-        server.get("/healthz")
-        assert "/healthz" not in server.end(signal.SIGINT).stderr
-
-
-def test_env_file(tmp_path: Path) -> None:
-    """Settings are read from .env in the folder of the start, too."""
-    (tmp_path / ".env").write_text("PORT=not a number\n")
-    assert run(tmp_path, "serve").stderr == (
-        "graphql-api: PORT: Input should be a valid integer, unable to parse string as an integer\n"
+def refreshed(counts: str, sources: str) -> str:
+    """Return the line that tells of a refresh, masked."""
+    return (
+        f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
+        "fetch N ms, transform N ms, upsert N ms, total N ms\n"
     )
 
 
-def test_taken_port(tmp_path: Path) -> None:
-    """A taken port is one line that says what to do, and nothing is made."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as other:
-        port = str(other.getsockname()[1])
-        assert run(tmp_path, "serve", PORT=port) == Ended(
-            2,
-            "",
-            f"graphql-api: PORT {port} of HOST 127.0.0.1 cannot be listened on: "
-            "Address already in use. Set PORT to a free one, for example 8001.\n",
-        )
-    assert names(tmp_path) == []
+MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
+FILLED = refreshed("250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled")
+GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"
 
 
-NO_TOKEN = (
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, *, listening: bool) -> None:
+    """Wait until somebody listens on a port, or nobody does."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionError:
+            found = False
+        else:
+            found = True
+        if found is listening:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"port {port}: listening is not {listening}")
+
+
+def port_of(server: Process) -> int:
+    """Return the port that a server listens on."""
+    return int(server.url.rpartition(":")[2])
+
+
+@pytest.fixture
+def patient(upstream: Upstream) -> dict[str, str]:
+    """Return the settings of a server that asks `upstream`, and waits for it as long as need be."""
+    return {**upstream.environment, "API_TIMEOUT": "1000", "REFRESH_TIMEOUT": "1000"}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server started in a fresh folder whose sources do not answer, for looking only."""
+    with serving(tmp_path_factory.mktemp("fresh"), **UNREACHABLE) as server:
+        server.wait_until_said("countries from bundled after geonames")
+        yield server
+
+
+def test_first_start(alone: Process) -> None:
+    """It makes its database, fills it, says where the playground is, and why nothing is live."""
+    sources = (
+        f"countries from bundled after geonames: {UNANSWERED}, "
+        f"rates from bundled after er-api: {UNANSWERED}"
+    )
+    tried = refreshed("0 new, 0 changed, 250 unchanged", sources)
+    # The last two are independent of each other.
+    lines = masked(alone.said).splitlines(keepends=True)
+    assert [*lines[:2], *sorted(lines[2:])] == [MIGRATED, FILLED, tried, GREETING]
+    assert alone.stdout == ""
+
+
+def test_health(alone: Process) -> None:
+    """It lives, and is ready with all countries."""
+    live, ready = alone.get("/healthz"), alone.get("/readyz")
+    assert (live.status_code, live.json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ready", "countries": 250, "version": "2-250", "database": "ok"},
+    )
+
+
+def test_query(alone: Process) -> None:
+    """It answers a query."""
+    assert alone.query(CAPITAL) == BRASILIA
+
+
+def test_playground(alone: Process) -> None:
+    """The playground is where the log says, and links begin with the address that was asked."""
+    page = alone.get("/graphql", Accept="text/html")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert alone.query("{ status { imageUrl } }") == {
+        "data": {"status": {"imageUrl": f"{alone.url}/images/summary-2-250.png"}}
+    }
+
+
+def test_live_and_started_again(tmp_path: Path, patient: dict[str, str]) -> None:
+    """A first start becomes live and can be refreshed; the next loads what is there, no more."""
+    with serving(tmp_path, **patient) as server:
+        server.wait_until_said("countries from geonames")
+        assert server.query(REFRESH) == {
+            "data": {
+                "refreshCountries": {
+                    "totalCountries": 250,
+                    "inserted": 0,
+                    "updated": 0,
+                    "unchanged": 250,
+                }
+            }
+        }
+        status = server.query(STATUS)
+        first = server.end(signal.SIGINT)
+    sources = "countries from geonames, rates from er-api"
+    assert (first.code, first.stdout) == (0, "")
+    assert sorted(masked(first.stderr).splitlines(keepends=True)) == sorted(
+        [
+            MIGRATED,
+            FILLED,
+            GREETING,
+            refreshed("0 new, 8 changed, 242 unchanged", sources),
+            refreshed("0 new, 0 changed, 250 unchanged", sources),
+        ]
+    )
+    with serving(tmp_path, **patient) as server:
+        assert server.query(STATUS) == status
+        again = server.end(signal.SIGTERM)
+    assert status == {
+        "data": {"status": {"version": "3-250", "totalCountries": 250, "refreshing": False}}
+    }
+    assert again._replace(stderr=masked(again.stderr)) == Ended(0, "", GREETING)
+
+
+@contextmanager
+def asked(server: Process, query: str, *, sent: int | None = None) -> Iterator[HTTPConnection]:
+    """Lend a connection on which a query, or so much of its body, has been sent."""
+    body = json.dumps({"query": query}).encode()
+    with closing(HTTPConnection("127.0.0.1", port_of(server), timeout=PATIENCE)) as connection:
+        connection.putrequest("POST", "/graphql")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        # What the server says once it waits for the body.
+        assert connection.sock.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.send(body[:sent])
+        yield connection
+
+
+def answered(connection: HTTPConnection) -> tuple[int, str | None, object]:
+    """Return the answer's status, when to try again, and what it says."""
+    with HTTPResponse(connection.sock, method="POST") as response:
+        response.begin()
+        return response.status, response.getheader("Retry-After"), json.load(response)
+
+
+def test_end_does_not_wait_for_ever(
+    tmp_path: Path, upstream: Upstream, patient: dict[str, str]
+) -> None:
+    """Ctrl-C and SIGTERM end it well, with a body half sent and a refresh at a mute source."""
+    upstream.answer("countries", MUTE)
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    folders = [tmp_path / number.name for number in numbers]
+    with ExitStack() as stack:
+        for folder in folders:
+            folder.mkdir()
+        servers = [stack.enter_context(serving(folder, **patient)) for folder in folders]
+        upstream.wait_until_asked("countries", len(servers))
+        held = [stack.enter_context(asked(server, CAPITAL, sent=9)) for server in servers]
+        # Both wait for the same seconds.
+        for server, number in zip(servers, numbers, strict=True):
+            server.send(number)
+        ended = [server.wait() for server in servers]
+        answers = [answered(connection) for connection in held]
+    expected = Ended(0, "", MIGRATED + FILLED + GREETING + CUT_OFF)
+    assert [one._replace(stderr=masked(one.stderr)) for one in ended] == [expected] * 2
+    assert answers == [STOPPING] * 2
+
+
+def test_second_signal_ends_at_once(
+    tmp_path: Path, upstream: Upstream, patient: dict[str, str]
+) -> None:
+    """Asked to end a second time, it waits for nobody; who waits for a refresh is told."""
+    upstream.answer("countries", MUTE)
+    with serving(tmp_path, **patient) as server, asked(server, REFRESH) as connection:
+        upstream.wait_until_asked("countries")
+        server.send(signal.SIGINT)
+        wait_for_port(port_of(server), listening=False)
+        ended = server.end(signal.SIGINT)
+        assert answered(connection) == STOPPING
+    assert ended._replace(stderr=masked(ended.stderr)) == Ended(0, "", MIGRATED + FILLED + GREETING)
+    assert stored(tmp_path / "var" / "countries.db") == {(1, "bundled")}
+
+
+def stored(path: Path) -> set[tuple[int, str]]:
+    """Return the revisions and the sources of the rows that are stored."""
+    with closing(sqlite3.connect(path)) as connection:
+        return set(connection.execute("SELECT revision, countries_provider FROM countries"))
+
+
+def test_env_file_and_silence(tmp_path: Path) -> None:
+    """It reads .env where it starts; paths may be odd; at LOG_LEVEL=warning it says nothing."""
+    folder = tmp_path / "100% mine"
+    folder.mkdir()
+    port = free_port()
+    database = {"DATABASE_URL": "sqlite:///my data/50%25 %d.db"}
+    settings = {**BUNDLED, **database, "PORT": str(port), "LOG_LEVEL": "warning"}
+    lines = [f"{name}={value}\n" for name, value in settings.items()]
+    (folder / ".env").write_text("".join(lines))
+    with started(folder, "serve") as server:
+        wait_for_port(port, listening=True)
+        url = f"http://127.0.0.1:{port}/graphql"
+        answer = httpx.post(url, json={"query": REFRESH}, trust_env=False, timeout=PATIENCE)
+        assert answer.json()["data"]["refreshCountries"]["totalCountries"] == 250
+        assert server.end(signal.SIGINT) == Ended(0, "", "")
+    assert names(folder) == [".env", "my data", "my data/50% %d.db"]
+
+
+PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example.org"}
+TO_PRODUCTION = (
+    "TIME INFO    Serving https://countries.example.org, listening at http://HERE (Ctrl-C stops)\n"
+)
+
+
+def test_production(tmp_path: Path) -> None:
+    """In production there is no playground and no introspection, and only the token refreshes."""
+    variables = {**BUNDLED, **PRODUCTION, "ADMIN_TOKEN": TOKEN, "ACCESS_LOG": "true"}
+    with serving(tmp_path, **variables) as server:
+        assert server.get("/graphql", Accept="text/html").status_code == 406
+        assert server.get("/schema.graphql").status_code == 404
+        assert server.query("{ __schema { queryType { name } } }").keys() == {"errors"}
+        refused = server.query(REFRESH, Authorization="Bearer wrong")
+        assert refused["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+        allowed = server.query(REFRESH, Authorization=f"Bearer {TOKEN}")
+        assert allowed["data"]["refreshCountries"]["totalCountries"] == 250
+        ended = server.end(signal.SIGTERM)
+    requests = [
+        'TIME INFO    HERE - "GET /graphql HTTP/1.1" 406',
+        'TIME INFO    HERE - "GET /schema.graphql HTTP/1.1" 404',
+        *['TIME INFO    HERE - "POST /graphql HTTP/1.1" 200'] * 3,
+    ]
+    said = masked(ended.stderr)
+    assert (ended.code, ended.stdout) == (0, "")
+    assert TO_PRODUCTION in said
+    assert [line for line in said.splitlines() if "HTTP/1.1" in line] == requests
+    assert TOKEN not in ended.stderr
+
+
+NEEDS_TOKEN = (
     "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
     "whoever can reach the server could refresh and delete."
 )
-NO_PUBLIC_URL = (
+NO_ADDRESS = "is not an address of this machine. Set HOST to one, for example 127.0.0.1."
+
+NEEDS_URL = (
     "PUBLIC_URL is needed in production, for example https://countries.example.org; "
     "absolute URLs begin with it."
 )
+NOT_SQLITE = (
+    "DATABASE_URL names 'mysql'; this version speaks to SQLite, "
+    "for example sqlite:///var/countries.db."
+)
 NO_FOLDER = (
-    "The folder file for the database cannot be made (File exists); "
+    "The folder diary for the database cannot be made (File exists); "
     "set DATABASE_URL to a place that can be written."
+)
+NO_DATABASE = (
+    "The database at sqlite:///diary failed: file is not a database; "
+    "DATABASE_URL must name a SQLite file that can be opened."
 )
 
 
 @pytest.mark.parametrize(
     ("variables", "code", "message"),
     [
-        ({"PORT": "70000"}, 2, "PORT: Input should be less than or equal to 65535"),
-        ({"HOST": "0.0.0.0"}, 2, NO_TOKEN),  # noqa: S104 - refused is what it is
-        ({"ENVIRONMENT": "production", "ADMIN_TOKEN": "x"}, 2, NO_PUBLIC_URL),
         (
-            {"COUNTRIES_SOURCES": "atlas"},
+            {"PORT": "http"},
             2,
-            "COUNTRIES_SOURCES names 'atlas', which is not one of bundled, geonames.",
+            "PORT: Input should be a valid integer, unable to parse string as an integer",
         ),
-        ({"DATABASE_URL": "sqlite:///file/countries.db"}, 1, NO_FOLDER),
+        ({"PORT": "70000"}, 2, "PORT: Input should be less than or equal to 65535"),
+        ({"HOST": "0.0.0.0"}, 2, NEEDS_TOKEN),  # noqa: S104 - refused
+        ({"ENVIRONMENT": "production"}, 2, NEEDS_TOKEN),
+        (
+            {"ENVIRONMENT": "production", "ADMIN_TOKEN": TOKEN},
+            2,
+            NEEDS_URL,
+        ),
+        # Names below .invalid, and addresses of 192.0.2, are nobody's.
+        (
+            {"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN},
+            2,
+            f"HOST nowhere.invalid {NO_ADDRESS}",
+        ),
+        ({"HOST": "192.0.2.1", "ADMIN_TOKEN": TOKEN}, 2, f"HOST 192.0.2.1 {NO_ADDRESS}"),
+        ({"HOST": "x" * 64, "ADMIN_TOKEN": TOKEN}, 2, f"HOST {'x' * 64} {NO_ADDRESS}"),
+        (
+            {"COUNTRIES_SOURCES": "wikipedia,bundled"},
+            2,
+            "COUNTRIES_SOURCES names 'wikipedia', which is not one of bundled, geonames.",
+        ),
+        (
+            {"DATABASE_URL": f"mysql://root:{TOKEN}@127.0.0.1/countries"},
+            2,
+            NOT_SQLITE,
+        ),
+        (
+            {"DATABASE_URL": "sqlite:///diary/countries.db"},
+            1,
+            NO_FOLDER,
+        ),
+        (
+            {"DATABASE_URL": "sqlite:///diary"},
+            1,
+            NO_DATABASE,
+        ),
     ],
-    ids=["port", "host", "production", "source", "folder"],
 )
 def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
-    """What cannot work is refused at once, in one line that names the variable."""
-    (tmp_path / "file").touch()
-    ended = run(tmp_path, "serve", **{"PORT": "0", **variables})
+    """What is set wrong is told in one line that names it, and nothing is made or changed."""
+    (tmp_path / "diary").write_text("Dear diary,\n" * 100)
+    ended = run(tmp_path, "serve", **{**BUNDLED, "PORT": "0", **variables})
     assert ended == Ended(code, "", f"graphql-api: {message}\n")
-    assert names(tmp_path) == ["file"]
+    assert names(tmp_path) == ["diary"]
+    assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
+
+
+def test_port_is_taken(tmp_path: Path) -> None:
+    """A port that somebody else listens on is refused before anything is made."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+        ended = run(tmp_path, "serve", **BUNDLED, PORT=str(port))
+    assert ended == Ended(
+        2,
+        "",
+        f"graphql-api: PORT {port} of HOST 127.0.0.1 cannot be listened on: "
+        "Address already in use. Set PORT to a free one, for example 8001.\n",
+    )
+    assert names(tmp_path) == []
