@@ -96,6 +96,7 @@ class RefreshService:
     new_id: Callable[[], str]
     _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
     _tails: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _recording: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
     def running(self) -> bool:
@@ -142,10 +143,10 @@ class RefreshService:
             fetch = await self._fetch(sources, observe)
             write = await self._write(fetch, start.at, observe)
         except CountriesError as error:
-            observe(Progress(Phase.FAILED, 1, str(error)))
+            observe(Progress(Phase.FAILED, 1, error.public))
             logger.warning("Refresh %s failed: %s: %s", start.id, error.code, error)
             self._finish(
-                RefreshFailure(id=start.id, at=self.clock(), code=error.code, message=str(error))
+                RefreshFailure(id=start.id, at=self.clock(), code=error.code, message=error.public)
             )
             raise
         except Exception:
@@ -249,9 +250,14 @@ class RefreshService:
     def _finish(self, attempt: RefreshReport | RefreshFailure) -> None:
         """Show the attempt in the history now, and write it down without making anybody wait."""
         self.catalog.remember(attempt)
-        tail = asyncio.create_task(self.catalog.record(attempt))
+        tail = asyncio.create_task(self._record(attempt))
         self._tails.add(tail)
         tail.add_done_callback(self._tails.discard)
+
+    async def _record(self, attempt: RefreshReport | RefreshFailure) -> None:
+        # One after another: the database tells the order of attempts by the order of writing.
+        async with self._recording:
+            await self.catalog.record(attempt)
 
 
 def refuse_unfit(listed: Fetched[CountryList], table: Fetched[RateTable], stored: Snapshot) -> None:

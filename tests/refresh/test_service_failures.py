@@ -47,7 +47,7 @@ async def refused(started: Running, error: type[CountriesError]) -> str:
     fractions = [fraction for _, fraction in told.phases]
     assert fractions == sorted(fractions)
     assert told.phases[-1] == (Phase.FAILED, 1)
-    assert told.progress[-1].message == str(raised.value)
+    assert told.progress[-1].message == raised.value.public
     return str(raised.value)
 
 
@@ -220,6 +220,10 @@ async def test_loading_bundled_over_live(home: Running) -> None:
     assert await before.is_unchanged()
 
 
+PUBLIC = "The database did not do what it was asked; nothing was changed."
+"""What strangers are told: nothing of where the database is."""
+
+
 async def test_database_is_locked(
     path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -233,7 +237,7 @@ async def test_database_is_locked(
             assert await started.recorded() == (report,)
         assert message == f"The database at {started.database} failed: database is locked."
         assert started.catalog.last_failure == RefreshFailure(
-            id="refresh-2", at=at(3), code="DATABASE_UNAVAILABLE", message=message
+            id="refresh-2", at=at(3), code="DATABASE_UNAVAILABLE", message=PUBLIC
         )
         assert [record.getMessage() for record in caplog.records] == [
             f"Refresh refresh-2 failed: DATABASE_UNAVAILABLE: {message}",
@@ -255,9 +259,7 @@ async def test_database_fails_before_the_upsert(home: Running) -> None:
     await home.meddle("ALTER TABLE hidden RENAME TO countries")
     assert home.catalog.snapshot is published
     assert (await home.reloaded()).snapshot == published
-    failure = RefreshFailure(
-        id="refresh-2", at=at(3), code="DATABASE_UNAVAILABLE", message=str(raised.value)
-    )
+    failure = RefreshFailure(id="refresh-2", at=at(3), code="DATABASE_UNAVAILABLE", message=PUBLIC)
     assert await home.recorded() == (failure, report)
 
 

@@ -269,3 +269,16 @@ async def test_deletion_amid_a_refresh(
     report = await refresh
     assert (report.inserted, report.unchanged, report.version) == (1, 249, Version(2, 250))
     assert home.catalog.snapshot == (await home.reloaded()).snapshot
+
+
+async def test_history_keeps_the_order(home: Running, upstream: Upstream) -> None:
+    """Attempts that could not be written down at once stand in the order in which they ended."""
+    upstream.answer("countries", Answer(status=503))
+    with locked(home.path):
+        for _ in range(8):
+            with pytest.raises(SourceUnavailable):
+                await home.service.refresh()
+        await asyncio.sleep(0.05)
+    expected = home.catalog.history
+    assert [attempt.id for attempt in expected] == [f"refresh-{n}" for n in range(8, 0, -1)]
+    assert await home.recorded() == expected
