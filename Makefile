@@ -48,4 +48,4 @@ COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 
 lock: .venv/installed-dev
 	$(PIP) install uv==0.13.9
 	$(COMPILE) -o requirements.txt
-	$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --extra postgresql --group dev -c requirements.txt -o requirements-dev.txt
