@@ -4,20 +4,19 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from tests.servers.logs import Entries
+from tests.servers.logs import Log
 from tests.servers.process import PASSWORD, USER, Server
-from tests.servers.tls import Certificate
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _SETTINGS = {
-    # What a test writes it reads soon or never, so nothing has to outlive the machine.
+    # What is committed outlives the process, as everywhere, but need not outlive the machine.
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "shared_buffers": "16MB",
     "dynamic_shared_memory_type": "mmap",
     "listen_addresses": "127.0.0.1",
@@ -45,17 +44,6 @@ class PostgreSQL(Server):
     missing: ClassVar = "install postgresql to run this test (apt-get install postgresql)"
     ending: ClassVar = signal.SIGINT
 
-    def __init__(
-        self,
-        *arguments: str,
-        tls: Certificate | None = None,
-        template: Path | None = None,
-    ) -> None:
-        """Take arguments of postgres."""
-        super().__init__(*arguments, tls=tls, template=template)
-        self._entries: Entries | None = None
-        self._queries: list[tuple[str, str]] = []
-
     @classmethod
     def find(cls) -> Path | None:
         """Return where postgres is: in PATH, or the newest where Debian puts them."""
@@ -78,15 +66,6 @@ class PostgreSQL(Server):
             raise RuntimeError(done.stderr.strip())
         return done.stdout.removesuffix("\n")
 
-    def queries(self, database: str | None = None) -> list[str]:
-        """Return what the log has of the tests' connections."""
-        self._entries = self._entries or Entries(self._log, _ENTRY)
-        for start, text in self._entries.new():
-            if start["user"] == USER.encode():
-                where = start["database"].decode("utf-8")
-                self._queries.append((where, text.replace("\n\t", "\n")))
-        return [sql for where, sql in self._queries if database in {None, where}]
-
     def kill(self) -> None:
         """End the server at once, and remove the memory that outlives it."""
         status = self._status()
@@ -95,6 +74,16 @@ class PostgreSQL(Server):
             memory = status[_SHARED_MEMORY - 1].split()[1]
             with suppress(FileNotFoundError):
                 subprocess.run(["ipcrm", "--shmem-id", memory], check=False, capture_output=True)
+
+    def _prepare(self) -> None:
+        self._written = Log(self._log, _ENTRY)
+        super()._prepare()
+
+    def _sent(self) -> Iterator[tuple[str, str]]:
+        """Read the server's log."""
+        for entry in self._written.entries():
+            if entry.head["user"] == USER:
+                yield entry.head["database"], entry.text.replace("\n\t", "\n")
 
     def _make(self, data: Path) -> None:
         self._account.run(

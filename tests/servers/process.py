@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,7 +88,7 @@ class Server(ABC):
         template: Path | None = None,
     ) -> None:
         """Take arguments for the server's program; the template holds, or will, a fresh folder."""
-        self.port = _free_port()
+        self.port = free_port()
         self._arguments = arguments
         self._tls = tls
         self._template = template
@@ -106,8 +106,8 @@ class Server(ABC):
         """Run SQL as the server's master, unseen by `queries`, and return what was printed."""
 
     @abstractmethod
-    def queries(self, database: str | None = None) -> list[str]:
-        """Return each text of SQL that tests have sent, in order: to any database, or to one."""
+    def _sent(self) -> Iterator[tuple[str, str]]:
+        """Yield the database and the text of each SQL that tests have sent, in order."""
 
     @abstractmethod
     def _make(self, data: Path) -> None:
@@ -152,6 +152,10 @@ class Server(ABC):
         self.execute(self.creation.format(name))
         return name
 
+    def queries(self, database: str | None = None) -> list[str]:
+        """Return each text of SQL that tests have sent, in order: to any database, or to one."""
+        return [text for where, text in self._sent() if database in {None, where}]
+
     def start(self) -> None:
         """Start the server, on its port and with its data, and wait until it is ready."""
         program = self.find()
@@ -185,7 +189,7 @@ class Server(ABC):
         self._process = None
 
     def kill(self) -> None:
-        """End the server at once, as a loss of power does."""
+        """End the server at once and unprepared; what was committed is not lost."""
         if self._process is None:
             return
         # The first to stop is the one that would start others.
@@ -258,7 +262,7 @@ def wait(true: Callable[[], bool], failure: str) -> None:
         time.sleep(0.005)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Return a port that is free, and that no client is given when it connects elsewhere."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
