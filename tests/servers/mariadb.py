@@ -85,6 +85,8 @@ class MariaDB(Server):
             "mariadb-install-db",
             "--no-defaults",
             f"--datadir={data}",
+            # In a folder that they share, servers remove the temporary files of each other.
+            f"--tmpdir={self._folder}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
             *_QUICK,

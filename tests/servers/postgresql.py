@@ -27,7 +27,7 @@ _SETTINGS = {
 }
 # Every line that goes on with an entry begins with a tab.
 _ENTRY = re.compile(
-    rb"^(?:(?P<user>\S+) (?P<database>\S+) LOG:  (?:statement|execute [^:]*): |(?!\t))",
+    rb"^(?:(?P<user>\S+) (?P<database>\S+) LOG:  (?:statement|execute [^:]*): |(?=[^\t]))",
     re.MULTILINE,
 )
 _READY = 8
