@@ -68,7 +68,7 @@ class PostgreSQL(Server):
 
     def kill(self) -> None:
         """End the server at once, and remove the memory that outlives it."""
-        status = self._status()
+        status = self._status() if self._process else []
         super().kill()
         if len(status) >= _SHARED_MEMORY:
             memory = status[_SHARED_MEMORY - 1].split()[1]

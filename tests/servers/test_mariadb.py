@@ -1,6 +1,7 @@
 """The MariaDB of tests: it is what a test asks for, it can be read along, and broken at will."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -177,3 +178,14 @@ def test_is_found_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "mariadbd").touch(0o755)
     assert MariaDB.find() == tmp_path / "mariadbd"
+
+
+def test_is_killed_when_it_does_not_end(new_mariadb: New, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that does not heed the signal to end is killed after a while."""
+    with new_mariadb() as server:
+        process = server._process
+        assert process is not None
+        monkeypatch.setattr(server, "ending", signal.SIGCONT)
+        monkeypatch.setattr("tests.servers.process.PATIENCE", 0.5)
+        server.stop()
+    assert process.returncode == -signal.SIGKILL
