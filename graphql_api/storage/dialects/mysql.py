@@ -24,6 +24,7 @@ _ACCESS_DENIED = (1044, 1045, 1049, 1698)
 _TLS_REQUIRED = (3159, 1835)  # require_secure_transport; 1835 is what some proxies answer
 
 # NO_BACKSLASH_ESCAPES and ANSI_QUOTES change what text means: a server's default must not.
+# SQLAlchemy adds SET NAMES, for servers that ignore the character set of the handshake.
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
     "innodb_lock_wait_timeout = %s"
@@ -44,7 +45,6 @@ class MySQL:
             url.set(drivername="mysql+asyncmy", port=url.port or _DEFAULT_PORT),
             connect_args={
                 "autocommit": True,
-                "charset": "utf8mb4",
                 "connect_timeout": opening.timeout,
                 "read_timeout": opening.timeout,
                 "ssl": opening.tls,
