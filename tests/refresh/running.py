@@ -92,10 +92,11 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    path: Path, sources: Sources, *, name: str = "refresh", seconds_busy: float = LONG
+    where: Path | str, sources: Sources, *, name: str = "refresh", seconds_busy: float = LONG
 ) -> AsyncIterator[Running]:
-    """Start a process's worth over the file `path`; its refreshes are name-1, name-2, and so on."""
-    database = Database(f"sqlite:///{path}", timeout=seconds_busy)
+    """Start a process's worth over a file or a URL; its refreshes are name-1, name-2, and so on."""
+    url = where if isinstance(where, str) else f"sqlite:///{where}"
+    database = Database(url, timeout=seconds_busy)
     await migrate(database)
     catalog = Catalog(database, REFERENCE)
     async with create_client("tests") as client:
@@ -109,7 +110,7 @@ async def running(
             new_id=map(f"{name}-{{}}".format, count(1)).__next__,
         )
         try:
-            yield Running(path, database, catalog, service)
+            yield Running(Path(where), database, catalog, service)
         finally:
             await service.close()
             await database.dispose()
