@@ -23,6 +23,7 @@ from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.refresh import session
 from graphql_api.refresh.service import RefreshService, Sources
 from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
@@ -134,6 +135,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with parts:
             await parts.fill()
+            await parts.database.warm(session.CONNECTIONS, session.rehearse)
             background = [
                 asyncio.create_task(parts.catalog.poll(settings.snapshot_poll)),
                 asyncio.create_task(_freshen(parts, settings)),

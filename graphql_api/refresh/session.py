@@ -14,8 +14,8 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
 from graphql_api.errors import DatabaseUnavailable, RefreshInProgress
-from graphql_api.storage import countries, lease, refreshes
-from graphql_api.storage.engine import Connection, Database
+from graphql_api.storage import countries, lease, marker, refreshes
+from graphql_api.storage.engine import Connection, Database, Work
 
 logger = logging.getLogger(__name__)
 
@@ -92,25 +92,30 @@ class Session:
         async with self._stack:
             if attempt is not None:
                 await self._record(attempt)
-            if self._connection is not None and self._revision:
-                await self._release(self._connection)
+            if self._revision:
+                await self._release()
 
     async def _record(self, attempt: Attempt) -> None:
         try:
-            await self._database.run_transaction(
-                lambda connection: refreshes.append(connection, attempt)
+            await self._run(
+                self._database.whole(lambda connection: refreshes.append(connection, attempt))
             )
         except DatabaseUnavailable as error:
             logger.warning("The refresh %s is not in the history: %s", attempt.id, error)
 
-    async def _release(self, connection: Connection) -> None:
+    async def _release(self) -> None:
         try:
-            await self._database.persist(
-                connection,
-                lambda connection: lease.release(connection, refresh_id=self._refresh_id),
+            await self._run(
+                lambda connection: lease.release(connection, refresh_id=self._refresh_id)
             )
         except DatabaseUnavailable as error:
             logger.warning("The lease runs out in at most %g s: %s", self._seconds, error)
+
+    async def _run(self, work: Work[None]) -> None:
+        if self._connection is None:
+            await self._database.run(work)
+        else:
+            await self._database.persist(self._connection, work)
 
     async def _open(self) -> None:
         connection = await self._stack.enter_async_context(self._database.connect())
@@ -125,3 +130,15 @@ class Session:
         return await lease.take(
             connection, holder=self._holder, refresh_id=self._refresh_id, seconds=self._seconds
         )
+
+
+CONNECTIONS = 3
+"""One for a refresh, one for the tail of the refresh before it, one for the poller."""
+
+
+async def rehearse(connection: Connection) -> None:
+    """Do everything that a refresh does over a connection, to no effect, so that it is ready."""
+    await lease.rehearse(connection)
+    found = await marker.read(connection)
+    await refreshes.load(connection, after=found.history)
+    await countries.rehearse(connection)
