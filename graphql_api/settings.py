@@ -96,8 +96,13 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
     database_timeout: Seconds = 10
-    countries_sources: SourceList = (("geonames", None), ("bundled", None))
-    rates_sources: SourceList = (("er-api", None), ("bundled", None))
+    countries_sources: SourceList = (
+        ("restcountries", None),
+        ("geonames", None),
+        ("bundled", None),
+    )
+    rates_sources: SourceList = (("er-api", None), ("frankfurter", None), ("bundled", None))
+    restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
     stale_after: Age = 86_400
@@ -142,6 +147,12 @@ class Settings(BaseSettings):
     def has_introspection(self) -> bool:
         """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
         return not self.in_production if self.introspection is None else self.introspection
+
+    @property
+    def provider_keys(self) -> dict[str, str]:
+        """Return the keys that providers ask for, by the names of their variables."""
+        key = self.restcountries_api_key
+        return {"RESTCOUNTRIES_API_KEY": key.get_secret_value()} if key else {}
 
     def check_exposure(self) -> None:
         """Refuse to serve strangers without what protects the data.

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -28,9 +28,10 @@ from graphql_api.errors import (
 from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.sources import countries, rates
 from graphql_api.sources.countries import CountryList
-from graphql_api.sources.fetching import Fetched, fetch_first
+from graphql_api.sources.fetching import Fetched, Means, fetch_first
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
+from graphql_api.sources.retries import Retries
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class Sources:
     """For one provider, from connecting to its last byte."""
     seconds_together: float
     """For all fetching of a refresh."""
+    retries: Retries = field(default_factory=Retries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,17 +164,24 @@ class RefreshService:
     async def _fetch(self, sources: Sources, observe: Observer) -> _Fetch:
         observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
         started = time.perf_counter()
+        failures: dict[SourceKind, list[str]] = {kind: [] for kind in SourceKind}
         try:
             async with asyncio.timeout(sources.seconds_together):
-                listed, table = await self._fetch_all(sources)
+                listed, table = await self._fetch_all(sources, failures)
         except TimeoutError:
+            reasons = "".join(f"; {reason}" for kind in failures.values() for reason in kind)
             raise SourceUnavailable(
-                f"The sources did not answer within {sources.seconds_together:g} s."
+                f"The sources did not answer within {sources.seconds_together:g} s{reasons}."
             ) from None
         return _Fetch(listed, table, _since(started))
 
-    async def _fetch_all(self, sources: Sources) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
+    async def _fetch_all(
+        self, sources: Sources, failures: Mapping[SourceKind, list[str]]
+    ) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
         """Ask for both kinds at once, and look at the database meanwhile."""
+        means = Means(
+            client=self.client, seconds_each=sources.seconds_each, retries=sources.retries
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 listed = group.create_task(
@@ -180,8 +189,8 @@ class RefreshService:
                         SourceKind.COUNTRIES,
                         sources.countries,
                         lambda raw: countries.check(raw, self.catalog.reference),
-                        client=self.client,
-                        seconds_each=sources.seconds_each,
+                        means=means,
+                        failures=failures[SourceKind.COUNTRIES],
                     )
                 )
                 table = group.create_task(
@@ -189,8 +198,8 @@ class RefreshService:
                         SourceKind.RATES,
                         sources.rates,
                         rates.check,
-                        client=self.client,
-                        seconds_each=sources.seconds_each,
+                        means=means,
+                        failures=failures[SourceKind.RATES],
                     )
                 )
                 group.create_task(self.catalog.sync())
