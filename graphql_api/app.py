@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
-from graphql_api.errors import CountriesError
+from graphql_api.errors import CountriesError, SourceUnavailable
 from graphql_api.http import pictures
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
@@ -48,13 +48,15 @@ class Parts:
         Raises:
             InvalidSetting: a setting is not one that the parts can work with.
         """
-        self.database = Database(settings.database_url, seconds_busy=settings.database_timeout)
+        self.database = _database(settings)
         self.catalog = Catalog(self.database, load_reference())
         self.client = create_client(f"graphql-api/{__version__}")
         self.refreshes = RefreshService(
+            database=self.database,
             catalog=self.catalog,
             client=self.client,
             sources=_sources(settings),
+            holder=_new_id(),
             clock=_now,
             new_id=_new_id,
         )
@@ -81,7 +83,12 @@ class Parts:
             DatabaseUnavailable: nothing was written.
         """
         if not self.catalog.snapshot.rows:
-            await self.refreshes.load_bundled()
+            try:
+                await self.refreshes.load_bundled()
+            except SourceUnavailable:
+                # Another process that started on the same database was faster, and has live data.
+                if not self.catalog.snapshot.rows:
+                    raise
 
     async def __aexit__(self, *_: object) -> None:
         """Finish what runs, and close every connection."""
@@ -97,7 +104,7 @@ async def migrate_database(settings: Settings) -> bool:
         InvalidSetting: DATABASE_URL is not one that the project can work with.
         DatabaseUnavailable: the database cannot be used.
     """
-    database = Database(settings.database_url, seconds_busy=settings.database_timeout)
+    database = _database(settings)
     try:
         return await migrate(database)
     finally:
@@ -187,6 +194,16 @@ async def _freshen(parts: Parts, settings: Settings) -> None:
     if parts.catalog.snapshot.is_stale(now=_now(), after=after):
         with suppress(CountriesError):  # the service logs it, and what is served stays
             await parts.refreshes.refresh()
+
+
+def _database(settings: Settings) -> Database:
+    return Database(
+        settings.database_url,
+        timeout=settings.database_timeout,
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_max_overflow,
+        ssl_ca=settings.database_ssl_ca,
+    )
 
 
 def _sources(settings: Settings) -> Sources:

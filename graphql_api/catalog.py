@@ -1,21 +1,21 @@
 """The current data of this process: who reads it, who may change it, how it follows the database.
 
-Queries read `snapshot` and `history` and never wait. Changes hold `writing`, so that what is
-published is always what the database holds.
+Queries read `snapshot` and `history` and never wait. Whoever changes rows holds `writing`, so that
+what is published is always what the database holds.
 """
 
 import asyncio
 import logging
+from itertools import takewhile
 
 from graphql_api.domain.country import Country, Reference
-from graphql_api.domain.merging import Merge
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.summary import Summary
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.picture import draw
 from graphql_api.storage import countries, marker, refreshes
-from graphql_api.storage.engine import Database
+from graphql_api.storage.engine import Connection, Database
 
 logger = logging.getLogger(__name__)
 
@@ -32,10 +32,12 @@ class Catalog:
         self.database_answers = True
         """Whether the database answered when it was last looked at."""
         self.writing = asyncio.Lock()
-        """Held by whoever changes or reloads the data."""
+        """Held by whoever changes the data."""
         self.pictures = Pictures()
         self._database = database
         self._sequence = 0
+        self._unwritten: set[str] = set()
+        """Ids of attempts that this process remembers and has not seen in the database."""
 
     @property
     def last_refresh(self) -> RefreshReport | None:
@@ -53,39 +55,37 @@ class Catalog:
         Raises:
             DatabaseUnavailable: it did not answer; what was loaded before stays.
         """
-        async with self.writing:
-            await self.reload()
-
-    async def reload(self) -> None:
-        """Do what `sync` does, for a caller that holds `writing`."""
         try:
-            async with self._database.connect() as connection:
-                found = await marker.read(connection)
-                if found.version != self.snapshot.version:
-                    self.snapshot = Snapshot.of(await countries.load(connection), self.reference)
-                if found.history != self._sequence:
-                    newer, self._sequence = await refreshes.load(connection, after=self._sequence)
-                    self._remember(newer)
+            await self._database.run(self.sync_over)
         except DatabaseUnavailable:
             self.database_answers = False
             raise
         self.database_answers = True
 
-    async def store(self, merge: Merge, *, based_on: Snapshot) -> int | None:
-        """Write a refresh's rows, publish its snapshot, and return how many statements it took.
+    async def sync_over(self, connection: Connection) -> None:
+        """Do what `sync` does over a connection; afterwards all that was committed is served."""
+        while True:
+            before = self.snapshot
+            found = await marker.read(connection)
+            if found.history != self._sequence:
+                newer, self._sequence = await refreshes.load(connection, after=self._sequence)
+                self._follow(newer)
+            if found.version == before.version:
+                return
+            rows = await countries.load(connection)
+            # Whoever changes the data now publishes it too, and then this is read anew.
+            async with self.writing:
+                if self.snapshot is before:
+                    self.snapshot = Snapshot.of(rows, self.reference)
+                    return
 
-        Return None, with nothing written, when the database is no longer at the version of
-        `based_on`. The caller holds `writing`.
+    def publish(self, snapshot: Snapshot, report: RefreshReport) -> None:
+        """Serve what a refresh has written, and its report, from one moment on.
 
-        Raises:
-            DatabaseUnavailable: nothing was written.
+        The caller holds `writing`, and has done so since before it wrote.
         """
-        async with self._database.transaction() as connection:
-            if (await marker.read(connection)).version != based_on.version:
-                return None
-            statements = await countries.upsert(connection, merge.rows)
-        self.snapshot = merge.snapshot
-        return statements
+        self.snapshot = snapshot
+        self.remember(report)
 
     async def delete(self, country: Country) -> None:
         """Remove a country from the database and from the snapshot.
@@ -95,8 +95,9 @@ class Catalog:
             DatabaseUnavailable: nothing was removed.
         """
         async with self.writing:
-            async with self._database.transaction() as connection:
-                removed = await countries.remove(connection, country.code)
+            removed = await self._database.run(
+                lambda connection: countries.remove(connection, country.code)
+            )
             # Not read back: what is committed must not fail any more. The poller finds the rest.
             others = (row for row in self.snapshot.rows if row.code != country.code)
             self.snapshot = Snapshot.of(others, self.reference)
@@ -104,16 +105,9 @@ class Catalog:
             raise CountryNotFound(f"{country.name} was deleted by somebody else just now.")
 
     def remember(self, attempt: Attempt) -> None:
-        """Show an attempt in the history at once; `record` writes it down."""
-        self._remember([attempt])
-
-    async def record(self, attempt: Attempt) -> None:
-        """Write an attempt into the database's history; a failure to do so is logged."""
-        try:
-            async with self._database.transaction() as connection:
-                await refreshes.append(connection, attempt)
-        except DatabaseUnavailable as error:
-            logger.warning("The refresh %s is not in the history: %s", attempt.id, error)
+        """Show an attempt in the history at once; writing it down is the caller's."""
+        self._unwritten.add(attempt.id)
+        self._show([attempt, *self.history])
 
     async def poll(self, interval: float) -> None:
         """Follow the database for ever, looking every `interval` seconds."""
@@ -131,10 +125,17 @@ class Catalog:
             if self.database_answers and not answered:
                 logger.info("The database answers again.")
 
-    def _remember(self, newer: list[Attempt]) -> None:
-        known = {attempt.id for attempt in newer}
+    def _follow(self, newer: list[Attempt]) -> None:
+        """Add what the database has newly got, below the attempts that it is still to get."""
+        self._unwritten -= {attempt.id for attempt in newer}
+        later = list(takewhile(lambda attempt: attempt.id in self._unwritten, self.history))
+        known = {attempt.id for attempt in (*later, *newer)}
         older = (attempt for attempt in self.history if attempt.id not in known)
-        self.history = (*newer, *older)[: refreshes.KEPT]
+        self._show([*later, *newer, *older])
+
+    def _show(self, history: list[Attempt]) -> None:
+        self.history = tuple(history[: refreshes.KEPT])
+        self._unwritten &= {attempt.id for attempt in self.history}
 
 
 class Pictures:

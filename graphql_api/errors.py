@@ -7,7 +7,7 @@
     ├── CountryNotFound       no country answers to that code or name
     ├── SourceUnavailable     no provider of a kind could be used; names each one and its reason
     ├── SourceInvalid         a provider answered with data that must not be stored
-    ├── RefreshInProgress     other processes kept changing the data while this one refreshed
+    ├── RefreshInProgress     another process refreshes, or took over from this one
     └── DatabaseUnavailable   the database did not do what it was asked
 
 A message is one sentence for the person who can do something about it. Anything else that is
@@ -63,7 +63,7 @@ class SourceInvalid(CountriesError):
 
 
 class RefreshInProgress(CountriesError):
-    """Other processes kept changing the data while this one refreshed."""
+    """Another process refreshes, or took over from this one."""
 
     code = "REFRESH_IN_PROGRESS"
 
@@ -77,3 +77,9 @@ class DatabaseUnavailable(CountriesError):
     def public(self) -> str:
         """Return a message without the database's address and its own words."""
         return "The database did not do what it was asked; nothing was changed."
+
+
+def restored(code: str, message: str) -> CountriesError:
+    """Return the error that another process told of by its code and its public message."""
+    kinds = {kind.code: kind for kind in CountriesError.__subclasses__()}
+    return kinds.get(code, CountriesError)(message)

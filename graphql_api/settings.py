@@ -56,6 +56,16 @@ def _check_public_url(value: str) -> str:
     return value.rstrip("/")
 
 
+def _check_proxies(value: str) -> str:
+    for entry in value.split(","):
+        if entry.strip() != "*":
+            try:
+                ipaddress.ip_network(entry.strip())
+            except ValueError:
+                raise ValueError("give IP addresses or networks with commas, or *") from None
+    return value
+
+
 def _is_web_url(value: str) -> bool:
     try:
         parts = urlsplit(value)
@@ -95,6 +105,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
+    database_ssl_ca: str | None = Field(default=None, repr=False)
+    database_pool_size: int = Field(default=10, ge=1, le=1000)
+    database_max_overflow: int = Field(default=20, ge=0, le=1000)
     database_timeout: Seconds = 10
     countries_sources: SourceList = (
         ("restcountries", None),
@@ -109,7 +122,7 @@ class Settings(BaseSettings):
     snapshot_poll: Seconds = 2
     admin_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
-    forwarded_allow_ips: str = "127.0.0.1"
+    forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1"
     playground: bool | None = None
     introspection: bool | None = None
     log_level: LogLevel = LogLevel.INFO

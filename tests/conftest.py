@@ -1,10 +1,14 @@
 """Fixtures that any test may ask for, and what a skip means."""
 
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 
 import pytest
 
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.tls import Certificates
 from tests.upstream.server import Upstream
 
 
@@ -13,6 +17,42 @@ def upstream() -> Iterator[Upstream]:
     """Lend a server that plays the sources, on a port of its own."""
     with Upstream() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., MariaDB]:
+    """Return what makes a MariaDB, not yet started, of arguments of its own."""
+    if MariaDB.find() is None:
+        pytest.skip(MariaDB.missing)
+    return partial(MariaDB, template=tmp_path_factory.mktemp("mariadb") / "data")
+
+
+@pytest.fixture(scope="session")
+def mariadb(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
+    """Lend the MariaDB that tests share; each makes a database of its own."""
+    with new_mariadb() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., PostgreSQL]:
+    """Return what makes a PostgreSQL, not yet started, of arguments of its own."""
+    if PostgreSQL.find() is None:
+        pytest.skip(PostgreSQL.missing)
+    return partial(PostgreSQL, template=tmp_path_factory.mktemp("postgresql") / "data")
+
+
+@pytest.fixture(scope="session")
+def postgresql(new_postgresql: Callable[..., PostgreSQL]) -> Iterator[PostgreSQL]:
+    """Lend the PostgreSQL that tests share; each makes a database of its own."""
+    with new_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    """Return certificates for servers, good and bad, and the authority to trust."""
+    return Certificates.make(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.hookimpl(wrapper=True)

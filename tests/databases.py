@@ -4,16 +4,19 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import fields
 
-from sqlalchemy import event
+from sqlalchemy import event, insert
 
-from graphql_api.storage.engine import Database
+from graphql_api.domain.country import Country
+from graphql_api.storage.engine import Connection, Database
+from graphql_api.storage.tables import countries
 
 
 @asynccontextmanager
-async def opened(url: str, *, seconds_busy: float = 10) -> AsyncIterator[Database]:
+async def opened(url: str, *, seconds: float = 10) -> AsyncIterator[Database]:
     """Lend a database, not migrated, and close it."""
-    database = Database(url, seconds_busy=seconds_busy)
+    database = Database(url, timeout=seconds)
     try:
         yield database
     finally:
@@ -25,6 +28,12 @@ async def connections_ended() -> None:
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join)
+
+
+async def put(connection: Connection, row: Country) -> None:
+    """Insert one row that is not there yet, within a transaction if there is one."""
+    values = {field.name: getattr(row, field.name) for field in fields(Country)}
+    await connection.execute(insert(countries).values(values))
 
 
 def statements(database: Database) -> list[str]:

@@ -3,17 +3,20 @@
 import asyncio
 import gc
 import logging
+import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from graphql_api.catalog import Catalog, Pictures
 from graphql_api.domain.country import Country, Identity
-from graphql_api.domain.merging import Merge
+from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot, Version
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.picture import draw
@@ -66,25 +69,19 @@ async def replica(catalog: Catalog, path: Path) -> AsyncIterator[Catalog]:
         yield Catalog(database, catalog.reference)
 
 
-def merge_of(rows: Iterable[Country]) -> Merge:
-    """Return what a refresh that lists exactly these rows would write."""
-    written = tuple(rows)
-    return Merge(
-        rows=written,
-        snapshot=Snapshot.of(written, REFERENCE),
-        inserted=len(written),
-        updated=0,
-        unchanged=0,
-        missing=(),
-    )
-
-
-async def store(catalog: Catalog, *rows: Country) -> Merge:
+async def store(catalog: Catalog, *rows: Country) -> Snapshot:
     """Store and publish rows as a refresh does."""
-    merge = merge_of(rows)
+    snapshot = Snapshot.of(rows, REFERENCE)
     async with catalog.writing:
-        assert await catalog.store(merge, based_on=catalog.snapshot) == 1
-    return merge
+        await catalog._database.run(lambda connection: countries.upsert(connection, rows))
+        catalog.snapshot = snapshot
+    return snapshot
+
+
+async def record(database: Database, attempt: Attempt) -> None:
+    """Write an attempt down as a refresh does."""
+    async with database.transaction() as connection:
+        await refreshes.append(connection, attempt)
 
 
 async def loaded(database: Database) -> list[Country]:
@@ -109,34 +106,19 @@ def test_beginning(catalog: Catalog) -> None:
 
 async def test_store_publishes_what_a_reload_gives(catalog: Catalog, replica: Catalog) -> None:
     """The stored snapshot is served at once, and equals what another process loads."""
-    merge = await store(catalog, FRANCE, TURKEY)
-    assert catalog.snapshot is merge.snapshot
+    await store(catalog, FRANCE, TURKEY)
     await replica.sync()
     assert replica.snapshot == catalog.snapshot
     assert replica.snapshot.by_name["gaul"] == FRANCE
 
 
-async def test_store_on_an_outdated_snapshot(
-    catalog: Catalog, replica: Catalog, database: Database
-) -> None:
-    """A refresh that began on another version of the data writes and publishes nothing."""
+async def test_late_store(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """What a refresh writes that lost its lease is fenced off, and the next look finds it out."""
     await store(replica, make_country("FR", revision=5))
-    before = catalog.snapshot
-    async with catalog.writing:
-        late = merge_of([make_country("FR", revision=9), TURKEY])
-        assert await catalog.store(late, based_on=before) is None
-    assert catalog.snapshot is before
+    await store(catalog, make_country("FR", revision=4, name="late"))
     assert await loaded(database) == [make_country("FR", revision=5)]
-
-
-async def test_store_after_a_deletion(catalog: Catalog, replica: Catalog) -> None:
-    """A deletion by another process moves the version, though no revision changes."""
-    await store(catalog, FRANCE, TURKEY)
-    await replica.sync()
-    await replica.delete(TURKEY)
-    async with catalog.writing:
-        assert await catalog.store(merge_of([TURKEY]), based_on=catalog.snapshot) is None
-    assert catalog.snapshot.version == Version(1, 2)
+    await catalog.sync()
+    assert catalog.snapshot.rows == (make_country("FR", revision=5),)
 
 
 async def test_store_on_a_database_that_is_gone(
@@ -146,9 +128,8 @@ async def test_store_on_a_database_that_is_gone(
     await store(catalog, FRANCE)
     before = catalog.snapshot
     await take_away(database, path)
-    async with catalog.writing:
-        with pytest.raises(DatabaseUnavailable):
-            await catalog.store(merge_of([TURKEY]), based_on=before)
+    with pytest.raises(DatabaseUnavailable):
+        await store(catalog, TURKEY)
     assert catalog.snapshot is before
 
 
@@ -164,14 +145,14 @@ async def test_sync_follows_rows(catalog: Catalog, replica: Catalog) -> None:
     assert replica.snapshot == Snapshot.of([TURKEY], REFERENCE)
 
 
-async def test_sync_follows_history(catalog: Catalog, replica: Catalog) -> None:
+async def test_sync_follows_history(replica: Catalog, database: Database) -> None:
     """What another process recorded is in the history after sync, newest first."""
     report, failure, newest = make_report("1"), make_failure("2"), make_report("3")
-    await catalog.record(report)
-    await catalog.record(failure)
+    await record(database, report)
+    await record(database, failure)
     await replica.sync()
     assert list(replica.history) == [failure, report]
-    await catalog.record(newest)
+    await record(database, newest)
     await replica.sync()
     assert list(replica.history) == [newest, failure, report]
     assert (replica.last_refresh, replica.last_failure) == (newest, failure)
@@ -181,7 +162,7 @@ async def test_sync_follows_history(catalog: Catalog, replica: Catalog) -> None:
 async def test_sync_costs_one_statement(catalog: Catalog, database: Database) -> None:
     """When nothing has changed, sync is one statement and keeps the very snapshot."""
     await store(catalog, FRANCE)
-    await catalog.record(make_report("1"))
+    await record(database, make_report("1"))
     await catalog.sync()
     before, seen = catalog.snapshot, statements(database)
     await catalog.sync()
@@ -189,13 +170,22 @@ async def test_sync_costs_one_statement(catalog: Catalog, database: Database) ->
     assert catalog.snapshot is before
 
 
-async def test_sync_waits_for_the_writer(catalog: Catalog) -> None:
-    """Nothing is reloaded while somebody in this process changes the data."""
-    async with catalog.writing:
-        syncing = asyncio.create_task(catalog.sync())
-        await asyncio.sleep(0.05)
-        assert not syncing.done()
-    await syncing
+async def test_sync_beside_a_writer(
+    catalog: Catalog, replica: Catalog, database: Database, path: Path
+) -> None:
+    """What was read before this process changed the data is not published over the change."""
+    await store(replica, FRANCE)
+    newer = Snapshot.of([make_country("FR", revision=2)], REFERENCE)
+
+    def overtake(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "alpha3" in statement:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("UPDATE countries SET revision = 2")
+            catalog.snapshot = newer
+
+    event.listen(database.engine.sync_engine, "after_cursor_execute", overtake)
+    await catalog.sync()
+    assert catalog.snapshot is newer
 
 
 async def test_delete(catalog: Catalog, database: Database) -> None:
@@ -260,7 +250,7 @@ async def test_reads_go_on(
 ) -> None:
     """While the database is gone what was loaded is served, and afterwards it is followed again."""
     await store(catalog, FRANCE)
-    await catalog.record(make_report("1"))
+    await record(database, make_report("1"))
     await catalog.sync()
     before, history = catalog.snapshot, catalog.history
     await take_away(database, path)
@@ -333,35 +323,34 @@ async def test_poll_survives(
     assert set(caplog.messages) == {"What the database holds cannot be read; trying again."}
 
 
-async def test_remember_and_record(catalog: Catalog) -> None:
+async def test_remember_and_record(catalog: Catalog, database: Database) -> None:
     """An attempt shows at once, and once only when the database has it too."""
     first, second = make_report("1"), make_failure("2")
     catalog.remember(first)
     assert list(catalog.history) == [first]
-    await catalog.record(first)
+    await record(database, first)
     await catalog.sync()
     assert list(catalog.history) == [first]
-    catalog.remember(second)
     catalog.remember(second)
     assert list(catalog.history) == [second, first]
 
 
-async def test_record_in_a_database_that_is_gone(
-    catalog: Catalog, database: Database, path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    """An attempt that cannot be written down is logged, and stays in this process's history."""
-    attempt = make_report("1")
-    catalog.remember(attempt)
-    await take_away(database, path)
-    await catalog.record(attempt)
-    assert catalog.history == (attempt,)
-    reason = (
-        f"The database at {database} failed: unable to open database file; "
-        "DATABASE_URL must name a SQLite file that can be opened."
-    )
-    assert [record.message for record in caplog.records] == [
-        f"The refresh 1 is not in the history: {reason}"
-    ]
+async def test_history_goes_forward(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """What the database gets late stays below the attempts that it is still to get."""
+    oldest, lost, newer, newest = (make_failure(name) for name in ("1", "2", "3", "4"))
+    for attempt in (oldest, lost, newer, newest):
+        catalog.remember(attempt)
+    for attempt in (oldest, newer):
+        await record(database, attempt)
+        await catalog.sync()
+        assert list(catalog.history) == [newest, newer, lost, oldest]
+    elsewhere = make_report("5")
+    await record(database, newest)
+    await record(database, elsewhere)
+    await catalog.sync()
+    assert list(catalog.history) == [elsewhere, newest, newer, lost, oldest]
+    await replica.sync()
+    assert list(replica.history) == [elsewhere, newest, newer, oldest]
 
 
 def test_history_is_bounded(catalog: Catalog) -> None:

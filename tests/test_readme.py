@@ -171,7 +171,7 @@ def test_defaults() -> None:
     rows = re.findall(r"^\| `(\w+)` \| `(\S+)` \|", README, re.MULTILINE)
     plain = Settings()
     given = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(given) == 14
+    assert len(given) == 16
     assert {name for name, settings in given.items() if settings != plain} == set()
 
 

@@ -13,6 +13,9 @@ DEFAULTS = {
     "host": "127.0.0.1",
     "port": 8000,
     "database_url": "sqlite:///var/countries.db",
+    "database_ssl_ca": None,
+    "database_pool_size": 10,
+    "database_max_overflow": 20,
     "database_timeout": 10,
     "countries_sources": (("restcountries", None), ("geonames", None), ("bundled", None)),
     "rates_sources": (("er-api", None), ("frankfurter", None), ("bundled", None)),
@@ -64,6 +67,9 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         host="0.0.0.0",  # noqa: S104 - nothing is bound
         port="0",
         database_url="sqlite:////data/x.db",
+        database_ssl_ca="/run/secrets/ca.pem",
+        database_pool_size="1",
+        database_max_overflow="0",
         database_timeout="0.5",
         countries_sources="geonames=https://mirror.example/a?b=c , bundled,geonames",
         rates_sources="bundled",
@@ -74,7 +80,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         snapshot_poll="1000000",
         admin_token=" hunter2\n",
         public_url="https://example.org/api/",
-        forwarded_allow_ips="*",
+        forwarded_allow_ips="10.0.0.0/8, ::1",
         playground="true",
         introspection="0",
         log_level="debug",
@@ -85,6 +91,9 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "host": "0.0.0.0",  # noqa: S104 - likewise
         "port": 0,
         "database_url": "sqlite:////data/x.db",
+        "database_ssl_ca": "/run/secrets/ca.pem",
+        "database_pool_size": 1,
+        "database_max_overflow": 0,
         "database_timeout": 0.5,
         "countries_sources": (
             ("geonames", "https://mirror.example/a?b=c"),
@@ -99,7 +108,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "snapshot_poll": 1e6,
         "admin_token": SecretStr("hunter2"),
         "public_url": "https://example.org/api",
-        "forwarded_allow_ips": "*",
+        "forwarded_allow_ips": "10.0.0.0/8, ::1",
         "playground": True,
         "introspection": False,
         "log_level": LogLevel.DEBUG,
@@ -110,6 +119,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
 NAMES = "write name or name=URL, with commas between them"
 SOURCE_URL = "what follows geonames= must be a complete http or https URL"
 WEB_URL = "give an http or https URL without ? and #"
+PROXIES = "give IP addresses or networks with commas, or *"
 TOKEN = "give letters, digits and signs of ASCII, without spaces"
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
@@ -150,6 +160,12 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         ("public_url", "https://example.org?x", WEB_URL),
         ("public_url", "https://example.org#", WEB_URL),
         ("public_url", "https://example.org/a b", WEB_URL),
+        *(
+            ("forwarded_allow_ips", value, PROXIES)
+            for value in ("proxy", "10.0.0.1 10.0.0.2", "*,")
+        ),
+        ("database_pool_size", "0", "Input should be greater than or equal to 1"),
+        ("database_max_overflow", "-1", "Input should be greater than or equal to 0"),
         *((name, " ", TOKEN) for name in SECRETS),
         *((name, "hunter 2", TOKEN) for name in SECRETS),
         *((name, "hünter2", TOKEN) for name in SECRETS),

@@ -42,10 +42,14 @@ class Merge:
 
 
 def merge(
-    found: Findings, stored: Snapshot, *, reference: Reference, refreshed_at: datetime
+    found: Findings,
+    stored: Snapshot,
+    *,
+    reference: Reference,
+    refreshed_at: datetime,
+    revision: int,
 ) -> Merge:
-    """Make the rows of the next revision; every listed country is stamped with it."""
-    revision = stored.version.revision + 1
+    """Make the rows of a revision; every listed country is stamped with it and with the time."""
     rows = tuple(
         _row(figures, found, reference=reference, refreshed_at=refreshed_at, revision=revision)
         for figures in sorted(found.figures, key=lambda figures: figures.code)

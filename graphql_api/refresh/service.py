@@ -12,6 +12,7 @@ import httpx
 from graphql_api.catalog import Catalog
 from graphql_api.domain.merging import Findings, Merge, Provenance, merge
 from graphql_api.domain.report import (
+    Attempt,
     RefreshFailure,
     RefreshReport,
     SourceKind,
@@ -19,24 +20,22 @@ from graphql_api.domain.report import (
     Timings,
 )
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.errors import (
-    CountriesError,
-    RefreshInProgress,
-    SourceInvalid,
-    SourceUnavailable,
-)
+from graphql_api.errors import CountriesError, SourceInvalid, SourceUnavailable
+from graphql_api.refresh import waiting
 from graphql_api.refresh.progress import Observer, Phase, Progress
+from graphql_api.refresh.session import HeldElsewhere, Session
 from graphql_api.sources import countries, rates
 from graphql_api.sources.countries import CountryList
 from graphql_api.sources.fetching import Fetched, Means, fetch_first
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
 from graphql_api.sources.retries import Retries
+from graphql_api.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 5
-"""How often the upsert begins anew because another process changed the data in between."""
+_SPARE = 60
+"""Seconds that a refresh has for all but fetching before its lease runs out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +89,19 @@ class _Write:
 class RefreshService:
     """Runs refreshes over one catalog and one HTTP client."""
 
+    database: Database
     catalog: Catalog
     client: httpx.AsyncClient
     sources: Sources
+    holder: str
+    """Names this process among those that refresh the same database."""
     clock: Callable[[], datetime]
     """Returns the present instant, in UTC."""
     new_id: Callable[[], str]
     _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
+    _committing: bool = field(default=False, init=False)
     _tails: set[asyncio.Task[None]] = field(default_factory=set, init=False)
-    _recording: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _closing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
     def running(self) -> bool:
@@ -108,6 +111,7 @@ class RefreshService:
     async def refresh(self, observe: Observer = lambda _: None) -> RefreshReport:
         """Run a refresh, or join the one that runs; a caller that goes away does not stop it.
 
+        A refresh that another process runs is waited for, and its report or error is the answer.
         `observe` is told of a refresh that this call starts.
 
         Raises:
@@ -131,43 +135,74 @@ class RefreshService:
         return await self._run(bundled, lambda _: None)
 
     async def close(self) -> None:
-        """Stop a refresh that runs, and wait for what follows those that have finished."""
+        """Stop a refresh that still fetches, and wait for one that writes and for what follows."""
         if self._running is not None and not self._running.done():
-            self._running.cancel()
+            # What is committed must be published, and told in the history.
+            if not self._committing:
+                self._running.cancel()
             await asyncio.wait([self._running])
         if self._tails:
             await asyncio.wait(self._tails)
 
     async def _run(self, sources: Sources, observe: Observer) -> RefreshReport:
-        start = _Start(self.new_id(), self.clock(), time.perf_counter())
+        """Refresh, or return the report of another process that refreshes already."""
         observe(Progress(Phase.STARTED, 0, "Started"))
+        while True:
+            try:
+                return await self._run_here(sources, observe)
+            except HeldElsewhere as error:
+                observe(Progress(Phase.FETCHING, 0.05, "Waiting for another process's refresh"))
+                report = await waiting.outcome(
+                    error.held, database=self.database, catalog=self.catalog
+                )
+                if report is not None:
+                    observe(Progress(Phase.DONE, 1, "Done by another process"))
+                    return report
+
+    async def _run_here(self, sources: Sources, observe: Observer) -> RefreshReport:
+        start = _Start(self.new_id(), self.clock(), time.perf_counter())
+        session = Session(
+            self.database,
+            self.catalog,
+            refresh_id=start.id,
+            holder=self.holder,
+            seconds=sources.seconds_together + _SPARE,
+        )
+        attempt: Attempt | None = None
         try:
-            fetch = await self._fetch(sources, observe)
-            write = await self._write(fetch, start.at, observe)
+            fetch = await self._fetch(sources, session, observe)
+            async with self.catalog.writing:
+                write = await self._write(fetch, session, start.at, observe)
+                attempt = report = _report(start, fetch, write, finished_at=self.clock())
+                self.catalog.publish(write.merge.snapshot, report)
+        except HeldElsewhere:
+            raise
         except CountriesError as error:
             observe(Progress(Phase.FAILED, 1, error.public))
             logger.warning("Refresh %s failed: %s: %s", start.id, error.code, error)
-            self._finish(
-                RefreshFailure(id=start.id, at=self.clock(), code=error.code, message=error.public)
+            attempt = RefreshFailure(
+                id=start.id, at=self.clock(), code=error.code, message=error.public
             )
+            self.catalog.remember(attempt)
             raise
         except Exception:
             observe(Progress(Phase.FAILED, 1, "An internal error"))
             logger.exception("Refresh %s broke off.", start.id)
             raise
-        report = _report(start, fetch, write, finished_at=self.clock())
+        finally:
+            self._committing = False
+            self._follow_up(session, attempt)
         observe(Progress(Phase.DONE, 1, "Done"))
         _log(report)
-        self._finish(report)
         return report
 
-    async def _fetch(self, sources: Sources, observe: Observer) -> _Fetch:
+    async def _fetch(self, sources: Sources, session: Session, observe: Observer) -> _Fetch:
         observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
         started = time.perf_counter()
         failures: dict[SourceKind, list[str]] = {kind: [] for kind in SourceKind}
         try:
             async with asyncio.timeout(sources.seconds_together):
-                listed, table = await self._fetch_all(sources, failures)
+                listed, table = await self._fetch_all(sources, session, failures)
         except TimeoutError:
             reasons = "".join(f"; {reason}" for kind in failures.values() for reason in kind)
             raise SourceUnavailable(
@@ -176,9 +211,9 @@ class RefreshService:
         return _Fetch(listed, table, _since(started))
 
     async def _fetch_all(
-        self, sources: Sources, failures: Mapping[SourceKind, list[str]]
+        self, sources: Sources, session: Session, failures: Mapping[SourceKind, list[str]]
     ) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
-        """Ask for both kinds at once, and look at the database meanwhile."""
+        """Ask for both kinds at once, while the session opens; what fails stops the others."""
         means = Means(
             client=self.client, seconds_each=sources.seconds_each, retries=sources.retries
         )
@@ -202,46 +237,40 @@ class RefreshService:
                         failures=failures[SourceKind.RATES],
                     )
                 )
-                group.create_task(self.catalog.sync())
+                group.create_task(session.opened())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return listed.result(), table.result()
 
-    async def _write(self, fetch: _Fetch, refreshed_at: datetime, observe: Observer) -> _Write:
-        """Merge into what is stored, and write; anew when another process was faster."""
+    async def _write(
+        self, fetch: _Fetch, session: Session, refreshed_at: datetime, observe: Observer
+    ) -> _Write:
+        """Merge into what is stored, and write."""
         observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
-        async with self.catalog.writing:
-            for _ in range(_ATTEMPTS):
-                stored, started = self.catalog.snapshot, time.perf_counter()
-                refuse_unfit(fetch.countries, fetch.rates, stored)
-                merged = merge(
-                    fetch.findings,
-                    stored,
-                    reference=self.catalog.reference,
-                    refreshed_at=refreshed_at,
-                )
-                transform_ms = _since(started)
-                write = await self._upsert(merged, stored, transform_ms, observe)
-                if write is not None:
-                    return write
-                await self.catalog.reload()
-        raise RefreshInProgress("Other processes kept changing the data; try again.")
+        started = time.perf_counter()
+        refuse_unfit(fetch.countries, fetch.rates, self.catalog.snapshot)
+        merged = merge(
+            fetch.findings,
+            self.catalog.snapshot,
+            reference=self.catalog.reference,
+            refreshed_at=refreshed_at,
+            revision=session.revision,
+        )
+        return await self._upsert(merged, session, _since(started), observe)
 
     async def _upsert(
-        self, merged: Merge, stored: Snapshot, transform_ms: float, observe: Observer
-    ) -> _Write | None:
-        """Write the rows while the picture is drawn in a thread; None when `stored` is outdated."""
+        self, merged: Merge, session: Session, transform_ms: float, observe: Observer
+    ) -> _Write:
+        """Write the rows while the picture is drawn in a thread."""
         observe(Progress(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries"))
         drawing = asyncio.create_task(self._draw(merged.snapshot))
+        self._committing = True
         started = time.perf_counter()
         try:
-            statements = await self.catalog.store(merged, based_on=stored)
+            statements = await session.store(merged.rows)
         except BaseException:
             drawing.cancel()
             raise
-        if statements is None:
-            drawing.cancel()
-            return None
         upsert_ms = _since(started)
         observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
         return _Write(merged, statements, transform_ms, upsert_ms, await drawing)
@@ -256,17 +285,16 @@ class RefreshService:
             return None
         return _since(started)
 
-    def _finish(self, attempt: RefreshReport | RefreshFailure) -> None:
-        """Show the attempt in the history now, and write it down without making anybody wait."""
-        self.catalog.remember(attempt)
-        tail = asyncio.create_task(self._record(attempt))
+    def _follow_up(self, session: Session, attempt: Attempt | None) -> None:
+        """Do what nobody needs to wait for: write the attempt down, let the database go."""
+        tail = asyncio.create_task(self._close(session, attempt))
         self._tails.add(tail)
         tail.add_done_callback(self._tails.discard)
 
-    async def _record(self, attempt: RefreshReport | RefreshFailure) -> None:
+    async def _close(self, session: Session, attempt: Attempt | None) -> None:
         # One after another: the database tells the order of attempts by the order of writing.
-        async with self._recording:
-            await self.catalog.record(attempt)
+        async with self._closing:
+            await session.close(attempt)
 
 
 def refuse_unfit(listed: Fetched[CountryList], table: Fetched[RateTable], stored: Snapshot) -> None:

@@ -1,14 +1,16 @@
 """Reading and writing the rows of countries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from sqlalchemy import delete, select
-from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
+from graphql_api.storage.dialects import dialect_of
+from graphql_api.storage.dialects.dialect import Row
 from graphql_api.storage.tables import countries
+from graphql_api.storage.transactions import transaction
 
 _COLUMNS = tuple(field.name for field in fields(Country))
 
@@ -20,14 +22,22 @@ async def load(connection: AsyncConnection) -> list[Country]:
 
 
 async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
-    """Insert or overwrite `rows`, and return how many statements carried them.
+    """Insert or overwrite all of `rows` or none, and return how many statements carried them.
 
     A stored row with a higher revision is left as it is: a writer that comes too late changes
     nothing.
     """
-    values = [{name: getattr(row, name) for name in _COLUMNS} for row in rows]
-    await connection.execute(_upsert_statement(), values)
-    return 1
+    dialect = dialect_of(connection)
+    statement = dialect.upsert(countries, _COLUMNS, key="code", fence="revision")
+    values: list[Row] = [{name: getattr(row, name) for name in _COLUMNS} for row in rows]
+    batches = list(_batches(values, dialect.bytes_of_statement(connection)))
+    if len(batches) == 1 and dialect.batch_is_atomic:
+        await connection.execute(statement, batches[0])
+    else:
+        async with transaction(connection, dialect.begin):
+            for batch in batches:
+                await connection.execute(statement, batch)
+    return len(batches)
 
 
 async def remove(connection: AsyncConnection, code: str) -> bool:
@@ -36,11 +46,31 @@ async def remove(connection: AsyncConnection, code: str) -> bool:
     return result.rowcount == 1
 
 
-def _upsert_statement() -> Insert:
-    statement = insert(countries)
-    overwritten = {name: statement.excluded[name] for name in _COLUMNS if name != "code"}
-    return statement.on_conflict_do_update(
-        index_elements=[countries.c.code],
-        set_=overwritten,
-        where=statement.excluded["revision"] >= countries.c.revision,
+def _batches(rows: list[Row], limit: int | None) -> Iterator[list[Row]]:
+    """Yield the rows in groups whose statements are at most `limit` bytes long."""
+    if limit is None:
+        yield rows
+        return
+    batch: list[Row] = []
+    length = _OVERHEAD
+    for row in rows:
+        size = _size(row)
+        if batch and length + size > limit:
+            yield batch
+            batch, length = [], _OVERHEAD
+        batch.append(row)
+        length += size
+    yield batch
+
+
+_OVERHEAD = 4096
+"""Bytes of a statement without its rows, and some."""
+_WIDEST = 32
+"""Bytes of the longest number or instant as text, its separator included."""
+
+
+def _size(row: Row) -> int:
+    """Return how many bytes a row's values take at most; a text may double when it is quoted."""
+    return sum(
+        2 * len(value.encode()) + 4 if isinstance(value, str) else _WIDEST for value in row.values()
     )

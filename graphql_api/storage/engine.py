@@ -1,150 +1,183 @@
-"""Connections: how the database is opened, how long it is waited for, and what a transaction is."""
+"""Connections: how the database is opened, how long it is waited for, and what is tried again."""
 
 import asyncio
-import sqlite3
+import random
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-import aiosqlite
-from sqlalchemy import event
-from sqlalchemy.engine import URL, AdaptedConnection, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from graphql_api.errors import DatabaseUnavailable, InvalidSetting
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage import transactions
+from graphql_api.storage.address import System, Tls, parse
+from graphql_api.storage.dialects import DIALECTS
+from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.tls import create_context
 
-_EXAMPLE = "for example sqlite:///var/countries.db"
+T = TypeVar("T")
 
-_PAUSE = 0.01
-"""Seconds between two attempts to change a file that is in use."""
+Connection = AsyncConnection
+"""What the layers above hand on without knowing SQL."""
+
+Work = Callable[[Connection], Awaitable[T]]
+"""What is done over a connection; it may be begun again, so it must be whole in itself."""
+
+_TRIES = 10
+_PAUSE = 0.02
+"""Seconds before the second try, at most; it doubles, and chance decides how much of it is waited,
+so that those who were in one another's way do not meet again."""
+
+_LONGEST = 300
+"""Characters of a database's own words: they may quote a whole statement."""
 
 
 class Database:
     """An engine whose connections commit each statement, and explicit transactions over it.
 
-    Errors of the driver leave its context managers as `DatabaseUnavailable`.
+    Errors of the driver leave its methods as `DatabaseUnavailable`.
     """
 
-    def __init__(self, url: str, *, seconds_busy: float) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        pool_size: int = 10,
+        max_overflow: int = 20,
+        ssl_ca: str | None = None,
+    ) -> None:
         """Describe the database; nothing is opened yet.
 
-        `seconds_busy` is how long another writer is waited for.
+        `timeout` is how many seconds a connection, a statement or another writer is waited for;
+        `ssl_ca` is the authority that its certificate must be of, as `tls.create_context` reads it.
 
         Raises:
-            InvalidSetting: the URL is not one of a database that the project speaks to.
+            InvalidSetting: the URL or the authority is not one that the project can work with.
         """
-        self._url = _parse(url)
-        self.engine = _create_engine(self._url, seconds_busy)
+        self._address = parse(url, ca_given=ssl_ca is not None)
+        self._timeout = timeout
+        self.dialect = DIALECTS[self._address.system]
+        # A file that is locked is waited for by SQLite itself, which then says what was wrong.
+        self._seconds_to_connect = None if self._address.system is System.SQLITE else timeout
+        secure = self._address.tls is not Tls.OFF
+        opening = Opening(
+            timeout=timeout,
+            pool_size=pool_size,
+            max_overflow=max_overflow,
+            tls=create_context(self._address.tls, ssl_ca) if secure else None,
+        )
+        self.engine: AsyncEngine = self.dialect.create_engine(self._address.url, opening)
 
     def __str__(self) -> str:
-        return self._url.set(drivername="sqlite").render_as_string(hide_password=True)
+        return str(self._address)
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[AsyncConnection]:
+    async def connect(self) -> AsyncIterator[Connection]:
         """Lend a connection on which every statement commits by itself."""
-        _create_folder(self._url)
-        try:
-            async with self.engine.connect() as connection:
+        self._create_folder()
+        with self._translated():
+            async with asyncio.timeout(self._seconds_to_connect):
+                connection = await self.engine.connect()
+            try:
                 yield connection
-        except (SQLAlchemyError, OSError) as error:
-            raise DatabaseUnavailable(
-                f"The database at {self} failed: {_reason(error)}{_advice(error)}."
-            ) from error
+            finally:
+                await connection.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """Lend a connection whose statements are all kept, or, after an exception, none.
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """Lend a connection whose statements are all kept, or, after an exception, none."""
+        async with (
+            self.connect() as connection,
+            transactions.transaction(connection, self.dialect.begin),
+        ):
+            yield connection
 
-        The write lock is taken at once, so nothing changes between its first read and its commit.
+    @asynccontextmanager
+    async def exclusive(self) -> AsyncIterator[Connection]:
+        """Lend a connection while no other process has one from here: for migrations."""
+        async with self.connect() as connection, self.dialect.exclusive(connection):
+            yield connection
+
+    async def run(self, work: Work[T]) -> T:
+        """Do work over a connection; begin again when it was in others' way, or a connection died.
+
+        Raises:
+            DatabaseUnavailable: it did not succeed within the time of the database.
         """
         async with self.connect() as connection:
-            try:
-                await connection.exec_driver_sql("BEGIN IMMEDIATE")
-                yield connection
-                await connection.exec_driver_sql("COMMIT")
-            except BaseException:
-                # A connection with an open transaction must never go back to the pool.
-                await connection.invalidate()
-                raise
+            return await self.persist(connection, work)
+
+    async def run_transaction(self, work: Work[T]) -> T:
+        """Do work in a transaction, as `run` does: again as a whole if need be."""
+
+        async def whole(connection: Connection) -> T:
+            async with transactions.transaction(connection, self.dialect.begin):
+                return await work(connection)
+
+        return await self.run(whole)
+
+    async def persist(self, connection: Connection, work: Work[T]) -> T:
+        """Do work over a connection that is lent already, as `run` does."""
+        deadline = time.monotonic() + self._timeout
+        with self._translated():
+            for number in range(_TRIES):
+                try:
+                    return await work(connection)
+                except DBAPIError as error:
+                    if not self._is_passing(error) or time.monotonic() > deadline:
+                        raise
+                    # Lets a connection that died be replaced by the next statement.
+                    await connection.rollback()
+                await asyncio.sleep(_PAUSE * 2**number * random.random())  # noqa: S311 - no secret
+            return await work(connection)
 
     async def dispose(self) -> None:
         """Close every connection; needed before the event loop ends."""
         await self.engine.dispose()
 
+    def _is_passing(self, error: DBAPIError) -> bool:
+        return error.connection_invalidated or self.dialect.is_transient(error.orig)
 
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError):  # the latter for a port that is not a number
-        raise InvalidSetting(f"DATABASE_URL is not a URL; give one, {_EXAMPLE}.") from None
-    if parsed.drivername not in ("sqlite", "sqlite+aiosqlite"):
-        raise InvalidSetting(
-            f"DATABASE_URL names {parsed.drivername!r}; this version speaks to SQLite, {_EXAMPLE}."
-        )
-    if any((parsed.host, parsed.port, parsed.username, parsed.password)):
-        raise InvalidSetting(
-            "DATABASE_URL names a host or a user, and SQLite has neither; "
-            f"the path follows three slashes, {_EXAMPLE}."
-        )
-    if parsed.database in (None, "", ":memory:"):
-        raise InvalidSetting(f"DATABASE_URL names no file; give one, {_EXAMPLE}.")
-    if parsed.query:
-        raise InvalidSetting(
-            "DATABASE_URL has options after '?', and SQLite takes none here; "
-            "in a file's name write %3F for '?'."
-        )
-    return parsed.set(drivername="sqlite+aiosqlite")
-
-
-def _create_engine(url: URL, seconds_busy: float) -> AsyncEngine:
-    engine = create_async_engine(
-        url, isolation_level="AUTOCOMMIT", connect_args={"timeout": seconds_busy}
-    )
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def configure(connection: AdaptedConnection, _record: object) -> None:
-        connection.run_async(lambda driver: _use_wal(driver, seconds_busy))
-
-    return engine
-
-
-async def _use_wal(connection: aiosqlite.Connection, seconds_busy: float) -> None:
-    """Let readers go on while a writer writes, in this process and in others."""
-    deadline = time.monotonic() + seconds_busy
-    while True:
+    def _create_folder(self) -> None:
+        if self._address.system is not System.SQLITE:
+            return
+        folder = Path(str(self._address.url.database)).parent
         try:
-            async with connection.execute("PRAGMA journal_mode = WAL"):
-                return
-        except sqlite3.OperationalError as error:
-            # A file that is not in this mode yet is refused at once to all who come together.
-            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                raise
-        await asyncio.sleep(_PAUSE)
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise DatabaseUnavailable(
+                f"The folder {folder} for the database cannot be made ({error.strerror}); "
+                "set DATABASE_URL to a place that can be written."
+            ) from error
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (SQLAlchemyError, OSError) as error:  # OSError: TimeoutError too
+            raise self._unavailable(error) from error
+
+    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
+        if isinstance(error, TimeoutError | PoolTimeoutError):
+            return DatabaseUnavailable(
+                f"The database at {self} did not answer within {self._timeout:g} s."
+            )
+        original = error.orig if isinstance(error, DBAPIError) else error
+        advice = self.dialect.advice(original)
+        return DatabaseUnavailable(f"The database at {self} failed: {_reason(original)}{advice}.")
 
 
-def _create_folder(url: URL) -> None:
-    folder = Path(str(url.database)).parent
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise DatabaseUnavailable(
-            f"The folder {folder} for the database cannot be made ({error.strerror}); "
-            "set DATABASE_URL to a place that can be written."
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    original = _original(error)
-    return (str(original) or type(original).__name__).splitlines()[0]
-
-
-def _advice(error: Exception) -> str:
-    code = getattr(_original(error), "sqlite_errorcode", None)
-    misplaced = code in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOTADB)
-    return "; DATABASE_URL must name a SQLite file that can be opened" if misplaced else ""
-
-
-def _original(error: Exception) -> BaseException | None:
-    return error.orig if isinstance(error, DBAPIError) else error
+def _reason(error: BaseException | None) -> str:
+    """Return an error's own words in one line, without what follows of statement and values."""
+    match error.args if error is not None else ():
+        case (int(code), str(words)):  # as MySQL's drivers have it
+            reason = f"{words} ({code})"
+        case _:
+            reason = str(error) or type(error).__name__
+    line = " ".join(reason.split()).removesuffix(".")
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"

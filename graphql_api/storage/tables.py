@@ -1,15 +1,19 @@
 """The tables, as this version of the code reads and writes them; migrations make them so."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Column, DateTime, Dialect, Double, Integer, MetaData, String, Table, Text
+from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant with microseconds, kept in UTC without saying so."""
 
-    impl = DateTime
+    # MySQL's own DATETIME drops fractions of a second.
+    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -24,6 +28,13 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 metadata = MetaData()
+
+_OPTIONS: Mapping[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+}
+"""MySQL's texts are whole and compared by their bytes, whatever the server's defaults are."""
 
 countries = Table(
     "countries",
@@ -46,6 +57,7 @@ countries = Table(
     Column("countries_as_of", UtcDateTime),
     Column("rates_provider", String(50)),
     Column("rates_as_of", UtcDateTime),
+    **_OPTIONS,
 )
 """One row per country; the columns are the fields of `domain.country.Country`."""
 
@@ -56,6 +68,22 @@ refreshes = Table(
     Column("id", String(36), nullable=False, unique=True),
     Column("finished_at", UtcDateTime, nullable=False),
     Column("outcome", String(50), nullable=False),
-    Column("attempt", Text, nullable=False),
+    # MySQL's own TEXT ends at 64 kB.
+    Column("attempt", Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
+    **_OPTIONS,
 )
 """One row per refresh tried: outcome is "SUCCEEDED" or an error code, attempt the whole as JSON."""
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String(50), primary_key=True),
+    Column("holder", String(50)),
+    Column("refresh_id", String(36)),
+    Column("taken_at", Double),
+    Column("expires_at", Double, nullable=False),
+    Column("revision", Integer, nullable=False),
+    **_OPTIONS,
+)
+"""One row, "refresh": which process refreshes, for which refresh, since and until when in seconds
+since 1970 by the database's clock, and the revision of its rows: a higher one each time."""

@@ -312,9 +312,13 @@ NEEDS_URL = (
     "PUBLIC_URL is needed in production, for example https://countries.example.org; "
     "absolute URLs begin with it."
 )
-NOT_SQLITE = (
-    "DATABASE_URL names 'mysql'; this version speaks to SQLite, "
-    "for example sqlite:///var/countries.db."
+NOT_KNOWN = (
+    "DATABASE_URL names 'oracle'; give sqlite, mysql, mariadb or postgresql, for example "
+    "sqlite:///var/countries.db or mysql://user:password@host:3306/database."
+)
+NO_SERVER = (
+    "The database at mysql://root:***@127.0.0.1:1/countries failed: Can't connect to MySQL server "
+    "on '127.0.0.1' ([Errno 111] Connect call failed ('127.0.0.1', 1)) (2003)."
 )
 NO_FOLDER = (
     "The folder diary for the database cannot be made (File exists); "
@@ -356,9 +360,14 @@ NO_DATABASE = (
             f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN}.",
         ),
         (
-            {"DATABASE_URL": f"mysql://root:{TOKEN}@127.0.0.1/countries"},
+            {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},
             2,
-            NOT_SQLITE,
+            NOT_KNOWN,
+        ),
+        (
+            {"DATABASE_URL": f"mysql://root:{TOKEN}@127.0.0.1:1/countries"},
+            1,
+            NO_SERVER,
         ),
         (
             {"DATABASE_URL": "sqlite:///diary/countries.db"},

@@ -29,6 +29,7 @@ NOW = REFRESHED_AT + timedelta(hours=1)
 FIGURES_FROM = Provenance(provider="mirror", as_of=datetime(2026, 11, 20, tzinfo=UTC))
 RATES_FROM = Provenance(provider="frankfurter", as_of=None)
 RATES = {"EUR": 0.5, "USD": 1.0}
+REVISION = 9
 
 
 def figures(code: str = "FR", **changes: Any) -> Figures:  # noqa: ANN401  (what replace takes)
@@ -55,7 +56,7 @@ def merged(
         rates=RATES if rates is None else rates,
         rates_from=RATES_FROM,
     )
-    return merge(found, stored, reference=REFERENCE, refreshed_at=NOW)
+    return merge(found, stored, reference=REFERENCE, refreshed_at=NOW, revision=REVISION)
 
 
 def counts(merge: Merge) -> tuple[int, int, int, tuple[str, ...]]:
@@ -76,7 +77,13 @@ def test_row() -> None:
     found = Findings(
         figures=[listed], figures_from=FIGURES_FROM, rates=RATES, rates_from=RATES_FROM
     )
-    result = merge(found, make_snapshot(), reference=make_reference(identity), refreshed_at=NOW)
+    result = merge(
+        found,
+        make_snapshot(),
+        reference=make_reference(identity),
+        refreshed_at=NOW,
+        revision=REVISION,
+    )
     assert result.rows == (
         Country(
             code="FR",
@@ -92,7 +99,7 @@ def test_row() -> None:
             estimated_gdp=7_612_000.0,
             flag_url="https://flags.example/fr.svg",
             last_refreshed_at=NOW,
-            revision=1,
+            revision=9,
             countries_provider="mirror",
             countries_as_of=datetime(2026, 11, 20, tzinfo=UTC),
             rates_provider="frankfurter",
@@ -110,7 +117,9 @@ def test_row_without_a_rate(currency: str | None) -> None:
         rates=RATES,
         rates_from=FIGURES_FROM,
     )
-    (row,) = merge(found, make_snapshot(), reference=REFERENCE, refreshed_at=NOW).rows
+    (row,) = merge(
+        found, make_snapshot(), reference=REFERENCE, refreshed_at=NOW, revision=REVISION
+    ).rows
     assert (row.currency_code, row.exchange_rate, row.estimated_gdp) == (currency, None, None)
     assert (row.rates_provider, row.rates_as_of) == (None, None)
     assert (row.countries_provider, row.countries_as_of) == ("mirror", FIGURES_FROM.as_of)
@@ -122,16 +131,12 @@ def test_order() -> None:
     assert codes_of(result.rows) == ["AX", "CI", "FR", "US"]
 
 
-@pytest.mark.parametrize(("revisions", "expected"), [((), 1), ((1,), 2), ((3, 7, 5), 8)])
-def test_revision(revisions: tuple[int, ...], expected: int) -> None:
-    """Every row written carries the highest revision stored plus one."""
-    stored = make_snapshot(
-        make_country(code, revision=revision)
-        for code, revision in zip(CODES, revisions, strict=False)
-    )
+def test_revision() -> None:
+    """Every row written carries the revision given, and the snapshot's version is made of it."""
+    stored = make_snapshot([make_country("FR", revision=3), make_country("US", revision=7)])
     result = merged([figures("FR"), figures("AX")], stored)
-    assert [row.revision for row in result.rows] == [expected, expected]
-    assert result.snapshot.version.revision == expected
+    assert [row.revision for row in result.rows] == [9, 9]
+    assert result.snapshot.version == Version(9, 3)
 
 
 def test_unchanged() -> None:
@@ -139,7 +144,7 @@ def test_unchanged() -> None:
     result = merged([figures()], stored_french())
     assert counts(result) == (0, 0, 1, ())
     (row,) = result.rows
-    assert (row.last_refreshed_at, row.revision) == (NOW, 2)
+    assert (row.last_refreshed_at, row.revision) == (NOW, 9)
     assert (row.countries_provider, row.rates_provider) == ("mirror", "frankfurter")
 
 
@@ -177,7 +182,7 @@ def test_missing() -> None:
     assert codes_of(result.rows) == ["FR", "US"]
     assert result.snapshot.by_code["DE"] == germany
     assert result.snapshot.by_code["AN"] == former
-    assert result.snapshot.version == Version(5, 4)
+    assert result.snapshot.version == Version(9, 4)
     assert result.snapshot.by_name["old de"] == germany
 
 

@@ -98,14 +98,16 @@ async def running(
     path: Path, sources: Sources, *, name: str = "refresh", seconds_busy: float = LONG
 ) -> AsyncIterator[Running]:
     """Start a process's worth over the file `path`; its refreshes are name-1, name-2, and so on."""
-    database = Database(f"sqlite:///{path}", seconds_busy=seconds_busy)
+    database = Database(f"sqlite:///{path}", timeout=seconds_busy)
     await migrate(database)
     catalog = Catalog(database, REFERENCE)
     async with create_client("tests") as client:
         service = RefreshService(
+            database=database,
             catalog=catalog,
             client=client,
             sources=sources,
+            holder=name,
             clock=map(at, count()).__next__,
             new_id=map(f"{name}-{{}}".format, count(1)).__next__,
         )

@@ -189,8 +189,10 @@ async def test_statements(home: Running) -> None:
     await home.service.close()
     look, write = ("SELECT", 1), ("INSERT", 250)
     begin, commit = ("BEGIN", 1), ("COMMIT", 1)
+    change = ("UPDATE", 1)
     history = [begin, ("INSERT", 1), ("DELETE", 1), commit]
-    assert sent == [look, begin, look, write, commit, *history]
+    # The lease, what changed since, the rows; then what nobody waits for.
+    assert sent == [change, look, look, begin, write, commit, *history, change]
     assert report.statements == sent.count(write)
 
 

@@ -11,7 +11,6 @@ from graphql_api.domain.snapshot import Version
 from graphql_api.errors import (
     CountriesError,
     DatabaseUnavailable,
-    RefreshInProgress,
     SourceInvalid,
     SourceUnavailable,
 )
@@ -26,7 +25,6 @@ from tests.refresh.running import (
     Told,
     asking,
     at,
-    execute,
     first,
     locked,
     rating,
@@ -105,7 +103,7 @@ async def test_after_a_failure(upstream: Upstream, home: Running) -> None:
     await refused(home, SourceUnavailable)
     upstream.answer("countries", first(250))
     report = await home.service.refresh()
-    assert (report.id, report.version, report.inserted) == ("refresh-2", Version(1, 250), 250)
+    assert (report.id, report.version, report.inserted) == ("refresh-2", Version(2, 250), 250)
 
 
 async def test_less_than_half(upstream: Upstream, home: Running) -> None:
@@ -289,32 +287,7 @@ async def test_database_fails_amid_the_upsert(upstream: Upstream, home: Running)
     message = await refused(home, DatabaseUnavailable)
     assert message == f"The database at {home.database} failed: not this one."
     await home.meddle("DROP TRIGGER refuse")
-    assert (await home.service.refresh()).version == Version(2, 250)
-
-
-async def test_data_that_keep_changing(home: Running) -> None:
-    """After five beginnings that others made useless the refresh gives up."""
-    await home.service.refresh()
-    await home.service.close()
-
-    def bump() -> None:
-        execute(home.path, "UPDATE countries SET revision = revision + 1")
-
-    told = Told(Phase.UPSERTING, bump)
-    with pytest.raises(RefreshInProgress) as raised:
-        await home.service.refresh(told)
-    assert str(raised.value) == "Other processes kept changing the data; try again."
-    assert told.phases == [
-        (Phase.STARTED, 0),
-        (Phase.FETCHING, 0.05),
-        (Phase.TRANSFORMING, 0.7),
-        *[(Phase.UPSERTING, 0.75)] * 5,
-        (Phase.FAILED, 1),
-    ]
-    assert {(row.revision, row.last_refreshed_at) for row in await home.rows()} == {(6, at(0))}
-    assert home.catalog.last_failure == RefreshFailure(
-        id="refresh-2", at=at(3), code="REFRESH_IN_PROGRESS", message=str(raised.value)
-    )
+    assert (await home.service.refresh()).version == Version(3, 250)
 
 
 async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:

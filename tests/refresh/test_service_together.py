@@ -4,22 +4,23 @@ import asyncio
 import gc
 import threading
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from graphql_api.domain.report import RefreshReport
 from graphql_api.domain.snapshot import Version
 from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase
+from graphql_api.storage import lease
 from tests.refresh.running import (
     DOWN,
     Before,
     Running,
     Told,
     asking,
-    execute,
-    listing,
     locked,
     rating,
     running,
@@ -33,6 +34,13 @@ def released(upstream: Upstream) -> threading.Event:
     event = threading.Event()
     upstream.answer("countries", Answer(body=COUNTRIES, until=event.is_set))
     return event
+
+
+async def leased(started: Running) -> None:
+    """Wait until somebody has the lease."""
+    async with asyncio.timeout(10):
+        while await started.database.run(lease.look) is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.005)
 
 
 async def begun(started: Running, upstream: Upstream) -> "asyncio.Task[object]":
@@ -173,76 +181,94 @@ async def test_close_with_nothing_to_do(home: Running) -> None:
 
 
 async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
-    """Two processes that refresh one database at once both succeed, one after the other."""
-    both = Answer(body=COUNTRIES, until=lambda: upstream.asked("countries") == 2)
-    upstream.answer("countries", both)
+    """Of two processes that refresh at once one does it, and both answer with its report."""
     async with (
         running(path, asking(upstream), name="one") as one,
         running(path, asking(upstream), name="two") as two,
     ):
         reports = await asyncio.gather(one.service.refresh(), two.service.refresh())
-        assert sorted((r.version, r.inserted, r.unchanged) for r in reports) == [
-            (Version(1, 250), 250, 0),
-            (Version(2, 250), 0, 250),
-        ]
-        assert {row.revision for row in await one.rows()} == {2}
-        for started in (one, two):
-            await started.service.close()
-        await one.catalog.sync()
-        await two.catalog.sync()
+        assert reports[0] == reports[1]
+        assert (reports[0].version, reports[0].inserted) == (Version(1, 250), 250)
+        assert {row.revision for row in await one.rows()} == {1}
         assert one.catalog.snapshot == two.catalog.snapshot
-        assert {attempt.id for attempt in one.catalog.history} == {"one-1", "two-1"}
-        assert set(one.catalog.history) == set(two.catalog.history) == set(reports)
+        assert one.catalog.history == two.catalog.history == (reports[0],)
+
+
+async def test_other_process_fails(path: Path, upstream: Upstream) -> None:
+    """Whoever waits for another process's refresh that fails is told why it failed."""
+    released = threading.Event()
+    upstream.answer("countries", Answer(status=503, until=released.is_set))
+    async with (
+        running(path, asking(upstream), name="one") as one,
+        running(path, asking(upstream), name="two") as two,
+    ):
+        first = await begun(one, upstream)
+        await leased(one)
+        second = asyncio.create_task(two.service.refresh())
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        released.set()
+        errors = await asyncio.gather(first, second, return_exceptions=True)
+        assert [type(error) for error in errors] == [SourceUnavailable] * 2
+        assert str(errors[0]) == str(errors[1])
+        assert [attempt.id for attempt in two.catalog.history] == ["one-1"]
+
+
+async def test_other_process_dies(path: Path, upstream: Upstream) -> None:
+    """A lease whose holder is gone is waited for no longer than it lasts; then it is taken over."""
+    async with running(path, asking(upstream)) as started:
+        await started.database.run(
+            lambda connection: lease.take(
+                connection, holder="dead", refresh_id="never-1", seconds=0.5
+            )
+        )
+        report = await started.service.refresh()
+        assert (report.id, report.version) == ("refresh-2", Version(2, 250))
+        assert [attempt.id for attempt in started.catalog.history] == ["refresh-2"]
 
 
 async def test_many_refreshes_of_two_processes(path: Path, upstream: Upstream) -> None:
-    """However refreshes of two processes fall, each takes a revision of its own."""
+    """However refreshes of two processes fall, one runs at a time, with a revision of its own."""
     async with (
         running(path, asking(upstream), name="one") as one,
         running(path, asking(upstream), name="two") as two,
     ):
 
-        async def refresh(started: Running) -> list[int]:
-            return [(await started.service.refresh()).version.revision for _ in range(3)]
+        async def refresh(started: Running) -> list[RefreshReport]:
+            return [await started.service.refresh() for _ in range(3)]
 
-        revisions = await asyncio.gather(refresh(one), refresh(two))
-        assert sorted([*revisions[0], *revisions[1]]) == [1, 2, 3, 4, 5, 6]
-        assert {row.revision for row in await one.rows()} == {6}
-
-
-async def test_another_process_was_faster(upstream: Upstream, home: Running) -> None:
-    """What another process changed while this one fetched and merged is merged into."""
-    await home.service.refresh()
-    await home.service.close()
-    upstream.answer("countries", listing({"XK": None}))
-    changes = iter(["DELETE FROM countries WHERE code = 'AD'", "SELECT 1"])
-    told = Told(Phase.UPSERTING, lambda: execute(home.path, next(changes)))
-    report = await home.service.refresh(told)
-    assert (report.inserted, report.unchanged, report.missing) == (1, 248, ("Kosovo",))
-    assert (report.version, report.statements) == (Version(2, 250), 1)
-    assert told.phases == [
-        (Phase.STARTED, 0),
-        (Phase.FETCHING, 0.05),
-        (Phase.TRANSFORMING, 0.7),
-        (Phase.UPSERTING, 0.75),
-        (Phase.UPSERTING, 0.75),
-        (Phase.DRAWING, 0.9),
-        (Phase.DONE, 1),
-    ]
-    assert home.catalog.snapshot == (await home.reloaded()).snapshot
+        reports = [*chain(*await asyncio.gather(refresh(one), refresh(two)))]
+        by_id = {report.id: report for report in reports}
+        assert all(by_id[report.id] == report for report in reports)
+        revisions = sorted(report.version.revision for report in by_id.values())
+        assert revisions == list(range(1, len(by_id) + 1))
+        assert {row.revision for row in await one.rows()} == {revisions[-1]}
 
 
 async def test_follows_another_process(path: Path, upstream: Upstream) -> None:
-    """A refresh begins from what another process wrote before it."""
+    """A refresh begins from what another process wrote before it, whose tail it waits for."""
     async with (
         running(path, asking(upstream), name="one") as one,
         running(path, asking(upstream), name="two") as two,
     ):
         await one.service.refresh()
-        told = Told()
-        report = await two.service.refresh(told)
+        report = await two.service.refresh()
         assert (report.version, report.unchanged) == (Version(2, 250), 250)
-        assert told.phases.count((Phase.UPSERTING, 0.75)) == 1
+        assert report.id.startswith("two-")
+
+
+async def test_two_in_a_row(upstream: Upstream, home: Running) -> None:
+    """A second refresh does not wait for what follows the first one's answer."""
+    with ExitStack() as stack:
+        told = Told(Phase.DONE, lambda: stack.enter_context(locked(home.path)))
+        await home.service.refresh(told)
+        assert len(home.service._tails) == 1
+        upstream.answer("countries", DOWN)
+        with pytest.raises(SourceUnavailable):
+            await home.service.refresh()
+        assert len(home.service._tails) == 2
+    upstream.answer("countries", Answer(body=COUNTRIES))
+    assert (await home.service.refresh()).id == "refresh-3"
 
 
 @pytest.mark.parametrize(("phase", "held"), [(Phase.FETCHING, False), (Phase.UPSERTING, True)])

@@ -20,7 +20,7 @@ SCHEMA = build_schema(introspection=True)
 PUBLIC_URL = "https://countries.example/api"
 REQUEST_ID = "request-7"
 A_DAY = timedelta(days=1)
-_UNOPENED = Database("sqlite:///never-opened.db", seconds_busy=1)
+_UNOPENED = Database("sqlite:///never-opened.db", timeout=1)
 _IDLE = create_client("tests")
 
 
@@ -86,9 +86,11 @@ def offline(rows: Iterable[Country] = (), reference: Reference | None = None) ->
     catalog = Catalog(_UNOPENED, reference or {})
     catalog.snapshot = make_snapshot(rows, reference)
     service = RefreshService(
+        database=_UNOPENED,
         catalog=catalog,
         client=_IDLE,
         sources=Sources(countries=(), rates=(), seconds_each=1, seconds_together=1),
+        holder="nobody",
         clock=now,
         new_id="never".upper,
     )

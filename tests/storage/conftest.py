@@ -1,6 +1,7 @@
 """A fresh database for each test, which has it through these fixtures alone."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 from tests.databases import connections_ended, opened
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
 
 
 @pytest.fixture(autouse=True)
@@ -17,10 +20,26 @@ async def _connections_end() -> AsyncIterator[None]:
     await connections_ended()
 
 
+@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Return what names a database that nobody has used, of each kind in turn."""
+    if request.param == "sqlite":
+        names = (f"sqlite:///{tmp_path}/countries{number}.db" for number in count())
+        return names.__next__
+    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    return lambda: server.url(server.create_database())
+
+
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
-    """Return the address of a database that nobody has used."""
-    return f"sqlite:///{tmp_path}/countries.db"
+def database_url(new_url: Callable[[], str]) -> str:
+    """Return the address of the database under test."""
+    return new_url()
+
+
+@pytest.fixture
+def other_url(new_url: Callable[[], str]) -> str:
+    """Return the address of another database of the same kind."""
+    return new_url()
 
 
 @pytest.fixture

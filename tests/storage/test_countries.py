@@ -145,7 +145,10 @@ async def test_one_statement(database: Database) -> None:
         assert await countries.upsert(connection, rows) == 1
         assert await countries.upsert(connection, rows) == 1
         assert len(await countries.load(connection)) == 250
-    assert [statement.split()[0] for statement in seen] == ["INSERT", "INSERT", "SELECT"]
+    verbs = [statement.split()[0] for statement in seen]
+    # SQLite is given each row by itself.
+    around = ("BEGIN", "COMMIT") if database.engine.dialect.name == "sqlite" else ()
+    assert verbs == [*around[:1], "INSERT", *around[1:]] * 2 + ["SELECT"]
 
 
 @pytest.mark.parametrize(("revision", "name"), [(4, "stored"), (5, "late"), (6, "late")])

@@ -5,18 +5,26 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import AdaptedConnection
 
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
-from tests.databases import opened
+from tests.databases import opened, put
 from tests.rows import make_country
 
 
 def names(folder: Path) -> list[str]:
     """Return what a folder holds."""
     return [path.name for path in folder.iterdir()]
+
+
+@pytest.fixture
+def database_url(tmp_path: Path) -> str:
+    """Return the address of a file that nobody has used."""
+    return f"sqlite:///{tmp_path}/countries.db"
 
 
 async def test_journal_mode(database: Database) -> None:
@@ -42,12 +50,30 @@ async def test_mode_is_changed_when_the_writer_has_ended(tmp_path: Path) -> None
     other.close()
 
 
+async def test_transaction_excludes_other_writers(database: Database, replica: Database) -> None:
+    """Transactions that read and then write follow one another, so that no update is lost."""
+    async with database.transaction() as connection:
+        await put(connection, make_country(population=0))
+
+    async def count_up(writer: Database) -> None:
+        async with writer.transaction() as connection:
+            (row,) = await countries.load(connection)
+            await countries.remove(connection, row.code)
+            await put(connection, make_country(population=row.population + 1))
+
+    async with asyncio.TaskGroup() as group:
+        for writer in (database, replica) * 5:
+            group.create_task(count_up(writer))
+    async with database.connect() as connection:
+        assert await countries.load(connection) == [make_country(population=10)]
+
+
 async def test_mode_cannot_be_changed(tmp_path: Path) -> None:
-    """A file that stays locked in the old mode is unavailable after seconds_busy."""
+    """A file that stays locked in the old mode is unavailable after timeout."""
     path = tmp_path / "countries.db"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    async with opened(f"sqlite:///{path}", seconds_busy=0.1) as database:
+    async with opened(f"sqlite:///{path}", seconds=0.1) as database:
         with pytest.raises(DatabaseUnavailable) as caught:
             await migrate(database)
         assert str(caught.value) == f"The database at {database} failed: database is locked."
@@ -55,13 +81,13 @@ async def test_mode_cannot_be_changed(tmp_path: Path) -> None:
 
 
 async def test_busy(database: Database, database_url: str) -> None:
-    """A writer gives up after seconds_busy with nothing changed; readers do not notice."""
+    """A writer gives up after timeout with nothing changed; readers do not notice."""
     async with (
-        opened(database_url, seconds_busy=0.1) as impatient,
+        opened(database_url, seconds=0.1) as impatient,
         database.transaction(),
     ):
         with pytest.raises(DatabaseUnavailable) as caught:
-            async with impatient.transaction() as connection:
+            async with impatient.connect() as connection:
                 await countries.upsert(connection, [make_country()])
         assert str(caught.value) == f"The database at {impatient} failed: database is locked."
         async with impatient.connect() as connection:
@@ -72,7 +98,7 @@ async def test_patient_writer(database: Database, replica: Database) -> None:
     """A writer that finds the database busy has its turn when the other one ends."""
 
     async def write() -> None:
-        async with replica.transaction() as connection:
+        async with replica.connect() as connection:
             await countries.upsert(connection, [make_country()])
 
     async with database.transaction():
@@ -86,7 +112,7 @@ async def test_patient_writer(database: Database, replica: Database) -> None:
 
 def test_nothing_is_opened_at_first(tmp_path: Path) -> None:
     """Describing a database makes no folder and no file."""
-    Database(f"sqlite:///{tmp_path}/new/countries.db", seconds_busy=1)
+    Database(f"sqlite:///{tmp_path}/new/countries.db", timeout=1)
     assert names(tmp_path) == []
 
 
@@ -152,3 +178,21 @@ async def test_path(written: str, name: str, tmp_path: Path) -> None:
     async with opened(f"sqlite:///{tmp_path}/{written}") as database:
         assert await migrate(database) is True
     assert names(tmp_path) == [name]
+
+
+async def test_file_that_must_not_be_written(database: Database, database_url: str) -> None:
+    """A database that may only be read is named with what DATABASE_URL needs."""
+    del database  # it has migrated
+    async with opened(database_url) as impeded:
+
+        @event.listens_for(impeded.engine.sync_engine, "connect")
+        def impede(connection: AdaptedConnection, _record: object) -> None:
+            connection.run_async(lambda driver: driver.execute("PRAGMA query_only = 1"))
+
+        with pytest.raises(DatabaseUnavailable) as caught:
+            async with impeded.connect() as connection:
+                await put(connection, make_country())
+        assert str(caught.value) == (
+            f"The database at {impeded} failed: attempt to write a readonly database; "
+            "DATABASE_URL must name a SQLite file that can be written."
+        )

@@ -1,0 +1,40 @@
+"""Waiting for a refresh that another process runs, and for what came of it."""
+
+import asyncio
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
+from graphql_api.errors import restored
+from graphql_api.storage import lease
+from graphql_api.storage.engine import Database
+
+_PAUSE = 0.2
+"""Seconds between two looks at the lease."""
+
+
+async def outcome(
+    held: lease.Held, *, database: Database, catalog: Catalog
+) -> RefreshReport | None:
+    """Return the report of the refresh that has the lease, once it has let it go.
+
+    None when there is none: its process died, or the refresh had ended before it was asked about
+    and only its tail still had the lease; then it is the caller's turn.
+
+    Raises:
+        CountriesError: it failed, and this is why.
+        DatabaseUnavailable: the database does not answer any more.
+    """
+    await catalog.sync()
+    # What has written its rows has answered its caller, or is about to.
+    had_ended = catalog.snapshot.version.revision >= held.revision
+    while await database.run(lease.look) == held:  # noqa: ASYNC110 - the database tells nobody
+        await asyncio.sleep(_PAUSE)
+    await catalog.sync()
+    attempt = None if had_ended else _find(held, catalog)
+    if isinstance(attempt, RefreshFailure):
+        raise restored(attempt.code, attempt.message)
+    return attempt
+
+
+def _find(held: lease.Held, catalog: Catalog) -> Attempt | None:
+    return next((one for one in catalog.history if one.id == held.refresh_id), None)

@@ -1,0 +1,109 @@
+"""MySQL and MariaDB: one statement carries all rows, as text, over a connection that commits."""
+
+import math
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import Table, event, func, text
+from sqlalchemy.dialects.mysql import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.sql.dml import Insert
+
+from graphql_api.storage.dialects.dialect import Opening
+
+_DEFAULT_PORT = 3306
+_DRIVERS_LIMIT = 1_000_000
+"""Bytes; asyncmy splits a statement of more than 1,024,000 in two without saying so."""
+_PACKET = "max_allowed_packet"
+
+_DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
+_ACCESS_DENIED = (1044, 1045, 1049, 1698)
+_TLS_REQUIRED = (3159, 1835)  # require_secure_transport; 1835 is what some proxies answer
+
+# NO_BACKSLASH_ESCAPES and ANSI_QUOTES change what text means: a server's default must not.
+# SQLAlchemy adds SET NAMES, for servers that ignore the character set of the handshake.
+_SESSION = (
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
+    "innodb_lock_wait_timeout = %s"
+    # Comments that MariaDB alone reads, and MySQL alone: a statement whose caller has gone ends.
+    " /*M!100100 , max_statement_time = %s */ /*!50708 , max_execution_time = %s */"
+)
+
+
+class MySQL:
+    """MySQL 8 and MariaDB, through asyncmy."""
+
+    begin = "START TRANSACTION"
+    batch_is_atomic = True
+
+    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+        """Return an engine whose sessions mean the same on every server."""
+        engine = create_async_engine(
+            url.set(drivername="mysql+asyncmy", port=url.port or _DEFAULT_PORT),
+            connect_args={
+                "autocommit": True,
+                "connect_timeout": opening.timeout,
+                "read_timeout": opening.timeout,
+                "ssl": opening.tls,
+            },
+            **opening.pool,
+        )
+        seconds = math.ceil(opening.timeout)
+
+        # Before SQLAlchemy looks at a server for the first time.
+        @event.listens_for(engine.sync_engine, "connect", insert=True)
+        def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+            cursor = connection.cursor()
+            cursor.execute(_SESSION, (seconds, seconds, seconds * 1000))
+            cursor.execute("SELECT @@max_allowed_packet")
+            (record.info[_PACKET],) = cursor.fetchone() or (_DRIVERS_LIMIT,)
+            cursor.close()
+
+        return engine
+
+    def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
+        """Return INSERT … ON DUPLICATE KEY UPDATE."""
+        statement = insert(table)
+        newer = statement.inserted[fence] >= table.c[fence]
+        # Assignments are made in this order, and each sees those before it.
+        overwritten = [name for name in columns if name not in (key, fence)] + [fence]
+        return statement.on_duplicate_key_update(
+            [
+                (name, func.IF(newer, statement.inserted[name], table.c[name]))
+                for name in overwritten
+            ]
+        )
+
+    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+        """Return the server's limit or the driver's, whichever is less."""
+        info = connection.sync_connection.info if connection.sync_connection else {}
+        return min(_DRIVERS_LIMIT, int(info.get(_PACKET, _DRIVERS_LIMIT)) - 1024)
+
+    def is_transient(self, error: BaseException | None) -> bool:
+        """Tell whether it was a deadlock, or another one held a row too long."""
+        return _code(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
+
+    def advice(self, error: BaseException | None) -> str:
+        """Return what to do about a user, a database or a certificate that is refused."""
+        if _code(error) in _ACCESS_DENIED:
+            return "; check user, password and database in DATABASE_URL"
+        if _code(error) in _TLS_REQUIRED:
+            return "; add ?ssl-mode=REQUIRED to DATABASE_URL"
+        return ""
+
+    @asynccontextmanager
+    async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Hold a named lock: statements that make tables commit by themselves here."""
+        name = {"name": "graphql_api.migrations"}
+        await connection.execute(text("SELECT GET_LOCK(:name, 60)"), name)
+        try:
+            yield
+        finally:
+            await connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def _code(error: BaseException | None) -> object:
+    return error.args[0] if error is not None and error.args else None

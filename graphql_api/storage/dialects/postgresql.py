@@ -1,0 +1,78 @@
+"""PostgreSQL: rows are bound to one prepared statement and sent together."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from sqlalchemy import Table, text
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import Insert
+
+from graphql_api.errors import InvalidSetting
+from graphql_api.storage.dialects.conflict import overwrite
+from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.transactions import transaction
+
+_DEFAULT_PORT = 5432
+_CONFLICTS = ("40001", "40P01", "55P03")
+"""Serialisation failure, deadlock, and a lock that another one held too long."""
+_REFUSED = ("28000", "28P01", "3D000")
+_LOCK = 7_264_105_316_297_814_016
+"""Names the migrations of this project among the advisory locks of a database."""
+
+
+class PostgreSQL:
+    """PostgreSQL, through asyncpg, which the extra `postgresql` installs."""
+
+    begin = "BEGIN"
+    # asyncpg sends the rows of one statement before one Sync: an implicit transaction.
+    batch_is_atomic = True
+
+    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+        """Return an engine whose statements are bounded on the server too."""
+        milliseconds = f"{opening.timeout * 1000:.0f}"
+        try:
+            return create_async_engine(
+                url.set(drivername="postgresql+asyncpg", port=url.port or _DEFAULT_PORT),
+                connect_args={
+                    "timeout": opening.timeout,
+                    "command_timeout": opening.timeout,
+                    "ssl": opening.tls or False,
+                    "server_settings": {
+                        "statement_timeout": milliseconds,
+                        "lock_timeout": milliseconds,
+                    },
+                },
+                **opening.pool,
+            )
+        except ModuleNotFoundError:
+            raise InvalidSetting(
+                "DATABASE_URL names PostgreSQL, whose driver is not installed: "
+                "pip install 'graphql-api[postgresql]'."
+            ) from None
+
+    def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
+        """Return INSERT … ON CONFLICT … WHERE."""
+        return overwrite(insert(table), table, columns, key=key, fence=fence)
+
+    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+        """Return None: values are bound, each row by itself."""
+        del connection
+        return None
+
+    def is_transient(self, error: BaseException | None) -> bool:
+        """Tell whether it was a conflict with another transaction."""
+        return getattr(error, "sqlstate", None) in _CONFLICTS
+
+    def advice(self, error: BaseException | None) -> str:
+        """Return what to do about a user or a database that is refused."""
+        refused = getattr(error, "sqlstate", None) in _REFUSED
+        return "; check user, password and database in DATABASE_URL" if refused else ""
+
+    @asynccontextmanager
+    async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Hold an advisory lock: all migrations are one transaction."""
+        async with transaction(connection, self.begin):
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            yield

@@ -1,0 +1,89 @@
+"""SQLite: a file, one writer at a time, readers that do not wait."""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import aiosqlite
+from sqlalchemy import Table, event
+from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.engine import URL, AdaptedConnection
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.dml import Insert
+
+from graphql_api.storage.dialects.conflict import overwrite
+from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.transactions import transaction
+
+_PAUSE = 0.01
+"""Seconds between two attempts to change a file that is in use."""
+
+_NEEDS = {
+    sqlite3.SQLITE_CANTOPEN: "opened",
+    sqlite3.SQLITE_NOTADB: "opened",
+    sqlite3.SQLITE_READONLY: "written",
+}
+
+
+class SQLite:
+    """The embedded default, through aiosqlite."""
+
+    # The write lock is taken at once, so nothing changes between the first read and the commit.
+    begin = "BEGIN IMMEDIATE"
+    batch_is_atomic = False
+
+    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+        """Return an engine whose connections are in WAL mode."""
+        engine = create_async_engine(
+            url.set(drivername="sqlite+aiosqlite"),
+            connect_args={"timeout": opening.timeout},
+            **opening.pool,
+        )
+
+        @event.listens_for(engine.sync_engine, "connect")
+        def configure(connection: AdaptedConnection, _record: object) -> None:
+            connection.run_async(lambda driver: _use_wal(driver, opening.timeout))
+
+        return engine
+
+    def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
+        """Return INSERT … ON CONFLICT … WHERE."""
+        return overwrite(insert(table), table, columns, key=key, fence=fence)
+
+    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+        """Return None: values are bound, each row by itself."""
+        del connection
+        return None
+
+    def is_transient(self, error: BaseException | None) -> bool:
+        """Tell whether another writer was in the way."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        # The low byte is the kind; the rest tells more, such as SQLITE_BUSY_SNAPSHOT.
+        return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+    def advice(self, error: BaseException | None) -> str:
+        """Return what to do about a file that is none, or must not be written."""
+        need = _NEEDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        return f"; DATABASE_URL must name a SQLite file that can be {need}" if need else ""
+
+    @asynccontextmanager
+    async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:
+        """Hold the write lock: all migrations are one transaction."""
+        async with transaction(connection, self.begin):
+            yield
+
+
+async def _use_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below
+    """Let readers go on while a writer writes, in this process and in others."""
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            async with connection.execute("PRAGMA journal_mode = WAL"):
+                return
+        except sqlite3.OperationalError as error:
+            # A file that is not in this mode yet is refused at once to all who come together.
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+        await asyncio.sleep(_PAUSE)
