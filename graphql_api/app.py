@@ -29,8 +29,8 @@ from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
+from graphql_api.sources.asking import create_client
 from graphql_api.sources.choosing import choose
-from graphql_api.sources.fetching import create_client
 from graphql_api.sources.reference import load_reference
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
@@ -209,9 +209,12 @@ def _database(settings: Settings) -> Database:
 
 
 def _sources(settings: Settings) -> Sources:
+    keys = settings.provider_keys
     return Sources(
-        countries=choose("COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS),
-        rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS),
+        countries=choose(
+            "COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS, keys
+        ),
+        rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, keys),
         seconds_each=settings.api_timeout,
         seconds_together=settings.refresh_timeout,
     )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -26,9 +26,10 @@ from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.refresh.session import HeldElsewhere, Session
 from graphql_api.sources import countries, rates
 from graphql_api.sources.countries import CountryList
-from graphql_api.sources.fetching import Fetched, fetch_first
+from graphql_api.sources.fetching import Fetched, Means, fetch_first
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
+from graphql_api.sources.retries import Retries
 from graphql_api.storage.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ class Sources:
     """For one provider, from connecting to its last byte."""
     seconds_together: float
     """For all fetching of a refresh."""
+    retries: Retries = field(default_factory=Retries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,19 +199,24 @@ class RefreshService:
     async def _fetch(self, sources: Sources, session: Session, observe: Observer) -> _Fetch:
         observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
         started = time.perf_counter()
+        failures: dict[SourceKind, list[str]] = {kind: [] for kind in SourceKind}
         try:
             async with asyncio.timeout(sources.seconds_together):
-                listed, table = await self._fetch_all(sources, session)
+                listed, table = await self._fetch_all(sources, session, failures)
         except TimeoutError:
+            reasons = "".join(f"; {reason}" for kind in failures.values() for reason in kind)
             raise SourceUnavailable(
-                f"The sources did not answer within {sources.seconds_together:g} s."
+                f"The sources did not answer within {sources.seconds_together:g} s{reasons}."
             ) from None
         return _Fetch(listed, table, _since(started))
 
     async def _fetch_all(
-        self, sources: Sources, session: Session
+        self, sources: Sources, session: Session, failures: Mapping[SourceKind, list[str]]
     ) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
         """Ask for both kinds at once, while the session opens; what fails stops the others."""
+        means = Means(
+            client=self.client, seconds_each=sources.seconds_each, retries=sources.retries
+        )
         try:
             async with asyncio.TaskGroup() as group:
                 listed = group.create_task(
@@ -217,8 +224,8 @@ class RefreshService:
                         SourceKind.COUNTRIES,
                         sources.countries,
                         lambda raw: countries.check(raw, self.catalog.reference),
-                        client=self.client,
-                        seconds_each=sources.seconds_each,
+                        means=means,
+                        failures=failures[SourceKind.COUNTRIES],
                     )
                 )
                 table = group.create_task(
@@ -226,8 +233,8 @@ class RefreshService:
                         SourceKind.RATES,
                         sources.rates,
                         rates.check,
-                        client=self.client,
-                        seconds_each=sources.seconds_each,
+                        means=means,
+                        failures=failures[SourceKind.RATES],
                     )
                 )
                 group.create_task(session.opened())

@@ -114,7 +114,7 @@ async def test_caller_goes_away_from_a_failure(
     unclaimed: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unclaimed.append(context))
     released = threading.Event()
-    upstream.answer("countries", Answer(status=503, until=released.is_set))
+    upstream.answer("countries", Answer(status=500, until=released.is_set))
     caller = await begun(home, upstream)
     caller.cancel()
     await asyncio.wait([caller])
@@ -299,7 +299,7 @@ async def test_deletion_amid_a_refresh(
 
 async def test_history_keeps_the_order(home: Running, upstream: Upstream) -> None:
     """Attempts that could not be written down at once stand in the order in which they ended."""
-    upstream.answer("countries", Answer(status=503))
+    upstream.answer("countries", Answer(status=500))
     with locked(home.path):
         for _ in range(8):
             with pytest.raises(SourceUnavailable):
