@@ -6,7 +6,7 @@ import threading
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -182,11 +182,19 @@ async def test_close_with_nothing_to_do(home: Running) -> None:
 
 async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
     """Of two processes that refresh at once one does it, and both answer with its report."""
+    released = threading.Event()
+    upstream.answer("countries", Answer(body=COUNTRIES, until=released.is_set))
     async with (
         running(path, asking(upstream), name="one") as one,
         running(path, asking(upstream), name="two") as two,
     ):
-        reports = await asyncio.gather(one.service.refresh(), two.service.refresh())
+        first = await begun(one, upstream)
+        await leased(one)
+        second = asyncio.create_task(two.service.refresh())
+        await asyncio.sleep(0.1)
+        released.set()
+        await asyncio.wait([first, second])
+        reports = [cast("RefreshReport", task.result()) for task in (first, second)]
         assert reports[0] == reports[1]
         assert (reports[0].version, reports[0].inserted) == (Version(1, 250), 250)
         assert {row.revision for row in await one.rows()} == {1}
