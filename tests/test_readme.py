@@ -98,7 +98,7 @@ def process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    """Return a text without what differs from run to run: times, and the widths of tables and bars."""
+    """Return a text without what differs from run to run: times, and widths of what is drawn."""
     return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
