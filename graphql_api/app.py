@@ -27,6 +27,7 @@ from graphql_api.refresh import session
 from graphql_api.refresh.service import RefreshService, Sources
 from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
+from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
 from graphql_api.sources.asking import create_client
@@ -156,7 +157,9 @@ def create_app(settings: Settings) -> FastAPI:
 
 
 def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
-    schema = build_schema(introspection=settings.has_introspection)
+    schema = build_schema(
+        introspection=settings.has_introspection, limits=Limits.changed(settings.query_limits)
+    )
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
     def create_context(request: Request) -> Context:

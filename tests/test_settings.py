@@ -29,6 +29,7 @@ DEFAULTS = {
     "forwarded_allow_ips": "127.0.0.1",
     "playground": None,
     "introspection": None,
+    "query_limits": {},
     "log_level": LogLevel.INFO,
     "access_log": False,
 }
@@ -83,6 +84,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         forwarded_allow_ips="10.0.0.0/8, ::1",
         playground="true",
         introspection="0",
+        query_limits=" depth=15, cost=999999999",
         log_level="debug",
         access_log="1",
     )
@@ -111,6 +113,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "forwarded_allow_ips": "10.0.0.0/8, ::1",
         "playground": True,
         "introspection": False,
+        "query_limits": {"depth": 15, "cost": 999_999_999},
         "log_level": LogLevel.DEBUG,
         "access_log": True,
     }
@@ -121,6 +124,7 @@ SOURCE_URL = "what follows geonames= must be a complete http or https URL"
 WEB_URL = "give an http or https URL without ? and #"
 PROXIES = "give IP addresses or networks with commas, or *"
 TOKEN = "give letters, digits and signs of ASCII, without spaces"
+LIMITS = "write name=number, with commas between them, numbers from 1 to 999999999"
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
@@ -163,6 +167,10 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         *(
             ("forwarded_allow_ips", value, PROXIES)
             for value in ("proxy", "10.0.0.1 10.0.0.2", "*,")
+        ),
+        *(
+            ("query_limits", value, LIMITS)
+            for value in ("depth", "depth=0", "depth=-1", "depth=1e3", "depth=1000000000", "=")
         ),
         ("database_pool_size", "0", "Input should be greater than or equal to 1"),
         ("database_max_overflow", "-1", "Input should be greater than or equal to 0"),
