@@ -117,6 +117,10 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
         self._in_body = False
 
+    def on_response_complete(self) -> None:
+        self._since = self.loop.time()
+        super().on_response_complete()
+
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
         self._stop_waiting()

@@ -106,8 +106,9 @@ def _read_get(request: Request) -> GraphQLRequest:
     fields: dict[str, Any] = dict(given)
     if len(fields) < len(given):
         raise Refused(400, "A parameter is given twice.")
-    if "variables" in fields:
-        fields["variables"] = _parse_json(fields["variables"], "variables")
+    for name in ("variables", "extensions"):
+        if name in fields:
+            fields[name] = _parse_json(fields[name], name)
     return _read_fields(fields)
 
 
@@ -147,6 +148,9 @@ def _read_fields(fields: object) -> GraphQLRequest:
         raise Refused(400, "query must be the text of a GraphQL document.")
     if variables is not None and not isinstance(variables, Mapping):
         raise Refused(400, "variables must be an object or null.")
+    extensions = fields.get("extensions")
+    if extensions is not None and not isinstance(extensions, Mapping):
+        raise Refused(400, "extensions must be an object or null.")
     if operation_name is not None and not isinstance(operation_name, str):
         raise Refused(400, "operationName must be a text or null.")
     return GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None)

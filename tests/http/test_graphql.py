@@ -27,6 +27,7 @@ NOT_JSON_VARIABLES = [("BAD_USER_INPUT", "variables is not JSON.")]
 TWICE = [("BAD_USER_INPUT", "An object has the same key twice.")]
 NO_QUERY = [("BAD_USER_INPUT", "query must be the text of a GraphQL document.")]
 NO_VARIABLES = [("BAD_USER_INPUT", "variables must be an object or null.")]
+NO_EXTENSIONS = [("BAD_USER_INPUT", "extensions must be an object or null.")]
 NO_NAME = [("BAD_USER_INPUT", "operationName must be a text or null.")]
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -180,6 +181,7 @@ async def test_supported_media_type(server: Server, content_type: str) -> None:
         (b'{"query": "{ __typename }", "variables": []}', NO_VARIABLES),
         (b'{"query": "{ __typename }", "variables": "{}"}', NO_VARIABLES),
         (b'{"query": "{ __typename }", "operationName": 1}', NO_NAME),
+        (b'{"query": "{ __typename }", "extensions": []}', NO_EXTENSIONS),
     ],
 )
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE])
@@ -201,6 +203,7 @@ async def test_malformed_bodies(
         ({"query": "{ __typename }", "variables": ""}, NOT_JSON_VARIABLES),
         ({"query": "{ __typename }", "variables": "[" * 20_000}, NOT_JSON_VARIABLES),
         ({"query": "{ __typename }", "variables": "[1]"}, NO_VARIABLES),
+        ({"query": "{ __typename }", "extensions": "1"}, NO_EXTENSIONS),
     ],
 )
 async def test_malformed_parameters(

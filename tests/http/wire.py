@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
@@ -61,8 +61,9 @@ class Wire:
 
 def head(request: str = "POST /graphql", **headers: str) -> bytes:
     """Return a request line and headers; their names are written with underscores."""
-    sent: Mapping[str, str] = {"Host": "here", "Content-Type": "application/json", **headers}
-    lines = [f"{name.replace('_', '-')}: {value}\r\n" for name, value in sent.items()]
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent = {"Host": "here", "Content-Type": "application/json", **named}
+    lines = [f"{name}: {value}\r\n" for name, value in sent.items()]
     return f"{request} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1")
 
 
