@@ -26,7 +26,8 @@ from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.refresh import session
-from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.refresh.run import Sources
+from graphql_api.refresh.service import RefreshService
 from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits

@@ -28,10 +28,23 @@ class Validators:
     etag: str | None
     last_modified: str | None
 
+    def __bool__(self) -> bool:
+        return self.etag is not None or self.last_modified is not None
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Return what asks for an answer only if there is something new."""
+        named = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in named.items() if value is not None}
+
     @property
     def modified(self) -> datetime | None:
         """Return the instant that Last-Modified names, if it names one."""
         return None if self.last_modified is None else http_date(self.last_modified)
+
+
+class NotModified(Exception):
+    """There is nothing new since the validators that were sent: a signal, not an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,28 +65,42 @@ class Asker:
     """What the clock of the event loop says when the time is up; somebody else ends it then."""
     key: str | None = field(default=None, repr=False)
 
-    async def get(self, url: str, params: Mapping[str, str], *, at_most: int = MAX_BODY) -> Answer:
+    async def get(
+        self,
+        url: str,
+        params: Mapping[str, str],
+        *,
+        since: Validators | None = None,
+        at_most: int = MAX_BODY,
+    ) -> Answer:
         """Return what `url` answers, with `params` added to its query.
 
         Raises:
+            NotModified: it has nothing new `since` an answer that had these validators.
             Unusable: it answers nothing that can be used, also when it was asked again.
         """
         retried = 0
         while True:
             try:
-                return await self._get_once(url, params, at_most)
+                return await self._get_once(url, params, since, at_most)
             except Passing as failure:
                 left = self.deadline - asyncio.get_running_loop().time()
                 pause = self.retries.pause(failure, retried=retried, left=left)
             await asyncio.sleep(pause)
             retried += 1
 
-    async def _get_once(self, url: str, params: Mapping[str, str], at_most: int) -> Answer:
-        # A redirect to another host leaves the key behind: that is httpx's rule for this header.
-        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+    async def _get_once(
+        self, url: str, params: Mapping[str, str], since: Validators | None, at_most: int
+    ) -> Answer:
+        headers = dict(since.headers) if since else {}
+        if self.key:
+            # A redirect to another host leaves it behind: that is httpx's rule for this header.
+            headers["Authorization"] = f"Bearer {self.key}"
         try:
             complete = httpx.URL(url).copy_merge_params(params) if params else httpx.URL(url)
             async with self.client.stream("GET", complete, headers=headers) as response:
+                if since and response.status_code == httpx.codes.NOT_MODIFIED:
+                    raise NotModified
                 _refuse_status(response)
                 coding = response.headers.get("Content-Encoding", "")
                 body = await read_body(response.aiter_raw(), coding=coding, at_most=at_most)

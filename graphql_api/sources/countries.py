@@ -31,6 +31,8 @@ class CountryList:
     figures: tuple[Figures, ...]
     skipped: tuple[SkippedRecord, ...]
     as_of: datetime | None
+    next_update: None = None
+    """No provider of countries says when it has something new."""
 
 
 def check(raw: RawCountries, reference: Reference) -> CountryList:

@@ -4,8 +4,8 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Generic, Protocol, TypeVar
 
@@ -13,10 +13,14 @@ import httpx
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.asking import MAX_BODY, Answer, Asker, Validators
+from graphql_api.sources.asking import MAX_BODY, Answer, Asker, NotModified, Validators
+from graphql_api.sources.keeping import Kept, origin_of
 from graphql_api.sources.provider import Pages, Provider, Unusable
 from graphql_api.sources.reading import printable
 from graphql_api.sources.retries import Retries
+
+LONGEST = timedelta(days=2)
+"""For how long a provider is not asked at most, whenever it says that its next update is."""
 
 _MAX_REASON = 200
 """Characters of why a provider failed: it may quote what the provider sent."""
@@ -29,6 +33,10 @@ class Dated(Protocol):
     def as_of(self) -> datetime | None:
         """Return when the provider says the data is from."""
 
+    @property
+    def next_update(self) -> datetime | None:
+        """Return before when the provider says that asking again is of no use."""
+
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Dated)
@@ -36,9 +44,11 @@ D = TypeVar("D", bound=Dated)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """With what, for how long and how patiently providers are asked."""
+    """With what, when, for how long and how patiently providers are asked."""
 
     client: httpx.AsyncClient
+    now: datetime
+    """UTC."""
     seconds_each: float
     """For one provider, all its pages and retries included."""
     retries: Retries
@@ -51,70 +61,118 @@ class Fetched(Generic[D]):
     data: D
     report: SourceReport
     milliseconds: float
-    validators: Validators | None
-    """None for bundled data, and for pages, of which each has its own."""
+    keep: Kept[D] | None
+    """What to remember of it for the next time; None: nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Said(Generic[T]):
-    data: T
-    validators: Validators | None
+class _Said(Generic[D]):
+    """What a provider said, and how."""
 
-    @property
-    def modified(self) -> datetime | None:
-        return self.validators.modified if self.validators else None
+    data: D
+    as_of: datetime | None = None
+    cached: bool = False
+    """Whether it was not asked."""
+    keep: Kept[D] | None = None
 
 
-async def fetch_first(
+async def fetch_first(  # noqa: PLR0913 - two of a kind, and what is known of it before
     kind: SourceKind,
     providers: Sequence[Provider[T]],
     check: Callable[[T], D],
     *,
     means: Means,
+    kept: Kept[D] | None,
     failures: list[str],
 ) -> Fetched[D]:
     """Ask `providers` in turn; the time of each is from connecting to its last byte.
 
-    `failures` is told of each provider that fails when it does: who stops waiting may look.
+    What the provider said last is `kept`: until its next update it is not asked, and afterwards
+    only for something new. `failures` is told of each provider that fails when it does: who stops
+    waiting may look.
 
     Raises:
         SourceUnavailable: none could be used; names each and its reason.
     """
     started = time.perf_counter()
     for provider in providers:
+        known = kept if kept is not None and kept.origin == origin_of(provider) else None
         try:
-            async with asyncio.timeout(means.seconds_each) as limit:
-                asker = Asker(
-                    client=means.client,
-                    retries=means.retries,
-                    deadline=limit.when() or math.inf,
-                    key=provider.key,
-                )
-                said = await _ask(provider, asker)
-            data = check(said.data)
+            said = await _hear(provider, check, known, means)
         except TimeoutError:
             failures.append(f"{provider.name}: no complete answer within {means.seconds_each:g} s")
         except Unusable as reason:
             failures.append(f"{provider.name}: {_public(reason, provider)}")
         else:
-            report = _report(kind, provider, data.as_of or said.modified, failures)
-            return Fetched(data, report, _since(started), said.validators)
+            report = SourceReport(
+                kind=kind,
+                provider=provider.name,
+                live=provider.live and not said.cached,
+                cached=said.cached,
+                as_of=said.as_of,
+                failures=tuple(failures),
+                attribution=provider.attribution,
+            )
+            return Fetched(said.data, report, _since(started), said.keep)
     raise SourceUnavailable(f"No source of {kind} could be used. {'; '.join(failures)}.")
 
 
-async def _ask(provider: Provider[T], asker: Asker) -> _Said[T]:
+async def _hear(
+    provider: Provider[T], check: Callable[[T], D], known: Kept[D] | None, means: Means
+) -> _Said[D]:
+    """Return what a provider says, or what it is known to say still."""
+    if known is None:
+        return await _listen(provider, check, means, since=None)
+    unchanged = _Said(known.data, known.data.as_of or known.validators.modified)
+    if known.until is not None and means.now < known.until:
+        return replace(unchanged, cached=True)
+    try:
+        return await _listen(provider, check, means, since=known.validators)
+    except NotModified:
+        return unchanged
+
+
+async def _listen(
+    provider: Provider[T], check: Callable[[T], D], means: Means, *, since: Validators | None
+) -> _Said[D]:
     if provider.resource is not None:
         bundled = resources.files("graphql_api.sources.bundled")
-        return _Said(provider.parse(bundled.joinpath(provider.resource).read_bytes()), None)
+        data = check(provider.parse(bundled.joinpath(provider.resource).read_bytes()))
+        return _Said(data, data.as_of)
+    async with asyncio.timeout(means.seconds_each) as limit:
+        asker = Asker(
+            client=means.client,
+            retries=means.retries,
+            deadline=limit.when() or math.inf,
+            key=provider.key,
+        )
+        raw, validators = await _ask(provider, asker, since)
+    data = check(raw)
+    until = _until(data.next_update, means.now)
+    keep = Kept(origin=origin_of(provider), data=data, validators=validators, until=until)
+    return _Said(
+        data, data.as_of or validators.modified, keep=keep if validators or until else None
+    )
+
+
+def _until(next_update: datetime | None, now: datetime) -> datetime | None:
+    """Return until when a provider is not to be asked; None if it may be at once."""
+    return None if next_update is None or next_update <= now else min(next_update, now + LONGEST)
+
+
+async def _ask(
+    provider: Provider[T], asker: Asker, since: Validators | None
+) -> tuple[T, Validators]:
+    """Return what a provider says; pages have no validators, since each has its own."""
     if provider.key_setting and not provider.key:
         raise Unusable(f"{provider.key_setting} is not set")
-    answer = await asker.get(str(provider.url), provider.params)
+    answer = await asker.get(str(provider.url), provider.params, since=since)
     data = provider.parse(answer.body)
     if provider.pages is None:
-        return _Said(data, answer.validators)
+        return data, answer.validators
     others = await _ask_for_the_rest(provider, provider.pages, asker, data, len(answer.body))
     parsed = [provider.parse(other.body) for other in others]
-    return _Said(provider.pages.join([data, *parsed]), None)
+    return provider.pages.join([data, *parsed]), Validators(etag=None, last_modified=None)
 
 
 async def _ask_for_the_rest(
@@ -132,19 +190,6 @@ async def _ask_for_the_rest(
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [task.result() for task in asked]
-
-
-def _report(
-    kind: SourceKind, provider: Provider[T], as_of: datetime | None, failures: Sequence[str]
-) -> SourceReport:
-    return SourceReport(
-        kind=kind,
-        provider=provider.name,
-        live=provider.live,
-        as_of=as_of,
-        failures=tuple(failures),
-        attribution=provider.attribution,
-    )
 
 
 def _public(reason: Unusable, provider: Provider[T]) -> str:

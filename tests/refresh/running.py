@@ -15,7 +15,8 @@ from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh.progress import Phase, Progress
-from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.refresh.run import Sources
+from graphql_api.refresh.service import RefreshService
 from graphql_api.sources.asking import create_client
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retries import Retries

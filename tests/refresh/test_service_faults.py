@@ -7,7 +7,7 @@ import pytest
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.report import SourceKind
 from graphql_api.errors import SourceUnavailable
-from graphql_api.refresh.service import Sources
+from graphql_api.refresh.run import Sources
 from tests.refresh.running import AT_ONCE, LONG, Before, asking, running
 from tests.upstream.faults import FAULTS, PATH, Fault
 from tests.upstream.players import PLAYERS, Player, choose_countries, choose_rates

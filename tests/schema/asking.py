@@ -7,7 +7,8 @@ from typing import Any
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
-from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.refresh.run import Sources
+from graphql_api.refresh.service import RefreshService
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import EVERYTHING, GraphQLRequest, GraphQLResponse, execute

@@ -1,6 +1,7 @@
 """Every live provider in every way to fail: it is given up, it is said why, the next is asked."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -18,6 +19,8 @@ from graphql_api.sources.retries import Retries
 from tests.upstream.faults import FAULTS, LONG, PATH, Fault
 from tests.upstream.players import KEY, PLAYERS, Player, choose_countries, choose_rates
 from tests.upstream.server import Answer, Upstream
+
+NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 REFERENCE = load_reference()
 AT_ONCE = Retries(seconds=0)
@@ -40,11 +43,12 @@ async def fetch(
     client: httpx.AsyncClient, kind: SourceKind, *choices: tuple[str, str | None], seconds: float
 ) -> Fetched[CountryList] | Fetched[RateTable]:
     """Ask these providers as the project does."""
-    means = Means(client=client, seconds_each=seconds, retries=AT_ONCE)
+    means = Means(client=client, now=NOW, seconds_each=seconds, retries=AT_ONCE)
     if kind is SourceKind.COUNTRIES:
-        asked = choose_countries(*choices)
-        return await fetch_first(kind, asked, check_countries, means=means, failures=[])
-    return await fetch_first(kind, choose_rates(*choices), rates.check, means=means, failures=[])
+        listed = choose_countries(*choices)
+        return await fetch_first(kind, listed, check_countries, means=means, kept=None, failures=[])
+    rated = choose_rates(*choices)
+    return await fetch_first(kind, rated, rates.check, means=means, kept=None, failures=[])
 
 
 @pytest.mark.parametrize("player", PLAYERS, ids=lambda player: player.name)

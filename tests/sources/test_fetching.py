@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 import httpx
@@ -13,6 +13,7 @@ from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
 from graphql_api.sources.asking import MAX_BODY, Validators, create_client
 from graphql_api.sources.fetching import Fetched, Means, fetch_first
+from graphql_api.sources.keeping import Kept, origin_of
 from graphql_api.sources.provider import Pages, Provider, Unusable
 from graphql_api.sources.retries import Retries
 from tests.upstream.server import Answer, Request, Upstream
@@ -24,12 +25,16 @@ SHORT = 0.05
 MODIFIED = "Tue, 29 Sep 2026 00:02:31 GMT"
 
 
+NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Said:
     """What a provider of these tests says: its body."""
 
     body: bytes
     as_of: datetime | None = None
+    next_update: datetime | None = None
 
 
 def parse(body: bytes) -> bytes:
@@ -56,19 +61,23 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield created
 
 
-async def fetch(
+async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
     client: httpx.AsyncClient,
     *providers: Provider[bytes],
     check: Callable[[bytes], Said] = Said,
     seconds_each: float = LONG,
     failures: list[str] | None = None,
+    kept: Kept[Said] | None = None,
+    now: datetime = NOW,
 ) -> Fetched[Said]:
     """Ask the providers as the project does, but for the pauses before retries."""
+    retries = Retries(seconds=0)
     return await fetch_first(
         SourceKind.RATES,
         providers,
         check,
-        means=Means(client=client, seconds_each=seconds_each, retries=Retries(seconds=0)),
+        means=Means(client=client, now=now, seconds_each=seconds_each, retries=retries),
+        kept=kept,
         failures=[] if failures is None else failures,
     )
 
@@ -209,7 +218,8 @@ async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient) -> N
     upstream.answer("rates", Answer(body=b"x", headers=headers))
     fetched = await fetch(client, provider("one", upstream.rates_url))
     assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
-    assert fetched.validators == Validators(etag='"1"', last_modified=MODIFIED)
+    assert fetched.keep is not None
+    assert fetched.keep.validators == Validators(etag='"1"', last_modified=MODIFIED)
 
 
 async def test_drips(upstream: Upstream, client: httpx.AsyncClient) -> None:
@@ -307,7 +317,7 @@ async def test_pages(upstream: Upstream, client: httpx.AsyncClient) -> None:
     assert fetched.data.body == b"312"
     asked = sorted(request.query["page"] + request.query["of"] for request in upstream.requests)
     assert asked == ["0it", "1it", "2it"]
-    assert fetched.validators is None
+    assert fetched.keep is None
 
 
 async def test_single_page(upstream: Upstream, client: httpx.AsyncClient) -> None:
@@ -355,3 +365,121 @@ async def test_page_that_passes(upstream: Upstream, client: httpx.AsyncClient) -
     upstream.answer("rates", reply)
     fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
     assert (fetched.data.body, upstream.asked("rates")) == (b"21", 3)
+
+
+def known(
+    provider: Provider[bytes], *, until: datetime | None = None, etag: str | None = '"1"'
+) -> Kept[Said]:
+    """Return what a provider said before, as it is kept."""
+    validators = Validators(etag=etag, last_modified=MODIFIED)
+    return Kept(
+        origin=origin_of(provider), data=Said(b"before"), validators=validators, until=until
+    )
+
+
+LATER = NOW + timedelta(hours=3)
+
+
+async def test_keep(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """What a provider said is to be kept with its validators until its own next update."""
+    upstream.answer("rates", Answer(body=b"x", headers={"ETag": '"7"'}))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, check=lambda body: Said(body, None, LATER))
+    assert fetched.keep == Kept(
+        origin=origin_of(one),
+        data=Said(b"x", None, LATER),
+        validators=Validators(etag='"7"', last_modified=None),
+        until=LATER,
+    )
+    assert (fetched.report.live, fetched.report.cached) == (True, False)
+
+
+async def test_keep_for_two_days_at_most(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A provider that promises nothing new for a year is asked again after two days."""
+    upstream.answer("rates", Answer(body=b"x"))
+    year = NOW + timedelta(days=365)
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, check=lambda body: Said(body, None, year))
+    assert fetched.keep is not None
+    assert fetched.keep.until == NOW + timedelta(days=2)
+
+
+@pytest.mark.parametrize("next_update", [None, NOW])
+async def test_nothing_to_keep(
+    upstream: Upstream, client: httpx.AsyncClient, next_update: datetime | None
+) -> None:
+    """An answer without validators and without an update to come is of no use the next time."""
+    upstream.answer("rates", Answer(body=b"x"))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, check=lambda body: Said(body, None, next_update))
+    assert fetched.keep is None
+
+
+async def test_before_the_next_update(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Until its next update a provider is not asked, and the report does not call that live."""
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one, until=LATER))
+    assert (fetched.data, fetched.keep) == (Said(b"before"), None)
+    assert (fetched.report.live, fetched.report.cached) == (False, True)
+    assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+    assert upstream.asked("rates") == 0
+
+
+async def test_after_the_next_update(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """From the instant of its next update on a provider is asked again."""
+    upstream.answer("rates", Answer(body=b"x"))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one, until=NOW))
+    assert (fetched.data.body, fetched.report.cached) == (b"x", False)
+
+
+@pytest.mark.parametrize("etag", ['"1"', None])
+async def test_nothing_new(upstream: Upstream, client: httpx.AsyncClient, etag: str | None) -> None:
+    """A provider is asked for something new, and its having nothing is a live answer."""
+    upstream.answer("rates", Answer(status=304))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one, etag=etag))
+    assert (fetched.data, fetched.keep) == (Said(b"before"), None)
+    assert (fetched.report.live, fetched.report.cached) == (True, False)
+    (request,) = upstream.requests
+    assert request.headers["if-modified-since"] == MODIFIED
+    assert request.headers.get("if-none-match") == etag
+
+
+async def test_something_new(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """What is new replaces what was kept, and is kept itself."""
+    upstream.answer("rates", Answer(body=b"x", headers={"ETag": '"2"'}))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one))
+    assert fetched.data == Said(b"x")
+    assert fetched.keep is not None
+    assert fetched.keep.validators.etag == '"2"'
+
+
+async def test_nothing_new_to_who_did_not_ask(
+    upstream: Upstream, client: httpx.AsyncClient
+) -> None:
+    """Status 304 for a question without validators is a failure like any other."""
+    upstream.answer("rates", Answer(status=304))
+    assert await failure(client, upstream.rates_url) == "it answered with status 304"
+
+
+async def test_kept_of_another_provider(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """What another provider said, or the same one at another URL, is not this one's."""
+    upstream.answer("rates", Answer(body=b"x"))
+    one = provider("one", upstream.rates_url)
+    for other in (replace(one, name="two"), replace(one, url="http://localhost/"), PAGED):
+        fetched = await fetch(client, one, kept=known(other, until=LATER))
+        assert fetched.data == Said(b"x")
+    assert "if-none-match" not in upstream.requests[-1].headers
+
+
+async def test_kept_while_a_provider_before_it_fails(
+    upstream: Upstream, client: httpx.AsyncClient
+) -> None:
+    """The providers before the one whose answer is kept are asked, since they are preferred."""
+    upstream.answer("countries", Answer(status=404))
+    first, second = provider("first", upstream.countries_url), provider("second", upstream.url)
+    fetched = await fetch(client, first, second, kept=known(second, until=LATER))
+    assert fetched.report.failures == ("first: it answered with status 404",)
+    assert (fetched.report.provider, fetched.report.cached) == ("second", True)
