@@ -16,6 +16,7 @@ from starlette.routing import BaseRoute, Route
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
+from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, SourceUnavailable
 from graphql_api.http import pictures
 from graphql_api.http.authorization import is_authorized
@@ -26,8 +27,9 @@ from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.refresh import session
-from graphql_api.refresh.run import Sources
-from graphql_api.refresh.service import RefreshService
+from graphql_api.refresh.run import RefreshOrder, Sources
+from graphql_api.refresh.schedule import refresh_regularly
+from graphql_api.refresh.service import Bounds, RefreshService
 from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits
@@ -61,6 +63,10 @@ class Parts:
             catalog=self.catalog,
             client=self.client,
             sources=_sources(settings),
+            bounds=Bounds(
+                pause=timedelta(seconds=settings.least_between_refreshes),
+                callers=settings.refresh_max_waiting,
+            ),
             holder=_new_id(),
             clock=_now,
             new_id=_new_id,
@@ -144,6 +150,14 @@ def create_app(settings: Settings) -> FastAPI:
                 asyncio.create_task(parts.catalog.poll(settings.snapshot_poll)),
                 asyncio.create_task(_freshen(parts, settings)),
             ]
+            if settings.refresh_interval:
+                regularly = refresh_regularly(
+                    parts.refreshes,
+                    parts.catalog,
+                    interval=settings.refresh_interval,
+                    clock=_now,
+                )
+                background.append(asyncio.create_task(regularly))
             try:
                 yield
             finally:
@@ -220,7 +234,7 @@ async def _freshen(parts: Parts, settings: Settings) -> None:
     after = timedelta(seconds=settings.stale_after)
     if parts.catalog.snapshot.is_stale(now=_now(), after=after):
         with suppress(CountriesError):  # the service logs it, and what is served stays
-            await parts.refreshes.refresh()
+            await parts.refreshes.refresh(RefreshOrder(trigger=Trigger.START))
 
 
 def _database(settings: Settings) -> Database:

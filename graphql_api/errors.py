@@ -8,13 +8,16 @@
     ├── SourceUnavailable     no provider of a kind could be used; names each one and its reason
     ├── SourceInvalid         a provider answered with data that must not be stored
     ├── QueryTooComplex       a query asks for more than one may; names the limit and the value
-    ├── RefreshInProgress     another process refreshes, or took over from this one
+    ├── RefreshInProgress     somebody else refreshes, or took over from this process
+    ├── RefreshTooSoon        the refresh before it is too recent; says when the next may be
     └── DatabaseUnavailable   the database did not do what it was asked
 
 A message is one sentence for the person who can do something about it. Anything else that is
 raised is a defect.
 """
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -22,6 +25,11 @@ class CountriesError(Exception):
     """The root of the tree; `code` is the name by which programs know the error."""
 
     code: ClassVar[str]
+
+    @property
+    def facts(self) -> Mapping[str, datetime]:
+        """Return what programs may want to know besides the code."""
+        return {}
 
     @property
     def public(self) -> str:
@@ -70,9 +78,35 @@ class QueryTooComplex(CountriesError):
 
 
 class RefreshInProgress(CountriesError):
-    """Another process refreshes, or took over from this one."""
+    """Somebody else refreshes, or took over from this process."""
 
     code = "REFRESH_IN_PROGRESS"
+
+    def __init__(self, message: str, *, started_at: datetime | None = None) -> None:
+        """Say since when, if it is known."""
+        super().__init__(message)
+        self.started_at = started_at
+
+    @property
+    def facts(self) -> Mapping[str, datetime]:
+        """Return when the refresh began that is in progress."""
+        return {} if self.started_at is None else {"started_at": self.started_at}
+
+
+class RefreshTooSoon(CountriesError):
+    """The refresh before it is too recent; says when the next may be."""
+
+    code = "REFRESH_TOO_SOON"
+
+    def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
+        """Say from when on it may be tried again."""
+        super().__init__(message)
+        self.retry_at = retry_at
+
+    @property
+    def facts(self) -> Mapping[str, datetime]:
+        """Return from when on it may be tried again."""
+        return {} if self.retry_at is None else {"retry_at": self.retry_at}
 
 
 class DatabaseUnavailable(CountriesError):

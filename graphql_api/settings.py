@@ -121,6 +121,7 @@ Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_origins)]
 QueryLimits = Annotated[dict[str, int], NoDecode, BeforeValidator(_read_limits)]
 # SQLite counts milliseconds in 32 bits, and does not wait at all when there are more.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Pause = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Age = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
@@ -148,6 +149,9 @@ class Settings(BaseSettings):
     restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
+    refresh_interval: Pause = 0
+    refresh_min_interval: Pause | None = None
+    refresh_max_waiting: int = Field(default=500, ge=1, le=1_000_000)
     stale_after: Age = 86_400
     snapshot_poll: Seconds = 2
     admin_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
@@ -196,6 +200,13 @@ class Settings(BaseSettings):
     def has_introspection(self) -> bool:
         """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
         return not self.in_production if self.introspection is None else self.introspection
+
+    @property
+    def least_between_refreshes(self) -> float:
+        """Return the seconds of REFRESH_MIN_INTERVAL, else a minute in production, else 0."""
+        if self.refresh_min_interval is None:
+            return 60 if self.in_production else 0
+        return self.refresh_min_interval
 
     @property
     def provider_keys(self) -> dict[str, str]:

@@ -45,5 +45,6 @@ def test_codes() -> None:
         "SourceInvalid": "SOURCE_INVALID",
         "QueryTooComplex": "QUERY_TOO_COMPLEX",
         "RefreshInProgress": "REFRESH_IN_PROGRESS",
+        "RefreshTooSoon": "REFRESH_TOO_SOON",
         "DatabaseUnavailable": "DATABASE_UNAVAILABLE",
     }

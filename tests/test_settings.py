@@ -22,6 +22,9 @@ DEFAULTS = {
     "restcountries_api_key": None,
     "api_timeout": 10,
     "refresh_timeout": 30,
+    "refresh_interval": 0,
+    "refresh_min_interval": None,
+    "refresh_max_waiting": 500,
     "stale_after": 86_400,
     "snapshot_poll": 2,
     "admin_token": None,
@@ -82,6 +85,9 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         restcountries_api_key=" rc_live_hunter2\n",
         api_timeout="1",
         refresh_timeout="2",
+        refresh_interval="0.5",
+        refresh_min_interval="0",
+        refresh_max_waiting="1",
         stale_after="1000000000",
         snapshot_poll="1000000",
         admin_token=" hunter2\n",
@@ -116,6 +122,9 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "restcountries_api_key": SecretStr("rc_live_hunter2"),
         "api_timeout": 1,
         "refresh_timeout": 2,
+        "refresh_interval": 0.5,
+        "refresh_min_interval": 0,
+        "refresh_max_waiting": 1,
         "stale_after": 1e9,
         "snapshot_poll": 1e6,
         "admin_token": SecretStr("hunter2"),
@@ -162,6 +171,16 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         *((name, "0", "Input should be greater than 0") for name in (*SECONDS, "stale_after")),
         *((name, "nan", "Input should be a finite number") for name in (*SECONDS, "stale_after")),
         *((name, "1000001", "Input should be less than or equal to 1000000") for name in SECONDS),
+        *(
+            (f"refresh_{name}interval", value, message)
+            for name in ("", "min_")
+            for value, message in (
+                ("-1", "Input should be greater than or equal to 0"),
+                ("inf", "Input should be a finite number"),
+                ("1m", NUMBER),
+            )
+        ),
+        ("refresh_max_waiting", "0", AT_LEAST_1),
         ("stale_after", "1000000001", "Input should be less than or equal to 1000000000"),
         ("countries_sources", " , ", "name at least one provider"),
         ("rates_sources", ",", "name at least one provider"),
@@ -338,3 +357,19 @@ def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.Mo
 def test_not_exposed(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine alone needs no token, and others need no more than what is asked for."""
     load(monkeypatch, **variables).check_exposure()
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({}, 0),
+        ({"environment": "production"}, 60),
+        ({"environment": "production", "refresh_min_interval": "0"}, 0),
+        ({"refresh_min_interval": "7.5"}, 7.5),
+    ],
+)
+def test_least_between_refreshes(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], seconds: float
+) -> None:
+    """In production a minute passes between two refreshes, unless a setting says otherwise."""
+    assert load(monkeypatch, **variables).least_between_refreshes == seconds

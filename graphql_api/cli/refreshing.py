@@ -12,6 +12,7 @@ from graphql_api.app import Parts
 from graphql_api.domain.report import RefreshReport, SourceReport
 from graphql_api.logs import configure_logging
 from graphql_api.refresh.progress import Observer, Phase, Progress
+from graphql_api.refresh.run import RefreshOrder
 from graphql_api.settings import LogLevel, Settings
 
 _BAR = 40
@@ -30,7 +31,7 @@ async def refresh(settings: Settings, *, force: bool) -> None:
     console = Console(highlight=False, soft_wrap=True)
     with _observer(console) as observe:
         async with Parts(settings) as parts:
-            report = await parts.refreshes.refresh(observe, force=force)
+            report = await parts.refreshes.refresh(RefreshOrder(force=force, observe=observe))
     _print_report(console, report)
 
 

@@ -15,6 +15,15 @@ class SourceKind(StrEnum):
     RATES = "rates"
 
 
+class Trigger(StrEnum):
+    """What a refresh was begun by."""
+
+    START = "start"
+    """A server that starts with no data, or with stale data."""
+    SCHEDULE = "schedule"
+    REQUEST = "request"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
     """Which provider answered for one kind of data."""
@@ -68,6 +77,12 @@ class RefreshReport:
     """SQL statements that carried the upsert."""
     timings: Timings
     sources: tuple[SourceReport, ...]
+    trigger: Trigger = Trigger.REQUEST
+
+    @property
+    def at(self) -> datetime:
+        """Return when it ended."""
+        return self.finished_at
 
     @property
     def total_countries(self) -> int:
@@ -89,6 +104,7 @@ class RefreshFailure:
     code: str
     """The `code` of the error."""
     message: str
+    trigger: Trigger = Trigger.REQUEST
 
 
 Attempt = RefreshReport | RefreshFailure

@@ -12,7 +12,7 @@ import httpx
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.merging import Findings, Merge, Provenance, merge
-from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport, Timings
+from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport, Timings, Trigger
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import SourceInvalid, SourceUnavailable
 from graphql_api.refresh.progress import Observer, Phase, Progress
@@ -28,6 +28,10 @@ from graphql_api.sources.retries import Retries
 logger = logging.getLogger(__name__)
 
 
+def _ignore(_: Progress) -> None:
+    """Observe nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
     """Whom to ask, and how long to wait, in seconds."""
@@ -39,6 +43,18 @@ class Sources:
     seconds_together: float
     """For all fetching of a refresh."""
     retries: Retries = field(default_factory=Retries)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshOrder:
+    """What is asked of a refresh."""
+
+    trigger: Trigger = Trigger.REQUEST
+    force: bool = False
+    """Whether providers are asked that are known to have nothing new."""
+    wait: bool = True
+    """Whether to wait for a refresh that runs already, and have its report."""
+    observe: Observer = _ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +89,14 @@ class Run:
 
     id: str
     sources: Sources
-    force: bool
-    """Whether providers are asked that are known to have nothing new."""
+    order: RefreshOrder
     catalog: Catalog
     client: httpx.AsyncClient
     session: Session
-    observe: Observer
+    admit: Callable[[], None]
+    """Is asked once all is known that other processes have done; refuses by an exception."""
     clock: Callable[[], datetime]
+    started_at: datetime | None = field(default=None, init=False)
     writing: bool = field(default=False, init=False)
     """Whether the database may have got the rows: what is committed must be published too."""
     heard: Memory = field(default=Memory(), init=False)
@@ -90,10 +107,12 @@ class Run:
 
         Raises:
             HeldElsewhere: another process refreshes.
+            RefreshTooSoon: it is not admitted.
             SourceUnavailable, SourceInvalid, RefreshInProgress, DatabaseUnavailable: nothing was
                 changed.
         """
         started_at, counter = self.clock(), time.perf_counter()
+        self.started_at = started_at
         fetch = await self._fetch(started_at)
         async with self.catalog.writing:
             write = await self._write(fetch, started_at)
@@ -111,12 +130,13 @@ class Run:
                 statements=write.statements,
                 timings=_timings(fetch, write, counter),
                 sources=(fetch.countries.report, fetch.rates.report),
+                trigger=self.order.trigger,
             )
             self.catalog.publish(write.merge.snapshot, report, self.heard)
         return report
 
     async def _fetch(self, now: datetime) -> _Fetch:
-        self.observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
+        self.order.observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
         started = time.perf_counter()
         failures: dict[SourceKind, list[str]] = {kind: [] for kind in SourceKind}
         try:
@@ -139,7 +159,7 @@ class Run:
             seconds_each=self.sources.seconds_each,
             retries=self.sources.retries,
         )
-        memory = Memory() if self.force else self.catalog.memory
+        memory = Memory() if self.order.force else self.catalog.memory
         try:
             async with asyncio.TaskGroup() as group:
                 listed = group.create_task(
@@ -162,14 +182,18 @@ class Run:
                         failures=failures[SourceKind.RATES],
                     )
                 )
-                group.create_task(self.session.opened())
+                group.create_task(self._open())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return listed.result(), table.result()
 
+    async def _open(self) -> None:
+        await self.session.opened()
+        self.admit()
+
     async def _write(self, fetch: _Fetch, refreshed_at: datetime) -> _Write:
         """Merge into what is stored, and write."""
-        self.observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
+        self.order.observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
         started = time.perf_counter()
         refuse_unfit(fetch.countries, fetch.rates, self.catalog.snapshot)
         merged = merge(
@@ -183,7 +207,7 @@ class Run:
 
     async def _upsert(self, merged: Merge, transform_ms: float) -> _Write:
         """Write the rows while the picture is drawn in a thread."""
-        self.observe(Progress(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries"))
+        self.order.observe(Progress(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries"))
         drawing = asyncio.create_task(self._draw(merged.snapshot))
         self.writing = True
         started = time.perf_counter()
@@ -193,7 +217,7 @@ class Run:
             drawing.cancel()
             raise
         upsert_ms = _since(started)
-        self.observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
+        self.order.observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
         return _Write(merged, statements, transform_ms, upsert_ms, await drawing)
 
     async def _draw(self, snapshot: Snapshot) -> float | None:

@@ -2,26 +2,40 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
-from graphql_api.errors import CountriesError
+from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
+from graphql_api.errors import CountriesError, RefreshInProgress, RefreshTooSoon
 from graphql_api.refresh import waiting
-from graphql_api.refresh.progress import Observer, Phase, Progress
-from graphql_api.refresh.run import Run, Sources
+from graphql_api.refresh.progress import Phase, Progress
+from graphql_api.refresh.run import RefreshOrder, Run, Sources
 from graphql_api.refresh.session import HeldElsewhere, Session
 from graphql_api.sources import countries, rates
 from graphql_api.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
+REQUEST = RefreshOrder()
+"""The plain one."""
+
 _SPARE = 60
 """Seconds that a refresh has for all but fetching before its lease runs out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What keeps refreshes from being asked for too often."""
+
+    pause: timedelta = timedelta(0)
+    """From the end of a refresh to the begin of the next, on all replicas together."""
+    callers: int = 500
+    """Who may wait for a refresh in this process at the same time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -32,6 +46,7 @@ class RefreshService:
     catalog: Catalog
     client: httpx.AsyncClient
     sources: Sources
+    bounds: Bounds
     holder: str
     """Names this process among those that refresh the same database."""
     clock: Callable[[], datetime]
@@ -39,6 +54,7 @@ class RefreshService:
     new_id: Callable[[], str]
     _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
     _run: Run | None = field(default=None, init=False)
+    _callers: int = field(default=0, init=False)
     _tails: set[asyncio.Task[None]] = field(default_factory=set, init=False)
     _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     _closing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
@@ -48,28 +64,31 @@ class RefreshService:
         """Tell whether a refresh runs in this process."""
         return self._running is not None and not self._running.done()
 
-    async def refresh(
-        self, observe: Observer = lambda _: None, *, force: bool = False
-    ) -> RefreshReport:
+    async def refresh(self, order: RefreshOrder = REQUEST) -> RefreshReport:
         """Run a refresh, or join the one that runs; a caller that goes away does not stop it.
 
         A refresh that another process runs is waited for, and its report or error is the answer.
-        With `force` providers are asked that are known to have nothing new, and what is joined or
-        waited for is the answer only if it has asked them too. `observe` is told of a refresh that
-        this call starts.
+        Who forces has what is joined or waited for as the answer only if every source was asked.
+        The order's observer is told of a refresh that this call starts.
 
         Raises:
-            SourceUnavailable, SourceInvalid, RefreshInProgress, DatabaseUnavailable: nothing was
-                changed, and the history has the failure.
+            RefreshTooSoon: the one before it has just ended; nothing was asked.
+            RefreshInProgress: one runs and is not to be waited for, or too many wait for it, or
+                another process took over from this one.
+            SourceUnavailable, SourceInvalid, DatabaseUnavailable: nothing was changed, and the
+                history has the failure.
         """
-        while True:
-            if self._running is None or self._running.done():
-                self._running = asyncio.create_task(self._refresh(self.sources, observe, force))
-                # A failure is logged where it happens; every caller may have gone away by then.
-                self._running.add_done_callback(lambda task: task.cancelled() or task.exception())
-            report = await asyncio.shield(self._running)
-            if report.has_asked or not force:
-                return report
+        with self._counted():
+            while True:
+                try:
+                    report = await asyncio.shield(self._join(order))
+                except HeldElsewhere as elsewhere:
+                    # Whoever began it does not wait for other processes.
+                    if not order.wait:
+                        raise _in_progress(elsewhere.held.taken_at) from None
+                else:
+                    if report.has_asked or not order.force:
+                        return report
 
     async def load_bundled(self) -> RefreshReport:
         """Fill the catalog from the bundled data, without asking anybody."""
@@ -79,7 +98,7 @@ class RefreshService:
             seconds_each=self.sources.seconds_each,
             seconds_together=self.sources.seconds_together,
         )
-        return await self._refresh(bundled, lambda _: None, force=False)
+        return await self._refresh(bundled, RefreshOrder(trigger=Trigger.START))
 
     async def close(self) -> None:
         """Stop a refresh that still fetches, and wait for one that writes and for what follows."""
@@ -91,50 +110,101 @@ class RefreshService:
         if self._tails:
             await asyncio.wait(self._tails)
 
-    async def _refresh(self, sources: Sources, observe: Observer, force: bool) -> RefreshReport:
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        """Count a caller, and refuse one too many."""
+        if self._callers >= self.bounds.callers:
+            raise RefreshInProgress(
+                f"{self._callers} callers wait for the refresh that runs already; try again later."
+            )
+        self._callers += 1
+        try:
+            yield
+        finally:
+            self._callers -= 1
+
+    def _join(self, order: RefreshOrder) -> asyncio.Task[RefreshReport]:
+        """Return the refresh that runs, begun now if need be."""
+        if self._running is not None and not self._running.done():
+            if not order.wait:
+                raise _in_progress(self._run.started_at if self._run else None)
+            return self._running
+        self._admit(order)
+        self._running = asyncio.create_task(self._refresh(self.sources, order))
+        # A failure is logged where it happens; every caller may have gone away by then.
+        self._running.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._running
+
+    def _admit(self, order: RefreshOrder) -> None:
+        """Refuse a refresh that comes too soon after the one before it, whoever ran that."""
+        if order.trigger is Trigger.START or not self.bounds.pause:
+            return
+        history = (one for one in self.catalog.history if one.trigger is not Trigger.START)
+        before = next(history, None)
+        # Another replica's clock may be ahead a little; one set back must not bar for long.
+        if before is not None and abs(self.clock() - before.at) < self.bounds.pause:
+            retry_at = before.at + self.bounds.pause
+            raise RefreshTooSoon(
+                f"The last refresh ended less than {self.bounds.pause.total_seconds():g} s ago; "
+                f"try again at {retry_at:%H:%M:%S} UTC.",
+                retry_at=retry_at,
+            )
+
+    async def _refresh(self, sources: Sources, order: RefreshOrder) -> RefreshReport:
         """Refresh, or return the report of another process that refreshes already."""
-        observe(Progress(Phase.STARTED, 0, "Started"))
+        order.observe(Progress(Phase.STARTED, 0, "Started"))
         while True:
             try:
-                return await self._refresh_here(sources, observe, force)
+                return await self._refresh_here(sources, order)
             except HeldElsewhere as error:
-                observe(Progress(Phase.FETCHING, 0.05, "Waiting for another process's refresh"))
+                if not order.wait:
+                    raise
+                waits = "Waiting for another process's refresh"
+                order.observe(Progress(Phase.FETCHING, 0.05, waits))
                 report = await waiting.outcome(
                     error.held, database=self.database, catalog=self.catalog
                 )
-                if report is not None and (report.has_asked or not force):
-                    observe(Progress(Phase.DONE, 1, "Done by another process"))
+                if report is not None and (report.has_asked or not order.force):
+                    order.observe(Progress(Phase.DONE, 1, "Done by another process"))
                     return report
 
-    async def _refresh_here(
-        self, sources: Sources, observe: Observer, force: bool
-    ) -> RefreshReport:
-        run = self._run = self._prepare(sources, observe, force)
+    async def _refresh_here(self, sources: Sources, order: RefreshOrder) -> RefreshReport:
+        run = self._run = self._prepare(sources, order)
         attempt: Attempt | None = None
         try:
             attempt = report = await run.perform()
         except HeldElsewhere:
             raise
+        except RefreshTooSoon as error:
+            order.observe(Progress(Phase.FAILED, 1, error.public))
+            raise
         except CountriesError as error:
-            observe(Progress(Phase.FAILED, 1, error.public))
+            order.observe(Progress(Phase.FAILED, 1, error.public))
             logger.warning("Refresh %s failed: %s: %s", run.id, error.code, error)
-            attempt = RefreshFailure(
-                id=run.id, at=self.clock(), code=error.code, message=error.public
-            )
+            attempt = self._failure(run, error)
             self.catalog.remember(attempt)
             raise
         except Exception:
-            observe(Progress(Phase.FAILED, 1, "An internal error"))
+            order.observe(Progress(Phase.FAILED, 1, "An internal error"))
             logger.exception("Refresh %s broke off.", run.id)
             raise
         finally:
             self._run = None
             self._follow_up(run, attempt)
-        observe(Progress(Phase.DONE, 1, "Done"))
+        order.observe(Progress(Phase.DONE, 1, "Done"))
         _log(report)
         return report
 
-    def _prepare(self, sources: Sources, observe: Observer, force: bool) -> Run:
+    def _failure(self, run: Run, error: CountriesError) -> RefreshFailure:
+        return RefreshFailure(
+            id=run.id,
+            at=self.clock(),
+            code=error.code,
+            message=error.public,
+            trigger=run.order.trigger,
+        )
+
+    def _prepare(self, sources: Sources, order: RefreshOrder) -> Run:
         refresh_id = self.new_id()
         session = Session(
             self.database,
@@ -147,11 +217,11 @@ class RefreshService:
         return Run(
             id=refresh_id,
             sources=sources,
-            force=force,
+            order=order,
             catalog=self.catalog,
             client=self.client,
             session=session,
-            observe=observe,
+            admit=lambda: self._admit(order),
             clock=self.clock,
         )
 
@@ -165,6 +235,13 @@ class RefreshService:
         # One after another: the database tells the order of attempts by the order of writing.
         async with self._closing:
             await run.session.close(attempt, run.heard)
+
+
+def _in_progress(started_at: datetime | None) -> RefreshInProgress:
+    return RefreshInProgress(
+        "A refresh runs already; wait for it, or look at status for its outcome.",
+        started_at=started_at,
+    )
 
 
 def _log(report: RefreshReport) -> None:

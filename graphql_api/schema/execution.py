@@ -13,6 +13,7 @@ from strawberry.types.graphql import OperationType
 from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
+from graphql_api.schema.scalars import format_instant
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +111,8 @@ def _present_failure(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
     if isinstance(cause, DatabaseUnavailable):
         logger.error("Request %s: %s", request_id, cause)
     if isinstance(cause, CountriesError):
-        return {**_with_code(error, cause.code), "message": _clip(cause.public)}
+        facts = {_camel(name): format_instant(at) for name, at in cause.facts.items()}
+        return {**_with_code(error, cause.code, **facts), "message": _clip(cause.public)}
     if isinstance(cause, GraphQLError) and _blames_value(cause):
         return _with_code(error, InvalidInput.code)
     logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)
@@ -123,6 +125,11 @@ def _present_failure(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
 def _blames_value(error: GraphQLError) -> bool:
     """Tell whether the executor refused an argument that only the variables made wrong."""
     return any(isinstance(node, ValueNode) for node in error.nodes or ())
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _with_code(error: GraphQLError, code: str, **extensions: str) -> Mapping[str, Any]:

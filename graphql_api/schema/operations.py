@@ -11,6 +11,7 @@ from graphql_api.domain.filters import AllOf
 from graphql_api.domain.paging import Page, PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import CountryNotFound, InvalidInput
+from graphql_api.refresh.run import RefreshOrder
 from graphql_api.schema.context import Info
 from graphql_api.schema.inputs import CountryFilter, CountrySort
 from graphql_api.schema.types import Country, CountryConnection, RefreshReport, Status
@@ -59,6 +60,13 @@ Offset = Annotated[
 Force = Annotated[
     bool,
     strawberry.argument(description="Ask every provider, also one that has nothing new yet."),
+]
+Wait = Annotated[
+    bool,
+    strawberry.argument(
+        description="Whether to wait for a refresh that runs already, and have its report; "
+        "otherwise REFRESH_IN_PROGRESS says when it began."
+    ),
 ]
 FirstRefreshes = Annotated[
     int,
@@ -131,9 +139,11 @@ class Mutation:
         graphql_type=RefreshReport,
     )
     @staticmethod
-    async def refresh_countries(info: Info, force: Force = False) -> report.RefreshReport:
+    async def refresh_countries(
+        info: Info, force: Force = False, wait: Wait = True
+    ) -> report.RefreshReport:
         info.context.require_authorization()
-        done = await info.context.refreshes.refresh(force=force)
+        done = await info.context.refreshes.refresh(RefreshOrder(force=force, wait=wait))
         info.context.reports.append(done)
         return done
 

@@ -16,7 +16,7 @@ from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.run import Sources
-from graphql_api.refresh.service import RefreshService
+from graphql_api.refresh.service import Bounds, RefreshService
 from graphql_api.sources.asking import create_client
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retries import Retries
@@ -32,6 +32,7 @@ START = datetime(2026, 11, 24, 3, 0, 0, 123_456, tzinfo=UTC)
 LONG = 20.0
 """Seconds that no test here waits."""
 DOWN = Answer(status=500)
+UNBOUNDED = Bounds()
 AT_ONCE = Retries(seconds=0)
 """Retries without a pause."""
 
@@ -96,7 +97,12 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    where: Path | str, sources: Sources, *, name: str = "refresh", seconds_busy: float = LONG
+    where: Path | str,
+    sources: Sources,
+    *,
+    name: str = "refresh",
+    seconds_busy: float = LONG,
+    bounds: Bounds = UNBOUNDED,
 ) -> AsyncIterator[Running]:
     """Start a process's worth over a file or a URL; its refreshes are name-1, name-2, and so on."""
     url = where if isinstance(where, str) else f"sqlite:///{where}"
@@ -109,6 +115,7 @@ async def running(
             catalog=catalog,
             client=client,
             sources=sources,
+            bounds=bounds,
             holder=name,
             clock=map(at, count()).__next__,
             new_id=map(f"{name}-{{}}".format, count(1)).__next__,

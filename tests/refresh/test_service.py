@@ -13,6 +13,7 @@ from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport
 from graphql_api.domain.snapshot import Snapshot, Version
 from graphql_api.refresh.progress import Phase
+from graphql_api.refresh.run import RefreshOrder
 from tests.refresh.running import Running, Told, at, line, listing, rating
 from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
 
@@ -260,7 +261,7 @@ async def test_no_picture(home: Running, caplog: pytest.LogCaptureFixture) -> No
 async def test_progress(home: Running) -> None:
     """An observer is told of every phase in order, and the last one is that all is done."""
     told = Told()
-    await home.service.refresh(told)
+    await home.service.refresh(RefreshOrder(observe=told))
     assert told.phases == [
         (Phase.STARTED, 0),
         (Phase.FETCHING, 0.05),

@@ -15,6 +15,7 @@ from graphql_api.errors import (
     SourceUnavailable,
 )
 from graphql_api.refresh.progress import Phase
+from graphql_api.refresh.run import RefreshOrder
 from graphql_api.sources import countries
 from graphql_api.sources.choosing import choose
 from graphql_api.sources.provider import RawCountries
@@ -41,7 +42,7 @@ async def refused(started: Running, error: type[CountriesError]) -> str:
     before = await Before.of(started)
     told = Told()
     with pytest.raises(error) as raised:
-        await started.service.refresh(told)
+        await started.service.refresh(RefreshOrder(observe=told))
     assert type(raised.value) is error
     assert await before.is_unchanged()
     fractions = [fraction for _, fraction in told.phases]
@@ -301,7 +302,7 @@ async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureF
     async with running(path, broken) as started:
         told = Told()
         with pytest.raises(KeyError):
-            await started.service.refresh(told)
+            await started.service.refresh(RefreshOrder(observe=told))
         assert await started.rows() == []
         assert started.catalog.snapshot.version == Version(0, 0)
     assert told.phases[-1] == (Phase.FAILED, 1)

@@ -11,6 +11,7 @@ import pytest
 
 from graphql_api.domain.report import RefreshReport, SourceKind
 from graphql_api.errors import SourceUnavailable
+from graphql_api.refresh.run import RefreshOrder
 from graphql_api.sources.keeping import Memory
 from tests.refresh.running import DOWN, START, Before, Running, asking, running
 from tests.upstream.server import COUNTRIES, RATES, Answer, Reply, Request, Upstream
@@ -93,7 +94,7 @@ async def test_on_another_replica(upstream: Upstream, home: Running, second: Run
 async def test_force(upstream: Upstream, home: Running) -> None:
     """Whoever insists has every source asked, as if nothing were known."""
     await home.service.refresh()
-    report = await home.service.refresh(force=True)
+    report = await home.service.refresh(RefreshOrder(force=True))
     assert told(report) == FIRST
     assert (upstream.asked("countries"), upstream.asked("rates")) == (2, 2)
     assert "if-none-match" not in upstream.requests[-1].headers
@@ -106,7 +107,8 @@ async def test_force_while_another_runs(upstream: Upstream, home: Running) -> No
     upstream.answer("countries", revalidating('"1"', released.is_set))
     patient = asyncio.create_task(home.service.refresh())
     await asyncio.to_thread(upstream.wait_until_asked, "countries", 2)
-    insisting = [asyncio.create_task(home.service.refresh(force=True)) for _ in range(3)]
+    forced = RefreshOrder(force=True)
+    insisting = [asyncio.create_task(home.service.refresh(forced)) for _ in range(3)]
     await asyncio.sleep(0)
     released.set()
     assert told(await patient) == SECOND
@@ -161,7 +163,7 @@ async def test_one_kind_live_and_the_other_down(
     before = await Before.of(careful)
     upstream.answer(down, DOWN)
     with pytest.raises(SourceUnavailable) as raised:
-        await careful.service.refresh(force=True)
+        await careful.service.refresh(RefreshOrder(force=True))
     assert str(raised.value).startswith(f"No live source of {down} could be used")
     assert await before.is_unchanged()
 

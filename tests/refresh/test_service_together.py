@@ -14,6 +14,7 @@ from graphql_api.domain.report import RefreshReport
 from graphql_api.domain.snapshot import Version
 from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase
+from graphql_api.refresh.run import RefreshOrder
 from graphql_api.storage import lease
 from tests.refresh.running import (
     DOWN,
@@ -74,7 +75,9 @@ async def test_five_failures_at_once(upstream: Upstream, home: Running) -> None:
 async def test_who_observes(home: Running) -> None:
     """Only the observer of the call that starts a refresh is told of it."""
     one, other = Told(), Told()
-    await asyncio.gather(home.service.refresh(one), home.service.refresh(other))
+    await asyncio.gather(
+        *(home.service.refresh(RefreshOrder(observe=told)) for told in (one, other))
+    )
     assert (one.phases[-1], other.phases) == ((Phase.DONE, 1), [])
 
 
@@ -150,7 +153,7 @@ async def test_close_waits_for_the_history(home: Running) -> None:
     """Closing waits until the report of a refresh that has answered is written down."""
     with ExitStack() as stack:
         told = Told(Phase.DONE, lambda: stack.enter_context(locked(home.path)))
-        report = await home.service.refresh(told)
+        report = await home.service.refresh(RefreshOrder(observe=told))
         closing = asyncio.create_task(home.service.close())
         await asyncio.sleep(0)
         assert closing.done() is False
@@ -269,7 +272,7 @@ async def test_two_in_a_row(upstream: Upstream, home: Running) -> None:
     """A second refresh does not wait for what follows the first one's answer."""
     with ExitStack() as stack:
         told = Told(Phase.DONE, lambda: stack.enter_context(locked(home.path)))
-        await home.service.refresh(told)
+        await home.service.refresh(RefreshOrder(observe=told))
         assert len(home.service._tails) == 1
         upstream.answer("countries", DOWN)
         with pytest.raises(SourceUnavailable):
@@ -284,7 +287,7 @@ async def test_holds_back_other_writers(home: Running, phase: Phase, held: bool)
     """Deletions of this process wait while a refresh writes, and not while it fetches."""
     seen: list[bool] = []
     told = Told(phase, lambda: seen.append(home.catalog.writing.locked()))
-    await home.service.refresh(told)
+    await home.service.refresh(RefreshOrder(observe=told))
     assert seen == [held]
 
 

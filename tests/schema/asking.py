@@ -8,7 +8,7 @@ from typing import Any
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
 from graphql_api.refresh.run import Sources
-from graphql_api.refresh.service import RefreshService
+from graphql_api.refresh.service import Bounds, RefreshService
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import EVERYTHING, GraphQLRequest, GraphQLResponse, execute
@@ -91,6 +91,7 @@ def offline(rows: Iterable[Country] = (), reference: Reference | None = None) ->
         catalog=catalog,
         client=_IDLE,
         sources=Sources(countries=(), rates=(), seconds_each=1, seconds_together=1),
+        bounds=Bounds(),
         holder="nobody",
         clock=now,
         new_id="never".upper,
