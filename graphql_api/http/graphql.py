@@ -21,6 +21,7 @@ from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_t
 from graphql_api.http.refusing import Refused
 from graphql_api.http.request_id import request_id_of
 from graphql_api.http.security import policy_of
+from graphql_api.http.server_timing import server_timing
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import (
@@ -80,11 +81,12 @@ class GraphQLEndpoint:
         return _read_post(await read_body(request, self.body_limit))
 
     async def _answer(self, request: Request, asked: GraphQLRequest, media_type: str) -> Response:
+        context = self.create_context(request)
         try:
             answer = await execute(
                 self.schema,
                 asked,
-                context=self.create_context(request),
+                context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
             )
@@ -92,7 +94,9 @@ class GraphQLEndpoint:
             told = "GET is for queries; send everything else by POST."
             raise Refused(405, told, {"Allow": "POST"}) from None
         refused = not answer.executed and media_type == GRAPHQL_RESPONSE
-        return _respond(media_type, answer, 400 if refused else 200)
+        # Of several refreshes in one request the last one is told.
+        headers = server_timing(context.reports[-1].timings) if context.reports else None
+        return _respond(media_type, answer, 400 if refused else 200, headers)
 
 
 def _playground() -> Response:
