@@ -361,6 +361,7 @@ NO_DATABASE = (
             2,
             f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN}.",
         ),
+        ({"QUERY_LIMITS": "nesting=101"}, 2, "QUERY_LIMITS: nesting can be at most 100."),
         (
             {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},
             2,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -240,3 +241,14 @@ def test_websocket(server: Process) -> None:
         )
         answered = wire.answer("GET")
     assert (answered.status, answered.codes) == (400, ["BAD_USER_INPUT"])
+    assert "upgrade" not in server.said
+
+
+def test_other_limits(tmp_path: Path) -> None:
+    """The limits are those that QUERY_LIMITS sets."""
+    with serving(tmp_path, **BUNDLED, QUERY_LIMITS="depth=2,roots=1") as limited:
+        deep = post(limited, {"query": "{ status { lastRefresh { id } } }"})
+        assert told(deep) == too_complex("depth 3, at most 2")
+        wide = post(limited, {"query": "{ a: __typename b: __typename }"})
+        assert told(wide) == too_complex("roots 2, at most 1")
+        assert post(limited, {"query": "{ __typename }"}).json == ANSWER

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
+from io import BufferedReader
 from typing import Any, NamedTuple
 
 from tests.cli.running import PATIENCE, Process
@@ -33,11 +34,19 @@ class Answered(NamedTuple):
         return [error["extensions"]["code"] for error in self.json["errors"]]
 
 
+class _Kept(BufferedReader):
+    """What has come and not been read yet; it outlives the answers that are read from it."""
+
+    def close(self) -> None:
+        """Stay open."""
+
+
 @dataclass(frozen=True)
 class Wire:
     """A connection to a server."""
 
     socket: socket.socket
+    _received: _Kept
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -46,6 +55,8 @@ class Wire:
     def answer(self, method: str = "POST") -> Answered:
         """Return the next answer."""
         with HTTPResponse(self.socket, method=method) as response:
+            response.fp.close()
+            response.fp = self._received
             response.begin()
             return Answered(response.status, response.headers, response.read())
 
@@ -56,7 +67,7 @@ class Wire:
 
     def closed(self) -> bool:
         """Wait until the server has nothing more to say, and tell whether it said nothing."""
-        return self.socket.recv(1) == b""
+        return self._received.read(1) == b""
 
 
 def head(request: str = "POST /graphql", **headers: str) -> bytes:
@@ -71,8 +82,11 @@ def head(request: str = "POST /graphql", **headers: str) -> bytes:
 def connected(server: Process) -> Iterator[Wire]:
     """Lend a connection to a server."""
     port = int(server.url.rpartition(":")[2])
-    with closing(socket.create_connection(("127.0.0.1", port), PATIENCE)) as connection:
-        yield Wire(connection)
+    with (
+        closing(socket.create_connection(("127.0.0.1", port), PATIENCE)) as connection,
+        closing(connection.makefile("rb", buffering=0)) as received,
+    ):
+        yield Wire(connection, _Kept(received))
 
 
 def is_usable(wire: Wire) -> bool:
