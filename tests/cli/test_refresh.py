@@ -23,14 +23,14 @@ from tests.upstream.server import Answer, Upstream
 
 DATABASE = "countries.db"
 ELSEWHERE = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
-DOWN = Answer(status=503)
+DOWN = Answer(status=500)
 MUTE = Answer(until=threading.Event().is_set)
 FAILURE = (
-    "graphql-api: No source of countries could be used. geonames: it answered with status 503.\n"
+    "graphql-api: No source of countries could be used. geonames: it answered with status 500.\n"
 )
 NOT_BUNDLED = (
     "graphql-api: No live source of countries could be used, and bundled data never replaces "
-    "live data. geonames: it answered with status 503.\n"
+    "live data. geonames: it answered with status 500.\n"
 )
 STEPS = """\
 Started
@@ -178,7 +178,7 @@ def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
     assert (ended.code, ended.stderr) == (1, NOT_BUNDLED)
     assert rows(folder) == before
     assert last_bar(ended.stdout) == "Failed BAR 100 % TIME"
-    assert "503" not in ended.stdout
+    assert "500" not in ended.stdout
 
 
 def test_interrupt(folder: Path, upstream: Upstream) -> None:

@@ -327,7 +327,7 @@ async def test_refreshing(home: Running, upstream: Upstream) -> None:
             DOWN,
             (
                 "SOURCE_UNAVAILABLE",
-                "No source of countries could be used. geonames: it answered with status 503.",
+                "No source of countries could be used. geonames: it answered with status 500.",
             ),
         ),
         (

@@ -27,6 +27,7 @@ _TLS_REQUIRED = 3159
 _TOO_SLOW = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
 # NO_BACKSLASH_ESCAPES and ANSI_QUOTES change what text means: a server's default must not.
+# SQLAlchemy adds SET NAMES, for servers that ignore the character set of the handshake.
 _SESSION = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
     "innodb_lock_wait_timeout = %s"
@@ -48,7 +49,6 @@ class MySQL:
             connect_args={
                 "async_creator_fn": partial(connect, timeout=opening.timeout),
                 "autocommit": True,
-                "charset": "utf8mb4",
                 "connect_timeout": opening.timeout,
                 "read_timeout": opening.timeout,
                 "ssl": opening.tls,
@@ -84,6 +84,11 @@ class MySQL:
                 for name in overwritten
             ]
         )
+
+    async def prepare(
+        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
+    ) -> None:
+        """Do nothing: the driver sends text."""
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return the server's limit or the driver's, whichever is less."""
