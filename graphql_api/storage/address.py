@@ -81,8 +81,9 @@ _NO_URL = f"DATABASE_URL is not a URL; give one, {EXAMPLES}."
 _LAST_PORT = 65_535
 _HOST = re.compile(r"[\w.:%-]+")
 
-_WITHOUT_EFFECT = ("channel_binding",)
-"""What providers add and verified TLS makes needless: Neon's protects against a false server."""
+_WITHOUT_EFFECT = ("channel_binding", "reconnect")
+"""What providers add and nothing is missed without: Neon's protects against a false server, as
+verified TLS does, and ClearDB's is what a pool does anyway."""
 
 
 def parse(text: str, *, ca_given: bool) -> Address:

@@ -92,6 +92,10 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
             "mysql://admin:pw@mydb.c1.eu-central-1.rds.amazonaws.com:3306/countries",
             at(MYSQL, Tls.OFF, *RDS, port=3306),
         ),
+        (
+            "mysql://b1:2c@eu-cdbr-west-03.cleardb.net/heroku_4d?reconnect=true",
+            at(MYSQL, Tls.OFF, "b1", "2c", "eu-cdbr-west-03.cleardb.net", "heroku_4d"),
+        ),
         ("mysql://user:pw@host/db", at(MYSQL, Tls.OFF, *PLAIN)),
         ("mysql+asyncmy://user:pw@host/db", at(MYSQL, Tls.OFF, *PLAIN)),
         ("mariadb://user:pw@host/db", at(MYSQL, Tls.OFF, *PLAIN)),

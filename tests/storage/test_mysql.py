@@ -143,7 +143,7 @@ async def test_tables_on_a_hostile_server(hostile: MariaDB, abroad: Database) ->
         str(abroad.engine.url.database),
     )
     assert found.split("\n") == [
-        f"{name}\tInnoDB\tutf8mb4_bin" for name in ("countries", "leases", "refreshes")
+        f"{name}\tInnoDB\tutf8mb4_bin" for name in ("answers", "countries", "leases", "refreshes")
     ]
 
 

@@ -26,6 +26,10 @@ SECONDS = 0.5
 BOUND = PATIENCE / 3
 """Seconds after which a wait has failed; asyncio would wait 30 for the end of TLS."""
 SLEEP = {MariaDB: "SELECT SLEEP(60)", PostgreSQL: "SELECT pg_sleep(60)"}
+ROWS = {
+    MariaDB: "SELECT REPEAT('x', 100), seq FROM seq_1_to_2000",
+    PostgreSQL: "SELECT repeat('x', 100), i FROM generate_series(1, 2000) AS i",
+}
 SLEEPING = {
     MariaDB: "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'",
     PostgreSQL: "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' "
@@ -201,6 +205,40 @@ async def test_hangs_in_a_statement_over_tls(
             await hang_in_a_statement(relay, database, "SELECT 1")
 
 
+async def begin_an_answer(relay: Relay, database: Database, server: Server) -> asyncio.Task[object]:
+    """Ask for an answer of 200 kB that drips, and return once some of it has come."""
+    assert await answer(database)
+    relay.reset_counts()
+    relay.drip = 2000
+    task = asyncio.create_task(ask(database, ROWS[type(server)]))
+    while not relay.round_trips:  # noqa: ASYNC110 - another thread counts
+        await asyncio.sleep(0)
+    return task
+
+
+async def test_drips_an_answer(server: Server, relay: Relay) -> None:
+    """An answer that makes headway and does not end is given up: its time is for all of it."""
+    async with over(relay, server) as database:
+        task = await begin_an_answer(relay, database, server)
+        async with fails(database):
+            await task
+        relay.drip = None
+        assert lent(database) == 0
+        await answer(database)
+
+
+async def test_hangs_within_an_answer(server: Server, relay: Relay) -> None:
+    """A server that hangs in the middle of its answer is given up."""
+    async with over(relay, server) as database:
+        task = await begin_an_answer(relay, database, server)
+        relay.hang = True
+        async with fails(database):
+            await task
+        relay.hang, relay.drip = False, None
+        assert lent(database) == 0
+        await answer(database)
+
+
 async def test_hangs_in_work(server: Server, relay: Relay) -> None:
     """Work that would be begun again is given up as soon as a single statement is."""
     begun = []
@@ -216,11 +254,11 @@ async def test_hangs_in_work(server: Server, relay: Relay) -> None:
         async with fails(database):
             await database.run(work)
         async with fails(database):
-            await database.run_transaction(work)
+            await database.run(database.whole(work))
         assert len(begun) == 2
         relay.hang = False
         await answer(database)
-        await database.run_transaction(work)
+        await database.run(database.whole(work))
 
 
 async def test_works_too_long(server: Server, relay: Relay) -> None:

@@ -6,9 +6,13 @@ from contextlib import suppress
 from typing import Any
 
 from asyncmy.connection import Connection
-from asyncmy.constants import CLIENT
+from asyncmy.constants import CLIENT, CR
+from asyncmy.errors import OperationalError
 
 from graphql_api.storage.failures import NoTls
+
+TIMED_OUT = "(read timeout)"
+"""What asyncmy says of a server that did not answer in time."""
 
 
 class _Connection(Connection):
@@ -17,7 +21,20 @@ class _Connection(Connection):
     # What its types do not tell.
     _transport: asyncio.Transport | None
     _ssl_context: ssl.SSLContext | None
+    _read_timeout: float
     server_capabilities: int
+
+    async def query(self, sql: str, unbuffered: bool = False) -> int:
+        """Send a statement and read its answer, all of which must be there in time."""
+        try:
+            # asyncmy's own timeout is for each packet, so that an answer may drip for ever.
+            async with asyncio.timeout(self._read_timeout):
+                affected: int = await super().query(sql, unbuffered)  # type: ignore[no-untyped-call]
+                return affected
+        except TimeoutError:
+            self.close()
+            # In asyncmy's words, by which the connection is known to be of no more use.
+            raise OperationalError(CR.CR_SERVER_LOST, f"Lost connection {TIMED_OUT}") from None
 
     async def ensure_closed(self) -> None:
         """Take leave, without waiting for the server to do so: over TLS that would be 30 s."""

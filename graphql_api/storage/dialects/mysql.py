@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
-from graphql_api.storage.dialects.asyncmy_connection import connect
+from graphql_api.storage.dialects.asyncmy_connection import TIMED_OUT, connect
 from graphql_api.storage.dialects.dialect import Opening
 
 _DEFAULT_PORT = 3306
@@ -101,7 +101,7 @@ class MySQL:
 
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the driver gave up waiting, or the server gave up working."""
-        return _code(error) in _TOO_SLOW or "(read timeout)" in str(error)
+        return _code(error) in _TOO_SLOW or TIMED_OUT in str(error)
 
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
