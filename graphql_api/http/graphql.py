@@ -17,6 +17,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from graphql_api.errors import InvalidInput
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
 from graphql_api.http.request_id import request_id_of
+from graphql_api.http.server_timing import server_timing
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import (
@@ -65,11 +66,12 @@ class GraphQLEndpoint:
         )
 
     async def _answer(self, request: Request, asked: GraphQLRequest, media_type: str) -> Response:
+        context = self.create_context(request)
         try:
             answer = await execute(
                 self.schema,
                 asked,
-                context=self.create_context(request),
+                context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
             )
@@ -77,7 +79,9 @@ class GraphQLEndpoint:
             refusal = refuse(InvalidInput("GET is for queries; send everything else by POST."))
             return _respond(media_type, refusal, 405, {"Allow": "POST"})
         refused = not answer.executed and media_type == GRAPHQL_RESPONSE
-        return _respond(media_type, answer, 400 if refused else 200)
+        # Of several refreshes in one request the last one is told.
+        headers = server_timing(context.reports[-1].timings) if context.reports else None
+        return _respond(media_type, answer, 400 if refused else 200, headers)
 
 
 async def _read_get(request: Request) -> GraphQLRequest:
