@@ -61,7 +61,7 @@ CIPHER = {
 }
 
 
-async def cipher(server: Server, options: str, authority: Path | None = None) -> str | None:
+async def cipher(server: Server, options: str, authority: Path | str | None = None) -> str | None:
     """Open the shared database of a server, and return what the server encrypts it with."""
     ssl_ca = None if authority is None else str(authority)
     async with (
@@ -106,6 +106,8 @@ async def test_right_certificate(started: Started, certificates: Certificates) -
     assert str(await cipher(server, REQUIRED, certificates.authority)).startswith("TLS_")
     assert str(await cipher(server, "", certificates.authority)).startswith("TLS_")
     assert str(await cipher(server, VERIFY_CA, certificates.authority)).startswith("TLS_")
+    encoded = base64.b64encode(certificates.authority.read_bytes()).decode()
+    assert str(await cipher(server, REQUIRED, encoded)).startswith("TLS_")
 
 
 async def test_unprotected(started: Started) -> None:
