@@ -2,8 +2,10 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -196,6 +198,28 @@ async def test_hangs_in_a_long_statement(server: Server, relay: Relay) -> None:
         await hang_in_a_statement(relay, database, f"SELECT '{'x' * 12_000_000}'")
 
 
+def open_files() -> int:
+    """Return how many files and sockets this process has open."""
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+async def test_statement_that_nobody_takes_in(server: Server) -> None:
+    """A connection that is given up is closed at once, also with much that is not yet sent."""
+    url = server.url(server.create_database())
+    async with asyncio.timeout(BOUND), opened(url, seconds=SECONDS) as database:
+        await answer(database)
+        server.pause()
+        try:
+            before = open_files()
+            async with fails(database):
+                await ask(database, f"SELECT '{'x' * 12_000_000}'")
+            while open_files() >= before:  # noqa: ASYNC110 - the event loop closes it, and tells nobody
+                await asyncio.sleep(0)
+        finally:
+            server.resume()
+        await answer(database)
+
+
 async def test_hangs_in_a_statement_over_tls(
     encrypting: Server, certificates: Certificates
 ) -> None:
@@ -205,11 +229,13 @@ async def test_hangs_in_a_statement_over_tls(
             await hang_in_a_statement(relay, database, "SELECT 1")
 
 
-async def begin_an_answer(relay: Relay, database: Database, server: Server) -> asyncio.Task[object]:
+async def begin_an_answer(
+    relay: Relay, database: Database, server: Server, *, drip: float = 2000
+) -> asyncio.Task[object]:
     """Ask for an answer of 200 kB that drips, and return once some of it has come."""
     assert await answer(database)
     relay.reset_counts()
-    relay.drip = 2000
+    relay.drip = drip
     task = asyncio.create_task(ask(database, ROWS[type(server)]))
     while not relay.round_trips:  # noqa: ASYNC110 - another thread counts
         await asyncio.sleep(0)
@@ -259,6 +285,41 @@ async def test_hangs_in_work(server: Server, relay: Relay) -> None:
         relay.hang = False
         await answer(database)
         await database.run(database.whole(work))
+
+
+async def test_hangs_in_place_of_a_dead_connection(server: Server, relay: Relay) -> None:
+    """A server is not waited for longer where a connection has died and another is opened."""
+
+    async def work(connection: Connection) -> None:
+        await connection.execute(select(1))
+
+    async with over(relay, server) as database:
+        await answer(database)
+        async with database.connect() as connection:
+            relay.hang = True
+            relay.cut()
+            async with fails(database):
+                await database.persist(connection, work)
+        relay.hang = False
+        await answer(database)
+
+
+async def test_fails_while_the_server_hangs(encrypting: Server, certificates: Certificates) -> None:
+    """Who gives a transaction up does not wait for a hung server to confirm the end of TLS."""
+
+    async def fail(relay: Relay, database: Database) -> None:
+        async with database.transaction():
+            relay.hang = True
+            raise ZeroDivisionError
+
+    with Relay(encrypting.port) as relay:
+        async with over(relay, encrypting, ssl_ca=str(certificates.authority)) as database:
+            await answer(database)
+            with pytest.raises(ZeroDivisionError):
+                await fail(relay, database)
+            assert lent(database) == 0
+            relay.hang = False
+            await answer(database)
 
 
 async def test_works_too_long(server: Server, relay: Relay) -> None:
@@ -330,6 +391,22 @@ async def test_cancelled(server: Server, relay: Relay) -> None:
             await sleeping
         assert await answer(database) is not before
         wait(lambda: server.execute(SLEEPING[type(server)]) == "", "the statement still runs")
+
+
+@pytest.mark.parametrize("steps", range(8))
+async def test_cancelled_within_an_answer(server: Server, relay: Relay, steps: int) -> None:
+    """A cancellation is heeded, also at the moment at which a part of the answer is taken in."""
+    async with over(relay, server, seconds=BOUND) as database:
+        task = await begin_an_answer(relay, database, server, drip=20_000)
+        time.sleep(0.03)  # noqa: ASYNC251 - some of the answer comes, and waits for the event loop
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        relay.drip = None
+        assert lent(database) == 0
+        await answer(database)
 
 
 async def open_some(database: Database) -> None:

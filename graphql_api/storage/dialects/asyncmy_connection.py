@@ -11,30 +11,33 @@ from asyncmy.errors import OperationalError
 
 from graphql_api.storage.failures import NoTls
 
-TIMED_OUT = "(read timeout)"
-"""What asyncmy says of a server that did not answer in time."""
-
 
 class _Connection(Connection):
-    """asyncmy's connection."""
+    """asyncmy's connection.
+
+    Its `read_timeout` is not used: it is for each packet, so that an answer may drip for ever, and
+    waits by `asyncio.wait_for`, which up to Python 3.11 loses a cancellation now and then.
+    """
 
     # What its types do not tell.
     _transport: asyncio.Transport | None
     _ssl_context: ssl.SSLContext | None
-    _read_timeout: float
     server_capabilities: int
+
+    def __init__(self, *, timeout: float, **options: Any) -> None:  # noqa: ANN401 - asyncmy's
+        super().__init__(**options)  # type: ignore[no-untyped-call]
+        self._timeout = timeout
 
     async def query(self, sql: str, unbuffered: bool = False) -> int:
         """Send a statement and read its answer, all of which must be there in time."""
         try:
-            # asyncmy's own timeout is for each packet, so that an answer may drip for ever.
-            async with asyncio.timeout(self._read_timeout):
+            async with asyncio.timeout(self._timeout):
                 affected: int = await super().query(sql, unbuffered)  # type: ignore[no-untyped-call]
                 return affected
-        except TimeoutError:
+        except TimeoutError as error:
             self.close()
-            # In asyncmy's words, by which the connection is known to be of no more use.
-            raise OperationalError(CR.CR_SERVER_LOST, f"Lost connection {TIMED_OUT}") from None
+            # By this code it is known that the connection is of no more use.
+            raise OperationalError(CR.CR_SERVER_LOST, "The answer took too long") from error
 
     async def ensure_closed(self) -> None:
         """Take leave, without waiting for the server to do so: over TLS that would be 30 s."""
@@ -56,9 +59,9 @@ class _Connection(Connection):
             raise NoTls
 
 
-async def connect(*, timeout: float, **options: Any) -> Connection:  # noqa: ANN401, ASYNC109 - asyncmy's; its own timeouts leave out the handshake of TLS
+async def connect(*, timeout: float, **options: Any) -> Connection:  # noqa: ANN401, ASYNC109 - asyncmy's; its own timeout leaves out the handshake
     """Return an open connection, as `asyncmy.connect` does."""
-    connection = _Connection(**options)  # type: ignore[no-untyped-call]
+    connection = _Connection(timeout=timeout, connect_timeout=timeout, **options)
     async with asyncio.timeout(timeout):
         await connection.connect()
     return connection

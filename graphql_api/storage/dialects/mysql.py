@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
-from graphql_api.storage.dialects.asyncmy_connection import TIMED_OUT, connect
+from graphql_api.storage.dialects.asyncmy_connection import connect
 from graphql_api.storage.dialects.dialect import Opening
 
 _DEFAULT_PORT = 3306
@@ -49,8 +49,6 @@ class MySQL:
             connect_args={
                 "async_creator_fn": partial(connect, timeout=opening.timeout),
                 "autocommit": True,
-                "connect_timeout": opening.timeout,
-                "read_timeout": opening.timeout,
                 "ssl": opening.tls,
             },
             **opening.pool,
@@ -100,8 +98,8 @@ class MySQL:
         return _code(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
 
     def is_timeout(self, error: BaseException) -> bool:
-        """Tell whether the driver gave up waiting, or the server gave up working."""
-        return _code(error) in _TOO_SLOW or TIMED_OUT in str(error)
+        """Tell whether the server gave up working; the driver says it in Python's own way."""
+        return _code(error) in _TOO_SLOW
 
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
