@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import fields
+from typing import Any
 
 from sqlalchemy import event, insert
 
@@ -14,9 +15,14 @@ from graphql_api.storage.tables import countries
 
 
 @asynccontextmanager
-async def opened(url: str, *, seconds: float = 10) -> AsyncIterator[Database]:
+async def opened(
+    url: str,
+    *,
+    seconds: float = 10,
+    **options: Any,  # noqa: ANN401 - what Database takes
+) -> AsyncIterator[Database]:
     """Lend a database, not migrated, and close it."""
-    database = Database(url, timeout=seconds)
+    database = Database(url, timeout=seconds, **options)
     try:
         yield database
     finally:

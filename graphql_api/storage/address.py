@@ -1,8 +1,10 @@
 """Where the database is: DATABASE_URL as providers hand it out, read into what a driver needs."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
+from urllib.parse import unquote
 
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -67,14 +69,21 @@ _TLS_MODES = {
     "verify-full": Tls.FULL,
     "strict": Tls.FULL,
     "true": Tls.FULL,
+    '{"rejectunauthorized":true}': Tls.FULL,
 }
 """What the options below may say; to require TLS is to verify whom it is with."""
 
 _TLS_OPTIONS = ("ssl-mode", "ssl_mode", "sslmode", "sslaccept", "ssl", "tls")
-"""What clients of MySQL and PostgreSQL call the same thing; sslaccept is Prisma's."""
+"""What clients of MySQL and PostgreSQL call the same thing; sslaccept is Prisma's, and PlanetScale
+shows it, or `ssl` with the JSON of Node's mysql2."""
 
-_WITHOUT_EFFECT = ("channel_binding",)
-"""What providers add and verified TLS makes needless: Neon's protects against a false server."""
+_NO_URL = f"DATABASE_URL is not a URL; give one, {EXAMPLES}."
+_LAST_PORT = 65_535
+_HOST = re.compile(r"[\w.:%-]+")
+
+_WITHOUT_EFFECT = ("channel_binding", "reconnect")
+"""What providers add and nothing is missed without: Neon's protects against a false server, as
+verified TLS does, and ClearDB's is what a pool does anyway."""
 
 
 def parse(text: str, *, ca_given: bool) -> Address:
@@ -84,10 +93,14 @@ def parse(text: str, *, ca_given: bool) -> Address:
         InvalidSetting: it is not the address of a database that the project speaks to; the message
             says what to write, and repeats nothing that may be secret.
     """
+    text = text.strip()
     try:
-        url = make_url(text.strip())
+        url = make_url(text, keep_blank_values=True)
     except (ArgumentError, ValueError):  # the latter for a port that is not a number
-        raise InvalidSetting(f"DATABASE_URL is not a URL; give one, {EXAMPLES}.") from None
+        raise InvalidSetting(_NO_URL) from None
+    # Neither can be sent; an environment may hold bytes that are not text.
+    if "\0" in unquote(text) or text.encode(errors="ignore").decode() != text:
+        raise InvalidSetting(_NO_URL)
     system = _SYSTEMS.get(url.drivername)
     if system is None:
         raise InvalidSetting(
@@ -96,10 +109,33 @@ def parse(text: str, *, ca_given: bool) -> Address:
         )
     if system is System.SQLITE:
         return _parse_file(url, ca_given=ca_given)
-    if not url.host or not url.database:
-        raise InvalidSetting(f"DATABASE_URL must name a host and a database, {EXAMPLES}.")
+    _check_server(text, url)
     tls = _read_tls(url.normalized_query, ca_given=ca_given)
     return Address(system, url.set(drivername=system.value, query={}), tls)
+
+
+def _check_server(text: str, url: URL) -> None:
+    # What follows an '@' of the password is taken for host, database or options, and shown.
+    if text.count("@") > (url.username is not None):
+        raise InvalidSetting(
+            "DATABASE_URL has an '@' that is no separator, or one of '/', ':' and '?' before it; "
+            "in a user's name and a password write %40 for '@', %2F, %3A and %3F."
+        )
+    if not url.host or not url.database:
+        raise InvalidSetting(f"DATABASE_URL must name a host and a database, {EXAMPLES}.")
+    port = 1 if url.port is None else url.port
+    if not _is_host(url.host) or not 1 <= port <= _LAST_PORT:
+        raise InvalidSetting(
+            f"DATABASE_URL names a host or a port that cannot be; give one, {EXAMPLES}."
+        )
+
+
+def _is_host(name: str) -> bool:
+    try:
+        name.encode("idna")
+    except UnicodeError:  # a part of it is empty or too long
+        return False
+    return _HOST.fullmatch(name) is not None
 
 
 def _parse_file(url: URL, *, ca_given: bool) -> Address:
@@ -135,12 +171,12 @@ def _read_tls(options: Mapping[str, Sequence[str]], *, ca_given: bool) -> Tls:
         return Tls.FULL if ca_given else Tls.OFF
     if len(values) > 1:
         raise InvalidSetting("DATABASE_URL says more than once whether to use TLS; say it once.")
-    tls = _TLS_MODES.get(values[0].lower())
+    tls = _TLS_MODES.get("".join(values[0].split()).lower())
     if tls is None:
         # "prefer" would go without TLS when somebody in between says that the server has none.
         raise InvalidSetting(
             "DATABASE_URL must say ssl-mode=REQUIRED (or VERIFY_CA, VERIFY_IDENTITY) or "
-            "ssl-mode=DISABLED; TLS that may silently be off is not offered."
+            "ssl-mode=DISABLED; TLS that is not verified, or may silently be off, is not offered."
         )
     if tls is Tls.OFF and ca_given:
         raise InvalidSetting(

@@ -11,9 +11,10 @@ from typing import TypeVar
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.storage import transactions
+from graphql_api.storage import failures, transactions
 from graphql_api.storage.address import System, Tls, parse
 from graphql_api.storage.dialects import DIALECTS
 from graphql_api.storage.dialects.dialect import Opening
@@ -31,9 +32,6 @@ _TRIES = 10
 _PAUSE = 0.02
 """Seconds before the second try, at most; it doubles, and chance decides how much of it is waited,
 so that those who were in one another's way do not meet again."""
-
-_LONGEST = 300
-"""Characters of a database's own words: they may quote a whole statement."""
 
 
 class Database:
@@ -63,13 +61,14 @@ class Database:
         self._timeout = timeout
         self.dialect = DIALECTS[self._address.system]
         # A file that is locked is waited for by SQLite itself, which then says what was wrong.
-        self._seconds_to_connect = None if self._address.system is System.SQLITE else timeout
-        secure = self._address.tls is not Tls.OFF
+        self._patience = None if self._address.system is System.SQLITE else timeout
+        self._most = pool_size + max_overflow
+        self._encrypted = self._address.tls is not Tls.OFF
         opening = Opening(
             timeout=timeout,
             pool_size=pool_size,
             max_overflow=max_overflow,
-            tls=create_context(self._address.tls, ssl_ca) if secure else None,
+            tls=create_context(self._address.tls, ssl_ca) if self._encrypted else None,
         )
         self.engine: AsyncEngine = self.dialect.create_engine(self._address.url, opening)
 
@@ -81,8 +80,7 @@ class Database:
         """Lend a connection on which every statement commits by itself."""
         self._create_folder()
         with self._translated():
-            async with asyncio.timeout(self._seconds_to_connect):
-                connection = await self.engine.connect()
+            connection = await self._open()
             try:
                 yield connection
             finally:
@@ -148,7 +146,28 @@ class Database:
 
     async def dispose(self) -> None:
         """Close every connection; needed before the event loop ends."""
-        await self.engine.dispose()
+        end = None if self._patience is None else time.monotonic() + self._patience
+        while True:
+            try:
+                async with asyncio.timeout(None if end is None else end - time.monotonic()):
+                    await self.engine.dispose()
+            except TimeoutError:
+                # The connection whose server did not take its leave is cut off; on with the next.
+                continue
+            return
+
+    async def _open(self) -> Connection:
+        try:
+            async with asyncio.timeout(self._patience):
+                return await self.engine.connect()
+        except (TimeoutError, PoolTimeoutError) as error:
+            pool = self.engine.pool
+            if isinstance(pool, QueuePool) and pool.checkedout() >= self._most:
+                raise DatabaseUnavailable(
+                    f"No connection to the database at {self} was free within {self._timeout:g} s; "
+                    "DATABASE_POOL_SIZE and DATABASE_MAX_OVERFLOW say how many there may be."
+                ) from error
+            raise
 
     def _is_passing(self, error: DBAPIError) -> bool:
         return error.connection_invalidated or self.dialect.is_transient(error.orig)
@@ -173,21 +192,12 @@ class Database:
             raise self._unavailable(error) from error
 
     def _unavailable(self, error: Exception) -> DatabaseUnavailable:
-        if isinstance(error, TimeoutError | PoolTimeoutError):
+        cause = failures.original(error)
+        if failures.is_timeout(cause) or self.dialect.is_timeout(cause):
             return DatabaseUnavailable(
                 f"The database at {self} did not answer within {self._timeout:g} s."
             )
-        original = error.orig if isinstance(error, DBAPIError) else error
-        advice = self.dialect.advice(original)
-        return DatabaseUnavailable(f"The database at {self} failed: {_reason(original)}{advice}.")
-
-
-def _reason(error: BaseException | None) -> str:
-    """Return an error's own words in one line, without what follows of statement and values."""
-    match error.args if error is not None else ():
-        case (int(code), str(words)):  # as MySQL's drivers have it
-            reason = f"{words} ({code})"
-        case _:
-            reason = str(error) or type(error).__name__
-    line = " ".join(reason.split()).removesuffix(".")
-    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
+        advice = self.dialect.advice(cause, encrypted=self._encrypted)
+        return DatabaseUnavailable(
+            f"The database at {self} failed: {failures.explain(cause)}{advice}."
+        )

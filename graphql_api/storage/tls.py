@@ -1,14 +1,15 @@
 """Whom the connection to the database trusts: the system's authorities, or DATABASE_SSL_CA."""
 
 import base64
-import binascii
 import ssl
 from pathlib import Path
 
 from graphql_api.errors import InvalidSetting
 from graphql_api.storage.address import Tls
 
-_PEM = "-----BEGIN CERTIFICATE-----"
+_PEM = b"-----BEGIN CERTIFICATE-----"
+_SHORTEST = 100
+"""Bytes: less than any certificate; a path without a dot or a dash can be base64 by chance."""
 
 
 def create_context(tls: Tls, authority: str | None) -> ssl.SSLContext:
@@ -19,36 +20,40 @@ def create_context(tls: Tls, authority: str | None) -> ssl.SSLContext:
     """
     context = ssl.create_default_context()
     if authority is not None:
+        content = _read(authority.strip())
         # That authority alone: a certificate by any other one is a stranger's.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            context.load_verify_locations(cadata=_read(authority.strip()))
-        except ssl.SSLError:
+            # OpenSSL wants PEM as text, with no other than ASCII in what stands around it.
+            context.load_verify_locations(
+                cadata=content.decode("ascii", "ignore") if _PEM in content else content
+            )
+        except (ssl.SSLError, ValueError):  # the latter for nothing at all
             raise InvalidSetting(_complaint("holds no certificate")) from None
     context.check_hostname = tls is Tls.FULL
     return context
 
 
-def _read(authority: str) -> str | bytes:
-    if authority.startswith(_PEM):
-        return authority
+def _read(authority: str) -> bytes:
+    # What an environment file has on one line.
+    lines = authority.replace("\\n", "\n").encode(errors="replace")
+    if _PEM in lines:
+        return lines
+    if not authority:
+        raise InvalidSetting(_complaint("is empty"))
     try:
         decoded = base64.b64decode("".join(authority.split()), validate=True)
-    except (binascii.Error, ValueError):
-        return _read_file(authority)
-    # A path without a dot or a dash can be base64 by chance; a certificate is much longer.
-    if len(decoded) < 100:  # noqa: PLR2004 - said above
-        return _read_file(authority)
-    return decoded.decode() if decoded.startswith(_PEM.encode()) else decoded
+    except ValueError:
+        decoded = b""
+    return decoded if len(decoded) >= _SHORTEST else _read_file(authority)
 
 
-def _read_file(path: str) -> str | bytes:
+def _read_file(path: str) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise InvalidSetting(_complaint(f"cannot be read ({reason})")) from None
-    return content.decode("latin-1") if _PEM.encode() in content else content
 
 
 def _complaint(what: str) -> str:

@@ -74,7 +74,10 @@ class Dialect(Protocol):
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether the driver's error is of a conflict with others, gone with a new try."""
 
-    def advice(self, error: BaseException | None) -> str:
+    def is_timeout(self, error: BaseException) -> bool:
+        """Tell whether the driver's error is that a statement took too long."""
+
+    def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about the driver's error, as the end of a sentence, or nothing."""
 
     def exclusive(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from sqlalchemy import Table, event, func, text
 from sqlalchemy.dialects.mysql import insert
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
+from graphql_api.storage.dialects.asyncmy_connection import connect
 from graphql_api.storage.dialects.dialect import Opening
 
 _DEFAULT_PORT = 3306
@@ -21,7 +23,8 @@ _PACKET = "max_allowed_packet"
 
 _DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
 _ACCESS_DENIED = (1044, 1045, 1049, 1698)
-_TLS_REQUIRED = (3159, 1835)  # require_secure_transport; 1835 is what some proxies answer
+_TLS_REQUIRED = 3159
+_TOO_SLOW = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
 # NO_BACKSLASH_ESCAPES and ANSI_QUOTES change what text means: a server's default must not.
 # SQLAlchemy adds SET NAMES, for servers that ignore the character set of the handshake.
@@ -44,20 +47,23 @@ class MySQL:
         engine = create_async_engine(
             url.set(drivername="mysql+asyncmy", port=url.port or _DEFAULT_PORT),
             connect_args={
+                "async_creator_fn": partial(connect, timeout=opening.timeout),
                 "autocommit": True,
-                "connect_timeout": opening.timeout,
-                "read_timeout": opening.timeout,
                 "ssl": opening.tls,
             },
             **opening.pool,
         )
-        seconds = math.ceil(opening.timeout)
+        limits = (
+            math.ceil(opening.timeout),  # InnoDB knows whole seconds only
+            opening.timeout,
+            math.ceil(opening.timeout * 1000),
+        )
 
         # Before SQLAlchemy looks at a server for the first time.
         @event.listens_for(engine.sync_engine, "connect", insert=True)
         def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
-            cursor.execute(_SESSION, (seconds, seconds, seconds * 1000))
+            cursor.execute(_SESSION, limits)
             cursor.execute("SELECT @@max_allowed_packet")
             (record.info[_PACKET],) = cursor.fetchone() or (_DRIVERS_LIMIT,)
             cursor.close()
@@ -91,13 +97,20 @@ class MySQL:
         """Tell whether it was a deadlock, or another one held a row too long."""
         return _code(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
 
-    def advice(self, error: BaseException | None) -> str:
-        """Return what to do about a user, a database or a certificate that is refused."""
-        if _code(error) in _ACCESS_DENIED:
-            return "; check user, password and database in DATABASE_URL"
-        if _code(error) in _TLS_REQUIRED:
+    def is_timeout(self, error: BaseException) -> bool:
+        """Tell whether the server gave up working; the driver says it in Python's own way."""
+        return _code(error) in _TOO_SLOW
+
+    def advice(self, error: BaseException, *, encrypted: bool) -> str:
+        """Return what to do about a user, a database or a connection that is refused."""
+        # Vitess and TiDB have the word, and no code of its own.
+        if _code(error) == _TLS_REQUIRED or "insecure" in str(error):
             return "; add ?ssl-mode=REQUIRED to DATABASE_URL"
-        return ""
+        if _code(error) not in _ACCESS_DENIED:
+            return ""
+        # MariaDB refuses a connection without TLS in the same words as a wrong password.
+        tls = "" if encrypted else ", and add ?ssl-mode=REQUIRED if the server demands TLS"
+        return f"; check user, password and database in DATABASE_URL{tls}"
 
     @asynccontextmanager
     async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from sqlalchemy import Table, text
+from sqlalchemy import ExceptionContext, Table, event, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -19,6 +19,8 @@ _DEFAULT_PORT = 5432
 _CONFLICTS = ("40001", "40P01", "55P03")
 """Serialisation failure, deadlock, and a lock that another one held too long."""
 _REFUSED = ("28000", "28P01", "3D000")
+_TOO_SLOW = "57014"
+_TLS_REQUIRED = ("no encryption", "SSL off", "insecure")  # pg_hba.conf's words, and Neon's
 _LOCK = 7_264_105_316_297_814_016
 """Names the migrations of this project among the advisory locks of a database."""
 
@@ -34,7 +36,7 @@ class PostgreSQL:
         """Return an engine whose statements are bounded on the server too."""
         milliseconds = f"{opening.timeout * 1000:.0f}"
         try:
-            return create_async_engine(
+            engine = create_async_engine(
                 url.set(drivername="postgresql+asyncpg", port=url.port or _DEFAULT_PORT),
                 connect_args={
                     "timeout": opening.timeout,
@@ -52,6 +54,8 @@ class PostgreSQL:
                 "DATABASE_URL names PostgreSQL, whose driver is not installed: "
                 "pip install 'graphql-api[postgresql]'."
             ) from None
+        event.listen(engine.sync_engine, "handle_error", _cut_off)
+        return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON CONFLICT … WHERE."""
@@ -74,8 +78,14 @@ class PostgreSQL:
         """Tell whether it was a conflict with another transaction."""
         return getattr(error, "sqlstate", None) in _CONFLICTS
 
-    def advice(self, error: BaseException | None) -> str:
-        """Return what to do about a user or a database that is refused."""
+    def is_timeout(self, error: BaseException) -> bool:
+        """Tell whether the server gave up working; the driver says it in Python's own way."""
+        return getattr(error, "sqlstate", None) == _TOO_SLOW
+
+    def advice(self, error: BaseException, *, encrypted: bool) -> str:
+        """Return what to do about a user, a database or a connection that is refused."""
+        if not encrypted and any(words in str(error) for words in _TLS_REQUIRED):
+            return "; add ?sslmode=require to DATABASE_URL"
         refused = getattr(error, "sqlstate", None) in _REFUSED
         return "; check user, password and database in DATABASE_URL" if refused else ""
 
@@ -85,3 +95,12 @@ class PostgreSQL:
         async with transaction(connection, self.begin):
             await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
             yield
+
+
+def _cut_off(context: ExceptionContext) -> None:
+    """Part with a connection whose server did not answer, without waiting for it once more."""
+    if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
+        context.is_disconnect = True
+        driver = context.connection.connection.driver_connection
+        if driver is not None:
+            driver.terminate()

@@ -68,8 +68,14 @@ class SQLite:
         # The low byte is the kind; the rest tells more, such as SQLITE_BUSY_SNAPSHOT.
         return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
-    def advice(self, error: BaseException | None) -> str:
+    def is_timeout(self, error: BaseException) -> bool:
+        """Return False: SQLite says itself what it has waited for."""
+        del error
+        return False
+
+    def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a file that is none, or must not be written."""
+        del encrypted
         need = _NEEDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
         return f"; DATABASE_URL must name a SQLite file that can be {need}" if need else ""
 

@@ -1,0 +1,77 @@
+"""Why a database could not be used, in words for the person who can change it."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+
+from sqlalchemy.exc import DBAPIError
+
+_LONGEST = 300
+"""Characters of a database's own words: they may quote a whole statement."""
+
+_EXPIRED, _NOT_YET_VALID = 10, 9  # OpenSSL's X509_V_ERR_…
+_OTHER_NAME = (62, 64)
+
+_NO_TLS = (
+    "the server offers no TLS; turn it on there, or, if the network between is yours alone, write "
+    "ssl-mode=DISABLED in DATABASE_URL"
+)
+
+
+class NoTls(ConnectionError):
+    """The server offers no TLS, which asyncmy would find out when it is too late."""
+
+
+def original(error: BaseException) -> BaseException:
+    """Return the driver's own error."""
+    return error.orig if isinstance(error, DBAPIError) and error.orig else error
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Tell whether the error is that the database was waited for too long."""
+    return any(isinstance(cause, TimeoutError) for cause in _causes(error))
+
+
+def explain(error: BaseException) -> str:
+    """Return what went wrong, and what to do about it where that is the same for every database."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return _distrust(cause)
+        if isinstance(cause, NoTls) or "rejected SSL upgrade" in str(cause):  # asyncpg's words
+            return _NO_TLS
+        if isinstance(cause, ConnectionRefusedError | socket.gaierror):
+            return f"{_words(cause)}; check host and port in DATABASE_URL"
+    return _words(error)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield the error, what it was raised from, and so on; not what else was being handled."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__
+
+
+def _distrust(error: ssl.SSLCertVerificationError) -> str:
+    reason = f"certificate verify failed, {error.verify_message.removesuffix('.')}; "
+    if error.verify_code == _EXPIRED:
+        return f"{reason}renew it on the server, and check the clock here"
+    if error.verify_code == _NOT_YET_VALID:
+        return f"{reason}check the clock here"
+    if error.verify_code in _OTHER_NAME:
+        return (
+            f"{reason}write the host in DATABASE_URL as your provider shows it, or, to trust every "
+            "server of that authority, ssl-mode=VERIFY_CA"
+        )
+    return f"{reason}set DATABASE_SSL_CA to the CA certificate that your provider shows"
+
+
+def _words(error: BaseException) -> str:
+    """Return an error's own words in one line, without what follows of statement and values."""
+    match error.args:
+        case (int(code), str(words)):  # as MySQL's drivers have it
+            reason = f"{words} ({code})"
+        case _:
+            reason = str(error) or type(error).__name__
+    line = " ".join(reason.split()).removesuffix(".")
+    return line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
