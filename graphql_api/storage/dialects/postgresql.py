@@ -49,7 +49,7 @@ class PostgreSQL:
         except ModuleNotFoundError:
             raise InvalidSetting(
                 "DATABASE_URL names PostgreSQL, whose driver is not installed: "
-                "pip install 'graphql-api[postgresql]'."
+                "pip install 'asyncpg>=0.32'."
             ) from None
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
