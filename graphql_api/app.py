@@ -23,13 +23,15 @@ from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.request_id import RequestIdMiddleware
-from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.refresh import session
+from graphql_api.refresh.run import Sources
+from graphql_api.refresh.service import RefreshService
 from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
+from graphql_api.sources.asking import create_client
 from graphql_api.sources.choosing import choose
-from graphql_api.sources.fetching import create_client
 from graphql_api.sources.reference import load_reference
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
@@ -134,6 +136,7 @@ def create_app(settings: Settings) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with parts:
             await parts.fill()
+            await parts.database.warm(session.CONNECTIONS, session.rehearse)
             background = [
                 asyncio.create_task(parts.catalog.poll(settings.snapshot_poll)),
                 asyncio.create_task(_freshen(parts, settings)),
@@ -207,9 +210,12 @@ def _database(settings: Settings) -> Database:
 
 
 def _sources(settings: Settings) -> Sources:
+    keys = settings.provider_keys
     return Sources(
-        countries=choose("COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS),
-        rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS),
+        countries=choose(
+            "COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS, keys
+        ),
+        rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, keys),
         seconds_each=settings.api_timeout,
         seconds_together=settings.refresh_timeout,
     )

@@ -14,7 +14,8 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.summary import Summary
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.picture import draw
-from graphql_api.storage import countries, marker, refreshes
+from graphql_api.sources.keeping import Memory
+from graphql_api.storage import answers, countries, marker, refreshes
 from graphql_api.storage.engine import Connection, Database
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,8 @@ class Catalog:
         self.snapshot = Snapshot.of((), reference)
         self.history: tuple[Attempt, ...] = ()
         """Newest first, at most `refreshes.KEPT`."""
+        self.memory = Memory()
+        """What the sources said last."""
         self.database_answers = True
         """Whether the database answered when it was last looked at."""
         self.writing = asyncio.Lock()
@@ -68,7 +71,10 @@ class Catalog:
             before = self.snapshot
             found = await marker.read(connection)
             if found.history != self._sequence:
-                newer, self._sequence = await refreshes.load(connection, after=self._sequence)
+                newer, sequence = await refreshes.load(connection, after=self._sequence)
+                if any(attempt.id not in self._unwritten for attempt in newer):
+                    self.memory = Memory.of_texts(await answers.load(connection))
+                self._sequence = sequence
                 self._follow(newer)
             if found.version == before.version:
                 return
@@ -79,12 +85,15 @@ class Catalog:
                     self.snapshot = Snapshot.of(rows, self.reference)
                     return
 
-    def publish(self, snapshot: Snapshot, report: RefreshReport) -> None:
+    def publish(self, snapshot: Snapshot, report: RefreshReport, heard: Memory) -> None:
         """Serve what a refresh has written, and its report, from one moment on.
+
+        What it `heard` of the sources is remembered.
 
         The caller holds `writing`, and has done so since before it wrote.
         """
         self.snapshot = snapshot
+        self.memory = self.memory.updated(heard)
         self.remember(report)
 
     async def delete(self, country: Country) -> None:

@@ -109,8 +109,13 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_max_overflow: int = Field(default=20, ge=0, le=1000)
     database_timeout: Seconds = 10
-    countries_sources: SourceList = (("geonames", None), ("bundled", None))
-    rates_sources: SourceList = (("er-api", None), ("bundled", None))
+    countries_sources: SourceList = (
+        ("restcountries", None),
+        ("geonames", None),
+        ("bundled", None),
+    )
+    rates_sources: SourceList = (("er-api", None), ("frankfurter", None), ("bundled", None))
+    restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
     stale_after: Age = 86_400
@@ -155,6 +160,12 @@ class Settings(BaseSettings):
     def has_introspection(self) -> bool:
         """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
         return not self.in_production if self.introspection is None else self.introspection
+
+    @property
+    def provider_keys(self) -> dict[str, str]:
+        """Return the keys that providers ask for, by the names of their variables."""
+        key = self.restcountries_api_key
+        return {"RESTCOUNTRIES_API_KEY": key.get_secret_value()} if key else {}
 
     def check_exposure(self) -> None:
         """Refuse to serve strangers without what protects the data.

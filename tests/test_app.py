@@ -9,13 +9,14 @@ from typing import Any
 import httpx
 import pytest
 from asgi_lifespan import LifespanManager
+from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from graphql_api.app import Parts, create_app, migrate_database, prepare
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from tests.refresh.running import DOWN, execute, line, listing
 from tests.serving import HELD, ORIGIN, Server, given, serving, until
-from tests.upstream.server import COUNTRIES, Answer, Upstream
+from tests.upstream.server import COUNTRIES, Answer, Upstream, in_pages
 
 STATUS = """
   { status {
@@ -67,7 +68,7 @@ async def test_first_start_without_sources(path: Path) -> None:
         assert await status(server) == {**FROM_BUNDLED, "version": "2-250"}
         tried = "{ status { lastRefresh { sources { failures } } } }"
         report = (await server.ask(tried))["status"]["lastRefresh"]
-        refused = "ConnectError: All connection attempts failed"
+        refused = "the server refuses connections"
         assert report["sources"] == [
             {"failures": [f"{name}: {refused}"]} for name in ("geonames", "er-api")
         ]
@@ -258,12 +259,20 @@ async def test_migrate(path: Path, upstream: Upstream) -> None:
         assert parts.catalog.snapshot.rows == ()
 
 
+KNOWN = "bundled, geonames, restcountries, restcountries-v3"
+V3 = "restcountries-v3"
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         (
             {"countries_sources": (("atlas", None),)},
-            "COUNTRIES_SOURCES names 'atlas', which is not one of bundled, geonames.",
+            f"COUNTRIES_SOURCES names 'atlas', which is not one of {KNOWN}.",
+        ),
+        (
+            {"countries_sources": ((V3, None),)},
+            f"COUNTRIES_SOURCES names {V3!r}, which needs a URL: {V3}=https://….",
         ),
         (
             {"rates_sources": (("bundled", "https://rates.example"),)},
@@ -279,6 +288,21 @@ def test_refused_settings(
         create_app(given(path, upstream, **changes))
     assert str(caught.value) == message
     assert not path.exists()
+
+
+async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
+    """The key that is set is sent to the provider that asks for it, and its pages are read."""
+    upstream.answer("countries", in_pages("hunter2"))
+    sources = (("restcountries", upstream.countries_url),)
+    key = SecretStr("hunter2")
+    settings = given(path, upstream, countries_sources=sources, restcountries_api_key=key)
+    async with Parts(settings) as parts:
+        report = await parts.refreshes.refresh()
+    assert (report.sources[0].provider, report.inserted, len(report.skipped)) == (
+        "restcountries",
+        250,
+        6,
+    )
 
 
 async def test_unusable_database(path: Path, upstream: Upstream) -> None:

@@ -25,6 +25,8 @@ from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 from tests.databases import connections_ended, opened, statements
 from tests.rows import make_country
+from tests.servers.mariadb import MariaDB
+from tests.servers.relay import Relay
 from tests.storage.attempts import make_failure, make_report
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR", alpha3="TUR", name="Türkiye")
@@ -277,29 +279,30 @@ async def test_garbage(catalog: Catalog, database: Database, path: Path) -> None
     assert (catalog.snapshot, catalog.database_answers) == (before, False)
 
 
-async def test_poll(
-    catalog: Catalog,
-    replica: Catalog,
-    database: Database,
-    path: Path,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
     """Polling serves what others wrote, and logs once each that the database went and is back."""
     caplog.set_level(logging.INFO, logger="graphql_api")
-    polling = asyncio.create_task(catalog.poll(0.005))
-    await store(replica, FRANCE)
-    await until(lambda: catalog.snapshot.version == Version(1, 1))
-    async with catalog.writing:
-        await take_away(database, path)
-    await until(lambda: not catalog.database_answers)
-    await asyncio.sleep(0.05)
-    async with catalog.writing:
-        await bring_back(path)
-    await until(lambda: catalog.database_answers)
-    await asyncio.sleep(0.05)
-    polling.cancel()
-    await asyncio.wait([polling])
-    assert catalog.snapshot.rows == (FRANCE,)
+    name = mariadb.create_database()
+    async with opened(mariadb.url(name)) as near:
+        await migrate(near)
+        replica = Catalog(near, REFERENCE)
+        with Relay(mariadb.port) as relay:
+            async with opened(mariadb.url(name, port=relay.port)) as far:
+                catalog = Catalog(far, REFERENCE)
+                polling = asyncio.create_task(catalog.poll(0.005))
+                await store(replica, FRANCE)
+                await until(lambda: catalog.snapshot.version == Version(1, 1))
+                await asyncio.to_thread(relay.refuse)
+                await asyncio.to_thread(relay.cut)
+                await until(lambda: not catalog.database_answers)
+                await asyncio.sleep(0.1)
+                assert catalog.snapshot.rows == (FRANCE,)
+                await store(replica, make_country("FR", revision=2), TURKEY)
+                await asyncio.to_thread(relay.accept)
+                await until(lambda: catalog.database_answers)
+                await until(lambda: catalog.snapshot.version == Version(2, 2))
+                polling.cancel()
+                await asyncio.wait([polling])
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("ERROR", "The database does not answer; serving what was loaded before."),
         ("INFO", "The database answers again."),

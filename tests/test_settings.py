@@ -17,8 +17,9 @@ DEFAULTS = {
     "database_pool_size": 10,
     "database_max_overflow": 20,
     "database_timeout": 10,
-    "countries_sources": (("geonames", None), ("bundled", None)),
-    "rates_sources": (("er-api", None), ("bundled", None)),
+    "countries_sources": (("restcountries", None), ("geonames", None), ("bundled", None)),
+    "rates_sources": (("er-api", None), ("frankfurter", None), ("bundled", None)),
+    "restcountries_api_key": None,
     "api_timeout": 10,
     "refresh_timeout": 30,
     "stale_after": 86_400,
@@ -72,6 +73,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         database_timeout="0.5",
         countries_sources="geonames=https://mirror.example/a?b=c , bundled,geonames",
         rates_sources="bundled",
+        restcountries_api_key=" rc_live_hunter2\n",
         api_timeout="1",
         refresh_timeout="2",
         stale_after="1000000000",
@@ -99,6 +101,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
             ("geonames", None),
         ),
         "rates_sources": (("bundled", None),),
+        "restcountries_api_key": SecretStr("rc_live_hunter2"),
         "api_timeout": 1,
         "refresh_timeout": 2,
         "stale_after": 1e9,
@@ -121,6 +124,7 @@ TOKEN = "give letters, digits and signs of ASCII, without spaces"
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
+SECRETS = ("admin_token", "restcountries_api_key")
 SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll")
 
 
@@ -162,9 +166,9 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         ),
         ("database_pool_size", "0", "Input should be greater than or equal to 1"),
         ("database_max_overflow", "-1", "Input should be greater than or equal to 0"),
-        ("admin_token", " ", TOKEN),
-        ("admin_token", "hunter 2", TOKEN),
-        ("admin_token", "hünter2", TOKEN),
+        *((name, " ", TOKEN) for name in SECRETS),
+        *((name, "hunter 2", TOKEN) for name in SECRETS),
+        *((name, "hünter2", TOKEN) for name in SECRETS),
         *((name, "maybe", BOOLEAN) for name in ("playground", "introspection", "access_log")),
     ],
 )
@@ -190,15 +194,24 @@ def test_cause_of_a_refusal_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither the token nor a password or key in a URL is in what the settings print as."""
+    """Neither a token nor a password or key in a URL is in what the settings print as."""
     settings = load(
         monkeypatch,
         admin_token="hunter2",
+        restcountries_api_key="hunter2",
         database_url="mysql://root:hunter2@db/countries",
         countries_sources="geonames=https://mirror.example?key=hunter2",
         rates_sources="er-api=https://mirror.example?key=hunter2",
     )
     assert [shown for shown in (str(settings), repr(settings)) if "hunter2" in shown] == []
+
+
+@pytest.mark.parametrize(
+    ("key", "keys"), [("", {}), ("hunter2", {"RESTCOUNTRIES_API_KEY": "hunter2"})]
+)
+def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """The keys that are set are at hand for the providers, by the names of their variables."""
+    assert load(monkeypatch, restcountries_api_key=key).provider_keys == keys
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,8 +15,8 @@ from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.settings import LogLevel, Settings
 
 
-async def refresh(settings: Settings) -> None:
-    """Run one refresh and print it.
+async def refresh(settings: Settings, *, force: bool) -> None:
+    """Run one refresh and print it; with `force` providers without news are asked too.
 
     Raises:
         CountriesError: it failed, and nothing was changed.
@@ -27,7 +27,7 @@ async def refresh(settings: Settings) -> None:
     console = Console(highlight=False, soft_wrap=True)
     with _observer(console) as observe:
         async with Parts(settings) as parts:
-            report = await parts.refreshes.refresh(observe)
+            report = await parts.refreshes.refresh(observe, force=force)
     _print_report(console, report)
 
 
@@ -75,6 +75,8 @@ def _print_report(console: Console, report: RefreshReport) -> None:
 
 def _describe(source: SourceReport) -> str:
     parts = [f"{source.kind} from {source.provider}"]
+    if source.cached:
+        parts[0] += ", kept since it had nothing new"
     if source.as_of is not None:
         parts.append(f"as of {source.as_of:%Y-%m-%d %H:%M} UTC")
     parts.extend(f"not from {failure}" for failure in source.failures)

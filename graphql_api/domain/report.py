@@ -22,7 +22,9 @@ class SourceReport:
     kind: SourceKind
     provider: str
     live: bool
-    """False for the bundled data."""
+    """Whether it was asked for this refresh; one that has nothing new since before is too."""
+    cached: bool = False
+    """Whether it was not asked, since it had said when it would have something new."""
     as_of: datetime | None
     """When the provider says the data is from, UTC."""
     failures: tuple[str, ...]
@@ -71,6 +73,11 @@ class RefreshReport:
     def total_countries(self) -> int:
         """Return how many countries are served after it, the missing ones included."""
         return self.version.count
+
+    @property
+    def has_asked(self) -> bool:
+        """Tell whether every source was asked: none was taken as kept."""
+        return not any(source.cached for source in self.sources)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

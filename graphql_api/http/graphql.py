@@ -44,7 +44,7 @@ class GraphQLEndpoint:
                 JSON, refuse(InvalidInput("Send GET or POST.")), 405, {"Allow": "GET, POST"}
             )
         if self._wants_playground(request):
-            return HTMLResponse(get_graphql_ide_html("graphiql"))
+            return HTMLResponse(get_graphql_ide_html("graphiql"), headers={"Vary": "Accept"})
         media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
         if media_type is None:
             return _respond(JSON, refuse(InvalidInput(f"Accept {JSON}.")), 406)
@@ -129,4 +129,9 @@ def _respond(
     body = json.dumps(answer.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     # A lone surrogate, echoed in an error's message, has no UTF-8.
     encoded = body.encode(errors="replace")
-    return Response(encoded, status, headers, media_type=f"{media_type}; charset=utf-8")
+    return Response(
+        encoded,
+        status,
+        {"Vary": "Accept", **(headers or {})},
+        media_type=f"{media_type}; charset=utf-8",
+    )

@@ -14,8 +14,9 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
 from graphql_api.errors import DatabaseUnavailable, RefreshInProgress
-from graphql_api.storage import countries, lease, refreshes
-from graphql_api.storage.engine import Connection, Database
+from graphql_api.sources.keeping import Memory
+from graphql_api.storage import answers, countries, lease, marker, refreshes
+from graphql_api.storage.engine import Connection, Database, Work
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class HeldElsewhere(Exception):
 class Session:
     """Opens at once, by itself; `opened` waits for it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works on, and four facts of one refresh
         self,
         database: Database,
         catalog: Catalog,
@@ -40,13 +41,19 @@ class Session:
         refresh_id: str,
         holder: str,
         seconds: float,
+        turn: asyncio.Lock,
     ) -> None:
-        """Begin to open; `holder` names this process, `seconds` is how long the lease lasts."""
+        """Begin to open; `holder` names this process, `seconds` is how long the lease lasts.
+
+        One session after the other has its `turn` to take the lease: one whose refresh failed at
+        once must not take it from the next one.
+        """
         self._refresh_id = refresh_id
         self._database = database
         self._catalog = catalog
         self._holder = holder
         self._seconds = seconds
+        self._turn = turn
         self._revision = 0
         self._expires = monotonic() + seconds
         self._stack = AsyncExitStack()
@@ -86,36 +93,48 @@ class Session:
             self._connection, lambda connection: countries.upsert(connection, rows)
         )
 
-    async def close(self, attempt: Attempt | None) -> None:
-        """Write the attempt down, give the lease back, and the connection; failures are logged."""
+    async def close(self, attempt: Attempt | None, heard: Memory) -> None:
+        """Write down the attempt and what was heard, give back the lease, and the connection.
+
+        Failures are logged.
+        """
         await asyncio.wait([self._opening])
         async with self._stack:
             if attempt is not None:
-                await self._record(attempt)
-            if self._connection is not None and self._revision:
-                await self._release(self._connection)
+                await self._record(attempt, heard)
+            if self._revision:
+                await self._release()
 
-    async def _record(self, attempt: Attempt) -> None:
+    async def _record(self, attempt: Attempt, heard: Memory) -> None:
+        # In one transaction: who sees the one looks for the other.
+        async def write(connection: Connection) -> None:
+            await refreshes.append(connection, attempt)
+            await answers.save(connection, heard.to_texts())
+
         try:
-            await self._database.run_transaction(
-                lambda connection: refreshes.append(connection, attempt)
-            )
+            await self._run(self._database.whole(write))
         except DatabaseUnavailable as error:
             logger.warning("The refresh %s is not in the history: %s", attempt.id, error)
 
-    async def _release(self, connection: Connection) -> None:
+    async def _release(self) -> None:
         try:
-            await self._database.persist(
-                connection,
-                lambda connection: lease.release(connection, refresh_id=self._refresh_id),
+            await self._run(
+                lambda connection: lease.release(connection, refresh_id=self._refresh_id)
             )
         except DatabaseUnavailable as error:
             logger.warning("The lease runs out in at most %g s: %s", self._seconds, error)
 
+    async def _run(self, work: Work[None]) -> None:
+        if self._connection is None:
+            await self._database.run(work)
+        else:
+            await self._database.persist(self._connection, work)
+
     async def _open(self) -> None:
         connection = await self._stack.enter_async_context(self._database.connect())
         self._connection = connection
-        taken = await self._database.persist(connection, self._take)
+        async with self._turn:
+            taken = await self._database.persist(connection, self._take)
         if isinstance(taken, lease.Held):
             raise HeldElsewhere(taken)
         self._revision = taken
@@ -125,3 +144,16 @@ class Session:
         return await lease.take(
             connection, holder=self._holder, refresh_id=self._refresh_id, seconds=self._seconds
         )
+
+
+CONNECTIONS = 3
+"""One for a refresh, one for the tail of the refresh before it, one for the poller."""
+
+
+async def rehearse(connection: Connection) -> None:
+    """Do everything that a refresh does over a connection, to no effect, so that it is ready."""
+    await lease.rehearse(connection)
+    found = await marker.read(connection)
+    await refreshes.load(connection, after=found.history)
+    await answers.load(connection)
+    await countries.rehearse(connection)

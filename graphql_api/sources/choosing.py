@@ -14,14 +14,19 @@ Choice = tuple[str, str | None]
 
 
 def choose(
-    setting: str, choices: Sequence[Choice], known: Mapping[str, Provider[T]]
+    setting: str,
+    choices: Sequence[Choice],
+    known: Mapping[str, Provider[T]],
+    keys: Mapping[str, str],
 ) -> tuple[Provider[T], ...]:
-    """Return the chosen providers.
+    """Return the chosen providers, each with its key; `keys` are by the name of their setting.
 
     Raises:
-        InvalidSetting: `setting` names a provider that is not known, or a URL for one without.
+        InvalidSetting: `setting` names a provider that is not known, or a URL for one without, or
+            none for one that needs it.
     """
-    return tuple(_choose_one(setting, name, url, known) for name, url in choices)
+    chosen = (_choose_one(setting, name, url, known) for name, url in choices)
+    return tuple(replace(one, key=keys.get(one.key_setting or "")) for one in chosen)
 
 
 def _choose_one(
@@ -31,8 +36,8 @@ def _choose_one(
     if provider is None:
         names = ", ".join(sorted(known))
         raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.")
-    if url is None:
-        return provider
-    if not provider.live:
+    if url is not None and not provider.live:
         raise InvalidSetting(f"{setting} gives a URL to {name!r}, which is read from the package.")
-    return replace(provider, url=url)
+    if url is None and provider.url is None and provider.live:
+        raise InvalidSetting(f"{setting} names {name!r}, which needs a URL: {name}=https://….")
+    return replace(provider, url=url or provider.url)

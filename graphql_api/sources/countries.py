@@ -7,11 +7,17 @@ from datetime import datetime
 from graphql_api.domain.country import Figures, Reference, SkippedRecord
 from graphql_api.sources import currencies
 from graphql_api.sources.provider import Provider, RawCountries, RawCountry, Unusable
-from graphql_api.sources.providers import bundled, geonames
+from graphql_api.sources.providers import bundled, geonames, restcountries, restcountries_v3
 from graphql_api.sources.reading import non_negative, printable, text
 
 PROVIDERS: Mapping[str, Provider[RawCountries]] = {
-    provider.name: provider for provider in (geonames.PROVIDER, bundled.COUNTRIES)
+    provider.name: provider
+    for provider in (
+        restcountries.PROVIDER,
+        restcountries_v3.PROVIDER,
+        geonames.PROVIDER,
+        bundled.COUNTRIES,
+    )
 }
 
 MAX_POPULATION = 2**31 - 1
@@ -25,14 +31,18 @@ class CountryList:
     figures: tuple[Figures, ...]
     skipped: tuple[SkippedRecord, ...]
     as_of: datetime | None
+    next_update: None = None
+    """No provider of countries says when it has something new."""
 
 
 def check(raw: RawCountries, reference: Reference) -> CountryList:
     """Keep the records that name a known country and its population; say why others are not.
 
     Raises:
-        Unusable: none can be kept.
+        Unusable: none can be kept, or the provider has more than it sent.
     """
+    if raw.total is not None and len(raw.countries) < raw.total:
+        raise Unusable(f"it sent {len(raw.countries)} of its {printable(raw.total)} records")
     kept: dict[str, Figures] = {}
     skipped: list[SkippedRecord] = []
     for number, country in enumerate(raw.countries, start=1):

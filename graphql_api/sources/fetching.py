@@ -1,11 +1,11 @@
 """Asking providers over one shared HTTP client, in order, until one can be used."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from importlib import resources
 from typing import Generic, Protocol, TypeVar
 
@@ -13,14 +13,17 @@ import httpx
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.provider import Provider, Unusable
+from graphql_api.sources.asking import MAX_BODY, Answer, Asker, NotModified, Validators
+from graphql_api.sources.keeping import Kept, origin_of
+from graphql_api.sources.provider import Pages, Provider, Unusable
 from graphql_api.sources.reading import printable
+from graphql_api.sources.retries import Retries
 
-MAX_BODY = 20_000_000
-"""Bytes of one answer, decompressed; the largest real one, restcountries v3.1, has 1.1 million."""
+LONGEST = timedelta(days=2)
+"""For how long a provider is not asked at most, whenever it says that its next update is."""
 
 _MAX_REASON = 200
-"""Characters of an error's message: it may quote what the provider sent."""
+"""Characters of why a provider failed: it may quote what the provider sent."""
 
 
 class Dated(Protocol):
@@ -30,9 +33,25 @@ class Dated(Protocol):
     def as_of(self) -> datetime | None:
         """Return when the provider says the data is from."""
 
+    @property
+    def next_update(self) -> datetime | None:
+        """Return before when the provider says that asking again is of no use."""
+
 
 T = TypeVar("T")
 D = TypeVar("D", bound=Dated)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """With what, when, for how long and how patiently providers are asked."""
+
+    client: httpx.AsyncClient
+    now: datetime
+    """UTC."""
+    seconds_each: float
+    """For one provider, all its pages and retries included."""
+    retries: Retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,85 +61,142 @@ class Fetched(Generic[D]):
     data: D
     report: SourceReport
     milliseconds: float
+    keep: Kept[D] | None
+    """What to remember of it for the next time; None: nothing new."""
 
 
-def create_client(user_agent: str) -> httpx.AsyncClient:
-    """Return the client that all providers share; time limits are set around each provider."""
-    return httpx.AsyncClient(
-        headers={"User-Agent": user_agent},
-        follow_redirects=True,
-        max_redirects=5,
-        timeout=None,  # noqa: S113 - asyncio.timeout in fetch_first bounds the whole answer
-    )
+@dataclass(frozen=True, slots=True)
+class _Said(Generic[D]):
+    """What a provider said, and how."""
+
+    data: D
+    as_of: datetime | None = None
+    cached: bool = False
+    """Whether it was not asked."""
+    keep: Kept[D] | None = None
 
 
-async def fetch_first(
+async def fetch_first(  # noqa: PLR0913 - two of a kind, and what is known of it before
     kind: SourceKind,
     providers: Sequence[Provider[T]],
     check: Callable[[T], D],
     *,
-    client: httpx.AsyncClient,
-    seconds_each: float,
+    means: Means,
+    kept: Kept[D] | None,
+    failures: list[str],
 ) -> Fetched[D]:
-    """Ask `providers` in turn; `seconds_each` bounds each from connecting to its last byte.
+    """Ask `providers` in turn; the time of each is from connecting to its last byte.
+
+    What the provider said last is `kept`: until its next update it is not asked, and afterwards
+    only for something new. `failures` is told of each provider that fails when it does: who stops
+    waiting may look.
 
     Raises:
         SourceUnavailable: none could be used; names each and its reason.
     """
     started = time.perf_counter()
-    failures: list[str] = []
     for provider in providers:
+        known = kept if kept is not None and kept.origin == origin_of(provider) else None
         try:
-            async with asyncio.timeout(seconds_each):
-                body, modified = await _read(provider, client)
-            data = check(provider.parse(body))
+            said = await _hear(provider, check, known, means)
         except TimeoutError:
-            failures.append(f"{provider.name}: no complete answer within {seconds_each:g} s")
+            failures.append(f"{provider.name}: no complete answer within {means.seconds_each:g} s")
         except Unusable as reason:
-            failures.append(f"{provider.name}: {reason}")
+            failures.append(f"{provider.name}: {_public(reason, provider)}")
         else:
             report = SourceReport(
                 kind=kind,
                 provider=provider.name,
-                live=provider.live,
-                as_of=data.as_of or modified,
+                live=provider.live and not said.cached,
+                cached=said.cached,
+                as_of=said.as_of,
                 failures=tuple(failures),
                 attribution=provider.attribution,
             )
-            milliseconds = round((time.perf_counter() - started) * 1000, 1)
-            return Fetched(data, report, milliseconds)
+            return Fetched(said.data, report, _since(started), said.keep)
     raise SourceUnavailable(f"No source of {kind} could be used. {'; '.join(failures)}.")
 
 
-async def _read(provider: Provider[T], client: httpx.AsyncClient) -> tuple[bytes, datetime | None]:
-    if provider.url is not None:
-        return await _get(provider.url, client)
-    bundled = resources.files("graphql_api.sources.bundled")
-    return bundled.joinpath(str(provider.resource)).read_bytes(), None
-
-
-async def _get(url: str, client: httpx.AsyncClient) -> tuple[bytes, datetime | None]:
-    body = bytearray()
+async def _hear(
+    provider: Provider[T], check: Callable[[T], D], known: Kept[D] | None, means: Means
+) -> _Said[D]:
+    """Return what a provider says, or what it is known to say still."""
+    if known is None:
+        return await _listen(provider, check, means, since=None)
+    unchanged = _Said(known.data, known.data.as_of or known.validators.modified)
+    if known.until is not None and means.now < known.until:
+        return replace(unchanged, cached=True)
     try:
-        async with client.stream("GET", url) as response:
-            if response.status_code != httpx.codes.OK:
-                raise Unusable(f"it answered with status {response.status_code}")
-            async for chunk in response.aiter_bytes():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise Unusable(f"its answer is larger than {MAX_BODY} bytes")
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as error:
-        # The last two: host names and ports, in a redirect too, that only the layers below refuse.
-        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-        reason = printable(f"{type(cause).__name__}: {cause}", at_most=_MAX_REASON)
-        raise Unusable(reason) from error
-    return bytes(body), _last_modified(response)
+        return await _listen(provider, check, means, since=known.validators)
+    except NotModified:
+        return unchanged
 
 
-def _last_modified(response: httpx.Response) -> datetime | None:
+async def _listen(
+    provider: Provider[T], check: Callable[[T], D], means: Means, *, since: Validators | None
+) -> _Said[D]:
+    if provider.resource is not None:
+        bundled = resources.files("graphql_api.sources.bundled")
+        data = check(provider.parse(bundled.joinpath(provider.resource).read_bytes()))
+        return _Said(data, data.as_of)
+    async with asyncio.timeout(means.seconds_each) as limit:
+        asker = Asker(
+            client=means.client,
+            retries=means.retries,
+            deadline=limit.when() or math.inf,
+            key=provider.key,
+        )
+        raw, validators = await _ask(provider, asker, since)
+    data = check(raw)
+    until = _until(data.next_update, means.now)
+    keep = Kept(origin=origin_of(provider), data=data, validators=validators, until=until)
+    return _Said(
+        data, data.as_of or validators.modified, keep=keep if validators or until else None
+    )
+
+
+def _until(next_update: datetime | None, now: datetime) -> datetime | None:
+    """Return until when a provider is not to be asked; None if it may be at once."""
+    return None if next_update is None or next_update <= now else min(next_update, now + LONGEST)
+
+
+async def _ask(
+    provider: Provider[T], asker: Asker, since: Validators | None
+) -> tuple[T, Validators]:
+    """Return what a provider says; pages have no validators, since each has its own."""
+    if provider.key_setting and not provider.key:
+        raise Unusable(f"{provider.key_setting} is not set")
+    answer = await asker.get(str(provider.url), provider.params, since=since)
+    data = provider.parse(answer.body)
+    if provider.pages is None:
+        return data, answer.validators
+    others = await _ask_for_the_rest(provider, provider.pages, asker, data, len(answer.body))
+    parsed = [provider.parse(other.body) for other in others]
+    return provider.pages.join([data, *parsed]), Validators(etag=None, last_modified=None)
+
+
+async def _ask_for_the_rest(
+    provider: Provider[T], pages: Pages[T], asker: Asker, first: T, size: int
+) -> list[Answer]:
+    """Return the other pages; they are asked for all at once, and share the bytes that are left."""
+    rest = [{**provider.params, **params} for params in pages.rest(first)]
+    at_most = (MAX_BODY - size) // max(len(rest), 1)
     try:
-        modified = parsedate_to_datetime(response.headers["Last-Modified"])
-        # HTTP's dates are in UTC, also those that do not say so.
-        return (modified if modified.tzinfo else modified.replace(tzinfo=UTC)).astimezone(UTC)
-    except (KeyError, ValueError, OverflowError):
-        return None
+        async with asyncio.TaskGroup() as group:
+            asked = [
+                group.create_task(asker.get(str(provider.url), params, at_most=at_most))
+                for params in rest
+            ]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in asked]
+
+
+def _public(reason: Unusable, provider: Provider[T]) -> str:
+    """Return a reason that strangers may read: without the key, which a provider may repeat."""
+    text = str(reason).rstrip(".")
+    return printable(text.replace(provider.key, "…") if provider.key else text, at_most=_MAX_REASON)
+
+
+def _since(started: float) -> float:
+    return round((time.perf_counter() - started) * 1000, 1)

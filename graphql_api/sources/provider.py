@@ -1,11 +1,21 @@
 """What a provider is: a name, a URL and a pure function from bytes to what it says."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages(Generic[T]):
+    """How a provider that answers in pages is asked for all of them."""
+
+    rest: Callable[[T], Sequence[Mapping[str, str]]]
+    """Pure, from the first page to what asks for each other one: parameters of the query."""
+    join: Callable[[Sequence[T]], T]
+    """Pure, from all pages in order to what they say together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,18 +24,25 @@ class Provider(Generic[T]):
 
     name: str
     url: str | None
-    """The complete URL to ask, or None for data that is read from the package."""
+    """The complete URL to ask; None where a setting has to give one, and for bundled data."""
     attribution: str
     """What its licence asks to be shown."""
     parse: Callable[[bytes], T]
     """Pure. Raises `Unusable` when the body as a whole says nothing."""
+    params: Mapping[str, str] = field(default_factory=dict)
+    """What is added to the query of the URL."""
+    pages: Pages[T] | None = None
+    """None: one body is all."""
+    key_setting: str | None = None
+    """The setting that its bearer key comes from; None: it asks for none."""
+    key: str | None = field(default=None, repr=False)
     resource: str | None = None
-    """The file in `sources/bundled` that a provider without a URL reads."""
+    """The file in `sources/bundled` that is read instead of asking anybody."""
 
     @property
     def live(self) -> bool:
         """Tell whether it is asked over the network."""
-        return self.url is not None
+        return self.resource is None
 
 
 class Unusable(Exception):
@@ -52,6 +69,8 @@ class RawCountries:
 
     countries: Sequence[RawCountry]
     as_of: datetime | None
+    total: int | None = None
+    """How many the provider says that it has, on all its pages; None: it does not say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,3 +79,5 @@ class RawRates:
 
     rates: Mapping[str, object]
     as_of: datetime | None
+    next_update: datetime | None = None
+    """Before when the provider says that asking again is of no use."""

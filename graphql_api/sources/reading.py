@@ -11,20 +11,76 @@ from graphql_api.sources.provider import Unusable
 MAX_TEXT = 200
 """Characters that the text columns of the database hold."""
 
+_MAX_MESSAGE = 150
+"""Characters of what a service says instead of an answer."""
+
+
+def utf8(body: bytes) -> str:
+    """Return the text that `body` is, without the mark that some editors begin it with.
+
+    Raises:
+        Unusable: it is not UTF-8.
+    """
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Unusable("the body is not UTF-8 text") from None
+
+
+def json_value(body: bytes) -> object:
+    """Return what `body` says in JSON, in UTF-8.
+
+    Raises:
+        Unusable: it is not JSON, or the answer of a service that says it has none.
+    """
+    written = utf8(body)
+    try:
+        content: object = json.loads(written)
+    except (ValueError, RecursionError):
+        raise Unusable("the body is not JSON") from None
+    _refuse_error(content)
+    return content
+
 
 def json_object(body: bytes) -> dict[str, Any]:
     """Return the JSON object that `body` is, in UTF-8.
 
     Raises:
-        Unusable: it is anything else.
+        Unusable: it is anything else, or the answer of a service that says it has none.
     """
-    try:
-        content = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        raise Unusable("the body is not JSON") from None
+    content = json_value(body)
     if not isinstance(content, dict):
         raise Unusable("the body is not a JSON object")
     return content
+
+
+def _refuse_error(content: object) -> None:
+    """Refuse an object that is an error, whatever the status that it came with."""
+    if not isinstance(content, dict):
+        return
+    said = [
+        *(member(error, "message") for error in elements(content.get("errors"))),
+        member(content, "error", "message"),
+        content.get("error"),
+        content.get("message"),
+    ]
+    messages = [message for message in said if isinstance(message, str) and message.strip()]
+    if messages or content.get("success") is False:
+        message = messages[0].strip() if messages else "unnamed"
+        message = printable(message, at_most=_MAX_MESSAGE)
+        raise Unusable(f"it answered an error: {message}")
+
+
+def member(value: object, *path: str) -> object:
+    """Return what objects within objects hold under these names; None where there is no such."""
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def elements(value: object) -> list[object]:
+    """Return a list as it is, and an empty one for anything else."""
+    return value if isinstance(value, list) else []
 
 
 def text(value: object) -> str | None:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -112,14 +112,14 @@ class Database:
         async with self.connect() as connection:
             return await self.persist(connection, work)
 
-    async def run_transaction(self, work: Work[T]) -> T:
-        """Do work in a transaction, as `run` does: again as a whole if need be."""
+    def whole(self, work: Work[T]) -> Work[T]:
+        """Return work that is done in a transaction: all of it or nothing, and again as a whole."""
 
-        async def whole(connection: Connection) -> T:
+        async def transact(connection: Connection) -> T:
             async with transactions.transaction(connection, self.dialect.begin):
                 return await work(connection)
 
-        return await self.run(whole)
+        return transact
 
     async def persist(self, connection: Connection, work: Work[T]) -> T:
         """Do work over a connection that is lent already, as `run` does."""
@@ -135,6 +135,16 @@ class Database:
                     await connection.rollback()
                 await asyncio.sleep(_PAUSE * 2**number * random.random())  # noqa: S311 - no secret
             return await work(connection)
+
+    async def warm(self, connections: int, work: Work[None]) -> None:
+        """Open so many connections and do work over each, so that nobody has to wait for one.
+
+        Raises:
+            DatabaseUnavailable: one could not be opened.
+        """
+        async with AsyncExitStack() as stack:
+            lent = [await stack.enter_async_context(self.connect()) for _ in range(connections)]
+            await asyncio.gather(*(self.persist(connection, work) for connection in lent))
 
     async def dispose(self) -> None:
         """Close every connection; needed before the event loop ends."""

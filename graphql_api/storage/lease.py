@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Double, Row, case, func, select, update
+from sqlalchemy import Double, Row, Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -56,12 +56,26 @@ async def take(
     The revision is higher than that of every row and of every lease before: what is written under
     an older lease is fenced off by what was written under this one. Who holds it may take it anew.
     """
+    await _try_to_take(connection, _NAME, holder=holder, refresh_id=refresh_id, seconds=seconds)
+    row = (await connection.execute(_row_of(_NAME))).one()
+    return int(row.revision) if row.refresh_id == refresh_id else _held(row)
+
+
+async def rehearse(connection: AsyncConnection) -> None:
+    """Let the driver prepare the statements above: no lease has the name that they are given."""
+    await _try_to_take(connection, "", holder="", refresh_id="", seconds=0)
+    await connection.execute(_row_of(""))
+
+
+async def _try_to_take(
+    connection: AsyncConnection, name: str, *, holder: str, refresh_id: str, seconds: float
+) -> None:
     highest = select(func.coalesce(func.max(countries.c.revision), 0)).scalar_subquery()
     known = case((highest > leases.c.revision, highest), else_=leases.c.revision)
     free = (leases.c.expires_at <= _Now()) | (leases.c.holder == holder)
     await connection.execute(
         update(leases)
-        .where(leases.c.name == _NAME, free)
+        .where(leases.c.name == name, free)
         .values(
             holder=holder,
             refresh_id=refresh_id,
@@ -70,13 +84,11 @@ async def take(
             revision=known + 1,
         )
     )
-    row = (await connection.execute(_ROW)).one()
-    return int(row.revision) if row.refresh_id == refresh_id else _held(row)
 
 
 async def look(connection: AsyncConnection) -> Held | None:
     """Tell who has the lease, or None when it is free."""
-    row = (await connection.execute(_ROW)).one()
+    row = (await connection.execute(_row_of(_NAME))).one()
     return _held(row) if row.held else None
 
 
@@ -84,12 +96,10 @@ def _held(row: Row[Any]) -> Held:
     return Held(row.refresh_id, datetime.fromtimestamp(row.taken_at, UTC), row.revision)
 
 
-_ROW = select(
-    leases.c.refresh_id,
-    leases.c.taken_at,
-    leases.c.revision,
-    (leases.c.expires_at > _Now()).label("held"),
-).where(leases.c.name == _NAME)
+def _row_of(name: str) -> Select[Any]:
+    held = (leases.c.expires_at > _Now()).label("held")
+    row = select(leases.c.refresh_id, leases.c.taken_at, leases.c.revision, held)
+    return row.where(leases.c.name == name)
 
 
 async def release(connection: AsyncConnection, *, refresh_id: str) -> None:

@@ -74,6 +74,15 @@ refreshes = Table(
 )
 """One row per refresh tried: outcome is "SUCCEEDED" or an error code, attempt the whole as JSON."""
 
+answers = Table(
+    "answers",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("answer", Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
+    **_OPTIONS,
+)
+"""One row per kind of source: what its provider said last, as JSON."""
+
 leases = Table(
     "leases",
     metadata,

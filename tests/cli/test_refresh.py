@@ -1,6 +1,7 @@
 """`graphql-api refresh`: what it prints, what it stores, and that a failure changes nothing."""
 
 import errno
+import json
 import os
 import pty
 import re
@@ -19,18 +20,18 @@ import pytest
 
 from tests.cli.running import PATIENCE, PROGRAM, Ended, environment, names, run, serving, started
 from tests.refresh.running import line, listing
-from tests.upstream.server import Answer, Upstream
+from tests.upstream.server import RATES, Answer, Upstream
 
 DATABASE = "countries.db"
 ELSEWHERE = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
-DOWN = Answer(status=503)
+DOWN = Answer(status=500)
 MUTE = Answer(until=threading.Event().is_set)
 FAILURE = (
-    "graphql-api: No source of countries could be used. geonames: it answered with status 503.\n"
+    "graphql-api: No source of countries could be used. geonames: it answered with status 500.\n"
 )
 NOT_BUNDLED = (
     "graphql-api: No live source of countries could be used, and bundled data never replaces "
-    "live data. geonames: it answered with status 503.\n"
+    "live data. geonames: it answered with status 500.\n"
 )
 STEPS = """\
 Started
@@ -178,7 +179,7 @@ def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
     assert (ended.code, ended.stderr) == (1, NOT_BUNDLED)
     assert rows(folder) == before
     assert last_bar(ended.stdout) == "Failed BAR 100 % TIME"
-    assert "503" not in ended.stdout
+    assert "500" not in ended.stdout
 
 
 def test_interrupt(folder: Path, upstream: Upstream) -> None:
@@ -206,3 +207,21 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
             time.sleep(0.01)
         assert server.query(query) == new
     assert upstream.asked("countries") == 1
+
+
+def test_force(folder: Path, upstream: Upstream) -> None:
+    """What a source said is kept over processes, the report says so, and --force asks anyway."""
+    rates = {**json.loads(RATES), "time_next_update_unix": int(time.time()) + 10**6}
+    upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
+    settings = asking_nobody_after(upstream)
+    said = [
+        re.findall("^rates from .*$", run(folder, *command, **settings).stdout, re.MULTILINE)
+        for command in (["refresh"], ["refresh"], ["refresh", "--force"])
+    ]
+    asked = (
+        "rates from er-api; as of 2026-09-29 00:02 UTC; "
+        "Rates by Exchange Rate API (https://www.exchangerate-api.com)"
+    )
+    kept = asked.replace("er-api;", "er-api, kept since it had nothing new;")
+    assert said == [[asked], [kept], [asked]]
+    assert upstream.asked("rates") == 2

@@ -48,7 +48,8 @@ STOPPING = (
 )
 """What a request is answered that the end of the server cuts off."""
 CUT_OFF = "TIME ERROR   Cancel 1 running task(s), timeout graceful shutdown exceeded\n"
-UNANSWERED = "ConnectError: All connection attempts failed"
+KNOWN = "bundled, geonames, restcountries, restcountries-v3"
+UNANSWERED = "the server refuses connections"
 
 
 def masked(said: str) -> str:
@@ -356,7 +357,7 @@ NO_DATABASE = (
         (
             {"COUNTRIES_SOURCES": "wikipedia,bundled"},
             2,
-            "COUNTRIES_SOURCES names 'wikipedia', which is not one of bundled, geonames.",
+            f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN}.",
         ),
         (
             {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},

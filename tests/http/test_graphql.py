@@ -236,6 +236,7 @@ async def test_status_of_executed_requests(server: Server, accept: str) -> None:
     query = "{ countries(first: -1) { totalCount } }"
     response = await server.post({"query": query}, Accept=accept)
     assert (response.status_code, media_type(response)) == (200, f"{accept}; charset=utf-8")
+    assert response.headers["Vary"] == "Accept"
     assert response.json()["data"] is None
     assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
 
@@ -285,6 +286,7 @@ async def test_playground(server: Server, accept: str) -> None:
     """A browser that asks for no query gets the playground."""
     response = await server.get("/graphql", Accept=accept)
     assert (response.status_code, media_type(response)) == (200, "text/html; charset=utf-8")
+    assert response.headers["Vary"] == "Accept"
     assert "graphiql" in response.text.lower()
 
 

@@ -15,14 +15,15 @@ from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh.progress import Phase, Progress
-from graphql_api.refresh.service import RefreshService, Sources
-from graphql_api.sources import countries, rates
-from graphql_api.sources.choosing import choose
-from graphql_api.sources.fetching import create_client
+from graphql_api.refresh.run import Sources
+from graphql_api.refresh.service import RefreshService
+from graphql_api.sources.asking import create_client
 from graphql_api.sources.reference import load_reference
+from graphql_api.sources.retries import Retries
 from graphql_api.storage.countries import load
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
+from tests.upstream.players import choose_countries, choose_rates
 from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
 
 REFERENCE = load_reference()
@@ -30,7 +31,9 @@ START = datetime(2026, 11, 24, 3, 0, 0, 123_456, tzinfo=UTC)
 """What the clock says when it is first asked."""
 LONG = 20.0
 """Seconds that no test here waits."""
-DOWN = Answer(status=503)
+DOWN = Answer(status=500)
+AT_ONCE = Retries(seconds=0)
+"""Retries without a pause."""
 
 
 def at(second: int) -> datetime:
@@ -48,10 +51,11 @@ def asking(
     """Return the sources that `upstream` plays, with or without the bundled data after them."""
     last = [("bundled", None)] if bundled else []
     return Sources(
-        countries=choose("", [("geonames", upstream.countries_url), *last], countries.PROVIDERS),
-        rates=choose("", [("er-api", upstream.rates_url), *last], rates.PROVIDERS),
+        countries=choose_countries(("geonames", upstream.countries_url), *last),
+        rates=choose_rates(("er-api", upstream.rates_url), *last),
         seconds_each=seconds_each,
         seconds_together=seconds_together,
+        retries=AT_ONCE,
     )
 
 

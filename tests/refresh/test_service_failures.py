@@ -15,6 +15,8 @@ from graphql_api.errors import (
     SourceUnavailable,
 )
 from graphql_api.refresh.progress import Phase
+from graphql_api.sources import countries
+from graphql_api.sources.choosing import choose
 from graphql_api.sources.provider import RawCountries
 from tests.refresh.running import (
     DOWN,
@@ -52,11 +54,11 @@ async def refused(started: Running, error: type[CountriesError]) -> str:
 @pytest.mark.parametrize(
     ("source", "answer", "reason"),
     [
-        ("countries", DOWN, "geonames: it answered with status 503"),
+        ("countries", DOWN, "geonames: it answered with status 500"),
         ("countries", Answer(body=HTML), "geonames: the body is not a table of countries"),
         ("countries", NO_DATA, "geonames: the body is not a table of countries"),
         ("countries", first(0), "geonames: the body is not a table of countries"),
-        ("rates", DOWN, "er-api: it answered with status 503"),
+        ("rates", DOWN, "er-api: it answered with status 500"),
         ("rates", Answer(body=HTML), "er-api: the body is not JSON"),
         ("rates", NO_DATA, "er-api: it answered an error: unnamed"),
     ],
@@ -148,6 +150,19 @@ async def test_time_of_all_providers(path: Path, upstream: Upstream) -> None:
     assert message == "The sources did not answer within 0.05 s."
 
 
+async def test_time_of_all_providers_and_what_failed_within(path: Path, upstream: Upstream) -> None:
+    """Who had failed by then is named with the reason."""
+    upstream.answer("countries", NEVER)
+    sources = asking(upstream, seconds_together=0.2)
+    unset = choose("", [("restcountries", None)], countries.PROVIDERS, {})
+    keyless = replace(sources, countries=[*unset, *sources.countries])
+    async with running(path, keyless) as started:
+        message = await refused(started, SourceUnavailable)
+    assert message == (
+        "The sources did not answer within 0.2 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
+    )
+
+
 PROVIDER = {"countries": "geonames", "rates": "er-api"}
 
 
@@ -171,7 +186,7 @@ async def test_bundled_never_replaces_live(
         upstream.answer(source, DOWN)
     assert await refused(careful, SourceUnavailable) == (
         f"No live source of {kind} could be used, and bundled data never replaces live data. "
-        f"{PROVIDER[kind]}: it answered with status 503."
+        f"{PROVIDER[kind]}: it answered with status 500."
     )
 
 

@@ -6,7 +6,7 @@ import threading
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -114,7 +114,7 @@ async def test_caller_goes_away_from_a_failure(
     unclaimed: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unclaimed.append(context))
     released = threading.Event()
-    upstream.answer("countries", Answer(status=503, until=released.is_set))
+    upstream.answer("countries", Answer(status=500, until=released.is_set))
     caller = await begun(home, upstream)
     caller.cancel()
     await asyncio.wait([caller])
@@ -182,11 +182,19 @@ async def test_close_with_nothing_to_do(home: Running) -> None:
 
 async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
     """Of two processes that refresh at once one does it, and both answer with its report."""
+    released = threading.Event()
+    upstream.answer("countries", Answer(body=COUNTRIES, until=released.is_set))
     async with (
         running(path, asking(upstream), name="one") as one,
         running(path, asking(upstream), name="two") as two,
     ):
-        reports = await asyncio.gather(one.service.refresh(), two.service.refresh())
+        first = await begun(one, upstream)
+        await leased(one)
+        second = asyncio.create_task(two.service.refresh())
+        await asyncio.sleep(0.1)
+        released.set()
+        await asyncio.wait([first, second])
+        reports = [cast("RefreshReport", task.result()) for task in (first, second)]
         assert reports[0] == reports[1]
         assert (reports[0].version, reports[0].inserted) == (Version(1, 250), 250)
         assert {row.revision for row in await one.rows()} == {1}
@@ -299,7 +307,7 @@ async def test_deletion_amid_a_refresh(
 
 async def test_history_keeps_the_order(home: Running, upstream: Upstream) -> None:
     """Attempts that could not be written down at once stand in the order in which they ended."""
-    upstream.answer("countries", Answer(status=503))
+    upstream.answer("countries", Answer(status=500))
     with locked(home.path):
         for _ in range(8):
             with pytest.raises(SourceUnavailable):

@@ -1,5 +1,6 @@
 """The session: what a refresh holds of the database, from its beginning until after its answer."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,11 +9,13 @@ import pytest
 from graphql_api.catalog import Catalog
 from graphql_api.errors import RefreshInProgress
 from graphql_api.refresh.session import HeldElsewhere, Session
+from graphql_api.sources.keeping import Memory
 from graphql_api.storage import lease
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 from tests.databases import connections_ended, opened
 from tests.rows import make_country
+from tests.sources.memories import HEARD
 from tests.storage.attempts import REPORT
 
 
@@ -28,7 +31,35 @@ async def database(path: Path) -> AsyncIterator[Database]:
 def begin(database: Database, *, refresh_id: str, holder: str, seconds: float = 60) -> Session:
     """Begin a session over a catalog of its own."""
     catalog = Catalog(database, {})
-    return Session(database, catalog, refresh_id=refresh_id, holder=holder, seconds=seconds)
+    return Session(
+        database,
+        catalog,
+        refresh_id=refresh_id,
+        holder=holder,
+        seconds=seconds,
+        turn=asyncio.Lock(),
+    )
+
+
+async def test_in_turn(database: Database) -> None:
+    """Of two sessions of a process the one that began later has the lease in the end."""
+    turn = asyncio.Lock()
+    async with turn:
+        sessions = [
+            Session(
+                database, Catalog(database, {}), refresh_id=name, holder="me", seconds=60, turn=turn
+            )
+            for name in ("1", "2")
+        ]
+        assert await database.run(lease.look) is None
+    for session in sessions:
+        await session.opened()
+    assert [session.revision for session in sessions] == [1, 2]
+    held = await database.run(lease.look)
+    assert held is not None
+    assert held.refresh_id == "2"
+    for session in sessions:
+        await session.close(None, Memory())
 
 
 async def test_whole_life(database: Database) -> None:
@@ -41,11 +72,12 @@ async def test_whole_life(database: Database) -> None:
     assert held is not None
     assert held.refresh_id == "1"
     assert await session.store([make_country(revision=1)]) == 1
-    await session.close(REPORT)
+    await session.close(REPORT, HEARD)
     assert await database.run(lease.look) is None
     catalog = Catalog(database, {})
     await catalog.sync()
     assert (catalog.snapshot.rows, catalog.history) == ((make_country(revision=1),), (REPORT,))
+    assert catalog.memory == HEARD
 
 
 async def test_held_by_another_process(database: Database) -> None:
@@ -56,9 +88,9 @@ async def test_held_by_another_process(database: Database) -> None:
     with pytest.raises(HeldElsewhere) as caught:
         await other.opened()
     assert caught.value.held == await database.run(lease.look)
-    await other.close(None)
+    await other.close(None, Memory())
     assert await database.run(lease.look) == caught.value.held
-    await first.close(None)
+    await first.close(None, Memory())
 
 
 async def test_taken_anew_by_the_same_process(database: Database) -> None:
@@ -68,11 +100,11 @@ async def test_taken_anew_by_the_same_process(database: Database) -> None:
     second = begin(database, refresh_id="2", holder="me")
     await second.opened()
     assert (first.revision, second.revision) == (1, 2)
-    await first.close(None)
+    await first.close(None, Memory())
     held = await database.run(lease.look)
     assert held is not None
     assert held.refresh_id == "2"
-    await second.close(None)
+    await second.close(None, Memory())
     assert await database.run(lease.look) is None
 
 
@@ -86,7 +118,7 @@ async def test_lease_has_run_out(database: Database) -> None:
         "The refresh took longer than its lease of 0 s, and another process may have begun one; "
         "nothing was changed."
     )
-    await session.close(None)
+    await session.close(None, Memory())
     catalog = Catalog(database, {})
     await catalog.sync()
     assert catalog.snapshot.rows == ()

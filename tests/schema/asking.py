@@ -7,11 +7,12 @@ from typing import Any
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
-from graphql_api.refresh.service import RefreshService, Sources
+from graphql_api.refresh.run import Sources
+from graphql_api.refresh.service import RefreshService
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import EVERYTHING, GraphQLRequest, GraphQLResponse, execute
-from graphql_api.sources.fetching import create_client
+from graphql_api.sources.asking import create_client
 from graphql_api.storage.engine import Database
 from tests.refresh.running import Running
 from tests.rows import REFRESHED_AT, make_snapshot

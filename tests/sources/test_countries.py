@@ -147,6 +147,21 @@ def test_nothing_to_keep(raw: list[RawCountry], count: int) -> None:
     assert str(refused.value) == f"none of its {count} records can be used"
 
 
+@pytest.mark.parametrize("total", [None, 0, 1, -1])
+def test_all_of_it(total: int | None) -> None:
+    """A list that has as many records as the provider says, or more, is checked."""
+    checked = check(RawCountries(countries=[GOOD], as_of=None, total=total), REFERENCE)
+    assert len(checked.figures) == 1
+
+
+@pytest.mark.parametrize(("total", "shown"), [(2, "2"), (10**400, "1" + "0" * 78 + "…")])
+def test_less_than_all(total: int, shown: str) -> None:
+    """A list with fewer records than the provider says that it has is refused."""
+    with pytest.raises(Unusable) as refused:
+        check(RawCountries(countries=[GOOD], as_of=None, total=total), REFERENCE)
+    assert str(refused.value) == f"it sent 1 of its {shown} records"
+
+
 ANYTHING = (
     st.none()
     | st.booleans()

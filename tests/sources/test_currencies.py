@@ -1,10 +1,14 @@
 """Currency codes: what is one, and what replaces a retired one."""
 
+import json
+from importlib import resources
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.sources.currencies import RETIRED, first_in_use, is_code
+from graphql_api.sources.currencies import CURRENT, RETIRED, first_in_use, is_code
+from tests.upstream.server import FAWAZAHMED0
 
 
 @pytest.mark.parametrize("code", ["USD", "XCG", "AAA"])
@@ -27,19 +31,39 @@ def test_what_is_no_code(code: str) -> None:
         ([" CHF\n"], "CHF"),
         (["CUC", "EUR"], "CUP"),
         ([" ANG "], "XCG"),
+        (["CKD", "NZD"], "NZD"),
+        (["CKD", "VEF"], "VES"),
+        (["CKD", "KID"], "CKD"),
         (["eur"], None),
         ([], None),
     ],
 )
 def test_first_in_use(codes: list[object], first: str | None) -> None:
-    """The first that is a code counts, stripped, a retired one as its successor."""
+    """The first in use counts, stripped, a retired one as its successor; else the first code."""
     assert first_in_use(codes) == first
 
 
 def test_successors_are_in_use() -> None:
-    """Both sides of the table are codes, and no successor is retired itself."""
-    assert [code for code in (*RETIRED, *RETIRED.values()) if not is_code(code)] == []
-    assert set(RETIRED) & set(RETIRED.values()) == set()
+    """Every successor is a currency in use, and no retired one is."""
+    assert set(RETIRED.values()) <= CURRENT
+    assert set(RETIRED) & CURRENT == set()
+    assert [code for code in (*RETIRED, *CURRENT) if not is_code(code)] == []
+
+
+def test_table() -> None:
+    """The table has the money of countries, and no metals, funds, units or codes for tests."""
+    assert len(CURRENT) == 155
+    assert {"USD", "EUR", "XAF", "XCG", "ZWG", "SLE"} <= CURRENT
+    assert {"XAU", "XDR", "XTS", "XXX", "CHE", "CLF", "BTC"} & CURRENT == set()
+
+
+def test_every_bundled_currency_is_in_use() -> None:
+    """The table knows every currency of the bundled data."""
+    bundled = json.loads(
+        resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes()
+    )
+    codes = {code for country in bundled["countries"] for code in country["currencies"]}
+    assert codes - CURRENT == set()
 
 
 def test_retired_codes_in_the_wild() -> None:
@@ -48,6 +72,13 @@ def test_retired_codes_in_the_wild() -> None:
     assert [first_in_use([code]) for code in wild] == [
         *["CUP", "MRU", "STN", "VES", "XCG", "ZWG", "EUR", "EUR", "SLE"],
     ]
+
+
+def test_retired_codes_of_a_recorded_table() -> None:
+    """A recorded table has every currency in use, and 41 that are known to be retired."""
+    recorded = {code.upper() for code in json.loads(FAWAZAHMED0)["usd"]}
+    assert len(recorded & CURRENT) == 155
+    assert len(recorded & set(RETIRED)) == 41
 
 
 ANYTHING = st.one_of(

@@ -1,13 +1,9 @@
 """Asking providers in order: what is believed, what is a failure, and how long anybody waits."""
 
 import asyncio
-import gzip
-import os
-import socket
-import time
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 
 import httpx
@@ -15,9 +11,12 @@ import pytest
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.fetching import MAX_BODY, Fetched, create_client, fetch_first
-from graphql_api.sources.provider import Provider, Unusable
-from tests.upstream.server import HTML, Answer, Upstream
+from graphql_api.sources.asking import MAX_BODY, Validators, create_client
+from graphql_api.sources.fetching import Fetched, Means, fetch_first
+from graphql_api.sources.keeping import Kept, origin_of
+from graphql_api.sources.provider import Pages, Provider, Unusable
+from graphql_api.sources.retries import Retries
+from tests.upstream.server import Answer, Request, Upstream
 
 LONG = 30.0
 """Seconds that no test here waits."""
@@ -26,12 +25,16 @@ SHORT = 0.05
 MODIFIED = "Tue, 29 Sep 2026 00:02:31 GMT"
 
 
+NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+
+
 @dataclass(frozen=True)
 class Said:
     """What a provider of these tests says: its body."""
 
     body: bytes
     as_of: datetime | None = None
+    next_update: datetime | None = None
 
 
 def parse(body: bytes) -> bytes:
@@ -58,12 +61,24 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
         yield created
 
 
-async def fetch(
-    client: httpx.AsyncClient, *providers: Provider[bytes], seconds_each: float = LONG
+async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
+    client: httpx.AsyncClient,
+    *providers: Provider[bytes],
+    check: Callable[[bytes], Said] = Said,
+    seconds_each: float = LONG,
+    failures: list[str] | None = None,
+    kept: Kept[Said] | None = None,
+    now: datetime = NOW,
 ) -> Fetched[Said]:
-    """Ask the providers as the project does."""
+    """Ask the providers as the project does, but for the pauses before retries."""
+    retries = Retries(seconds=0)
     return await fetch_first(
-        SourceKind.RATES, providers, Said, client=client, seconds_each=seconds_each
+        SourceKind.RATES,
+        providers,
+        check,
+        means=Means(client=client, now=now, seconds_each=seconds_each, retries=retries),
+        kept=kept,
+        failures=[] if failures is None else failures,
     )
 
 
@@ -95,31 +110,22 @@ async def test_first_answer(upstream: Upstream, client: httpx.AsyncClient) -> No
     assert [request.path for request in upstream.requests] == ["rates"]
 
 
-async def test_what_is_asked(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The URL is asked with GET as it stands, its query included, and says who asks."""
-    await fetch(client, provider("first", f"{upstream.rates_url}?base=USD&key=a%26b"))
-    (request,) = upstream.requests
-    assert (request.method, request.path) == ("GET", "rates")
-    assert request.query == {"base": "USD", "key": "a&b"}
-    assert request.headers["user-agent"] == "tests/1"
-
-
 async def test_failover(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """Providers are asked in order, and the report says why each before the answer failed."""
-    upstream.answer("rates", Answer(status=503), Answer(body=b""), Answer(body=b"third time"))
+    upstream.answer("rates", Answer(status=500), Answer(body=b""), Answer(body=b"third time"))
     names = ("one", "two", "one", "four")
     fetched = await fetch(client, *(provider(name, upstream.rates_url) for name in names))
     assert fetched.data.body == b"third time"
     assert (fetched.report.provider, fetched.report.attribution) == ("one", "By one")
     assert fetched.report.failures == (
-        "one: it answered with status 503",
+        "one: it answered with status 500",
         "two: the body is empty",
     )
     assert upstream.asked("rates") == 3
 
 
 async def test_bundled(client: httpx.AsyncClient) -> None:
-    """A provider without a URL is read from the package, and is not live."""
+    """A provider with a file is read from the package, and is not live."""
     fetched = await fetch(client, BUNDLED)
     file = resources.files("graphql_api.sources.bundled").joinpath("rates.json")
     assert fetched.data.body == file.read_bytes()
@@ -155,16 +161,8 @@ async def test_check_refuses(upstream: Upstream, client: httpx.AsyncClient) -> N
 
     upstream.answer("rates", Answer(body=b"bad"), Answer(body=b"good"))
     both = [provider("one", upstream.rates_url), provider("two", upstream.rates_url)]
-    fetched = await fetch_first(SourceKind.RATES, both, check, client=client, seconds_each=LONG)
+    fetched = await fetch(client, *both, check=check)
     assert (fetched.data.body, fetched.report.failures) == (b"good", ("one: it is bad",))
-
-
-@pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 404, 429, 500, 503])
-async def test_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
-    """Any status but 200 is a failure, whatever the body."""
-    body = b"" if status in (204, 304) else b"figures"
-    upstream.answer("rates", Answer(status=status, body=body))
-    assert await failure(client, upstream.rates_url) == f"it answered with status {status}"
 
 
 async def test_mute(upstream: Upstream, client: httpx.AsyncClient) -> None:
@@ -204,194 +202,284 @@ async def test_cancelling(upstream: Upstream, client: httpx.AsyncClient) -> None
         await fetching
 
 
-async def test_largest_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A body of the largest size is read whole."""
-    upstream.answer("rates", Answer(body=b"x" * MAX_BODY))
-    fetched = await fetch(client, provider("one", upstream.rates_url))
-    assert len(fetched.data.body) == MAX_BODY
-
-
-async def test_too_large_a_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """One byte more is refused."""
-    upstream.answer("rates", Answer(body=b"x" * (MAX_BODY + 1)))
-    reason = await failure(client, upstream.rates_url)
-    assert reason == "its answer is larger than 20000000 bytes"
-
-
-async def test_too_large_a_body_does_not_end(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The rest of a body that is too large is not waited for."""
-    large = Answer(body=b"x" * (MAX_BODY + 2), early=MAX_BODY + 1, until=lambda: False)
-    upstream.answer("rates", large)
-    reason = await failure(client, upstream.rates_url)
-    assert reason == "its answer is larger than 20000000 bytes"
-
-
-async def test_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A compressed body is read as what it holds."""
-    headers = {"Content-Encoding": "gzip"}
-    upstream.answer("rates", Answer(body=gzip.compress(b"figures"), headers=headers))
-    fetched = await fetch(client, provider("one", upstream.rates_url))
-    assert fetched.data.body == b"figures"
-
-
-async def test_too_large_a_body_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The size that counts is the one after decompression."""
-    bomb = gzip.compress(bytes(MAX_BODY + 1))
-    upstream.answer("rates", Answer(body=bomb, headers={"Content-Encoding": "gzip"}))
-    reason = await failure(client, upstream.rates_url)
-    assert reason == "its answer is larger than 20000000 bytes"
-
-
-async def test_broken_compression(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A body that is not compressed as it says is a failure."""
-    upstream.answer("rates", Answer(body=HTML, headers={"Content-Encoding": "gzip"}))
-    reason = await failure(client, upstream.rates_url)
-    assert reason.partition(":")[0] == "DecodingError"
-
-
-async def test_redirects(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """Five redirects are followed, to relative and absolute URLs alike."""
-    for step in range(5):
-        target = f"/{step + 1}" if step % 2 else f"{upstream.url}/{step + 1}"
-        upstream.answer(str(step), Answer(status=301, headers={"Location": target}))
-    upstream.answer("5", Answer(body=b"figures"))
-    fetched = await fetch(client, provider("one", f"{upstream.url}/0"))
-    assert fetched.data.body == b"figures"
-    assert [request.path for request in upstream.requests] == ["0", "1", "2", "3", "4", "5"]
-
-
-async def test_redirect_loop(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The sixth redirect is not followed."""
-    upstream.answer("rates", Answer(status=302, headers={"Location": "/rates"}))
-    reason = await failure(client, upstream.rates_url)
-    assert reason == "TooManyRedirects: Exceeded maximum allowed redirects."
-    assert upstream.asked("rates") == 6
-
-
-@pytest.mark.parametrize(
-    ("target", "error"),
-    [
-        ("http://127.0.0.1:99999/", "OverflowError"),
-        ("http://xn--/", "IDNAError"),
-        ("ftp://127.0.0.1/", "UnsupportedProtocol"),
-        ("http://\u00e9..b/", "RemoteProtocolError"),
-    ],
-)
-async def test_redirect_to_nowhere(
-    upstream: Upstream, client: httpx.AsyncClient, target: str, error: str
-) -> None:
-    """A redirect to what cannot be asked is a failure, whichever layer refuses it."""
-    upstream.answer("rates", Answer(status=302, headers={"Location": target}))
-    reason = await failure(client, upstream.rates_url)
-    assert reason.partition(":")[0] == error
-
-
-@pytest.mark.parametrize(
-    ("url", "error"),
-    [
-        ("", "UnsupportedProtocol"),
-        ("somewhere", "UnsupportedProtocol"),
-        ("http://", "UnsupportedProtocol"),
-        ("http://\x00/", "InvalidURL"),
-        ("http://127.0.0.1:port/", "InvalidURL"),
-        ("http://127.0.0.1:99999/", "OverflowError"),
-        ("http://xn--/", "IDNAError"),
-        ("http://127.0.0.1/\udc80", "UnicodeEncodeError"),
-    ],
-)
-async def test_invalid_url(client: httpx.AsyncClient, url: str, error: str) -> None:
-    """A URL that cannot be asked is a failure, whichever layer refuses it."""
-    reason = await failure(client, url)
-    assert reason.partition(":")[0] == error
-
-
-async def test_connection_refused(client: httpx.AsyncClient) -> None:
-    """A port that nobody listens on is a failure."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    reason = await failure(client, f"http://127.0.0.1:{port}/")
-    assert reason == "ConnectError: All connection attempts failed"
-
-
-async def test_body_cut_short(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A connection closed amid the body is a failure, though what came could be read."""
-    upstream.answer("rates", Answer(body=b"figures", cut=4))
-    assert await failure(client, upstream.rates_url) == (
-        "RemoteProtocolError: peer closed connection without sending complete message body "
-        "(received 4 bytes, expected 7)"
-    )
-
-
-async def test_no_answer(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A connection closed before the answer is a failure."""
-    upstream.answer("rates", Answer(raw=True))
-    assert await failure(client, upstream.rates_url) == (
-        "RemoteProtocolError: Server disconnected without sending a response."
-    )
-
-
-async def test_no_http(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """An answer that is not HTTP is a failure, and no more than a little of it is reported."""
-    junk = b"HTTP/1.1 200 OK\r\n" + b"junk\x1b" * 5000 + b"\r\n\r\n"
-    upstream.answer("rates", Answer(body=junk, raw=True))
-    reason = await failure(client, upstream.rates_url)
-    assert reason.partition(":")[0] == "RemoteProtocolError"
-    assert (len(reason), reason.isprintable()) == (200, True)
-
-
-@pytest.mark.parametrize(
-    "written",
-    [
-        MODIFIED,
-        "Tue, 29 Sep 2026 02:02:31 +0200",
-        "Tue, 29 Sep 2026 00:02:31 -0000",
-        "Tue, 29 Sep 2026 00:02:31",
-    ],
-)
-@pytest.mark.usefixtures("far_from_utc")
-async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient, written: str) -> None:
-    """An answer whose body is not dated is as of its Last-Modified, in UTC unless it says so."""
-    upstream.answer("rates", Answer(body=b"figures", headers={"Last-Modified": written}))
-    fetched = await fetch(client, provider("one", upstream.rates_url))
-    assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
-    assert fetched.report.as_of.tzinfo is UTC
-
-
-@pytest.fixture
-def far_from_utc() -> Iterator[None]:
-    """Move the machine's clock to Kiritimati, 14 hours ahead of UTC."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "XXX-14"
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
-
-
-@pytest.mark.parametrize(
-    "written", ["", "yesterday", "1790640151", "Tue, 99 Sep 2026 00:02:31 GMT", "1 Jan 99999"]
-)
-async def test_last_modified_unread(
-    upstream: Upstream, client: httpx.AsyncClient, written: str
-) -> None:
-    """A Last-Modified that is no date is as if there were none."""
-    upstream.answer("rates", Answer(body=b"figures", headers={"Last-Modified": written}))
-    fetched = await fetch(client, provider("one", upstream.rates_url))
-    assert (fetched.data.body, fetched.report.as_of) == (b"figures", None)
-
-
 async def test_date_of_the_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """The date that the body gives wins over Last-Modified."""
     as_of = datetime(2020, 1, 1, tzinfo=UTC)
     upstream.answer("rates", Answer(body=b"x", headers={"Last-Modified": MODIFIED}))
-    fetched = await fetch_first(
-        SourceKind.RATES,
-        [provider("one", upstream.rates_url)],
-        lambda body: Said(body, as_of),
-        client=client,
-        seconds_each=LONG,
+    fetched = await fetch(
+        client, provider("one", upstream.rates_url), check=lambda body: Said(body, as_of)
     )
     assert fetched.report.as_of == as_of
+
+
+async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """An answer whose body is not dated is as of its Last-Modified."""
+    headers = {"ETag": '"1"', "Last-Modified": MODIFIED}
+    upstream.answer("rates", Answer(body=b"x", headers=headers))
+    fetched = await fetch(client, provider("one", upstream.rates_url))
+    assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+    assert fetched.keep is not None
+    assert fetched.keep.validators == Validators(etag='"1"', last_modified=MODIFIED)
+
+
+async def test_drips(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Bytes that keep coming do not make the time any longer."""
+    upstream.answer("rates", Answer(body=bytes(1000), drip=0.01))
+    reason = await failure(client, upstream.rates_url, seconds_each=SHORT)
+    assert reason == "no complete answer within 0.05 s"
+
+
+async def test_time_of_retries(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """The time of a provider covers its retries."""
+    upstream.answer("rates", Answer(status=503), Answer(until=lambda: False))
+    reason = await failure(client, upstream.rates_url, seconds_each=SHORT)
+    assert reason == "no complete answer within 0.05 s"
+
+
+async def test_failures_are_told_at_once(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Who stops waiting knows the providers that had failed by then."""
+    upstream.answer("one", Answer(status=500))
+    upstream.answer("rates", Answer(until=lambda: False))
+    told: list[str] = []
+    one, two = provider("one", f"{upstream.url}/one"), provider("two", upstream.rates_url)
+    fetching = asyncio.create_task(fetch(client, one, two, failures=told))
+    await asyncio.to_thread(upstream.wait_until_asked, "rates")
+    fetching.cancel()
+    await asyncio.wait([fetching])
+    assert told == ["one: it answered with status 500"]
+
+
+async def test_reasons_are_short(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """No more than a little of what a provider sent is in a reason, and nothing strange."""
+    junk = b"HTTP/1.1 200 OK\r\n" + b"junk\x1b" * 5000 + b"\r\n\r\n"
+    upstream.answer("rates", Answer(body=junk, raw=True))
+    reason = await failure(client, upstream.rates_url)
+    assert (len(reason), reason.isprintable()) == (200, True)
+
+
+KEYED = replace(provider("keyed", ""), key_setting="THE_KEY", key="hunter2")
+
+
+async def test_no_key(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A provider whose key is not set is not asked."""
+    keyless = replace(KEYED, url=upstream.rates_url, key=None)
+    fetched = await fetch(client, keyless, BUNDLED)
+    assert fetched.report.failures == ("keyed: THE_KEY is not set",)
+    assert upstream.requests == ()
+
+
+async def test_key(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A provider whose key is set is asked with it, and does not show it."""
+    keyed = replace(KEYED, url=upstream.rates_url)
+    await fetch(client, keyed)
+    assert upstream.requests[0].headers["authorization"] == "Bearer hunter2"
+    assert "hunter2" not in repr(keyed)
+
+
+async def test_key_is_not_repeated(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A reason in which the provider repeats the key has it no more."""
+
+    def check(body: bytes) -> Said:
+        raise Unusable(body.decode())
+
+    upstream.answer("rates", Answer(body=b"the key hunter2 is invalid."))
+    keyed = replace(KEYED, url=upstream.rates_url)
+    with pytest.raises(SourceUnavailable) as refused:
+        await fetch(client, keyed, check=check)
+    reason = "No source of rates could be used. keyed: the key … is invalid."
+    assert str(refused.value) == reason
+
+
+def rest(first: bytes) -> Sequence[Mapping[str, str]]:
+    """Return what asks for the pages after the first, which says how many there are."""
+    return [{"page": str(number)} for number in range(1, int(first[:1]))]
+
+
+PAGED = replace(
+    provider("paged", ""), params={"page": "0", "of": "it"}, pages=Pages(rest=rest, join=b"".join)
+)
+
+
+def paged(pages: Mapping[str, Answer]) -> Callable[[Request], Answer]:
+    """Return what answers each page by its number."""
+    return lambda request: pages[request.query["page"]]
+
+
+async def test_pages(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """After the first page all others are asked for at once, and joined in order."""
+
+    def all_asked() -> bool:
+        return upstream.asked("rates") == 3
+
+    later = {number: Answer(body=number.encode(), until=all_asked) for number in "12"}
+    upstream.answer("rates", paged({"0": Answer(body=b"3"), **later}))
+    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
+    assert fetched.data.body == b"312"
+    asked = sorted(request.query["page"] + request.query["of"] for request in upstream.requests)
+    assert asked == ["0it", "1it", "2it"]
+    assert fetched.keep is None
+
+
+async def test_single_page(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A provider whose first page is all is asked once."""
+    upstream.answer("rates", paged({"0": Answer(body=b"1")}))
+    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
+    assert (fetched.data.body, upstream.asked("rates")) == (b"1", 1)
+
+
+@pytest.mark.parametrize(
+    ("second", "reason"),
+    [
+        (Answer(status=404), "it answered with status 404"),
+        (Answer(status=502), "it answered with status 502"),
+        (Answer(), "the body is empty"),
+        (Answer(body=bytes(MAX_BODY // 2)), "its answer is larger than 9999999 bytes"),
+    ],
+)
+async def test_page_that_fails(
+    upstream: Upstream, client: httpx.AsyncClient, second: Answer, reason: str
+) -> None:
+    """One page that fails is a failure of the provider; all of them share the largest size."""
+    upstream.answer("rates", paged({"0": Answer(body=b"3"), "1": second, "2": Answer(body=b"2")}))
+    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url), BUNDLED)
+    assert fetched.report.failures == (f"paged: {reason}",)
+
+
+async def test_page_that_is_late(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """The time of a provider covers all its pages."""
+    late = Answer(until=lambda: False)
+    upstream.answer("rates", paged({"0": Answer(body=b"3"), "1": late, "2": Answer(body=b"2")}))
+    fetched = await fetch(
+        client, replace(PAGED, url=upstream.rates_url), BUNDLED, seconds_each=SHORT
+    )
+    assert fetched.report.failures == ("paged: no complete answer within 0.05 s",)
+
+
+async def test_page_that_passes(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A page that fails for a moment is asked for again, by itself."""
+    answers = {"1": [Answer(status=503), Answer(body=b"1")]}
+
+    def reply(request: Request) -> Answer:
+        return answers.get(request.query["page"], [Answer(body=b"2")]).pop(0)
+
+    upstream.answer("rates", reply)
+    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
+    assert (fetched.data.body, upstream.asked("rates")) == (b"21", 3)
+
+
+def known(
+    provider: Provider[bytes], *, until: datetime | None = None, etag: str | None = '"1"'
+) -> Kept[Said]:
+    """Return what a provider said before, as it is kept."""
+    validators = Validators(etag=etag, last_modified=MODIFIED)
+    return Kept(
+        origin=origin_of(provider), data=Said(b"before"), validators=validators, until=until
+    )
+
+
+LATER = NOW + timedelta(hours=3)
+
+
+async def test_keep(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """What a provider said is to be kept with its validators until its own next update."""
+    upstream.answer("rates", Answer(body=b"x", headers={"ETag": '"7"'}))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, check=lambda body: Said(body, None, LATER))
+    assert fetched.keep == Kept(
+        origin=origin_of(one),
+        data=Said(b"x", None, LATER),
+        validators=Validators(etag='"7"', last_modified=None),
+        until=LATER,
+    )
+    assert (fetched.report.live, fetched.report.cached) == (True, False)
+
+
+async def test_keep_for_two_days_at_most(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A provider that promises nothing new for a year is asked again after two days."""
+    upstream.answer("rates", Answer(body=b"x"))
+    year = NOW + timedelta(days=365)
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, check=lambda body: Said(body, None, year))
+    assert fetched.keep is not None
+    assert fetched.keep.until == NOW + timedelta(days=2)
+
+
+@pytest.mark.parametrize("next_update", [None, NOW])
+async def test_nothing_to_keep(
+    upstream: Upstream, client: httpx.AsyncClient, next_update: datetime | None
+) -> None:
+    """An answer without validators and without an update to come is of no use the next time."""
+    upstream.answer("rates", Answer(body=b"x"))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, check=lambda body: Said(body, None, next_update))
+    assert fetched.keep is None
+
+
+async def test_before_the_next_update(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Until its next update a provider is not asked, and the report does not call that live."""
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one, until=LATER))
+    assert (fetched.data, fetched.keep) == (Said(b"before"), None)
+    assert (fetched.report.live, fetched.report.cached) == (False, True)
+    assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+    assert upstream.asked("rates") == 0
+
+
+async def test_after_the_next_update(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """From the instant of its next update on a provider is asked again."""
+    upstream.answer("rates", Answer(body=b"x"))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one, until=NOW))
+    assert (fetched.data.body, fetched.report.cached) == (b"x", False)
+
+
+@pytest.mark.parametrize("etag", ['"1"', None])
+async def test_nothing_new(upstream: Upstream, client: httpx.AsyncClient, etag: str | None) -> None:
+    """A provider is asked for something new, and its having nothing is a live answer."""
+    upstream.answer("rates", Answer(status=304))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one, etag=etag))
+    assert (fetched.data, fetched.keep) == (Said(b"before"), None)
+    assert (fetched.report.live, fetched.report.cached) == (True, False)
+    (request,) = upstream.requests
+    assert request.headers["if-modified-since"] == MODIFIED
+    assert request.headers.get("if-none-match") == etag
+
+
+async def test_something_new(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """What is new replaces what was kept, and is kept itself."""
+    upstream.answer("rates", Answer(body=b"x", headers={"ETag": '"2"'}))
+    one = provider("one", upstream.rates_url)
+    fetched = await fetch(client, one, kept=known(one))
+    assert fetched.data == Said(b"x")
+    assert fetched.keep is not None
+    assert fetched.keep.validators.etag == '"2"'
+
+
+async def test_nothing_new_to_who_did_not_ask(
+    upstream: Upstream, client: httpx.AsyncClient
+) -> None:
+    """Status 304 for a question without validators is a failure like any other."""
+    upstream.answer("rates", Answer(status=304))
+    assert await failure(client, upstream.rates_url) == "it answered with status 304"
+
+
+async def test_kept_of_another_provider(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """What another provider said, or the same one at another URL, is not this one's."""
+    upstream.answer("rates", Answer(body=b"x"))
+    one = provider("one", upstream.rates_url)
+    for other in (replace(one, name="two"), replace(one, url="http://localhost/"), PAGED):
+        fetched = await fetch(client, one, kept=known(other, until=LATER))
+        assert fetched.data == Said(b"x")
+    assert "if-none-match" not in upstream.requests[-1].headers
+
+
+async def test_kept_while_a_provider_before_it_fails(
+    upstream: Upstream, client: httpx.AsyncClient
+) -> None:
+    """The providers before the one whose answer is kept are asked, since they are preferred."""
+    upstream.answer("countries", Answer(status=404))
+    first, second = provider("first", upstream.countries_url), provider("second", upstream.url)
+    fetched = await fetch(client, first, second, kept=known(second, until=LATER))
+    assert fetched.report.failures == ("first: it answered with status 404",)
+    assert (fetched.report.provider, fetched.report.cached) == ("second", True)

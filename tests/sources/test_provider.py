@@ -2,21 +2,30 @@
 
 from graphql_api.sources import countries, rates
 from graphql_api.sources.provider import Provider
+from tests.upstream.players import PLAYERS
 
 
 def test_live() -> None:
-    """A provider with a URL is live, one that reads the package is not."""
+    """A provider that reads the package is not live, and every other is, also without a URL."""
     assert Provider(name="a", url="http://a", attribution="", parse=bytes).live is True
+    assert Provider(name="a", url=None, attribution="", parse=bytes).live is True
     assert Provider(name="a", url=None, attribution="", parse=bytes, resource="a").live is False
 
 
 def test_every_provider_is_known_by_its_name() -> None:
     """The tables of providers hold each under its own name, the bundled data in both."""
-    assert {name: one.name for name, one in countries.PROVIDERS.items()} == {
-        "geonames": "geonames",
-        "bundled": "bundled",
-    }
-    assert {name: one.name for name, one in rates.PROVIDERS.items()} == {
-        "er-api": "er-api",
-        "bundled": "bundled",
-    }
+    known = ["restcountries", "restcountries-v3", "geonames", "bundled"]
+    assert [(name, one.name) for name, one in countries.PROVIDERS.items()] == [
+        (name, name) for name in known
+    ]
+    known = ["er-api", "frankfurter", "fawazahmed0", "bundled"]
+    assert [(name, one.name) for name, one in rates.PROVIDERS.items()] == [
+        (name, name) for name in known
+    ]
+
+
+def test_every_live_provider_is_played() -> None:
+    """The matrix of faults has every provider that is asked over the network."""
+    live = [one.name for one in countries.PROVIDERS.values() if one.live]
+    live += [one.name for one in rates.PROVIDERS.values() if one.live]
+    assert [player.name for player in PLAYERS] == live

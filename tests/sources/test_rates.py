@@ -18,9 +18,12 @@ def check(table: dict[str, object]) -> dict[str, float]:
 
 def test_good_rates() -> None:
     """Numbers above nought under a code are kept as floats, under the table's date."""
-    as_of = datetime(2026, 9, 29, tzinfo=UTC)
-    checked = rates.check(RawRates(rates={"USD": 1, "IRR": 1e6, "KWD": 0.3}, as_of=as_of))
-    assert checked == rates.RateTable(rates={"USD": 1.0, "IRR": 1e6, "KWD": 0.3}, as_of=as_of)
+    as_of, later = datetime(2026, 9, 29, tzinfo=UTC), datetime(2026, 9, 30, tzinfo=UTC)
+    table = {"USD": 1, "IRR": 1e6, "KWD": 0.3}
+    checked = rates.check(RawRates(rates=table, as_of=as_of, next_update=later))
+    assert checked == rates.RateTable(
+        rates={"USD": 1.0, "IRR": 1e6, "KWD": 0.3}, as_of=as_of, next_update=later
+    )
     assert isinstance(checked.rates["USD"], float)
 
 
@@ -44,6 +47,27 @@ def test_nothing_to_keep(table: dict[str, object], count: int) -> None:
     with pytest.raises(Unusable) as refused:
         check(table)
     assert str(refused.value) == f"none of its {count} rates can be used"
+
+
+@pytest.mark.parametrize("table", [{}, {"USD": 1}, {"USD": 1.0000005}, {"USD": 0.9999995}])
+def test_dollar(table: dict[str, object]) -> None:
+    """One US dollar is one US dollar, whether the table says so, nearly so, or nothing of it."""
+    assert check({"EUR": 0.5, **table}) == {"EUR": 0.5, "USD": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("dollar", "shown"), [(2, "2"), (1.00001, "1.00001"), (0, "0"), (None, "None"), ("1", "1")]
+)
+def test_other_dollar(dollar: object, shown: str) -> None:
+    """A table that says otherwise is not for one US dollar and is refused."""
+    with pytest.raises(Unusable) as refused:
+        check({"EUR": 0.5, "USD": dollar})
+    assert str(refused.value) == f"it says that one US dollar is {shown} US dollars"
+
+
+def test_rate_of_a_retired_currency() -> None:
+    """A rate under a retired code stays its own: it is no rate of the successor."""
+    assert check({"ANG": 1.8, "VEF": 4e6}) == {"ANG": 1.8, "VEF": 4e6, "USD": 1.0}
 
 
 ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3)

@@ -1,5 +1,6 @@
 """Reading what somebody else wrote: exact on what is good, and never surprised by the rest."""
 
+import json
 import math
 import sys
 from datetime import UTC, datetime
@@ -51,8 +52,6 @@ def test_json_that_is_no_object(body: bytes) -> None:
         b"<html>",
         b'{"a": 1',
         b'{"a": 1} {"b": 2}',
-        '{"é": 1}'.encode("latin-1"),
-        '{"a": 1}'.encode("utf-16"),
         b"[" * 100_000,
         b'{"a": ' + b"9" * 5000 + b"}",
     ],
@@ -60,6 +59,76 @@ def test_json_that_is_no_object(body: bytes) -> None:
 def test_what_is_no_json(body: bytes) -> None:
     """Broken, deep, foreign and oversized JSON is refused."""
     assert refusal(body) == "the body is not JSON"
+
+
+@pytest.mark.parametrize(
+    "body", ['{"é": 1}'.encode("latin-1"), '{"a": 1}'.encode("utf-16"), b"\xff", b"\x1f\x8b\x08"]
+)
+def test_what_is_no_utf8(body: bytes) -> None:
+    """Another encoding is refused as such."""
+    assert refusal(body) == "the body is not UTF-8 text"
+
+
+def test_byte_order_mark() -> None:
+    """The mark that some editors begin a file with is no part of it."""
+    assert reading.utf8(b"\xef\xbb\xbftext") == "text"
+    assert reading.json_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ('{"success": false, "data": null, "errors": [{"message": "gone"}]}', "gone"),
+        ('{"errors": [{"code": 1}, {"message": " no key\\n"}, {"message": "b"}]}', "no key"),
+        ('{"error": {"message": "down"}, "data": 1}', "down"),
+        ('{"error": "down"}', "down"),
+        ('{"status": 404, "message": "not found"}', "not found"),
+        ('{"success": false}', "unnamed"),
+        ('{"success": false, "errors": ["a"], "message": ""}', "unnamed"),
+        ('{"message": "a\\u0000b"}', "a�b"),
+        (json.dumps({"message": "x" * 1000}), "x" * 149 + "…"),
+    ],
+)
+def test_error(answer: str, message: str) -> None:
+    """An object that says that it is an error is refused with what it says."""
+    assert refusal(answer.encode()) == f"it answered an error: {message}"
+
+
+@pytest.mark.parametrize(
+    "answer", ['{"success": true}', '{"errors": []}', '{"error": null, "message": 7}', "{}"]
+)
+def test_no_error(answer: str) -> None:
+    """An object that says nothing of an error is none."""
+    assert reading.json_object(answer.encode()) == json.loads(answer)
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"message"'])
+def test_json_value(body: bytes) -> None:
+    """JSON of any kind is read where any is asked for."""
+    assert reading.json_value(body) == json.loads(body)
+
+
+@pytest.mark.parametrize(
+    ("path", "held"),
+    [((), {"a": {"b": 1}}), (("a",), {"b": 1}), (("a", "b"), 1), (("b",), None)],
+)
+def test_member(path: tuple[str, ...], held: object) -> None:
+    """What objects within objects hold is found by its path."""
+    assert reading.member({"a": {"b": 1}}, *path) == held
+
+
+@given(ANYTHING, st.lists(st.text(), min_size=1, max_size=2))
+def test_any_member(value: object, path: list[str]) -> None:
+    """Whatever there is instead of an object has no members."""
+    if not isinstance(value, dict):
+        assert reading.member(value, *path) is None
+        assert reading.member({"a": value}, "a", *path) is None
+
+
+@given(ANYTHING)
+def test_elements(value: object) -> None:
+    """A list has its elements, and anything else has none."""
+    assert reading.elements(value) == (value if isinstance(value, list) else [])
 
 
 @given(st.binary() | st.text().map(str.encode))

@@ -66,8 +66,8 @@ async def test_deadlock(database: Database, replica: Database) -> None:
         await connection.execute(one.where(table.c.code == second))
 
     await asyncio.gather(
-        database.run_transaction(lambda connection: add(connection, "FR", "TR")),
-        replica.run_transaction(lambda connection: add(connection, "TR", "FR")),
+        database.run(database.whole(lambda connection: add(connection, "FR", "TR"))),
+        replica.run(replica.whole(lambda connection: add(connection, "TR", "FR"))),
     )
     assert begun == 3
     assert [row.population for row in await stored(database)] == [2, 2]

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -12,12 +13,22 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl, urlsplit
 
-_BODIES = Path(__file__).parent / "bodies"
+BODIES = Path(__file__).parent / "bodies"
 
-COUNTRIES = (_BODIES / "geonames.countryInfo.txt").read_bytes()
+COUNTRIES = (BODIES / "geonames.countryInfo.txt").read_bytes()
 """What geonames answers."""
-RATES = (_BODIES / "er-api.v6.latest-USD.json").read_bytes()
+RATES = (BODIES / "er-api.v6.latest-USD.json").read_bytes()
 """What er-api answers."""
+PAGES = tuple((BODIES / f"restcountries.v5.page{n}.json").read_bytes() for n in range(3))
+"""What restcountries answers, a hundred countries each."""
+V3 = (BODIES / "restcountries.v3.1.all.json").read_bytes()
+"""What restcountries-v3 answers."""
+GONE = (BODIES / "restcountries.legacy-gone.json").read_bytes()
+"""What the old addresses of REST Countries answer, with status 200."""
+FRANKFURTER = (BODIES / "frankfurter.v2.rates-USD.json").read_bytes()
+"""What frankfurter answers."""
+FAWAZAHMED0 = (BODIES / "fawazahmed0.usd.json").read_bytes()
+"""What fawazahmed0 answers."""
 HTML = b"<!doctype html><title>Under maintenance</title><h1>Back soon</h1>"
 """What a proxy or a captive portal answers, with status 200."""
 
@@ -40,6 +51,10 @@ class Answer:
     """How much of the body is sent, after the head, before it is held back; None: not even that."""
     cut: int | None = None
     """How much of the body is sent before the connection is closed; None: all of it."""
+    drip: float = 0
+    """Seconds after each byte of the body, which then come one by one; 0: all at once."""
+    reset: bool = False
+    """Whether the connection is reset instead of closed, after what is sent."""
     raw: bool = False
     """Whether the body is sent as it is, without a head; empty, the connection is just closed."""
 
@@ -56,6 +71,24 @@ class Request:
     """Names in lower case."""
 
 
+Reply = Answer | Callable[[Request], Answer]
+"""An answer, or what makes one to fit the request."""
+
+
+def in_pages(key: str) -> Callable[[Request], Answer]:
+    """Return what answers like restcountries: a page, to whoever has the key."""
+
+    def reply(request: Request) -> Answer:
+        if request.headers.get("authorization") != f"Bearer {key}":
+            refusal = b'{"errors": [{"message": "Authorization key required."}]}'
+            return Answer(status=401, body=refusal)
+        if request.query.get("limit") != "100":
+            return Answer(status=400)
+        return Answer(body=PAGES[int(request.query["offset"]) // 100])
+
+    return reply
+
+
 class Upstream:
     """The server, in a thread of its own while the context lasts, on a port that was free.
 
@@ -66,7 +99,10 @@ class Upstream:
         """Bind the port; connections wait in its queue until the context is entered."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._port: int = self._socket.getsockname()[1]
-        self._answers = {"countries": [Answer(body=COUNTRIES)], "rates": [Answer(body=RATES)]}
+        self._answers: dict[str, list[Reply]] = {
+            "countries": [Answer(body=COUNTRIES)],
+            "rates": [Answer(body=RATES)],
+        }
         self._requests: list[Request] = []
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -119,7 +155,7 @@ class Upstream:
         """Return how often a path was asked for."""
         return sum(request.path == path for request in self.requests)
 
-    def answer(self, path: str, *answers: Answer) -> None:
+    def answer(self, path: str, *answers: Reply) -> None:
         """Give these answers to the next requests for `path`, in order; the last one for ever."""
         with self._changed:
             self._answers[path] = list(answers)
@@ -154,8 +190,9 @@ class Upstream:
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
-            answers = self._answers.get(request.path, [Answer(status=404)])
-            return answers.pop(0) if len(answers) > 1 else answers[0]
+            replies = self._answers.get(request.path, [Answer(status=404)])
+            reply = replies.pop(0) if len(replies) > 1 else replies[0]
+        return reply if isinstance(reply, Answer) else reply(request)
 
 
 def _parse(head: bytes) -> Request:
@@ -181,8 +218,20 @@ async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
     await writer.drain()
     if answer.early is not None:
         await _hold(answer)
-    writer.write(body[early:])
-    await writer.drain()
+    if answer.drip:
+        for byte in body[early:]:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(answer.drip)
+    else:
+        writer.write(body[early:])
+        await writer.drain()
+    if answer.reset:
+        # Nothing lingers: what is still on its way is thrown away, and the client is told so.
+        writer.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+        )
+        writer.transport.abort()
 
 
 async def _hold(answer: Answer) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 import socket
 import threading
+import time
 
 import httpx
 import pytest
 
 from graphql_api.settings import Settings
-from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
+from tests.upstream.server import BODIES, COUNTRIES, PAGES, RATES, Answer, Upstream, in_pages
 
 
 def test_answers_well_until_told_otherwise(upstream: Upstream) -> None:
@@ -50,6 +51,54 @@ def test_sends_raw_bytes(upstream: Upstream) -> None:
     assert httpx.get(upstream.rates_url).reason_phrase == "Fine"
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         httpx.get(upstream.rates_url)
+
+
+def test_answers_what_is_asked(upstream: Upstream) -> None:
+    """A reply may depend on the request."""
+    upstream.answer("rates", lambda request: Answer(body=request.query["page"].encode()))
+    pages = [httpx.get(upstream.rates_url, params={"page": page}).content for page in ("1", "2")]
+    assert pages == [b"1", b"2"]
+
+
+def test_pages(upstream: Upstream) -> None:
+    """The pages of restcountries need the key and the limit, and are found by their offset."""
+    upstream.answer("countries", in_pages("hunter2"))
+    answered = [
+        httpx.get(
+            upstream.countries_url,
+            params={"limit": limit, "offset": offset},
+            headers={"Authorization": f"Bearer {key}"},
+        )
+        for key, limit, offset in (
+            ("hunter2", "100", "0"),
+            ("hunter2", "100", "200"),
+            ("hunter2", "25", "0"),
+            ("swordfish", "100", "0"),
+        )
+    ]
+    assert [answer.status_code for answer in answered] == [200, 200, 400, 401]
+    assert [answer.content for answer in answered[:2]] == [PAGES[0], PAGES[2]]
+
+
+def test_drips(upstream: Upstream) -> None:
+    """A body that drips comes byte by byte, and whole in the end."""
+    upstream.answer("rates", Answer(body=b"drip", drip=0.02))
+    started = time.monotonic()
+    assert httpx.get(upstream.rates_url).content == b"drip"
+    assert time.monotonic() - started > 3 * 0.02
+
+
+def test_resets(upstream: Upstream) -> None:
+    """A connection that is reset ends with an error and not with an end."""
+    upstream.answer("rates", Answer(raw=True, reset=True))
+    with pytest.raises(httpx.ReadError, match="Connection reset by peer"):
+        httpx.get(upstream.rates_url)
+
+
+def test_bodies_are_small() -> None:
+    """No body is larger than 60 kB."""
+    sizes = {path.name: path.stat().st_size for path in BODIES.iterdir()}
+    assert {name: size for name, size in sizes.items() if size > 60_000} == {}
 
 
 async def test_holds_back(upstream: Upstream) -> None:

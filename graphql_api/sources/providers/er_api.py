@@ -17,7 +17,11 @@ def parse(body: bytes) -> RawRates:
         raise Unusable("the answer has no table of rates")
     if answer.get("base_code") != "USD":
         raise Unusable("the rates are not for one US dollar")
-    return RawRates(rates=rates, as_of=instant_of_unix(answer.get("time_last_update_unix")))
+    return RawRates(
+        rates=rates,
+        as_of=instant_of_unix(answer.get("time_last_update_unix")),
+        next_update=instant_of_unix(answer.get("time_next_update_unix")),
+    )
 
 
 PROVIDER = Provider(

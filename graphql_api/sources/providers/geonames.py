@@ -4,20 +4,20 @@ Format: https://download.geonames.org/export/dump/countryInfo.txt, described in 
 """
 
 from graphql_api.sources.provider import Provider, RawCountries, RawCountry, Unusable
+from graphql_api.sources.reading import utf8
 
 _CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
 
 
 def parse(body: bytes) -> RawCountries:
     """Read the table; lines that begin with # are comments."""
-    try:
-        text = body.decode()
-    except UnicodeDecodeError:
-        raise Unusable("the body is not UTF-8 text") from None
-    lines = (line.rstrip("\r") for line in text.split("\n") if line[:1] != "#")
+    lines = (line.rstrip("\r") for line in utf8(body).split("\n") if line[:1] != "#")
     rows = [line.split("\t") for line in lines if line.strip()]
     if not any(_is_whole(columns) for columns in rows):
         raise Unusable("the body is not a table of countries")
+    # The last code of a currency may be cut short as well, unless a column follows it.
+    if len(rows[-1]) < min(len(rows[0]), _CURRENCY + 2):
+        raise Unusable("the table is cut short")
     return RawCountries(countries=[_country(columns) for columns in rows], as_of=None)
 
 

@@ -36,7 +36,6 @@ class Opening:
             "pool_size": self.pool_size,
             "max_overflow": self.max_overflow,
             "pool_timeout": self.timeout,
-            "pool_use_lifo": True,
             "isolation_level": "AUTOCOMMIT",
             "pool_reset_on_return": None,
             "skip_autocommit_rollback": True,
@@ -63,6 +62,11 @@ class Dialect(Protocol):
 
         A stored row whose column `fence` is higher than the new one's stays as it is.
         """
+
+    async def prepare(
+        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
+    ) -> None:
+        """Let the driver get ready for an upsert of those columns, if it can."""
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return how long a statement may be, or None where nothing limits it."""

@@ -77,6 +77,11 @@ class MySQL:
             ]
         )
 
+    async def prepare(
+        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
+    ) -> None:
+        """Do nothing: the driver sends text."""
+
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return the server's limit or the driver's, whichever is less."""
         info = connection.sync_connection.info if connection.sync_connection else {}

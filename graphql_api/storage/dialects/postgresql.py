@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
@@ -55,6 +56,14 @@ class PostgreSQL:
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON CONFLICT … WHERE."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
+
+    async def prepare(
+        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
+    ) -> None:
+        """Prepare it on the server, which would cost its first use a round trip."""
+        compiled = statement.compile(dialect=connection.dialect, column_keys=list(columns))
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        await driver.executemany(str(compiled), [])
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return None: values are bound, each row by itself."""

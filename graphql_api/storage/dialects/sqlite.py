@@ -52,6 +52,11 @@ class SQLite:
         """Return INSERT … ON CONFLICT … WHERE."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
+    async def prepare(
+        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
+    ) -> None:
+        """Do nothing: there is no way to the database that a statement could wait for."""
+
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return None: values are bound, each row by itself."""
         del connection

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.engine import Database
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in versions/; a test compares."""
 
 _LOOKS = 8

@@ -16,6 +16,7 @@ GOOD: dict[str, object] = {
     "result": "success",
     "base_code": "USD",
     "time_last_update_unix": 1790640151,
+    "time_next_update_unix": 1790727681,
     "rates": {"USD": 1, "EUR": 0.88},
 }
 
@@ -43,20 +44,21 @@ def test_provider() -> None:
 
 
 def test_whole_answer() -> None:
-    """The 155 rates are read and believed, and dated as the answer says."""
+    """The 155 rates are read and believed, dated and good for as long as the answer says."""
     raw = parse(RATES)
     assert (len(raw.rates), raw.as_of) == (155, datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC))
     checked = rates.check(raw)
     assert (len(checked.rates), checked.as_of) == (155, raw.as_of)
+    assert checked.next_update == datetime(2026, 9, 30, 0, 21, 21, tzinfo=UTC)
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
 
 
 @pytest.mark.parametrize("when", [None, "1790640151", -1, 1e300, True])
 def test_undated(when: object) -> None:
-    """Without a time that can be read the rates count, undated."""
-    raw = parse(answer(time_last_update_unix=when))
-    assert (raw.rates, raw.as_of) == ({"USD": 1, "EUR": 0.88}, None)
+    """Without times that can be read the rates count, undated."""
+    raw = parse(answer(time_last_update_unix=when, time_next_update_unix=when))
+    assert (raw.rates, raw.as_of, raw.next_update) == ({"USD": 1, "EUR": 0.88}, None, None)
 
 
 @pytest.mark.parametrize(

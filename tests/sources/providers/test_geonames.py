@@ -95,7 +95,7 @@ def test_line_ends(end: bytes) -> None:
 
 def test_rows_cut_short() -> None:
     """A row without all its columns is skipped and reported, its numbers not believed."""
-    raw = parse(ROW + b"\nFR\tFRA\t250\tFR\tFrance\tParis\t547030\t669")
+    raw = parse(b"FR\tFRA\t250\tFR\tFrance\tParis\t547030\t669\n" + ROW)
     checked = countries.check(raw, REFERENCE)
     assert [one.code for one in checked.figures] == ["AD"]
     assert checked.skipped == (
@@ -103,6 +103,24 @@ def test_rows_cut_short() -> None:
             record="FR", reason="its population is not a whole number from 0 to 2147483647"
         ),
     )
+
+
+@pytest.mark.parametrize("cut", [1, 2, 20, 52, 60, len(ROW)])
+def test_table_cut_short(cut: int) -> None:
+    """A table that ends amid the columns that are read is refused, though most of it is there."""
+    whole = ROW + b"\tEuro\n"
+    assert refusal(whole + whole + ROW[:cut]) == "the table is cut short"
+
+
+@pytest.mark.parametrize("end", [b"\t", b"\tEu", b"\tEuro"])
+def test_table_cut_behind_what_counts(end: bytes) -> None:
+    """A table that ends after the columns that are read is whole enough."""
+    assert parse(ROW + b"\tEuro\t376\n" + ROW + end).countries == [ANDORRA] * 2
+
+
+def test_byte_order_mark() -> None:
+    """The mark that some editors begin a file with does not make a comment a row."""
+    assert parse(b"\xef\xbb\xbf# a comment\n" + ROW).countries == [ANDORRA]
 
 
 def test_numbers_that_are_none() -> None:

@@ -1,0 +1,30 @@
+"""The currency-api of fawazahmed0: keyless, daily, a file on a content delivery network, CC0.
+
+Format: https://github.com/fawazahmed0/exchange-api. Its codes are in small letters, and most
+are of cryptocurrencies.
+"""
+
+from graphql_api.sources.currencies import CURRENT
+from graphql_api.sources.provider import Provider, RawRates, Unusable
+from graphql_api.sources.reading import instant_of_date, json_object
+
+
+def parse(body: bytes) -> RawRates:
+    """Read the table of the US dollar; what is no country's money in use is left out."""
+    answer = json_object(body)
+    table = answer.get("usd")
+    if not isinstance(table, dict):
+        raise Unusable("the answer has no table of rates for one US dollar")
+    rates = {code.upper(): rate for code, rate in table.items()}
+    return RawRates(
+        rates={code: rate for code, rate in rates.items() if code in CURRENT},
+        as_of=instant_of_date(answer.get("date")),
+    )
+
+
+PROVIDER = Provider(
+    name="fawazahmed0",
+    url="https://cdn.jsdelivr.net/npm/@fawazahmed0/currency-api@latest/v1/currencies/usd.json",
+    attribution="Rates by fawazahmed0 currency-api (https://github.com/fawazahmed0/exchange-api)",
+    parse=parse,
+)
