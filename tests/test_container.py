@@ -30,6 +30,8 @@ BUILD, FINAL = read_stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 HEALTH = command_of(FINAL, "HEALTHCHECK")
 TOKEN = "hunter2-hunter2"
+SECRETS = ["ADMIN_TOKEN", "MYSQL_PASSWORD"]
+"""What compose.yaml must be given."""
 
 READ_ONLY = """
 while read -r _ _ _ _ where _; do
@@ -133,7 +135,7 @@ def test_compose_server() -> None:
 def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """With two secrets the server has all that it needs, and neither has a default."""
     given = COMPOSE["services"]["countries"]["environment"]
-    variables = {"ADMIN_TOKEN": TOKEN, "MYSQL_PASSWORD": "letters8digits"}
+    variables = dict(zip(SECRETS, (TOKEN, "letters8digits"), strict=True))
     for secret in variables:
         without = {name: value for name, value in variables.items() if name != secret}
         with pytest.raises(KeyError, match=secret):
@@ -174,6 +176,25 @@ def test_compose_database() -> None:
         "--execute=SELECT 1",
         "$MYSQL_DATABASE",
     ]
+
+
+def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's commands give the server, alone or composed, all that it insists on."""
+    section = (ROOT / "README.md").read_text("utf-8").split("## In a container")[1]
+    alone, composed = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    build, run = (shlex.split(line) for line in alone.replace("\\\n", "").splitlines())
+    assert build == ["docker", "build", "-t", "graphql-api", "."]
+    assert [word for word in run if "=" not in word and word != "-e"] == [
+        *("docker", "run", "--read-only", "-p", "8000:8000", "graphql-api")
+    ]
+    for name, _, value in (word.partition("=") for word in run if "=" in word):
+        monkeypatch.setenv(name, value)
+    for name, value in environment_of(FINAL).items():
+        monkeypatch.setenv(name, value)
+    Settings.load().check_exposure()
+    *variables, docker, compose, up, build_too = shlex.split(composed)
+    assert (docker, compose, up, build_too) == ("docker", "compose", "up", "--build")
+    assert [variable.partition("=")[0] for variable in variables] == SECRETS
 
 
 @contextmanager
