@@ -180,7 +180,8 @@ def test_compose_database() -> None:
 
 def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's commands give the server, alone or composed, all that it insists on."""
-    section = (ROOT / "README.md").read_text("utf-8").split("## In a container")[1]
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme.split("## In a container")[1].split("\n## ")[0]
     alone, composed = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     build, run = (shlex.split(line) for line in alone.replace("\\\n", "").splitlines())
     assert build == ["docker", "build", "-t", "graphql-api", "."]

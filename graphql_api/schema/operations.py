@@ -133,7 +133,9 @@ class Mutation:
     @staticmethod
     async def refresh_countries(info: Info, force: Force = False) -> report.RefreshReport:
         info.context.require_authorization()
-        return await info.context.refreshes.refresh(force=force)
+        done = await info.context.refreshes.refresh(force=force)
+        info.context.reports.append(done)
+        return done
 
     @strawberry.mutation(
         description="Delete one country by code or by name: give exactly one of them. It returns "
