@@ -44,11 +44,12 @@ lint: .venv/installed-dev
 
 # Pins every dependency by hash, with no address to download from.
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --group build
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --group build \
+	--extra postgresql
 lock: .venv/installed-dev
 	$(PIP) install uv==0.13.9
 	$(COMPILE) -o requirements.txt
-	$(COMPILE) --extra postgresql --group dev -c requirements.txt -o requirements-dev.txt
+	$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt
 
 # Rebuilds the data that is shipped with the package, and prints what changed. Needs npm.
 bundle: .venv/installed-dev

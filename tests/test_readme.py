@@ -3,11 +3,12 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,11 @@ from asgi_lifespan import LifespanManager
 from graphql_api.app import create_app
 from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
+from tests.cli.running import BUNDLED, PROGRAM, environment, running
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
+from tests.servers.process import Server
+from tests.servers.tls import Certificates
 from tests.upstream.server import Upstream
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +51,8 @@ ANSWERED = [
 QUERIES = [pair for pair in ANSWERED if pair[0].startswith("{")]
 [MUTATION] = [pair for pair in ANSWERED if pair[0].startswith("mutation")]
 [CURL] = [pair for pair in ANSWERED if pair[0].startswith("curl")]
+MYSQL = [block.text for block in BLOCKS if block.text.startswith("DATABASE_URL='mysql:")]
+[POSTGRESQL] = [block.text for block in BLOCKS if block.text.startswith("DATABASE_URL='postgres")]
 [REFRESH] = [pair for pair in ANSWERED if pair[0].startswith(".venv/bin/graphql-api refresh")]
 
 
@@ -77,9 +85,9 @@ async def bundled(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 def served(tmp_path: Path, upstream: Upstream) -> Iterator[str]:
     """Lend the URL of a server process whose sources the upstream plays."""
     command = [sys.executable, "-m", "graphql_api", "serve"]
-    environment = process_environment(upstream, PORT="0")
+    given = process_environment(upstream, PORT="0")
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        command, cwd=tmp_path, env=given, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
             assert server.stderr is not None
@@ -91,12 +99,7 @@ def served(tmp_path: Path, upstream: Upstream) -> Iterator[str]:
 
 def process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
     """Return the environment of a process that runs this tree."""
-    return {
-        "PATH": os.environ["PATH"],
-        "PYTHONPATH": str(ROOT),
-        **upstream.environment,
-        **variables,
-    }
+    return environment({**upstream.environment, **variables})
 
 
 def masked(text: str) -> str:
@@ -139,9 +142,9 @@ def test_curl(served: str) -> None:
     """The curl command of the README gives the answer printed below it."""
     command, answer = CURL
     command = command.replace("http://127.0.0.1:8000", served).replace("curl", "curl -s")
-    environment = {"PATH": os.environ["PATH"], "no_proxy": "*"}
+    given = {"PATH": os.environ["PATH"], "no_proxy": "*"}
     done = subprocess.run(
-        ["sh", "-c", command], env=environment, capture_output=True, check=True, text=True
+        ["sh", "-c", command], env=given, capture_output=True, check=True, text=True
     )
     assert json.loads(done.stdout) == json.loads(answer)
 
@@ -191,12 +194,48 @@ def test_links() -> None:
     assert [target for target in targets if not (ROOT / target).is_file()] == []
 
 
+def served_from(server: Server, command: str, folder: Path, **variables: str) -> int:
+    """Type a command with the address of a real database; return how many countries are served."""
+    address = server.url(server.create_database()).partition("://")[2]
+    typed = re.sub(r"user:password@host:\d+/countries", lambda _: address, command)
+    typed = typed.replace("make run", f"exec {shlex.join(PROGRAM)} serve")
+    given = environment({**BUNDLED, "PORT": "0", **variables})
+    with running(["sh", "-c", typed], folder, given) as started:
+        answer = started.query("{ status { totalCountries } }")
+    total: int = answer["data"]["status"]["totalCountries"]
+    return total
+
+
+def test_mysql(
+    new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path
+) -> None:
+    """Both commands for MySQL serve from a server that takes no connection without TLS."""
+    public, private = MYSQL
+    shutil.copy(certificates.authority, tmp_path / "ca.pem")
+    with new_mariadb("--require-secure-transport=ON", tls=certificates.good) as server:
+        trusted = {"SSL_CERT_FILE": str(certificates.authority)}
+        assert served_from(server, public, tmp_path, **trusted) == 250
+        assert served_from(server, private, tmp_path) == 250
+
+
+def test_postgresql(
+    new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, tmp_path: Path
+) -> None:
+    """The command for PostgreSQL serves from it, by TLS."""
+    trusted = {"SSL_CERT_FILE": str(certificates.authority)}
+    with new_postgresql(tls=certificates.good) as server:
+        assert served_from(server, POSTGRESQL, tmp_path, **trusted) == 250
+
+
 def test_commands() -> None:
-    """Every command of the README is tried by a test of this file."""
+    """Every command of the README is tried by a test: of this file, or of test_container.py."""
     commands = [block.text.split()[0:2] for block in BLOCKS if block.language == "sh"]
     assert commands == [
         ["make", "run"],
         ["make", "test"],
         ["curl", "http://127.0.0.1:8000/graphql"],
         [".venv/bin/graphql-api", "refresh"],
+        *(text.split()[0:2] for text in (MYSQL[0], POSTGRESQL, MYSQL[1])),
+        ["docker", "build"],
+        ["ADMIN_TOKEN=secret", "MYSQL_PASSWORD=letters8digits"],
     ]

@@ -27,8 +27,8 @@ async def append(connection: AsyncConnection, attempt: Attempt) -> None:
     row = insert(refreshes).values(
         id=attempt.id, finished_at=finished_at, outcome=outcome, attempt=body
     )
-    result = await connection.execute(row.returning(refreshes.c.sequence))
-    newest = result.scalar_one()
+    # Not by RETURNING of our own: MySQL has none, and the driver tells the number anyway.
+    (newest,) = (await connection.execute(row)).inserted_primary_key or (0,)
     await connection.execute(delete(refreshes).where(refreshes.c.sequence <= newest - KEPT))
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -125,15 +125,17 @@ class Process:
 
 
 @contextmanager
-def started(folder: Path, *arguments: str, **variables: str) -> Iterator[Process]:
-    """Start a command in a folder; it is killed when the context ends, if it still runs."""
+def running(
+    command: Sequence[str], folder: Path, variables: Mapping[str, str]
+) -> Iterator[Process]:
+    """Run a command in a folder; it is killed when the context ends, if it still runs."""
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
         subprocess.Popen(
-            [*PROGRAM, *arguments],
+            command,
             cwd=folder,
-            env=environment(variables),
+            env=variables,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
@@ -143,6 +145,11 @@ def started(folder: Path, *arguments: str, **variables: str) -> Iterator[Process
             yield Process(process, stdout, stderr)
         finally:
             process.kill()
+
+
+def started(folder: Path, *arguments: str, **variables: str) -> AbstractContextManager[Process]:
+    """Start a command of the program in a folder, for at most as long as the context lasts."""
+    return running([*PROGRAM, *arguments], folder, environment(variables))
 
 
 def serving(folder: Path, **variables: str) -> AbstractContextManager[Process]:

@@ -52,7 +52,7 @@ class PostgreSQL:
         except ModuleNotFoundError:
             raise InvalidSetting(
                 "DATABASE_URL names PostgreSQL, whose driver is not installed: "
-                "pip install 'graphql-api[postgresql]'."
+                "pip install 'asyncpg>=0.32'."
             ) from None
         event.listen(engine.sync_engine, "handle_error", _cut_off)
         return engine

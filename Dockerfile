@@ -1,0 +1,41 @@
+# The server without what built it: not root, no pip, nothing that it writes to.
+# Tags name versions; whoever wants the same bytes for ever adds the image's digest to both.
+
+FROM python:3.11.15-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
+WORKDIR /build
+RUN python -m venv --without-pip /app
+# What changes least comes first, so that a change of the code downloads nothing.
+COPY requirements.txt ./
+RUN pip --python /app/bin/python install --no-compile --require-hashes -r requirements.txt
+COPY . ./
+RUN pip --python /app/bin/python wheel --no-index --no-deps --no-build-isolation -w dist . \
+    && pip --python /app/bin/python install --no-compile --no-index --no-deps dist/*.whl \
+    && pip --python /app/bin/python uninstall --yes flit_core
+# Bytecode that is not compared with its source: neither can change any more.
+RUN python -m compileall -q --invalidation-mode unchecked-hash /app/lib
+
+FROM python:3.11.15-slim-bookworm
+# Python comes without bytecode, and would compile its own library at every start.
+RUN pip uninstall --yes --root-user-action ignore pip setuptools wheel \
+    && python -m compileall -q --invalidation-mode unchecked-hash \
+        -x '/(ensurepip|idlelib|lib2to3|pydoc_data|tkinter|turtledemo)/' /usr/local/lib/python3.11 \
+    && useradd --uid 10001 --user-group --no-create-home --home-dir /srv \
+        --shell /usr/sbin/nologin countries
+COPY --from=build /app /app
+ENV PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV ENVIRONMENT=production HOST=0.0.0.0
+WORKDIR /srv
+# By number, so that an orchestrator can tell that it is not root.
+USER 10001:10001
+EXPOSE 8000
+# The first process of a container hears this one from the beginning, SIGTERM only once it serves.
+STOPSIGNAL SIGINT
+# Not by urllib, which would ask a proxy that is meant for the sources.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "\
+import http.client, os, sys; \
+server = http.client.HTTPConnection('127.0.0.1', os.environ.get('PORT') or 8000, timeout=4); \
+server.request('GET', '/healthz'); \
+sys.exit(server.getresponse().status != 200)"]
+ENTRYPOINT ["graphql-api"]
+CMD ["serve"]

@@ -1,0 +1,333 @@
+"""The container, as far as it goes without an engine: its files say what they should, and work."""
+
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from graphql_api.settings import Settings
+from tests.cli.running import BUNDLED, running
+from tests.dockerfile import all_of, command_of, environment_of, is_sent, read_stages
+from tests.servers.mariadb import MariaDB
+from tests.servers.process import free_port
+from tests.test_make import environment
+
+ROOT = Path(__file__).parent.parent
+BUILD, FINAL = read_stages()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+HEALTH = command_of(FINAL, "HEALTHCHECK")
+TOKEN = "hunter2-hunter2"
+SECRETS = ["ADMIN_TOKEN", "MYSQL_PASSWORD"]
+"""What compose.yaml must be given."""
+
+ALONE = ["unshare", "--mount"]
+READ_ONLY = """
+while read -r _ _ _ _ where _; do
+    mount -o remount,bind,ro "$where" 2>/dev/null
+done </proc/self/mountinfo
+for folder in . /tmp /var/tmp /dev/shm; do
+    touch "$folder/written" 2>/dev/null && echo "$folder can be written" >&2 && exit 99
+done
+exec "$@"
+"""
+"""A script that takes from a process, and from it alone, what can be written, and tries it."""
+
+
+def test_base() -> None:
+    """Both stages are of one image, whose tag names a whole version, and which is a slim one."""
+    image, _, _ = BUILD[0].text.partition(" ")
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", image)
+    assert (BUILD[0].text, FINAL[0].text) == (f"{image} AS build", image)
+
+
+def test_build() -> None:
+    """What is installed is pinned by hash, and the package is a wheel, not a link to a folder."""
+    installing = [text for text in all_of(BUILD, "RUN") if " install " in text]
+    assert len(installing) == 2
+    assert "--require-hashes -r requirements.txt" in installing[0]
+    assert "--no-index --no-deps dist/*.whl" in installing[1]
+
+
+def test_final_stage() -> None:
+    """The final stage installs nothing, takes the finished folder alone, and is not root."""
+    (run,) = all_of(FINAL, "RUN")
+    assert re.findall(r"apt-get|curl|gcc| install ", run) == []
+    assert run.startswith("pip uninstall --yes ")
+    assert all_of(FINAL, "COPY") == ["--from=build /app /app"]
+    assert all_of(FINAL, "USER") == ["10001:10001"]
+    assert "useradd --uid 10001 " in run
+    assert all_of(FINAL, "EXPOSE") == [str(Settings().port)]
+    assert command_of(FINAL, "ENTRYPOINT") + command_of(FINAL, "CMD") == ["graphql-api", "serve"]
+    assert all_of(FINAL, "STOPSIGNAL") == ["SIGINT"]
+
+
+def test_environment() -> None:
+    """The image serves everybody in production mode, so it wants a token and its own address."""
+    assert environment_of(FINAL) == {
+        "PATH": "/app/bin:$PATH",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "ENVIRONMENT": "production",
+        "HOST": "0.0.0.0",  # noqa: S104 - within the container
+    }
+
+
+def test_context() -> None:
+    """What the image is built of is sent to the builder, and no secret, database or history is."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.splitlines()
+    outside = {path for path in tracked if is_sent(path) and not path.startswith("graphql_api/")}
+    assert outside == {"LICENSE", "README.md", "pyproject.toml", "requirements.txt"}
+    assert [path for path in tracked if path.startswith("graphql_api/") and not is_sent(path)] == []
+    left = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
+    assert [path for path in left if is_sent(path)] == []
+
+
+def test_drivers() -> None:
+    """What the drivers need for PostgreSQL and for MySQL 8's passwords is pinned for the image."""
+    pinned = re.findall(
+        r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
+    )
+    assert [name for name in pinned if name in ("asyncpg", "cryptography")] == [
+        "asyncpg",
+        "cryptography",
+    ]
+
+
+def interpolated(text: str, variables: Mapping[str, str]) -> str:
+    """Return a value of compose.yaml with variables, defaults, and nothing where none is given."""
+
+    def value(found: re.Match[str]) -> str:
+        if found["operator"] == ":?":
+            return variables[found["name"]]
+        return variables.get(found["name"]) or found["text"]
+
+    return re.sub(r"\$\{(?P<name>\w+)(?P<operator>:[?-])(?P<text>[^}]*)\}", value, text)
+
+
+def test_compose_server() -> None:
+    """The server may write nothing, do nothing as root, and waits for a database that answers."""
+    service = COMPOSE["services"]["countries"]
+    assert {name: value for name, value in service.items() if name != "environment"} == {
+        "build": ".",
+        "depends_on": {"mysql": {"condition": "service_healthy"}},
+        "ports": ["127.0.0.1:8000:8000"],
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "restart": "unless-stopped",
+    }
+
+
+def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two secrets the server has all that it needs, and neither has a default."""
+    given = COMPOSE["services"]["countries"]["environment"]
+    variables = dict(zip(SECRETS, (TOKEN, "letters8digits"), strict=True))
+    for secret in variables:
+        without = {name: value for name, value in variables.items() if name != secret}
+        with pytest.raises(KeyError, match=secret):
+            _ = [interpolated(value, without) for value in given.values()]
+    values = {name: interpolated(value, variables) for name, value in given.items()}
+    assert values == {
+        "ADMIN_TOKEN": TOKEN,
+        "DATABASE_URL": "mysql://countries:letters8digits@mysql:3306/countries",
+        "PUBLIC_URL": "http://127.0.0.1:8000",
+    }
+    for name, value in {**environment_of(FINAL), **values}.items():
+        monkeypatch.setenv(name, value)
+    Settings.load().check_exposure()
+
+
+def test_compose_database() -> None:
+    """MySQL 8.4 makes the database and the user that the server has in its URL, and keeps them."""
+    service = COMPOSE["services"]["mysql"]
+    assert service["image"] == "mysql:8.4"
+    assert {
+        name: interpolated(value, {"MYSQL_PASSWORD": "letters8digits"})
+        for name, value in service["environment"].items()
+    } == {
+        "MYSQL_DATABASE": "countries",
+        "MYSQL_USER": "countries",
+        "MYSQL_PASSWORD": "letters8digits",
+        "MYSQL_RANDOM_ROOT_PASSWORD": "yes",
+    }
+    assert service["volumes"] == ["mysql:/var/lib/mysql"]
+    assert COMPOSE["volumes"] == {"mysql": None}
+    kind, command = service["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    assert shlex.split(command.replace("$$", "$")) == [
+        "MYSQL_PWD=$MYSQL_PASSWORD",
+        "mysql",
+        "--host=127.0.0.1",
+        "--user=$MYSQL_USER",
+        "--execute=SELECT 1",
+        "$MYSQL_DATABASE",
+    ]
+
+
+def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's commands give the server, alone or composed, all that it insists on."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme.split("## In a container")[1].split("\n## ")[0]
+    alone, composed = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+    build, run = (shlex.split(line) for line in alone.replace("\\\n", "").splitlines())
+    assert build == ["docker", "build", "-t", "graphql-api", "."]
+    assert [word for word in run if "=" not in word and word != "-e"] == [
+        *("docker", "run", "--read-only", "-p", "8000:8000", "graphql-api")
+    ]
+    for name, _, value in (word.partition("=") for word in run if "=" in word):
+        monkeypatch.setenv(name, value)
+    for name, value in environment_of(FINAL).items():
+        monkeypatch.setenv(name, value)
+    Settings.load().check_exposure()
+    *variables, docker, compose, up, build_too = shlex.split(composed)
+    assert (docker, compose, up, build_too) == ("docker", "compose", "up", "--build")
+    assert [variable.partition("=")[0] for variable in variables] == SECRETS
+
+
+@contextmanager
+def answering(status: int) -> Iterator[int]:
+    """Lend the port of a server that answers /healthz so, and anything else with 404."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def health(port: int, python: Path | str = sys.executable) -> int:
+    """Return the exit code of the health check, where a proxy is set that nobody listens at."""
+    done = subprocess.run(
+        [python, *HEALTH[1:]],
+        env={"PORT": f"{port}", "http_proxy": "http://127.0.0.1:1"},
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return done.returncode
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 1), (503, 1)])
+def test_health(status: int, code: int) -> None:
+    """A server is well when it says so itself, at its own port."""
+    with answering(status) as port:
+        assert health(port) == code
+
+
+def test_health_of_nobody() -> None:
+    """Where nobody listens, nobody is well."""
+    assert health(free_port()) == 1
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Carry out the build stage in a folder, and lend what the final stage copies."""
+    root = tmp_path_factory.mktemp("image")
+    context = root / "context"
+    subprocess.run(["git", "clone", "-q", ROOT, context], check=True)
+    ours = environment(**environment_of(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    (root / "build").mkdir()
+    for name, text in BUILD[1:]:
+        if name == "COPY":
+            source, _ = text.split()
+            copy(context, source, root / "build")
+        if name == "RUN":
+            command = re.sub(r"(?<![\w/])/app\b", f"{root}/app", text)
+            subprocess.run(["sh", "-ec", command], cwd=root / "build", env=ours, check=True)
+    return root / "app"
+
+
+def copy(context: Path, source: str, target: Path) -> None:
+    """Copy what COPY copies: one file, or whatever .dockerignore lets through."""
+    for path in (path for path in context.rglob("*") if path.is_file()):
+        name = str(path.relative_to(context))
+        if is_sent(name) and source in (".", name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target / name)
+
+
+@pytest.mark.slow
+def test_installed(app: Path) -> None:
+    """The folder has the package and what it needs, compiled, and no tool that installs."""
+    (packages,) = app.glob("lib/python3.*/site-packages")
+    assert (packages / "graphql_api" / "sources" / "bundled" / "LICENSES.md").is_file()
+    assert [name for name in ("pip", "setuptools", "flit_core") if (packages / name).exists()] == []
+    sources = set(packages.rglob("*.py"))
+    compiled = {
+        path.parent.parent / f"{path.name.split('.')[0]}.py"
+        for path in packages.rglob("__pycache__/*.pyc")
+    }
+    assert sources - compiled == set()
+
+
+def can_be_alone() -> bool:
+    """Tell whether a process may have its own view of the disks, which not even every root may."""
+    if shutil.which("unshare") is None:
+        return False
+    done = subprocess.run([*ALONE, "true"], stderr=subprocess.DEVNULL, check=False)
+    return done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not can_be_alone(),
+    reason="run as root, with unshare (apt-get install util-linux), to make all disks read-only",
+)
+def test_served_from_a_read_only_disk(app: Path, mariadb: MariaDB, tmp_path: Path) -> None:
+    """The image's command serves MariaDB's data where nothing can be written, and is healthy."""
+    port = free_port()
+    variables = {
+        **environment_of(FINAL),
+        "PATH": f"{app}/bin:/usr/bin:/bin",
+        "PORT": f"{port}",
+        "DATABASE_URL": mariadb.url(mariadb.create_database()),
+        "ADMIN_TOKEN": TOKEN,
+        "PUBLIC_URL": "https://countries.example.org",
+        **BUNDLED,
+    }
+    command = command_of(FINAL, "ENTRYPOINT") + command_of(FINAL, "CMD")
+    read_only = [*ALONE, "sh", "-c", READ_ONLY, "sh"]
+    with running([*read_only, *command], tmp_path, variables) as server:
+        server.wait_until_said(r"Serving https://countries\.example\.org, listening at ")
+        assert health(port, app / "bin" / "python") == 0
+        assert refreshed(port) == {"totalCountries": 250, "statements": 1}
+        ended = server.end(signal.SIGTERM)
+    assert (ended.code, ended.stdout) == (0, "")
+    assert re.findall("WARNING|ERROR|Traceback", ended.stderr) == []
+    assert health(port, app / "bin" / "python") == 1
+
+
+def refreshed(port: int) -> object:
+    """Return what a refresh tells over HTTP."""
+    response = httpx.post(
+        f"http://127.0.0.1:{port}/graphql",
+        json={"query": "mutation { refreshCountries { totalCountries statements } }"},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+        timeout=30,
+    )
+    return response.json()["data"]["refreshCountries"]
