@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
-from statistics import median
 from typing import Any
 
 import asyncmy
@@ -22,7 +21,7 @@ from graphql_api.storage.engine import Connection, Database
 from graphql_api.storage.migrations import migrate
 from tests.servers.mariadb import MariaDB
 
-_ROUNDS = {250: 60, 10_000: 9}
+_ROUNDS = {250: 60, 10_000: 15}
 """How often each number of rows is written, each way in turn."""
 _TIMEOUT = 60.0
 # Two of a hundred different letters make ten thousand codes.
@@ -38,7 +37,7 @@ class Upserts:
 
     rows: int
     ours_per_second: float
-    """Rows, by the median of the rounds."""
+    """Rows, in the quickest round: what disturbs one can only slow it."""
     bare_per_second: float
     ours_peak: int
     """Bytes that Python and the driver held beyond the rows, at most."""
@@ -101,8 +100,8 @@ async def _compare(connection: Connection, bare: Any, count: int) -> Upserts:  #
         theirs.append(await _seconds(write_bare))
     return Upserts(
         rows=count,
-        ours_per_second=count / median(ours),
-        bare_per_second=count / median(theirs),
+        ours_per_second=count / min(ours),
+        bare_per_second=count / min(theirs),
         ours_peak=await _peak(write_ours),
         bare_peak=await _peak(write_bare),
     )

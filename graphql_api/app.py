@@ -10,6 +10,7 @@ from typing import Self
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
 
@@ -23,11 +24,13 @@ from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.refresh import session
 from graphql_api.refresh.run import Sources
 from graphql_api.refresh.service import RefreshService
 from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
+from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
 from graphql_api.sources.asking import create_client
@@ -151,13 +154,31 @@ def create_app(settings: Settings) -> FastAPI:
     return FastAPI(
         lifespan=lifespan,
         routes=_routes(parts, settings),
-        middleware=[Middleware(RequestIdMiddleware, new_id=_new_id)],
+        middleware=_middleware(settings),
         openapi_url=None,
     )
 
 
+def _middleware(settings: Settings) -> list[Middleware]:
+    """Return what every request goes through, the outermost first."""
+    cross_origin = Middleware(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_methods=("GET", "POST"),
+        allow_headers=("Authorization", "Content-Type"),
+        expose_headers=("X-Request-Id",),
+    )
+    return [
+        Middleware(SecurityHeadersMiddleware),
+        *([cross_origin] if settings.cors_origins else []),
+        Middleware(RequestIdMiddleware, new_id=_new_id),
+    ]
+
+
 def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
-    schema = build_schema(introspection=settings.has_introspection)
+    schema = build_schema(
+        introspection=settings.has_introspection, limits=Limits.changed(settings.query_limits)
+    )
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
     def create_context(request: Request) -> Context:
@@ -171,7 +192,10 @@ def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
         )
 
     graphql = GraphQLEndpoint(
-        schema=schema, create_context=create_context, playground=settings.has_playground
+        schema=schema,
+        create_context=create_context,
+        playground=settings.has_playground,
+        body_limit=settings.body_limit,
     )
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(parts.catalog)

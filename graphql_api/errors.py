@@ -7,6 +7,7 @@
     ├── CountryNotFound       no country answers to that code or name
     ├── SourceUnavailable     no provider of a kind could be used; names each one and its reason
     ├── SourceInvalid         a provider answered with data that must not be stored
+    ├── QueryTooComplex       a query asks for more than one may; names the limit and the value
     ├── RefreshInProgress     another process refreshes, or took over from this one
     └── DatabaseUnavailable   the database did not do what it was asked
 
@@ -60,6 +61,12 @@ class SourceInvalid(CountriesError):
     """A provider answered with data that must not be stored."""
 
     code = "SOURCE_INVALID"
+
+
+class QueryTooComplex(CountriesError):
+    """A query asks for more than one may; names the limit, the value and the maximum."""
+
+    code = "QUERY_TOO_COMPLEX"
 
 
 class RefreshInProgress(CountriesError):

@@ -50,6 +50,34 @@ def _read_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
     return name, url or None
 
 
+def _read_limits(value: object) -> object:
+    """Read `name=number,…`; what is read already stays."""
+    if not isinstance(value, str):
+        return value
+    entries = [entry.strip().partition("=") for entry in value.split(",") if entry.strip()]
+    # Python reads more as a number than a person would write.
+    if any(not re.fullmatch(r"[1-9][0-9]{0,8}", number) for _, _, number in entries):
+        raise ValueError("write name=number, with commas between them, numbers from 1 to 999999999")
+    return {name: int(number) for name, _, number in entries}
+
+
+def _read_origins(value: object) -> object:
+    """Read `https://host,…` or `*`; what is read already stays."""
+    if not isinstance(value, str):
+        return value
+    entries = tuple(entry.strip() for entry in value.split(",") if entry.strip())
+    if entries != ("*",) and not all(map(_is_origin, entries)):
+        raise ValueError(
+            "give origins, such as https://example.org, with commas between them, or *"
+        )
+    return entries
+
+
+def _is_origin(value: str) -> bool:
+    # Browsers write an origin in small letters and without a path, and the text is compared.
+    return _is_web_url(value) and re.fullmatch(r"https?://[^A-Z/?#@]+", value) is not None
+
+
 def _check_public_url(value: str) -> str:
     if not _is_web_url(value) or "?" in value or "#" in value:
         raise ValueError("give an http or https URL without ? and #")
@@ -89,6 +117,8 @@ SourceList = Annotated[
     BeforeValidator(_read_sources),
     Field(repr=False),  # a URL may hold a key
 ]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_origins)]
+QueryLimits = Annotated[dict[str, int], NoDecode, BeforeValidator(_read_limits)]
 # SQLite counts milliseconds in 32 bits, and does not wait at all when there are more.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Age = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
@@ -125,6 +155,12 @@ class Settings(BaseSettings):
     forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1"
     playground: bool | None = None
     introspection: bool | None = None
+    cors_origins: Origins = ()
+    query_limits: QueryLimits = {}
+    body_limit: int = Field(default=100_000, ge=1, le=100_000_000)
+    request_timeout: Seconds = 10
+    keep_alive: int = Field(default=75, ge=1, le=100_000)
+    max_connections: int = Field(default=500, ge=1, le=100_000)
     log_level: LogLevel = LogLevel.INFO
     access_log: bool = False
 

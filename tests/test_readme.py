@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import pytest
 from asgi_lifespan import LifespanManager
 
 from graphql_api.app import create_app
+from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
 from tests.upstream.server import Upstream
 
@@ -98,8 +100,8 @@ def process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    """Return a text without what differs from run to run: times and table widths."""
-    return re.sub(r"\d+\.\d$", "N", re.sub(" +", " ", text), flags=re.MULTILINE)
+    """Return a text without what differs from run to run: times, and widths of what is drawn."""
+    return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
 def timeless(report: dict[str, Any]) -> dict[str, Any]:
@@ -166,12 +168,19 @@ def test_settings() -> None:
     assert listed == [name.upper() for name in Settings.model_fields]
 
 
+def test_limits() -> None:
+    """The README lists every limit of a query, with its default."""
+    section = README.split("## Running in production")[1].split("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)` \| `(\d+)` \|", section, re.MULTILINE)
+    assert {name: int(value) for name, value in listed} == asdict(Limits())
+
+
 def test_defaults() -> None:
     """The defaults that the README gives as values are those of the settings."""
-    rows = re.findall(r"^\| `(\w+)` \| `(\S+)` \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", README, re.MULTILINE)
     plain = Settings()
     given = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(given) == 16
+    assert len(given) == 20
     assert {name for name, settings in given.items() if settings != plain} == set()
 
 

@@ -29,6 +29,12 @@ DEFAULTS = {
     "forwarded_allow_ips": "127.0.0.1",
     "playground": None,
     "introspection": None,
+    "cors_origins": (),
+    "query_limits": {},
+    "body_limit": 100_000,
+    "request_timeout": 10,
+    "keep_alive": 75,
+    "max_connections": 500,
     "log_level": LogLevel.INFO,
     "access_log": False,
 }
@@ -83,6 +89,12 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         forwarded_allow_ips="10.0.0.0/8, ::1",
         playground="true",
         introspection="0",
+        cors_origins="https://a.example, http://localhost:3000",
+        query_limits=" depth=15, cost=999999999",
+        body_limit="1",
+        request_timeout="0.5",
+        keep_alive="1",
+        max_connections="1",
         log_level="debug",
         access_log="1",
     )
@@ -111,6 +123,12 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "forwarded_allow_ips": "10.0.0.0/8, ::1",
         "playground": True,
         "introspection": False,
+        "cors_origins": ("https://a.example", "http://localhost:3000"),
+        "query_limits": {"depth": 15, "cost": 999_999_999},
+        "body_limit": 1,
+        "request_timeout": 0.5,
+        "keep_alive": 1,
+        "max_connections": 1,
         "log_level": LogLevel.DEBUG,
         "access_log": True,
     }
@@ -121,11 +139,14 @@ SOURCE_URL = "what follows geonames= must be a complete http or https URL"
 WEB_URL = "give an http or https URL without ? and #"
 PROXIES = "give IP addresses or networks with commas, or *"
 TOKEN = "give letters, digits and signs of ASCII, without spaces"
+ORIGINS = "give origins, such as https://example.org, with commas between them, or *"
+AT_LEAST_1 = "Input should be greater than or equal to 1"
+LIMITS = "write name=number, with commas between them, numbers from 1 to 999999999"
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
 SECRETS = ("admin_token", "restcountries_api_key")
-SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll")
+SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll", "request_timeout")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +185,15 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
             ("forwarded_allow_ips", value, PROXIES)
             for value in ("proxy", "10.0.0.1 10.0.0.2", "*,")
         ),
+        *(
+            ("query_limits", value, LIMITS)
+            for value in ("depth", "depth=0", "depth=-1", "depth=1e3", "depth=1000000000", "=")
+        ),
+        *(
+            ("cors_origins", value, ORIGINS)
+            for value in ("example.org", "*,*", "https://a.example/", "https://A.example", "null")
+        ),
+        *((name, "0", AT_LEAST_1) for name in ("body_limit", "keep_alive", "max_connections")),
         ("database_pool_size", "0", "Input should be greater than or equal to 1"),
         ("database_max_overflow", "-1", "Input should be greater than or equal to 0"),
         *((name, " ", TOKEN) for name in SECRETS),

@@ -6,14 +6,15 @@ import logging
 import os
 import socket
 from contextlib import closing
+from functools import partial
 from types import FrameType
 
 import uvicorn
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.app import create_app, prepare
 from graphql_api.errors import InvalidSetting
+from graphql_api.http.connections import STOPPING, Connection
 from graphql_api.logs import configure_logging
 from graphql_api.settings import Settings
 
@@ -41,6 +42,12 @@ def serve(settings: Settings) -> None:
             access_log=settings.access_log,
             forwarded_allow_ips=settings.forwarded_allow_ips,
             server_header=False,
+            http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
+                Connection,
+                patience=settings.request_timeout,
+                most=settings.max_connections,
+            ),
+            timeout_keep_alive=settings.keep_alive,
             timeout_graceful_shutdown=_GRACE,
         )
         server = _Server(config, _greeting(settings, listener))
@@ -83,23 +90,9 @@ def _ending_quietly(app: ASGIApp) -> ASGIApp:
         except asyncio.CancelledError:
             # The task was this request's alone: nobody waits to hear that it was cancelled.
             if scope["type"] == "http" and not answering:
-                await _STOPPING(scope, receive, send)
+                await STOPPING(scope, receive, send)
 
     return serve
-
-
-_STOPPING = JSONResponse(
-    {
-        "errors": [
-            {
-                "message": "The server is stopping; try again.",
-                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
-            }
-        ]
-    },
-    503,
-    {"Retry-After": "1"},
-)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -5,6 +5,7 @@ GET for queries.
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -15,8 +16,12 @@ from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from graphql_api.errors import InvalidInput
+from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
+from graphql_api.http.refusing import Refused
 from graphql_api.http.request_id import request_id_of
+from graphql_api.http.security import policy_of
+from graphql_api.http.server_timing import server_timing
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import (
@@ -28,6 +33,8 @@ from graphql_api.schema.execution import (
     refuse,
 )
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLEndpoint:
@@ -36,25 +43,23 @@ class GraphQLEndpoint:
     schema: Schema
     create_context: Callable[[Request], Context]
     playground: bool
+    body_limit: int
+    """Bytes that a body may have."""
 
     async def handle(self, request: Request) -> Response:
         """Answer one request; whatever is wrong with it is told in GraphQL's shape."""
-        if request.method not in ("GET", "POST"):
-            return _respond(
-                JSON, refuse(InvalidInput("Send GET or POST.")), 405, {"Allow": "GET, POST"}
-            )
         if self._wants_playground(request):
-            return HTMLResponse(get_graphql_ide_html("graphiql"), headers={"Vary": "Accept"})
+            return _playground()
         media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
-        if media_type is None:
-            return _respond(JSON, refuse(InvalidInput(f"Accept {JSON}.")), 406)
-        if request.method == "POST" and content_type(request) != JSON:
-            return _respond(media_type, refuse(InvalidInput(f"Send {JSON}.")), 415)
         try:
-            asked = await (_read_get(request) if request.method == "GET" else _read_post(request))
-        except InvalidInput as error:
-            return _respond(media_type, refuse(error), 400)
-        return await self._answer(request, asked, media_type)
+            asked = await self._read(request, media_type)
+            return await self._answer(request, asked, media_type or JSON)
+        except Refused as refused:
+            logger.info(
+                "Request %s is refused, %d: %s", request_id_of(request), refused.status, refused
+            )
+            answer = refuse(InvalidInput(str(refused)))
+            return _respond(media_type or JSON, answer, refused.status, refused.headers)
 
     def _wants_playground(self, request: Request) -> bool:
         return (
@@ -64,42 +69,74 @@ class GraphQLEndpoint:
             and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         )
 
+    async def _read(self, request: Request, media_type: str | None) -> GraphQLRequest:
+        if request.method not in ("GET", "POST"):
+            raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
+        if media_type is None:
+            raise Refused(406, f"Accept {JSON}.")
+        if request.method == "GET":
+            return _read_get(request)
+        if content_type(request) != JSON:
+            raise Refused(415, f"Send {JSON}.")
+        return _read_post(await read_body(request, self.body_limit))
+
     async def _answer(self, request: Request, asked: GraphQLRequest, media_type: str) -> Response:
+        context = self.create_context(request)
         try:
             answer = await execute(
                 self.schema,
                 asked,
-                context=self.create_context(request),
+                context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
             )
         except InvalidOperationTypeError:
-            refusal = refuse(InvalidInput("GET is for queries; send everything else by POST."))
-            return _respond(media_type, refusal, 405, {"Allow": "POST"})
+            told = "GET is for queries; send everything else by POST."
+            raise Refused(405, told, {"Allow": "POST"}) from None
         refused = not answer.executed and media_type == GRAPHQL_RESPONSE
-        return _respond(media_type, answer, 400 if refused else 200)
+        # Of several refreshes in one request the last one is told.
+        headers = server_timing(context.reports[-1].timings) if context.reports else None
+        return _respond(media_type, answer, 400 if refused else 200, headers)
 
 
-async def _read_get(request: Request) -> GraphQLRequest:
-    fields: dict[str, Any] = dict(request.query_params)
-    if "variables" in fields:
-        fields["variables"] = _parse_json(fields["variables"], "variables")
+def _playground() -> Response:
+    page = get_graphql_ide_html("graphiql")
+    policy = policy_of(page, elsewhere="https://unpkg.com")
+    return HTMLResponse(page, headers={"Vary": "Accept", "Content-Security-Policy": policy})
+
+
+def _read_get(request: Request) -> GraphQLRequest:
+    given = request.query_params.multi_items()
+    fields: dict[str, Any] = dict(given)
+    if len(fields) < len(given):
+        raise Refused(400, "A parameter is given twice.")
+    for name in ("variables", "extensions"):
+        if name in fields:
+            fields[name] = _parse_json(fields[name], name)
     return _read_fields(fields)
 
 
-async def _read_post(request: Request) -> GraphQLRequest:
+def _read_post(body: bytes) -> GraphQLRequest:
     try:
-        text = (await request.body()).decode()
+        text = body.decode()
     except UnicodeDecodeError:
-        raise InvalidInput("The body is not UTF-8.") from None
+        raise Refused(400, "The body is not UTF-8.") from None
     return _read_fields(_parse_json(text, "The body"))
 
 
 def _parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError):
-        raise InvalidInput(f"{what} is not JSON.") from None
+        raise Refused(400, f"{what} is not JSON.") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, each of whose keys means one thing, here and to whoever reads along."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise Refused(400, "An object has the same key twice.")
+    return made
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -108,15 +145,18 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _read_fields(fields: object) -> GraphQLRequest:
     if not isinstance(fields, Mapping):
-        raise InvalidInput('The body must be an object: {"query": …, "variables": {…}}.')
+        raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
     query, variables = fields.get("query"), fields.get("variables")
     operation_name = fields.get("operationName")
     if not isinstance(query, str) or not query.strip():
-        raise InvalidInput("query must be the text of a GraphQL document.")
+        raise Refused(400, "query must be the text of a GraphQL document.")
     if variables is not None and not isinstance(variables, Mapping):
-        raise InvalidInput("variables must be an object or null.")
+        raise Refused(400, "variables must be an object or null.")
+    extensions = fields.get("extensions")
+    if extensions is not None and not isinstance(extensions, Mapping):
+        raise Refused(400, "extensions must be an object or null.")
     if operation_name is not None and not isinstance(operation_name, str):
-        raise InvalidInput("operationName must be a text or null.")
+        raise Refused(400, "operationName must be a text or null.")
     return GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None)
 
 

@@ -10,8 +10,9 @@ HTML = "text/html"
 
 
 def content_type(request: Request) -> str:
-    """Return the media type of the body, without parameters."""
-    return _media_type(request.headers.get("Content-Type", ""))
+    """Return the media type of the body, without parameters; empty if there is not one of them."""
+    given = request.headers.getlist("Content-Type")
+    return _media_type(given[0]) if len(given) == 1 else ""
 
 
 def preferred(request: Request, offered: Sequence[str]) -> str | None:

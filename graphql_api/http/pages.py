@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from graphql_api.catalog import Catalog
+from graphql_api.http.security import policy_of
 from graphql_api.picture import SIZE, describe
 
 _PAGE = """<!doctype html>
@@ -54,7 +55,10 @@ class PageEndpoints:
             height=height,
             alt=escape(describe(snapshot.summary())),
         )
-        return HTMLResponse(page, headers={"Cache-Control": "no-cache"})
+        policy = policy_of(page)
+        return HTMLResponse(
+            page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": policy}
+        )
 
     async def schema(self, _request: Request) -> Response:
         """Answer with the schema."""

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -37,6 +37,8 @@ class RequestIdMiddleware:
 
         try:
             await self._app(scope, receive, send_named)
+        except ClientDisconnect:
+            logger.info("Request %s did not arrive in full", request_id)
         except Exception:
             logger.exception("Request %s failed: %s %s", request_id, scope["method"], scope["path"])
             if answering:

@@ -16,6 +16,11 @@ from graphql_api.schema.context import Context
 
 logger = logging.getLogger(__name__)
 
+_MOST_ERRORS = 20
+"""Errors of one answer; what comes after them is left out."""
+_LONGEST_MESSAGE = 500
+"""Characters of an error's message, which may quote the client."""
+
 READING = frozenset({OperationType.QUERY})
 EVERYTHING = frozenset(OperationType)
 
@@ -68,31 +73,34 @@ async def execute(
     except RecursionError:
         return refuse(InvalidInput("The document or its variables are nested too deeply."))
     if isinstance(result, PreExecutionError):
-        errors = [_present_refusal(error) for error in result.errors or ()]
+        errors = [
+            _present_refusal(error, request_id) for error in (result.errors or ())[:_MOST_ERRORS]
+        ]
         return GraphQLResponse({"errors": errors}, executed=False)
     if result.errors and all(error.path is None for error in result.errors):
-        errors = [_with_code(error, InvalidInput.code) for error in result.errors]
+        errors = [_with_code(error, InvalidInput.code) for error in result.errors[:_MOST_ERRORS]]
         return GraphQLResponse({"errors": errors}, executed=False)
     body: dict[str, Any] = {"data": result.data}
     if result.errors:
-        body["errors"] = [_present_failure(error, request_id) for error in result.errors]
+        shown = result.errors[:_MOST_ERRORS]
+        body["errors"] = [_present_failure(error, request_id) for error in shown]
     return GraphQLResponse(body, executed=True)
 
 
 def refuse(error: CountriesError) -> GraphQLResponse:
     """Return the answer to a request that is refused before it reaches the schema."""
     return GraphQLResponse(
-        {"errors": [{"message": error.public, "extensions": {"code": error.code}}]},
+        {"errors": [{"message": _clip(error.public), "extensions": {"code": error.code}}]},
         executed=False,
     )
 
 
-def _present_refusal(error: GraphQLError) -> Mapping[str, Any]:
+def _present_refusal(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
     """Present an error of parsing or validation."""
     if isinstance(error, GraphQLSyntaxError):
         return _with_code(error, "GRAPHQL_PARSE_FAILED")
-    if isinstance(error.original_error, CountriesError):
-        return _with_code(error, error.original_error.code)
+    if error.original_error is not None and error.nodes is None:
+        return _present_failure(error, request_id)
     return _with_code(error, "GRAPHQL_VALIDATION_FAILED")
 
 
@@ -102,7 +110,7 @@ def _present_failure(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
     if isinstance(cause, DatabaseUnavailable):
         logger.error("Request %s: %s", request_id, cause)
     if isinstance(cause, CountriesError):
-        return {**_with_code(error, cause.code), "message": cause.public}
+        return {**_with_code(error, cause.code), "message": _clip(cause.public)}
     if isinstance(cause, GraphQLError) and _blames_value(cause):
         return _with_code(error, InvalidInput.code)
     logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)
@@ -118,4 +126,11 @@ def _blames_value(error: GraphQLError) -> bool:
 
 
 def _with_code(error: GraphQLError, code: str, **extensions: str) -> Mapping[str, Any]:
-    return {**error.formatted, "extensions": {"code": code, **extensions}}
+    message = _clip(error.message)
+    return {**error.formatted, "message": message, "extensions": {"code": code, **extensions}}
+
+
+def _clip(message: str) -> str:
+    if len(message) <= _LONGEST_MESSAGE:
+        return message
+    return f"{message[:_LONGEST_MESSAGE]}…"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
-from functools import cache, lru_cache
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +18,8 @@ from graphql_api.storage.transactions import transaction
 
 Values = tuple[Any, ...]
 
+_REHEARSED = "upsert rehearsed"
+"""What a connection's own notes say, for as long as it lives."""
 _COLUMNS = tuple(field.name for field in fields(Country))
 
 
@@ -46,9 +48,10 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
 
 
 async def rehearse(connection: AsyncConnection) -> None:
-    """Let the driver prepare the upsert, so that the first one is as quick as the next."""
-    dialect = dialect_of(connection)
-    await dialect.prepare(connection, _form(connection.dialect).sql)
+    """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
+    if not connection.info.get(_REHEARSED):
+        await dialect_of(connection).prepare(connection, _form(connection.dialect).sql)
+        connection.info[_REHEARSED] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,10 @@ class _Form:
 
     def bind(self, rows: Sequence[Country]) -> list[Values]:
         """Return the values of the rows as the driver takes them."""
-        # Most rows of a refresh share their instants.
-        bindings = [(place, cache(binding)) for place, binding in self.bindings]
         bound = []
         for row in rows:
             values = list(self.values(row))
-            for place, binding in bindings:
+            for place, binding in self.bindings:
                 values[place] = binding(values[place])
             bound.append(tuple(values))
         return bound

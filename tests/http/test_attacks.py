@@ -1,0 +1,242 @@
+"""The attacks of graphql-cop, and those of OWASP's list, on a real server in production."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.cli.running import BUNDLED, Process, serving
+from tests.http.wire import ANSWER, Answered, connected, head
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example",
+    "ADMIN_TOKEN": "s3cret-Token",
+}
+DELETION = 'mutation { deleteCountry(code: "ZW") { code } }'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server in production that asks nobody."""
+    with serving(tmp_path_factory.mktemp("attacked"), **BUNDLED, **PRODUCTION) as process:
+        process.wait_until_said("Ctrl-C stops")
+        yield process
+
+
+@pytest.fixture(scope="module")
+def open_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server in development, which answers questions about its schema."""
+    with serving(tmp_path_factory.mktemp("open"), **BUNDLED) as process:
+        process.wait_until_said("Ctrl-C stops")
+        yield process
+
+
+def post(server: Process, body: object, **headers: str) -> Answered:
+    """POST JSON."""
+    with connected(server) as wire:
+        return wire.post(json.dumps(body).encode(), **headers)
+
+
+def get(server: Process, path: str, **headers: str) -> Answered:
+    """GET a path."""
+    with connected(server) as wire:
+        wire.send(head(f"GET {path}", **headers))
+        return wire.answer("GET")
+
+
+def told(answered: Answered) -> list[str]:
+    """Return the messages of the errors, of which the answer consists."""
+    assert list(answered.json) == ["errors"]
+    return [error["message"] for error in answered.json["errors"]]
+
+
+def too_complex(measured: str) -> list[str]:
+    """Return the refusal of a query."""
+    return [f"The query is too complex: {measured}."]
+
+
+def test_alias_overloading(server: Process) -> None:
+    """A hundred aliases are refused."""
+    query = "query cop { " + " ".join(f"alias{i}: __typename" for i in range(101)) + " }"
+    assert told(post(server, {"query": query})) == too_complex("aliases 101, at most 50")
+
+
+def test_batching(server: Process) -> None:
+    """A batch of queries is refused."""
+    answered = post(server, [{"query": "query cop { __typename }"}] * 10)
+    assert (answered.status, answered.codes) == (400, ["BAD_USER_INPUT"])
+
+
+def test_directive_overloading(server: Process) -> None:
+    """Directives in number are refused, and ten that there are not give no ten errors."""
+    query = f"query cop {{ __typename {'@aa' * 51} }}"
+    assert told(post(server, {"query": query})) == too_complex("directives 51, at most 50")
+    answered = post(server, {"query": f"query cop {{ __typename {'@aa' * 10} }}"})
+    assert len(answered.codes) == 6
+
+
+def test_circular_introspection(open_server: Process) -> None:
+    """Introspection in circles is refused even where introspection is allowed."""
+    circle = "fields { type { " * 4 + "name" + " } }" * 4
+    query = f"query cop {{ __schema {{ types {{ {circle} }} }} }}"
+    answered = post(open_server, {"query": query})
+    assert told(answered) == ["Maximum introspection depth exceeded"]
+
+
+def test_field_duplication(server: Process) -> None:
+    """Five hundred times the same field is refused."""
+    query = "query cop { " + "__typename " * 500 + "}"
+    assert told(post(server, {"query": query})) == too_complex("fields 500, at most 300")
+
+
+def test_mutation_by_get(server: Process) -> None:
+    """A mutation by GET is refused."""
+    answered = get(server, "/graphql?query=mutation+cop+%7B__typename%7D")
+    assert (answered.status, answered.headers["Allow"]) == (405, "POST")
+    assert answered.codes == ["BAD_USER_INPUT"]
+
+
+def test_query_by_get(server: Process) -> None:
+    """A query by GET changes nothing, and no page of another origin reads the answer."""
+    answered = get(
+        server, "/graphql?query=query+cop+%7B__typename%7D", Origin="https://evil.example"
+    )
+    assert (answered.status, answered.json) == (200, ANSWER)
+    assert answered.headers["Access-Control-Allow-Origin"] is None
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_form(server: Process, content_type: str) -> None:
+    """A form, which any page may send, is refused; so are uploads."""
+    with connected(server) as wire:
+        answered = wire.post(b"query=query+cop+%7B__typename%7D", Content_Type=content_type)
+    assert (answered.status, answered.codes) == (415, ["BAD_USER_INPUT"])
+
+
+def test_tracing(server: Process) -> None:
+    """No answer has extensions, so none traces how it was made."""
+    answered = post(server, {"query": "query cop { __typename }"}, X_Apollo_Tracing="1")
+    assert answered.json == ANSWER
+
+
+def test_suggestions(server: Process) -> None:
+    """A wrong name is not answered with the right one."""
+    answered = post(server, {"query": "query cop { __schema { directive } countris }"})
+    assert "Did you mean" not in answered.body.decode()
+
+
+def test_introspection(server: Process) -> None:
+    """The schema is not told."""
+    answered = post(server, {"query": "query cop { __schema { types { name fields { name } } } }"})
+    assert set(answered.codes) == {"GRAPHQL_VALIDATION_FAILED"}
+    assert get(server, "/schema.graphql").status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/graphiql", "/playground", "/console", "/graphql", "/v1/graphql"]
+)
+def test_playground(server: Process, path: str) -> None:
+    """There is no playground, at any of its usual addresses."""
+    answered = get(server, path, Accept="text/html")
+    assert answered.status in {404, 406}
+    assert b"graphiql" not in answered.body.lower()
+
+
+def test_unhandled_errors(server: Process) -> None:
+    """What is wrong is told without a trace of the code."""
+    answered = post(server, {"query": "qwerty cop { abc }"})
+    assert answered.codes == ["GRAPHQL_PARSE_FAILED"]
+    [error] = answered.json["errors"]
+    assert set(error) == {"message", "locations", "extensions"}
+    assert set(error["extensions"]) == {"code"}
+
+
+INJECTIONS = [
+    "' OR 1=1 --",
+    '"; DROP TABLE countries; --',
+    "%s%n{0}${7*7}{{7*7}}",
+    "\\0\\",
+    "😀" * 9,
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_injection(server: Process, text: str) -> None:
+    """OWASP, injection: an argument is compared as text, and finds nothing."""
+    query = """query ($t: String) {
+        country(name: $t) { code }
+        countries(filter: {or: [{name: {eq: $t}}, {capital: {contains: $t}}]}) { totalCount }
+    }"""
+    answered = post(server, {"query": query, "variables": {"t": text}})
+    assert answered.json == {"data": {"country": None, "countries": {"totalCount": 0}}}
+
+
+def test_depth(server: Process) -> None:
+    """OWASP, depth: a query that goes round and round is refused."""
+    query = "query { a " + "{ a " * 30 + "} " * 30 + "}"
+    assert told(post(server, {"query": query})) == too_complex("depth 21, at most 20")
+
+
+def test_fragment_bomb(server: Process) -> None:
+    """Denial of service: fragments that double one another are counted, and refused."""
+    fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(17)]
+    query = f"{{ ...f0 }} {' '.join(fragments)} fragment f17 on Query {{ __typename }}"
+    assert told(post(server, {"query": query})) == too_complex("fields 512, at most 300")
+
+
+def test_fragment_circle(server: Process) -> None:
+    """Denial of service: a fragment that uses itself is refused."""
+    query = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }"
+    assert told(post(server, {"query": query})) == [
+        "Cannot spread fragment 'a' within itself via 'b'."
+    ]
+
+
+def test_amount(server: Process) -> None:
+    """OWASP, amount: everything, many times, is refused by what it costs; a page each is not."""
+    page = "nodes { code name capital region subregion population areaKm2 flagUrl }"
+    often = "{ " + " ".join(f"a{i}: countries {{ {page} }}" for i in range(21)) + " }"
+    assert told(post(server, {"query": often})) == too_complex("cost 52500, at most 50000")
+    little = "{ " + " ".join(f"a{i}: countries(first: 9) {{ {page} }}" for i in range(21)) + " }"
+    assert len(post(server, {"query": little}).json["data"]) == 21
+
+
+def test_brute_force(server: Process) -> None:
+    """OWASP, batching: one request cannot try mutations in number."""
+    query = (
+        "mutation { "
+        + " ".join(f'a{i}: deleteCountry(code: "ZW") {{ id }}' for i in range(31))
+        + " }"
+    )
+    assert told(post(server, {"query": query})) == too_complex("roots 31, at most 30")
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example"])
+def test_access(server: Process, origin: str | None) -> None:
+    """OWASP, access control: a mutation without the token changes nothing."""
+    headers = {} if origin is None else {"Origin": origin}
+    answered = post(server, {"query": DELETION}, **headers)
+    [error] = answered.json["errors"]
+    assert (answered.json["data"], error["extensions"]) == (None, {"code": "UNAUTHENTICATED"})
+    query = {"query": '{ country(code: "ZW") { name } }'}
+    assert post(server, query).json == {"data": {"country": {"name": "Zimbabwe"}}}
+
+
+def test_websocket(server: Process) -> None:
+    """No WebSocket is opened, of the legacy protocol least of all."""
+    with connected(server) as wire:
+        wire.send(
+            head(
+                "GET /graphql",
+                Connection="Upgrade",
+                Upgrade="websocket",
+                Sec_WebSocket_Version="13",
+                Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==",
+                Sec_WebSocket_Protocol="graphql-ws",
+            )
+        )
+        answered = wire.answer("GET")
+    assert (answered.status, answered.codes) == (400, ["BAD_USER_INPUT"])

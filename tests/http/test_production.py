@@ -1,0 +1,269 @@
+"""A server in production as strangers find it: closed, silent about itself, and no use to pages."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.cli.running import BUNDLED, Process, run, serving
+from tests.http.wire import QUERY, Answered, connected, head
+from tests.upstream.server import Answer, Upstream
+
+TOKEN = "t0ken-SECRET-t0ken"
+KEY = "k3y-SECRET-k3y"
+PASSWORD = "p4ss-SECRET-p4ss"
+ORIGIN = "https://app.example"
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example",
+    "ADMIN_TOKEN": TOKEN,
+}
+SECURITY = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server in production, which asks nobody and lets one origin's pages ask."""
+    folder = tmp_path_factory.mktemp("production")
+    variables = {
+        **BUNDLED,
+        **PRODUCTION,
+        "CORS_ORIGINS": ORIGIN,
+        "FORWARDED_ALLOW_IPS": "192.0.2.1",
+    }
+    with serving(folder, **variables, ACCESS_LOG="true") as process:
+        process.wait_until_said("Ctrl-C stops")
+        yield process
+
+
+def get(server: Process, path: str, **headers: str) -> Answered:
+    """GET a path with these headers."""
+    with connected(server) as wire:
+        wire.send(head(f"GET {path}", **headers))
+        return wire.answer("GET")
+
+
+def post(server: Process, query: str, **headers: str) -> Answered:
+    """POST a query with these headers."""
+    with connected(server) as wire:
+        return wire.post(json.dumps({"query": query}).encode(), **headers)
+
+
+PATHS = ["/", "/graphql", "/schema.graphql", "/healthz", "/readyz", "/images/summary.png", "/none"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_headers(server: Process, path: str) -> None:
+    """Every answer has an id and the headers that bind browsers, and none names the software."""
+    headers = get(server, path).headers
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-Id"])
+    assert "Server" not in headers
+    assert "X-Powered-By" not in headers
+    told = {name: headers[name] for name in SECURITY}
+    if path == "/":
+        assert told.pop("Content-Security-Policy").startswith(
+            "default-src 'none'; script-src 'none'"
+        )
+    assert {**SECURITY, **told} == SECURITY
+
+
+def test_page_keeps_its_own_policy(server: Process) -> None:
+    """The landing page allows its own style by hash, its own picture, and no script."""
+    page = get(server, "/")
+    policy = page.headers["Content-Security-Policy"]
+    assert re.search(r"; style-src 'sha256-[\w+/]{43}='; img-src 'self' data:;", policy)
+    assert b"<script" not in page.body
+
+
+@pytest.mark.parametrize(
+    "query", ["{ __schema { types { name } } }", '{ __type(name: "A") { name } }']
+)
+def test_no_introspection(server: Process, query: str) -> None:
+    """The schema is not told."""
+    assert set(post(server, query).codes) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_no_suggestions(server: Process) -> None:
+    """Who guesses a name learns nothing of those that are near."""
+    assert b"ean" not in post(server, "{ countris { cod } contry }").body
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN])
+def test_mutations_need_the_token(server: Process, authorization: str) -> None:
+    """Without the token nothing is fetched, written or deleted."""
+    before = server.get("/readyz").json(), server.said.count("Refresh ")
+    for mutation in ("refreshCountries { id }", 'deleteCountry(code: "FR") { id }'):
+        answered = post(server, f"mutation {{ {mutation} }}", Authorization=authorization)
+        [error] = answered.json["errors"]
+        assert error["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert (server.get("/readyz").json(), server.said.count("Refresh ")) == before
+
+
+def test_refresh_without_the_token_asks_nobody(tmp_path: Path, upstream: Upstream) -> None:
+    """A refused refresh does not reach the sources."""
+    with serving(tmp_path, **PRODUCTION, **upstream.environment) as server:
+        server.wait_until_said("countries from geonames")
+        asked = len(upstream.requests)
+        for _ in range(5):
+            post(server, "mutation { refreshCountries { id } }", Authorization="Bearer wrong")
+        assert len(upstream.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("text/plain", 415),
+        ("text/plain\r\nContent-Type: application/json", 415),
+        ("application/json\r\nContent-Type: text/plain", 415),
+        ("application/json", 200),
+    ],
+)
+def test_only_json(server: Process, content_type: str, status: int) -> None:
+    """What other people's pages can send without asking first is refused."""
+    with connected(server) as wire:
+        assert wire.post(QUERY, Content_Type=content_type).status == status
+
+
+def preflight(server: Process, origin: str) -> Answered:
+    """Ask as a browser asks before it lets a page send JSON with a token."""
+    wanted = {
+        "Origin": origin,
+        "Access_Control_Request_Method": "POST",
+        "Access_Control_Request_Headers": "authorization,content-type",
+    }
+    with connected(server) as wire:
+        wire.send(head("OPTIONS /graphql", **wanted))
+        return wire.answer("OPTIONS")
+
+
+def test_cors(server: Process) -> None:
+    """The pages of the origins that are set may ask, without credentials, and no others."""
+    allowed = preflight(server, ORIGIN)
+    assert allowed.status == 200
+    assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+    answered = post(server, "{ __typename }", Origin=ORIGIN)
+    assert answered.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Origin" in answered.headers["Vary"]
+    for origin in (
+        "https://evil.example",
+        "https://app.example.evil.example",
+        "null",
+        "http://app.example",
+    ):
+        refused = preflight(server, origin)
+        assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (400, None)
+        assert (
+            post(server, "{ __typename }", Origin=origin).headers["Access-Control-Allow-Origin"]
+            is None
+        )
+    assert allowed.headers["Access-Control-Allow-Credentials"] is None
+    assert answered.headers["Access-Control-Allow-Credentials"] is None
+
+
+def test_cors_for_all(tmp_path: Path) -> None:
+    """`*` lets every page ask, and none with credentials."""
+    with serving(tmp_path, **BUNDLED, CORS_ORIGINS="*") as server:
+        for answered in (preflight(server, ORIGIN), post(server, "{ __typename }", Origin=ORIGIN)):
+            assert answered.headers["Access-Control-Allow-Origin"] == "*"
+            assert answered.headers["Access-Control-Allow-Credentials"] is None
+
+
+def test_no_cors(tmp_path: Path) -> None:
+    """Without the setting no page of another origin may ask."""
+    with serving(tmp_path, **BUNDLED) as server:
+        refused = preflight(server, ORIGIN)
+        assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
+        answered = post(server, "{ __typename }", Origin=ORIGIN)
+        assert answered.headers["Access-Control-Allow-Origin"] is None
+
+
+FORGED = {
+    "Host": "evil.example",
+    "X_Forwarded_Host": "evil.example",
+    "X_Forwarded_Proto": "gopher",
+    "X_Forwarded_For": "198.51.100.7",
+    "Forwarded": "host=evil.example;for=198.51.100.7",
+}
+
+
+def test_forged_headers(server: Process) -> None:
+    """Addresses begin with PUBLIC_URL, and the log has the true peer, whatever a client claims."""
+    answered = post(server, "{ status { imageUrl } }", **FORGED)
+    url = answered.json["data"]["status"]["imageUrl"]
+    assert url.startswith("https://countries.example/images/summary-")
+    assert "198.51.100.7" not in server.said
+
+
+def test_trusted_proxy(tmp_path: Path) -> None:
+    """A proxy of FORWARDED_ALLOW_IPS is believed as to the client and the scheme, no more."""
+    with serving(tmp_path, **BUNDLED, ACCESS_LOG="true") as server:
+        forged = {**FORGED, "Host": "countries.example", "X_Forwarded_Proto": "https"}
+        answered = post(server, "{ status { imageUrl } }", **forged)
+        assert "198.51.100.7:0 - " in server.said
+    url = answered.json["data"]["status"]["imageUrl"]
+    assert url.startswith("https://countries.example/images/summary-")
+
+
+def everything_answered(server: Process) -> list[str]:
+    """Return what the server answers to many questions, with and without the token."""
+    refresh = "mutation { refreshCountries { sources { provider failures attribution } } }"
+    told = "{ status { lastRefresh { sources { failures } } lastFailure { message } } }"
+    queries: list[tuple[str, dict[str, str]]] = [
+        (refresh, {"Authorization": f"Bearer {TOKEN}"}),
+        (refresh, {"Authorization": f"Bearer {TOKEN}x"}),
+        (refresh, {}),
+        (told, {}),
+        ("{ nothing }", {"Authorization": f"Bearer {TOKEN}"}),
+        ("{", {"Authorization": f"Bearer {TOKEN}"}),
+    ]
+    answers: list[Any] = [post(server, query, **headers) for query, headers in queries]
+    answers += [get(server, path, Authorization=f"Bearer {TOKEN}") for path in PATHS]
+    return [str((one.status, one.headers.items(), one.body)) for one in answers]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) -> None:
+    """Neither the token nor a key is in anything that is printed or answered, at any level."""
+    upstream.answer("countries", Answer(status=500))
+    upstream.answer("rates", Answer(status=403))
+    secrets = {
+        **PRODUCTION,
+        "RESTCOUNTRIES_API_KEY": KEY,
+        "COUNTRIES_SOURCES": f"restcountries={upstream.countries_url},"
+        f"geonames={upstream.countries_url}?key={KEY},bundled",
+        "RATES_SOURCES": f"er-api={upstream.rates_url}?key={KEY},bundled",
+    }
+    with serving(tmp_path, **secrets, LOG_LEVEL=level, ACCESS_LOG="true") as server:
+        server.wait_until_said("countries from bundled after")
+        answered = everything_answered(server)
+        ended = server.end(signal.SIGTERM)
+    said = [ended.stdout, ended.stderr, *answered]
+    assert "UNAUTHENTICATED" in "".join(answered)
+    assert [text for text in said if "SECRET" in text] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"mysql://root:{PASSWORD}@127.0.0.1:1/countries",
+        f"postgresql://root:{PASSWORD}@127.0.0.1:1/countries",
+        f"oracle://root:{PASSWORD}@127.0.0.1:1/countries",
+        f"mysql://root:{PASSWORD}@127.0.0.1:port/countries",
+    ],
+)
+def test_password_is_never_told(tmp_path: Path, url: str) -> None:
+    """A database that cannot be used is told of without its password."""
+    ended = run(tmp_path, "serve", **BUNDLED, DATABASE_URL=url, LOG_LEVEL="debug")
+    assert ended.code != 0
+    assert "SECRET" not in ended.stdout + ended.stderr

@@ -1,0 +1,49 @@
+"""The limits themselves: which there are, how they are changed, and in which words they refuse."""
+
+import pytest
+
+from graphql_api.errors import InvalidSetting, QueryTooComplex
+from graphql_api.schema.limits import Limits
+
+NAMES = (
+    "characters, tokens, definitions, depth, fields, aliases, roots, directives, items, nesting, "
+    "cost"
+)
+
+
+def test_changed() -> None:
+    """What is changed is changed, and everything else is as usual."""
+    assert Limits.changed({}) == Limits()
+    assert Limits.changed({"depth": 100, "cost": 1}) == Limits(depth=100, cost=1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"dpeth": 3}, f"QUERY_LIMITS names 'dpeth', which is not one of {NAMES}."),
+        ({"check": 3}, f"QUERY_LIMITS names 'check', which is not one of {NAMES}."),
+        ({"depth": 101}, "QUERY_LIMITS: depth can be at most 100."),
+        ({"nesting": 101}, "QUERY_LIMITS: nesting can be at most 100."),
+    ],
+)
+def test_refused_changes(changes: dict[str, int], message: str) -> None:
+    """A limit that there is not, or that Python's stack could not keep, is refused by name."""
+    with pytest.raises(InvalidSetting) as caught:
+        Limits.changed(changes)
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [(21, "21"), (10**9 - 1, "999999999"), (2**60, "over 1000000000")],
+)
+def test_refusal(value: int, told: str) -> None:
+    """A refusal names the limit, the value, in few digits, and the maximum."""
+    with pytest.raises(QueryTooComplex) as caught:
+        Limits().check("depth", value)
+    assert str(caught.value) == f"The query is too complex: depth {told}, at most 20."
+
+
+def test_within() -> None:
+    """A value that is the maximum is within the limit."""
+    Limits().check("depth", 20)

@@ -1,0 +1,180 @@
+"""What a document measures: every limit at its edge, fragments once, and variables by their use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from graphql import parse
+
+from graphql_api.errors import QueryTooComplex
+from graphql_api.schema.limits import Limits
+from graphql_api.schema.measuring import measure
+
+BOUNDLESS = Limits(
+    definitions=1000,
+    depth=100,
+    fields=10**30,
+    aliases=10**30,
+    roots=10**30,
+    directives=10**30,
+    items=10**9,
+    nesting=100,
+    cost=10**30,
+)
+COUNTRIES = 250
+LEVELS = 60
+
+
+def refusal(document: str, variables: Mapping[str, Any], limits: Limits) -> str | None:
+    """Return why a document is refused, or None if it is not."""
+    try:
+        measure(parse(document), limits).check(variables, countries=COUNTRIES)
+    except QueryTooComplex as error:
+        return str(error)
+    return None
+
+
+def cost(document: str, **variables: object) -> int:
+    """Return what a document costs, whatever else it measures."""
+    [operation] = measure(parse(document), BOUNDLESS).operations
+    measures = measure(parse(document), BOUNDLESS)
+    return measures._cost(operation, variables, {}, COUNTRIES)
+
+
+def check_edge(name: str, value: int, document: str, **variables: object) -> None:
+    """Check that the document is refused by a limit one below its measure, and by no other."""
+    free = {field: getattr(BOUNDLESS, field) for field in BOUNDLESS.__slots__}
+    exact = Limits(**{**free, name: value})
+    below = Limits(**{**free, name: value - 1})
+    assert refusal(document, variables, exact) is None
+    told = f"The query is too complex: {name} {value}, at most {value - 1}."
+    assert refusal(document, variables, below) == told
+
+
+NESTED = "fragment f on Query { status { version } }"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "document"),
+    [
+        ("definitions", 3, "{ ...f } query b { __typename } fragment f on Query { __typename }"),
+        ("depth", 1, "{ __typename }"),
+        ("depth", 3, "{ status { lastRefresh { id } } }"),
+        ("depth", 3, "{ ...f } fragment f on Query { status { version } }"),
+        ("depth", 3, "{ ... { status { version } } }"),
+        ("depth", 4, "{ ...f status { ...f } } fragment f on Query { status { version } }"),
+        ("depth", 5, "{ x { ...g ...f } } fragment f on Q { x { ...g } } fragment g on Q { y }"),
+        ("fields", 2, "{ status { version } }"),
+        ("fields", 4, f"{{ ...f ...f }} {NESTED}"),
+        ("fields", 3, f"{{ __typename }} {NESTED}"),
+        ("fields", 4, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED}"),
+        ("aliases", 2, "{ a: status { b: version version } }"),
+        ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),
+        ("roots", 3, "{ a b { c d } e }"),
+        ("roots", 4, "{ ...f ... { ...f } } fragment f on Query { a b { c } }"),
+        ("directives", 2, "{ a @x @y }"),
+        (
+            "directives",
+            5,
+            "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }",
+        ),
+        ("directives", 2, "{ ...f ...f } fragment f on Q { a @x }"),
+        ("items", 3, "{ countries(sort: [1, 2, 3]) { totalCount } }"),
+        ("items", 3, "{ a @x(b: [{c: [1, 2, 3]}]) }"),
+        ("items", 2, "query ($v: [Int] = [1, 2]) { a(v: $v) }"),
+        ("nesting", 4, "{ countries(filter: {and: [{name: {eq: 1}}]}) { totalCount } }"),
+        ("nesting", 2, "query ($v: [Int] = [[1]]) { a(v: $v) }"),
+    ],
+)
+def test_edges(name: str, value: int, document: str) -> None:
+    """A document is refused when, and only when, it measures more than the limit."""
+    check_edge(name, value, document)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "variable"),
+    [
+        ("items", 3, [1, 2, 3]),
+        ("items", 3, {"a": [{"b": [1, 2, 3]}]}),
+        ("nesting", 1, {}),
+        ("nesting", 3, {"a": [{"b": 1}]}),
+    ],
+)
+def test_edges_of_variables(name: str, value: int, variable: object) -> None:
+    """A variable is refused likewise, even one that nobody uses."""
+    check_edge(name, value, "query ($v: X) { __typename }", v=variable)
+    check_edge(name, value, "{ __typename }", v=variable)
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "costs"),
+    [
+        ("{ __typename }", {}, 1),
+        ("{ status { version stale } country { id } }", {}, 5),
+        # The field itself and two below it, for every country.
+        ("{ countries { nodes { code } } }", {}, 250 * 3),
+        ("{ countries(first: 10) { nodes { code } } }", {}, 10 * 3),
+        ("{ countries(last: 10) { nodes { code } } }", {}, 10 * 3),
+        ("{ countries(first: 1000) { nodes { code } } }", {}, 250 * 3),
+        ("{ countries(first: 11111111111111111) { nodes { code } } }", {}, 250 * 3),
+        ("{ countries(first: -1) { nodes { code } } }", {}, 0),
+        ("{ countries(first: null) { nodes { code } } }", {}, 250 * 3),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {"n": 7}, 7 * 2),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {"n": 10**9}, 250 * 2),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {"n": "x"}, 250 * 2),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {}, 250 * 2),
+        ("query ($n: Int = 5) { countries(first: $n) { totalCount } }", {}, 5 * 2),
+        ("query ($n: Int = 5) { countries(first: $n) { totalCount } }", {"n": 6}, 6 * 2),
+        ("{ refreshes { id } }", {}, 10 * 2),
+        ("{ refreshes(first: 2000) { id } }", {}, 1000 * 2),
+        ("{ __schema { types { name } } }", {}, 50 * 3),
+        # Each field of an object in an argument is compared with every country.
+        ('{ countries(first: 0, filter: {name: {eq: "x"}}) { totalCount } }', {}, 250 * 2),
+        ("{ countries(first: 0, sort: [{field: NAME}]) { totalCount } }", {}, 250 + 1),
+        # Ten characters of a text cost as much as a field.
+        (f'{{ country(name: "{"x" * 100}") {{ id }} }}', {}, 10 + 2),
+        ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {"f": {"a": {"b": 1}}}, 500),
+        ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {}, 0),
+        ("query ($f: F = {a: [1]}) { countries(first: 0, filter: $f) { id } }", {}, 250 + 1),
+        (
+            "query ($f: F) { countries(first: 0, filter: {or: [$f, {not: $f}]}) { id } }",
+            {"f": {"a": "x" * 50}},
+            250 * 2 + 2 + 2 * (250 + 5),
+        ),
+    ],
+)
+def test_cost(document: str, variables: dict[str, Any], costs: int) -> None:
+    """The cost is rows times fields, and what is compared with every country."""
+    assert cost(document, **variables) == costs
+    if costs:
+        check_edge("cost", costs, document, **variables)
+
+
+def bomb(leaf: str) -> str:
+    """Return a document whose fragments each use the next one twice, sixty levels deep."""
+    fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(LEVELS)]
+    return f"{{ ...f0 }} {' '.join(fragments)} fragment f{LEVELS} on Query {{ {leaf} }}"
+
+
+def test_bomb() -> None:
+    """Fragments within fragments are measured once each, or this would not end before the sun."""
+    assert cost(bomb("a: __typename @x")) == 2**LEVELS
+    assert cost(bomb("countries { nodes { code } }")) == 2**LEVELS * 250 * 3
+    assert cost(bomb("...nothing")) == 0
+    told = "The query is too complex: definitions 62, at most 50."
+    assert refusal(bomb("__typename"), {}, Limits()) == told
+    told = "The query is too complex: fields 512, at most 300."
+    assert refusal(bomb("__typename"), {}, Limits(definitions=100, depth=100)) == told
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ ...a } fragment a on Query { __typename ...a }",
+        "{ ...a } fragment a on Query { ...b ...b } fragment b on Query { ...a __typename ...a }",
+        "{ __typename } fragment a on Query { ...b } fragment b on Query { ...a }",
+    ],
+)
+def test_circles(document: str) -> None:
+    """Fragments in a circle are measured to an end; that they are wrong is for validation."""
+    assert refusal(document, {}, Limits()) is None
