@@ -7,6 +7,7 @@ from pathlib import Path
 from benchmarks import refreshing
 from benchmarks.machine import describe
 from benchmarks.publishing import Outcome, Say, in_words, publish
+from tests.servers.mariadb import MariaDB
 
 ROOT = Path(__file__).parent.parent
 PARTS: Mapping[str, Callable[[Say], Outcome]] = {"refresh": refreshing.run}
@@ -16,6 +17,8 @@ def main(names: list[str]) -> None:
     """Run the parts of these names; without any, all."""
     if unknown := [name for name in names if name not in PARTS]:
         sys.exit(f"There is no part {unknown[0]}; there is {', '.join(PARTS)}.")
+    if MariaDB.find() is None:
+        sys.exit("Install mariadb-server to measure (apt-get install mariadb-server).")
     machine = describe()
     for name in names or PARTS:
         outcome = PARTS[name](_say)
