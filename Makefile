@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test test-all lint lock bundle
+.PHONY: run test test-all bench lint lock bundle
 
 run: .venv/installed
 	@$(PYTHON) -m graphql_api serve
@@ -13,6 +13,9 @@ test: .venv/installed-dev
 
 test-all: .venv/installed-dev
 	$(PYTHON) -m pytest -q -n auto
+
+bench: .venv/installed-dev
+	$(PYTHON) -m benchmarks
 
 lint: .venv/installed-dev
 	$(PYTHON) -m ruff check .

@@ -72,16 +72,18 @@ def test_tests_say_what_they_prove() -> None:
 
 
 def test_modules_say_what_they_own() -> None:
-    """Every module of the package begins with a docstring."""
-    parsed = modules("graphql_api")
-    assert "graphql_api/__init__.py" in parsed
+    """Every module of the package and of the benchmarks begins with a docstring."""
+    parsed = modules("graphql_api") | modules("benchmarks")
+    assert {"graphql_api/__init__.py", "benchmarks/__init__.py"} <= set(parsed)
     assert [path for path, module in parsed.items() if not ast.get_docstring(module)] == []
 
 
 def test_functions_are_short() -> None:
-    """No function of the package is longer than 50 lines."""
+    """No function of the package or of the benchmarks is longer than 50 lines."""
     lengths = {
-        name: (node.end_lineno or 0) - node.lineno + 1 for name, node in functions("graphql_api")
+        name: (node.end_lineno or 0) - node.lineno + 1
+        for folder in ("graphql_api", "benchmarks")
+        for name, node in functions(folder)
     }
     assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
 

@@ -1,17 +1,22 @@
 """Reading and writing the rows of countries."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
 
+from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.sql.dml import Insert
 
 from graphql_api.domain.country import Country
-from graphql_api.storage.dialects import dialect_of
-from graphql_api.storage.dialects.dialect import Dialect, Row
+from graphql_api.storage.address import System
+from graphql_api.storage.dialects import DIALECTS, dialect_of
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
+
+Values = tuple[Any, ...]
 
 _REHEARSED = "upsert rehearsed"
 """What a connection's own notes say, for as long as it lives."""
@@ -31,28 +36,58 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
     nothing.
     """
     dialect = dialect_of(connection)
-    statement = _statement(dialect)
-    values: list[Row] = [{name: getattr(row, name) for name in _COLUMNS} for row in rows]
-    batches = list(_batches(values, dialect.bytes_of_statement(connection)))
+    form = _form(connection.dialect)
+    batches = list(_batches(form.bind(rows), dialect.bytes_of_statement(connection)))
     if len(batches) == 1 and dialect.batch_is_atomic:
-        await connection.execute(statement, batches[0])
+        await connection.exec_driver_sql(form.sql, batches[0])
     else:
         async with transaction(connection, dialect.begin):
             for batch in batches:
-                await connection.execute(statement, batch)
+                await connection.exec_driver_sql(form.sql, batch)
     return len(batches)
 
 
 async def rehearse(connection: AsyncConnection) -> None:
     """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
     if not connection.info.get(_REHEARSED):
-        dialect = dialect_of(connection)
-        await dialect.prepare(connection, _statement(dialect), _COLUMNS)
+        await dialect_of(connection).prepare(connection, _form(connection.dialect).sql)
         connection.info[_REHEARSED] = True
 
 
-def _statement(dialect: Dialect) -> Insert:
-    return dialect.upsert(countries, _COLUMNS, key="code", fence="revision")
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """The upsert as a driver takes it; SQLAlchemy would look at each value of each row anew."""
+
+    sql: str
+    values: Callable[[Country], Values]
+    """Returns a row's values in the order of the statement."""
+    bindings: Sequence[tuple[int, Callable[[Any], Any]]]
+    """The places of values that the driver wants in another form, and what gives it."""
+
+    def bind(self, rows: Sequence[Country]) -> list[Values]:
+        """Return the values of the rows as the driver takes them."""
+        bound = []
+        for row in rows:
+            values = list(self.values(row))
+            for place, binding in self.bindings:
+                values[place] = binding(values[place])
+            bound.append(tuple(values))
+        return bound
+
+
+@lru_cache(maxsize=4)
+def _form(spoken: SQLAlchemyDialect) -> _Form:
+    dialect = DIALECTS[System(spoken.name)]
+    upsert = dialect.upsert(countries, _COLUMNS, key="code", fence="revision")
+    compiled = upsert.compile(dialect=spoken, column_keys=list(_COLUMNS))
+    names = list(compiled.positiontup or ())
+    kinds = (countries.c[name].type.dialect_impl(spoken) for name in names)
+    bindings = ((place, kind.bind_processor(spoken)) for place, kind in enumerate(kinds))
+    return _Form(
+        sql=str(compiled),
+        values=attrgetter(*names),
+        bindings=[(place, binding) for place, binding in bindings if binding],
+    )
 
 
 async def remove(connection: AsyncConnection, code: str) -> bool:
@@ -61,12 +96,12 @@ async def remove(connection: AsyncConnection, code: str) -> bool:
     return result.rowcount == 1
 
 
-def _batches(rows: list[Row], limit: int | None) -> Iterator[list[Row]]:
+def _batches(rows: list[Values], limit: int | None) -> Iterator[list[Values]]:
     """Yield the rows in groups whose statements are at most `limit` bytes long."""
     if limit is None:
         yield rows
         return
-    batch: list[Row] = []
+    batch: list[Values] = []
     length = _OVERHEAD
     for row in rows:
         size = _size(row)
@@ -84,8 +119,7 @@ _WIDEST = 32
 """Bytes of the longest number or instant as text, its separator included."""
 
 
-def _size(row: Row) -> int:
+def _size(row: Values) -> int:
     """Return how many bytes a row's values take at most; a text may double when it is quoted."""
-    return sum(
-        2 * len(value.encode()) + 4 if isinstance(value, str) else _WIDEST for value in row.values()
-    )
+    texts = [value for value in row if isinstance(value, str)]
+    return 2 * len("".join(texts).encode()) + 4 * len(texts) + _WIDEST * (len(row) - len(texts))

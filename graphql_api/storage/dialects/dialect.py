@@ -11,8 +11,6 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.dml import Insert
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
@@ -63,10 +61,8 @@ class Dialect(Protocol):
         A stored row whose column `fence` is higher than the new one's stays as it is.
         """
 
-    async def prepare(
-        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
-    ) -> None:
-        """Let the driver get ready for an upsert of those columns, if it can."""
+    async def prepare(self, connection: AsyncConnection, sql: str) -> None:
+        """Let the driver get ready for the text of an upsert, if it can."""
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return how long a statement may be, or None where nothing limits it."""

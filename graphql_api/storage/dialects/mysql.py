@@ -83,9 +83,7 @@ class MySQL:
             ]
         )
 
-    async def prepare(
-        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
-    ) -> None:
+    async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: the driver sends text."""
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:

@@ -61,13 +61,10 @@ class PostgreSQL:
         """Return INSERT … ON CONFLICT … WHERE."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
-    async def prepare(
-        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
-    ) -> None:
+    async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Prepare it on the server, which would cost its first use a round trip."""
-        compiled = statement.compile(dialect=connection.dialect, column_keys=list(columns))
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.executemany(str(compiled), [])
+        await driver.executemany(sql, [])
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
         """Return None: values are bound, each row by itself."""

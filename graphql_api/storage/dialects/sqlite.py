@@ -52,9 +52,7 @@ class SQLite:
         """Return INSERT … ON CONFLICT … WHERE."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
-    async def prepare(
-        self, connection: AsyncConnection, statement: Insert, columns: Sequence[str]
-    ) -> None:
+    async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: there is no way to the database that a statement could wait for."""
 
     def bytes_of_statement(self, connection: AsyncConnection) -> int | None:

@@ -1,0 +1,162 @@
+"""The original case's three ways to refresh, made anew from what is told of them.
+
+Countries are found by their names, sessions are synchronous, and everything is committed by the
+session's own means: what a developer writes first, second and third.
+"""
+
+import csv
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from random import randint
+from typing import Any
+
+import httpx
+from sqlalchemy import Engine, String, func, select, text, update
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+_BATCH = 100
+_GONE = {"AN", "CS"}
+"""Countries of geonames' table that no longer exist."""
+_PATIENCE = 60.0
+"""Seconds that a source may take."""
+
+Row = dict[str, Any]
+
+
+class Base(DeclarativeBase):
+    """The tables of the case."""
+
+
+class Country(Base):
+    """A country, which its name identifies."""
+
+    __tablename__ = "countries"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    capital: Mapped[str | None] = mapped_column(String(200))
+    region: Mapped[str | None] = mapped_column(String(200))
+    population: Mapped[int]
+    currency_code: Mapped[str | None] = mapped_column(String(3))
+    exchange_rate: Mapped[float | None]
+    estimated_gdp: Mapped[float | None]
+    flag_url: Mapped[str | None] = mapped_column(String(200))
+    last_refreshed_at: Mapped[datetime]
+
+
+class Status(Base):
+    """The one row that says when the last refresh was, and what it left."""
+
+    __tablename__ = "status"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    total_countries: Mapped[int]
+    last_refreshed_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """A refresh of the case: the database, and the URLs of geonames' table and er-api's rates."""
+
+    engine: Engine
+    countries_url: str
+    rates_url: str
+
+    def loop(self) -> None:
+        """Fetch one source after the other, and set the attributes of one object after another."""
+        rows = _rows(_fetch(self.countries_url), _fetch(self.rates_url))
+        with Session(self.engine) as session:
+            names = [row["name"] for row in rows]
+            found = session.scalars(select(Country).where(Country.name.in_(names)))
+            stored = {country.name: country for country in found}
+            for row in rows:
+                country = stored.get(row["name"])
+                if country is None:
+                    session.add(Country(**row))
+                    continue
+                for name, value in row.items():
+                    setattr(country, name, value)
+            session.commit()
+
+    def bulk(self) -> None:
+        """Fetch one source after the other, and hand all rows to one update by key."""
+        rows = _rows(_fetch(self.countries_url), _fetch(self.rates_url))
+        with Session(self.engine) as session:
+            stored = session.execute(select(Country.name, Country.id))
+            ids = {row.name: row.id for row in stored}
+            session.add_all(Country(**row) for row in rows if row["name"] not in ids)
+            known = [{**row, "id": ids[row["name"]]} for row in rows if row["name"] in ids]
+            session.execute(update(Country), known)
+            session.commit()
+
+    def batches(self) -> None:
+        """Fetch both sources at once, write a hundred rows a statement, and sum up afterwards."""
+        with ThreadPoolExecutor() as pool:
+            rows = _rows(*pool.map(_fetch, (self.countries_url, self.rates_url)))
+        with Session(self.engine) as session:
+            for start in range(0, len(rows), _BATCH):
+                session.execute(_UPSERT, rows[start : start + _BATCH])
+            session.commit()
+            status = session.get(Status, 1)
+            if status is None:
+                status = Status(id=1)
+            status.total_countries = session.scalars(select(func.count(Country.id))).one()
+            status.last_refreshed_at = rows[0]["last_refreshed_at"]
+            session.add(status)
+            session.commit()
+            _sum_up(session, status)
+
+
+Method = Callable[[Case], None]
+
+_NAMES = [column.name for column in Country.__table__.columns if column.name != "id"]
+_UPSERT = text(
+    f"INSERT INTO countries ({', '.join(_NAMES)}) "  # noqa: S608 - the names are this module's own
+    f"VALUES ({', '.join(f':{name}' for name in _NAMES)}) ON DUPLICATE KEY UPDATE "
+    + ", ".join(f"{name} = VALUES({name})" for name in _NAMES if name != "name")
+)
+
+
+def _sum_up(session: Session, status: Status) -> str:
+    """Return what the picture says; the status is read again, since the commit expired it."""
+    order = Country.estimated_gdp.desc()
+    top = session.scalars(select(Country).order_by(order).limit(5)).all()
+    names = ", ".join(country.name for country in top)
+    return f"{status.total_countries} countries at {status.last_refreshed_at}; {names}"
+
+
+def _fetch(url: str) -> httpx.Response:
+    return httpx.get(url, timeout=_PATIENCE, trust_env=False).raise_for_status()
+
+
+def _rows(countries: httpx.Response, rates: httpx.Response) -> list[Row]:
+    rate_of = rates.json()["rates"]
+    now = datetime.now(UTC).replace(tzinfo=None)
+    return [_row(record, rate_of, now) for record in _records(countries.text)]
+
+
+def _records(table: str) -> Iterator[Row]:
+    lines = table.splitlines()
+    head = next(line for line in lines if line.startswith("#ISO\t"))
+    rows = (line for line in lines if not line.startswith("#"))
+    for record in csv.DictReader(rows, head[1:].split("\t"), delimiter="\t"):
+        if record["ISO"] not in _GONE:
+            yield record
+
+
+def _row(record: Row, rate_of: dict[str, float], now: datetime) -> Row:
+    population, rate = int(record["Population"]), rate_of.get(record["CurrencyCode"])
+    multiplier = randint(1000, 2000)  # noqa: S311 - no secret
+    return {
+        "name": record["Country"],
+        "capital": record["Capital"] or None,
+        "region": record["Continent"],
+        "population": population,
+        "currency_code": record["CurrencyCode"] or None,
+        "exchange_rate": rate,
+        "estimated_gdp": population * multiplier / rate if rate else None,
+        "flag_url": f"https://flagcdn.com/{record['ISO'].lower()}.svg",
+        "last_refreshed_at": now,
+    }

@@ -1,0 +1,68 @@
+"""Charts: one document of well-formed SVG, whose bars are as long as their figures' logarithms."""
+
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks.charts import Bar, Chart, Group, Mark, draw, steps
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def bar(value: float, **changes: object) -> Bar:
+    """Return a bar of that value."""
+    return Bar(label=f"way {value:g}", value=value, told=f"{value:g} s", strong=bool(changes))
+
+
+def drawn(*groups: Group) -> ET.Element:
+    """Return what is drawn of these groups."""
+    return ET.fromstring(draw(Chart(title="Seconds <&>", groups=groups)))  # noqa: S314 - our own
+
+
+def bars(document: ET.Element) -> list[tuple[str | None, float]]:
+    """Return the class and the width of each bar."""
+    found = document.iter(f"{SVG}rect")
+    kinds = [(rect.get("class"), float(rect.get("width", 0))) for rect in found]
+    return [(kind, width) for kind, width in kinds if kind != "page"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (1, 1, [1]),
+        (1, 6, [1, 2, 5]),
+        (10, 100, [10, 20, 50, 100]),
+        (0.1, 3, [0.1, 0.2, 0.5, 1, 2]),
+    ],
+)
+def test_steps(low: float, high: float, expected: list[float]) -> None:
+    """The lines of the scale are at 1, 2 and 5 of each power of ten."""
+    assert steps(low, high) == pytest.approx(expected)
+
+
+def test_bars_are_logarithmic() -> None:
+    """A figure a hundred times the scale's beginning is twice as long as one ten times it."""
+    document = drawn(Group(title="far", bars=[bar(10.5), bar(100), bar(1000, ours=True)]))
+    (_, _), (kind, middle), (strong, longest) = bars(document)
+    assert (kind, strong) == ("bar", "strong")
+    assert longest == pytest.approx(2 * middle, abs=0.1)
+
+
+def test_everything_is_within_the_page() -> None:
+    """Every text and line of several groups lies within the page, and every word is there."""
+    mark = Mark(value=20, told="limit 20 s")
+    document = drawn(
+        Group(title="far", bars=[bar(30), bar(40)], mark=mark), Group(title="near", bars=[bar(50)])
+    )
+    width, height = (float(document.get(name, 0)) for name in ("width", "height"))
+    texts = list(document.iter(f"{SVG}text"))
+    assert all(0 < float(text.get("x", 0)) < width for text in texts)
+    assert all(0 < float(text.get("y", 0)) < height for text in texts)
+    assert all(float(line.get("y2", 0)) < height for line in document.iter(f"{SVG}line"))
+    words = [text.text for text in texts]
+    assert words == [
+        "Seconds <&>",
+        *("10", "20", "50"),
+        *("far", "way 30", "30 s", "way 40", "40 s", "limit 20 s"),
+        *("near", "way 50", "50 s"),
+    ]
