@@ -131,9 +131,10 @@ class Session:
             await self._database.persist(self._connection, work)
 
     async def _open(self) -> None:
-        connection = await self._stack.enter_async_context(self._database.connect())
-        self._connection = connection
+        # The turn comes first: of two connections the later one may be opened sooner.
         async with self._turn:
+            connection = await self._stack.enter_async_context(self._database.connect())
+            self._connection = connection
             taken = await self._database.persist(connection, self._take)
         if isinstance(taken, lease.Held):
             raise HeldElsewhere(taken)
