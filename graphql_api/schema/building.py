@@ -6,6 +6,7 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from graphql_api.schema.arguments import DirectArguments
 from graphql_api.schema.documents import Documents
 from graphql_api.schema.limits import Limits
 from graphql_api.schema.operations import Mutation, Query
@@ -34,5 +35,6 @@ def build_schema(*, introspection: bool, limits: Limits = _USUAL) -> Schema:
         mutation=Mutation,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
+    DirectArguments(schema.config).install(schema.executable)
     schema.documents = Documents(schema.executable, preparation)
     return schema

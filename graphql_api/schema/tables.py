@@ -42,7 +42,8 @@ class Table(NamedTuple):
     """How a list of objects of one type is completed."""
 
     type: GraphQLObjectType
-    keys: tuple[str, ...]
+    build: Callable[[Sequence[Sequence[Any]]], list[dict[str, Any]]]
+    """Makes the objects of the columns of their values."""
     readers: tuple[Reader, ...]
     alone: tuple[tuple[str, FieldDetailsList], ...]
     """The fields that are left to the executor, one by one."""
@@ -56,9 +57,7 @@ class Table(NamedTuple):
         kinds = set(map(type, objects))
         if len(kinds) > 1 or any(issubclass(kind, NoneType | Exception) for kind in kinds):
             raise Unusual
-        columns = [read(objects) for read in self.readers]
-        keys = self.keys
-        return [dict(zip(keys, values, strict=True)) for values in zip(*columns, strict=True)]
+        return self.build([read(objects) for read in self.readers])
 
 
 def make_table(of: GraphQLObjectType, fields: GroupedFieldSet, collect: Collect) -> Table | None:
@@ -76,7 +75,16 @@ def make_table(of: GraphQLObjectType, fields: GroupedFieldSet, collect: Collect)
         readers.append(reader or _nothing)
     if len(alone) == len(readers):
         return None
-    return Table(of, tuple(fields), tuple(readers), tuple(alone))
+    return Table(of, _builder(tuple(fields)), tuple(readers), tuple(alone))
+
+
+def _builder(keys: Sequence[str]) -> Callable[[Sequence[Sequence[Any]]], list[dict[str, Any]]]:
+    """Return what makes dicts of columns: written for these keys, it takes a third of the time."""
+    values = [f"v{place}" for place in range(len(keys))]
+    pairs = ", ".join(f"{key!r}: {value}" for key, value in zip(keys, values, strict=True))
+    text = f"lambda columns: [{{{pairs}}} for {', '.join(values)}, in zip(*columns, strict=True)]"
+    build: Callable[[Sequence[Sequence[Any]]], list[dict[str, Any]]] = eval(text)  # noqa: S307 - keys are names of GraphQL, quoted
+    return build
 
 
 def _nothing(objects: Objects) -> Sequence[None]:
