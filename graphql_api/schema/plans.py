@@ -11,7 +11,6 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLObjectType,
-    GraphQLOutputType,
     GraphQLSchema,
     NonNullTypeNode,
     OperationDefinitionNode,
@@ -47,7 +46,7 @@ class Plan(NamedTuple):
     root_fields: GroupedFieldSet
     sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]]
     """What the executor has collected below them, by its own keys."""
-    tables: dict[tuple[GraphQLOutputType, int], tuple[FieldDetailsList, Table | None]]
+    tables: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, Table | None]]
     """How lists are completed; None for those that are not completed in bulk."""
     of_data: bool
     """Whether the answer changes with the data alone."""
