@@ -3,7 +3,7 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test test-all lint lock
+.PHONY: run test test-all lint lock bundle
 
 run: .venv/installed
 	@$(PYTHON) -m graphql_api serve
@@ -49,3 +49,7 @@ lock: .venv/installed-dev
 	$(PIP) install uv==0.13.9
 	$(COMPILE) -o requirements.txt
 	$(COMPILE) --extra postgresql --group dev -c requirements.txt -o requirements-dev.txt
+
+# Rebuilds the data that is shipped with the package, and prints what changed. Needs npm.
+bundle: .venv/installed-dev
+	$(PYTHON) scripts/make_bundle.py

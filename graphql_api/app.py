@@ -53,6 +53,7 @@ class Parts:
         Raises:
             InvalidSetting: a setting is not one that the parts can work with.
         """
+        self.limits = Limits.changed(settings.query_limits)
         self.database = _database(settings)
         self.catalog = Catalog(self.database, load_reference())
         self.client = create_client(f"graphql-api/{__version__}")
@@ -176,9 +177,7 @@ def _middleware(settings: Settings) -> list[Middleware]:
 
 
 def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
-    schema = build_schema(
-        introspection=settings.has_introspection, limits=Limits.changed(settings.query_limits)
-    )
+    schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
     def create_context(request: Request) -> Context:

@@ -41,9 +41,11 @@ _REMEDY = "An estimate needs a population and an exchange rate"
 _CREDITS = {
     ("Countries", "geonames"): "GeoNames (CC BY 4.0)",
     ("Countries", "restcountries"): "REST Countries",
+    ("Countries", "restcountries-v3"): "REST Countries",
     ("Countries", "bundled"): "GeoNames (CC BY 4.0), bundled with the server",
-    ("Rates", "er-api"): "ExchangeRate-API",
+    ("Rates", "er-api"): "Exchange Rate API",
     ("Rates", "frankfurter"): "Frankfurter",
+    ("Rates", "fawazahmed0"): "fawazahmed0 currency-api (CC0)",
     ("Rates", "bundled"): "fawazahmed0 currency-api (CC0), bundled with the server",
 }
 

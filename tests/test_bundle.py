@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import date
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -285,3 +286,12 @@ def test_licences_name_the_pinned_packages() -> None:
         for name, version in pins
     ]
     assert named == [True] * 4
+
+
+def test_no_older_than_a_year_at_release() -> None:
+    """The data are less than a year older than the newest release in the changelog."""
+    changelog = SCRIPT.parent.parent.joinpath("CHANGELOG.md").read_text("utf-8")
+    dates = re.findall(r"^## \[.+\] - (.+)$", changelog, re.MULTILINE)
+    released = max(map(date.fromisoformat, dates))
+    ages = [released - date.fromisoformat(data["as_of"]) for data in (COUNTRIES, RATES)]
+    assert [age.days for age in ages if age.days > 365] == []

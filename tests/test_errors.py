@@ -43,6 +43,7 @@ def test_codes() -> None:
         "CountryNotFound": "COUNTRY_NOT_FOUND",
         "SourceUnavailable": "SOURCE_UNAVAILABLE",
         "SourceInvalid": "SOURCE_INVALID",
+        "QueryTooComplex": "QUERY_TOO_COMPLEX",
         "RefreshInProgress": "REFRESH_IN_PROGRESS",
         "DatabaseUnavailable": "DATABASE_UNAVAILABLE",
     }

@@ -29,6 +29,7 @@ from graphql_api.picture import (
     fit,
     layout,
 )
+from graphql_api.sources import countries, rates
 
 HARD_NAMES = (
     "South Georgia & South Sandwich Islands",
@@ -196,7 +197,7 @@ def test_the_picture_says_every_figure() -> None:
         "$71.0B",
         "Refreshed 24 Nov 2026, 16:26 UTC",
         "Countries by GeoNames (CC BY 4.0), 29 Sep 2026",
-        "Rates by ExchangeRate-API, 24 Nov 2026",
+        "Rates by Exchange Rate API, 24 Nov 2026",
     ]
 
 
@@ -218,7 +219,7 @@ def test_the_description_says_what_the_picture_says() -> None:
         "United Kingdom $121B, France $98.4B, Italy $71.0B. "
         "Rough estimates from population and exchange rate, in US dollars. "
         "Countries by GeoNames (CC BY 4.0), 29 Sep 2026. "
-        "Rates by ExchangeRate-API, 24 Nov 2026. Refreshed 24 Nov 2026, 16:26 UTC."
+        "Rates by Exchange Rate API, 24 Nov 2026. Refreshed 24 Nov 2026, 16:26 UTC."
     )
 
 
@@ -414,3 +415,35 @@ def test_threads_draw_the_same_picture() -> None:
 
     assert set(pictures[::2]) == {draw(NORMAL)}
     assert set(pictures[1::2]) == {draw(EMPTY)}
+
+
+@pytest.mark.parametrize(
+    ("provider", "credit"),
+    [
+        ("restcountries", "Countries by REST Countries"),
+        ("restcountries-v3", "Countries by REST Countries"),
+        ("geonames", "Countries by GeoNames (CC BY 4.0)"),
+        ("bundled", "Countries by GeoNames (CC BY 4.0), bundled with the server"),
+    ],
+)
+def test_credits_of_countries(provider: str, credit: str) -> None:
+    """The picture credits each provider of countries as its licence asks."""
+    source = SourceLine(provider=provider, as_of=None)
+    assert credit in texts(replace(NORMAL, countries_source=source))
+    assert provider in countries.PROVIDERS
+
+
+@pytest.mark.parametrize(
+    ("provider", "credit"),
+    [
+        ("er-api", "Rates by Exchange Rate API"),
+        ("frankfurter", "Rates by Frankfurter"),
+        ("fawazahmed0", "Rates by fawazahmed0 currency-api (CC0)"),
+        ("bundled", "Rates by fawazahmed0 currency-api (CC0), bundled with the server"),
+    ],
+)
+def test_credits_of_rates(provider: str, credit: str) -> None:
+    """The picture credits each provider of rates as its licence asks."""
+    source = SourceLine(provider=provider, as_of=None)
+    assert credit in texts(replace(NORMAL, rates_source=source))
+    assert provider in rates.PROVIDERS

@@ -100,8 +100,8 @@ def process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    """Return a text without what differs from run to run: times and table widths."""
-    return re.sub(r"\d+\.\d$", "N", re.sub(" +", " ", text), flags=re.MULTILINE)
+    """Return a text without what differs from run to run: times, and widths of what is drawn."""
+    return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
 def timeless(report: dict[str, Any]) -> dict[str, Any]:

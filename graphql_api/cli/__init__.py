@@ -70,8 +70,9 @@ def serve() -> None:
 
 
 @main.command()
+@click.option("--force", is_flag=True, help="Ask every provider, also one without anything new.")
 @_one_line_errors
-def refresh() -> None:
+def refresh(*, force: bool) -> None:
     """Fetch every source once and store the countries.
 
     Prints where the data came from and how long each part took. A server on the same database
@@ -81,7 +82,7 @@ def refresh() -> None:
     settings = Settings.load()
     from graphql_api.cli import refreshing  # noqa: PLC0415 - as in serve
 
-    asyncio.run(refreshing.refresh(settings))
+    asyncio.run(refreshing.refresh(settings, force=force))
 
 
 @main.command()

@@ -14,9 +14,12 @@ from graphql_api.logs import configure_logging
 from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.settings import LogLevel, Settings
 
+_BAR = 40
+"""Characters that the whole time takes in the waterfall."""
 
-async def refresh(settings: Settings) -> None:
-    """Run one refresh and print it.
+
+async def refresh(settings: Settings, *, force: bool) -> None:
+    """Run one refresh and print it; with `force` providers without news are asked too.
 
     Raises:
         CountriesError: it failed, and nothing was changed.
@@ -27,7 +30,7 @@ async def refresh(settings: Settings) -> None:
     console = Console(highlight=False, soft_wrap=True)
     with _observer(console) as observe:
         async with Parts(settings) as parts:
-            report = await parts.refreshes.refresh(observe)
+            report = await parts.refreshes.refresh(observe, force=force)
     _print_report(console, report)
 
 
@@ -70,11 +73,13 @@ def _print_report(console: Console, report: RefreshReport) -> None:
     )
     for source in report.sources:
         console.print(_describe(source), markup=False)
-    console.print(_timings(report))
+    console.print(_timings(report, mark="█" if console.encoding.startswith("utf") else "#"))
 
 
 def _describe(source: SourceReport) -> str:
     parts = [f"{source.kind} from {source.provider}"]
+    if source.cached:
+        parts[0] += ", kept since it had nothing new"
     if source.as_of is not None:
         parts.append(f"as of {source.as_of:%Y-%m-%d %H:%M} UTC")
     parts.extend(f"not from {failure}" for failure in source.failures)
@@ -83,19 +88,30 @@ def _describe(source: SourceReport) -> str:
     return "; ".join(parts)
 
 
-def _timings(report: RefreshReport) -> Table:
-    timings = report.timings
-    table = Table("phase", box=None, pad_edge=False)
+def _timings(report: RefreshReport, *, mark: str) -> Table:
+    """Return the phases as a waterfall: where a bar begins the phase began."""
+    table = Table("phase", "", box=None, pad_edge=False)
     table.add_column("ms", justify="right")
-    rows = {
-        "fetch countries": timings.fetch_countries_ms,
-        "fetch rates": timings.fetch_rates_ms,
-        "fetch, together": timings.fetch_ms,
-        "transform": timings.transform_ms,
-        "upsert": timings.upsert_ms,
-        "draw, during the upsert": timings.image_ms,
-        "total": timings.total_ms,
-    }
-    for name, milliseconds in rows.items():
-        table.add_row(name, "failed" if milliseconds is None else f"{milliseconds:.1f}")
+    timings = report.timings
+    fetched = timings.fetch_ms
+    merged = fetched + timings.transform_ms
+    phases = (
+        ("fetch countries", 0, timings.fetch_countries_ms),
+        ("fetch rates", 0, timings.fetch_rates_ms),
+        ("transform", fetched, timings.transform_ms),
+        ("upsert", merged, timings.upsert_ms),
+        ("draw", merged, timings.image_ms),
+        ("total", 0, timings.total_ms),
+    )
+    for name, began, took in phases:
+        if took is None:
+            table.add_row(name, "", "failed")
+        else:
+            table.add_row(name, _bar(began, took, timings.total_ms, mark), f"{took:.1f}")
     return table
+
+
+def _bar(began: float, took: float, whole: float, mark: str) -> str:
+    scale = _BAR / max(whole, began + took)
+    left = min(round(began * scale), _BAR - 1)
+    return " " * left + mark * max(round((began + took) * scale) - left, 1)

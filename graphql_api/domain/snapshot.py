@@ -108,12 +108,18 @@ class Snapshot:
         return Summary(
             total_countries=len(self.rows),
             top=tuple(estimates[:5]),
-            countries_source=_commonest(
-                (row.countries_provider, row.countries_as_of) for row in self.rows
-            ),
-            rates_source=_commonest((row.rates_provider, row.rates_as_of) for row in self.rows),
+            countries_source=next(iter(self.sources_of_figures()), None),
+            rates_source=next(iter(self.sources_of_rates()), None),
             refreshed_at=self.last_refreshed_at,
         )
+
+    def sources_of_figures(self) -> Mapping[SourceLine, int]:
+        """Return where figures are from, and of how many rows, the most common first."""
+        return _count((row.countries_provider, row.countries_as_of) for row in self.rows)
+
+    def sources_of_rates(self) -> Mapping[SourceLine, int]:
+        """Return where rates are from, and of how many rows, the most common first."""
+        return _count((row.rates_provider, row.rates_as_of) for row in self.rows)
 
 
 def _column(rows: tuple[Country, ...], field: CountryField) -> tuple[Key, ...]:
@@ -134,9 +140,10 @@ def _names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country
     return names
 
 
-def _commonest(sources: Iterable[tuple[str | None, datetime | None]]) -> SourceLine | None:
-    counts = Counter((provider, as_of) for provider, as_of in sources if provider is not None)
-    if not counts:
-        return None
-    (provider, as_of), _ = counts.most_common(1)[0]
-    return SourceLine(provider=provider, as_of=as_of)
+def _count(sources: Iterable[tuple[str | None, datetime | None]]) -> Mapping[SourceLine, int]:
+    counts = Counter(sources).most_common()
+    return {
+        SourceLine(provider=provider, as_of=as_of): count
+        for (provider, as_of), count in counts
+        if provider is not None
+    }

@@ -147,6 +147,9 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
         self._stop_reading()
 
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the request is answered as if it had not asked for another protocol."""
+
     def _wait(self, seconds: float | None = None) -> None:
         self._since = self.loop.time()
         patience = self._patience if seconds is None else seconds

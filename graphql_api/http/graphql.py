@@ -15,12 +15,13 @@ from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
-from graphql_api.errors import InvalidInput
+from graphql_api.errors import InvalidInput, QueryTooComplex
 from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
 from graphql_api.http.refusing import Refused
 from graphql_api.http.request_id import request_id_of
 from graphql_api.http.security import policy_of
+from graphql_api.http.server_timing import server_timing
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import (
@@ -80,19 +81,32 @@ class GraphQLEndpoint:
         return _read_post(await read_body(request, self.body_limit))
 
     async def _answer(self, request: Request, asked: GraphQLRequest, media_type: str) -> Response:
+        context = self.create_context(request)
         try:
             answer = await execute(
                 self.schema,
                 asked,
-                context=self.create_context(request),
+                context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
             )
         except InvalidOperationTypeError:
             told = "GET is for queries; send everything else by POST."
             raise Refused(405, told, {"Allow": "POST"}) from None
+        if not answer.executed:
+            _log_complexity(answer, request)
         refused = not answer.executed and media_type == GRAPHQL_RESPONSE
-        return _respond(media_type, answer, 400 if refused else 200)
+        # Of several refreshes in one request the last one is told.
+        headers = server_timing(context.reports[-1].timings) if context.reports else None
+        return _respond(media_type, answer, 400 if refused else 200, headers)
+
+
+def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
+    """Log that a query asks for too much; whatever else is wrong with it is the client's alone."""
+    for error in answer.body["errors"]:
+        if error["extensions"]["code"] == QueryTooComplex.code:
+            # The message has names and numbers of ours, and nothing that the client wrote.
+            logger.info("Request %s is refused: %s", request_id_of(request), error["message"])
 
 
 def _playground() -> Response:

@@ -177,7 +177,8 @@ def _log(report: RefreshReport) -> None:
     )
     logger.info(
         "Refresh %s: %d countries (%d new, %d changed, %d unchanged), %s; "
-        "fetch %.0f ms, transform %.0f ms, upsert %.0f ms, total %.0f ms",
+        "fetch %.0f ms (countries %.0f, rates %.0f), transform %.0f ms, upsert %.0f ms, "
+        "draw %.0f ms meanwhile, total %.0f ms",
         report.id,
         report.total_countries,
         report.inserted,
@@ -185,7 +186,10 @@ def _log(report: RefreshReport) -> None:
         report.unchanged,
         providers,
         timings.fetch_ms,
+        timings.fetch_countries_ms,
+        timings.fetch_rates_ms,
         timings.transform_ms,
         timings.upsert_ms,
+        timings.image_ms or 0,
         timings.total_ms,
     )

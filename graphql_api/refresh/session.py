@@ -139,6 +139,8 @@ class Session:
             raise HeldElsewhere(taken)
         self._revision = taken
         await self._database.persist(connection, self._catalog.sync_over)
+        # A connection that has replaced one that died is new to it.
+        await self._database.persist(connection, countries.rehearse)
 
     async def _take(self, connection: Connection) -> int | lease.Held:
         return await lease.take(

@@ -1,12 +1,13 @@
 """What a resolver may use besides its arguments."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import strawberry
 
 from graphql_api.catalog import Catalog
+from graphql_api.domain.report import RefreshReport
 from graphql_api.errors import Unauthenticated
 from graphql_api.refresh.service import RefreshService
 
@@ -23,6 +24,8 @@ class Context:
     """What absolute URLs begin with, without a slash at the end."""
     authorized: bool
     """Whether the caller may change data."""
+    reports: list[RefreshReport] = field(default_factory=list)
+    """The refreshes that the request has asked for and that are done, for who answers it."""
 
     def image_url(self, version: object) -> str:
         """Return the absolute URL of the picture of a version of the data."""

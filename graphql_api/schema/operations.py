@@ -56,6 +56,10 @@ Offset = Annotated[
     int | None,
     strawberry.argument(description="Leave out this many; goes with first, not with cursors."),
 ]
+Force = Annotated[
+    bool,
+    strawberry.argument(description="Ask every provider, also one that has nothing new yet."),
+]
 FirstRefreshes = Annotated[
     int,
     strawberry.argument(description="At most this many; the server remembers 1000."),
@@ -122,13 +126,16 @@ class Mutation:
     @strawberry.mutation(
         description="Fetch every source in parallel, upsert all countries, publish them, draw the "
         "summary picture. Whoever asks while a refresh runs gets that one's report. If a source "
-        "fails, nothing changes.",
+        "fails, nothing changes. A provider that has said when it will have something new is not "
+        "asked before, and one that can tell is asked for nothing but news.",
         graphql_type=RefreshReport,
     )
     @staticmethod
-    async def refresh_countries(info: Info) -> report.RefreshReport:
+    async def refresh_countries(info: Info, force: Force = False) -> report.RefreshReport:
         info.context.require_authorization()
-        return await info.context.refreshes.refresh()
+        done = await info.context.refreshes.refresh(force=force)
+        info.context.reports.append(done)
+        return done
 
     @strawberry.mutation(
         description="Delete one country by code or by name: give exactly one of them. It returns "

@@ -15,10 +15,40 @@ from graphql_api.domain import report
 from graphql_api.domain.paging import Page
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info
+from graphql_api.sources.attributions import attribution_of
 
 
 def _country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:
     return strawberry.ID(base64.b64encode(f"Country:{parent.code}".encode()).decode())
+
+
+@strawberry.enum(description="The two kinds of data that a refresh fetches.")
+class SourceKind(Enum):
+    COUNTRIES = strawberry.enum_value(
+        report.SourceKind.COUNTRIES, description="Capitals, populations, areas and currencies."
+    )
+    RATES = strawberry.enum_value(report.SourceKind.RATES, description="Exchange rates.")
+
+
+@strawberry.type(description="Where a figure or a rate that is served came from.")
+class Provenance:
+    provider: str = strawberry.field(description="The provider: geonames, er-api or bundled.")
+    live: bool = strawberry.field(description="False for the data that is bundled with the server.")
+    as_of: datetime | None = strawberry.field(
+        description="When the provider says its data is from, UTC; null if it does not say."
+    )
+    attribution: str | None = strawberry.field(
+        description="What the provider's licence asks to be shown; null if nothing."
+    )
+
+
+def _provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) -> Provenance:
+    return Provenance(
+        provider=provider,
+        live=provider != domain.BUNDLED,
+        as_of=as_of,
+        attribution=attribution_of(kind, provider),
+    )
 
 
 @strawberry.type(description="A country, or a territory with a code of its own in ISO 3166-1.")
@@ -63,6 +93,23 @@ class Country:
     last_refreshed_at: datetime = strawberry.field(
         description="When a refresh last listed this country, UTC."
     )
+
+    @strawberry.field(
+        description="Where its capital, population, area and currency came from. Names, codes, "
+        "regions and flags are bundled with the server, whoever gives the figures."
+    )
+    @staticmethod
+    def figures_from(parent: strawberry.Parent[domain.Country]) -> Provenance:
+        return _provenance(
+            report.SourceKind.COUNTRIES, parent.countries_provider, parent.countries_as_of
+        )
+
+    @strawberry.field(description="Where its exchange rate came from; null where there is none.")
+    @staticmethod
+    def rate_from(parent: strawberry.Parent[domain.Country]) -> Provenance | None:
+        if parent.rates_provider is None:
+            return None
+        return _provenance(report.SourceKind.RATES, parent.rates_provider, parent.rates_as_of)
 
 
 @strawberry.type(description="A country on a page, and its place in the order.")
@@ -152,14 +199,6 @@ class RefreshTimings:
     total_ms: float = strawberry.field(description="Milliseconds from the first step to the last.")
 
 
-@strawberry.enum(description="The two kinds of data that a refresh fetches.")
-class SourceKind(Enum):
-    COUNTRIES = strawberry.enum_value(
-        report.SourceKind.COUNTRIES, description="Capitals, populations, areas and currencies."
-    )
-    RATES = strawberry.enum_value(report.SourceKind.RATES, description="Exchange rates.")
-
-
 @strawberry.type(description="Where one kind of data came from.")
 class SourceReport:
     kind: SourceKind = strawberry.field(description="Which kind of data.")
@@ -167,7 +206,12 @@ class SourceReport:
         description="The provider that answered: geonames, er-api or bundled."
     )
     live: bool = strawberry.field(
-        description="Whether the provider was asked just then; false for bundled data."
+        description="Whether the provider was asked just then, also if it had nothing new; false "
+        "for bundled and cached data."
+    )
+    cached: bool = strawberry.field(
+        description="Whether it is what the provider said before: it had said when it would have "
+        "something new, and was not asked until then. `force` asks anyway."
     )
     as_of: datetime | None = strawberry.field(
         description="When the provider says its data is from, UTC; null if it does not say."
@@ -223,6 +267,13 @@ class RefreshFailure:
     message: str = strawberry.field(description="What happened, in a sentence.")
 
 
+@strawberry.type(description="Where data that is served came from, and how much of it.")
+class DataSource:
+    kind: SourceKind = strawberry.field(description="Which kind of data.")
+    countries: int = strawberry.field(description="Of how many countries it is.")
+    provenance: Provenance = strawberry.field(description="Who gave it, and as of when.")
+
+
 @strawberry.type(description="What is served at this moment.")
 class Status:
     @strawberry.field(description="How many countries are served.")
@@ -248,6 +299,26 @@ class Status:
     @staticmethod
     def stale(parent: strawberry.Parent[Snapshot], info: Info) -> bool:
         return parent.is_stale(now=info.context.clock(), after=info.context.stale_after)
+
+    @strawberry.field(
+        description="Where the data came from: one entry per kind, unless a source stopped "
+        "listing countries that are still served; the most of a kind first."
+    )
+    @staticmethod
+    def sources(parent: strawberry.Parent[Snapshot]) -> list[DataSource]:
+        kinds = {
+            report.SourceKind.COUNTRIES: parent.sources_of_figures(),
+            report.SourceKind.RATES: parent.sources_of_rates(),
+        }
+        return [
+            DataSource(
+                kind=SourceKind(kind),
+                countries=countries,
+                provenance=_provenance(kind, line.provider, line.as_of),
+            )
+            for kind, lines in kinds.items()
+            for line, countries in lines.items()
+        ]
 
     @strawberry.field(description="Whether this server refreshes right now.")
     @staticmethod

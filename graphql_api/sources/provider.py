@@ -23,8 +23,10 @@ class Provider(Generic[T]):
     """One source of one kind of data; T is what `parse` makes of a body."""
 
     name: str
-    url: str | None
-    """The complete URL to ask; None where a setting has to give one, and for bundled data."""
+    url: str | None = field(repr=False)
+    """The complete URL to ask, which may hold a key; None where a setting has to give one, and for
+    bundled data.
+    """
     attribution: str
     """What its licence asks to be shown."""
     parse: Callable[[bytes], T]

@@ -13,6 +13,8 @@ from graphql_api.storage.dialects.dialect import Dialect, Row
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
 
+_REHEARSED = "upsert rehearsed"
+"""What a connection's own notes say, for as long as it lives."""
 _COLUMNS = tuple(field.name for field in fields(Country))
 
 
@@ -42,9 +44,11 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
 
 
 async def rehearse(connection: AsyncConnection) -> None:
-    """Let the driver prepare the upsert, so that the first one is as quick as the next."""
-    dialect = dialect_of(connection)
-    await dialect.prepare(connection, _statement(dialect), _COLUMNS)
+    """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
+    if not connection.info.get(_REHEARSED):
+        dialect = dialect_of(connection)
+        await dialect.prepare(connection, _statement(dialect), _COLUMNS)
+        connection.info[_REHEARSED] = True
 
 
 def _statement(dialect: Dialect) -> Insert:

@@ -39,6 +39,7 @@ Usage: graphql-api refresh [OPTIONS]
   changes nothing, and ends with exit code 1 and one line.
 
 Options:
+  --force     Ask every provider, also one without anything new.
   -h, --help  Show this message and exit.
 """
 

@@ -1,6 +1,7 @@
 """`graphql-api refresh`: what it prints, what it stores, and that a failure changes nothing."""
 
 import errno
+import json
 import os
 import pty
 import re
@@ -19,7 +20,7 @@ import pytest
 
 from tests.cli.running import PATIENCE, PROGRAM, Ended, environment, names, run, serving, started
 from tests.refresh.running import line, listing
-from tests.upstream.server import Answer, Upstream
+from tests.upstream.server import RATES, Answer, Upstream
 
 DATABASE = "countries.db"
 ELSEWHERE = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
@@ -48,10 +49,9 @@ rates from er-api; as of 2026-09-29 00:02 UTC; Rates by Exchange Rate API \
 phase ms
 fetch countries N
 fetch rates N
-fetch, together N
 transform N
 upsert N
-draw, during the upsert N
+draw N
 total N
 """
 ALL_NEW, UNCHANGED = (
@@ -97,8 +97,8 @@ def asking_nobody_after(upstream: Upstream) -> dict[str, str]:
 
 
 def masked(text: str) -> str:
-    """Return a text without what differs from run to run: timings and the widths of columns."""
-    return re.sub(r"\d+\.\d$", "N", re.sub(" +", " ", text), flags=re.MULTILINE)
+    """Return a text without what differs from run to run: timings, and the widths of what is."""
+    return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
 def rows(folder: Path) -> list[tuple[object, ...]]:
@@ -206,3 +206,21 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
             time.sleep(0.01)
         assert server.query(query) == new
     assert upstream.asked("countries") == 1
+
+
+def test_force(folder: Path, upstream: Upstream) -> None:
+    """What a source said is kept over processes, the report says so, and --force asks anyway."""
+    rates = {**json.loads(RATES), "time_next_update_unix": int(time.time()) + 10**6}
+    upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
+    settings = asking_nobody_after(upstream)
+    said = [
+        re.findall("^rates from .*$", run(folder, *command, **settings).stdout, re.MULTILINE)
+        for command in (["refresh"], ["refresh"], ["refresh", "--force"])
+    ]
+    asked = (
+        "rates from er-api; as of 2026-09-29 00:02 UTC; "
+        "Rates by Exchange Rate API (https://www.exchangerate-api.com)"
+    )
+    kept = asked.replace("er-api;", "er-api, kept since it had nothing new;")
+    assert said == [[asked], [kept], [asked]]
+    assert upstream.asked("rates") == 2

@@ -56,14 +56,17 @@ def masked(said: str) -> str:
     """Return log lines without what differs from run to run: times, ids, durations and ports."""
     said = re.sub(r"^\d\d:\d\d:\d\d", "TIME", said, flags=re.MULTILINE)
     said = re.sub(r"(Refresh|Request) [0-9a-f]{32}", r"\1 ID", said)
-    return re.sub(r"127\.0\.0\.1:\d+", "HERE", re.sub(r"\d+ ms", "N ms", said))
+    said = re.sub(r"countries \d+, rates \d+", "countries N, rates N", said)
+    said = re.sub(r"\d+ ms", "N ms", said)
+    return re.sub(r"127\.0\.0\.1:\d+", "HERE", said)
 
 
 def refreshed(counts: str, sources: str) -> str:
     """Return the line that tells of a refresh, masked."""
     return (
         f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
-        "fetch N ms, transform N ms, upsert N ms, total N ms\n"
+        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, draw N ms meanwhile, "
+        "total N ms\n"
     )
 
 
@@ -358,6 +361,7 @@ NO_DATABASE = (
             2,
             f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN}.",
         ),
+        ({"QUERY_LIMITS": "nesting=101"}, 2, "QUERY_LIMITS: nesting can be at most 100."),
         (
             {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},
             2,

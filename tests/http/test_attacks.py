@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -57,19 +58,19 @@ def too_complex(measured: str) -> list[str]:
 
 
 def test_alias_overloading(server: Process) -> None:
-    """1. A hundred aliases are refused."""
+    """A hundred aliases are refused."""
     query = "query cop { " + " ".join(f"alias{i}: __typename" for i in range(101)) + " }"
     assert told(post(server, {"query": query})) == too_complex("aliases 101, at most 50")
 
 
 def test_batching(server: Process) -> None:
-    """2. A batch of queries is refused."""
+    """A batch of queries is refused."""
     answered = post(server, [{"query": "query cop { __typename }"}] * 10)
     assert (answered.status, answered.codes) == (400, ["BAD_USER_INPUT"])
 
 
 def test_directive_overloading(server: Process) -> None:
-    """3. Directives in number are refused, and ten that there are not give no ten errors."""
+    """Directives in number are refused, and ten that there are not give no ten errors."""
     query = f"query cop {{ __typename {'@aa' * 51} }}"
     assert told(post(server, {"query": query})) == too_complex("directives 51, at most 50")
     answered = post(server, {"query": f"query cop {{ __typename {'@aa' * 10} }}"})
@@ -77,7 +78,7 @@ def test_directive_overloading(server: Process) -> None:
 
 
 def test_circular_introspection(open_server: Process) -> None:
-    """4. Introspection in circles is refused even where introspection is allowed."""
+    """Introspection in circles is refused even where introspection is allowed."""
     circle = "fields { type { " * 4 + "name" + " } }" * 4
     query = f"query cop {{ __schema {{ types {{ {circle} }} }} }}"
     answered = post(open_server, {"query": query})
@@ -85,20 +86,20 @@ def test_circular_introspection(open_server: Process) -> None:
 
 
 def test_field_duplication(server: Process) -> None:
-    """5. Five hundred times the same field is refused."""
+    """Five hundred times the same field is refused."""
     query = "query cop { " + "__typename " * 500 + "}"
     assert told(post(server, {"query": query})) == too_complex("fields 500, at most 300")
 
 
 def test_mutation_by_get(server: Process) -> None:
-    """6. A mutation by GET is refused."""
+    """A mutation by GET is refused."""
     answered = get(server, "/graphql?query=mutation+cop+%7B__typename%7D")
     assert (answered.status, answered.headers["Allow"]) == (405, "POST")
     assert answered.codes == ["BAD_USER_INPUT"]
 
 
 def test_query_by_get(server: Process) -> None:
-    """7. A query by GET changes nothing, and no page of another origin reads the answer."""
+    """A query by GET changes nothing, and no page of another origin reads the answer."""
     answered = get(
         server, "/graphql?query=query+cop+%7B__typename%7D", Origin="https://evil.example"
     )
@@ -110,26 +111,26 @@ def test_query_by_get(server: Process) -> None:
     "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
 def test_form(server: Process, content_type: str) -> None:
-    """8. A form, which any page may send, is refused; so are uploads."""
+    """A form, which any page may send, is refused; so are uploads."""
     with connected(server) as wire:
         answered = wire.post(b"query=query+cop+%7B__typename%7D", Content_Type=content_type)
     assert (answered.status, answered.codes) == (415, ["BAD_USER_INPUT"])
 
 
 def test_tracing(server: Process) -> None:
-    """9. No answer has extensions, so none traces how it was made."""
+    """No answer has extensions, so none traces how it was made."""
     answered = post(server, {"query": "query cop { __typename }"}, X_Apollo_Tracing="1")
     assert answered.json == ANSWER
 
 
 def test_suggestions(server: Process) -> None:
-    """10. A wrong name is not answered with the right one."""
+    """A wrong name is not answered with the right one."""
     answered = post(server, {"query": "query cop { __schema { directive } countris }"})
     assert "Did you mean" not in answered.body.decode()
 
 
 def test_introspection(server: Process) -> None:
-    """11. The schema is not told."""
+    """The schema is not told."""
     answered = post(server, {"query": "query cop { __schema { types { name fields { name } } } }"})
     assert set(answered.codes) == {"GRAPHQL_VALIDATION_FAILED"}
     assert get(server, "/schema.graphql").status == 404
@@ -139,14 +140,14 @@ def test_introspection(server: Process) -> None:
     "path", ["/graphiql", "/playground", "/console", "/graphql", "/v1/graphql"]
 )
 def test_playground(server: Process, path: str) -> None:
-    """12. There is no playground, at any of its usual addresses."""
+    """There is no playground, at any of its usual addresses."""
     answered = get(server, path, Accept="text/html")
     assert answered.status in {404, 406}
     assert b"graphiql" not in answered.body.lower()
 
 
 def test_unhandled_errors(server: Process) -> None:
-    """13. What is wrong is told without a trace of the code."""
+    """What is wrong is told without a trace of the code."""
     answered = post(server, {"query": "qwerty cop { abc }"})
     assert answered.codes == ["GRAPHQL_PARSE_FAILED"]
     [error] = answered.json["errors"]
@@ -181,14 +182,14 @@ def test_depth(server: Process) -> None:
 
 
 def test_fragment_bomb(server: Process) -> None:
-    """OWASP, denial of service: fragments that double one another are counted, and refused."""
+    """Denial of service: fragments that double one another are counted, and refused."""
     fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(17)]
     query = f"{{ ...f0 }} {' '.join(fragments)} fragment f17 on Query {{ __typename }}"
     assert told(post(server, {"query": query})) == too_complex("fields 512, at most 300")
 
 
 def test_fragment_circle(server: Process) -> None:
-    """OWASP, denial of service: a fragment that uses itself is refused."""
+    """Denial of service: a fragment that uses itself is refused."""
     query = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }"
     assert told(post(server, {"query": query})) == [
         "Cannot spread fragment 'a' within itself via 'b'."
@@ -240,3 +241,14 @@ def test_websocket(server: Process) -> None:
         )
         answered = wire.answer("GET")
     assert (answered.status, answered.codes) == (400, ["BAD_USER_INPUT"])
+    assert "upgrade" not in server.said
+
+
+def test_other_limits(tmp_path: Path) -> None:
+    """The limits are those that QUERY_LIMITS sets."""
+    with serving(tmp_path, **BUNDLED, QUERY_LIMITS="depth=2,roots=1") as limited:
+        deep = post(limited, {"query": "{ status { lastRefresh { id } } }"})
+        assert told(deep) == too_complex("depth 3, at most 2")
+        wide = post(limited, {"query": "{ a: __typename b: __typename }"})
+        assert told(wide) == too_complex("roots 2, at most 1")
+        assert post(limited, {"query": "{ __typename }"}).json == ANSWER

@@ -57,8 +57,8 @@ def signatures(schema: GraphQLSchema) -> dict[str, str]:
             continue
         if isinstance(kind, GraphQLObjectType):
             for key, field in kind.fields.items():
-                arguments = {argument: str(one.type) for argument, one in field.args.items()}
-                typed[f"{name}.{key}"] = f"{arguments} {field.type}"
+                typed[f"{name}.{key}"] = str(field.type)
+                typed |= {f"{name}.{key}({it})": str(one.type) for it, one in field.args.items()}
         if isinstance(kind, GraphQLInputObjectType):
             typed |= {f"{name}.{key}": str(field.type) for key, field in kind.fields.items()}
         if isinstance(kind, GraphQLEnumType):
@@ -85,7 +85,7 @@ def test_contract_is_kept() -> None:
 def test_contract_is_kept_to_the_letter() -> None:
     """Every type, nullability, argument and enum value is exactly the contract's."""
     contract, ours = signatures(read_contract()), signatures(OURS)
-    assert len(contract) == 122
+    assert len(contract) == 134
     assert {name: ours.get(name) for name in contract} == contract
 
 

@@ -1,6 +1,7 @@
 """Each query and mutation: its exact answer, its refusals, and what it leaves untouched."""
 
 import asyncio
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -8,11 +9,11 @@ from datetime import timedelta
 import pytest
 
 from tests.databases import statements
-from tests.refresh.running import DOWN, Before, Running, at, first, listing
+from tests.refresh.running import DOWN, START, Before, Running, at, first, listing
 from tests.rows import REFRESHED_AT, make_country
 from tests.schema.asking import PUBLIC_URL, Asker, asker_of, offline
 from tests.storage.attempts import FAILURE, make_failure, make_report
-from tests.upstream.server import Answer, Upstream
+from tests.upstream.server import RATES, Answer, Upstream
 
 COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
 ONE_OF_BOTH = "Give either code or name: exactly one of them."
@@ -31,7 +32,7 @@ REPORT = """
   id startedAt finishedAt totalCountries inserted updated unchanged missing
   skipped { record reason } statements
   timings { fetchCountriesMs fetchRatesMs fetchMs transformMs upsertMs imageMs totalMs }
-  sources { kind provider live asOf failures attribution } imageUrl
+  sources { kind provider live cached asOf failures attribution } imageUrl
 """
 STATUS = f"""
   {{ status {{
@@ -64,6 +65,7 @@ SHOWN = {
             "kind": "COUNTRIES",
             "provider": "geonames",
             "live": True,
+            "cached": False,
             "asOf": None,
             "failures": ["restcountries: it answered 503"],
             "attribution": "GeoNames (CC BY 4.0)",
@@ -72,6 +74,7 @@ SHOWN = {
             "kind": "RATES",
             "provider": "bundled",
             "live": False,
+            "cached": False,
             "asOf": "2026-09-29T00:00:00Z",
             "failures": [],
             "attribution": None,
@@ -199,6 +202,40 @@ async def test_status() -> None:
     }
 
 
+async def test_sources_of_what_is_served() -> None:
+    """The status says where each kind of data is from, and of how many countries it is."""
+    rows = [*COUNTRIES, make_country("AQ", countries_provider="bundled", rates_provider=None)]
+    data = await offline(rows).ask(
+        "{ status { sources { kind countries provenance { provider live asOf } } } }"
+    )
+    as_of = "2026-11-22T00:00:00Z"
+    assert data["status"]["sources"] == [
+        {"kind": kind, "countries": countries, "provenance": provenance}
+        for kind, countries, provenance in (
+            ("COUNTRIES", 3, {"provider": "geonames", "live": True, "asOf": as_of}),
+            ("COUNTRIES", 1, {"provider": "bundled", "live": False, "asOf": as_of}),
+            ("RATES", 3, {"provider": "er-api", "live": True, "asOf": as_of}),
+        )
+    ]
+
+
+async def test_force(home: Running, upstream: Upstream) -> None:
+    """Rates that are not new yet are asked for only by force, and the report tells cached."""
+    rates = json.loads(RATES)
+    rates["time_next_update_unix"] = int((START + timedelta(days=1)).timestamp())
+    upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
+    asker, live, cached = asker_of(home), [], []
+    for arguments in ("", "", "(force: false)", "(force: true)"):
+        data = await asker.ask(
+            f"mutation {{ refreshCountries{arguments} {{ sources {{ live cached }} }} }}"
+        )
+        rates_report = data["refreshCountries"]["sources"][1]
+        live.append(rates_report["live"])
+        cached.append(rates_report["cached"])
+    assert (live, cached) == ([True, False, False, True], [False, True, True, False])
+    assert upstream.asked("rates") == 2
+
+
 @pytest.mark.parametrize(
     ("age", "stale"),
     [
@@ -284,6 +321,7 @@ async def test_refresh_countries(home: Running) -> None:
                 "kind": "COUNTRIES",
                 "provider": "geonames",
                 "live": True,
+                "cached": False,
                 "asOf": None,
                 "failures": [],
                 "attribution": "GeoNames (https://www.geonames.org), CC BY 4.0",
@@ -292,6 +330,7 @@ async def test_refresh_countries(home: Running) -> None:
                 "kind": "RATES",
                 "provider": "er-api",
                 "live": True,
+                "cached": False,
                 "asOf": "2026-09-29T00:02:31Z",
                 "failures": [],
                 "attribution": "Rates by Exchange Rate API (https://www.exchangerate-api.com)",

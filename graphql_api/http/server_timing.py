@@ -1,0 +1,20 @@
+"""The header in which a response says how long each part of its refresh took."""
+
+from collections.abc import Mapping
+
+from graphql_api.domain.report import Timings
+
+
+def server_timing(timings: Timings) -> Mapping[str, str]:
+    """Return the header: https://www.w3.org/TR/server-timing/, in milliseconds."""
+    parts = {
+        "fetch-countries": timings.fetch_countries_ms,
+        "fetch-rates": timings.fetch_rates_ms,
+        "fetch": timings.fetch_ms,
+        "transform": timings.transform_ms,
+        "upsert": timings.upsert_ms,
+        "image": timings.image_ms,
+        "total": timings.total_ms,
+    }
+    told = (f"{name};dur={took:.1f}" for name, took in parts.items() if took is not None)
+    return {"Server-Timing": ", ".join(told)}
