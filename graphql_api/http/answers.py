@@ -86,7 +86,7 @@ class Answers:
         """
         if snapshot is not self._snapshot:
             self._begin(snapshot)
-        written = "\n".join((asked.method, asked.media_type, asked.coding)).encode()
+        written = f"{asked.method}\n{asked.media_type}\n{asked.coding}".encode()
         digest = hashlib.blake2b(b"\n".join((self._state, written, asked.text)), digest_size=16)
         return f'"{digest.hexdigest()}"'.encode()
 
