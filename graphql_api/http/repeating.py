@@ -44,10 +44,9 @@ class RepeatingMiddleware:
         if scope["method"] == "GET":
             asked = _asked("GET", scope["query_string"], head)
         elif scope["method"] == "POST" and self._is_short(head):
-            first = await receive()
-            if not first.get("more_body"):
-                asked = _asked("POST", first.get("body", b""), head)
-            receive = _again(first, receive)
+            messages = await _read_all(receive)
+            asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
+            receive = _again(messages, receive)
         if asked is None or not await self._repeat(asked, head, send):
             response = await self._endpoint.handle(Request(scope, receive), asked)
             await response(scope, receive, send)
@@ -105,12 +104,20 @@ def _negotiate(accept: bytes, accept_encoding: bytes) -> tuple[str | None, str]:
     return media_type, preferred_coding(accept_encoding.decode("latin-1"))
 
 
-def _again(first: Message, receive: Receive) -> Receive:
-    """Return what receives this message, and then the others."""
-    waiting = [first]
+async def _read_all(receive: Receive) -> list[Message]:
+    """Return the messages of a body, or what came of it before the client left."""
+    messages = [await receive()]
+    while messages[-1].get("more_body"):
+        messages.append(await receive())
+    return messages
+
+
+def _again(messages: list[Message], receive: Receive) -> Receive:
+    """Return what receives these messages, and then the others."""
+    waiting = iter(messages)
 
     async def receive_again() -> Message:
-        return waiting.pop() if waiting else await receive()
+        return next(waiting, None) or await receive()
 
     return receive_again
 
