@@ -19,18 +19,20 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, SourceUnavailable
 from graphql_api.http import pictures
+from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
+from graphql_api.http.repeating import RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
 from graphql_api.refresh.schedule import refresh_regularly
 from graphql_api.refresh.service import Bounds, RefreshService
-from graphql_api.schema.building import build_schema
+from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
@@ -42,8 +44,6 @@ from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
-
-_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class Parts:
@@ -166,16 +166,18 @@ def create_app(settings: Settings) -> FastAPI:
                     task.cancel()
                 await asyncio.wait(background)
 
+    schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     return FastAPI(
         lifespan=lifespan,
-        routes=_routes(parts, settings),
-        middleware=_middleware(settings),
+        routes=_routes(parts, settings, schema),
+        middleware=_middleware(parts, settings, schema),
         openapi_url=None,
     )
 
 
-def _middleware(settings: Settings) -> list[Middleware]:
-    """Return what every request goes through, the outermost first."""
+def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middleware]:
+    """Return what every request goes through, the outermost first; the last serves /graphql."""
+    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -187,11 +189,16 @@ def _middleware(settings: Settings) -> list[Middleware]:
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(RequestIdMiddleware, new_id=_new_id),
+        Middleware(
+            RepeatingMiddleware,
+            catalog=parts.catalog,
+            answers=answers,
+            endpoint=_graphql(parts, settings, schema, answers),
+        ),
     ]
 
 
-def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
-    schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
+def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers) -> GraphQLEndpoint:
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
     def create_context(request: Request) -> Context:
@@ -204,12 +211,16 @@ def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
             authorized=is_authorized(request, token),
         )
 
-    graphql = GraphQLEndpoint(
+    return GraphQLEndpoint(
         schema=schema,
         create_context=create_context,
+        answers=answers,
         playground=settings.has_playground,
         body_limit=settings.body_limit,
     )
+
+
+def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(parts.catalog)
     pages = PageEndpoints(
@@ -219,7 +230,6 @@ def _routes(parts: Parts, settings: Settings) -> list[BaseRoute]:
     )
     return [
         Route("/", pages.landing),
-        Route("/graphql", graphql.handle, methods=_METHODS),
         Route("/schema.graphql", pages.schema),
         Route(pictures.CURRENT, picture.current),
         Route("/images/summary-{version}.png", picture.versioned),

@@ -162,6 +162,8 @@ class Settings(BaseSettings):
     cors_origins: Origins = ()
     query_limits: QueryLimits = {}
     body_limit: int = Field(default=100_000, ge=1, le=100_000_000)
+    response_cache_bytes: int = Field(default=32_000_000, ge=0, le=10_000_000_000)
+    cache_max_age: int = Field(default=0, ge=0, le=31_536_000)
     request_timeout: Seconds = 10
     keep_alive: int = Field(default=75, ge=1, le=100_000)
     max_connections: int = Field(default=500, ge=1, le=100_000)

@@ -19,6 +19,7 @@ from graphql_api.domain.snapshot import Key, Snapshot
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, arrange, compare, position_of
 from graphql_api.errors import InvalidInput
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NUMBER_FIELDS = frozenset(CountryField) - TEXT_FIELDS - {CountryField.LAST_REFRESHED_AT}
 
 
@@ -127,7 +128,7 @@ def _rank(
 def encode_cursor(position: Sequence[Key], keys: Sequence[SortKey]) -> str:
     """Return the opaque text for a position in the order of `keys`."""
     values = [value.isoformat() if isinstance(value, datetime) else value for value in position]
-    text = json.dumps([_signature(keys), *values], ensure_ascii=False, separators=(",", ":"))
+    text = _encode([_signature(keys), *values])
     return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
 
 

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from graphql_api.errors import InvalidInput, QueryTooComplex
+from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
 from graphql_api.http.refusing import Refused
@@ -42,18 +44,22 @@ class GraphQLEndpoint:
 
     schema: Schema
     create_context: Callable[[Request], Context]
+    answers: Answers
     playground: bool
     body_limit: int
     """Bytes that a body may have."""
 
-    async def handle(self, request: Request) -> Response:
-        """Answer one request; whatever is wrong with it is told in GraphQL's shape."""
+    async def handle(self, request: Request, asked: Asked | None) -> Response:
+        """Answer one request; whatever is wrong with it is told in GraphQL's shape.
+
+        An answer of the data is kept as the one to what is `asked`, if that is known.
+        """
         if self._wants_playground(request):
             return _playground()
         media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
         try:
-            asked = await self._read(request, media_type)
-            return await self._answer(request, asked, media_type or JSON)
+            given = await self._read(request, media_type)
+            return await self._answer(request, given, asked, media_type or JSON)
         except Refused as refused:
             logger.info(
                 "Request %s is refused, %d: %s", request_id_of(request), refused.status, refused
@@ -80,12 +86,15 @@ class GraphQLEndpoint:
             raise Refused(415, f"Send {JSON}.")
         return _read_post(await read_body(request, self.body_limit))
 
-    async def _answer(self, request: Request, asked: GraphQLRequest, media_type: str) -> Response:
+    async def _answer(
+        self, request: Request, given: GraphQLRequest, asked: Asked | None, media_type: str
+    ) -> Response:
         context = self.create_context(request)
+        snapshot = context.catalog.snapshot
         try:
             answer = await execute(
                 self.schema,
-                asked,
+                given,
                 context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
@@ -95,10 +104,18 @@ class GraphQLEndpoint:
             raise Refused(405, told, {"Allow": "POST"}) from None
         if not answer.executed:
             _log_complexity(answer, request)
+        if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
+            return _send_kept(self.answers.add(asked, _encode(answer.body), snapshot))
         refused = not answer.executed and media_type == GRAPHQL_RESPONSE
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
         return _respond(media_type, answer, 400 if refused else 200, headers)
+
+
+def _send_kept(answer: Answer) -> Response:
+    response = Response(answer.body)
+    response.raw_headers = list(answer.headers)
+    return response
 
 
 def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
@@ -176,12 +193,18 @@ def _respond(
     status: int,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    body = json.dumps(answer.body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # A lone surrogate, echoed in an error's message, has no UTF-8.
-    encoded = body.encode(errors="replace")
     return Response(
-        encoded,
+        _encode(answer.body),
         status,
-        {"Vary": "Accept", **(headers or {})},
+        {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})},
         media_type=f"{media_type}; charset=utf-8",
     )
+
+
+def _encode(body: Mapping[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(body)
+    except TypeError:
+        # A lone surrogate, echoed in an error's message, has no UTF-8.
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(errors="replace")

@@ -8,6 +8,11 @@ JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
 HTML = "text/html"
 
+BROTLI = "br"
+GZIP = "gzip"
+IDENTITY = "identity"
+"""Not compressed."""
+
 
 def content_type(request: Request) -> str:
     """Return the media type of the body, without parameters; empty if there is not one of them."""
@@ -17,13 +22,25 @@ def content_type(request: Request) -> str:
 
 def preferred(request: Request, offered: Sequence[str]) -> str | None:
     """Return the type to answer with, the first of `offered` if all are as welcome, or None."""
-    header = ",".join(request.headers.getlist("Accept"))
+    return preferred_of(",".join(request.headers.getlist("Accept")), offered)
+
+
+def preferred_of(header: str, offered: Sequence[str]) -> str | None:
+    """Return the same for the text of an Accept header, empty if there is none."""
     if not header.strip():
         return offered[0]
     wanted = [_range(entry) for entry in header.split(",") if entry.strip()]
     weights = {one: _weight(one, wanted) for one in offered}
     best = max(offered, key=lambda one: weights[one])
     return best if weights[best] > 0 else None
+
+
+def preferred_coding(header: str) -> str:
+    """Return how to compress for the text of an Accept-Encoding header: br, gzip or identity."""
+    wanted = dict(_range(entry) for entry in header.split(",") if entry.strip())
+    weights = {one: wanted.get(one, wanted.get("*", 0.0)) for one in (BROTLI, GZIP)}
+    best = max(weights, key=lambda one: weights[one])
+    return best if weights[best] > 0 and weights[best] >= wanted.get(IDENTITY, 0.0) else IDENTITY
 
 
 def _range(entry: str) -> tuple[str, float]:

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 
-from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -32,7 +31,8 @@ class RequestIdMiddleware:
             nonlocal answering
             if message["type"] == "http.response.start":
                 answering = True
-                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+                named = (b"x-request-id", request_id.encode())
+                message = {**message, "headers": [*message["headers"], named]}
             await send(message)
 
         try:

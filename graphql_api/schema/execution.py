@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError, ValueNode
-from strawberry.schema.exceptions import CannotGetOperationTypeError
-from strawberry.types.execution import PreExecutionError
+from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput
+from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
+from graphql_api.schema.executing import BulkExecutor
 from graphql_api.schema.scalars import format_instant
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,8 @@ _MOST_ERRORS = 20
 """Errors of one answer; what comes after them is left out."""
 _LONGEST_MESSAGE = 500
 """Characters of an error's message, which may quote the client."""
+
+_INVALID = "GRAPHQL_VALIDATION_FAILED"
 
 READING = frozenset({OperationType.QUERY})
 EVERYTHING = frozenset(OperationType)
@@ -44,6 +46,8 @@ class GraphQLResponse:
     """`data` and `errors`, ready to be written as JSON."""
     executed: bool
     """False when the request was refused as a whole; `data` is then absent."""
+    of_data: bool = False
+    """Whether it stays the same, for every caller, until the data changes."""
 
 
 async def execute(
@@ -60,32 +64,47 @@ async def execute(
         InvalidOperationTypeError: the operation is of a kind that is not `allowed`.
     """
     try:
-        result = await schema.execute(
-            request.query,
-            variable_values=dict(request.variables or {}),
-            operation_name=request.operation_name,
-            context_value=context,
-            allowed_operation_types=allowed,
-        )
-    except CannotGetOperationTypeError as error:
-        named = error.operation_name
-        wrong = f"no operation named {named!r}" if named is not None else "no operation"
-        return refuse(InvalidInput(f"The document has {wrong}."))
+        return await _execute(schema, request, context, allowed, request_id)
+    except GraphQLSyntaxError as error:
+        return _refuse_all([_with_code(error, "GRAPHQL_PARSE_FAILED")])
+    except (InvalidInput, QueryTooComplex) as error:
+        return refuse(error)
     except RecursionError:
         return refuse(InvalidInput("The document or its variables are nested too deeply."))
-    if isinstance(result, PreExecutionError):
-        errors = [
-            _present_refusal(error, request_id) for error in (result.errors or ())[:_MOST_ERRORS]
-        ]
-        return GraphQLResponse({"errors": errors}, executed=False)
-    if result.errors and all(error.path is None for error in result.errors):
-        errors = [_with_code(error, InvalidInput.code) for error in result.errors[:_MOST_ERRORS]]
-        return GraphQLResponse({"errors": errors}, executed=False)
-    body: dict[str, Any] = {"data": result.data}
-    if result.errors:
-        shown = result.errors[:_MOST_ERRORS]
-        body["errors"] = [_present_failure(error, request_id) for error in shown]
-    return GraphQLResponse(body, executed=True)
+
+
+async def _execute(
+    schema: Schema,
+    request: GraphQLRequest,
+    context: Context,
+    allowed: Iterable[OperationType],
+    request_id: str,
+) -> GraphQLResponse:
+    document = schema.documents.read(request.query)
+    given, rows = request.variables or {}, context.catalog.snapshot.rows
+    document.prepared.measures.check(given, countries=len(rows))
+    operation = document.operation(request.operation_name)
+    kind = OperationType(operation.node.operation.value)
+    if kind not in allowed:
+        raise InvalidOperationTypeError(kind)
+    if document.problems:
+        return _refuse_all(_with_code(one, _INVALID) for one in document.problems)
+    variables = operation.read_variables(given)
+    if isinstance(variables, list):
+        return _refuse_all(_with_code(one, InvalidInput.code) for one in variables)
+    try:
+        plan = operation.plan(variables)
+    except GraphQLError as error:
+        return _refuse_all([_with_code(error, InvalidInput.code)])
+    data, errors = await BulkExecutor(operation, plan, variables, context).run()
+    if not errors:
+        return GraphQLResponse({"data": data}, executed=True, of_data=plan.of_data)
+    shown = [_present_failure(error, request_id) for error in errors[:_MOST_ERRORS]]
+    return GraphQLResponse({"data": data, "errors": shown}, executed=True)
+
+
+def _refuse_all(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:
+    return GraphQLResponse({"errors": list(errors)[:_MOST_ERRORS]}, executed=False)
 
 
 def refuse(error: CountriesError) -> GraphQLResponse:
@@ -94,15 +113,6 @@ def refuse(error: CountriesError) -> GraphQLResponse:
         {"errors": [{"message": _clip(error.public), "extensions": {"code": error.code}}]},
         executed=False,
     )
-
-
-def _present_refusal(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
-    """Present an error of parsing or validation."""
-    if isinstance(error, GraphQLSyntaxError):
-        return _with_code(error, "GRAPHQL_PARSE_FAILED")
-    if error.original_error is not None and error.nodes is None:
-        return _present_failure(error, request_id)
-    return _with_code(error, "GRAPHQL_VALIDATION_FAILED")
 
 
 def _present_failure(error: GraphQLError, request_id: str) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 from starlette.types import Message
 
+from graphql_api.http.answers import Answers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, JSON
 from graphql_api.schema.context import Context
@@ -331,7 +332,11 @@ def context_of(_: Request) -> Context:
 
 
 ENDPOINT = GraphQLEndpoint(
-    schema=SCHEMA, create_context=context_of, playground=True, body_limit=1000
+    schema=SCHEMA,
+    create_context=context_of,
+    answers=Answers(limit=0, max_age=0),
+    playground=True,
+    body_limit=1000,
 )
 FIELDS = st.sampled_from(("query", "variables", "operationName", "extensions", "x"))
 VALUES = st.recursive(
@@ -361,7 +366,7 @@ async def test_any_body(body: bytes) -> None:
         "headers": [(b"content-type", b"application/json")],
         "state": {"request_id": "drawn"},
     }
-    response = await ENDPOINT.handle(Request(scope, receive))
+    response = await ENDPOINT.handle(Request(scope, receive), None)
     answer = json.loads(bytes(response.body))
     assert response.status_code in {200, 400}
     assert set(answer) <= {"data", "errors"}

@@ -134,7 +134,7 @@ async def test_several_errors() -> None:
 async def test_operation_name() -> None:
     """Of several operations the one that is named is executed."""
     assert await SERVED.respond(TWO, operation_name="a") == GraphQLResponse(
-        {"data": {"__typename": "Query"}}, executed=True
+        {"data": {"__typename": "Query"}}, executed=True, of_data=True
     )
     assert await SERVED.respond(TWO, operation_name="b") == GraphQLResponse(
         {"data": {"status": {"totalCountries": 1}}}, executed=True
