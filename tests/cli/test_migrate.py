@@ -22,7 +22,13 @@ def test_migrate(tmp_path: Path) -> None:
     assert run(tmp_path, "migrate") == Ended(0, "Migrated.\n", "")
     assert names(tmp_path) == ["var", "var/countries.db"]
     made = tables(tmp_path / "var" / "countries.db")
-    assert made == {"alembic_version": 1, "countries": 0, "leases": 1, "refreshes": 0}
+    assert made == {
+        "alembic_version": 1,
+        "answers": 0,
+        "countries": 0,
+        "leases": 1,
+        "refreshes": 0,
+    }
     assert run(tmp_path, "migrate") == Ended(0, "Nothing to do: the database is up to date.\n", "")
     assert tables(tmp_path / "var" / "countries.db") == made
 

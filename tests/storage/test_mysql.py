@@ -143,7 +143,7 @@ async def test_tables_on_a_hostile_server(hostile: MariaDB, abroad: Database) ->
         str(abroad.engine.url.database),
     )
     assert found.split("\n") == [
-        f"{name}\tInnoDB\tutf8mb4_bin" for name in ("countries", "leases", "refreshes")
+        f"{name}\tInnoDB\tutf8mb4_bin" for name in ("answers", "countries", "leases", "refreshes")
     ]
 
 
@@ -153,7 +153,9 @@ async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> Non
         await migrate(database)
         name = str(database.engine.url.database)
         mariadb.execute(
-            "DROP TABLE refreshes; DROP TABLE leases; DELETE FROM alembic_version", name
+            "DROP TABLE refreshes; DROP TABLE leases; DROP TABLE answers; "
+            "DELETE FROM alembic_version",
+            name,
         )
         await database.run(lambda connection: countries.upsert(connection, many(3, revision=7)))
         assert await migrate(database) is True
