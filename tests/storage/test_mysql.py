@@ -153,7 +153,9 @@ async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> Non
         await migrate(database)
         name = str(database.engine.url.database)
         mariadb.execute(
-            "DROP TABLE refreshes; DROP TABLE leases; DELETE FROM alembic_version", name
+            "DROP TABLE refreshes; DROP TABLE leases; DROP TABLE answers; "
+            "DELETE FROM alembic_version",
+            name,
         )
         await database.run(lambda connection: countries.upsert(connection, many(3, revision=7)))
         assert await migrate(database) is True
