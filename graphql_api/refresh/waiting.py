@@ -1,6 +1,7 @@
 """Waiting for a refresh that another process runs, and for what came of it."""
 
 import asyncio
+import logging
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
@@ -8,8 +9,12 @@ from graphql_api.errors import restored
 from graphql_api.storage import lease
 from graphql_api.storage.engine import Database
 
+logger = logging.getLogger(__name__)
+
 _PAUSE = 0.2
 """Seconds between two looks at the lease."""
+_TAIL = 5.0
+"""Seconds, those of looking aside, that a process may take from its rows to its lease's end."""
 
 
 async def outcome(
@@ -18,7 +23,8 @@ async def outcome(
     """Return the report of the refresh that has the lease, once it has let it go.
 
     None when there is none: its process died, or the refresh had ended before it was asked about
-    and only its tail still had the lease; then it is the caller's turn.
+    and only its tail still had the lease; then it is the caller's turn. A process that has written
+    its rows and does not let go has died, and the lease is taken from it.
 
     Raises:
         CountriesError: it failed, and this is why.
@@ -27,8 +33,18 @@ async def outcome(
     await catalog.sync()
     # What has written its rows has answered its caller, or is about to.
     had_ended = catalog.snapshot.version.revision >= held.revision
-    while await database.run(lease.look) == held:  # noqa: ASYNC110 - the database tells nobody
+    patience = _TAIL
+    while await database.run(lease.look) == held:
+        if catalog.snapshot.version.revision >= held.revision:
+            patience -= _PAUSE
+        if patience < 0:
+            logger.warning("The process of refresh %s has died; it had written.", held.refresh_id)
+            await database.run(
+                lambda connection: lease.release(connection, refresh_id=held.refresh_id)
+            )
+            break
         await asyncio.sleep(_PAUSE)
+        await catalog.sync()
     await catalog.sync()
     attempt = None if had_ended else _find(held, catalog)
     if isinstance(attempt, RefreshFailure):

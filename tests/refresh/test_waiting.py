@@ -1,0 +1,23 @@
+"""Waiting for another process: it may die between its rows and the end of its lease."""
+
+import pytest
+
+from tests.refresh.running import asking, running
+from tests.servers.mariadb import MariaDB
+from tests.upstream.server import Upstream
+
+
+async def test_died_after_it_had_written(
+    mariadb: MariaDB, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lease whose rows are written is not waited for until it runs out, a minute later."""
+    url = mariadb.url(mariadb.create_database())
+    async with (
+        running(url, asking(upstream), name="dead") as dead,
+        running(url, asking(upstream), name="next") as following,
+    ):
+        async with dead.service._closing:  # its tail does not come to pass
+            await dead.service.refresh()
+            report = await following.service.refresh()
+        assert (report.id, report.version.revision, report.unchanged) == ("next-2", 2, 250)
+    assert "The process of refresh dead-1 has died; it had written." in caplog.messages
