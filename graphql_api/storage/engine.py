@@ -141,7 +141,10 @@ class Database:
             DatabaseUnavailable: one could not be opened.
         """
         async with AsyncExitStack() as stack:
-            lent = [await stack.enter_async_context(self.connect()) for _ in range(connections)]
+            # The first one asks the server what it is, which the others then need not.
+            first = await stack.enter_async_context(self.connect())
+            others = [stack.enter_async_context(self.connect()) for _ in range(connections - 1)]
+            lent = [first, *await asyncio.gather(*others)]
             await asyncio.gather(*(self.persist(connection, work) for connection in lent))
 
     async def dispose(self) -> None:
