@@ -319,8 +319,8 @@ NOT_KNOWN = (
     "sqlite:///var/countries.db or mysql://user:password@host:3306/database."
 )
 NO_SERVER = (
-    "The database at mysql://root:***@127.0.0.1:1/countries failed: Can't connect to MySQL server "
-    "on '127.0.0.1' ([Errno 111] Connect call failed ('127.0.0.1', 1)) (2003)."
+    "The database at mysql://root:***@127.0.0.1:1/countries failed: Connect call failed "
+    "('127.0.0.1', 1) (111); check host and port in DATABASE_URL."
 )
 NO_FOLDER = (
     "The folder diary for the database cannot be made (File exists); "

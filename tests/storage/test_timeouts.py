@@ -152,11 +152,15 @@ async def test_hangs_in_the_handshake_of_tls(
     encrypting: Server, certificates: Certificates
 ) -> None:
     """A server that agrees to speak TLS, and then says nothing, is given up."""
-    connected: list[asyncio.StreamWriter] = []
 
-    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connected.append(writer)
-        writer.write(greeting(encrypting))
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write(greeting(encrypting))
+            with suppress(ConnectionError):
+                while await reader.read(4096):
+                    pass
+        finally:
+            writer.close()
 
     listener = await asyncio.start_server(greet, "127.0.0.1", 0)
     url = encrypting.url("postgres", port=listener.sockets[0].getsockname()[1])
@@ -167,8 +171,6 @@ async def test_hangs_in_the_handshake_of_tls(
         fails(database),
     ):
         await ask(database)
-    for writer in connected:
-        writer.close()
     listener.close()
 
 
