@@ -4,9 +4,9 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from http.client import HTTPMessage, HTTPResponse
-from typing import Any, NamedTuple
+from io import BufferedReader, RawIOBase
+from typing import Any, NamedTuple, Self, cast
 
 from tests.cli.running import PATIENCE, Process
 
@@ -33,11 +33,37 @@ class Answered(NamedTuple):
         return [error["extensions"]["code"] for error in self.json["errors"]]
 
 
-@dataclass(frozen=True)
+class _Bytes(RawIOBase):
+    """What a socket receives; it stays the connection's to close."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 - any writable buffer
+        return self._connection.recv_into(buffer)
+
+
+class _Answers(BufferedReader):
+    """All that a server says: what is read ahead of one answer is there for the next."""
+
+    def close(self) -> None:
+        """Stay open, though an answer is at its end."""
+
+    def makefile(self, _: str) -> Self:
+        """Return what an answer is read from."""
+        return self
+
+
 class Wire:
     """A connection to a server."""
 
-    socket: socket.socket
+    def __init__(self, connection: socket.socket) -> None:
+        """Speak over an open connection."""
+        self.socket = connection
+        self._answers = _Answers(_Bytes(connection))
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
@@ -45,7 +71,7 @@ class Wire:
 
     def answer(self, method: str = "POST") -> Answered:
         """Return the next answer."""
-        with HTTPResponse(self.socket, method=method) as response:
+        with HTTPResponse(cast("socket.socket", self._answers), method=method) as response:
             response.begin()
             return Answered(response.status, response.headers, response.read())
 
