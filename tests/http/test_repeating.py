@@ -122,7 +122,7 @@ def bundled() -> dict[str, object]:
     return {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
 
 
-def test_replicas(tmp_path: Path, upstream: Upstream) -> None:
+async def test_replicas(tmp_path: Path, upstream: Upstream) -> None:
     """Two servers on one database give a query the same tag and the same bytes."""
     settings = {
         **upstream.environment,
