@@ -121,7 +121,7 @@ def test_server_that_works_and_then_does_not(
         well = ask_all(process)
         relay.refuse()
         relay.cut()
-        process.wait_until_said("WARNING .*check host and port")
+        process.wait_until_said("ERROR .*The database does not answer")
         ill = ask_all(process)
         ended = process.end(signal.SIGTERM)
     assert ("DATABASE_UNAVAILABLE" in well, "DATABASE_UNAVAILABLE" in ill) == (False, True)
