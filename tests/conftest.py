@@ -1,6 +1,7 @@
 """Fixtures that any test may ask for, and what a skip means."""
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
 
@@ -10,6 +11,12 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.tls import Certificates
 from tests.upstream.server import Upstream
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as usual: a shell that starts tests in the background has it ignored by all."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
