@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -44,6 +44,9 @@ from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
+
+_BEFORE_CANCELLING_AGAIN = 0.5
+"""Seconds that a cancelled task has to end by itself."""
 
 
 class Parts:
@@ -162,9 +165,7 @@ def create_app(settings: Settings) -> FastAPI:
             try:
                 yield
             finally:
-                for task in background:
-                    task.cancel()
-                await asyncio.wait(background)
+                await end(background)
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     return FastAPI(
@@ -236,6 +237,19 @@ def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
     ]
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel tasks until each has ended.
+
+    Once is not always enough: while it gives up a connection that died, SQLAlchemy takes a
+    cancellation for its own.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=_BEFORE_CANCELLING_AGAIN)
 
 
 async def _freshen(parts: Parts, settings: Settings) -> None:

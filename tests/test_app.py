@@ -12,7 +12,7 @@ from asgi_lifespan import LifespanManager
 from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from graphql_api.app import Parts, create_app, migrate_database, prepare
+from graphql_api.app import Parts, create_app, end, migrate_database, prepare
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from tests.refresh.running import DOWN, execute, line, listing
 from tests.serving import HELD, ORIGIN, Server, given, serving, until
@@ -152,6 +152,24 @@ async def test_shutdown_during_a_refresh(
     async with Parts(given(path, upstream)) as parts:
         assert str(parts.catalog.snapshot.version) == "1-250"
         assert (len(parts.catalog.history), parts.catalog.last_failure) == (1, None)
+
+
+async def test_end_of_what_loses_a_cancellation() -> None:
+    """A task that a library keeps from hearing of its end is told again."""
+    heard = 0
+
+    async def deaf() -> None:
+        nonlocal heard
+        while heard < 2:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                heard += 1
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    await end([task])
+    assert (heard, task.done()) == (2, True)
 
 
 async def test_replicas_follow_one_another(path: Path, upstream: Upstream) -> None:

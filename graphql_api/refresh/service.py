@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 REQUEST = RefreshOrder()
 """The plain one."""
 
+_BEFORE_CANCELLING_AGAIN = 0.5
+"""Seconds that a cancelled refresh has to end by itself."""
 _SPARE = 60
 """Seconds that a refresh has for all but fetching before its lease runs out."""
 
@@ -102,11 +104,12 @@ class RefreshService:
 
     async def close(self) -> None:
         """Stop a refresh that still fetches, and wait for one that writes and for what follows."""
-        if self._running is not None and not self._running.done():
+        # A cancellation may be lost in giving up a dead connection, so once may not be enough.
+        while self._running is not None and not self._running.done():
             # What is committed must be published, and told in the history.
             if self._run is None or not self._run.writing:
                 self._running.cancel()
-            await asyncio.wait([self._running])
+            await asyncio.wait([self._running], timeout=_BEFORE_CANCELLING_AGAIN)
         if self._tails:
             await asyncio.wait(self._tails)
 

@@ -123,8 +123,7 @@ def test_server_that_works_and_then_does_not(
         relay.cut()
         process.wait_until_said("ERROR .*The database does not answer")
         ill = ask_all(process)
-        # How a server ends without its database is not what is asked here.
-        ended = process.end(signal.SIGKILL)
+        ended = process.end(signal.SIGTERM)
     assert ("DATABASE_UNAVAILABLE" in well, "DATABASE_UNAVAILABLE" in ill) == (False, True)
     assert_secret(well, ill, *texts(migrated), *texts(refreshed), *texts(ended))
 
