@@ -63,8 +63,7 @@ def serve() -> None:
     """
     settings = Settings.load()
     settings.check_exposure()
-    # Imported here, so that --help and a wrong setting need not wait for it.
-    from graphql_api.cli import server  # noqa: PLC0415
+    from graphql_api.cli import server  # noqa: PLC0415 - --help and a wrong setting do not wait
 
     server.serve(settings)
 

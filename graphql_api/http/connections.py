@@ -5,6 +5,7 @@ uvicorn waits for ever for a request that was begun, and for an answer to be rea
 
 import asyncio
 import json
+import time
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -47,8 +48,8 @@ class Connection(HttpToolsProtocol):
         super().__init__(*given, **named)
         self._patience = patience
         self._most = most
-        self._since = self.loop.time()
-        """When it began to wait for its client."""
+        self._since = time.monotonic()
+        """When it began to wait for its client; uvloop's own clock tells milliseconds alone."""
         self._deadline: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
         """When the client has to have read its answer."""
@@ -70,7 +71,7 @@ class Connection(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
         super().connection_made(transport)
         self._wait()
         if len(self.connections) > self._most:
@@ -118,7 +119,7 @@ class Connection(HttpToolsProtocol):
         self._in_body = False
 
     def on_response_complete(self) -> None:
-        self._since = self.loop.time()
+        self._since = time.monotonic()
         super().on_response_complete()
 
     def handle_websocket_upgrade(self) -> None:
@@ -151,7 +152,7 @@ class Connection(HttpToolsProtocol):
         """Say nothing: the request is answered as if it had not asked for another protocol."""
 
     def _wait(self, seconds: float | None = None) -> None:
-        self._since = self.loop.time()
+        self._since = time.monotonic()
         patience = self._patience if seconds is None else seconds
         self._deadline = self.loop.call_later(patience, self._give_up)
 
