@@ -203,7 +203,8 @@ class Server(ABC):
 
     def pause(self) -> None:
         """Make the server hang: connections are taken by the system, and nobody answers them."""
-        self._signal(signal.SIGSTOP)
+        stopping = self._signal(signal.SIGSTOP)
+        wait(lambda: all(map(_is_stopped, stopping)), "a paused server goes on")
 
     def resume(self) -> None:
         """Let a paused server go on."""
@@ -278,9 +279,22 @@ def _children(process: int) -> list[int]:
     return [int(child) for child in children.split()]
 
 
+def _is_stopped(process: int) -> bool:
+    """Tell whether every thread has stopped, or the process has ended: a signal takes its time."""
+    try:
+        threads = list(Path(f"/proc/{process}/task").iterdir())
+        return all(_state(thread) in "TXZ" for thread in threads)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
+
+
 def _is_running(process: int) -> bool:
     try:
-        state = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        state = _state(Path(f"/proc/{process}"))
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"

@@ -237,7 +237,8 @@ class Relay:
             await asyncio.sleep(arrival - self._loop.time())
             await self._hold()
             if not data:
-                way.writer.write_eof()
+                with suppress(OSError):  # who does not listen any more need not be told of an end
+                    way.writer.write_eof()
                 return
             if way is connection.back and connection.asked:
                 connection.asked = False
