@@ -1,6 +1,14 @@
 # The server without what built it: not root, no pip, nothing that it writes to.
 # Tags name versions; whoever wants the same bytes for ever adds the image's digest to both.
 
+# What the playground loads, and its licences; switched off in production, unless PLAYGROUND says so.
+FROM node:20-bookworm-slim AS playground
+WORKDIR /playground
+COPY playground ./
+RUN npm ci --ignore-scripts --no-audit --no-fund \
+    && find node_modules -type f ! -name '*.min.js' ! -name '*.min.css' ! -path '*/dist/index.umd.js' \
+        ! -path '*/dist/style.css' ! -name 'LICENSE*' -delete
+
 FROM python:3.11.15-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
@@ -23,6 +31,7 @@ RUN pip uninstall --yes --root-user-action ignore pip setuptools wheel \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /srv \
         --shell /usr/sbin/nologin countries
 COPY --from=build /app /app
+COPY --from=playground /playground/node_modules /app/share/graphql-api/playground/node_modules
 ENV PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 ENV ENVIRONMENT=production HOST=0.0.0.0
 WORKDIR /srv

@@ -3,15 +3,17 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
+PLAYGROUND := .venv/share/graphql-api/playground
+
 .PHONY: run test test-all bench lint lock bundle
 
-run: .venv/installed
+run: .venv/installed $(PLAYGROUND)/installed
 	@$(PYTHON) -m graphql_api serve
 
-test: .venv/installed-dev
+test: .venv/installed-dev $(PLAYGROUND)/installed
 	$(PYTHON) -m pytest -q -n auto -m "not slow"
 
-test-all: .venv/installed-dev
+test-all: .venv/installed-dev $(PLAYGROUND)/installed
 	$(PYTHON) -m pytest -q -n auto
 
 bench: .venv/installed-dev
@@ -29,6 +31,16 @@ lint: .venv/installed-dev
 	@$(PIP) install --require-hashes -r requirements.txt
 	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
+
+# A convenience: where npm or its network is missing, the page loads its files from elsewhere.
+$(PLAYGROUND)/installed: playground/package.json playground/package-lock.json | .venv/bin/python
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@if ! command -v npm >/dev/null; then \
+		echo "npm is not here, so the playground is not installed."; \
+	elif ! (cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=silent \
+			--fetch-retries=0 --fetch-timeout=10000 >/dev/null); then \
+		echo "npm could not download the playground, so it is not installed."; \
+	else touch $@; fi
 
 .venv/installed-dev: requirements-dev.txt pyproject.toml | .venv/bin/python
 	@echo "Installing into .venv, with what the tests need: this takes a minute, once."

@@ -18,13 +18,15 @@ from graphql_api import __version__
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, SourceUnavailable
-from graphql_api.http import pictures
+from graphql_api.http import landing, pictures
 from graphql_api.http.answers import Answers
+from graphql_api.http.assets import FOLDER, AssetEndpoint
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
+from graphql_api.http.playground import INSTALLED, Playground
 from graphql_api.http.repeating import RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
@@ -168,15 +170,24 @@ def create_app(settings: Settings) -> FastAPI:
                 await end(background)
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
+    playground = _playground(settings)
     return FastAPI(
         lifespan=lifespan,
-        routes=_routes(parts, settings, schema),
-        middleware=_middleware(parts, settings, schema),
+        routes=_routes(parts, settings, schema, playground),
+        middleware=_middleware(parts, settings, schema, playground),
         openapi_url=None,
     )
 
 
-def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middleware]:
+def _playground(settings: Settings) -> Playground | None:
+    if not settings.has_playground:
+        return None
+    return Playground.load(INSTALLED, token_needed=settings.admin_token is not None)
+
+
+def _middleware(
+    parts: Parts, settings: Settings, schema: Schema, playground: Playground | None
+) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
     answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
     cross_origin = Middleware(
@@ -194,12 +205,18 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
             RepeatingMiddleware,
             catalog=parts.catalog,
             answers=answers,
-            endpoint=_graphql(parts, settings, schema, answers),
+            endpoint=_graphql(parts, settings, schema, answers, playground),
         ),
     ]
 
 
-def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers) -> GraphQLEndpoint:
+def _graphql(
+    parts: Parts,
+    settings: Settings,
+    schema: Schema,
+    answers: Answers,
+    playground: Playground | None,
+) -> GraphQLEndpoint:
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
     def create_context(request: Request) -> Context:
@@ -216,21 +233,27 @@ def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers)
         schema=schema,
         create_context=create_context,
         answers=answers,
-        playground=settings.has_playground,
+        playground=playground,
         body_limit=settings.body_limit,
     )
 
 
-def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]:
+def _routes(
+    parts: Parts, settings: Settings, schema: Schema, playground: Playground | None
+) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(parts.catalog)
     pages = PageEndpoints(
         catalog=parts.catalog,
+        clock=_now,
+        stale_after=timedelta(seconds=settings.stale_after),
         schema_text=f"{schema}\n" if settings.has_introspection else None,
-        playground=settings.has_playground,
+        playground=playground is not None,
     )
+    assets = AssetEndpoint((*landing.ASSETS, *(playground.assets if playground else ())))
     return [
         Route("/", pages.landing),
+        Route(f"/{FOLDER}/{{path:path}}", assets.serve),
         Route("/schema.graphql", pages.schema),
         Route(pictures.CURRENT, picture.current),
         Route("/images/summary-{version}.png", picture.versioned),

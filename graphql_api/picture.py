@@ -247,15 +247,21 @@ def _credits(summary: Summary) -> Iterator[tuple[str, str]]:
 
 def _credit(kind: str, source: SourceLine) -> tuple[str, str]:
     name = _CREDITS.get((kind, source.provider)) or _plain(source.provider)
-    when = f", {_date(source.as_of)}" if source.as_of else ""
+    when = f", {tell_date(source.as_of)}" if source.as_of else ""
     return f"{kind} by {name}", when
 
 
 def _refreshed(moment: datetime | None) -> str:
-    return f"Refreshed {_date(moment)}, {moment:%H:%M} UTC" if moment else "Not refreshed yet"
+    return f"Refreshed {tell_moment(moment)}" if moment else "Not refreshed yet"
 
 
-def _date(moment: datetime) -> str:
+def tell_moment(moment: datetime) -> str:
+    """Return an instant to the minute, e.g. "24 Nov 2026, 16:26 UTC"."""
+    return f"{tell_date(moment)}, {moment:%H:%M} UTC"
+
+
+def tell_date(moment: datetime) -> str:
+    """Return the day of an instant, e.g. "24 Nov 2026"."""
     # Not strftime: its month names are those of the process's locale.
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from graphql_api.http.playground import INSTALLED, Playground
 from graphql_api.settings import Settings
 from tests.cli.running import BUNDLED, running
 from tests.dockerfile import all_of, command_of, environment_of, is_sent, read_stages
@@ -25,7 +26,7 @@ from tests.servers.process import free_port
 from tests.test_make import environment
 
 ROOT = Path(__file__).parent.parent
-BUILD, FINAL = read_stages()
+PLAYGROUND, BUILD, FINAL = read_stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 HEALTH = command_of(FINAL, "HEALTHCHECK")
 TOKEN = "hunter2-hunter2"
@@ -60,12 +61,37 @@ def test_build() -> None:
     assert "--no-index --no-deps dist/*.whl" in installing[1]
 
 
+@pytest.mark.slow
+def test_playground(tmp_path: Path) -> None:
+    """What the stage of the playground leaves is where the final stage has it, whole, and small."""
+    if shutil.which("npm") is None:
+        pytest.skip("install nodejs and npm to carry out the stage of the playground")
+    assert re.fullmatch(r"node:\d+-bookworm-slim AS playground", PLAYGROUND[0].text)
+    assert all_of(PLAYGROUND, "COPY") == ["playground ./"]
+    folder = tmp_path / "share" / "graphql-api" / "playground"
+    shutil.copytree(ROOT / "playground", folder)
+    (command,) = all_of(PLAYGROUND, "RUN")
+    subprocess.run(["sh", "-ec", command], cwd=folder, check=True, capture_output=True)
+    place = INSTALLED.relative_to(sys.prefix)
+    playground = Playground.load(tmp_path / place, token_needed=True)
+    assert "https://" not in playground.page
+    assert len(playground.assets) == 10
+    files = [path for path in (tmp_path / place).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 6_000_000
+    licences = {path.parent.name for path in files if path.name.startswith("LICENSE")}
+    assert licences >= {"react", "react-dom", "graphiql", "js-cookie"}
+
+
 def test_final_stage() -> None:
     """The final stage installs nothing, takes the finished folder alone, and is not root."""
     (run,) = all_of(FINAL, "RUN")
     assert re.findall(r"apt-get|curl|gcc| install ", run) == []
     assert run.startswith("pip uninstall --yes ")
-    assert all_of(FINAL, "COPY") == ["--from=build /app /app"]
+    files = "/app/share/graphql-api/playground/node_modules"
+    assert all_of(FINAL, "COPY") == [
+        "--from=build /app /app",
+        f"--from=playground /playground/node_modules {files}",
+    ]
     assert all_of(FINAL, "USER") == ["10001:10001"]
     assert "useradd --uid 10001 " in run
     assert all_of(FINAL, "EXPOSE") == [str(Settings().port)]
@@ -90,7 +116,14 @@ def test_context() -> None:
         ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout.splitlines()
     outside = {path for path in tracked if is_sent(path) and not path.startswith("graphql_api/")}
-    assert outside == {"LICENSE", "README.md", "pyproject.toml", "requirements.txt"}
+    assert outside == {
+        "LICENSE",
+        "README.md",
+        "playground/package-lock.json",
+        "playground/package.json",
+        "pyproject.toml",
+        "requirements.txt",
+    }
     assert [path for path in tracked if path.startswith("graphql_api/") and not is_sent(path)] == []
     left = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
     assert [path for path in left if is_sent(path)] == []

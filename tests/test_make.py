@@ -112,3 +112,36 @@ def test_no_venv(tmp_path: Path) -> None:
     assert said == ["python3 lacks the module venv; on Debian, install python3-venv."]
     assert done.returncode == 2
     assert not (tmp_path / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("npm", "said"),
+    [
+        (None, "npm is not here, so the playground is not installed."),
+        ("exit 1", "npm could not download the playground, so it is not installed."),
+    ],
+)
+def test_no_playground(tmp_path: Path, npm: str | None, said: str) -> None:
+    """Without npm, or when it fails, one line says so, nothing else does, and the next run tries."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    for name in ("cp", "mkdir", "touch"):
+        (programs / name).symlink_to(str(shutil.which(name)))
+    if npm is not None:
+        (programs / "npm").write_text(f"#!/bin/sh\n{npm}\n")
+        (programs / "npm").chmod(0o755)
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    shutil.copytree(ROOT / "playground", tmp_path / "playground")
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "python").touch()
+    target = ".venv/share/graphql-api/playground/installed"
+    done = subprocess.run(
+        [str(shutil.which("make")), target],
+        cwd=tmp_path,
+        env={"PATH": str(programs)},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert (done.stdout, done.stderr) == (f"{said}\n", "")
+    assert not (tmp_path / target).exists()

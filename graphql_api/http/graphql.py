@@ -12,17 +12,16 @@ from typing import Any, NoReturn
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
-from strawberry.http.ides import get_graphql_ide_html
+from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from graphql_api.errors import InvalidInput, QueryTooComplex
 from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
+from graphql_api.http.playground import Playground
 from graphql_api.http.refusing import Refused
 from graphql_api.http.request_id import request_id_of
-from graphql_api.http.security import policy_of
 from graphql_api.http.server_timing import server_timing
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
@@ -45,7 +44,8 @@ class GraphQLEndpoint:
     schema: Schema
     create_context: Callable[[Request], Context]
     answers: Answers
-    playground: bool
+    playground: Playground | None
+    """None where it is switched off."""
     body_limit: int
     """Bytes that a body may have."""
 
@@ -54,8 +54,8 @@ class GraphQLEndpoint:
 
         An answer of the data is kept as the one to what is `asked`, if that is known.
         """
-        if self._wants_playground(request):
-            return _playground()
+        if self.playground is not None and _wants_page(request):
+            return self.playground.respond()
         media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
         try:
             given = await self._read(request, media_type)
@@ -66,14 +66,6 @@ class GraphQLEndpoint:
             )
             answer = refuse(InvalidInput(str(refused)))
             return _respond(media_type or JSON, answer, refused.status, refused.headers)
-
-    def _wants_playground(self, request: Request) -> bool:
-        return (
-            self.playground
-            and request.method == "GET"
-            and "query" not in request.query_params
-            and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
-        )
 
     async def _read(self, request: Request, media_type: str | None) -> GraphQLRequest:
         if request.method not in ("GET", "POST"):
@@ -126,10 +118,12 @@ def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
             logger.info("Request %s is refused: %s", request_id_of(request), error["message"])
 
 
-def _playground() -> Response:
-    page = get_graphql_ide_html("graphiql")
-    policy = policy_of(page, elsewhere="https://unpkg.com")
-    return HTMLResponse(page, headers={"Vary": "Accept", "Content-Security-Policy": policy})
+def _wants_page(request: Request) -> bool:
+    return (
+        request.method == "GET"
+        and "query" not in request.query_params
+        and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
+    )
 
 
 def _read_get(request: Request) -> GraphQLRequest:

@@ -1,38 +1,21 @@
 """What people read: the landing page and the text of the schema."""
 
-from dataclasses import dataclass
-from html import escape
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from graphql_api.catalog import Catalog
+from graphql_api.http.answers import Answers, Asked
+from graphql_api.http.landing import Link, Moment, read_order, render
+from graphql_api.http.negotiation import HTML, preferred_coding
 from graphql_api.http.security import policy_of
-from graphql_api.picture import SIZE, describe
 
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<meta name="color-scheme" content="light dark">
-<title>Countries, by GraphQL</title>
-<style>
-  body {{ font: 1.05rem/1.6 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto;
-         padding: 0 1.5rem; }}
-  h1 {{ line-height: 1.2; }}
-  img {{ width: 100%; height: auto; border-radius: .5rem; }}
-  li {{ margin: .3rem 0; }}
-</style>
-<h1>Countries, by GraphQL</h1>
-<p>The world’s countries with population, capital, currency, exchange rate and an estimated GDP,
-filtered and sorted as you ask.</p>
-<ul>
-{links}
-</ul>
-<p><img src="{picture}" width="{width}" height="{height}" alt="{alt}"></p>
-</html>
-"""
-_LINK = '  <li><a href="{path}">{text}</a></li>'
+_POLICY = policy_of()
+_KEPT = 2_000_000
+"""Bytes of pages that are kept, each plain and compressed: some twenty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,25 +23,36 @@ class PageEndpoints:
     """Serves the pages; what is switched off is not linked."""
 
     catalog: Catalog
+    clock: Callable[[], datetime]
+    stale_after: timedelta
     schema_text: str | None
     """The schema in its own language; None where it is not to be told."""
     playground: bool
+    _pages: Answers = field(default_factory=lambda: Answers(limit=_KEPT, max_age=0))
 
-    async def landing(self, _request: Request) -> Response:
-        """Answer with the landing page."""
+    async def landing(self, request: Request) -> Response:
+        """Answer with the landing page; 503 while there is nothing to show."""
         snapshot = self.catalog.snapshot
-        width, height = SIZE
-        page = _PAGE.format(
-            links="\n".join(_LINK.format(path=path, text=text) for path, text in self._links()),
-            picture=f"images/summary-{snapshot.version}.png",
-            width=width,
-            height=height,
-            alt=escape(describe(snapshot.summary())),
-        )
-        policy = policy_of(page)
-        return HTMLResponse(
-            page, headers={"Cache-Control": "no-cache", "Content-Security-Policy": policy}
-        )
+        order = read_order(request.query_params)
+        moment = Moment.of(snapshot, now=self.clock(), stale_after=self.stale_after)
+        if not snapshot.rows:
+            page = render(snapshot, order, moment, self._links())
+            headers = {"Cache-Control": "no-store", "Retry-After": "2"}
+            return _secured(HTMLResponse(page, 503, headers))
+        coding = preferred_coding(",".join(request.headers.getlist("Accept-Encoding")))
+        asked = Asked("GET", repr((order, moment)).encode(), HTML, coding)
+        tag = self._pages.tag(asked, snapshot)
+        if tag.decode() in request.headers.get("If-None-Match", ""):
+            response = Response(status_code=304)
+            response.raw_headers = self._pages.not_modified(tag)
+            return _secured(response)
+        answer = self._pages.find(asked, snapshot)
+        if answer is None:
+            page = render(snapshot, order, moment, self._links())
+            answer = self._pages.add(asked, page.encode(), snapshot)
+        response = Response(answer.body)
+        response.raw_headers = list(answer.headers)
+        return _secured(response)
 
     async def schema(self, _request: Request) -> Response:
         """Answer with the schema."""
@@ -66,10 +60,14 @@ class PageEndpoints:
             return PlainTextResponse("The schema is not public here.\n", 404)
         return PlainTextResponse(self.schema_text)
 
-    def _links(self) -> list[tuple[str, str]]:
-        links = [("readyz", "Health: what is served now")]
-        if self.schema_text is not None:
-            links.insert(0, ("schema.graphql", "Schema"))
+    def _links(self) -> Iterator[Link]:
         if self.playground:
-            links.insert(0, ("graphql", "Playground: try a query"))
-        return links
+            yield Link("graphql", "Playground", "try a query")
+        if self.schema_text is not None:
+            yield Link("schema.graphql", "Schema", "every type, field and argument")
+        yield Link("readyz", "Health", "what is served now")
+
+
+def _secured(response: Response) -> Response:
+    response.headers["Content-Security-Policy"] = _POLICY
+    return response

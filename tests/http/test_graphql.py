@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,6 +15,7 @@ from starlette.types import Message
 from graphql_api.http.answers import Answers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, JSON
+from graphql_api.http.playground import Playground
 from graphql_api.schema.context import Context
 from tests.rows import quick
 from tests.schema.asking import A_DAY, SCHEMA, now, offline
@@ -335,7 +337,7 @@ ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=context_of,
     answers=Answers(limit=0, max_age=0),
-    playground=True,
+    playground=Playground.load(Path("not-installed"), token_needed=False),
     body_limit=1000,
 )
 FIELDS = st.sampled_from(("query", "variables", "operationName", "extensions", "x"))

@@ -1,59 +1,41 @@
 """The pages for people: well formed, every link and picture loads, and the schema is the schema."""
 
-from collections.abc import Mapping
-from html.parser import HTMLParser
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 from starlette.requests import Request
+from starlette.responses import Response
 
+from graphql_api.domain.country import Country
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.picture import describe
+from tests.http.markup import Page
 from tests.rows import make_country
-from tests.schema.asking import SCHEMA, offline
-from tests.serving import Server
+from tests.schema.asking import A_DAY, SCHEMA, now, offline
+from tests.serving import Server, given, serving
+from tests.upstream.server import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-VOID = {"meta", "img"}
+NOW = now()
 
 
-class Page(HTMLParser):
-    """A page as a browser reads it: what is open is closed, in order."""
+def endpoints(*rows: Country, moment: datetime = NOW) -> PageEndpoints:
+    """Return the pages of these rows, with nothing switched on, at a moment."""
+    return PageEndpoints(
+        catalog=offline(rows).catalog,
+        clock=lambda: moment,
+        stale_after=A_DAY,
+        schema_text=None,
+        playground=False,
+    )
 
-    def __init__(self, text: str) -> None:
-        """Read the page."""
-        super().__init__()
-        self.declaration = ""
-        self.tags: list[tuple[str, Mapping[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
 
-    def handle_decl(self, decl: str) -> None:
-        """Keep the declaration."""
-        self.declaration = decl
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Open an element."""
-        assert len(dict(attrs)) == len(attrs)
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Close the element that is open."""
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        """Keep the text that is shown."""
-        if "style" not in self._open:
-            self.text += data
-
-    def all(self, tag: str) -> list[Mapping[str, str | None]]:
-        """Return the attributes of each element of that name."""
-        return [attributes for name, attributes in self.tags if name == tag]
+async def landing(pages: PageEndpoints, query: str = "", **headers: str) -> Response:
+    """Return the landing page as these endpoints answer it."""
+    sent = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": sent, "query_string": query.encode()}
+    return await pages.landing(Request(scope))
 
 
 async def test_landing_page(server: Server) -> None:
@@ -61,24 +43,56 @@ async def test_landing_page(server: Server) -> None:
     response = await server.get("/")
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert response.headers["Cache-Control"] == "no-cache"
+    assert response.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
     page = Page(response.text)
     assert page.declaration == "doctype html"
     assert page.all("html") == [{"lang": "en"}]
     assert page.all("meta")[0] == {"charset": "utf-8"}
     assert "\nCountries, by GraphQL\n" in page.text
-    assert [len(page.all(tag)) for tag in ("title", "h1", "ul", "li", "img")] == [1, 1, 1, 3, 1]
+    counts = {tag: len(page.all(tag)) for tag in ("title", "h1", "main", "table", "img", "script")}
+    assert counts == {"title": 1, "h1": 1, "main": 1, "table": 1, "img": 1, "script": 1}
+    assert len(page.all("tr")) == 251
+
+
+async def test_policy(server: Server) -> None:
+    """The landing page runs and shows what comes as a file from here, and nothing else."""
+    response = await server.get("/")
+    assert response.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+    page = Page(response.text)
+    assert page.all("style") == []
+    assert [given for given in page.all("script") if "src" not in given] == []
+    assert [
+        name for _, given in page.tags for name in given if name.startswith(("on", "sty"))
+    ] == []
 
 
 async def test_links(server: Server) -> None:
     """Every link of the landing page leads somewhere, also for a browser."""
     page = Page((await server.get("/")).text)
     links = [str(link["href"]) for link in page.all("a")]
-    assert links == ["graphql", "schema.graphql", "readyz"]
-    answers = [await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in links]
+    tools = [link for link in links if link[0] not in "#?" and not link.startswith("https://")]
+    assert tools == ["graphql", "schema.graphql", "readyz"]
+    answers = [await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in tools]
     assert [answer.status_code for answer in answers] == [200, 200, 200]
     kinds = [answer.headers["Content-Type"] for answer in answers]
     assert kinds == ["text/html; charset=utf-8", "text/plain; charset=utf-8", "application/json"]
+    files = [str(link["href"]) for link in page.all("link")]
+    files += [str(script["src"]) for script in page.all("script")]
+    assert [(await server.get(f"/{file}")).status_code for file in files] == [200, 200, 200]
+
+
+async def test_weight(server: Server) -> None:
+    """The page with 250 countries, its style and its script are less than 40 kB together."""
+    page = Page((await server.get("/")).text)
+    paths = ["", *(str(link["href"]) for link in page.all("link"))]
+    paths += [str(script["src"]) for script in page.all("script")]
+    answers = [await server.get(f"/{path}", Accept_Encoding="gzip") for path in paths]
+    sizes = [int(answer.headers["Content-Length"]) for answer in answers]
+    assert sum(sizes) < 40_000
 
 
 async def test_picture(server: Server) -> None:
@@ -91,18 +105,72 @@ async def test_picture(server: Server) -> None:
     assert str(picture["alt"]).startswith("250 countries")
 
 
+async def test_not_modified(server: Server) -> None:
+    """A browser that has the page is told so, with the policy, as long as nothing changes."""
+    page = await server.get("/?sort=population")
+    again = await server.get("/?sort=population", If_None_Match=page.headers["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+    for name in ("ETag", "Content-Security-Policy", "Cache-Control", "Vary"):
+        assert again.headers[name] == page.headers[name]
+    other = await server.get("/?sort=name", If_None_Match=page.headers["ETag"])
+    assert other.status_code == 200
+
+
+async def test_tag_follows_time() -> None:
+    """What the page says of its age is part of what its tag stands for."""
+    row = make_country("FR")
+    tags = []
+    for minutes in (0, 0.5, 1, 61, 90, 1500):
+        pages = endpoints(row, moment=row.last_refreshed_at + timedelta(minutes=minutes))
+        tags.append((await landing(pages)).headers["ETag"])
+    assert len(set(tags)) == 4
+    assert (tags[0], tags[3]) == (tags[1], tags[4])
+
+
+async def test_tag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
+    """After a change of the data a browser that has the page gets the new one."""
+    async with serving(given(tmp_path / "countries.db", upstream)) as server:
+        await server.reach("2-250")
+        page = await server.get("/")
+        await server.ask('mutation { deleteCountry(code: "DE") { id } }')
+        again = await server.get("/", If_None_Match=page.headers["ETag"])
+    assert again.status_code == 200
+    assert "Germany" in page.text
+    assert "Germany" not in again.text
+
+
+async def test_compressed(server: Server) -> None:
+    """The page comes compressed, and is the same."""
+    plain = await server.get("/", Accept_Encoding="identity")
+    for coding in ("br", "gzip"):
+        packed = await server.get("/", Accept_Encoding=coding)
+        assert packed.headers["Content-Encoding"] == coding
+        assert packed.text == plain.text
+        assert packed.headers["ETag"] != plain.headers["ETag"]
+
+
 async def test_hostile_names() -> None:
     """A name of a country is text on the page, whatever it would mean in HTML."""
-    name = "\"><script>alert('x')</script>{links}{0}&amp;"
-    asker = offline([make_country("FR", name=name)])
-    endpoints = PageEndpoints(catalog=asker.catalog, schema_text=None, playground=False)
-    response = await endpoints.landing(Request({"type": "http", "headers": []}))
-    page = Page(bytes(response.body).decode())
+    name = "\"><script>alert('x')</script>{links}{0}{{ 1 }}&amp;"
+    pages = endpoints(make_country("FR", name=name, capital=name, region=name))
+    page = Page(bytes((await landing(pages)).body).decode())
     [picture] = page.all("img")
-    assert picture["alt"] == describe(asker.catalog.snapshot.summary())
+    assert picture["alt"] == describe(pages.catalog.snapshot.summary())
     assert name in str(picture["alt"])
-    assert page.all("script") == []
-    assert [link["href"] for link in page.all("a")] == ["readyz"]
+    assert page.text.count(name) == 3
+    assert len(page.all("script")) == 1
+    assert "graphql" not in [link["href"] for link in page.all("a")]
+
+
+async def test_nothing_yet() -> None:
+    """Without data the page says so, politely, and that it is worth coming back."""
+    response = await landing(endpoints())
+    assert response.status_code == 503
+    assert (response.headers["Retry-After"], response.headers["Cache-Control"]) == ("2", "no-store")
+    page = Page(bytes(response.body).decode())
+    assert "No countries are loaded yet." in page.text
+    assert page.all("img") == page.all("table") == []
+    assert [link["href"] for link in page.all("a")] == ["#countries", "readyz"]
 
 
 async def test_schema(server: Server) -> None:

@@ -1,0 +1,83 @@
+"""The files that pages load: kept in memory, compressed once, and cacheable for ever.
+
+The address of a file holds a digest of it, so it never means anything else.
+"""
+
+import asyncio
+import gzip
+import hashlib
+import mimetypes
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+
+import brotli
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from graphql_api.http.negotiation import BROTLI, GZIP, IDENTITY, preferred_coding
+
+FOLDER = "static"
+"""What addresses begin with; they are relative, so that a proxy may put a path before them."""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One file."""
+
+    name: str
+    """Its name, with folders before it if there are any."""
+    body: bytes
+
+    @classmethod
+    def ours(cls, name: str) -> "Asset":
+        """Read a file that comes with the package."""
+        return cls(name, (files("graphql_api.http") / "static" / name).read_bytes())
+
+    @cached_property
+    def address(self) -> str:
+        """Return where it is served, seen from a page."""
+        digest = hashlib.sha256(self.body).hexdigest()[:16]
+        return f"{FOLDER}/{digest}/{self.name}"
+
+
+class AssetEndpoint:
+    """Serves files by their addresses."""
+
+    def __init__(self, assets: Iterable[Asset]) -> None:
+        """Serve `assets` and nothing else."""
+        self._assets = {asset.address: asset for asset in assets}
+        self._compressed: dict[tuple[str, str], bytes] = {}
+
+    async def serve(self, request: Request) -> Response:
+        """Answer with a file, as small as the client takes it."""
+        asset = self._assets.get(f"{FOLDER}/{request.path_params['path']}")
+        if asset is None:
+            raise HTTPException(404)
+        coding = preferred_coding(",".join(request.headers.getlist("Accept-Encoding")))
+        headers = {
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Vary": "Accept-Encoding",
+        }
+        if coding == IDENTITY:
+            body = asset.body
+        else:
+            headers["Content-Encoding"] = coding
+            body = await self._compress(asset, coding)
+        kind, _ = mimetypes.guess_type(asset.name)
+        return Response(body, headers=headers, media_type=kind)
+
+    async def _compress(self, asset: Asset, coding: str) -> bytes:
+        key = asset.address, coding
+        if key not in self._compressed:
+            # GraphiQL is 3.5 MB, which takes a good part of a second.
+            self._compressed[key] = await asyncio.to_thread(_COMPRESS[coding], asset.body)
+        return self._compressed[key]
+
+
+_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
+    BROTLI: lambda body: brotli.compress(body, quality=7),
+    GZIP: lambda body: gzip.compress(body, compresslevel=6, mtime=0),
+}

@@ -1,0 +1,45 @@
+"""Pages as browsers read them."""
+
+from collections.abc import Mapping
+from html.parser import HTMLParser
+
+VOID = {"meta", "img", "link", "input"}
+
+
+class Page(HTMLParser):
+    """A page as a browser reads it: what is open is closed, in order."""
+
+    def __init__(self, text: str) -> None:
+        """Read the page."""
+        super().__init__()
+        self.declaration = ""
+        self.tags: list[tuple[str, Mapping[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_decl(self, decl: str) -> None:
+        """Keep the declaration."""
+        self.declaration = decl
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open an element."""
+        assert len(dict(attrs)) == len(attrs)
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the element that is open."""
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        """Keep the text that is shown."""
+        if "style" not in self._open:
+            self.text += data
+
+    def all(self, tag: str) -> list[Mapping[str, str | None]]:
+        """Return the attributes of each element of that name."""
+        return [attributes for name, attributes in self.tags if name == tag]
