@@ -122,7 +122,7 @@ def test_no_venv(tmp_path: Path) -> None:
     ],
 )
 def test_no_playground(tmp_path: Path, npm: str | None, said: str) -> None:
-    """Without npm, or when it fails, one line says so, nothing else does, and the next run tries."""
+    """Without npm, or when it fails, one line says so, and the next run tries again."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name in ("cp", "mkdir", "touch"):
