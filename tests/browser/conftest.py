@@ -1,0 +1,114 @@
+"""A headless Chromium that reaches one server and no other, and axe to look at its pages with."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, sync_playwright
+
+from tests.cli.running import Process, serving
+from tests.upstream.server import Upstream
+
+HERE = Path(__file__).parent
+_FLAGS = (
+    "--no-sandbox",  # CI is root in a container
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    # Whatever a page or the browser itself might ask, there is no other host.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+)
+_PATIENCE = 20_000
+"""Milliseconds after which a wait is a failure of the test; no test that passes waits so long."""
+
+Opening = Callable[..., AbstractContextManager[Page]]
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    """Lend a browser."""
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("install chromium to look at pages as people do")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opening(chromium: Browser) -> Opening:
+    """Return what opens a page of a server in a browser that has never seen it."""
+
+    @contextmanager
+    def open_page(address: str, *, expected: str = "$^", **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's
+        """Open an address; afterwards nothing else was asked, or complained of but `expected`."""
+        origin = "/".join(address.split("/")[:3])
+        elsewhere: list[str] = []
+        said: list[str] = []
+
+        def pass_on(route: Route) -> None:
+            if route.request.url.startswith((f"{origin}/", "data:", "blob:")):
+                route.continue_()
+            else:
+                elsewhere.append(route.request.url)
+                route.abort()
+
+        context = chromium.new_context(**options)
+        context.set_default_timeout(_PATIENCE)
+        context.route("**/*", pass_on)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: said.append(f"error: {error}"))
+        page.on("websocket", lambda socket: elsewhere.append(socket.url))
+        try:
+            page.goto(address)
+            yield page
+        finally:
+            context.close()
+        ours = origin.replace("http", "ws") + "/graphql"
+        assert [url for url in elsewhere if url != ours] == []
+        assert [text for text in said if not re.search(expected, text)] == []
+
+    return open_page
+
+
+@pytest.fixture
+def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
+    """Lend a server that has refreshed once, from the sources that `upstream` plays."""
+    with serving(tmp_path, **upstream.environment) as process:
+        process.wait_until_said("countries from geonames")
+        yield process
+
+
+@pytest.fixture(scope="session")
+def axe(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Page], list[str]]:
+    """Return what tells each rule of accessibility that a page breaks, and where."""
+    if shutil.which("npm") is None:
+        pytest.skip("install npm to look at pages with axe")
+    folder = tmp_path_factory.mktemp("axe")
+    for name in ("package.json", "package-lock.json"):
+        shutil.copy(HERE / name, folder)
+    command = ["npm", "ci", "--no-audit", "--no-fund"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
+    script = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
+
+    def look(page: Page) -> list[str]:
+        page.evaluate(script)
+        found = page.evaluate("axe.run()")
+        assert len(found["passes"]) > 15
+        return [
+            f"{rule['id']}: {node['html'][:200]}"
+            for rule in found["violations"]
+            for node in rule["nodes"]
+        ]
+
+    return look

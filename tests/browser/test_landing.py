@@ -1,0 +1,252 @@
+"""The landing page in a browser: refreshed, watched, sorted and filtered, by everybody."""
+
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, WebSocketRoute, expect
+
+from tests.browser.conftest import Opening
+from tests.cli.running import Process, serving
+from tests.upstream.server import COUNTRIES, Answer, Upstream
+
+pytestmark = pytest.mark.slow
+
+TOKEN = "hunter2-hunter2"
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+LOOKS: dict[str, dict[str, Any]] = {
+    "light": {},
+    "dark": {"color_scheme": "dark"},
+    "phone": PHONE,
+    "dark-phone": {**PHONE, "color_scheme": "dark"},
+}
+RECORD = """() => {
+  window.seen = [];
+  const bar = document.querySelector("progress");
+  new MutationObserver(() => { if (bar.hasAttribute("value")) window.seen.push(bar.value); })
+    .observe(bar, { attributes: true });
+}"""
+"""Notes each value that the bar has had."""
+
+
+def names(page: Page) -> list[str]:
+    """Return the names of the countries that are shown, in their order."""
+    return page.locator("tbody tr:not([hidden]) th").all_inner_texts()
+
+
+def first(page: Page) -> str:
+    """Return the first row."""
+    return page.locator("tbody tr th").first.inner_text()
+
+
+def status(page: Page) -> Any:  # noqa: ANN401 - what Playwright expects of
+    """Return what tells how a refresh goes."""
+    return expect(page.locator("#refresh [role=status]"))
+
+
+def test_refresh(server: Process, upstream: Upstream, opening: Opening) -> None:
+    """The button refreshes while the bar moves, and then the page shows the new data."""
+    come = threading.Event()
+    upstream.answer("countries", Answer(body=COUNTRIES, until=come.is_set))
+    with opening(server.url) as page:
+        before = page.locator("img").get_attribute("src")
+        page.evaluate(RECORD)
+        page.get_by_role("button", name="Refresh now").click()
+        expect(page.get_by_role("button", name="Refresh now")).to_be_disabled()
+        expect(page.get_by_role("progressbar")).to_be_visible()
+        page.wait_for_function("window.seen.length > 0")
+        come.set()
+        status(page).to_contain_text("Refreshed 250 countries in ")
+        status(page).to_contain_text("0 new, 0 changed, 250 unchanged.")
+        expect(page.get_by_role("progressbar")).to_be_hidden()
+        expect(page.get_by_role("button", name="Refresh now")).to_be_enabled()
+        seen: list[float] = page.evaluate("window.seen")
+        after = page.locator("img").get_attribute("src")
+    assert seen == sorted(seen)
+    assert len(set(seen)) >= 4
+    assert seen[-1] == 1
+    assert before != after
+
+
+def test_refresh_without_progress(server: Process, opening: Opening) -> None:
+    """Where no WebSocket gets through, the refresh goes on without telling how far it is."""
+    refused: list[str] = []
+
+    def refuse(socket: WebSocketRoute) -> None:
+        refused.append(socket.url)
+        socket.close()
+
+    with opening(server.url) as page:
+        page.route_web_socket("**", refuse)
+        page.evaluate(RECORD)
+        page.get_by_role("button", name="Refresh now").click()
+        status(page).to_contain_text("Refreshed 250 countries in ")
+        assert page.evaluate("window.seen") == [1]
+    assert len(refused) == 1
+
+
+def test_failure(tmp_path: Path, upstream: Upstream, opening: Opening) -> None:
+    """A refresh that fails says why, and what is shown stays."""
+    sources = {
+        "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
+        "RATES_SOURCES": f"er-api={upstream.rates_url}",
+    }
+    with serving(tmp_path, **sources) as server:
+        server.wait_until_said("countries from geonames")
+        upstream.answer("countries", Answer(status=404))
+        with opening(server.url) as page:
+            before = names(page)
+            page.get_by_role("button", name="Refresh now").click()
+            status(page).to_contain_text("No source of countries could be used.")
+            expect(page.locator("#refresh [role=status]")).to_have_class("error")
+            assert names(page) == before
+
+
+def test_server_gone(server: Process, opening: Opening) -> None:
+    """When the server does not answer any more the page says so."""
+    with opening(server.url, expected="ERR_CONNECTION|WebSocket connection") as page:
+        server.end(signal.SIGKILL)
+        page.get_by_role("button", name="Refresh now").click()
+        status(page).to_contain_text("The server did not answer.")
+
+
+def test_token(tmp_path: Path, upstream: Upstream, opening: Opening) -> None:
+    """The token is asked for when it is needed, again if it is wrong, and kept for one tab."""
+    with serving(tmp_path, **upstream.environment, ADMIN_TOKEN=TOKEN) as server:
+        server.wait_until_said("countries from geonames")
+        with opening(server.url) as page:
+            token = page.get_by_label("This server asks for its token")
+            expect(token).to_be_hidden()
+            page.get_by_role("button", name="Refresh now").click()
+            status(page).to_have_text("A refresh needs the token.")
+            expect(token).to_be_focused()
+            page.keyboard.type("wrong")
+            page.keyboard.press("Enter")
+            status(page).to_have_text("That is not the token.")
+            expect(token).to_be_focused()
+            page.keyboard.type(TOKEN)
+            page.keyboard.press("Enter")
+            status(page).to_contain_text("Refreshed 250 countries in ")
+            expect(token).to_be_hidden()
+            page.get_by_role("button", name="Refresh now").click()
+            status(page).to_contain_text("Refreshed 250 countries in ")
+            assert TOKEN in page.evaluate("JSON.stringify({...sessionStorage})")
+            assert page.evaluate("localStorage.length + document.cookie.length") == 0
+            assert TOKEN not in page.content() + page.url
+        assert server.said.count("Refresh ") == 4
+
+
+def test_filter(server: Process, opening: Opening) -> None:
+    """What is typed leaves the rows that have it, whatever the case, accent or apostrophe."""
+    with opening(server.url) as page:
+        field = page.get_by_label("Filter")
+        for words, found in {
+            "COTE D'IV": ["🇨🇮 Côte d’Ivoire CI"],
+            "aland": ["🇦🇽 Åland Islands AX"],
+            "oceania  usd": ["🇦🇸 American Samoa AS"],
+            "no such country": [],
+        }.items():
+            field.fill(words)
+            assert names(page)[: len(found) or 1] == found
+        expect(page.locator("#filter [role=status]")).to_have_text("0 of 250")
+        field.fill("")
+        assert len(names(page)) == 250
+        expect(page.locator("#filter [role=status]")).to_have_text("")
+
+
+def test_sort(server: Process, opening: Opening) -> None:
+    """A heading sorts in place, twice the other way, keeps filter and focus, and goes back."""
+    with opening(server.url) as page:
+        page.evaluate("window.same = true")
+        page.get_by_label("Filter").fill("europe")
+        heading = page.get_by_role("link", name="Population")
+        heading.click()
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("Population")
+        assert names(page)[0] == "🇷🇺 Russia RU"
+        expect(heading).to_be_focused()
+        page.keyboard.press("Enter")
+        expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Population")
+        assert page.url.endswith("?sort=population&direction=asc")
+        assert names(page)[0] != "🇷🇺 Russia RU"
+        page.go_back()
+        expect(page.locator("th[aria-sort=descending]")).to_contain_text("Population")
+        page.go_back()
+        expect(page.locator("th[aria-sort=ascending]")).to_contain_text("Country")
+        assert page.evaluate("window.same") is True
+        page.goto(f"{server.url}/?sort=population&direction=desc")
+        assert first(page) == "🇨🇳 China CN"
+
+
+def test_without_scripts(server: Process, opening: Opening) -> None:
+    """Without JavaScript there is all but what needs it, and headings still sort."""
+    with opening(server.url, java_script_enabled=False) as page:
+        expect(page.locator("tbody tr")).to_have_count(250)
+        for name in ("#refresh", "#filter"):
+            expect(page.locator(name)).to_be_hidden()
+        expect(page.locator("time")).to_have_text("just now")
+        page.get_by_role("link", name="Population").click()
+        assert page.url.endswith("?sort=population&direction=desc")
+        assert first(page) == "🇨🇳 China CN"
+        page.get_by_role("link", name="Schema").click()
+        assert page.url.endswith("/schema.graphql")
+
+
+@pytest.mark.parametrize("options", LOOKS.values(), ids=LOOKS.keys())
+def test_accessible(
+    tmp_path: Path,
+    upstream: Upstream,
+    opening: Opening,
+    axe: Callable[[Page], list[str]],
+    options: dict[str, Any],
+) -> None:
+    """The page breaks no rule of accessibility: as it comes, while it refreshes, and asking."""
+    with (
+        serving(tmp_path, **upstream.environment, ADMIN_TOKEN=TOKEN) as server,
+        opening(server.url, **options) as page,
+    ):
+        assert axe(page) == []
+        page.get_by_role("button", name="Refresh now").click()
+        status(page).to_have_text("A refresh needs the token.")
+        assert axe(page) == []
+        page.evaluate("document.querySelector('progress').hidden = false")
+        page.evaluate("document.querySelector('#refresh [role=status]').className = 'error'")
+        assert axe(page) == []
+        wider = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        assert wider == 0
+
+
+def test_keyboard(server: Process, opening: Opening) -> None:
+    """With the keyboard alone one gets past the beginning, and to each thing in order."""
+    with opening(server.url) as page:
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the countries")).to_be_focused()
+        reached = []
+        for _ in range(8):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.textContent.trim()"))
+        assert reached[:3] == ["Playground", "Schema", "Health"]
+        assert "Refresh now" in reached
+
+
+def test_weight(server: Process, opening: Opening) -> None:
+    """What a first visit loads is small, and a second one hears that it is the same."""
+    with opening(server.url) as page:
+        page.wait_for_load_state("load")
+        entries: list[dict[str, Any]] = page.evaluate(
+            "[...performance.getEntriesByType('navigation'),"
+            " ...performance.getEntriesByType('resource')].map((entry) => entry.toJSON())"
+        )
+        sizes = {
+            entry["name"].removeprefix(server.url): entry["encodedBodySize"] for entry in entries
+        }
+        [interactive] = [entry["domInteractive"] for entry in entries if "domInteractive" in entry]
+        print(f"interactive after {interactive:.0f} ms; bytes: {sizes}")
+        picture = sum(size for name, size in sizes.items() if name.startswith("/images/"))
+        assert 10_000 < sum(sizes.values()) - picture < 40_000
+        assert 10_000 < picture < 60_000
+        page.reload()
+        [again] = page.evaluate("performance.getEntriesByType('navigation').map((e) => e.toJSON())")
+        assert again["transferSize"] < 1_000
