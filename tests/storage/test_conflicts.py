@@ -1,7 +1,7 @@
 """Writers in one another's way: they try again as a whole, lose nothing, and give up in time."""
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 
 import pytest
@@ -32,7 +32,8 @@ async def test_eight_writers(database: Database, database_url: str) -> None:
             # Each revision once, in no order that any writer keeps.
             revision = 1 + (turn * 8 + number) * 7 % 200
             rows = [make_country(code, revision=revision, name=f"{revision}") for code in CODES]
-            await writer.run(partial(countries.upsert, rows=rows))
+            with suppress(countries.Overtaken):
+                await writer.run(partial(countries.upsert, rows=rows))
 
     async with AsyncExitStack() as stack:
         writers = [

@@ -58,7 +58,8 @@ class Dialect(Protocol):
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return the statement that inserts a row, or overwrites the one of the same `key`.
 
-        A stored row whose column `fence` is higher than the new one's stays as it is.
+        Where the stored row's column `fence` is higher the new one would be null, which it must
+        not be: the statement fails, with all its rows.
         """
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from sqlalchemy import Table, event, func, text
+from sqlalchemy import Table, event, func, null, text
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -73,15 +73,10 @@ class MySQL:
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON DUPLICATE KEY UPDATE."""
         statement = insert(table)
-        newer = statement.inserted[fence] >= table.c[fence]
-        # Assignments are made in this order, and each sees those before it.
-        overwritten = [name for name in columns if name not in (key, fence)] + [fence]
-        return statement.on_duplicate_key_update(
-            [
-                (name, func.IF(newer, statement.inserted[name], table.c[name]))
-                for name in overwritten
-            ]
-        )
+        new = statement.inserted
+        overwritten = {name: new[name] for name in columns if name not in (key, fence)}
+        fenced = func.IF(new[fence] >= table.c[fence], new[fence], null())
+        return statement.on_duplicate_key_update({**overwritten, fence: fenced})
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: the driver sends text."""

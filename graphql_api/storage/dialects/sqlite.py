@@ -49,7 +49,7 @@ class SQLite:
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
-        """Return INSERT … ON CONFLICT … WHERE."""
+        """Return INSERT … ON CONFLICT."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
