@@ -34,6 +34,8 @@ class Catalog:
         """What the sources said last."""
         self.database_answers = True
         """Whether the database answered when it was last looked at."""
+        self.holder: str | None = None
+        """Which process had the lease for refreshes then; None when nobody had."""
         self.writing = asyncio.Lock()
         """Held by whoever changes the data."""
         self.pictures = Pictures()
@@ -70,6 +72,7 @@ class Catalog:
         while True:
             before = self.snapshot
             found = await marker.read(connection)
+            self.holder = found.holder
             if found.history != self._sequence:
                 newer, sequence = await refreshes.load(connection, after=self._sequence)
                 if any(attempt.id not in self._unwritten for attempt in newer):

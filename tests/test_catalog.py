@@ -115,10 +115,12 @@ async def test_store_publishes_what_a_reload_gives(catalog: Catalog, replica: Ca
 
 
 async def test_late_store(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """What a refresh writes that lost its lease is fenced off, and the next look finds it out."""
+    """What a refresh writes that lost its lease is refused, and not published."""
     await store(replica, make_country("FR", revision=5))
-    await store(catalog, make_country("FR", revision=4, name="late"))
+    with pytest.raises(countries.Overtaken):
+        await store(catalog, make_country("FR", revision=4, name="late"))
     assert await loaded(database) == [make_country("FR", revision=5)]
+    assert catalog.snapshot.rows == ()
     await catalog.sync()
     assert catalog.snapshot.rows == (make_country("FR", revision=5),)
 

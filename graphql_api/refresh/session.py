@@ -73,6 +73,11 @@ class Session:
         await asyncio.shield(self._opening)
 
     @property
+    def seems_held_elsewhere(self) -> bool:
+        """Tell whether another process had the lease when the database was last looked at."""
+        return self._catalog.holder not in (None, self._holder)
+
+    @property
     def revision(self) -> int:
         """Return the revision of the rows that this refresh writes; 0 before it is opened."""
         return self._revision

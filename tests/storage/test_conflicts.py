@@ -98,6 +98,22 @@ async def test_connection_that_died(database: Database) -> None:
             assert await identity(connection) != dead
 
 
+@of_servers
+async def test_server_that_only_reads(database: Database) -> None:
+    """A connection to what was the primary server is replaced: its name leads to another one."""
+    async with database.connect() as connection:
+        only_reading = await identity(connection)
+        await connection.exec_driver_sql(READ[database.engine.dialect.name])
+    await database.run(lambda connection: countries.upsert(connection, [make_country()]))
+    assert await stored(database) == [make_country()]
+    async with database.connect() as connection:
+        assert await identity(connection) != only_reading
+
+
+READ = {
+    "mysql": "SET SESSION TRANSACTION READ ONLY",
+    "postgresql": "SET default_transaction_read_only = on",
+}
 KILL = {"mysql": "KILL {}", "postgresql": "SELECT pg_terminate_backend({})"}
 IDENTITY = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}
 

@@ -10,7 +10,7 @@ I = TypeVar("I", sqlite.Insert, postgresql.Insert)  # noqa: E741 - an Insert
 
 
 def overwrite(statement: I, table: Table, columns: Sequence[str], *, key: str, fence: str) -> I:
-    """Return an INSERT that overwrites the row of the same key, and fails if its fence is higher."""
+    """Return an INSERT that overwrites the row of the same key; it fails where that is fenced."""
     new = statement.excluded
     overwritten = {name: new[name] for name in columns if name not in (key, fence)}
     fenced = case((new[fence] >= table.c[fence], new[fence]))

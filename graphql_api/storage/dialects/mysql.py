@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from sqlalchemy import Table, event, func, null, text
+from sqlalchemy import ExceptionContext, Table, event, func, null, text
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -21,7 +21,10 @@ _DRIVERS_LIMIT = 1_000_000
 """Bytes; asyncmy splits a statement of more than 1,024,000 in two without saying so."""
 _PACKET = "max_allowed_packet"
 
-_DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
+_CONFLICTS = (1213, 1205, 8022, 8028, 9007)
+"""A deadlock, or in a cluster its like; a lock that another one held too long; TiDB's conflicts."""
+_ELSEWHERE = (1047, 1290, 1792, 1836)
+"""A node that its cluster has left behind, and one that only reads since another took over."""
 _ACCESS_DENIED = (1044, 1045, 1049, 1698)
 _TLS_REQUIRED = 3159
 _TOO_SLOW = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
@@ -68,6 +71,7 @@ class MySQL:
             (record.info[_PACKET],) = cursor.fetchone() or (_DRIVERS_LIMIT,)
             cursor.close()
 
+        event.listen(engine.sync_engine, "handle_error", _part)
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
@@ -88,7 +92,7 @@ class MySQL:
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether it was a deadlock, or another one held a row too long."""
-        return _code(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
+        return _code(error) in _CONFLICTS
 
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
@@ -114,6 +118,12 @@ class MySQL:
             yield
         finally:
             await connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def _part(context: ExceptionContext) -> None:
+    """Part with a connection to a server that does not write any more: the next finds who does."""
+    if _code(context.original_exception) in _ELSEWHERE:
+        context.is_disconnect = True
 
 
 def _code(error: BaseException | None) -> object:

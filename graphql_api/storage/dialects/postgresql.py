@@ -20,6 +20,8 @@ _CONFLICTS = ("40001", "40P01", "55P03")
 """Serialisation failure, deadlock, and a lock that another one held too long."""
 _REFUSED = ("28000", "28P01", "3D000")
 _TOO_SLOW = "57014"
+_READ_ONLY = "25006"
+"""Since another server has taken over."""
 _TLS_REQUIRED = ("no encryption", "SSL off", "insecure")  # pg_hba.conf's words, and Neon's
 _LOCK = 7_264_105_316_297_814_016
 """Names the migrations of this project among the advisory locks of a database."""
@@ -54,7 +56,7 @@ class PostgreSQL:
                 "DATABASE_URL names PostgreSQL, whose driver is not installed: "
                 "pip install 'asyncpg>=0.32'."
             ) from None
-        event.listen(engine.sync_engine, "handle_error", _cut_off)
+        event.listen(engine.sync_engine, "handle_error", _part)
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
@@ -94,8 +96,13 @@ class PostgreSQL:
             yield
 
 
-def _cut_off(context: ExceptionContext) -> None:
-    """Part with a connection whose server did not answer, without waiting for it once more."""
+def _part(context: ExceptionContext) -> None:
+    """Part with a connection whose server does not write any more, or did not answer.
+
+    That one is not waited for once more.
+    """
+    if getattr(context.original_exception, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
     if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
         context.is_disconnect = True
         driver = context.connection.connection.driver_connection
