@@ -43,7 +43,8 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
     """
     dialect = dialect_of(connection)
     form = _form(connection.dialect)
-    batches = list(_batches(form.bind(rows), dialect.bytes_of_statement(connection)))
+    limit = dialect.bytes_of_statement(await _notes(connection))
+    batches = list(_batches(form.bind(rows), limit))
     try:
         if len(batches) == 1 and dialect.batch_is_atomic:
             await connection.exec_driver_sql(form.sql, batches[0])
@@ -61,9 +62,15 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
 
 async def rehearse(connection: AsyncConnection) -> None:
     """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
-    if not connection.info.get(_REHEARSED):
+    notes = await _notes(connection)
+    if not notes.get(_REHEARSED):
         await dialect_of(connection).prepare(connection, _form(connection.dialect).sql)
-        connection.info[_REHEARSED] = True
+        notes[_REHEARSED] = True
+
+
+async def _notes(connection: AsyncConnection) -> dict[str, Any]:
+    """Return what is noted of a connection; in place of one that died another is opened first."""
+    return (await connection.get_raw_connection()).info
 
 
 @dataclass(frozen=True, slots=True)

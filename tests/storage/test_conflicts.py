@@ -99,6 +99,17 @@ async def test_connection_that_died(database: Database) -> None:
 
 
 @of_servers
+async def test_connection_that_dies_at_work(database: Database, replica: Database) -> None:
+    """A connection that is lent and dies is replaced amid the work over it."""
+    async with database.connect() as connection, replica.connect() as other:
+        for work in (lambda one: countries.upsert(one, [make_country()]), countries.rehearse) * 3:
+            kill = KILL[database.engine.dialect.name].format(await identity(connection))
+            await other.exec_driver_sql(kill)
+            await database.persist(connection, work)
+        assert await stored(database) == [make_country()]
+
+
+@of_servers
 async def test_server_that_only_reads(database: Database) -> None:
     """A connection to what was the primary server is replaced: its name leads to another one."""
     async with database.connect() as connection:

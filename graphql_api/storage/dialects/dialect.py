@@ -65,8 +65,11 @@ class Dialect(Protocol):
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Let the driver get ready for the text of an upsert, if it can."""
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
-        """Return how long a statement may be, or None where nothing limits it."""
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
+        """Return how long a statement may be, or None where nothing limits it.
+
+        `notes` are those of the connection.
+        """
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether the driver's error is of a conflict with others, gone with a new try."""

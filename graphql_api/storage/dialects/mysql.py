@@ -1,9 +1,10 @@
 """MySQL and MariaDB: one statement carries all rows, as text, over a connection that commits."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 from sqlalchemy import ExceptionContext, Table, event, func, null, text
 from sqlalchemy.dialects.mysql import insert
@@ -85,10 +86,9 @@ class MySQL:
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: the driver sends text."""
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
         """Return the server's limit or the driver's, whichever is less."""
-        info = connection.sync_connection.info if connection.sync_connection else {}
-        return min(_DRIVERS_LIMIT, int(info.get(_PACKET, _DRIVERS_LIMIT)) - 1024)
+        return min(_DRIVERS_LIMIT, int(notes[_PACKET]) - 1024)
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether it was a deadlock, or another one held a row too long."""
