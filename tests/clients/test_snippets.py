@@ -1,4 +1,4 @@
-"""Every snippet of docs/clients.md runs from the page's own text, and prints what the page shows."""
+"""Every snippet of docs/clients.md runs from the page's text, and prints what the page shows."""
 
 import json
 import re
@@ -87,7 +87,7 @@ def test_in_the_shell(tmp_path: Path, server: Process) -> None:
 
 @pytest.mark.slow
 def test_relay_refetches(home: Path, server: Process) -> None:
-    """The queries that Relay's compiler makes of @refetchable are answered: a page, and an object."""
+    """The queries that Relay's compiler makes of @refetchable are answered."""
     write(home, server.url)
     prepare(home)
     run(home, "relay-compiler")
