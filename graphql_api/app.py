@@ -25,6 +25,7 @@ from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
+from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.playground import INSTALLED, Playground
 from graphql_api.http.repeating import RepeatingMiddleware
@@ -235,6 +236,7 @@ def _graphql(
         schema=schema,
         create_context=create_context,
         answers=answers,
+        persisted=PersistedQueries(),
         playground=playground,
         body_limit=settings.body_limit,
     )

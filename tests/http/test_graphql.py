@@ -15,6 +15,7 @@ from starlette.types import Message
 from graphql_api.http.answers import Answers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, JSON
+from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.playground import Playground
 from graphql_api.schema.context import Context
 from tests.rows import quick
@@ -337,6 +338,7 @@ ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=context_of,
     answers=Answers(limit=0, max_age=0),
+    persisted=PersistedQueries(),
     playground=Playground.load(Path("not-installed"), token_needed=False),
     body_limit=1000,
 )
