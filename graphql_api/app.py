@@ -3,16 +3,17 @@
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.routing import BaseRoute, Route
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
@@ -22,10 +23,11 @@ from graphql_api.http import pictures
 from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
+from graphql_api.http.graphql_ws import WebSocketEndpoint
 from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
-from graphql_api.http.repeating import RepeatingMiddleware
+from graphql_api.http.repeating import PATH, RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.refresh import session
@@ -200,24 +202,46 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
 
 
 def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers) -> GraphQLEndpoint:
+    return GraphQLEndpoint(
+        schema=schema,
+        create_context=_contexts(parts, settings),
+        answers=answers,
+        playground=settings.has_playground,
+        body_limit=settings.body_limit,
+    )
+
+
+def _contexts(parts: Parts, settings: Settings) -> Callable[[HTTPConnection, str], Context]:
+    """Return what makes the context of a connection that has these credentials."""
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
-    def create_context(request: Request) -> Context:
+    def create_context(connection: HTTPConnection, credentials: str) -> Context:
         return Context(
             catalog=parts.catalog,
             refreshes=parts.refreshes,
             clock=_now,
             stale_after=timedelta(seconds=settings.stale_after),
-            public_url=settings.public_url or str(request.base_url).rstrip("/"),
-            authorized=is_authorized(request, token),
+            public_url=settings.public_url or _address(connection),
+            authorized=is_authorized(credentials, token),
         )
 
-    return GraphQLEndpoint(
+    return create_context
+
+
+def _address(connection: HTTPConnection) -> str:
+    """Return how the client reaches the server, for whoever reads it by HTTP."""
+    url = str(connection.base_url).rstrip("/")
+    return f"http{url.removeprefix('ws')}" if connection.scope["type"] == "websocket" else url
+
+
+def _websocket(parts: Parts, settings: Settings, schema: Schema) -> WebSocketEndpoint:
+    own = urlsplit(settings.public_url or "")
+    return WebSocketEndpoint(
         schema=schema,
-        create_context=create_context,
-        answers=answers,
-        playground=settings.has_playground,
-        body_limit=settings.body_limit,
+        create_context=_contexts(parts, settings),
+        origins={*settings.cors_origins, f"{own.scheme}://{own.netloc}".lower()},
+        patience=settings.request_timeout,
+        new_id=_new_id,
     )
 
 
@@ -236,6 +260,7 @@ def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]
         Route("/images/summary-{version}.png", picture.versioned),
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
+        WebSocketRoute(PATH, _websocket(parts, settings, schema).serve),
     ]
 
 

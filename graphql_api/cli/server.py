@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphql_api.app import create_app, prepare
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
+from graphql_api.http.sockets import Socket
 from graphql_api.logs import configure_logging
 from graphql_api.settings import Settings
 
@@ -47,6 +48,13 @@ def serve(settings: Settings) -> None:
                 patience=settings.request_timeout,
                 most=settings.max_connections,
             ),
+            ws=partial(  # type: ignore[arg-type]  # likewise
+                Socket,
+                # The others are left for requests.
+                most=max(settings.max_connections // 2, 1),
+            ),
+            ws_max_size=settings.body_limit,
+            ws_per_message_deflate=False,
             timeout_keep_alive=settings.keep_alive,
             timeout_graceful_shutdown=_GRACE,
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -37,13 +37,19 @@ from graphql_api.schema.execution import (
 
 logger = logging.getLogger(__name__)
 
+_SUBSCRIBE_OVER_WEBSOCKET = (
+    "Subscriptions go over WebSocket: connect to this address with the subprotocol "
+    "graphql-transport-ws."
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLEndpoint:
     """Answers /graphql."""
 
     schema: Schema
-    create_context: Callable[[Request], Context]
+    create_context: Callable[[HTTPConnection, str], Context]
+    """Takes the credentials of an Authorization header besides, empty if there are none."""
     answers: Answers
     playground: bool
     body_limit: int
@@ -89,7 +95,7 @@ class GraphQLEndpoint:
     async def _answer(
         self, request: Request, given: GraphQLRequest, asked: Asked | None, media_type: str
     ) -> Response:
-        context = self.create_context(request)
+        context = self.create_context(request, request.headers.get("Authorization", ""))
         snapshot = context.catalog.snapshot
         try:
             answer = await execute(
@@ -100,12 +106,14 @@ class GraphQLEndpoint:
                 request_id=request_id_of(request),
             )
         except InvalidOperationTypeError:
-            told = "GET is for queries; send everything else by POST."
-            raise Refused(405, told, {"Allow": "POST"}) from None
+            if request.method == "GET":
+                told = "GET is for queries; send everything else by POST."
+                raise Refused(405, told, {"Allow": "POST"}) from None
+            answer = refuse(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
         if not answer.executed:
-            _log_complexity(answer, request)
+            log_complexity(answer, request_id_of(request))
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
-            return _send_kept(self.answers.add(asked, _encode(answer.body), snapshot))
+            return _send_kept(self.answers.add(asked, encode(answer.body), snapshot))
         refused = not answer.executed and media_type == GRAPHQL_RESPONSE
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
@@ -118,12 +126,12 @@ def _send_kept(answer: Answer) -> Response:
     return response
 
 
-def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
+def log_complexity(answer: GraphQLResponse, request_id: str) -> None:
     """Log that a query asks for too much; whatever else is wrong with it is the client's alone."""
     for error in answer.body["errors"]:
         if error["extensions"]["code"] == QueryTooComplex.code:
             # The message has names and numbers of ours, and nothing that the client wrote.
-            logger.info("Request %s is refused: %s", request_id_of(request), error["message"])
+            logger.info("Request %s is refused: %s", request_id, error["message"])
 
 
 def _playground() -> Response:
@@ -139,8 +147,8 @@ def _read_get(request: Request) -> GraphQLRequest:
         raise Refused(400, "A parameter is given twice.")
     for name in ("variables", "extensions"):
         if name in fields:
-            fields[name] = _parse_json(fields[name], name)
-    return _read_fields(fields)
+            fields[name] = parse_json(fields[name], name)
+    return read_fields(fields)
 
 
 def _read_post(body: bytes) -> GraphQLRequest:
@@ -148,10 +156,15 @@ def _read_post(body: bytes) -> GraphQLRequest:
         text = body.decode()
     except UnicodeDecodeError:
         raise Refused(400, "The body is not UTF-8.") from None
-    return _read_fields(_parse_json(text, "The body"))
+    return read_fields(parse_json(text, "The body"))
 
 
-def _parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Read JSON, strictly.
+
+    Raises:
+        Refused: it is none; the message says of `what`.
+    """
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError):
@@ -170,7 +183,12 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _read_fields(fields: object) -> GraphQLRequest:
+def read_fields(fields: object) -> GraphQLRequest:
+    """Read what a client asks from its JSON.
+
+    Raises:
+        Refused: a field is missing or of the wrong kind.
+    """
     if not isinstance(fields, Mapping):
         raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
     query, variables = fields.get("query"), fields.get("variables")
@@ -194,14 +212,15 @@ def _respond(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     return Response(
-        _encode(answer.body),
+        encode(answer.body),
         status,
         {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})},
         media_type=f"{media_type}; charset=utf-8",
     )
 
 
-def _encode(body: Mapping[str, Any]) -> bytes:
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write an answer as JSON."""
     try:
         return orjson.dumps(body)
     except TypeError:
