@@ -11,16 +11,14 @@ from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from graphql_api.errors import InvalidInput
-from graphql_api.http.graphql import encode, log_complexity, parse_json, read_fields
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound
+from graphql_api.http.graphql import Given, GraphQLEndpoint, encode, parse_json
 from graphql_api.http.refusing import Refused
-from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
-from graphql_api.schema.execution import GraphQLRequest, GraphQLResponse, refuse, start
+from graphql_api.schema.execution import GraphQLResponse, refuse, start
 
 logger = logging.getLogger(__name__)
 
@@ -54,8 +52,8 @@ class _Closing(Exception):
 class WebSocketEndpoint:
     """Answers WebSockets at /graphql."""
 
-    schema: Schema
-    create_context: Callable[[HTTPConnection, str], Context]
+    over_http: GraphQLEndpoint
+    """Answers the same otherwise."""
     origins: Collection[str]
     """Whose pages may connect, besides those of the host that is connected to; `*` is all."""
     patience: float
@@ -186,36 +184,41 @@ class _Conversation:
         credentials = next(given, self.socket.headers.get("Authorization", ""))
         if not isinstance(credentials, str):
             raise _Closing(_INVALID, "Authorization must be a text")
-        self.context = self.endpoint.create_context(self.socket, credentials)
+        self.context = self.endpoint.over_http.create_context(self.socket, credentials)
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
         if self.context is None:
             raise _Closing(_UNAUTHORIZED, "Unauthorized")
         operation = _Operation(_id(message))
-        with _invalid_if_refused():
-            request = read_fields(message.get("payload"))
         if operation.id in self.operations:
             raise _Closing(_SAME_ID, f"Subscriber for {operation.id} already exists")
         self.operations[operation.id] = operation
-        if self.busy >= _MOST_OPERATIONS:
-            told = f"At most {_MOST_OPERATIONS} operations may go on over one connection."
-            await self._answer(operation, refuse(InvalidInput(told)))
+        try:
+            given = self._admit(message.get("payload"))
+        except (InvalidInput, PersistedQueryNotFound) as error:
+            await self._answer(operation, refuse(error))
         else:
             self.busy += 1
-            tasks.create_task(self._perform(operation, request, self.context))
+            tasks.create_task(self._perform(operation, given, self.context))
 
-    async def _perform(
-        self, operation: _Operation, request: GraphQLRequest, context: Context
-    ) -> None:
-        request_id = self.endpoint.new_id()
+    def _admit(self, payload: object) -> Given:
+        with _invalid_if_refused():
+            given = self.endpoint.over_http.read_fields(payload)
+        if self.busy >= _MOST_OPERATIONS:
+            raise InvalidInput(
+                f"At most {_MOST_OPERATIONS} operations may go on over one connection."
+            )
+        return given
+
+    async def _perform(self, operation: _Operation, given: Given, context: Context) -> None:
+        request_id, over_http = self.endpoint.new_id(), self.endpoint.over_http
         try:
             answer = await start(
-                self.endpoint.schema, request, context=context, request_id=request_id
+                over_http.schema, given.request, context=context, request_id=request_id
             )
             if isinstance(answer, GraphQLResponse):
-                if not answer.executed:
-                    log_complexity(answer, request_id)
+                over_http.take_note(given, answer, request_id)
                 await self._answer(operation, answer)
             else:
                 await self._follow(operation, answer)

@@ -28,8 +28,9 @@ class Talk:
 
     async def say(self, message: object) -> None:
         """Send a message: text and bytes as they are, anything else as JSON."""
-        as_it_is = isinstance(message, str | bytes)
-        await self.connection.send(message if as_it_is else json.dumps(message))
+        if not isinstance(message, str | bytes):
+            message = json.dumps(message)
+        await self.connection.send(message)
 
     async def hear(self) -> dict[str, Any]:
         """Return the next message."""
