@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
+from urllib.parse import urlsplit
 
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.routing import BaseRoute, Route
+from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
@@ -23,12 +24,13 @@ from graphql_api.http.answers import Answers
 from graphql_api.http.assets import FOLDER, AssetEndpoint
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
+from graphql_api.http.graphql_ws import WebSocketEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.playground import INSTALLED, Playground
-from graphql_api.http.repeating import RepeatingMiddleware
+from graphql_api.http.repeating import PATH, RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
@@ -172,11 +174,12 @@ def create_app(
             await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
-    playground = _playground(settings)
+    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
+    endpoint = _graphql(parts, settings, schema, answers)
     return FastAPI(
         lifespan=lifespan,
-        routes=_routes(parts, settings, schema, playground, is_stopping),
-        middleware=_middleware(parts, settings, schema, playground),
+        routes=[*_routes(parts, settings, endpoint, is_stopping), _websocket(settings, endpoint)],
+        middleware=_middleware(parts, settings, answers, endpoint),
         openapi_url=None,
     )
 
@@ -188,10 +191,9 @@ def _playground(settings: Settings) -> Playground | None:
 
 
 def _middleware(
-    parts: Parts, settings: Settings, schema: Schema, playground: Playground | None
+    parts: Parts, settings: Settings, answers: Answers, endpoint: GraphQLEndpoint
 ) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
-    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -208,46 +210,58 @@ def _middleware(
             RepeatingMiddleware,
             catalog=parts.catalog,
             answers=answers,
-            endpoint=_graphql(parts, settings, schema, answers, playground),
+            endpoint=endpoint,
         ),
     ]
 
 
-def _graphql(
-    parts: Parts,
-    settings: Settings,
-    schema: Schema,
-    answers: Answers,
-    playground: Playground | None,
-) -> GraphQLEndpoint:
+def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers) -> GraphQLEndpoint:
+    return GraphQLEndpoint(
+        schema=schema,
+        create_context=_contexts(parts, settings),
+        answers=answers,
+        persisted=PersistedQueries(),
+        playground=_playground(settings),
+        body_limit=settings.body_limit,
+    )
+
+
+def _contexts(parts: Parts, settings: Settings) -> Callable[[HTTPConnection, str], Context]:
+    """Return what makes the context of a connection that has these credentials."""
     token = settings.admin_token.get_secret_value() if settings.admin_token else None
 
-    def create_context(request: Request) -> Context:
+    def create_context(connection: HTTPConnection, credentials: str) -> Context:
         return Context(
             catalog=parts.catalog,
             refreshes=parts.refreshes,
             clock=_now,
             stale_after=timedelta(seconds=settings.stale_after),
-            public_url=settings.public_url or str(request.base_url).rstrip("/"),
-            authorized=is_authorized(request, token),
+            public_url=settings.public_url or _address(connection),
+            authorized=is_authorized(credentials, token),
         )
 
-    return GraphQLEndpoint(
-        schema=schema,
-        create_context=create_context,
-        answers=answers,
-        persisted=PersistedQueries(),
-        playground=playground,
-        body_limit=settings.body_limit,
+    return create_context
+
+
+def _address(connection: HTTPConnection) -> str:
+    """Return how the client reaches the server, for whoever reads it by HTTP."""
+    url = str(connection.base_url).rstrip("/")
+    return f"http{url.removeprefix('ws')}" if connection.scope["type"] == "websocket" else url
+
+
+def _websocket(settings: Settings, endpoint: GraphQLEndpoint) -> BaseRoute:
+    own = urlsplit(settings.public_url or "")
+    sockets = WebSocketEndpoint(
+        over_http=endpoint,
+        origins={*settings.cors_origins, f"{own.scheme}://{own.netloc}".lower()},
+        patience=settings.request_timeout,
+        new_id=_new_id,
     )
+    return WebSocketRoute(PATH, sockets.serve)
 
 
 def _routes(
-    parts: Parts,
-    settings: Settings,
-    schema: Schema,
-    playground: Playground | None,
-    is_stopping: Callable[[], bool],
+    parts: Parts, settings: Settings, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]
 ) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(catalog=parts.catalog, is_stopping=is_stopping)
@@ -255,10 +269,11 @@ def _routes(
         catalog=parts.catalog,
         clock=_now,
         stale_after=timedelta(seconds=settings.stale_after),
-        schema_text=f"{schema}\n" if settings.has_introspection else None,
-        playground=playground is not None,
+        schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,
+        playground=endpoint.playground is not None,
     )
-    assets = AssetEndpoint((*landing.ASSETS, *(playground.assets if playground else ())))
+    files = endpoint.playground.assets if endpoint.playground else ()
+    assets = AssetEndpoint((*landing.ASSETS, *files))
     return [
         Route("/", pages.landing),
         Route(f"/{FOLDER}/{{path:path}}", assets.serve),

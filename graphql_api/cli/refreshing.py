@@ -11,7 +11,7 @@ from rich.table import Table
 from graphql_api.app import Parts
 from graphql_api.domain.report import RefreshReport, SourceReport
 from graphql_api.logs import configure_logging
-from graphql_api.refresh.progress import Observer, Phase, Progress
+from graphql_api.refresh.progress import Listener, Phase, Progress
 from graphql_api.refresh.run import RefreshOrder
 from graphql_api.settings import LogLevel, Settings
 
@@ -29,14 +29,15 @@ async def refresh(settings: Settings, *, force: bool) -> None:
     configure_logging(max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index))
     # Lines stay whole, so that a log or a pipe can be searched.
     console = Console(highlight=False, soft_wrap=True)
-    with _observer(console) as observe:
+    with _listener(console) as show:
         async with Parts(settings) as parts:
-            report = await parts.refreshes.refresh(RefreshOrder(force=force, observe=observe))
+            with parts.refreshes.progress.heard_by(show):
+                report = await parts.refreshes.refresh(RefreshOrder(force=force))
     _print_report(console, report)
 
 
 @contextmanager
-def _observer(console: Console) -> Iterator[Observer]:
+def _listener(console: Console) -> Iterator[Listener]:
     """Show progress as a bar on a terminal, as lines anywhere else."""
     if not console.is_terminal:
         yield lambda progress: _print_line(console, progress)

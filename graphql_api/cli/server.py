@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
+from graphql_api.http.sockets import Socket
 from graphql_api.logs import configure_logging
 from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
 from graphql_api.settings import Settings
@@ -114,6 +115,13 @@ def _configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
             patience=settings.request_timeout,
             most=settings.max_connections,
         ),
+        ws=partial(  # type: ignore[arg-type]  # likewise
+            Socket,
+            # The others are left for requests.
+            most=max(settings.max_connections // 2, 1),
+        ),
+        ws_max_size=settings.body_limit,
+        ws_per_message_deflate=False,
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_GRACE,
     )

@@ -21,7 +21,7 @@ _LONGEST_HEAD = 65_536
 """Bytes of a request's line and headers."""
 _DRAINED = 10_000_000
 """Bytes of a body that are read after its answer, so that the client comes to read that."""
-_SECONDS_TO_READ = 60.0
+SECONDS_TO_READ = 60.0
 """Seconds in which a client has to read what is left of its answer."""
 _LAST_SECONDS = 1.0
 """Seconds that a request which is half here has to arrive once the server stops."""
@@ -125,6 +125,7 @@ class Connection(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
         self._stop_waiting()
+        self._stop_reading()
         super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
@@ -163,7 +164,7 @@ class Connection(HttpToolsProtocol):
 
     def _start_reading(self) -> None:
         self._stop_reading()
-        self._reading = self.loop.call_later(_SECONDS_TO_READ, self.transport.abort)
+        self._reading = self.loop.call_later(SECONDS_TO_READ, self.transport.abort)
 
     def _stop_reading(self) -> None:
         if self._reading is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
@@ -37,6 +37,11 @@ from graphql_api.schema.execution import (
 
 logger = logging.getLogger(__name__)
 
+_SUBSCRIBE_OVER_WEBSOCKET = (
+    "Subscriptions go over WebSocket: connect to this address with the subprotocol "
+    "graphql-transport-ws."
+)
+
 
 class Given(NamedTuple):
     """What a client has sent."""
@@ -51,7 +56,8 @@ class GraphQLEndpoint:
     """Answers /graphql."""
 
     schema: Schema
-    create_context: Callable[[Request], Context]
+    create_context: Callable[[HTTPConnection, str], Context]
+    """Takes the credentials of an Authorization header besides, empty if there are none."""
     answers: Answers
     persisted: PersistedQueries
     playground: Playground | None
@@ -86,12 +92,18 @@ class GraphQLEndpoint:
         if media_type is None:
             raise Refused(406, f"Accept {JSON}.")
         if request.method == "GET":
-            return self._read_fields(_read_url(request))
+            return self.read_fields(_read_url(request))
         if content_type(request) != JSON:
             raise Refused(415, f"Send {JSON}.")
-        return self._read_fields(_read_json(await read_body(request, self.body_limit)))
+        return self.read_fields(_read_json(await read_body(request, self.body_limit)))
 
-    def _read_fields(self, fields: object) -> Given:
+    def read_fields(self, fields: object) -> Given:
+        """Read what a client asks from its JSON.
+
+        Raises:
+            Refused: a field is missing or of the wrong kind.
+            PersistedQueryNotFound: it names a document that is not kept.
+        """
         if not isinstance(fields, Mapping):
             raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
         query, variables = fields.get("query"), fields.get("variables")
@@ -113,10 +125,17 @@ class GraphQLEndpoint:
             to_persist,
         )
 
+    def take_note(self, given: Given, answer: GraphQLResponse, request_id: str) -> None:
+        """Keep a document that is to be persisted, and log that one asks for too much."""
+        if not answer.executed:
+            _log_complexity(answer, request_id)
+        elif given.to_persist is not None:
+            self.persisted.add(given.to_persist, given.request.query)
+
     async def _answer(
         self, request: Request, given: Given, asked: Asked | None, media_type: str
     ) -> Response:
-        context = self.create_context(request)
+        context = self.create_context(request, request.headers.get("Authorization", ""))
         snapshot = context.catalog.snapshot
         try:
             answer = await execute(
@@ -127,16 +146,16 @@ class GraphQLEndpoint:
                 request_id=request_id_of(request),
             )
         except InvalidOperationTypeError:
-            told = "GET is for queries; send everything else by POST."
-            raise Refused(405, told, {"Allow": "POST"}) from None
-        if not answer.executed:
-            _log_complexity(answer, request)
-        elif given.to_persist is not None:
-            self.persisted.add(given.to_persist, given.request.query)
+            if request.method == "GET":
+                told = "GET is for queries; send everything else by POST."
+                raise Refused(405, told, {"Allow": "POST"}) from None
+            answer = refuse(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
+        self.take_note(given, answer, request_id_of(request))
+        if given.to_persist is not None:
             # An answer that is sent again would not persist the document again.
             asked = None
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
-            return _send_kept(self.answers.add(asked, _encode(answer.body), snapshot))
+            return _send_kept(self.answers.add(asked, encode(answer.body), snapshot))
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
         return _respond(media_type, answer, _status(answer, media_type), headers)
@@ -148,12 +167,12 @@ def _send_kept(answer: Answer) -> Response:
     return response
 
 
-def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
+def _log_complexity(answer: GraphQLResponse, request_id: str) -> None:
     """Log that a query asks for too much; whatever else is wrong with it is the client's alone."""
     for error in answer.body["errors"]:
         if error["extensions"]["code"] == QueryTooComplex.code:
             # The message has names and numbers of ours, and nothing that the client wrote.
-            logger.info("Request %s is refused: %s", request_id_of(request), error["message"])
+            logger.info("Request %s is refused: %s", request_id, error["message"])
 
 
 def _wants_page(request: Request) -> bool:
@@ -171,7 +190,7 @@ def _read_url(request: Request) -> Mapping[str, Any]:
         raise Refused(400, "A parameter is given twice.")
     for name in ("variables", "extensions"):
         if name in fields:
-            fields[name] = _parse_json(fields[name], name)
+            fields[name] = parse_json(fields[name], name)
     return fields
 
 
@@ -180,10 +199,15 @@ def _read_json(body: bytes) -> object:
         text = body.decode()
     except UnicodeDecodeError:
         raise Refused(400, "The body is not UTF-8.") from None
-    return _parse_json(text, "The body")
+    return parse_json(text, "The body")
 
 
-def _parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Read JSON, strictly.
+
+    Raises:
+        Refused: it is none; the message says of `what`.
+    """
     try:
         return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except (ValueError, RecursionError):
@@ -213,14 +237,15 @@ def _respond(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     return Response(
-        _encode(answer.body),
+        encode(answer.body),
         status,
         {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})},
         media_type=f"{media_type}; charset=utf-8",
     )
 
 
-def _encode(body: Mapping[str, Any]) -> bytes:
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Write an answer as JSON."""
     try:
         return orjson.dumps(body)
     except TypeError:

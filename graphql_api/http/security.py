@@ -8,6 +8,7 @@ _HEADERS = (
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+_STARTS = ("http.response.start", "websocket.http.response.start")
 
 
 class SecurityHeadersMiddleware:
@@ -21,7 +22,7 @@ class SecurityHeadersMiddleware:
         """Serve one request."""
 
         async def send_secured(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in _STARTS:
                 headers = list(message["headers"])
                 given = {name for name, _ in headers}
                 headers += [one for one in _HEADERS if one[0] not in given]

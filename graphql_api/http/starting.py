@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from graphql_api.catalog import Catalog
 from graphql_api.errors import DatabaseUnavailable
@@ -29,8 +30,10 @@ class StartingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if self._catalog.loaded or scope["type"] != "http" or not _needs_data(scope["path"]):
+        if self._catalog.loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
             await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(_refuse_graphql(JSON))
         else:
             await _refuse(Request(scope))(scope, receive, send)
 
@@ -50,6 +53,9 @@ def _refuse(request: Request) -> Response:
         page = TEMPLATES.get_template("starting.html")
         content = page.render(seconds=_SECONDS, style=_STYLE.address)
         return HTMLResponse(content, 503, {**_HEADERS, "Content-Security-Policy": policy_of()})
+    return _refuse_graphql(GRAPHQL_RESPONSE if wanted == GRAPHQL_RESPONSE else JSON)
+
+
+def _refuse_graphql(media_type: str) -> Response:
     error = {"message": _TOLD, "extensions": {"code": DatabaseUnavailable.code}}
-    media_type = GRAPHQL_RESPONSE if wanted == GRAPHQL_RESPONSE else JSON
     return JSONResponse({"errors": [error]}, 503, _HEADERS, media_type)

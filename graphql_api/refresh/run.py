@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
 import httpx
 
@@ -15,11 +16,11 @@ from graphql_api.domain.merging import Findings, Merge, Provenance, merge
 from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport, Timings, Trigger
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import SourceInvalid, SourceUnavailable
-from graphql_api.refresh.progress import Observer, Phase, Progress
+from graphql_api.refresh.progress import Phase, Telling
 from graphql_api.refresh.session import Session
 from graphql_api.sources import countries, rates
 from graphql_api.sources.countries import CountryList
-from graphql_api.sources.fetching import Fetched, Means, fetch_first
+from graphql_api.sources.fetching import Dated, Fetched, Means, fetch_first
 from graphql_api.sources.keeping import Memory
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
@@ -27,9 +28,7 @@ from graphql_api.sources.retries import Retries
 
 logger = logging.getLogger(__name__)
 
-
-def _ignore(_: Progress) -> None:
-    """Observe nothing."""
+D = TypeVar("D", bound=Dated)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,6 @@ class RefreshOrder:
     """Whether providers are asked that are known to have nothing new."""
     wait: bool = True
     """Whether to wait for a refresh that runs already, and have its report."""
-    observe: Observer = _ignore
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +85,7 @@ class _Write:
 class Run:
     """A refresh that may be performed once."""
 
-    id: str
+    telling: Telling
     sources: Sources
     order: RefreshOrder
     catalog: Catalog
@@ -101,6 +99,13 @@ class Run:
     """Whether the database may have got the rows: what is committed must be published too."""
     heard: Memory = field(default=Memory(), init=False)
     """What is to be remembered of the providers' answers, once the refresh has succeeded."""
+    answers: int = field(default=0, init=False)
+    """Of how many kinds the data is at hand."""
+
+    @property
+    def id(self) -> str:
+        """Return the refresh's id."""
+        return self.telling.refresh_id
 
     async def perform(self) -> RefreshReport:
         """Fetch, write and publish.
@@ -136,7 +141,7 @@ class Run:
         return report
 
     async def _fetch(self, now: datetime) -> _Fetch:
-        self.order.observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
+        self.telling.tell(Phase.FETCHING, 0.05, "Fetching countries and exchange rates")
         started = time.perf_counter()
         failures: dict[SourceKind, list[str]] = {kind: [] for kind in SourceKind}
         try:
@@ -165,30 +170,44 @@ class Run:
         memory = Memory() if self.order.force else self.catalog.memory
         try:
             async with asyncio.TaskGroup() as group:
+                asked_countries = fetch_first(
+                    SourceKind.COUNTRIES,
+                    self.sources.countries,
+                    lambda raw: countries.check(raw, self.catalog.reference),
+                    means=means,
+                    kept=memory.countries,
+                    failures=failures[SourceKind.COUNTRIES],
+                )
+                asked_rates = fetch_first(
+                    SourceKind.RATES,
+                    self.sources.rates,
+                    rates.check,
+                    means=means,
+                    kept=memory.rates,
+                    failures=failures[SourceKind.RATES],
+                )
                 listed = group.create_task(
-                    fetch_first(
-                        SourceKind.COUNTRIES,
-                        self.sources.countries,
-                        lambda raw: countries.check(raw, self.catalog.reference),
-                        means=means,
-                        kept=memory.countries,
-                        failures=failures[SourceKind.COUNTRIES],
-                    )
+                    self._heard(asked_countries, lambda data: f"{len(data.figures)} countries")
                 )
                 table = group.create_task(
-                    fetch_first(
-                        SourceKind.RATES,
-                        self.sources.rates,
-                        rates.check,
-                        means=means,
-                        kept=memory.rates,
-                        failures=failures[SourceKind.RATES],
-                    )
+                    self._heard(asked_rates, lambda data: f"{len(data.rates)} rates")
                 )
                 group.create_task(self._open())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return listed.result(), table.result()
+
+    async def _heard(
+        self, asked: Awaitable[Fetched[D]], describe: Callable[[D], str]
+    ) -> Fetched[D]:
+        """Tell who has given the data of one kind, and how much of it."""
+        fetched = await asked
+        self.answers += 1
+        report = fetched.report
+        how = "answered" if report.live else "was not asked"
+        message = f"{report.provider} {how}: {describe(fetched.data)}"
+        self.telling.tell(Phase.FETCHING, 0.05 + 0.3 * self.answers, message)
+        return fetched
 
     async def _open(self) -> None:
         await self.session.opened()
@@ -196,7 +215,7 @@ class Run:
 
     async def _write(self, fetch: _Fetch, refreshed_at: datetime) -> _Write:
         """Merge into what is stored, and write."""
-        self.order.observe(Progress(Phase.TRANSFORMING, 0.7, "Merging"))
+        self.telling.tell(Phase.TRANSFORMING, 0.7, "Merging")
         started = time.perf_counter()
         refuse_unfit(fetch.countries, fetch.rates, self.catalog.snapshot)
         merged = merge(
@@ -210,7 +229,7 @@ class Run:
 
     async def _upsert(self, merged: Merge, transform_ms: float) -> _Write:
         """Write the rows while the picture is drawn in a thread."""
-        self.order.observe(Progress(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries"))
+        self.telling.tell(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries")
         drawing = asyncio.create_task(self._draw(merged.snapshot))
         self.writing = True
         started = time.perf_counter()
@@ -220,7 +239,7 @@ class Run:
             drawing.cancel()
             raise
         upsert_ms = _since(started)
-        self.order.observe(Progress(Phase.DRAWING, 0.9, "Drawing the summary"))
+        self.telling.tell(Phase.DRAWING, 0.9, "Drawing the summary")
         return _Write(merged, statements, transform_ms, upsert_ms, await drawing)
 
     async def _draw(self, snapshot: Snapshot) -> float | None:

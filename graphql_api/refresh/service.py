@@ -13,7 +13,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
 from graphql_api.errors import CountriesError, RefreshInProgress, RefreshTooSoon
 from graphql_api.refresh import waiting
-from graphql_api.refresh.progress import Phase, Progress
+from graphql_api.refresh.progress import Phase, ProgressHub, Telling
 from graphql_api.refresh.run import RefreshOrder, Run, Sources
 from graphql_api.refresh.session import HeldElsewhere, Session
 from graphql_api.sources import countries, rates
@@ -54,6 +54,8 @@ class RefreshService:
     clock: Callable[[], datetime]
     """Returns the present instant, in UTC."""
     new_id: Callable[[], str]
+    progress: ProgressHub = field(default_factory=ProgressHub, init=False)
+    """Tells of every refresh of this process, whoever began it."""
     _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
     _run: Run | None = field(default=None, init=False)
     _callers: int = field(default=0, init=False)
@@ -71,7 +73,6 @@ class RefreshService:
 
         A refresh that another process runs is waited for, and its report or error is the answer.
         Who forces has what is joined or waited for as the answer only if every source was asked.
-        The order's observer is told of a refresh that this call starts.
 
         Raises:
             RefreshTooSoon: the one before it has just ended; nothing was asked.
@@ -154,47 +155,61 @@ class RefreshService:
             )
 
     async def _refresh(self, sources: Sources, order: RefreshOrder) -> RefreshReport:
-        """Refresh, or return the report of another process that refreshes already."""
-        order.observe(Progress(Phase.STARTED, 0, "Started"))
+        """Refresh, or return the report of another process that refreshes already; tell of it."""
+        telling = self.progress.begin(self.new_id())
+        telling.tell(Phase.STARTED, 0, "Started")
+        try:
+            report = await self._refresh_somewhere(sources, order, telling)
+        except HeldElsewhere as elsewhere:
+            telling.failed(RefreshInProgress.code, str(_in_progress(elsewhere.held.taken_at)))
+            raise
+        except CountriesError as error:
+            telling.failed(error.code, error.public)
+            raise
+        except BaseException:
+            telling.failed("INTERNAL_SERVER_ERROR", "It broke off.")
+            raise
+        here = report.id == telling.refresh_id
+        telling.done(report, "Done" if here else "Done by another process")
+        return report
+
+    async def _refresh_somewhere(
+        self, sources: Sources, order: RefreshOrder, telling: Telling
+    ) -> RefreshReport:
         while True:
             try:
-                return await self._refresh_here(sources, order)
-            except HeldElsewhere as error:
+                return await self._refresh_here(sources, order, telling)
+            except HeldElsewhere as elsewhere:
                 if not order.wait:
                     raise
-                waits = "Waiting for another process's refresh"
-                order.observe(Progress(Phase.FETCHING, 0.05, waits))
+                self.progress.know(elsewhere.held.refresh_id)
+                telling.tell(Phase.FETCHING, 0.05, "Waiting for another process's refresh")
                 report = await waiting.outcome(
-                    error.held, database=self.database, catalog=self.catalog
+                    elsewhere.held, database=self.database, catalog=self.catalog
                 )
                 if report is not None and (report.has_asked or not order.force):
-                    order.observe(Progress(Phase.DONE, 1, "Done by another process"))
                     return report
 
-    async def _refresh_here(self, sources: Sources, order: RefreshOrder) -> RefreshReport:
-        run = self._run = self._prepare(sources, order)
+    async def _refresh_here(
+        self, sources: Sources, order: RefreshOrder, telling: Telling
+    ) -> RefreshReport:
+        run = self._run = self._prepare(sources, order, telling)
         attempt: Attempt | None = None
         try:
             attempt = report = await run.perform()
-        except HeldElsewhere:
-            raise
-        except RefreshTooSoon as error:
-            order.observe(Progress(Phase.FAILED, 1, error.public))
+        except (HeldElsewhere, RefreshTooSoon):
             raise
         except CountriesError as error:
-            order.observe(Progress(Phase.FAILED, 1, error.public))
             logger.warning("Refresh %s failed: %s: %s", run.id, error.code, error)
             attempt = self._failure(run, error)
             self.catalog.remember(attempt)
             raise
         except Exception:
-            order.observe(Progress(Phase.FAILED, 1, "An internal error"))
             logger.exception("Refresh %s broke off.", run.id)
             raise
         finally:
             self._run = None
             self._follow_up(run, attempt)
-        order.observe(Progress(Phase.DONE, 1, "Done"))
         _log(report)
         return report
 
@@ -207,18 +222,17 @@ class RefreshService:
             trigger=run.order.trigger,
         )
 
-    def _prepare(self, sources: Sources, order: RefreshOrder) -> Run:
-        refresh_id = self.new_id()
+    def _prepare(self, sources: Sources, order: RefreshOrder, telling: Telling) -> Run:
         session = Session(
             self.database,
             self.catalog,
-            refresh_id=refresh_id,
+            refresh_id=telling.refresh_id,
             holder=self.holder,
             seconds=sources.seconds_together + _SPARE,
             turn=self._opening,
         )
         return Run(
-            id=refresh_id,
+            telling=telling,
             sources=sources,
             order=order,
             catalog=self.catalog,

@@ -9,7 +9,7 @@ from strawberry.schema.config import StrawberryConfig
 from graphql_api.schema.arguments import DirectArguments
 from graphql_api.schema.documents import Documents
 from graphql_api.schema.limits import Limits
-from graphql_api.schema.operations import Mutation, Query
+from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.preparing import Preparation
 from graphql_api.schema.scalars import DATE_TIME
 
@@ -33,6 +33,7 @@ def build_schema(*, introspection: bool, limits: Limits = _USUAL) -> Schema:
     schema = Schema(
         query=Query,
         mutation=Mutation,
+        subscription=Subscription,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
     DirectArguments(schema.config).install(schema.executable)

@@ -31,14 +31,20 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
     """Strawberry's executor, which keeps to a plan, and completes by tables what it can."""
 
     def __init__(
-        self, operation: Operation, plan: Plan, variables: VariableValues, context: Context
+        self,
+        operation: Operation,
+        plan: Plan,
+        variables: VariableValues,
+        context: Context,
+        *,
+        event: object = None,
     ) -> None:
-        """Prepare to execute an operation once."""
+        """Prepare to execute an operation once: a subscription for one event."""
         super().__init__(
             operation.schema,
             operation.definitions,
             operation.fragments,
-            None,
+            event,
             context,
             operation.node,
             variables,
@@ -60,7 +66,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         try:
             data = self.execute_root_grouped_field_set(
                 self._plan.root_type,
-                None,
+                self.root_value,
                 self._plan.root_fields,
                 self.operation.operation is OperationType.MUTATION,
                 None,

@@ -1,11 +1,15 @@
 """Running one request against the schema, and telling its errors as clients know them."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from inspect import isawaitable
+from typing import Any, TypeVar
 
-from graphql import GraphQLError, GraphQLSyntaxError, ValueNode
+from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, ValueNode
+from graphql import OperationType as CoreOperationType
+from graphql.execution import create_source_event_stream
+from graphql.execution.values import VariableValues
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
@@ -13,6 +17,7 @@ from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.executing import BulkExecutor
+from graphql_api.schema.plans import Operation, Plan
 from graphql_api.schema.scalars import format_instant
 
 logger = logging.getLogger(__name__)
@@ -25,7 +30,10 @@ _LONGEST_MESSAGE = 500
 _INVALID = "GRAPHQL_VALIDATION_FAILED"
 
 READING = frozenset({OperationType.QUERY})
-EVERYTHING = frozenset(OperationType)
+EVERYTHING = frozenset({OperationType.QUERY, OperationType.MUTATION})
+"""All that is answered once."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +66,60 @@ async def execute(
     allowed: Iterable[OperationType],
     request_id: str,
 ) -> GraphQLResponse:
-    """Answer a request; an error is an answer too.
+    """Answer a request once; an error is an answer too.
 
     Raises:
         InvalidOperationTypeError: the operation is of a kind that is not `allowed`.
     """
+
+    async def answer() -> GraphQLResponse:
+        ready = _prepare(schema, request, context, allowed)
+        return await _run(ready, request_id)
+
+    return await _or_refusal(answer())
+
+
+async def start(
+    schema: Schema, request: GraphQLRequest, *, context: Context, request_id: str
+) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+    """Answer a request over a connection that stays: a subscription again and again."""
+
+    async def answer() -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+        ready = _prepare(schema, request, context, OperationType)
+        if ready.operation.node.operation is CoreOperationType.SUBSCRIPTION:
+            return await _subscribe(ready, request_id)
+        return await _run(ready, request_id)
+
+    return await _or_refusal(answer())
+
+
+class _Refused(Exception):
+    """The request is answered by errors alone."""
+
+    def __init__(self, errors: Iterable[GraphQLError], code: str) -> None:
+        super().__init__()
+        self.response = _refuse_all(_with_code(one, code) for one in errors)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """An operation that is allowed, valid and planned."""
+
+    operation: Operation
+    plan: Plan
+    variables: VariableValues
+    context: Context
+
+    def executor(self, event: object = None) -> BulkExecutor:
+        """Return what executes it once."""
+        return BulkExecutor(self.operation, self.plan, self.variables, self.context, event=event)
+
+
+async def _or_refusal(answering: Awaitable[T]) -> T | GraphQLResponse:
     try:
-        return await _execute(schema, request, context, allowed, request_id)
+        return await answering
+    except _Refused as refused:
+        return refused.response
     except GraphQLSyntaxError as error:
         return _refuse_all([_with_code(error, "GRAPHQL_PARSE_FAILED")])
     except (InvalidInput, QueryTooComplex) as error:
@@ -73,13 +128,9 @@ async def execute(
         return refuse(InvalidInput("The document or its variables are nested too deeply."))
 
 
-async def _execute(
-    schema: Schema,
-    request: GraphQLRequest,
-    context: Context,
-    allowed: Iterable[OperationType],
-    request_id: str,
-) -> GraphQLResponse:
+def _prepare(
+    schema: Schema, request: GraphQLRequest, context: Context, allowed: Iterable[OperationType]
+) -> _Ready:
     document = schema.documents.read(request.query)
     given, rows = request.variables or {}, context.catalog.snapshot.rows
     document.prepared.measures.check(given, countries=len(rows))
@@ -88,19 +139,40 @@ async def _execute(
     if kind not in allowed:
         raise InvalidOperationTypeError(kind)
     if document.problems:
-        return _refuse_all(_with_code(one, _INVALID) for one in document.problems)
+        raise _Refused(document.problems, _INVALID)
     variables = operation.read_variables(given)
     if isinstance(variables, list):
-        return _refuse_all(_with_code(one, InvalidInput.code) for one in variables)
+        raise _Refused(variables, InvalidInput.code)
     try:
         plan = operation.plan(variables)
     except GraphQLError as error:
-        return _refuse_all([_with_code(error, InvalidInput.code)])
-    data, errors = await BulkExecutor(operation, plan, variables, context).run()
+        raise _Refused([error], InvalidInput.code) from None
+    return _Ready(operation, plan, variables, context)
+
+
+async def _run(ready: _Ready, request_id: str, event: object = None) -> GraphQLResponse:
+    data, errors = await ready.executor(event).run()
     if not errors:
-        return GraphQLResponse({"data": data}, executed=True, of_data=plan.of_data)
+        return GraphQLResponse({"data": data}, executed=True, of_data=ready.plan.of_data)
     shown = [_present_failure(error, request_id) for error in errors[:_MOST_ERRORS]]
     return GraphQLResponse({"data": data, "errors": shown}, executed=True)
+
+
+async def _subscribe(
+    ready: _Ready, request_id: str
+) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+    source = create_source_event_stream(ready.executor())
+    if isawaitable(source):
+        source = await source
+    if isinstance(source, ExecutionResult):
+        errors = [_present_failure(error, request_id) for error in source.errors or ()]
+        return _refuse_all(errors)
+
+    async def respond() -> AsyncGenerator[GraphQLResponse, None]:
+        async for event in source:
+            yield await _run(ready, request_id, event)
+
+    return respond()
 
 
 def _refuse_all(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:

@@ -1,5 +1,6 @@
 """What clients can do: the root fields, each a few lines over the catalog and the refresh."""
 
+from collections.abc import AsyncGenerator
 from itertools import islice
 from typing import Annotated
 
@@ -11,11 +12,19 @@ from graphql_api.domain.filters import AllOf
 from graphql_api.domain.paging import Page, PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import CountryNotFound, InvalidInput
+from graphql_api.refresh.progress import Progress
 from graphql_api.refresh.run import RefreshOrder
 from graphql_api.schema.context import Info
 from graphql_api.schema.ids import read_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
-from graphql_api.schema.types import Country, CountryConnection, Node, RefreshReport, Status
+from graphql_api.schema.types import (
+    Country,
+    CountryConnection,
+    Node,
+    RefreshProgress,
+    RefreshReport,
+    Status,
+)
 
 Code = Annotated[
     str | None,
@@ -174,3 +183,17 @@ class Mutation:
             raise CountryNotFound(f"There is no country {name if code is None else code!r}.")
         await info.context.catalog.delete(country)
         return country
+
+
+@strawberry.type(description="What is told as it happens, over a WebSocket to this address.")
+class Subscription:
+    @strawberry.subscription(
+        description="The phases of the refresh that runs now, and of those that start while "
+        "subscribed, whoever asked for them: it stays open from one to the next. A refresh that "
+        "another server runs over the same database is told coarsely. Who reads too slowly misses "
+        "phases, but not the end.",
+        graphql_type=RefreshProgress,
+    )
+    @staticmethod
+    def refresh_progress(info: Info) -> AsyncGenerator[Progress, None]:
+        return info.context.refreshes.progress.follow()

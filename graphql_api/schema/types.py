@@ -13,6 +13,7 @@ from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.paging import Page
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.refresh import progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.ids import country_id
 from graphql_api.sources.attributions import attribution_of
@@ -281,6 +282,51 @@ class RefreshFailure:
         description="What kind of failure, as in extensions.code, e.g. SOURCE_UNAVAILABLE."
     )
     message: str = strawberry.field(description="What happened, in a sentence.")
+
+
+@strawberry.enum(description="The steps of a refresh, in order; it ends with DONE or FAILED.")
+class RefreshPhase(Enum):
+    STARTED = strawberry.enum_value(progress.Phase.STARTED, description="It has begun.")
+    FETCHING = strawberry.enum_value(
+        progress.Phase.FETCHING, description="The sources are asked, all at once."
+    )
+    TRANSFORMING = strawberry.enum_value(
+        progress.Phase.TRANSFORMING, description="Rows are made of the answers."
+    )
+    UPSERTING = strawberry.enum_value(
+        progress.Phase.UPSERTING, description="The rows are being written."
+    )
+    DRAWING = strawberry.enum_value(
+        progress.Phase.DRAWING, description="The rows are written; the picture is being finished."
+    )
+    DONE = strawberry.enum_value(
+        progress.Phase.DONE, description="It has succeeded; `report` says what it did."
+    )
+    FAILED = strawberry.enum_value(
+        progress.Phase.FAILED, description="It has failed and changed nothing; `code` says why."
+    )
+
+
+@strawberry.type(description="Where a refresh is.")
+class RefreshProgress:
+    refresh_id: strawberry.ID = strawberry.field(
+        description="Opaque; the same in all events of a refresh, and in the server's log."
+    )
+    phase: RefreshPhase = strawberry.field(description="The step that it is at.")
+    fraction: float = strawberry.field(
+        description="Share done, 0 to 1, never decreasing within a refresh."
+    )
+    elapsed_ms: float = strawberry.field(description="Milliseconds since it began.")
+    message: str = strawberry.field(
+        description="What happens, for people, e.g. geonames answered: 250 countries."
+    )
+    report: RefreshReport | None = strawberry.field(
+        description="What it did: set once, with DONE. Its id is another one where this server "
+        "has waited for the refresh of another."
+    )
+    code: str | None = strawberry.field(
+        description="What kind of failure, as in extensions.code: set once, with FAILED."
+    )
 
 
 @strawberry.type(description="Where data that is served came from, and how much of it.")

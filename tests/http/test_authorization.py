@@ -3,18 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from starlette.requests import Request
 
 from graphql_api.http.authorization import is_authorized
 from tests.rows import quick
 
 TOKEN = "s3cret-Token"
-
-
-def request_with(header: str | None) -> Request:
-    """Return a request with an Authorization header, or without one."""
-    headers = [] if header is None else [(b"authorization", header.encode("latin-1"))]
-    return Request({"type": "http", "headers": headers})
 
 
 @pytest.mark.parametrize(
@@ -23,7 +16,6 @@ def request_with(header: str | None) -> Request:
         ("Bearer s3cret-Token", True),
         ("bearer s3cret-Token", True),
         ("BEARER   s3cret-Token ", True),
-        (None, False),
         ("", False),
         ("Bearer", False),
         ("Bearer ", False),
@@ -38,21 +30,22 @@ def request_with(header: str | None) -> Request:
         ("Bearer s3cret-Token, Bearer s3cret-Token", False),
         ("Bearer s3cret-Tokén", False),
         ("Bearer \xff\xfe", False),
+        ("Bearer \ud800", False),
     ],
 )
-def test_token(header: str | None, authorized: bool) -> None:
+def test_token(header: str, authorized: bool) -> None:
     """Only the scheme Bearer with exactly the token is enough."""
-    assert is_authorized(request_with(header), TOKEN) is authorized
+    assert is_authorized(header, TOKEN) is authorized
 
 
-@pytest.mark.parametrize("header", [None, "Bearer anything", "Basic x", "\xff"])
-def test_no_token_is_set(header: str | None) -> None:
+@pytest.mark.parametrize("header", ["", "Bearer anything", "Basic x", "\xff"])
+def test_no_token_is_set(header: str) -> None:
     """Where no token is set everybody may."""
-    assert is_authorized(request_with(header), None) is True
+    assert is_authorized(header, None) is True
 
 
 @quick
-@given(header=st.text(st.characters(codec="latin-1")))
+@given(header=st.text(st.characters()))
 def test_any_header(header: str) -> None:
     """Any header that does not hold the token is refused, and never an error."""
-    assert is_authorized(request_with(header), TOKEN) is False
+    assert is_authorized(header, TOKEN) is False

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.types import Message
 
 from graphql_api.http.answers import Answers
@@ -322,7 +322,7 @@ async def test_post_of_a_browser(server: Server) -> None:
 SERVED = offline()
 
 
-def context_of(_: Request) -> Context:
+def context_of(_: HTTPConnection, credentials: str) -> Context:  # noqa: ARG001 - as endpoints call it
     """Return a context for requests that read nothing of it."""
     return Context(
         catalog=SERVED.catalog,

@@ -147,7 +147,7 @@ class Before:
 
 
 class Told:
-    """An observer that keeps what it is told, and does something at one phase."""
+    """A listener that keeps what it is told, and does something at one phase."""
 
     def __init__(self, at: Phase | None = None, do: Callable[[], object] = lambda: None) -> None:
         """Keep everything; at the phase `at`, do `do`."""

@@ -12,9 +12,7 @@ from graphql_api.domain.country import Country, SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport
 from graphql_api.domain.snapshot import Snapshot, Version
-from graphql_api.refresh.progress import Phase
-from graphql_api.refresh.run import RefreshOrder
-from tests.refresh.running import Running, Told, at, line, listing, rating
+from tests.refresh.running import Running, at, line, listing, rating
 from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
 
 RATES_AS_OF = datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
@@ -256,21 +254,6 @@ async def test_no_picture(home: Running, caplog: pytest.LogCaptureFixture) -> No
     assert len(await home.rows()) == 250
     (record,) = [record for record in caplog.records if record.exc_info]
     assert record.getMessage() == "The summary picture could not be drawn."
-
-
-async def test_progress(home: Running) -> None:
-    """An observer is told of every phase in order, and the last one is that all is done."""
-    told = Told()
-    await home.service.refresh(RefreshOrder(observe=told))
-    assert told.phases == [
-        (Phase.STARTED, 0),
-        (Phase.FETCHING, 0.05),
-        (Phase.TRANSFORMING, 0.7),
-        (Phase.UPSERTING, 0.75),
-        (Phase.DRAWING, 0.9),
-        (Phase.DONE, 1),
-    ]
-    assert told.progress[-1].message == "Done"
 
 
 async def test_history(upstream: Upstream, home: Running) -> None:

@@ -15,7 +15,6 @@ from graphql_api.errors import (
     SourceUnavailable,
 )
 from graphql_api.refresh.progress import Phase
-from graphql_api.refresh.run import RefreshOrder
 from graphql_api.sources import countries
 from graphql_api.sources.choosing import choose
 from graphql_api.sources.provider import RawCountries
@@ -42,14 +41,14 @@ async def refused(started: Running, error: type[CountriesError]) -> str:
     """Return the message of the refresh that fails; the database and the snapshot stay."""
     before = await Before.of(started)
     told = Told()
-    with pytest.raises(error) as raised:
-        await started.service.refresh(RefreshOrder(observe=told))
+    with started.service.progress.heard_by(told), pytest.raises(error) as raised:
+        await started.service.refresh()
     assert type(raised.value) is error
     assert await before.is_unchanged()
     fractions = [fraction for _, fraction in told.phases]
     assert fractions == sorted(fractions)
-    assert told.phases[-1] == (Phase.FAILED, 1)
-    assert told.progress[-1].message == raised.value.public
+    last = told.progress[-1]
+    assert (last.phase, last.code, last.message) == (Phase.FAILED, error.code, raised.value.public)
     return str(raised.value)
 
 
@@ -309,10 +308,10 @@ async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureF
     broken = replace(sources, countries=[replace(sources.countries[0], parse=parse)])
     async with running(path, broken) as started:
         told = Told()
-        with pytest.raises(KeyError):
-            await started.service.refresh(RefreshOrder(observe=told))
+        with started.service.progress.heard_by(told), pytest.raises(KeyError):
+            await started.service.refresh()
         assert await started.rows() == []
         assert started.catalog.snapshot.version == Version(0, 0)
-    assert told.phases[-1] == (Phase.FAILED, 1)
+    assert (told.progress[-1].phase, told.progress[-1].message) == (Phase.FAILED, "It broke off.")
     (record,) = caplog.records
     assert (record.getMessage(), record.exc_info is None) == ("Refresh refresh-1 broke off.", False)

@@ -14,7 +14,6 @@ from graphql_api.domain.report import RefreshReport
 from graphql_api.domain.snapshot import Version
 from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase
-from graphql_api.refresh.run import RefreshOrder
 from graphql_api.storage import lease
 from tests.refresh.running import (
     DOWN,
@@ -70,15 +69,6 @@ async def test_five_failures_at_once(upstream: Upstream, home: Running) -> None:
     assert [type(result) for result in results] == [SourceUnavailable] * 5
     assert upstream.asked("countries") == 1
     assert len(home.catalog.history) == 1
-
-
-async def test_who_observes(home: Running) -> None:
-    """Only the observer of the call that starts a refresh is told of it."""
-    one, other = Told(), Told()
-    await asyncio.gather(
-        *(home.service.refresh(RefreshOrder(observe=told)) for told in (one, other))
-    )
-    assert (one.phases[-1], other.phases) == ((Phase.DONE, 1), [])
 
 
 async def test_running(upstream: Upstream, home: Running, released: threading.Event) -> None:
@@ -153,7 +143,8 @@ async def test_close_waits_for_the_history(home: Running) -> None:
     """Closing waits until the report of a refresh that has answered is written down."""
     with ExitStack() as stack:
         told = Told(Phase.DONE, lambda: stack.enter_context(locked(home.path)))
-        report = await home.service.refresh(RefreshOrder(observe=told))
+        stack.enter_context(home.service.progress.heard_by(told))
+        report = await home.service.refresh()
         closing = asyncio.create_task(home.service.close())
         await asyncio.sleep(0)
         assert closing.done() is False
@@ -260,8 +251,8 @@ async def test_other_process_dies(path: Path, upstream: Upstream) -> None:
             )
         )
         report = await started.service.refresh()
-        assert (report.id, report.version) == ("refresh-2", Version(2, 250))
-        assert [attempt.id for attempt in started.catalog.history] == ["refresh-2"]
+        assert (report.id, report.version) == ("refresh-1", Version(2, 250))
+        assert [attempt.id for attempt in started.catalog.history] == ["refresh-1"]
 
 
 async def test_many_refreshes_of_two_processes(path: Path, upstream: Upstream) -> None:
@@ -298,7 +289,8 @@ async def test_two_in_a_row(upstream: Upstream, home: Running) -> None:
     """A second refresh does not wait for what follows the first one's answer."""
     with ExitStack() as stack:
         told = Told(Phase.DONE, lambda: stack.enter_context(locked(home.path)))
-        await home.service.refresh(RefreshOrder(observe=told))
+        stack.enter_context(home.service.progress.heard_by(told))
+        await home.service.refresh()
         assert len(home.service._tails) == 1
         upstream.answer("countries", DOWN)
         with pytest.raises(SourceUnavailable):
@@ -313,8 +305,9 @@ async def test_holds_back_other_writers(home: Running, phase: Phase, held: bool)
     """Deletions of this process wait while a refresh writes, and not while it fetches."""
     seen: list[bool] = []
     told = Told(phase, lambda: seen.append(home.catalog.writing.locked()))
-    await home.service.refresh(RefreshOrder(observe=told))
-    assert seen == [held]
+    with home.service.progress.heard_by(told):
+        await home.service.refresh()
+    assert set(seen) == {held}
 
 
 async def test_deletion_amid_a_refresh(

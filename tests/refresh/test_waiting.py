@@ -19,5 +19,5 @@ async def test_died_after_it_had_written(
         async with dead.service._closing:  # its tail does not come to pass
             await dead.service.refresh()
             report = await following.service.refresh()
-        assert (report.id, report.version.revision, report.unchanged) == ("next-2", 2, 250)
+        assert (report.id, report.version.revision, report.unchanged) == ("next-1", 2, 250)
     assert "The process of refresh dead-1 has died; it had written." in caplog.messages

@@ -97,11 +97,6 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
             "Cannot spread fragment 'a' within itself.",
         ),
         (
-            "subscription { refreshProgress { message } }",
-            "GRAPHQL_VALIDATION_FAILED",
-            "The subscription operation is not supported by the schema.",
-        ),
-        (
             "fragment a on Query { __typename }",
             "BAD_USER_INPUT",
             "The document has no operation.",

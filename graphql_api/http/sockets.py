@@ -1,0 +1,147 @@
+"""WebSockets that take no more than their share: uvicorn's protocol, with bounds.
+
+uvicorn keeps what a client does not read, may wait for ever to write it, and closes so quickly
+that whoever is still sending does not hear why.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from graphql_api.errors import InvalidInput
+from graphql_api.http.connections import SECONDS_TO_READ, STOPPING
+
+_MOST_FRAGMENTS = 1000
+"""Frames of one message: empty ones count for nothing in its size."""
+_SECONDS_TO_CLOSE = 1.0
+"""Seconds in which a client has to answer the end of a connection."""
+
+
+class Socket(WebSocketsSansIOProtocol):
+    """A WebSocket, of which there are only so many, and which does not wait for ever."""
+
+    def __init__(self, *given: Any, most: int, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        """Refuse to be one of more than `most`."""
+        super().__init__(*given, **named)
+        self.close_timeout = _SECONDS_TO_CLOSE
+        self._most = most
+        self._lingers = False
+        self._reading: asyncio.TimerHandle | None = None
+        """When the client has to have read what was written."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_reading()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingers:
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            error = {
+                "message": "This is not how a WebSocket begins.",
+                "extensions": {"code": InvalidInput.code},
+            }
+            self._refuse(400, json.dumps({"errors": [error]}).encode())
+
+    def handle_connect(self, event: Request) -> None:
+        if sum(isinstance(one, Socket) for one in self.connections) > self._most:
+            self._refuse(503, bytes(STOPPING.body), b"retry-after: 1\r\n")
+        else:
+            super().handle_connect(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if len(self.frames) >= _MOST_FRAGMENTS:
+            self._fail(CloseCode.MESSAGE_TOO_BIG, "Too many fragments")
+        else:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self._fail(CloseCode.INVALID_DATA, "Send UTF-8")
+        else:
+            super().send_receive_event_to_app()
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # who does not read misses pongs
+
+    def handle_parser_exception(self) -> None:
+        close = self.conn.close_sent
+        self._end(close.code if close else CloseCode.ABNORMAL_CLOSURE)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._start_reading(_SECONDS_TO_CLOSE)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_reading(SECONDS_TO_READ)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._stop_reading()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self._start_reading(SECONDS_TO_READ)
+
+    def shutdown(self) -> None:
+        if self.conn.state is State.OPEN:
+            self._fail(CloseCode.GOING_AWAY, "The server stops")
+        else:
+            super().shutdown()
+            self._start_reading(_SECONDS_TO_CLOSE)
+
+    def _refuse(self, status: int, body: bytes, headers: bytes = b"") -> None:
+        """Answer the handshake by HTTP."""
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
+            + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
+            + headers
+            + b"\r\n"
+            + body
+        )
+        self.transport.close()
+
+    def _fail(self, code: CloseCode, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self._end(code)
+
+    def _end(self, code: int) -> None:
+        """Tell both sides of the end, and read on for a while, so that the client reads it too."""
+        self._lingers = self.close_sent = True
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.transport.resume_reading()
+        else:
+            self.transport.close()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(_SECONDS_TO_CLOSE, self.transport.abort)
+
+    def _start_reading(self, seconds: float) -> None:
+        self._stop_reading()
+        self._reading = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop_reading(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
