@@ -190,7 +190,7 @@ def test_defaults() -> None:
 def test_links() -> None:
     """Every file that the README links to is there."""
     targets = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    assert targets == ["docs/summary.png", "schema.graphql", *targets[2:]]
+    assert targets == ["docs/summary.png", "docs/landing.png", "schema.graphql", *targets[3:]]
     assert [target for target in targets if not (ROOT / target).is_file()] == []
 
 

@@ -14,6 +14,7 @@ from playwright.sync_api import Browser, Page, Route, sync_playwright
 from tests.cli.running import Process, serving
 from tests.upstream.server import Upstream
 
+TOKEN = "hunter2-hunter2"
 HERE = Path(__file__).parent
 _FLAGS = (
     "--no-sandbox",  # CI is root in a container
@@ -81,10 +82,26 @@ def opening(chromium: Browser) -> Opening:
     return open_page
 
 
-@pytest.fixture
-def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
-    """Lend a server that has refreshed once, from the sources that `upstream` plays."""
-    with serving(tmp_path, **upstream.environment) as process:
+@pytest.fixture(scope="session")
+def sources() -> Iterator[Upstream]:
+    """Lend what plays the sources of the servers that tests share."""
+    with Upstream() as upstream:
+        yield upstream
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Iterator[Process]:
+    """Lend a server that has refreshed once."""
+    with serving(tmp_path_factory.mktemp("open"), **sources.environment) as process:
+        process.wait_until_said("countries from geonames")
+        yield process
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Iterator[Process]:
+    """Lend a server that has refreshed once, and asks for TOKEN to do it again."""
+    given = {**sources.environment, "ADMIN_TOKEN": TOKEN}
+    with serving(tmp_path_factory.mktemp("guarded"), **given) as process:
         process.wait_until_said("countries from geonames")
         yield process
 
