@@ -1,11 +1,13 @@
 """The summary image: what it says, that it holds together, and that it is the same every time."""
 
+import sys
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from itertools import combinations
+from types import FrameType
 
 import pytest
 from hypothesis import example, given, settings
@@ -447,3 +449,41 @@ def test_credits_of_rates(provider: str, credit: str) -> None:
     source = SourceLine(provider=provider, as_of=None)
     assert credit in texts(replace(NORMAL, rates_source=source))
     assert provider in rates.PROVIDERS
+
+
+def measurements(summary: Summary) -> int:
+    """Return how often a text is measured while a picture is laid out."""
+    count = 0
+
+    def watch(_frame: FrameType, event: str, function: object) -> None:
+        nonlocal count
+        if event == "c_call" and getattr(function, "__name__", "") == "getlength":
+            count += 1
+
+    sys.setprofile(watch)
+    try:
+        layout(summary)
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def test_long_names_cost_no_more() -> None:
+    """Fitting a name halves what is left of it, and looks at no more letters than a line holds."""
+    short, long, longer = (
+        replace(NORMAL, top=ranked(*(("W" * length, 1e9) for _ in range(5))))
+        for length in (5, 256, 10_000)
+    )
+    assert measurements(long) - measurements(short) == 5 * 8
+    assert measurements(longer) == measurements(long)
+
+
+@pytest.mark.parametrize("total", [0, 1, 250, 10**30])
+def test_countries_without_estimates(total: int) -> None:
+    """Where no country has a currency, a rate or people, the picture still holds together."""
+    summary = replace(NORMAL, total_countries=total, top=())
+    assert overlaps(layout(summary)) == []
+    assert texts(summary)[2:4] == [
+        "No estimates yet",
+        "An estimate needs a population and an exchange rate",
+    ]
