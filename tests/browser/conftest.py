@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.cli.running import Process, serving
 from tests.upstream.server import Upstream
@@ -39,6 +39,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("install chromium to look at pages as people do")
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield browser
@@ -53,30 +54,24 @@ def opening(chromium: Browser) -> Opening:
     def open_page(address: str, *, expected: str = "$^", **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's
         """Open an address; afterwards nothing else was asked, or complained of but `expected`."""
         origin = "/".join(address.split("/")[:3])
-        elsewhere: list[str] = []
+        asked: list[str] = []
         said: list[str] = []
-
-        def pass_on(route: Route) -> None:
-            if route.request.url.startswith((f"{origin}/", "data:", "blob:")):
-                route.continue_()
-            else:
-                elsewhere.append(route.request.url)
-                route.abort()
 
         context = chromium.new_context(**options)
         context.set_default_timeout(_PATIENCE)
-        context.route("**/*", pass_on)
         page = context.new_page()
+        # Not by a route, which would keep the browser from using its cache.
+        page.on("request", lambda request: asked.append(request.url))
         page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: said.append(f"error: {error}"))
-        page.on("websocket", lambda socket: elsewhere.append(socket.url))
+        page.on("websocket", lambda socket: asked.append(socket.url))
         try:
             page.goto(address)
             yield page
         finally:
             context.close()
-        ours = origin.replace("http", "ws") + "/graphql"
-        assert [url for url in elsewhere if url != ours] == []
+        ours = (f"{origin}/", f"{origin.replace('http', 'ws')}/graphql", "data:")
+        assert [url for url in asked if not url.startswith(ours)] == []
         assert [text for text in said if not re.search(expected, text)] == []
 
     return open_page
