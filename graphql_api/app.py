@@ -37,6 +37,7 @@ from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
 from graphql_api.refresh.schedule import refresh_regularly
 from graphql_api.refresh.service import Bounds, RefreshService
+from graphql_api.refresh.watching import Watch
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits
@@ -282,7 +283,18 @@ async def _live(
         tell(Failed(error))
         return
     tell(Opened())
-    works = [parts.catalog.poll(settings.snapshot_poll), _freshen(parts, settings)]
+    watch = Watch(
+        parts.refreshes.progress,
+        database=parts.database,
+        catalog=parts.catalog,
+        holder=parts.refreshes.holder,
+        clock=_now,
+    )
+    works = [
+        parts.catalog.poll(settings.snapshot_poll),
+        watch.run(settings.snapshot_poll),
+        _freshen(parts, settings),
+    ]
     if settings.refresh_interval:
         works.append(
             refresh_regularly(

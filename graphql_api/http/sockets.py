@@ -8,6 +8,7 @@ import asyncio
 import json
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
@@ -70,6 +71,12 @@ class Socket(WebSocketsSansIOProtocol):
             self._fail(CloseCode.INVALID_DATA, "Send UTF-8")
         else:
             super().send_receive_event_to_app()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # uvicorn takes a refusal for no answer, and would log so.
+            self.handshake_complete = True
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
