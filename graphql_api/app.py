@@ -50,6 +50,12 @@ logger = logging.getLogger(__name__)
 
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
+_OF_APOLLO = (
+    "Apollo-Require-Preflight",
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+)
+"""Headers that Apollo's clients add when a page asks them to; nothing here reads them."""
 
 
 class Parts:
@@ -185,7 +191,7 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type"),
+        allow_headers=("Authorization", "Content-Type", *_OF_APOLLO),
         expose_headers=("X-Request-Id",),
     )
     return [

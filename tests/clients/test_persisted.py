@@ -61,6 +61,13 @@ MUTATION = {
 """What it does with a mutation that is not known."""
 
 
+OF_THE_BROWSER = {
+    *("accept-encoding", "connection", "content-length", "host", "if-none-match", "user-agent"),
+    "accept",
+}
+"""Headers that pages do not set, or may set without asking first."""
+
+
 @pytest.fixture
 def database(tmp_path: Path, upstream: Upstream) -> dict[str, str]:
     """Return the settings of servers of live data, which do not refresh when they start."""
@@ -93,6 +100,8 @@ def test_pages(home: Path, database: dict[str, str], client: str) -> None:
         assert counted.lines() == ["GET hash and tag: 200"] * 3
         assert pages.load(client) == "249 undefined New Zealand"
         assert counted.lines() == ["GET hash and tag: 304"] * 3
+        # What a page from elsewhere has to be allowed is no more than this.
+        assert counted.names - OF_THE_BROWSER == {"content-type"}
 
 
 @pytest.mark.slow
