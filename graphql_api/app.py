@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import secrets
 import uuid
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
@@ -21,12 +22,13 @@ from graphql_api.errors import CountriesError, SourceUnavailable
 from graphql_api.http import pictures
 from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
+from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
-from graphql_api.http.repeating import RepeatingMiddleware
-from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.http.repeating import Repeater, RepeatingMiddleware
+from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
@@ -144,9 +146,16 @@ def create_app(settings: Settings) -> FastAPI:
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings)
+    answers = Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        cross_origin=bool(settings.cors_origins),
+    )
+    new_id = new_ids(secrets.token_hex(8))
+    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         async with parts:
             await parts.fill()
             await parts.database.warm(session.CONNECTIONS, session.rehearse)
@@ -163,22 +172,28 @@ def create_app(settings: Settings) -> FastAPI:
                 )
                 background.append(asyncio.create_task(regularly))
             try:
-                yield
+                yield {WRITE: repeater.write}
             finally:
                 await end(background)
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
+    serving_graphql = Middleware(
+        RepeatingMiddleware,
+        repeater=repeater,
+        endpoint=_graphql(parts, settings, schema, answers),
+    )
     return FastAPI(
         lifespan=lifespan,
         routes=_routes(parts, settings, schema),
-        middleware=_middleware(parts, settings, schema),
+        middleware=_middleware(settings, new_id, serving_graphql),
         openapi_url=None,
     )
 
 
-def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middleware]:
+def _middleware(
+    settings: Settings, new_id: Callable[[], str], serving_graphql: Middleware
+) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
-    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -189,13 +204,8 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
     return [
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(RequestIdMiddleware, new_id=_new_id),
-        Middleware(
-            RepeatingMiddleware,
-            catalog=parts.catalog,
-            answers=answers,
-            endpoint=_graphql(parts, settings, schema, answers),
-        ),
+        Middleware(RequestIdMiddleware, new_id=new_id),
+        serving_graphql,
     ]
 
 
