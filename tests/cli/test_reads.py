@@ -6,7 +6,7 @@ said, and the time from the end of the fault until another replica's change was 
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -83,7 +83,7 @@ def refused(process: Process, mutation: str) -> tuple[str, float]:
     return str(answer["errors"][0]["extensions"]["code"]), seconds
 
 
-def page(process: Process, times: int) -> tuple[list[Mapping[str, Any]], float]:
+def page(process: Process, times: int) -> tuple[list[dict[str, Any]], float]:
     """Ask so often, each time in other words, and return the answers and the median's seconds."""
     answers, took = [], []
     for number in range(times):
