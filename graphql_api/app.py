@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -151,7 +151,7 @@ def create_app(
     tell: Tell = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
     start_opened: bool = False,
-) -> FastAPI:
+) -> Starlette:
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
@@ -164,7 +164,7 @@ def create_app(
     parts = Parts(settings)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
         background: set[asyncio.Task[None]] = set()
         opening = asyncio.create_task(_live(parts, settings, tell, background))
         background.add(opening)
@@ -177,11 +177,10 @@ def create_app(
             await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
-    return FastAPI(
+    return Starlette(
         lifespan=lifespan,
         routes=_routes(parts, settings, schema, is_stopping),
         middleware=_middleware(parts, settings, schema),
-        openapi_url=None,
     )
 
 
