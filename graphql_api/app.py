@@ -50,6 +50,8 @@ logger = logging.getLogger(__name__)
 
 _LOOK = 0.05
 """Seconds after which an application that starts looks whether it is to stop."""
+_CLOSING = 4.0
+"""Seconds for the tail of a refresh, and for closing connections, when the server stops."""
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
 
@@ -174,7 +176,7 @@ def create_app(
             yield
         finally:
             await end(background)
-            await parts.close()
+            await _close(parts)
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     return Starlette(
@@ -269,6 +271,15 @@ async def _live(
             )
         )
     background.update(map(asyncio.create_task, works))
+
+
+async def _close(parts: Parts) -> None:
+    """Close the parts, as long as the database does not keep them from it."""
+    closing = asyncio.create_task(parts.close())
+    await asyncio.wait([closing], timeout=_CLOSING)
+    if not closing.done():
+        logger.warning("The database does not answer; leaving without taking leave of it.")
+    await end([closing])
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:

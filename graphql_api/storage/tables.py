@@ -5,22 +5,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Column, DateTime, Dialect, Double, Integer, MetaData, String, Table, Text
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator
 
 
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant with microseconds, kept in UTC without saying so."""
 
-    impl = DateTime
+    # MySQL's own DATETIME drops fractions of a second.
+    impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
     cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return a type that keeps fractions of a second, which MySQL's own DATETIME drops."""
-        if dialect.name != "mysql":
-            return dialect.type_descriptor(DateTime())
-        from sqlalchemy.dialects import mysql  # noqa: PLC0415 - it brings along every driver
-
-        return dialect.type_descriptor(mysql.DATETIME(fsp=6))
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Write an aware datetime as UTC."""
@@ -31,21 +25,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         """Read it back aware."""
         del dialect
         return None if value is None else value.replace(tzinfo=UTC)
-
-
-class LongText(TypeDecorator[str]):
-    """Text of any length."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """Return a type without the end at 64 kB of MySQL's own TEXT."""
-        if dialect.name != "mysql":
-            return dialect.type_descriptor(Text())
-        from sqlalchemy.dialects import mysql  # noqa: PLC0415 - it brings along every driver
-
-        return dialect.type_descriptor(mysql.MEDIUMTEXT())
 
 
 metadata = MetaData()
@@ -89,7 +68,8 @@ refreshes = Table(
     Column("id", String(36), nullable=False, unique=True),
     Column("finished_at", UtcDateTime, nullable=False),
     Column("outcome", String(50), nullable=False),
-    Column("attempt", LongText, nullable=False),
+    # MySQL's own TEXT ends at 64 kB.
+    Column("attempt", Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
     **_OPTIONS,
 )
 """One row per refresh tried: outcome is "SUCCEEDED" or an error code, attempt the whole as JSON."""
@@ -98,7 +78,7 @@ answers = Table(
     "answers",
     metadata,
     Column("kind", String(20), primary_key=True),
-    Column("answer", LongText, nullable=False),
+    Column("answer", Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
     **_OPTIONS,
 )
 """One row per kind of source: what its provider said last, as JSON."""
