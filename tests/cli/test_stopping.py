@@ -17,6 +17,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.relay import Relay
 from tests.upstream.server import COUNTRIES, Answer, Upstream
 
+REFRESHING = "{ status { refreshing } }"
 BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
 
 
@@ -76,6 +77,8 @@ def test_database_that_hangs(tmp_path: Path, mariadb: MariaDB) -> None:
             server.wait_until_said(r"250 unchanged\)")
             with HUNG.on(mariadb, relay), ThreadPoolExecutor() as pool:
                 answer = pool.submit(server.query, REFRESH)
+                while server.query(REFRESHING) != {"data": {"status": {"refreshing": True}}}:
+                    time.sleep(0.01)
                 ended = server.end(signal.SIGTERM)
                 assert answer.result()["errors"][0]["message"]
         assert ended.code == 0
