@@ -176,16 +176,10 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Write]]:
-        background: set[asyncio.Task[None]] = set()
-        opening = asyncio.create_task(_live(parts, settings, tell, background))
-        background.add(opening)
-        while start_opened and not opening.done() and not is_stopping():
-            await asyncio.wait([opening], timeout=_LOOK)
-        try:
+        async with _running(
+            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
+        ):
             yield {WRITE: repeater.write}
-        finally:
-            await end(background)
-            await _close(parts)
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     serving_graphql = Middleware(
@@ -261,6 +255,23 @@ def _routes(
         Route(LIVE, health.live),
         Route(READY, health.ready),
     ]
+
+
+@asynccontextmanager
+async def _running(
+    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
+    background: set[asyncio.Task[None]] = set()
+    opening = asyncio.create_task(_live(parts, settings, tell, background))
+    background.add(opening)
+    while waits() and not opening.done():
+        await asyncio.wait([opening], timeout=_LOOK)
+    try:
+        yield
+    finally:
+        await end(background)
+        await _close(parts)
 
 
 async def _live(

@@ -14,7 +14,6 @@ LATER = {
     "cryptography",  # asyncmy's
     "fastapi",
     "sqlalchemy.dialects.postgresql",
-    "sqlalchemy.dialects.sqlite.pysqlcipher",
 }
 QUERY = "{ countries { totalCount } }"
 
