@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -50,6 +50,10 @@ from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.05
+"""Seconds after which an application that starts looks whether it is to stop."""
+_CLOSING = 4.0
+"""Seconds for the tail of a refresh, and for closing connections, when the server stops."""
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
 _OF_APOLLO = (
@@ -156,11 +160,13 @@ def create_app(
     *,
     tell: Tell = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
-) -> FastAPI:
+    start_opened: bool = False,
+) -> Starlette:
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
-    so to whoever asks whether it is ready.
+    so to whoever asks whether it is ready. To `start_opened` is to have started only when that has
+    come to an end.
 
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
@@ -175,14 +181,11 @@ def create_app(
     repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
-        background: set[asyncio.Task[None]] = set()
-        background.add(asyncio.create_task(_live(parts, settings, tell, background)))
-        try:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Write]]:
+        async with _running(
+            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
+        ):
             yield {WRITE: repeater.write}
-        finally:
-            await end(background)
-            await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     serving_graphql = Middleware(
@@ -190,11 +193,10 @@ def create_app(
         repeater=repeater,
         endpoint=_graphql(parts, settings, schema, answers),
     )
-    return FastAPI(
+    return Starlette(
         lifespan=lifespan,
         routes=_routes(parts, settings, schema, is_stopping),
         middleware=_middleware(settings, parts.catalog, new_id, serving_graphql),
-        openapi_url=None,
     )
 
 
@@ -261,6 +263,23 @@ def _routes(
     ]
 
 
+@asynccontextmanager
+async def _running(
+    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
+    background: set[asyncio.Task[None]] = set()
+    opening = asyncio.create_task(_live(parts, settings, tell, background))
+    background.add(opening)
+    while waits() and not opening.done():
+        await asyncio.wait([opening], timeout=_LOOK)
+    try:
+        yield
+    finally:
+        await end(background)
+        await _close(parts)
+
+
 async def _live(
     parts: Parts, settings: Settings, tell: Tell, background: set[asyncio.Task[None]]
 ) -> None:
@@ -279,6 +298,15 @@ async def _live(
             )
         )
     background.update(map(asyncio.create_task, works))
+
+
+async def _close(parts: Parts) -> None:
+    """Close the parts, as long as the database does not keep them from it."""
+    closing = asyncio.create_task(parts.close())
+    await asyncio.wait([closing], timeout=_CLOSING)
+    if not closing.done():
+        logger.warning("The database does not answer; leaving without taking leave of it.")
+    await end([closing])
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
