@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -9,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
@@ -23,6 +24,7 @@ from graphql_api.http import landing, pictures
 from graphql_api.http.answers import Answers
 from graphql_api.http.assets import FOLDER, AssetEndpoint
 from graphql_api.http.authorization import is_authorized
+from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.graphql_ws import WebSocketEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
@@ -30,8 +32,8 @@ from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.playground import INSTALLED, Playground
-from graphql_api.http.repeating import PATH, RepeatingMiddleware
-from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.http.repeating import PATH, Repeater, RepeatingMiddleware
+from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
 from graphql_api.opening import Failed, Opened, Tell, open_patiently
@@ -39,6 +41,7 @@ from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
 from graphql_api.refresh.schedule import refresh_regularly
 from graphql_api.refresh.service import Bounds, RefreshService
+from graphql_api.refresh.watching import Watch
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits
@@ -52,8 +55,18 @@ from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.05
+"""Seconds after which an application that starts looks whether it is to stop."""
+_CLOSING = 4.0
+"""Seconds for the tail of a refresh, and for closing connections, when the server stops."""
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
+_OF_APOLLO = (
+    "Apollo-Require-Preflight",
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+)
+"""Headers that Apollo's clients add when a page asks them to; nothing here reads them."""
 
 
 class Parts:
@@ -152,35 +165,47 @@ def create_app(
     *,
     tell: Tell = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
-) -> FastAPI:
+    start_opened: bool = False,
+) -> Starlette:
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
-    so to whoever asks whether it is ready.
+    so to whoever asks whether it is ready. To `start_opened` is to have started only when that has
+    come to an end.
 
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings)
+    answers = Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        cross_origin=bool(settings.cors_origins),
+    )
+    new_id = new_ids(secrets.token_hex(8))
+    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        background: set[asyncio.Task[None]] = set()
-        background.add(asyncio.create_task(_live(parts, settings, tell, background)))
-        try:
-            yield
-        finally:
-            await end(background)
-            await parts.close()
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Write]]:
+        async with _running(
+            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
+        ):
+            yield {WRITE: repeater.write}
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
-    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
     endpoint = _graphql(parts, settings, schema, answers)
-    return FastAPI(
+    return Starlette(
         lifespan=lifespan,
-        routes=[*_routes(parts, settings, endpoint, is_stopping), _websocket(settings, endpoint)],
-        middleware=_middleware(parts, settings, answers, endpoint),
-        openapi_url=None,
+        routes=[
+            *_routes(parts, settings, endpoint, is_stopping),
+            _websocket(settings, endpoint, new_id),
+        ],
+        middleware=_middleware(
+            settings,
+            parts.catalog,
+            new_id,
+            Middleware(RepeatingMiddleware, repeater=repeater, endpoint=endpoint),
+        ),
     )
 
 
@@ -191,27 +216,22 @@ def _playground(settings: Settings) -> Playground | None:
 
 
 def _middleware(
-    parts: Parts, settings: Settings, answers: Answers, endpoint: GraphQLEndpoint
+    settings: Settings, catalog: Catalog, new_id: Callable[[], str], serving_graphql: Middleware
 ) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type"),
+        allow_headers=("Authorization", "Content-Type", *_OF_APOLLO),
         expose_headers=("X-Request-Id",),
     )
     return [
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(RequestIdMiddleware, new_id=_new_id),
-        Middleware(StartingMiddleware, catalog=parts.catalog),
-        Middleware(
-            RepeatingMiddleware,
-            catalog=parts.catalog,
-            answers=answers,
-            endpoint=endpoint,
-        ),
+        Middleware(RequestIdMiddleware, new_id=new_id),
+        Middleware(StartingMiddleware, catalog=catalog),
+        serving_graphql,
     ]
 
 
@@ -249,13 +269,15 @@ def _address(connection: HTTPConnection) -> str:
     return f"http{url.removeprefix('ws')}" if connection.scope["type"] == "websocket" else url
 
 
-def _websocket(settings: Settings, endpoint: GraphQLEndpoint) -> BaseRoute:
+def _websocket(
+    settings: Settings, endpoint: GraphQLEndpoint, new_id: Callable[[], str]
+) -> BaseRoute:
     own = urlsplit(settings.public_url or "")
     sockets = WebSocketEndpoint(
         over_http=endpoint,
         origins={*settings.cors_origins, f"{own.scheme}://{own.netloc}".lower()},
         patience=settings.request_timeout,
-        new_id=_new_id,
+        new_id=new_id,
     )
     return WebSocketRoute(PATH, sockets.serve)
 
@@ -285,6 +307,23 @@ def _routes(
     ]
 
 
+@asynccontextmanager
+async def _running(
+    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
+    background: set[asyncio.Task[None]] = set()
+    opening = asyncio.create_task(_live(parts, settings, tell, background))
+    background.add(opening)
+    while waits() and not opening.done():
+        await asyncio.wait([opening], timeout=_LOOK)
+    try:
+        yield
+    finally:
+        await end(background)
+        await _close(parts)
+
+
 async def _live(
     parts: Parts, settings: Settings, tell: Tell, background: set[asyncio.Task[None]]
 ) -> None:
@@ -295,7 +334,18 @@ async def _live(
         tell(Failed(error))
         return
     tell(Opened())
-    works = [parts.catalog.poll(settings.snapshot_poll), _freshen(parts, settings)]
+    watch = Watch(
+        parts.refreshes.progress,
+        database=parts.database,
+        catalog=parts.catalog,
+        holder=parts.refreshes.holder,
+        clock=_now,
+    )
+    works = [
+        parts.catalog.poll(settings.snapshot_poll),
+        watch.run(settings.snapshot_poll),
+        _freshen(parts, settings),
+    ]
     if settings.refresh_interval:
         works.append(
             refresh_regularly(
@@ -303,6 +353,15 @@ async def _live(
             )
         )
     background.update(map(asyncio.create_task, works))
+
+
+async def _close(parts: Parts) -> None:
+    """Close the parts, as long as the database does not keep them from it."""
+    closing = asyncio.create_task(parts.close())
+    await asyncio.wait([closing], timeout=_CLOSING)
+    if not closing.done():
+        logger.warning("The database does not answer; leaving without taking leave of it.")
+    await end([closing])
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:

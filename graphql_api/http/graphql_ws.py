@@ -105,8 +105,8 @@ class _Conversation:
     """Set once the client has said hello."""
     operations: dict[str, _Operation] = field(default_factory=dict)
     """Those whose answers the client waits for."""
-    busy: int = 0
-    """Operations that go on, whether or not the client still waits for them."""
+    unawaited: set[_Operation] = field(default_factory=set)
+    """Those that go on though nobody waits for their answers."""
     sending: asyncio.Lock = field(default_factory=asyncio.Lock)
     closed: bool = False
 
@@ -199,13 +199,12 @@ class _Conversation:
         except (InvalidInput, PersistedQueryNotFound) as error:
             await self._answer(operation, refuse(error))
         else:
-            self.busy += 1
             tasks.create_task(self._perform(operation, given, self.context))
 
     def _admit(self, payload: object) -> Given:
         with _invalid_if_refused():
             given = self.endpoint.over_http.read_fields(payload)
-        if self.busy >= _MOST_OPERATIONS:
+        if len(self.operations) + len(self.unawaited) > _MOST_OPERATIONS:
             raise InvalidInput(
                 f"At most {_MOST_OPERATIONS} operations may go on over one connection."
             )
@@ -223,7 +222,7 @@ class _Conversation:
             else:
                 await self._follow(operation, answer)
         finally:
-            self.busy -= 1
+            self.unawaited.discard(operation)
 
     async def _answer(self, operation: _Operation, answer: GraphQLResponse) -> None:
         """Answer an operation once, unless the client has completed it."""
@@ -237,8 +236,10 @@ class _Conversation:
         self, operation: _Operation, answers: AsyncGenerator[GraphQLResponse, None]
     ) -> None:
         """Pass on what a subscription yields, until the client completes it."""
-        operation.stream = asyncio.current_task()
         async with aclosing(answers):
+            if not self._awaits(operation):
+                return
+            operation.stream = asyncio.current_task()
             async for answer in answers:
                 await self._next(operation, answer)
         await self._finish(operation, {"type": "complete"})
@@ -259,7 +260,9 @@ class _Conversation:
 
     def _forget(self, operation: _Operation) -> None:
         del self.operations[operation.id]
-        if operation.stream is not None:
+        if operation.stream is None:
+            self.unawaited.add(operation)
+        else:
             operation.stream.cancel()
 
     async def _send(self, message: Mapping[str, Any]) -> None:

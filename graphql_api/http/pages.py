@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from graphql_api.catalog import Catalog
-from graphql_api.http.answers import Answers, Asked
+from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.landing import Link, Moment, read_order, render
 from graphql_api.http.negotiation import HTML, preferred_coding
 from graphql_api.http.security import policy_of
@@ -43,16 +43,12 @@ class PageEndpoints:
         asked = Asked("GET", repr((order, moment)).encode(), HTML, coding)
         tag = self._pages.tag(asked, snapshot)
         if tag.decode() in request.headers.get("If-None-Match", ""):
-            response = Response(status_code=304)
-            response.raw_headers = self._pages.not_modified(tag)
-            return _secured(response)
+            return _respond(self._pages.not_modified(tag))
         answer = self._pages.find(asked, snapshot)
         if answer is None:
             page = render(snapshot, order, moment, self._links())
             answer = self._pages.add(asked, page.encode(), snapshot)
-        response = Response(answer.body)
-        response.raw_headers = list(answer.headers)
-        return _secured(response)
+        return _respond(answer)
 
     async def schema(self, _request: Request) -> Response:
         """Answer with the schema."""
@@ -66,6 +62,12 @@ class PageEndpoints:
         if self.schema_text is not None:
             yield Link("schema.graphql", "Schema", "every type, field and argument")
         yield Link("readyz", "Health", "what is served now")
+
+
+def _respond(answer: Answer) -> Response:
+    response = Response(answer.body, answer.status)
+    response.raw_headers = list(answer.headers)
+    return _secured(response)
 
 
 def _secured(response: Response) -> Response:

@@ -8,7 +8,9 @@ import asyncio
 import json
 from typing import Any
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
@@ -57,6 +59,8 @@ class Socket(WebSocketsSansIOProtocol):
             super().handle_connect(event)
 
     def handle_cont(self, event: Frame) -> None:
+        if self._lingers:
+            return
         if len(self.frames) >= _MOST_FRAGMENTS:
             self._fail(CloseCode.MESSAGE_TOO_BIG, "Too many fragments")
         else:
@@ -71,8 +75,16 @@ class Socket(WebSocketsSansIOProtocol):
         else:
             super().send_receive_event_to_app()
 
+    async def send(self, message: ASGISendEvent) -> None:
+        if self.close_sent:
+            raise ClientDisconnected  # it was closed here, and the application is yet to hear of it
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # uvicorn takes a refusal for no answer, and would log so.
+            self.handshake_complete = True
+
     def handle_ping(self) -> None:
-        if self.writable.is_set():
+        if self.writable.is_set() and not self._lingers:
             super().handle_ping()
         else:
             self.conn.data_to_send()  # who does not read misses pongs
@@ -124,6 +136,8 @@ class Socket(WebSocketsSansIOProtocol):
 
     def _end(self, code: int) -> None:
         """Tell both sides of the end, and read on for a while, so that the client reads it too."""
+        if self._lingers:
+            return
         self._lingers = self.close_sent = True
         self.stop_keepalive()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code})

@@ -129,15 +129,14 @@ class ProgressHub:
 
 
 class Telling:
-    """The voice of one refresh: its share never falls, and after its end it is silent."""
+    """The voice of one refresh: its share never falls, and nothing is said after its end."""
 
     def __init__(self, tell: Listener, refresh_id: str, elapsed_ms: float) -> None:
         """Let `tell` know; the refresh began so many milliseconds ago."""
         self.refresh_id = refresh_id
         self._tell = tell
         self._began = time.perf_counter() - elapsed_ms / 1000
-        self._fraction = 0.0
-        self._has_ended = False
+        self._said: Progress | None = None
 
     def done(self, report: RefreshReport, message: str = "Done") -> None:
         """Tell that it has succeeded."""
@@ -157,20 +156,19 @@ class Telling:
         code: str | None = None,
     ) -> None:
         """Tell that the refresh is at a phase; `fraction` is the share done, 0 to 1."""
-        if self._has_ended:
+        said = self._said
+        if said and (said.is_last or (said.phase, said.message) == (phase, message)):
             return
-        self._fraction = max(self._fraction, fraction)
-        progress = Progress(
+        self._said = Progress(
             refresh_id=self.refresh_id,
             phase=phase,
-            fraction=self._fraction,
+            fraction=max(said.fraction if said else 0, fraction),
             elapsed_ms=round((time.perf_counter() - self._began) * 1000, 1),
             message=message,
             report=report,
             code=code,
         )
-        self._has_ended = progress.is_last
-        self._tell(progress)
+        self._tell(self._said)
 
 
 class Mailbox:

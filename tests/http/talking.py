@@ -88,7 +88,7 @@ async def connected(
     url = server if isinstance(server, str) else server.url
     async with connect(
         url.replace("http", "ws", 1) + path,
-        subprotocols=[Subprotocol(one) for one in subprotocols],
+        subprotocols=[Subprotocol(one) for one in subprotocols] or None,
         origin=None if origin is None else Origin(origin),
         additional_headers={name.replace("_", "-"): value for name, value in headers.items()},
         proxy=None,
@@ -102,10 +102,15 @@ async def connected(
 
 @asynccontextmanager
 async def talking(
-    server: Process | str, payload: Mapping[str, object] | None = None, **headers: str
+    server: Process | str,
+    payload: Mapping[str, object] | None = None,
+    *,
+    subprotocols: Sequence[str] = (PROTOCOL,),
+    origin: str | None = None,
+    **headers: str,
 ) -> AsyncIterator[Talk]:
     """Connect to a server, and say hello."""
-    async with connected(server, **headers) as talk:
+    async with connected(server, subprotocols=subprotocols, origin=origin, **headers) as talk:
         await talk.say({"type": "connection_init", "payload": payload})
         assert await talk.hear() == {"type": "connection_ack"}
         yield talk
