@@ -1,0 +1,18 @@
+"""What the browser tests take from npm is pinned, wherever it is downloaded from."""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def test_lock_names_no_registry() -> None:
+    """The one package is there by its exact version and its hash, and by no address."""
+    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
+    packages = json.loads((HERE / "package-lock.json").read_text())["packages"]
+    assert packages.pop("")["dependencies"] == wanted
+    assert {path: one["version"] for path, one in packages.items()} == {
+        f"node_modules/{name}": version for name, version in wanted.items()
+    }
+    assert all(one["integrity"].startswith("sha512-") for one in packages.values())
+    assert all("resolved" not in one for one in packages.values())
