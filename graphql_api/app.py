@@ -23,11 +23,15 @@ from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import HealthEndpoints
+from graphql_api.http.metrics import MetricsEndpoint
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.pictures import PictureEndpoints
+from graphql_api.http.recording import Recorder
 from graphql_api.http.repeating import RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware
 from graphql_api.http.security import SecurityHeadersMiddleware
+from graphql_api.metrics.meter import Meter
+from graphql_api.metrics.sampling import Sampler
 from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
 from graphql_api.refresh.schedule import refresh_regularly
@@ -52,12 +56,13 @@ _BEFORE_CANCELLING_AGAIN = 0.5
 class Parts:
     """What a server and the `refresh` command have in common."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Build the parts; nothing is opened yet.
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
+        """Build the parts; nothing is opened yet. What they do is counted by the meter, if any.
 
         Raises:
             InvalidSetting: a setting is not one that the parts can work with.
         """
+        self.meter = meter or Meter.alone()
         self.limits = Limits.changed(settings.query_limits)
         self.database = _database(settings)
         self.catalog = Catalog(self.database, load_reference())
@@ -66,14 +71,15 @@ class Parts:
             database=self.database,
             catalog=self.catalog,
             client=self.client,
-            sources=_sources(settings),
+            sources=_sources(settings, self.meter),
             bounds=Bounds(
                 pause=timedelta(seconds=settings.least_between_refreshes),
                 callers=settings.refresh_max_waiting,
             ),
-            holder=_new_id(),
+            holder=new_id(),
             clock=_now,
-            new_id=_new_id,
+            new_id=new_id,
+            watch=self.meter.attempted,
         )
 
     async def __aenter__(self) -> Self:
@@ -137,13 +143,15 @@ async def prepare(settings: Settings) -> None:
         await parts.fill()
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the server's application.
+def create_app(settings: Settings, meter: Meter | None = None) -> FastAPI:
+    """Return the server's application, which counts with a worker's meter, or with one of its own.
 
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
     """
-    parts = Parts(settings)
+    parts = Parts(settings, meter)
+    stale_after = timedelta(seconds=settings.stale_after)
+    sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -153,6 +161,7 @@ def create_app(settings: Settings) -> FastAPI:
             background = [
                 asyncio.create_task(parts.catalog.poll(settings.snapshot_poll)),
                 asyncio.create_task(_freshen(parts, settings)),
+                asyncio.create_task(sampler.keep()),
             ]
             if settings.refresh_interval:
                 regularly = refresh_regularly(
@@ -170,7 +179,7 @@ def create_app(settings: Settings) -> FastAPI:
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     return FastAPI(
         lifespan=lifespan,
-        routes=_routes(parts, settings, schema),
+        routes=_routes(parts, settings, schema, sampler),
         middleware=_middleware(parts, settings, schema),
         openapi_url=None,
     )
@@ -178,7 +187,10 @@ def create_app(settings: Settings) -> FastAPI:
 
 def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
-    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
+    answers = Answers(
+        limit=settings.response_cache_bytes, max_age=settings.cache_max_age, meter=parts.meter
+    )
+    recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -189,18 +201,21 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
     return [
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(RequestIdMiddleware, new_id=_new_id),
+        Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder),
         Middleware(
             RepeatingMiddleware,
             catalog=parts.catalog,
             answers=answers,
-            endpoint=_graphql(parts, settings, schema, answers),
+            endpoint=_graphql(parts, settings, schema, answers, recorder),
+            meter=parts.meter,
         ),
     ]
 
 
-def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers) -> GraphQLEndpoint:
-    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+def _graphql(
+    parts: Parts, settings: Settings, schema: Schema, answers: Answers, recorder: Recorder
+) -> GraphQLEndpoint:
+    token = _token(settings)
 
     def create_context(request: Request) -> Context:
         return Context(
@@ -218,12 +233,22 @@ def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers)
         answers=answers,
         playground=settings.has_playground,
         body_limit=settings.body_limit,
+        recorder=recorder,
     )
 
 
-def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]:
+def _token(settings: Settings) -> str | None:
+    return settings.admin_token.get_secret_value() if settings.admin_token else None
+
+
+def _routes(parts: Parts, settings: Settings, schema: Schema, sampler: Sampler) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(parts.catalog)
+    metrics = MetricsEndpoint(
+        meter=parts.meter,
+        sampler=sampler,
+        token=_token(settings) if settings.in_production else None,
+    )
     pages = PageEndpoints(
         catalog=parts.catalog,
         schema_text=f"{schema}\n" if settings.has_introspection else None,
@@ -236,6 +261,7 @@ def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]
         Route("/images/summary-{version}.png", picture.versioned),
         Route("/healthz", health.live),
         Route("/readyz", health.ready),
+        Route("/metrics", metrics.show),
     ]
 
 
@@ -261,16 +287,19 @@ async def _freshen(parts: Parts, settings: Settings) -> None:
 
 
 def _database(settings: Settings) -> Database:
-    return Database(
+    database = Database(
         settings.database_url,
         timeout=settings.database_timeout,
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
         ssl_ca=settings.database_ssl_ca,
     )
+    if settings.log_sql:
+        database.log_statements()
+    return database
 
 
-def _sources(settings: Settings) -> Sources:
+def _sources(settings: Settings, meter: Meter) -> Sources:
     keys = settings.provider_keys
     return Sources(
         countries=choose(
@@ -279,6 +308,7 @@ def _sources(settings: Settings) -> Sources:
         rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, keys),
         seconds_each=settings.api_timeout,
         seconds_together=settings.refresh_timeout,
+        heard=meter.heard,
     )
 
 
@@ -286,5 +316,6 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _new_id() -> str:
+def new_id() -> str:
+    """Return a name for what happens once."""
     return uuid.uuid4().hex

@@ -12,10 +12,11 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_api.app import create_app, prepare
+from graphql_api.app import create_app, new_id, prepare
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
 from graphql_api.logs import configure_logging
+from graphql_api.metrics.meter import Meter
 from graphql_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -33,19 +34,22 @@ def serve(settings: Settings) -> None:
         InvalidSetting: HOST and PORT cannot be listened on, or the parts refuse a setting.
         DatabaseUnavailable: the database cannot be used.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.chosen_log_format)
     with closing(_listen(settings.host, settings.port)) as listener:
         asyncio.run(prepare(settings))
+        meter = Meter.alone()
         config = uvicorn.Config(
-            _ending_quietly(create_app(settings)),
+            _ending_quietly(create_app(settings, meter)),
             log_config=None,
-            access_log=settings.access_log,
+            access_log=False,  # ours has more to tell
             forwarded_allow_ips=settings.forwarded_allow_ips,
             server_header=False,
             http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
                 Connection,
                 patience=settings.request_timeout,
                 most=settings.max_connections,
+                meter=meter,
+                new_id=new_id,
             ),
             timeout_keep_alive=settings.keep_alive,
             timeout_graceful_shutdown=_GRACE,

@@ -15,6 +15,9 @@ import brotli
 from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.http.negotiation import BROTLI, GZIP, IDENTITY
+from graphql_api.metrics.families import CACHE_BYTES
+from graphql_api.metrics.meter import Meter
+from graphql_api.schema.plans import OperationInfo
 
 _WORTH_COMPRESSING = 1000
 """Bytes of the shortest body that is compressed."""
@@ -46,13 +49,15 @@ class Answer:
 
     headers: Headers
     body: bytes
+    operation: OperationInfo
 
 
 class Answers:
     """Keeps answers, and says what caches elsewhere may do with them."""
 
-    def __init__(self, *, limit: int, max_age: int) -> None:
+    def __init__(self, *, limit: int, max_age: int, meter: Meter) -> None:
         """Keep `limit` bytes; caches may use an answer `max_age` seconds without asking."""
+        self._meter = meter
         self._limit = limit
         self._cache_control = f"public, max-age={max_age}, must-revalidate".encode()
         self._snapshot: Snapshot | None = None
@@ -69,15 +74,17 @@ class Answers:
             self._kept.move_to_end(asked)
             return answer
         plain = self._kept.get(asked._replace(coding=IDENTITY))
-        return self._keep(asked, plain.body) if plain is not None else None
+        return self._keep(asked, plain.body, plain.operation) if plain is not None else None
 
-    def add(self, asked: Asked, body: bytes, snapshot: Snapshot) -> Answer:
+    def add(
+        self, asked: Asked, body: bytes, snapshot: Snapshot, operation: OperationInfo
+    ) -> Answer:
         """Return the answer to a request, whose body over a snapshot is this, and keep it."""
         if snapshot is not self._snapshot:
             self._begin(snapshot)
         if asked.coding != IDENTITY:
-            self._keep(asked._replace(coding=IDENTITY), body)
-        return self._keep(asked, body)
+            self._keep(asked._replace(coding=IDENTITY), body, operation)
+        return self._keep(asked, body, operation)
 
     def tag(self, asked: Asked, snapshot: Snapshot) -> bytes:
         """Return the ETag of the answer to a request over a snapshot.
@@ -101,21 +108,23 @@ class Answers:
     def _begin(self, snapshot: Snapshot) -> None:
         self._kept.clear()
         self._size = 0
+        self._meter.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
         # The time tells apart what begins anew at revision 1, in a database that was emptied.
         self._state = f"{__version__} {snapshot.version} {snapshot.last_refreshed_at}".encode()
 
-    def _keep(self, asked: Asked, plain: bytes) -> Answer:
-        answer = self._make(asked, plain)
+    def _keep(self, asked: Asked, plain: bytes, operation: OperationInfo) -> Answer:
+        answer = self._make(asked, plain, operation)
         size = _size(asked, answer)
         if size <= self._limit and asked not in self._kept:
             self._kept[asked] = answer
             self._size += size
             while self._size > self._limit:
                 self._size -= _size(*self._kept.popitem(last=False))
+            self._meter.set(CACHE_BYTES, self._size)
         return answer
 
-    def _make(self, asked: Asked, plain: bytes) -> Answer:
+    def _make(self, asked: Asked, plain: bytes, operation: OperationInfo) -> Answer:
         body = plain
         headers: Headers = [(b"content-type", f"{asked.media_type}; charset=utf-8".encode())]
         if asked.coding != IDENTITY and len(plain) >= _WORTH_COMPRESSING:
@@ -126,7 +135,7 @@ class Answers:
             headers += self.not_modified(self.tag(asked, self._snapshot))
         else:
             headers.append((b"vary", b"Accept, Accept-Encoding"))
-        return Answer(headers, body)
+        return Answer(headers, body, operation)
 
 
 def _size(asked: Asked, answer: Answer) -> int:

@@ -18,21 +18,33 @@ from graphql_api.http.negotiation import (
     preferred_coding,
     preferred_of,
 )
+from graphql_api.http.recording import State
+from graphql_api.metrics.meter import Meter
+from graphql_api.schema.plans import OperationInfo
 
 PATH = "/graphql"
+_REPEATED = OperationInfo("query", None)
+"""What is asked with the tag of an answer: its name is not kept."""
 
 
 class RepeatingMiddleware:
     """Serves /graphql; every other path is the application's."""
 
     def __init__(
-        self, app: ASGIApp, *, catalog: Catalog, answers: Answers, endpoint: GraphQLEndpoint
+        self,
+        app: ASGIApp,
+        *,
+        catalog: Catalog,
+        answers: Answers,
+        endpoint: GraphQLEndpoint,
+        meter: Meter,
     ) -> None:
         """Wrap `app`."""
         self._app = app
         self._catalog = catalog
         self._answers = answers
         self._endpoint = endpoint
+        self._meter = meter
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -47,7 +59,7 @@ class RepeatingMiddleware:
             messages = await _read_all(receive)
             asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
             receive = _again(messages, receive)
-        if asked is None or not await self._repeat(asked, head, send):
+        if asked is None or not await self._repeat(asked, head, scope["state"], send):
             response = await self._endpoint.handle(Request(scope, receive), asked)
             await response(scope, receive, send)
 
@@ -62,18 +74,24 @@ class RepeatingMiddleware:
             and int(length) <= self._endpoint.body_limit
         )
 
-    async def _repeat(self, asked: Asked, head: dict[bytes, bytes], send: Send) -> bool:
+    async def _repeat(
+        self, asked: Asked, head: dict[bytes, bytes], state: State, send: Send
+    ) -> bool:
         """Answer without executing anything, if that can be done."""
         snapshot = self._catalog.snapshot
         known = head.get(b"if-none-match")
         if known is not None and asked.method == "GET":
             tag = self._answers.tag(asked, snapshot)
             if tag in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
+                state["operation"] = _REPEATED
+                self._meter.looked_up("not_modified")
                 await _send(send, 304, self._answers.not_modified(tag), b"")
                 return True
         answer = self._answers.find(asked, snapshot)
         if answer is None:
             return False
+        state["operation"] = answer.operation
+        self._meter.looked_up("hit")
         await _send(send, 200, answer.headers, answer.body)
         return True
 

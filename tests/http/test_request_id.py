@@ -13,7 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from graphql_api.http.recording import Recorder
 from graphql_api.http.request_id import RequestIdMiddleware, request_id_of
+from graphql_api.metrics.meter import Meter
 from tests.serving import Server
 
 on_module = pytest.mark.asyncio(loop_scope="module")
@@ -42,8 +44,10 @@ class Midway:
 def client() -> httpx.AsyncClient:
     """Return a client of an application whose requests are named r1, r2, and so on."""
     new_id = map("r{}".format, count(1)).__next__
+    recorder = Recorder(meter=Meter.alone(), log_all=False)
+    naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     routes = [Route("/echo", echo), Route("/fail", fail), Route("/midway", Midway())]
-    app = Starlette(routes=routes, middleware=[Middleware(RequestIdMiddleware, new_id=new_id)])
+    app = Starlette(routes=routes, middleware=[naming])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 
 
