@@ -3,6 +3,7 @@
 import logging
 from collections.abc import MutableMapping
 from dataclasses import dataclass
+from http.client import INTERNAL_SERVER_ERROR
 from typing import Any
 
 from starlette.types import Scope
@@ -52,7 +53,7 @@ class Recorder:
         operation: OperationInfo = state.get("operation", NO_OPERATION)
         kind = operation.kind or NO_KIND
         self.meter.answered(kind, status, seconds)
-        failed = status >= 500 or "failed" in state  # noqa: PLR2004 - the server's own errors
+        failed = status == INTERNAL_SERVER_ERROR or "failed" in state
         slow = seconds > _SLOW and kind != "mutation"
         if failed or slow or self.log_all:
             level = logging.ERROR if failed else logging.WARNING if slow else logging.INFO
