@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -21,14 +22,16 @@ from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceUnavai
 from graphql_api.http import pictures
 from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
+from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.metrics import MetricsEndpoint
 from graphql_api.http.pages import PageEndpoints
+from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.recording import Recorder
-from graphql_api.http.repeating import RepeatingMiddleware
-from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.http.repeating import Repeater, RepeatingMiddleware
+from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
 from graphql_api.metrics.meter import Meter
@@ -78,9 +81,9 @@ class Parts:
                 pause=timedelta(seconds=settings.least_between_refreshes),
                 callers=settings.refresh_max_waiting,
             ),
-            holder=new_id(),
+            holder=_new_id(),
             clock=_now,
-            new_id=new_id,
+            new_id=_new_id,
             watch=self.meter.attempted,
         )
 
@@ -164,38 +167,52 @@ def create_app(
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings, meter)
+    answers = Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        meter=parts.meter,
+        cross_origin=bool(settings.cors_origins),
+    )
+    new_id = new_ids(secrets.token_hex(8))
+    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
+    recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
     stale_after = timedelta(seconds=settings.stale_after)
     sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         background: set[asyncio.Task[None]] = set()
         background.add(asyncio.create_task(_live(parts, settings, tell, background)))
         background.add(asyncio.create_task(sampler.keep()))
         try:
-            yield
+            # The shortest way logs nothing.
+            yield {} if settings.access_log else {WRITE: repeater.write}
         finally:
             await end(background)
             await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
+    naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
+    serving_graphql = Middleware(
+        RepeatingMiddleware,
+        repeater=repeater,
+        endpoint=_graphql(parts, settings, schema, answers, recorder),
+    )
     return FastAPI(
         lifespan=lifespan,
         routes=[
             *_routes(parts, settings, schema, is_stopping),
             _metrics(parts, settings, sampler),
         ],
-        middleware=_middleware(parts, settings, schema),
+        middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
         openapi_url=None,
     )
 
 
-def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middleware]:
+def _middleware(
+    settings: Settings, catalog: Catalog, naming: Middleware, serving_graphql: Middleware
+) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
-    answers = Answers(
-        limit=settings.response_cache_bytes, max_age=settings.cache_max_age, meter=parts.meter
-    )
-    recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -206,15 +223,9 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
     return [
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder),
-        Middleware(StartingMiddleware, catalog=parts.catalog),
-        Middleware(
-            RepeatingMiddleware,
-            catalog=parts.catalog,
-            answers=answers,
-            endpoint=_graphql(parts, settings, schema, answers, recorder),
-            meter=parts.meter,
-        ),
+        naming,
+        Middleware(StartingMiddleware, catalog=catalog),
+        serving_graphql,
     ]
 
 
@@ -237,6 +248,7 @@ def _graphql(
         schema=schema,
         create_context=create_context,
         answers=answers,
+        persisted=PersistedQueries(),
         playground=settings.has_playground,
         body_limit=settings.body_limit,
         recorder=recorder,
@@ -345,6 +357,5 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def new_id() -> str:
-    """Return a name for what happens once."""
+def _new_id() -> str:
     return uuid.uuid4().hex

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import logging
 import os
+import secrets
 import socket
 import time
 from contextlib import closing
@@ -13,9 +14,10 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_api.app import create_app, new_id
+from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
+from graphql_api.http.request_id import new_ids
 from graphql_api.logs import configure_logging
 from graphql_api.metrics.meter import Meter
 from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
@@ -117,7 +119,7 @@ def _configure(settings: Settings, app: ASGIApp, meter: Meter) -> uvicorn.Config
             patience=settings.request_timeout,
             most=settings.max_connections,
             meter=meter,
-            new_id=new_id,
+            new_id=new_ids(secrets.token_hex(8)),
         ),
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_GRACE,

@@ -7,7 +7,7 @@ GET for queries.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import orjson
 from starlette.requests import Request
@@ -15,10 +15,11 @@ from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
-from graphql_api.errors import InvalidInput, QueryTooComplex
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex
 from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
+from graphql_api.http.persisted import PersistedQueries, read_hash
 from graphql_api.http.recording import Recorder
 from graphql_api.http.refusing import Refused, log_refusal
 from graphql_api.http.request_id import request_id_of
@@ -37,6 +38,14 @@ from graphql_api.schema.execution import (
 from graphql_api.schema.plans import OperationInfo
 
 
+class Given(NamedTuple):
+    """What a client has sent."""
+
+    request: GraphQLRequest
+    to_persist: str | None
+    """The hash by which its document is to be kept, if it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLEndpoint:
     """Answers /graphql."""
@@ -44,6 +53,7 @@ class GraphQLEndpoint:
     schema: Schema
     create_context: Callable[[Request], Context]
     answers: Answers
+    persisted: PersistedQueries
     playground: bool
     body_limit: int
     """Bytes that a body may have."""
@@ -65,6 +75,10 @@ class GraphQLEndpoint:
             answer = refuse(InvalidInput(str(refused)))
             self._record(request, answer, None)
             return _respond(media_type or JSON, answer, refused.status, refused.headers)
+        except PersistedQueryNotFound as error:
+            answer = refuse(error)
+            self._record(request, answer, None)
+            return _respond(media_type or JSON, answer, _status(answer, media_type))
 
     def _wants_playground(self, request: Request) -> bool:
         return (
@@ -74,26 +88,48 @@ class GraphQLEndpoint:
             and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         )
 
-    async def _read(self, request: Request, media_type: str | None) -> GraphQLRequest:
+    async def _read(self, request: Request, media_type: str | None) -> Given:
         if request.method not in ("GET", "POST"):
             raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
         if media_type is None:
             raise Refused(406, f"Accept {JSON}.")
         if request.method == "GET":
-            return _read_get(request)
+            return self._read_fields(_read_url(request))
         if content_type(request) != JSON:
             raise Refused(415, f"Send {JSON}.")
-        return _read_post(await read_body(request, self.body_limit))
+        return self._read_fields(_read_json(await read_body(request, self.body_limit)))
+
+    def _read_fields(self, fields: object) -> Given:
+        if not isinstance(fields, Mapping):
+            raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
+        query, variables = fields.get("query"), fields.get("variables")
+        operation_name, extensions = fields.get("operationName"), fields.get("extensions")
+        if extensions is not None and not isinstance(extensions, Mapping):
+            raise Refused(400, "extensions must be an object or null.")
+        digest = read_hash(extensions, query)
+        to_persist = digest if query is not None else None
+        if query is None and digest is not None:
+            query = self.persisted.find(digest)
+        if not isinstance(query, str) or not query.strip():
+            raise Refused(400, "query must be the text of a GraphQL document.")
+        if variables is not None and not isinstance(variables, Mapping):
+            raise Refused(400, "variables must be an object or null.")
+        if operation_name is not None and not isinstance(operation_name, str):
+            raise Refused(400, "operationName must be a text or null.")
+        return Given(
+            GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None),
+            to_persist,
+        )
 
     async def _answer(
-        self, request: Request, given: GraphQLRequest, asked: Asked | None, media_type: str
+        self, request: Request, given: Given, asked: Asked | None, media_type: str
     ) -> Response:
         context = self.create_context(request)
         snapshot = context.catalog.snapshot
         try:
             answer = await execute(
                 self.schema,
-                given,
+                given.request,
                 context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
@@ -101,18 +137,21 @@ class GraphQLEndpoint:
         except InvalidOperationTypeError:
             told = "GET is for queries; send everything else by POST."
             raise Refused(405, told, {"Allow": "POST"}) from None
-        self._record(request, answer, given.operation_name)
+        self._record(request, answer, given.request.operation_name)
         if not answer.executed:
             _log_complexity(answer, request)
+        elif given.to_persist is not None:
+            self.persisted.add(given.to_persist, given.request.query)
+            # An answer that is sent again would not persist the document again.
+            asked = None
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
             self.recorder.meter.looked_up("miss")
             return _send_kept(
                 self.answers.add(asked, _encode(answer.body), snapshot, answer.operation)
             )
-        refused = not answer.executed and media_type == GRAPHQL_RESPONSE
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
-        return _respond(media_type, answer, 400 if refused else 200, headers)
+        return _respond(media_type, answer, _status(answer, media_type), headers)
 
     def _record(self, request: Request, answer: GraphQLResponse, given_name: str | None) -> None:
         """Note what is asked; a name that no operation has is at least told."""
@@ -142,7 +181,7 @@ def _playground() -> Response:
     return HTMLResponse(page, headers={"Vary": "Accept", "Content-Security-Policy": policy})
 
 
-def _read_get(request: Request) -> GraphQLRequest:
+def _read_url(request: Request) -> Mapping[str, Any]:
     given = request.query_params.multi_items()
     fields: dict[str, Any] = dict(given)
     if len(fields) < len(given):
@@ -150,15 +189,15 @@ def _read_get(request: Request) -> GraphQLRequest:
     for name in ("variables", "extensions"):
         if name in fields:
             fields[name] = _parse_json(fields[name], name)
-    return _read_fields(fields)
+    return fields
 
 
-def _read_post(body: bytes) -> GraphQLRequest:
+def _read_json(body: bytes) -> object:
     try:
         text = body.decode()
     except UnicodeDecodeError:
         raise Refused(400, "The body is not UTF-8.") from None
-    return _read_fields(_parse_json(text, "The body"))
+    return _parse_json(text, "The body")
 
 
 def _parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -180,21 +219,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _read_fields(fields: object) -> GraphQLRequest:
-    if not isinstance(fields, Mapping):
-        raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
-    query, variables = fields.get("query"), fields.get("variables")
-    operation_name = fields.get("operationName")
-    if not isinstance(query, str) or not query.strip():
-        raise Refused(400, "query must be the text of a GraphQL document.")
-    if variables is not None and not isinstance(variables, Mapping):
-        raise Refused(400, "variables must be an object or null.")
-    extensions = fields.get("extensions")
-    if extensions is not None and not isinstance(extensions, Mapping):
-        raise Refused(400, "extensions must be an object or null.")
-    if operation_name is not None and not isinstance(operation_name, str):
-        raise Refused(400, "operationName must be a text or null.")
-    return GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None)
+def _status(answer: GraphQLResponse, media_type: str | None) -> int:
+    return 200 if answer.executed or media_type != GRAPHQL_RESPONSE else 400
 
 
 def _respond(

@@ -104,7 +104,6 @@ CODES = (
     "GRAPHQL_PARSE_FAILED",
     "GRAPHQL_VALIDATION_FAILED",
     INTERNAL,
-    "PERSISTED_QUERY_NOT_FOUND",
     OTHER,
 )
 PHASES = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")

@@ -162,6 +162,9 @@ class Run:
             retries=self.sources.retries,
             heard=self.sources.heard,
         )
+        if self.session.seems_held_elsewhere:
+            # It will most likely be refused, and then nobody has been asked in vain.
+            await self._open()
         memory = Memory() if self.order.force else self.catalog.memory
         try:
             async with asyncio.TaskGroup() as group:
