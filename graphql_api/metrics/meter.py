@@ -10,6 +10,9 @@ from graphql_api.metrics.board import Board, Place, Row
 from graphql_api.metrics.families import Family
 from graphql_api.sources.fetching import Hearing, Outcome
 
+_OTHER = 0
+"""Stands for a status that is not foreseen."""
+
 
 class Counter:
     """Counts in one row."""
@@ -48,7 +51,7 @@ class Meter:
         """Take the row of a worker, counted from 0."""
         self.board = board
         self._row = board.take(worker)
-        self._requests = self._counter(families.REQUESTS)
+        self._requests = _by_status(board.places[families.REQUESTS.name])
         self._durations = self._histogram(families.REQUEST_DURATION)
         self._errors = self._counter(families.ERRORS)
         self._lookups = self._counter(families.CACHE_LOOKUPS)
@@ -80,8 +83,8 @@ class Meter:
 
     def answered(self, kind: str, status: int, seconds: float) -> None:
         """Count a request that was answered."""
-        told = str(status)
-        self._requests.add(kind, told if told in families.STATUSES else families.OTHER)
+        places = self._requests[kind]
+        self._row[places.get(status, places[_OTHER])] += 1
         self._durations.observe(seconds, kind)
 
     def failed(self, code: str) -> None:
@@ -117,3 +120,11 @@ class Meter:
 
     def _counter(self, family: Family) -> Counter:
         return Counter(self.board.places[family.name], self._row)
+
+
+def _by_status(place: Place) -> dict[str, dict[int, int]]:
+    """Return where requests are counted, by kind and, as HTTP has it, by status."""
+    places: dict[str, dict[int, int]] = {}
+    for (kind, status), at in place.by_labels().items():
+        places.setdefault(kind, {})[_OTHER if status == families.OTHER else int(status)] = at
+    return places
