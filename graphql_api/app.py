@@ -54,6 +54,8 @@ from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.05
+"""Seconds after which an application that starts looks whether it is to stop."""
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
 
@@ -156,12 +158,14 @@ def create_app(
     *,
     tell: Tell = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
+    start_opened: bool = False,
     meter: Meter | None = None,
 ) -> FastAPI:
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
-    so to whoever asks whether it is ready. It counts with a worker's meter, or with one of its own.
+    so to whoever asks whether it is ready. To `start_opened` is to have started only when that has
+    come to an end. It counts with a worker's meter, or with one of its own.
 
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
@@ -182,8 +186,11 @@ def create_app(
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         background: set[asyncio.Task[None]] = set()
-        background.add(asyncio.create_task(_live(parts, settings, tell, background)))
         background.add(asyncio.create_task(sampler.keep()))
+        opening = asyncio.create_task(_live(parts, settings, tell, background))
+        background.add(opening)
+        while start_opened and not opening.done() and not is_stopping():
+            await asyncio.wait([opening], timeout=_LOOK)
         try:
             # The shortest way logs nothing.
             yield {} if settings.access_log else {WRITE: repeater.write}

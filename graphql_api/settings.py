@@ -142,6 +142,7 @@ class Settings(BaseSettings):
     environment: Environment = Environment.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
     database_ssl_ca: str | None = Field(default=None, repr=False)
     database_pool_size: int = Field(default=10, ge=1, le=1000)

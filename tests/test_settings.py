@@ -12,6 +12,7 @@ DEFAULTS = {
     "environment": Environment.DEVELOPMENT,
     "host": "127.0.0.1",
     "port": 8000,
+    "workers": 1,
     "database_url": "sqlite:///var/countries.db",
     "database_ssl_ca": None,
     "database_pool_size": 10,
@@ -80,6 +81,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         environment="production",
         host="0.0.0.0",  # noqa: S104 - nothing is bound
         port="0",
+        workers="2",
         database_url="sqlite:////data/x.db",
         database_ssl_ca="/run/secrets/ca.pem",
         database_pool_size="1",
@@ -118,6 +120,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "environment": Environment.PRODUCTION,
         "host": "0.0.0.0",  # noqa: S104 - likewise
         "port": 0,
+        "workers": 2,
         "database_url": "sqlite:////data/x.db",
         "database_ssl_ca": "/run/secrets/ca.pem",
         "database_pool_size": 1,
