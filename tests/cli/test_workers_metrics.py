@@ -4,12 +4,14 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Process, serving
-from tests.cli.test_workers import REFRESHED, TWO, paused, wait, workers_of
+from tests.cli.running import Process, run, serving
+from tests.cli.test_workers import paused, wait, workers_of
 from tests.http.scraping import Scraper, Series, counted
+from tests.upstream.server import Upstream
 
 QUERY = "{ countries(first: 1) { totalCount } }"
 KIND = 'kind="query"'
@@ -17,10 +19,10 @@ REQUESTS = f'graphql_api_requests_total{{{KIND},status="200"}}'
 
 
 @pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server of two workers, which have done what they do at their first start."""
-    with serving(tmp_path_factory.mktemp("counted"), **TWO) as server:
-        server.wait_until_said(REFRESHED)
+def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
+    """Lend a server of two workers, which have no reason to refresh."""
+    assert run(tmp_path, "refresh", **upstream.environment).code == 0
+    with serving(tmp_path, **upstream.environment, WORKERS="2") as server:
         wait(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
         yield server
 
