@@ -169,6 +169,8 @@ class Connection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
+        # Another protocol has it from now on, and this one is not told of its end.
+        self._meter.add(CONNECTIONS, -1)
         self._due = None
         self._silence()
         super().handle_websocket_upgrade()
