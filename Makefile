@@ -9,10 +9,10 @@ run: .venv/installed
 	@$(PYTHON) -m graphql_api serve
 
 test: .venv/installed-dev
-	$(PYTHON) -m pytest -q -n auto -m "not slow"
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup -m "not slow"
 
 test-all: .venv/installed-dev
-	$(PYTHON) -m pytest -q -n auto
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup
 
 bench: .venv/installed-dev
 	$(PYTHON) -m benchmarks
