@@ -9,6 +9,8 @@ from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
 QUERY = "{ countries { nodes { code population } } }"
 """What tells of which refresh the served data is."""
 _LINES = [line.split("\t") for line in COUNTRIES.decode().splitlines() if not line.startswith("#")]
+CODES = [line[0] for line in _LINES]
+"""Of the countries, two of which exist no more."""
 _POPULATION = 7
 """The column."""
 _FIRST = 1_000_000
