@@ -114,6 +114,11 @@ class DatabaseUnavailable(CountriesError):
 
     code = "DATABASE_UNAVAILABLE"
 
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        """Say whether it lasts until a person does something about it."""
+        super().__init__(message)
+        self.lasting = lasting
+
     @property
     def public(self) -> str:
         """Return a message without the database's address and its own words."""
