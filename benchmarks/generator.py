@@ -64,6 +64,7 @@ class _Load:
         self._waiting: deque[float] = deque()
         """When the requests were to be sent for which no connection is free."""
         self._endless = False
+        self._lost = 0
 
     async def run(
         self, port: int, seconds: float, connections: int, rate: float | None
@@ -78,9 +79,9 @@ class _Load:
         self.measured.seconds = perf_counter() - self.measured.begun
         with suppress(TimeoutError):
             async with asyncio.timeout(_PATIENCE):
-                while len(self._idle) < connections or self._waiting:  # noqa: ASYNC110 - bounded
+                while self._is_awaited(connections):  # noqa: ASYNC110 - nothing tells
                     await asyncio.sleep(0.01)
-        if missing := connections - len(self._idle) + len(self._waiting):
+        if missing := connections - self._lost - len(self._idle) + len(self._waiting):
             self.measured.errors["no answer"] += missing
         for transport, _ in opened:
             transport.abort()
@@ -120,6 +121,19 @@ class _Load:
         elif self._waiting:
             self._ask(self._waiting.popleft())
 
+    def _is_awaited(self, connections: int) -> bool:
+        """Tell whether an answer may still come, or be asked for."""
+        alive = connections - self._lost
+        return alive > 0 and (len(self._idle) < alive or bool(self._waiting))
+
+    def lose(self, connection: "_Connection") -> None:
+        """Do without a connection that has ended."""
+        self._lost += 1
+        if connection in self._idle:
+            self._idle.remove(connection)
+        else:
+            self.measured.errors["no answer"] += 1
+
     def free(self, connection: "_Connection") -> None:
         """Take a connection that has nothing to do."""
         self._idle.append(connection)
@@ -157,8 +171,8 @@ class _Connection(asyncio.Protocol):
             self._load.answered(self, self._due, _wrong(self._answer))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if exc is not None:
-            self._load.measured.errors[f"{type(exc).__name__}"] += 1
+        del exc
+        self._load.lose(self)
 
 
 def _wrong(answer: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Part three, load: what clients wait for when four fifths of what is possible is asked for."""
+"""Part "load": what clients wait for when four fifths of what is possible is asked for."""
 
 import json
 import random

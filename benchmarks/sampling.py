@@ -1,6 +1,5 @@
 """What a process takes, second by second: memory, open files, threads, and database connections."""
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,6 +70,6 @@ def wait_for_next(begun: float, number: int) -> None:
 
 def _target(file: Path) -> str:
     try:
-        return os.readlink(file)
+        return str(file.readlink())
     except OSError:  # closed meanwhile
         return ""

@@ -14,12 +14,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import httpx
-
 from benchmarks import curves, faults
+from benchmarks.clients import Clients
 from benchmarks.sampling import Sample, Taken, slope, wait_for_next
 from tests import generations
 from tests.cli.running import Process, serving
@@ -36,17 +35,10 @@ _WARM = 0.3
 """The share of the time after which what the server takes should not grow any more."""
 _TELLS = 60.0
 """Seconds, those of warming up aside, that growth can be told from chance in."""
-_REFRESH_EVERY = 3.0
-_PATIENCE = 100.0
-"""Seconds that an answer is waited for: a lease may have to run out."""
 _SETTLING = 8.0
 """Seconds that the server has at the end to let go of what it does not need."""
 _MOST_CONNECTIONS = 13
 """To the database: those of the pool, and those that it has not yet heard the end of."""
-
-_PAGE = "query ($more: Int!) { countries(filter: {population: {gt: $more}}) { totalCount } }"
-_REFRESH = "mutation { refreshCountries { totalCountries } }"
-_REFUSALS = {"DATABASE_UNAVAILABLE", "SOURCE_UNAVAILABLE", "REFRESH_IN_PROGRESS"}
 
 _FORESEEN = re.compile(
     r"\S+ (INFO|WARNING|ERROR) +(?:"
@@ -56,79 +48,6 @@ _FORESEEN = re.compile(
     r"Request \w+: |The database does not answer; |The database answers again\.|"
     r"The refresh \w+ is not in the history: |The lease runs out in at most )"
 )
-
-
-@dataclass(slots=True)
-class Clients:
-    """Who asks the server, and what they have had."""
-
-    url: str
-    stopped: threading.Event = field(default_factory=threading.Event)
-    answers: int = 0
-    refreshes: Counter[str] = field(default_factory=Counter)
-    wrong: list[str] = field(default_factory=list)
-    """What must not be, in words."""
-
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Ask for as long as the context lasts."""
-        works = (self._repeat, self._vary, self._refresh)
-        threads = [threading.Thread(target=work, name=work.__name__) for work in works]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self.stopped.set()
-            for thread in threads:
-                thread.join()
-
-    def _repeat(self) -> None:
-        """Ask the same again and again: it is one of the generations, never a mixture."""
-        with self._client() as client:
-            while not self.stopped.wait(0.02):
-                with self._judged("a query"):
-                    answer = client.get("/graphql", params={"query": generations.QUERY})
-                    assert answer.status_code == 200, answer.status_code  # noqa: S101, PLR2004
-                    generations.of(answer.content)
-                    self.answers += 1
-
-    def _vary(self) -> None:
-        """Ask what nobody has asked before, now and then over a connection of its own."""
-        number = 0
-        while not self.stopped.is_set():
-            with self._client() as client:
-                for _ in range(50):
-                    number += 1
-                    body = {"query": _PAGE, "variables": {"more": -number}}
-                    with self._judged("a query"):
-                        answer = client.post("/graphql", json=body)
-                        expected = {"data": {"countries": {"totalCount": 250}}}
-                        assert answer.json() == expected, answer.text  # noqa: S101
-                        self.answers += 1
-                    if self.stopped.wait(0.02):
-                        return
-
-    def _refresh(self) -> None:
-        """Refresh every few seconds: it succeeds, or is refused with a code that says why."""
-        with self._client() as client:
-            while not self.stopped.wait(_REFRESH_EVERY):
-                with self._judged("a refresh"):
-                    answer = client.post("/graphql", json={"query": _REFRESH}).json()
-                    errors = answer.get("errors")
-                    outcome = errors[0]["extensions"]["code"] if errors else "ok"
-                    assert outcome in {"ok", *_REFUSALS}, answer  # noqa: S101
-                    self.refreshes[outcome] += 1
-
-    @contextmanager
-    def _judged(self, what: str) -> Iterator[None]:
-        try:
-            yield
-        except (AssertionError, httpx.HTTPError, KeyError, ValueError) as error:
-            self.wrong.append(f"{what}: {type(error).__name__} {error}")
-
-    def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=_PATIENCE, trust_env=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,12 +116,12 @@ def run(seconds: float, *, seed: int = SEED) -> Figures:
         time.sleep(_SETTLING)
         left = stage.connections()
         said = stage.process.said
-    wrong = [*clients.wrong, *_unforeseen(said)]
+    wrong = [*clients.wrong, *unforeseen(said)]
     warm = [sample for sample in samples if sample.second >= _WARM * seconds]
     megabytes = slope(warm, lambda sample: sample.megabytes)
     files = slope(warm, lambda sample: float(sample.files))
     if (1 - _WARM) * seconds >= _TELLS:
-        wrong += _growth(megabytes, files)
+        wrong += growth(megabytes, files)
     if left > _MOST_CONNECTIONS:
         wrong.append(f"{left} connections to the database are left")
     return Figures(
@@ -250,11 +169,13 @@ def _watch(
     return samples
 
 
-def _unforeseen(said: str) -> list[str]:
+def unforeseen(said: str) -> list[str]:
+    """Return the lines of a log that no fault explains."""
     return [f"logged: {line}" for line in said.splitlines() if not _FORESEEN.match(line)]
 
 
-def _growth(megabytes: float, files: float) -> list[str]:
+def growth(megabytes: float, files: float) -> list[str]:
+    """Return what grows by more than its bound, in a minute."""
     grown = []
     if megabytes > MEGABYTES_A_MINUTE:
         grown.append(f"memory grows by {megabytes:.2f} MB a minute")
@@ -266,17 +187,17 @@ def _growth(megabytes: float, files: float) -> list[str]:
 def told(figures: Figures) -> str:
     """Return the figures in words."""
     last = figures.samples[-1]
+    asked = f"{figures.answers:,} answers, refreshes {_in_words(figures.refreshes)}"
+    memory = f"{figures.megabytes_a_minute:+.2f} MB a minute (bound {MEGABYTES_A_MINUTE:g})"
+    files = f"{figures.files_a_minute:+.2f} a minute (bound {FILES_A_MINUTE:g})"
     lines = [
-        f"{figures.seconds:g} s on {figures.database}, seed {figures.seed}: "
-        f"{figures.answers:,} answers, refreshes {_in_words(figures.refreshes)}",
+        f"{figures.seconds:g} s on {figures.database}, seed {figures.seed}: {asked}",
         f"faults: {_in_words(figures.faults)}",
-        f"memory {last.megabytes:.1f} MB at the end, {figures.megabytes_a_minute:+.2f} MB a minute "
-        f"once warm (bound {MEGABYTES_A_MINUTE:g})",
-        f"open files {last.files} at the end, {figures.files_a_minute:+.2f} a minute once warm "
-        f"(bound {FILES_A_MINUTE:g}); threads {last.threads}",
+        f"memory {last.megabytes:.1f} MB at the end; once warm {memory}",
+        f"open files {last.files} at the end; once warm {files}; threads {last.threads}",
         f"connections to the database left after it: {figures.connections_left}",
         *(f"WRONG: {wrong}" for wrong in figures.wrong),
-        "FAILED" if figures.wrong else "passed: every answer was right, nothing has grown",
+        "FAILED" if figures.wrong else "passed: every answer was right, and nothing has grown",
     ]
     return "\n".join(lines)
 

@@ -68,6 +68,11 @@ class Process:
     _stderr: IO[bytes]
 
     @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Return what it has said on stderr so far."""
         return _read(self._stderr)
