@@ -24,6 +24,7 @@ from graphql_api.http.authorization import is_authorized
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
+from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.repeating import RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware
@@ -218,6 +219,7 @@ def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers)
         schema=schema,
         create_context=create_context,
         answers=answers,
+        persisted=PersistedQueries(),
         playground=settings.has_playground,
         body_limit=settings.body_limit,
     )

@@ -46,6 +46,8 @@ class Catalog:
         """Whether there has been data to serve; before that nothing that is served is an answer."""
         self.unreachable_since: datetime | None = None
         """When the database was first found not to answer; None if it did the last time."""
+        self.holder: str | None = None
+        """Which process had the lease for refreshes then; None when nobody had."""
         self.writing = asyncio.Lock()
         """Held by whoever changes the data."""
         self.pictures = Pictures()
@@ -93,6 +95,7 @@ class Catalog:
         while True:
             before = self.snapshot
             found = await marker.read(connection)
+            self.holder = found.holder
             if found.history != self._sequence:
                 newer, sequence = await refreshes.load(connection, after=self._sequence)
                 if any(attempt.id not in self._unwritten for attempt in newer):

@@ -8,6 +8,7 @@
     ├── SourceUnavailable     no provider of a kind could be used; names each one and its reason
     ├── SourceInvalid         a provider answered with data that must not be stored
     ├── QueryTooComplex       a query asks for more than one may; names the limit and the value
+    ├── PersistedQueryNotFound  no document of such a hash is kept; the client sends it then
     ├── RefreshInProgress     somebody else refreshes, or took over from this process
     ├── RefreshTooSoon        the refresh before it is too recent; says when the next may be
     └── DatabaseUnavailable   the database did not do what it was asked
@@ -75,6 +76,12 @@ class QueryTooComplex(CountriesError):
     """A query asks for more than one may; names the limit, the value and the maximum."""
 
     code = "QUERY_TOO_COMPLEX"
+
+
+class PersistedQueryNotFound(CountriesError):
+    """No document of such a hash is kept; the client sends it then."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
 
 
 class RefreshInProgress(CountriesError):

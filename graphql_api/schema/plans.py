@@ -29,7 +29,7 @@ from graphql_api.errors import InvalidInput
 from graphql_api.schema.preparing import Preparation, Prepared
 from graphql_api.schema.tables import Table
 
-_DATA = frozenset({"country", "countries", "__typename"})
+_DATA = frozenset({"country", "countries", "node", "__typename"})
 """Root fields whose answers change with the data alone, whoever asks and whenever."""
 _MOST_PLANS = 8
 """Plans of one operation; more than that only a client makes who plays with its variables."""

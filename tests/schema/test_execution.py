@@ -120,7 +120,7 @@ async def test_refused_documents(document: str, code: str, message: str) -> None
 
 async def test_several_errors() -> None:
     """Every error of validation is told, each with its place."""
-    response = await SERVED.respond("{ one two }")
+    response = await SERVED.respond("{ abc two }")
     assert response.executed is False
     assert response.body == {
         "errors": [
@@ -129,7 +129,7 @@ async def test_several_errors() -> None:
                 "locations": [{"line": 1, "column": column}],
                 "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
             }
-            for name, column in (("one", 3), ("two", 7))
+            for name, column in (("abc", 3), ("two", 7))
         ]
     }
 

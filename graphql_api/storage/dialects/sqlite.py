@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiosqlite
 from sqlalchemy import Table, event
@@ -49,15 +50,15 @@ class SQLite:
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
-        """Return INSERT … ON CONFLICT … WHERE."""
+        """Return INSERT … ON CONFLICT."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: there is no way to the database that a statement could wait for."""
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
         """Return None: values are bound, each row by itself."""
-        del connection
+        del notes
         return None
 
     def is_transient(self, error: BaseException | None) -> bool:
