@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import secrets
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
@@ -21,13 +22,14 @@ from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceUnavai
 from graphql_api.http import pictures
 from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
+from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
-from graphql_api.http.repeating import RepeatingMiddleware
-from graphql_api.http.request_id import RequestIdMiddleware
+from graphql_api.http.repeating import Repeater, RepeatingMiddleware
+from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
 from graphql_api.opening import Failed, Opened, Tell, open_patiently
@@ -158,29 +160,42 @@ def create_app(
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings)
+    answers = Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        cross_origin=bool(settings.cors_origins),
+    )
+    new_id = new_ids(secrets.token_hex(8))
+    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         background: set[asyncio.Task[None]] = set()
         background.add(asyncio.create_task(_live(parts, settings, tell, background)))
         try:
-            yield
+            yield {WRITE: repeater.write}
         finally:
             await end(background)
             await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
+    serving_graphql = Middleware(
+        RepeatingMiddleware,
+        repeater=repeater,
+        endpoint=_graphql(parts, settings, schema, answers),
+    )
     return FastAPI(
         lifespan=lifespan,
         routes=_routes(parts, settings, schema, is_stopping),
-        middleware=_middleware(parts, settings, schema),
+        middleware=_middleware(settings, parts.catalog, new_id, serving_graphql),
         openapi_url=None,
     )
 
 
-def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middleware]:
+def _middleware(
+    settings: Settings, catalog: Catalog, new_id: Callable[[], str], serving_graphql: Middleware
+) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
-    answers = Answers(limit=settings.response_cache_bytes, max_age=settings.cache_max_age)
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -191,14 +206,9 @@ def _middleware(parts: Parts, settings: Settings, schema: Schema) -> list[Middle
     return [
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(RequestIdMiddleware, new_id=_new_id),
-        Middleware(StartingMiddleware, catalog=parts.catalog),
-        Middleware(
-            RepeatingMiddleware,
-            catalog=parts.catalog,
-            answers=answers,
-            endpoint=_graphql(parts, settings, schema, answers),
-        ),
+        Middleware(RequestIdMiddleware, new_id=new_id),
+        Middleware(StartingMiddleware, catalog=catalog),
+        serving_graphql,
     ]
 
 

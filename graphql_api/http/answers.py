@@ -7,19 +7,22 @@ import gzip
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import brotli
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.http.negotiation import BROTLI, GZIP, IDENTITY
+from graphql_api.http.security import HEADERS
 
 _WORTH_COMPRESSING = 1000
 """Bytes of the shortest body that is compressed."""
 _OVERHEAD = 1000
 """Bytes that an answer takes besides its body and its request, roughly."""
+
+_VARY = b"Accept, Accept-Encoding"
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -40,21 +43,29 @@ class Asked(NamedTuple):
     coding: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What is sent with status 200."""
+class Answer(NamedTuple):
+    """What is sent, but for what differs from one request to the next."""
 
+    status: int
     headers: Headers
     body: bytes
+    head: bytes
+    """The status and the headers as HTTP/1.1 writes them, with those that others add."""
 
 
 class Answers:
     """Keeps answers, and says what caches elsewhere may do with them."""
 
-    def __init__(self, *, limit: int, max_age: int) -> None:
-        """Keep `limit` bytes; caches may use an answer `max_age` seconds without asking."""
+    def __init__(self, *, limit: int, max_age: int, cross_origin: bool = False) -> None:
+        """Keep `limit` bytes; caches may use an answer `max_age` seconds without asking.
+
+        `cross_origin` when requests from pages elsewhere are answered with other headers.
+        """
+        self.hits = 0
+        """How many requests were answered with what was kept, here or by the client."""
         self._limit = limit
         self._cache_control = f"public, max-age={max_age}, must-revalidate".encode()
+        self._vary = b"Accept, Accept-Encoding, Origin" if cross_origin else _VARY
         self._snapshot: Snapshot | None = None
         self._state = b""
         self._kept: OrderedDict[Asked, Answer] = OrderedDict()
@@ -90,12 +101,15 @@ class Answers:
         digest = hashlib.blake2b(b"\n".join((self._state, written, asked.text)), digest_size=16)
         return f'"{digest.hexdigest()}"'.encode()
 
-    def not_modified(self, tag: bytes) -> Headers:
-        """Return the headers of a 304."""
+    def not_modified(self, tag: bytes) -> Answer:
+        """Return the answer to whoever has that of this tag already."""
+        return self._with_head(304, self._caching(tag), b"")
+
+    def _caching(self, tag: bytes) -> Headers:
         return [
             (b"etag", tag),
             (b"cache-control", self._cache_control),
-            (b"vary", b"Accept, Accept-Encoding"),
+            (b"vary", _VARY),
         ]
 
     def _begin(self, snapshot: Snapshot) -> None:
@@ -123,10 +137,15 @@ class Answers:
             headers.append((b"content-encoding", asked.coding.encode()))
         headers.append((b"content-length", str(len(body)).encode()))
         if asked.method == "GET" and self._snapshot is not None:
-            headers += self.not_modified(self.tag(asked, self._snapshot))
+            headers += self._caching(self.tag(asked, self._snapshot))
         else:
-            headers.append((b"vary", b"Accept, Accept-Encoding"))
-        return Answer(headers, body)
+            headers.append((b"vary", _VARY))
+        return self._with_head(200, headers, body)
+
+    def _with_head(self, status: int, headers: Headers, body: bytes) -> Answer:
+        written = {**dict(headers), b"vary": self._vary, **dict(HEADERS)}
+        lines = (b"%b: %b\r\n" % header for header in written.items())
+        return Answer(status, headers, body, STATUS_LINE[status] + b"".join(lines))
 
 
 def _size(asked: Asked, answer: Answer) -> int:
