@@ -115,7 +115,7 @@ class Run:
         """
         started_at, counter = self.clock(), time.perf_counter()
         self.started_at = started_at
-        fetch = await self._fetch(started_at)
+        fetch = await self._prepare(started_at)
         async with self.catalog.writing:
             write = await self._write(fetch, started_at)
             self.heard = Memory(countries=fetch.countries.keep, rates=fetch.rates.keep)
@@ -137,6 +137,16 @@ class Run:
             self.catalog.publish(write.merge.snapshot, report, self.heard)
         return report
 
+    async def _prepare(self, now: datetime) -> _Fetch:
+        """Fetch while the session opens, each within its own time; what fails stops the other."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                fetching = group.create_task(self._fetch(now))
+                group.create_task(self._open())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return fetching.result()
+
     async def _fetch(self, now: datetime) -> _Fetch:
         self.order.observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
         started = time.perf_counter()
@@ -154,7 +164,7 @@ class Run:
     async def _fetch_all(
         self, now: datetime, failures: Mapping[SourceKind, list[str]]
     ) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
-        """Ask for both kinds at once, while the session opens; what fails stops the others."""
+        """Ask for both kinds at once; the one that fails stops the other."""
         means = Means(
             client=self.client,
             now=now,
@@ -188,7 +198,6 @@ class Run:
                         failures=failures[SourceKind.RATES],
                     )
                 )
-                group.create_task(self._open())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return listed.result(), table.result()

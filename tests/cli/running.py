@@ -68,7 +68,7 @@ class Process:
     _stderr: IO[bytes]
 
     @property
-    def id(self) -> int:
+    def pid(self) -> int:
         """Return its process id."""
         return self._process.pid
 
