@@ -5,19 +5,28 @@ PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
 PLAYGROUND := .venv/share/graphql-api/playground
 
-.PHONY: run test test-all bench lint lock bundle
+.PHONY: run test test-all bench load soak lint lock bundle
 
 run: .venv/installed $(PLAYGROUND)/installed
 	@$(PYTHON) -m graphql_api serve
 
 test: .venv/installed-dev $(PLAYGROUND)/installed
-	$(PYTHON) -m pytest -q -n auto -m "not slow"
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup -m "not slow"
 
 test-all: .venv/installed-dev $(PLAYGROUND)/installed
-	$(PYTHON) -m pytest -q -n auto
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup
 
 bench: .venv/installed-dev
 	$(PYTHON) -m benchmarks
+
+# What clients wait for at four fifths of what one process can do.
+load: .venv/installed-dev
+	$(PYTHON) -m benchmarks load
+
+# A server among faults for five minutes, or for `make soak SECONDS=60`.
+SECONDS ?= 300
+soak: .venv/installed-dev
+	$(PYTHON) -m benchmarks.soak $(SECONDS)
 
 lint: .venv/installed-dev
 	$(PYTHON) -m ruff check .

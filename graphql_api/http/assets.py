@@ -7,7 +7,7 @@ import asyncio
 import gzip
 import hashlib
 import mimetypes
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import files
@@ -73,11 +73,13 @@ class AssetEndpoint:
         key = asset.address, coding
         if key not in self._compressed:
             # GraphiQL is 3.5 MB, which takes a good part of a second.
-            self._compressed[key] = await asyncio.to_thread(_COMPRESS[coding], asset.body)
+            self._compressed[key] = await asyncio.to_thread(compress, asset.body, coding)
         return self._compressed[key]
 
 
-_COMPRESS: dict[str, Callable[[bytes], bytes]] = {
-    BROTLI: lambda body: brotli.compress(body, quality=7),
-    GZIP: lambda body: gzip.compress(body, compresslevel=6, mtime=0),
-}
+def compress(body: bytes, coding: str) -> bytes:
+    """Return a body in a coding that `preferred_coding` has chosen; the same on every replica."""
+    if coding == BROTLI:
+        compressed: bytes = brotli.compress(body, quality=7)
+        return compressed
+    return gzip.compress(body, compresslevel=6, mtime=0) if coding == GZIP else body

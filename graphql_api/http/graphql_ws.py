@@ -217,6 +217,7 @@ class _Conversation:
                 over_http.schema, given.request, context=context, request_id=request_id
             )
             if isinstance(answer, GraphQLResponse):
+                over_http.recorder.operation({}, answer.operation, answer.codes)
                 over_http.take_note(given, answer, request_id)
                 await self._answer(operation, answer)
             else:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any, TypeVar
 
@@ -17,7 +17,7 @@ from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.executing import BulkExecutor
-from graphql_api.schema.plans import Operation, Plan
+from graphql_api.schema.plans import NO_OPERATION, Operation, OperationInfo, Plan
 from graphql_api.schema.scalars import format_instant
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,12 @@ class GraphQLResponse:
     """False when the request was refused as a whole; `data` is then absent."""
     of_data: bool = False
     """Whether it stays the same, for every caller, until the data changes."""
+    operation: OperationInfo = NO_OPERATION
+
+    @property
+    def codes(self) -> list[str]:
+        """Return the code of each error."""
+        return [error["extensions"]["code"] for error in self.body.get("errors", ())]
 
 
 async def execute(
@@ -96,9 +102,10 @@ async def start(
 class _Refused(Exception):
     """The request is answered by errors alone."""
 
-    def __init__(self, errors: Iterable[GraphQLError], code: str) -> None:
+    def __init__(self, operation: Operation, errors: Iterable[GraphQLError], code: str) -> None:
         super().__init__()
-        self.response = _refuse_all(_with_code(one, code) for one in errors)
+        refusal = _refuse_all(_with_code(one, code) for one in errors)
+        self.response = replace(refusal, operation=operation.info)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,23 +146,25 @@ def _prepare(
     if kind not in allowed:
         raise InvalidOperationTypeError(kind)
     if document.problems:
-        raise _Refused(document.problems, _INVALID)
+        raise _Refused(operation, document.problems, _INVALID)
     variables = operation.read_variables(given)
     if isinstance(variables, list):
-        raise _Refused(variables, InvalidInput.code)
+        raise _Refused(operation, variables, InvalidInput.code)
     try:
         plan = operation.plan(variables)
     except GraphQLError as error:
-        raise _Refused([error], InvalidInput.code) from None
+        raise _Refused(operation, [error], InvalidInput.code) from None
     return _Ready(operation, plan, variables, context)
 
 
 async def _run(ready: _Ready, request_id: str, event: object = None) -> GraphQLResponse:
     data, errors = await ready.executor(event).run()
+    asked = ready.operation.info
     if not errors:
-        return GraphQLResponse({"data": data}, executed=True, of_data=ready.plan.of_data)
+        of_data = ready.plan.of_data
+        return GraphQLResponse({"data": data}, executed=True, of_data=of_data, operation=asked)
     shown = [_present_failure(error, request_id) for error in errors[:_MOST_ERRORS]]
-    return GraphQLResponse({"data": data, "errors": shown}, executed=True)
+    return GraphQLResponse({"data": data, "errors": shown}, executed=True, operation=asked)
 
 
 async def _subscribe(

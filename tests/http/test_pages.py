@@ -43,7 +43,7 @@ async def test_landing_page(server: Server) -> None:
     response = await server.get("/")
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert response.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
+    assert response.headers["Cache-Control"] == "no-cache"
     page = Page(response.text)
     assert page.declaration == "doctype html"
     assert page.all("html") == [{"lang": "en"}]

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
 
 import pytest
@@ -144,6 +144,47 @@ async def test_many(server: Process) -> None:
         told = await asyncio.gather(*(talk.to_the_end() for talk in talks))
     assert len(told[0]) == 8
     assert all(events == told[0] for events in told)
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_mutation_goes_on(
+    server: Process, upstream: Upstream, released: threading.Event, leaves: bool
+) -> None:
+    """A mutation that its client completes, or leaves, is carried out all the same."""
+    async with talking(server) as other:
+        await other.begin(PROGRESS)
+        async with talking(server) as talk:
+            await talk.begin(REFRESH)
+            await until_fetching(other)
+            if leaves:
+                await talk.connection.close()
+            else:
+                await talk.say({"type": "complete", "id": "1"})
+                assert await talk.ask("{ __typename }") == {"data": {"__typename": "Query"}}
+            released.set()
+            assert (await other.to_the_end())[-1]["phase"] == "DONE"
+        assert upstream.asked("countries") > 0
+
+
+async def test_other_server(tmp_path: Path, upstream: Upstream, released: threading.Event) -> None:
+    """What one server refreshes is told by another one over the same database, with the report."""
+    released.set()
+    with ExitStack() as stack:
+        one = stack.enter_context(serving(tmp_path, **asking(upstream)))
+        one.wait_until_said("rates from er-api")
+        two = stack.enter_context(serving(tmp_path, **asking(upstream)))
+        released.clear()
+        async with talking(one) as here, talking(two) as there:
+            await there.begin(PROGRESS)
+            await here.begin(REFRESH)
+            events = [await there.progress()]
+            released.set()
+            events += await there.to_the_end()
+            answered = (await here.answer())["data"]["refreshCountries"]
+    assert events[0]["phase"] == "FETCHING"
+    assert events[0]["message"] == "Another server fetches countries and exchange rates"
+    assert (events[-1]["phase"], events[-1]["report"]) == ("DONE", answered)
+    assert {one["refreshId"] for one in events} == {answered["id"]}
 
 
 async def test_started_by_itself(tmp_path: Path, upstream: Upstream) -> None:
