@@ -5,6 +5,7 @@ import errno
 import logging
 import multiprocessing
 import os
+import secrets
 import socket
 import time
 from contextlib import closing
@@ -18,7 +19,11 @@ from graphql_api.app import create_app
 from graphql_api.cli.workers import Workers
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
+from graphql_api.http.request_id import new_ids
 from graphql_api.logs import configure_logging
+from graphql_api.metrics.board import Board
+from graphql_api.metrics.families import FAMILIES
+from graphql_api.metrics.meter import Meter
 from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
 from graphql_api.settings import Settings
 
@@ -40,11 +45,11 @@ def serve(settings: Settings) -> None:
         InvalidSetting: HOST and PORT cannot be listened on, or the parts refuse a setting.
         DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.chosen_log_format)
     with closing(_listen(settings.host, settings.port)) as listener:
         tell = partial(_say, settings, _address(listener))
         if settings.workers == 1:
-            _run(settings, listener, tell)
+            _run(settings, listener, tell, Meter.alone())
         else:
             _run_several(settings, listener, tell)
 
@@ -54,9 +59,10 @@ def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> Non
         raise InvalidSetting("WORKERS can only be 1 on this system.")
     # What is set wrong is told once, before there are any.
     create_app(settings)
+    board = Board(FAMILIES, workers=settings.workers)
 
-    def work(number: int, tell: Tell, *, at_once: bool) -> None:  # noqa: ARG001 - for who counts
-        _run(settings, listener, tell, at_once=at_once)
+    def work(number: int, tell: Tell, *, at_once: bool) -> None:
+        _run(settings, listener, tell, Meter(board, worker=number), at_once=at_once)
 
     Workers(
         settings.workers,
@@ -67,14 +73,18 @@ def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> Non
     ).run()
 
 
-def _run(settings: Settings, listener: socket.socket, tell: Tell, *, at_once: bool = True) -> None:
+def _run(
+    settings: Settings, listener: socket.socket, tell: Tell, meter: Meter, *, at_once: bool = True
+) -> None:
     """Serve in this process, at once or when there is data, and tell how the opening goes.
+
+    What it does is counted by the meter.
 
     Raises:
         InvalidSetting: the parts refuse a setting.
         DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
-    server = _Server(settings, tell, at_once=at_once)
+    server = _Server(settings, tell, meter, at_once=at_once)
     server.run([listener])
     if server.failure is not None:
         raise server.failure
@@ -92,7 +102,7 @@ def _say(settings: Settings, here: str, event: Event) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, which ends when nothing can be opened, and for which to be ended is well."""
 
-    def __init__(self, settings: Settings, tell: Tell, *, at_once: bool) -> None:
+    def __init__(self, settings: Settings, tell: Tell, meter: Meter, *, at_once: bool) -> None:
         self.failure: Exception | None = None
         """Why there will never be anything to serve."""
         self._tell = tell
@@ -105,8 +115,9 @@ class _Server(uvicorn.Server):
             tell=self._hear,
             is_stopping=lambda: self._is_stopping,
             start_opened=not at_once,
+            meter=meter,
         )
-        super().__init__(_configure(settings, app))
+        super().__init__(_configure(settings, app, meter))
 
     async def on_tick(self, counter: int) -> bool:
         """Begin to stop when the delay is over."""
@@ -133,17 +144,19 @@ class _Server(uvicorn.Server):
             self._tell(event)
 
 
-def _configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+def _configure(settings: Settings, app: ASGIApp, meter: Meter) -> uvicorn.Config:
     return uvicorn.Config(
         _ending_quietly(app),
         log_config=None,
-        access_log=settings.access_log,
+        access_log=False,  # ours has more to tell
         forwarded_allow_ips=settings.forwarded_allow_ips,
         server_header=False,
         http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
             Connection,
             patience=settings.request_timeout,
             most=settings.max_connections,
+            meter=meter,
+            new_id=new_ids(secrets.token_hex(8)),
         ),
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_GRACE,

@@ -12,7 +12,6 @@ LATER = {
     "asyncmy",  # another database's
     "asyncpg",  # likewise
     "cryptography",  # asyncmy's
-    "fastapi",
     "sqlalchemy.dialects.postgresql",
 }
 QUERY = "{ countries { totalCount } }"

@@ -37,7 +37,7 @@ def wait(true: Callable[[], bool]) -> None:
 
 def workers_of(process: Process) -> list[int]:
     """Return the process ids of the workers."""
-    supervisor = process.id
+    supervisor = process.pid
     text = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text("ascii")
     return [int(one) for one in text.split()]
 
