@@ -37,7 +37,9 @@ _TELLS = 60.0
 """Seconds, those of warming up aside, that growth can be told from chance in."""
 _SETTLING = 8.0
 """Seconds that the server has at the end to let go of what it does not need."""
-_MOST_CONNECTIONS = 13
+_POOL = 4
+"""Connections to the database that the server keeps: one more than it uses when all is well."""
+_MOST_CONNECTIONS = 2 * _POOL
 """To the database: those of the pool, and those that it has not yet heard the end of."""
 
 _FORESEEN = re.compile(
@@ -93,7 +95,14 @@ def staged() -> Iterator[Stage]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(Upstream())
         generations.play(upstream)
-        settings = {**upstream.environment, "API_TIMEOUT": "2", "DATABASE_TIMEOUT": "2"}
+        settings = {
+            **upstream.environment,
+            "API_TIMEOUT": "2",
+            "DATABASE_TIMEOUT": "2",
+            # A pool that fills up, slowly, as faults keep others busy, would look like a leak.
+            "DATABASE_POOL_SIZE": f"{_POOL}",
+            "DATABASE_MAX_OVERFLOW": f"{_POOL}",
+        }
         relay, server = None, None
         if MariaDB.find() is not None:
             server = stack.enter_context(MariaDB())
