@@ -19,7 +19,7 @@ from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.refresh.session import Session
 from graphql_api.sources import countries, rates
 from graphql_api.sources.countries import CountryList
-from graphql_api.sources.fetching import Fetched, Means, fetch_first
+from graphql_api.sources.fetching import Fetched, Hearing, Means, fetch_first, ignore
 from graphql_api.sources.keeping import Memory
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
@@ -43,6 +43,8 @@ class Sources:
     seconds_together: float
     """For all fetching of a refresh."""
     retries: Retries = field(default_factory=Retries)
+    heard: Callable[[Hearing], None] = ignore
+    """Is told of what each provider gives; must return at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,6 +170,7 @@ class Run:
             now=now,
             seconds_each=self.sources.seconds_each,
             retries=self.sources.retries,
+            heard=self.sources.heard,
         )
         if self.session.seems_held_elsewhere:
             # It will most likely be refused, and then nobody has been asked in vain.

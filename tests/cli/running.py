@@ -110,7 +110,7 @@ class Process:
     @cached_property
     def url(self) -> str:
         """Return where a server listens, once it has said so."""
-        return self.wait_until_said(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\n")[1]
+        return self.wait_until_said(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\W")[1]
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask over a socket."""
