@@ -20,8 +20,8 @@ from pathlib import Path
 from benchmarks import curves, faults
 from benchmarks.clients import Clients
 from benchmarks.sampling import Sample, Taken, slope, wait_for_next
-from tests import generations
 from tests.cli.running import Process, serving
+from tests.generations import Generations
 from tests.servers.mariadb import MariaDB
 from tests.servers.relay import Relay
 from tests.upstream.server import Upstream
@@ -47,7 +47,7 @@ _FORESEEN = re.compile(
     r"Migrated the database at |The playground is at |Refresh \w+: \d+ countries |"
     r"Refresh \w+ failed: (?:DATABASE|SOURCE)_UNAVAILABLE: |"
     r"Refresh \w+ failed: REFRESH_IN_PROGRESS: |"
-    r"Request \w+: |The database does not answer; |The database answers again\.|"
+    r"Request \w+(?: from \S+)?: |The database does not answer; |The database answers again\.|"
     r"The refresh \w+ is not in the history: |The lease runs out in at most )"
 )
 
@@ -76,7 +76,7 @@ class Stage:
     """The server, its database and its sources."""
 
     process: Process
-    upstream: Upstream
+    sources: Generations
     relay: Relay | None
     server: MariaDB | None
 
@@ -94,7 +94,8 @@ def staged() -> Iterator[Stage]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(Upstream())
-        generations.play(upstream)
+        sources = Generations(upstream)
+        sources.play()
         settings = {
             **upstream.environment,
             "API_TIMEOUT": "2",
@@ -111,7 +112,7 @@ def staged() -> Iterator[Stage]:
         warned = {"PYTHONWARNINGS": "default", "SNAPSHOT_POLL": "1", "REFRESH_TIMEOUT": "5"}
         process = stack.enter_context(serving(folder, **settings, **warned))
         process.wait_until_said("Refresh .* countries from geonames")
-        yield Stage(process, upstream, relay, server)
+        yield Stage(process, sources, relay, server)
         process.end(signal.SIGINT)
 
 
@@ -155,7 +156,7 @@ def _watch(
     stopped = threading.Event()
     playing = threading.Thread(
         target=faults.play,
-        args=(stage.upstream, stage.relay),
+        args=(stage.sources, stage.relay),
         kwargs={"seed": seed, "stopped": stopped, "tell": played.append},
     )
     playing.start()
