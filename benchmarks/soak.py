@@ -237,7 +237,7 @@ def main(arguments: Sequence[str]) -> None:
     seconds = float(arguments[0]) if arguments else 300.0
     print(f"Soaking for {seconds:g} s …", file=sys.stderr)
     figures = run(seconds)
-    text = json.dumps(asdict(figures), indent=1, ensure_ascii=False)
+    text = json.dumps(asdict(figures), ensure_ascii=False)
     (ROOT / "benchmarks" / "results" / "soak.json").write_text(f"{text}\n", "utf-8")
     (ROOT / "docs" / "soak.svg").write_text(curve(figures), "utf-8")
     print(told(figures))
