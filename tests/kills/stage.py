@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from graphql_api.storage.tables import countries
 from tests.kills import data
@@ -49,7 +48,7 @@ class State:
 class Stage:
     """A database of one kind, with the sources and the program; a server stands behind a trap."""
 
-    system: ClassVar[str]
+    system: str
 
     def __init__(self, spawner: Spawner, upstream: Upstream) -> None:
         """Take what makes processes, and what plays the sources."""

@@ -6,6 +6,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -15,7 +16,7 @@ from tests.cli.running import PATIENCE
 from tests.kills.data import SETS
 from tests.kills.spawner import Child
 from tests.kills.stage import TIMEOUT, FileStage, ServerStage, Stage, State, spawning
-from tests.kills.trap import Trap
+from tests.kills.trap import Moment, Trap
 from tests.servers.process import Server
 
 TIMES = float(os.environ.get("KILLS", "1"))
@@ -24,6 +25,15 @@ SPARE = 60.0
 """Seconds that a lease lasts longer than fetching may take."""
 PHASES = ("Fetching", "Merging", "Writing", "Drawing", "Done")
 """What a refresh says at the beginning of each of its parts, after its start."""
+
+_PLACES = {
+    "": "at the start",
+    "Fetching": "fetching",
+    "Merging": "merging",
+    "Writing": "in the upsert",
+    "Drawing": "drawing",
+    "Done": "in the tail",
+}
 
 Record = Callable[[str, object], None]
 
@@ -100,21 +110,27 @@ class Kills:
 
 
 def _place(place: str, before: State, after: State, *, answered: bool) -> str:
-    if after.rows == before.rows:
-        taken = after.lease[2] > before.lease[2]
-        return f"{place}, {'lease taken' if taken else 'no lease yet'}"
-    if len(after.history) == len(before.history):
-        return "committed, answered" if answered else "committed, not answered"
-    return "history written, lease held" if after.held else "lease given back"
+    """Return how far a refresh had come, by what it said and by what it left."""
+    left = "lease not yet taken"
+    if len(after.history) > len(before.history):
+        left = "history written, " + ("lease held" if after.held else "lease given back")
+    elif after.rows != before.rows:
+        left = "committed, " + ("answered" if answered else "not answered")
+    elif after.lease[2] > before.lease[2]:
+        left = "lease taken"
+    return f"{place}: {left}"
+
+
+def has_ended(child: Child) -> bool:
+    """Tell whether a process has ended."""
+    return child.has_ended
 
 
 def place_of(child: Child) -> str:
     """Return how far a refresh said that it had come."""
     said = child.stdout
     reached = [phase for phase in PHASES if phase in said]
-    return {"Fetching": "fetching", "Merging": "merging", "Writing": "in the upsert"}.get(
-        reached[-1] if reached else "", "at the start" if not reached else "written"
-    )
+    return _PLACES[reached[-1] if reached else ""]
 
 
 def test_process_on_a_file(file_stage: FileStage, record_property: Record) -> None:
@@ -138,6 +154,9 @@ class Springing:
         self._trap = stage.trap
         self._chance = random.Random(f"{stage.system} {seed}")  # noqa: S311 - likewise
         self._length: dict[str, int] = {}
+        self._turn = 0
+        self.place = ""
+        """How far the refresh had come when the trap was sprung."""
 
     def measure(self, whole: Callable[[], object]) -> None:
         """Do something that is to be broken off, and learn how much passes meanwhile."""
@@ -145,10 +164,21 @@ class Springing:
         whole()
         self._length = dict(self._trap.passed)
 
-    def set(self, action: Callable[[], None]) -> None:
-        """Set a trap: mostly in what is sent, most of which is the upsert."""
-        direction = self._chance.choice(("there", "there", "back"))
-        self._trap.set(direction, self._chance.randint(1, self._length[direction]), action)
+    def set(self, child: Child, action: Callable[[], None]) -> None:
+        """Set a trap: half of them within the upsert, half at any exchange with the server."""
+        self._turn += 1
+        if self._turn % 2:
+            moment = Moment("there", self._chance.randint(1, self._length["there"]))
+        else:
+            piece = self._chance.randint(1, self._length["pieces"])
+            moment = Moment("pieces", piece, self._chance.choice((0, 0.5, 1)))
+
+        def spring() -> None:
+            self.place = place_of(child)
+            action()
+
+        self.place = "not hit"
+        self._trap.set(moment, spring)
 
     def wait(self, over: Callable[[], bool]) -> None:
         """Wait until the trap has been sprung, or that which it was set for is over."""
@@ -167,10 +197,10 @@ def test_process_on_a_server(stage: ServerStage, record_property: Record) -> Non
     kills.before = stage.state()
     for _ in range(number(16)):
         child = stage.refresh(kills.wanted)
-        springing.set(lambda child=child: child.send(signal.SIGKILL))  # type: ignore[misc]
-        springing.wait(lambda child=child: child.has_ended)  # type: ignore[misc]
+        springing.set(child, partial(child.send, signal.SIGKILL))
+        springing.wait(partial(has_ended, child))
         stage.spawner.wait(child)
-        kills.check(place_of(child), answered="countries: " in child.stdout)
+        kills.check(springing.place, answered="countries: " in child.stdout)
 
 
 def mutate(child: Child) -> httpx.Response | None:
@@ -204,9 +234,9 @@ def test_server_that_refreshes(stage: ServerStage, record_property: Record) -> N
     kills.before = stage.state()
     for _ in range(number(5)):
         child = start()
-        springing.set(lambda child=child: child.send(signal.SIGKILL))  # type: ignore[misc]
+        springing.set(child, partial(child.send, signal.SIGKILL))
         answer = mutate(child)
-        springing.wait(lambda answered=answer is not None: answered)  # type: ignore[misc]
+        springing.wait(lambda: True)
         child.send(signal.SIGKILL)
         stage.spawner.wait(child)
         kills.check("under way", answered=answer is not None)
@@ -219,11 +249,11 @@ def test_connection_is_cut(stage: ServerStage, record_property: Record) -> None:
     springing.measure(lambda: stage.refreshed(kills.wanted))
     kills.before = stage.state()
     for _ in range(number(10)):
-        springing.set(lambda: None)
         child = stage.refresh(kills.wanted)
+        springing.set(child, lambda: None)
         code = stage.spawner.wait(child)
         stage.trap.disarm()
-        kills.check(f"exit code {code}", answered=code == 0)
+        kills.check(f"{springing.place}, exit code {code}", answered=code == 0)
 
 
 def test_database_is_killed(stage: ServerStage, record_property: Record) -> None:
@@ -233,10 +263,10 @@ def test_database_is_killed(stage: ServerStage, record_property: Record) -> None
     springing.measure(lambda: stage.refreshed(kills.wanted))
     kills.before = stage.state()
     for _ in range(number(4)):
-        springing.set(stage.server.kill)
         child = stage.refresh(kills.wanted)
-        springing.wait(lambda child=child: child.has_ended)  # type: ignore[misc]
+        springing.set(child, stage.server.kill)
+        springing.wait(partial(has_ended, child))
         stage.server.kill()
         stage.server.start()
         code = stage.spawner.wait(child)
-        kills.check(f"exit code {code}", answered=code == 0)
+        kills.check(f"{springing.place}, exit code {code}", answered=code == 0)
