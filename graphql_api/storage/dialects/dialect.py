@@ -77,6 +77,9 @@ class Dialect(Protocol):
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the driver's error is that a statement took too long."""
 
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the driver's error lasts until a person does something about it."""
+
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about the driver's error, as the end of a sentence, or nothing."""
 

@@ -27,6 +27,8 @@ _CONFLICTS = (1213, 1205, 8022, 8028, 9007)
 _ELSEWHERE = (1047, 1290, 1792, 1836)
 """A node that its cluster has left behind, and one that only reads since another took over."""
 _ACCESS_DENIED = (1044, 1045, 1049, 1698)
+_FORBIDDEN = (1129, 1130, 1142, 1143, 1227, 1251)
+"""A host that is shut out, a host or a user without the right, and a way to log in not known."""
 _TLS_REQUIRED = 3159
 _TOO_SLOW = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
@@ -98,10 +100,13 @@ class MySQL:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
         return _code(error) in _TOO_SLOW
 
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the server refuses who asks, or what is asked."""
+        return _code(error) in (*_ACCESS_DENIED, *_FORBIDDEN) or _demands_tls(error)
+
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
-        # Vitess and TiDB have the word, and no code of its own.
-        if _code(error) == _TLS_REQUIRED or "insecure" in str(error):
+        if _demands_tls(error):
             return "; add ?ssl-mode=REQUIRED to DATABASE_URL"
         if _code(error) not in _ACCESS_DENIED:
             return ""
@@ -118,6 +123,11 @@ class MySQL:
             yield
         finally:
             await connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def _demands_tls(error: BaseException) -> bool:
+    # Vitess and TiDB have the word, and no code of its own.
+    return _code(error) == _TLS_REQUIRED or "insecure" in str(error)
 
 
 def _part(context: ExceptionContext) -> None:

@@ -20,6 +20,7 @@ _DEFAULT_PORT = 5432
 _CONFLICTS = ("40001", "40P01", "55P03")
 """Serialisation failure, deadlock, and a lock that another one held too long."""
 _REFUSED = ("28000", "28P01", "3D000")
+_FORBIDDEN = "42501"
 _TOO_SLOW = "57014"
 _READ_ONLY = "25006"
 """Since another server has taken over."""
@@ -87,6 +88,10 @@ class PostgreSQL:
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
         return getattr(error, "sqlstate", None) == _TOO_SLOW
+
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the server refuses who asks, or what is asked."""
+        return getattr(error, "sqlstate", None) in (*_REFUSED, _FORBIDDEN)
 
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""

@@ -63,19 +63,21 @@ class SQLite:
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether another writer was in the way."""
-        code = getattr(error, "sqlite_errorcode", 0)
-        # The low byte is the kind; the rest tells more, such as SQLITE_BUSY_SNAPSHOT.
-        return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return _kind(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def is_timeout(self, error: BaseException) -> bool:
         """Return False: SQLite says itself what it has waited for."""
         del error
         return False
 
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the file is none of SQLite's, or not to be opened or written."""
+        return _kind(error) in _NEEDS or _kind(error) == sqlite3.SQLITE_CORRUPT
+
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a file that is none, or must not be written."""
         del encrypted
-        need = _NEEDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        need = _NEEDS.get(_kind(error))
         return f"; DATABASE_URL must name a SQLite file that can be {need}" if need else ""
 
     @asynccontextmanager
@@ -83,6 +85,12 @@ class SQLite:
         """Hold the write lock: all migrations are one transaction."""
         async with transaction(connection, self.begin):
             yield
+
+
+def _kind(error: BaseException | None) -> int:
+    """Return the low byte of the code; the rest tells more, such as SQLITE_BUSY_SNAPSHOT."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 async def _use_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below
