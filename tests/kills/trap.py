@@ -27,8 +27,8 @@ class Trap(Relay):
         """How much has passed since a trap was set or disarmed."""
         self.sprung = False
         """Whether the trap that was set last has done its work."""
-        self._moment = Moment("", 0)
-        self._action: Callable[[], None] | None = None
+        self._moment: Moment | None = None
+        self._action: Callable[[], None] = lambda: None
 
     def set(self, moment: Moment, action: Callable[[], None]) -> None:
         """Do `action` at a moment, and then cut the connection."""
@@ -36,21 +36,21 @@ class Trap(Relay):
 
     def disarm(self) -> None:
         """Let all pass again."""
-        self._wait_for(self._set(Moment("", 0), None))
+        self._wait_for(self._set(None, lambda: None))
 
-    async def _set(self, moment: Moment, action: Callable[[], None] | None) -> None:
+    async def _set(self, moment: Moment | None, action: Callable[[], None]) -> None:
         self.passed = {"there": 0, "back": 0, "pieces": 0}
         self.sprung, self._moment, self._action = False, moment, action
 
     async def _write(self, piece: bytes, way: _Way) -> None:
         there = any(connection.there is way for connection in self._live)
         left = self._left(piece, "there" if there else "back")
-        if left is None or self._action is None:
+        if left is None:
             await super()._write(piece, way)
             return
-        action, self._action = self._action, None
+        self._moment = None
         await super()._write(piece[:left], way)
-        action()
+        self._action()
         self.sprung = True
         raise _CutError
 
@@ -59,7 +59,7 @@ class Trap(Relay):
         self.passed[direction] += len(piece)
         self.passed["pieces"] += 1
         moment = self._moment
-        if self.passed.get(moment.counted, 0) < moment.number:
+        if moment is None or self.passed[moment.counted] < moment.number:
             return None
         if moment.counted == "pieces":
             return round(len(piece) * moment.share)
