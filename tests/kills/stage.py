@@ -119,7 +119,7 @@ class Stage:
 class FileStage(Stage):
     """SQLite: nothing stands between the program and the file."""
 
-    system = "sqlite"
+    system = "SQLite"
 
     def __init__(self, spawner: Spawner, upstream: Upstream, folder: Path) -> None:
         """Take the folder of the file."""
@@ -139,7 +139,7 @@ class ServerStage(Stage):
     def __init__(self, spawner: Spawner, upstream: Upstream, server: Server, trap: Trap) -> None:
         """Take the server, and the trap before it."""
         super().__init__(spawner, upstream)
-        self.system = server.scheme
+        self.system = type(server).__name__
         self.server = server
         self.trap = trap
         self._name = server.create_database()
