@@ -87,7 +87,7 @@ async def until(true: Callable[[], Awaitable[bool]]) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.fixture(params=[("sqlite", 3, 20), ("mariadb", 8, 50), ("postgresql", 8, 50)], ids=str)
+@pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("postgresql", 4, 25)], ids=str)
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int]:
     """Return a database that nobody has used, how many servers there are, and callers of each."""
     kind, servers, callers = request.param
