@@ -108,8 +108,8 @@ class Run:
         Raises:
             HeldElsewhere: another process refreshes.
             RefreshTooSoon: it is not admitted.
-            SourceUnavailable, SourceInvalid, RefreshInProgress, DatabaseUnavailable: nothing was
-                changed.
+            SourceUnavailable, SourceInvalid, RefreshInProgress: nothing was changed.
+            DatabaseUnavailable: nothing was changed, or, where the answer was lost, all.
         """
         started_at, counter = self.clock(), time.perf_counter()
         self.started_at = started_at

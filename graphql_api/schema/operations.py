@@ -149,7 +149,7 @@ class Query:
         return _newest(report.RefreshReport, info, first)
 
     @strawberry.field(
-        description="Past refreshes that failed and changed nothing, newest first.",
+        description="Past refreshes that failed, newest first.",
         graphql_type=list[RefreshFailure],
     )
     @staticmethod

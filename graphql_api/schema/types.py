@@ -288,7 +288,10 @@ class RefreshReport:
         return info.context.image_url(parent.version)
 
 
-@strawberry.type(description="A refresh that failed; nothing was changed by it.")
+@strawberry.type(
+    description="A refresh that failed; nothing was changed by it, unless the database broke off "
+    "and wrote all of it after all: then `status` shows newer data."
+)
 class RefreshFailure:
     id: strawberry.ID = strawberry.field(description="Opaque; also in the server's log.")
     trigger: RefreshTrigger = strawberry.field(description="What it was begun by.")

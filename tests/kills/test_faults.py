@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
 
@@ -14,7 +15,7 @@ import httpx
 import pytest
 
 from tests.kills.spawner import Child, Spawner
-from tests.kills.stage import Row, ServerStage
+from tests.kills.stage import FileStage, Row, ServerStage, spawning
 from tests.kills.trap import Trap
 from tests.refresh.running import rating
 from tests.servers.process import Server
@@ -69,22 +70,9 @@ class Ground(ServerStage):
         self.upstream.answer("rates", answer)
         return answer
 
-    def mutate(self, program: Child | None = None) -> str:
+    def mutate(self) -> str:
         """Ask for a refresh, and return "data", or the code of the error."""
-        host, port = address(program or self.program)
-        headers = {"Content-Type": "application/json"}
-        try:
-            answer: dict[str, Any] = httpx.post(
-                f"http://{host}:{port}/graphql",
-                content=MUTATION,
-                headers=headers,
-                trust_env=False,
-                timeout=PATIENCE,
-            ).json()
-        except httpx.TransportError:
-            return "the connection ends"
-        errors = answer.get("errors")
-        return str(errors[0]["extensions"]["code"]) if errors else "data"
+        return mutate(self.program)
 
     def holds(self, before: list[Row]) -> str:
         """Tell whether the table is the old one, or has the new data whole."""
@@ -125,6 +113,23 @@ def address(program: Child) -> tuple[str, int]:
     """Return where a server of the program listens."""
     host, port = program.stderr.split("http://")[1].split()[0].split("/")[0].split(":")
     return host, int(port)
+
+
+def mutate(program: Child) -> str:
+    """Ask a server of the program for a refresh; return "data", or the code of the error."""
+    host, port = address(program)
+    try:
+        answer: dict[str, Any] = httpx.post(
+            f"http://{host}:{port}/graphql",
+            content=MUTATION,
+            headers={"Content-Type": "application/json"},
+            trust_env=False,
+            timeout=PATIENCE,
+        ).json()
+    except httpx.TransportError:
+        return "the connection ends"
+    errors = answer.get("errors")
+    return str(errors[0]["extensions"]["code"]) if errors else "data"
 
 
 @pytest.fixture(scope="module", params=["new_mariadb", "new_postgresql"])
@@ -261,7 +266,7 @@ def under_way(ground: Ground, program: Child) -> Iterator[tuple[Future[str], thr
     ground.upstream.answer("rates", Answer(body=answer.body, until=released.is_set))
     with ThreadPoolExecutor() as pool:
         try:
-            answered = pool.submit(ground.mutate, program)
+            answered = pool.submit(mutate, program)
             ground.wait_until(lambda: ground.leased)
             yield answered, released
         finally:
@@ -352,3 +357,34 @@ def test_writer_is_paused(ground: Ground, record_property: Record) -> None:
         "the other's",
         f"next refresh done in {seconds:.1f} s",
     )
+
+
+def test_writer_on_a_file_is_paused(tmp_path: Path, record_property: Record) -> None:
+    """The same over SQLite."""
+    released = threading.Event()
+    with spawning(tmp_path) as (spawner, upstream), ThreadPoolExecutor() as pool:
+        stage = FileStage(spawner, upstream, tmp_path)
+        stage.prepare()
+        upstream.answer("a/rates", Answer(body=RATES, until=released.is_set))
+        patient = {"API_TIMEOUT": "60", "REFRESH_TIMEOUT": "60"}
+        late = spawner.start("serve", PORT="0", **{**stage.settings("a"), **patient})
+        late.wait_until_said("(Ctrl-C stops)")
+        answered = pool.submit(mutate, late)
+        upstream.wait_until_asked("a/rates", 2)
+        end = time.monotonic() + PATIENCE
+        while not stage.state().held:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        late.send(SIGSTOP)
+        stage.run_out()
+        before = stage.refreshed("b")
+        late.send(SIGCONT)
+        released.set()
+        assert answered.result() == "REFRESH_IN_PROGRESS"
+        while len((after := stage.state()).history) == len(before.history):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        assert (after.rows, after.lease) == (before.rows, before.lease)
+        stage.refreshed("a")
+    row = [stage.system, "writer paused beyond its lease", "REFRESH_IN_PROGRESS", "the other's"]
+    record_property("faults", [[*row, "next refresh done at once"]])

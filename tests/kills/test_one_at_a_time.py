@@ -111,6 +111,9 @@ def servers(
                 DATABASE_URL=place[0],
                 SNAPSHOT_POLL=f"{POLL:g}",
                 STALE_AFTER="1000000000",
+                API_TIMEOUT=f"{PATIENCE:g}",
+                REFRESH_TIMEOUT=f"{PATIENCE:g}",
+                DATABASE_TIMEOUT=f"{PATIENCE:g}",
                 COUNTRIES_SOURCES=f"geonames={upstream.url}/{number}/countries,bundled",
                 RATES_SOURCES=f"er-api={upstream.url}/{number}/rates,bundled",
             )
