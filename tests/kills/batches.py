@@ -8,6 +8,7 @@ from tests.databases import opened
 from tests.rows import make_country
 
 NUMBER = 10_000
+"""A hundred letters, by a hundred."""
 
 
 async def write(url: str, revision: int) -> None:

@@ -114,6 +114,7 @@ def servers(
                 API_TIMEOUT=f"{PATIENCE:g}",
                 REFRESH_TIMEOUT=f"{PATIENCE:g}",
                 DATABASE_TIMEOUT=f"{PATIENCE:g}",
+                REQUEST_TIMEOUT=f"{PATIENCE:g}",
                 COUNTRIES_SOURCES=f"geonames={upstream.url}/{number}/countries,bundled",
                 RATES_SOURCES=f"er-api={upstream.url}/{number}/rates,bundled",
             )
