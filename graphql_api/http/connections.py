@@ -1,4 +1,4 @@
-"""Connections that wait for their clients only so long: uvicorn's protocol, with deadlines.
+"""uvicorn's protocol, with deadlines for its clients, and a short way for what needs no execution.
 
 uvicorn waits for ever for a request that was begun, and for an answer to be read.
 """
@@ -6,9 +6,11 @@ uvicorn waits for ever for a request that was begun, and for an answer to be rea
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from typing import Any
 
 from starlette.responses import JSONResponse
+from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -16,6 +18,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from graphql_api.errors import InvalidInput
+from graphql_api.http.refusing import log_refusal
+from graphql_api.metrics.families import CONNECTIONS, NO_KIND
+from graphql_api.metrics.meter import Meter
 
 _LONGEST_HEAD = 65_536
 """Bytes of a request's line and headers."""
@@ -40,17 +45,43 @@ STOPPING = JSONResponse(
 )
 
 
+Write = Callable[[HTTPScope, bytes], tuple[bytes, bytes] | None]
+"""From a request that is here in full to its answer's head, without the end, and body.
+
+None if it is for the application to answer.
+"""
+WRITE = "write"
+"""Where the state of an application has it, if it has."""
+
+
 class Connection(HttpToolsProtocol):
     """A connection that is closed when its client takes too long."""
 
-    def __init__(self, *given: Any, patience: float, most: int, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(
+        self,
+        *given: Any,  # noqa: ANN401 - uvicorn's
+        patience: float,
+        most: int,
+        meter: Meter,
+        new_id: Callable[[], str],
+        **named: Any,  # noqa: ANN401 - likewise
+    ) -> None:
         """Wait `patience` seconds for a request; of `most` connections, the idlest makes room."""
         super().__init__(*given, **named)
+        self._meter = meter
+        self._new_id = new_id
         self._patience = patience
         self._most = most
         self._since = time.monotonic()
         """When it began to wait for its client; uvloop's own clock tells milliseconds alone."""
-        self._deadline: asyncio.TimerHandle | None = None
+        self._due: float | None = None
+        """When its client has to have sent something; None if it is not the client's turn."""
+        self._alarm: asyncio.TimerHandle | None = None
+        """When to look at that, which may be too early."""
+        self._alarm_at = 0.0
+        self._write: Write | None = self.app_state.get(WRITE)
+        self._held: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        """A request that has just begun, and may be here in full."""
         self._reading: asyncio.TimerHandle | None = None
         """When the client has to have read its answer."""
         self._in_head = False
@@ -73,17 +104,22 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
         super().connection_made(transport)
-        self._wait()
+        self._meter.add(CONNECTIONS, 1)
+        self._wait(self._patience)
         if len(self.connections) > self._most:
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stop_waiting()
+        self._due = None
+        self._silence()
         self._stop_reading()
+        self._meter.add(CONNECTIONS, -1)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._held is not None:
+            self._start_held()
         if self._upgraded or self.transport.is_closing():
             return
         if self._in_head:
@@ -92,16 +128,16 @@ class Connection(HttpToolsProtocol):
                 self._refuse(431, f"Send at most {_LONGEST_HEAD} bytes of address and headers.")
                 return
         if not self._waits:
-            self._stop_waiting()
-        elif self._deadline is None:
-            self._wait()
+            self._due = None
+        elif self._due is None:
+            self._wait(self._patience)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = self._drained = 0
         # Bytes that begin no request, such as empty lines, do not put the deadline off.
-        self._stop_waiting()
+        self._due = None
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -117,28 +153,36 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._in_body = False
+        if self._held is not None and not self._answer_held():
+            self._start_held()
 
     def on_response_complete(self) -> None:
-        self._since = time.monotonic()
-        super().on_response_complete()
+        """Go on to the next request, as uvicorn does, but without a timer for each."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not (self._in_head or self._in_body):
+            self._wait(self.timeout_keep_alive)
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
-        self._stop_waiting()
+        # Another protocol has it from now on, and this one is not told of its end.
+        self._meter.add(CONNECTIONS, -1)
+        self._due = None
+        self._silence()
         super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
         self._stopping = True
         super().shutdown()
         if self._in_body and not self.transport.is_closing():
-            self._stop_waiting()
             self._wait(_LAST_SECONDS)
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(400, msg)
-
-    def timeout_keep_alive_handler(self) -> None:
-        self._close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -151,15 +195,63 @@ class Connection(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the request is answered as if it had not asked for another protocol."""
 
-    def _wait(self, seconds: float | None = None) -> None:
-        self._since = time.monotonic()
-        patience = self._patience if seconds is None else seconds
-        self._deadline = self.loop.call_later(patience, self._give_up)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if self._in_head and cycle.more_body:
+            # Its head is complete just now; once its bytes are parsed it may need no task.
+            self._held = cycle, app
+        else:
+            super()._start_asgi_task(cycle, app)
 
-    def _stop_waiting(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
+    def _start_held(self) -> None:
+        if self._held is not None:
+            super()._start_asgi_task(*self._held)
+            self._held = None
+
+    def _answer_held(self) -> bool:
+        """Answer the request without the application, if that can be done."""
+        cycle = self.cycle
+        if self._write is None or self.access_log or self.flow.write_paused:
+            return False
+        answer = self._write(cycle.scope, bytes(cycle.body))
+        if answer is None:
+            return False
+        self._held = None
+        head, body = answer
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        if not cycle.keep_alive:
+            lines.append(b"connection: close\r\n")
+        self.transport.writelines((head, *lines, b"\r\n", body))
+        cycle.response_started = cycle.response_complete = True
+        if not cycle.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True
+
+    def _wait(self, seconds: float) -> None:
+        """Wait for the client; whoever has waited before may have to wait less now."""
+        self._since = time.monotonic()
+        self._due = self._since + seconds
+        # One alarm for many requests: what it costs to set it is saved for most of them.
+        if self._alarm is None or self._due < self._alarm_at:
+            self._silence()
+            self._alarm_at = self._due
+            self._alarm = self.loop.call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        if self._due is not None:
+            left = self._due - time.monotonic()
+            if left > 0:
+                self._alarm_at = self._due
+                self._alarm = self.loop.call_later(left, self._ring)
+            else:
+                self._due = None
+                self._give_up()
+
+    def _silence(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def _start_reading(self) -> None:
         self._stop_reading()
@@ -172,11 +264,10 @@ class Connection(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         """Close the connection, whose client has taken too long."""
-        self._deadline = None
         if self._answers_another():
-            self._wait()
+            self._wait(self._patience)
         elif self._stopping:
-            self._answer(503, bytes(STOPPING.body), b"retry-after: 1\r\n")
+            self._stop("The server is stopping.")
         elif self._in_head or (self._in_body and not self.cycle.response_started):
             self._refuse(408, f"The request did not arrive within {self._patience:g} s.")
         else:
@@ -199,14 +290,20 @@ class Connection(HttpToolsProtocol):
         if waiting:
             min(waiting, key=lambda one: one._since)._close()  # noqa: SLF001 - likewise
         else:
-            self._answer(503, bytes(STOPPING.body), b"retry-after: 1\r\n")
+            self._stop("There are too many connections.")
 
     def _refuse(self, status: int, message: str) -> None:
         error = {"message": message, "extensions": {"code": InvalidInput.code}}
-        self._answer(status, json.dumps({"errors": [error]}).encode())
+        self._answer(status, json.dumps({"errors": [error]}).encode(), message)
 
-    def _answer(self, status: int, body: bytes, headers: bytes = b"") -> None:
+    def _stop(self, reason: str) -> None:
+        self._answer(503, bytes(STOPPING.body), reason, b"retry-after: 1\r\n")
+
+    def _answer(self, status: int, body: bytes, reason: str, headers: bytes = b"") -> None:
         """Answer in the application's place, which is told that the client has gone."""
+        request_id = self._new_id()
+        log_refusal(request_id, status, reason)
+        self._meter.answered(NO_KIND, status, time.monotonic() - self._since)
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -214,6 +311,7 @@ class Connection(HttpToolsProtocol):
             STATUS_LINE[status]
             + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
             + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
+            + b"x-request-id: %b\r\n" % request_id.encode()
             + headers
             + b"\r\n"
             + body
@@ -222,7 +320,8 @@ class Connection(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Close once what is written has been read, or has not been for too long."""
-        self._stop_waiting()
+        self._due = None
+        self._silence()
         if not self.transport.is_closing():
             self.transport.close()
             self._start_reading()

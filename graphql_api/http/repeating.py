@@ -4,13 +4,18 @@ For a request whose answer is kept, or held by the client already, nothing is pa
 executed. Whatever is new goes on to the endpoint.
 """
 
+import time
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from http.client import NOT_MODIFIED
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn._types import HTTPScope
 
 from graphql_api.catalog import Catalog
-from graphql_api.http.answers import Answers, Asked, Headers
+from graphql_api.http import request_id
+from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import (
     GRAPHQL_RESPONSE,
@@ -18,20 +23,67 @@ from graphql_api.http.negotiation import (
     preferred_coding,
     preferred_of,
 )
+from graphql_api.metrics.meter import Meter
 
 PATH = "/graphql"
+
+
+class Repeater:
+    """Finds the answers to requests that need no execution."""
+
+    def __init__(
+        self, *, catalog: Catalog, answers: Answers, new_id: Callable[[], str], meter: Meter
+    ) -> None:
+        """Answer from `answers`, over the catalog's snapshot."""
+        self._meter = meter
+        self._catalog = catalog
+        self._answers = answers
+        self._new_id = new_id
+
+    def find(self, asked: Asked, known: bytes | None) -> Answer | None:
+        """Return the answer to what is asked, of which the client knows what has these tags."""
+        if not self._catalog.loaded:
+            return None  # an answer over nothing would look true
+        snapshot = self._catalog.snapshot
+        answer = None
+        if known is not None and asked.method == "GET":
+            tag = self._answers.tag(asked, snapshot)
+            if tag in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
+                answer = self._answers.not_modified(tag)
+        answer = answer or self._answers.find(asked, snapshot)
+        if answer is not None:
+            self._meter.looked_up("not_modified" if answer.status == NOT_MODIFIED else "hit")
+        return answer
+
+    def write(self, scope: HTTPScope, body: bytes) -> tuple[bytes, bytes] | None:
+        """Return head and body of the answer to a request that is here in full.
+
+        None if it has to be executed, or its answer depends on where it comes from. The head is as
+        HTTP/1.1 writes it, without its end.
+        """
+        begun = time.perf_counter()
+        method = scope["method"]
+        if scope["path"] != PATH or method not in ("GET", "POST"):
+            return None
+        head = _read_head(scope["headers"])
+        if b"origin" in head or (method == "POST" and not _is_json(head)):
+            return None
+        asked = _asked(method, body if method == "POST" else scope["query_string"], head)
+        answer = self.find(asked, head.get(b"if-none-match")) if asked is not None else None
+        if answer is None:
+            return None
+        self._meter.answered("query", answer.status, time.perf_counter() - begun)
+        named = b"%b: %b\r\n" % (request_id.HEADER, self._new_id().encode())
+        return answer.head + named, answer.body
 
 
 class RepeatingMiddleware:
     """Serves /graphql; every other path is the application's."""
 
-    def __init__(
-        self, app: ASGIApp, *, catalog: Catalog, answers: Answers, endpoint: GraphQLEndpoint
-    ) -> None:
+    def __init__(self, app: ASGIApp, *, repeater: Repeater, endpoint: GraphQLEndpoint) -> None:
         """Wrap `app`."""
         self._app = app
-        self._catalog = catalog
-        self._answers = answers
+        self._repeater = repeater
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,48 +99,38 @@ class RepeatingMiddleware:
             messages = await _read_all(receive)
             asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
             receive = _again(messages, receive)
-        if asked is None or not await self._repeat(asked, head, send):
+        answer = self._repeater.find(asked, head.get(b"if-none-match")) if asked else None
+        if answer is None:
             response = await self._endpoint.handle(Request(scope, receive), asked)
             await response(scope, receive, send)
+        else:
+            scope["state"]["operation"] = answer.operation
+            await _send(send, answer)
 
     def _is_short(self, head: dict[bytes, bytes]) -> bool:
         """Tell whether a body is JSON and may be waited for; the endpoint looks at any other."""
         length = head.get(b"content-length", b"")
         return (
-            head.get(b"content-type") in _JSON_TYPES
-            and b"content-encoding" not in head
+            _is_json(head)
             and length.isdigit()
             and len(length) < 10  # noqa: PLR2004 - digits of any length that is allowed
             and int(length) <= self._endpoint.body_limit
         )
-
-    async def _repeat(self, asked: Asked, head: dict[bytes, bytes], send: Send) -> bool:
-        """Answer without executing anything, if that can be done."""
-        snapshot = self._catalog.snapshot
-        known = head.get(b"if-none-match")
-        if known is not None and asked.method == "GET":
-            tag = self._answers.tag(asked, snapshot)
-            if tag in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
-                await _send(send, 304, self._answers.not_modified(tag), b"")
-                return True
-        answer = self._answers.find(asked, snapshot)
-        if answer is None:
-            return False
-        await _send(send, 200, answer.headers, answer.body)
-        return True
 
 
 _JSON_TYPES = (b"application/json", b"application/json; charset=utf-8")
 """What clients send; the endpoint knows every other way to write it."""
 
 
-def _read_head(headers: Headers) -> dict[bytes, bytes]:
+def _is_json(head: dict[bytes, bytes]) -> bool:
+    return head.get(b"content-type") in _JSON_TYPES and b"content-encoding" not in head
+
+
+def _read_head(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     """Return the headers by name; what is given several times is joined by commas."""
-    head = dict(headers)
-    if len(head) < len(headers):
-        head = {}
-        for name, value in headers:
-            head[name] = head[name] + b"," + value if name in head else value
+    head: dict[bytes, bytes] = {}
+    for name, value in headers:
+        head[name] = head[name] + b"," + value if name in head else value
     return head
 
 
@@ -122,6 +164,7 @@ def _again(messages: list[Message], receive: Receive) -> Receive:
     return receive_again
 
 
-async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _send(send: Send, answer: Answer) -> None:
+    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+    await send(start)
+    await send({"type": "http.response.body", "body": answer.body})

@@ -6,7 +6,7 @@ import re
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-_HEADERS = (
+HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
@@ -29,7 +29,7 @@ class SecurityHeadersMiddleware:
             if message["type"] == "http.response.start":
                 headers = list(message["headers"])
                 given = {name for name, _ in headers}
-                headers += [one for one in _HEADERS if one[0] not in given]
+                headers += [one for one in HEADERS if one[0] not in given]
                 message = {**message, "headers": headers}
             await send(message)
 

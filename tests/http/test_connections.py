@@ -1,0 +1,139 @@
+"""What a connection answers by itself is what the application would have answered."""
+
+import json
+from collections.abc import Iterator
+from http.client import HTTPMessage
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from tests.cli.running import BUNDLED, Process, serving
+from tests.http.wire import Answered, Wire, connected, head
+
+LIST = b'{"query": "{ countries { nodes { code name population } } }"}'
+GET = f"GET /graphql?query={quote('{ countries { nodes { code } } }')}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server that closes idle connections after a second, and lets a page elsewhere ask."""
+    folder = tmp_path_factory.mktemp("server")
+    changes = {"KEEP_ALIVE": "1", "CORS_ORIGINS": "https://countries.example"}
+    with serving(folder, **BUNDLED, **changes) as process:
+        yield process
+
+
+def post(body: bytes, **headers: str) -> bytes:
+    """Return a request that posts a body."""
+    return head(Content_Length=str(len(body)), **headers) + body
+
+
+def ask(wire: Wire, request: bytes) -> Answered:
+    """Send a request, and return its answer."""
+    wire.send(request)
+    return wire.answer(request.partition(b" ")[0].decode())
+
+
+def shown(headers: HTTPMessage) -> list[tuple[str, str]]:
+    """Return the headers but for those that differ each time."""
+    return sorted(
+        (name.lower(), value)
+        for name, value in headers.items()
+        if name.lower() not in ("date", "x-request-id")
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        post(LIST),
+        post(LIST, Accept_Encoding="br"),
+        post(LIST, Accept_Encoding="gzip"),
+        post(LIST, Accept="application/graphql-response+json"),
+        post(LIST, Content_Type="application/json; charset=utf-8"),
+        post(LIST, Connection="close"),
+        post(LIST, Origin="https://countries.example"),
+        post(LIST, Origin="https://elsewhere.example"),
+        head(GET),
+        head(GET, Accept_Encoding="br"),
+        head(GET, Accept="text/html"),
+        head(GET.replace("GET", "HEAD")),
+        head("GET /graphql"),
+        post(LIST.replace(b"code", b"cod")),
+        post(LIST, Content_Type="text/plain"),
+        post(LIST, Content_Encoding="gzip"),
+    ],
+)
+def test_answers(server: Process, request_: bytes) -> None:
+    """Repeated, a request gets the status, headers and bytes that it got when it was executed."""
+    answers = []
+    # The first of them is one byte more than what came at once, so that it is not answered here.
+    for size in (len(request_) - 1, len(request_), len(request_)):
+        with connected(server) as wire:
+            wire.send(request_[:size])
+            wire.send(request_[size:])
+            answers.append(wire.answer(request_.partition(b" ")[0].decode()))
+    assert len({(one.status, one.body) for one in answers}) == 1
+    assert shown(answers[0].headers) == shown(answers[1].headers) == shown(answers[2].headers)
+    assert len({one.headers["X-Request-Id"] for one in answers}) == 3
+    assert all("Date" in one.headers for one in answers)
+
+
+def test_not_modified(server: Process) -> None:
+    """Who has the answer is told so, on a connection that stays."""
+    with connected(server) as wire:
+        tag = ask(wire, head(GET)).headers["ETag"]
+        known = ask(wire, head(GET, If_None_Match=f'"x", {tag}'))
+        assert (known.status, known.body, known.headers["ETag"]) == (304, b"", tag)
+        assert ask(wire, head(GET, If_None_Match='"x"')).status == 200
+
+
+@pytest.mark.parametrize("closing", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
+def test_closes(server: Process, closing: str) -> None:
+    """A client that wants no second answer gets one, and the connection's end."""
+    request = head(GET).replace(b"HTTP/1.1", closing.encode())
+    for _ in range(2):
+        with connected(server) as wire:
+            answered = ask(wire, request)
+            assert (answered.status, answered.headers["Connection"]) == (200, "close")
+            assert wire.closed()
+
+
+def test_idle(server: Process) -> None:
+    """After such answers, too, a connection that asks no more is closed."""
+    with connected(server) as wire:
+        for _ in range(3):
+            assert ask(wire, post(LIST)).status == 200
+        assert wire.closed()
+
+
+def test_pipelined(server: Process) -> None:
+    """Known and new requests that come all at once are answered in their order."""
+    new = [json.dumps({"query": f"{{ a{n}: __typename }}"}).encode() for n in range(3)]
+    with connected(server) as wire:
+        ask(wire, post(LIST))
+        wire.send(b"".join(post(LIST) + post(one) + post(LIST) * 3 for one in new) + head(GET))
+        for number in range(3):
+            assert len(wire.answer().json["data"]["countries"]["nodes"]) == 250
+            assert wire.answer().json == {"data": {f"a{number}": "Query"}}
+            for _ in range(3):
+                assert len(wire.answer().json["data"]["countries"]["nodes"]) == 250
+        assert wire.answer("GET").status == 200
+
+
+def test_nobody_reads(server: Process) -> None:
+    """Known answers are kept back for a client that does not read, and none is lost."""
+    with connected(server) as wire:
+        ask(wire, post(LIST))
+        wire.send(post(LIST) * 1000)
+        assert server.query("{ __typename }") == {"data": {"__typename": "Query"}}
+        assert {wire.answer().body for _ in range(1000)} == {ask(wire, post(LIST)).body}
+
+
+def test_access_log(tmp_path: Path) -> None:
+    """With the access log on, a repeated request has its line as well."""
+    with serving(tmp_path, **BUNDLED, ACCESS_LOG="true") as server, connected(server) as wire:
+        for _ in range(3):
+            assert ask(wire, post(LIST)).status == 200
+        assert server.said.count('"POST /graphql HTTP/1.1" 200') == 3
