@@ -191,10 +191,17 @@ async def test_joined_is_told_once(
     async with asyncio.timeout(20):
         while here.catalog.holder is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(OFTEN)
-    waiting = asyncio.create_task(here.service.refresh())
-    await asyncio.sleep(OFTEN * 10)
+    waits, told_so = "Waiting for another process's refresh", asyncio.Event()
+
+    def listen(progress: Progress) -> None:
+        if progress.message == waits:
+            told_so.set()
+
+    with here.service.progress.heard_by(listen):
+        waiting = asyncio.create_task(here.service.refresh())
+        await told_so.wait()
     async with following(here) as events:
-        assert (await next_of(events)).message == "Waiting for another process's refresh"
+        assert (await next_of(events)).message == waits
         released.set()
         told = await to_the_end(events)
         await asyncio.sleep(OFTEN * 10)

@@ -20,6 +20,7 @@ from graphql_api.schema.execution import (
     refuse,
 )
 from graphql_api.schema.limits import Limits
+from graphql_api.schema.plans import OperationInfo
 from tests.refresh.running import Before, Running
 from tests.refresh.running import execute as meddle
 from tests.rows import make_country
@@ -158,10 +159,15 @@ async def test_refresh_takes_its_time(home: Running) -> None:
 async def test_operation_name() -> None:
     """Of several operations the one that is named is executed."""
     assert await SERVED.respond(TWO, operation_name="a") == GraphQLResponse(
-        {"data": {"__typename": "Query"}}, executed=True, of_data=True
+        {"data": {"__typename": "Query"}},
+        executed=True,
+        of_data=True,
+        operation=OperationInfo("query", "a"),
     )
     assert await SERVED.respond(TWO, operation_name="b") == GraphQLResponse(
-        {"data": {"status": {"totalCountries": 1}}}, executed=True
+        {"data": {"status": {"totalCountries": 1}}},
+        executed=True,
+        operation=OperationInfo("query", "b"),
     )
 
 
@@ -289,6 +295,7 @@ async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
             ],
         },
         executed=True,
+        operation=OperationInfo("query", None),
     )
     [record] = caplog.records
     assert record.getMessage() == f"Request {REQUEST_ID} failed at ['status', 'stale']"
@@ -329,7 +336,10 @@ async def test_database_is_not_described(home: Running, caplog: pytest.LogCaptur
     )
     response = await asker_of(home).respond('mutation { deleteCountry(code: "FR") { id } }')
     [error] = response.body["errors"]
-    assert error["message"] == "The database did not do what it was asked; nothing was changed."
+    assert (
+        error["message"]
+        == "The database did not confirm what it was asked; all of it was done, or nothing."
+    )
     assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
     assert response.body["data"] is None
     failure = f"The database at sqlite:///{home.path} failed: a secret."
@@ -362,7 +372,7 @@ async def test_only_what_is_allowed(home: Running) -> None:
         (CountryNotFound("There is none."), "There is none."),
         (
             DatabaseUnavailable("The database at sqlite:///secret failed."),
-            "The database did not do what it was asked; nothing was changed.",
+            "The database did not confirm what it was asked; all of it was done, or nothing.",
         ),
     ],
 )
