@@ -184,12 +184,7 @@ def create_app(
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings, meter)
-    answers = Answers(
-        limit=settings.response_cache_bytes,
-        max_age=settings.cache_max_age,
-        meter=parts.meter,
-        cross_origin=bool(settings.cors_origins),
-    )
+    answers = _answers(parts, settings)
     new_id = new_ids(secrets.token_hex(8))
     repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
     recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
@@ -217,6 +212,15 @@ def create_app(
         ],
         middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
         openapi_url=None,
+    )
+
+
+def _answers(parts: Parts, settings: Settings) -> Answers:
+    return Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        meter=parts.meter,
+        cross_origin=bool(settings.cors_origins),
     )
 
 
