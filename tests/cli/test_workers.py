@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -68,6 +69,17 @@ def version_of(server: Process, worker: int) -> str:
         return str(server.query(VERSION)["data"]["status"]["version"])
 
 
+def agree(server: Process) -> bool:
+    """Tell whether both workers serve the same."""
+    one, other = (version_of(server, worker) for worker in workers_of(server))
+    return one == other
+
+
+def serves_another(server: Process, worker: int, version: str) -> bool:
+    """Tell whether a worker serves another version than this."""
+    return version_of(server, worker) != version
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Lend a server of two workers, which have done what they do at their first start."""
@@ -78,15 +90,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 def test_both_answer_and_agree(server: Process) -> None:
     """Each worker answers by itself, and what one has refreshed the other serves soon after."""
+    wait(lambda: len(workers_of(server)) == 2)
     workers = workers_of(server)
-    assert len(workers) == 2
-    before = [version_of(server, worker) for worker in workers]
-    assert before[0] == before[1]
+    wait(lambda: agree(server))
+    before = version_of(server, workers[0])
     assert server.query(REFRESH)["data"] == {"refreshCountries": {"totalCountries": 250}}
     for worker in workers:
-        wait(lambda worker=worker: version_of(server, worker) != before[0])  # type: ignore[misc]  # mypy knows no such lambda
-    after = [version_of(server, worker) for worker in workers]
-    assert after[0] == after[1]
+        wait(partial(serves_another, server, worker, before))
+    assert agree(server)
 
 
 def test_started_as_one(server: Process) -> None:
@@ -103,9 +114,8 @@ def test_killed_worker_is_replaced(server: Process) -> None:
     assert server.query(VERSION).keys() == {"data"}
     wait(lambda: len(workers_of(server)) == 2)
     (new,) = set(workers_of(server)) - {other}
-    version = version_of(server, other)
     assert new != killed
-    assert version_of(server, new) == version
+    wait(lambda: agree(server))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
