@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -56,8 +56,16 @@ logger = logging.getLogger(__name__)
 
 _LOOK = 0.05
 """Seconds after which an application that starts looks whether it is to stop."""
+_CLOSING = 4.0
+"""Seconds for the tail of a refresh, and for closing connections, when the server stops."""
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
+_OF_APOLLO = (
+    "Apollo-Require-Preflight",
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+)
+"""Headers that Apollo's clients add when a page asks them to; nothing here reads them."""
 
 
 class Parts:
@@ -87,6 +95,9 @@ class Parts:
             clock=_now,
             new_id=_new_id,
             watch=self.meter.attempted,
+        )
+        self.sampler = Sampler(
+            self.meter, self.refreshes, stale_after=timedelta(seconds=settings.stale_after)
         )
 
     async def open(self) -> None:
@@ -160,7 +171,7 @@ def create_app(
     is_stopping: Callable[[], bool] = lambda: False,
     start_opened: bool = False,
     meter: Meter | None = None,
-) -> FastAPI:
+) -> Starlette:
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
@@ -171,32 +182,18 @@ def create_app(
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings, meter)
-    answers = Answers(
-        limit=settings.response_cache_bytes,
-        max_age=settings.cache_max_age,
-        meter=parts.meter,
-        cross_origin=bool(settings.cors_origins),
-    )
+    answers = _answers(parts, settings)
     new_id = new_ids(secrets.token_hex(8))
     repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
     recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
-    stale_after = timedelta(seconds=settings.stale_after)
-    sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
-        background: set[asyncio.Task[None]] = set()
-        background.add(asyncio.create_task(sampler.keep()))
-        opening = asyncio.create_task(_live(parts, settings, tell, background))
-        background.add(opening)
-        while start_opened and not opening.done() and not is_stopping():
-            await asyncio.wait([opening], timeout=_LOOK)
-        try:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Write]]:
+        async with _running(
+            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
+        ):
             # The shortest way logs nothing.
             yield {} if settings.access_log else {WRITE: repeater.write}
-        finally:
-            await end(background)
-            await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
@@ -205,14 +202,19 @@ def create_app(
         repeater=repeater,
         endpoint=_graphql(parts, settings, schema, answers, recorder),
     )
-    return FastAPI(
+    return Starlette(
         lifespan=lifespan,
-        routes=[
-            *_routes(parts, settings, schema, is_stopping),
-            _metrics(parts, settings, sampler),
-        ],
+        routes=_routes(parts, settings, schema, is_stopping),
         middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
-        openapi_url=None,
+    )
+
+
+def _answers(parts: Parts, settings: Settings) -> Answers:
+    return Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        meter=parts.meter,
+        cross_origin=bool(settings.cors_origins),
     )
 
 
@@ -224,7 +226,7 @@ def _middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type"),
+        allow_headers=("Authorization", "Content-Type", *_OF_APOLLO),
         expose_headers=("X-Request-Id",),
     )
     return [
@@ -267,6 +269,11 @@ def _routes(
 ) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(catalog=parts.catalog, is_stopping=is_stopping)
+    metrics = MetricsEndpoint(
+        meter=parts.meter,
+        sampler=parts.sampler,
+        token=_token(settings) if settings.in_production else None,
+    )
     pages = PageEndpoints(
         catalog=parts.catalog,
         schema_text=f"{schema}\n" if settings.has_introspection else None,
@@ -279,17 +286,30 @@ def _routes(
         Route("/images/summary-{version}.png", picture.versioned),
         Route(LIVE, health.live),
         Route(READY, health.ready),
+        Route("/metrics", metrics.show),
     ]
-
-
-def _metrics(parts: Parts, settings: Settings, sampler: Sampler) -> Route:
-    token = _token(settings) if settings.in_production else None
-    endpoint = MetricsEndpoint(meter=parts.meter, sampler=sampler, token=token)
-    return Route("/metrics", endpoint.show)
 
 
 def _token(settings: Settings) -> str | None:
     return settings.admin_token.get_secret_value() if settings.admin_token else None
+
+
+@asynccontextmanager
+async def _running(
+    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
+    background: set[asyncio.Task[None]] = set()
+    background.add(asyncio.create_task(parts.sampler.keep()))
+    opening = asyncio.create_task(_live(parts, settings, tell, background))
+    background.add(opening)
+    while waits() and not opening.done():
+        await asyncio.wait([opening], timeout=_LOOK)
+    try:
+        yield
+    finally:
+        await end(background)
+        await _close(parts)
 
 
 async def _live(
@@ -310,6 +330,15 @@ async def _live(
             )
         )
     background.update(map(asyncio.create_task, works))
+
+
+async def _close(parts: Parts) -> None:
+    """Close the parts, as long as the database does not keep them from it."""
+    closing = asyncio.create_task(parts.close())
+    await asyncio.wait([closing], timeout=_CLOSING)
+    if not closing.done():
+        logger.warning("The database does not answer; leaving without taking leave of it.")
+    await end([closing])
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:

@@ -42,6 +42,8 @@ class Repeater:
 
     def find(self, asked: Asked, known: bytes | None) -> Answer | None:
         """Return the answer to what is asked, of which the client knows what has these tags."""
+        if not self._catalog.loaded:
+            return None  # an answer over nothing would look true
         snapshot = self._catalog.snapshot
         answer = None
         if known is not None and asked.method == "GET":

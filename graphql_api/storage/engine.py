@@ -17,7 +17,7 @@ from sqlalchemy.pool import QueuePool
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import failures, statements, transactions
 from graphql_api.storage.address import System, Tls, parse
-from graphql_api.storage.dialects import DIALECTS
+from graphql_api.storage.dialects import dialect_for
 from graphql_api.storage.dialects.dialect import Opening
 from graphql_api.storage.tls import create_context
 
@@ -73,7 +73,7 @@ class Database:
         """
         self._address = parse(url, ca_given=ssl_ca is not None)
         self._timeout = timeout
-        self.dialect = DIALECTS[self._address.system]
+        self.dialect = dialect_for(self._address.system)
         # A file that is locked is waited for by SQLite itself, which then says what was wrong.
         self._patience = None if self._address.system is System.SQLITE else timeout
         self._most = pool_size + max_overflow
