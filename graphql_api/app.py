@@ -96,6 +96,9 @@ class Parts:
             new_id=_new_id,
             watch=self.meter.attempted,
         )
+        self.sampler = Sampler(
+            self.meter, self.refreshes, stale_after=timedelta(seconds=settings.stale_after)
+        )
 
     async def open(self) -> None:
         """Bring the database up to date, and load what it holds; may be tried again.
@@ -179,22 +182,15 @@ def create_app(
         InvalidSetting: a setting is not one that the parts can work with.
     """
     parts = Parts(settings, meter)
-    answers = Answers(
-        limit=settings.response_cache_bytes,
-        max_age=settings.cache_max_age,
-        meter=parts.meter,
-        cross_origin=bool(settings.cors_origins),
-    )
+    answers = _answers(parts, settings)
     new_id = new_ids(secrets.token_hex(8))
     repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
     recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
-    stale_after = timedelta(seconds=settings.stale_after)
-    sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         async with _running(
-            parts, settings, tell, sampler, waits=lambda: start_opened and not is_stopping()
+            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
         ):
             # The shortest way logs nothing.
             yield {} if settings.access_log else {WRITE: repeater.write}
@@ -208,12 +204,18 @@ def create_app(
     )
     return FastAPI(
         lifespan=lifespan,
-        routes=[
-            *_routes(parts, settings, schema, is_stopping),
-            _metrics(parts, settings, sampler),
-        ],
+        routes=_routes(parts, settings, schema, is_stopping),
         middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
         openapi_url=None,
+    )
+
+
+def _answers(parts: Parts, settings: Settings) -> Answers:
+    return Answers(
+        limit=settings.response_cache_bytes,
+        max_age=settings.cache_max_age,
+        meter=parts.meter,
+        cross_origin=bool(settings.cors_origins),
     )
 
 
@@ -268,6 +270,11 @@ def _routes(
 ) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(catalog=parts.catalog, is_stopping=is_stopping)
+    metrics = MetricsEndpoint(
+        meter=parts.meter,
+        sampler=parts.sampler,
+        token=_token(settings) if settings.in_production else None,
+    )
     pages = PageEndpoints(
         catalog=parts.catalog,
         schema_text=f"{schema}\n" if settings.has_introspection else None,
@@ -280,17 +287,23 @@ def _routes(
         Route("/images/summary-{version}.png", picture.versioned),
         Route(LIVE, health.live),
         Route(READY, health.ready),
+        Route("/metrics", metrics.show),
     ]
+
+
+def _token(settings: Settings) -> str | None:
+    return settings.admin_token.get_secret_value() if settings.admin_token else None
 
 
 @asynccontextmanager
 async def _running(
-    parts: Parts, settings: Settings, tell: Tell, sampler: Sampler, *, waits: Callable[[], bool]
+    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
 ) -> AsyncIterator[None]:
     """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
     background: set[asyncio.Task[None]] = set()
+    background.add(asyncio.create_task(parts.sampler.keep()))
     opening = asyncio.create_task(_live(parts, settings, tell, background))
-    background |= {opening, asyncio.create_task(sampler.keep())}
+    background.add(opening)
     while waits() and not opening.done():
         await asyncio.wait([opening], timeout=_LOOK)
     try:
@@ -298,16 +311,6 @@ async def _running(
     finally:
         await end(background)
         await _close(parts)
-
-
-def _metrics(parts: Parts, settings: Settings, sampler: Sampler) -> Route:
-    token = _token(settings) if settings.in_production else None
-    endpoint = MetricsEndpoint(meter=parts.meter, sampler=sampler, token=token)
-    return Route("/metrics", endpoint.show)
-
-
-def _token(settings: Settings) -> str | None:
-    return settings.admin_token.get_secret_value() if settings.admin_token else None
 
 
 async def _live(
