@@ -20,6 +20,7 @@ from graphql_api.schema.execution import (
     refuse,
 )
 from graphql_api.schema.limits import Limits
+from graphql_api.schema.plans import OperationInfo
 from tests.refresh.running import Before, Running
 from tests.refresh.running import execute as meddle
 from tests.rows import make_country
@@ -163,10 +164,15 @@ async def test_refresh_takes_its_time(home: Running) -> None:
 async def test_operation_name() -> None:
     """Of several operations the one that is named is executed."""
     assert await SERVED.respond(TWO, operation_name="a") == GraphQLResponse(
-        {"data": {"__typename": "Query"}}, executed=True, of_data=True
+        {"data": {"__typename": "Query"}},
+        executed=True,
+        of_data=True,
+        operation=OperationInfo("query", "a"),
     )
     assert await SERVED.respond(TWO, operation_name="b") == GraphQLResponse(
-        {"data": {"status": {"totalCountries": 1}}}, executed=True
+        {"data": {"status": {"totalCountries": 1}}},
+        executed=True,
+        operation=OperationInfo("query", "b"),
     )
 
 
@@ -294,6 +300,7 @@ async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
             ],
         },
         executed=True,
+        operation=OperationInfo("query", None),
     )
     [record] = caplog.records
     assert record.getMessage() == f"Request {REQUEST_ID} failed at ['status', 'stale']"
