@@ -101,6 +101,9 @@ class Parts:
             new_id=_new_id,
             watch=self.meter.attempted,
         )
+        self.sampler = Sampler(
+            self.meter, self.refreshes, stale_after=timedelta(seconds=settings.stale_after)
+        )
 
     async def open(self) -> None:
         """Bring the database up to date, and load what it holds; may be tried again.
@@ -188,13 +191,11 @@ def create_app(
     new_id = new_ids(secrets.token_hex(8))
     repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
     recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
-    stale_after = timedelta(seconds=settings.stale_after)
-    sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         async with _running(
-            parts, settings, tell, sampler, waits=lambda: start_opened and not is_stopping()
+            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
         ):
             # The shortest way logs nothing.
             yield {} if settings.access_log else {WRITE: repeater.write}
@@ -207,7 +208,6 @@ def create_app(
         lifespan=lifespan,
         routes=[
             *_routes(parts, settings, endpoint, is_stopping),
-            _metrics(parts, settings, sampler),
             _websocket(settings, endpoint, new_id),
         ],
         middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
@@ -305,6 +305,11 @@ def _routes(
 ) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
     health = HealthEndpoints(catalog=parts.catalog, is_stopping=is_stopping)
+    metrics = MetricsEndpoint(
+        meter=parts.meter,
+        sampler=parts.sampler,
+        token=_token(settings) if settings.in_production else None,
+    )
     pages = PageEndpoints(
         catalog=parts.catalog,
         clock=_now,
@@ -322,17 +327,23 @@ def _routes(
         Route("/images/summary-{version}.png", picture.versioned),
         Route(LIVE, health.live),
         Route(READY, health.ready),
+        Route("/metrics", metrics.show),
     ]
+
+
+def _token(settings: Settings) -> str | None:
+    return settings.admin_token.get_secret_value() if settings.admin_token else None
 
 
 @asynccontextmanager
 async def _running(
-    parts: Parts, settings: Settings, tell: Tell, sampler: Sampler, *, waits: Callable[[], bool]
+    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
 ) -> AsyncIterator[None]:
     """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
     background: set[asyncio.Task[None]] = set()
+    background.add(asyncio.create_task(parts.sampler.keep()))
     opening = asyncio.create_task(_live(parts, settings, tell, background))
-    background |= {opening, asyncio.create_task(sampler.keep())}
+    background.add(opening)
     while waits() and not opening.done():
         await asyncio.wait([opening], timeout=_LOOK)
     try:
@@ -340,16 +351,6 @@ async def _running(
     finally:
         await end(background)
         await _close(parts)
-
-
-def _metrics(parts: Parts, settings: Settings, sampler: Sampler) -> Route:
-    token = _token(settings) if settings.in_production else None
-    endpoint = MetricsEndpoint(meter=parts.meter, sampler=sampler, token=token)
-    return Route("/metrics", endpoint.show)
-
-
-def _token(settings: Settings) -> str | None:
-    return settings.admin_token.get_secret_value() if settings.admin_token else None
 
 
 async def _live(

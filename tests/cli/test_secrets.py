@@ -131,7 +131,8 @@ def test_server_that_works_and_then_does_not(
         process.wait_until_said("error.*The database does not answer")
         ill = ask_all(process)
         ended = process.end(signal.SIGTERM)
-    assert ("DATABASE_UNAVAILABLE" in well, "DATABASE_UNAVAILABLE" in ill) == (False, True)
+    # In single quotes: the metrics name every code, in double ones.
+    assert ("'DATABASE_UNAVAILABLE'" in well, "'DATABASE_UNAVAILABLE'" in ill) == (False, True)
     assert_secret(well, ill, *texts(migrated), *texts(refreshed), *texts(ended))
 
 
