@@ -21,6 +21,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
+INTERNAL = "INTERNAL_SERVER_ERROR"
+"""The code of a defect."""
+
 
 class CountriesError(Exception):
     """The root of the tree; `code` is the name by which programs know the error."""
