@@ -110,8 +110,8 @@ class Run:
         Raises:
             HeldElsewhere: another process refreshes.
             RefreshTooSoon: it is not admitted.
-            SourceUnavailable, SourceInvalid, RefreshInProgress, DatabaseUnavailable: nothing was
-                changed.
+            SourceUnavailable, SourceInvalid, RefreshInProgress: nothing was changed.
+            DatabaseUnavailable: nothing was changed, or, where the answer was lost, all.
         """
         started_at, counter = self.clock(), time.perf_counter()
         self.started_at = started_at
@@ -139,6 +139,9 @@ class Run:
 
     async def _prepare(self, now: datetime) -> _Fetch:
         """Fetch while the session opens, each within its own time; what fails stops the other."""
+        if self.session.seems_held_elsewhere:
+            # It will most likely be refused, and then nobody has been asked in vain.
+            await self._open()
         try:
             async with asyncio.TaskGroup() as group:
                 fetching = group.create_task(self._fetch(now))
@@ -172,9 +175,6 @@ class Run:
             retries=self.sources.retries,
             heard=self.sources.heard,
         )
-        if self.session.seems_held_elsewhere:
-            # It will most likely be refused, and then nobody has been asked in vain.
-            await self._open()
         memory = Memory() if self.order.force else self.catalog.memory
         try:
             async with asyncio.TaskGroup() as group:

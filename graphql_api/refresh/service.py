@@ -89,8 +89,8 @@ class RefreshService:
             RefreshTooSoon: the one before it has just ended; nothing was asked.
             RefreshInProgress: one runs and is not to be waited for, or too many wait for it, or
                 another process took over from this one.
-            SourceUnavailable, SourceInvalid, DatabaseUnavailable: nothing was changed, and the
-                history has the failure.
+            SourceUnavailable, SourceInvalid, DatabaseUnavailable: the history has the failure, and
+                nothing was changed, unless the database did not say whether it had written.
         """
         with self._counted():
             while True:

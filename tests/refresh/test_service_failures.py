@@ -235,7 +235,7 @@ async def test_loading_bundled_over_live(home: Running) -> None:
     assert await before.is_unchanged()
 
 
-PUBLIC = "The database did not do what it was asked; nothing was changed."
+PUBLIC = "The database did not confirm what it was asked; all of it was done, or nothing."
 """What strangers are told: nothing of where the database is."""
 
 
