@@ -2,7 +2,9 @@
 
 import json
 import re
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,13 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.running import BUNDLED, ROOT, Process, serving
+from tests.cli.running import BUNDLED, PATIENCE, ROOT, Process, serving
 from tests.clients.installing import FOLDER, run
 from tests.clients.snippets import PAGE, SNIPPETS, pointed_at, shown_after, write
 
 PROGRAMS = {one.name: one.text for one in SNIPPETS if one.language in ("js", "ts", "python")}
 TYPESCRIPT = [name for name in PROGRAMS if name.endswith(".ts") and name != "codegen.ts"]
-IN_PYTHON = [name for name in PROGRAMS if name.endswith(".py")]
+IN_PYTHON = ["with_gql.py", "with_httpx.py"]
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +34,11 @@ def test_page() -> None:
         "apollo.ts",
         "codegen.ts",
         "fetch.mjs",
+        "progress.ts",
         "relay.ts",
         "urql.ts",
         "with_gql.py",
+        "with_gql_progress.py",
         "with_httpx.py",
     ]
     outputs = [shown_after(text) for name, text in PROGRAMS.items() if name != "codegen.ts"]
@@ -46,7 +50,7 @@ def test_packages_are_those_of_the_tests() -> None:
     """Whatever the page says to install is pinned here, and so tried."""
     asked = json.loads((FOLDER / "package.json").read_text())["dependencies"]
     named = re.findall(r"npm install(?: --save-dev)? (.*)", PAGE)
-    assert len(named) == 6
+    assert len(named) == 7
     assert {name for line in named for name in line.split()} <= asked.keys()
     wanted = re.findall(r'pip install "(.*)"', PAGE)
     assert [one for one in wanted if one not in (ROOT / "pyproject.toml").read_text()] == []
@@ -61,10 +65,11 @@ def test_in_node(home: Path, server: Process) -> None:
     run(home, "relay-compiler")
     run(home, "tsc")
     run(home, "node", "bundle.mjs", *TYPESCRIPT)
-    names = [*TYPESCRIPT, "fetch.mjs"]
+    names = ["apollo.ts", "fetch.mjs", "relay.ts", "urql.ts"]
     printed = {name: run(home, "node", f"{Path(name).stem}.mjs") for name in names}
     assert printed == {name: shown_after(PROGRAMS[name]) for name in names}
-    assert len(names) == 4
+    watched = watch(home, server, "node", "--import", "./websocket.mjs", "progress.mjs")
+    assert_progress(watched, "progress.ts")
 
 
 @pytest.mark.parametrize("name", IN_PYTHON)
@@ -72,6 +77,37 @@ def test_in_python(tmp_path: Path, server: Process, name: str) -> None:
     """The snippets for Python print what the page shows."""
     (tmp_path / name).write_text(pointed_at(server.url, PROGRAMS[name]))
     assert run(tmp_path, sys.executable, "-W", "error", name) == shown_after(PROGRAMS[name])
+
+
+def test_progress_in_python(tmp_path: Path, server: Process) -> None:
+    """The snippet for Python that waits for a refresh tells of it as the page shows."""
+    name = "with_gql_progress.py"
+    (tmp_path / name).write_text(pointed_at(server.url, PROGRAMS[name]))
+    assert_progress(watch(tmp_path, server, sys.executable, "-W", "error", name), name)
+
+
+def watch(folder: Path, server: Process, *command: str) -> list[str]:
+    """Return the lines of a program that waits for a refresh, and refresh until it has ended."""
+    deadline = time.monotonic() + PATIENCE
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as program:
+        try:
+            while program.poll() is None:
+                assert time.monotonic() < deadline
+                server.query("mutation { refreshCountries { id } }")
+        finally:
+            program.kill()
+        assert program.stdout
+        return program.stdout.read().splitlines()
+
+
+def assert_progress(lines: list[str], name: str) -> None:
+    """Assert that these are lines of those that the page shows, in order, to the last one."""
+    shown = shown_after(PROGRAMS[name]).splitlines()
+    assert lines[-1] == shown[-1]
+    # Who comes late begins later, and who reads slowly misses some.
+    assert lines == [line for line in shown if line in lines]
 
 
 def test_in_the_shell(tmp_path: Path, server: Process) -> None:
