@@ -188,24 +188,22 @@ def create_app(
         meter=parts.meter,
         cross_origin=bool(settings.cors_origins),
     )
-    new_id = new_ids(secrets.token_hex(8))
-    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
-    recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
-    stale_after = timedelta(seconds=settings.stale_after)
-    sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
+    new_id, meter = new_ids(secrets.token_hex(8)), parts.meter
+    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=meter)
+    recorder = Recorder(meter=meter, log_all=settings.access_log)
+    sampler = _sampler(parts, settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
         async with _running(
             parts, settings, tell, sampler, waits=lambda: start_opened and not is_stopping()
         ):
-            # The shortest way logs nothing.
-            yield {} if settings.access_log else {WRITE: repeater.write}
+            yield {} if settings.access_log else {WRITE: repeater.write}  # which logs nothing
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     endpoint = _graphql(parts, settings, schema, answers, recorder)
-    serving_graphql = Middleware(RepeatingMiddleware, repeater=repeater, endpoint=endpoint)
+    serving = Middleware(RepeatingMiddleware, repeater=repeater, endpoint=endpoint)
     return FastAPI(
         lifespan=lifespan,
         routes=[
@@ -213,9 +211,14 @@ def create_app(
             _metrics(parts, settings, sampler),
             _websocket(settings, endpoint, new_id),
         ],
-        middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
+        middleware=_middleware(settings, parts.catalog, naming, serving),
         openapi_url=None,
     )
+
+
+def _sampler(parts: Parts, settings: Settings) -> Sampler:
+    stale_after = timedelta(seconds=settings.stale_after)
+    return Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
 
 def _middleware(
