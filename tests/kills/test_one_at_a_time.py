@@ -131,11 +131,7 @@ async def test_one_at_a_time(
     upstream: Upstream,
     record_property: Record,
 ) -> None:
-    """However many ask however many servers, refreshes follow one another, and all have a report.
-
-    Each source is asked once for a refresh; a loser goes away at once, and who has seen that
-    another refreshes does not even ask.
-    """
+    """However many ask, refreshes follow one another, each source is asked once, all are answered."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as client:
         crowd = Crowd(upstream, servers, place[2], client)
