@@ -131,7 +131,7 @@ async def test_one_at_a_time(
     upstream: Upstream,
     record_property: Record,
 ) -> None:
-    """However many ask, refreshes follow one another, each source is asked once, all are answered."""
+    """However many ask, refreshes follow one another, ask each source once, and answer all."""
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as client:
         crowd = Crowd(upstream, servers, place[2], client)
