@@ -132,7 +132,7 @@ async def test_one_at_a_time(
     record_property: Record,
 ) -> None:
     """However many ask, refreshes follow one another, ask each source once, and answer all."""
-    limits = httpx.Limits(max_connections=None)
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as client:
         crowd = Crowd(upstream, servers, place[2], client)
         crowd.hold()
