@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from tests import generations
+from tests.generations import Generations
 from tests.servers.relay import Relay
-from tests.upstream.server import HTML, Answer, Upstream
+from tests.upstream.server import HTML, Answer
 
 _PAUSES = (0.5, 4.0)
 """Seconds, at least and at most, between two faults."""
@@ -54,16 +54,16 @@ def _of_database(relay: Relay) -> Mapping[str, Fault]:
     return {f"database {name}": fault for name, fault in kinds.items()}
 
 
-def _of_sources(upstream: Upstream) -> Mapping[str, Fault]:
+def _of_sources(sources: Generations) -> Mapping[str, Fault]:
     """Return what sources may do, by name."""
 
     def answering(answer: Answer) -> Fault:
         @contextmanager
         def fault() -> Iterator[None]:
-            upstream.answer("countries", answer)
-            upstream.answer("rates", answer)
+            sources.upstream.answer("countries", answer)
+            sources.upstream.answer("rates", answer)
             yield
-            generations.play(upstream)
+            sources.play()
 
         return fault
 
@@ -78,7 +78,7 @@ def _of_sources(upstream: Upstream) -> Mapping[str, Fault]:
 
 
 def play(
-    upstream: Upstream,
+    sources: Generations,
     relay: Relay | None,
     *,
     seed: int,
@@ -86,7 +86,7 @@ def play(
     tell: Callable[[str], None],
 ) -> None:
     """Play one fault after the other, without a relay those of the sources alone, until stopped."""
-    faults = {**_of_sources(upstream), **(_of_database(relay) if relay else {})}
+    faults = {**_of_sources(sources), **(_of_database(relay) if relay else {})}
     chance = random.Random(seed)  # noqa: S311 - no secret
     while not stopped.wait(chance.uniform(*_PAUSES)):
         name = chance.choice(sorted(faults))

@@ -88,7 +88,7 @@ class Figures:
 def run(say: Say, *, seconds: float = _SECONDS, probe: float = _PROBE) -> Outcome:
     """Measure, in little more than a minute."""
     with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
-        generations.play(upstream)
+        generations.Generations(upstream).play()
         settings = {"DATABASE_URL": server.url(server.create_database()), **upstream.environment}
         with serving(Path(folder), **settings) as process:
             process.wait_until_said("Refresh .* countries from geonames")

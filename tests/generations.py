@@ -1,7 +1,6 @@
 """Data of which every refresh has its own: a mixture of two is seen in any answer."""
 
 import json
-from collections.abc import Callable
 from itertools import count
 
 from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
@@ -16,13 +15,28 @@ _POPULATION = 7
 _FIRST = 1_000_000
 
 
-def play(upstream: Upstream) -> None:
-    """Let the sources answer each time with other populations, the same for all countries."""
-    # Without its next update a provider is asked each time, whatever today's date is.
-    rates = {**json.loads(RATES), "time_next_update_unix": 0}
-    upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
-    upstream.answer("countries", lambda _: Answer(body=next_body()))
-    next_body = _bodies()
+class Generations:
+    """Sources that answer each time with other populations, the same for all countries."""
+
+    def __init__(self, upstream: Upstream) -> None:
+        """Begin with the first generation."""
+        self.upstream = upstream
+        self._numbers = count(1)
+
+    def play(self) -> None:
+        """Let the sources answer so, from now on; generations go on where they were."""
+        # Without its next update a provider is asked each time, whatever today's date is.
+        rates = {**json.loads(RATES), "time_next_update_unix": 0}
+        self.upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
+        self.upstream.answer("countries", lambda _: Answer(body=self._next()))
+
+    def _next(self) -> bytes:
+        population = str(_FIRST + next(self._numbers))
+        lines = (
+            "\t".join([*line[:_POPULATION], population, *line[_POPULATION + 1 :]])
+            for line in _LINES
+        )
+        return "\n".join(lines).encode()
 
 
 def of(answer: bytes) -> int:
@@ -38,17 +52,3 @@ def of(answer: bytes) -> int:
         assert min(populations) < _FIRST / 2, f"a mixture of {sorted(populations)}"
         return 0
     return int(populations.pop()) - _FIRST
-
-
-def _bodies() -> Callable[[], bytes]:
-    generations = count(1)
-
-    def next_body() -> bytes:
-        population = str(_FIRST + next(generations))
-        lines = (
-            "\t".join([*line[:_POPULATION], population, *line[_POPULATION + 1 :]])
-            for line in _LINES
-        )
-        return "\n".join(lines).encode()
-
-    return next_body

@@ -131,7 +131,7 @@ class Workers:
             while worker.news.poll():
                 self._hear(worker, worker.news.recv())
         except EOFError:
-            worker.process.join()
+            worker.process.join(_LOOK)
 
     def _hear(self, worker: _Worker, event: Event) -> None:
         match event:

@@ -6,7 +6,6 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests import generations
 from tests.cli.running import serving
 from tests.cluster.watching import (
     DATABASE,
@@ -16,6 +15,7 @@ from tests.cluster.watching import (
     wait_until_agreed,
     watched,
 )
+from tests.generations import Generations
 from tests.servers.galera import Galera, Node
 from tests.upstream.server import Upstream
 
@@ -40,7 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Galera]:
 def upstream() -> Iterator[Upstream]:
     """Lend sources whose every answer is another."""
     with Upstream() as upstream:
-        generations.play(upstream)
+        Generations(upstream).play()
         yield upstream
 
 
