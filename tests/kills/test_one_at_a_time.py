@@ -131,12 +131,8 @@ async def test_one_at_a_time(
     upstream: Upstream,
     record_property: Record,
 ) -> None:
-    """However many ask however many servers, refreshes follow one another, and all have a report.
-
-    Each source is asked once for a refresh; a loser goes away at once, and who has seen that
-    another refreshes does not even ask.
-    """
-    limits = httpx.Limits(max_connections=None)
+    """However many ask, refreshes follow one another, ask each source once, and answer all."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as client:
         crowd = Crowd(upstream, servers, place[2], client)
         crowd.hold()
