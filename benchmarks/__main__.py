@@ -4,13 +4,16 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from benchmarks import refreshing
+from benchmarks import refreshing, serving
 from benchmarks.machine import describe
 from benchmarks.publishing import Outcome, Say, in_words, publish
 from tests.servers.mariadb import MariaDB
 
 ROOT = Path(__file__).parent.parent
-PARTS: Mapping[str, Callable[[Say], Outcome]] = {"refresh": refreshing.run}
+PARTS: Mapping[str, Callable[[Say], Outcome]] = {
+    "refresh": refreshing.run,
+    "serving": serving.run,
+}
 
 
 def main(names: list[str]) -> None:
