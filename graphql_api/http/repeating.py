@@ -4,16 +4,16 @@ For a request whose answer is kept, or held by the client already, nothing is pa
 executed. Whatever is new goes on to the endpoint.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn._types import HTTPScope
 
 from graphql_api.catalog import Catalog
 from graphql_api.http import request_id
 from graphql_api.http.answers import Answer, Answers, Asked
+from graphql_api.http.connections import Headers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import (
     GRAPHQL_RESPONSE,
@@ -23,6 +23,8 @@ from graphql_api.http.negotiation import (
 )
 
 PATH = "/graphql"
+_PATH = PATH.encode()
+_METHODS = {b"GET": "GET", b"POST": "POST"}
 
 
 class Repeater:
@@ -47,19 +49,25 @@ class Repeater:
             self._answers.hits += 1
         return answer
 
-    def write(self, scope: HTTPScope, body: bytes) -> tuple[bytes, bytes] | None:
+    def write(
+        self, method: bytes, url: bytes, headers: Headers, body: bytes
+    ) -> tuple[bytes, bytes] | None:
         """Return head and body of the answer to a request that is here in full.
 
         None if it has to be executed, or its answer depends on where it comes from. The head is as
         HTTP/1.1 writes it, without its end.
         """
-        method = scope["method"]
-        if scope["path"] != PATH or method not in ("GET", "POST"):
+        path, _, text = url.partition(b"?")
+        if path != _PATH or method not in _METHODS:
             return None
-        head = _read_head(scope["headers"])
-        if b"origin" in head or (method == "POST" and not _is_json(head)):
+        head = _read_head(headers)
+        if method == b"POST":
+            if not _is_json(head):
+                return None
+            text = body
+        if b"origin" in head:
             return None
-        asked = _asked(method, body if method == "POST" else scope["query_string"], head)
+        asked = _asked(_METHODS[method], text, head)
         answer = self.find(asked, head.get(b"if-none-match")) if asked is not None else None
         if answer is None:
             return None
@@ -115,11 +123,13 @@ def _is_json(head: dict[bytes, bytes]) -> bool:
     return head.get(b"content-type") in _JSON_TYPES and b"content-encoding" not in head
 
 
-def _read_head(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _read_head(headers: Headers) -> dict[bytes, bytes]:
     """Return the headers by name; what is given several times is joined by commas."""
-    head: dict[bytes, bytes] = {}
-    for name, value in headers:
-        head[name] = head[name] + b"," + value if name in head else value
+    head = dict(headers)
+    if len(head) < len(headers):
+        head = {}
+        for name, value in headers:
+            head[name] = head[name] + b"," + value if name in head else value
     return head
 
 
