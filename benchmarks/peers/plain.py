@@ -126,6 +126,6 @@ class Query:
         return CountryConnection(nodes=arranged[:first], total_count=len(matching))
 
 
-schema = strawberry.Schema(query=Query, extensions=[ParserCache(), ValidationCache()])
+schema = strawberry.Schema(query=Query, extensions=[ParserCache, ValidationCache])
 app = FastAPI()
 app.include_router(GraphQLRouter(schema), prefix="/graphql")

@@ -43,7 +43,7 @@ STOPPING = JSONResponse(
 
 Headers = Sequence[tuple[bytes, bytes]]
 Write = Callable[[bytes, bytes, Headers, bytes], tuple[bytes, bytes] | None]
-"""From method, address, headers and body of a request to head, without its end, and body of an answer.
+"""From a request's method, address, headers and body to its answer's head, without end, and body.
 
 None if it is for the application to answer.
 """
