@@ -18,18 +18,21 @@ from starlette.routing import BaseRoute, Route
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
-from graphql_api.errors import CountriesError, SourceUnavailable
+from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceUnavailable
 from graphql_api.http import pictures
 from graphql_api.http.answers import Answers
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
-from graphql_api.http.health import HealthEndpoints
+from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
+from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.repeating import Repeater, RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
+from graphql_api.http.starting import StartingMiddleware
+from graphql_api.opening import Failed, Opened, Tell, open_patiently
 from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
 from graphql_api.refresh.schedule import refresh_regularly
@@ -62,7 +65,7 @@ class Parts:
         """
         self.limits = Limits.changed(settings.query_limits)
         self.database = _database(settings)
-        self.catalog = Catalog(self.database, load_reference())
+        self.catalog = Catalog(self.database, load_reference(), clock=_now)
         self.client = create_client(f"graphql-api/{__version__}")
         self.refreshes = RefreshService(
             database=self.database,
@@ -78,36 +81,50 @@ class Parts:
             new_id=_new_id,
         )
 
-    async def __aenter__(self) -> Self:
-        """Bring the database up to date, and load what it holds.
+    async def open(self) -> None:
+        """Bring the database up to date, and load what it holds; may be tried again.
 
         Raises:
             DatabaseUnavailable: it cannot be used.
         """
-        try:
+        with self.catalog.looking():
             if await migrate(self.database):
                 logger.info("Migrated the database at %s", self.database)
             await self.catalog.sync()
-        except BaseException:
-            await self.__aexit__()
-            raise
-        return self
 
-    async def fill(self) -> None:
-        """Fill an empty catalog from the bundled data.
+    async def open_filled(self) -> None:
+        """Do the same, and fill an empty database from the bundled data.
+
+        Several processes may do so at once on the same database.
 
         Raises:
-            DatabaseUnavailable: nothing was written.
+            DatabaseUnavailable: it cannot be used.
+            RefreshInProgress: another process was in the way.
         """
+        await self.open()
         if not self.catalog.snapshot.rows:
             try:
-                await self.refreshes.load_bundled()
+                with self.catalog.looking():
+                    await self.refreshes.load_bundled()
             except SourceUnavailable:
                 # Another process that started on the same database was faster, and has live data.
                 if not self.catalog.snapshot.rows:
                     raise
 
+    async def __aenter__(self) -> Self:
+        """Open, as `open` does."""
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
     async def __aexit__(self, *_: object) -> None:
+        """Close, as `close` does."""
+        await self.close()
+
+    async def close(self) -> None:
         """Finish what runs, and close every connection."""
         await self.refreshes.close()
         await self.client.aclose()
@@ -128,19 +145,16 @@ async def migrate_database(settings: Settings) -> bool:
         await database.dispose()
 
 
-async def prepare(settings: Settings) -> None:
-    """Do once what no process that serves should have to do: migrate, and fill what is empty.
+def create_app(
+    settings: Settings,
+    *,
+    tell: Tell = lambda _: None,
+    is_stopping: Callable[[], bool] = lambda: False,
+) -> FastAPI:
+    """Return the server's application, which opens its database once it has started.
 
-    Raises:
-        InvalidSetting: a setting is not one that the parts can work with.
-        DatabaseUnavailable: the database cannot be used.
-    """
-    async with Parts(settings) as parts:
-        await parts.fill()
-
-
-def create_app(settings: Settings) -> FastAPI:
-    """Return the server's application.
+    It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
+    so to whoever asks whether it is ready.
 
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
@@ -156,25 +170,13 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
-        async with parts:
-            await parts.fill()
-            await parts.database.warm(session.CONNECTIONS, session.rehearse)
-            background = [
-                asyncio.create_task(parts.catalog.poll(settings.snapshot_poll)),
-                asyncio.create_task(_freshen(parts, settings)),
-            ]
-            if settings.refresh_interval:
-                regularly = refresh_regularly(
-                    parts.refreshes,
-                    parts.catalog,
-                    interval=settings.refresh_interval,
-                    clock=_now,
-                )
-                background.append(asyncio.create_task(regularly))
-            try:
-                yield {WRITE: repeater.write}
-            finally:
-                await end(background)
+        background: set[asyncio.Task[None]] = set()
+        background.add(asyncio.create_task(_live(parts, settings, tell, background)))
+        try:
+            yield {WRITE: repeater.write}
+        finally:
+            await end(background)
+            await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     serving_graphql = Middleware(
@@ -184,14 +186,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     return FastAPI(
         lifespan=lifespan,
-        routes=_routes(parts, settings, schema),
-        middleware=_middleware(settings, new_id, serving_graphql),
+        routes=_routes(parts, settings, schema, is_stopping),
+        middleware=_middleware(settings, parts.catalog, new_id, serving_graphql),
         openapi_url=None,
     )
 
 
 def _middleware(
-    settings: Settings, new_id: Callable[[], str], serving_graphql: Middleware
+    settings: Settings, catalog: Catalog, new_id: Callable[[], str], serving_graphql: Middleware
 ) -> list[Middleware]:
     """Return what every request goes through, the outermost first; the last serves /graphql."""
     cross_origin = Middleware(
@@ -205,6 +207,7 @@ def _middleware(
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
         Middleware(RequestIdMiddleware, new_id=new_id),
+        Middleware(StartingMiddleware, catalog=catalog),
         serving_graphql,
     ]
 
@@ -226,14 +229,17 @@ def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers)
         schema=schema,
         create_context=create_context,
         answers=answers,
+        persisted=PersistedQueries(),
         playground=settings.has_playground,
         body_limit=settings.body_limit,
     )
 
 
-def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]:
+def _routes(
+    parts: Parts, settings: Settings, schema: Schema, is_stopping: Callable[[], bool]
+) -> list[BaseRoute]:
     picture = PictureEndpoints(parts.catalog)
-    health = HealthEndpoints(parts.catalog)
+    health = HealthEndpoints(catalog=parts.catalog, is_stopping=is_stopping)
     pages = PageEndpoints(
         catalog=parts.catalog,
         schema_text=f"{schema}\n" if settings.has_introspection else None,
@@ -244,26 +250,47 @@ def _routes(parts: Parts, settings: Settings, schema: Schema) -> list[BaseRoute]
         Route("/schema.graphql", pages.schema),
         Route(pictures.CURRENT, picture.current),
         Route("/images/summary-{version}.png", picture.versioned),
-        Route("/healthz", health.live),
-        Route("/readyz", health.ready),
+        Route(LIVE, health.live),
+        Route(READY, health.ready),
     ]
 
 
+async def _live(
+    parts: Parts, settings: Settings, tell: Tell, background: set[asyncio.Task[None]]
+) -> None:
+    """Open the database, however long it takes, and begin what runs as long as the server does."""
+    try:
+        await open_patiently(parts.open_filled, tell)
+    except Exception as error:  # noqa: BLE001 - whoever is told raises it where it is seen
+        tell(Failed(error))
+        return
+    tell(Opened())
+    works = [parts.catalog.poll(settings.snapshot_poll), _freshen(parts, settings)]
+    if settings.refresh_interval:
+        works.append(
+            refresh_regularly(
+                parts.refreshes, parts.catalog, interval=settings.refresh_interval, clock=_now
+            )
+        )
+    background.update(map(asyncio.create_task, works))
+
+
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel tasks until each has ended.
+    """Cancel tasks until each has ended, those that are added meanwhile too.
 
     Once is not always enough: while it gives up a connection that died, SQLAlchemy takes a
     cancellation for its own.
     """
-    running = set(tasks)
-    while running:
+    while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()
-        _, running = await asyncio.wait(running, timeout=_BEFORE_CANCELLING_AGAIN)
+        await asyncio.wait(running, timeout=_BEFORE_CANCELLING_AGAIN)
 
 
 async def _freshen(parts: Parts, settings: Settings) -> None:
-    """Try a live refresh, once, if what is served is stale or bundled."""
+    """Warm connections, then try a live refresh, once, if what is served is stale or bundled."""
+    with suppress(DatabaseUnavailable):  # who polls tells of it
+        await parts.database.warm(session.CONNECTIONS, session.rehearse)
     after = timedelta(seconds=settings.stale_after)
     if parts.catalog.snapshot.is_stale(now=_now(), after=after):
         with suppress(CountriesError):  # the service logs it, and what is served stays

@@ -6,6 +6,9 @@ what is published is always what the database holds.
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import takewhile
 
 from graphql_api.domain.country import Country, Reference
@@ -24,16 +27,27 @@ logger = logging.getLogger(__name__)
 class Catalog:
     """Holds the snapshot and the history of refreshes, and keeps both as the database has them."""
 
-    def __init__(self, database: Database, reference: Reference) -> None:
-        """Begin empty; `sync` loads."""
+    def __init__(
+        self,
+        database: Database,
+        reference: Reference,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """Begin empty; `sync` loads. The clock tells the present instant, in UTC."""
         self.reference = reference
+        self._clock = clock
         self.snapshot = Snapshot.of((), reference)
         self.history: tuple[Attempt, ...] = ()
         """Newest first, at most `refreshes.KEPT`."""
         self.memory = Memory()
         """What the sources said last."""
-        self.database_answers = True
-        """Whether the database answered when it was last looked at."""
+        self.loaded = False
+        """Whether there has been data to serve; before that nothing that is served is an answer."""
+        self.unreachable_since: datetime | None = None
+        """When the database was first found not to answer; None if it did the last time."""
+        self.holder: str | None = None
+        """Which process had the lease for refreshes then; None when nobody had."""
         self.writing = asyncio.Lock()
         """Held by whoever changes the data."""
         self.pictures = Pictures()
@@ -41,6 +55,11 @@ class Catalog:
         self._sequence = 0
         self._unwritten: set[str] = set()
         """Ids of attempts that this process remembers and has not seen in the database."""
+
+    @property
+    def database_answers(self) -> bool:
+        """Return whether the database answered when it was last looked at."""
+        return self.unreachable_since is None
 
     @property
     def last_refresh(self) -> RefreshReport | None:
@@ -58,18 +77,25 @@ class Catalog:
         Raises:
             DatabaseUnavailable: it did not answer; what was loaded before stays.
         """
-        try:
+        with self.looking():
             await self._database.run(self.sync_over)
+
+    @contextmanager
+    def looking(self) -> Iterator[None]:
+        """Note whether the database answers in what is done meanwhile."""
+        try:
+            yield
         except DatabaseUnavailable:
-            self.database_answers = False
+            self.unreachable_since = self.unreachable_since or self._clock()
             raise
-        self.database_answers = True
+        self.unreachable_since = None
 
     async def sync_over(self, connection: Connection) -> None:
         """Do what `sync` does over a connection; afterwards all that was committed is served."""
         while True:
             before = self.snapshot
             found = await marker.read(connection)
+            self.holder = found.holder
             if found.history != self._sequence:
                 newer, sequence = await refreshes.load(connection, after=self._sequence)
                 if any(attempt.id not in self._unwritten for attempt in newer):
@@ -82,7 +108,7 @@ class Catalog:
             # Whoever changes the data now publishes it too, and then this is read anew.
             async with self.writing:
                 if self.snapshot is before:
-                    self.snapshot = Snapshot.of(rows, self.reference)
+                    self._serve(Snapshot.of(rows, self.reference))
                     return
 
     def publish(self, snapshot: Snapshot, report: RefreshReport, heard: Memory) -> None:
@@ -92,7 +118,7 @@ class Catalog:
 
         The caller holds `writing`, and has done so since before it wrote.
         """
-        self.snapshot = snapshot
+        self._serve(snapshot)
         self.memory = self.memory.updated(heard)
         self.remember(report)
 
@@ -133,6 +159,10 @@ class Catalog:
                 logger.error("The database does not answer; serving what was loaded before.")
             if self.database_answers and not answered:
                 logger.info("The database answers again.")
+
+    def _serve(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.loaded = self.loaded or bool(snapshot.rows)
 
     def _follow(self, newer: list[Attempt]) -> None:
         """Add what the database has newly got, below the attempts that it is still to get."""

@@ -8,6 +8,7 @@
     ├── SourceUnavailable     no provider of a kind could be used; names each one and its reason
     ├── SourceInvalid         a provider answered with data that must not be stored
     ├── QueryTooComplex       a query asks for more than one may; names the limit and the value
+    ├── PersistedQueryNotFound  no document of such a hash is kept; the client sends it then
     ├── RefreshInProgress     somebody else refreshes, or took over from this process
     ├── RefreshTooSoon        the refresh before it is too recent; says when the next may be
     └── DatabaseUnavailable   the database did not do what it was asked
@@ -77,6 +78,12 @@ class QueryTooComplex(CountriesError):
     code = "QUERY_TOO_COMPLEX"
 
 
+class PersistedQueryNotFound(CountriesError):
+    """No document of such a hash is kept; the client sends it then."""
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+
+
 class RefreshInProgress(CountriesError):
     """Somebody else refreshes, or took over from this process."""
 
@@ -113,6 +120,11 @@ class DatabaseUnavailable(CountriesError):
     """The database did not do what it was asked."""
 
     code = "DATABASE_UNAVAILABLE"
+
+    def __init__(self, message: str, *, lasting: bool = False) -> None:
+        """Say whether it lasts until a person does something about it."""
+        super().__init__(message)
+        self.lasting = lasting
 
     @property
     def public(self) -> str:

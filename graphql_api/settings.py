@@ -167,6 +167,7 @@ class Settings(BaseSettings):
     request_timeout: Seconds = 10
     keep_alive: int = Field(default=75, ge=1, le=100_000)
     max_connections: int = Field(default=500, ge=1, le=100_000)
+    stop_delay: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0
     log_level: LogLevel = LogLevel.INFO
     access_log: bool = False
 

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from graphql_api.app import create_app
+from graphql_api.opening import Event, Failed, Opened
 from graphql_api.settings import Settings
 from tests.upstream.server import Answer, Upstream
 
@@ -96,12 +97,32 @@ class Server:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Server]:
     """Run the application of these settings, from its start to its end."""
-    app = create_app(settings)
+    async with opened(settings) as app, asking(app) as server:
+        yield server
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[FastAPI]:
+    """Run the application of these settings, once it has data to serve."""
+    opening = asyncio.get_running_loop().create_future()
+
+    def hear(event: Event) -> None:
+        if isinstance(event, Failed):
+            opening.set_exception(event.error)
+        elif isinstance(event, Opened):
+            opening.set_result(None)
+
+    app = create_app(settings, tell=hear)
+    async with LifespanManager(app, startup_timeout=_PATIENCE, shutdown_timeout=_PATIENCE):
+        await opening
+        yield app
+
+
+@asynccontextmanager
+async def asking(app: FastAPI) -> AsyncIterator[Server]:
+    """Lend a client of an application that runs."""
     transport = httpx.ASGITransport(app)
-    async with (
-        LifespanManager(app, startup_timeout=_PATIENCE, shutdown_timeout=_PATIENCE),
-        httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client,
-    ):
+    async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield Server(app, client)
 
 

@@ -8,14 +8,13 @@ from typing import Any
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from graphql_api.app import Parts, create_app, end, migrate_database, prepare
+from graphql_api.app import Parts, create_app, end, migrate_database
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from tests.refresh.running import DOWN, execute, line, listing
-from tests.serving import HELD, ORIGIN, Server, given, serving, until
+from tests.serving import HELD, ORIGIN, Server, given, opened, serving, until
 from tests.upstream.server import COUNTRIES, Answer, Upstream, in_pages
 
 STATUS = """
@@ -132,7 +131,8 @@ async def test_restart_without_sources(path: Path, upstream: Upstream) -> None:
 async def test_restart_of_an_emptied_database(path: Path, upstream: Upstream) -> None:
     """A database that was emptied is filled again at the next start."""
     upstream.answer("countries", DOWN)
-    await prepare(given(path, upstream))
+    async with Parts(given(path, upstream)) as parts:
+        await parts.open_filled()
     await asyncio.to_thread(execute, path, "DELETE FROM countries")
     async with serving(given(path, upstream)) as server:
         assert (await server.get("/readyz")).json()["countries"] == 250
@@ -245,24 +245,28 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
     """The scheme that a trusted proxy tells is believed, and that of anybody else is not."""
     upstream.answer("countries", HELD)
     settings = given(path, upstream)
-    app = create_app(settings)
-    trusted = settings.forwarded_allow_ips
-    proxied: Any = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type]  # stricter types
-    transport = httpx.ASGITransport(proxied, client=(client, 5000))
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
-    async with (
-        LifespanManager(app),
-        httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers) as asking,
-    ):
-        server = Server(app, asking)
+    async with opened(settings) as app:
+        trusted = settings.forwarded_allow_ips
+        proxied: Any = ProxyHeadersMiddleware(app, trusted)  # type: ignore[arg-type]  # stricter types
+        server = Server(
+            app,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(proxied, client=(client, 5000)),
+                base_url=ORIGIN,
+                headers=headers,
+            ),
+        )
         assert (await server.ask("{ status { imageUrl } }"))["status"]["imageUrl"] == image
 
 
-async def test_prepare(path: Path, upstream: Upstream) -> None:
-    """Preparing fills an empty database from the bundled data alone, once."""
+async def test_open_filled(path: Path, upstream: Upstream) -> None:
+    """Opening fills an empty database from the bundled data alone, once."""
     settings = given(path, upstream)
-    await prepare(settings)
-    await prepare(settings)
+    for _ in range(2):
+        async with Parts(settings) as parts:
+            await parts.open_filled()
+            await parts.open_filled()
     assert upstream.requests == ()
     async with Parts(settings) as parts:
         assert str(parts.catalog.snapshot.version) == "1-250"
@@ -326,9 +330,8 @@ async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
 async def test_unusable_database(path: Path, upstream: Upstream) -> None:
     """A server whose database cannot be used does not start, and leaves the file as it was."""
     await asyncio.to_thread(path.write_bytes, b"garbage" * 1000)
-    app = create_app(given(path, upstream))
     with pytest.raises(DatabaseUnavailable) as caught:
-        async with LifespanManager(app):
+        async with serving(given(path, upstream)):
             pass
     assert str(caught.value) == (
         f"The database at sqlite:///{path} failed: file is not a database; "

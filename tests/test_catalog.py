@@ -24,7 +24,7 @@ from graphql_api.storage import countries, refreshes
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 from tests.databases import connections_ended, opened, statements
-from tests.rows import make_country
+from tests.rows import codes_of, make_country
 from tests.servers.mariadb import MariaDB
 from tests.servers.relay import Relay
 from tests.storage.attempts import make_failure, make_report
@@ -115,10 +115,12 @@ async def test_store_publishes_what_a_reload_gives(catalog: Catalog, replica: Ca
 
 
 async def test_late_store(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """What a refresh writes that lost its lease is fenced off, and the next look finds it out."""
+    """What a refresh writes that lost its lease is refused, and not published."""
     await store(replica, make_country("FR", revision=5))
-    await store(catalog, make_country("FR", revision=4, name="late"))
+    with pytest.raises(countries.Overtaken):
+        await store(catalog, make_country("FR", revision=4, name="late"))
     assert await loaded(database) == [make_country("FR", revision=5)]
+    assert codes_of(catalog.snapshot.rows) == []
     await catalog.sync()
     assert catalog.snapshot.rows == (make_country("FR", revision=5),)
 

@@ -44,6 +44,7 @@ def test_codes() -> None:
         "SourceUnavailable": "SOURCE_UNAVAILABLE",
         "SourceInvalid": "SOURCE_INVALID",
         "QueryTooComplex": "QUERY_TOO_COMPLEX",
+        "PersistedQueryNotFound": "PERSISTED_QUERY_NOT_FOUND",
         "RefreshInProgress": "REFRESH_IN_PROGRESS",
         "RefreshTooSoon": "REFRESH_TOO_SOON",
         "DatabaseUnavailable": "DATABASE_UNAVAILABLE",

@@ -16,9 +16,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from asgi_lifespan import LifespanManager
 
-from graphql_api.app import create_app
 from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
 from tests.cli.running import BUNDLED, PROGRAM, environment, running
@@ -26,6 +24,7 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import Server
 from tests.servers.tls import Certificates
+from tests.serving import opened
 from tests.upstream.server import Upstream
 
 ROOT = Path(__file__).parent.parent
@@ -72,11 +71,11 @@ async def bundled(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         countries_sources=(("bundled", None),),
         rates_sources=(("bundled", None),),
     )
-    app = create_app(settings)
-    transport = httpx.ASGITransport(app)
     async with (
-        LifespanManager(app),
-        httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client,
+        opened(settings) as app,
+        httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000"
+        ) as client,
     ):
         yield client
 
@@ -183,7 +182,7 @@ def test_defaults() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", README, re.MULTILINE)
     plain = Settings()
     given = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(given) == 23
+    assert len(given) == 24
     assert {name for name, settings in given.items() if settings != plain} == set()
 
 

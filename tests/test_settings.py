@@ -40,6 +40,7 @@ DEFAULTS = {
     "request_timeout": 10,
     "keep_alive": 75,
     "max_connections": 500,
+    "stop_delay": 0,
     "log_level": LogLevel.INFO,
     "access_log": False,
 }
@@ -105,6 +106,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         request_timeout="0.5",
         keep_alive="1",
         max_connections="1",
+        stop_delay="0.5",
         log_level="debug",
         access_log="1",
     )
@@ -144,6 +146,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "request_timeout": 0.5,
         "keep_alive": 1,
         "max_connections": 1,
+        "stop_delay": 0.5,
         "log_level": LogLevel.DEBUG,
         "access_log": True,
     }

@@ -1,10 +1,11 @@
-"""`graphql-api serve`: a bound socket, a prepared database, and uvicorn over both."""
+"""`graphql-api serve`: a bound socket, and uvicorn over the application."""
 
 import asyncio
 import errno
 import logging
 import os
 import socket
+import time
 from contextlib import closing
 from functools import partial
 from types import FrameType
@@ -12,10 +13,11 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_api.app import create_app, prepare
+from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
 from graphql_api.logs import configure_logging
+from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
 from graphql_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -31,47 +33,90 @@ def serve(settings: Settings) -> None:
 
     Raises:
         InvalidSetting: HOST and PORT cannot be listened on, or the parts refuse a setting.
-        DatabaseUnavailable: the database cannot be used.
+        DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
     configure_logging(settings.log_level)
     with closing(_listen(settings.host, settings.port)) as listener:
-        asyncio.run(prepare(settings))
-        config = uvicorn.Config(
-            _ending_quietly(create_app(settings)),
-            log_config=None,
-            access_log=settings.access_log,
-            forwarded_allow_ips=settings.forwarded_allow_ips,
-            server_header=False,
-            http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
-                Connection,
-                patience=settings.request_timeout,
-                most=settings.max_connections,
-            ),
-            timeout_keep_alive=settings.keep_alive,
-            timeout_graceful_shutdown=_GRACE,
-        )
-        server = _Server(config, _greeting(settings, listener))
-        server.run([listener])
+        run(settings, listener, partial(say, settings, listener))
+
+
+def run(settings: Settings, listener: socket.socket, tell: Tell) -> None:
+    """Serve in this process, and tell how the opening goes.
+
+    Raises:
+        InvalidSetting: the parts refuse a setting.
+        DatabaseUnavailable: the database cannot be used, and waiting would not help.
+    """
+    server = _Server(settings, tell)
+    server.run([listener])
+    if server.failure is not None:
+        raise server.failure
+
+
+def say(settings: Settings, listener: socket.socket, event: Event) -> None:
+    """Say where people find what is served once they can, and what it waits for before."""
+    here = _address(listener)
+    match event:
+        case Waiting(reason):
+            logger.error("%s Trying again until it answers; listening at %s.", reason, here)
+        case Opened():
+            logger.info(_greeting(settings, here))
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, which says where people find it once they can, and for which to be ended is well."""
+    """uvicorn, which ends when nothing can be opened, and for which to be ended is well."""
 
-    def __init__(self, config: uvicorn.Config, greeting: str) -> None:
-        super().__init__(config)
-        self._greeting = greeting
+    def __init__(self, settings: Settings, tell: Tell) -> None:
+        self.failure: Exception | None = None
+        """Why there will never be anything to serve."""
+        self._tell = tell
+        self._delay = settings.stop_delay
+        self._is_stopping = False
+        self._leave_at: float | None = None
+        """When to stop listening, by the monotonic clock."""
+        app = create_app(settings, tell=self._hear, is_stopping=lambda: self._is_stopping)
+        super().__init__(_configure(settings, app))
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self.started:
-            logger.info(self._greeting)
+    async def on_tick(self, counter: int) -> bool:
+        """Begin to stop when the delay is over."""
+        if self._leave_at is not None and time.monotonic() >= self._leave_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
-        """Begin to stop; asked again, do not wait for requests any more."""
+        """Begin to stop, or to say that it soon will; asked again, wait the less."""
         if self.should_exit:
             for task in self.server_state.tasks:
                 task.cancel()
-        self.should_exit = True
+        elif self._delay and not self._is_stopping:
+            self._leave_at = time.monotonic() + self._delay
+        else:
+            self.should_exit = True
+        self._is_stopping = True
+
+    def _hear(self, event: Event) -> None:
+        if isinstance(event, Failed):
+            self.failure = event.error
+            self.should_exit = True
+        else:
+            self._tell(event)
+
+
+def _configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        _ending_quietly(app),
+        log_config=None,
+        access_log=settings.access_log,
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        server_header=False,
+        http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
+            Connection,
+            patience=settings.request_timeout,
+            most=settings.max_connections,
+        ),
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=_GRACE,
+    )
 
 
 def _ending_quietly(app: ASGIApp) -> ASGIApp:
@@ -112,10 +157,13 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _greeting(settings: Settings, listener: socket.socket) -> str:
-    """Return what to tell the person at the terminal."""
+def _address(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
-    here = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _greeting(settings: Settings, here: str) -> str:
+    """Return what to tell the person at the terminal."""
     url = settings.public_url or here
     where = f"The playground is at {url}/graphql" if settings.has_playground else f"Serving {url}"
     listening = f", listening at {here}" if settings.public_url else ""

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import orjson
 from starlette.requests import Request
@@ -16,10 +16,11 @@ from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
-from graphql_api.errors import InvalidInput, QueryTooComplex
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex
 from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
+from graphql_api.http.persisted import PersistedQueries, read_hash
 from graphql_api.http.refusing import Refused
 from graphql_api.http.request_id import request_id_of
 from graphql_api.http.security import policy_of
@@ -38,6 +39,14 @@ from graphql_api.schema.execution import (
 logger = logging.getLogger(__name__)
 
 
+class Given(NamedTuple):
+    """What a client has sent."""
+
+    request: GraphQLRequest
+    to_persist: str | None
+    """The hash by which its document is to be kept, if it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLEndpoint:
     """Answers /graphql."""
@@ -45,6 +54,7 @@ class GraphQLEndpoint:
     schema: Schema
     create_context: Callable[[Request], Context]
     answers: Answers
+    persisted: PersistedQueries
     playground: bool
     body_limit: int
     """Bytes that a body may have."""
@@ -66,6 +76,9 @@ class GraphQLEndpoint:
             )
             answer = refuse(InvalidInput(str(refused)))
             return _respond(media_type or JSON, answer, refused.status, refused.headers)
+        except PersistedQueryNotFound as error:
+            answer = refuse(error)
+            return _respond(media_type or JSON, answer, _status(answer, media_type))
 
     def _wants_playground(self, request: Request) -> bool:
         return (
@@ -75,26 +88,48 @@ class GraphQLEndpoint:
             and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         )
 
-    async def _read(self, request: Request, media_type: str | None) -> GraphQLRequest:
+    async def _read(self, request: Request, media_type: str | None) -> Given:
         if request.method not in ("GET", "POST"):
             raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
         if media_type is None:
             raise Refused(406, f"Accept {JSON}.")
         if request.method == "GET":
-            return _read_get(request)
+            return self._read_fields(_read_url(request))
         if content_type(request) != JSON:
             raise Refused(415, f"Send {JSON}.")
-        return _read_post(await read_body(request, self.body_limit))
+        return self._read_fields(_read_json(await read_body(request, self.body_limit)))
+
+    def _read_fields(self, fields: object) -> Given:
+        if not isinstance(fields, Mapping):
+            raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
+        query, variables = fields.get("query"), fields.get("variables")
+        operation_name, extensions = fields.get("operationName"), fields.get("extensions")
+        if extensions is not None and not isinstance(extensions, Mapping):
+            raise Refused(400, "extensions must be an object or null.")
+        digest = read_hash(extensions, query)
+        to_persist = digest if query is not None else None
+        if query is None and digest is not None:
+            query = self.persisted.find(digest)
+        if not isinstance(query, str) or not query.strip():
+            raise Refused(400, "query must be the text of a GraphQL document.")
+        if variables is not None and not isinstance(variables, Mapping):
+            raise Refused(400, "variables must be an object or null.")
+        if operation_name is not None and not isinstance(operation_name, str):
+            raise Refused(400, "operationName must be a text or null.")
+        return Given(
+            GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None),
+            to_persist,
+        )
 
     async def _answer(
-        self, request: Request, given: GraphQLRequest, asked: Asked | None, media_type: str
+        self, request: Request, given: Given, asked: Asked | None, media_type: str
     ) -> Response:
         context = self.create_context(request)
         snapshot = context.catalog.snapshot
         try:
             answer = await execute(
                 self.schema,
-                given,
+                given.request,
                 context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
                 request_id=request_id_of(request),
@@ -104,12 +139,15 @@ class GraphQLEndpoint:
             raise Refused(405, told, {"Allow": "POST"}) from None
         if not answer.executed:
             _log_complexity(answer, request)
+        elif given.to_persist is not None:
+            self.persisted.add(given.to_persist, given.request.query)
+            # An answer that is sent again would not persist the document again.
+            asked = None
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
             return _send_kept(self.answers.add(asked, _encode(answer.body), snapshot))
-        refused = not answer.executed and media_type == GRAPHQL_RESPONSE
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
-        return _respond(media_type, answer, 400 if refused else 200, headers)
+        return _respond(media_type, answer, _status(answer, media_type), headers)
 
 
 def _send_kept(answer: Answer) -> Response:
@@ -132,7 +170,7 @@ def _playground() -> Response:
     return HTMLResponse(page, headers={"Vary": "Accept", "Content-Security-Policy": policy})
 
 
-def _read_get(request: Request) -> GraphQLRequest:
+def _read_url(request: Request) -> Mapping[str, Any]:
     given = request.query_params.multi_items()
     fields: dict[str, Any] = dict(given)
     if len(fields) < len(given):
@@ -140,15 +178,15 @@ def _read_get(request: Request) -> GraphQLRequest:
     for name in ("variables", "extensions"):
         if name in fields:
             fields[name] = _parse_json(fields[name], name)
-    return _read_fields(fields)
+    return fields
 
 
-def _read_post(body: bytes) -> GraphQLRequest:
+def _read_json(body: bytes) -> object:
     try:
         text = body.decode()
     except UnicodeDecodeError:
         raise Refused(400, "The body is not UTF-8.") from None
-    return _read_fields(_parse_json(text, "The body"))
+    return _parse_json(text, "The body")
 
 
 def _parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -170,21 +208,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _read_fields(fields: object) -> GraphQLRequest:
-    if not isinstance(fields, Mapping):
-        raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
-    query, variables = fields.get("query"), fields.get("variables")
-    operation_name = fields.get("operationName")
-    if not isinstance(query, str) or not query.strip():
-        raise Refused(400, "query must be the text of a GraphQL document.")
-    if variables is not None and not isinstance(variables, Mapping):
-        raise Refused(400, "variables must be an object or null.")
-    extensions = fields.get("extensions")
-    if extensions is not None and not isinstance(extensions, Mapping):
-        raise Refused(400, "extensions must be an object or null.")
-    if operation_name is not None and not isinstance(operation_name, str):
-        raise Refused(400, "operationName must be a text or null.")
-    return GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None)
+def _status(answer: GraphQLResponse, media_type: str | None) -> int:
+    return 200 if answer.executed or media_type != GRAPHQL_RESPONSE else 400
 
 
 def _respond(

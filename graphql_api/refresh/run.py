@@ -159,6 +159,9 @@ class Run:
             seconds_each=self.sources.seconds_each,
             retries=self.sources.retries,
         )
+        if self.session.seems_held_elsewhere:
+            # It will most likely be refused, and then nobody has been asked in vain.
+            await self._open()
         memory = Memory() if self.order.force else self.catalog.memory
         try:
             async with asyncio.TaskGroup() as group:

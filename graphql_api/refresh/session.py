@@ -73,6 +73,11 @@ class Session:
         await asyncio.shield(self._opening)
 
     @property
+    def seems_held_elsewhere(self) -> bool:
+        """Tell whether another process had the lease when the database was last looked at."""
+        return self._catalog.holder not in (None, self._holder)
+
+    @property
     def revision(self) -> int:
         """Return the revision of the rows that this refresh writes; 0 before it is opened."""
         return self._revision
@@ -81,7 +86,7 @@ class Session:
         """Write the rows, and return how many statements it took; `opened` comes first.
 
         Raises:
-            RefreshInProgress: the lease has run out, and somebody else may have it.
+            RefreshInProgress: the lease has run out, and somebody else may have it, or has had it.
             DatabaseUnavailable: nothing was written.
         """
         if self._connection is None or monotonic() > self._expires:
@@ -89,9 +94,16 @@ class Session:
                 f"The refresh took longer than its lease of {self._seconds:g} s, and another "
                 "process may have begun one; nothing was changed."
             )
-        return await self._database.persist(
-            self._connection, lambda connection: countries.upsert(connection, rows)
-        )
+        try:
+            return await self._database.persist(
+                self._connection, lambda connection: countries.upsert(connection, rows)
+            )
+        except countries.Overtaken:
+            # The clock here may have stood still, as it does in a machine that sleeps.
+            raise RefreshInProgress(
+                f"The refresh took longer than its lease of {self._seconds:g} s, and another "
+                "process has written newer data meanwhile; nothing was changed."
+            ) from None
 
     async def close(self, attempt: Attempt | None, heard: Memory) -> None:
         """Write down the attempt and what was heard, give back the lease, and the connection.

@@ -50,6 +50,9 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         )
         self._plan = plan
         self._relevant_sub_fields = plan.sub_fields
+        # Everything else waits, for sources and for the database, within limits of its own.
+        is_query = operation.node.operation is OperationType.QUERY
+        self._check_time = operation.limits.stopwatch() if is_query else None
 
     async def run(self) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
         """Return the data, None where an error left nothing of it, and the errors."""
@@ -78,7 +81,13 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         result: Any,  # noqa: ANN401 - whatever a resolver returns
         position_context: Any,  # noqa: ANN401 - graphql-core's
     ) -> Any:  # noqa: ANN401 - as graphql-core has it
-        """Complete a list, in bulk if it is one of plain objects."""
+        """Complete a list, in bulk if it is one of plain objects.
+
+        Raises:
+            QueryTooComplex: the query has been worked at for too long.
+        """
+        if self._check_time is not None:
+            self._check_time()
         table = self._table(return_type.of_type, field_details_list)
         if table is not None and isinstance(result, list | tuple):
             try:

@@ -1,6 +1,7 @@
 """What a query may ask at most, and the refusal of what asks for more."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -36,6 +37,8 @@ class Limits:
     """Levels of lists and objects within one another in an argument or a variable."""
     cost: int = 50_000
     """Rows times fields of what is asked for, and of what is filtered and sorted by."""
+    milliseconds: int = 1_000
+    """Milliseconds that a query may be worked at; they are looked at before each list."""
 
     @classmethod
     def changed(cls, changes: Mapping[str, int]) -> Self:
@@ -61,6 +64,15 @@ class Limits:
         """
         if value > getattr(self, name):
             raise self.refusal(name, str(value) if value < 10**9 else "over 1000000000")
+
+    def stopwatch(self, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
+        """Begin to measure time, in seconds of the clock, and return what checks it."""
+        began = clock()
+
+        def check() -> None:
+            self.check("milliseconds", int((clock() - began) * 1000))
+
+        return check
 
     def refusal(self, name: str, value: str) -> QueryTooComplex:
         """Return the error that tells of a measure which is beyond its limit."""

@@ -13,8 +13,9 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import CountryNotFound, InvalidInput
 from graphql_api.refresh.run import RefreshOrder
 from graphql_api.schema.context import Info
+from graphql_api.schema.ids import read_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
-from graphql_api.schema.types import Country, CountryConnection, RefreshReport, Status
+from graphql_api.schema.types import Country, CountryConnection, Node, RefreshReport, Status
 
 Code = Annotated[
     str | None,
@@ -28,6 +29,10 @@ Name = Annotated[
         description="Name, or another name that it goes by, e.g. Ivory Coast; case and accents "
         "do not matter."
     ),
+]
+Id = Annotated[
+    strawberry.ID,
+    strawberry.argument(description="What `id` of the object was; opaque."),
 ]
 Wanted = Annotated[
     CountryFilter | None,
@@ -84,6 +89,15 @@ class Query:
     @staticmethod
     def country(info: Info, code: Code = None, name: Name = None) -> domain.Country | None:
         return info.context.catalog.snapshot.find(code=code, name=name)
+
+    @strawberry.field(
+        description="The object with that id, as Relay's clients ask for it. Null if there is none "
+        "any more.",
+        graphql_type=Node | None,
+    )
+    @staticmethod
+    def node(info: Info, id: Id) -> domain.Country | None:  # noqa: A002 - the name that Relay asks by
+        return info.context.catalog.snapshot.by_code.get(read_country_id(id))
 
     @strawberry.field(
         description="Countries, filtered, sorted and paged; all of them, by name, without "

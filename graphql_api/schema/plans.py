@@ -29,7 +29,7 @@ from graphql_api.errors import InvalidInput
 from graphql_api.schema.preparing import Preparation, Prepared
 from graphql_api.schema.tables import Table
 
-_DATA = frozenset({"country", "countries", "__typename"})
+_DATA = frozenset({"country", "countries", "node", "__typename"})
 """Root fields whose answers change with the data alone, whoever asks and whenever."""
 _MOST_PLANS = 8
 """Plans of one operation; more than that only a client makes who plays with its variables."""
@@ -60,15 +60,16 @@ class Operation:
         schema: GraphQLSchema,
         node: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
-        *,
-        hide_suggestions: bool,
+        preparation: Preparation,
     ) -> None:
-        """Prepare to plan it; `hide_suggestions` when errors must not tell what would be right."""
+        """Prepare to plan it."""
         self.schema = schema
         self.node = node
         self.definitions = dict(fragments)
         self.fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
-        self.hide_suggestions = hide_suggestions
+        self.limits = preparation.limits
+        # What would be right tells of the schema, too.
+        self.hide_suggestions = not preparation.introspection
         self._switches = tuple(
             one.variable.name.value
             for one in node.variable_definitions or ()
@@ -128,7 +129,7 @@ class Document:
             one.name.value: one for one in definitions if isinstance(one, FragmentDefinitionNode)
         }
         self._operations = [
-            Operation(schema, one, fragments, hide_suggestions=not preparation.introspection)
+            Operation(schema, one, fragments, preparation)
             for one in definitions
             if isinstance(one, OperationDefinitionNode)
         ]

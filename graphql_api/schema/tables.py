@@ -32,6 +32,7 @@ Collect = Callable[[GraphQLObjectType, FieldDetailsList], GroupedFieldSet]
 """From an object type and the fields that select of it to what they select."""
 
 _GREATEST_INT = 2**31 - 1
+_NO_INFO: Any = None
 
 
 class Unusual(Exception):
@@ -57,13 +58,15 @@ class Table(NamedTuple):
         kinds = set(map(type, objects))
         if len(kinds) > 1 or any(issubclass(kind, NoneType | Exception) for kind in kinds):
             raise Unusual
+        is_type_of = self.type.is_type_of
+        # Objects of one class are all of the type, or none is, wherever they are asked for.
+        if kinds and is_type_of is not None and not is_type_of(objects[0], _NO_INFO):
+            raise Unusual
         return self.build([read(objects) for read in self.readers])
 
 
 def make_table(of: GraphQLObjectType, fields: GroupedFieldSet, collect: Collect) -> Table | None:
     """Return the table of fields of a type; None where a table would not help."""
-    if of.is_type_of is not None:
-        return None
     readers: list[Reader] = []
     alone: list[tuple[str, FieldDetailsList]] = []
     for key, details in fields.items():

@@ -3,7 +3,6 @@
 Fields without a body read the attribute of the same name from that object.
 """
 
-import base64
 from collections.abc import Sequence
 from datetime import datetime
 from enum import Enum
@@ -15,11 +14,23 @@ from graphql_api.domain import report
 from graphql_api.domain.paging import Page
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info
+from graphql_api.schema.ids import country_id
 from graphql_api.sources.attributions import attribution_of
 
 
 def _country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:
-    return strawberry.ID(base64.b64encode(f"Country:{parent.code}".encode()).decode())
+    return strawberry.ID(country_id(parent.code))
+
+
+@strawberry.interface(description="What has an id, by which `node` finds it again.")
+class Node:
+    id: strawberry.ID = strawberry.field(
+        description="Opaque, and the same for ever: a key for client caches."
+    )
+
+    @classmethod
+    def resolve_type(cls, served: object, *_: object) -> str:
+        return type(served).__name__
 
 
 @strawberry.enum(description="The two kinds of data that a refresh fetches.")
@@ -52,11 +63,16 @@ def _provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) 
 
 
 @strawberry.type(description="A country, or a territory with a code of its own in ISO 3166-1.")
-class Country:
+class Country(Node):
     id: strawberry.ID = strawberry.field(
         resolver=_country_id,
-        description="Opaque, and the same for ever: a key for client caches.",
+        description="Opaque, and the same for ever: a key for client caches. `node` takes it.",
     )
+
+    @classmethod
+    def is_type_of(cls, served: object, *_: object) -> bool:
+        return isinstance(served, domain.Country)
+
     code: str = strawberry.field(description="ISO 3166-1 alpha-2 code; XK for Kosovo.")
     alpha3: str = strawberry.field(description="ISO 3166-1 alpha-3 code; XKX for Kosovo.")
     name: str = strawberry.field(

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy import delete, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
@@ -20,7 +21,12 @@ Values = tuple[Any, ...]
 
 _REHEARSED = "upsert rehearsed"
 """What a connection's own notes say, for as long as it lives."""
+_FENCE = "revision"
 _COLUMNS = tuple(field.name for field in fields(Country))
+
+
+class Overtaken(Exception):
+    """A writer comes too late, and has changed nothing: somebody has written a higher revision."""
 
 
 async def load(connection: AsyncConnection) -> list[Country]:
@@ -32,26 +38,39 @@ async def load(connection: AsyncConnection) -> list[Country]:
 async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
     """Insert or overwrite all of `rows` or none, and return how many statements carried them.
 
-    A stored row with a higher revision is left as it is: a writer that comes too late changes
-    nothing.
+    Raises:
+        Overtaken: one of them is stored with a higher revision; nothing was written.
     """
     dialect = dialect_of(connection)
     form = _form(connection.dialect)
-    batches = list(_batches(form.bind(rows), dialect.bytes_of_statement(connection)))
-    if len(batches) == 1 and dialect.batch_is_atomic:
-        await connection.exec_driver_sql(form.sql, batches[0])
-    else:
-        async with transaction(connection, dialect.begin):
-            for batch in batches:
-                await connection.exec_driver_sql(form.sql, batch)
+    limit = dialect.bytes_of_statement(await _notes(connection))
+    batches = list(_batches(form.bind(rows), limit))
+    try:
+        if len(batches) == 1 and dialect.batch_is_atomic:
+            await connection.exec_driver_sql(form.sql, batches[0])
+        else:
+            async with transaction(connection, dialect.begin):
+                for batch in batches:
+                    await connection.exec_driver_sql(form.sql, batch)
+    except IntegrityError as error:
+        # Every database names the column that would have become null.
+        if _FENCE not in str(error.orig):
+            raise
+        raise Overtaken from error
     return len(batches)
 
 
 async def rehearse(connection: AsyncConnection) -> None:
     """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
-    if not connection.info.get(_REHEARSED):
+    notes = await _notes(connection)
+    if not notes.get(_REHEARSED):
         await dialect_of(connection).prepare(connection, _form(connection.dialect).sql)
-        connection.info[_REHEARSED] = True
+        notes[_REHEARSED] = True
+
+
+async def _notes(connection: AsyncConnection) -> dict[str, Any]:
+    """Return what is noted of a connection; in place of one that died another is opened first."""
+    return (await connection.get_raw_connection()).info
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +97,7 @@ class _Form:
 @lru_cache(maxsize=4)
 def _form(spoken: SQLAlchemyDialect) -> _Form:
     dialect = DIALECTS[System(spoken.name)]
-    upsert = dialect.upsert(countries, _COLUMNS, key="code", fence="revision")
+    upsert = dialect.upsert(countries, _COLUMNS, key="code", fence=_FENCE)
     compiled = upsert.compile(dialect=spoken, column_keys=list(_COLUMNS))
     names = list(compiled.positiontup or ())
     kinds = (countries.c[name].type.dialect_impl(spoken) for name in names)

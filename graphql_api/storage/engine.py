@@ -184,7 +184,8 @@ class Database:
         except OSError as error:
             raise DatabaseUnavailable(
                 f"The folder {folder} for the database cannot be made ({error.strerror}); "
-                "set DATABASE_URL to a place that can be written."
+                "set DATABASE_URL to a place that can be written.",
+                lasting=True,
             ) from error
 
     @contextmanager
@@ -202,5 +203,6 @@ class Database:
             )
         advice = self.dialect.advice(cause, encrypted=self._encrypted)
         return DatabaseUnavailable(
-            f"The database at {self} failed: {failures.explain(cause)}{advice}."
+            f"The database at {self} failed: {failures.explain(cause)}{advice}.",
+            lasting=failures.is_lasting(error) or self.dialect.is_lasting(cause),
         )

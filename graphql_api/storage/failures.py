@@ -4,13 +4,19 @@ import socket
 import ssl
 from collections.abc import Iterator
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, ProgrammingError
 
 _LONGEST = 300
 """Characters of a database's own words: they may quote a whole statement."""
 
+_BROKEN_OFF = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _EXPIRED, _NOT_YET_VALID = 10, 9  # OpenSSL's X509_V_ERR_…
 _OTHER_NAME = (62, 64)
+
+_UNENCRYPTED = "rejected SSL upgrade"
+"""asyncpg's words."""
+_OUR_OWN = (ProgrammingError, DataError, NotSupportedError)
+"""What is wrong with the statement, or with the tables that it is for."""
 
 _NO_TLS = (
     "the server offers no TLS; turn it on there, or, if the network between is yours alone, write "
@@ -32,12 +38,26 @@ def is_timeout(error: BaseException) -> bool:
     return any(isinstance(cause, TimeoutError) for cause in _causes(error))
 
 
+def is_lasting(error: BaseException) -> bool:
+    """Tell whether it lasts until a person does something, whatever the database.
+
+    What is not known to last is taken to pass: a server that starts, or is overloaded, or hands
+    over to another one, has many ways to say so.
+    """
+    if isinstance(error, _OUR_OWN):
+        return True
+    return any(
+        isinstance(cause, NoTls) or _UNENCRYPTED in str(cause) or _is_distrust(cause)
+        for cause in _causes(original(error))
+    )
+
+
 def explain(error: BaseException) -> str:
     """Return what went wrong, and what to do about it where that is the same for every database."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _distrust(cause)
-        if isinstance(cause, NoTls) or "rejected SSL upgrade" in str(cause):  # asyncpg's words
+        if isinstance(cause, NoTls) or _UNENCRYPTED in str(cause):
             return _NO_TLS
         if isinstance(cause, ConnectionRefusedError | socket.gaierror):
             return f"{_words(cause)}; check host and port in DATABASE_URL"
@@ -50,6 +70,11 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__
+
+
+def _is_distrust(error: BaseException) -> bool:
+    """Tell whether two who spoke TLS did not agree; one that broke off has not said so."""
+    return isinstance(error, ssl.SSLError) and not isinstance(error, _BROKEN_OFF)
 
 
 def _distrust(error: ssl.SSLCertVerificationError) -> str:

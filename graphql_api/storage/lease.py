@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Double, Row, Select, case, func, select, update
+from sqlalchemy import Double, Row, ScalarSelect, Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -90,6 +90,12 @@ async def look(connection: AsyncConnection) -> Held | None:
     """Tell who has the lease, or None when it is free."""
     row = (await connection.execute(_row_of(_NAME))).one()
     return _held(row) if row.held else None
+
+
+def who() -> ScalarSelect[str | None]:
+    """Return the part of a query that tells which process has the lease; null when it is free."""
+    live = (leases.c.name == _NAME) & (leases.c.expires_at > _Now())
+    return select(leases.c.holder).where(live).scalar_subquery()
 
 
 def _held(row: Row[Any]) -> Held:

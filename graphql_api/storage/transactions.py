@@ -16,4 +16,6 @@ async def transaction(connection: AsyncConnection, begin: str) -> AsyncIterator[
     except BaseException:
         # A connection with an open transaction must never go back to the pool.
         await connection.invalidate()
+        # Whoever goes on has another one in its place.
+        await connection.rollback()
         raise

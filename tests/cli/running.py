@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -122,6 +122,17 @@ class Process:
         )
         answer: dict[str, Any] = response.json()
         return answer
+
+
+def wait_until_ready(url: str) -> None:
+    """Wait until a server has data to serve."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{url}/readyz", trust_env=False, timeout=PATIENCE).status_code == 200:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"{url} is not ready")
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from starlette.types import Message
 from graphql_api.http.answers import Answers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, JSON
+from graphql_api.http.persisted import PersistedQueries
 from graphql_api.schema.context import Context
 from tests.rows import quick
 from tests.schema.asking import A_DAY, SCHEMA, now, offline
@@ -335,6 +336,7 @@ ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=context_of,
     answers=Answers(limit=0, max_age=0),
+    persisted=PersistedQueries(),
     playground=True,
     body_limit=1000,
 )

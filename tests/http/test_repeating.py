@@ -64,6 +64,15 @@ async def test_tags(server: Server) -> None:
     assert (other.status_code, other.headers["ETag"] == tag) == (200, False)
 
 
+async def test_one_object(server: Server) -> None:
+    """An object that is asked for by its id is of the data as well."""
+    response = await get(server, '{node(id:"Q291bnRyeTpGUg=="){id __typename}}')
+    assert response.json() == {
+        "data": {"node": {"id": "Q291bnRyeTpGUg==", "__typename": "Country"}}
+    }
+    assert "ETag" in response.headers
+
+
 @pytest.mark.parametrize(
     "query",
     [

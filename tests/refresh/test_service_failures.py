@@ -19,6 +19,7 @@ from graphql_api.refresh.run import RefreshOrder
 from graphql_api.sources import countries
 from graphql_api.sources.choosing import choose
 from graphql_api.sources.provider import RawCountries
+from graphql_api.storage import lease
 from tests.refresh.running import (
     DOWN,
     Before,
@@ -277,8 +278,10 @@ async def test_database_fails_before_the_upsert(home: Running) -> None:
     assert await home.recorded() == (failure, report)
 
 
-async def test_database_fails_amid_the_upsert(upstream: Upstream, home: Running) -> None:
-    """When the database refuses one row of many, none of the others is kept."""
+async def test_database_fails_amid_the_upsert(
+    upstream: Upstream, home: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the database refuses one row of many, none of the others is kept; the history tells."""
     await home.service.refresh()
     await home.meddle(
         "CREATE TRIGGER refuse BEFORE INSERT ON countries WHEN NEW.code = 'ZW' "
@@ -287,6 +290,11 @@ async def test_database_fails_amid_the_upsert(upstream: Upstream, home: Running)
     upstream.answer("rates", rating(EUR=2.0))
     message = await refused(home, DatabaseUnavailable)
     assert message == f"The database at {home.database} failed: not this one."
+    assert [attempt.id for attempt in await home.recorded()] == ["refresh-2", "refresh-1"]
+    assert await home.database.run(lease.look) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Refresh refresh-2 failed: DATABASE_UNAVAILABLE: {message}"
+    ]
     await home.meddle("DROP TRIGGER refuse")
     assert (await home.service.refresh()).version == Version(3, 250)
 

@@ -205,6 +205,32 @@ async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
         assert one.catalog.history == two.catalog.history == (reports[0],)
 
 
+async def test_asks_nobody_when_it_has_seen_the_lease(path: Path, upstream: Upstream) -> None:
+    """Who saw at the last look that another process refreshes asks no source, and has its report.
+
+    When that look is out of date by now, a refresh is a refresh.
+    """
+    released = threading.Event()
+    upstream.answer("countries", Answer(body=COUNTRIES, until=released.is_set))
+    with Upstream() as others:
+        async with (
+            running(path, asking(upstream), name="one") as one,
+            running(path, asking(others), name="two") as two,
+        ):
+            first = await begun(one, upstream)
+            await leased(one)
+            await two.catalog.sync()
+            second = asyncio.create_task(two.service.refresh())
+            await asyncio.sleep(0.1)
+            released.set()
+            assert await first == await second
+            assert others.requests == ()
+            await one.service.close()
+            two.catalog.holder = "one"
+            assert (await two.service.refresh()).id == "two-2"
+            assert two.catalog.holder == "two"
+
+
 async def test_other_process_fails(path: Path, upstream: Upstream) -> None:
     """Whoever waits for another process's refresh that fails is told why it failed."""
     released = threading.Event()

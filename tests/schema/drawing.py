@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from graphql import GraphQLObjectType, get_named_type
+from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 from hypothesis import strategies as st
 
 from tests.schema.asking import SCHEMA
@@ -24,8 +24,10 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         "sort: [{field: POPULATION, direction: DESC}, {field: NAME}], offset: 1",
         'filter: {lastRefreshedAt: {lt: "2030-01-01T00:00:00Z"}}, sort: {field: AREA_KM2}',
     ),
+    "node": ('id: "Q291bnRyeTpGUg=="', 'id: "Q291bnRyeTpRUQ=="', 'id: "no id"'),
     "refreshes": ("", "first: 1", "first: -1"),
 }
+Composite = GraphQLInterfaceType | GraphQLObjectType
 _DIRECTIVES = ("", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if: $yes)")
 
 
@@ -36,11 +38,11 @@ class _Drawing:
     draw: st.DrawFn
     fragments: list[str] = field(default_factory=list)
 
-    def selections(self, of: GraphQLObjectType, depth: int) -> str:
+    def selections(self, of: Composite, depth: int) -> str:
         """Return what is selected of a type."""
         return "{ " + " ".join(self.parts(of, depth)) + " }"
 
-    def parts(self, of: GraphQLObjectType, depth: int) -> list[str]:
+    def parts(self, of: Composite, depth: int) -> list[str]:
         """Return some fields and fragments."""
         names = [name for name, one in of.fields.items() if depth or not _has_fields(one.type)]
         chosen = self.draw(st.lists(st.sampled_from(("__typename", *names)), max_size=6))
@@ -49,7 +51,7 @@ class _Drawing:
             parts.append(self.fragment(of, depth - 1))
         return parts or ["__typename"]
 
-    def one(self, of: GraphQLObjectType, name: str, depth: int) -> str:
+    def one(self, of: Composite, name: str, depth: int) -> str:
         """Return one field."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
         if name == "__typename":
@@ -60,15 +62,18 @@ class _Drawing:
         alias = f"{name}{place}: " if place or self.draw(st.booleans()) else ""
         given = f"({arguments[place]})" if arguments[place] else ""
         kind = get_named_type(of.fields[name].type)
-        below = self.selections(kind, depth - 1) if isinstance(kind, GraphQLObjectType) else ""
+        below = self.selections(kind, depth - 1) if isinstance(kind, Composite) else ""
         return f"{alias}{name}{given}{directive} {below}"
 
-    def fragment(self, of: GraphQLObjectType, depth: int) -> str:
+    def fragment(self, of: Composite, depth: int) -> str:
         """Return a fragment in place, or one defined elsewhere."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
+        if isinstance(of, GraphQLInterfaceType):
+            kinds: list[Composite] = [of, *SCHEMA.executable.get_possible_types(of)]
+            of = self.draw(st.sampled_from(kinds))
         inside = self.selections(of, depth)
         if self.draw(st.booleans()):
-            return f"...{directive} {inside}"
+            return f"... on {of.name}{directive} {inside}"
         name = f"f{len(self.fragments)}"
         self.fragments.append(f"fragment {name} on {of.name} {inside}")
         return f"...{name}{directive}"
@@ -87,4 +92,4 @@ def documents(draw: st.DrawFn) -> str:
 
 
 def _has_fields(kind: object) -> bool:
-    return isinstance(get_named_type(kind), GraphQLObjectType)  # type: ignore[call-overload] # any type
+    return isinstance(get_named_type(kind), Composite)  # type: ignore[call-overload] # any type

@@ -129,6 +129,11 @@ BROKEN = [make_country("AX"), make_country("FR", population=2**31), make_country
         "{ countries { edges { cursor node { population } } } status { totalCountries } }",
         """{ countries { edges { node { id name } } nodes { ...a ...a flag: flagUrl } } }
         fragment a on Country { name code __typename }""",
+        """{ node(id: "Q291bnRyeTpGUg==") { id ...a ... on Country { population } } }
+        fragment a on Country { __typename name figuresFrom { provider } }""",
+        """{ one: node(id: "Q291bnRyeTpBWA==") { ...a } no: node(id: "Q291bnRyeTpRUQ==") { ...a } }
+        fragment a on Node { __typename id ... on Country { code population } }""",
+        '{ node(id: "FR") { id } countries { nodes { ... on Node { id __typename } code } } }',
         "{ refreshes { imageUrl id sources { kind asOf failures } skipped { reason } } }",
     ],
 )

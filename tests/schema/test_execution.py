@@ -1,6 +1,7 @@
 """From a document to an answer: what is refused, with which code, and what is masked."""
 
 import asyncio
+import re
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
+from graphql_api.schema.building import build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import (
     READING,
@@ -17,6 +19,7 @@ from graphql_api.schema.execution import (
     execute,
     refuse,
 )
+from graphql_api.schema.limits import Limits
 from tests.refresh.running import Before, Running
 from tests.refresh.running import execute as meddle
 from tests.rows import make_country
@@ -117,7 +120,7 @@ async def test_refused_documents(document: str, code: str, message: str) -> None
 
 async def test_several_errors() -> None:
     """Every error of validation is told, each with its place."""
-    response = await SERVED.respond("{ one two }")
+    response = await SERVED.respond("{ abc two }")
     assert response.executed is False
     assert response.body == {
         "errors": [
@@ -126,8 +129,34 @@ async def test_several_errors() -> None:
                 "locations": [{"line": 1, "column": column}],
                 "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
             }
-            for name, column in (("one", 3), ("two", 7))
+            for name, column in (("abc", 3), ("two", 7))
         ]
+    }
+
+
+IMPATIENT = build_schema(
+    introspection=True, limits=Limits(milliseconds=1, cost=10**6, aliases=100, fields=1000)
+)
+
+
+async def test_worked_at_for_too_long() -> None:
+    """A query that takes too long is given up at one of its lists, and gives no data."""
+    asker = replace(offline([make_country(f"{n:02}") for n in range(1000)]), schema=IMPATIENT)
+    lists = " ".join(f"a{n}: countries {{ nodes {{ id name }} }}" for n in range(30))
+    response = await asker.respond(f"{{ {lists} }}")
+    [error] = response.body["errors"]
+    assert response.body["data"] is None
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+    told = r"The query is too complex: milliseconds \d+, at most 1\."
+    assert re.fullmatch(told, error["message"])
+
+
+async def test_refresh_takes_its_time(home: Running) -> None:
+    """A mutation may wait longer for the sources than a query may be worked at."""
+    asker = replace(asker_of(home), schema=IMPATIENT)
+    done = await asker.ask("mutation { refreshCountries { sources { provider } } }")
+    assert done == {
+        "refreshCountries": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}
     }
 
 

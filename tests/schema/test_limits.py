@@ -7,7 +7,7 @@ from graphql_api.schema.limits import Limits
 
 NAMES = (
     "characters, tokens, definitions, depth, fields, aliases, roots, directives, items, nesting, "
-    "cost"
+    "cost, milliseconds"
 )
 
 
@@ -47,3 +47,14 @@ def test_refusal(value: int, told: str) -> None:
 def test_within() -> None:
     """A value that is the maximum is within the limit."""
     Limits().check("depth", 20)
+
+
+def test_stopwatch() -> None:
+    """A stopwatch checks the time since it was begun, in whole milliseconds."""
+    times = iter([7.0, 8.0, 8.0009, 8.25])
+    check = Limits(milliseconds=1000).stopwatch(lambda: next(times))
+    check()
+    check()
+    with pytest.raises(QueryTooComplex) as caught:
+        check()
+    assert str(caught.value) == "The query is too complex: milliseconds 1250, at most 1000."

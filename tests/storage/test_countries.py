@@ -1,11 +1,14 @@
 """Rows of countries: they come back to the bit, and no late writer overwrites them."""
 
+import string
 from dataclasses import replace
 from datetime import UTC
+from typing import cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
@@ -151,24 +154,47 @@ async def test_one_statement(database: Database) -> None:
     assert verbs == [*around[:1], "INSERT", *around[1:]] * 2 + ["SELECT"]
 
 
-@pytest.mark.parametrize(("revision", "name"), [(4, "stored"), (5, "late"), (6, "late")])
-async def test_fence(revision: int, name: str, database: Database) -> None:
-    """A row is overwritten by an equal or a higher revision, and by no lower one."""
+@pytest.mark.parametrize("revision", [5, 6])
+async def test_not_too_late(revision: int, database: Database) -> None:
+    """A row is overwritten by an equal or a higher revision."""
     async with database.connect() as connection:
-        await countries.upsert(connection, [make_country(revision=5, name="stored")])
-        await countries.upsert(connection, [make_country(revision=revision, name="late")])
-        expected = make_country(revision=max(revision, 5), name=name)
-        assert await countries.load(connection) == [expected]
+        await countries.upsert(connection, [make_country(revision=5)])
+        after = make_country(revision=revision, name="after")
+        await countries.upsert(connection, [after])
+        assert await countries.load(connection) == [after]
 
 
-async def test_fence_is_each_rows_own(database: Database) -> None:
-    """Of one statement's rows, those that are too late change nothing; the others are written."""
+async def test_too_late(database: Database) -> None:
+    """Where one row is stored with a higher revision none is written, not even one that is new."""
     before = [make_country("DE", revision=3), make_country("FR", revision=1)]
     late = [make_country(code, revision=2, name="late") for code in ("DE", "FR", "TR")]
     async with database.connect() as connection:
         await countries.upsert(connection, before)
-        await countries.upsert(connection, late)
-        assert await stored(connection) == [before[0], late[1], late[2]]
+        for rows in (late, late[::-1], late[1::-1]):
+            with pytest.raises(countries.Overtaken):
+                await countries.upsert(connection, rows)
+            assert await stored(connection) == before
+
+
+async def test_too_late_in_batches(database: Database) -> None:
+    """The same of as many rows as take several statements."""
+    codes = [f"{one}{two}" for one in string.ascii_letters for two in string.ascii_letters][:2000]
+    late = [make_country(code, revision=2, name="é" * 200, capital="é" * 200) for code in codes]
+    before = [make_country(codes[-1], revision=3)]
+    async with database.connect() as connection:
+        await countries.upsert(connection, before)
+        with pytest.raises(countries.Overtaken):
+            await countries.upsert(connection, late)
+        assert await stored(connection) == before
+
+
+async def test_no_other_column_may_be_null(database: Database) -> None:
+    """A row that lacks what it must have is a defect, and not taken for one that comes too late."""
+    nameless = replace(make_country("FR"), name=cast("str", None))
+    async with database.connect() as connection:
+        with pytest.raises(IntegrityError):
+            await countries.upsert(connection, [nameless])
+        assert await stored(connection) == []
 
 
 async def test_remove(database: Database) -> None:

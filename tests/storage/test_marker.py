@@ -1,7 +1,7 @@
 """The marker: it changes with whatever changed, and costs one statement."""
 
 from graphql_api.domain.snapshot import Version
-from graphql_api.storage import countries, marker, refreshes
+from graphql_api.storage import countries, lease, marker, refreshes
 from graphql_api.storage.engine import Database
 from graphql_api.storage.marker import Marker
 from tests.databases import statements
@@ -12,7 +12,7 @@ from tests.storage.attempts import make_failure, make_report
 async def test_empty_database(database: Database) -> None:
     """Without rows and refreshes everything is 0."""
     async with database.connect() as connection:
-        assert await marker.read(connection) == Marker(Version(0, 0), 0)
+        assert await marker.read(connection) == Marker(Version(0, 0), 0, None)
 
 
 async def test_every_change_shows(database: Database) -> None:
@@ -20,13 +20,25 @@ async def test_every_change_shows(database: Database) -> None:
     rows = [make_country("FR", revision=1), make_country("TR", revision=7)]
     async with database.connect() as connection:
         await countries.upsert(connection, rows)
-        assert await marker.read(connection) == Marker(Version(7, 2), 0)
+        assert await marker.read(connection) == Marker(Version(7, 2), 0, None)
         await countries.remove(connection, "FR")
-        assert await marker.read(connection) == Marker(Version(7, 1), 0)
+        assert await marker.read(connection) == Marker(Version(7, 1), 0, None)
         await refreshes.append(connection, make_report("one"))
-        assert await marker.read(connection) == Marker(Version(7, 1), 1)
+        assert await marker.read(connection) == Marker(Version(7, 1), 1, None)
         await refreshes.append(connection, make_failure("two"))
-        assert await marker.read(connection) == Marker(Version(7, 1), 2)
+        assert await marker.read(connection) == Marker(Version(7, 1), 2, None)
+
+
+async def test_holder(database: Database) -> None:
+    """It tells who has the lease, until it is given back or runs out."""
+    async with database.connect() as connection:
+        for seconds in (60, 0):
+            await lease.take(connection, holder="me", refresh_id="1", seconds=seconds)
+            expected = "me" if seconds else None
+            assert await marker.read(connection) == Marker(Version(0, 0), 0, expected)
+        await lease.take(connection, holder="me", refresh_id="2", seconds=60)
+        await lease.release(connection, refresh_id="2")
+        assert await marker.read(connection) == Marker(Version(0, 0), 0, None)
 
 
 async def test_one_statement(database: Database) -> None:

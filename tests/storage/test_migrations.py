@@ -100,6 +100,7 @@ async def test_newer_database(database: Database) -> None:
         f"The database at {database} has the schema '9999' of a newer version; "
         "run that version, or set DATABASE_URL to another database."
     )
+    assert caught.value.lasting is True
     assert await describe(database) == before
     async with database.connect() as connection:
         found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
@@ -117,6 +118,7 @@ async def test_foreign_database(empty_database: Database) -> None:
         f"The database at {empty_database} has a table 'refreshes' of somebody else's; "
         "set DATABASE_URL to an empty database."
     )
+    assert caught.value.lasting is True
     assert await describe(empty_database) == before
 
 

@@ -66,13 +66,12 @@ def compiled(version: tuple[int, ...], *, is_mariadb: bool) -> str:
 
 
 def test_text_for_mysql_8() -> None:
-    """MySQL 8 is sent its row alias, and the column that the others are compared by comes last."""
+    """MySQL 8 is sent its row alias, and a revision that is too low as null, which is refused."""
     assert compiled((8, 4, 0), is_mariadb=False) == (
         "INSERT INTO countries (code, name, capital, revision) "
         "VALUES (%s, %s, %s, %s) AS new ON DUPLICATE KEY UPDATE "
-        "name = IF(new.revision >= countries.revision, new.name, countries.name), "
-        "capital = IF(new.revision >= countries.revision, new.capital, countries.capital), "
-        "revision = IF(new.revision >= countries.revision, new.revision, countries.revision)"
+        "name = new.name, capital = new.capital, "
+        "revision = IF(new.revision >= countries.revision, new.revision, NULL)"
     )
 
 
@@ -81,10 +80,8 @@ def test_text_for_mariadb() -> None:
     expected = (
         "INSERT INTO countries (code, name, capital, revision) "
         "VALUES (%s, %s, %s, %s) ON DUPLICATE KEY UPDATE "
-        "name = IF(VALUES(revision) >= countries.revision, VALUES(name), countries.name), "
-        "capital = IF(VALUES(revision) >= countries.revision, VALUES(capital), countries.capital), "
-        "revision = IF(VALUES(revision) >= countries.revision, VALUES(revision), "
-        "countries.revision)"
+        "name = VALUES(name), capital = VALUES(capital), "
+        "revision = IF(VALUES(revision) >= countries.revision, VALUES(revision), NULL)"
     )
     assert compiled((10, 11, 6), is_mariadb=True) == expected
     assert compiled((5, 7, 44), is_mariadb=False) == expected

@@ -133,6 +133,7 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
         f"The folder {tmp_path}/file/var for the database cannot be made (Not a directory); "
         "set DATABASE_URL to a place that can be written."
     )
+    assert caught.value.lasting is True
     assert (tmp_path / "file").read_text() == "mine"
 
 
@@ -145,6 +146,7 @@ async def test_file_is_a_folder(tmp_path: Path) -> None:
             f"The database at {database} failed: unable to open database file; "
             "DATABASE_URL must name a SQLite file that can be opened."
         )
+        assert caught.value.lasting is True
 
 
 async def test_file_is_not_a_database(tmp_path: Path) -> None:
@@ -158,6 +160,7 @@ async def test_file_is_not_a_database(tmp_path: Path) -> None:
             f"The database at {database} failed: file is not a database; "
             "DATABASE_URL must name a SQLite file that can be opened."
         )
+        assert caught.value.lasting is True
     assert path.read_text() == "Dear diary,\n" * 100
 
 
@@ -196,3 +199,4 @@ async def test_file_that_must_not_be_written(database: Database, database_url: s
             f"The database at {impeded} failed: attempt to write a readonly database; "
             "DATABASE_URL must name a SQLite file that can be written."
         )
+        assert caught.value.lasting is True

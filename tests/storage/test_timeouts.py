@@ -78,6 +78,7 @@ async def fails(database: Database, reason: str | None = None) -> AsyncIterator[
         if reason is None
         else f"The database at {database} failed: {reason}."
     )
+    assert caught.value.lasting is False
 
 
 async def ask(database: Database, sql: str = "SELECT 1") -> object:

@@ -80,6 +80,7 @@ async def refusal(server: Server, options: str, authority: Path | None = None) -
     before, words = str(caught.value).split(" failed: ")
     scheme = server.scheme
     assert before == f"The database at {scheme}://tester:***@127.0.0.1:{server.port}/test_1"
+    assert caught.value.lasting is True
     return words.removesuffix(".")
 
 

@@ -58,20 +58,27 @@ class Dialect(Protocol):
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return the statement that inserts a row, or overwrites the one of the same `key`.
 
-        A stored row whose column `fence` is higher than the new one's stays as it is.
+        Where the stored row's column `fence` is higher the new one would be null, which it must
+        not be: the statement fails, with all its rows.
         """
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Let the driver get ready for the text of an upsert, if it can."""
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
-        """Return how long a statement may be, or None where nothing limits it."""
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
+        """Return how long a statement may be, or None where nothing limits it.
+
+        `notes` are those of the connection.
+        """
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether the driver's error is of a conflict with others, gone with a new try."""
 
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the driver's error is that a statement took too long."""
+
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the driver's error lasts until a person does something about it."""
 
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about the driver's error, as the end of a sentence, or nothing."""

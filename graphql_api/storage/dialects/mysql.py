@@ -1,11 +1,12 @@
 """MySQL and MariaDB: one statement carries all rows, as text, over a connection that commits."""
 
 import math
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Table, event, func, text
+from sqlalchemy import ExceptionContext, Table, event, func, null, text
 from sqlalchemy.dialects.mysql import insert
 from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -21,8 +22,13 @@ _DRIVERS_LIMIT = 1_000_000
 """Bytes; asyncmy splits a statement of more than 1,024,000 in two without saying so."""
 _PACKET = "max_allowed_packet"
 
-_DEADLOCK, _LOCK_WAIT_TIMEOUT = 1213, 1205
+_CONFLICTS = (1213, 1205, 8022, 8028, 9007)
+"""A deadlock, or in a cluster its like; a lock that another one held too long; TiDB's conflicts."""
+_ELSEWHERE = (1047, 1290, 1792, 1836)
+"""A node that its cluster has left behind, and one that only reads since another took over."""
 _ACCESS_DENIED = (1044, 1045, 1049, 1698)
+_FORBIDDEN = (1129, 1130, 1142, 1143, 1227, 1251)
+"""A host that is shut out, a host or a user without the right, and a way to log in not known."""
 _TLS_REQUIRED = 3159
 _TOO_SLOW = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
@@ -68,41 +74,39 @@ class MySQL:
             (record.info[_PACKET],) = cursor.fetchone() or (_DRIVERS_LIMIT,)
             cursor.close()
 
+        event.listen(engine.sync_engine, "handle_error", _part)
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON DUPLICATE KEY UPDATE."""
         statement = insert(table)
-        newer = statement.inserted[fence] >= table.c[fence]
-        # Assignments are made in this order, and each sees those before it.
-        overwritten = [name for name in columns if name not in (key, fence)] + [fence]
-        return statement.on_duplicate_key_update(
-            [
-                (name, func.IF(newer, statement.inserted[name], table.c[name]))
-                for name in overwritten
-            ]
-        )
+        new = statement.inserted
+        overwritten = {name: new[name] for name in columns if name not in (key, fence)}
+        fenced = func.IF(new[fence] >= table.c[fence], new[fence], null())
+        return statement.on_duplicate_key_update({**overwritten, fence: fenced})
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: the driver sends text."""
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
         """Return the server's limit or the driver's, whichever is less."""
-        info = connection.sync_connection.info if connection.sync_connection else {}
-        return min(_DRIVERS_LIMIT, int(info.get(_PACKET, _DRIVERS_LIMIT)) - 1024)
+        return min(_DRIVERS_LIMIT, int(notes[_PACKET]) - 1024)
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether it was a deadlock, or another one held a row too long."""
-        return _code(error) in (_DEADLOCK, _LOCK_WAIT_TIMEOUT)
+        return _code(error) in _CONFLICTS
 
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
         return _code(error) in _TOO_SLOW
 
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the server refuses who asks, or what is asked."""
+        return _code(error) in (*_ACCESS_DENIED, *_FORBIDDEN) or _demands_tls(error)
+
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
-        # Vitess and TiDB have the word, and no code of its own.
-        if _code(error) == _TLS_REQUIRED or "insecure" in str(error):
+        if _demands_tls(error):
             return "; add ?ssl-mode=REQUIRED to DATABASE_URL"
         if _code(error) not in _ACCESS_DENIED:
             return ""
@@ -119,6 +123,17 @@ class MySQL:
             yield
         finally:
             await connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
+
+
+def _demands_tls(error: BaseException) -> bool:
+    # Vitess and TiDB have the word, and no code of its own.
+    return _code(error) == _TLS_REQUIRED or "insecure" in str(error)
+
+
+def _part(context: ExceptionContext) -> None:
+    """Part with a connection to a server that does not write any more: the next finds who does."""
+    if _code(context.original_exception) in _ELSEWHERE:
+        context.is_disconnect = True
 
 
 def _code(error: BaseException | None) -> object:

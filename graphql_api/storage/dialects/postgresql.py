@@ -1,12 +1,13 @@
 """PostgreSQL: rows are bound to one prepared statement and sent together."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import ExceptionContext, Table, event, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.dml import Insert
 
@@ -19,7 +20,10 @@ _DEFAULT_PORT = 5432
 _CONFLICTS = ("40001", "40P01", "55P03")
 """Serialisation failure, deadlock, and a lock that another one held too long."""
 _REFUSED = ("28000", "28P01", "3D000")
+_FORBIDDEN = "42501"
 _TOO_SLOW = "57014"
+_READ_ONLY = "25006"
+"""Since another server has taken over."""
 _TLS_REQUIRED = ("no encryption", "SSL off", "insecure")  # pg_hba.conf's words, and Neon's
 _LOCK = 7_264_105_316_297_814_016
 """Names the migrations of this project among the advisory locks of a database."""
@@ -54,21 +58,27 @@ class PostgreSQL:
                 "DATABASE_URL names PostgreSQL, whose driver is not installed: "
                 "pip install 'asyncpg>=0.32'."
             ) from None
-        event.listen(engine.sync_engine, "handle_error", _cut_off)
+        event.listen(engine.sync_engine, "handle_error", _part)
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
-        """Return INSERT … ON CONFLICT … WHERE."""
+        """Return INSERT … ON CONFLICT."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Prepare it on the server, which would cost its first use a round trip."""
         driver: Any = (await connection.get_raw_connection()).driver_connection
-        await driver.executemany(sql, [])
+        try:
+            await driver.executemany(sql, [])
+        except Exception as error:
+            # Behind SQLAlchemy's back, which must be told.
+            driver.terminate()
+            await connection.invalidate(error)
+            raise OperationalError(sql, None, error, connection_invalidated=True) from error
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
         """Return None: values are bound, each row by itself."""
-        del connection
+        del notes
         return None
 
     def is_transient(self, error: BaseException | None) -> bool:
@@ -78,6 +88,10 @@ class PostgreSQL:
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
         return getattr(error, "sqlstate", None) == _TOO_SLOW
+
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the server refuses who asks, or what is asked."""
+        return getattr(error, "sqlstate", None) in (*_REFUSED, _FORBIDDEN)
 
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
@@ -94,10 +108,20 @@ class PostgreSQL:
             yield
 
 
-def _cut_off(context: ExceptionContext) -> None:
-    """Part with a connection whose server did not answer, without waiting for it once more."""
-    if isinstance(context.original_exception, TimeoutError) and context.connection is not None:
+def _part(context: ExceptionContext) -> OperationalError | None:
+    """Part with a connection that is of no more use; return what to raise instead of its error."""
+    error = context.original_exception
+    if getattr(error, "sqlstate", None) == _READ_ONLY:
+        context.is_disconnect = True
+    if isinstance(error, TimeoutError) and context.connection is not None:
         context.is_disconnect = True
         driver = context.connection.connection.driver_connection
         if driver is not None:
+            # It is not waited for once more.
             driver.terminate()
+    dbapi: Any = context.dialect.loaded_dbapi
+    if isinstance(error, dbapi.asyncpg.InternalClientError):
+        # The server has taken its leave, and asyncpg has not yet seen the end of the connection.
+        context.is_disconnect = True
+        return OperationalError(context.statement, None, error, connection_invalidated=True)
+    return None

@@ -3,8 +3,9 @@
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiosqlite
 from sqlalchemy import Table, event
@@ -49,32 +50,34 @@ class SQLite:
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
-        """Return INSERT … ON CONFLICT … WHERE."""
+        """Return INSERT … ON CONFLICT."""
         return overwrite(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: there is no way to the database that a statement could wait for."""
 
-    def bytes_of_statement(self, connection: AsyncConnection) -> int | None:
+    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
         """Return None: values are bound, each row by itself."""
-        del connection
+        del notes
         return None
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether another writer was in the way."""
-        code = getattr(error, "sqlite_errorcode", 0)
-        # The low byte is the kind; the rest tells more, such as SQLITE_BUSY_SNAPSHOT.
-        return code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return _kind(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def is_timeout(self, error: BaseException) -> bool:
         """Return False: SQLite says itself what it has waited for."""
         del error
         return False
 
+    def is_lasting(self, error: BaseException) -> bool:
+        """Tell whether the file is none of SQLite's, or not to be opened or written."""
+        return _kind(error) in _NEEDS or _kind(error) == sqlite3.SQLITE_CORRUPT
+
     def advice(self, error: BaseException, *, encrypted: bool) -> str:
         """Return what to do about a file that is none, or must not be written."""
         del encrypted
-        need = _NEEDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+        need = _NEEDS.get(_kind(error))
         return f"; DATABASE_URL must name a SQLite file that can be {need}" if need else ""
 
     @asynccontextmanager
@@ -82,6 +85,12 @@ class SQLite:
         """Hold the write lock: all migrations are one transaction."""
         async with transaction(connection, self.begin):
             yield
+
+
+def _kind(error: BaseException | None) -> int:
+    """Return the low byte of the code; the rest tells more, such as SQLITE_BUSY_SNAPSHOT."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
 
 
 async def _use_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below

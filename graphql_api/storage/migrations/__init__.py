@@ -47,13 +47,15 @@ async def _upgrade(database: Database) -> bool:
         if not upgrade.knows(found):
             raise DatabaseUnavailable(
                 f"The database at {database} has the schema {found!r} of a newer version; "
-                "run that version, or set DATABASE_URL to another database."
+                "run that version, or set DATABASE_URL to another database.",
+                lasting=True,
             )
         foreign = await connection.run_sync(upgrade.foreign_table) if found is None else None
         if foreign is not None:
             raise DatabaseUnavailable(
                 f"The database at {database} has a table {foreign!r} of somebody else's; "
-                "set DATABASE_URL to an empty database."
+                "set DATABASE_URL to an empty database.",
+                lasting=True,
             )
         await connection.run_sync(upgrade.to_head)
     return True
