@@ -16,9 +16,11 @@ from typing import Any
 
 import httpx
 
-from tests.cli.running import BUNDLED, PROGRAM, Process, environment, running
+from tests.cli.running import BUNDLED, PROGRAM, ROOT, Process, environment, running
 
 PEERS = Path(__file__).parent / "peers"
+INSTALLED = ROOT / "var" / "peers"
+"""Where they are copied to, and their packages installed."""
 _PATIENCE = 60.0
 """Seconds that a server has to start in."""
 _NPM_PATIENCE = 300.0
@@ -88,26 +90,33 @@ def asgi(module: str, pinned: Sequence[str], variables: Mapping[str, str]) -> It
 def node(program: str, pinned: Sequence[str], variables: Mapping[str, str]) -> Iterator[Contender]:
     """Run a program of `peers` on Node, whose packages are installed."""
     settings = {"NODE_ENV": "production", **variables}
-    with _started([*pinned, "node", f"{PEERS / program}"], settings) as contender:
+    with _started([*pinned, "node", f"{INSTALLED / program}"], settings) as contender:
         yield contender
 
 
-def install() -> bool:
-    """Install what the servers on Node need, unless it is there; False if there is no Node."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        return False
-    lock, installed = PEERS / "package-lock.json", PEERS / "node_modules" / ".lock"
-    if not installed.exists() or installed.read_bytes() != lock.read_bytes():
-        options = ("--no-audit", "--no-fund", "--ignore-scripts")
+def has_node() -> bool:
+    """Tell whether there is Node, with npm."""
+    return shutil.which("npm") is not None and shutil.which("node") is not None
+
+
+def install() -> None:
+    """Install the servers that run on Node, unless they are; there is Node."""
+    lock = PEERS / "package-lock.json"
+    # Written last: what was interrupted is done again.
+    done = INSTALLED / "installed.json"
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    for path in PEERS.iterdir():
+        if path.suffix in (".graphql", ".json", ".mjs"):
+            shutil.copy(path, INSTALLED)
+    if not done.exists() or done.read_bytes() != lock.read_bytes():
         subprocess.run(
-            ["npm", "ci", *options],  # noqa: S607 - whichever is in PATH
-            cwd=PEERS,
+            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],  # noqa: S607 - of PATH
+            cwd=INSTALLED,
             check=True,
             capture_output=True,
             timeout=_NPM_PATIENCE,
         )
-        shutil.copy(lock, installed)
-    return True
+        shutil.copy(lock, done)
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import charts, contenders
-from benchmarks.contenders import BARE, NODE, OURS, PLAIN, Contender
+from benchmarks.contenders import BARE, NODE, OURS, PEERS, PLAIN, Contender, has_node
 from benchmarks.load import Body, Load, ask, is_installed, press
-from benchmarks.publishing import Outcome, Say
+from benchmarks.machine import packages, program
+from benchmarks.publishing import Missing, Outcome, Say
 from benchmarks.tables import table
 
 NEW, REPEATED = f"{OURS}, new", f"{OURS}, repeated"
@@ -58,48 +59,61 @@ Figures = dict[str, dict[str, Load]]
 """By question, by the name of the server."""
 
 
-def run(say: Say) -> Outcome:
-    """Measure everything, in about four minutes.
+def require() -> None:
+    """Make sure that there is what this part needs.
 
     Raises:
-        RuntimeError: wrk is missing, or a server answers otherwise than the others.
+        Missing: there is not.
     """
     if not is_installed():
-        raise RuntimeError("Install wrk to measure (apt-get install wrk).")
-    with_node = contenders.install()
-    if not with_node:
+        raise Missing("Install wrk to measure (apt-get install wrk).")
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of what takes part."""
+    python = packages("uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi")
+    named = {**python, "wrk": program("wrk", "--version")}
+    if has_node():
+        peers = json.loads((PEERS / "package.json").read_text("utf-8"))["dependencies"]
+        named |= {"Node": program("node", "--version"), **peers}
+    return named
+
+
+def run(say: Say) -> Outcome:
+    """Measure everything, in three minutes.
+
+    Raises:
+        RuntimeError: a server answers otherwise than the others.
+    """
+    if has_node():
+        contenders.install()
+    else:
         say("without Yoga, Apollo and Mercurius: install nodejs and npm to have them")
-    return outcome(measure(say, with_node=with_node, rounds=ROUNDS, seconds=SECONDS))
+    return outcome(measure(say, QUESTIONS, rounds=ROUNDS, seconds=SECONDS))
 
 
-def measure(say: Say, *, with_node: bool, rounds: int, seconds: int) -> Figures:
+def measure(say: Say, questions: Mapping[str, Question], *, rounds: int, seconds: int) -> Figures:
     """Measure each question in rounds of so many seconds a server, and take the medians."""
-    found: dict[str, dict[str, list[Load]]] = {}
     server_core, load_core = contenders.cores()
-    with started(server_core, with_node=with_node) as servers:
-        for name, question in QUESTIONS.items():
-            with _with_bare(servers, question, server_core) as all_of_them:
-                bodies = {one: body_of(one, question) for one in all_of_them}
-                check(all_of_them, bodies)
-                loads = found[name] = {one: [] for one in all_of_them}
+    figures: Figures = {}
+    with started(server_core) as servers:
+        for name, question in questions.items():
+            with with_bare(servers, question, server_core) as compared:
+                bodies = check(compared, question)
+                loads: dict[str, list[Load]] = {one: [] for one in compared}
                 for place in range(rounds + 1):
                     say(f"{question.title}, {f'round {place}' if place else 'warming up'}")
-                    for one, server in all_of_them.items():
-                        load = press(
-                            server.url,
-                            bodies[one],
-                            seconds=seconds if place else _WARM,
-                            pinned=load_core,
-                        )
+                    for one, server in compared.items():
+                        took = seconds if place else _WARM
+                        load = press(server.url, bodies[one], seconds=took, pinned=load_core)
                         loads[one] += [load] if place else []
-    return {
-        name: {one: _median(each) for one, each in loads.items()} for name, loads in found.items()
-    }
+                figures[name] = {one: _median(each) for one, each in loads.items()}
+    return figures
 
 
 @contextmanager
-def started(pinned: Sequence[str], *, with_node: bool) -> Iterator[Servers]:
-    """Start all servers on the same data, but for the bare one."""
+def started(pinned: Sequence[str]) -> Iterator[Servers]:
+    """Start all servers on the same data, but for the bare one; those on Node if there is Node."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         ours = stack.enter_context(contenders.ours(pinned))
@@ -109,13 +123,13 @@ def started(pinned: Sequence[str], *, with_node: bool) -> Iterator[Servers]:
         variables = {"COUNTRIES": str(data)}
         plain = stack.enter_context(contenders.asgi("plain", pinned, variables))
         servers = {PLAIN: plain, NEW: ours, REPEATED: ours}
-        for name, program in NODE.items() if with_node else ():
+        for name, program in NODE.items() if has_node() else ():
             servers[name] = stack.enter_context(contenders.node(program, pinned, variables))
         yield servers
 
 
 @contextmanager
-def _with_bare(servers: Servers, question: Question, pinned: Sequence[str]) -> Iterator[Servers]:
+def with_bare(servers: Servers, question: Question, pinned: Sequence[str]) -> Iterator[Servers]:
     """Start the server that sends the bytes of one answer."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "body.json")
@@ -125,20 +139,22 @@ def _with_bare(servers: Servers, question: Question, pinned: Sequence[str]) -> I
 
 
 def body_of(server: str, question: Question) -> Body:
-    """Return what a server is asked: it keeps no answers, or never gets the same request twice."""
+    """Return what a server is asked: one that may keep answers never gets the same twice."""
     return ask(question.query, question.number, counts=server not in (REPEATED, BARE))
 
 
-def check(servers: Servers, bodies: Mapping[str, Body]) -> None:
-    """Make sure that every server gives the same data.
+def check(servers: Servers, question: Question) -> Mapping[str, Body]:
+    """Return what each server is asked, once all of them have given the same data.
 
     Raises:
-        RuntimeError: one does not.
+        RuntimeError: one has not.
     """
+    bodies = {name: body_of(name, question) for name in servers}
     expected = servers[REPEATED].answer(bodies[REPEATED].first())
     for name, server in servers.items():
         if server.answer(bodies[name].first()) != expected:
             raise RuntimeError(f"{name} answers otherwise than {OURS}.")
+    return bodies
 
 
 def _median(loads: Sequence[Load]) -> Load:
