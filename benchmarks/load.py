@@ -4,7 +4,7 @@ import json
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 _CONNECTIONS = 16
@@ -41,6 +41,10 @@ class Body:
     number: int
     counts: bool
     """Whether the number is another one in each request."""
+
+    def after(self, numbers: int) -> "Body":
+        """Return the body with so many numbers passed over, if it counts."""
+        return replace(self, number=self.number + numbers) if self.counts else self
 
     def first(self) -> str:
         """Return the first one."""

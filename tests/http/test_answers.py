@@ -7,7 +7,9 @@ import pytest
 
 from graphql_api.http.answers import Answers, Asked
 from graphql_api.http.negotiation import JSON
+from graphql_api.http.repeating import Repeater
 from tests.rows import make_country, make_snapshot
+from tests.schema.asking import offline
 
 SNAPSHOT = make_snapshot([make_country("FR")])
 PLAIN = Asked("POST", b"a", JSON, "identity")
@@ -114,3 +116,39 @@ def test_headers_by_method() -> None:
     assert got[b"cache-control"] == b"public, max-age=60, must-revalidate"
     assert got[b"vary"] == b"Accept, Accept-Encoding"
     assert got[b"etag"] == keeping().tag(PLAIN._replace(method="GET"), SNAPSHOT)
+
+
+def test_head() -> None:
+    """The head that is written has the status, the headers, and those that others would add."""
+    answer = keeping().add(PLAIN, b"{}", SNAPSHOT)
+    assert answer.head == (
+        b"HTTP/1.1 200 OK\r\n"
+        b"content-type: application/json; charset=utf-8\r\n"
+        b"content-length: 2\r\n"
+        b"vary: Accept, Accept-Encoding\r\n"
+        b"x-content-type-options: nosniff\r\n"
+        b"x-frame-options: DENY\r\n"
+        b"referrer-policy: no-referrer\r\n"
+        b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    )
+    elsewhere = Answers(limit=0, max_age=60, cross_origin=True).add(PLAIN, b"{}", SNAPSHOT)
+    assert b"vary: Accept, Accept-Encoding, Origin\r\n" in elsewhere.head
+    assert elsewhere.headers == answer.headers
+
+
+def test_hits() -> None:
+    """What was kept, or is with the client already, is counted when it is asked for again."""
+    answers = keeping()
+    catalog = offline([make_country("FR")]).catalog
+    repeater = Repeater(catalog=catalog, answers=answers, new_id="1".format)
+    asked = PLAIN._replace(method="GET")
+    tag = answers.tag(asked, catalog.snapshot)
+    assert repeater.find(asked, None) is None
+    assert answers.hits == 0
+    found = repeater.find(asked, tag)
+    assert found is not None
+    assert (found.status, answers.hits) == (304, 1)
+    answers.add(asked, b"{}", catalog.snapshot)
+    found = repeater.find(asked, None)
+    assert found is not None
+    assert (found.status, answers.hits) == (200, 2)
