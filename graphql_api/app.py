@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
@@ -28,7 +29,7 @@ from graphql_api.http.health import LIVE, READY, HealthEndpoints
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
-from graphql_api.http.repeating import Repeater, RepeatingMiddleware
+from graphql_api.http.repeating import PATH, Repeater, RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
@@ -179,23 +180,36 @@ def create_app(
             await parts.close()
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
-    serving_graphql = Middleware(
-        RepeatingMiddleware,
-        repeater=repeater,
-        endpoint=_graphql(parts, settings, schema, answers),
-    )
-    return FastAPI(
+    app = _Application(
         lifespan=lifespan,
         routes=_routes(parts, settings, schema, is_stopping),
-        middleware=_middleware(settings, parts.catalog, new_id, serving_graphql),
+        middleware=_middleware(settings, parts.catalog, new_id),
         openapi_url=None,
     )
+    app.graphql = RepeatingMiddleware(
+        app.router, repeater=repeater, endpoint=_graphql(parts, settings, schema, answers)
+    )
+    for around in reversed(app.user_middleware):
+        app.graphql = around.cls(app.graphql, *around.args, **around.kwargs)
+    return app
+
+
+class _Application(FastAPI):
+    """FastAPI, but what it does for each request GraphQL does without."""
+
+    graphql: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await self.graphql(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 def _middleware(
-    settings: Settings, catalog: Catalog, new_id: Callable[[], str], serving_graphql: Middleware
+    settings: Settings, catalog: Catalog, new_id: Callable[[], str]
 ) -> list[Middleware]:
-    """Return what every request goes through, the outermost first; the last serves /graphql."""
+    """Return what every request goes through, the outermost first."""
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -208,7 +222,6 @@ def _middleware(
         *([cross_origin] if settings.cors_origins else []),
         Middleware(RequestIdMiddleware, new_id=new_id),
         Middleware(StartingMiddleware, catalog=catalog),
-        serving_graphql,
     ]
 
 

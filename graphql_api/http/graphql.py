@@ -59,7 +59,7 @@ class GraphQLEndpoint:
     body_limit: int
     """Bytes that a body may have."""
 
-    async def handle(self, request: Request, asked: Asked | None) -> Response:
+    async def handle(self, request: Request, asked: Asked | None) -> Response | Answer:
         """Answer one request; whatever is wrong with it is told in GraphQL's shape.
 
         An answer of the data is kept as the one to what is `asked`, if that is known.
@@ -68,7 +68,7 @@ class GraphQLEndpoint:
             return _playground()
         media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
         try:
-            given = await self._read(request, media_type)
+            given = await self._read(request, asked, media_type)
             return await self._answer(request, given, asked, media_type or JSON)
         except Refused as refused:
             logger.info(
@@ -88,7 +88,7 @@ class GraphQLEndpoint:
             and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
         )
 
-    async def _read(self, request: Request, media_type: str | None) -> Given:
+    async def _read(self, request: Request, asked: Asked | None, media_type: str | None) -> Given:
         if request.method not in ("GET", "POST"):
             raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
         if media_type is None:
@@ -97,7 +97,8 @@ class GraphQLEndpoint:
             return self._read_fields(_read_url(request))
         if content_type(request) != JSON:
             raise Refused(415, f"Send {JSON}.")
-        return self._read_fields(_read_json(await read_body(request, self.body_limit)))
+        body = asked.text if asked else await read_body(request, self.body_limit)
+        return self._read_fields(_read_json(body))
 
     def _read_fields(self, fields: object) -> Given:
         if not isinstance(fields, Mapping):
@@ -123,7 +124,7 @@ class GraphQLEndpoint:
 
     async def _answer(
         self, request: Request, given: Given, asked: Asked | None, media_type: str
-    ) -> Response:
+    ) -> Response | Answer:
         context = self.create_context(request)
         snapshot = context.catalog.snapshot
         try:
@@ -144,16 +145,10 @@ class GraphQLEndpoint:
             # An answer that is sent again would not persist the document again.
             asked = None
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
-            return _send_kept(self.answers.add(asked, _encode(answer.body), snapshot))
+            return self.answers.add(asked, _encode(answer.body), snapshot)
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
         return _respond(media_type, answer, _status(answer, media_type), headers)
-
-
-def _send_kept(answer: Answer) -> Response:
-    response = Response(answer.body)
-    response.raw_headers = list(answer.headers)
-    return response
 
 
 def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
@@ -191,7 +186,7 @@ def _read_json(body: bytes) -> object:
 
 def _parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise Refused(400, f"{what} is not JSON.") from None
 
@@ -206,6 +201,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 def _status(answer: GraphQLResponse, media_type: str | None) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.catalog import Catalog
@@ -95,14 +96,17 @@ class RepeatingMiddleware:
             asked = _asked("GET", scope["query_string"], head)
         elif scope["method"] == "POST" and self._is_short(head):
             messages = await _read_all(receive)
-            asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
             receive = _again(messages, receive)
-        answer = self._repeater.find(asked, head.get(b"if-none-match")) if asked else None
-        if answer is None:
-            response = await self._endpoint.handle(Request(scope, receive), asked)
-            await response(scope, receive, send)
-        else:
+            if messages[-1]["type"] == "http.request":
+                asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
+        answer: Answer | Response | None = None
+        if asked is not None:
+            answer = self._repeater.find(asked, head.get(b"if-none-match"))
+        answer = answer or await self._endpoint.handle(Request(scope, receive), asked)
+        if isinstance(answer, Answer):
             await _send(send, answer)
+        else:
+            await answer(scope, receive, send)
 
     def _is_short(self, head: dict[bytes, bytes]) -> bool:
         """Tell whether a body is JSON and may be waited for; the endpoint looks at any other."""
