@@ -10,8 +10,8 @@ from pathlib import Path
 
 from benchmarks import charts, contenders
 from benchmarks.contenders import BARE, NODE, OURS, PEERS, PLAIN, Contender, has_node
-from benchmarks.load import Body, Load, ask, is_installed, press
 from benchmarks.machine import packages, program
+from benchmarks.pressing import Body, Load, ask, is_installed, press
 from benchmarks.publishing import Missing, Outcome, Say
 from benchmarks.tables import table
 

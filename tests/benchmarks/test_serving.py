@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from benchmarks.contenders import BARE, NODE, PEERS, PLAIN, has_node, install
-from benchmarks.load import Load, ask
+from benchmarks.pressing import Load, ask
 from benchmarks.publishing import in_words
 from benchmarks.serving import (
     NEW,
