@@ -3,19 +3,28 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
-.PHONY: run test test-all bench lint lock bundle
+.PHONY: run test test-all bench load soak lint lock bundle
 
 run: .venv/installed
 	@$(PYTHON) -m graphql_api serve
 
 test: .venv/installed-dev
-	$(PYTHON) -m pytest -q -n auto -m "not slow"
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup -m "not slow"
 
 test-all: .venv/installed-dev
-	$(PYTHON) -m pytest -q -n auto
+	$(PYTHON) -m pytest -q -n auto --dist loadgroup
 
 bench: .venv/installed-dev
 	$(PYTHON) -m benchmarks
+
+# What clients wait for at four fifths of what one process can do.
+load: .venv/installed-dev
+	$(PYTHON) -m benchmarks load
+
+# A server among faults for five minutes, or for `make soak SECONDS=60`.
+SECONDS ?= 300
+soak: .venv/installed-dev
+	$(PYTHON) -m benchmarks.soak $(SECONDS)
 
 lint: .venv/installed-dev
 	$(PYTHON) -m ruff check .

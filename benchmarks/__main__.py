@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import refreshing, serving
+from benchmarks import load, refreshing, serving
 from benchmarks.machine import describe
 from benchmarks.publishing import Missing, in_words, publish
 
 ROOT = Path(__file__).parent.parent
-PARTS: Mapping[str, ModuleType] = {"refresh": refreshing, "serving": serving}
+PARTS: Mapping[str, ModuleType] = {"refresh": refreshing, "serving": serving, "load": load}
 """Each can `require()` what it needs, `run(say)`, and tell the `versions()` of what took part."""
 
 

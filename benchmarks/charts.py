@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH = 860
+WIDTH = 860
 _LEFT = 310
 """Where the bars begin; their labels end before."""
 _RIGHT = 110
@@ -16,11 +16,11 @@ _BETWEEN = 50
 """From the last bar of a group to the first of the next: the room of its title."""
 _BELOW = 44
 
-_SVG = (
+SVG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
     'width="{width}" height="{height}" role="img">'
 )
-_STYLE = """\
+STYLE = """\
     text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif }
     .page { fill: #ffffff } .ink { fill: #1f2328 } .dim { fill: #59636e }
     .grid { stroke: #d1d9e0 } .mark { stroke: #cf222e; stroke-dasharray: 4 3 }
@@ -78,11 +78,11 @@ def draw(chart: Chart) -> str:
     bottom = _TOP + sum(_height(group) for group in chart.groups) - _ROW
     height = bottom + _BELOW
     parts = [
-        _SVG.format(width=_WIDTH, height=height),
+        SVG.format(width=WIDTH, height=height),
         f"  <title>{escape(chart.title)}</title>",
-        f"  <style>\n{_STYLE}\n  </style>",
-        f'  <rect class="page" width="{_WIDTH}" height="{height}" rx="8"/>',
-        _text(20, 32, chart.title, "title ink"),
+        f"  <style>\n{STYLE}\n  </style>",
+        f'  <rect class="page" width="{WIDTH}" height="{height}" rx="8"/>',
+        text(20, 32, chart.title, "title ink"),
         *_grid(scale, bottom),
         *_groups(chart.groups, scale),
         "</svg>\n",
@@ -105,14 +105,14 @@ class _Scale:
     def at(self, value: float) -> float:
         """Return where a value is, in pixels from the left."""
         share = math.log(value / self.low) / math.log(self.high / self.low)
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
 
 
 def _grid(scale: _Scale, bottom: int) -> Iterator[str]:
     for step in steps(scale.low, scale.high):
         x = scale.at(step)
         yield _line(x, _TOP - 8, bottom + 8, "grid")
-        yield _text(x, bottom + 26, f"{step:,g}", "dim", anchor="middle")
+        yield text(x, bottom + 26, f"{step:,g}", "dim", anchor="middle")
 
 
 def _height(group: Group) -> int:
@@ -124,29 +124,30 @@ def _groups(groups: Sequence[Group], scale: _Scale) -> Iterator[str]:
     top = _TOP
     for group in groups:
         first = top + _BETWEEN - _ROW
-        yield _text(20, top + 10, group.title, "group ink")
+        yield text(20, top + 10, group.title, "group ink")
         for number, bar in enumerate(group.bars):
             yield from _bar(bar, first + number * _ROW, scale)
         below = top + _height(group)
         if group.mark:
             x = scale.at(group.mark.value)
             yield _line(x, first - 5, below - _ROW + 5, "mark")
-            yield _text(x, first - 10, group.mark.told, "told-mark", anchor="middle")
+            yield text(x, first - 10, group.mark.told, "told-mark", anchor="middle")
         top = below
 
 
 def _bar(bar: Bar, top: float, scale: _Scale) -> Iterator[str]:
     kind, end = "strong" if bar.strong else "bar", scale.at(bar.value)
     base = top + _BAR - 4
-    yield _text(_LEFT - 12, base, bar.label, "ink", anchor="end")
+    yield text(_LEFT - 12, base, bar.label, "ink", anchor="end")
     yield (
         f'  <rect class="{kind}" x="{_LEFT}" y="{top}" width="{end - _LEFT:.1f}" '
         f'height="{_BAR}" rx="2"/>'
     )
-    yield _text(end + 8, base, bar.told, "ink")
+    yield text(end + 8, base, bar.told, "ink")
 
 
-def _text(x: float, y: float, words: str, kind: str, *, anchor: str = "start") -> str:
+def text(x: float, y: float, words: str, kind: str, *, anchor: str = "start") -> str:
+    """Return words at a place; `kind` is a class of the style."""
     return (
         f'  <text class="{kind}" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
     )

@@ -26,13 +26,17 @@ from graphql_api.http.authorization import is_authorized
 from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.health import LIVE, READY, HealthEndpoints
+from graphql_api.http.metrics import MetricsEndpoint
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.persisted import PersistedQueries
 from graphql_api.http.pictures import PictureEndpoints
+from graphql_api.http.recording import Recorder
 from graphql_api.http.repeating import PATH, Repeater, RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
+from graphql_api.metrics.meter import Meter
+from graphql_api.metrics.sampling import Sampler
 from graphql_api.opening import Failed, Opened, Tell, open_patiently
 from graphql_api.refresh import session
 from graphql_api.refresh.run import RefreshOrder, Sources
@@ -51,19 +55,30 @@ from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
 
+_LOOK = 0.05
+"""Seconds after which an application that starts looks whether it is to stop."""
+_CLOSING = 4.0
+"""Seconds for the tail of a refresh, and for closing connections, when the server stops."""
 _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled task has to end by itself."""
+_OF_APOLLO = (
+    "Apollo-Require-Preflight",
+    "Apollographql-Client-Name",
+    "Apollographql-Client-Version",
+)
+"""Headers that Apollo's clients add when a page asks them to; nothing here reads them."""
 
 
 class Parts:
     """What a server and the `refresh` command have in common."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Build the parts; nothing is opened yet.
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
+        """Build the parts; nothing is opened yet. What they do is counted by the meter, if any.
 
         Raises:
             InvalidSetting: a setting is not one that the parts can work with.
         """
+        self.meter = meter or Meter.alone()
         self.limits = Limits.changed(settings.query_limits)
         self.database = _database(settings)
         self.catalog = Catalog(self.database, load_reference(), clock=_now)
@@ -72,7 +87,7 @@ class Parts:
             database=self.database,
             catalog=self.catalog,
             client=self.client,
-            sources=_sources(settings),
+            sources=_sources(settings, self.meter),
             bounds=Bounds(
                 pause=timedelta(seconds=settings.least_between_refreshes),
                 callers=settings.refresh_max_waiting,
@@ -80,6 +95,7 @@ class Parts:
             holder=_new_id(),
             clock=_now,
             new_id=_new_id,
+            watch=self.meter.attempted,
         )
 
     async def open(self) -> None:
@@ -151,43 +167,52 @@ def create_app(
     *,
     tell: Tell = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
+    start_opened: bool = False,
+    meter: Meter | None = None,
 ) -> FastAPI:
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
-    so to whoever asks whether it is ready.
+    so to whoever asks whether it is ready. To `start_opened` is to have started only when that has
+    come to an end. It counts with a worker's meter, or with one of its own.
 
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
     """
-    parts = Parts(settings)
+    parts = Parts(settings, meter)
     answers = Answers(
         limit=settings.response_cache_bytes,
         max_age=settings.cache_max_age,
+        meter=parts.meter,
         cross_origin=bool(settings.cors_origins),
     )
     new_id = new_ids(secrets.token_hex(8))
-    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id)
+    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
+    recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
+    stale_after = timedelta(seconds=settings.stale_after)
+    sampler = Sampler(parts.meter, parts.refreshes, stale_after=stale_after)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
-        background: set[asyncio.Task[None]] = set()
-        background.add(asyncio.create_task(_live(parts, settings, tell, background)))
-        try:
-            yield {WRITE: repeater.write}
-        finally:
-            await end(background)
-            await parts.close()
+        async with _running(
+            parts, settings, tell, sampler, waits=lambda: start_opened and not is_stopping()
+        ):
+            # The shortest way logs nothing.
+            yield {} if settings.access_log else {WRITE: repeater.write}
 
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
+    naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     app = _Application(
         lifespan=lifespan,
-        routes=_routes(parts, settings, schema, is_stopping),
-        middleware=_middleware(settings, parts.catalog, new_id),
+        routes=[
+            *_routes(parts, settings, schema, is_stopping),
+            _metrics(parts, settings, sampler),
+        ],
+        middleware=_middleware(settings, parts.catalog, naming),
         openapi_url=None,
     )
     app.graphql = RepeatingMiddleware(
-        app.router, repeater=repeater, endpoint=_graphql(parts, settings, schema, answers)
+        app.router, repeater=repeater, endpoint=_graphql(parts, settings, schema, answers, recorder)
     )
     for around in reversed(app.user_middleware):
         app.graphql = around.cls(app.graphql, *around.args, **around.kwargs)
@@ -206,27 +231,27 @@ class _Application(FastAPI):
             await super().__call__(scope, receive, send)
 
 
-def _middleware(
-    settings: Settings, catalog: Catalog, new_id: Callable[[], str]
-) -> list[Middleware]:
+def _middleware(settings: Settings, catalog: Catalog, naming: Middleware) -> list[Middleware]:
     """Return what every request goes through, the outermost first."""
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type"),
+        allow_headers=("Authorization", "Content-Type", *_OF_APOLLO),
         expose_headers=("X-Request-Id",),
     )
     return [
         Middleware(SecurityHeadersMiddleware),
         *([cross_origin] if settings.cors_origins else []),
-        Middleware(RequestIdMiddleware, new_id=new_id),
+        naming,
         Middleware(StartingMiddleware, catalog=catalog),
     ]
 
 
-def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers) -> GraphQLEndpoint:
-    token = settings.admin_token.get_secret_value() if settings.admin_token else None
+def _graphql(
+    parts: Parts, settings: Settings, schema: Schema, answers: Answers, recorder: Recorder
+) -> GraphQLEndpoint:
+    token = _token(settings)
 
     def create_context(request: Request) -> Context:
         return Context(
@@ -245,6 +270,7 @@ def _graphql(parts: Parts, settings: Settings, schema: Schema, answers: Answers)
         persisted=PersistedQueries(),
         playground=settings.has_playground,
         body_limit=settings.body_limit,
+        recorder=recorder,
     )
 
 
@@ -268,6 +294,33 @@ def _routes(
     ]
 
 
+@asynccontextmanager
+async def _running(
+    parts: Parts, settings: Settings, tell: Tell, sampler: Sampler, *, waits: Callable[[], bool]
+) -> AsyncIterator[None]:
+    """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
+    background: set[asyncio.Task[None]] = set()
+    opening = asyncio.create_task(_live(parts, settings, tell, background))
+    background |= {opening, asyncio.create_task(sampler.keep())}
+    while waits() and not opening.done():
+        await asyncio.wait([opening], timeout=_LOOK)
+    try:
+        yield
+    finally:
+        await end(background)
+        await _close(parts)
+
+
+def _metrics(parts: Parts, settings: Settings, sampler: Sampler) -> Route:
+    token = _token(settings) if settings.in_production else None
+    endpoint = MetricsEndpoint(meter=parts.meter, sampler=sampler, token=token)
+    return Route("/metrics", endpoint.show)
+
+
+def _token(settings: Settings) -> str | None:
+    return settings.admin_token.get_secret_value() if settings.admin_token else None
+
+
 async def _live(
     parts: Parts, settings: Settings, tell: Tell, background: set[asyncio.Task[None]]
 ) -> None:
@@ -286,6 +339,15 @@ async def _live(
             )
         )
     background.update(map(asyncio.create_task, works))
+
+
+async def _close(parts: Parts) -> None:
+    """Close the parts, as long as the database does not keep them from it."""
+    closing = asyncio.create_task(parts.close())
+    await asyncio.wait([closing], timeout=_CLOSING)
+    if not closing.done():
+        logger.warning("The database does not answer; leaving without taking leave of it.")
+    await end([closing])
 
 
 async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
@@ -311,16 +373,19 @@ async def _freshen(parts: Parts, settings: Settings) -> None:
 
 
 def _database(settings: Settings) -> Database:
-    return Database(
+    database = Database(
         settings.database_url,
         timeout=settings.database_timeout,
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_max_overflow,
         ssl_ca=settings.database_ssl_ca,
     )
+    if settings.log_sql:
+        database.log_statements()
+    return database
 
 
-def _sources(settings: Settings) -> Sources:
+def _sources(settings: Settings, meter: Meter) -> Sources:
     keys = settings.provider_keys
     return Sources(
         countries=choose(
@@ -329,6 +394,7 @@ def _sources(settings: Settings) -> Sources:
         rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, keys),
         seconds_each=settings.api_timeout,
         seconds_together=settings.refresh_timeout,
+        heard=meter.heard,
     )
 
 

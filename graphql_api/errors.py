@@ -21,6 +21,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
+INTERNAL = "INTERNAL_SERVER_ERROR"
+"""The code of a defect."""
+
 
 class CountriesError(Exception):
     """The root of the tree; `code` is the name by which programs know the error."""
@@ -128,8 +131,11 @@ class DatabaseUnavailable(CountriesError):
 
     @property
     def public(self) -> str:
-        """Return a message without the database's address and its own words."""
-        return "The database did not do what it was asked; nothing was changed."
+        """Return a message without the database's address and its own words.
+
+        What was under way when it broke off may have been done after all.
+        """
+        return "The database did not confirm what it was asked; all of it was done, or nothing."
 
 
 def restored(code: str, message: str) -> CountriesError:

@@ -28,6 +28,13 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+class LogFormat(StrEnum):
+    """Who reads the log: people or programs."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
 _NAME = re.compile(r"[a-z0-9-]+")
 
 
@@ -135,6 +142,7 @@ class Settings(BaseSettings):
     environment: Environment = Environment.DEVELOPMENT
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    workers: int = Field(default=1, ge=1, le=64)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
     database_ssl_ca: str | None = Field(default=None, repr=False)
     database_pool_size: int = Field(default=10, ge=1, le=1000)
@@ -169,6 +177,8 @@ class Settings(BaseSettings):
     max_connections: int = Field(default=500, ge=1, le=100_000)
     stop_delay: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0
     log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat | None = None
+    log_sql: bool = False
     access_log: bool = False
 
     @classmethod
@@ -203,6 +213,11 @@ class Settings(BaseSettings):
     def has_introspection(self) -> bool:
         """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
         return not self.in_production if self.introspection is None else self.introspection
+
+    @property
+    def chosen_log_format(self) -> LogFormat:
+        """Return LOG_FORMAT, else JSON in production, else the console's."""
+        return self.log_format or (LogFormat.JSON if self.in_production else LogFormat.CONSOLE)
 
     @property
     def least_between_refreshes(self) -> float:

@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
+from itertools import chain
 
 import pytest
 
@@ -70,3 +71,16 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
     return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the tables whose rows tests have recorded under the name of a table."""
+    tables: dict[str, list[list[object]]] = {}
+    for report in chain(*terminalreporter.stats.values()):
+        for name, rows in getattr(report, "user_properties", ()):
+            if getattr(report, "when", "") == "teardown":
+                tables.setdefault(name, []).extend(rows)
+    for name, rows in tables.items():
+        terminalreporter.section(name)
+        for row in sorted(rows, key=str):
+            terminalreporter.write_line(" | ".join(map(str, row)))

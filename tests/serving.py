@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 from asgi_lifespan import LifespanManager
-from fastapi import FastAPI
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from starlette.applications import Starlette
 
 from graphql_api.app import create_app
 from graphql_api.opening import Event, Failed, Opened
@@ -60,7 +60,7 @@ def given(path: Path, upstream: Upstream, **changes: Any) -> Settings:  # noqa: 
 class Server:
     """A running application, and a client of it."""
 
-    app: FastAPI
+    app: Starlette
     client: httpx.AsyncClient
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
@@ -102,7 +102,7 @@ async def serving(settings: Settings) -> AsyncIterator[Server]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[FastAPI]:
+async def opened(settings: Settings) -> AsyncIterator[Starlette]:
     """Run the application of these settings, once it has data to serve."""
     opening = asyncio.get_running_loop().create_future()
 
@@ -119,7 +119,7 @@ async def opened(settings: Settings) -> AsyncIterator[FastAPI]:
 
 
 @asynccontextmanager
-async def asking(app: FastAPI) -> AsyncIterator[Server]:
+async def asking(app: Starlette) -> AsyncIterator[Server]:
     """Lend a client of an application that runs."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:

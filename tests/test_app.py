@@ -13,7 +13,7 @@ from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from graphql_api.app import Parts, create_app, end, migrate_database
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
-from tests.refresh.running import DOWN, execute, line, listing
+from tests.refresh.running import DOWN, execute, line, listing, locked
 from tests.serving import HELD, ORIGIN, Server, given, opened, serving, until
 from tests.upstream.server import COUNTRIES, Answer, Upstream, in_pages
 
@@ -339,3 +339,25 @@ async def test_unusable_database(path: Path, upstream: Upstream) -> None:
     )
     assert await asyncio.to_thread(path.read_bytes) == b"garbage" * 1000
     assert upstream.requests == ()
+
+
+async def test_locked_file(path: Path, upstream: Upstream) -> None:
+    """While somebody locks the file queries are answered and changes fail; then all goes on."""
+    await live(path, upstream)
+    async with serving(given(path, upstream, database_timeout=0.1, snapshot_poll=0.01)) as server:
+        with locked(path):
+            for change in ("refreshCountries { id }", 'deleteCountry(code: "FR") { id }'):
+                answer = (await server.post({"query": f"mutation {{ {change} }}"})).json()
+                assert answer["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE"
+            assert (await server.ask('{ country(code: "FR") { name } }'))["country"]["name"]
+            assert (await server.get("/readyz")).status_code == 200
+        assert (await server.ask('mutation { deleteCountry(code: "FR") { code } }')) == {
+            "deleteCountry": {"code": "FR"}
+        }
+    assert await stored_version(path, upstream) == "2-249"
+
+
+async def stored_version(path: Path, upstream: Upstream) -> str:
+    """Return the version that a process finds which starts now."""
+    async with Parts(given(path, upstream)) as parts:
+        return str(parts.catalog.snapshot.version)

@@ -1,5 +1,6 @@
 """How the log looks, and whose news it leaves out; seen from outside, as logging is global."""
 
+import json
 import re
 import subprocess
 import sys
@@ -29,16 +30,16 @@ OURS = ["DEBUG   our debug", "INFO    our info", "WARNING our warning", "ERROR  
 THEIRS = ["WARNING their warning", "ERROR   their error"]
 
 
-def log_at(level: str) -> tuple[str, list[str]]:
-    """Return what a program logs at a level: on stdout, and the lines on stderr."""
+def log_at(argument: str, program: str = PROGRAM) -> tuple[str, list[str]]:
+    """Return what a program logs, given an argument: on stdout, and the lines on stderr."""
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, level],
+        [sys.executable, "-c", program, argument],
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=True,
         text=True,
     )
-    return done.stdout, done.stderr.splitlines()
+    return done.stdout, done.stderr.removesuffix("\n").split("\n")
 
 
 @pytest.mark.parametrize(
@@ -52,8 +53,54 @@ def log_at(level: str) -> tuple[str, list[str]]:
 def test_levels(level: str, expected: list[str]) -> None:
     """Lines have a time and a level, on stderr; other libraries' news is left out."""
     stdout, lines = log_at(level)
-    end = lines.index("Traceback (most recent call last):")
+    end = lines.index("  Traceback (most recent call last):")
     masked = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines[:end]]
     assert stdout == ""
     assert masked == [*expected, "ERROR   it broke"]
-    assert lines[-1] == "SystemExit: gone"
+    assert lines[-1] == "  SystemExit: gone"
+
+
+HOSTILE = """
+import logging, sys
+from graphql_api.logs import configure_logging, fields
+
+configure_logging("info", sys.argv[1])
+ours = logging.getLogger("graphql_api.ours")
+hostile = "a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\\\"\\'é"
+ours.info("it is %s", hostile, extra=fields(name=hostile, at=1.5, nothing=None))
+try:
+    raise ValueError("00:00:00 ERROR   forged\\n00:00:00 ERROR   forged")
+except ValueError:
+    ours.exception("it broke")
+"""
+
+
+def test_console_lines_stay_whole() -> None:
+    """What a client writes neither breaks a line, nor looks like one, nor colours the terminal."""
+    _, lines = log_at("console", HOSTILE)
+    assert lines[0][9:] == ("INFO    it is a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\"'é")
+    assert lines[1][9:] == "ERROR   it broke"
+    assert [line for line in lines[2:] if not line.startswith("  ")] == []
+    assert "  ValueError: 00:00:00 ERROR   forged" in lines
+
+
+def test_json() -> None:
+    """Each event is one line of ASCII, an object with its fields, whatever is in it."""
+    _, lines = log_at("json", HOSTILE)
+    told = [json.loads(line) for line in lines]
+    times = [line.pop("time") for line in told]
+    hostile = "a\nb\r\x1b[31m\x85\u2028\ud83c\"'é"
+    assert told[0] == {
+        "level": "info",
+        "logger": "graphql_api.ours",
+        "message": f"it is {hostile}",
+        "name": hostile,
+        "at": 1.5,
+        "nothing": None,
+    }
+    exception = told[1].pop("exception")
+    assert told[1:] == [{"level": "error", "logger": "graphql_api.ours", "message": "it broke"}]
+    assert exception.startswith("Traceback (most recent call last):\n")
+    assert exception.endswith("forged\n00:00:00 ERROR   forged\n")
+    assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
+    assert all(line.isascii() for line in lines)

@@ -182,7 +182,7 @@ def test_defaults() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", README, re.MULTILINE)
     plain = Settings()
     given = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(given) == 24
+    assert len(given) == 26
     assert {name for name, settings in given.items() if settings != plain} == set()
 
 

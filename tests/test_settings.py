@@ -6,12 +6,13 @@ import pytest
 from pydantic import SecretStr
 
 from graphql_api.errors import InvalidSetting
-from graphql_api.settings import Environment, LogLevel, Settings
+from graphql_api.settings import Environment, LogFormat, LogLevel, Settings
 
 DEFAULTS = {
     "environment": Environment.DEVELOPMENT,
     "host": "127.0.0.1",
     "port": 8000,
+    "workers": 1,
     "database_url": "sqlite:///var/countries.db",
     "database_ssl_ca": None,
     "database_pool_size": 10,
@@ -42,6 +43,8 @@ DEFAULTS = {
     "max_connections": 500,
     "stop_delay": 0,
     "log_level": LogLevel.INFO,
+    "log_format": None,
+    "log_sql": False,
     "access_log": False,
 }
 
@@ -78,6 +81,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         environment="production",
         host="0.0.0.0",  # noqa: S104 - nothing is bound
         port="0",
+        workers="2",
         database_url="sqlite:////data/x.db",
         database_ssl_ca="/run/secrets/ca.pem",
         database_pool_size="1",
@@ -108,12 +112,15 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         max_connections="1",
         stop_delay="0.5",
         log_level="debug",
+        log_format="json",
+        log_sql="true",
         access_log="1",
     )
     assert settings.model_dump() == {
         "environment": Environment.PRODUCTION,
         "host": "0.0.0.0",  # noqa: S104 - likewise
         "port": 0,
+        "workers": 2,
         "database_url": "sqlite:////data/x.db",
         "database_ssl_ca": "/run/secrets/ca.pem",
         "database_pool_size": 1,
@@ -148,6 +155,8 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "max_connections": 1,
         "stop_delay": 0.5,
         "log_level": LogLevel.DEBUG,
+        "log_format": LogFormat.JSON,
+        "log_sql": True,
         "access_log": True,
     }
 
@@ -164,6 +173,7 @@ NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
 SECRETS = ("admin_token", "restcountries_api_key")
+SWITCHES = ("playground", "introspection", "access_log", "log_sql")
 SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll", "request_timeout")
 
 
@@ -172,6 +182,7 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
     [
         ("environment", "prod", "Input should be 'development' or 'production'"),
         ("log_level", "INFO", "Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("log_format", "text", "Input should be 'console' or 'json'"),
         ("port", "http", INTEGER),
         ("port", "80.5", INTEGER),
         ("port", "-1", "Input should be greater than or equal to 0"),
@@ -227,7 +238,10 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         *((name, " ", TOKEN) for name in SECRETS),
         *((name, "hunter 2", TOKEN) for name in SECRETS),
         *((name, "hünter2", TOKEN) for name in SECRETS),
-        *((name, "maybe", BOOLEAN) for name in ("playground", "introspection", "access_log")),
+        *(
+            (name, "maybe", BOOLEAN)
+            for name in ("playground", "introspection", "access_log", "log_sql")
+        ),
     ],
 )
 def test_malformed(name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -382,3 +396,19 @@ def test_least_between_refreshes(
 ) -> None:
     """In production a minute passes between two refreshes, unless a setting says otherwise."""
     assert load(monkeypatch, **variables).least_between_refreshes == seconds
+
+
+@pytest.mark.parametrize(
+    ("variables", "chosen"),
+    [
+        ({}, LogFormat.CONSOLE),
+        ({"environment": "production"}, LogFormat.JSON),
+        ({"environment": "production", "log_format": "console"}, LogFormat.CONSOLE),
+        ({"log_format": "json"}, LogFormat.JSON),
+    ],
+)
+def test_log_format(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], chosen: LogFormat
+) -> None:
+    """In production the log is for programs, unless a setting says otherwise."""
+    assert load(monkeypatch, **variables).chosen_log_format is chosen

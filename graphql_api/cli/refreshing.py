@@ -26,7 +26,8 @@ async def refresh(settings: Settings, *, force: bool) -> None:
         CountriesError: it failed, and nothing was changed.
     """
     # What the log would say is printed here.
-    configure_logging(max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index))
+    least = max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index)
+    configure_logging(least, settings.chosen_log_format)
     # Lines stay whole, so that a log or a pipe can be searched.
     console = Console(highlight=False, soft_wrap=True)
     with _observer(console) as observe:

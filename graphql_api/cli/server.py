@@ -3,7 +3,9 @@
 import asyncio
 import errno
 import logging
+import multiprocessing
 import os
+import secrets
 import socket
 import time
 from contextlib import closing
@@ -14,9 +16,14 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.app import create_app
+from graphql_api.cli.workers import Workers
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.connections import STOPPING, Connection
+from graphql_api.http.request_id import new_ids
 from graphql_api.logs import configure_logging
+from graphql_api.metrics.board import Board
+from graphql_api.metrics.families import FAMILIES
+from graphql_api.metrics.meter import Meter
 from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
 from graphql_api.settings import Settings
 
@@ -24,6 +31,9 @@ logger = logging.getLogger(__name__)
 
 _GRACE = 5
 """Seconds that requests have to finish after Ctrl-C or SIGTERM; containers are killed after 10."""
+
+_LAST_SECONDS = 10
+"""Seconds that a worker has for everything else; then it is taken to hang."""
 
 _NO_ADDRESS = "is not an address of this machine. Set HOST to one, for example 127.0.0.1."
 
@@ -35,27 +45,53 @@ def serve(settings: Settings) -> None:
         InvalidSetting: HOST and PORT cannot be listened on, or the parts refuse a setting.
         DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.chosen_log_format)
     with closing(_listen(settings.host, settings.port)) as listener:
-        run(settings, listener, partial(say, settings, listener))
+        tell = partial(_say, settings, _address(listener))
+        if settings.workers == 1:
+            _run(settings, listener, tell, Meter.alone())
+        else:
+            _run_several(settings, listener, tell)
 
 
-def run(settings: Settings, listener: socket.socket, tell: Tell) -> None:
-    """Serve in this process, and tell how the opening goes.
+def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> None:
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise InvalidSetting("WORKERS can only be 1 on this system.")
+    # What is set wrong is told once, before there are any.
+    create_app(settings)
+    board = Board(FAMILIES, workers=settings.workers)
+
+    def work(number: int, tell: Tell, *, at_once: bool) -> None:
+        _run(settings, listener, tell, Meter(board, worker=number), at_once=at_once)
+
+    Workers(
+        settings.workers,
+        work,
+        listener=listener,
+        tell=tell,
+        patience=settings.stop_delay + _GRACE + _LAST_SECONDS,
+    ).run()
+
+
+def _run(
+    settings: Settings, listener: socket.socket, tell: Tell, meter: Meter, *, at_once: bool = True
+) -> None:
+    """Serve in this process, at once or when there is data, and tell how the opening goes.
+
+    What it does is counted by the meter.
 
     Raises:
         InvalidSetting: the parts refuse a setting.
         DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
-    server = _Server(settings, tell)
+    server = _Server(settings, tell, meter, at_once=at_once)
     server.run([listener])
     if server.failure is not None:
         raise server.failure
 
 
-def say(settings: Settings, listener: socket.socket, event: Event) -> None:
+def _say(settings: Settings, here: str, event: Event) -> None:
     """Say where people find what is served once they can, and what it waits for before."""
-    here = _address(listener)
     match event:
         case Waiting(reason):
             logger.error("%s Trying again until it answers; listening at %s.", reason, here)
@@ -66,7 +102,7 @@ def say(settings: Settings, listener: socket.socket, event: Event) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, which ends when nothing can be opened, and for which to be ended is well."""
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
+    def __init__(self, settings: Settings, tell: Tell, meter: Meter, *, at_once: bool) -> None:
         self.failure: Exception | None = None
         """Why there will never be anything to serve."""
         self._tell = tell
@@ -74,8 +110,14 @@ class _Server(uvicorn.Server):
         self._is_stopping = False
         self._leave_at: float | None = None
         """When to stop listening, by the monotonic clock."""
-        app = create_app(settings, tell=self._hear, is_stopping=lambda: self._is_stopping)
-        super().__init__(_configure(settings, app))
+        app = create_app(
+            settings,
+            tell=self._hear,
+            is_stopping=lambda: self._is_stopping,
+            start_opened=not at_once,
+            meter=meter,
+        )
+        super().__init__(_configure(settings, app, meter))
 
     async def on_tick(self, counter: int) -> bool:
         """Begin to stop when the delay is over."""
@@ -102,17 +144,19 @@ class _Server(uvicorn.Server):
             self._tell(event)
 
 
-def _configure(settings: Settings, app: ASGIApp) -> uvicorn.Config:
+def _configure(settings: Settings, app: ASGIApp, meter: Meter) -> uvicorn.Config:
     return uvicorn.Config(
         _ending_quietly(app),
         log_config=None,
-        access_log=settings.access_log,
+        access_log=False,  # ours has more to tell
         forwarded_allow_ips=settings.forwarded_allow_ips,
         server_header=False,
         http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
             Connection,
             patience=settings.request_timeout,
             most=settings.max_connections,
+            meter=meter,
+            new_id=new_ids(secrets.token_hex(8)),
         ),
         timeout_keep_alive=settings.keep_alive,
         timeout_graceful_shutdown=_GRACE,

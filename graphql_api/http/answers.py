@@ -16,6 +16,9 @@ from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.http.negotiation import BROTLI, GZIP, IDENTITY
 from graphql_api.http.security import HEADERS
+from graphql_api.metrics.families import CACHE_BYTES
+from graphql_api.metrics.meter import Meter
+from graphql_api.schema.plans import OperationInfo
 
 _WORTH_COMPRESSING = 1000
 """Bytes of the shortest body that is compressed."""
@@ -31,6 +34,10 @@ _COMPRESS: dict[str, Callable[[bytes], bytes]] = {
     # Without a time in it, so that every replica sends the same.
     GZIP: lambda body: gzip.compress(body, compresslevel=6, mtime=0),
 }
+
+
+_REPEATED = OperationInfo("query", None)
+"""What is asked with the tag of an answer: its name is not kept."""
 
 
 class Asked(NamedTuple):
@@ -51,18 +58,20 @@ class Answer(NamedTuple):
     body: bytes
     head: bytes
     """The status and the headers as HTTP/1.1 writes them, with those that others add."""
+    operation: OperationInfo
 
 
 class Answers:
     """Keeps answers, and says what caches elsewhere may do with them."""
 
-    def __init__(self, *, limit: int, max_age: int, cross_origin: bool = False) -> None:
+    def __init__(
+        self, *, limit: int, max_age: int, meter: Meter, cross_origin: bool = False
+    ) -> None:
         """Keep `limit` bytes; caches may use an answer `max_age` seconds without asking.
 
         `cross_origin` when requests from pages elsewhere are answered with other headers.
         """
-        self.hits = 0
-        """How many requests were answered with what was kept, here or by the client."""
+        self._meter = meter
         self._limit = limit
         self._cache_control = f"public, max-age={max_age}, must-revalidate".encode()
         self._vary = b"Accept, Accept-Encoding, Origin" if cross_origin else _VARY
@@ -80,15 +89,17 @@ class Answers:
             self._kept.move_to_end(asked)
             return answer
         plain = self._kept.get(asked._replace(coding=IDENTITY))
-        return self._keep(asked, plain.body) if plain is not None else None
+        return self._keep(asked, plain.body, plain.operation) if plain is not None else None
 
-    def add(self, asked: Asked, body: bytes, snapshot: Snapshot) -> Answer:
+    def add(
+        self, asked: Asked, body: bytes, snapshot: Snapshot, operation: OperationInfo
+    ) -> Answer:
         """Return the answer to a request, whose body over a snapshot is this, and keep it."""
         if snapshot is not self._snapshot:
             self._begin(snapshot)
         if asked.coding != IDENTITY:
-            self._keep(asked._replace(coding=IDENTITY), body)
-        return self._keep(asked, body)
+            self._keep(asked._replace(coding=IDENTITY), body, operation)
+        return self._keep(asked, body, operation)
 
     def tag(self, asked: Asked, snapshot: Snapshot) -> bytes:
         """Return the ETag of the answer to a request over a snapshot.
@@ -103,7 +114,7 @@ class Answers:
 
     def not_modified(self, tag: bytes) -> Answer:
         """Return the answer to whoever has that of this tag already."""
-        return self._with_head(304, self._caching(tag), b"")
+        return self._with_head(304, self._caching(tag), b"", _REPEATED)
 
     def _caching(self, tag: bytes) -> Headers:
         return [
@@ -115,21 +126,23 @@ class Answers:
     def _begin(self, snapshot: Snapshot) -> None:
         self._kept.clear()
         self._size = 0
+        self._meter.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
         # The time tells apart what begins anew at revision 1, in a database that was emptied.
         self._state = f"{__version__} {snapshot.version} {snapshot.last_refreshed_at}".encode()
 
-    def _keep(self, asked: Asked, plain: bytes) -> Answer:
-        answer = self._make(asked, plain)
+    def _keep(self, asked: Asked, plain: bytes, operation: OperationInfo) -> Answer:
+        answer = self._make(asked, plain, operation)
         size = _size(asked, answer)
         if size <= self._limit and asked not in self._kept:
             self._kept[asked] = answer
             self._size += size
             while self._size > self._limit:
                 self._size -= _size(*self._kept.popitem(last=False))
+            self._meter.set(CACHE_BYTES, self._size)
         return answer
 
-    def _make(self, asked: Asked, plain: bytes) -> Answer:
+    def _make(self, asked: Asked, plain: bytes, operation: OperationInfo) -> Answer:
         body = plain
         headers: Headers = [(b"content-type", f"{asked.media_type}; charset=utf-8".encode())]
         if asked.coding != IDENTITY and len(plain) >= _WORTH_COMPRESSING:
@@ -140,12 +153,14 @@ class Answers:
             headers += self._caching(self.tag(asked, self._snapshot))
         else:
             headers.append((b"vary", _VARY))
-        return self._with_head(200, headers, body)
+        return self._with_head(200, headers, body, operation)
 
-    def _with_head(self, status: int, headers: Headers, body: bytes) -> Answer:
+    def _with_head(
+        self, status: int, headers: Headers, body: bytes, operation: OperationInfo
+    ) -> Answer:
         written = {**dict(headers), b"vary": self._vary, **dict(HEADERS)}
         lines = (b"%b: %b\r\n" % header for header in written.items())
-        return Answer(status, headers, body, STATUS_LINE[status] + b"".join(lines))
+        return Answer(status, headers, body, STATUS_LINE[status] + b"".join(lines), operation)
 
 
 def _size(asked: Asked, answer: Answer) -> int:

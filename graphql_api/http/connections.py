@@ -17,6 +17,9 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from graphql_api.errors import InvalidInput
+from graphql_api.http.refusing import log_refusal
+from graphql_api.metrics.families import CONNECTIONS, NO_KIND
+from graphql_api.metrics.meter import Meter
 
 _LONGEST_HEAD = 65_536
 """Bytes of a request's line and headers."""
@@ -54,9 +57,19 @@ WRITE = "write"
 class Connection(HttpToolsProtocol):
     """A connection that is closed when its client takes too long."""
 
-    def __init__(self, *given: Any, patience: float, most: int, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(
+        self,
+        *given: Any,  # noqa: ANN401 - uvicorn's
+        patience: float,
+        most: int,
+        meter: Meter,
+        new_id: Callable[[], str],
+        **named: Any,  # noqa: ANN401 - likewise
+    ) -> None:
         """Wait `patience` seconds for a request; of `most` connections, the idlest makes room."""
         super().__init__(*given, **named)
+        self._meter = meter
+        self._new_id = new_id
         self._patience = patience
         self._most = most
         self._since = time.monotonic()
@@ -91,6 +104,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
         super().connection_made(transport)
+        self._meter.add(CONNECTIONS, 1)
         self._wait(self._patience)
         if len(self.connections) > self._most:
             self._make_room()
@@ -99,6 +113,7 @@ class Connection(HttpToolsProtocol):
         self._due = None
         self._silence()
         self._stop_reading()
+        self._meter.add(CONNECTIONS, -1)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -159,6 +174,8 @@ class Connection(HttpToolsProtocol):
 
     def handle_websocket_upgrade(self) -> None:
         self._upgraded = True
+        # Another protocol has it from now on, and this one is not told of its end.
+        self._meter.add(CONNECTIONS, -1)
         self._due = None
         self._silence()
         super().handle_websocket_upgrade()
@@ -258,7 +275,7 @@ class Connection(HttpToolsProtocol):
         if self._answers_another():
             self._wait(self._patience)
         elif self._stopping:
-            self._answer(503, bytes(STOPPING.body), b"retry-after: 1\r\n")
+            self._stop("The server is stopping.")
         elif self._in_head or (self._in_body and not self.cycle.response_started):
             self._refuse(408, f"The request did not arrive within {self._patience:g} s.")
         else:
@@ -281,15 +298,21 @@ class Connection(HttpToolsProtocol):
         if waiting:
             min(waiting, key=lambda one: one._since)._close()  # noqa: SLF001 - likewise
         else:
-            self._answer(503, bytes(STOPPING.body), b"retry-after: 1\r\n")
+            self._stop("There are too many connections.")
 
     def _refuse(self, status: int, message: str) -> None:
         error = {"message": message, "extensions": {"code": InvalidInput.code}}
-        self._answer(status, json.dumps({"errors": [error]}).encode())
+        self._answer(status, json.dumps({"errors": [error]}).encode(), message)
 
-    def _answer(self, status: int, body: bytes, headers: bytes = b"") -> None:
+    def _stop(self, reason: str) -> None:
+        self._answer(503, bytes(STOPPING.body), reason, b"retry-after: 1\r\n")
+
+    def _answer(self, status: int, body: bytes, reason: str, headers: bytes = b"") -> None:
         """Answer in the application's place, which is told that the client has gone."""
         self._start_held()
+        request_id = self._new_id()
+        log_refusal(request_id, status, reason)
+        self._meter.answered(NO_KIND, status, time.monotonic() - self._since)
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -297,6 +320,7 @@ class Connection(HttpToolsProtocol):
             STATUS_LINE[status]
             + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
             + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
+            + b"x-request-id: %b\r\n" % request_id.encode()
             + headers
             + b"\r\n"
             + body

@@ -5,7 +5,6 @@ GET for queries.
 """
 
 import json
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
@@ -21,7 +20,8 @@ from graphql_api.http.answers import Answer, Answers, Asked
 from graphql_api.http.bodies import read_body
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
 from graphql_api.http.persisted import PersistedQueries, read_hash
-from graphql_api.http.refusing import Refused
+from graphql_api.http.recording import Recorder
+from graphql_api.http.refusing import Refused, log_refusal
 from graphql_api.http.request_id import request_id_of
 from graphql_api.http.security import policy_of
 from graphql_api.http.server_timing import server_timing
@@ -35,8 +35,7 @@ from graphql_api.schema.execution import (
     execute,
     refuse,
 )
-
-logger = logging.getLogger(__name__)
+from graphql_api.schema.plans import OperationInfo
 
 
 class Given(NamedTuple):
@@ -58,6 +57,7 @@ class GraphQLEndpoint:
     playground: bool
     body_limit: int
     """Bytes that a body may have."""
+    recorder: Recorder
 
     async def handle(self, request: Request, asked: Asked | None) -> Response | Answer:
         """Answer one request; whatever is wrong with it is told in GraphQL's shape.
@@ -71,13 +71,13 @@ class GraphQLEndpoint:
             given = await self._read(request, asked, media_type)
             return await self._answer(request, given, asked, media_type or JSON)
         except Refused as refused:
-            logger.info(
-                "Request %s is refused, %d: %s", request_id_of(request), refused.status, refused
-            )
+            log_refusal(request_id_of(request), refused.status, str(refused))
             answer = refuse(InvalidInput(str(refused)))
+            self._record(request, answer, None)
             return _respond(media_type or JSON, answer, refused.status, refused.headers)
         except PersistedQueryNotFound as error:
             answer = refuse(error)
+            self._record(request, answer, None)
             return _respond(media_type or JSON, answer, _status(answer, media_type))
 
     def _wants_playground(self, request: Request) -> bool:
@@ -138,6 +138,7 @@ class GraphQLEndpoint:
         except InvalidOperationTypeError:
             told = "GET is for queries; send everything else by POST."
             raise Refused(405, told, {"Allow": "POST"}) from None
+        self._record(request, answer, given.request.operation_name)
         if not answer.executed:
             _log_complexity(answer, request)
         elif given.to_persist is not None:
@@ -145,10 +146,18 @@ class GraphQLEndpoint:
             # An answer that is sent again would not persist the document again.
             asked = None
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
-            return self.answers.add(asked, _encode(answer.body), snapshot)
+            self.recorder.meter.looked_up("miss")
+            return self.answers.add(asked, _encode(answer.body), snapshot, answer.operation)
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
         return _respond(media_type, answer, _status(answer, media_type), headers)
+
+    def _record(self, request: Request, answer: GraphQLResponse, given_name: str | None) -> None:
+        """Note what is asked; a name that no operation has is at least told."""
+        operation = answer.operation
+        if operation.kind is None:
+            operation = OperationInfo(None, given_name)
+        self.recorder.operation(request.scope["state"], operation, answer.codes)
 
 
 def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
@@ -156,7 +165,7 @@ def _log_complexity(answer: GraphQLResponse, request: Request) -> None:
     for error in answer.body["errors"]:
         if error["extensions"]["code"] == QueryTooComplex.code:
             # The message has names and numbers of ours, and nothing that the client wrote.
-            logger.info("Request %s is refused: %s", request_id_of(request), error["message"])
+            log_refusal(request_id_of(request), None, error["message"])
 
 
 def _playground() -> Response:

@@ -1,6 +1,11 @@
 """Refusing a request before GraphQL has anything to do with it."""
 
+import logging
 from collections.abc import Mapping
+
+from graphql_api.logs import fields
+
+logger = logging.getLogger(__name__)
 
 
 class Refused(Exception):
@@ -11,3 +16,14 @@ class Refused(Exception):
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
+
+
+def log_refusal(request_id: str, status: int | None, message: str) -> None:
+    """Log that a request is refused, with a message of ours; None: with its usual status."""
+    logger.info(
+        "Request %s is refused%s: %s",
+        request_id,
+        "" if status is None else f", {status}",
+        message,
+        extra=fields(request_id=request_id, status=status),
+    )

@@ -4,8 +4,10 @@ For a request whose answer is kept, or held by the client already, nothing is pa
 executed. Whatever is new goes on to the endpoint.
 """
 
+import time
 from collections.abc import Callable
 from functools import lru_cache
+from http.client import NOT_MODIFIED
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -22,6 +24,7 @@ from graphql_api.http.negotiation import (
     preferred_coding,
     preferred_of,
 )
+from graphql_api.metrics.meter import Meter
 
 PATH = "/graphql"
 _PATH = PATH.encode()
@@ -31,14 +34,19 @@ _METHODS = {b"GET": "GET", b"POST": "POST"}
 class Repeater:
     """Finds the answers to requests that need no execution."""
 
-    def __init__(self, *, catalog: Catalog, answers: Answers, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, *, catalog: Catalog, answers: Answers, new_id: Callable[[], str], meter: Meter
+    ) -> None:
         """Answer from `answers`, over the catalog's snapshot."""
+        self._meter = meter
         self._catalog = catalog
         self._answers = answers
         self._new_id = new_id
 
     def find(self, asked: Asked, known: bytes | None) -> Answer | None:
         """Return the answer to what is asked, of which the client knows what has these tags."""
+        if not self._catalog.loaded:
+            return None  # an answer over nothing would look true
         snapshot = self._catalog.snapshot
         answer = None
         if known is not None and asked.method == "GET":
@@ -47,7 +55,7 @@ class Repeater:
                 answer = self._answers.not_modified(tag)
         answer = answer or self._answers.find(asked, snapshot)
         if answer is not None:
-            self._answers.hits += 1
+            self._meter.looked_up("not_modified" if answer.status == NOT_MODIFIED else "hit")
         return answer
 
     def write(
@@ -58,6 +66,7 @@ class Repeater:
         None if it has to be executed, or its answer depends on where it comes from. The head is as
         HTTP/1.1 writes it, without its end.
         """
+        begun = time.perf_counter()
         path, _, text = url.partition(b"?")
         if path != _PATH or method not in _METHODS:
             return None
@@ -72,6 +81,7 @@ class Repeater:
         answer = self.find(asked, head.get(b"if-none-match")) if asked is not None else None
         if answer is None:
             return None
+        self._meter.answered("query", answer.status, time.perf_counter() - begun)
         named = b"%b: %b\r\n" % (request_id.HEADER, self._new_id().encode())
         return answer.head + named, answer.body
 
@@ -104,6 +114,7 @@ class RepeatingMiddleware:
             answer = self._repeater.find(asked, head.get(b"if-none-match"))
         answer = answer or await self._endpoint.handle(Request(scope, receive), asked)
         if isinstance(answer, Answer):
+            scope["state"]["operation"] = answer.operation
             await _send(send, answer)
         else:
             await answer(scope, receive, send)

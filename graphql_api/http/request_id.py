@@ -1,12 +1,16 @@
 """A name for every request, in its answer's header and in the log's lines about it."""
 
 import logging
+import time
 from collections.abc import Callable
 from itertools import count
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from graphql_api.http.recording import Recorder
+from graphql_api.logs import fields
 
 logger = logging.getLogger(__name__)
 
@@ -25,10 +29,11 @@ def new_ids(process: str) -> Callable[[], str]:
 class RequestIdMiddleware:
     """Gives each request an id, sent as X-Request-Id; an error that nobody caught becomes a 500."""
 
-    def __init__(self, app: ASGIApp, new_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], recorder: Recorder) -> None:
         """Wrap `app`."""
         self._app = app
         self._new_id = new_id
+        self._recorder = recorder
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -37,23 +42,33 @@ class RequestIdMiddleware:
             return
         request_id = self._new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        answering = False
+        begun, status, size = time.perf_counter(), 0, 0
 
         async def send_named(message: Message) -> None:
-            nonlocal answering
+            nonlocal status, size
             if message["type"] == "http.response.start":
-                answering = True
+                status = message["status"]
                 named = (HEADER, request_id.encode())
                 message = {**message, "headers": [*message["headers"], named]}
+            else:
+                size += len(message.get("body", b""))
+                if not message.get("more_body"):
+                    # Before it is sent: who has the answer finds it counted.
+                    took = time.perf_counter() - begun
+                    self._recorder.answered(scope, status=status, size=size, seconds=took)
             await send(message)
 
         try:
             await self._app(scope, receive, send_named)
         except ClientDisconnect:
-            logger.info("Request %s did not arrive in full", request_id)
+            told = fields(request_id=request_id)
+            logger.info("Request %s did not arrive in full", request_id, extra=told)
         except Exception:
-            logger.exception("Request %s failed: %s %s", request_id, scope["method"], scope["path"])
-            if answering:
+            told = fields(request_id=request_id, method=scope["method"], path=scope["path"])
+            logger.exception(
+                "Request %s failed: %s %s", request_id, scope["method"], scope["path"], extra=told
+            )
+            if status:
                 raise
             await _internal_error(request_id)(scope, receive, send_named)
 

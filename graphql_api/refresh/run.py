@@ -19,7 +19,7 @@ from graphql_api.refresh.progress import Observer, Phase, Progress
 from graphql_api.refresh.session import Session
 from graphql_api.sources import countries, rates
 from graphql_api.sources.countries import CountryList
-from graphql_api.sources.fetching import Fetched, Means, fetch_first
+from graphql_api.sources.fetching import Fetched, Hearing, Means, fetch_first, ignore
 from graphql_api.sources.keeping import Memory
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
@@ -43,6 +43,8 @@ class Sources:
     seconds_together: float
     """For all fetching of a refresh."""
     retries: Retries = field(default_factory=Retries)
+    heard: Callable[[Hearing], None] = ignore
+    """Is told of what each provider gives; must return at once."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +110,12 @@ class Run:
         Raises:
             HeldElsewhere: another process refreshes.
             RefreshTooSoon: it is not admitted.
-            SourceUnavailable, SourceInvalid, RefreshInProgress, DatabaseUnavailable: nothing was
-                changed.
+            SourceUnavailable, SourceInvalid, RefreshInProgress: nothing was changed.
+            DatabaseUnavailable: nothing was changed, or, where the answer was lost, all.
         """
         started_at, counter = self.clock(), time.perf_counter()
         self.started_at = started_at
-        fetch = await self._fetch(started_at)
+        fetch = await self._prepare(started_at)
         async with self.catalog.writing:
             write = await self._write(fetch, started_at)
             self.heard = Memory(countries=fetch.countries.keep, rates=fetch.rates.keep)
@@ -135,6 +137,19 @@ class Run:
             self.catalog.publish(write.merge.snapshot, report, self.heard)
         return report
 
+    async def _prepare(self, now: datetime) -> _Fetch:
+        """Fetch while the session opens, each within its own time; what fails stops the other."""
+        if self.session.seems_held_elsewhere:
+            # It will most likely be refused, and then nobody has been asked in vain.
+            await self._open()
+        try:
+            async with asyncio.TaskGroup() as group:
+                fetching = group.create_task(self._fetch(now))
+                group.create_task(self._open())
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        return fetching.result()
+
     async def _fetch(self, now: datetime) -> _Fetch:
         self.order.observe(Progress(Phase.FETCHING, 0.05, "Fetching countries and exchange rates"))
         started = time.perf_counter()
@@ -152,16 +167,14 @@ class Run:
     async def _fetch_all(
         self, now: datetime, failures: Mapping[SourceKind, list[str]]
     ) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
-        """Ask for both kinds at once, while the session opens; what fails stops the others."""
+        """Ask for both kinds at once; the one that fails stops the other."""
         means = Means(
             client=self.client,
             now=now,
             seconds_each=self.sources.seconds_each,
             retries=self.sources.retries,
+            heard=self.sources.heard,
         )
-        if self.session.seems_held_elsewhere:
-            # It will most likely be refused, and then nobody has been asked in vain.
-            await self._open()
         memory = Memory() if self.order.force else self.catalog.memory
         try:
             async with asyncio.TaskGroup() as group:
@@ -185,7 +198,6 @@ class Run:
                         failures=failures[SourceKind.RATES],
                     )
                 )
-                group.create_task(self._open())
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None
         return listed.result(), table.result()

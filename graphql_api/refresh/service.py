@@ -4,14 +4,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
 import httpx
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
-from graphql_api.errors import CountriesError, RefreshInProgress, RefreshTooSoon
+from graphql_api.errors import INTERNAL, CountriesError, RefreshInProgress, RefreshTooSoon
+from graphql_api.logs import fields
 from graphql_api.refresh import waiting
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.run import RefreshOrder, Run, Sources
@@ -28,6 +29,10 @@ _BEFORE_CANCELLING_AGAIN = 0.5
 """Seconds that a cancelled refresh has to end by itself."""
 _SPARE = 60
 """Seconds that a refresh has for all but fetching before its lease runs out."""
+
+
+def _ignore(_: Attempt) -> None:
+    """Take no notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,8 @@ class RefreshService:
     clock: Callable[[], datetime]
     """Returns the present instant, in UTC."""
     new_id: Callable[[], str]
+    watch: Callable[[Attempt], None] = _ignore
+    """Is told of every refresh that ends here; must return at once."""
     _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
     _run: Run | None = field(default=None, init=False)
     _callers: int = field(default=0, init=False)
@@ -66,6 +73,11 @@ class RefreshService:
         """Tell whether a refresh runs in this process."""
         return self._running is not None and not self._running.done()
 
+    @property
+    def callers(self) -> int:
+        """Return how many wait for a refresh in this process."""
+        return self._callers
+
     async def refresh(self, order: RefreshOrder = REQUEST) -> RefreshReport:
         """Run a refresh, or join the one that runs; a caller that goes away does not stop it.
 
@@ -77,8 +89,8 @@ class RefreshService:
             RefreshTooSoon: the one before it has just ended; nothing was asked.
             RefreshInProgress: one runs and is not to be waited for, or too many wait for it, or
                 another process took over from this one.
-            SourceUnavailable, SourceInvalid, DatabaseUnavailable: nothing was changed, and the
-                history has the failure.
+            SourceUnavailable, SourceInvalid, DatabaseUnavailable: the history has the failure, and
+                nothing was changed, unless the database did not say whether it had written.
         """
         with self._counted():
             while True:
@@ -99,6 +111,7 @@ class RefreshService:
             rates=[provider for provider in rates.PROVIDERS.values() if not provider.live],
             seconds_each=self.sources.seconds_each,
             seconds_together=self.sources.seconds_together,
+            heard=self.sources.heard,
         )
         return await self._refresh(bundled, RefreshOrder(trigger=Trigger.START))
 
@@ -183,27 +196,32 @@ class RefreshService:
             raise
         except CountriesError as error:
             order.observe(Progress(Phase.FAILED, 1, error.public))
-            logger.warning("Refresh %s failed: %s: %s", run.id, error.code, error)
-            attempt = self._failure(run, error)
+            attempt = self._failure(run, error.code, error.public)
+            told = fields(refresh=run.id, trigger=order.trigger, code=error.code)
+            logger.warning("Refresh %s failed: %s: %s", run.id, error.code, error, extra=told)
+            self.watch(attempt)
             self.catalog.remember(attempt)
             raise
         except Exception:
             order.observe(Progress(Phase.FAILED, 1, "An internal error"))
-            logger.exception("Refresh %s broke off.", run.id)
+            told = fields(refresh=run.id, trigger=order.trigger, code=INTERNAL)
+            logger.exception("Refresh %s broke off.", run.id, extra=told)
+            self.watch(self._failure(run, INTERNAL, "An internal error"))
             raise
         finally:
             self._run = None
             self._follow_up(run, attempt)
         order.observe(Progress(Phase.DONE, 1, "Done"))
+        self.watch(report)
         _log(report)
         return report
 
-    def _failure(self, run: Run, error: CountriesError) -> RefreshFailure:
+    def _failure(self, run: Run, code: str, message: str) -> RefreshFailure:
         return RefreshFailure(
             id=run.id,
             at=self.clock(),
-            code=error.code,
-            message=error.public,
+            code=code,
+            message=message,
             trigger=run.order.trigger,
         )
 
@@ -272,4 +290,18 @@ def _log(report: RefreshReport) -> None:
         timings.upsert_ms,
         timings.image_ms or 0,
         timings.total_ms,
+        extra=fields(
+            refresh=report.id,
+            trigger=report.trigger,
+            countries=report.total_countries,
+            inserted=report.inserted,
+            updated=report.updated,
+            unchanged=report.unchanged,
+            missing=len(report.missing),
+            skipped=len(report.skipped),
+            statements=report.statements,
+            revision=report.version.revision,
+            providers={str(source.kind): source.provider for source in report.sources},
+            **asdict(timings),
+        ),
     )

@@ -87,7 +87,7 @@ class Session:
 
         Raises:
             RefreshInProgress: the lease has run out, and somebody else may have it, or has had it.
-            DatabaseUnavailable: nothing was written.
+            DatabaseUnavailable: nothing was written, or, where the answer was lost, all.
         """
         if self._connection is None or monotonic() > self._expires:
             raise RefreshInProgress(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import GraphQLError, GraphQLSyntaxError, ValueNode
@@ -13,6 +13,7 @@ from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.executing import BulkExecutor
+from graphql_api.schema.plans import NO_OPERATION, Document, Operation, OperationInfo
 from graphql_api.schema.scalars import format_instant
 
 logger = logging.getLogger(__name__)
@@ -48,6 +49,12 @@ class GraphQLResponse:
     """False when the request was refused as a whole; `data` is then absent."""
     of_data: bool = False
     """Whether it stays the same, for every caller, until the data changes."""
+    operation: OperationInfo = NO_OPERATION
+
+    @property
+    def codes(self) -> list[str]:
+        """Return the code of each error."""
+        return [error["extensions"]["code"] for error in self.body.get("errors", ())]
 
 
 async def execute(
@@ -87,6 +94,17 @@ async def _execute(
     kind = OperationType(operation.node.operation.value)
     if kind not in allowed:
         raise InvalidOperationTypeError(kind)
+    answer = await _perform(document, operation, given, context, request_id)
+    return replace(answer, operation=operation.info)
+
+
+async def _perform(
+    document: Document,
+    operation: Operation,
+    given: Mapping[str, Any],
+    context: Context,
+    request_id: str,
+) -> GraphQLResponse:
     if document.problems:
         return _refuse_all(_with_code(one, _INVALID) for one in document.problems)
     variables = operation.read_variables(given)

@@ -53,6 +53,7 @@ _ONE, _ALL = Page(1), Page(None)
 _PAGED = {
     "countries": _ALL,
     "refreshes": Page(1000, 10),
+    "failedRefreshes": Page(1000, 10),
     # An introspection's rows are a rough guess.
     "__schema": Page(50),
     "__type": Page(50),

@@ -1,7 +1,7 @@
 """What clients can do: the root fields, each a few lines over the catalog and the refresh."""
 
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import strawberry
 
@@ -15,7 +15,16 @@ from graphql_api.refresh.run import RefreshOrder
 from graphql_api.schema.context import Info
 from graphql_api.schema.ids import read_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
-from graphql_api.schema.types import Country, CountryConnection, Node, RefreshReport, Status
+from graphql_api.schema.types import (
+    Country,
+    CountryConnection,
+    Node,
+    RefreshFailure,
+    RefreshReport,
+    Status,
+)
+
+A = TypeVar("A", report.RefreshReport, report.RefreshFailure)
 
 Code = Annotated[
     str | None,
@@ -131,16 +140,29 @@ class Query:
         return info.context.catalog.snapshot
 
     @strawberry.field(
-        description="Past refreshes that succeeded, newest first.",
+        description="Past refreshes that succeeded, newest first. One whose server was killed "
+        "when it had just written may be missing; its data are served all the same.",
         graphql_type=list[RefreshReport],
     )
     @staticmethod
     def refreshes(info: Info, first: FirstRefreshes = 10) -> list[report.RefreshReport]:
-        if first < 0:
-            raise InvalidInput(f"first must be 0 or more, not {first}.")
-        history = info.context.catalog.history
-        succeeded = (one for one in history if isinstance(one, report.RefreshReport))
-        return list(islice(succeeded, first))
+        return _newest(report.RefreshReport, info, first)
+
+    @strawberry.field(
+        description="Past refreshes that failed, newest first.",
+        graphql_type=list[RefreshFailure],
+    )
+    @staticmethod
+    def failed_refreshes(info: Info, first: FirstRefreshes = 10) -> list[report.RefreshFailure]:
+        return _newest(report.RefreshFailure, info, first)
+
+
+def _newest(kind: type[A], info: Info, first: int) -> list[A]:
+    """Return the newest attempts of a kind."""
+    if first < 0:
+        raise InvalidInput(f"first must be 0 or more, not {first}.")
+    history = info.context.catalog.history
+    return list(islice((one for one in history if isinstance(one, kind)), first))
 
 
 @strawberry.type(description="What changes data; needs the administrator's token if one is set.")

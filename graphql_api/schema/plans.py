@@ -52,6 +52,18 @@ class Plan(NamedTuple):
     """Whether the answer changes with the data alone."""
 
 
+class OperationInfo(NamedTuple):
+    """What is asked for, in words."""
+
+    kind: str | None
+    """`query`, `mutation` or `subscription`; None if there is no such operation."""
+    name: str | None
+    """As the client has it; None if it has none."""
+
+
+NO_OPERATION = OperationInfo(None, None)
+
+
 class Operation:
     """An operation, with the fragments of its document."""
 
@@ -65,6 +77,7 @@ class Operation:
         """Prepare to plan it."""
         self.schema = schema
         self.node = node
+        self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
         self.definitions = dict(fragments)
         self.fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
         self.limits = preparation.limits

@@ -240,9 +240,23 @@ class SourceReport:
     )
 
 
+@strawberry.enum(description="What a refresh was begun by.")
+class RefreshTrigger(Enum):
+    START = strawberry.enum_value(
+        report.Trigger.START, description="A server that started without data, or with stale data."
+    )
+    SCHEDULE = strawberry.enum_value(
+        report.Trigger.SCHEDULE, description="The clock of a server that refreshes by itself."
+    )
+    REQUEST = strawberry.enum_value(
+        report.Trigger.REQUEST, description="The mutation, or the command `graphql-api refresh`."
+    )
+
+
 @strawberry.type(description="What a refresh did.")
 class RefreshReport:
     id: strawberry.ID = strawberry.field(description="Opaque; also in the server's log.")
+    trigger: RefreshTrigger = strawberry.field(description="What it was begun by.")
     started_at: datetime = strawberry.field(description="When it began, UTC.")
     finished_at: datetime = strawberry.field(description="When its data were published, UTC.")
     total_countries: int = strawberry.field(
@@ -274,8 +288,13 @@ class RefreshReport:
         return info.context.image_url(parent.version)
 
 
-@strawberry.type(description="A refresh that failed; nothing was changed by it.")
+@strawberry.type(
+    description="A refresh that failed; nothing was changed by it, unless the database broke off "
+    "and wrote all of it after all: then `status` shows newer data."
+)
 class RefreshFailure:
+    id: strawberry.ID = strawberry.field(description="Opaque; also in the server's log.")
+    trigger: RefreshTrigger = strawberry.field(description="What it was begun by.")
     at: datetime = strawberry.field(description="When it failed, UTC.")
     code: str = strawberry.field(
         description="What kind of failure, as in extensions.code, e.g. SOURCE_UNAVAILABLE."

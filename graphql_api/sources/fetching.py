@@ -4,8 +4,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from importlib import resources
 from typing import Generic, Protocol, TypeVar
 
@@ -42,6 +43,30 @@ T = TypeVar("T")
 D = TypeVar("D", bound=Dated)
 
 
+class Outcome(StrEnum):
+    """What came of wanting a provider's data."""
+
+    ANSWERED = "answered"
+    NOT_MODIFIED = "not_modified"
+    """It was asked, and has nothing new."""
+    KEPT = "kept"
+    """It was not asked: what it said last still holds."""
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """A provider that has given its data, or failed to."""
+
+    provider: str
+    outcome: Outcome
+    seconds: float
+
+
+def ignore(_: Hearing) -> None:
+    """Take no notice."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
     """With what, when, for how long and how patiently providers are asked."""
@@ -52,6 +77,8 @@ class Means:
     seconds_each: float
     """For one provider, all its pages and retries included."""
     retries: Retries
+    heard: Callable[[Hearing], None] = ignore
+    """Is told of every provider; must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +97,8 @@ class _Said(Generic[D]):
     """What a provider said, and how."""
 
     data: D
-    as_of: datetime | None = None
-    cached: bool = False
-    """Whether it was not asked."""
+    outcome: Outcome
+    as_of: datetime | None
     keep: Kept[D] | None = None
 
 
@@ -94,21 +120,22 @@ async def fetch_first(  # noqa: PLR0913 - two of a kind, and what is known of it
     Raises:
         SourceUnavailable: none could be used; names each and its reason.
     """
-    started = time.perf_counter()
+    started = asked = time.perf_counter()
     for provider in providers:
         known = kept if kept is not None and kept.origin == origin_of(provider) else None
         try:
             said = await _hear(provider, check, known, means)
-        except TimeoutError:
-            failures.append(f"{provider.name}: no complete answer within {means.seconds_each:g} s")
-        except Unusable as reason:
-            failures.append(f"{provider.name}: {_public(reason, provider)}")
+        except (TimeoutError, Unusable) as error:
+            failures.append(f"{provider.name}: {_reason(error, provider, means)}")
+            asked = _tell(means, provider, Outcome.FAILED, asked)
         else:
+            _tell(means, provider, said.outcome, asked)
+            cached = said.outcome is Outcome.KEPT
             report = SourceReport(
                 kind=kind,
                 provider=provider.name,
-                live=provider.live and not said.cached,
-                cached=said.cached,
+                live=provider.live and not cached,
+                cached=cached,
                 as_of=said.as_of,
                 failures=tuple(failures),
                 attribution=provider.attribution,
@@ -123,13 +150,13 @@ async def _hear(
     """Return what a provider says, or what it is known to say still."""
     if known is None:
         return await _listen(provider, check, means, since=None)
-    unchanged = _Said(known.data, known.data.as_of or known.validators.modified)
+    as_of = known.data.as_of or known.validators.modified
     if known.until is not None and means.now < known.until:
-        return replace(unchanged, cached=True)
+        return _Said(known.data, Outcome.KEPT, as_of)
     try:
         return await _listen(provider, check, means, since=known.validators)
     except NotModified:
-        return unchanged
+        return _Said(known.data, Outcome.NOT_MODIFIED, as_of)
 
 
 async def _listen(
@@ -138,7 +165,7 @@ async def _listen(
     if provider.resource is not None:
         bundled = resources.files("graphql_api.sources.bundled")
         data = check(provider.parse(bundled.joinpath(provider.resource).read_bytes()))
-        return _Said(data, data.as_of)
+        return _Said(data, Outcome.ANSWERED, data.as_of)
     async with asyncio.timeout(means.seconds_each) as limit:
         asker = Asker(
             client=means.client,
@@ -151,7 +178,10 @@ async def _listen(
     until = _until(data.next_update, means.now)
     keep = Kept(origin=origin_of(provider), data=data, validators=validators, until=until)
     return _Said(
-        data, data.as_of or validators.modified, keep=keep if validators or until else None
+        data,
+        Outcome.ANSWERED,
+        data.as_of or validators.modified,
+        keep if validators or until else None,
     )
 
 
@@ -192,9 +222,18 @@ async def _ask_for_the_rest(
     return [task.result() for task in asked]
 
 
-def _public(reason: Unusable, provider: Provider[T]) -> str:
+def _tell(means: Means, provider: Provider[T], outcome: Outcome, since: float) -> float:
+    """Tell of a provider that was turned to at `since`, and return the present."""
+    now = time.perf_counter()
+    means.heard(Hearing(provider=provider.name, outcome=outcome, seconds=now - since))
+    return now
+
+
+def _reason(error: TimeoutError | Unusable, provider: Provider[T], means: Means) -> str:
     """Return a reason that strangers may read: without the key, which a provider may repeat."""
-    text = str(reason).rstrip(".")
+    if isinstance(error, TimeoutError):
+        return f"no complete answer within {means.seconds_each:g} s"
+    text = str(error).rstrip(".")
     return printable(text.replace(provider.key, "…") if provider.key else text, at_most=_MAX_REASON)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
 from graphql_api.storage.address import System
-from graphql_api.storage.dialects import DIALECTS, dialect_of
+from graphql_api.storage.dialects import dialect_for, dialect_of
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
 
@@ -96,7 +96,7 @@ class _Form:
 
 @lru_cache(maxsize=4)
 def _form(spoken: SQLAlchemyDialect) -> _Form:
-    dialect = DIALECTS[System(spoken.name)]
+    dialect = dialect_for(System(spoken.name))
     upsert = dialect.upsert(countries, _COLUMNS, key="code", fence=_FENCE)
     compiled = upsert.compile(dialect=spoken, column_keys=list(_COLUMNS))
     names = list(compiled.positiontup or ())

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.storage import failures, transactions
+from graphql_api.storage import failures, statements, transactions
 from graphql_api.storage.address import System, Tls, parse
-from graphql_api.storage.dialects import DIALECTS
+from graphql_api.storage.dialects import dialect_for
 from graphql_api.storage.dialects.dialect import Opening
 from graphql_api.storage.tls import create_context
 
@@ -32,6 +33,19 @@ _TRIES = 10
 _PAUSE = 0.02
 """Seconds before the second try, at most; it doubles, and chance decides how much of it is waited,
 so that those who were in one another's way do not meet again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolUse:
+    """How many connections there are, and who waits."""
+
+    in_use: int
+    size: int
+    """How many are kept at most."""
+    overflow: int
+    """How many are open beyond those."""
+    waits: int
+    """How often all were lent, and one was waited for."""
 
 
 class Database:
@@ -59,7 +73,7 @@ class Database:
         """
         self._address = parse(url, ca_given=ssl_ca is not None)
         self._timeout = timeout
-        self.dialect = DIALECTS[self._address.system]
+        self.dialect = dialect_for(self._address.system)
         # A file that is locked is waited for by SQLite itself, which then says what was wrong.
         self._patience = None if self._address.system is System.SQLITE else timeout
         self._most = pool_size + max_overflow
@@ -71,9 +85,25 @@ class Database:
             tls=create_context(self._address.tls, ssl_ca) if self._encrypted else None,
         )
         self.engine: AsyncEngine = self.dialect.create_engine(self._address.url, opening)
+        self._waits = 0
 
     def __str__(self) -> str:
         return str(self._address)
+
+    def log_statements(self) -> None:
+        """Log every statement from now on, with its duration and without its values."""
+        statements.log(self.engine.sync_engine)
+
+    @property
+    def pool(self) -> PoolUse:
+        """Return how the pool is used now."""
+        pool = self._queue
+        return PoolUse(
+            in_use=pool.checkedout(),
+            size=pool.size(),
+            overflow=max(pool.overflow(), 0),
+            waits=self._waits,
+        )
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Connection]:
@@ -160,17 +190,24 @@ class Database:
             return
 
     async def _open(self) -> Connection:
+        self._waits += self._queue.checkedout() >= self._most
         try:
             async with asyncio.timeout(self._patience):
                 return await self.engine.connect()
         except (TimeoutError, PoolTimeoutError) as error:
-            pool = self.engine.pool
-            if isinstance(pool, QueuePool) and pool.checkedout() >= self._most:
+            if self._queue.checkedout() >= self._most:
                 raise DatabaseUnavailable(
                     f"No connection to the database at {self} was free within {self._timeout:g} s; "
                     "DATABASE_POOL_SIZE and DATABASE_MAX_OVERFLOW say how many there may be."
                 ) from error
             raise
+
+    @property
+    def _queue(self) -> QueuePool:
+        pool = self.engine.pool
+        if not isinstance(pool, QueuePool):
+            raise TypeError("every dialect makes a queue of connections")
+        return pool
 
     def _is_passing(self, error: DBAPIError) -> bool:
         return error.connection_invalidated or self.dialect.is_transient(error.orig)

@@ -3,7 +3,7 @@
 import logging
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import delete, insert, select
+from sqlalchemy import ScalarSelect, delete, func, insert, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
@@ -18,18 +18,36 @@ _json: TypeAdapter[Attempt] = TypeAdapter(RefreshReport | RefreshFailure)
 
 
 async def append(connection: AsyncConnection, attempt: Attempt) -> None:
-    """Add an attempt, and drop what is older than the newest `KEPT`."""
+    """Add an attempt, unless it is there already, and drop what is older than the newest `KEPT`.
+
+    Two that are added at once would have the same number, so that one of them fails, with an error
+    that passes; thus whoever has seen a number has seen all that are lower.
+    """
     if isinstance(attempt, RefreshFailure):
         finished_at, outcome = attempt.at, attempt.code
     else:
         finished_at, outcome = attempt.finished_at, "SUCCEEDED"
-    body = _json.dump_json(attempt).decode()
-    row = insert(refreshes).values(
-        id=attempt.id, finished_at=finished_at, outcome=outcome, attempt=body
-    )
-    # Not by RETURNING of our own: MySQL has none, and the driver tells the number anyway.
-    (newest,) = (await connection.execute(row)).inserted_primary_key or (0,)
-    await connection.execute(delete(refreshes).where(refreshes.c.sequence <= newest - KEPT))
+    values = {
+        "id": attempt.id,
+        "finished_at": finished_at,
+        "outcome": outcome,
+        "attempt": _json.dump_json(attempt).decode(),
+    }
+    columns = [refreshes.c.sequence, *(refreshes.c[name] for name in values)]
+    bound = [literal(value, refreshes.c[name].type) for name, value in values.items()]
+    known = select(refreshes.c.id).where(refreshes.c.id == attempt.id).exists()
+    row = select(_newest() + 1, *bound).where(~known)
+    await connection.execute(insert(refreshes).from_select(columns, row))
+    # MySQL does not read the table that it deletes from, except by way of another.
+    limit = select(_newest().label("newest")).subquery()
+    oldest = select(limit.c.newest - KEPT).scalar_subquery()
+    await connection.execute(delete(refreshes).where(refreshes.c.sequence <= oldest))
+
+
+def _newest() -> ScalarSelect[int]:
+    """Return the newest number; numbers that the database gives need not be in order."""
+    numbers = refreshes.alias()
+    return select(func.coalesce(func.max(numbers.c.sequence), 0)).scalar_subquery()
 
 
 async def load(connection: AsyncConnection, *, after: int) -> tuple[list[Attempt], int]:

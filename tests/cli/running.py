@@ -68,6 +68,11 @@ class Process:
     _stderr: IO[bytes]
 
     @property
+    def pid(self) -> int:
+        """Return its process id."""
+        return self._process.pid
+
+    @property
     def said(self) -> str:
         """Return what it has said on stderr so far."""
         return _read(self._stderr)
@@ -105,7 +110,7 @@ class Process:
     @cached_property
     def url(self) -> str:
         """Return where a server listens, once it has said so."""
-        return self.wait_until_said(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\n")[1]
+        return self.wait_until_said(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\W")[1]
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask over a socket."""

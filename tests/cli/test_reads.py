@@ -1,8 +1,7 @@
-"""Reading while the database is away: queries are answered as before, changes fail in time.
+"""Reading while the database is away: queries are answered as before, changes fail in time."""
 
-Each test prints a row: database, fault, what a query, a refresh and a deletion got, what /readyz
-said, and the time from the end of the fault until another replica's change was served.
-"""
+# Tests print a row: database, fault, what a query, a refresh and a deletion got, what /readyz said,
+# and the time from the end of the fault until another replica's change was served.
 
 import statistics
 import time

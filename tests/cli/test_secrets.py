@@ -18,7 +18,14 @@ from tests.servers.tls import Certificates
 Server = MariaDB | PostgreSQL
 
 COMMANDS = ("migrate", "refresh", "serve")
-LOUD = {**BUNDLED, "PORT": "0", "LOG_LEVEL": "debug", "ACCESS_LOG": "true"}
+LOUD = {
+    **BUNDLED,
+    "PORT": "0",
+    "LOG_LEVEL": "debug",
+    "LOG_FORMAT": "json",
+    "LOG_SQL": "true",
+    "ACCESS_LOG": "true",
+}
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 WRONG = "w(r)ong@: hunter2"
 """A password that the server does not know."""
@@ -100,7 +107,7 @@ def test_bad_urls(tmp_path: Path, url: str, words: str) -> None:
 
 def ask_all(process: Process) -> str:
     """Return everything that a server answers of its database."""
-    pages = [process.get(path).text for path in ("/readyz", "/healthz", "/")]
+    pages = [process.get(path).text for path in ("/readyz", "/healthz", "/metrics", "/")]
     return "\n".join([*pages, str(process.query(REFRESH))])
 
 
@@ -121,7 +128,7 @@ def test_server_that_works_and_then_does_not(
         well = ask_all(process)
         relay.refuse()
         relay.cut()
-        process.wait_until_said("ERROR .*The database does not answer")
+        process.wait_until_said("error.*The database does not answer")
         ill = ask_all(process)
         ended = process.end(signal.SIGTERM)
     assert ("DATABASE_UNAVAILABLE" in well, "DATABASE_UNAVAILABLE" in ill) == (False, True)

@@ -1,7 +1,6 @@
-"""Starting while the database is away: it listens, says so, and comes up by itself.
+"""Starting while the database is away: it listens, says so, and comes up by itself."""
 
-Each test prints a row: database, fault, what a query got, what /readyz said, time to recover.
-"""
+# Tests print a row: database, fault, what a query got, what /readyz said, time to recover.
 
 import signal
 import time

@@ -7,12 +7,13 @@ import pytest
 
 from graphql_api.http.answers import Answers, Asked
 from graphql_api.http.negotiation import JSON
-from graphql_api.http.repeating import Repeater
+from graphql_api.metrics.meter import Meter
+from graphql_api.schema.plans import OperationInfo
 from tests.rows import make_country, make_snapshot
-from tests.schema.asking import offline
 
 SNAPSHOT = make_snapshot([make_country("FR")])
 PLAIN = Asked("POST", b"a", JSON, "identity")
+ASKED = OperationInfo("query", "Name")
 LONG = b'{"data":"' + b"long " * 400 + b'"}'
 ONE = 1 + 1000 + 100
 """Bytes that an answer of 100 bytes takes."""
@@ -20,14 +21,14 @@ ONE = 1 + 1000 + 100
 
 def keeping(limit: int = 100_000) -> Answers:
     """Return a memory of answers that is empty."""
-    return Answers(limit=limit, max_age=60)
+    return Answers(limit=limit, max_age=60, meter=Meter.alone())
 
 
 def test_kept() -> None:
     """An answer is found by the same request over the same snapshot, and by no other."""
     answers = keeping()
     assert answers.find(PLAIN, SNAPSHOT) is None
-    answer = answers.add(PLAIN, b"{}", SNAPSHOT)
+    answer = answers.add(PLAIN, b"{}", SNAPSHOT, ASKED)
     assert answers.find(PLAIN, SNAPSHOT) is answer
     for other in (
         PLAIN._replace(method="GET"),
@@ -40,7 +41,7 @@ def test_kept() -> None:
 def test_next_snapshot() -> None:
     """With another snapshot nothing is left, even if it is of the same rows."""
     answers = keeping()
-    answers.add(PLAIN, b"{}", SNAPSHOT)
+    answers.add(PLAIN, b"{}", SNAPSHOT, ASKED)
     assert answers.find(PLAIN, make_snapshot(SNAPSHOT.rows)) is None
     assert answers.find(PLAIN, SNAPSHOT) is None
 
@@ -50,9 +51,9 @@ def test_least_recently_used() -> None:
     answers = keeping(limit=2 * ONE)
     asked = [PLAIN._replace(text=text) for text in (b"1", b"2", b"3")]
     for one in asked[:2]:
-        answers.add(one, b"x" * 100, SNAPSHOT)
+        answers.add(one, b"x" * 100, SNAPSHOT, ASKED)
     assert answers.find(asked[0], SNAPSHOT) is not None
-    answers.add(asked[2], b"x" * 100, SNAPSHOT)
+    answers.add(asked[2], b"x" * 100, SNAPSHOT, ASKED)
     found = [answers.find(one, SNAPSHOT) is not None for one in asked]
     assert found == [True, False, True]
 
@@ -61,7 +62,7 @@ def test_least_recently_used() -> None:
 def test_too_large(limit: int) -> None:
     """What is larger than everything that may be kept is answered, and not kept."""
     answers = keeping(limit)
-    assert answers.add(PLAIN, b"x" * 100, SNAPSHOT).body == b"x" * 100
+    assert answers.add(PLAIN, b"x" * 100, SNAPSHOT, ASKED).body == b"x" * 100
     assert answers.find(PLAIN, SNAPSHOT) is None
 
 
@@ -72,7 +73,7 @@ def test_compressed(coding: str, decompress: object) -> None:
     """A long answer is compressed, once, from the plain one, which is kept beside it."""
     answers = keeping()
     asked = PLAIN._replace(coding=coding)
-    answers.add(PLAIN, LONG, SNAPSHOT)
+    answers.add(PLAIN, LONG, SNAPSHOT, ASKED)
     found = answers.find(asked, SNAPSHOT)
     assert found is not None
     assert callable(decompress)
@@ -83,12 +84,12 @@ def test_compressed(coding: str, decompress: object) -> None:
     assert answers.find(asked, SNAPSHOT) is found
     kept = answers.find(PLAIN, SNAPSHOT)
     assert kept is not None
-    assert kept.body == LONG
+    assert (kept.body, kept.operation, found.operation) == (LONG, ASKED, ASKED)
 
 
 def test_short_answers_are_plain() -> None:
     """A short answer is not compressed."""
-    answer = keeping().add(PLAIN._replace(coding="br"), b"{}", SNAPSHOT)
+    answer = keeping().add(PLAIN._replace(coding="br"), b"{}", SNAPSHOT, ASKED)
     assert answer.body == b"{}"
     assert b"content-encoding" not in dict(answer.headers)
 
@@ -110,9 +111,9 @@ def test_tags() -> None:
 
 def test_headers_by_method() -> None:
     """Only an answer to GET says what caches may do."""
-    posted = dict(keeping().add(PLAIN, b"{}", SNAPSHOT).headers)
+    posted = dict(keeping().add(PLAIN, b"{}", SNAPSHOT, ASKED).headers)
     assert set(posted) == {b"content-type", b"content-length", b"vary"}
-    got = dict(keeping().add(PLAIN._replace(method="GET"), b"{}", SNAPSHOT).headers)
+    got = dict(keeping().add(PLAIN._replace(method="GET"), b"{}", SNAPSHOT, ASKED).headers)
     assert got[b"cache-control"] == b"public, max-age=60, must-revalidate"
     assert got[b"vary"] == b"Accept, Accept-Encoding"
     assert got[b"etag"] == keeping().tag(PLAIN._replace(method="GET"), SNAPSHOT)
@@ -120,7 +121,7 @@ def test_headers_by_method() -> None:
 
 def test_head() -> None:
     """The head that is written has the status, the headers, and those that others would add."""
-    answer = keeping().add(PLAIN, b"{}", SNAPSHOT)
+    answer = keeping().add(PLAIN, b"{}", SNAPSHOT, ASKED)
     assert answer.head == (
         b"HTTP/1.1 200 OK\r\n"
         b"content-type: application/json; charset=utf-8\r\n"
@@ -131,24 +132,7 @@ def test_head() -> None:
         b"referrer-policy: no-referrer\r\n"
         b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
     )
-    elsewhere = Answers(limit=0, max_age=60, cross_origin=True).add(PLAIN, b"{}", SNAPSHOT)
+    there = Answers(limit=0, max_age=60, meter=Meter.alone(), cross_origin=True)
+    elsewhere = there.add(PLAIN, b"{}", SNAPSHOT, ASKED)
     assert b"vary: Accept, Accept-Encoding, Origin\r\n" in elsewhere.head
     assert elsewhere.headers == answer.headers
-
-
-def test_hits() -> None:
-    """What was kept, or is with the client already, is counted when it is asked for again."""
-    answers = keeping()
-    catalog = offline([make_country("FR")]).catalog
-    repeater = Repeater(catalog=catalog, answers=answers, new_id="1".format)
-    asked = PLAIN._replace(method="GET")
-    tag = answers.tag(asked, catalog.snapshot)
-    assert repeater.find(asked, None) is None
-    assert answers.hits == 0
-    found = repeater.find(asked, tag)
-    assert found is not None
-    assert (found.status, answers.hits) == (304, 1)
-    answers.add(asked, b"{}", catalog.snapshot)
-    found = repeater.find(asked, None)
-    assert found is not None
-    assert (found.status, answers.hits) == (200, 2)

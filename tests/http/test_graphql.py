@@ -16,6 +16,8 @@ from graphql_api.http.answers import Answers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, JSON
 from graphql_api.http.persisted import PersistedQueries
+from graphql_api.http.recording import Recorder
+from graphql_api.metrics.meter import Meter
 from graphql_api.schema.context import Context
 from tests.rows import quick
 from tests.schema.asking import A_DAY, SCHEMA, now, offline
@@ -333,13 +335,15 @@ def context_of(_: Request) -> Context:
     )
 
 
+METER = Meter.alone()
 ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=context_of,
-    answers=Answers(limit=0, max_age=0),
+    answers=Answers(limit=0, max_age=0, meter=METER),
     persisted=PersistedQueries(),
     playground=True,
     body_limit=1000,
+    recorder=Recorder(meter=METER, log_all=False),
 )
 FIELDS = st.sampled_from(("query", "variables", "operationName", "extensions", "x"))
 VALUES = st.recursive(

@@ -135,12 +135,12 @@ def test_only_json(server: Process, content_type: str, status: int) -> None:
         assert wire.post(QUERY, Content_Type=content_type).status == status
 
 
-def preflight(server: Process, origin: str) -> Answered:
+def preflight(server: Process, origin: str, names: str = "authorization,content-type") -> Answered:
     """Ask as a browser asks before it lets a page send JSON with a token."""
     wanted = {
         "Origin": origin,
         "Access_Control_Request_Method": "POST",
-        "Access_Control_Request_Headers": "authorization,content-type",
+        "Access_Control_Request_Headers": names,
     }
     with connected(server) as wire:
         wire.send(head("OPTIONS /graphql", **wanted))
@@ -169,6 +169,20 @@ def test_cors(server: Process) -> None:
         )
     assert allowed.headers["Access-Control-Allow-Credentials"] is None
     assert answered.headers["Access-Control-Allow-Credentials"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        ("content-type", 200),
+        ("apollographql-client-name,apollographql-client-version,content-type", 200),
+        ("apollo-require-preflight", 200),
+        ("content-type,x-anything", 400),
+    ],
+)
+def test_headers_of_clients(server: Process, names: str, status: int) -> None:
+    """The headers that stock clients send are allowed, and others are not."""
+    assert preflight(server, ORIGIN, names).status == status
 
 
 def test_cors_for_all(tmp_path: Path) -> None:
@@ -210,7 +224,7 @@ def test_trusted_proxy(tmp_path: Path) -> None:
     with serving(tmp_path, **BUNDLED, ACCESS_LOG="true") as server:
         forged = {**FORGED, "Host": "countries.example", "X_Forwarded_Proto": "https"}
         answered = post(server, "{ status { imageUrl } }", **forged)
-        assert "198.51.100.7:0 - " in server.said
+        assert " from 198.51.100.7: POST /graphql" in server.said
     url = answered.json["data"]["status"]["imageUrl"]
     assert url.startswith("https://countries.example/images/summary-")
 

@@ -13,7 +13,9 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from graphql_api.http.recording import Recorder
 from graphql_api.http.request_id import RequestIdMiddleware, new_ids, request_id_of
+from graphql_api.metrics.meter import Meter
 from tests.serving import Server
 
 on_module = pytest.mark.asyncio(loop_scope="module")
@@ -42,8 +44,10 @@ class Midway:
 def client() -> httpx.AsyncClient:
     """Return a client of an application whose requests are named r1, r2, and so on."""
     new_id = map("r{}".format, count(1)).__next__
+    recorder = Recorder(meter=Meter.alone(), log_all=False)
+    naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     routes = [Route("/echo", echo), Route("/fail", fail), Route("/midway", Midway())]
-    app = Starlette(routes=routes, middleware=[Middleware(RequestIdMiddleware, new_id=new_id)])
+    app = Starlette(routes=routes, middleware=[naming])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
 
 
@@ -75,7 +79,11 @@ async def test_defect(caplog: pytest.LogCaptureFixture) -> None:
     assert (answer.status_code, answer.headers["X-Request-Id"]) == (500, "r1")
     extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": "r1"}
     assert answer.json() == {"errors": [{"message": MASKED.format("r1"), "extensions": extensions}]}
-    [record] = caplog.records
+    record, answered = caplog.records
+    assert re.fullmatch(
+        r"Request r1 from 127\.0\.0\.1: GET /fail, none, status 500, \d+ bytes, [\d.]+ ms",
+        answered.getMessage(),
+    )
     assert (record.levelno, record.getMessage()) == (
         logging.ERROR,
         "Request r1 failed: GET /fail",
@@ -128,6 +136,6 @@ async def test_defect_in_the_application(server: Server, caplog: pytest.LogCaptu
         server.app.router.routes.pop()
     name = answer.headers["X-Request-Id"]
     assert (answer.status_code, answer.json()["errors"][0]["message"]) == (500, MASKED.format(name))
-    assert [record.getMessage() for record in caplog.records] == [
-        f"Request {name} failed: GET /fail"
-    ]
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == f"Request {name} failed: GET /fail"
+    assert [line.partition(":")[0] for line in told[1:]] == [f"Request {name} from 127.0.0.1"]

@@ -235,7 +235,7 @@ async def test_loading_bundled_over_live(home: Running) -> None:
     assert await before.is_unchanged()
 
 
-PUBLIC = "The database did not do what it was asked; nothing was changed."
+PUBLIC = "The database did not confirm what it was asked; all of it was done, or nothing."
 """What strangers are told: nothing of where the database is."""
 
 
@@ -316,3 +316,11 @@ async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureF
     assert told.phases[-1] == (Phase.FAILED, 1)
     (record,) = caplog.records
     assert (record.getMessage(), record.exc_info is None) == ("Refresh refresh-1 broke off.", False)
+
+
+async def test_time_of_the_database(path: Path, upstream: Upstream) -> None:
+    """A database that takes longer than fetching may is not told of as a source."""
+    async with running(path, asking(upstream, seconds_together=0.2), seconds_busy=1) as started:
+        with locked(path):
+            message = await refused(started, DatabaseUnavailable)
+    assert message == f"The database at sqlite:///{path} failed: database is locked."

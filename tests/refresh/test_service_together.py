@@ -206,10 +206,7 @@ async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
 
 
 async def test_asks_nobody_when_it_has_seen_the_lease(path: Path, upstream: Upstream) -> None:
-    """Who saw at the last look that another process refreshes asks no source, and has its report.
-
-    When that look is out of date by now, a refresh is a refresh.
-    """
+    """Who saw another's refresh at the last look asks nobody, unless that look is out of date."""
     released = threading.Event()
     upstream.answer("countries", Answer(body=COUNTRIES, until=released.is_set))
     with Upstream() as others:

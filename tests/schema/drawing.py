@@ -26,6 +26,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     ),
     "node": ('id: "Q291bnRyeTpGUg=="', 'id: "Q291bnRyeTpRUQ=="', 'id: "no id"'),
     "refreshes": ("", "first: 1", "first: -1"),
+    "failedRefreshes": ("", "first: 1", "first: -1"),
 }
 Composite = GraphQLInterfaceType | GraphQLObjectType
 _DIRECTIVES = ("", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if: $yes)")

@@ -334,7 +334,10 @@ async def test_database_is_not_described(home: Running, caplog: pytest.LogCaptur
     )
     response = await asker_of(home).respond('mutation { deleteCountry(code: "FR") { id } }')
     [error] = response.body["errors"]
-    assert error["message"] == "The database did not do what it was asked; nothing was changed."
+    assert (
+        error["message"]
+        == "The database did not confirm what it was asked; all of it was done, or nothing."
+    )
     assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
     assert response.body["data"] is None
     failure = f"The database at sqlite:///{home.path} failed: a secret."
@@ -367,7 +370,7 @@ async def test_only_what_is_allowed(home: Running) -> None:
         (CountryNotFound("There is none."), "There is none."),
         (
             DatabaseUnavailable("The database at sqlite:///secret failed."),
-            "The database did not do what it was asked; nothing was changed.",
+            "The database did not confirm what it was asked; all of it was done, or nothing.",
         ),
     ],
 )

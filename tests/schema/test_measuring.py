@@ -127,6 +127,8 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
         ("query ($n: Int = 5) { countries(first: $n) { totalCount } }", {"n": 6}, 6 * 2),
         ("{ refreshes { id } }", {}, 10 * 2),
         ("{ refreshes(first: 2000) { id } }", {}, 1000 * 2),
+        ("{ failedRefreshes { id } }", {}, 10 * 2),
+        ("{ failedRefreshes(first: 2000) { id } }", {}, 1000 * 2),
         ("{ __schema { types { name } } }", {}, 50 * 3),
         # Each field of an object in an argument is compared with every country.
         ('{ countries(first: 0, filter: {name: {eq: "x"}}) { totalCount } }', {}, 250 * 2),

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from graphql_api.domain.report import Trigger
 from tests.databases import statements
 from tests.refresh.running import DOWN, START, Before, Running, at, first, listing
 from tests.rows import REFRESHED_AT, make_country
@@ -29,7 +30,7 @@ UNAUTHENTICATED = (
     "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`.",
 )
 REPORT = """
-  id startedAt finishedAt totalCountries inserted updated unchanged missing
+  id trigger startedAt finishedAt totalCountries inserted updated unchanged missing
   skipped { record reason } statements
   timings { fetchCountriesMs fetchRatesMs fetchMs transformMs upsertMs imageMs totalMs }
   sources { kind provider live cached asOf failures attribution } imageUrl
@@ -42,6 +43,7 @@ STATUS = f"""
 """
 SHOWN = {
     "id": "report",
+    "trigger": "REQUEST",
     "startedAt": "2026-11-24T03:11:05.123456Z",
     "finishedAt": "2026-11-24T03:11:05.654321Z",
     "totalCountries": 250,
@@ -280,9 +282,37 @@ async def test_whole_report() -> None:
     assert await asker.ask(f"{{ refreshes {{ {REPORT} }} }}") == {"refreshes": [SHOWN]}
 
 
-async def test_refused_refreshes() -> None:
+async def test_failed_refreshes() -> None:
+    """Past refreshes that failed are listed apart, newest first, at most as many as wanted."""
+    asker = offline(COUNTRIES)
+    failures = [make_failure(str(number)) for number in range(12, 0, -1)]
+    asker.catalog.history = (make_report("r"), *failures[:5], make_report("s"), *failures[5:])
+    ids = [failure.id for failure in failures]
+    for arguments, expected in (("", ids[:10]), ("(first: 0)", []), ("(first: 6)", ids[:6])):
+        data = await asker.ask(f"{{ failedRefreshes{arguments} {{ id }} }}")
+        assert [one["id"] for one in data["failedRefreshes"]] == expected
+
+
+async def test_whole_failure() -> None:
+    """A refresh that failed is shown whole, with what it was begun by."""
+    asker = offline(COUNTRIES)
+    asker.catalog.history = (make_failure("failure", trigger=Trigger.SCHEDULE),)
+    data = await asker.ask("{ failedRefreshes { id trigger at code message } }")
+    assert data["failedRefreshes"] == [
+        {
+            "id": "failure",
+            "trigger": "SCHEDULE",
+            "at": "2026-11-24T03:11:05.123456Z",
+            "code": "SOURCE_UNAVAILABLE",
+            "message": "geonames did not answer: «%s» \\ 中",
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["refreshes", "failedRefreshes"])
+async def test_refused_refreshes(name: str) -> None:
     """Fewer than no refreshes are refused."""
-    assert await offline().refusal("{ refreshes(first: -1) { id } }") == (
+    assert await offline().refusal(f"{{ {name}(first: -1) {{ id }} }}") == (
         "BAD_USER_INPUT",
         "first must be 0 or more, not -1.",
     )
@@ -298,6 +328,7 @@ async def test_refresh_countries(home: Running) -> None:
     assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 7
     assert answered == {
         "id": "refresh-1",
+        "trigger": "REQUEST",
         "startedAt": "2026-11-24T03:00:00.123456Z",
         "finishedAt": "2026-11-24T03:00:01.123456Z",
         "totalCountries": 250,
@@ -392,7 +423,10 @@ async def test_refused_refresh(
         "message": refusal[1],
     }
     assert (status["lastRefresh"], status["refreshing"]) == (report, False)
-    assert await served.ask("{ refreshes { id } }") == {"refreshes": [{"id": "refresh-1"}]}
+    assert await served.ask("{ refreshes { id } failedRefreshes { id } }") == {
+        "refreshes": [{"id": "refresh-1"}],
+        "failedRefreshes": [{"id": "refresh-2"}],
+    }
 
 
 @pytest.mark.parametrize("arguments", ['code: "AD"', 'code: "and"', 'name: "ANDORRA"'])

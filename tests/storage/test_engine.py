@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -10,7 +11,7 @@ from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
-from tests.databases import put
+from tests.databases import opened, put
 from tests.rows import make_country
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR")
@@ -174,3 +175,32 @@ async def test_other_errors_stay_what_they_are(database: Database) -> None:
         async with database.connect():
             raise error
     assert caught.value is error
+
+
+async def test_pool(tmp_path: Path) -> None:
+    """The pool tells what is lent, what is open beyond its size, and how often one had to wait."""
+    url = f"sqlite:///{tmp_path / 'file.db'}"
+    async with opened(url, pool_size=1, max_overflow=1) as database:
+        seen = [database.pool]
+        async with database.connect():
+            seen.append(database.pool)
+            async with database.connect():
+                seen.append(database.pool)
+                waiting = asyncio.create_task(database.run(look))
+                while not database.pool.waits:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.001)
+                seen.append(database.pool)
+        await waiting
+        seen.append(database.pool)
+    assert [(one.in_use, one.size, one.overflow, one.waits) for one in seen] == [
+        (0, 1, 0, 0),
+        (1, 1, 0, 0),
+        (2, 1, 1, 0),
+        (2, 1, 1, 1),
+        (0, 1, 0, 1),
+    ]
+
+
+async def look(connection: AsyncConnection) -> None:
+    """Use a connection."""
+    await connection.exec_driver_sql("SELECT 1")

@@ -10,7 +10,7 @@ from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.address import System
-from graphql_api.storage.dialects import DIALECTS
+from graphql_api.storage.dialects import dialect_for
 from graphql_api.storage.failures import NoTls, is_lasting
 from tests.databases import opened
 from tests.servers.mariadb import MariaDB
@@ -134,7 +134,7 @@ class Coded(Exception):
 )
 def test_codes(system: System, code: object, *, lasting: bool) -> None:
     """Each kind of database tells by its own codes what lasts."""
-    assert DIALECTS[system].is_lasting(Coded(code)) is lasting
+    assert dialect_for(system).is_lasting(Coded(code)) is lasting
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """The history of refreshes: it comes back as it was, newest first, and does not grow for ever."""
 
+import asyncio
+from functools import partial
+
 import pytest
 from sqlalchemy import insert, select
 
 from graphql_api.domain.report import Attempt
-from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import refreshes
 from graphql_api.storage.engine import Database
 from graphql_api.storage.tables import refreshes as table
@@ -42,10 +44,11 @@ async def test_an_attempt_of_another_version(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An attempt that cannot be read is left out and logged; the others, and the number, stay."""
-    foreign = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": '{"new": 1}'}
+    body = '{"new": 1}'
+    foreign = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
-        await connection.execute(insert(table).values(foreign))
+        await connection.execute(insert(table).values(sequence=2, **foreign))
         assert await refreshes.load(connection, after=0) == ([REPORT], 2)
     assert caplog.messages == ["The refresh foreign in the history cannot be read."]
 
@@ -63,14 +66,25 @@ async def test_columns(database: Database) -> None:
 
 
 async def test_one_id_once(database: Database) -> None:
-    """An attempt that is there already is not added again."""
+    """An attempt that is there already, since its writer could not know, is not added again."""
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
-    with pytest.raises(DatabaseUnavailable):
-        async with database.connect() as connection:
-            await refreshes.append(connection, REPORT)
-    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
         assert await refreshes.load(connection, after=0) == ([REPORT], 1)
+
+
+async def test_many_at_once(database: Database) -> None:
+    """Attempts that are added at once get numbers without a gap, and none is lost."""
+    attempts = [make_failure(f"{number}") for number in range(8)]
+    append = [
+        database.run(database.whole(partial(refreshes.append, attempt=attempt)))
+        for attempt in attempts
+    ]
+    await asyncio.gather(*append)
+    assert await sequences(database) == list(range(1, 9))
+    async with database.connect() as connection:
+        found, newest = await refreshes.load(connection, after=0)
+    assert (sorted(one.id for one in found), newest) == ([f"{number}" for number in range(8)], 8)
 
 
 async def test_only_the_newest_are_kept(database: Database) -> None:
@@ -79,8 +93,14 @@ async def test_only_the_newest_are_kept(database: Database) -> None:
         await refreshes.append(connection, make_failure("1"))
         body = (await connection.execute(select(table.c.attempt))).scalar_one()
         filler = [
-            {"id": f"{n}", "finished_at": FAILURE.at, "outcome": FAILURE.code, "attempt": body}
-            for n in range(2, refreshes.KEPT + 1)
+            {
+                "sequence": number,
+                "id": f"{number}",
+                "finished_at": FAILURE.at,
+                "outcome": FAILURE.code,
+                "attempt": body,
+            }
+            for number in range(2, refreshes.KEPT + 1)
         ]
         await connection.execute(insert(table), filler)
         assert await sequences(database) == list(range(1, 1001))

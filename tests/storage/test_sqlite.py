@@ -200,3 +200,29 @@ async def test_file_that_must_not_be_written(database: Database, database_url: s
             "DATABASE_URL must name a SQLite file that can be written."
         )
         assert caught.value.lasting is True
+
+
+def move(files: Path, folder: Path) -> None:
+    """Move a database, whatever belongs to it, over what is there."""
+    for file in files.parent.glob(f"{files.name}*"):
+        file.replace(folder / file.name)
+
+
+async def test_file_is_removed_and_comes_back(tmp_path: Path) -> None:
+    """Nothing is written to a file that was removed, and one that comes back is used at once."""
+    path, elsewhere, new = (tmp_path / name for name in ("countries.db", "elsewhere", "new"))
+    elsewhere.mkdir()
+    new.mkdir()
+    async with opened(f"sqlite:///{path}") as database:
+        await migrate(database)
+        async with database.connect() as connection:
+            await put(connection, make_country())
+        move(path, elsewhere)
+        with pytest.raises(DatabaseUnavailable, match="no such table") as caught:
+            async with database.connect() as connection:
+                await put(connection, make_country("TR"))
+        assert caught.value.lasting is False
+        move(path, new)
+        move(elsewhere / path.name, tmp_path)
+        async with database.connect() as connection:
+            assert [row.code for row in await countries.load(connection)] == ["FR"]

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,19 @@ class Request:
     """Names in lower case."""
 
 
+@dataclass(slots=True)
+class Visit:
+    """A connection on which something was asked, and how it ended."""
+
+    path: str
+    began: float
+    """By a clock that only counts on."""
+    answered: float | None = None
+    """When all of the answer was sent; None before."""
+    left: bool = False
+    """Whether the client went away before that."""
+
+
 Reply = Answer | Callable[[Request], Answer]
 """An answer, or what makes one to fit the request."""
 
@@ -104,6 +118,8 @@ class Upstream:
             "rates": [Answer(body=RATES)],
         }
         self._requests: list[Request] = []
+        self.visits: list[Visit] = []
+        """Every request so far, in order; a test only looks."""
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
         self._stopped = asyncio.Event()
@@ -181,8 +197,15 @@ class Upstream:
             # A client may go away whenever it likes, and the server as well: Python 3.11 reports
             # an answer that ends by being cancelled.
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                head = await reader.readuntil(b"\r\n\r\n")
-                await _send(self._take(_parse(head)), writer)
+                request = _parse(await reader.readuntil(b"\r\n\r\n"))
+                visit = Visit(request.path, time.monotonic())
+                self.visits.append(visit)
+                watching = asyncio.create_task(_watch(reader, visit))
+                try:
+                    await _send(self._take(request), writer)
+                    visit.answered = time.monotonic()
+                finally:
+                    watching.cancel()
         finally:
             writer.close()
 
@@ -193,6 +216,13 @@ class Upstream:
             replies = self._answers.get(request.path, [Answer(status=404)])
             reply = replies.pop(0) if len(replies) > 1 else replies[0]
         return reply if isinstance(reply, Answer) else reply(request)
+
+
+async def _watch(reader: asyncio.StreamReader, visit: Visit) -> None:
+    """Notice that a client goes away before it has its answer."""
+    with suppress(ConnectionError):
+        await reader.read()
+    visit.left = visit.answered is None
 
 
 def _parse(head: bytes) -> Request:

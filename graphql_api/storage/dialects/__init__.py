@@ -1,22 +1,34 @@
 """What differs between the databases: one module each, behind one protocol."""
 
-from collections.abc import Mapping
+from functools import cache
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.storage.address import System
 from graphql_api.storage.dialects.dialect import Dialect
-from graphql_api.storage.dialects.mysql import MySQL
-from graphql_api.storage.dialects.postgresql import PostgreSQL
-from graphql_api.storage.dialects.sqlite import SQLite
 
-DIALECTS: Mapping[System, Dialect] = {
-    System.SQLITE: SQLite(),
-    System.MYSQL: MySQL(),
-    System.POSTGRESQL: PostgreSQL(),
-}
+
+@cache
+def dialect_for(system: System) -> Dialect:
+    """Return the dialect of a kind of database.
+
+    A process uses one, and importing the drivers of all takes as long as everything else here.
+    """
+    match system:
+        case System.SQLITE:
+            from graphql_api.storage.dialects.sqlite import SQLite  # noqa: PLC0415 - see above
+
+            return SQLite()
+        case System.MYSQL:
+            from graphql_api.storage.dialects.mysql import MySQL  # noqa: PLC0415 - see above
+
+            return MySQL()
+        case System.POSTGRESQL:
+            from graphql_api.storage.dialects.postgresql import PostgreSQL  # noqa: PLC0415 - see above
+
+            return PostgreSQL()
 
 
 def dialect_of(connection: AsyncConnection) -> Dialect:
     """Return the dialect that a connection speaks."""
-    return DIALECTS[System(connection.dialect.name)]
+    return dialect_for(System(connection.dialect.name))

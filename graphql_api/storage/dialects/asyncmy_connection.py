@@ -63,5 +63,8 @@ async def connect(*, timeout: float, **options: Any) -> Connection:  # noqa: ANN
     """Return an open connection, as `asyncmy.connect` does."""
     connection = _Connection(timeout=timeout, connect_timeout=timeout, **options)
     async with asyncio.timeout(timeout):
-        await connection.connect()
+        try:
+            await connection.connect()
+        except RuntimeError as error:  # asyncmy's, of a socket that has gone with its connection
+            raise ConnectionResetError("The connection ended while it was opened") from error
     return connection

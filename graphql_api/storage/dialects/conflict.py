@@ -1,12 +1,14 @@
 """The upsert that SQLite and PostgreSQL have in common: INSERT … ON CONFLICT."""
 
 from collections.abc import Sequence
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Table, case
-from sqlalchemy.dialects import postgresql, sqlite
 
-I = TypeVar("I", sqlite.Insert, postgresql.Insert)  # noqa: E741 - an Insert
+if TYPE_CHECKING:  # a process needs one of them
+    from sqlalchemy.dialects import postgresql, sqlite
+
+I = TypeVar("I", "sqlite.Insert", "postgresql.Insert")  # noqa: E741 - an Insert
 
 
 def overwrite(statement: I, table: Table, columns: Sequence[str], *, key: str, fence: str) -> I:

@@ -22,8 +22,9 @@ _DRIVERS_LIMIT = 1_000_000
 """Bytes; asyncmy splits a statement of more than 1,024,000 in two without saying so."""
 _PACKET = "max_allowed_packet"
 
-_CONFLICTS = (1213, 1205, 8022, 8028, 9007)
-"""A deadlock, or in a cluster its like; a lock that another one held too long; TiDB's conflicts."""
+_CONFLICTS = (1213, 1205, 1062, 8022, 8028, 9007)
+"""A deadlock, or in a cluster its like; a lock that another one held too long; a number that
+another one has taken; TiDB's conflicts."""
 _ELSEWHERE = (1047, 1290, 1792, 1836)
 """A node that its cluster has left behind, and one that only reads since another took over."""
 _ACCESS_DENIED = (1044, 1045, 1049, 1698)

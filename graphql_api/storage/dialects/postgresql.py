@@ -17,8 +17,9 @@ from graphql_api.storage.dialects.dialect import Opening
 from graphql_api.storage.transactions import transaction
 
 _DEFAULT_PORT = 5432
-_CONFLICTS = ("40001", "40P01", "55P03")
-"""Serialisation failure, deadlock, and a lock that another one held too long."""
+_CONFLICTS = ("40001", "40P01", "55P03", "23505")
+"""Serialisation failure, deadlock, a lock that another one held too long, and a number that another
+one has taken."""
 _REFUSED = ("28000", "28P01", "3D000")
 _FORBIDDEN = "42501"
 _TOO_SLOW = "57014"

@@ -5,13 +5,16 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
 from sqlalchemy import Table, event
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.engine import URL, AdaptedConnection
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from graphql_api.storage.dialects.conflict import overwrite
@@ -21,6 +24,7 @@ from graphql_api.storage.transactions import transaction
 _PAUSE = 0.01
 """Seconds between two attempts to change a file that is in use."""
 
+_FILE = "file"
 _NEEDS = {
     sqlite3.SQLITE_CANTOPEN: "opened",
     sqlite3.SQLITE_NOTADB: "opened",
@@ -44,8 +48,15 @@ class SQLite:
         )
 
         @event.listens_for(engine.sync_engine, "connect")
-        def configure(connection: AdaptedConnection, _record: object) -> None:
+        def configure(connection: AdaptedConnection, record: ConnectionPoolEntry) -> None:
             connection.run_async(lambda driver: _use_wal(driver, opening.timeout))
+            record.info[_FILE] = _identity(url)
+
+        @event.listens_for(engine.sync_engine, "checkout")
+        def look(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+            # What is written to a file that has no name any more is lost with the last connection.
+            if record.info[_FILE] != _identity(url):
+                raise DisconnectionError("The file has been removed or replaced.")
 
         return engine
 
@@ -91,6 +102,15 @@ def _kind(error: BaseException | None) -> int:
     """Return the low byte of the code; the rest tells more, such as SQLITE_BUSY_SNAPSHOT."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF
+
+
+def _identity(url: URL) -> tuple[int, int] | None:
+    """Return what tells the file from any other that has its name later; None if there is none."""
+    try:
+        found = Path(str(url.database)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def _use_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below

@@ -1,0 +1,32 @@
+"""`GET /metrics`: what Prometheus asks every few seconds."""
+
+import time
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from graphql_api.http.authorization import is_authorized
+from graphql_api.metrics.exposition import expose
+from graphql_api.metrics.meter import Meter
+from graphql_api.metrics.sampling import Sampler
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsEndpoint:
+    """Answers from memory for all workers; nobody asks the database for it."""
+
+    meter: Meter
+    sampler: Sampler
+    token: str | None
+    """What has to be sent as a bearer token; None: nothing."""
+
+    async def show(self, request: Request) -> Response:
+        """Answer with every metric."""
+        if not is_authorized(request, self.token):
+            headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
+            return PlainTextResponse("This needs ADMIN_TOKEN as a bearer token.\n", 401, headers)
+        self.sampler.sample()
+        accept = request.headers.get("Accept", "")
+        body, media_type = expose(self.meter.board, accept=accept, now=time.monotonic())
+        return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

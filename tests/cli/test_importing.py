@@ -1,0 +1,29 @@
+"""What a start imports: what the first answer needs, and nothing that is for later."""
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+from tests.cli.running import BUNDLED, environment, run, running
+
+LATER = {
+    "alembic",  # at the newest revision there is nothing to migrate
+    "asyncmy",  # another database's
+    "asyncpg",  # likewise
+    "cryptography",  # asyncmy's
+    "sqlalchemy.dialects.postgresql",
+}
+QUERY = "{ countries { totalCount } }"
+
+
+def test_until_the_first_answer(tmp_path: Path) -> None:
+    """A server over a file that has its data imports no migrations, and no driver of another's."""
+    assert run(tmp_path, "refresh", **BUNDLED).code == 0
+    command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
+    with running(command, tmp_path, environment({**BUNDLED, "PORT": "0"})) as server:
+        assert server.query(QUERY) == {"data": {"countries": {"totalCount": 250}}}
+        imported = set(re.findall(r"^import time: .*\| +(\S+)$", server.said, re.MULTILINE))
+        assert server.end(signal.SIGTERM).code == 0
+    assert {"graphql_api.app", "aiosqlite", "sqlalchemy"} <= imported
+    assert imported & LATER == set()

@@ -1,0 +1,36 @@
+"""Apollo Client's cache knows a country by its id, whichever way it came."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graphql_api.schema.ids import country_id
+from tests.cli.running import BUNDLED, serving
+from tests.clients.installing import run
+
+
+@pytest.mark.slow
+def test_one_entry_per_country(home: Path) -> None:
+    """A list, its edges, a country by code and a node by id fill one entry together."""
+    with serving(home, **BUNDLED) as server:
+        kept = json.loads(run(home, "node", "normalised.mjs", f"{server.url}/graphql"))
+        asked = '{ country(code: "AF") { population } }'
+        population = server.query(asked)["data"]["country"]["population"]
+    afghanistan, aland = country_id("AF"), country_id("AX")
+    assert kept == {
+        f"Country:{afghanistan}": {
+            "__typename": "Country",
+            "id": afghanistan,
+            "name": "Afghanistan",
+            "code": "AF",
+            "capital": "Kabul",
+            "population": population,
+        },
+        f"Country:{aland}": {
+            "__typename": "Country",
+            "id": aland,
+            "name": "Åland Islands",
+            "code": "AX",
+        },
+    }

@@ -1,0 +1,210 @@
+"""Eight servers and four hundred callers at once: one refresh at a time, and all are answered."""
+
+import asyncio
+import threading
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.kills.spawner import Child, Spawner
+from tests.servers.mariadb import MariaDB
+from tests.servers.postgresql import PostgreSQL
+from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
+
+PATIENCE = 120.0
+"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
+POLL = 0.1
+ASKED = {"query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"}
+
+Record = Callable[[str, object], None]
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Servers on one database, each of which asks sources of its own, and their callers."""
+
+    upstream: Upstream
+    servers: list[Child]
+    each: int
+    """How many callers a server has."""
+    client: httpx.AsyncClient
+
+    def hold(self, until: Callable[[], bool] = lambda: True, delay: float = 0) -> None:
+        """Hold the answers of all sources back."""
+        for number in range(len(self.servers)):
+            for kind, body in (("countries", COUNTRIES), ("rates", RATES)):
+                answer = Answer(body=body, until=until, delay=delay)
+                self.upstream.answer(f"{number}/{kind}", answer)
+
+    async def ask(self, server: Child, query: dict[str, str] = ASKED) -> dict[str, Any]:
+        """Return the data of an answer, which has no errors."""
+        url = server.stderr.split("http://")[1].split(" ")[0].split("/")[0]
+        answer = (await self.client.post(f"http://{url}/graphql", json=query)).json()
+        assert list(answer) == ["data"], answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def call(self, times: int = 1) -> list[str]:
+        """Ask every server for a refresh, as often as it has callers, and return the answers."""
+
+        async def refresh(server: Child) -> list[str]:
+            return [(await self.ask(server))["refreshCountries"]["id"] for _ in range(times)]
+
+        callers = (refresh(server) for server in self.servers for _ in range(self.each))
+        return [answer for answers in await asyncio.gather(*callers) for answer in answers]
+
+    async def history(self) -> list[dict[str, Any]]:
+        """Return the reports of all refreshes so far, the newest first, once all have heard."""
+        query = {
+            "query": "{ status { version } failedRefreshes { message } "
+            "refreshes(first: 1000) { id startedAt finishedAt inserted updated unchanged } }"
+        }
+
+        async def agree() -> bool:
+            answers = [await self.ask(server, query) for server in self.servers]
+            return all(answer == answers[0] for answer in answers)
+
+        await until(agree)
+        answer = await self.ask(self.servers[0], query)
+        assert answer["failedRefreshes"] == []
+        reports: list[dict[str, Any]] = answer["refreshes"]
+        assert all(one["inserted"] + one["updated"] + one["unchanged"] == 250 for one in reports)
+        return reports
+
+
+async def until(true: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something has come true."""
+    async with asyncio.timeout(PATIENCE):
+        while not await true():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.05)
+
+
+@pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("postgresql", 4, 25)], ids=str)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int]:
+    """Return a database that nobody has used, how many servers there are, and callers of each."""
+    kind, servers, callers = request.param
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/countries.db", servers, callers
+    server: MariaDB | PostgreSQL = request.getfixturevalue(kind)
+    return server.url(server.create_database()), servers, callers
+
+
+@pytest.fixture
+def servers(
+    place: tuple[str, int, int], upstream: Upstream, tmp_path: Path
+) -> Iterator[list[Child]]:
+    """Lend so many servers that run."""
+    with Spawner(tmp_path) as spawner:
+        assert spawner.run("migrate", DATABASE_URL=place[0])[0] == 0
+        children = [
+            spawner.start(
+                "serve",
+                PORT="0",
+                DATABASE_URL=place[0],
+                SNAPSHOT_POLL=f"{POLL:g}",
+                STALE_AFTER="1000000000",
+                API_TIMEOUT=f"{PATIENCE:g}",
+                REFRESH_TIMEOUT=f"{PATIENCE:g}",
+                DATABASE_TIMEOUT=f"{PATIENCE:g}",
+                REQUEST_TIMEOUT=f"{PATIENCE:g}",
+                COUNTRIES_SOURCES=f"geonames={upstream.url}/{number}/countries,bundled",
+                RATES_SOURCES=f"er-api={upstream.url}/{number}/rates,bundled",
+            )
+            for number in range(place[1])
+        ]
+        for child in children:
+            child.wait_until_said("(Ctrl-C stops)")
+        yield children
+
+
+async def test_one_at_a_time(
+    place: tuple[str, int, int],
+    servers: list[Child],
+    upstream: Upstream,
+    record_property: Record,
+) -> None:
+    """However many ask however many servers, refreshes follow one another, and all have a report.
+
+    Each source is asked once for a refresh; a loser goes away at once, and who has seen that
+    another refreshes does not even ask.
+    """
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(limits=limits, timeout=PATIENCE, trust_env=False) as client:
+        crowd = Crowd(upstream, servers, place[2], client)
+        crowd.hold()
+        # Live data, so that no server refreshes because it has just started.
+        first = (await crowd.ask(servers[0]))["refreshCountries"]["id"]
+        await crowd.history()
+        seen = await after_a_look(crowd)
+        race = await all_at_once(crowd)
+        begun = time.monotonic()
+        crowd.hold(delay=0.2)
+        asked = len(upstream.visits)
+        answers = await crowd.call(2)
+        reports = await crowd.history()
+    known = {report["id"] for report in reports}
+    assert {first, *seen, *race, *answers} <= known
+    ran = len(set(answers))
+    each = Counter(visit.path for visit in upstream.visits[asked:])
+    assert max(each.values()) <= ran
+    served = sum(not visit.left for visit in upstream.visits[asked:]) / 2
+    where = f"{place[0].split(':')[0]}, {len(servers)} processes"
+    table = [
+        [where, "all saw the lease", f"{len(seen)} answers from {len(set(seen))} refresh"],
+        [where, "all at once", f"{len(race)} answers from {len(set(race))} refreshes"],
+        [where, "two in a row", f"{len(answers)} answers from {ran} refreshes"],
+        [where, "two in a row", f"{sum(each.values())} requests, {served:g} fetches answered"],
+        [where, "two in a row", f"{time.monotonic() - begun:.1f} s"],
+    ]
+    record_property("one refresh at a time", table)
+
+
+async def after_a_look(crowd: Crowd) -> list[str]:
+    """Let all servers see that one of them refreshes before the others are asked."""
+    asked, released = len(crowd.upstream.visits), threading.Event()
+    crowd.hold(released.is_set)
+    first = asyncio.create_task(crowd.ask(crowd.servers[0]))
+
+    async def both() -> bool:
+        return len(crowd.upstream.visits) == asked + 2
+
+    await until(both)
+    await asyncio.sleep(20 * POLL)
+    calls = asyncio.create_task(crowd.call())
+    await asyncio.sleep(20 * POLL)
+    assert await both()
+    released.set()
+    answers = await calls
+    assert (await first)["refreshCountries"]["id"] in answers
+    await crowd.history()
+    return answers
+
+
+async def all_at_once(crowd: Crowd) -> list[str]:
+    """Let all servers be asked at once, when the last look has shown that nobody refreshes."""
+    await asyncio.sleep(20 * POLL)
+    asked, released = len(crowd.upstream.visits), threading.Event()
+    crowd.hold(released.is_set)
+    calls = asyncio.create_task(crowd.call())
+
+    async def one_is_left() -> bool:
+        new = crowd.upstream.visits[asked:]
+        return sum(not visit.left for visit in new) == 2
+
+    await until(one_is_left)
+    await asyncio.sleep(20 * POLL)
+    assert await one_is_left()
+    each = Counter(visit.path for visit in crowd.upstream.visits[asked:])
+    assert set(each.values()) == {1}
+    released.set()
+    answers = await calls
+    await crowd.history()
+    return answers
