@@ -1,30 +1,34 @@
 """`python -m benchmarks [PART …]`: measure the parts, or all, and publish what was found."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 
-from benchmarks import load, refreshing
+from benchmarks import load, refreshing, serving
 from benchmarks.machine import describe
-from benchmarks.publishing import Outcome, Say, in_words, publish
-from tests.servers.mariadb import MariaDB
+from benchmarks.publishing import Missing, in_words, publish
 
 ROOT = Path(__file__).parent.parent
-PARTS: Mapping[str, Callable[[Say], Outcome]] = {"refresh": refreshing.run, "load": load.run}
+PARTS: Mapping[str, ModuleType] = {"refresh": refreshing, "serving": serving, "load": load}
+"""Each can `require()` what it needs, `run(say)`, and tell the `versions()` of what took part."""
 
 
 def main(names: list[str]) -> None:
     """Run the parts of these names; without any, all."""
     if unknown := [name for name in names if name not in PARTS]:
         sys.exit(f"There is no part {unknown[0]}; there is {', '.join(PARTS)}.")
-    if MariaDB.find() is None:
-        sys.exit("Install mariadb-server to measure (apt-get install mariadb-server).")
-    machine = describe()
-    for name in names or PARTS:
-        outcome = PARTS[name](_say)
+    parts = {name: PARTS[name] for name in names or PARTS}
+    try:
+        for part in parts.values():
+            part.require()
+    except Missing as missing:
+        sys.exit(f"{missing}")
+    for name, part in parts.items():
+        outcome = part.run(_say)
+        machine = describe(part.versions())
         publish(ROOT, name, outcome, machine)
-        print(f"\n{outcome.told}")
-    print(in_words(machine))
+        print(f"\n{outcome.told}\n{in_words(machine)}")
 
 
 def _say(what: str) -> None:

@@ -14,7 +14,7 @@ from time import perf_counter
 
 import httpx
 
-from benchmarks import charts
+from benchmarks import charts, refreshing
 from benchmarks.generator import Measured, measure
 from benchmarks.publishing import Outcome, Say
 from benchmarks.tables import table
@@ -83,6 +83,9 @@ class Figures:
     refreshes: int
     errors: Mapping[str, int]
     latencies: Mapping[str, Latency]
+
+
+require, versions = refreshing.require, refreshing.versions
 
 
 def run(say: Say, *, seconds: float = _SECONDS, probe: float = _PROBE) -> Outcome:

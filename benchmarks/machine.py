@@ -8,28 +8,24 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.servers.mariadb import MariaDB
 
-_PACKAGES = ("asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql")
-
-
-def describe() -> Mapping[str, str]:
-    """Return each thing's name, and which it is; MariaDB is installed."""
-    packages = {name: version(name) for name in _PACKAGES}
-    return {
-        "Python": platform.python_version(),
-        **packages,
-        "MariaDB": _mariadb(),
-        "on": f"{os.cpu_count()} cores of {_processor()}, {platform.system()}",
-    }
+def describe(versions: Mapping[str, str]) -> Mapping[str, str]:
+    """Return each thing's name, and which it is; `versions` are of what takes part."""
+    on = f"{os.cpu_count()} cores of {_processor()}, {platform.system()}"
+    return {"Python": platform.python_version(), **versions, "on": on}
 
 
-def _mariadb() -> str:
-    said = subprocess.run(
-        [f"{MariaDB.find()}", "--version"], capture_output=True, text=True, check=True
-    )
-    found = re.search(r"Ver ([\d.]+)", said.stdout)
-    return found[1] if found else said.stdout.strip()
+def packages(*names: str) -> Mapping[str, str]:
+    """Return the versions of installed packages."""
+    return {name: version(name) for name in names}
+
+
+def program(*command: str) -> str:
+    """Return the version that a program tells of itself."""
+    done = subprocess.run(command, capture_output=True, check=False, text=True)
+    said = done.stdout or done.stderr
+    found = re.search(r"\d+\.\d+(\.\d+)?", said)
+    return found[0] if found else said.strip()
 
 
 def _processor() -> str:

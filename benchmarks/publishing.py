@@ -10,6 +10,10 @@ Say = Callable[[str], None]
 """Tells whoever waits what is being measured."""
 
 
+class Missing(Exception):
+    """A part cannot be measured without something; the message says how to get it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What a part of the benchmarks has found."""

@@ -2,7 +2,7 @@
 
 import signal
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -12,8 +12,9 @@ import httpx
 from sqlalchemy import create_engine, make_url
 
 from benchmarks import charts, upserts
+from benchmarks.machine import packages, program
 from benchmarks.original import Base, Case, Method
-from benchmarks.publishing import Outcome, Say
+from benchmarks.publishing import Missing, Outcome, Say
 from benchmarks.stage import SOURCES, Cost, Stage, staged
 from benchmarks.tables import table
 from benchmarks.upserts import Upserts
@@ -48,6 +49,22 @@ class Figures:
 def limit(trip: float) -> float:
     """Return the least seconds that a refresh can take: the slowest source and one round trip."""
     return SOURCES + trip
+
+
+def require() -> None:
+    """Make sure that there is what this part needs.
+
+    Raises:
+        Missing: there is not.
+    """
+    if MariaDB.find() is None:
+        raise Missing("Install mariadb-server to measure (apt-get install mariadb-server).")
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of what takes part."""
+    named = packages("asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql")
+    return {**named, "MariaDB": program(f"{MariaDB.find()}", "--version")}
 
 
 def run(say: Say) -> Outcome:

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
@@ -203,16 +204,19 @@ def create_app(
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     endpoint = _graphql(parts, settings, schema, answers, recorder)
-    serving_graphql = Middleware(RepeatingMiddleware, repeater=repeater, endpoint=endpoint)
-    return FastAPI(
+    app = _Application(
         lifespan=lifespan,
         routes=[
             *_routes(parts, settings, endpoint, is_stopping),
             _websocket(settings, endpoint, new_id),
         ],
-        middleware=_middleware(settings, parts.catalog, naming, serving_graphql),
+        middleware=_middleware(settings, parts.catalog, naming),
         openapi_url=None,
     )
+    app.graphql = RepeatingMiddleware(app.router, repeater=repeater, endpoint=endpoint)
+    for around in reversed(app.user_middleware):
+        app.graphql = around.cls(app.graphql, *around.args, **around.kwargs)
+    return app
 
 
 def _answers(parts: Parts, settings: Settings) -> Answers:
@@ -230,10 +234,20 @@ def _playground(settings: Settings) -> Playground | None:
     return Playground.load(INSTALLED, token_needed=settings.admin_token is not None)
 
 
-def _middleware(
-    settings: Settings, catalog: Catalog, naming: Middleware, serving_graphql: Middleware
-) -> list[Middleware]:
-    """Return what every request goes through, the outermost first; the last serves /graphql."""
+class _Application(FastAPI):
+    """FastAPI, but what it does for each request GraphQL does without."""
+
+    graphql: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["path"] == PATH:
+            await self.graphql(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def _middleware(settings: Settings, catalog: Catalog, naming: Middleware) -> list[Middleware]:
+    """Return what every request goes through, the outermost first."""
     cross_origin = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -246,7 +260,6 @@ def _middleware(
         *([cross_origin] if settings.cors_origins else []),
         naming,
         Middleware(StartingMiddleware, catalog=catalog),
-        serving_graphql,
     ]
 
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cmp_to_key, partial
 
+import orjson
+
 from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
 from graphql_api.domain.filters import Filter, select
 from graphql_api.domain.snapshot import Key, Snapshot
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, arrange, compare, position_of
 from graphql_api.errors import InvalidInput
 
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NUMBER_FIELDS = frozenset(CountryField) - TEXT_FIELDS - {CountryField.LAST_REFRESHED_AT}
 
 
@@ -128,8 +129,8 @@ def _rank(
 def encode_cursor(position: Sequence[Key], keys: Sequence[SortKey]) -> str:
     """Return the opaque text for a position in the order of `keys`."""
     values = [value.isoformat() if isinstance(value, datetime) else value for value in position]
-    text = _encode([_signature(keys), *values])
-    return base64.urlsafe_b64encode(text.encode()).rstrip(b"=").decode()
+    text = orjson.dumps([_signature(keys), *values])
+    return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, keys: Sequence[SortKey]) -> tuple[Key, ...]:

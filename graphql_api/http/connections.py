@@ -6,11 +6,10 @@ uvicorn waits for ever for a request that was begun, and for an answer to be rea
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
-from uvicorn._types import ASGI3Application, HTTPScope
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -45,8 +44,9 @@ STOPPING = JSONResponse(
 )
 
 
-Write = Callable[[HTTPScope, bytes], tuple[bytes, bytes] | None]
-"""From a request that is here in full to its answer's head, without the end, and body.
+Headers = Sequence[tuple[bytes, bytes]]
+Write = Callable[[bytes, bytes, Headers, bytes], tuple[bytes, bytes] | None]
+"""From a request's method, address, headers and body to its answer's head, without end, and body.
 
 None if it is for the application to answer.
 """
@@ -80,8 +80,8 @@ class Connection(HttpToolsProtocol):
         """When to look at that, which may be too early."""
         self._alarm_at = 0.0
         self._write: Write | None = self.app_state.get(WRITE)
-        self._held: tuple[RequestResponseCycle, ASGI3Application] | None = None
-        """A request that has just begun, and may be here in full."""
+        self._held: bytes | None = None
+        """The body, as far as it is here, of a request that may need no application."""
         self._reading: asyncio.TimerHandle | None = None
         """When the client has to have read its answer."""
         self._in_head = False
@@ -118,8 +118,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._held is not None:
-            self._start_held()
+        self._start_held()
         if self._upgraded or self.transport.is_closing():
             return
         if self._in_head:
@@ -140,10 +139,16 @@ class Connection(HttpToolsProtocol):
         self._due = None
 
     def on_headers_complete(self) -> None:
-        super().on_headers_complete()
+        if self._may_hold():
+            self._held = b""
+        else:
+            super().on_headers_complete()
         self._in_head, self._in_body = False, True
 
     def on_body(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held += body
+            return
         super().on_body(body)
         if not self._answering:
             self._drained += len(body)
@@ -151,10 +156,10 @@ class Connection(HttpToolsProtocol):
                 self._close()
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
         self._in_body = False
-        if self._held is not None and not self._answer_held():
+        if self._held is None or not self._answer_held(self._held):
             self._start_held()
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on to the next request, as uvicorn does, but without a timer for each."""
@@ -196,34 +201,37 @@ class Connection(HttpToolsProtocol):
     def _unsupported_upgrade_warning(self) -> None:
         """Say nothing: the request is answered as if it had not asked for another protocol."""
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
-        if self._in_head and cycle.more_body:
-            # Its head is complete just now; once its bytes are parsed it may need no task.
-            self._held = cycle, app
-        else:
-            super()._start_asgi_task(cycle, app)
+    def _may_hold(self) -> bool:
+        """Tell whether a request, whose head is here, can wait for the rest of what has come."""
+        return not (
+            self._write is None
+            or self._answering
+            or self.access_log
+            or self.flow.write_paused
+            or self.expect_100_continue
+            or self.parser.should_upgrade()
+        )
 
     def _start_held(self) -> None:
+        """Give the application what it has to answer."""
         if self._held is not None:
-            super()._start_asgi_task(*self._held)
-            self._held = None
+            body, self._held = self._held, None
+            super().on_headers_complete()
+            if body:
+                super().on_body(body)
 
-    def _answer_held(self) -> bool:
-        """Answer the request without the application, if that can be done."""
-        cycle = self.cycle
-        if self._write is None or self.access_log or self.flow.write_paused:
-            return False
-        answer = self._write(cycle.scope, bytes(cycle.body))
-        if answer is None:
+    def _answer_held(self, body: bytes) -> bool:
+        """Answer a request that is here in full without the application, if that can be done."""
+        answer = self._write and self._write(self.parser.get_method(), self.url, self.headers, body)
+        if not answer:
             return False
         self._held = None
-        head, body = answer
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
-        if not cycle.keep_alive:
+        stays = self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        if not stays:
             lines.append(b"connection: close\r\n")
-        self.transport.writelines((head, *lines, b"\r\n", body))
-        cycle.response_started = cycle.response_complete = True
-        if not cycle.keep_alive:
+        self.transport.writelines((b"".join((answer[0], *lines, b"\r\n")), answer[1]))
+        if not stays:
             self.transport.close()
         self.on_response_complete()
         return True
@@ -302,6 +310,7 @@ class Connection(HttpToolsProtocol):
 
     def _answer(self, status: int, body: bytes, reason: str, headers: bytes = b"") -> None:
         """Answer in the application's place, which is told that the client has gone."""
+        self._start_held()
         request_id = self._new_id()
         log_refusal(request_id, status, reason)
         self._meter.answered(NO_KIND, status, time.monotonic() - self._since)

@@ -65,7 +65,7 @@ class GraphQLEndpoint:
     """Bytes that a body may have."""
     recorder: Recorder
 
-    async def handle(self, request: Request, asked: Asked | None) -> Response:
+    async def handle(self, request: Request, asked: Asked | None) -> Response | Answer:
         """Answer one request; whatever is wrong with it is told in GraphQL's shape.
 
         An answer of the data is kept as the one to what is `asked`, if that is known.
@@ -74,7 +74,7 @@ class GraphQLEndpoint:
             return self.playground.respond()
         media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
         try:
-            given = await self._read(request, media_type)
+            given = await self._read(request, asked, media_type)
             return await self._answer(request, given, asked, media_type or JSON)
         except Refused as refused:
             log_refusal(request_id_of(request), refused.status, str(refused))
@@ -86,7 +86,7 @@ class GraphQLEndpoint:
             self._record(request, answer, None)
             return _respond(media_type or JSON, answer, _status(answer, media_type))
 
-    async def _read(self, request: Request, media_type: str | None) -> Given:
+    async def _read(self, request: Request, asked: Asked | None, media_type: str | None) -> Given:
         if request.method not in ("GET", "POST"):
             raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
         if media_type is None:
@@ -95,7 +95,8 @@ class GraphQLEndpoint:
             return self.read_fields(_read_url(request))
         if content_type(request) != JSON:
             raise Refused(415, f"Send {JSON}.")
-        return self.read_fields(_read_json(await read_body(request, self.body_limit)))
+        body = asked.text if asked else await read_body(request, self.body_limit)
+        return self.read_fields(_read_json(body))
 
     def read_fields(self, fields: object) -> Given:
         """Read what a client asks from its JSON.
@@ -134,7 +135,7 @@ class GraphQLEndpoint:
 
     async def _answer(
         self, request: Request, given: Given, asked: Asked | None, media_type: str
-    ) -> Response:
+    ) -> Response | Answer:
         context = self.create_context(request, request.headers.get("Authorization", ""))
         snapshot = context.catalog.snapshot
         try:
@@ -157,9 +158,7 @@ class GraphQLEndpoint:
             asked = None
         if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
             self.recorder.meter.looked_up("miss")
-            return _send_kept(
-                self.answers.add(asked, encode(answer.body), snapshot, answer.operation)
-            )
+            return self.answers.add(asked, encode(answer.body), snapshot, answer.operation)
         # Of several refreshes in one request the last one is told.
         headers = server_timing(context.reports[-1].timings) if context.reports else None
         return _respond(media_type, answer, _status(answer, media_type), headers)
@@ -170,12 +169,6 @@ class GraphQLEndpoint:
         if operation.kind is None:
             operation = OperationInfo(None, given_name)
         self.recorder.operation(request.scope["state"], operation, answer.codes)
-
-
-def _send_kept(answer: Answer) -> Response:
-    response = Response(answer.body)
-    response.raw_headers = list(answer.headers)
-    return response
 
 
 def _log_complexity(answer: GraphQLResponse, request_id: str) -> None:
@@ -220,7 +213,7 @@ def parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON hol
         Refused: it is none; the message says of `what`.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError):
         raise Refused(400, f"{what} is not JSON.") from None
 
@@ -235,6 +228,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
 
 
 def _status(answer: GraphQLResponse, media_type: str | None) -> int:

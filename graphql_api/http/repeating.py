@@ -5,17 +5,18 @@ executed. Whatever is new goes on to the endpoint.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import lru_cache
 from http.client import NOT_MODIFIED
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn._types import HTTPScope
 
 from graphql_api.catalog import Catalog
 from graphql_api.http import request_id
 from graphql_api.http.answers import Answer, Answers, Asked
+from graphql_api.http.connections import Headers
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import (
     GRAPHQL_RESPONSE,
@@ -26,6 +27,8 @@ from graphql_api.http.negotiation import (
 from graphql_api.metrics.meter import Meter
 
 PATH = "/graphql"
+_PATH = PATH.encode()
+_METHODS = {b"GET": "GET", b"POST": "POST"}
 
 
 class Repeater:
@@ -55,20 +58,26 @@ class Repeater:
             self._meter.looked_up("not_modified" if answer.status == NOT_MODIFIED else "hit")
         return answer
 
-    def write(self, scope: HTTPScope, body: bytes) -> tuple[bytes, bytes] | None:
+    def write(
+        self, method: bytes, url: bytes, headers: Headers, body: bytes
+    ) -> tuple[bytes, bytes] | None:
         """Return head and body of the answer to a request that is here in full.
 
         None if it has to be executed, or its answer depends on where it comes from. The head is as
         HTTP/1.1 writes it, without its end.
         """
         begun = time.perf_counter()
-        method = scope["method"]
-        if scope["path"] != PATH or method not in ("GET", "POST"):
+        path, _, text = url.partition(b"?")
+        if path != _PATH or method not in _METHODS:
             return None
-        head = _read_head(scope["headers"])
-        if b"origin" in head or (method == "POST" and not _is_json(head)):
+        head = _read_head(headers)
+        if method == b"POST":
+            if not _is_json(head):
+                return None
+            text = body
+        if b"origin" in head:
             return None
-        asked = _asked(method, body if method == "POST" else scope["query_string"], head)
+        asked = _asked(_METHODS[method], text, head)
         answer = self.find(asked, head.get(b"if-none-match")) if asked is not None else None
         if answer is None:
             return None
@@ -97,15 +106,18 @@ class RepeatingMiddleware:
             asked = _asked("GET", scope["query_string"], head)
         elif scope["method"] == "POST" and self._is_short(head):
             messages = await _read_all(receive)
-            asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
             receive = _again(messages, receive)
-        answer = self._repeater.find(asked, head.get(b"if-none-match")) if asked else None
-        if answer is None:
-            response = await self._endpoint.handle(Request(scope, receive), asked)
-            await response(scope, receive, send)
-        else:
+            if messages[-1]["type"] == "http.request":
+                asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
+        answer: Answer | Response | None = None
+        if asked is not None:
+            answer = self._repeater.find(asked, head.get(b"if-none-match"))
+        answer = answer or await self._endpoint.handle(Request(scope, receive), asked)
+        if isinstance(answer, Answer):
             scope["state"]["operation"] = answer.operation
             await _send(send, answer)
+        else:
+            await answer(scope, receive, send)
 
     def _is_short(self, head: dict[bytes, bytes]) -> bool:
         """Tell whether a body is JSON and may be waited for; the endpoint looks at any other."""
@@ -126,11 +138,13 @@ def _is_json(head: dict[bytes, bytes]) -> bool:
     return head.get(b"content-type") in _JSON_TYPES and b"content-encoding" not in head
 
 
-def _read_head(headers: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+def _read_head(headers: Headers) -> dict[bytes, bytes]:
     """Return the headers by name; what is given several times is joined by commas."""
-    head: dict[bytes, bytes] = {}
-    for name, value in headers:
-        head[name] = head[name] + b"," + value if name in head else value
+    head = dict(headers)
+    if len(head) < len(headers):
+        head = {}
+        for name, value in headers:
+            head[name] = head[name] + b"," + value if name in head else value
     return head
 
 

@@ -137,7 +137,11 @@ class Measures:
         Raises:
             QueryTooComplex: a list, the nesting or the cost is beyond its limit.
         """
-        sizes = {name: _measure_value(value, self.limits) for name, value in variables.items()}
+        sizes = {
+            name: _measure_value(value, self.limits)
+            for name, value in variables.items()
+            if isinstance(value, str | dict | list)
+        }
         for operation in self.operations:
             cost = self._cost(operation, variables, sizes, countries)
             self.limits.check("cost", cost)

@@ -103,27 +103,30 @@ def _reader(of: GraphQLObjectType, details: FieldDetailsList, collect: Collect) 
     if source is None:
         return None
     kind = get_nullable_type(field.type)
-    complete: Reader | None = None
+    nullable = not is_non_null_type(field.type)
     if is_leaf_type(kind):
-        complete = _leaf_reader(kind)
-    elif is_object_type(kind):
+        return _leaf_reader(source, kind, nullable=nullable)
+    if is_object_type(kind):
         complete = _object_reader(kind, details, collect)
-    if complete is None:
-        return None
-    return _joined(source, complete, nullable=not is_non_null_type(field.type))
+        return None if complete is None else _joined(source, complete, nullable=nullable)
+    return None
 
 
 def _joined(source: Callable[[Any], Any], complete: Reader, *, nullable: bool) -> Reader:
     def read(objects: Objects) -> Sequence[Any]:
-        values = list(map(source, objects))
-        if None not in values:
-            return complete(values)
-        if not nullable:
-            raise Unusual
-        present = iter(complete([value for value in values if value is not None]))
-        return [None if value is None else next(present) for value in values]
+        return _complete_present(list(map(source, objects)), complete, nullable=nullable)
 
     return read
+
+
+def _complete_present(values: Objects, complete: Reader, *, nullable: bool) -> Sequence[Any]:
+    """Return the values completed, but for those that are None."""
+    if None not in values:
+        return complete(values)
+    if not nullable:
+        raise Unusual
+    present = iter(complete([value for value in values if value is not None]))
+    return [None if value is None else next(present) for value in values]
 
 
 def _source(field: GraphQLField) -> Callable[[Any], Any] | None:
@@ -172,19 +175,24 @@ def _object_reader(
     return None if table is None or table.alone else table.rows
 
 
-def _leaf_reader(kind: GraphQLLeafType) -> Reader:
+def _leaf_reader(source: Callable[[Any], Any], kind: GraphQLLeafType, *, nullable: bool) -> Reader:
     is_usual = _USUAL.get(kind.name, _never)
+    absent = {NoneType} if nullable else set()
 
-    def complete(values: Objects) -> Sequence[Any]:
-        if is_usual(values):
+    def read(objects: Objects) -> Sequence[Any]:
+        values = list(map(source, objects))
+        if is_usual(values, set(map(type, values)) - absent):
             return values
+        return _complete_present(values, coerce, nullable=nullable)
+
+    def coerce(values: Objects) -> Sequence[Any]:
         if set(map(type, values)) == {datetime}:
             # Those of one refresh are one instant, and writing it is what takes the time.
             written = {value: _coerced(kind, value) for value in set(values)}
             return [written[value] for value in values]
         return [_coerced(kind, value) for value in values]
 
-    return complete
+    return read
 
 
 def _coerced(kind: GraphQLLeafType, value: object) -> object:
@@ -196,28 +204,34 @@ def _coerced(kind: GraphQLLeafType, value: object) -> object:
     return coerced
 
 
-def _never(_: Objects) -> bool:
+Types = set[type]
+
+
+def _never(_: Objects, __: Types) -> bool:
     return False
 
 
-def _are_texts(values: Objects) -> bool:
-    return set(map(type, values)) <= {str}
+def _are_texts(_: Objects, types: Types) -> bool:
+    return types <= {str}
 
 
-def _are_ints(values: Objects) -> bool:
-    return set(map(type, values)) <= {int} and (
-        not values or (max(values) <= _GREATEST_INT and min(values) >= -_GREATEST_INT - 1)
+def _are_ints(values: Objects, types: Types) -> bool:
+    # What is None, or 0, is left out.
+    return (
+        types <= {int}
+        and max(filter(None, values), default=0) <= _GREATEST_INT
+        and min(filter(None, values), default=0) >= -_GREATEST_INT - 1
     )
 
 
-def _are_floats(values: Objects) -> bool:
-    return set(map(type, values)) <= {float} and isfinite(sum(values))
+def _are_floats(values: Objects, types: Types) -> bool:
+    return types <= {float} and isfinite(sum(filter(None, values)))
 
 
-_USUAL: Mapping[str, Callable[[Objects], bool]] = {
+_USUAL: Mapping[str, Callable[[Objects, Types], bool]] = {
     "String": _are_texts,
     "ID": _are_texts,
     "Int": _are_ints,
     "Float": _are_floats,
 }
-"""By scalar, whether all values are such that completing them changes nothing."""
+"""By scalar, whether completing values changes none of them; their types are told, NoneType not."""

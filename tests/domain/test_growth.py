@@ -1,6 +1,7 @@
 """Work grows with the rows, no faster: counted in calls, which no busy machine changes."""
 
 import sys
+import tracemalloc
 from collections import Counter
 from collections.abc import Callable
 from types import CodeType, FrameType
@@ -99,3 +100,19 @@ def test_one_country() -> None:
         for snapshot in (snapshot_of(FEW), snapshot_of(MANY))
     )
     assert few == many
+
+
+def bytes_a_row(size: int) -> float:
+    """Return the memory of a snapshot for each of its rows, texts and indexes included."""
+    tracemalloc.start()
+    served = snapshot_of(size)
+    taken, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return taken / len(served.rows)
+
+
+def test_memory() -> None:
+    """A row takes about a kilobyte, among many as among few."""
+    few, many = bytes_a_row(FEW), bytes_a_row(MANY)
+    assert 900 < few < 1300
+    assert many < few * 1.1

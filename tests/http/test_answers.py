@@ -117,3 +117,22 @@ def test_headers_by_method() -> None:
     assert got[b"cache-control"] == b"public, max-age=60, must-revalidate"
     assert got[b"vary"] == b"Accept, Accept-Encoding"
     assert got[b"etag"] == keeping().tag(PLAIN._replace(method="GET"), SNAPSHOT)
+
+
+def test_head() -> None:
+    """The head that is written has the status, the headers, and those that others would add."""
+    answer = keeping().add(PLAIN, b"{}", SNAPSHOT, ASKED)
+    assert answer.head == (
+        b"HTTP/1.1 200 OK\r\n"
+        b"content-type: application/json; charset=utf-8\r\n"
+        b"content-length: 2\r\n"
+        b"vary: Accept, Accept-Encoding\r\n"
+        b"x-content-type-options: nosniff\r\n"
+        b"x-frame-options: DENY\r\n"
+        b"referrer-policy: no-referrer\r\n"
+        b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
+    )
+    there = Answers(limit=0, max_age=60, meter=Meter.alone(), cross_origin=True)
+    elsewhere = there.add(PLAIN, b"{}", SNAPSHOT, ASKED)
+    assert b"vary: Accept, Accept-Encoding, Origin\r\n" in elsewhere.head
+    assert elsewhere.headers == answer.headers

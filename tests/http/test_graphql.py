@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
 from starlette.types import Message
 
 from graphql_api.http.answers import Answers
@@ -375,6 +376,7 @@ async def test_any_body(body: bytes) -> None:
         "state": {"request_id": "drawn"},
     }
     response = await ENDPOINT.handle(Request(scope, receive), None)
+    assert isinstance(response, Response)
     answer = json.loads(bytes(response.body))
     assert response.status_code in {200, 400}
     assert set(answer) <= {"data", "errors"}

@@ -14,7 +14,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from graphql_api.http.recording import Recorder
-from graphql_api.http.request_id import RequestIdMiddleware, request_id_of
+from graphql_api.http.request_id import RequestIdMiddleware, new_ids, request_id_of
 from graphql_api.metrics.meter import Meter
 from tests.serving import Server
 
@@ -57,6 +57,12 @@ async def test_id() -> None:
         answers = [await asking.get("/echo") for _ in range(3)]
     assert [answer.text for answer in answers] == ["r1", "r2", "r3"]
     assert [answer.headers["X-Request-Id"] for answer in answers] == ["r1", "r2", "r3"]
+
+
+def test_new_ids() -> None:
+    """Ids are numbered within a process, and have 32 characters."""
+    new_id = new_ids("0123456789abcdef")
+    assert [new_id() for _ in range(3)] == [f"0123456789abcdef{n:016}" for n in range(3)]
 
 
 async def test_id_is_the_server_s() -> None:

@@ -1,0 +1,23 @@
+"""The least that an ASGI application can do: send the same bytes to whoever asks."""
+
+import os
+from pathlib import Path
+
+from starlette.types import Receive, Scope, Send
+
+BODY = Path(os.environ["BODY"]).read_bytes()
+_START = {
+    "type": "http.response.start",
+    "status": 200,
+    "headers": [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(BODY)).encode()),
+    ],
+}
+_BODY = {"type": "http.response.body", "body": BODY}
+
+
+async def app(_: Scope, __: Receive, send: Send) -> None:
+    """Answer one request."""
+    await send(_START)
+    await send(_BODY)

@@ -1,0 +1,131 @@
+"""What one writes first: plain Strawberry on FastAPI, with its caches and data in memory."""
+
+import json
+import os
+from collections.abc import Callable
+from enum import Enum
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+import strawberry
+from fastapi import FastAPI
+from strawberry.extensions import ParserCache, ValidationCache
+from strawberry.fastapi import GraphQLRouter
+
+
+@strawberry.type
+class Country:
+    """A country."""
+
+    code: str
+    name: str
+    capital: str | None
+    region: str | None
+    population: int
+    currency_code: str | None
+    exchange_rate: float | None
+    estimated_gdp: float | None
+    flag_url: str | None
+
+
+@strawberry.enum
+class SortField(Enum):
+    """What one can sort by."""
+
+    NAME = "name"
+    POPULATION = "population"
+
+
+@strawberry.enum
+class SortDirection(Enum):
+    """Which way."""
+
+    ASC = "asc"
+    DESC = "desc"
+
+
+@strawberry.input
+class TextFilter:
+    """Compares text, without regard to case."""
+
+    eq: str | None = None
+
+
+@strawberry.input
+class NumberFilter:
+    """Compares numbers."""
+
+    gt: int | None = None
+
+
+@strawberry.input
+class CountryFilter:
+    """Which countries."""
+
+    region: TextFilter | None = None
+    population: NumberFilter | None = None
+
+    def matches(self, country: Country) -> bool:
+        """Tell whether a country is wanted."""
+        region = self.region.eq if self.region else None
+        least = self.population.gt if self.population else None
+        return (region is None or (country.region or "").lower() == region.lower()) and (
+            least is None or country.population > least
+        )
+
+
+@strawberry.input
+class CountrySort:
+    """One key."""
+
+    field: SortField
+    direction: SortDirection = SortDirection.ASC
+
+
+@strawberry.type
+class CountryConnection:
+    """Some countries."""
+
+    nodes: list[Country]
+    total_count: int
+
+
+def _read(path: str) -> list[Country]:
+    names = {name.replace("_", "").lower(): name for name in Country.__annotations__}
+    rows: list[dict[str, Any]] = json.loads(Path(path).read_text("utf-8"))
+    return [Country(**{names[key.lower()]: value for key, value in row.items()}) for row in rows]
+
+
+COUNTRIES = _read(os.environ["COUNTRIES"])
+BY_CODE = {country.code: country for country in COUNTRIES}
+
+
+@strawberry.type
+class Query:
+    """What can be asked."""
+
+    @strawberry.field
+    def country(self, code: str) -> Country | None:
+        """Return one country."""
+        return BY_CODE.get(code.upper())
+
+    @strawberry.field
+    def countries(
+        self,
+        filter: CountryFilter | None = None,  # noqa: A002 - the name in the query
+        sort: list[CountrySort] | None = None,
+        first: int | None = None,
+    ) -> CountryConnection:
+        """Return countries; the data stands in the order of names."""
+        matching = [one for one in COUNTRIES if filter is None or filter.matches(one)]
+        arranged = list(matching)
+        for key in reversed(sort or []):
+            by: Callable[[Country], Any] = attrgetter(key.field.value)
+            arranged.sort(key=by, reverse=key.direction is SortDirection.DESC)
+        return CountryConnection(nodes=arranged[:first], total_count=len(matching))
+
+
+schema = strawberry.Schema(query=Query, extensions=[ParserCache, ValidationCache])
+app = FastAPI()
+app.include_router(GraphQLRouter(schema), prefix="/graphql")
