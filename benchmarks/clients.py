@@ -1,13 +1,19 @@
 """Clients of a server among faults, who judge every answer."""
 
+import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from socket import SHUT_RDWR
+from time import monotonic
 
 import httpx
+from websockets.exceptions import WebSocketException
+from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Subprotocol
 
 from tests import generations
 
@@ -16,6 +22,9 @@ _REFRESH_EVERY = 3.0
 _PATIENCE = 100.0
 """Seconds that an answer is waited for: a lease may have to run out."""
 _PAGE = "query ($more: Int!) { countries(filter: {population: {gt: $more}}) { totalCount } }"
+_LONGEST_WATCH = 7
+"""Seconds, roughly, that a subscriber stays."""
+_PROGRESS = "subscription { refreshProgress { phase fraction message code } }"
 _REFRESH = "mutation { refreshCountries { totalCountries } }"
 _REFUSALS = {"DATABASE_UNAVAILABLE", "SOURCE_UNAVAILABLE", "REFRESH_IN_PROGRESS"}
 
@@ -27,6 +36,8 @@ class Clients:
     url: str
     stopped: threading.Event = field(default_factory=threading.Event)
     answers: int = 0
+    events: int = 0
+    """Of refreshes, told to subscribers."""
     refreshes: Counter[str] = field(default_factory=Counter)
     wrong: list[str] = field(default_factory=list)
     """What must not be, in words."""
@@ -34,7 +45,7 @@ class Clients:
     @contextmanager
     def asking(self) -> Iterator[None]:
         """Ask for as long as the context lasts."""
-        works = (self._repeat, self._vary, self._refresh)
+        works = (self._repeat, self._vary, self._refresh, self._watch)
         threads = [threading.Thread(target=work, name=work.__name__) for work in works]
         for thread in threads:
             thread.start()
@@ -82,11 +93,37 @@ class Clients:
                     _expect(outcome in {"ok", *_REFUSALS}, answer)
                     self.refreshes[outcome] += 1
 
+    def _watch(self) -> None:
+        """Subscribe for some seconds, and go away, in turn with a farewell and without."""
+        number = 0
+        while not self.stopped.is_set():
+            number += 1
+            with self._judged("a subscription"), self._subscribed() as connection:
+                end = monotonic() + number % _LONGEST_WATCH + 0.5
+                while monotonic() < end and not self.stopped.is_set():
+                    with suppress(TimeoutError):
+                        event = json.loads(connection.recv(timeout=0.5))
+                        _expect(event["payload"].keys() == {"data"}, event)
+                        self.events += 1
+                if number % 2:
+                    connection.socket.shutdown(SHUT_RDWR)
+
+    @contextmanager
+    def _subscribed(self) -> Iterator[ClientConnection]:
+        url = f"{self.url.replace('http', 'ws', 1)}/graphql"
+        protocol = Subprotocol("graphql-transport-ws")
+        with connect(url, subprotocols=[protocol], proxy=None) as connection:
+            connection.send(json.dumps({"type": "connection_init"}))
+            _expect(json.loads(connection.recv())["type"] == "connection_ack", "no answer")
+            subscribe = {"type": "subscribe", "id": "1", "payload": {"query": _PROGRESS}}
+            connection.send(json.dumps(subscribe))
+            yield connection
+
     @contextmanager
     def _judged(self, what: str) -> Iterator[None]:
         try:
             yield
-        except (AssertionError, httpx.HTTPError, KeyError, ValueError) as error:
+        except (AssertionError, httpx.HTTPError, KeyError, ValueError, WebSocketException) as error:
             self.wrong.append(f"{what}: {type(error).__name__} {error}")
 
     def _client(self) -> httpx.Client:

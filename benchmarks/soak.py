@@ -60,6 +60,8 @@ class Figures:
     seed: int
     database: str
     answers: int
+    events: int
+    """Of refreshes, told to subscribers who come and go."""
     refreshes: dict[str, int]
     faults: dict[str, int]
     megabytes_a_minute: float
@@ -139,6 +141,7 @@ def run(seconds: float, *, seed: int = SEED) -> Figures:
         seed=seed,
         database="MariaDB" if stage.server else "SQLite",
         answers=clients.answers,
+        events=clients.events,
         refreshes=dict(clients.refreshes),
         faults=dict(Counter(played)),
         megabytes_a_minute=round(megabytes, 2),
@@ -197,7 +200,8 @@ def growth(megabytes: float, files: float) -> list[str]:
 def told(figures: Figures) -> str:
     """Return the figures in words."""
     last = figures.samples[-1]
-    asked = f"{figures.answers:,} answers, refreshes {_in_words(figures.refreshes)}"
+    told = f"{figures.answers:,} answers, {figures.events:,} events to subscribers"
+    asked = f"{told}, refreshes {_in_words(figures.refreshes)}"
     memory = f"{figures.megabytes_a_minute:+.2f} MB a minute (bound {MEGABYTES_A_MINUTE:g})"
     files = f"{figures.files_a_minute:+.2f} a minute (bound {FILES_A_MINUTE:g})"
     lines = [
