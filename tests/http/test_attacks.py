@@ -226,24 +226,6 @@ def test_access(server: Process, origin: str | None) -> None:
     assert post(server, query).json == {"data": {"country": {"name": "Zimbabwe"}}}
 
 
-def test_websocket(server: Process) -> None:
-    """No WebSocket is opened, of the legacy protocol least of all."""
-    with connected(server) as wire:
-        wire.send(
-            head(
-                "GET /graphql",
-                Connection="Upgrade",
-                Upgrade="websocket",
-                Sec_WebSocket_Version="13",
-                Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ==",
-                Sec_WebSocket_Protocol="graphql-ws",
-            )
-        )
-        answered = wire.answer("GET")
-    assert (answered.status, answered.codes) == (400, ["BAD_USER_INPUT"])
-    assert "upgrade" not in server.said
-
-
 def test_other_limits(tmp_path: Path) -> None:
     """The limits are those that QUERY_LIMITS sets."""
     with serving(tmp_path, **BUNDLED, QUERY_LIMITS="depth=2,roots=1") as limited:
