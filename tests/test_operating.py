@@ -73,7 +73,7 @@ def test_labels() -> None:
         for label in re.findall(r"(\w+)(?:=~|!=|=)\"", inner)
     ]
     assert [one for one in chosen if one[1] not in labels[one[0]]] == []
-    assert len(chosen) == 47
+    assert len(chosen) == 49
 
 
 def test_panels() -> None:

@@ -163,6 +163,7 @@ def _configure(settings: Settings, app: ASGIApp, meter: Meter) -> uvicorn.Config
             Socket,
             # The others are left for requests.
             most=max(settings.max_connections // 2, 1),
+            meter=meter,
         ),
         ws_max_size=settings.body_limit,
         ws_per_message_deflate=False,

@@ -6,10 +6,11 @@ uvicorn waits for ever for a request that was begun, and for an answer to be rea
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from starlette.responses import JSONResponse
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -54,6 +55,18 @@ WRITE = "write"
 """Where the state of an application has it, if it has."""
 
 
+class _Flow(FlowControl):
+    """Reads no more while requests wait for their turn: uvicorn would read on after each answer."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Collection[object]) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        if not self._waiting:
+            super().resume_reading()
+
+
 class Connection(HttpToolsProtocol):
     """A connection that is closed when its client takes too long."""
 
@@ -86,6 +99,8 @@ class Connection(HttpToolsProtocol):
         """When the client has to have read its answer."""
         self._in_head = False
         self._in_body = False
+        self._of_head = False
+        """Whether all that has just come is of one head."""
         self._head_bytes = 0
         self._drained = 0
         self._stopping = False
@@ -104,6 +119,7 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
         super().connection_made(transport)
+        self.flow = _Flow(transport, self.pipeline)
         self._meter.add(CONNECTIONS, 1)
         self._wait(self._patience)
         if len(self.connections) > self._most:
@@ -117,11 +133,12 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._of_head = not self._in_body
         super().data_received(data)
         self._start_held()
         if self._upgraded or self.transport.is_closing():
             return
-        if self._in_head:
+        if self._in_head and self._of_head:
             self._head_bytes += len(data)
             if self._head_bytes > _LONGEST_HEAD:
                 self._refuse(431, f"Send at most {_LONGEST_HEAD} bytes of address and headers.")
@@ -143,7 +160,7 @@ class Connection(HttpToolsProtocol):
             self._held = b""
         else:
             super().on_headers_complete()
-        self._in_head, self._in_body = False, True
+        self._in_head, self._in_body, self._of_head = False, True, False
 
     def on_body(self, body: bytes) -> None:
         if self._held is not None:
@@ -166,10 +183,13 @@ class Connection(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
+        waiting = self.pipeline.pop() if self.pipeline else None
         self.flow.resume_reading()
-        if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
-        elif not (self._in_head or self._in_body):
+        if waiting is not None:
+            self._start_asgi_task(*waiting)
+        elif self._in_head:
+            self._wait(self._patience)  # it may have been kept from being sent
+        elif not self._in_body:
             self._wait(self.timeout_keep_alive)
 
     def handle_websocket_upgrade(self) -> None:

@@ -6,6 +6,7 @@ by which codes a connection is closed. Queries and mutations may come this way t
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
 from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -17,8 +18,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound
 from graphql_api.http.graphql import Given, GraphQLEndpoint, encode, parse_json
 from graphql_api.http.refusing import Refused
+from graphql_api.metrics.families import NO_KIND, SUBSCRIPTIONS
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import GraphQLResponse, refuse, start
+from graphql_api.schema.plans import OperationInfo
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,8 @@ _LONGEST_ID = 200
 """Characters of an operation's id, which every one of its answers repeats."""
 _LONGEST_REASON = 123
 """Bytes of why a connection is closed, by RFC 6455."""
+
+_SUBSCRIPTION = OperationInfo("subscription", None)
 
 _INTERNAL_ERROR = 1011
 _INVALID = 4400
@@ -92,6 +97,7 @@ class _Operation:
     id: str
     stream: asyncio.Task[None] | None = None
     """What may be broken off: set once a subscription has begun."""
+    begun: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(slots=True)
@@ -197,7 +203,9 @@ class _Conversation:
         try:
             given = self._admit(message.get("payload"))
         except (InvalidInput, PersistedQueryNotFound) as error:
-            await self._answer(operation, refuse(error))
+            answer = refuse(error)
+            self._count(operation, answer.operation, answer.codes)
+            await self._answer(operation, answer)
         else:
             tasks.create_task(self._perform(operation, given, self.context))
 
@@ -217,13 +225,31 @@ class _Conversation:
                 over_http.schema, given.request, context=context, request_id=request_id
             )
             if isinstance(answer, GraphQLResponse):
-                over_http.recorder.operation({}, answer.operation, answer.codes)
+                self._count(operation, answer.operation, answer.codes)
                 over_http.take_note(given, answer, request_id)
                 await self._answer(operation, answer)
             else:
-                await self._follow(operation, answer)
+                self._count(operation, _SUBSCRIPTION, [])
+                with self._gauged():
+                    await self._follow(operation, answer)
         finally:
             self.unawaited.discard(operation)
+
+    def _count(self, operation: _Operation, info: OperationInfo, codes: list[str]) -> None:
+        """Count an operation that is answered, or that has begun to be."""
+        seconds = time.perf_counter() - operation.begun
+        recorder = self.endpoint.over_http.recorder
+        recorder.operation({}, info, codes)
+        recorder.meter.answered(info.kind or NO_KIND, 200, seconds)
+
+    @contextmanager
+    def _gauged(self) -> Iterator[None]:
+        meter = self.endpoint.over_http.recorder.meter
+        meter.add(SUBSCRIPTIONS, 1)
+        try:
+            yield
+        finally:
+            meter.add(SUBSCRIPTIONS, -1)
 
     async def _answer(self, operation: _Operation, answer: GraphQLResponse) -> None:
         """Answer an operation once, unless the client has completed it."""
@@ -242,6 +268,7 @@ class _Conversation:
                 return
             operation.stream = asyncio.current_task()
             async for answer in answers:
+                self.endpoint.over_http.recorder.operation({}, answer.operation, answer.codes)
                 await self._next(operation, answer)
         await self._finish(operation, {"type": "complete"})
 

@@ -18,6 +18,8 @@ from websockets.protocol import State
 
 from graphql_api.errors import InvalidInput
 from graphql_api.http.connections import SECONDS_TO_READ, STOPPING
+from graphql_api.metrics.families import WEBSOCKETS
+from graphql_api.metrics.meter import Meter
 
 _MOST_FRAGMENTS = 1000
 """Frames of one message: empty ones count for nothing in its size."""
@@ -28,16 +30,28 @@ _SECONDS_TO_CLOSE = 1.0
 class Socket(WebSocketsSansIOProtocol):
     """A WebSocket, of which there are only so many, and which does not wait for ever."""
 
-    def __init__(self, *given: Any, most: int, **named: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    def __init__(
+        self,
+        *given: Any,  # noqa: ANN401 - uvicorn's
+        most: int,
+        meter: Meter,
+        **named: Any,  # noqa: ANN401 - likewise
+    ) -> None:
         """Refuse to be one of more than `most`."""
         super().__init__(*given, **named)
+        self._meter = meter
         self.close_timeout = _SECONDS_TO_CLOSE
         self._most = most
         self._lingers = False
         self._reading: asyncio.TimerHandle | None = None
         """When the client has to have read what was written."""
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        self._meter.add(WEBSOCKETS, 1)
+        super().connection_made(transport)
+
     def connection_lost(self, exc: Exception | None) -> None:
+        self._meter.add(WEBSOCKETS, -1)
         self._stop_reading()
         super().connection_lost(exc)
 

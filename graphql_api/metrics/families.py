@@ -195,7 +195,11 @@ POOL_WAITS = _counter(
     "graphql_api_database_pool_waits_total",
     "Times that all connections to the database were lent and one was waited for.",
 )
-CONNECTIONS = _gauge("graphql_api_connections", "Connections of clients that are open.")
+CONNECTIONS = _gauge(
+    "graphql_api_connections", "Connections of clients that are open, but for WebSockets."
+)
+WEBSOCKETS = _gauge("graphql_api_websockets", "WebSockets that are open.")
+SUBSCRIPTIONS = _gauge("graphql_api_subscriptions", "Subscriptions that go on.")
 WORKERS = _gauge("graphql_api_workers", "Processes that serve.")
 BUILD = _gauge(
     "graphql_api_build_info",
@@ -233,6 +237,8 @@ FAMILIES = (
     POOL_OVERFLOW,
     POOL_WAITS,
     CONNECTIONS,
+    WEBSOCKETS,
+    SUBSCRIPTIONS,
     WORKERS,
     BUILD,
     CPU,

@@ -12,6 +12,13 @@ from graphql_api.sources.fetching import Hearing, Outcome
 
 _OTHER = 0
 """Stands for a status that is not foreseen."""
+_EVENTS = (
+    families.CACHE_BYTES,
+    families.CONNECTIONS,
+    families.WEBSOCKETS,
+    families.SUBSCRIPTIONS,
+)
+"""Gauges that rise and fall by what happens; nobody looks at the thing itself."""
 
 
 class Counter:
@@ -59,7 +66,7 @@ class Meter:
         self._phases = self._histogram(families.REFRESH_PHASE_DURATION)
         self._answers = self._counter(families.PROVIDER_ANSWERS)
         self._asked = self._histogram(families.PROVIDER_DURATION)
-        for gauge in (families.CACHE_BYTES, families.CONNECTIONS):
+        for gauge in _EVENTS:
             self.set(gauge, 0)
         for gauge in (families.WORKERS, families.BUILD):
             self.set(gauge, 1)

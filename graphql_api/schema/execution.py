@@ -175,7 +175,7 @@ async def _subscribe(
         source = await source
     if isinstance(source, ExecutionResult):
         errors = [_present_failure(error, request_id) for error in source.errors or ()]
-        return _refuse_all(errors)
+        return replace(_refuse_all(errors), operation=ready.operation.info)
 
     async def respond() -> AsyncGenerator[GraphQLResponse, None]:
         async for event in source:

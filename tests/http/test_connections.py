@@ -1,15 +1,22 @@
 """What a connection answers by itself is what the application would have answered."""
 
 import json
+import socket
+import threading
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from http.client import HTTPMessage
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.cli.running import BUNDLED, Process, serving
-from tests.http.wire import Answered, Wire, connected, head
+from tests.http.scraping import Scraper
+from tests.http.wire import ANSWER, QUERY, Answered, Wire, connected, head
 
 LIST = b'{"query": "{ countries { nodes { code name population } } }"}'
 GET = f"GET /graphql?query={quote('{ countries { nodes { code } } }')}"
@@ -21,6 +28,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     folder = tmp_path_factory.mktemp("server")
     changes = {"KEEP_ALIVE": "1", "CORS_ORIGINS": "https://countries.example"}
     with serving(folder, **BUNDLED, **changes) as process:
+        # The refresh at the start, after which answers have other tags, is over.
+        process.wait_until_said(r"250 countries \(0 new")
         yield process
 
 
@@ -120,6 +129,96 @@ def test_pipelined(server: Process) -> None:
             for _ in range(3):
                 assert len(wire.answer().json["data"]["countries"]["nodes"]) == 250
         assert wire.answer("GET").status == 200
+
+
+MIXED = (
+    post(LIST),
+    head("GET /healthz"),
+    post(QUERY),
+    head(Transfer_Encoding="chunked")
+    + b"9\r\n%b\r\n%x\r\n%b\r\n0\r\n\r\n" % (QUERY[:9], len(QUERY) - 9, QUERY[9:]),
+    post(b"{"),
+    head(GET),
+)
+"""Requests that are answered here, or by the application, or refused."""
+
+
+def answered_in_pieces(server: Process, pieces: list[bytes]) -> list[tuple[int, bytes]]:
+    """Return the answers to the mixed requests, which are sent in these pieces."""
+    with connected(server) as wire:
+        wire.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces:
+            wire.send(piece)
+        answers = [wire.answer(sent.partition(b" ")[0].decode()) for sent in MIXED]
+    return [(one.status, one.body) for one in answers]
+
+
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(cuts=st.sets(st.integers(0, len(b"".join(MIXED))), max_size=12))
+def test_cut_anywhere(server: Process, cuts: set[int]) -> None:
+    """However the bytes of requests that follow one another are cut, the answers are the same."""
+    sent = b"".join(MIXED)
+    ends = [*sorted(cuts), len(sent)]
+    pieces = [sent[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
+    assert answered_in_pieces(server, pieces) == answered_in_pieces(server, list(MIXED))
+
+
+def test_byte_by_byte(server: Process) -> None:
+    """Requests that come byte by byte get the same answers, too."""
+    pieces = [bytes([byte]) for byte in b"".join(MIXED)]
+    answers = answered_in_pieces(server, pieces)
+    assert answers == answered_in_pieces(server, list(MIXED))
+    assert [status for status, _ in answers] == [200, 200, 200, 200, 400, 200]
+    assert json.loads(answers[3][1]) == ANSWER
+
+
+def test_head_behind_others(server: Process) -> None:
+    """A head that is cut off counts for itself alone, however much comes with it."""
+    with connected(server) as wire:
+        sent = post(QUERY + b" " * 90_000) + head("GET /healthz")
+        for _ in range(20):
+            wire.send(sent[:-3])
+            assert wire.answer().json == ANSWER
+            wire.send(sent[-3:])
+            assert wire.answer("GET").status == 200
+
+
+def test_pipelines_without_end(server: Process) -> None:
+    """Requests that wait for their turn are not read, so that they take no memory."""
+    memory = "process_resident_memory_bytes"
+    before = Scraper(server).scrape()[memory]
+    with connected(server) as wire:
+
+        def send() -> None:
+            with suppress(OSError):
+                while True:
+                    wire.send(head("GET /healthz") * 1000)
+
+        sending = threading.Thread(target=send)
+        sending.start()
+        for _ in range(300):
+            assert wire.answer("GET").status == 200
+        after = Scraper(server).scrape()[memory]
+        wire.socket.shutdown(socket.SHUT_RDWR)
+        sending.join()
+    assert after - before < 100_000_000
+
+
+def test_keeps_alive(server: Process) -> None:
+    """Two hundred callers with a connection each are answered on it, time after time."""
+    refused = post(b'{"query": "mutation { deleteCountry(code: \\"XX\\") { id } }"}')
+    with ExitStack() as stack:
+        wires = [stack.enter_context(connected(server)) for _ in range(200)]
+        codes: Counter[str] = Counter()
+        for _ in range(5):
+            for wire in wires:
+                wire.send(refused)
+            for wire in wires:
+                [error] = wire.answer().json["errors"]
+                codes[error["extensions"]["code"]] += 1
+    assert codes == {"COUNTRY_NOT_FOUND": 1000}
 
 
 def test_nobody_reads(server: Process) -> None:

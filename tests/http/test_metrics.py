@@ -1,5 +1,6 @@
 """Every metric counts exactly what has happened, and nobody without the token is told."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,8 +11,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from graphql_api import __version__
 from graphql_api.metrics.families import FAMILIES
-from tests.cli.running import Process, serving
+from tests.cli.running import PATIENCE, Process, serving
 from tests.http.scraping import Scraper, counted
+from tests.http.talking import PROGRESS, talking
 from tests.http.wire import connected, head, is_usable
 from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
 
@@ -214,6 +216,64 @@ def test_connections(server: Process, scraper: Scraper) -> None:
         for _ in range(7):
             assert is_usable(stack.enter_context(connected(server)))
         assert scraper.scrape()["graphql_api_connections"] == 8
+
+
+async def test_websockets(server: Process, scraper: Scraper) -> None:
+    """Operations over WebSocket are counted by kind and code, as over HTTP; refusals, too."""
+    before = scraper.scrape()
+    unknown = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+    async with talking(server) as talk:
+        await talk.ask("{ __typename }")
+        await talk.ask('mutation { deleteCountry(code: "FR") { id } }')
+        for document in ("{", "{ nothing }", "subscription { nothing }"):
+            await talk.begin(document)
+            assert (await talk.hear())["type"] == "error"
+        await talk.say({"type": "subscribe", "id": "1", "payload": {"extensions": unknown}})
+        assert (await talk.hear())["type"] == "error"
+        await talk.begin(PROGRESS)
+        assert await talk.ask("{ __typename }", "2")
+    assert counted(before, scraper.scrape()) == (
+        requests("query", 200, 3)
+        | requests("mutation", 200)
+        | requests("subscription", 200, 2)
+        | requests("none", 200, 2)
+        | error("UNAUTHENTICATED")
+        | error("GRAPHQL_PARSE_FAILED")
+        | {'graphql_api_errors_total{code="GRAPHQL_VALIDATION_FAILED"}': 2}
+        | error("PERSISTED_QUERY_NOT_FOUND")
+    )
+
+
+async def test_open_websockets(server: Process, scraper: Scraper) -> None:
+    """WebSockets that are open and subscriptions that go on are told, and no longer when over."""
+
+    def told() -> list[float]:
+        names = ("websockets", "subscriptions", "connections")
+        seen = scraper.scrape()
+        return [seen[f"graphql_api_{name}"] for name in names]
+
+    async def becomes(numbers: list[float]) -> None:
+        async with asyncio.timeout(PATIENCE):
+            while told() != numbers:  # noqa: ASYNC110 - nothing tells when
+                await asyncio.sleep(0.01)
+
+    await becomes([0, 0, 1])
+    async with talking(server) as one, talking(server) as other:
+        for talk, keys in ((one, "abc"), (other, "d")):
+            for key in keys:
+                await talk.begin(PROGRESS, key)
+        await becomes([2, 4, 1])
+        await one.say({"type": "complete", "id": "b"})
+        await becomes([2, 3, 1])
+        await other.say("no message")
+        assert (await other.closed())[0] == 4400
+        await becomes([1, 2, 1])
+    await becomes([0, 0, 1])
+    with connected(server) as wire:
+        upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec_WebSocket_Version": "13"}
+        wire.send(head("GET /graphql", **upgrade))
+        assert wire.answer("GET").status == 400
+    await becomes([0, 0, 1])
 
 
 def test_refreshes(server: Process, sources: Upstream, scraper: Scraper) -> None:
