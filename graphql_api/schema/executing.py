@@ -62,6 +62,17 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def run(self) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
         """Return the data, None where an error left nothing of it, and the errors."""
+        data, errors = self.run_at_once()
+        if self.is_awaitable(data):
+            try:
+                data = await data
+            except GraphQLError as error:
+                self.collected_errors.add(error, None)
+                data = None
+        return data, errors
+
+    def run_at_once(self) -> tuple[Any, list[GraphQLError]]:
+        """Return the same, but for what has to be awaited: of the data nothing has."""
         data: Any
         try:
             data = self.execute_root_grouped_field_set(
@@ -71,8 +82,6 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
                 self.operation.operation is OperationType.MUTATION,
                 None,
             )
-            if self.is_awaitable(data):
-                data = await data
         except GraphQLError as error:
             self.collected_errors.add(error, None)
             data = None
