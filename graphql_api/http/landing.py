@@ -12,7 +12,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, arrange
 from graphql_api.domain.summary import SourceLine
 from graphql_api.http.assets import Asset
-from graphql_api.http.templating import TEMPLATES
+from graphql_api.http.templating import fill
 from graphql_api.picture import SIZE, abbreviate, describe, tell_date, tell_moment
 from graphql_api.sources.attributions import attribution_of
 
@@ -96,7 +96,8 @@ def render(snapshot: Snapshot, order: SortKey, moment: Moment, links: Iterable[L
     refreshed = snapshot.last_refreshed_at
     places = arrange([order], snapshot, range(len(snapshot.rows)))
     width, height = SIZE
-    return TEMPLATES.get_template("landing.html").render(
+    return fill(
+        "landing.html",
         tagline=_TAGLINE,
         assets={asset.name: asset.address for asset in ASSETS},
         links=links,

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import re
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -18,7 +19,7 @@ from strawberry.http.ides import get_graphql_ide_html
 
 from graphql_api.http.assets import Asset
 from graphql_api.http.security import policy_of
-from graphql_api.http.templating import TEMPLATES
+from graphql_api.http.templating import fill
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def parts() -> tuple[Part, ...]:
 class Playground:
     """The page, and the files it loads from this server."""
 
-    page: str
+    shown: Mapping[str, object]
+    """What its template is told."""
     policy: str
     """Its Content-Security-Policy."""
     assets: tuple[Asset, ...]
@@ -91,15 +93,20 @@ class Playground:
             )
             for part in found
         ]
-        page = TEMPLATES.get_template("playground.html").render(
-            styles=[one for one in addresses if one[0].endswith(".css")],
-            scripts=[one for one in addresses if one[0].endswith(".js")],
-            ours={asset.name: asset.address for asset in OURS},
-            elsewhere=elsewhere,
-            token_needed=token_needed,
-        )
+        shown = {
+            "styles": [one for one in addresses if one[0].endswith(".css")],
+            "scripts": [one for one in addresses if one[0].endswith(".js")],
+            "ours": {asset.name: asset.address for asset in OURS},
+            "elsewhere": elsewhere,
+            "token_needed": token_needed,
+        }
         policy = policy_of(sources=f"'self' {elsewhere}".rstrip(), styles=_DIALOG, data=True)
-        return cls(page=page, policy=policy, assets=(*OURS, *installed.values()))
+        return cls(shown=shown, policy=policy, assets=(*OURS, *installed.values()))
+
+    @property
+    def page(self) -> str:
+        """Return its HTML."""
+        return fill("playground.html", **self.shown)
 
     def respond(self) -> Response:
         """Return the page."""

@@ -10,7 +10,7 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.http.assets import Asset
 from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, preferred
 from graphql_api.http.security import policy_of
-from graphql_api.http.templating import TEMPLATES
+from graphql_api.http.templating import fill
 
 _SECONDS = 2
 """After how many to ask again."""
@@ -50,9 +50,8 @@ def _refuse(request: Request) -> Response:
     if path.startswith("/images/"):
         return PlainTextResponse(f"{_TOLD}\n", 503, _HEADERS)
     if is_read and wanted == HTML:
-        page = TEMPLATES.get_template("starting.html")
-        content = page.render(seconds=_SECONDS, style=_STYLE.address)
-        return HTMLResponse(content, 503, {**_HEADERS, "Content-Security-Policy": policy_of()})
+        page = fill("starting.html", seconds=_SECONDS, style=_STYLE.address)
+        return HTMLResponse(page, 503, {**_HEADERS, "Content-Security-Policy": policy_of()})
     return _refuse_graphql(GRAPHQL_RESPONSE if wanted == GRAPHQL_RESPONSE else JSON)
 
 

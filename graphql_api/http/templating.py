@@ -1,11 +1,26 @@
 """HTML from templates; whatever is put into one is text, unless the template says otherwise."""
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from functools import cache
+from typing import TYPE_CHECKING
 
-TEMPLATES = Environment(
-    loader=PackageLoader("graphql_api.http"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def fill(name: str, **values: object) -> str:
+    """Return what a template makes of the values."""
+    return _environment().get_template(name).render(values)
+
+
+@cache
+def _environment() -> "Environment":
+    # A server starts without it: the first answer seldom is a page.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - see above
+
+    return Environment(
+        loader=PackageLoader("graphql_api.http"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -12,6 +12,7 @@ LATER = {
     "asyncmy",  # another database's
     "asyncpg",  # likewise
     "cryptography",  # asyncmy's
+    "jinja2",  # for pages
     "sqlalchemy.dialects.postgresql",
 }
 QUERY = "{ countries { totalCount } }"
