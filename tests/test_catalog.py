@@ -94,7 +94,7 @@ async def loaded(database: Database) -> list[Country]:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait until something has come true."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.005)
 

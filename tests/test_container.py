@@ -363,6 +363,6 @@ def refreshed(port: int) -> object:
         json={"query": "mutation { refreshCountries { totalCountries statements } }"},
         headers={"Authorization": f"Bearer {TOKEN}"},
         trust_env=False,
-        timeout=30,
+        timeout=120,
     )
     return response.json()["data"]["refreshCountries"]

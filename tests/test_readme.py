@@ -188,10 +188,10 @@ def test_defaults() -> None:
 
 
 def test_links() -> None:
-    """Every file that the README links to is there."""
+    """Every file and folder that the README links to is there."""
     targets = re.findall(r"\]\((?!http)([^)]+)\)", README)
     assert targets == ["docs/summary.png", "docs/landing.png", "schema.graphql", *targets[3:]]
-    assert [target for target in targets if not (ROOT / target).is_file()] == []
+    assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
 def served_from(server: Server, command: str, folder: Path, **variables: str) -> int:

@@ -18,7 +18,7 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "graphql_api")
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 BUNDLED = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled"}

@@ -8,7 +8,7 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.cli.running import BUNDLED, Ended, Process, run, serving
+from tests.cli.running import BUNDLED, Ended, Process, run, serving, started
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import PASSWORD
@@ -67,6 +67,16 @@ def refused(folder: Path, command: str, **variables: str) -> str:
     return ended.stderr
 
 
+def waiting(folder: Path, command: str, **variables: str) -> str:
+    """Run a command that waits for its database, and return the line that says so."""
+    with started(folder, command, **LOUD, **variables) as process:
+        said = process.wait_until_said(".*Trying again until it answers.*")[0]
+        ended = process.end(signal.SIGTERM)
+    assert ended.code == 0
+    assert_secret(ended.stdout, ended.stderr)
+    return said
+
+
 def denial(server: Server) -> str:
     """Return a part of what a server says to a wrong password."""
     return "Access denied" if isinstance(server, MariaDB) else "password authentication failed"
@@ -82,12 +92,13 @@ def test_servers_that_fail(server: Server, relay: Relay, tmp_path: Path, command
     assert "set DATABASE_SSL_CA" in refused(
         tmp_path, command, DATABASE_URL=f"{url}?ssl-mode=REQUIRED"
     )
+    complain = waiting if command == "serve" else refused
     relay.hang = True
-    assert "did not answer within 0.5 s" in refused(
+    assert "did not answer within 0.5 s" in complain(
         tmp_path, command, DATABASE_URL=behind, DATABASE_TIMEOUT="0.5"
     )
     relay.refuse()
-    assert "check host and port" in refused(tmp_path, command, DATABASE_URL=behind)
+    assert "check host and port" in complain(tmp_path, command, DATABASE_URL=behind)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ async def overtake(late: Running, upstream: Upstream, other: Running) -> Refresh
     released = threading.Event()
     upstream.answer("countries", Answer(body=COUNTRIES, until=released.is_set))
     refresh = asyncio.create_task(late.service.refresh())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await other.database.run(lease.look) is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.005)
     await other.database.run(run_out)

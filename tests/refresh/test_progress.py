@@ -29,7 +29,7 @@ def event(number: int, phase: Phase = Phase.FETCHING) -> Progress:
 
 async def next_of(events: AsyncIterator[Progress]) -> Progress:
     """Return the next event, which is there at once."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await anext(events)
 
 

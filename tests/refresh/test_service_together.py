@@ -38,7 +38,7 @@ def released(upstream: Upstream) -> threading.Event:
 
 async def leased(started: Running) -> None:
     """Wait until somebody has the lease."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await started.database.run(lease.look) is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(0.005)
 

@@ -97,7 +97,7 @@ async def following(watching: Running) -> AsyncIterator[Events]:
 
 async def next_of(events: Events) -> Progress:
     """Return the next event."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await events.get()
 
 
@@ -150,7 +150,7 @@ async def test_fails(
 async def test_begun_before(here: Running, there: Running, released: threading.Event) -> None:
     """Who subscribes while another process refreshes is told so, and who comes later at once."""
     refresh = asyncio.create_task(there.service.refresh())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while here.catalog.holder is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(OFTEN)
     async with following(here) as events:
@@ -188,7 +188,7 @@ async def test_joined_is_told_once(
 ) -> None:
     """A refresh that this process waits for is told as its own, with the other's report."""
     refresh = asyncio.create_task(there.service.refresh())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while here.catalog.holder is None:  # noqa: ASYNC110 - nothing tells
             await asyncio.sleep(OFTEN)
     waits, told_so = "Waiting for another process's refresh", asyncio.Event()

@@ -24,7 +24,7 @@ USER = "tester"
 """Who tests are to the server: all is theirs in their databases, but they are not its master."""
 PASSWORD = "p@ss:/?#% +&="
 """Every character here means something else in a URL."""
-PATIENCE = 30.0
+PATIENCE = 120.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 

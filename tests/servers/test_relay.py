@@ -91,7 +91,7 @@ async def seconds(work: Awaitable[object]) -> float:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait until something has come true in another thread."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.002)
 

@@ -103,7 +103,8 @@ async def test_connection_that_dies_at_work(database: Database, replica: Databas
     """A connection that is lent and dies is replaced amid the work over it."""
     async with database.connect() as connection, replica.connect() as other:
         for work in (lambda one: countries.upsert(one, [make_country()]), countries.rehearse) * 3:
-            kill = KILL[database.engine.dialect.name].format(await identity(connection))
+            number = await database.persist(connection, identity)
+            kill = KILL[database.engine.dialect.name].format(number)
             await other.exec_driver_sql(kill)
             await database.persist(connection, work)
         assert await stored(database) == [make_country()]
