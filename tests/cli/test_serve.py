@@ -48,6 +48,7 @@ STOPPING = (
     },
 )
 """What a request is answered that the end of the server cuts off."""
+REFUSED = "TIME INFO    Request ID is refused, 503: The server is stopping.\n"
 HALF = "TIME INFO    Request ID did not arrive in full\n"
 KNOWN = "bundled, geonames, restcountries, restcountries-v3"
 UNANSWERED = "the server refuses connections"
@@ -231,7 +232,7 @@ def test_end_does_not_wait_for_ever(
             server.send(number)
         ended = [server.wait() for server in servers]
         answers = [answered(connection) for connection in held]
-    expected = Ended(0, "", MIGRATED + FILLED + GREETING + HALF)
+    expected = Ended(0, "", MIGRATED + FILLED + GREETING + REFUSED + HALF)
     assert [one._replace(stderr=masked(one.stderr)) for one in ended] == [expected] * 2
     assert answers == [STOPPING] * 2
 
