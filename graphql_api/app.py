@@ -190,7 +190,6 @@ def create_app(
     parts = Parts(settings, meter)
     answers = _answers(parts, settings)
     new_id = new_ids(secrets.token_hex(8))
-    repeater = Repeater(catalog=parts.catalog, answers=answers, new_id=new_id, meter=parts.meter)
     recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
 
     @asynccontextmanager
@@ -204,6 +203,7 @@ def create_app(
     schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
     naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     endpoint = _graphql(parts, settings, schema, answers, recorder)
+    repeater = _repeater(parts, endpoint, new_id)
     app = _Application(
         lifespan=lifespan,
         routes=[
@@ -269,6 +269,8 @@ def _graphql(
     return GraphQLEndpoint(
         schema=schema,
         create_context=_contexts(parts, settings),
+        # The data have no address of this server in them.
+        context_of_data=_context(parts, settings, "", authorized=False),
         answers=answers,
         persisted=PersistedQueries(),
         playground=_playground(settings),
@@ -277,21 +279,36 @@ def _graphql(
     )
 
 
+def _repeater(parts: Parts, endpoint: GraphQLEndpoint, new_id: Callable[[], str]) -> Repeater:
+    return Repeater(
+        catalog=parts.catalog,
+        answers=endpoint.answers,
+        new_id=new_id,
+        meter=parts.meter,
+        answer_at_once=endpoint.answer_at_once,
+    )
+
+
 def _contexts(parts: Parts, settings: Settings) -> Callable[[HTTPConnection, str], Context]:
     """Return what makes the context of a connection that has these credentials."""
     token = _token(settings)
 
     def create_context(connection: HTTPConnection, credentials: str) -> Context:
-        return Context(
-            catalog=parts.catalog,
-            refreshes=parts.refreshes,
-            clock=_now,
-            stale_after=timedelta(seconds=settings.stale_after),
-            public_url=settings.public_url or _address(connection),
-            authorized=is_authorized(credentials, token),
-        )
+        url = settings.public_url or _address(connection)
+        return _context(parts, settings, url, authorized=is_authorized(credentials, token))
 
     return create_context
+
+
+def _context(parts: Parts, settings: Settings, public_url: str, *, authorized: bool) -> Context:
+    return Context(
+        catalog=parts.catalog,
+        refreshes=parts.refreshes,
+        clock=_now,
+        stale_after=timedelta(seconds=settings.stale_after),
+        public_url=public_url,
+        authorized=authorized,
+    )
 
 
 def _address(connection: HTTPConnection) -> str:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.responses import JSONResponse
 from uvicorn.protocols.http.flow_control import FlowControl
@@ -46,11 +46,20 @@ STOPPING = JSONResponse(
 
 
 Headers = Sequence[tuple[bytes, bytes]]
-Write = Callable[[bytes, bytes, Headers, bytes], tuple[bytes, bytes] | None]
-"""From a request's method, address, headers and body to its answer's head, without end, and body.
 
-None if it is for the application to answer.
-"""
+
+class Write(Protocol):
+    """What answers a request that needs no application."""
+
+    def __call__(
+        self, method: bytes, url: bytes, headers: Headers, body: bytes, /, *, works: bool
+    ) -> tuple[bytes, bytes] | None:
+        """Return the answer's head, without its end, and its body.
+
+        None if it is for the application to answer, as is whatever takes work unless it `works`.
+        """
+
+
 WRITE = "write"
 """Where the state of an application has it, if it has."""
 
@@ -95,6 +104,8 @@ class Connection(HttpToolsProtocol):
         self._write: Write | None = self.app_state.get(WRITE)
         self._held: bytes | None = None
         """The body, as far as it is here, of a request that may need no application."""
+        self._works = True
+        """Whether a request may be worked at: the first one of those that arrive together."""
         self._reading: asyncio.TimerHandle | None = None
         """When the client has to have read its answer."""
         self._in_head = False
@@ -134,6 +145,7 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._of_head = not self._in_body
+        self._works = True
         super().data_received(data)
         self._start_held()
         if self._upgraded or self.transport.is_closing():
@@ -242,8 +254,12 @@ class Connection(HttpToolsProtocol):
 
     def _answer_held(self, body: bytes) -> bool:
         """Answer a request that is here in full without the application, if that can be done."""
-        answer = self._write and self._write(self.parser.get_method(), self.url, self.headers, body)
-        if not answer:
+        if self._write is None:
+            return False
+        method, works = self.parser.get_method(), self._works
+        self._works = False
+        answer = self._write(method, self.url, self.headers, body, works=works)
+        if answer is None:
             return False
         self._held = None
         lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
 import orjson
+from starlette.datastructures import QueryParams
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
@@ -32,6 +33,7 @@ from graphql_api.schema.execution import (
     GraphQLRequest,
     GraphQLResponse,
     execute,
+    execute_at_once,
     refuse,
 )
 from graphql_api.schema.plans import OperationInfo
@@ -57,6 +59,8 @@ class GraphQLEndpoint:
     schema: Schema
     create_context: Callable[[HTTPConnection, str], Context]
     """Takes the credentials of an Authorization header besides, empty if there are none."""
+    context_of_data: Context
+    """What suffices for whoever asks for the data."""
     answers: Answers
     persisted: PersistedQueries
     playground: Playground | None
@@ -86,13 +90,35 @@ class GraphQLEndpoint:
             self._record(request, answer, None)
             return _respond(media_type or JSON, answer, _status(answer, media_type))
 
+    def answer_at_once(self, asked: Asked) -> Answer | None:
+        """Answer a query of the data that is short work, and keep the answer.
+
+        None leaves it to `handle`, and so does whatever is wrong with it.
+        """
+        if len(asked.text) > self.body_limit:
+            return None
+        is_get = asked.method == "GET"
+        try:
+            fields = _read_url(QueryParams(asked.text)) if is_get else _read_json(asked.text)
+            given = self.read_fields(fields)
+        except (Refused, PersistedQueryNotFound):
+            return None
+        if given.to_persist is not None:
+            return None
+        snapshot = self.context_of_data.catalog.snapshot
+        answer = execute_at_once(self.schema, given.request, context=self.context_of_data)
+        if answer is None:
+            return None
+        self.recorder.meter.looked_up("miss")
+        return self.answers.add(asked, encode(answer.body), snapshot, answer.operation)
+
     async def _read(self, request: Request, asked: Asked | None, media_type: str | None) -> Given:
         if request.method not in ("GET", "POST"):
             raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
         if media_type is None:
             raise Refused(406, f"Accept {JSON}.")
         if request.method == "GET":
-            return self.read_fields(_read_url(request))
+            return self.read_fields(_read_url(request.query_params))
         if content_type(request) != JSON:
             raise Refused(415, f"Send {JSON}.")
         body = asked.text if asked else await read_body(request, self.body_limit)
@@ -187,8 +213,8 @@ def _wants_page(request: Request) -> bool:
     )
 
 
-def _read_url(request: Request) -> Mapping[str, Any]:
-    given = request.query_params.multi_items()
+def _read_url(url: QueryParams) -> Mapping[str, Any]:
+    given = url.multi_items()
     fields: dict[str, Any] = dict(given)
     if len(fields) < len(given):
         raise Refused(400, "A parameter is given twice.")

@@ -35,9 +35,16 @@ class Repeater:
     """Finds the answers to requests that need no execution."""
 
     def __init__(
-        self, *, catalog: Catalog, answers: Answers, new_id: Callable[[], str], meter: Meter
+        self,
+        *,
+        catalog: Catalog,
+        answers: Answers,
+        new_id: Callable[[], str],
+        meter: Meter,
+        answer_at_once: Callable[[Asked], Answer | None],
     ) -> None:
-        """Answer from `answers`, over the catalog's snapshot."""
+        """Answer from `answers`, over the catalog's snapshot, or at once what is short work."""
+        self._answer_at_once = answer_at_once
         self._meter = meter
         self._catalog = catalog
         self._answers = answers
@@ -59,12 +66,13 @@ class Repeater:
         return answer
 
     def write(
-        self, method: bytes, url: bytes, headers: Headers, body: bytes
+        self, method: bytes, url: bytes, headers: Headers, body: bytes, *, works: bool
     ) -> tuple[bytes, bytes] | None:
         """Return head and body of the answer to a request that is here in full.
 
-        None if it has to be executed, or its answer depends on where it comes from. The head is as
-        HTTP/1.1 writes it, without its end.
+        What is new is executed if it `works` and that is short. None if it is for the application,
+        or its answer depends on where it comes from. The head is as HTTP/1.1 writes it, without its
+        end.
         """
         begun = time.perf_counter()
         path, _, text = url.partition(b"?")
@@ -78,7 +86,11 @@ class Repeater:
         if b"origin" in head:
             return None
         asked = _asked(_METHODS[method], text, head)
-        answer = self.find(asked, head.get(b"if-none-match")) if asked is not None else None
+        if asked is None or not self._catalog.loaded:
+            return None
+        answer = self.find(asked, head.get(b"if-none-match"))
+        if answer is None and works:
+            answer = self._answer_at_once(asked)
         if answer is None:
             return None
         self._meter.answered("query", answer.status, time.perf_counter() - begun)

@@ -25,6 +25,10 @@ class Documents:
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
 
+    def __contains__(self, text: object) -> bool:
+        """Tell whether a text is remembered."""
+        return text in self._kept
+
     def read(self, text: str) -> Document:
         """Return the document of a text.
 

@@ -1,4 +1,4 @@
-"""Executing a planned operation: as graphql-core does, but lists of plain objects in bulk."""
+"""Executing a planned operation: as graphql-core does, but plain objects and lists in bulk."""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -62,6 +62,17 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
 
     async def run(self) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
         """Return the data, None where an error left nothing of it, and the errors."""
+        data, errors = self.run_at_once()
+        if self.is_awaitable(data):
+            try:
+                data = await data
+            except GraphQLError as error:
+                self.collected_errors.add(error, None)
+                data = None
+        return data, errors
+
+    def run_at_once(self) -> tuple[Any, list[GraphQLError]]:
+        """Return the same, but for what has to be awaited: of the data nothing has."""
         data: Any
         try:
             data = self.execute_root_grouped_field_set(
@@ -71,8 +82,6 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
                 self.operation.operation is OperationType.MUTATION,
                 None,
             )
-            if self.is_awaitable(data):
-                data = await data
         except GraphQLError as error:
             self.collected_errors.add(error, None)
             data = None
@@ -107,6 +116,32 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
                 self._add_alone(table, path, result, rows, fail)
                 return rows
         return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
+    def complete_object_value(  # noqa: PLR0913, PLR0917 - graphql-core's
+        self,
+        return_type: GraphQLObjectType,
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: Any,  # noqa: ANN401 - whatever a resolver returns
+        position_context: Any,  # noqa: ANN401 - graphql-core's
+    ) -> Any:  # noqa: ANN401 - as graphql-core has it
+        """Complete an object, as a list of one if a table does all of it.
+
+        Raises:
+            QueryTooComplex: the query has been worked at for too long.
+        """
+        if self._check_time is not None:
+            self._check_time()
+        table = self._table(return_type, field_details_list)
+        if table is not None and not table.alone:
+            try:
+                return table.rows((result,))[0]
+            except Exception:  # noqa: BLE001, S110 - whatever it is, the ordinary way tells it
+                pass
+        return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
         )
 

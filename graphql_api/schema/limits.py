@@ -38,7 +38,7 @@ class Limits:
     cost: int = 50_000
     """Rows times fields of what is asked for, and of what is filtered and sorted by."""
     milliseconds: int = 1_000
-    """Milliseconds that a query may be worked at; they are looked at before each list."""
+    """Milliseconds that a query may be worked at; looked at before each object and list."""
 
     @classmethod
     def changed(cls, changes: Mapping[str, int]) -> Self:

@@ -131,8 +131,8 @@ class Measures:
     operations: Sequence[Operation]
     limits: Limits
 
-    def check(self, variables: Mapping[str, Any], *, countries: int) -> None:
-        """Refuse variables with which it is too complex, for so many countries.
+    def check(self, variables: Mapping[str, Any], *, countries: int) -> int:
+        """Return the cost for so many countries, of the dearest operation.
 
         Raises:
             QueryTooComplex: a list, the nesting or the cost is beyond its limit.
@@ -142,9 +142,10 @@ class Measures:
             for name, value in variables.items()
             if isinstance(value, str | dict | list)
         }
-        for operation in self.operations:
-            cost = self._cost(operation, variables, sizes, countries)
-            self.limits.check("cost", cost)
+        costs = (self._cost(one, variables, sizes, countries) for one in self.operations)
+        cost = max(costs, default=0)
+        self.limits.check("cost", cost)
+        return cost
 
     def _cost(
         self,

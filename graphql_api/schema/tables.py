@@ -1,4 +1,4 @@
-"""Completing a list of objects field by field instead of object by object.
+"""Completing objects field by field instead of object by object, lists within them included.
 
 A table does what the executor does, for values that are what their types say. Whatever is not, it
 refuses, and leaves to the executor to say what becomes of it.
@@ -19,6 +19,7 @@ from graphql import (
     Undefined,
     get_nullable_type,
     is_leaf_type,
+    is_list_type,
     is_non_null_type,
     is_object_type,
 )
@@ -106,10 +107,28 @@ def _reader(of: GraphQLObjectType, details: FieldDetailsList, collect: Collect) 
     nullable = not is_non_null_type(field.type)
     if is_leaf_type(kind):
         return _leaf_reader(source, kind, nullable=nullable)
+    complete = _completer(kind, details, collect)
+    return None if complete is None else _joined(source, complete, nullable=nullable)
+
+
+def _completer(
+    kind: GraphQLOutputType, details: FieldDetailsList, collect: Collect
+) -> Reader | None:
+    """Return what completes values of a type that are not None: objects, or lists of objects."""
     if is_object_type(kind):
-        complete = _object_reader(kind, details, collect)
-        return None if complete is None else _joined(source, complete, nullable=nullable)
-    return None
+        return _object_reader(kind, details, collect)
+    item = get_nullable_type(kind.of_type) if is_list_type(kind) else None
+    complete = _object_reader(item, details, collect) if is_object_type(item) else None
+    return None if complete is None else _each(complete)
+
+
+def _each(complete: Reader) -> Reader:
+    def read(lists: Objects) -> Sequence[Any]:
+        if not all(isinstance(one, list | tuple) for one in lists):
+            raise Unusual
+        return [complete(one) for one in lists]
+
+    return read
 
 
 def _joined(source: Callable[[Any], Any], complete: Reader, *, nullable: bool) -> Reader:

@@ -27,15 +27,15 @@ _FLAGS = (
     # Whatever a page or the browser itself might ask, there is no other host.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-_PATIENCE = 20_000
+_PATIENCE = 60_000
 """Milliseconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 Opening = Callable[..., AbstractContextManager[Page]]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Lend a browser."""
+    """Lend a browser; as long as there is one no test may run an event loop of its own."""
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("install chromium to look at pages as people do")

@@ -14,7 +14,7 @@ from tests.browser.conftest import TOKEN, Opening
 from tests.cli.running import Process, serving
 from tests.upstream.server import COUNTRIES, Answer, Upstream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 LOOKS: dict[str, dict[str, Any]] = {

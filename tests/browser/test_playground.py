@@ -10,7 +10,7 @@ from tests.browser.conftest import Opening
 from tests.cli.running import Process
 from tests.upstream.server import COUNTRIES, Answer, Upstream
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
 def run(page: Page, tab: str) -> None:

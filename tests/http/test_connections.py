@@ -89,6 +89,43 @@ def test_answers(server: Process, request_: bytes) -> None:
     assert all("Date" in one.headers for one in answers)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Accept_Encoding": "br"}, {"Accept": "application/graphql-response+json"}],
+)
+def test_at_once(server: Process, headers: dict[str, str]) -> None:
+    """What is new is answered as the application does, of which it needs to know the document."""
+    question = '{ countries(first: 40) { nodes { name capital } } one: country(code: "FR") { id } }'
+    answers = []
+    with connected(server) as wire:
+        for number in range(3):
+            body = json.dumps({"query": question, "variables": {"n": number}}).encode()
+            answers.append(ask(wire, post(body, **headers)))
+        url = f"GET /graphql?query={quote(question)}"
+        got = ask(wire, head(url, **headers))
+        slow = head(f"{url}&operationName=", Origin="https://elsewhere.example", **headers)
+        assert (got.status, got.body) == (200, ask(wire, slow).body)
+    assert [one.status for one in answers] == [200] * 3
+    assert len({one.body for one in answers}) == 1
+    assert shown(answers[0].headers) == shown(answers[1].headers) == shown(answers[2].headers)
+
+
+def test_not_at_once(server: Process) -> None:
+    """Of a document that is known, too, errors are told and large bodies refused."""
+    question = "query ($n: Int) { countries(first: $n) { totalCount } }"
+    with connected(server) as wire:
+
+        def answer(number: object, **more: str) -> Answered:
+            fields = {"query": question, "variables": {"n": number}, **more}
+            return ask(wire, post(json.dumps(fields).encode()))
+
+        assert answer(1).json == answer(2).json == {"data": {"countries": {"totalCount": 250}}}
+        assert answer("x").codes == ["BAD_USER_INPUT"]
+        assert answer(-1).json["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
+        assert answer(3, operationName="other").codes == ["BAD_USER_INPUT"]
+        assert answer(4, padding="x" * 200_000).status == 413
+
+
 def test_not_modified(server: Process) -> None:
     """Who has the answer is told so, on a connection that stays."""
     with connected(server) as wire:
@@ -219,6 +256,19 @@ def test_keeps_alive(server: Process) -> None:
                 [error] = wire.answer().json["errors"]
                 codes[error["extensions"]["code"]] += 1
     assert codes == {"COUNTRY_NOT_FOUND": 1000}
+
+
+def test_pipelined_work(server: Process) -> None:
+    """New requests of a known document that come all at once are answered in their order."""
+    asked = [
+        json.dumps({"query": "query($n:Int){countries(first:$n){nodes{code}}}", **of}).encode()
+        for of in ({"variables": {"n": number}} for number in range(12))
+    ]
+    with connected(server) as wire:
+        ask(wire, post(asked[0]))
+        wire.send(b"".join(map(post, asked[1:])))
+        for number in range(1, 12):
+            assert len(wire.answer().json["data"]["countries"]["nodes"]) == number
 
 
 def test_nobody_reads(server: Process) -> None:

@@ -341,6 +341,7 @@ METER = Meter.alone()
 ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=context_of,
+    context_of_data=context_of(HTTPConnection({"type": "http"}), ""),
     answers=Answers(limit=0, max_age=0, meter=METER),
     persisted=PersistedQueries(),
     playground=Playground.load(Path("not-installed"), token_needed=False),
