@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import gc
 import logging
 import multiprocessing
 import os
@@ -86,6 +87,9 @@ def _run(
         DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
     server = _Server(settings, tell, meter, at_once=at_once)
+    # From here on there is garbage; what has been made until now is none.
+    gc.freeze()
+    gc.enable()
     server.run([listener])
     if server.failure is not None:
         raise server.failure
