@@ -25,14 +25,15 @@ class _Connection(Connection):
     server_capabilities: int
 
     def __init__(self, *, timeout: float, **options: Any) -> None:  # noqa: ANN401 - asyncmy's
-        super().__init__(**options)  # type: ignore[no-untyped-call]
+        super().__init__(**options)  # type: ignore[no-untyped-call] # asyncmy has no types here
         self._timeout = timeout
 
     async def query(self, sql: str, unbuffered: bool = False) -> int:
         """Send a statement and read its answer, all of which must be there in time."""
         try:
             async with asyncio.timeout(self._timeout):
-                affected: int = await super().query(sql, unbuffered)  # type: ignore[no-untyped-call]
+                asked = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # likewise
+                affected: int = await asked
                 return affected
         except TimeoutError as error:
             self.close()
@@ -54,7 +55,7 @@ class _Connection(Connection):
             transport.abort()
 
     async def _get_server_information(self) -> None:
-        await super()._get_server_information()  # type: ignore[misc]
+        await super()._get_server_information()  # type: ignore[misc] # its types lack it
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
             raise NoTls
 
