@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from graphql_api.refresh.session import CONNECTIONS
 from tests.kills.spawner import Child, Spawner
 from tests.kills.stage import FileStage, Row, ServerStage, spawning
 from tests.kills.trap import Trap
@@ -107,6 +108,15 @@ class Ground(ServerStage):
     def leased(self) -> bool:
         """Tell whether somebody has the lease."""
         return self.state().held
+
+
+def opened(late: Child) -> bool:
+    """Tell whether a new server has taken the lease: it has looked once more whose it is.
+
+    It looked over each of its connections when it started. If it is paused before it has looked,
+    it waits for whoever takes the lease then.
+    """
+    return late.stderr.count(": SELECT leases.refresh_id") > CONNECTIONS
 
 
 def address(program: Child) -> tuple[str, int]:
@@ -326,8 +336,9 @@ def test_program_is_killed(ground: Ground, record_property: Record) -> None:
 
 def test_writer_is_paused(ground: Ground, record_property: Record) -> None:
     """A writer that is paused beyond its lease changes nothing, and its client is told so."""
-    late = ground.start(API_TIMEOUT="60", REFRESH_TIMEOUT="60")
+    late = ground.start(API_TIMEOUT="60", REFRESH_TIMEOUT="60", LOG_SQL="true")
     with under_way(ground, late) as (answered, released):
+        ground.wait_until(lambda: opened(late))
         late.send(SIGSTOP)
         try:
             ground.run_out()
@@ -366,13 +377,13 @@ def test_writer_on_a_file_is_paused(tmp_path: Path, record_property: Record) -> 
         stage = FileStage(spawner, upstream, tmp_path)
         stage.prepare()
         upstream.answer("a/rates", Answer(body=RATES, until=released.is_set))
-        patient = {"API_TIMEOUT": "60", "REFRESH_TIMEOUT": "60"}
+        patient = {"API_TIMEOUT": "60", "REFRESH_TIMEOUT": "60", "LOG_SQL": "true"}
         late = spawner.start("serve", PORT="0", **{**stage.settings("a"), **patient})
         late.wait_until_said("(Ctrl-C stops)")
         answered = pool.submit(mutate, late)
         upstream.wait_until_asked("a/rates", 2)
         end = time.monotonic() + PATIENCE
-        while not stage.state().held:
+        while not opened(late):
             assert time.monotonic() < end
             time.sleep(0.01)
         late.send(SIGSTOP)

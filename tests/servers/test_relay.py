@@ -192,7 +192,8 @@ async def test_cuts_questions(server: Server, relay: Relay) -> None:
     async with client(relay.port) as (reader, writer):
         writer.write(b"0123456789")
         await reader.read()
-    await until(lambda: server.ends == ["end"])
+    # How it ends is chance: a reset, if the server's answer meets a relay that has gone.
+    await until(lambda: len(server.ends) == 1)
     assert server.received == b"0123"
 
 

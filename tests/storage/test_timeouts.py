@@ -232,6 +232,20 @@ async def test_hangs_in_a_statement_over_tls(
             await hang_in_a_statement(relay, database, "SELECT 1")
 
 
+async def test_hangs_when_taking_leave_over_tls(
+    encrypting: Server, certificates: Certificates
+) -> None:
+    """Closing the database closes its sockets at once, though over TLS the server confirms none."""
+    with Relay(encrypting.port) as relay:
+        async with over(relay, encrypting, ssl_ca=str(certificates.authority)) as database:
+            before = open_files()
+            await answer(database)
+            relay.hang = True
+            await database.dispose()
+            await asyncio.sleep(0)  # the event loop closes what was given up
+            assert open_files() <= before + 2  # the relay's own, to either side
+
+
 async def begin_an_answer(
     relay: Relay, database: Database, server: Server, *, drip: float = 2000
 ) -> asyncio.Task[object]:

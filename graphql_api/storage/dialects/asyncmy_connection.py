@@ -49,10 +49,10 @@ class _Connection(Connection):
 
     def close(self) -> None:
         """Close the socket at once; what the server has not read so far is lost."""
-        transport = self._transport
+        # First of all: of TLS that is closed for the second time asyncio would not let go.
+        if self._transport is not None:
+            self._transport.abort()
         super().close()
-        if transport is not None:
-            transport.abort()
 
     async def _get_server_information(self) -> None:
         await super()._get_server_information()  # type: ignore[misc] # its types lack it
