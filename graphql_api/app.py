@@ -52,9 +52,9 @@ from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
-from graphql_api.sources.asking import create_client
 from graphql_api.sources.choosing import choose
 from graphql_api.sources.reference import load_reference
+from graphql_api.sources.web import Web
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 
@@ -87,11 +87,11 @@ class Parts:
         self.limits = Limits.changed(settings.query_limits)
         self.database = _database(settings)
         self.catalog = Catalog(self.database, load_reference(), clock=_now)
-        self.client = create_client(f"graphql-api/{__version__}")
+        self.web = Web(f"graphql-api/{__version__}")
         self.refreshes = RefreshService(
             database=self.database,
             catalog=self.catalog,
-            client=self.client,
+            web=self.web,
             sources=_sources(settings, self.meter),
             bounds=Bounds(
                 pause=timedelta(seconds=settings.least_between_refreshes),
@@ -152,7 +152,7 @@ class Parts:
     async def close(self) -> None:
         """Finish what runs, and close every connection."""
         await self.refreshes.close()
-        await self.client.aclose()
+        await self.web.close()
         await self.database.dispose()
 
 
@@ -436,9 +436,10 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 
 async def _freshen(parts: Parts, settings: Settings) -> None:
-    """Warm connections, then try a live refresh, once, if what is served is stale or bundled."""
+    """Make ready for refreshes, then try one, once, if what is served is stale or bundled."""
     with suppress(DatabaseUnavailable):  # who polls tells of it
         await parts.database.warm(session.CONNECTIONS, session.rehearse)
+    await parts.web.open()
     after = timedelta(seconds=settings.stale_after)
     if parts.catalog.snapshot.is_stale(now=_now(), after=after):
         with suppress(CountriesError):  # the service logs it, and what is served stays

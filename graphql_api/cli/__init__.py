@@ -11,7 +11,6 @@ import click
 
 from graphql_api import __version__
 from graphql_api.errors import CountriesError, InvalidSetting
-from graphql_api.settings import Settings
 
 P = ParamSpec("P")
 
@@ -62,11 +61,13 @@ def serve() -> None:
     live refresh in the background. HOST and PORT say where to listen, DATABASE_URL where the data
     is. Without ADMIN_TOKEN it serves this machine alone.
     """
-    settings = Settings.load()
-    settings.check_exposure()
     # What is imported stays: to look for garbage in it takes a tenth of the start.
     gc.disable()
-    from graphql_api.cli import server  # noqa: PLC0415 - --help and a wrong setting do not wait
+    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
+
+    settings = Settings.load()
+    settings.check_exposure()
+    from graphql_api.cli import server  # noqa: PLC0415 - a wrong setting does not wait for it
 
     server.serve(settings)
 
@@ -81,6 +82,8 @@ def refresh(*, force: bool) -> None:
     serves the new data a moment later. When a source fails it changes nothing, and ends with
     exit code 1 and one line.
     """
+    from graphql_api.settings import Settings  # noqa: PLC0415 - as in serve
+
     settings = Settings.load()
     from graphql_api.cli import refreshing  # noqa: PLC0415 - as in serve
 
@@ -106,6 +109,8 @@ def migrate() -> None:
 
     `serve` and `refresh` do it too; this is for those who want it done at a time of their own.
     """
+    from graphql_api.settings import Settings  # noqa: PLC0415 - as in serve
+
     settings = Settings.load()
     from graphql_api.app import migrate_database  # noqa: PLC0415 - as in serve
 

@@ -34,6 +34,8 @@ def fold(text: str) -> str:
 
     Folding a folded text changes nothing. The form is for comparing and sorting, not for showing.
     """
+    if text.isascii():  # most names: the rules below come to this
+        return text.lower().replace("`", "'")
     folded = text
     for _ in range(2):
         # Compatibility forms may bring new capitals, and case folding new marks: twice settles it.

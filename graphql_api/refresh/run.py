@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-import httpx
-
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.merging import Findings, Merge, Provenance, merge
@@ -25,6 +23,7 @@ from graphql_api.sources.keeping import Memory
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.rates import RateTable
 from graphql_api.sources.retries import Retries
+from graphql_api.sources.web import Web
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ class Run:
     sources: Sources
     order: RefreshOrder
     catalog: Catalog
-    client: httpx.AsyncClient
+    web: Web
     session: Session
     admit: Callable[[], None]
     """Is asked once all is known that other processes have done; refuses by an exception."""
@@ -174,7 +173,7 @@ class Run:
     ) -> tuple[Fetched[CountryList], Fetched[RateTable]]:
         """Ask for both kinds at once; the one that fails stops the other."""
         means = Means(
-            client=self.client,
+            web=self.web,
             now=now,
             seconds_each=self.sources.seconds_each,
             retries=self.sources.retries,

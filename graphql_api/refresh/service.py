@@ -7,8 +7,6 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-import httpx
-
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
 from graphql_api.errors import INTERNAL, CountriesError, RefreshInProgress, RefreshTooSoon
@@ -18,6 +16,7 @@ from graphql_api.refresh.progress import Phase, ProgressHub, Telling
 from graphql_api.refresh.run import RefreshOrder, Run, Sources
 from graphql_api.refresh.session import HeldElsewhere, Session
 from graphql_api.sources import countries, rates
+from graphql_api.sources.web import Web
 from graphql_api.storage.engine import Database
 
 logger = logging.getLogger(__name__)
@@ -47,11 +46,11 @@ class Bounds:
 
 @dataclass(slots=True, kw_only=True)
 class RefreshService:
-    """Runs refreshes over one catalog and one HTTP client."""
+    """Runs refreshes over one catalog."""
 
     database: Database
     catalog: Catalog
-    client: httpx.AsyncClient
+    web: Web
     sources: Sources
     bounds: Bounds
     holder: str
@@ -254,7 +253,7 @@ class RefreshService:
             sources=sources,
             order=order,
             catalog=self.catalog,
-            client=self.client,
+            web=self.web,
             session=session,
             admit=lambda: self._admit(order),
             clock=self.clock,

@@ -1,4 +1,4 @@
-"""Asking providers over one shared HTTP client, in order, until one can be used."""
+"""Asking providers, in order, until one can be used."""
 
 import asyncio
 import math
@@ -8,17 +8,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib import resources
-from typing import Generic, Protocol, TypeVar
-
-import httpx
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.asking import MAX_BODY, Answer, Asker, NotModified, Validators
+from graphql_api.sources.answer import MAX_BODY, Answer, NotModified, Validators
 from graphql_api.sources.keeping import Kept, origin_of
 from graphql_api.sources.provider import Pages, Provider, Unusable
 from graphql_api.sources.reading import printable
 from graphql_api.sources.retries import Retries
+from graphql_api.sources.web import Web
+
+if TYPE_CHECKING:
+    from graphql_api.sources.asking import Asker
 
 LONGEST = timedelta(days=2)
 """For how long a provider is not asked at most, whenever it says that its next update is."""
@@ -71,7 +73,7 @@ def ignore(_: Hearing) -> None:
 class Means:
     """With what, when, for how long and how patiently providers are asked."""
 
-    client: httpx.AsyncClient
+    web: Web
     now: datetime
     """UTC."""
     seconds_each: float
@@ -167,11 +169,8 @@ async def _listen(
         data = check(provider.parse(bundled.joinpath(provider.resource).read_bytes()))
         return _Said(data, Outcome.ANSWERED, data.as_of)
     async with asyncio.timeout(means.seconds_each) as limit:
-        asker = Asker(
-            client=means.client,
-            retries=means.retries,
-            deadline=limit.when() or math.inf,
-            key=provider.key,
+        asker = await means.web.asker(
+            retries=means.retries, deadline=limit.when() or math.inf, key=provider.key
         )
         raw, validators = await _ask(provider, asker, since)
     data = check(raw)
@@ -191,7 +190,7 @@ def _until(next_update: datetime | None, now: datetime) -> datetime | None:
 
 
 async def _ask(
-    provider: Provider[T], asker: Asker, since: Validators | None
+    provider: Provider[T], asker: "Asker", since: Validators | None
 ) -> tuple[T, Validators]:
     """Return what a provider says; pages have no validators, since each has its own."""
     if provider.key_setting and not provider.key:
@@ -206,7 +205,7 @@ async def _ask(
 
 
 async def _ask_for_the_rest(
-    provider: Provider[T], pages: Pages[T], asker: Asker, first: T, size: int
+    provider: Provider[T], pages: Pages[T], asker: "Asker", first: T, size: int
 ) -> list[Answer]:
     """Return the other pages; they are asked for all at once, and share the bytes that are left."""
     rest = [{**provider.params, **params} for params in pages.rest(first)]

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from graphql_api import __version__
 from graphql_api.domain.report import SourceKind
-from graphql_api.sources.asking import Validators
+from graphql_api.sources.answer import Validators
 from graphql_api.sources.countries import CountryList
 from graphql_api.sources.provider import Provider
 from graphql_api.sources.rates import RateTable

@@ -17,9 +17,9 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.run import Sources
 from graphql_api.refresh.service import Bounds, RefreshService
-from graphql_api.sources.asking import create_client
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retries import Retries
+from graphql_api.sources.web import Web
 from graphql_api.storage.countries import load
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
@@ -109,11 +109,11 @@ async def running(
     database = Database(url, timeout=seconds_busy)
     await migrate(database)
     catalog = Catalog(database, REFERENCE)
-    async with create_client("tests") as client:
+    async with Web("tests") as web:
         service = RefreshService(
             database=database,
             catalog=catalog,
-            client=client,
+            web=web,
             sources=sources,
             bounds=bounds,
             holder=name,

@@ -12,7 +12,7 @@ from graphql_api.refresh.service import Bounds, RefreshService
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import EVERYTHING, GraphQLRequest, GraphQLResponse, execute
-from graphql_api.sources.asking import create_client
+from graphql_api.sources.web import Web
 from graphql_api.storage.engine import Database
 from tests.refresh.running import Running
 from tests.rows import REFRESHED_AT, make_snapshot
@@ -22,7 +22,7 @@ PUBLIC_URL = "https://countries.example/api"
 REQUEST_ID = "request-7"
 A_DAY = timedelta(days=1)
 _UNOPENED = Database("sqlite:///never-opened.db", timeout=1)
-_IDLE = create_client("tests")
+_IDLE = Web("tests")
 
 
 def now() -> datetime:
@@ -89,7 +89,7 @@ def offline(rows: Iterable[Country] = (), reference: Reference | None = None) ->
     service = RefreshService(
         database=_UNOPENED,
         catalog=catalog,
-        client=_IDLE,
+        web=_IDLE,
         sources=Sources(countries=(), rates=(), seconds_each=1, seconds_together=1),
         bounds=Bounds(),
         holder="nobody",

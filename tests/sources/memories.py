@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from graphql_api.domain.country import Figures, SkippedRecord
-from graphql_api.sources.asking import Validators
+from graphql_api.sources.answer import Validators
 from graphql_api.sources.countries import CountryList
 from graphql_api.sources.keeping import Kept, Memory
 from graphql_api.sources.rates import RateTable

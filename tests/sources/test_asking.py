@@ -12,7 +12,8 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from graphql_api.sources.asking import MAX_BODY, Answer, Asker, Validators, create_client
+from graphql_api.sources.answer import MAX_BODY, Answer, Validators
+from graphql_api.sources.asking import Asker, create_client
 from graphql_api.sources.provider import Unusable
 from graphql_api.sources.retries import Retries
 from tests.upstream.faults import CLOSED, NOWHERE

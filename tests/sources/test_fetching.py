@@ -6,16 +6,16 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 
-import httpx
 import pytest
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.asking import MAX_BODY, Validators, create_client
+from graphql_api.sources.answer import MAX_BODY, Validators
 from graphql_api.sources.fetching import Fetched, Means, fetch_first
 from graphql_api.sources.keeping import Kept, origin_of
 from graphql_api.sources.provider import Pages, Provider, Unusable
 from graphql_api.sources.retries import Retries
+from graphql_api.sources.web import Web
 from tests.upstream.server import Answer, Request, Upstream
 
 LONG = 30.0
@@ -55,14 +55,15 @@ BUNDLED: Provider[bytes] = Provider(
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """Lend the client that the project uses."""
-    async with create_client("tests/1") as created:
+async def web() -> AsyncIterator[Web]:
+    """Lend what the project asks with, which is ready."""
+    async with Web("tests/1") as created:
+        await created.open()
         yield created
 
 
 async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
-    client: httpx.AsyncClient,
+    web: Web,
     *providers: Provider[bytes],
     check: Callable[[bytes], Said] = Said,
     seconds_each: float = LONG,
@@ -76,27 +77,27 @@ async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
         SourceKind.RATES,
         providers,
         check,
-        means=Means(client=client, now=now, seconds_each=seconds_each, retries=retries),
+        means=Means(web=web, now=now, seconds_each=seconds_each, retries=retries),
         kept=kept,
         failures=[] if failures is None else failures,
     )
 
 
-async def failure(client: httpx.AsyncClient, url: str, *, seconds_each: float = LONG) -> str:
+async def failure(web: Web, url: str, *, seconds_each: float = LONG) -> str:
     """Return why a provider asked there failed; the one after it answers from the package."""
     first = provider("first", url)
-    fetched = await fetch(client, first, BUNDLED, seconds_each=seconds_each)
+    fetched = await fetch(web, first, BUNDLED, seconds_each=seconds_each)
     assert fetched.report.provider == "bundled"
     (reason,) = fetched.report.failures
     assert reason.startswith("first: ")
     return reason.removeprefix("first: ")
 
 
-async def test_first_answer(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_first_answer(upstream: Upstream, web: Web) -> None:
     """The first provider that answers is believed and reported, and the next is not asked."""
     upstream.answer("rates", Answer(body=b"figures"))
     fetched = await fetch(
-        client, provider("first", upstream.rates_url), provider("next", f"{upstream.url}/next")
+        web, provider("first", upstream.rates_url), provider("next", f"{upstream.url}/next")
     )
     assert fetched.data == Said(b"figures")
     assert fetched.report == SourceReport(
@@ -110,11 +111,11 @@ async def test_first_answer(upstream: Upstream, client: httpx.AsyncClient) -> No
     assert [request.path for request in upstream.requests] == ["rates"]
 
 
-async def test_failover(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_failover(upstream: Upstream, web: Web) -> None:
     """Providers are asked in order, and the report says why each before the answer failed."""
     upstream.answer("rates", Answer(status=500), Answer(body=b""), Answer(body=b"third time"))
     names = ("one", "two", "one", "four")
-    fetched = await fetch(client, *(provider(name, upstream.rates_url) for name in names))
+    fetched = await fetch(web, *(provider(name, upstream.rates_url) for name in names))
     assert fetched.data.body == b"third time"
     assert (fetched.report.provider, fetched.report.attribution) == ("one", "By one")
     assert fetched.report.failures == (
@@ -124,9 +125,9 @@ async def test_failover(upstream: Upstream, client: httpx.AsyncClient) -> None:
     assert upstream.asked("rates") == 3
 
 
-async def test_bundled(client: httpx.AsyncClient) -> None:
+async def test_bundled(web: Web) -> None:
     """A provider with a file is read from the package, and is not live."""
-    fetched = await fetch(client, BUNDLED)
+    fetched = await fetch(web, BUNDLED)
     file = resources.files("graphql_api.sources.bundled").joinpath("rates.json")
     assert fetched.data.body == file.read_bytes()
     assert fetched.report == SourceReport(
@@ -139,19 +140,19 @@ async def test_bundled(client: httpx.AsyncClient) -> None:
     )
 
 
-async def test_nobody_answers(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_nobody_answers(upstream: Upstream, web: Web) -> None:
     """When all fail the error names the kind, and each provider with its reason."""
     upstream.answer("rates", Answer(status=500))
     one, two = provider("one", upstream.rates_url), provider("two", f"{upstream.url}/nowhere")
     with pytest.raises(SourceUnavailable) as refused:
-        await fetch(client, one, two)
+        await fetch(web, one, two)
     assert str(refused.value) == (
         "No source of rates could be used. "
         "one: it answered with status 500; two: it answered with status 404."
     )
 
 
-async def test_check_refuses(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_check_refuses(upstream: Upstream, web: Web) -> None:
     """What the check refuses is a failure of the provider like any other."""
 
     def check(body: bytes) -> Said:
@@ -161,15 +162,15 @@ async def test_check_refuses(upstream: Upstream, client: httpx.AsyncClient) -> N
 
     upstream.answer("rates", Answer(body=b"bad"), Answer(body=b"good"))
     both = [provider("one", upstream.rates_url), provider("two", upstream.rates_url)]
-    fetched = await fetch(client, *both, check=check)
+    fetched = await fetch(web, *both, check=check)
     assert (fetched.data.body, fetched.report.failures) == (b"good", ("one: it is bad",))
 
 
-async def test_mute(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_mute(upstream: Upstream, web: Web) -> None:
     """Providers that do not answer are given up one after the other, each after its time."""
     upstream.answer("rates", Answer(until=lambda: False))
     mute = [provider(name, upstream.rates_url) for name in ("one", "two")]
-    fetched = await fetch(client, *mute, BUNDLED, seconds_each=SHORT)
+    fetched = await fetch(web, *mute, BUNDLED, seconds_each=SHORT)
     assert fetched.report.failures == (
         "one: no complete answer within 0.05 s",
         "two: no complete answer within 0.05 s",
@@ -177,106 +178,106 @@ async def test_mute(upstream: Upstream, client: httpx.AsyncClient) -> None:
     assert fetched.milliseconds > SHORT * 1000
 
 
-async def test_mute_amid_the_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_mute_amid_the_body(upstream: Upstream, web: Web) -> None:
     """The time ends with the last byte, not with the first."""
     upstream.answer("rates", Answer(body=b"figures", early=3, until=lambda: False))
-    reason = await failure(client, upstream.rates_url, seconds_each=SHORT)
+    reason = await failure(web, upstream.rates_url, seconds_each=SHORT)
     assert reason == "no complete answer within 0.05 s"
 
 
-async def test_mute_after_a_redirect(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_mute_after_a_redirect(upstream: Upstream, web: Web) -> None:
     """The time of a provider covers the redirects that it sends."""
     upstream.answer("rates", Answer(status=302, headers={"Location": "/elsewhere"}))
     upstream.answer("elsewhere", Answer(until=lambda: False))
-    reason = await failure(client, upstream.rates_url, seconds_each=SHORT)
+    reason = await failure(web, upstream.rates_url, seconds_each=SHORT)
     assert reason == "no complete answer within 0.05 s"
 
 
-async def test_cancelling(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_cancelling(upstream: Upstream, web: Web) -> None:
     """A fetch that is cancelled ends, and asks nobody else."""
     upstream.answer("rates", Answer(until=lambda: False))
-    fetching = asyncio.create_task(fetch(client, provider("one", upstream.rates_url), BUNDLED))
+    fetching = asyncio.create_task(fetch(web, provider("one", upstream.rates_url), BUNDLED))
     await asyncio.to_thread(upstream.wait_until_asked, "rates")
     fetching.cancel()
     with pytest.raises(asyncio.CancelledError):
         await fetching
 
 
-async def test_date_of_the_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_date_of_the_body(upstream: Upstream, web: Web) -> None:
     """The date that the body gives wins over Last-Modified."""
     as_of = datetime(2020, 1, 1, tzinfo=UTC)
     upstream.answer("rates", Answer(body=b"x", headers={"Last-Modified": MODIFIED}))
     fetched = await fetch(
-        client, provider("one", upstream.rates_url), check=lambda body: Said(body, as_of)
+        web, provider("one", upstream.rates_url), check=lambda body: Said(body, as_of)
     )
     assert fetched.report.as_of == as_of
 
 
-async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_last_modified(upstream: Upstream, web: Web) -> None:
     """An answer whose body is not dated is as of its Last-Modified."""
     headers = {"ETag": '"1"', "Last-Modified": MODIFIED}
     upstream.answer("rates", Answer(body=b"x", headers=headers))
-    fetched = await fetch(client, provider("one", upstream.rates_url))
+    fetched = await fetch(web, provider("one", upstream.rates_url))
     assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
     assert fetched.keep is not None
     assert fetched.keep.validators == Validators(etag='"1"', last_modified=MODIFIED)
 
 
-async def test_drips(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_drips(upstream: Upstream, web: Web) -> None:
     """Bytes that keep coming do not make the time any longer."""
     upstream.answer("rates", Answer(body=bytes(1000), drip=0.01))
-    reason = await failure(client, upstream.rates_url, seconds_each=SHORT)
+    reason = await failure(web, upstream.rates_url, seconds_each=SHORT)
     assert reason == "no complete answer within 0.05 s"
 
 
-async def test_time_of_retries(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_time_of_retries(upstream: Upstream, web: Web) -> None:
     """The time of a provider covers its retries."""
     upstream.answer("rates", Answer(status=503), Answer(until=lambda: False))
-    reason = await failure(client, upstream.rates_url, seconds_each=SHORT)
+    reason = await failure(web, upstream.rates_url, seconds_each=SHORT)
     assert reason == "no complete answer within 0.05 s"
 
 
-async def test_failures_are_told_at_once(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_failures_are_told_at_once(upstream: Upstream, web: Web) -> None:
     """Who stops waiting knows the providers that had failed by then."""
     upstream.answer("one", Answer(status=500))
     upstream.answer("rates", Answer(until=lambda: False))
     told: list[str] = []
     one, two = provider("one", f"{upstream.url}/one"), provider("two", upstream.rates_url)
-    fetching = asyncio.create_task(fetch(client, one, two, failures=told))
+    fetching = asyncio.create_task(fetch(web, one, two, failures=told))
     await asyncio.to_thread(upstream.wait_until_asked, "rates")
     fetching.cancel()
     await asyncio.wait([fetching])
     assert told == ["one: it answered with status 500"]
 
 
-async def test_reasons_are_short(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_reasons_are_short(upstream: Upstream, web: Web) -> None:
     """No more than a little of what a provider sent is in a reason, and nothing strange."""
     junk = b"HTTP/1.1 200 OK\r\n" + b"junk\x1b" * 5000 + b"\r\n\r\n"
     upstream.answer("rates", Answer(body=junk, raw=True))
-    reason = await failure(client, upstream.rates_url)
+    reason = await failure(web, upstream.rates_url)
     assert (len(reason), reason.isprintable()) == (200, True)
 
 
 KEYED = replace(provider("keyed", ""), key_setting="THE_KEY", key="hunter2")
 
 
-async def test_no_key(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_no_key(upstream: Upstream, web: Web) -> None:
     """A provider whose key is not set is not asked."""
     keyless = replace(KEYED, url=upstream.rates_url, key=None)
-    fetched = await fetch(client, keyless, BUNDLED)
+    fetched = await fetch(web, keyless, BUNDLED)
     assert fetched.report.failures == ("keyed: THE_KEY is not set",)
     assert upstream.requests == ()
 
 
-async def test_key(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_key(upstream: Upstream, web: Web) -> None:
     """A provider whose key is set is asked with it, and does not show it."""
     keyed = replace(KEYED, url=upstream.rates_url)
-    await fetch(client, keyed)
+    await fetch(web, keyed)
     assert upstream.requests[0].headers["authorization"] == "Bearer hunter2"
     assert "hunter2" not in repr(keyed)
 
 
-async def test_key_is_not_repeated(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_key_is_not_repeated(upstream: Upstream, web: Web) -> None:
     """A reason in which the provider repeats the key has it no more."""
 
     def check(body: bytes) -> Said:
@@ -285,7 +286,7 @@ async def test_key_is_not_repeated(upstream: Upstream, client: httpx.AsyncClient
     upstream.answer("rates", Answer(body=b"the key hunter2 is invalid."))
     keyed = replace(KEYED, url=upstream.rates_url)
     with pytest.raises(SourceUnavailable) as refused:
-        await fetch(client, keyed, check=check)
+        await fetch(web, keyed, check=check)
     reason = "No source of rates could be used. keyed: the key … is invalid."
     assert str(refused.value) == reason
 
@@ -305,7 +306,7 @@ def paged(pages: Mapping[str, Answer]) -> Callable[[Request], Answer]:
     return lambda request: pages[request.query["page"]]
 
 
-async def test_pages(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_pages(upstream: Upstream, web: Web) -> None:
     """After the first page all others are asked for at once, and joined in order."""
 
     def all_asked() -> bool:
@@ -313,17 +314,17 @@ async def test_pages(upstream: Upstream, client: httpx.AsyncClient) -> None:
 
     later = {number: Answer(body=number.encode(), until=all_asked) for number in "12"}
     upstream.answer("rates", paged({"0": Answer(body=b"3"), **later}))
-    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
+    fetched = await fetch(web, replace(PAGED, url=upstream.rates_url))
     assert fetched.data.body == b"312"
     asked = sorted(request.query["page"] + request.query["of"] for request in upstream.requests)
     assert asked == ["0it", "1it", "2it"]
     assert fetched.keep is None
 
 
-async def test_single_page(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_single_page(upstream: Upstream, web: Web) -> None:
     """A provider whose first page is all is asked once."""
     upstream.answer("rates", paged({"0": Answer(body=b"1")}))
-    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
+    fetched = await fetch(web, replace(PAGED, url=upstream.rates_url))
     assert (fetched.data.body, upstream.asked("rates")) == (b"1", 1)
 
 
@@ -336,26 +337,22 @@ async def test_single_page(upstream: Upstream, client: httpx.AsyncClient) -> Non
         (Answer(body=bytes(MAX_BODY // 2)), "its answer is larger than 9999999 bytes"),
     ],
 )
-async def test_page_that_fails(
-    upstream: Upstream, client: httpx.AsyncClient, second: Answer, reason: str
-) -> None:
+async def test_page_that_fails(upstream: Upstream, web: Web, second: Answer, reason: str) -> None:
     """One page that fails is a failure of the provider; all of them share the largest size."""
     upstream.answer("rates", paged({"0": Answer(body=b"3"), "1": second, "2": Answer(body=b"2")}))
-    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url), BUNDLED)
+    fetched = await fetch(web, replace(PAGED, url=upstream.rates_url), BUNDLED)
     assert fetched.report.failures == (f"paged: {reason}",)
 
 
-async def test_page_that_is_late(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_page_that_is_late(upstream: Upstream, web: Web) -> None:
     """The time of a provider covers all its pages."""
     late = Answer(until=lambda: False)
     upstream.answer("rates", paged({"0": Answer(body=b"3"), "1": late, "2": Answer(body=b"2")}))
-    fetched = await fetch(
-        client, replace(PAGED, url=upstream.rates_url), BUNDLED, seconds_each=SHORT
-    )
+    fetched = await fetch(web, replace(PAGED, url=upstream.rates_url), BUNDLED, seconds_each=SHORT)
     assert fetched.report.failures == ("paged: no complete answer within 0.05 s",)
 
 
-async def test_page_that_passes(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_page_that_passes(upstream: Upstream, web: Web) -> None:
     """A page that fails for a moment is asked for again, by itself."""
     answers = {"1": [Answer(status=503), Answer(body=b"1")]}
 
@@ -363,7 +360,7 @@ async def test_page_that_passes(upstream: Upstream, client: httpx.AsyncClient) -
         return answers.get(request.query["page"], [Answer(body=b"2")]).pop(0)
 
     upstream.answer("rates", reply)
-    fetched = await fetch(client, replace(PAGED, url=upstream.rates_url))
+    fetched = await fetch(web, replace(PAGED, url=upstream.rates_url))
     assert (fetched.data.body, upstream.asked("rates")) == (b"21", 3)
 
 
@@ -380,11 +377,11 @@ def known(
 LATER = NOW + timedelta(hours=3)
 
 
-async def test_keep(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_keep(upstream: Upstream, web: Web) -> None:
     """What a provider said is to be kept with its validators until its own next update."""
     upstream.answer("rates", Answer(body=b"x", headers={"ETag": '"7"'}))
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, check=lambda body: Said(body, None, LATER))
+    fetched = await fetch(web, one, check=lambda body: Said(body, None, LATER))
     assert fetched.keep == Kept(
         origin=origin_of(one),
         data=Said(b"x", None, LATER),
@@ -394,51 +391,49 @@ async def test_keep(upstream: Upstream, client: httpx.AsyncClient) -> None:
     assert (fetched.report.live, fetched.report.cached) == (True, False)
 
 
-async def test_keep_for_two_days_at_most(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_keep_for_two_days_at_most(upstream: Upstream, web: Web) -> None:
     """A provider that promises nothing new for a year is asked again after two days."""
     upstream.answer("rates", Answer(body=b"x"))
     year = NOW + timedelta(days=365)
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, check=lambda body: Said(body, None, year))
+    fetched = await fetch(web, one, check=lambda body: Said(body, None, year))
     assert fetched.keep is not None
     assert fetched.keep.until == NOW + timedelta(days=2)
 
 
 @pytest.mark.parametrize("next_update", [None, NOW])
-async def test_nothing_to_keep(
-    upstream: Upstream, client: httpx.AsyncClient, next_update: datetime | None
-) -> None:
+async def test_nothing_to_keep(upstream: Upstream, web: Web, next_update: datetime | None) -> None:
     """An answer without validators and without an update to come is of no use the next time."""
     upstream.answer("rates", Answer(body=b"x"))
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, check=lambda body: Said(body, None, next_update))
+    fetched = await fetch(web, one, check=lambda body: Said(body, None, next_update))
     assert fetched.keep is None
 
 
-async def test_before_the_next_update(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_before_the_next_update(upstream: Upstream, web: Web) -> None:
     """Until its next update a provider is not asked, and the report does not call that live."""
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, kept=known(one, until=LATER))
+    fetched = await fetch(web, one, kept=known(one, until=LATER))
     assert (fetched.data, fetched.keep) == (Said(b"before"), None)
     assert (fetched.report.live, fetched.report.cached) == (False, True)
     assert fetched.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
     assert upstream.asked("rates") == 0
 
 
-async def test_after_the_next_update(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_after_the_next_update(upstream: Upstream, web: Web) -> None:
     """From the instant of its next update on a provider is asked again."""
     upstream.answer("rates", Answer(body=b"x"))
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, kept=known(one, until=NOW))
+    fetched = await fetch(web, one, kept=known(one, until=NOW))
     assert (fetched.data.body, fetched.report.cached) == (b"x", False)
 
 
 @pytest.mark.parametrize("etag", ['"1"', None])
-async def test_nothing_new(upstream: Upstream, client: httpx.AsyncClient, etag: str | None) -> None:
+async def test_nothing_new(upstream: Upstream, web: Web, etag: str | None) -> None:
     """A provider is asked for something new, and its having nothing is a live answer."""
     upstream.answer("rates", Answer(status=304))
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, kept=known(one, etag=etag))
+    fetched = await fetch(web, one, kept=known(one, etag=etag))
     assert (fetched.data, fetched.keep) == (Said(b"before"), None)
     assert (fetched.report.live, fetched.report.cached) == (True, False)
     (request,) = upstream.requests
@@ -446,40 +441,36 @@ async def test_nothing_new(upstream: Upstream, client: httpx.AsyncClient, etag: 
     assert request.headers.get("if-none-match") == etag
 
 
-async def test_something_new(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_something_new(upstream: Upstream, web: Web) -> None:
     """What is new replaces what was kept, and is kept itself."""
     upstream.answer("rates", Answer(body=b"x", headers={"ETag": '"2"'}))
     one = provider("one", upstream.rates_url)
-    fetched = await fetch(client, one, kept=known(one))
+    fetched = await fetch(web, one, kept=known(one))
     assert fetched.data == Said(b"x")
     assert fetched.keep is not None
     assert fetched.keep.validators.etag == '"2"'
 
 
-async def test_nothing_new_to_who_did_not_ask(
-    upstream: Upstream, client: httpx.AsyncClient
-) -> None:
+async def test_nothing_new_to_who_did_not_ask(upstream: Upstream, web: Web) -> None:
     """Status 304 for a question without validators is a failure like any other."""
     upstream.answer("rates", Answer(status=304))
-    assert await failure(client, upstream.rates_url) == "it answered with status 304"
+    assert await failure(web, upstream.rates_url) == "it answered with status 304"
 
 
-async def test_kept_of_another_provider(upstream: Upstream, client: httpx.AsyncClient) -> None:
+async def test_kept_of_another_provider(upstream: Upstream, web: Web) -> None:
     """What another provider said, or the same one at another URL, is not this one's."""
     upstream.answer("rates", Answer(body=b"x"))
     one = provider("one", upstream.rates_url)
     for other in (replace(one, name="two"), replace(one, url="http://localhost/"), PAGED):
-        fetched = await fetch(client, one, kept=known(other, until=LATER))
+        fetched = await fetch(web, one, kept=known(other, until=LATER))
         assert fetched.data == Said(b"x")
     assert "if-none-match" not in upstream.requests[-1].headers
 
 
-async def test_kept_while_a_provider_before_it_fails(
-    upstream: Upstream, client: httpx.AsyncClient
-) -> None:
+async def test_kept_while_a_provider_before_it_fails(upstream: Upstream, web: Web) -> None:
     """The providers before the one whose answer is kept are asked, since they are preferred."""
     upstream.answer("countries", Answer(status=404))
     first, second = provider("first", upstream.countries_url), provider("second", upstream.url)
-    fetched = await fetch(client, first, second, kept=known(second, until=LATER))
+    fetched = await fetch(web, first, second, kept=known(second, until=LATER))
     assert fetched.report.failures == ("first: it answered with status 404",)
     assert (fetched.report.provider, fetched.report.cached) == ("second", True)

@@ -60,9 +60,9 @@ async def test_giving_back_what_is_anothers(database: Database, replica: Databas
 
 async def test_runs_out(database: Database, replica: Database) -> None:
     """A holder that died is waited for as long as it said, and no longer."""
-    assert await take(database, "dead", "1", seconds=0.3) == 1
+    assert await take(database, "dead", "1", seconds=1) == 1
     assert isinstance(await take(replica, "other", "2"), lease.Held)
-    await asyncio.sleep(0.35)
+    await asyncio.sleep(1.05)
     assert await replica.run(lease.look) is None
     assert await take(replica, "other", "2") == 2
 

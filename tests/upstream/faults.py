@@ -12,7 +12,7 @@ PATH = "faulty"
 """Where a faulty provider is played."""
 LONG = 30.0
 """Seconds that no test here waits."""
-SHORT = 0.1
+SHORT = 0.5
 """Seconds that are waited for answers that never come."""
 
 # A port that only a system's own service could take, and none does.
@@ -84,7 +84,7 @@ def _statuses(*statuses: int, asked: int) -> list[Fault]:
 NO_TABLE = {"geonames": "the body is not a table of countries"}
 NO_RECORDS = "none of its 0 records can be used"
 NO_RATES = "none of its 0 rates can be used"
-LATE = "no complete answer within 0.1 s"
+LATE = "no complete answer within 0.5 s"
 GZIP = {"Content-Encoding": "gzip"}
 
 FAULTS = (
