@@ -10,35 +10,30 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 from urllib.parse import urlsplit
 
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
-from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.routing import BaseRoute, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceUnavailable
-from graphql_api.http import landing, pictures
 from graphql_api.http.answers import Answers
-from graphql_api.http.assets import FOLDER, AssetEndpoint
 from graphql_api.http.authorization import is_authorized
 from graphql_api.http.connections import WRITE, Write
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.graphql_ws import WebSocketEndpoint
-from graphql_api.http.health import LIVE, READY, HealthEndpoints
-from graphql_api.http.metrics import MetricsEndpoint
-from graphql_api.http.pages import PageEndpoints
 from graphql_api.http.persisted import PersistedQueries
-from graphql_api.http.pictures import PictureEndpoints
 from graphql_api.http.playground import INSTALLED, Playground
 from graphql_api.http.recording import Recorder
 from graphql_api.http.repeating import PATH, Repeater, RepeatingMiddleware
 from graphql_api.http.request_id import RequestIdMiddleware, new_ids
 from graphql_api.http.security import SecurityHeadersMiddleware
 from graphql_api.http.starting import StartingMiddleware
+from graphql_api.later import Later
 from graphql_api.metrics.meter import Meter
 from graphql_api.metrics.sampling import Sampler
 from graphql_api.opening import Failed, Opened, Tell, open_patiently
@@ -177,7 +172,7 @@ def create_app(
     is_stopping: Callable[[], bool] = lambda: False,
     start_opened: bool = False,
     meter: Meter | None = None,
-) -> FastAPI:
+) -> "Application":
     """Return the server's application, which opens its database once it has started.
 
     It tells how the opening goes; after `Failed` it is of no use. While it `is_stopping`, it says
@@ -193,9 +188,9 @@ def create_app(
     recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[dict[str, Write]]:
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Write]]:
         async with _running(
-            parts, settings, tell, waits=lambda: start_opened and not is_stopping()
+            parts, settings, tell, site, waits=lambda: start_opened and not is_stopping()
         ):
             # The shortest way logs nothing.
             yield {} if settings.access_log else {WRITE: repeater.write}
@@ -204,15 +199,13 @@ def create_app(
     naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
     endpoint = _graphql(parts, settings, schema, answers, recorder)
     repeater = _repeater(parts, endpoint, new_id)
-    app = _Application(
+    site = Later(lambda: _site(parts, settings, endpoint, is_stopping))
+    app = Application(
         lifespan=lifespan,
-        routes=[
-            *_routes(parts, settings, endpoint, is_stopping),
-            _websocket(settings, endpoint, new_id),
-        ],
+        routes=[_websocket(settings, endpoint, new_id)],
         middleware=_middleware(settings, parts.catalog, naming),
-        openapi_url=None,
     )
+    app.router.default = _served_by(site)
     app.graphql = RepeatingMiddleware(app.router, repeater=repeater, endpoint=endpoint)
     for around in reversed(app.user_middleware):
         app.graphql = around.cls(app.graphql, *around.args, **around.kwargs)
@@ -234,12 +227,13 @@ def _playground(settings: Settings) -> Playground | None:
     return Playground.load(INSTALLED, token_needed=settings.admin_token is not None)
 
 
-class _Application(FastAPI):
-    """FastAPI, but what it does for each request GraphQL does without."""
+class Application(Starlette):
+    """Starlette, but what it does for each request GraphQL does without."""
 
     graphql: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
         if scope["type"] == "http" and scope["path"] == PATH:
             await self.graphql(scope, receive, send)
         else:
@@ -330,35 +324,29 @@ def _websocket(
     return WebSocketRoute(PATH, sockets.serve)
 
 
-def _routes(
+def _site(
     parts: Parts, settings: Settings, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]
-) -> list[BaseRoute]:
-    picture = PictureEndpoints(parts.catalog)
-    health = HealthEndpoints(catalog=parts.catalog, is_stopping=is_stopping)
-    metrics = MetricsEndpoint(
-        meter=parts.meter,
-        sampler=parts.sampler,
-        token=_token(settings) if settings.in_production else None,
-    )
-    pages = PageEndpoints(
+) -> ASGIApp:
+    from graphql_api.http.site import Site  # noqa: PLC0415 - it brings FastAPI
+
+    return Site(
         catalog=parts.catalog,
         clock=_now,
         stale_after=timedelta(seconds=settings.stale_after),
         schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,
-        playground=endpoint.playground is not None,
-    )
-    files = endpoint.playground.assets if endpoint.playground else ()
-    assets = AssetEndpoint((*landing.ASSETS, *files))
-    return [
-        Route("/", pages.landing),
-        Route(f"/{FOLDER}/{{path:path}}", assets.serve),
-        Route("/schema.graphql", pages.schema),
-        Route(pictures.CURRENT, picture.current),
-        Route("/images/summary-{version}.png", picture.versioned),
-        Route(LIVE, health.live),
-        Route(READY, health.ready),
-        Route("/metrics", metrics.show),
-    ]
+        playground=endpoint.playground,
+        is_stopping=is_stopping,
+        meter=parts.meter,
+        sampler=parts.sampler,
+        metrics_token=_token(settings) if settings.in_production else None,
+    ).build()
+
+
+def _served_by(site: Later[ASGIApp]) -> ASGIApp:
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await (await site.get())(scope, receive, send)
+
+    return serve
 
 
 def _token(settings: Settings) -> str | None:
@@ -367,12 +355,17 @@ def _token(settings: Settings) -> str | None:
 
 @asynccontextmanager
 async def _running(
-    parts: Parts, settings: Settings, tell: Tell, *, waits: Callable[[], bool]
+    parts: Parts,
+    settings: Settings,
+    tell: Tell,
+    site: Later[ASGIApp],
+    *,
+    waits: Callable[[], bool],
 ) -> AsyncIterator[None]:
     """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
     background: set[asyncio.Task[None]] = set()
     background.add(asyncio.create_task(parts.sampler.keep()))
-    opening = asyncio.create_task(_live(parts, settings, tell, background))
+    opening = asyncio.create_task(_live(parts, settings, tell, site, background))
     background.add(opening)
     while waits() and not opening.done():
         await asyncio.wait([opening], timeout=_LOOK)
@@ -384,7 +377,11 @@ async def _running(
 
 
 async def _live(
-    parts: Parts, settings: Settings, tell: Tell, background: set[asyncio.Task[None]]
+    parts: Parts,
+    settings: Settings,
+    tell: Tell,
+    site: Later[ASGIApp],
+    background: set[asyncio.Task[None]],
 ) -> None:
     """Open the database, however long it takes, and begin what runs as long as the server does."""
     try:
@@ -403,7 +400,7 @@ async def _live(
     works = [
         parts.catalog.poll(settings.snapshot_poll),
         watch.run(settings.snapshot_poll),
-        _freshen(parts, settings),
+        _freshen(parts, settings, site),
     ]
     if settings.refresh_interval:
         works.append(
@@ -435,11 +432,12 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         await asyncio.wait(running, timeout=_BEFORE_CANCELLING_AGAIN)
 
 
-async def _freshen(parts: Parts, settings: Settings) -> None:
-    """Make ready for refreshes, then try one, once, if what is served is stale or bundled."""
+async def _freshen(parts: Parts, settings: Settings, site: Later[ASGIApp]) -> None:
+    """Make what was left for later, then try a refresh if what is served is stale or bundled."""
     with suppress(DatabaseUnavailable):  # who polls tells of it
         await parts.database.warm(session.CONNECTIONS, session.rehearse)
-    await parts.web.open()
+    await site.get()
+    await parts.web.client.get()
     after = timedelta(seconds=settings.stale_after)
     if parts.catalog.snapshot.is_stale(now=_now(), after=after):
         with suppress(CountriesError):  # the service logs it, and what is served stays

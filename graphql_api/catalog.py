@@ -16,7 +16,6 @@ from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.summary import Summary
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
-from graphql_api.picture import draw
 from graphql_api.sources.keeping import Memory
 from graphql_api.storage import answers, countries, marker, refreshes
 from graphql_api.storage.engine import Connection, Database
@@ -191,12 +190,18 @@ class Pictures:
         summary = snapshot.summary()
         drawing = self._drawn.get(summary)
         if drawing is None or (drawing.done() and (drawing.cancelled() or drawing.exception())):
-            drawing = asyncio.create_task(asyncio.to_thread(draw, summary))
+            drawing = asyncio.create_task(asyncio.to_thread(_draw, summary))
             drawing.add_done_callback(_look)
             self._drawn[summary] = drawing
             while len(self._drawn) > self._KEPT:
                 self._drawn.pop(next(iter(self._drawn)))
         return await asyncio.shield(drawing)
+
+
+def _draw(summary: Summary) -> bytes:
+    from graphql_api.picture import draw  # noqa: PLC0415 - a start draws nothing
+
+    return draw(summary)
 
 
 def _look(drawing: asyncio.Task[bytes]) -> None:

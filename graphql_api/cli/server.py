@@ -61,6 +61,10 @@ def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> Non
         raise InvalidSetting("WORKERS can only be 1 on this system.")
     # What is set wrong is told once, before there are any.
     create_app(settings)
+    # What one imports later, all would import; and what is there before them they share.
+    import graphql_api.http.site  # noqa: PLC0415
+    import graphql_api.sources.asking  # noqa: F401, PLC0415
+
     board = Board(FAMILIES, workers=settings.workers)
 
     def work(number: int, tell: Tell, *, at_once: bool) -> None:

@@ -4,10 +4,10 @@ With its libraries it takes a tenth of the time in which a server starts, which 
 data does not need to wait for.
 """
 
-import asyncio
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from graphql_api.later import Later
 from graphql_api.sources.retries import Retries
 
 if TYPE_CHECKING:
@@ -21,9 +21,7 @@ class Web:
 
     def __init__(self, user_agent: str) -> None:
         """Take how to introduce oneself."""
-        self._user_agent = user_agent
-        self._client: httpx.AsyncClient | None = None
-        self._making = asyncio.Lock()
+        self.client: Later[httpx.AsyncClient] = Later(lambda: _create_client(user_agent))
 
     async def __aenter__(self) -> Self:
         return self
@@ -38,22 +36,15 @@ class Web:
 
     async def asker(self, *, retries: Retries, deadline: float, key: str | None) -> "Asker":
         """Return what asks one provider until the event loop's clock says `deadline`."""
-        client = await self.open()
+        client = await self.client.get()
         from graphql_api.sources.asking import Asker  # noqa: PLC0415 - it brings httpx
 
         return Asker(client=client, retries=retries, deadline=deadline, key=key)
 
-    async def open(self) -> "httpx.AsyncClient":
-        """Make the client, unless there is one; everybody else is served meanwhile."""
-        async with self._making:
-            if self._client is None:
-                self._client = await asyncio.to_thread(_create_client, self._user_agent)
-        return self._client
-
     async def close(self) -> None:
         """Close the connections that are kept open."""
-        if self._client is not None:
-            await self._client.aclose()
+        if self.client.made is not None:
+            await self.client.made.aclose()
 
 
 def _create_client(user_agent: str) -> "httpx.AsyncClient":

@@ -8,10 +8,12 @@ from pathlib import Path
 from tests.cli.running import BUNDLED, environment, run, running
 
 LATER = {
+    "PIL",  # for pictures
     "alembic",  # at the newest revision there is nothing to migrate
     "asyncmy",  # another database's
     "asyncpg",  # likewise
     "cryptography",  # asyncmy's
+    "fastapi",  # for pages
     "httpx",  # for sources
     "jinja2",  # for pages
     "sqlalchemy.dialects.postgresql",
@@ -30,3 +32,14 @@ def test_until_it_serves(tmp_path: Path) -> None:
         assert server.end(signal.SIGTERM).code == 0
     assert {"graphql_api.app", "aiosqlite", "sqlalchemy"} <= imported
     assert imported & LATER == set()
+
+
+def test_workers_share(tmp_path: Path) -> None:
+    """With several workers all of it is imported once, before there are any."""
+    command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
+    settings = {**BUNDLED, "PORT": "0", "WORKERS": "2"}
+    with running(command, tmp_path, environment(settings)) as server:
+        assert {server.get("/healthz").status_code for _ in range(8)} == {200}
+        imported = re.findall(r"^import time: .*\| +(\S+)$", server.said, re.MULTILINE)
+        assert server.end(signal.SIGTERM).code == 0
+    assert [imported.count(name) for name in ("fastapi", "httpx")] == [1, 1]

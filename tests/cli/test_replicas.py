@@ -12,6 +12,8 @@ from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.upstream.server import Upstream
 
+pytestmark = pytest.mark.slow
+
 EVERYTHING = (
     "{ countries { totalCount edges { cursor node { id name population exchangeRate } } } }"
 )

@@ -82,6 +82,7 @@ def denial(server: Server) -> str:
     return "Access denied" if isinstance(server, MariaDB) else "password authentication failed"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
 def test_servers_that_fail(server: Server, relay: Relay, tmp_path: Path, command: str) -> None:
     """Each command says in one line why the database cannot be used, and not with what password."""
@@ -122,6 +123,7 @@ def ask_all(process: Process) -> str:
     return "\n".join([*pages, str(process.query(REFRESH))])
 
 
+@pytest.mark.slow
 def test_server_that_works_and_then_does_not(
     server: Server, relay: Relay, certificates: Certificates, tmp_path: Path
 ) -> None:

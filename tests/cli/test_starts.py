@@ -15,6 +15,8 @@ from tests.cli.running import BUNDLED, PATIENCE, Process, serving
 from tests.servers.process import Server
 from tests.servers.relay import Relay
 
+pytestmark = pytest.mark.slow
+
 QUERY = "{ countries { totalCount } }"
 WAITS = r"ERROR .* Trying again until it answers; listening at (http://127\.0\.0\.1:\d+)\.\n"
 

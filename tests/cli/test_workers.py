@@ -23,6 +23,8 @@ from tests.cli.test_serve import (
     wait_for_port,
 )
 
+pytestmark = pytest.mark.slow
+
 VERSION = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 TWO = {**BUNDLED, "WORKERS": "2", "SNAPSHOT_POLL": "0.2"}

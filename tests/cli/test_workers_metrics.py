@@ -13,6 +13,8 @@ from tests.cli.test_workers import paused, wait, workers_of
 from tests.http.scraping import Scraper, Series, counted
 from tests.upstream.server import Upstream
 
+pytestmark = pytest.mark.slow
+
 QUERY = "{ countries(first: 1) { totalCount } }"
 KIND = 'kind="query"'
 REQUESTS = f'graphql_api_requests_total{{{KIND},status="200"}}'

@@ -14,6 +14,8 @@ from hypothesis_graphql import strategies as graphql
 
 from tests.cli.running import BUNDLED, PATIENCE, Process, serving
 
+pytestmark = pytest.mark.slow
+
 SCHEMA = (Path(__file__).parents[2] / "schema.graphql").read_text()
 MISTAKES = {
     "BAD_USER_INPUT",
@@ -108,7 +110,6 @@ def test_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
     send_body(client, body, accept)
 
 
-@pytest.mark.slow
 @many
 @given(body=bodies(), accept=st.sampled_from(ACCEPTS))
 def test_many_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
@@ -150,7 +151,6 @@ def test_documents(client: httpx.Client, document: str) -> None:
     assert codes <= {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX", "GRAPHQL_VALIDATION_FAILED"}
 
 
-@pytest.mark.slow
 @many
 @given(
     document=EVERYTHING, cut=st.integers(0, 400), patch=st.text('{}()[]$@!:."#a1 \n', max_size=4)

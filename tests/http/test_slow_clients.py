@@ -13,6 +13,8 @@ import pytest
 from tests.cli.running import BUNDLED, Process, serving
 from tests.http.wire import ANSWER, QUERY, connected, head, is_usable
 
+pytestmark = pytest.mark.slow
+
 LATE = "The request did not arrive within 0.5 s."
 HALVES = {
     "half a line": b"POST /gra",

@@ -13,6 +13,8 @@ from tests.upstream.faults import FAULTS, PATH, Fault
 from tests.upstream.players import PLAYERS, Player, choose_countries, choose_rates
 from tests.upstream.server import Upstream
 
+pytestmark = pytest.mark.slow
+
 
 def asking_one(upstream: Upstream, player: Player, fault: Fault) -> Sources:
     """Return the sources of a refresh that asks this one alone; the other kind needs no asking."""

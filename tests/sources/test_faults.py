@@ -30,7 +30,7 @@ AT_ONCE = Retries(seconds=0)
 async def web() -> AsyncIterator[Web]:
     """Lend what the project asks with, which is ready."""
     async with Web("tests/1") as created:
-        await created.open()
+        await created.client.get()
         yield created
 
 

@@ -58,7 +58,7 @@ BUNDLED: Provider[bytes] = Provider(
 async def web() -> AsyncIterator[Web]:
     """Lend what the project asks with, which is ready."""
     async with Web("tests/1") as created:
-        await created.open()
+        await created.client.get()
         yield created
 
 

@@ -9,7 +9,7 @@ from graphql_api.sources.web import Web
 async def test_one_for_all() -> None:
     """Whoever asks while the client is being made has the same one, with the name that was told."""
     async with Web("tests/1") as web:
-        made = await asyncio.gather(*(web.open() for _ in range(3)))
+        made = await asyncio.gather(*(web.client.get() for _ in range(3)))
         asker = await web.asker(retries=Retries(), deadline=1.5, key="k")
         assert {id(client) for client in [*made, asker.client]} == {id(made[0])}
         assert made[0].headers["User-Agent"] == "tests/1"
@@ -18,19 +18,8 @@ async def test_one_for_all() -> None:
     assert made[0].is_closed
 
 
-async def test_cancelled_while_it_is_made() -> None:
-    """Who stops waiting for the client leaves the next one nothing that is half made."""
-    async with Web("tests/1") as web:
-        first = asyncio.create_task(web.open())
-        await asyncio.sleep(0)
-        first.cancel()
-        await asyncio.wait([first])
-        assert first.cancelled()
-        assert (await web.open()).headers["User-Agent"] == "tests/1"
-
-
 async def test_never_asked() -> None:
     """Closing without anybody having asked makes nothing."""
     web = Web("tests/1")
     await web.close()
-    assert web._client is None
+    assert web.client.made is None

@@ -15,6 +15,8 @@ from graphql_api.storage.tables import countries as table
 from tests.databases import opened
 from tests.rows import make_country
 
+pytestmark = pytest.mark.slow
+
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 CODES = [f"{one}{two}" for one in LETTERS for two in LETTERS][:250]
 

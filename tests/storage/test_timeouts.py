@@ -21,6 +21,8 @@ from tests.servers.process import PATIENCE, wait
 from tests.servers.relay import Relay
 from tests.servers.tls import Certificates
 
+pytestmark = pytest.mark.slow
+
 Server = MariaDB | PostgreSQL
 
 SECONDS = 0.5

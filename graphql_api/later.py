@@ -1,0 +1,25 @@
+"""What takes long to make, and nobody needs at once: it is made when it is first asked for."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Later(Generic[T]):
+    """Makes one thing, once, in a thread, so that everybody else is served meanwhile."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        """Take what makes it, imports included."""
+        self.made: T | None = None
+        """The thing, if it has been asked for."""
+        self._make = make
+        self._making = asyncio.Lock()
+
+    async def get(self) -> T:
+        """Return the thing; what its making raises is raised, and the next one tries again."""
+        async with self._making:
+            if self.made is None:
+                self.made = await asyncio.to_thread(self._make)
+        return self.made
