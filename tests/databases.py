@@ -12,6 +12,7 @@ from sqlalchemy import event, insert
 from graphql_api.domain.country import Country
 from graphql_api.storage.engine import Connection, Database
 from graphql_api.storage.tables import countries
+from tests.servers.process import PATIENCE
 
 
 @asynccontextmanager
@@ -33,7 +34,8 @@ async def connections_ended() -> None:
     """Wait for the threads of closed connections; aiosqlite does not, where opening failed."""
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
-            await asyncio.to_thread(thread.join)
+            await asyncio.to_thread(thread.join, PATIENCE)
+            assert not thread.is_alive(), "a connection was not closed"
 
 
 async def put(connection: Connection, row: Country) -> None:

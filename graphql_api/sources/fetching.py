@@ -18,6 +18,7 @@ from graphql_api.sources.provider import Pages, Provider, Unusable
 from graphql_api.sources.reading import printable
 from graphql_api.sources.retries import Retries
 from graphql_api.sources.web import Web
+from graphql_api.together import together
 
 if TYPE_CHECKING:
     from graphql_api.sources.asking import Asker
@@ -210,15 +211,7 @@ async def _ask_for_the_rest(
     """Return the other pages; they are asked for all at once, and share the bytes that are left."""
     rest = [{**provider.params, **params} for params in pages.rest(first)]
     at_most = (MAX_BODY - size) // max(len(rest), 1)
-    try:
-        async with asyncio.TaskGroup() as group:
-            asked = [
-                group.create_task(asker.get(str(provider.url), params, at_most=at_most))
-                for params in rest
-            ]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in asked]
+    return await together(asker.get(str(provider.url), params, at_most=at_most) for params in rest)
 
 
 def _tell(means: Means, provider: Provider[T], outcome: Outcome, since: float) -> float:

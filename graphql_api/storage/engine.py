@@ -20,6 +20,7 @@ from graphql_api.storage.address import System, Tls, parse
 from graphql_api.storage.dialects import dialect_for
 from graphql_api.storage.dialects.dialect import Opening
 from graphql_api.storage.tls import create_context
+from graphql_api.together import together
 
 T = TypeVar("T")
 
@@ -174,8 +175,8 @@ class Database:
             # The first one asks the server what it is, which the others then need not.
             first = await stack.enter_async_context(self.connect())
             others = [stack.enter_async_context(self.connect()) for _ in range(connections - 1)]
-            lent = [first, *await asyncio.gather(*others)]
-            await asyncio.gather(*(self.persist(connection, work) for connection in lent))
+            lent = [first, *await together(others)]
+            await together(self.persist(connection, work) for connection in lent)
 
     async def dispose(self) -> None:
         """Close every connection; needed before the event loop ends."""

@@ -13,6 +13,7 @@ from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
 from tests.databases import opened, put
 from tests.rows import make_country
+from tests.servers.process import PATIENCE
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR")
 
@@ -204,3 +205,26 @@ async def test_pool(tmp_path: Path) -> None:
 async def look(connection: AsyncConnection) -> None:
     """Use a connection."""
     await connection.exec_driver_sql("SELECT 1")
+
+
+async def test_warming_is_cancelled(database: Database) -> None:
+    """When warming is over, also by being cancelled, nobody uses a connection any more."""
+    begun: list[AsyncConnection] = []
+    ended: list[AsyncConnection] = []
+
+    async def work(connection: AsyncConnection) -> None:
+        begun.append(connection)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.01)
+            ended.append(connection)
+
+    warming = asyncio.create_task(database.warm(3, work))
+    async with asyncio.timeout(PATIENCE):
+        while len(begun) < 3:  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.001)
+    warming.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await warming
+    assert (len(ended), database.pool.in_use) == (3, 0)
