@@ -217,7 +217,7 @@ async def test_warming_is_cancelled(database: Database) -> None:
         try:
             await asyncio.sleep(60)
         finally:
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02 * begun.index(connection))
             ended.append(connection)
 
     warming = asyncio.create_task(database.warm(3, work))
