@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import load, refreshing, serving
+from benchmarks import load, refreshing, serving, starting
 from benchmarks.machine import describe
 from benchmarks.publishing import Missing, in_words, publish
 
 ROOT = Path(__file__).parent.parent
-PARTS: Mapping[str, ModuleType] = {"refresh": refreshing, "serving": serving, "load": load}
+PARTS: Mapping[str, ModuleType] = {
+    "refresh": refreshing,
+    "serving": serving,
+    "load": load,
+    "start": starting,
+}
 """Each can `require()` what it needs, `run(say)`, and tell the `versions()` of what took part."""
 
 
