@@ -126,7 +126,7 @@ class Session:
         try:
             await self._run(self._database.whole(write))
         except DatabaseUnavailable as error:
-            logger.warning("The refresh %s is not in the history: %s", attempt.id, error)
+            logger.warning("The refresh %s may be missing from the history: %s", attempt.id, error)
 
     async def _release(self) -> None:
         try:
