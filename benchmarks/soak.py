@@ -48,7 +48,7 @@ _FORESEEN = re.compile(
     r"Refresh \w+ failed: (?:DATABASE|SOURCE)_UNAVAILABLE: |"
     r"Refresh \w+ failed: REFRESH_IN_PROGRESS: |"
     r"Request \w+(?: from \S+)?: |The database does not answer; |The database answers again\.|"
-    r"The refresh \w+ is not in the history: |The lease runs out in at most )"
+    r"The refresh \w+ may be missing from the history: |The lease runs out in at most )"
 )
 
 
