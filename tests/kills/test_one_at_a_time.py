@@ -120,24 +120,27 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int
 def servers(
     place: tuple[str, int, int], upstream: Upstream, tmp_path: Path
 ) -> Iterator[list[Child]]:
-    """Lend so many servers that run."""
+    """Lend so many servers that run, over live data: none refreshes because it has just started."""
+
+    def settings(number: int) -> dict[str, str]:
+        return {
+            "DATABASE_URL": place[0],
+            "SNAPSHOT_POLL": f"{POLL:g}",
+            "STALE_AFTER": "1000000000",
+            "API_TIMEOUT": f"{PATIENCE:g}",
+            "REFRESH_TIMEOUT": f"{PATIENCE:g}",
+            "DATABASE_TIMEOUT": f"{PATIENCE:g}",
+            "REQUEST_TIMEOUT": f"{PATIENCE:g}",
+            "COUNTRIES_SOURCES": f"geonames={upstream.url}/{number}/countries,bundled",
+            "RATES_SOURCES": f"er-api={upstream.url}/{number}/rates,bundled",
+        }
+
+    upstream.answer("0/countries", Answer(body=COUNTRIES))
+    upstream.answer("0/rates", Answer(body=RATES))
     with Spawner(tmp_path) as spawner:
-        assert spawner.run("migrate", DATABASE_URL=place[0])[0] == 0
+        assert spawner.run("refresh", **settings(0))[0] == 0
         children = [
-            spawner.start(
-                "serve",
-                PORT="0",
-                DATABASE_URL=place[0],
-                SNAPSHOT_POLL=f"{POLL:g}",
-                STALE_AFTER="1000000000",
-                API_TIMEOUT=f"{PATIENCE:g}",
-                REFRESH_TIMEOUT=f"{PATIENCE:g}",
-                DATABASE_TIMEOUT=f"{PATIENCE:g}",
-                REQUEST_TIMEOUT=f"{PATIENCE:g}",
-                COUNTRIES_SOURCES=f"geonames={upstream.url}/{number}/countries,bundled",
-                RATES_SOURCES=f"er-api={upstream.url}/{number}/rates,bundled",
-            )
-            for number in range(place[1])
+            spawner.start("serve", PORT="0", **settings(number)) for number in range(place[1])
         ]
         for child in children:
             child.wait_until_said("(Ctrl-C stops)")
@@ -153,7 +156,6 @@ async def test_one_at_a_time(
     """However many ask, refreshes follow one another, ask each source once, and answer all."""
     crowd = Crowd(upstream, servers, place[2])
     crowd.hold()
-    # Live data, so that no server refreshes because it has just started.
     first = (await crowd.ask(servers[0]))["refreshCountries"]["id"]
     await crowd.history()
     seen = await after_a_look(crowd)
