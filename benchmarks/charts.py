@@ -1,4 +1,4 @@
-"""Charts as SVG: bars over a logarithmic scale, in the colours of a light page or a dark one."""
+"""Charts as SVG: bars over one scale, in the colours of a light page or a dark one."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -64,16 +64,18 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Groups over one scale, which begins at a power of ten below the least value."""
+    """Groups over one scale."""
 
     title: str
     groups: Sequence[Group]
+    even: bool = False
+    """Whether the scale is even, from 0; else it is logarithmic, from a power of ten."""
 
 
 def draw(chart: Chart) -> str:
     """Return the chart as an SVG document."""
     values = [bar.value for group in chart.groups for bar in group.bars]
-    low = 10.0 ** math.floor(math.log10(min(values)))
+    low = 0 if chart.even else 10.0 ** math.floor(math.log10(min(values)))
     scale = _Scale(low, max(values))
     bottom = _TOP + sum(_height(group) for group in chart.groups) - _ROW
     height = bottom + _BELOW
@@ -97,19 +99,33 @@ def steps(low: float, high: float) -> list[float]:
     return [value for value in values if value <= high]
 
 
+def even_steps(high: float) -> list[float]:
+    """Return the multiples, from 0 to `high`, of half the power of ten below it."""
+    step = 10.0 ** math.floor(math.log10(high)) / 2
+    return [number * step for number in range(math.floor(high / step) + 1)]
+
+
 @dataclass(frozen=True, slots=True)
 class _Scale:
     low: float
+    """0: it is even."""
     high: float
+
+    def steps(self) -> list[float]:
+        """Return the values that are marked."""
+        return steps(self.low, self.high) if self.low else even_steps(self.high)
 
     def at(self, value: float) -> float:
         """Return where a value is, in pixels from the left."""
-        share = math.log(value / self.low) / math.log(self.high / self.low)
+        if self.low:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = value / self.high
         return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
 
 
 def _grid(scale: _Scale, bottom: int) -> Iterator[str]:
-    for step in steps(scale.low, scale.high):
+    for step in scale.steps():
         x = scale.at(step)
         yield _line(x, _TOP - 8, bottom + 8, "grid")
         yield text(x, bottom + 26, f"{step:,g}", "dim", anchor="middle")

@@ -125,6 +125,7 @@ def _chart(figures: Figures) -> charts.Chart:
     return charts.Chart(
         title="Seconds from the command to the first answer",
         groups=(charts.Group(title="median", bars=tuple(_bars(figures))),),
+        even=True,
     )
 
 

@@ -1,10 +1,10 @@
-"""Charts: one document of well-formed SVG, whose bars are as long as their figures' logarithms."""
+"""Charts: one document of well-formed SVG, whose bars are as long as their scale has it."""
 
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.charts import Bar, Chart, Group, Mark, draw, steps
+from benchmarks.charts import Bar, Chart, Group, Mark, draw, even_steps, steps
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -14,9 +14,10 @@ def bar(value: float, **changes: object) -> Bar:
     return Bar(label=f"way {value:g}", value=value, told=f"{value:g} s", strong=bool(changes))
 
 
-def drawn(*groups: Group) -> ET.Element:
+def drawn(*groups: Group, even: bool = False) -> ET.Element:
     """Return what is drawn of these groups."""
-    return ET.fromstring(draw(Chart(title="Seconds <&>", groups=groups)))  # noqa: S314 - our own
+    chart = Chart(title="Seconds <&>", groups=groups, even=even)
+    return ET.fromstring(draw(chart))  # noqa: S314 - our own
 
 
 def bars(document: ET.Element) -> list[tuple[str | None, float]]:
@@ -46,6 +47,22 @@ def test_bars_are_logarithmic() -> None:
     (_, _), (kind, middle), (strong, longest) = bars(document)
     assert (kind, strong) == ("bar", "strong")
     assert longest == pytest.approx(2 * middle, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("high", "expected"),
+    [(1.69, [0, 0.5, 1, 1.5]), (20, [0, 5, 10, 15, 20]), (0.12, [0, 0.05, 0.1])],
+)
+def test_even_steps(high: float, expected: list[float]) -> None:
+    """The lines of an even scale are at halves of a power of ten."""
+    assert even_steps(high) == pytest.approx(expected)
+
+
+def test_bars_are_even() -> None:
+    """On an even scale a figure that is twice another is twice as long."""
+    document = drawn(Group(title="near", bars=[bar(0.8), bar(1.6)]), even=True)
+    (_, half), (_, whole) = bars(document)
+    assert whole == pytest.approx(2 * half, abs=0.1)
 
 
 def test_everything_is_within_the_page() -> None:
