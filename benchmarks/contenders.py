@@ -1,5 +1,6 @@
 """The servers that are compared, each in a process of its own, on a core of its own."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -101,13 +102,20 @@ def has_node() -> bool:
 
 def install() -> None:
     """Install the servers that run on Node, unless they are; there is Node."""
+    INSTALLED.mkdir(parents=True, exist_ok=True)
+    with (INSTALLED / "busy").open("w") as busy:
+        # Tests run in several processes, and one of them is enough for this.
+        fcntl.flock(busy, fcntl.LOCK_EX)
+        for path in PEERS.iterdir():
+            if path.suffix in (".graphql", ".json", ".mjs"):
+                shutil.copy(path, INSTALLED)
+        _install_packages()
+
+
+def _install_packages() -> None:
     lock = PEERS / "package-lock.json"
     # Written last: what was interrupted is done again.
     done = INSTALLED / "installed.json"
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    for path in PEERS.iterdir():
-        if path.suffix in (".graphql", ".json", ".mjs"):
-            shutil.copy(path, INSTALLED)
     if not done.exists() or done.read_bytes() != lock.read_bytes():
         subprocess.run(
             ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],  # noqa: S607 - of PATH

@@ -30,9 +30,6 @@ FIGURES = {
     for name, loads in RESULTS["questions"].items()
 }
 
-AMONG_ALL = pytest.mark.xdist_group("contenders")
-"""Servers that are installed and started once, by one process of the tests."""
-
 
 @pytest.fixture(scope="module")
 def servers() -> Iterator[Servers]:
@@ -45,7 +42,6 @@ def servers() -> Iterator[Servers]:
 
 
 @pytest.mark.slow
-@AMONG_ALL
 @pytest.mark.parametrize("name", QUESTIONS)
 def test_same_data(servers: Servers, name: str) -> None:
     """All of them, the bare one too, give the same data, of as many countries as were asked for."""
@@ -60,7 +56,6 @@ def test_same_data(servers: Servers, name: str) -> None:
 
 
 @pytest.mark.slow
-@AMONG_ALL
 def test_other_data(servers: Servers) -> None:
     """A server that answers otherwise is not measured."""
     with (
@@ -71,7 +66,6 @@ def test_other_data(servers: Servers) -> None:
 
 
 @pytest.mark.slow
-@AMONG_ALL
 def test_measure(servers: Servers) -> None:  # noqa: ARG001 - what it installs
     """Each server is pressed, and none of them fails a request."""
     told: list[str] = []
