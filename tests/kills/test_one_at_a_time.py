@@ -1,6 +1,7 @@
 """Eight servers and four hundred callers at once: one refresh at a time, and all are answered."""
 
 import asyncio
+import re
 import ssl
 import threading
 import time
@@ -23,6 +24,8 @@ PATIENCE = 120.0
 POLL = 0.1
 ASKED = {"query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"}
 
+WAITING = re.compile(r"^graphql_api_refresh_waiting_callers(?:\{.*\})? (\S+)$", re.MULTILINE)
+
 Record = Callable[[str, object], None]
 
 TLS = ssl.create_default_context()
@@ -37,6 +40,11 @@ def caller() -> httpx.AsyncClient:
     They share no pool: httpx closes an idle connection of a pool that it has just lent to another.
     """
     return httpx.AsyncClient(timeout=PATIENCE, trust_env=False, verify=TLS)
+
+
+def address(server: Child) -> str:
+    """Return where a server listens."""
+    return f"http://{server.stderr.split('http://')[1].split(' ')[0].split('/')[0]}"
 
 
 @dataclass(frozen=True)
@@ -60,11 +68,17 @@ class Crowd:
         async with caller() as client:
             return await self._post(client, server, query)
 
+    async def all_wait(self, others: int = 0) -> bool:
+        """Tell whether all callers have got through to their servers, and these others."""
+        async with caller() as client:
+            told = [(await client.get(f"{address(one)}/metrics")).text for one in self.servers]
+        waiting = sum(float(WAITING.findall(text)[0]) for text in told)
+        return waiting == len(self.servers) * self.each + others
+
     async def _post(
         self, client: httpx.AsyncClient, server: Child, query: dict[str, str]
     ) -> dict[str, Any]:
-        url = server.stderr.split("http://")[1].split(" ")[0].split("/")[0]
-        answer = (await client.post(f"http://{url}/graphql", json=query)).json()
+        answer = (await client.post(f"{address(server)}/graphql", json=query)).json()
         assert list(answer) == ["data"], answer
         data: dict[str, Any] = answer["data"]
         return data
@@ -194,7 +208,7 @@ async def after_a_look(crowd: Crowd) -> list[str]:
     await until(both)
     await asyncio.sleep(20 * POLL)
     calls = asyncio.create_task(crowd.call())
-    await asyncio.sleep(20 * POLL)
+    await until(lambda: crowd.all_wait(others=1))
     assert await both()
     released.set()
     answers = await calls
@@ -214,9 +228,8 @@ async def all_at_once(crowd: Crowd) -> list[str]:
         new = crowd.upstream.visits[asked:]
         return sum(not visit.left for visit in new) == 2
 
+    await until(crowd.all_wait)
     await until(one_is_left)
-    await asyncio.sleep(20 * POLL)
-    assert await one_is_left()
     each = Counter(visit.path for visit in crowd.upstream.visits[asked:])
     assert set(each.values()) == {1}
     released.set()
