@@ -49,7 +49,7 @@ def versions() -> Mapping[str, str]:
 
 
 def run(say: Say, *, rounds: int = _ROUNDS) -> Outcome:
-    """Measure, in less than a minute."""
+    """Measure, in about a minute."""
     starts: dict[str, list[float]] = {FIRST: [], AGAIN: [], TWO: []}
     for number in range(rounds):
         say(f"starts, round {number + 1}")

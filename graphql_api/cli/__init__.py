@@ -82,10 +82,10 @@ def refresh(*, force: bool) -> None:
     serves the new data a moment later. When a source fails it changes nothing, and ends with
     exit code 1 and one line.
     """
-    from graphql_api.settings import Settings  # noqa: PLC0415 - as in serve
+    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    from graphql_api.cli import refreshing  # noqa: PLC0415 - as in serve
+    from graphql_api.cli import refreshing  # noqa: PLC0415 - a wrong setting does not wait for it
 
     asyncio.run(refreshing.refresh(settings, force=force))
 
@@ -97,7 +97,7 @@ def schema() -> None:
 
     The file schema.graphql in the repository is made so.
     """
-    from graphql_api.schema.building import build_schema  # noqa: PLC0415 - as in serve
+    from graphql_api.schema.building import build_schema  # noqa: PLC0415 - --help does not wait for it
 
     click.echo(build_schema(introspection=True))
 
@@ -109,10 +109,10 @@ def migrate() -> None:
 
     `serve` and `refresh` do it too; this is for those who want it done at a time of their own.
     """
-    from graphql_api.settings import Settings  # noqa: PLC0415 - as in serve
+    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    from graphql_api.app import migrate_database  # noqa: PLC0415 - as in serve
+    from graphql_api.app import migrate_database  # noqa: PLC0415 - a wrong setting does not wait for it
 
     changed = asyncio.run(migrate_database(settings))
     click.echo("Migrated." if changed else "Nothing to do: the database is up to date.")

@@ -62,8 +62,8 @@ def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> Non
     # What is set wrong is told once, before there are any.
     create_app(settings)
     # What one imports later, all would import; and what is there before them they share.
-    import graphql_api.http.site  # noqa: PLC0415
-    import graphql_api.sources.asking  # noqa: F401, PLC0415
+    import graphql_api.http.site  # noqa: PLC0415 - one worker alone does not wait for it
+    import graphql_api.sources.asking  # noqa: F401, PLC0415 - likewise; to import is all
 
     board = Board(FAMILIES, workers=settings.workers)
 
