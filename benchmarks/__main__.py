@@ -6,11 +6,11 @@ from pathlib import Path
 from types import ModuleType
 
 from benchmarks import load, refreshing, serving, starting
-from benchmarks.machine import describe
-from benchmarks.publishing import Missing, in_words, publish
+from benchmarks.machine import describe_environment
+from benchmarks.publishing import MissingToolError, format_environment, publish
 
 ROOT = Path(__file__).parent.parent
-PARTS: Mapping[str, ModuleType] = {
+BENCHMARKS: Mapping[str, ModuleType] = {
     "refresh": refreshing,
     "serving": serving,
     "load": load,
@@ -19,25 +19,25 @@ PARTS: Mapping[str, ModuleType] = {
 """Each can `require()` what it needs, `run(say)`, and tell the `versions()` of what took part."""
 
 
-def main(names: list[str]) -> None:
+def main(selected_names: list[str]) -> None:
     """Run the parts of these names; without any, all."""
-    if unknown := [name for name in names if name not in PARTS]:
-        sys.exit(f"There is no part {unknown[0]}; there is {', '.join(PARTS)}.")
-    parts = {name: PARTS[name] for name in names or PARTS}
+    if unknown_names := [name for name in selected_names if name not in BENCHMARKS]:
+        sys.exit(f"There is no part {unknown_names[0]}; there is {', '.join(BENCHMARKS)}.")
+    benchmarks_to_run = {name: BENCHMARKS[name] for name in selected_names or BENCHMARKS}
     try:
-        for part in parts.values():
-            part.require()
-    except Missing as missing:
-        sys.exit(f"{missing}")
-    for name, part in parts.items():
-        outcome = part.run(_say)
-        machine = describe(part.versions())
-        publish(ROOT, name, outcome, machine)
-        print(f"\n{outcome.told}\n{in_words(machine)}")
+        for benchmark in benchmarks_to_run.values():
+            benchmark.require()
+    except MissingToolError as error:
+        sys.exit(f"{error}")
+    for name, benchmark in benchmarks_to_run.items():
+        report = benchmark.run(_print_progress)
+        machine = describe_environment(benchmark.versions())
+        publish(ROOT, name, report, machine)
+        print(f"\n{report.told}\n{format_environment(machine)}")
 
 
-def _say(what: str) -> None:
-    print(f"Measuring {what} …", file=sys.stderr)
+def _print_progress(activity: str) -> None:
+    print(f"Measuring {activity} …", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -6,17 +6,17 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH = 860
-_LEFT = 310
+_LEFT_MARGIN = 310
 """Where the bars begin; their labels end before."""
-_RIGHT = 110
+_RIGHT_MARGIN = 110
 """What is kept free behind the longest bar, for its figure."""
-_TOP = 64
-_ROW, _BAR = 26, 16
-_BETWEEN = 50
+_TOP_MARGIN = 64
+_ROW_HEIGHT, _BAR_HEIGHT = 26, 16
+_GROUP_GAP = 50
 """From the last bar of a group to the first of the next: the room of its title."""
-_BELOW = 44
+_BOTTOM_MARGIN = 44
 
-SVG = (
+SVG_START_TAG = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
     'width="{width}" height="{height}" role="img">'
 )
@@ -39,9 +39,9 @@ class Bar:
 
     label: str
     value: float
-    told: str
+    value_text: str
     """The figure as people read it."""
-    strong: bool
+    is_highlighted: bool
     """Whether it is of this project."""
 
 
@@ -50,7 +50,7 @@ class Mark:
     """A line across the bars of a group."""
 
     value: float
-    told: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,41 +68,41 @@ class Chart:
 
     title: str
     groups: Sequence[Group]
-    even: bool = False
+    is_linear: bool = False
     """Whether the scale is even, from 0; else it is logarithmic, from a power of ten."""
 
 
 def draw(chart: Chart) -> str:
     """Return the chart as an SVG document."""
     values = [bar.value for group in chart.groups for bar in group.bars]
-    low = 0 if chart.even else 10.0 ** math.floor(math.log10(min(values)))
+    low = 0 if chart.is_linear else 10.0 ** math.floor(math.log10(min(values)))
     scale = _Scale(low, max(values))
-    bottom = _TOP + sum(_height(group) for group in chart.groups) - _ROW
-    height = bottom + _BELOW
-    parts = [
-        SVG.format(width=WIDTH, height=height),
+    bottom = _TOP_MARGIN + sum(_group_height(group) for group in chart.groups) - _ROW_HEIGHT
+    height = bottom + _BOTTOM_MARGIN
+    elements = [
+        SVG_START_TAG.format(width=WIDTH, height=height),
         f"  <title>{escape(chart.title)}</title>",
         f"  <style>\n{STYLE}\n  </style>",
         f'  <rect class="page" width="{WIDTH}" height="{height}" rx="8"/>',
-        text(20, 32, chart.title, "title ink"),
-        *_grid(scale, bottom),
-        *_groups(chart.groups, scale),
+        text_element(20, 32, chart.title, "title ink"),
+        *_draw_grid(scale, bottom),
+        *_draw_groups(chart.groups, scale),
         "</svg>\n",
     ]
-    return "\n".join(parts)
+    return "\n".join(elements)
 
 
-def steps(low: float, high: float) -> list[float]:
+def log_ticks(low: float, high: float) -> list[float]:
     """Return the round values (1, 2, 5, 10, 20 …) from `low`, a power of ten, up to `high`."""
     powers = range(math.ceil(math.log10(high / low)) + 1)
-    values = (factor * low * 10**power for power in powers for factor in (1, 2, 5))
+    values = (multiple * low * 10**power for power in powers for multiple in (1, 2, 5))
     return [value for value in values if value <= high]
 
 
-def even_steps(high: float) -> list[float]:
+def linear_ticks(high: float) -> list[float]:
     """Return the multiples, from 0 to `high`, of half the power of ten below it."""
     step = 10.0 ** math.floor(math.log10(high)) / 2
-    return [number * step for number in range(math.floor(high / step) + 1)]
+    return [multiple * step for multiple in range(math.floor(high / step) + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,63 +111,65 @@ class _Scale:
     """0: it is even."""
     high: float
 
-    def steps(self) -> list[float]:
+    def ticks(self) -> list[float]:
         """Return the values that are marked."""
-        return steps(self.low, self.high) if self.low else even_steps(self.high)
+        return log_ticks(self.low, self.high) if self.low else linear_ticks(self.high)
 
-    def at(self, value: float) -> float:
+    def x_position(self, value: float) -> float:
         """Return where a value is, in pixels from the left."""
         if self.low:
-            share = math.log(value / self.low) / math.log(self.high / self.low)
+            fraction = math.log(value / self.low) / math.log(self.high / self.low)
         else:
-            share = value / self.high
-        return _LEFT + share * (WIDTH - _LEFT - _RIGHT)
+            fraction = value / self.high
+        return _LEFT_MARGIN + fraction * (WIDTH - _LEFT_MARGIN - _RIGHT_MARGIN)
 
 
-def _grid(scale: _Scale, bottom: int) -> Iterator[str]:
-    for step in scale.steps():
-        x = scale.at(step)
-        yield _line(x, _TOP - 8, bottom + 8, "grid")
-        yield text(x, bottom + 26, f"{step:,g}", "dim", anchor="middle")
+def _draw_grid(scale: _Scale, bottom: int) -> Iterator[str]:
+    for tick in scale.ticks():
+        x = scale.x_position(tick)
+        yield _line_element(x, _TOP_MARGIN - 8, bottom + 8, "grid")
+        yield text_element(x, bottom + 26, f"{tick:,g}", "dim", anchor="middle")
 
 
-def _height(group: Group) -> int:
+def _group_height(group: Group) -> int:
     """Return the pixels from a group's title to the title of the next."""
-    return _BETWEEN + (len(group.bars) - 1) * _ROW + _BAR
+    return _GROUP_GAP + (len(group.bars) - 1) * _ROW_HEIGHT + _BAR_HEIGHT
 
 
-def _groups(groups: Sequence[Group], scale: _Scale) -> Iterator[str]:
-    top = _TOP
+def _draw_groups(groups: Sequence[Group], scale: _Scale) -> Iterator[str]:
+    top = _TOP_MARGIN
     for group in groups:
-        first = top + _BETWEEN - _ROW
-        yield text(20, top + 10, group.title, "group ink")
-        for number, bar in enumerate(group.bars):
-            yield from _bar(bar, first + number * _ROW, scale)
-        below = top + _height(group)
+        first_bar_top = top + _GROUP_GAP - _ROW_HEIGHT
+        yield text_element(20, top + 10, group.title, "group ink")
+        for index, bar in enumerate(group.bars):
+            yield from _draw_bar(bar, first_bar_top + index * _ROW_HEIGHT, scale)
+        next_top = top + _group_height(group)
         if group.mark:
-            x = scale.at(group.mark.value)
-            yield _line(x, first - 5, below - _ROW + 5, "mark")
-            yield text(x, first - 10, group.mark.told, "told-mark", anchor="middle")
-        top = below
+            x = scale.x_position(group.mark.value)
+            yield _line_element(x, first_bar_top - 5, next_top - _ROW_HEIGHT + 5, "mark")
+            yield text_element(
+                x, first_bar_top - 10, group.mark.label, "told-mark", anchor="middle"
+            )
+        top = next_top
 
 
-def _bar(bar: Bar, top: float, scale: _Scale) -> Iterator[str]:
-    kind, end = "strong" if bar.strong else "bar", scale.at(bar.value)
-    base = top + _BAR - 4
-    yield text(_LEFT - 12, base, bar.label, "ink", anchor="end")
+def _draw_bar(bar: Bar, top: float, scale: _Scale) -> Iterator[str]:
+    css_class, bar_end = "strong" if bar.is_highlighted else "bar", scale.x_position(bar.value)
+    baseline = top + _BAR_HEIGHT - 4
+    yield text_element(_LEFT_MARGIN - 12, baseline, bar.label, "ink", anchor="end")
     yield (
-        f'  <rect class="{kind}" x="{_LEFT}" y="{top}" width="{end - _LEFT:.1f}" '
-        f'height="{_BAR}" rx="2"/>'
+        f'  <rect class="{css_class}" x="{_LEFT_MARGIN}" y="{top}" '
+        f'width="{bar_end - _LEFT_MARGIN:.1f}" '
+        f'height="{_BAR_HEIGHT}" rx="2"/>'
     )
-    yield text(end + 8, base, bar.told, "ink")
+    yield text_element(bar_end + 8, baseline, bar.value_text, "ink")
 
 
-def text(x: float, y: float, words: str, kind: str, *, anchor: str = "start") -> str:
+def text_element(x: float, y: float, content: str, css_class: str, *, anchor: str = "start") -> str:
     """Return words at a place; `kind` is a class of the style."""
-    return (
-        f'  <text class="{kind}" x="{x:.1f}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
-    )
+    position = f'x="{x:.1f}" y="{y}" text-anchor="{anchor}"'
+    return f'  <text class="{css_class}" {position}>{escape(content)}</text>'
 
 
-def _line(x: float, top: float, bottom: float, kind: str) -> str:
-    return f'  <line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'
+def _line_element(x: float, top: float, bottom: float, css_class: str) -> str:
+    return f'  <line class="{css_class}" x1="{x:.1f}" x2="{x:.1f}" y1="{top}" y2="{bottom}"/>'

@@ -17,17 +17,24 @@ from typing import Any
 
 import httpx
 
-from tests.cli.running import BUNDLED, PROGRAM, ROOT, Process, environment, running
+from tests.cli.running import (
+    BUNDLED_SOURCES,
+    PROGRAM,
+    ROOT,
+    Process,
+    build_environment,
+    running_process,
+)
 
-PEERS = Path(__file__).parent / "peers"
-INSTALLED = ROOT / "var" / "peers"
+SERVERS_DIR = Path(__file__).parent / "peers"
+INSTALL_DIR = ROOT / "var" / "peers"
 """Where they are copied to, and their packages installed."""
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds that a server has to start in."""
-_NPM_PATIENCE = 300.0
+_NPM_TIMEOUT = 300.0
 
 OURS, PLAIN, BARE = "this project", "plain Strawberry", "bare ASGI"
-NODE = {
+NODE_PROGRAMS = {
     "GraphQL Yoga": "yoga.mjs",
     "Apollo Server": "apollo.mjs",
     "Mercurius, JIT": "mercurius.mjs",
@@ -36,36 +43,38 @@ NODE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Contender:
+class BenchmarkServer:
     """A server that runs."""
 
     url: str
     """Of its GraphQL."""
 
-    def answer(self, body: str) -> Any:  # noqa: ANN401 - whatever it says
+    def post_json(self, body: str) -> Any:  # noqa: ANN401 - whatever it says
         """Return what it answers."""
-        return json.loads(self.bytes(body))
+        return json.loads(self.post(body))
 
-    def bytes(self, body: str) -> bytes:
+    def post(self, body: str) -> bytes:
         """Return the same as it comes, without compression."""
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         response = httpx.post(
-            self.url, content=body, headers=headers, trust_env=False, timeout=_PATIENCE
+            self.url, content=body, headers=headers, trust_env=False, timeout=_TIMEOUT
         )
         return response.raise_for_status().content
 
 
-def cores() -> tuple[tuple[str, ...], tuple[str, ...]]:
+def taskset_commands() -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return what chooses the core of a server, and that of the load: nothing, without taskset."""
-    available = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(available) < 2 or shutil.which("taskset") is None:  # noqa: PLR2004 - one each
+    available_cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(available_cores) < 2 or shutil.which("taskset") is None:  # noqa: PLR2004 - one each
         return (), ()
-    server, load = (("taskset", "--cpu-list", str(core)) for core in available[:2])
-    return server, load
+    server_taskset, load_taskset = (
+        ("taskset", "--cpu-list", str(core)) for core in available_cores[:2]
+    )
+    return server_taskset, load_taskset
 
 
 @contextmanager
-def ours(pinned: Sequence[str]) -> Iterator[Contender]:
+def run_project(taskset: Sequence[str]) -> Iterator[BenchmarkServer]:
     """Run this project as in production, on its bundled data."""
     production = {
         "ENVIRONMENT": "production",
@@ -73,26 +82,30 @@ def ours(pinned: Sequence[str]) -> Iterator[Contender]:
         "PUBLIC_URL": "https://countries.example",
         "LOG_LEVEL": "warning",
     }
-    settings = {**BUNDLED, **production}
-    with _started([*pinned, *PROGRAM, "serve"], settings) as contender:
-        yield contender
+    settings = {**BUNDLED_SOURCES, **production}
+    with _start_server([*taskset, *PROGRAM, "serve"], settings) as server:
+        yield server
 
 
 @contextmanager
-def asgi(module: str, pinned: Sequence[str], variables: Mapping[str, str]) -> Iterator[Contender]:
+def run_asgi(
+    module: str, taskset: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[BenchmarkServer]:
     """Run an application of `peers` on uvicorn, as fast as that goes."""
     options = ("--no-access-log", "--log-level", "warning", "--port")
     program = (sys.executable, "-m", "uvicorn", f"benchmarks.peers.{module}:app", *options)
-    with _started([*pinned, *program], variables) as contender:
-        yield contender
+    with _start_server([*taskset, *program], variables) as server:
+        yield server
 
 
 @contextmanager
-def node(program: str, pinned: Sequence[str], variables: Mapping[str, str]) -> Iterator[Contender]:
+def run_node(
+    program: str, taskset: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[BenchmarkServer]:
     """Run a program of `peers` on Node, whose packages are installed."""
     settings = {"NODE_ENV": "production", **variables}
-    with _started([*pinned, "node", f"{INSTALLED / program}"], settings) as contender:
-        yield contender
+    with _start_server([*taskset, "node", f"{INSTALL_DIR / program}"], settings) as server:
+        yield server
 
 
 def has_node() -> bool:
@@ -100,56 +113,58 @@ def has_node() -> bool:
     return shutil.which("npm") is not None and shutil.which("node") is not None
 
 
-def install() -> None:
+def install_node_servers() -> None:
     """Install the servers that run on Node, unless they are; there is Node."""
-    INSTALLED.mkdir(parents=True, exist_ok=True)
-    with (INSTALLED / "busy").open("w") as busy:
+    INSTALL_DIR.mkdir(parents=True, exist_ok=True)
+    with (INSTALL_DIR / "busy").open("w") as lock_file:
         # Tests run in several processes, and one of them is enough for this.
-        fcntl.flock(busy, fcntl.LOCK_EX)
-        for path in PEERS.iterdir():
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        for path in SERVERS_DIR.iterdir():
             if path.suffix in (".graphql", ".json", ".mjs"):
-                shutil.copy(path, INSTALLED)
+                shutil.copy(path, INSTALL_DIR)
         _install_packages()
 
 
 def _install_packages() -> None:
-    lock = PEERS / "package-lock.json"
+    package_lock = SERVERS_DIR / "package-lock.json"
     # Written last: what was interrupted is done again.
-    done = INSTALLED / "installed.json"
-    if not done.exists() or done.read_bytes() != lock.read_bytes():
+    installed_lock = INSTALL_DIR / "installed.json"
+    if not installed_lock.exists() or installed_lock.read_bytes() != package_lock.read_bytes():
         subprocess.run(
             ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],  # noqa: S607 - of PATH
-            cwd=INSTALLED,
+            cwd=INSTALL_DIR,
             check=True,
             capture_output=True,
-            timeout=_NPM_PATIENCE,
+            timeout=_NPM_TIMEOUT,
         )
-        shutil.copy(lock, done)
+        shutil.copy(package_lock, installed_lock)
 
 
 @contextmanager
-def _started(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[Contender]:
+def _start_server(
+    command: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[BenchmarkServer]:
     port = _free_port()
     # uvicorn takes its port as an argument.
-    complete = [*command, str(port)] if command[-1] == "--port" else command
-    settings = environment({"PORT": str(port), **variables})
+    full_command = [*command, str(port)] if command[-1] == "--port" else command
+    settings = build_environment({"PORT": str(port), **variables})
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(complete, Path(folder), settings) as process,
+        running_process(full_command, Path(folder), settings) as process,
     ):
-        contender = Contender(f"http://127.0.0.1:{port}/graphql")
-        _wait_for(contender, process)
-        yield contender
+        server = BenchmarkServer(f"http://127.0.0.1:{port}/graphql")
+        _wait_until_ready(server, process)
+        yield server
 
 
-def _wait_for(contender: Contender, process: Process) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def _wait_until_ready(server: BenchmarkServer, process: Process) -> None:
+    deadline = time.monotonic() + _TIMEOUT
     while True:
         try:
-            contender.answer('{"query": "{ countries(first: 1) { totalCount } }"}')
+            server.post_json('{"query": "{ countries(first: 1) { totalCount } }"}')
         except httpx.HTTPError:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{contender.url} has not started: {process.said}") from None
+                raise RuntimeError(f"{server.url} has not started: {process.stderr}") from None
             time.sleep(0.1)
         else:
             return

@@ -4,12 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
-from benchmarks.charts import STYLE, SVG, WIDTH, text
+from benchmarks.charts import STYLE, SVG_START_TAG, WIDTH, text_element
 
-_LEFT, _RIGHT = 90, 24
-_TOP, _PANEL, _BETWEEN, _BELOW = 56, 90, 44, 44
+_LEFT_MARGIN, _RIGHT_MARGIN = 90, 24
+_TOP_MARGIN, _PANEL_HEIGHT, _PANEL_GAP, _BOTTOM_MARGIN = 56, 90, 44, 44
 
-_CURVE = """\
+_CURVE_STYLE = """\
     .curve { fill: none; stroke: #0969da; stroke-width: 1.5 }
     @media (prefers-color-scheme: dark) { .curve { stroke: #4493f8 } }"""
 
@@ -25,47 +25,57 @@ class Panel:
 
 def draw(title: str, panels: Sequence[Panel]) -> str:
     """Return the panels as an SVG document."""
-    bottom = _TOP + len(panels) * (_PANEL + _BETWEEN) - _BETWEEN
-    longest = max(second for panel in panels for second, _ in panel.points) or 1
-    height = bottom + _BELOW
-    parts = [
-        SVG.format(width=WIDTH, height=height),
+    bottom = _TOP_MARGIN + len(panels) * (_PANEL_HEIGHT + _PANEL_GAP) - _PANEL_GAP
+    duration = max(second for panel in panels for second, _ in panel.points) or 1
+    height = bottom + _BOTTOM_MARGIN
+    elements = [
+        SVG_START_TAG.format(width=WIDTH, height=height),
         f"  <title>{escape(title)}</title>",
-        f"  <style>\n{STYLE}\n{_CURVE}\n  </style>",
+        f"  <style>\n{STYLE}\n{_CURVE_STYLE}\n  </style>",
         f'  <rect class="page" width="{WIDTH}" height="{height}" rx="8"/>',
-        text(20, 32, title, "title ink"),
+        text_element(20, 32, title, "title ink"),
         *(
-            part
-            for number, panel in enumerate(panels)
-            for part in _panel(panel, _TOP + number * (_PANEL + _BETWEEN), longest)
+            element
+            for index, panel in enumerate(panels)
+            for element in _draw_panel(
+                panel, _TOP_MARGIN + index * (_PANEL_HEIGHT + _PANEL_GAP), duration
+            )
         ),
-        *_seconds(longest, bottom),
+        *_draw_time_axis(duration, bottom),
         "</svg>\n",
     ]
-    return "\n".join(parts)
+    return "\n".join(elements)
 
 
-def _panel(panel: Panel, top: float, longest: float) -> Iterator[str]:
-    most = max(value for _, value in panel.points) or 1
-    base = top + _PANEL
+def _draw_panel(panel: Panel, top: float, duration: float) -> Iterator[str]:
+    max_value = max(value for _, value in panel.points) or 1
+    baseline = top + _PANEL_HEIGHT
 
-    def y(value: float) -> float:
-        return base - value / most * (_PANEL - 20)
+    def y_position(value: float) -> float:
+        return baseline - value / max_value * (_PANEL_HEIGHT - 20)
 
-    yield text(_LEFT, top + 10, panel.title, "group ink")
-    for value in (0, most):
-        at = f'y1="{y(value):.1f}" y2="{y(value):.1f}"'
-        yield f'  <line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" {at}/>'
-        yield text(_LEFT - 10, y(value) + 4, f"{value:,.4g}", "dim", anchor="end")
-    points = " ".join(f"{_x(second, longest):.1f},{y(value):.1f}" for second, value in panel.points)
+    yield text_element(_LEFT_MARGIN, top + 10, panel.title, "group ink")
+    for value in (0, max_value):
+        y_attributes = f'y1="{y_position(value):.1f}" y2="{y_position(value):.1f}"'
+        right = WIDTH - _RIGHT_MARGIN
+        yield f'  <line class="grid" x1="{_LEFT_MARGIN}" x2="{right}" {y_attributes}/>'
+        yield text_element(
+            _LEFT_MARGIN - 10, y_position(value) + 4, f"{value:,.4g}", "dim", anchor="end"
+        )
+    points = " ".join(
+        f"{_x_position(second, duration):.1f},{y_position(value):.1f}"
+        for second, value in panel.points
+    )
     yield f'  <polyline class="curve" points="{points}"/>'
 
 
-def _seconds(longest: float, bottom: float) -> Iterator[str]:
-    for number in range(6):
-        second = longest * number / 5
-        yield text(_x(second, longest), bottom + 26, f"{second:.0f} s", "dim", anchor="middle")
+def _draw_time_axis(duration: float, bottom: float) -> Iterator[str]:
+    for tick in range(6):
+        second = duration * tick / 5
+        yield text_element(
+            _x_position(second, duration), bottom + 26, f"{second:.0f} s", "dim", anchor="middle"
+        )
 
 
-def _x(second: float, longest: float) -> float:
-    return _LEFT + second / longest * (WIDTH - _LEFT - _RIGHT)
+def _x_position(second: float, duration: float) -> float:
+    return _LEFT_MARGIN + second / duration * (WIDTH - _LEFT_MARGIN - _RIGHT_MARGIN)

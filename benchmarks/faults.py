@@ -5,91 +5,97 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from tests.generations import Generations
-from tests.servers.relay import Relay
-from tests.upstream.server import HTML, Answer
+from tests.generations import GenerationData
+from tests.servers.relay import TCPProxy
+from tests.upstream.server import HTML, FakeResponse
 
-_PAUSES = (0.5, 4.0)
+_PAUSE_RANGE = (0.5, 4.0)
 """Seconds, at least and at most, between two faults."""
-_LENGTHS = (0.2, 3.0)
+_DURATION_RANGE = (0.2, 3.0)
 """Seconds that one lasts."""
 
 Fault = Callable[[], AbstractContextManager[None]]
 
 
-def _of_database(relay: Relay) -> Mapping[str, Fault]:
+def _database_faults(proxy: TCPProxy) -> Mapping[str, Fault]:
     """Return what a network may do, by name; while the context lasts, it does."""
 
     @contextmanager
-    def far() -> Iterator[None]:
-        relay.delay = 0.25
+    def add_latency() -> Iterator[None]:
+        proxy.delay = 0.25
         yield
-        relay.delay = 0
+        proxy.delay = 0
 
     @contextmanager
-    def hung() -> Iterator[None]:
-        relay.hang = True
+    def hang() -> Iterator[None]:
+        proxy.hang = True
         yield
-        relay.hang = False
+        proxy.hang = False
 
     @contextmanager
-    def dripping() -> Iterator[None]:
-        relay.drip = 20_000
+    def throttle() -> Iterator[None]:
+        proxy.bytes_per_second = 20_000
         yield
-        relay.drip = None
+        proxy.bytes_per_second = None
 
     @contextmanager
-    def cut() -> Iterator[None]:
-        relay.cut()
+    def reset_connections() -> Iterator[None]:
+        proxy.cut()
         yield
 
     @contextmanager
-    def refused() -> Iterator[None]:
-        relay.refuse()
-        relay.cut()
+    def refuse_connections() -> Iterator[None]:
+        proxy.refuse()
+        proxy.cut()
         yield
-        relay.accept()
+        proxy.accept()
 
-    kinds = {"far": far, "hung": hung, "dripping": dripping, "cut": cut, "refused": refused}
-    return {f"database {name}": fault for name, fault in kinds.items()}
+    faults = {
+        "far": add_latency,
+        "hung": hang,
+        "dripping": throttle,
+        "cut": reset_connections,
+        "refused": refuse_connections,
+    }
+    return {f"database {name}": fault for name, fault in faults.items()}
 
 
-def _of_sources(sources: Generations) -> Mapping[str, Fault]:
+def _source_faults(sources: GenerationData) -> Mapping[str, Fault]:
     """Return what sources may do, by name."""
 
-    def answering(answer: Answer) -> Fault:
+    def responding(response: FakeResponse) -> Fault:
         @contextmanager
         def fault() -> Iterator[None]:
-            sources.upstream.answer("countries", answer)
-            sources.upstream.answer("rates", answer)
+            sources.upstream.set_responses("countries", response)
+            sources.upstream.set_responses("rates", response)
             yield
-            sources.play()
+            sources.activate()
 
         return fault
 
-    kinds = {
-        "down": Answer(status=503),
-        "nonsense": Answer(body=HTML),
-        "mute": Answer(until=lambda: False),
-        "cut": Answer(body=HTML * 100, cut=1000, reset=True),
-        "late": Answer(body=HTML, delay=1),
+    responses = {
+        "down": FakeResponse(status=503),
+        "nonsense": FakeResponse(body=HTML),
+        "mute": FakeResponse(hold_until=lambda: False),
+        "cut": FakeResponse(body=HTML * 100, cut_after=1000, reset=True),
+        "late": FakeResponse(body=HTML, delay=1),
     }
-    return {f"sources {name}": answering(answer) for name, answer in kinds.items()}
+    return {f"sources {name}": responding(response) for name, response in responses.items()}
 
 
-def play(
-    sources: Generations,
-    relay: Relay | None,
+def inject_faults(
+    sources: GenerationData,
+    proxy: TCPProxy | None,
     *,
     seed: int,
     stopped: threading.Event,
-    tell: Callable[[str], None],
+    on_fault: Callable[[str], None],
 ) -> None:
     """Play one fault after the other, without a relay those of the sources alone, until stopped."""
-    faults = {**_of_sources(sources), **(_of_database(relay) if relay else {})}
-    chance = random.Random(seed)  # noqa: S311 - no secret
-    while not stopped.wait(chance.uniform(*_PAUSES)):
-        name = chance.choice(sorted(faults))
-        tell(name)
+    faults = {**_source_faults(sources), **(_database_faults(proxy) if proxy else {})}
+    rng = random.Random(seed)  # noqa: S311 - no secret
+    while not stopped.wait(rng.uniform(*_PAUSE_RANGE)):
+        name = rng.choice(sorted(faults))
+        on_fault(name)
         with faults[name]():
-            stopped.wait(chance.uniform(*_LENGTHS))
+            stopped.wait(rng.uniform(*_DURATION_RANGE))

@@ -16,18 +16,18 @@ from typing import cast
 import uvloop
 
 _END_OF_HEAD = b"\r\n\r\n"
-_PATIENCE = 10.0
+_DRAIN_TIMEOUT = 10.0
 """Seconds that answers have after the last request."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Measured:
+class LoadMeasurement:
     """What came of the requests."""
 
-    begun: float
+    started_at: float
     """When, by `perf_counter`."""
     seconds: float = 0
-    taken: list[tuple[float, float]] = field(default_factory=list)
+    latencies: list[tuple[float, float]] = field(default_factory=list)
     """When each request was to be sent, in seconds since the begin, and how many it took."""
     errors: Counter[str] = field(default_factory=Counter)
     """What was wrong, and how often."""
@@ -35,7 +35,7 @@ class Measured:
     @property
     def rate(self) -> float:
         """Return the answers in a second."""
-        return len(self.taken) / self.seconds
+        return len(self.latencies) / self.seconds
 
 
 def measure(
@@ -45,140 +45,145 @@ def measure(
     seconds: float,
     connections: int,
     rate: float | None = None,
-) -> Measured:
+) -> LoadMeasurement:
     """Send requests to a port of this machine, so many a second, and measure each answer.
 
     Without a rate each connection asks as soon as it is answered, which tells what is possible.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_Load(requests).run(port, seconds, connections, rate))
+        return runner.run(_LoadGenerator(requests).run(port, seconds, connections, rate))
 
 
-class _Load:
+class _LoadGenerator:
     """One measurement."""
 
     def __init__(self, requests: Iterator[bytes]) -> None:
-        self.measured = Measured(begun=0)
+        self.result = LoadMeasurement(started_at=0)
         self._requests = requests
-        self._idle: list[_Connection] = []
-        self._waiting: deque[float] = deque()
+        self._idle: list[_ClientProtocol] = []
+        self._backlog: deque[float] = deque()
         """When the requests were to be sent for which no connection is free."""
-        self._endless = False
-        self._lost = 0
+        self._is_closed_loop = False
+        self._lost_connections = 0
 
     async def run(
         self, port: int, seconds: float, connections: int, rate: float | None
-    ) -> Measured:
+    ) -> LoadMeasurement:
         loop = asyncio.get_running_loop()
-        opened = [
-            await loop.create_connection(lambda: _Connection(self), "127.0.0.1", port)
+        endpoints = [
+            await loop.create_connection(lambda: _ClientProtocol(self), "127.0.0.1", port)
             for _ in range(connections)
         ]
-        self.measured.begun = perf_counter()
-        await (self._send_at(rate, seconds) if rate else self._send_always(seconds))
-        self.measured.seconds = perf_counter() - self.measured.begun
+        self.result.started_at = perf_counter()
+        await (self._send_at_rate(rate, seconds) if rate else self._send_closed_loop(seconds))
+        self.result.seconds = perf_counter() - self.result.started_at
         with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE):
-                while self._is_awaited(connections):  # noqa: ASYNC110 - nothing tells
+            async with asyncio.timeout(_DRAIN_TIMEOUT):
+                while self._has_pending_responses(connections):  # noqa: ASYNC110 - nothing tells
                     await asyncio.sleep(0.01)
-        if missing := connections - self._lost - len(self._idle) + len(self._waiting):
-            self.measured.errors["no answer"] += missing
-        for transport, _ in opened:
+        if (
+            unanswered := connections
+            - self._lost_connections
+            - len(self._idle)
+            + len(self._backlog)
+        ):
+            self.result.errors["no answer"] += unanswered
+        for transport, _ in endpoints:
             transport.abort()
-        return self.measured
+        return self.result
 
-    async def _send_at(self, rate: float, seconds: float) -> None:
+    async def _send_at_rate(self, rate: float, seconds: float) -> None:
         sent = 0
-        while (now := perf_counter() - self.measured.begun) < seconds:
+        while (now := perf_counter() - self.result.started_at) < seconds:
             while sent < now * rate:
-                self._ask(sent / rate)
+                self._send_or_queue(sent / rate)
                 sent += 1
             # A timer is a millisecond late: as much as what is measured.
             await asyncio.sleep(0)
 
-    async def _send_always(self, seconds: float) -> None:
-        self._endless = True
+    async def _send_closed_loop(self, seconds: float) -> None:
+        self._is_closed_loop = True
         for _ in range(len(self._idle)):
-            self._ask(perf_counter() - self.measured.begun)
+            self._send_or_queue(perf_counter() - self.result.started_at)
         await asyncio.sleep(seconds)
-        self._endless = False
+        self._is_closed_loop = False
 
-    def _ask(self, due: float) -> None:
+    def _send_or_queue(self, due_at: float) -> None:
         if self._idle:
-            self._idle.pop().ask(next(self._requests), due)
+            self._idle.pop().send(next(self._requests), due_at)
         else:
-            self._waiting.append(due)
+            self._backlog.append(due_at)
 
-    def answered(self, connection: "_Connection", due: float, wrong: str | None) -> None:
+    def on_response(self, connection: "_ClientProtocol", due_at: float, error: str | None) -> None:
         """Note an answer, and give its connection the next request."""
-        now = perf_counter() - self.measured.begun
-        self.measured.taken.append((due, now - due))
-        if wrong:
-            self.measured.errors[wrong] += 1
-        self.free(connection)
-        if self._endless:
-            self._ask(now)
-        elif self._waiting:
-            self._ask(self._waiting.popleft())
+        now = perf_counter() - self.result.started_at
+        self.result.latencies.append((due_at, now - due_at))
+        if error:
+            self.result.errors[error] += 1
+        self.on_idle(connection)
+        if self._is_closed_loop:
+            self._send_or_queue(now)
+        elif self._backlog:
+            self._send_or_queue(self._backlog.popleft())
 
-    def _is_awaited(self, connections: int) -> bool:
+    def _has_pending_responses(self, connections: int) -> bool:
         """Tell whether an answer may still come, or be asked for."""
-        alive = connections - self._lost
-        return alive > 0 and (len(self._idle) < alive or bool(self._waiting))
+        open_connections = connections - self._lost_connections
+        return open_connections > 0 and (len(self._idle) < open_connections or bool(self._backlog))
 
-    def lose(self, connection: "_Connection") -> None:
+    def on_connection_lost(self, connection: "_ClientProtocol") -> None:
         """Do without a connection that has ended."""
-        self._lost += 1
+        self._lost_connections += 1
         if connection in self._idle:
             self._idle.remove(connection)
         else:
-            self.measured.errors["no answer"] += 1
+            self.result.errors["no answer"] += 1
 
-    def free(self, connection: "_Connection") -> None:
+    def on_idle(self, connection: "_ClientProtocol") -> None:
         """Take a connection that has nothing to do."""
         self._idle.append(connection)
 
 
-class _Connection(asyncio.Protocol):
+class _ClientProtocol(asyncio.Protocol):
     """One connection, which sends a request and reads its answer."""
 
-    def __init__(self, load: _Load) -> None:
-        self._load = load
-        self._due = 0.0
-        self._answer = b""
-        self._length = 0
+    def __init__(self, generator: _LoadGenerator) -> None:
+        self._generator = generator
+        self._due_at = 0.0
+        self._response = b""
+        self._response_length = 0
         """Of the whole answer; 0 before its head is there."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
-        self._load.free(self)
+        self._generator.on_idle(self)
 
-    def ask(self, request: bytes, due: float) -> None:
+    def send(self, request: bytes, due_at: float) -> None:
         """Send a request that was due then."""
-        self._due = due
-        self._answer, self._length = b"", 0
+        self._due_at = due_at
+        self._response, self._response_length = b"", 0
         self._transport.write(request)
 
     def data_received(self, data: bytes) -> None:
-        self._answer = self._answer + data if self._answer else data
-        if not self._length:
-            head, found, _ = self._answer.partition(_END_OF_HEAD)
-            if not found:
+        self._response = self._response + data if self._response else data
+        if not self._response_length:
+            head, separator, _ = self._response.partition(_END_OF_HEAD)
+            if not separator:
                 return
-            _, _, after = head.lower().partition(b"content-length: ")
-            self._length = len(head) + len(found) + int(after.split(b"\r\n", 1)[0])
-        if len(self._answer) >= self._length:
-            self._load.answered(self, self._due, _wrong(self._answer))
+            _, _, rest = head.lower().partition(b"content-length: ")
+            self._response_length = len(head) + len(separator) + int(rest.split(b"\r\n", 1)[0])
+        if len(self._response) >= self._response_length:
+            self._generator.on_response(self, self._due_at, _find_error(self._response))
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self._load.lose(self)
+        self._generator.on_connection_lost(self)
 
 
-def _wrong(answer: bytes) -> str | None:
+def _find_error(response: bytes) -> str | None:
     """Return what is wrong with an answer."""
-    if not answer.startswith(b"HTTP/1.1 200 "):
-        return answer[:12].decode()
-    if _END_OF_HEAD + b'{"data":' not in answer:
+    if not response.startswith(b"HTTP/1.1 200 "):
+        return response[:12].decode()
+    if _END_OF_HEAD + b'{"data":' not in response:
         return "errors"
     return None

@@ -15,40 +15,40 @@ from time import perf_counter
 import httpx
 
 from benchmarks import charts, refreshing
-from benchmarks.generator import Measured, measure
-from benchmarks.publishing import Outcome, Say
-from benchmarks.tables import table
+from benchmarks.generator import LoadMeasurement, measure
+from benchmarks.publishing import BenchmarkReport, ProgressCallback
+from benchmarks.tables import format_table
 from tests import generations
-from tests.cli.running import serving
+from tests.cli.running import running_server
 from tests.servers.mariadb import MariaDB
 from tests.upstream.server import Upstream
 
-SHARE = 0.8
+LOAD_FRACTION = 0.8
 """Of what is possible."""
-EVERY = 10.0
+REFRESH_INTERVAL = 10.0
 """Seconds between two refreshes."""
-AROUND = 1.0
+REFRESH_WINDOW = 1.0
 """Seconds from the begin of a refresh that its influence is looked for in."""
-_SECONDS = 60.0
-_PROBE = 10.0
+_DURATION = 60.0
+_PROBE_DURATION = 10.0
 """Seconds in which it is found out what is possible."""
 _CONNECTIONS = 32
 _SEED = 9
-_PATIENCE = 30.0
+_REFRESH_TIMEOUT = 30.0
 """Seconds that a refresh is waited for."""
 
-_FULL = (
+_LIST_QUERY = (
     "{ countries { nodes { code name capital region population currencyCode exchangeRate "
     "estimatedGdp flagUrl } } }"
 )
-_ONE = "query ($code: String!) { country(code: $code) { name capital population } }"
-_PAGE = (
+_COUNTRY_QUERY = "query ($code: String!) { country(code: $code) { name capital population } }"
+_PAGE_QUERY = (
     "query ($more: Int!) { countries(filter: {population: {gt: $more}}, "
     "sort: [{field: ESTIMATED_GDP, direction: DESC}], first: 10) "
     "{ totalCount nodes { code name estimatedGdp } } }"
 )
-_REFRESH = {"query": "mutation { refreshCountries { totalCountries } }"}
-_REFRESHED = {"data": {"refreshCountries": {"totalCountries": 250}}}
+_REFRESH_REQUEST = {"query": "mutation { refreshCountries { totalCountries } }"}
+_REFRESH_RESPONSE = {"data": {"refreshCountries": {"totalCountries": 250}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,18 +62,24 @@ class Latency:
     most: float
 
     @classmethod
-    def of(cls, taken: Sequence[float]) -> "Latency":
+    def from_seconds(cls, seconds: Sequence[float]) -> "Latency":
         """Return it of how many seconds each took, of which there is one at least."""
-        ordered = sorted(taken)
+        ordered = sorted(seconds)
 
-        def at(share: float) -> float:
-            return round(ordered[ceil(share * len(ordered)) - 1] * 1000, 2)
+        def percentile(fraction: float) -> float:
+            return round(ordered[ceil(fraction * len(ordered)) - 1] * 1000, 2)
 
-        return cls(requests=len(ordered), p50=at(0.5), p99=at(0.99), p999=at(0.999), most=at(1))
+        return cls(
+            requests=len(ordered),
+            p50=percentile(0.5),
+            p99=percentile(0.99),
+            p999=percentile(0.999),
+            most=percentile(1),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class LoadResults:
     """What was measured."""
 
     possible: float
@@ -88,70 +94,85 @@ class Figures:
 require, versions = refreshing.require, refreshing.versions
 
 
-def run(say: Say, *, seconds: float = _SECONDS, probe: float = _PROBE) -> Outcome:
+def run(
+    on_progress: ProgressCallback,
+    *,
+    seconds: float = _DURATION,
+    probe_seconds: float = _PROBE_DURATION,
+) -> BenchmarkReport:
     """Measure, in little more than a minute."""
     with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
-        generations.Generations(upstream).play()
+        generations.GenerationData(upstream).activate()
         settings = {"DATABASE_URL": server.url(server.create_database()), **upstream.environment}
-        with serving(Path(folder), **settings) as process:
-            process.wait_until_said("Refresh .* countries from geonames")
+        with running_server(Path(folder), **settings) as process:
+            process.wait_for_log("Refresh .* countries from geonames")
             port = int(process.url.rpartition(":")[2])
-            say("what load is possible")
-            most = measure(port, _requests(), seconds=probe, connections=_CONNECTIONS)
-            rate = SHARE * most.rate
-            say(f"{rate:.0f} requests a second for {seconds:g} s")
-            with _refreshing(process.url) as begun:
-                measured = measure(
-                    port, _requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate
+            on_progress("what load is possible")
+            capacity = measure(
+                port, _generate_requests(), seconds=probe_seconds, connections=_CONNECTIONS
+            )
+            rate = LOAD_FRACTION * capacity.rate
+            on_progress(f"{rate:.0f} requests a second for {seconds:g} s")
+            with _refresh_periodically(process.url) as refresh_starts:
+                result = measure(
+                    port, _generate_requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate
                 )
-    return outcome(_figures(most, rate, measured, begun))
+    return build_report(_collect_results(capacity, rate, result, refresh_starts))
 
 
-def _figures(most: Measured, rate: float, measured: Measured, begun: Sequence[float]) -> Figures:
-    refreshes = [one - measured.begun for one in begun]
-    near: list[float] = []
-    far: list[float] = []
-    for due, taken in measured.taken:
-        is_near = any(one <= due < one + AROUND for one in refreshes)
-        (near if is_near else far).append(taken)
+def _collect_results(
+    capacity: LoadMeasurement, rate: float, result: LoadMeasurement, refresh_starts: Sequence[float]
+) -> LoadResults:
+    refresh_offsets = [start - result.started_at for start in refresh_starts]
+    during_refresh: list[float] = []
+    other_times: list[float] = []
+    for due_at, latency in result.latencies:
+        is_during_refresh = any(
+            start <= due_at < start + REFRESH_WINDOW for start in refresh_offsets
+        )
+        (during_refresh if is_during_refresh else other_times).append(latency)
     groups = {
-        "all requests": near + far,
-        f"within {AROUND:g} s of a refresh's begin": near,
-        "at other times": far,
+        "all requests": during_refresh + other_times,
+        f"within {REFRESH_WINDOW:g} s of a refresh's begin": during_refresh,
+        "at other times": other_times,
     }
-    return Figures(
-        possible=round(most.rate),
+    return LoadResults(
+        possible=round(capacity.rate),
         rate=round(rate),
-        seconds=round(measured.seconds),
-        refreshes=len(refreshes),
-        errors=dict(most.errors + measured.errors),
-        latencies={name: Latency.of(taken) for name, taken in groups.items() if taken},
+        seconds=round(result.seconds),
+        refreshes=len(refresh_offsets),
+        errors=dict(capacity.errors + result.errors),
+        latencies={
+            name: Latency.from_seconds(seconds) for name, seconds in groups.items() if seconds
+        },
     )
 
 
-def outcome(figures: Figures) -> Outcome:
+def build_report(results: LoadResults) -> BenchmarkReport:
     """Return what is published of the figures."""
-    wrong = ", ".join(f"{count} × {what}" for what, count in figures.errors.items()) or "none"
+    errors = ", ".join(f"{count} × {error}" for error, count in results.errors.items()) or "none"
     rows = [
-        (name, f"{each.requests:,}", *(f"{ms:.2f} ms" for ms in _percentiles(each).values()))
-        for name, each in figures.latencies.items()
+        (name, f"{latency.requests:,}", *(f"{ms:.2f} ms" for ms in _percentiles(latency).values()))
+        for name, latency in results.latencies.items()
     ]
-    first = next(iter(figures.latencies.values()))
-    head = (
-        f"{figures.rate:,.0f} requests/s, {figures.refreshes} refreshes in {figures.seconds:g} s",
+    overall = next(iter(results.latencies.values()))
+    header = (
+        f"{results.rate:,.0f} requests/s, {results.refreshes} refreshes in {results.seconds:g} s",
         "requests",
-        *_percentiles(first),
+        *_percentiles(overall),
     )
-    return Outcome(
-        figures=asdict(figures),
-        told=(
-            f"{table(head, rows)}\n\nPossible were {figures.possible:,.0f} requests/s of one "
-            f"process, asked were {SHARE:.0%} of it. Errors: {wrong}.\n"
+    return BenchmarkReport(
+        results=asdict(results),
+        markdown=(
+            f"{format_table(header, rows)}\n\nPossible were {results.possible:,.0f} "
+            "requests/s of one "
+            f"process, asked were {LOAD_FRACTION:.0%} of it. Errors: {errors}.\n"
         ),
-        chart=charts.draw(_chart(figures)),
+        chart=charts.draw(_build_chart(results)),
         caption=(
-            f"At {figures.rate:,.0f} requests a second, with a refresh every {EVERY:g} s, half of "
-            f"the answers take {first.p50:.2f} ms at most, and 99.9 % {first.p999:.1f} ms"
+            f"At {results.rate:,.0f} requests a second, with a refresh every "
+            f"{REFRESH_INTERVAL:g} s, half of "
+            f"the answers take {overall.p50:.2f} ms at most, and 99.9 % {overall.p999:.1f} ms"
         ),
     )
 
@@ -165,37 +186,40 @@ def _percentiles(latency: Latency) -> Mapping[str, float]:
     }
 
 
-def _chart(figures: Figures) -> charts.Chart:
+def _build_chart(results: LoadResults) -> charts.Chart:
     return charts.Chart(
-        title=f"Milliseconds until an answer, at {figures.rate:,.0f} requests/s ({SHARE:.0%})",
+        title=f"Milliseconds until an answer, at {results.rate:,.0f} requests/s "
+        f"({LOAD_FRACTION:.0%})",
         groups=tuple(
             charts.Group(
                 title=name,
                 bars=tuple(
-                    charts.Bar(label=label, value=ms, told=f"{ms:.2f} ms", strong=True)
+                    charts.Bar(
+                        label=label, value=ms, value_text=f"{ms:.2f} ms", is_highlighted=True
+                    )
                     for label, ms in _percentiles(latency).items()
                 ),
             )
-            for name, latency in figures.latencies.items()
+            for name, latency in results.latencies.items()
         ),
     )
 
 
-def _requests() -> Iterator[bytes]:
+def _generate_requests() -> Iterator[bytes]:
     """Yield requests for ever: what is repeated, one of 250 countries, and what is never repeated.
 
     They are the same each time.
     """
-    chance = random.Random(_SEED)  # noqa: S311 - no secret
-    full = _request(_FULL)
-    one = [_request(_ONE, code=code) for code in generations.CODES]
+    rng = random.Random(_SEED)  # noqa: S311 - no secret
+    list_request = _build_request(_LIST_QUERY)
+    country_requests = [_build_request(_COUNTRY_QUERY, code=code) for code in generations.CODES]
     while True:
-        yield full
-        yield chance.choice(one)
-        yield _request(_PAGE, more=chance.randrange(1_000_000))
+        yield list_request
+        yield rng.choice(country_requests)
+        yield _build_request(_PAGE_QUERY, more=rng.randrange(1_000_000))
 
 
-def _request(query: str, **variables: object) -> bytes:
+def _build_request(query: str, **variables: object) -> bytes:
     body = json.dumps({"query": query, "variables": variables}).encode()
     head = (
         "POST /graphql HTTP/1.1",
@@ -207,25 +231,25 @@ def _request(query: str, **variables: object) -> bytes:
 
 
 @contextmanager
-def _refreshing(url: str) -> Iterator[list[float]]:
+def _refresh_periodically(url: str) -> Iterator[list[float]]:
     """Refresh every so often while the context lasts, and lend when each began."""
-    begun: list[float] = []
+    refresh_starts: list[float] = []
     stopped = threading.Event()
 
     def refresh() -> None:
-        with httpx.Client(base_url=url, timeout=_PATIENCE, trust_env=False) as client:
-            pause = EVERY / 10
+        with httpx.Client(base_url=url, timeout=_REFRESH_TIMEOUT, trust_env=False) as client:
+            pause = REFRESH_INTERVAL / 10
             while not stopped.wait(pause):
-                pause = EVERY
-                begun.append(perf_counter())
-                answer = client.post("/graphql", json=_REFRESH).json()
-                if answer != _REFRESHED:
-                    raise RuntimeError(f"the refresh was answered with {answer}")
+                pause = REFRESH_INTERVAL
+                refresh_starts.append(perf_counter())
+                response = client.post("/graphql", json=_REFRESH_REQUEST).json()
+                if response != _REFRESH_RESPONSE:
+                    raise RuntimeError(f"the refresh was answered with {response}")
 
     with ThreadPoolExecutor(1) as pool:
-        refreshing = pool.submit(refresh)
+        future = pool.submit(refresh)
         try:
-            yield begun
+            yield refresh_starts
         finally:
             stopped.set()
-        refreshing.result()
+        future.result()

@@ -9,29 +9,29 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-def describe(versions: Mapping[str, str]) -> Mapping[str, str]:
+def describe_environment(versions: Mapping[str, str]) -> Mapping[str, str]:
     """Return each thing's name, and which it is; `versions` are of what takes part."""
-    on = f"{os.cpu_count()} cores of {_processor()}, {platform.system()}"
-    return {"Python": platform.python_version(), **versions, "on": on}
+    host = f"{os.cpu_count()} cores of {_processor()}, {platform.system()}"
+    return {"Python": platform.python_version(), **versions, "on": host}
 
 
-def packages(*names: str) -> Mapping[str, str]:
+def package_versions(*names: str) -> Mapping[str, str]:
     """Return the versions of installed packages."""
     return {name: version(name) for name in names}
 
 
-def program(*command: str) -> str:
+def program_version(*command: str) -> str:
     """Return the version that a program tells of itself."""
-    done = subprocess.run(command, capture_output=True, check=False, text=True)
-    said = done.stdout or done.stderr
-    found = re.search(r"\d+\.\d+(\.\d+)?", said)
-    return found[0] if found else said.strip()
+    completed = subprocess.run(command, capture_output=True, check=False, text=True)
+    output = completed.stdout or completed.stderr
+    match = re.search(r"\d+\.\d+(\.\d+)?", output)
+    return match[0] if match else output.strip()
 
 
 def _processor() -> str:
     try:
-        known = Path("/proc/cpuinfo").read_text("utf-8")
+        cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
     except OSError:  # only Linux tells
-        known = ""
-    found = re.search(r"^model name\s*: (.+)$", known, re.MULTILINE)
-    return found[1] if found else platform.machine()
+        cpuinfo = ""
+    match = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
+    return match[1] if match else platform.machine()

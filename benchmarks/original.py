@@ -16,10 +16,10 @@ import httpx
 from sqlalchemy import Engine, String, func, select, text, update
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-_BATCH = 100
-_GONE = {"AN", "CS"}
+_BATCH_SIZE = 100
+_DEFUNCT_COUNTRIES = {"AN", "CS"}
 """Countries of geonames' table that no longer exist."""
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 """Seconds that a source may take."""
 
 Row = dict[str, Any]
@@ -57,20 +57,20 @@ class Status(Base):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class BaselineRefresh:
     """A refresh of the case: the database, and the URLs of geonames' table and er-api's rates."""
 
     engine: Engine
     countries_url: str
     rates_url: str
 
-    def loop(self) -> None:
+    def update_in_loop(self) -> None:
         """Fetch one source after the other, and set the attributes of one object after another."""
-        rows = _rows(_fetch(self.countries_url), _fetch(self.rates_url))
+        rows = _parse_rows(_fetch(self.countries_url), _fetch(self.rates_url))
         with Session(self.engine) as session:
             names = [row["name"] for row in rows]
-            found = session.scalars(select(Country).where(Country.name.in_(names)))
-            stored = {country.name: country for country in found}
+            existing = session.scalars(select(Country).where(Country.name.in_(names)))
+            stored = {country.name: country for country in existing}
             for row in rows:
                 country = stored.get(row["name"])
                 if country is None:
@@ -80,24 +80,24 @@ class Case:
                     setattr(country, name, value)
             session.commit()
 
-    def bulk(self) -> None:
+    def bulk_update(self) -> None:
         """Fetch one source after the other, and hand all rows to one update by key."""
-        rows = _rows(_fetch(self.countries_url), _fetch(self.rates_url))
+        rows = _parse_rows(_fetch(self.countries_url), _fetch(self.rates_url))
         with Session(self.engine) as session:
             stored = session.execute(select(Country.name, Country.id))
             ids = {row.name: row.id for row in stored}
             session.add_all(Country(**row) for row in rows if row["name"] not in ids)
-            known = [{**row, "id": ids[row["name"]]} for row in rows if row["name"] in ids]
-            session.execute(update(Country), known)
+            existing_rows = [{**row, "id": ids[row["name"]]} for row in rows if row["name"] in ids]
+            session.execute(update(Country), existing_rows)
             session.commit()
 
-    def batches(self) -> None:
+    def upsert_in_batches(self) -> None:
         """Fetch both sources at once, write a hundred rows a statement, and sum up afterwards."""
         with ThreadPoolExecutor() as pool:
-            rows = _rows(*pool.map(_fetch, (self.countries_url, self.rates_url)))
+            rows = _parse_rows(*pool.map(_fetch, (self.countries_url, self.rates_url)))
         with Session(self.engine) as session:
-            for start in range(0, len(rows), _BATCH):
-                session.execute(_UPSERT, rows[start : start + _BATCH])
+            for start in range(0, len(rows), _BATCH_SIZE):
+                session.execute(_UPSERT, rows[start : start + _BATCH_SIZE])
             session.commit()
             status = session.get(Status, 1)
             if status is None:
@@ -106,20 +106,20 @@ class Case:
             status.last_refreshed_at = rows[0]["last_refreshed_at"]
             session.add(status)
             session.commit()
-            _sum_up(session, status)
+            _summarize(session, status)
 
 
-Method = Callable[[Case], None]
+RefreshMethod = Callable[[BaselineRefresh], None]
 
-_NAMES = [column.name for column in Country.__table__.columns if column.name != "id"]
+_COLUMN_NAMES = [column.name for column in Country.__table__.columns if column.name != "id"]
 _UPSERT = text(
-    f"INSERT INTO countries ({', '.join(_NAMES)}) "  # noqa: S608 - the names are this module's own
-    f"VALUES ({', '.join(f':{name}' for name in _NAMES)}) ON DUPLICATE KEY UPDATE "
-    + ", ".join(f"{name} = VALUES({name})" for name in _NAMES if name != "name")
+    f"INSERT INTO countries ({', '.join(_COLUMN_NAMES)}) "  # noqa: S608 - the names are this module's own
+    f"VALUES ({', '.join(f':{name}' for name in _COLUMN_NAMES)}) ON DUPLICATE KEY UPDATE "
+    + ", ".join(f"{name} = VALUES({name})" for name in _COLUMN_NAMES if name != "name")
 )
 
 
-def _sum_up(session: Session, status: Status) -> str:
+def _summarize(session: Session, status: Status) -> str:
     """Return what the picture says; the status is read again, since the commit expired it."""
     order = Country.estimated_gdp.desc()
     top = session.scalars(select(Country).order_by(order).limit(5)).all()
@@ -128,26 +128,26 @@ def _sum_up(session: Session, status: Status) -> str:
 
 
 def _fetch(url: str) -> httpx.Response:
-    return httpx.get(url, timeout=_PATIENCE, trust_env=False).raise_for_status()
+    return httpx.get(url, timeout=_TIMEOUT, trust_env=False).raise_for_status()
 
 
-def _rows(countries: httpx.Response, rates: httpx.Response) -> list[Row]:
-    rate_of = rates.json()["rates"]
+def _parse_rows(countries: httpx.Response, rates: httpx.Response) -> list[Row]:
+    rates_by_currency = rates.json()["rates"]
     now = datetime.now(UTC).replace(tzinfo=None)
-    return [_row(record, rate_of, now) for record in _records(countries.text)]
+    return [_build_row(record, rates_by_currency, now) for record in _parse_records(countries.text)]
 
 
-def _records(table: str) -> Iterator[Row]:
+def _parse_records(table: str) -> Iterator[Row]:
     lines = table.splitlines()
-    head = next(line for line in lines if line.startswith("#ISO\t"))
-    rows = (line for line in lines if not line.startswith("#"))
-    for record in csv.DictReader(rows, head[1:].split("\t"), delimiter="\t"):
-        if record["ISO"] not in _GONE:
+    header_line = next(line for line in lines if line.startswith("#ISO\t"))
+    data_lines = (line for line in lines if not line.startswith("#"))
+    for record in csv.DictReader(data_lines, header_line[1:].split("\t"), delimiter="\t"):
+        if record["ISO"] not in _DEFUNCT_COUNTRIES:
             yield record
 
 
-def _row(record: Row, rate_of: dict[str, float], now: datetime) -> Row:
-    population, rate = int(record["Population"]), rate_of.get(record["CurrencyCode"])
+def _build_row(record: Row, rates_by_currency: dict[str, float], now: datetime) -> Row:
+    population, rate = int(record["Population"]), rates_by_currency.get(record["CurrencyCode"])
     multiplier = randint(1000, 2000)  # noqa: S311 - no secret
     return {
         "name": record["Country"],

@@ -30,29 +30,29 @@ function done(summary, latency, _)
 end
 """
 """What wrk is told; it ends with one line of JSON."""
-_NUMBER = "#NUMBER#"
+_NUMBER_PLACEHOLDER = "#NUMBER#"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Body:
+class RequestBody:
     """A body to post, with a number in it, which may count up."""
 
     text: str
     number: int
-    counts: bool
+    is_counting: bool
     """Whether the number is another one in each request."""
 
-    def after(self, numbers: int) -> "Body":
+    def advance(self, count: int) -> "RequestBody":
         """Return the body with so many numbers passed over, if it counts."""
-        return replace(self, number=self.number + numbers) if self.counts else self
+        return replace(self, number=self.number + count) if self.is_counting else self
 
-    def first(self) -> str:
+    def render(self) -> str:
         """Return the first one."""
-        return self.text.replace(_NUMBER, str(self.number))
+        return self.text.replace(_NUMBER_PLACEHOLDER, str(self.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class WrkResult:
     """What came of pressing a server."""
 
     per_second: float
@@ -60,10 +60,14 @@ class Load:
     p99_ms: float
 
 
-def ask(query: str, number: int, *, counts: bool) -> Body:
+def build_request_body(query: str, number: int, *, is_counting: bool) -> RequestBody:
     """Return the body of a query whose variable `n` is a number; the query need not use it."""
-    text = json.dumps({"query": query, "variables": {"n": _NUMBER}})
-    return Body(text=text.replace(f'"{_NUMBER}"', _NUMBER), number=number, counts=counts)
+    text = json.dumps({"query": query, "variables": {"n": _NUMBER_PLACEHOLDER}})
+    return RequestBody(
+        text=text.replace(f'"{_NUMBER_PLACEHOLDER}"', _NUMBER_PLACEHOLDER),
+        number=number,
+        is_counting=is_counting,
+    )
 
 
 def is_installed() -> bool:
@@ -71,30 +75,35 @@ def is_installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-def press(url: str, body: Body, *, seconds: int, pinned: tuple[str, ...]) -> Load:
+def run_wrk(url: str, body: RequestBody, *, seconds: int, taskset: tuple[str, ...]) -> WrkResult:
     """Post as fast as the server answers; `pinned` is the command that chooses a core.
 
     Raises:
         RuntimeError: an answer was missing, or had another status than 200.
     """
-    before, after = body.text.split(_NUMBER)
+    before, after = body.text.split(_NUMBER_PLACEHOLDER)
     script = _SCRIPT.format(
-        before=_quoted(before), after=_quoted(after), first=body.number, step=int(body.counts)
+        before=_quote_lua(before),
+        after=_quote_lua(after),
+        first=body.number,
+        step=int(body.is_counting),
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "wrk.lua")
         path.write_text(script, "utf-8")
         options = ("-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", f"{path}")
-        done = subprocess.run(
-            [*pinned, "wrk", *options, url], capture_output=True, check=True, text=True
+        completed = subprocess.run(
+            [*taskset, "wrk", *options, url], capture_output=True, check=True, text=True
         )
-    found = json.loads(done.stdout.splitlines()[-1])
-    if found["failed"] or not found["requests"]:
-        raise RuntimeError(f"{url} has failed {found['failed']} of {found['requests']} requests")
-    per_second = found["requests"] / found["microseconds"] * 1e6
-    return Load(per_second=per_second, p50_ms=found["p50_ms"], p99_ms=found["p99_ms"])
+    summary = json.loads(completed.stdout.splitlines()[-1])
+    if summary["failed"] or not summary["requests"]:
+        raise RuntimeError(
+            f"{url} has failed {summary['failed']} of {summary['requests']} requests"
+        )
+    per_second = summary["requests"] / summary["microseconds"] * 1e6
+    return WrkResult(per_second=per_second, p50_ms=summary["p50_ms"], p99_ms=summary["p99_ms"])
 
 
-def _quoted(text: str) -> str:
+def _quote_lua(text: str) -> str:
     """Return a text as Lua reads it."""
     return f"[==[{text}]==]"

@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-Say = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 """Tells whoever waits what is being measured."""
 
 
-class Missing(Exception):
+class MissingToolError(Exception):
     """A part cannot be measured without something; the message says how to get it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class BenchmarkReport:
     """What a part of the benchmarks has found."""
 
-    figures: Mapping[str, Any]
+    results: Mapping[str, Any]
     """Everything that was measured, as JSON has it."""
-    told: str
+    markdown: str
     """The same as tables in Markdown."""
     chart: str
     """The same as an SVG document."""
@@ -28,30 +28,34 @@ class Outcome:
     """The chart in words, for those who do not see it."""
 
 
-def publish(root: Path, part: str, outcome: Outcome, machine: Mapping[str, str]) -> None:
+def publish(
+    root: Path, benchmark: str, report: BenchmarkReport, machine: Mapping[str, str]
+) -> None:
     """Write a part's figures below the project's folder, in place of those before."""
-    results = {"machine": machine, **outcome.figures}
+    results = {"machine": machine, **report.results}
     text = json.dumps(results, indent=2, ensure_ascii=False)
-    (root / "benchmarks" / "results" / f"{part}.json").write_text(f"{text}\n", "utf-8")
-    chart = f"docs/{part}.svg"
-    (root / chart).write_text(outcome.chart, "utf-8")
+    (root / "benchmarks" / "results" / f"{benchmark}.json").write_text(f"{text}\n", "utf-8")
+    chart_path = f"docs/{benchmark}.svg"
+    (root / chart_path).write_text(report.chart, "utf-8")
     readme = root / "README.md"
-    section = f"![{outcome.caption}]({chart})\n\n{outcome.told}\n{in_words(machine)}\n"
-    readme.write_text(replace(readme.read_text("utf-8"), part, section), "utf-8")
+    section = (
+        f"![{report.caption}]({chart_path})\n\n{report.markdown}\n{format_environment(machine)}\n"
+    )
+    readme.write_text(replace_section(readme.read_text("utf-8"), benchmark, section), "utf-8")
 
 
-def in_words(machine: Mapping[str, str]) -> str:
+def format_environment(machine: Mapping[str, str]) -> str:
     """Return the machine and the versions in one line."""
-    return f"Measured with {', '.join(f'{name} {what}' for name, what in machine.items())}."
+    return f"Measured with {', '.join(f'{name} {value}' for name, value in machine.items())}."
 
 
-def replace(text: str, part: str, section: str) -> str:
+def replace_section(text: str, benchmark: str, section: str) -> str:
     """Return a text in which a part's section is the one given.
 
     Raises:
         ValueError: the text has no place for it.
     """
-    begin, end = f"<!-- benchmark {part} -->", f"<!-- end of benchmark {part} -->"
+    begin, end = f"<!-- benchmark {benchmark} -->", f"<!-- end of benchmark {benchmark} -->"
     before, opened, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not (opened and closed):

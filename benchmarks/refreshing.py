@@ -12,43 +12,43 @@ import httpx
 from sqlalchemy import create_engine, make_url
 
 from benchmarks import charts, upserts
-from benchmarks.machine import packages, program
-from benchmarks.original import Base, Case, Method
-from benchmarks.publishing import Missing, Outcome, Say
-from benchmarks.stage import SOURCES, Cost, Stage, staged
-from benchmarks.tables import table
-from benchmarks.upserts import Upserts
-from tests.cli.running import serving
+from benchmarks.machine import package_versions, program_version
+from benchmarks.original import Base, BaselineRefresh, RefreshMethod
+from benchmarks.publishing import BenchmarkReport, MissingToolError, ProgressCallback
+from benchmarks.stage import PROVIDER_DELAY, RefreshCost, RefreshEnvironment, refresh_environment
+from benchmarks.tables import format_table
+from benchmarks.upserts import UpsertResult
+from tests.cli.running import running_server
 from tests.servers.mariadb import MariaDB
 
-FAR, NEAR = 0.5, 0.001
+FAR_ROUND_TRIP, NEAR_ROUND_TRIP = 0.5, 0.001
 """Seconds of a round trip."""
 LOOP, BULK = "ORM loop, an UPDATE a row", "bulk update by key"
 BATCHES = "batches of 100 in text SQL"
-COLD = f"{BATCHES}, first after start"
+BATCHES_FIRST = f"{BATCHES}, first after start"
 OURS = "this project"
 OURS_FIRST = f"{OURS}, first after start"
 
-_PATIENCE = 60.0
+_TIMEOUT = 60.0
 _MUTATION = "mutation { refreshCountries { totalCountries statements } }"
-_ANSWER = {"data": {"refreshCountries": {"totalCountries": 250, "statements": 1}}}
+_RESPONSE = {"data": {"refreshCountries": {"totalCountries": 250, "statements": 1}}}
 
-Costs = dict[str, Cost]
+CostsByMethod = dict[str, RefreshCost]
 """By the name of the way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class RefreshResults:
     """What part one has measured."""
 
-    far: Costs
-    near: Costs
-    upserts: Sequence[Upserts]
+    far: CostsByMethod
+    near: CostsByMethod
+    upserts: Sequence[UpsertResult]
 
 
-def limit(trip: float) -> float:
+def lower_bound(round_trip: float) -> float:
     """Return the least seconds that a refresh can take: the slowest source and one round trip."""
-    return SOURCES + trip
+    return PROVIDER_DELAY + round_trip
 
 
 def require() -> None:
@@ -57,184 +57,218 @@ def require() -> None:
     Raises:
         Missing: there is not.
     """
-    if MariaDB.find() is None:
-        raise Missing("Install mariadb-server to measure (apt-get install mariadb-server).")
+    if MariaDB.find_program() is None:
+        raise MissingToolError(
+            "Install mariadb-server to measure (apt-get install mariadb-server)."
+        )
 
 
 def versions() -> Mapping[str, str]:
     """Return the versions of what takes part."""
-    named = packages("asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql")
-    return {**named, "MariaDB": program(f"{MariaDB.find()}", "--version")}
+    package_names = package_versions(
+        "asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql"
+    )
+    return {**package_names, "MariaDB": program_version(f"{MariaDB.find_program()}", "--version")}
 
 
-def run(say: Say) -> Outcome:
+def run(on_progress: ProgressCallback) -> BenchmarkReport:
     """Measure everything, in less than four minutes."""
     with MariaDB() as server:
-        say("the upsert alone")
-        rows = upserts.measure(server)
-        say(f"refreshes at {FAR * 1000:g} ms a trip: two minutes")
+        on_progress("the upsert alone")
+        upsert_results = upserts.measure(server)
+        on_progress(f"refreshes at {FAR_ROUND_TRIP * 1000:g} ms a trip: two minutes")
         # Nearly all of it is waiting, which they may do together.
-        far = _all(server, FAR, at_once=4)
-        say(f"refreshes at {NEAR * 1000:g} ms a trip")
-        near = _all(server, NEAR, at_once=1)
-    return outcome(Figures(far=far, near=near, upserts=rows))
+        far = _measure_all(server, FAR_ROUND_TRIP, max_workers=4)
+        on_progress(f"refreshes at {NEAR_ROUND_TRIP * 1000:g} ms a trip")
+        near = _measure_all(server, NEAR_ROUND_TRIP, max_workers=1)
+    return build_report(RefreshResults(far=far, near=near, upserts=upsert_results))
 
 
-def outcome(figures: Figures) -> Outcome:
+def build_report(results: RefreshResults) -> BenchmarkReport:
     """Return what is published of the figures."""
-    limits = {"far": limit(FAR), "near": limit(NEAR)}
-    return Outcome(
-        figures={"sources_seconds": SOURCES, "limits": limits, **asdict(figures)},
-        told=f"{_table_of_refreshes(figures)}\n\n{_table_of_upserts(figures.upserts)}\n",
-        chart=charts.draw(_chart(figures)),
-        caption=_caption(figures),
+    limits = {"far": lower_bound(FAR_ROUND_TRIP), "near": lower_bound(NEAR_ROUND_TRIP)}
+    return BenchmarkReport(
+        results={"sources_seconds": PROVIDER_DELAY, "limits": limits, **asdict(results)},
+        markdown=f"{_format_refresh_table(results)}\n\n{_format_upsert_table(results.upserts)}\n",
+        chart=charts.draw(_build_chart(results)),
+        caption=_build_caption(results),
     )
 
 
-def _all(server: MariaDB, trip: float, *, at_once: int) -> Costs:
+def _measure_all(server: MariaDB, round_trip: float, *, max_workers: int) -> CostsByMethod:
     with ExitStack() as stack:
-        stages = [stack.enter_context(staged(server)) for _ in range(4)]
-        pool = stack.enter_context(ThreadPoolExecutor(at_once))
-        found = [
-            pool.submit(_first_try, stages[0], trip, LOOP, Case.loop),
-            pool.submit(_first_try, stages[1], trip, BULK, Case.bulk),
-            pool.submit(_best, stages[2], trip),
-            pool.submit(_ours, stages[3], trip),
+        environments = [stack.enter_context(refresh_environment(server)) for _ in range(4)]
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers))
+        futures = [
+            pool.submit(
+                _measure_method, environments[0], round_trip, LOOP, BaselineRefresh.update_in_loop
+            ),
+            pool.submit(
+                _measure_method, environments[1], round_trip, BULK, BaselineRefresh.bulk_update
+            ),
+            pool.submit(_measure_batches, environments[2], round_trip),
+            pool.submit(_measure_project, environments[3], round_trip),
         ]
-        return {name: cost for each in found for name, cost in each.result().items()}
+        return {name: cost for future in futures for name, cost in future.result().items()}
 
 
-def _first_try(stage: Stage, trip: float, name: str, method: Method) -> Costs:
+def _measure_method(
+    environment: RefreshEnvironment, round_trip: float, name: str, method: RefreshMethod
+) -> CostsByMethod:
     """Measure one of the slow ways, once and over a connection that is open."""
-    _fill(stage)
-    with _case(stage) as case:
-        method(case)
-        stage.move_away(trip)
-        return {name: stage.measure(lambda: method(case))}
+    _seed_tables(environment)
+    with _baseline_refresh(environment) as baseline:
+        method(baseline)
+        environment.set_round_trip(round_trip)
+        return {name: environment.measure(lambda: method(baseline))}
 
 
-def _best(stage: Stage, trip: float) -> Costs:
+def _measure_batches(environment: RefreshEnvironment, round_trip: float) -> CostsByMethod:
     """Measure the best way twice: its first refresh has to connect."""
-    _fill(stage)
-    stage.move_away(trip)
-    with _case(stage) as case:
-        return {name: stage.measure(case.batches) for name in (COLD, BATCHES)}
+    _seed_tables(environment)
+    environment.set_round_trip(round_trip)
+    with _baseline_refresh(environment) as baseline:
+        return {
+            name: environment.measure(baseline.upsert_in_batches)
+            for name in (BATCHES_FIRST, BATCHES)
+        }
 
 
-def _fill(stage: Stage) -> None:
+def _seed_tables(environment: RefreshEnvironment) -> None:
     """Make the original's tables, and let them hold all countries: every way updates them."""
-    with _case(stage) as case:
-        Base.metadata.create_all(case.engine)
-        case.batches()
+    with _baseline_refresh(environment) as baseline:
+        Base.metadata.create_all(baseline.engine)
+        baseline.upsert_in_batches()
 
 
 @contextmanager
-def _case(stage: Stage) -> Iterator[Case]:
-    engine = create_engine(make_url(stage.url).set(drivername="mysql+pymysql"))
-    urls = {"countries_url": stage.upstream.countries_url, "rates_url": stage.upstream.rates_url}
+def _baseline_refresh(environment: RefreshEnvironment) -> Iterator[BaselineRefresh]:
+    engine = create_engine(make_url(environment.url).set(drivername="mysql+pymysql"))
+    urls = {
+        "countries_url": environment.upstream.countries_url,
+        "rates_url": environment.upstream.rates_url,
+    }
     try:
-        yield Case(engine=engine, **urls)
+        yield BaselineRefresh(engine=engine, **urls)
     finally:
         engine.dispose()
 
 
-def _ours(stage: Stage, trip: float) -> Costs:
+def _measure_project(environment: RefreshEnvironment, round_trip: float) -> CostsByMethod:
     """Measure the server's first refreshes, started on live data: none is under way by itself."""
-    with _served(stage) as refresh:
+    with _run_server(environment) as refresh:
         refresh()
-    stage.move_away(trip)
-    with _served(stage) as refresh:
+    environment.set_round_trip(round_trip)
+    with _run_server(environment) as refresh:
         names = (OURS_FIRST, f"{OURS}, second", f"{OURS}, third")
-        return {name: stage.measure(refresh) for name in names}
+        return {name: environment.measure(refresh) for name in names}
 
 
 @contextmanager
-def _served(stage: Stage) -> Iterator[Callable[[], None]]:
+def _run_server(environment: RefreshEnvironment) -> Iterator[Callable[[], None]]:
     """Run the real server in a process of its own, and lend what refreshes over HTTP."""
     settings = {
-        "DATABASE_URL": stage.url,
+        "DATABASE_URL": environment.url,
         "SNAPSHOT_POLL": "3600",  # nobody else writes, and each look would be a round trip
-        **stage.upstream.environment,
+        **environment.upstream.environment,
     }
     with (
         tempfile.TemporaryDirectory() as folder,
-        serving(Path(folder), **settings) as process,
-        httpx.Client(base_url=process.url, timeout=_PATIENCE, trust_env=False) as client,
+        running_server(Path(folder), **settings) as process,
+        httpx.Client(base_url=process.url, timeout=_TIMEOUT, trust_env=False) as client,
     ):
         client.get("/healthz").raise_for_status()
 
         def refresh() -> None:
-            answer = client.post("/graphql", json={"query": _MUTATION}).json()
-            if answer != _ANSWER:
-                raise RuntimeError(f"the refresh was answered with {answer}")
+            response = client.post("/graphql", json={"query": _MUTATION}).json()
+            if response != _RESPONSE:
+                raise RuntimeError(f"the refresh was answered with {response}")
 
         yield refresh
         # Killed, it would leave a lease behind.
-        process.end(signal.SIGINT)
+        process.stop(signal.SIGINT)
 
 
-def _table_of_refreshes(figures: Figures) -> str:
+def _format_refresh_table(results: RefreshResults) -> str:
     rows = []
-    for name, far in figures.far.items():
-        near = figures.near[name]
+    for name, far in results.far.items():
+        near = results.near[name]
         rows.append(
             (
                 name,
                 f"{far.trips_after_sources} ({far.trips})",
-                *(f"{far.seconds:.2f} s", f"{far.seconds / limit(FAR):.2f}"),
-                *(f"{near.seconds:.2f} s", f"{near.seconds / limit(NEAR):.2f}"),
+                *(f"{far.seconds:.2f} s", f"{far.seconds / lower_bound(FAR_ROUND_TRIP):.2f}"),
+                *(f"{near.seconds:.2f} s", f"{near.seconds / lower_bound(NEAR_ROUND_TRIP):.2f}"),
             )
         )
-    rows.append(("the limit", "1", f"{limit(FAR):.2f} s", "1.00", f"{limit(NEAR):.2f} s", "1.00"))
-    far_head, near_head = (f"{trip * 1000:g} ms a trip" for trip in (FAR, NEAR))
-    head = ("250 countries, sources of 2.5 s", "round trips", far_head, "× limit")
-    return table((*head, near_head, "× limit"), rows)
+    rows.append(
+        (
+            "the limit",
+            "1",
+            f"{lower_bound(FAR_ROUND_TRIP):.2f} s",
+            "1.00",
+            f"{lower_bound(NEAR_ROUND_TRIP):.2f} s",
+            "1.00",
+        )
+    )
+    far_head, near_head = (
+        f"{round_trip * 1000:g} ms a trip" for round_trip in (FAR_ROUND_TRIP, NEAR_ROUND_TRIP)
+    )
+    header = ("250 countries, sources of 2.5 s", "round trips", far_head, "× limit")
+    return format_table((*header, near_head, "× limit"), rows)
 
 
-def _table_of_upserts(figures: Sequence[Upserts]) -> str:
-    return table(
+def _format_upsert_table(results: Sequence[UpsertResult]) -> str:
+    return format_table(
         ("upsert alone", "rows/s", "asyncmy's executemany", "ratio", "peak memory", "asyncmy's"),
         [
             (
-                f"{each.rows:,} rows",
-                f"{each.ours_per_second:,.0f}",
-                f"{each.bare_per_second:,.0f}",
-                f"{each.share:.2f}",
-                f"{each.ours_peak / 1e6:.1f} MB",
-                f"{each.bare_peak / 1e6:.1f} MB",
+                f"{result.rows:,} rows",
+                f"{result.ours_per_second:,.0f}",
+                f"{result.bare_per_second:,.0f}",
+                f"{result.speed_ratio:.2f}",
+                f"{result.ours_peak / 1e6:.1f} MB",
+                f"{result.bare_peak / 1e6:.1f} MB",
             )
-            for each in figures
+            for result in results
         ],
     )
 
 
-def _chart(figures: Figures) -> charts.Chart:
+def _build_chart(results: RefreshResults) -> charts.Chart:
     return charts.Chart(
         title="Seconds until a refresh of 250 countries answers (sources take 2.5 s)",
         groups=tuple(
             charts.Group(
-                title=f"Database {trip * 1000:g} ms away",
-                mark=charts.Mark(value=limit(trip), told=f"limit {limit(trip):.1f} s"),
-                bars=tuple(_bar(name, cost) for name, cost in costs.items()),
+                title=f"Database {round_trip * 1000:g} ms away",
+                mark=charts.Mark(
+                    value=lower_bound(round_trip), label=f"limit {lower_bound(round_trip):.1f} s"
+                ),
+                bars=tuple(_build_bar(name, cost) for name, cost in costs.items()),
             )
-            for trip, costs in ((FAR, figures.far), (NEAR, figures.near))
+            for round_trip, costs in (
+                (FAR_ROUND_TRIP, results.far),
+                (NEAR_ROUND_TRIP, results.near),
+            )
         ),
     )
 
 
-def _bar(name: str, cost: Cost) -> charts.Bar:
+def _build_bar(name: str, cost: RefreshCost) -> charts.Bar:
     return charts.Bar(
         label=name,
         value=cost.seconds,
-        told=f"{cost.seconds:.2f} s",
-        strong=name.startswith(OURS),
+        value_text=f"{cost.seconds:.2f} s",
+        is_highlighted=name.startswith(OURS),
     )
 
 
-def _caption(figures: Figures) -> str:
-    ours, best = figures.far[OURS_FIRST], figures.far[BATCHES]
+def _build_caption(results: RefreshResults) -> str:
+    project_cost, batches_cost = results.far[OURS_FIRST], results.far[BATCHES]
     return (
-        f"A refresh over a database {FAR * 1000:g} ms away: {ours.seconds:.2f} s here, "
-        f"{best.seconds:.2f} s with batches, {figures.far[LOOP].seconds:.0f} s with an ORM loop; "
-        f"the limit is {limit(FAR):.1f} s"
+        f"A refresh over a database {FAR_ROUND_TRIP * 1000:g} ms away: "
+        f"{project_cost.seconds:.2f} s here, "
+        f"{batches_cost.seconds:.2f} s with batches, {results.far[LOOP].seconds:.0f} s with "
+        "an ORM loop; "
+        f"the limit is {lower_bound(FAR_ROUND_TRIP):.1f} s"
     )

@@ -25,7 +25,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class ProcessStats:
     """What a process takes by what the system says."""
 
     megabytes: float
@@ -34,41 +34,42 @@ class Taken:
     threads: int
 
     @classmethod
-    def by(cls, process: int) -> "Taken":
+    def of_process(cls, pid: int) -> "ProcessStats":
         """Look at a process."""
-        folder = Path(f"/proc/{process}")
-        told = dict(
+        folder = Path(f"/proc/{pid}")
+        status = dict(
             line.split(":", 1) for line in (folder / "status").read_text("ascii").splitlines()
         )
-        files = [_target(file) for file in (folder / "fd").iterdir()]
+        files = [_read_link(file) for file in (folder / "fd").iterdir()]
         return cls(
-            megabytes=round(int(told["VmRSS"].split()[0]) / 1024, 2),
+            megabytes=round(int(status["VmRSS"].split()[0]) / 1024, 2),
             files=len(files),
             sockets=sum(file.startswith("socket:") for file in files),
-            threads=int(told["Threads"]),
+            threads=int(status["Threads"]),
         )
 
 
-def slope(samples: Sequence[Sample], value: Callable[[Sample], float]) -> float:
+def slope_per_minute(samples: Sequence[Sample], get_value: Callable[[Sample], float]) -> float:
     """Return by how much a value grows in a minute, by least squares; 0 of less than two."""
     if len(samples) < 2:  # noqa: PLR2004 - a line has two points
         return 0.0
     seconds = [sample.second for sample in samples]
-    values = [value(sample) for sample in samples]
-    middle, mean = sum(seconds) / len(seconds), sum(values) / len(values)
-    spread = sum((second - middle) ** 2 for second in seconds)
-    together = sum(
-        (second - middle) * (one - mean) for second, one in zip(seconds, values, strict=True)
+    values = [get_value(sample) for sample in samples]
+    mean_second, mean_value = sum(seconds) / len(seconds), sum(values) / len(values)
+    squared_deviations = sum((second - mean_second) ** 2 for second in seconds)
+    cross_deviations = sum(
+        (second - mean_second) * (value - mean_value)
+        for second, value in zip(seconds, values, strict=True)
     )
-    return 60 * together / spread
+    return 60 * cross_deviations / squared_deviations
 
 
-def wait_for_next(begun: float, number: int) -> None:
+def sleep_until_second(started_at: float, second: int) -> None:
     """Wait until so many seconds after the begin have passed, by the monotonic clock."""
-    time.sleep(max(0.0, begun + number - time.monotonic()))
+    time.sleep(max(0.0, started_at + second - time.monotonic()))
 
 
-def _target(file: Path) -> str:
+def _read_link(file: Path) -> str:
     try:
         return str(file.readlink())
     except OSError:  # closed meanwhile

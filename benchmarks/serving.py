@@ -9,22 +9,30 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import charts, contenders
-from benchmarks.contenders import BARE, NODE, OURS, PEERS, PLAIN, Contender, has_node
-from benchmarks.machine import packages, program
-from benchmarks.pressing import Body, Load, ask, is_installed, press
-from benchmarks.publishing import Missing, Outcome, Say
-from benchmarks.tables import table
+from benchmarks.contenders import (
+    BARE,
+    NODE_PROGRAMS,
+    OURS,
+    PLAIN,
+    SERVERS_DIR,
+    BenchmarkServer,
+    has_node,
+)
+from benchmarks.machine import package_versions, program_version
+from benchmarks.pressing import RequestBody, WrkResult, build_request_body, is_installed, run_wrk
+from benchmarks.publishing import BenchmarkReport, MissingToolError, ProgressCallback
+from benchmarks.tables import format_table
 
 NEW, REPEATED = f"{OURS}, new", f"{OURS}, repeated"
 ROUNDS = 3
-SECONDS = 2
+ROUND_SECONDS = 2
 """Of one server under one query, in one round."""
-_WARM = 1
+_WARM_UP_SECONDS = 1
 """Seconds of the same before the first round, so that what compiles has compiled."""
-_STRIDE = 100_000
+_NUMBER_STRIDE = 100_000
 """More than the requests that a server answers in a round: none comes again in the next."""
 FIELDS = "code name capital region population currencyCode exchangeRate estimatedGdp flagUrl"
-_PAGE = """\
+_PAGE_QUERY = """\
 query ($n: Int!) {
   countries(
     filter: { region: { eq: "Europe" }, population: { gt: $n } }
@@ -35,29 +43,29 @@ query ($n: Int!) {
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class BenchmarkQuery:
     """What is asked, with a number that each new request raises."""
 
     title: str
-    query: str
+    document: str
     number: int
 
 
-QUESTIONS: Mapping[str, Question] = {
-    "list": Question(
+QUERIES: Mapping[str, BenchmarkQuery] = {
+    "list": BenchmarkQuery(
         "All 250 countries × 9 fields",
         f"query ($n: Int!) {{ countries(first: $n) {{ nodes {{ {FIELDS} }} }} }}",
         250,
     ),
-    "ten": Question(
+    "ten": BenchmarkQuery(
         "10 × 3 fields", "{ countries(first: 10) { nodes { code name population } } }", 0
     ),
-    "one": Question("One country by code", f'{{ country(code: "FR") {{ {FIELDS} }} }}', 0),
-    "page": Question("A filtered and sorted page of 10", _PAGE, 1_000_000),
+    "one": BenchmarkQuery("One country by code", f'{{ country(code: "FR") {{ {FIELDS} }} }}', 0),
+    "page": BenchmarkQuery("A filtered and sorted page of 10", _PAGE_QUERY, 1_000_000),
 }
 
-Servers = Mapping[str, Contender]
-Figures = dict[str, dict[str, Load]]
+ServersByName = Mapping[str, BenchmarkServer]
+QueryResults = dict[str, dict[str, WrkResult]]
 """By question, by the name of the server."""
 
 
@@ -68,167 +76,201 @@ def require() -> None:
         Missing: there is not.
     """
     if not is_installed():
-        raise Missing("Install wrk to measure (apt-get install wrk).")
+        raise MissingToolError("Install wrk to measure (apt-get install wrk).")
 
 
 def versions() -> Mapping[str, str]:
     """Return the versions of what takes part."""
-    python = packages("uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi")
-    named = {**python, "wrk": program("wrk", "--version")}
+    python_packages = package_versions(
+        "uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi"
+    )
+    tool_versions = {**python_packages, "wrk": program_version("wrk", "--version")}
     if has_node():
-        peers = json.loads((PEERS / "package.json").read_text("utf-8"))["dependencies"]
-        named |= {"Node": program("node", "--version"), **peers}
-    return named
+        node_packages = json.loads((SERVERS_DIR / "package.json").read_text("utf-8"))[
+            "dependencies"
+        ]
+        tool_versions |= {"Node": program_version("node", "--version"), **node_packages}
+    return tool_versions
 
 
-def run(say: Say) -> Outcome:
+def run(on_progress: ProgressCallback) -> BenchmarkReport:
     """Measure everything, in three minutes.
 
     Raises:
         RuntimeError: a server answers otherwise than the others.
     """
     if has_node():
-        contenders.install()
+        contenders.install_node_servers()
     else:
-        say("without Yoga, Apollo and Mercurius: install nodejs and npm to have them")
-    return outcome(measure(say, QUESTIONS, rounds=ROUNDS, seconds=SECONDS))
+        on_progress("without Yoga, Apollo and Mercurius: install nodejs and npm to have them")
+    return build_report(measure(on_progress, QUERIES, rounds=ROUNDS, seconds=ROUND_SECONDS))
 
 
-def measure(say: Say, questions: Mapping[str, Question], *, rounds: int, seconds: int) -> Figures:
+def measure(
+    on_progress: ProgressCallback,
+    queries: Mapping[str, BenchmarkQuery],
+    *,
+    rounds: int,
+    seconds: int,
+) -> QueryResults:
     """Measure each question in rounds of so many seconds a server, and take the medians."""
-    server_core, load_core = contenders.cores()
-    figures: Figures = {}
-    with started(server_core) as servers:
-        for name, question in questions.items():
-            with with_bare(servers, question, server_core) as compared:
-                bodies = check(compared, question)
-                loads: dict[str, list[Load]] = {one: [] for one in compared}
-                for place in range(rounds + 1):
-                    say(f"{question.title}, {f'round {place}' if place else 'warming up'}")
-                    for one, server in compared.items():
-                        took = seconds if place else _WARM
-                        body = bodies[one].after(place * _STRIDE)
-                        load = press(server.url, body, seconds=took, pinned=load_core)
-                        loads[one] += [load] if place else []
-                figures[name] = {one: _median(each) for one, each in loads.items()}
-    return figures
+    server_taskset, load_taskset = contenders.taskset_commands()
+    results: QueryResults = {}
+    with start_servers(server_taskset) as servers:
+        for name, query in queries.items():
+            with add_bare_server(servers, query, server_taskset) as all_servers:
+                bodies = check_same_data(all_servers, query)
+                wrk_results: dict[str, list[WrkResult]] = {
+                    server_name: [] for server_name in all_servers
+                }
+                for round_number in range(rounds + 1):
+                    on_progress(
+                        f"{query.title}, "
+                        f"{f'round {round_number}' if round_number else 'warming up'}"
+                    )
+                    for server_name, server in all_servers.items():
+                        duration = seconds if round_number else _WARM_UP_SECONDS
+                        body = bodies[server_name].advance(round_number * _NUMBER_STRIDE)
+                        wrk_result = run_wrk(
+                            server.url, body, seconds=duration, taskset=load_taskset
+                        )
+                        wrk_results[server_name] += [wrk_result] if round_number else []
+                results[name] = {
+                    server_name: _median_result(round_results)
+                    for server_name, round_results in wrk_results.items()
+                }
+    return results
 
 
 @contextmanager
-def started(pinned: Sequence[str]) -> Iterator[Servers]:
+def start_servers(taskset: Sequence[str]) -> Iterator[ServersByName]:
     """Start all servers on the same data, but for the bare one; those on Node if there is Node."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        ours = stack.enter_context(contenders.ours(pinned))
-        data = folder / "countries.json"
-        everything = ours.answer(body_of(REPEATED, QUESTIONS["list"]).first())
-        data.write_text(json.dumps(everything["data"]["countries"]["nodes"]), "utf-8")
-        variables = {"COUNTRIES": str(data)}
-        plain = stack.enter_context(contenders.asgi("plain", pinned, variables))
-        servers = {PLAIN: plain, NEW: ours, REPEATED: ours}
-        for name, program in NODE.items() if has_node() else ():
-            servers[name] = stack.enter_context(contenders.node(program, pinned, variables))
+        project = stack.enter_context(contenders.run_project(taskset))
+        data_file = folder / "countries.json"
+        response = project.post_json(body_for(REPEATED, QUERIES["list"]).render())
+        data_file.write_text(json.dumps(response["data"]["countries"]["nodes"]), "utf-8")
+        variables = {"COUNTRIES": str(data_file)}
+        plain_server = stack.enter_context(contenders.run_asgi("plain", taskset, variables))
+        servers = {PLAIN: plain_server, NEW: project, REPEATED: project}
+        for name, program in NODE_PROGRAMS.items() if has_node() else ():
+            servers[name] = stack.enter_context(contenders.run_node(program, taskset, variables))
         yield servers
 
 
 @contextmanager
-def with_bare(servers: Servers, question: Question, pinned: Sequence[str]) -> Iterator[Servers]:
+def add_bare_server(
+    servers: ServersByName, query: BenchmarkQuery, taskset: Sequence[str]
+) -> Iterator[ServersByName]:
     """Start the server that sends the bytes of one answer."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "body.json")
-        path.write_bytes(servers[REPEATED].bytes(body_of(BARE, question).first()))
-        with contenders.asgi("bare", pinned, {"BODY": str(path)}) as bare:
-            yield {BARE: bare, **servers}
+        path.write_bytes(servers[REPEATED].post(body_for(BARE, query).render()))
+        with contenders.run_asgi("bare", taskset, {"BODY": str(path)}) as bare_server:
+            yield {BARE: bare_server, **servers}
 
 
-def body_of(server: str, question: Question) -> Body:
+def body_for(server: str, query: BenchmarkQuery) -> RequestBody:
     """Return what a server is asked: one that may keep answers never gets the same twice."""
-    return ask(question.query, question.number, counts=server not in (REPEATED, BARE))
+    return build_request_body(
+        query.document, query.number, is_counting=server not in (REPEATED, BARE)
+    )
 
 
-def check(servers: Servers, question: Question) -> Mapping[str, Body]:
+def check_same_data(servers: ServersByName, query: BenchmarkQuery) -> Mapping[str, RequestBody]:
     """Return what each server is asked, once all of them have given the same data.
 
     Raises:
         RuntimeError: one has not.
     """
-    bodies = {name: body_of(name, question) for name in servers}
-    expected = servers[REPEATED].answer(bodies[REPEATED].first())
+    bodies = {name: body_for(name, query) for name in servers}
+    expected = servers[REPEATED].post_json(bodies[REPEATED].render())
     for name, server in servers.items():
-        if server.answer(bodies[name].first()) != expected:
+        if server.post_json(bodies[name].render()) != expected:
             raise RuntimeError(f"{name} answers otherwise than {OURS}.")
     return bodies
 
 
-def _median(loads: Sequence[Load]) -> Load:
+def _median_result(wrk_results: Sequence[WrkResult]) -> WrkResult:
     """Return the load of the median rate, with the medians of the times."""
-    return Load(
-        per_second=statistics.median(each.per_second for each in loads),
-        p50_ms=statistics.median(each.p50_ms for each in loads),
-        p99_ms=statistics.median(each.p99_ms for each in loads),
+    return WrkResult(
+        per_second=statistics.median(wrk_result.per_second for wrk_result in wrk_results),
+        p50_ms=statistics.median(wrk_result.p50_ms for wrk_result in wrk_results),
+        p99_ms=statistics.median(wrk_result.p99_ms for wrk_result in wrk_results),
     )
 
 
-def outcome(figures: Figures) -> Outcome:
+def build_report(results: QueryResults) -> BenchmarkReport:
     """Return what is published of the figures."""
-    told = "\n\n".join(_table(QUESTIONS[name].title, loads) for name, loads in figures.items())
-    return Outcome(
-        figures={
-            "seconds": SECONDS,
+    markdown = "\n\n".join(
+        _format_table(QUERIES[name].title, wrk_results) for name, wrk_results in results.items()
+    )
+    return BenchmarkReport(
+        results={
+            "seconds": ROUND_SECONDS,
             "rounds": ROUNDS,
             "questions": {
-                name: {one: asdict(load) for one, load in loads.items()}
-                for name, loads in figures.items()
+                name: {
+                    server_name: asdict(wrk_result)
+                    for server_name, wrk_result in wrk_results.items()
+                }
+                for name, wrk_results in results.items()
             },
         },
-        told=f"{told}\n",
-        chart=charts.draw(_chart(figures)),
-        caption=_caption(figures),
+        markdown=f"{markdown}\n",
+        chart=charts.draw(_build_chart(results)),
+        caption=_build_caption(results),
     )
 
 
-def _table(title: str, loads: Mapping[str, Load]) -> str:
+def _format_table(title: str, wrk_results: Mapping[str, WrkResult]) -> str:
     rows = [
         (
             name,
-            f"{load.per_second:,.0f}",
-            f"{load.p50_ms:.2f} ms",
-            f"{load.p99_ms:.2f} ms",
-            f"{load.per_second / loads[PLAIN].per_second:.1f}",
-            f"{load.per_second / loads[BARE].per_second:.2f}",
+            f"{wrk_result.per_second:,.0f}",
+            f"{wrk_result.p50_ms:.2f} ms",
+            f"{wrk_result.p99_ms:.2f} ms",
+            f"{wrk_result.per_second / wrk_results[PLAIN].per_second:.1f}",
+            f"{wrk_result.per_second / wrk_results[BARE].per_second:.2f}",
         )
-        for name, load in _fastest_first(loads)
+        for name, wrk_result in _sort_by_rate(wrk_results)
     ]
-    return table((title, "requests/s", "p50", "p99", "× Strawberry", "× bare ASGI"), rows)
+    return format_table((title, "requests/s", "p50", "p99", "× Strawberry", "× bare ASGI"), rows)
 
 
-def _fastest_first(loads: Mapping[str, Load]) -> list[tuple[str, Load]]:
-    return sorted(loads.items(), key=lambda item: -item[1].per_second)
+def _sort_by_rate(wrk_results: Mapping[str, WrkResult]) -> list[tuple[str, WrkResult]]:
+    return sorted(wrk_results.items(), key=lambda item: -item[1].per_second)
 
 
-def _chart(figures: Figures) -> charts.Chart:
+def _build_chart(results: QueryResults) -> charts.Chart:
     return charts.Chart(
         title="Requests a second, one core each",
         groups=tuple(
             charts.Group(
-                title=QUESTIONS[name].title,
-                bars=tuple(_bar(one, load) for one, load in _fastest_first(loads)),
+                title=QUERIES[name].title,
+                bars=tuple(
+                    _build_bar(server_name, wrk_result)
+                    for server_name, wrk_result in _sort_by_rate(wrk_results)
+                ),
             )
-            for name, loads in figures.items()
+            for name, wrk_results in results.items()
         ),
     )
 
 
-def _bar(name: str, load: Load) -> charts.Bar:
+def _build_bar(name: str, wrk_result: WrkResult) -> charts.Bar:
     return charts.Bar(
         label=name,
-        value=load.per_second,
-        told=f"{load.per_second:,.0f}",
-        strong=name.startswith(OURS),
+        value=wrk_result.per_second,
+        value_text=f"{wrk_result.per_second:,.0f}",
+        is_highlighted=name.startswith(OURS),
     )
 
 
-def _caption(figures: Figures) -> str:
-    loads = figures["list"]
-    each = ", ".join(f"{name} {load.per_second:,.0f}" for name, load in _fastest_first(loads))
-    return f"Requests a second for all countries: {each}"
+def _build_caption(results: QueryResults) -> str:
+    wrk_results = results["list"]
+    rates = ", ".join(
+        f"{name} {wrk_result.per_second:,.0f}" for name, wrk_result in _sort_by_rate(wrk_results)
+    )
+    return f"Requests a second for all countries: {rates}"

@@ -18,31 +18,31 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks import curves, faults
-from benchmarks.clients import Clients
-from benchmarks.sampling import Sample, Taken, slope, wait_for_next
-from tests.cli.running import Process, serving
-from tests.generations import Generations
+from benchmarks.clients import SoakClients
+from benchmarks.sampling import ProcessStats, Sample, sleep_until_second, slope_per_minute
+from tests.cli.running import Process, running_server
+from tests.generations import GenerationData
 from tests.servers.mariadb import MariaDB
-from tests.servers.relay import Relay
+from tests.servers.relay import TCPProxy
 from tests.upstream.server import Upstream
 
 ROOT = Path(__file__).parent.parent
 SEED = 64
-MEGABYTES_A_MINUTE = 1.0
+MAX_MEGABYTES_PER_MINUTE = 1.0
 """By which memory may grow, once warm."""
-FILES_A_MINUTE = 1.0
-_WARM = 0.3
+MAX_FILES_PER_MINUTE = 1.0
+_WARM_UP_FRACTION = 0.3
 """The share of the time after which what the server takes should not grow any more."""
-_TELLS = 60.0
+_MIN_GROWTH_SECONDS = 60.0
 """Seconds, those of warming up aside, that growth can be told from chance in."""
-_SETTLING = 8.0
+_SETTLE_SECONDS = 8.0
 """Seconds that the server has at the end to let go of what it does not need."""
-_POOL = 4
+_POOL_SIZE = 4
 """Connections to the database that the server keeps: one more than it uses when all is well."""
-_MOST_CONNECTIONS = 2 * _POOL
+_MAX_CONNECTIONS = 2 * _POOL_SIZE
 """To the database: those of the pool, and those that it has not yet heard the end of."""
 
-_FORESEEN = re.compile(
+_EXPECTED_LOG_LINE = re.compile(
     r"\S+ (INFO|WARNING|ERROR) +(?:"
     r"Migrated the database at |The playground is at |Refresh \w+: \d+ countries |"
     r"Refresh \w+ failed: (?:DATABASE|SOURCE)_UNAVAILABLE: |"
@@ -53,7 +53,7 @@ _FORESEEN = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class SoakResults:
     """What the soak has found."""
 
     seconds: float
@@ -74,15 +74,15 @@ class Figures:
 
 
 @dataclass(slots=True)
-class Stage:
+class SoakEnvironment:
     """The server, its database and its sources."""
 
     process: Process
-    sources: Generations
-    relay: Relay | None
+    sources: GenerationData
+    proxy: TCPProxy | None
     server: MariaDB | None
 
-    def connections(self) -> int:
+    def count_connections(self) -> int:
         """Return how many there are to the database, by its own count."""
         if self.server is None:
             return 0
@@ -91,147 +91,165 @@ class Stage:
 
 
 @contextmanager
-def staged() -> Iterator[Stage]:
+def soak_environment() -> Iterator[SoakEnvironment]:
     """Run the server on a MariaDB behind a relay; on SQLite where MariaDB is not installed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(Upstream())
-        sources = Generations(upstream)
-        sources.play()
+        sources = GenerationData(upstream)
+        sources.activate()
         settings = {
             **upstream.environment,
             "API_TIMEOUT": "2",
             "DATABASE_TIMEOUT": "2",
             # A pool that fills up, slowly, as faults keep others busy, would look like a leak.
-            "DATABASE_POOL_SIZE": f"{_POOL}",
-            "DATABASE_MAX_OVERFLOW": f"{_POOL}",
+            "DATABASE_POOL_SIZE": f"{_POOL_SIZE}",
+            "DATABASE_MAX_OVERFLOW": f"{_POOL_SIZE}",
         }
-        relay, server = None, None
-        if MariaDB.find() is not None:
+        proxy, server = None, None
+        if MariaDB.find_program() is not None:
             server = stack.enter_context(MariaDB())
-            relay = stack.enter_context(Relay(server.port))
-            settings["DATABASE_URL"] = server.url(server.create_database(), port=relay.port)
-        warned = {"PYTHONWARNINGS": "default", "SNAPSHOT_POLL": "1", "REFRESH_TIMEOUT": "5"}
-        process = stack.enter_context(serving(folder, **settings, **warned))
-        process.wait_until_said("Refresh .* countries from geonames")
-        yield Stage(process, sources, relay, server)
-        process.end(signal.SIGINT)
+            proxy = stack.enter_context(TCPProxy(server.port))
+            settings["DATABASE_URL"] = server.url(server.create_database(), port=proxy.port)
+        server_settings = {
+            "PYTHONWARNINGS": "default",
+            "SNAPSHOT_POLL": "1",
+            "REFRESH_TIMEOUT": "5",
+        }
+        process = stack.enter_context(running_server(folder, **settings, **server_settings))
+        process.wait_for_log("Refresh .* countries from geonames")
+        yield SoakEnvironment(process, sources, proxy, server)
+        process.stop(signal.SIGINT)
 
 
-def run(seconds: float, *, seed: int = SEED) -> Figures:
+def run(seconds: float, *, seed: int = SEED) -> SoakResults:
     """Let the server run for so long among faults that the seed decides."""
-    played: list[str] = []
-    with staged() as stage:
-        clients = Clients(stage.process.url)
-        with clients.asking():
-            samples = _watch(stage, clients, played, seconds=seconds, seed=seed)
-        time.sleep(_SETTLING)
-        left = stage.connections()
-        said = stage.process.said
-    wrong = [*clients.wrong, *unforeseen(said)]
-    warm = [sample for sample in samples if sample.second >= _WARM * seconds]
-    megabytes = slope(warm, lambda sample: sample.megabytes)
-    files = slope(warm, lambda sample: float(sample.files))
-    if (1 - _WARM) * seconds >= _TELLS:
-        wrong += growth(megabytes, files)
-    if left > _MOST_CONNECTIONS:
-        wrong.append(f"{left} connections to the database are left")
-    return Figures(
+    injected_faults: list[str] = []
+    with soak_environment() as environment:
+        clients = SoakClients(environment.process.url)
+        with clients.running():
+            samples = _inject_faults_and_sample(
+                environment, clients, injected_faults, seconds=seconds, seed=seed
+            )
+        time.sleep(_SETTLE_SECONDS)
+        connections_left = environment.count_connections()
+        log = environment.process.stderr
+    failures = [*clients.failures, *find_unexpected_lines(log)]
+    warm_samples = [sample for sample in samples if sample.second >= _WARM_UP_FRACTION * seconds]
+    memory_growth = slope_per_minute(warm_samples, lambda sample: sample.megabytes)
+    file_growth = slope_per_minute(warm_samples, lambda sample: float(sample.files))
+    if (1 - _WARM_UP_FRACTION) * seconds >= _MIN_GROWTH_SECONDS:
+        failures += describe_growth(memory_growth, file_growth)
+    if connections_left > _MAX_CONNECTIONS:
+        failures.append(f"{connections_left} connections to the database are left")
+    return SoakResults(
         seconds=seconds,
         seed=seed,
-        database="MariaDB" if stage.server else "SQLite",
-        answers=clients.answers,
-        events=clients.events,
-        refreshes=dict(clients.refreshes),
-        faults=dict(Counter(played)),
-        megabytes_a_minute=round(megabytes, 2),
-        files_a_minute=round(files, 2),
-        connections_left=left,
-        wrong=wrong,
+        database="MariaDB" if environment.server else "SQLite",
+        answers=clients.response_count,
+        events=clients.event_count,
+        refreshes=dict(clients.refresh_outcomes),
+        faults=dict(Counter(injected_faults)),
+        megabytes_a_minute=round(memory_growth, 2),
+        files_a_minute=round(file_growth, 2),
+        connections_left=connections_left,
+        wrong=failures,
         samples=samples,
     )
 
 
-def _watch(
-    stage: Stage, clients: Clients, played: list[str], *, seconds: float, seed: int
+def _inject_faults_and_sample(
+    environment: SoakEnvironment,
+    clients: SoakClients,
+    injected_faults: list[str],
+    *,
+    seconds: float,
+    seed: int,
 ) -> list[Sample]:
     """Play faults for so long, and take a sample each second."""
     stopped = threading.Event()
-    playing = threading.Thread(
-        target=faults.play,
-        args=(stage.sources, stage.relay),
-        kwargs={"seed": seed, "stopped": stopped, "tell": played.append},
+    fault_thread = threading.Thread(
+        target=faults.inject_faults,
+        args=(environment.sources, environment.proxy),
+        kwargs={"seed": seed, "stopped": stopped, "on_fault": injected_faults.append},
     )
-    playing.start()
-    begun, samples = time.monotonic(), []
+    fault_thread.start()
+    started_at, samples = time.monotonic(), []
     try:
-        for number in range(1, int(seconds) + 1):
-            wait_for_next(begun, number)
-            taken = Taken.by(stage.process.pid)
+        for second in range(1, int(seconds) + 1):
+            sleep_until_second(started_at, second)
+            stats = ProcessStats.of_process(environment.process.pid)
             samples.append(
                 Sample(
-                    second=round(time.monotonic() - begun, 2),
-                    connections=stage.connections(),
-                    answers=clients.answers,
-                    **asdict(taken),
+                    second=round(time.monotonic() - started_at, 2),
+                    connections=environment.count_connections(),
+                    answers=clients.response_count,
+                    **asdict(stats),
                 )
             )
     finally:
         stopped.set()
-        playing.join()
+        fault_thread.join()
     return samples
 
 
-def unforeseen(said: str) -> list[str]:
+def find_unexpected_lines(log: str) -> list[str]:
     """Return the lines of a log that no fault explains."""
-    return [f"logged: {line}" for line in said.splitlines() if not _FORESEEN.match(line)]
+    return [f"logged: {line}" for line in log.splitlines() if not _EXPECTED_LOG_LINE.match(line)]
 
 
-def growth(megabytes: float, files: float) -> list[str]:
+def describe_growth(memory_growth: float, file_growth: float) -> list[str]:
     """Return what grows by more than its bound, in a minute."""
-    grown = []
-    if megabytes > MEGABYTES_A_MINUTE:
-        grown.append(f"memory grows by {megabytes:.2f} MB a minute")
-    if files > FILES_A_MINUTE:
-        grown.append(f"open files grow by {files:.2f} a minute")
-    return grown
+    messages = []
+    if memory_growth > MAX_MEGABYTES_PER_MINUTE:
+        messages.append(f"memory grows by {memory_growth:.2f} MB a minute")
+    if file_growth > MAX_FILES_PER_MINUTE:
+        messages.append(f"open files grow by {file_growth:.2f} a minute")
+    return messages
 
 
-def told(figures: Figures) -> str:
+def format_report(results: SoakResults) -> str:
     """Return the figures in words."""
-    last = figures.samples[-1]
-    told = f"{figures.answers:,} answers, {figures.events:,} events to subscribers"
-    asked = f"{told}, refreshes {_in_words(figures.refreshes)}"
-    memory = f"{figures.megabytes_a_minute:+.2f} MB a minute (bound {MEGABYTES_A_MINUTE:g})"
-    files = f"{figures.files_a_minute:+.2f} a minute (bound {FILES_A_MINUTE:g})"
+    last_sample = results.samples[-1]
+    traffic = f"{results.answers:,} answers, {results.events:,} events to subscribers"
+    summary = f"{traffic}, refreshes {_format_counts(results.refreshes)}"
+    memory_growth = (
+        f"{results.megabytes_a_minute:+.2f} MB a minute (bound {MAX_MEGABYTES_PER_MINUTE:g})"
+    )
+    file_growth = f"{results.files_a_minute:+.2f} a minute (bound {MAX_FILES_PER_MINUTE:g})"
     lines = [
-        f"{figures.seconds:g} s on {figures.database}, seed {figures.seed}: {asked}",
-        f"faults: {_in_words(figures.faults)}",
-        f"memory {last.megabytes:.1f} MB at the end; once warm {memory}",
-        f"open files {last.files} at the end; once warm {files}; threads {last.threads}",
-        f"connections to the database left after it: {figures.connections_left}",
-        *(f"WRONG: {wrong}" for wrong in figures.wrong),
-        "FAILED" if figures.wrong else "passed: every answer was right, and nothing has grown",
+        f"{results.seconds:g} s on {results.database}, seed {results.seed}: {summary}",
+        f"faults: {_format_counts(results.faults)}",
+        f"memory {last_sample.megabytes:.1f} MB at the end; once warm {memory_growth}",
+        (
+            f"open files {last_sample.files} at the end; once warm {file_growth}; "
+            f"threads {last_sample.threads}"
+        ),
+        f"connections to the database left after it: {results.connections_left}",
+        *(f"WRONG: {failure}" for failure in results.wrong),
+        "FAILED" if results.wrong else "passed: every answer was right, and nothing has grown",
     ]
     return "\n".join(lines)
 
 
-def _in_words(counts: dict[str, int]) -> str:
-    return ", ".join(f"{count} × {what}" for what, count in sorted(counts.items())) or "none"
+def _format_counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} × {name}" for name, count in sorted(counts.items())) or "none"
 
 
-def curve(figures: Figures) -> str:
+def draw_chart(results: SoakResults) -> str:
     """Return what the server took over time as an SVG document."""
-    samples = figures.samples
+    samples = results.samples
     panels = {
-        "Memory in use, MB": [(one.second, one.megabytes) for one in samples],
-        "Open files": [(one.second, float(one.files)) for one in samples],
-        "Connections to the database": [(one.second, float(one.connections)) for one in samples],
-        "Threads": [(one.second, float(one.threads)) for one in samples],
-        "Answers so far": [(one.second, float(one.answers)) for one in samples],
+        "Memory in use, MB": [(sample.second, sample.megabytes) for sample in samples],
+        "Open files": [(sample.second, float(sample.files)) for sample in samples],
+        "Connections to the database": [
+            (sample.second, float(sample.connections)) for sample in samples
+        ],
+        "Threads": [(sample.second, float(sample.threads)) for sample in samples],
+        "Answers so far": [(sample.second, float(sample.answers)) for sample in samples],
     }
     return curves.draw(
-        f"A server among faults for {figures.seconds:g} s",
+        f"A server among faults for {results.seconds:g} s",
         [curves.Panel(title=title, points=points) for title, points in panels.items()],
     )
 
@@ -240,12 +258,12 @@ def main(arguments: Sequence[str]) -> None:
     """Soak, write the curve and the figures, and end with 1 if anything was wrong."""
     seconds = float(arguments[0]) if arguments else 300.0
     print(f"Soaking for {seconds:g} s …", file=sys.stderr)
-    figures = run(seconds)
-    text = json.dumps(asdict(figures), ensure_ascii=False)
+    results = run(seconds)
+    text = json.dumps(asdict(results), ensure_ascii=False)
     (ROOT / "benchmarks" / "results" / "soak.json").write_text(f"{text}\n", "utf-8")
-    (ROOT / "docs" / "soak.svg").write_text(curve(figures), "utf-8")
-    print(told(figures))
-    sys.exit(1 if figures.wrong else 0)
+    (ROOT / "docs" / "soak.svg").write_text(draw_chart(results), "utf-8")
+    print(format_report(results))
+    sys.exit(1 if results.wrong else 0)
 
 
 if __name__ == "__main__":

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tests.servers.mariadb import MariaDB
-from tests.servers.relay import Relay
-from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
+from tests.servers.relay import TCPProxy
+from tests.upstream.server import COUNTRIES, RATES, FakeResponse, Upstream
 
-SOURCES = 2.5
+PROVIDER_DELAY = 2.5
 """Seconds that each source takes to answer."""
-_QUIET = 0.2
+_QUIET_PERIOD = 0.2
 """Seconds, beyond some trips, without a round trip after which none is under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class RefreshCost:
     """What one refresh cost."""
 
     seconds: float
@@ -29,62 +29,68 @@ class Cost:
 
 
 @dataclass(slots=True)
-class Stage:
+class RefreshEnvironment:
     """A database of its own, near at first and with sources that answer at once."""
 
     url: str
     """Of the database, through the relay."""
-    relay: Relay
+    proxy: TCPProxy
     upstream: Upstream
-    trip: float = 0
+    round_trip: float = 0
     """Seconds of a round trip."""
-    _trips_at_answer: int = field(default=0, init=False)
+    _round_trips_at_response: int = field(default=0, init=False)
 
-    def move_away(self, trip: float) -> None:
+    def set_round_trip(self, round_trip: float) -> None:
         """Let each round trip take so many seconds, and each source its time."""
-        self.trip = trip
-        self.relay.delay = trip / 2
-        self._play(SOURCES)
+        self.round_trip = round_trip
+        self.proxy.delay = round_trip / 2
+        self._set_provider_delay(PROVIDER_DELAY)
 
-    def measure(self, refresh: Callable[[], None]) -> Cost:
+    def measure(self, refresh: Callable[[], None]) -> RefreshCost:
         """Run a refresh that asks both sources, and wait until what follows it has ended too."""
-        self._settle()
-        self.relay.reset_counts()
-        asked = len(self.upstream.requests)
-        started = time.perf_counter()
+        self._wait_until_idle()
+        self.proxy.reset_counts()
+        requests_before = len(self.upstream.requests)
+        started_at = time.perf_counter()
         refresh()
-        seconds = time.perf_counter() - started
-        after_sources = self.relay.round_trips - self._trips_at_answer
-        self._settle()
-        if len(self.upstream.requests) != asked + 2:
+        seconds = time.perf_counter() - started_at
+        round_trips_after_sources = self.proxy.round_trips - self._round_trips_at_response
+        self._wait_until_idle()
+        if len(self.upstream.requests) != requests_before + 2:
             raise RuntimeError("the refresh has not asked each source once")
-        return Cost(
-            seconds=seconds, trips_after_sources=after_sources, trips=self.relay.round_trips
+        return RefreshCost(
+            seconds=seconds,
+            trips_after_sources=round_trips_after_sources,
+            trips=self.proxy.round_trips,
         )
 
-    def _play(self, delay: float) -> None:
+    def _set_provider_delay(self, delay: float) -> None:
         # Without its next update a provider is asked each time, whatever today's date is.
         rates = {**json.loads(RATES), "time_next_update_unix": 0}
         for path, body in (("countries", COUNTRIES), ("rates", json.dumps(rates).encode())):
-            self.upstream.answer(path, Answer(body=body, delay=delay, until=self._answers_now))
+            self.upstream.set_responses(
+                path, FakeResponse(body=body, delay=delay, hold_until=self._on_response)
+            )
 
-    def _answers_now(self) -> bool:
+    def _on_response(self) -> bool:
         """Count the round trips so far; the upstream server calls it as it begins to answer."""
-        self._trips_at_answer = self.relay.round_trips
+        self._round_trips_at_response = self.proxy.round_trips
         return True
 
-    def _settle(self) -> None:
+    def _wait_until_idle(self) -> None:
         """Wait until no round trip is under way."""
-        known = -1
-        while known != self.relay.round_trips:
-            known = self.relay.round_trips
-            time.sleep(3 * self.trip + _QUIET)
+        last_count = -1
+        while last_count != self.proxy.round_trips:
+            last_count = self.proxy.round_trips
+            time.sleep(3 * self.round_trip + _QUIET_PERIOD)
 
 
 @contextmanager
-def staged(server: MariaDB) -> Iterator[Stage]:
+def refresh_environment(server: MariaDB) -> Iterator[RefreshEnvironment]:
     """Lend a stage with an empty database of the server."""
-    with Relay(server.port) as relay, Upstream() as upstream:
-        stage = Stage(server.url(server.create_database(), port=relay.port), relay, upstream)
-        stage._play(0)  # noqa: SLF001 - the stage is made here alone
-        yield stage
+    with TCPProxy(server.port) as proxy, Upstream() as upstream:
+        environment = RefreshEnvironment(
+            server.url(server.create_database(), port=proxy.port), proxy, upstream
+        )
+        environment._set_provider_delay(0)  # noqa: SLF001 - the stage is made here alone
+        yield environment

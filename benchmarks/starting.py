@@ -14,23 +14,28 @@ from statistics import median
 from time import perf_counter
 
 from benchmarks import charts
-from benchmarks.machine import packages
-from benchmarks.publishing import Outcome, Say
-from benchmarks.tables import table
-from tests.cli.running import BUNDLED, environment, running, serving
+from benchmarks.machine import package_versions
+from benchmarks.publishing import BenchmarkReport, ProgressCallback
+from benchmarks.tables import format_table
+from tests.cli.running import BUNDLED_SOURCES, build_environment, running_process, running_server
 
-FIRST, AGAIN, TWO = "the first, which fills SQLite", "with data", "with data, WORKERS=2"
+FIRST_START, WITH_DATA, TWO_WORKERS = (
+    "the first, which fills SQLite",
+    "with data",
+    "with data, WORKERS=2",
+)
+_START_HEADER = ("start to first answer", "median", "fastest", "slowest")
 _ROUNDS = 9
-_IMPORT = re.compile(r"^import time: +(\d+) \|[^|]+\| +(\S+)$", re.MULTILINE)
-_SHOWN = 6
+_IMPORT_LINE = re.compile(r"^import time: +(\d+) \|[^|]+\| +(\S+)$", re.MULTILINE)
+_MAX_PACKAGES = 6
 """Packages whose imports are told, those that take longest."""
 _QUERY = json.dumps({"query": "{ countries { totalCount } }"})
-_ANSWER = b'{"data":{"countries":{"totalCount":250}}}'
-_SETTINGS = {**BUNDLED, "STALE_AFTER": "1000000000"}
+_RESPONSE = b'{"data":{"countries":{"totalCount":250}}}'
+_SETTINGS = {**BUNDLED_SOURCES, "STALE_AFTER": "1000000000"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class StartupResults:
     """What was measured."""
 
     starts: Mapping[str, Sequence[float]]
@@ -45,91 +50,101 @@ def require() -> None:
 
 def versions() -> Mapping[str, str]:
     """Return the versions of what is imported."""
-    return packages("SQLAlchemy", "strawberry-graphql", "fastapi", "pydantic", "uvicorn")
+    return package_versions("SQLAlchemy", "strawberry-graphql", "fastapi", "pydantic", "uvicorn")
 
 
-def run(say: Say, *, rounds: int = _ROUNDS) -> Outcome:
+def run(on_progress: ProgressCallback, *, rounds: int = _ROUNDS) -> BenchmarkReport:
     """Measure, in about a minute."""
-    starts: dict[str, list[float]] = {FIRST: [], AGAIN: [], TWO: []}
-    for number in range(rounds):
-        say(f"starts, round {number + 1}")
+    starts: dict[str, list[float]] = {FIRST_START: [], WITH_DATA: [], TWO_WORKERS: []}
+    for round_number in range(rounds):
+        on_progress(f"starts, round {round_number + 1}")
         with tempfile.TemporaryDirectory() as folder:
-            starts[FIRST].append(_start(Path(folder)))
-            starts[AGAIN].append(_start(Path(folder)))
-            starts[TWO].append(_start(Path(folder), WORKERS="2"))
-    say("imports")
-    return outcome(Figures(starts=starts, imports=_imports()))
+            starts[FIRST_START].append(_measure_start(Path(folder)))
+            starts[WITH_DATA].append(_measure_start(Path(folder)))
+            starts[TWO_WORKERS].append(_measure_start(Path(folder), WORKERS="2"))
+    on_progress("imports")
+    return build_report(StartupResults(starts=starts, imports=_measure_imports()))
 
 
-def _start(folder: Path, **variables: str) -> float:
-    begun = perf_counter()
-    with serving(folder, **_SETTINGS, **variables) as process:
-        _ask(process.url)
-        took = perf_counter() - begun
-        process.end(signal.SIGTERM)
-    return round(took, 3)
+def _measure_start(folder: Path, **variables: str) -> float:
+    started_at = perf_counter()
+    with running_server(folder, **_SETTINGS, **variables) as process:
+        _send_query(process.url)
+        duration = perf_counter() - started_at
+        process.stop(signal.SIGTERM)
+    return round(duration, 3)
 
 
-def _ask(url: str) -> None:
+def _send_query(url: str) -> None:
     connection = HTTPConnection(url.removeprefix("http://"))
     connection.request("POST", "/graphql", _QUERY, {"Content-Type": "application/json"})
-    if (answer := connection.getresponse().read()) != _ANSWER:
-        raise RuntimeError(f"The server answered {answer.decode()}.")
+    if (response := connection.getresponse().read()) != _RESPONSE:
+        raise RuntimeError(f"The server answered {response.decode()}.")
     connection.close()
 
 
-def _imports() -> Mapping[str, float]:
+def _measure_imports() -> Mapping[str, float]:
     command = (sys.executable, "-X", "importtime", "-m", "graphql_api", "serve")
-    variables = environment({**_SETTINGS, "PORT": "0"})
+    variables = build_environment({**_SETTINGS, "PORT": "0"})
     with tempfile.TemporaryDirectory() as folder:
-        _start(Path(folder))
-        with running(command, Path(folder), variables) as process:
-            _ask(process.url)
-            said = process.said
-            process.end(signal.SIGTERM)
-    return longest(said.partition("(Ctrl-C stops)")[0])
+        _measure_start(Path(folder))
+        with running_process(command, Path(folder), variables) as process:
+            _send_query(process.url)
+            log = process.stderr
+            process.stop(signal.SIGTERM)
+    return sum_import_times(log.partition("(Ctrl-C stops)")[0])
 
 
-def longest(said: str) -> Mapping[str, float]:
+def sum_import_times(log: str) -> Mapping[str, float]:
     """Return for how many milliseconds Python says that it imported modules, by package."""
-    packages: Counter[str] = Counter()
-    for microseconds, module in _IMPORT.findall(said):
-        packages[module.partition(".")[0]] += int(microseconds)
-    return {name: round(taken / 1000, 1) for name, taken in packages.most_common(_SHOWN)}
+    package_times: Counter[str] = Counter()
+    for microseconds, module in _IMPORT_LINE.findall(log):
+        package_times[module.partition(".")[0]] += int(microseconds)
+    return {
+        name: round(total / 1000, 1) for name, total in package_times.most_common(_MAX_PACKAGES)
+    }
 
 
-def outcome(figures: Figures) -> Outcome:
+def build_report(results: StartupResults) -> BenchmarkReport:
     """Return what is published of the figures."""
-    starts = [
-        (kind, *(f"{figure:.2f} s" for figure in (median(taken), min(taken), max(taken))))
-        for kind, taken in figures.starts.items()
+    start_rows = [
+        (kind, *(f"{value:.2f} s" for value in (median(seconds), min(seconds), max(seconds))))
+        for kind, seconds in results.starts.items()
     ]
-    imports = [(name, f"{taken:.0f} ms") for name, taken in figures.imports.items()]
-    rounds = len(figures.starts[AGAIN])
-    return Outcome(
-        figures=asdict(figures),
-        told=(
-            f"{table(('start to first answer', 'median', 'fastest', 'slowest'), starts)}\n\n"
+    import_rows = [
+        (name, f"{milliseconds:.0f} ms") for name, milliseconds in results.imports.items()
+    ]
+    rounds = len(results.starts[WITH_DATA])
+    return BenchmarkReport(
+        results=asdict(results),
+        markdown=(
+            f"{format_table(_START_HEADER, start_rows)}\n\n"
             f"{rounds} of each, in turns. What is imported until then, as `-X importtime` has it:\n"
-            f"\n{table(('package', 'import'), imports)}\n"
+            f"\n{format_table(('package', 'import'), import_rows)}\n"
         ),
-        chart=charts.draw(_chart(figures)),
+        chart=charts.draw(_build_chart(results)),
         caption=(
-            f"From the command to the first answer it takes {median(figures.starts[AGAIN]):.2f} s "
-            f"with data, and {median(figures.starts[FIRST]):.2f} s the first time"
+            "From the command to the first answer it takes "
+            f"{median(results.starts[WITH_DATA]):.2f} s "
+            f"with data, and {median(results.starts[FIRST_START]):.2f} s the first time"
         ),
     )
 
 
-def _chart(figures: Figures) -> charts.Chart:
+def _build_chart(results: StartupResults) -> charts.Chart:
     return charts.Chart(
         title="Seconds from the command to the first answer",
-        groups=(charts.Group(title="median", bars=tuple(_bars(figures))),),
-        even=True,
+        groups=(charts.Group(title="median", bars=tuple(_build_bars(results))),),
+        is_linear=True,
     )
 
 
-def _bars(figures: Figures) -> Iterator[charts.Bar]:
-    for kind, taken in figures.starts.items():
-        middle = median(taken)
-        yield charts.Bar(label=kind, value=middle, told=f"{middle:.2f} s", strong=kind == AGAIN)
+def _build_bars(results: StartupResults) -> Iterator[charts.Bar]:
+    for kind, seconds in results.starts.items():
+        median_seconds = median(seconds)
+        yield charts.Bar(
+            label=kind,
+            value=median_seconds,
+            value_text=f"{median_seconds:.2f} s",
+            is_highlighted=kind == WITH_DATA,
+        )

@@ -17,7 +17,7 @@ from sqlalchemy import event, make_url
 
 from graphql_api.domain.country import Country
 from graphql_api.storage import countries
-from graphql_api.storage.engine import Connection, Database
+from graphql_api.storage.engine import Database, DatabaseConnection
 from graphql_api.storage.migrations import migrate
 from tests.servers.mariadb import MariaDB
 
@@ -28,11 +28,11 @@ _TIMEOUT = 60.0
 _LETTERS = (string.ascii_letters + string.digits + string.punctuation + "ÄÖÜäöüß")[:100]
 _NOW = datetime(2026, 11, 25, 9, 30, 0, 123456, tzinfo=UTC)
 
-Write = Callable[[], Awaitable[object]]
+WriteFunction = Callable[[], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upserts:
+class UpsertResult:
     """Both ways to write so many rows."""
 
     rows: int
@@ -44,36 +44,36 @@ class Upserts:
     bare_peak: int
 
     @property
-    def share(self) -> float:
+    def speed_ratio(self) -> float:
         """Return how much of the bare driver's speed is left."""
         return self.ours_per_second / self.bare_per_second
 
 
-def measure(server: MariaDB) -> list[Upserts]:
+def measure(server: MariaDB) -> list[UpsertResult]:
     """Measure both ways on a database of the server, near."""
     return asyncio.run(_measure(server.url(server.create_database())))
 
 
-async def _measure(url: str) -> list[Upserts]:
+async def _measure(url: str) -> list[UpsertResult]:
     database = Database(url, timeout=_TIMEOUT)
     try:
         await migrate(database)
-        async with database.connect() as connection, _bare(url) as bare:
-            return [await _compare(connection, bare, count) for count in _ROUNDS]
+        async with database.connect() as connection, _connect_driver(url) as driver_connection:
+            return [await _compare(connection, driver_connection, count) for count in _ROUNDS]
     finally:
         await database.dispose()
 
 
 @asynccontextmanager
-async def _bare(url: str) -> AsyncIterator[Any]:
+async def _connect_driver(url: str) -> AsyncIterator[Any]:
     """Lend a connection of the driver as it is."""
-    there = make_url(url)
+    database_url = make_url(url)
     connection = await asyncmy.connect(
-        host=there.host,
-        port=there.port,
-        user=there.username,
-        password=there.password,
-        database=there.database,
+        host=database_url.host,
+        port=database_url.port,
+        user=database_url.username,
+        password=database_url.password,
+        database=database_url.database,
         autocommit=True,
     )
     try:
@@ -82,56 +82,62 @@ async def _bare(url: str) -> AsyncIterator[Any]:
         await connection.ensure_closed()
 
 
-async def _compare(connection: Connection, bare: Any, count: int) -> Upserts:  # noqa: ANN401 - asyncmy has no types
-    rows = [_row(first + second) for first, second in product(_LETTERS, repeat=2)][:count]
+async def _compare(
+    connection: DatabaseConnection,
+    driver_connection: Any,  # noqa: ANN401 - the driver has no types
+    count: int,
+) -> UpsertResult:
+    rows = [_build_country(first + second) for first, second in product(_LETTERS, repeat=2)][:count]
 
-    async def write_ours() -> None:
+    async def write_with_project() -> None:
         await countries.upsert(connection, rows)
 
-    statement, values = await _given_to_driver(connection, write_ours)
+    statement, parameters = await _capture_statement(connection, write_with_project)
 
-    async def write_bare() -> None:
-        async with bare.cursor() as cursor:
-            await cursor.executemany(statement, values)
+    async def write_with_driver() -> None:
+        async with driver_connection.cursor() as cursor:
+            await cursor.executemany(statement, parameters)
 
-    ours, theirs = [], []
+    project_times, driver_times = [], []
     for _ in range(_ROUNDS[count]):
-        ours.append(await _seconds(write_ours))
-        theirs.append(await _seconds(write_bare))
-    return Upserts(
+        project_times.append(await _measure_seconds(write_with_project))
+        driver_times.append(await _measure_seconds(write_with_driver))
+    return UpsertResult(
         rows=count,
-        ours_per_second=count / min(ours),
-        bare_per_second=count / min(theirs),
-        ours_peak=await _peak(write_ours),
-        bare_peak=await _peak(write_bare),
+        ours_per_second=count / min(project_times),
+        bare_per_second=count / min(driver_times),
+        ours_peak=await _measure_peak_bytes(write_with_project),
+        bare_peak=await _measure_peak_bytes(write_with_driver),
     )
 
 
-async def _given_to_driver(connection: Connection, write: Write) -> tuple[str, list[Any]]:
+async def _capture_statement(
+    connection: DatabaseConnection, write: WriteFunction
+) -> tuple[str, list[Any]]:
     """Return the statement and the values that a write of ours gives to the driver."""
-    statements, values = [], []
+    statements, parameters = [], []
 
-    def take(_connection: object, _cursor: object, sql: str, rows: Any, *_: object) -> None:  # noqa: ANN401 - the driver's
+    def on_execute(_connection: object, _cursor: object, sql: str, rows: Any, *_: object) -> None:  # noqa: ANN401 - the driver's
         if sql.startswith("INSERT"):
             statements.append(sql)
-            values.extend(rows)
+            parameters.extend(rows)
 
     engine = connection.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", take)
+    event.listen(engine, "before_cursor_execute", on_execute)
     await write()
-    event.remove(engine, "before_cursor_execute", take)
-    return statements[0], values
+    event.remove(engine, "before_cursor_execute", on_execute)
+    return statements[0], parameters
 
 
-async def _seconds(write: Write) -> float:
+async def _measure_seconds(write: WriteFunction) -> float:
     # What the way before has left is not for this one to clear away.
     gc.collect()
-    started = time.perf_counter()
+    started_at = time.perf_counter()
     await write()
-    return time.perf_counter() - started
+    return time.perf_counter() - started_at
 
 
-async def _peak(write: Write) -> int:
+async def _measure_peak_bytes(write: WriteFunction) -> int:
     gc.collect()
     tracemalloc.start()
     try:
@@ -141,7 +147,7 @@ async def _peak(write: Write) -> int:
         tracemalloc.stop()
 
 
-def _row(code: str) -> Country:
+def _build_country(code: str) -> Country:
     return Country(
         code=code,
         alpha3=f"{code}A",

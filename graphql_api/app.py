@@ -21,47 +21,47 @@ from graphql_api import __version__
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceUnavailable
-from graphql_api.http.answers import Answers
+from graphql_api.http.answers import ResponseCache
 from graphql_api.http.authorization import is_authorized
-from graphql_api.http.connections import WRITE, Write
+from graphql_api.http.connections import FAST_PATH_KEY, FastPathHandler
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.graphql_ws import WebSocketEndpoint
 from graphql_api.http.persisted import PersistedQueries
-from graphql_api.http.playground import INSTALLED, Playground
-from graphql_api.http.recording import Recorder
-from graphql_api.http.repeating import PATH, Repeater, RepeatingMiddleware
-from graphql_api.http.request_id import RequestIdMiddleware, new_ids
+from graphql_api.http.playground import INSTALL_FOLDER, Playground
+from graphql_api.http.recording import RequestLog
+from graphql_api.http.repeating import GRAPHQL_PATH, FastPath, ResponseCacheMiddleware
+from graphql_api.http.request_id import RequestIdMiddleware, create_id_generator
 from graphql_api.http.security import SecurityHeadersMiddleware
-from graphql_api.http.starting import StartingMiddleware
-from graphql_api.later import Later
+from graphql_api.http.starting import ReadinessMiddleware
+from graphql_api.later import Lazy
 from graphql_api.metrics.meter import Meter
 from graphql_api.metrics.sampling import Sampler
-from graphql_api.opening import Failed, Opened, Tell, open_patiently
+from graphql_api.opening import Ready, StartupFailed, StartupListener, open_with_retry
 from graphql_api.refresh import session
-from graphql_api.refresh.run import RefreshOrder, Sources
-from graphql_api.refresh.schedule import refresh_regularly
-from graphql_api.refresh.service import Bounds, RefreshService
-from graphql_api.refresh.watching import Watch
+from graphql_api.refresh.run import RefreshOptions, SourceConfig
+from graphql_api.refresh.schedule import refresh_periodically
+from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.refresh.watching import RemoteRefreshWatcher
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
-from graphql_api.sources.choosing import choose
+from graphql_api.sources.choosing import select_providers
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.web import Web
+from graphql_api.sources.web import LazyHTTPClient
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
 
 logger = logging.getLogger(__name__)
 
-_LOOK = 0.05
+_STARTUP_POLL_INTERVAL = 0.05
 """Seconds after which an application that starts looks whether it is to stop."""
-_CLOSING = 4.0
+_SHUTDOWN_TIMEOUT = 4.0
 """Seconds for the tail of a refresh, and for closing connections, when the server stops."""
-_BEFORE_CANCELLING_AGAIN = 0.5
+CANCEL_GRACE_PERIOD = 0.5
 """Seconds that a cancelled task has to end by itself."""
-_OF_APOLLO = (
+_APOLLO_HEADERS = (
     "Apollo-Require-Preflight",
     "Apollographql-Client-Name",
     "Apollographql-Client-Version",
@@ -69,36 +69,36 @@ _OF_APOLLO = (
 """Headers that Apollo's clients add when a page asks them to; nothing here reads them."""
 
 
-class Parts:
+class Components:
     """What a server and the `refresh` command have in common."""
 
-    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: Meter | None = None) -> None:
         """Build the parts; nothing is opened yet. What they do is counted by the meter, if any.
 
         Raises:
             InvalidSetting: a setting is not one that the parts can work with.
         """
-        self.meter = meter or Meter.alone()
-        self.limits = Limits.changed(settings.query_limits)
-        self.database = _database(settings)
+        self.metrics = metrics or Meter.alone()
+        self.query_limits = Limits.changed(settings.query_limits)
+        self.database = _build_database(settings)
         self.catalog = Catalog(self.database, load_reference(), clock=_now)
-        self.web = Web(f"graphql-api/{__version__}")
-        self.refreshes = RefreshService(
+        self.http_client = LazyHTTPClient(f"graphql-api/{__version__}")
+        self.refresh_service = RefreshService(
             database=self.database,
             catalog=self.catalog,
-            web=self.web,
-            sources=_sources(settings, self.meter),
-            bounds=Bounds(
-                pause=timedelta(seconds=settings.least_between_refreshes),
-                callers=settings.refresh_max_waiting,
+            http_client=self.http_client,
+            sources=_build_source_config(settings, self.metrics),
+            limits=RefreshLimits(
+                min_interval=timedelta(seconds=settings.effective_refresh_min_interval),
+                max_waiting=settings.refresh_max_waiting,
             ),
             holder=_new_id(),
             clock=_now,
             new_id=_new_id,
-            watch=self.meter.attempted,
+            on_attempt=self.metrics.attempted,
         )
         self.sampler = Sampler(
-            self.meter, self.refreshes, stale_after=timedelta(seconds=settings.stale_after)
+            self.metrics, self.refresh_service, stale_after=timedelta(seconds=settings.stale_after)
         )
 
     async def open(self) -> None:
@@ -107,12 +107,12 @@ class Parts:
         Raises:
             DatabaseUnavailable: it cannot be used.
         """
-        with self.catalog.looking():
+        with self.catalog.tracking_availability():
             if await migrate(self.database):
                 logger.info("Migrated the database at %s", self.database)
             await self.catalog.sync()
 
-    async def open_filled(self) -> None:
+    async def open_and_seed(self) -> None:
         """Do the same, and fill an empty database from the bundled data.
 
         Several processes may do so at once on the same database.
@@ -124,8 +124,8 @@ class Parts:
         await self.open()
         if not self.catalog.snapshot.rows:
             try:
-                with self.catalog.looking():
-                    await self.refreshes.load_bundled()
+                with self.catalog.tracking_availability():
+                    await self.refresh_service.load_bundled()
             except SourceUnavailable:
                 # Another process that started on the same database was faster, and has live data.
                 if not self.catalog.snapshot.rows:
@@ -146,8 +146,8 @@ class Parts:
 
     async def close(self) -> None:
         """Finish what runs, and close every connection."""
-        await self.refreshes.close()
-        await self.web.close()
+        await self.refresh_service.close()
+        await self.http_client.close()
         await self.database.dispose()
 
 
@@ -158,7 +158,7 @@ async def migrate_database(settings: Settings) -> bool:
         InvalidSetting: DATABASE_URL is not one that the project can work with.
         DatabaseUnavailable: the database cannot be used.
     """
-    database = _database(settings)
+    database = _build_database(settings)
     try:
         return await migrate(database)
     finally:
@@ -168,10 +168,10 @@ async def migrate_database(settings: Settings) -> bool:
 def create_app(
     settings: Settings,
     *,
-    tell: Tell = lambda _: None,
+    on_event: StartupListener = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
-    start_opened: bool = False,
-    meter: Meter | None = None,
+    wait_until_ready: bool = False,
+    metrics: Meter | None = None,
 ) -> "Application":
     """Return the server's application, which opens its database once it has started.
 
@@ -182,49 +182,53 @@ def create_app(
     Raises:
         InvalidSetting: a setting is not one that the parts can work with.
     """
-    parts = Parts(settings, meter)
-    answers = _answers(parts, settings)
-    new_id = new_ids(secrets.token_hex(8))
-    recorder = Recorder(meter=parts.meter, log_all=settings.access_log)
+    components = Components(settings, metrics)
+    response_cache = _build_response_cache(components, settings)
+    new_id = create_id_generator(secrets.token_hex(8))
+    request_log = RequestLog(metrics=components.metrics, access_log=settings.access_log)
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, Write]]:
-        async with _running(
-            parts, settings, tell, site, waits=lambda: start_opened and not is_stopping()
+    async def lifespan(_: Starlette) -> AsyncIterator[dict[str, FastPathHandler]]:
+        async with run_app(
+            components,
+            settings,
+            on_event,
+            site,
+            should_wait=lambda: wait_until_ready and not is_stopping(),
         ):
             # The shortest way logs nothing.
-            yield {} if settings.access_log else {WRITE: repeater.write}
+            yield {} if settings.access_log else {FAST_PATH_KEY: fast_path.handle}
 
-    schema = build_schema(introspection=settings.has_introspection, limits=parts.limits)
-    naming = Middleware(RequestIdMiddleware, new_id=new_id, recorder=recorder)
-    endpoint = _graphql(parts, settings, schema, answers, recorder)
-    repeater = _repeater(parts, endpoint, new_id)
-    site = Later(lambda: _site(parts, settings, endpoint, is_stopping))
+    schema = build_schema(introspection=settings.has_introspection, limits=components.query_limits)
+    request_id_middleware = Middleware(RequestIdMiddleware, new_id=new_id, request_log=request_log)
+    endpoint = _build_endpoint(components, settings, schema, response_cache, request_log)
+    fast_path = _build_fast_path(components, endpoint, new_id)
+    site = Lazy(lambda: _build_site(components, settings, endpoint, is_stopping))
     app = Application(
         lifespan=lifespan,
-        routes=[_websocket(settings, endpoint, new_id)],
-        middleware=_middleware(settings, parts.catalog, naming),
+        routes=[_build_websocket_route(settings, endpoint, new_id)],
+        middleware=_build_middleware(settings, components.catalog, request_id_middleware),
     )
-    app.router.default = _served_by(site)
-    app.graphql = RepeatingMiddleware(app.router, repeater=repeater, endpoint=endpoint)
-    for around in reversed(app.user_middleware):
-        app.graphql = around.cls(app.graphql, *around.args, **around.kwargs)
+    app.router.default = _lazy_asgi(site)
+    app.graphql = ResponseCacheMiddleware(app.router, fast_path=fast_path, endpoint=endpoint)
+    for middleware in reversed(app.user_middleware):
+        app.graphql = middleware.cls(app.graphql, *middleware.args, **middleware.kwargs)
     return app
 
 
-def _answers(parts: Parts, settings: Settings) -> Answers:
-    return Answers(
-        limit=settings.response_cache_bytes,
-        max_age=settings.cache_max_age,
-        meter=parts.meter,
-        cross_origin=bool(settings.cors_origins),
+def _build_response_cache(components: Components, settings: Settings) -> ResponseCache:
+    return ResponseCache(
+        response_cache_bytes=settings.response_cache_bytes,
+        cache_max_age=settings.cache_max_age,
+        metrics=components.metrics,
+        vary_on_origin=bool(settings.cors_origins),
     )
 
 
-def _playground(settings: Settings) -> Playground | None:
+def _load_playground(settings: Settings) -> Playground | None:
     if not settings.has_playground:
         return None
-    return Playground.load(INSTALLED, token_needed=settings.admin_token is not None)
+    return Playground.load(INSTALL_FOLDER, is_token_required=settings.admin_token is not None)
 
 
 class Application(Starlette):
@@ -234,70 +238,84 @@ class Application(Starlette):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] == "http" and scope["path"] == PATH:
+        if scope["type"] == "http" and scope["path"] == GRAPHQL_PATH:
             await self.graphql(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def _middleware(settings: Settings, catalog: Catalog, naming: Middleware) -> list[Middleware]:
+def _build_middleware(
+    settings: Settings, catalog: Catalog, request_id_middleware: Middleware
+) -> list[Middleware]:
     """Return what every request goes through, the outermost first."""
-    cross_origin = Middleware(
+    cors = Middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type", *_OF_APOLLO),
+        allow_headers=("Authorization", "Content-Type", *_APOLLO_HEADERS),
         expose_headers=("X-Request-Id",),
     )
     return [
         Middleware(SecurityHeadersMiddleware),
-        *([cross_origin] if settings.cors_origins else []),
-        naming,
-        Middleware(StartingMiddleware, catalog=catalog),
+        *([cors] if settings.cors_origins else []),
+        request_id_middleware,
+        Middleware(ReadinessMiddleware, catalog=catalog),
     ]
 
 
-def _graphql(
-    parts: Parts, settings: Settings, schema: Schema, answers: Answers, recorder: Recorder
+def _build_endpoint(
+    components: Components,
+    settings: Settings,
+    schema: Schema,
+    response_cache: ResponseCache,
+    request_log: RequestLog,
 ) -> GraphQLEndpoint:
     return GraphQLEndpoint(
         schema=schema,
-        create_context=_contexts(parts, settings),
+        create_context=_context_factory(components, settings),
         # The data have no address of this server in them.
-        context_of_data=_context(parts, settings, "", authorized=False),
-        answers=answers,
-        persisted=PersistedQueries(),
-        playground=_playground(settings),
+        anonymous_context=_build_context(components, settings, "", authorized=False),
+        response_cache=response_cache,
+        persisted_queries=PersistedQueries(),
+        playground=_load_playground(settings),
         body_limit=settings.body_limit,
-        recorder=recorder,
+        request_log=request_log,
     )
 
 
-def _repeater(parts: Parts, endpoint: GraphQLEndpoint, new_id: Callable[[], str]) -> Repeater:
-    return Repeater(
-        catalog=parts.catalog,
-        answers=endpoint.answers,
+def _build_fast_path(
+    components: Components, endpoint: GraphQLEndpoint, new_id: Callable[[], str]
+) -> FastPath:
+    return FastPath(
+        catalog=components.catalog,
+        response_cache=endpoint.response_cache,
         new_id=new_id,
-        meter=parts.meter,
-        answer_at_once=endpoint.answer_at_once,
+        metrics=components.metrics,
+        execute_sync=endpoint.execute_sync,
     )
 
 
-def _contexts(parts: Parts, settings: Settings) -> Callable[[HTTPConnection, str], Context]:
+def _context_factory(
+    components: Components, settings: Settings
+) -> Callable[[HTTPConnection, str], Context]:
     """Return what makes the context of a connection that has these credentials."""
-    token = _token(settings)
+    token = _admin_token(settings)
 
     def create_context(connection: HTTPConnection, credentials: str) -> Context:
-        url = settings.public_url or _address(connection)
-        return _context(parts, settings, url, authorized=is_authorized(credentials, token))
+        url = settings.public_url or _base_url(connection)
+        return _build_context(
+            components, settings, url, authorized=is_authorized(credentials, token)
+        )
 
     return create_context
 
 
-def _context(parts: Parts, settings: Settings, public_url: str, *, authorized: bool) -> Context:
+def _build_context(
+    components: Components, settings: Settings, public_url: str, *, authorized: bool
+) -> Context:
     return Context(
-        catalog=parts.catalog,
-        refreshes=parts.refreshes,
+        catalog=components.catalog,
+        refreshes=components.refresh_service,
         clock=_now,
         stale_after=timedelta(seconds=settings.stale_after),
         public_url=public_url,
@@ -305,146 +323,159 @@ def _context(parts: Parts, settings: Settings, public_url: str, *, authorized: b
     )
 
 
-def _address(connection: HTTPConnection) -> str:
+def _base_url(connection: HTTPConnection) -> str:
     """Return how the client reaches the server, for whoever reads it by HTTP."""
     url = str(connection.base_url).rstrip("/")
     return f"http{url.removeprefix('ws')}" if connection.scope["type"] == "websocket" else url
 
 
-def _websocket(
+def _build_websocket_route(
     settings: Settings, endpoint: GraphQLEndpoint, new_id: Callable[[], str]
 ) -> BaseRoute:
-    own = urlsplit(settings.public_url or "")
-    sockets = WebSocketEndpoint(
-        over_http=endpoint,
-        origins={*settings.cors_origins, f"{own.scheme}://{own.netloc}".lower()},
-        patience=settings.request_timeout,
+    public_url = urlsplit(settings.public_url or "")
+    websocket_endpoint = WebSocketEndpoint(
+        http_endpoint=endpoint,
+        allowed_origins={
+            *settings.cors_origins,
+            f"{public_url.scheme}://{public_url.netloc}".lower(),
+        },
+        request_timeout=settings.request_timeout,
         new_id=new_id,
     )
-    return WebSocketRoute(PATH, sockets.serve)
+    return WebSocketRoute(GRAPHQL_PATH, websocket_endpoint.serve)
 
 
-def _site(
-    parts: Parts, settings: Settings, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]
+def _build_site(
+    components: Components,
+    settings: Settings,
+    endpoint: GraphQLEndpoint,
+    is_stopping: Callable[[], bool],
 ) -> ASGIApp:
     from graphql_api.http.site import Site  # noqa: PLC0415 - it brings FastAPI
 
     return Site(
-        catalog=parts.catalog,
+        catalog=components.catalog,
         clock=_now,
         stale_after=timedelta(seconds=settings.stale_after),
         schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,
         playground=endpoint.playground,
         is_stopping=is_stopping,
-        meter=parts.meter,
-        sampler=parts.sampler,
-        metrics_token=_token(settings) if settings.in_production else None,
+        metrics=components.metrics,
+        sampler=components.sampler,
+        metrics_token=_admin_token(settings) if settings.is_production else None,
     ).build()
 
 
-def _served_by(site: Later[ASGIApp]) -> ASGIApp:
+def _lazy_asgi(site: Lazy[ASGIApp]) -> ASGIApp:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         await (await site.get())(scope, receive, send)
 
     return serve
 
 
-def _token(settings: Settings) -> str | None:
+def _admin_token(settings: Settings) -> str | None:
     return settings.admin_token.get_secret_value() if settings.admin_token else None
 
 
 @asynccontextmanager
-async def _running(
-    parts: Parts,
+async def run_app(
+    components: Components,
     settings: Settings,
-    tell: Tell,
-    site: Later[ASGIApp],
+    on_event: StartupListener,
+    site: Lazy[ASGIApp],
     *,
-    waits: Callable[[], bool],
+    should_wait: Callable[[], bool],
 ) -> AsyncIterator[None]:
     """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
-    background: set[asyncio.Task[None]] = set()
-    background.add(asyncio.create_task(parts.sampler.keep()))
-    opening = asyncio.create_task(_live(parts, settings, tell, site, background))
-    background.add(opening)
-    while waits() and not opening.done():
-        await asyncio.wait([opening], timeout=_LOOK)
+    background_tasks: set[asyncio.Task[None]] = set()
+    background_tasks.add(asyncio.create_task(components.sampler.keep()))
+    startup_task = asyncio.create_task(
+        _start_background_tasks(components, settings, on_event, site, background_tasks)
+    )
+    background_tasks.add(startup_task)
+    while should_wait() and not startup_task.done():
+        await asyncio.wait([startup_task], timeout=_STARTUP_POLL_INTERVAL)
     try:
         yield
     finally:
-        await end(background)
-        await _close(parts)
+        await cancel_all(background_tasks)
+        await _close(components)
 
 
-async def _live(
-    parts: Parts,
+async def _start_background_tasks(
+    components: Components,
     settings: Settings,
-    tell: Tell,
-    site: Later[ASGIApp],
-    background: set[asyncio.Task[None]],
+    on_event: StartupListener,
+    site: Lazy[ASGIApp],
+    background_tasks: set[asyncio.Task[None]],
 ) -> None:
     """Open the database, however long it takes, and begin what runs as long as the server does."""
     try:
-        await open_patiently(parts.open_filled, tell)
+        await open_with_retry(components.open_and_seed, on_event)
     except Exception as error:  # noqa: BLE001 - whoever is told raises it where it is seen
-        tell(Failed(error))
+        on_event(StartupFailed(error))
         return
-    tell(Opened())
-    watch = Watch(
-        parts.refreshes.progress,
-        database=parts.database,
-        catalog=parts.catalog,
-        holder=parts.refreshes.holder,
+    on_event(Ready())
+    watcher = RemoteRefreshWatcher(
+        components.refresh_service.progress,
+        database=components.database,
+        catalog=components.catalog,
+        holder=components.refresh_service.holder,
         clock=_now,
     )
-    works = [
-        parts.catalog.poll(settings.snapshot_poll),
-        watch.run(settings.snapshot_poll),
-        _freshen(parts, settings, site),
+    coroutines = [
+        components.catalog.poll(settings.snapshot_poll),
+        watcher.run(settings.snapshot_poll),
+        _warm_up_and_refresh(components, settings, site),
     ]
     if settings.refresh_interval:
-        works.append(
-            refresh_regularly(
-                parts.refreshes, parts.catalog, interval=settings.refresh_interval, clock=_now
+        coroutines.append(
+            refresh_periodically(
+                components.refresh_service,
+                components.catalog,
+                refresh_interval=settings.refresh_interval,
+                clock=_now,
             )
         )
-    background.update(map(asyncio.create_task, works))
+    background_tasks.update(map(asyncio.create_task, coroutines))
 
 
-async def _close(parts: Parts) -> None:
+async def _close(components: Components) -> None:
     """Close the parts, as long as the database does not keep them from it."""
-    closing = asyncio.create_task(parts.close())
-    await asyncio.wait([closing], timeout=_CLOSING)
-    if not closing.done():
+    close_task = asyncio.create_task(components.close())
+    await asyncio.wait([close_task], timeout=_SHUTDOWN_TIMEOUT)
+    if not close_task.done():
         logger.warning("The database does not answer; leaving without taking leave of it.")
-    await end([closing])
+    await cancel_all([close_task])
 
 
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel tasks until each has ended, those that are added meanwhile too.
 
     Once is not always enough: while it gives up a connection that died, SQLAlchemy takes a
     cancellation for its own.
     """
-    while running := [task for task in tasks if not task.done()]:
-        for task in running:
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
             task.cancel()
-        await asyncio.wait(running, timeout=_BEFORE_CANCELLING_AGAIN)
+        await asyncio.wait(pending, timeout=CANCEL_GRACE_PERIOD)
 
 
-async def _freshen(parts: Parts, settings: Settings, site: Later[ASGIApp]) -> None:
+async def _warm_up_and_refresh(
+    components: Components, settings: Settings, site: Lazy[ASGIApp]
+) -> None:
     """Make what was left for later, then try a refresh if what is served is stale or bundled."""
     with suppress(DatabaseUnavailable):  # who polls tells of it
-        await parts.database.warm(session.CONNECTIONS, session.rehearse)
+        await components.database.warm_pool(session.WARM_CONNECTIONS, session.prepare_statements)
     await site.get()
-    await parts.web.client.get()
-    after = timedelta(seconds=settings.stale_after)
-    if parts.catalog.snapshot.is_stale(now=_now(), after=after):
+    await components.http_client.client.get()
+    stale_after = timedelta(seconds=settings.stale_after)
+    if components.catalog.snapshot.is_stale(now=_now(), stale_after=stale_after):
         with suppress(CountriesError):  # the service logs it, and what is served stays
-            await parts.refreshes.refresh(RefreshOrder(trigger=Trigger.START))
+            await components.refresh_service.refresh(RefreshOptions(trigger=Trigger.START))
 
 
-def _database(settings: Settings) -> Database:
+def _build_database(settings: Settings) -> Database:
     database = Database(
         settings.database_url,
         timeout=settings.database_timeout,
@@ -457,16 +488,18 @@ def _database(settings: Settings) -> Database:
     return database
 
 
-def _sources(settings: Settings, meter: Meter) -> Sources:
-    keys = settings.provider_keys
-    return Sources(
-        countries=choose(
-            "COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS, keys
+def _build_source_config(settings: Settings, metrics: Meter) -> SourceConfig:
+    provider_keys = settings.provider_keys
+    return SourceConfig(
+        countries=select_providers(
+            "COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS, provider_keys
         ),
-        rates=choose("RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, keys),
-        seconds_each=settings.api_timeout,
-        seconds_together=settings.refresh_timeout,
-        heard=meter.heard,
+        rates=select_providers(
+            "RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, provider_keys
+        ),
+        api_timeout=settings.api_timeout,
+        refresh_timeout=settings.refresh_timeout,
+        on_fetch=metrics.heard,
     )
 
 

@@ -16,9 +16,9 @@ from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.summary import Summary
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
-from graphql_api.sources.keeping import Memory
+from graphql_api.sources.keeping import ProviderCache
 from graphql_api.storage import answers, countries, marker, refreshes
-from graphql_api.storage.engine import Connection, Database
+from graphql_api.storage.engine import Database, DatabaseConnection
 
 logger = logging.getLogger(__name__)
 
@@ -36,39 +36,43 @@ class Catalog:
         """Begin empty; `sync` loads. The clock tells the present instant, in UTC."""
         self.reference = reference
         self._clock = clock
-        self.snapshot = Snapshot.of((), reference)
+        self.snapshot = Snapshot.from_rows((), reference)
         self.history: tuple[Attempt, ...] = ()
         """Newest first, at most `refreshes.KEPT`."""
-        self.memory = Memory()
+        self.provider_cache = ProviderCache()
         """What the sources said last."""
-        self.loaded = False
+        self.is_loaded = False
         """Whether there has been data to serve; before that nothing that is served is an answer."""
         self.unreachable_since: datetime | None = None
         """When the database was first found not to answer; None if it did the last time."""
-        self.holder: str | None = None
+        self.lease_holder: str | None = None
         """Which process had the lease for refreshes then; None when nobody had."""
-        self.writing = asyncio.Lock()
+        self.write_lock = asyncio.Lock()
         """Held by whoever changes the data."""
-        self.pictures = Pictures()
+        self.summary_images = SummaryImageCache()
         self._database = database
         self._sequence = 0
-        self._unwritten: set[str] = set()
+        self._unwritten_ids: set[str] = set()
         """Ids of attempts that this process remembers and has not seen in the database."""
 
     @property
-    def database_answers(self) -> bool:
+    def is_database_available(self) -> bool:
         """Return whether the database answered when it was last looked at."""
         return self.unreachable_since is None
 
     @property
     def last_refresh(self) -> RefreshReport | None:
         """Return the newest refresh that succeeded, if it is remembered."""
-        return next((one for one in self.history if isinstance(one, RefreshReport)), None)
+        return next(
+            (attempt for attempt in self.history if isinstance(attempt, RefreshReport)), None
+        )
 
     @property
     def last_failure(self) -> RefreshFailure | None:
         """Return the newest refresh that failed, if it is remembered."""
-        return next((one for one in self.history if isinstance(one, RefreshFailure)), None)
+        return next(
+            (attempt for attempt in self.history if isinstance(attempt, RefreshFailure)), None
+        )
 
     async def sync(self) -> None:
         """Load what changed in the database since it was last looked at.
@@ -76,11 +80,11 @@ class Catalog:
         Raises:
             DatabaseUnavailable: it did not answer; what was loaded before stays.
         """
-        with self.looking():
-            await self._database.run(self.sync_over)
+        with self.tracking_availability():
+            await self._database.run(self.sync_on)
 
     @contextmanager
-    def looking(self) -> Iterator[None]:
+    def tracking_availability(self) -> Iterator[None]:
         """Note whether the database answers in what is done meanwhile."""
         try:
             yield
@@ -89,37 +93,39 @@ class Catalog:
             raise
         self.unreachable_since = None
 
-    async def sync_over(self, connection: Connection) -> None:
+    async def sync_on(self, connection: DatabaseConnection) -> None:
         """Do what `sync` does over a connection; afterwards all that was committed is served."""
         while True:
-            before = self.snapshot
-            found = await marker.read(connection)
-            self.holder = found.holder
-            if found.history != self._sequence:
-                newer, sequence = await refreshes.load(connection, after=self._sequence)
-                if any(attempt.id not in self._unwritten for attempt in newer):
-                    self.memory = Memory.of_texts(await answers.load(connection))
+            previous = self.snapshot
+            current = await marker.read(connection)
+            self.lease_holder = current.holder
+            if current.last_sequence != self._sequence:
+                new_attempts, sequence = await refreshes.load(connection, after=self._sequence)
+                if any(attempt.id not in self._unwritten_ids for attempt in new_attempts):
+                    self.provider_cache = ProviderCache.deserialize(await answers.load(connection))
                 self._sequence = sequence
-                self._follow(newer)
-            if found.version == before.version:
+                self._merge_history(new_attempts)
+            if current.version == previous.version:
                 return
             rows = await countries.load(connection)
             # Whoever changes the data now publishes it too, and then this is read anew.
-            async with self.writing:
-                if self.snapshot is before:
-                    self._serve(Snapshot.of(rows, self.reference))
+            async with self.write_lock:
+                if self.snapshot is previous:
+                    self._set_snapshot(Snapshot.from_rows(rows, self.reference))
                     return
 
-    def publish(self, snapshot: Snapshot, report: RefreshReport, heard: Memory) -> None:
+    def publish(
+        self, snapshot: Snapshot, report: RefreshReport, cache_update: ProviderCache
+    ) -> None:
         """Serve what a refresh has written, and its report, from one moment on.
 
         What it `heard` of the sources is remembered.
 
         The caller holds `writing`, and has done so since before it wrote.
         """
-        self._serve(snapshot)
-        self.memory = self.memory.updated(heard)
-        self.remember(report)
+        self._set_snapshot(snapshot)
+        self.provider_cache = self.provider_cache.updated(cache_update)
+        self.add_attempt(report)
 
     async def delete(self, country: Country) -> None:
         """Remove a country from the database and from the snapshot.
@@ -128,74 +134,74 @@ class Catalog:
             CountryNotFound: another process removed it first.
             DatabaseUnavailable: nothing was removed.
         """
-        async with self.writing:
+        async with self.write_lock:
             removed = await self._database.run(
                 lambda connection: countries.remove(connection, country.code)
             )
             # Not read back: what is committed must not fail any more. The poller finds the rest.
-            others = (row for row in self.snapshot.rows if row.code != country.code)
-            self.snapshot = Snapshot.of(others, self.reference)
+            remaining_rows = (row for row in self.snapshot.rows if row.code != country.code)
+            self.snapshot = Snapshot.from_rows(remaining_rows, self.reference)
         if not removed:
             raise CountryNotFound(f"{country.name} was deleted by somebody else just now.")
 
-    def remember(self, attempt: Attempt) -> None:
+    def add_attempt(self, attempt: Attempt) -> None:
         """Show an attempt in the history at once; writing it down is the caller's."""
-        self._unwritten.add(attempt.id)
-        self._show([attempt, *self.history])
+        self._unwritten_ids.add(attempt.id)
+        self._set_history([attempt, *self.history])
 
-    async def poll(self, interval: float) -> None:
+    async def poll(self, snapshot_poll: float) -> None:
         """Follow the database for ever, looking every `interval` seconds."""
         while True:
-            await asyncio.sleep(interval)
-            answered = self.database_answers
+            await asyncio.sleep(snapshot_poll)
+            was_available = self.is_database_available
             try:
                 await self.sync()
             except DatabaseUnavailable:
                 pass  # told below, once
             except Exception:
                 logger.exception("What the database holds cannot be read; trying again.")
-            if answered and not self.database_answers:
+            if was_available and not self.is_database_available:
                 logger.error("The database does not answer; serving what was loaded before.")
-            if self.database_answers and not answered:
+            if self.is_database_available and not was_available:
                 logger.info("The database answers again.")
 
-    def _serve(self, snapshot: Snapshot) -> None:
+    def _set_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
-        self.loaded = self.loaded or bool(snapshot.rows)
+        self.is_loaded = self.is_loaded or bool(snapshot.rows)
 
-    def _follow(self, newer: list[Attempt]) -> None:
+    def _merge_history(self, new_attempts: list[Attempt]) -> None:
         """Add what the database has newly got, below the attempts that it is still to get."""
-        self._unwritten -= {attempt.id for attempt in newer}
-        later = list(takewhile(lambda attempt: attempt.id in self._unwritten, self.history))
-        known = {attempt.id for attempt in (*later, *newer)}
-        older = (attempt for attempt in self.history if attempt.id not in known)
-        self._show([*later, *newer, *older])
+        self._unwritten_ids -= {attempt.id for attempt in new_attempts}
+        unwritten = list(takewhile(lambda attempt: attempt.id in self._unwritten_ids, self.history))
+        known_ids = {attempt.id for attempt in (*unwritten, *new_attempts)}
+        older = (attempt for attempt in self.history if attempt.id not in known_ids)
+        self._set_history([*unwritten, *new_attempts, *older])
 
-    def _show(self, history: list[Attempt]) -> None:
-        self.history = tuple(history[: refreshes.KEPT])
-        self._unwritten &= {attempt.id for attempt in self.history}
+    def _set_history(self, history: list[Attempt]) -> None:
+        self.history = tuple(history[: refreshes.MAX_STORED_REFRESHES])
+        self._unwritten_ids &= {attempt.id for attempt in self.history}
 
 
-class Pictures:
+class SummaryImageCache:
     """Drawn pictures, kept by what they show, so that each is drawn once whoever asks first."""
 
-    _KEPT = 4
+    _MAX_IMAGES = 4
 
     def __init__(self) -> None:
         """Begin without any."""
-        self._drawn: dict[Summary, asyncio.Task[bytes]] = {}
+        self._tasks: dict[Summary, asyncio.Task[bytes]] = {}
 
-    async def of(self, snapshot: Snapshot) -> bytes:
+    async def get(self, snapshot: Snapshot) -> bytes:
         """Return the picture of a snapshot as PNG, drawing it in a thread if need be."""
-        summary = snapshot.summary()
-        drawing = self._drawn.get(summary)
-        if drawing is None or (drawing.done() and (drawing.cancelled() or drawing.exception())):
-            drawing = asyncio.create_task(asyncio.to_thread(_draw, summary))
-            drawing.add_done_callback(_look)
-            self._drawn[summary] = drawing
-            while len(self._drawn) > self._KEPT:
-                self._drawn.pop(next(iter(self._drawn)))
-        return await asyncio.shield(drawing)
+        summary = snapshot.summarize()
+        task = self._tasks.get(summary)
+        if task is None or (task.done() and (task.cancelled() or task.exception())):
+            task = asyncio.create_task(asyncio.to_thread(_draw, summary))
+            task.add_done_callback(_retrieve_exception)
+            self._tasks[summary] = task
+            while len(self._tasks) > self._MAX_IMAGES:
+                self._tasks.pop(next(iter(self._tasks)))
+        return await asyncio.shield(task)
 
 
 def _draw(summary: Summary) -> bytes:
@@ -204,7 +210,7 @@ def _draw(summary: Summary) -> bytes:
     return draw(summary)
 
 
-def _look(drawing: asyncio.Task[bytes]) -> None:
+def _retrieve_exception(task: asyncio.Task[bytes]) -> None:
     """Take notice of a failure, which asyncio would report when nobody waits for it any more."""
-    if not drawing.cancelled():
-        drawing.exception()
+    if not task.cancelled():
+        task.exception()

@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import ClassVar
 
-INTERNAL = "INTERNAL_SERVER_ERROR"
+INTERNAL_ERROR_CODE = "INTERNAL_SERVER_ERROR"
 """The code of a defect."""
 
 
@@ -31,12 +31,12 @@ class CountriesError(Exception):
     code: ClassVar[str]
 
     @property
-    def facts(self) -> Mapping[str, datetime]:
+    def details(self) -> Mapping[str, datetime]:
         """Return what programs may want to know besides the code."""
         return {}
 
     @property
-    def public(self) -> str:
+    def public_message(self) -> str:
         """Return the message that strangers may read; the whole one is for the log."""
         return str(self)
 
@@ -98,7 +98,7 @@ class RefreshInProgress(CountriesError):
         self.started_at = started_at
 
     @property
-    def facts(self) -> Mapping[str, datetime]:
+    def details(self) -> Mapping[str, datetime]:
         """Return when the refresh began that is in progress."""
         return {} if self.started_at is None else {"started_at": self.started_at}
 
@@ -114,7 +114,7 @@ class RefreshTooSoon(CountriesError):
         self.retry_at = retry_at
 
     @property
-    def facts(self) -> Mapping[str, datetime]:
+    def details(self) -> Mapping[str, datetime]:
         """Return from when on it may be tried again."""
         return {} if self.retry_at is None else {"retry_at": self.retry_at}
 
@@ -124,13 +124,13 @@ class DatabaseUnavailable(CountriesError):
 
     code = "DATABASE_UNAVAILABLE"
 
-    def __init__(self, message: str, *, lasting: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
         """Say whether it lasts until a person does something about it."""
         super().__init__(message)
-        self.lasting = lasting
+        self.permanent = permanent
 
     @property
-    def public(self) -> str:
+    def public_message(self) -> str:
         """Return a message without the database's address and its own words.
 
         What was under way when it broke off may have been done after all.
@@ -138,7 +138,7 @@ class DatabaseUnavailable(CountriesError):
         return "The database did not confirm what it was asked; all of it was done, or nothing."
 
 
-def restored(code: str, message: str) -> CountriesError:
+def error_from_code(code: str, message: str) -> CountriesError:
     """Return the error that another process told of by its code and its public message."""
-    kinds = {kind.code: kind for kind in CountriesError.__subclasses__()}
-    return kinds.get(code, CountriesError)(message)
+    error_types = {error_type.code: error_type for error_type in CountriesError.__subclasses__()}
+    return error_types.get(code, CountriesError)(message)

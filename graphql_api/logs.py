@@ -8,15 +8,15 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-_QUIET = ("alembic", "httpcore", "httpx", "uvicorn.error", "asyncio", "aiosqlite", "PIL")
+_QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "uvicorn.error", "asyncio", "aiosqlite", "PIL")
 """Libraries whose news is not ours; their warnings still are."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 """What would break a line, or the terminal that shows it."""
 
 
-def fields(**facts: object) -> dict[str, Any]:
+def extra_fields(**values: object) -> dict[str, Any]:
     """Return what a call of a logger takes as `extra`, for the facts to be fields of JSON."""
-    return {"fields": facts}
+    return {"fields": values}
 
 
 class _ConsoleFormatter(logging.Formatter):
@@ -26,7 +26,7 @@ class _ConsoleFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        return _CONTROL.sub(_escape, super().formatMessage(record))
+        return _CONTROL_CHARACTERS.sub(_escape, super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
         # What an error quotes may look like a line of the log.
@@ -37,18 +37,18 @@ class _JsonFormatter(logging.Formatter):
     """Writes one object a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        told = {
-            "time": at.replace("+00:00", "Z"),
+        timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+        payload = {
+            "time": timestamp.replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
         if record.exc_info:
-            told["exception"] = "".join(traceback.format_exception(*record.exc_info))
+            payload["exception"] = "".join(traceback.format_exception(*record.exc_info))
         # ASCII alone: half a character is no UTF-8, and some readers break lines at U+2028.
-        return json.dumps(told, default=str)
+        return json.dumps(payload, default=str)
 
 
 _FORMATTERS = {"console": _ConsoleFormatter, "json": _JsonFormatter}
@@ -57,7 +57,7 @@ _FORMATTERS = {"console": _ConsoleFormatter, "json": _JsonFormatter}
 def configure_logging(level: str, log_format: str = "console") -> None:
     """Log what is at least as severe as `level`, e.g. "info", for the "console" or as "json"."""
     # A level of a logger's own goes before the root's.
-    quiet = max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING)
+    quiet_level = max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING)
     logging.config.dictConfig(
         {
             "version": 1,
@@ -65,10 +65,10 @@ def configure_logging(level: str, log_format: str = "console") -> None:
             "formatters": {"chosen": {"()": _FORMATTERS[log_format]}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            "loggers": {name: {"level": quiet} for name in _QUIET},
+            "loggers": {name: {"level": quiet_level} for name in _QUIET_LOGGERS},
         }
     )
 
 
-def _escape(found: re.Match[str]) -> str:
-    return found[0].encode("unicode_escape").decode()
+def _escape(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()

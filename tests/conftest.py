@@ -30,8 +30,8 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def new_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., MariaDB]:
     """Return what makes a MariaDB, not yet started, of arguments of its own."""
-    if MariaDB.find() is None:
-        pytest.skip(MariaDB.missing)
+    if MariaDB.find_program() is None:
+        pytest.skip(MariaDB.install_hint)
     return partial(MariaDB, template=tmp_path_factory.mktemp("mariadb") / "data")
 
 
@@ -45,8 +45,8 @@ def mariadb(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
 @pytest.fixture(scope="session")
 def new_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., PostgreSQL]:
     """Return what makes a PostgreSQL, not yet started, of arguments of its own."""
-    if PostgreSQL.find() is None:
-        pytest.skip(PostgreSQL.missing)
+    if PostgreSQL.find_program() is None:
+        pytest.skip(PostgreSQL.install_hint)
     return partial(PostgreSQL, template=tmp_path_factory.mktemp("postgresql") / "data")
 
 
@@ -60,7 +60,7 @@ def postgresql(new_postgresql: Callable[..., PostgreSQL]) -> Iterator[PostgreSQL
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
     """Return certificates for servers, good and bad, and the authority to trust."""
-    return Certificates.make(tmp_path_factory.mktemp("certificates"))
+    return Certificates.generate(tmp_path_factory.mktemp("certificates"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -32,30 +32,30 @@ def read_stages() -> list[Stage]:
     return stages
 
 
-def all_of(stage: Stage, name: str) -> list[str]:
+def find_instructions(stage: Stage, name: str) -> list[str]:
     """Return what follows each instruction of that name."""
-    return [text for found, text in stage if found == name]
+    return [text for instruction, text in stage if instruction == name]
 
 
-def environment_of(stage: Stage) -> dict[str, str]:
+def parse_environment(stage: Stage) -> dict[str, str]:
     """Return what ENV sets; the values are as they are written."""
-    pairs = (pair for text in all_of(stage, "ENV") for pair in shlex.split(text))
+    pairs = (pair for text in find_instructions(stage, "ENV") for pair in shlex.split(text))
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
-def command_of(stage: Stage, name: str) -> list[str]:
+def parse_command(stage: Stage, name: str) -> list[str]:
     """Return the words of a command that is given as a list, after options if there are any."""
-    (text,) = all_of(stage, name)
+    (text,) = find_instructions(stage, name)
     command: list[str] = json.loads(text[text.index("[") :])
     return command
 
 
-def is_sent(path: str) -> bool:
+def is_in_build_context(path: str) -> bool:
     """Tell whether .dockerignore lets a file of the project be sent to the builder."""
     rules = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
-    sent = True
+    is_included = True
     for rule in (rule for rule in rules if rule and not rule.startswith("#")):
         pattern = re.escape(rule.removeprefix("!")).replace(r"\*\*/", "(.*/)?").replace(r"\*", ".*")
         if re.fullmatch(f"{pattern}(/.*)?", path):
-            sent = rule.startswith("!")
-    return sent
+            is_included = rule.startswith("!")
+    return is_included

@@ -8,10 +8,12 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import Country, Identity, Reference
+from graphql_api.domain.country import Country, CountryIdentity, Reference
 from graphql_api.domain.snapshot import Snapshot
 
-quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+few_examples = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 """For property tests over rows: few examples, each of many rows; no timing decides."""
 
 REFRESHED_AT = datetime(2026, 11, 23, 16, 26, 0, 123456, tzinfo=UTC)
@@ -71,10 +73,10 @@ def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  
     return replace(country, **changes)
 
 
-def make_identity(code: str = "FR", **changes: Any) -> Identity:  # noqa: ANN401  (what replace takes)
+def make_identity(code: str = "FR", **changes: Any) -> CountryIdentity:  # noqa: ANN401  (what replace takes)
     """Return who a country is, such that `make_country` of the code agrees with it."""
     row = make_country(code)
-    identity = Identity(
+    identity = CountryIdentity(
         code=code,
         alpha3=row.alpha3,
         name=row.name,
@@ -86,17 +88,17 @@ def make_identity(code: str = "FR", **changes: Any) -> Identity:  # noqa: ANN401
     return replace(identity, **changes)
 
 
-def make_reference(*identities: Identity) -> Reference:
+def make_reference(*identities: CountryIdentity) -> Reference:
     """Return the table of these identities."""
     return {identity.code: identity for identity in identities}
 
 
 def make_snapshot(rows: Iterable[Country] = (), reference: Reference | None = None) -> Snapshot:
     """Return the snapshot of `rows`, without aliases unless a reference gives them."""
-    return Snapshot.of(rows, reference or {})
+    return Snapshot.from_rows(rows, reference or {})
 
 
-def codes_of(rows: Iterable[Country]) -> list[str]:
+def country_codes(rows: Iterable[Country]) -> list[str]:
     """Return the codes of `rows` in their order."""
     return [row.code for row in rows]
 
@@ -136,6 +138,8 @@ def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
     )
 
 
-def tables(codes: Sequence[str] = CODES, *, min_size: int = 0) -> st.SearchStrategy[list[Country]]:
+def country_lists(
+    codes: Sequence[str] = CODES, *, min_size: int = 0
+) -> st.SearchStrategy[list[Country]]:
     """Draw the rows of a whole table: each code at most once, in any order."""
     return st.lists(countries(codes), min_size=min_size, max_size=8, unique_by=lambda row: row.code)

@@ -7,31 +7,33 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from graphql_api.domain.country import Identity
+from graphql_api.domain.country import CountryIdentity
 from graphql_api.domain.text import fold
 from graphql_api.sources import countries, rates
 from graphql_api.sources.currencies import RETIRED, is_code
 from graphql_api.sources.providers import bundled
 
-BUNDLE = resources.files("graphql_api.sources.bundled")
+DATA_DIR = resources.files("graphql_api.sources.bundled")
 SCRIPT = Path(__file__).parent.parent / "scripts" / "make_bundle.py"
 
 
-def load(name: str) -> Any:  # noqa: ANN401  (what json reads)
-    return json.loads(BUNDLE.joinpath(name).read_bytes())
+def load_json(name: str) -> Any:  # noqa: ANN401  (what json reads)
+    return json.loads(DATA_DIR.joinpath(name).read_bytes())
 
 
-REFERENCE: list[dict[str, Any]] = load("reference.json")
-COUNTRIES: dict[str, Any] = load("countries.json")
-RATES: dict[str, Any] = load("rates.json")
-WHO = {row["code"]: row for row in REFERENCE}
-FIGURES = {row["code"]: row for row in COUNTRIES["countries"]}
-FOUND_BY = {fold(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])}
+REFERENCE: list[dict[str, Any]] = load_json("reference.json")
+COUNTRIES: dict[str, Any] = load_json("countries.json")
+RATES: dict[str, Any] = load_json("rates.json")
+REFERENCE_BY_CODE = {row["code"]: row for row in REFERENCE}
+FIGURES_BY_CODE = {row["code"]: row for row in COUNTRIES["countries"]}
+CODE_BY_NAME = {
+    fold(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])
+}
 
 
-def identities() -> dict[str, Identity]:
+def load_identities() -> dict[str, CountryIdentity]:
     return {
-        code: Identity(
+        code: CountryIdentity(
             code=code,
             alpha3=row["alpha3"],
             name=row["name"],
@@ -40,7 +42,7 @@ def identities() -> dict[str, Identity]:
             flag_url="",
             aliases=tuple(row["aliases"]),
         )
-        for code, row in WHO.items()
+        for code, row in REFERENCE_BY_CODE.items()
     }
 
 
@@ -89,24 +91,26 @@ def test_names_and_aliases_do_not_collide() -> None:
 
 def test_aliases_are_no_other_countrys_code() -> None:
     """No alias reads like the code of another country."""
-    codes = {code.casefold(): row["code"] for row in REFERENCE for code in codes_of(row)}
-    assert [name for name, code in FOUND_BY.items() if codes.get(name, code) != code] == []
+    codes = {code.casefold(): row["code"] for row in REFERENCE for code in row_codes(row)}
+    assert [name for name, code in CODE_BY_NAME.items() if codes.get(name, code) != code] == []
 
 
-def codes_of(row: dict[str, Any]) -> tuple[str, str]:
+def row_codes(row: dict[str, Any]) -> tuple[str, str]:
     return row["code"], row["alpha3"]
 
 
 def test_names_are_stripped() -> None:
     """No name, alias or capital is empty or has space around it."""
     texts = [name for row in REFERENCE for name in (row["name"], *row["aliases"])]
-    texts += [row["capital"] for row in FIGURES.values() if row["capital"] is not None]
+    texts += [row["capital"] for row in FIGURES_BY_CODE.values() if row["capital"] is not None]
     assert [text for text in texts if text != text.strip() or not text] == []
 
 
 def test_names_that_are_not_the_default_of_cldr() -> None:
     """The six names that are a variant are the variants meant."""
-    assert {code: WHO[code]["name"] for code in ("CD", "CG", "HK", "MM", "MO", "PS")} == {
+    assert {
+        code: REFERENCE_BY_CODE[code]["name"] for code in ("CD", "CG", "HK", "MM", "MO", "PS")
+    } == {
         "CD": "Congo (DRC)",
         "CG": "Congo (Republic)",
         "HK": "Hong Kong",
@@ -147,18 +151,18 @@ def test_lookup_by_other_names() -> None:
         "Viet Nam": "VN",
         "Macau": "MO",
     }
-    assert {name: FOUND_BY.get(fold(name)) for name in expected} == expected
+    assert {name: CODE_BY_NAME.get(fold(name)) for name in expected} == expected
 
 
 def test_ambiguous_names_find_nothing() -> None:
     """A name that two countries go by is neither's."""
     names = ("Congo", "Korea", "Virgin Islands", "Czechoslovakia")
-    assert [name for name in names if fold(name) in FOUND_BY] == []
+    assert [name for name in names if fold(name) in CODE_BY_NAME] == []
 
 
 def test_reference_of_some_countries() -> None:
     """A few rows of the reference are exactly these."""
-    assert [WHO[code] for code in ("CI", "TR", "ST", "AX", "XK")] == [
+    assert [REFERENCE_BY_CODE[code] for code in ("CI", "TR", "ST", "AX", "XK")] == [
         {
             "code": "CI",
             "alpha3": "CIV",
@@ -214,7 +218,7 @@ def test_countries_are_those_of_the_reference() -> None:
 
 def test_figures_of_some_countries() -> None:
     """A few rows of figures are exactly these: fraction kept, nought and no capital null."""
-    rows = [tuple(FIGURES[code].values()) for code in ("CI", "TR", "ST", "AX", "XK")]
+    rows = [tuple(FIGURES_BY_CODE[code].values()) for code in ("CI", "TR", "ST", "AX", "XK")]
     assert rows == [
         ("CI", "Yamoussoukro", 25069229, 322460, ["XOF"]),
         ("TR", "Ankara", 82319724, 780580, ["TRY"]),
@@ -222,26 +226,32 @@ def test_figures_of_some_countries() -> None:
         ("AX", "Mariehamn", 26711, 1580, ["EUR"]),
         ("XK", "Pristina", 1845300, 10908, ["EUR"]),
     ]
-    assert FIGURES["CW"]["capital"] == "Willemstad"
-    assert FIGURES["BG"]["currencies"] == ["EUR"]
-    assert FIGURES["VA"]["area_km2"] == 0.44
-    without_capital = [code for code, row in FIGURES.items() if row["capital"] is None]
+    assert FIGURES_BY_CODE["CW"]["capital"] == "Willemstad"
+    assert FIGURES_BY_CODE["BG"]["currencies"] == ["EUR"]
+    assert FIGURES_BY_CODE["VA"]["area_km2"] == 0.44
+    without_capital = [code for code, row in FIGURES_BY_CODE.items() if row["capital"] is None]
     assert without_capital == ["AQ", "BQ", "BV", "HM", "TK", "UM"]
-    assert [code for code, row in FIGURES.items() if row["area_km2"] is None] == ["UM"]
+    assert [code for code, row in FIGURES_BY_CODE.items() if row["area_km2"] is None] == ["UM"]
 
 
 def test_currencies_are_in_use() -> None:
     """Every currency of a country is well formed and not retired, and only Antarctica has none."""
-    used = {currency for row in FIGURES.values() for currency in row["currencies"]}
-    assert [currency for currency in used if not is_code(currency) or currency in RETIRED] == []
-    assert [code for code, row in FIGURES.items() if not row["currencies"]] == ["AQ"]
+    used_currencies = {
+        currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
+    }
+    assert [
+        currency for currency in used_currencies if not is_code(currency) or currency in RETIRED
+    ] == []
+    assert [code for code, row in FIGURES_BY_CODE.items() if not row["currencies"]] == ["AQ"]
 
 
 def test_rates_are_of_the_currencies_in_use() -> None:
     """Every currency of a country has a rate, and nothing else has: no metals, coins, old codes."""
-    used = {currency for row in FIGURES.values() for currency in row["currencies"]}
-    assert sorted(used - set(RATES["rates"])) == []
-    assert sorted(set(RATES["rates"]) - used) == []
+    used_currencies = {
+        currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
+    }
+    assert sorted(used_currencies - set(RATES["rates"])) == []
+    assert sorted(set(RATES["rates"]) - used_currencies) == []
     assert len(RATES["rates"]) == 153
     assert {"XCG", "ZWG", "SLE"} <= set(RATES["rates"])
 
@@ -249,29 +259,33 @@ def test_rates_are_of_the_currencies_in_use() -> None:
 def test_rates_of_some_currencies() -> None:
     """The rates are against one US dollar, on the day that the package is of."""
     assert (RATES["as_of"], RATES["base"]) == ("2026-09-29", "USD")
-    some = {code: RATES["rates"][code] for code in ("USD", "EUR", "AED", "XCG")}
-    assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
+    subset = {code: RATES["rates"][code] for code in ("USD", "EUR", "AED", "XCG")}
+    assert subset == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
 
 
 def test_code_reads_the_countries() -> None:
     """The bundled provider's own parser and check accept every country and skip none."""
-    raw = bundled.COUNTRIES.parse(BUNDLE.joinpath("countries.json").read_bytes())
-    checked = countries.check(raw, identities())
-    assert (len(checked.figures), len(checked.skipped)) == (250, 0)
-    assert str(checked.as_of) == "2026-07-28 00:00:00+00:00"
-    assert [one.code for one in checked.figures if one.currency_code is None] == ["AQ"]
+    raw = bundled.COUNTRIES.parse(DATA_DIR.joinpath("countries.json").read_bytes())
+    validated = countries.validate_countries(raw, load_identities())
+    assert (len(validated.figures), len(validated.skipped)) == (250, 0)
+    assert str(validated.as_of) == "2026-07-28 00:00:00+00:00"
+    assert [figures.code for figures in validated.figures if figures.currency_code is None] == [
+        "AQ"
+    ]
 
 
 def test_code_reads_the_rates() -> None:
     """The bundled provider's own parser and check accept every rate."""
-    checked = rates.check(bundled.RATES.parse(BUNDLE.joinpath("rates.json").read_bytes()))
-    assert len(checked.rates) == 153
-    assert str(checked.as_of) == "2026-09-29 00:00:00+00:00"
+    validated = rates.validate_rates(
+        bundled.RATES.parse(DATA_DIR.joinpath("rates.json").read_bytes())
+    )
+    assert len(validated.rates) == 153
+    assert str(validated.as_of) == "2026-09-29 00:00:00+00:00"
 
 
 def test_size() -> None:
     """The data files together are small, and their letters are not escaped."""
-    files = [BUNDLE.joinpath(f"{name}.json") for name in ("reference", "countries", "rates")]
+    files = [DATA_DIR.joinpath(f"{name}.json") for name in ("reference", "countries", "rates")]
     assert sum(len(file.read_bytes()) for file in files) < 300_000
     assert [file.name for file in files if "\\u" in file.read_text("utf-8")] == []
 
@@ -279,13 +293,13 @@ def test_size() -> None:
 def test_licences_name_the_pinned_packages() -> None:
     """LICENSES.md names every package that the script pins, at that version."""
     pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8"))
-    rows = BUNDLE.joinpath("LICENSES.md").read_text("utf-8").splitlines()
+    rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
     assert len(pins) == 4
-    named = [
+    is_listed = [
         any(f"`{name}`" in row and f"| {version} |" in row for row in rows)
         for name, version in pins
     ]
-    assert named == [True] * 4
+    assert is_listed == [True] * 4
 
 
 def test_no_older_than_a_year_at_release() -> None:

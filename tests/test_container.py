@@ -18,24 +18,30 @@ import httpx
 import pytest
 import yaml
 
-from graphql_api.http.playground import INSTALLED, Playground
+from graphql_api.http.playground import INSTALL_FOLDER, Playground
 from graphql_api.settings import Settings
-from tests.cli.running import BUNDLED, running
-from tests.dockerfile import all_of, command_of, environment_of, is_sent, read_stages
+from tests.cli.running import BUNDLED_SOURCES, running_process
+from tests.dockerfile import (
+    find_instructions,
+    is_in_build_context,
+    parse_command,
+    parse_environment,
+    read_stages,
+)
 from tests.servers.mariadb import MariaDB
 from tests.servers.process import free_port
-from tests.test_make import environment
+from tests.test_make import make_environment
 
 ROOT = Path(__file__).parent.parent
 PLAYGROUND, BUILD, FINAL = read_stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
-HEALTH = command_of(FINAL, "HEALTHCHECK")
+HEALTH_COMMAND = parse_command(FINAL, "HEALTHCHECK")
 TOKEN = "hunter2-hunter2"
 SECRETS = ["ADMIN_TOKEN", "MYSQL_PASSWORD"]
 """What compose.yaml must be given."""
 
-ALONE = ["unshare", "--mount"]
-READ_ONLY = """
+UNSHARE_COMMAND = ["unshare", "--mount"]
+READ_ONLY_SCRIPT = """
 while read -r _ _ _ _ where _; do
     mount -o remount,bind,ro "$where" 2>/dev/null
 done </proc/self/mountinfo
@@ -56,10 +62,10 @@ def test_base() -> None:
 
 def test_build() -> None:
     """What is installed is pinned by hash, and the package is a wheel, not a link to a folder."""
-    installing = [text for text in all_of(BUILD, "RUN") if " install " in text]
-    assert len(installing) == 2
-    assert "--require-hashes -r requirements.txt" in installing[0]
-    assert "--no-index --no-deps dist/*.whl" in installing[1]
+    install_commands = [text for text in find_instructions(BUILD, "RUN") if " install " in text]
+    assert len(install_commands) == 2
+    assert "--require-hashes -r requirements.txt" in install_commands[0]
+    assert "--no-index --no-deps dist/*.whl" in install_commands[1]
 
 
 @pytest.mark.slow
@@ -68,16 +74,16 @@ def test_playground(tmp_path: Path) -> None:
     if shutil.which("npm") is None:
         pytest.skip("install nodejs and npm to carry out the stage of the playground")
     assert re.fullmatch(r"node:\d+-bookworm-slim AS playground", PLAYGROUND[0].text)
-    assert all_of(PLAYGROUND, "COPY") == ["playground ./"]
+    assert find_instructions(PLAYGROUND, "COPY") == ["playground ./"]
     folder = tmp_path / "share" / "graphql-api" / "playground"
     shutil.copytree(ROOT / "playground", folder)
-    (command,) = all_of(PLAYGROUND, "RUN")
+    (command,) = find_instructions(PLAYGROUND, "RUN")
     subprocess.run(["sh", "-ec", command], cwd=folder, check=True, capture_output=True)
-    place = INSTALLED.relative_to(sys.prefix)
-    playground = Playground.load(tmp_path / place, token_needed=True)
-    assert "https://" not in playground.page
+    install_path = INSTALL_FOLDER.relative_to(sys.prefix)
+    playground = Playground.load(tmp_path / install_path, is_token_required=True)
+    assert "https://" not in playground.html
     assert len(playground.assets) == 10
-    files = [path for path in (tmp_path / place).rglob("*") if path.is_file()]
+    files = [path for path in (tmp_path / install_path).rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 6_000_000
     licences = {path.parent.name for path in files if path.name.startswith("LICENSE")}
     assert licences >= {"react", "react-dom", "graphiql", "js-cookie"}
@@ -85,24 +91,27 @@ def test_playground(tmp_path: Path) -> None:
 
 def test_final_stage() -> None:
     """The final stage installs nothing, takes the finished folder alone, and is not root."""
-    (run,) = all_of(FINAL, "RUN")
+    (run,) = find_instructions(FINAL, "RUN")
     assert re.findall(r"apt-get|curl|gcc| install ", run) == []
     assert run.startswith("pip uninstall --yes ")
     files = "/app/share/graphql-api/playground/node_modules"
-    assert all_of(FINAL, "COPY") == [
+    assert find_instructions(FINAL, "COPY") == [
         "--from=build /app /app",
         f"--from=playground /playground/node_modules {files}",
     ]
-    assert all_of(FINAL, "USER") == ["10001:10001"]
+    assert find_instructions(FINAL, "USER") == ["10001:10001"]
     assert "useradd --uid 10001 " in run
-    assert all_of(FINAL, "EXPOSE") == [str(Settings().port)]
-    assert command_of(FINAL, "ENTRYPOINT") + command_of(FINAL, "CMD") == ["graphql-api", "serve"]
-    assert all_of(FINAL, "STOPSIGNAL") == ["SIGINT"]
+    assert find_instructions(FINAL, "EXPOSE") == [str(Settings().port)]
+    assert parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD") == [
+        "graphql-api",
+        "serve",
+    ]
+    assert find_instructions(FINAL, "STOPSIGNAL") == ["SIGINT"]
 
 
 def test_environment() -> None:
     """The image serves everybody in production mode, so it wants a token and its own address."""
-    assert environment_of(FINAL) == {
+    assert parse_environment(FINAL) == {
         "PATH": "/app/bin:$PATH",
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
@@ -116,8 +125,12 @@ def test_context() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout.splitlines()
-    outside = {path for path in tracked if is_sent(path) and not path.startswith("graphql_api/")}
-    assert outside == {
+    other_files = {
+        path
+        for path in tracked
+        if is_in_build_context(path) and not path.startswith("graphql_api/")
+    }
+    assert other_files == {
         "LICENSE",
         "README.md",
         "playground/package-lock.json",
@@ -125,31 +138,35 @@ def test_context() -> None:
         "pyproject.toml",
         "requirements.txt",
     }
-    assert [path for path in tracked if path.startswith("graphql_api/") and not is_sent(path)] == []
-    left = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
-    assert [path for path in left if is_sent(path)] == []
+    assert [
+        path
+        for path in tracked
+        if path.startswith("graphql_api/") and not is_in_build_context(path)
+    ] == []
+    excluded = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
+    assert [path for path in excluded if is_in_build_context(path)] == []
 
 
 def test_drivers() -> None:
     """What the drivers need for PostgreSQL and for MySQL 8's passwords is pinned for the image."""
-    pinned = re.findall(
+    packages = re.findall(
         r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
     )
-    assert [name for name in pinned if name in ("asyncpg", "cryptography")] == [
+    assert [name for name in packages if name in ("asyncpg", "cryptography")] == [
         "asyncpg",
         "cryptography",
     ]
 
 
-def interpolated(text: str, variables: Mapping[str, str]) -> str:
+def interpolate(text: str, variables: Mapping[str, str]) -> str:
     """Return a value of compose.yaml with variables, defaults, and nothing where none is given."""
 
-    def value(found: re.Match[str]) -> str:
-        if found["operator"] == ":?":
-            return variables[found["name"]]
-        return variables.get(found["name"]) or found["text"]
+    def substitute(match: re.Match[str]) -> str:
+        if match["operator"] == ":?":
+            return variables[match["name"]]
+        return variables.get(match["name"]) or match["text"]
 
-    return re.sub(r"\$\{(?P<name>\w+)(?P<operator>:[?-])(?P<text>[^}]*)\}", value, text)
+    return re.sub(r"\$\{(?P<name>\w+)(?P<operator>:[?-])(?P<text>[^}]*)\}", substitute, text)
 
 
 def test_compose_server() -> None:
@@ -168,21 +185,21 @@ def test_compose_server() -> None:
 
 def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """With two secrets the server has all that it needs, and neither has a default."""
-    given = COMPOSE["services"]["countries"]["environment"]
+    templates = COMPOSE["services"]["countries"]["environment"]
     variables = dict(zip(SECRETS, (TOKEN, "letters8digits"), strict=True))
     for secret in variables:
-        without = {name: value for name, value in variables.items() if name != secret}
+        incomplete = {name: value for name, value in variables.items() if name != secret}
         with pytest.raises(KeyError, match=secret):
-            _ = [interpolated(value, without) for value in given.values()]
-    values = {name: interpolated(value, variables) for name, value in given.items()}
+            _ = [interpolate(value, incomplete) for value in templates.values()]
+    values = {name: interpolate(value, variables) for name, value in templates.items()}
     assert values == {
         "ADMIN_TOKEN": TOKEN,
         "DATABASE_URL": "mysql://countries:letters8digits@mysql:3306/countries",
         "PUBLIC_URL": "http://127.0.0.1:8000",
     }
-    for name, value in {**environment_of(FINAL), **values}.items():
+    for name, value in {**parse_environment(FINAL), **values}.items():
         monkeypatch.setenv(name, value)
-    Settings.load().check_exposure()
+    Settings.load().require_secure_exposure()
 
 
 def test_compose_database() -> None:
@@ -190,7 +207,7 @@ def test_compose_database() -> None:
     service = COMPOSE["services"]["mysql"]
     assert service["image"] == "mysql:8.4"
     assert {
-        name: interpolated(value, {"MYSQL_PASSWORD": "letters8digits"})
+        name: interpolate(value, {"MYSQL_PASSWORD": "letters8digits"})
         for name, value in service["environment"].items()
     } == {
         "MYSQL_DATABASE": "countries",
@@ -216,24 +233,26 @@ def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's commands give the server, alone or composed, all that it insists on."""
     readme = (ROOT / "README.md").read_text("utf-8")
     section = readme.split("## In a container")[1].split("\n## ")[0]
-    alone, composed = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    build, run = (shlex.split(line) for line in alone.replace("\\\n", "").splitlines())
+    docker_commands, compose_command = re.findall(
+        r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
+    )
+    build, run = (shlex.split(line) for line in docker_commands.replace("\\\n", "").splitlines())
     assert build == ["docker", "build", "-t", "graphql-api", "."]
     assert [word for word in run if "=" not in word and word != "-e"] == [
         *("docker", "run", "--read-only", "-p", "8000:8000", "graphql-api")
     ]
     for name, _, value in (word.partition("=") for word in run if "=" in word):
         monkeypatch.setenv(name, value)
-    for name, value in environment_of(FINAL).items():
+    for name, value in parse_environment(FINAL).items():
         monkeypatch.setenv(name, value)
-    Settings.load().check_exposure()
-    *variables, docker, compose, up, build_too = shlex.split(composed)
-    assert (docker, compose, up, build_too) == ("docker", "compose", "up", "--build")
+    Settings.load().require_secure_exposure()
+    *variables, docker, compose, up, build_flag = shlex.split(compose_command)
+    assert (docker, compose, up, build_flag) == ("docker", "compose", "up", "--build")
     assert [variable.partition("=")[0] for variable in variables] == SECRETS
 
 
 @contextmanager
-def answering(status: int) -> Iterator[int]:
+def running_health_server(status: int) -> Iterator[int]:
     """Lend the port of a server that answers /healthz so, and anything else with 404."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -254,27 +273,27 @@ def answering(status: int) -> Iterator[int]:
             thread.join()
 
 
-def health(port: int, python: Path | str = sys.executable) -> int:
+def run_health_check(port: int, python: Path | str = sys.executable) -> int:
     """Return the exit code of the health check, where a proxy is set that nobody listens at."""
-    done = subprocess.run(
-        [python, *HEALTH[1:]],
+    result = subprocess.run(
+        [python, *HEALTH_COMMAND[1:]],
         env={"PORT": f"{port}", "http_proxy": "http://127.0.0.1:1"},
         stderr=subprocess.DEVNULL,
         check=False,
     )
-    return done.returncode
+    return result.returncode
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 1), (503, 1)])
 def test_health(status: int, code: int) -> None:
     """A server is well when it says so itself, at its own port."""
-    with answering(status) as port:
-        assert health(port) == code
+    with running_health_server(status) as port:
+        assert run_health_check(port) == code
 
 
 def test_health_of_nobody() -> None:
     """Where nobody listens, nobody is well."""
-    assert health(free_port()) == 1
+    assert run_health_check(free_port()) == 1
 
 
 @pytest.fixture(scope="module")
@@ -283,23 +302,25 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("image")
     context = root / "context"
     subprocess.run(["git", "clone", "-q", ROOT, context], check=True)
-    ours = environment(**environment_of(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin")
+    env = make_environment(
+        **parse_environment(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    )
     (root / "build").mkdir()
     for name, text in BUILD[1:]:
         if name == "COPY":
             source, _ = text.split()
-            copy(context, source, root / "build")
+            copy_files(context, source, root / "build")
         if name == "RUN":
             command = re.sub(r"(?<![\w/])/app\b", f"{root}/app", text)
-            subprocess.run(["sh", "-ec", command], cwd=root / "build", env=ours, check=True)
+            subprocess.run(["sh", "-ec", command], cwd=root / "build", env=env, check=True)
     return root / "app"
 
 
-def copy(context: Path, source: str, target: Path) -> None:
+def copy_files(context: Path, source: str, target: Path) -> None:
     """Copy what COPY copies: one file, or whatever .dockerignore lets through."""
     for path in (path for path in context.rglob("*") if path.is_file()):
         name = str(path.relative_to(context))
-        if is_sent(name) and source in (".", name):
+        if is_in_build_context(name) and source in (".", name):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target / name)
 
@@ -318,45 +339,45 @@ def test_installed(app: Path) -> None:
     assert sources - compiled == set()
 
 
-def can_be_alone() -> bool:
+def can_unshare_mounts() -> bool:
     """Tell whether a process may have its own view of the disks, which not even every root may."""
     if shutil.which("unshare") is None:
         return False
-    done = subprocess.run([*ALONE, "true"], stderr=subprocess.DEVNULL, check=False)
-    return done.returncode == 0
+    result = subprocess.run([*UNSHARE_COMMAND, "true"], stderr=subprocess.DEVNULL, check=False)
+    return result.returncode == 0
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(
-    not can_be_alone(),
+    not can_unshare_mounts(),
     reason="run as root, with unshare (apt-get install util-linux), to make all disks read-only",
 )
 def test_served_from_a_read_only_disk(app: Path, mariadb: MariaDB, tmp_path: Path) -> None:
     """The image's command serves MariaDB's data where nothing can be written, and is healthy."""
     port = free_port()
     variables = {
-        **environment_of(FINAL),
+        **parse_environment(FINAL),
         "PATH": f"{app}/bin:/usr/bin:/bin",
         "PORT": f"{port}",
         "DATABASE_URL": mariadb.url(mariadb.create_database()),
         "ADMIN_TOKEN": TOKEN,
         "PUBLIC_URL": "https://countries.example.org",
-        **BUNDLED,
+        **BUNDLED_SOURCES,
     }
-    command = command_of(FINAL, "ENTRYPOINT") + command_of(FINAL, "CMD")
-    read_only = [*ALONE, "sh", "-c", READ_ONLY, "sh"]
-    with running([*read_only, *command], tmp_path, variables) as server:
-        server.wait_until_said(r"Serving https://countries\.example\.org, listening at ")
-        assert health(port, app / "bin" / "python") == 0
-        assert refreshed(port) == {"totalCountries": 250, "statements": 1}
-        ended = server.end(signal.SIGTERM)
-    assert (ended.code, ended.stdout) == (0, "")
-    levels = {json.loads(line)["level"] for line in ended.stderr.splitlines()}
+    command = parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD")
+    isolate_command = [*UNSHARE_COMMAND, "sh", "-c", READ_ONLY_SCRIPT, "sh"]
+    with running_process([*isolate_command, *command], tmp_path, variables) as server:
+        server.wait_for_log(r"Serving https://countries\.example\.org, listening at ")
+        assert run_health_check(port, app / "bin" / "python") == 0
+        assert run_refresh(port) == {"totalCountries": 250, "statements": 1}
+        result = server.stop(signal.SIGTERM)
+    assert (result.exit_code, result.stdout) == (0, "")
+    levels = {json.loads(line)["level"] for line in result.stderr.splitlines()}
     assert levels == {"info"}
-    assert health(port, app / "bin" / "python") == 1
+    assert run_health_check(port, app / "bin" / "python") == 1
 
 
-def refreshed(port: int) -> object:
+def run_refresh(port: int) -> object:
     """Return what a refresh tells over HTTP."""
     response = httpx.post(
         f"http://127.0.0.1:{port}/graphql",

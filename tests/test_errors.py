@@ -6,35 +6,35 @@ from collections.abc import Iterator
 from graphql_api import errors
 from graphql_api.errors import CountriesError
 
-CLASSES = [
+ERROR_CLASSES = [
     value
     for value in vars(errors).values()
     if isinstance(value, type) and value.__module__ == errors.__name__
 ]
 
 
-def draw(cls: type[CountriesError], indent: str = "") -> Iterator[str]:
+def draw_tree(cls: type[CountriesError], indent: str = "") -> Iterator[str]:
     """Draw the classes below one, as the docstring does."""
     for child in cls.__subclasses__():
-        last = child is cls.__subclasses__()[-1]
-        yield f"{indent}{'└' if last else '├'}── {child.__name__}"
-        yield from draw(child, f"{indent}{' ' if last else '│'}   ")
+        is_last = child is cls.__subclasses__()[-1]
+        yield f"{indent}{'└' if is_last else '├'}── {child.__name__}"
+        yield from draw_tree(child, f"{indent}{' ' if is_last else '│'}   ")
 
 
 def test_tree() -> None:
     """The docstring draws the classes as they descend from each other, and says what each means."""
     documented = re.findall(r"^ {4}(\W*\w+)  +\S", errors.__doc__ or "", re.MULTILINE)
-    assert documented == list(draw(CountriesError))
+    assert documented == list(draw_tree(CountriesError))
 
 
 def test_nothing_else_is_defined() -> None:
     """Every class of the module is in the tree."""
-    assert [cls for cls in CLASSES if not issubclass(cls, CountriesError)] == []
+    assert [cls for cls in ERROR_CLASSES if not issubclass(cls, CountriesError)] == []
 
 
 def test_codes() -> None:
     """Programs know each error by the code of the contract."""
-    codes = {cls.__name__: getattr(cls, "code", None) for cls in CLASSES}
+    codes = {cls.__name__: getattr(cls, "code", None) for cls in ERROR_CLASSES}
     assert codes == {
         "CountriesError": None,
         "InvalidInput": "BAD_USER_INPUT",

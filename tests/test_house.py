@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LONGEST = 50
+MAX_FUNCTION_LINES = 50
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def modules(folder: str) -> dict[str, ast.Module]:
+def parse_modules(folder: str) -> dict[str, ast.Module]:
     """Return the modules below a folder, by their path in the project."""
     return {
         str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8"))
@@ -23,18 +23,18 @@ def modules(folder: str) -> dict[str, ast.Module]:
     }
 
 
-def functions(folder: str) -> Iterator[tuple[str, Function]]:
+def iter_functions(folder: str) -> Iterator[tuple[str, FunctionNode]]:
     """Yield every function below a folder, those within others too, with where it is."""
-    for path, module in modules(folder).items():
+    for path, module in parse_modules(folder).items():
         for node in ast.walk(module):
-            if isinstance(node, Function):
+            if isinstance(node, FunctionNode):
                 yield f"{path}:{node.lineno} {node.name}", node
 
 
 def is_sentence(docstring: str | None) -> bool:
     """Tell whether a docstring is one sentence, which ends with a full stop."""
-    words = " ".join((docstring or "").split())
-    return re.fullmatch(r"(?!.*[.!?] [A-Z]).+\.", words) is not None
+    text = " ".join((docstring or "").split())
+    return re.fullmatch(r"(?!.*[.!?] [A-Z]).+\.", text) is not None
 
 
 @pytest.mark.parametrize(
@@ -57,23 +57,23 @@ def test_sentences(docstring: str | None, sentence: bool) -> None:
 
 def test_test_modules_say_what_they_prove() -> None:
     """Every module of the tests begins with one sentence."""
-    parsed = modules("tests")
+    parsed = parse_modules("tests")
     assert "tests/test_house.py" in parsed
-    speechless = [
+    undocumented = [
         path for path, module in parsed.items() if not is_sentence(ast.get_docstring(module))
     ]
-    assert speechless == []
+    assert undocumented == []
 
 
 def test_tests_say_what_they_prove() -> None:
     """Every test has one sentence that says what it proves."""
-    tests = {name: node for name, node in functions("tests") if node.name.startswith("test")}
+    tests = {name: node for name, node in iter_functions("tests") if node.name.startswith("test")}
     assert [name for name, node in tests.items() if not is_sentence(ast.get_docstring(node))] == []
 
 
 def test_modules_say_what_they_own() -> None:
     """Every module of the package and of the benchmarks begins with a docstring."""
-    parsed = modules("graphql_api") | modules("benchmarks")
+    parsed = parse_modules("graphql_api") | parse_modules("benchmarks")
     assert {"graphql_api/__init__.py", "benchmarks/__init__.py"} <= set(parsed)
     assert [path for path, module in parsed.items() if not ast.get_docstring(module)] == []
 
@@ -83,20 +83,20 @@ def test_functions_are_short() -> None:
     lengths = {
         name: (node.end_lineno or 0) - node.lineno + 1
         for folder in ("graphql_api", "benchmarks")
-        for name, node in functions(folder)
+        for name, node in iter_functions(folder)
     }
-    assert {name: lines for name, lines in lengths.items() if lines > LONGEST} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
 
 
 def test_imports_point_one_way() -> None:
     """The contracts of import-linter in pyproject.toml are kept, as `make lint` checks them."""
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", program, "--no-logo", "--no-cache"],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stdout
-    assert "Contracts: 4 kept, 0 broken." in done.stdout
+    assert result.returncode == 0, result.stdout
+    assert "Contracts: 4 kept, 0 broken." in result.stdout

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PROGRAM = """
+LOGGING_PROGRAM = """
 import logging, sys
 from graphql_api.logs import configure_logging
 
@@ -26,48 +26,56 @@ try:
 except SystemExit:
     ours.exception("it broke")
 """
-OURS = ["DEBUG   our debug", "INFO    our info", "WARNING our warning", "ERROR   our error"]
-THEIRS = ["WARNING their warning", "ERROR   their error"]
+OWN_LINES = ["DEBUG   our debug", "INFO    our info", "WARNING our warning", "ERROR   our error"]
+LIBRARY_LINES = ["WARNING their warning", "ERROR   their error"]
 
 
-def log_at(argument: str, program: str = PROGRAM) -> tuple[str, list[str]]:
+def run_and_capture_log(
+    level_or_format: str, program: str = LOGGING_PROGRAM
+) -> tuple[str, list[str]]:
     """Return what a program logs, given an argument: on stdout, and the lines on stderr."""
-    done = subprocess.run(
-        [sys.executable, "-c", program, argument],
+    result = subprocess.run(
+        [sys.executable, "-c", program, level_or_format],
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         check=True,
         text=True,
     )
-    return done.stdout, done.stderr.removesuffix("\n").split("\n")
+    return result.stdout, result.stderr.removesuffix("\n").split("\n")
 
 
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
-        ("debug", [*OURS[:3], THEIRS[0], OURS[3], THEIRS[1], "WARNING early"]),
-        ("info", [*OURS[1:3], THEIRS[0], OURS[3], THEIRS[1], "WARNING early"]),
-        ("error", [OURS[3], THEIRS[1]]),
+        (
+            "debug",
+            [*OWN_LINES[:3], LIBRARY_LINES[0], OWN_LINES[3], LIBRARY_LINES[1], "WARNING early"],
+        ),
+        (
+            "info",
+            [*OWN_LINES[1:3], LIBRARY_LINES[0], OWN_LINES[3], LIBRARY_LINES[1], "WARNING early"],
+        ),
+        ("error", [OWN_LINES[3], LIBRARY_LINES[1]]),
     ],
 )
 def test_levels(level: str, expected: list[str]) -> None:
     """Lines have a time and a level, on stderr; other libraries' news is left out."""
-    stdout, lines = log_at(level)
-    end = lines.index("  Traceback (most recent call last):")
-    masked = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines[:end]]
+    stdout, lines = run_and_capture_log(level)
+    traceback_start = lines.index("  Traceback (most recent call last):")
+    messages = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines[:traceback_start]]
     assert stdout == ""
-    assert masked == [*expected, "ERROR   it broke"]
+    assert messages == [*expected, "ERROR   it broke"]
     assert lines[-1] == "  SystemExit: gone"
 
 
-HOSTILE = """
+HOSTILE_PROGRAM = """
 import logging, sys
-from graphql_api.logs import configure_logging, fields
+from graphql_api.logs import configure_logging, extra_fields
 
 configure_logging("info", sys.argv[1])
 ours = logging.getLogger("graphql_api.ours")
 hostile = "a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\\\"\\'é"
-ours.info("it is %s", hostile, extra=fields(name=hostile, at=1.5, nothing=None))
+ours.info("it is %s", hostile, extra=extra_fields(name=hostile, at=1.5, nothing=None))
 try:
     raise ValueError("00:00:00 ERROR   forged\\n00:00:00 ERROR   forged")
 except ValueError:
@@ -77,7 +85,7 @@ except ValueError:
 
 def test_console_lines_stay_whole() -> None:
     """What a client writes neither breaks a line, nor looks like one, nor colours the terminal."""
-    _, lines = log_at("console", HOSTILE)
+    _, lines = run_and_capture_log("console", HOSTILE_PROGRAM)
     assert lines[0][9:] == ("INFO    it is a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\"'é")
     assert lines[1][9:] == "ERROR   it broke"
     assert [line for line in lines[2:] if not line.startswith("  ")] == []
@@ -86,11 +94,11 @@ def test_console_lines_stay_whole() -> None:
 
 def test_json() -> None:
     """Each event is one line of ASCII, an object with its fields, whatever is in it."""
-    _, lines = log_at("json", HOSTILE)
-    told = [json.loads(line) for line in lines]
-    times = [line.pop("time") for line in told]
+    _, lines = run_and_capture_log("json", HOSTILE_PROGRAM)
+    records = [json.loads(record) for record in lines]
+    times = [record.pop("time") for record in records]
     hostile = "a\nb\r\x1b[31m\x85\u2028\ud83c\"'é"
-    assert told[0] == {
+    assert records[0] == {
         "level": "info",
         "logger": "graphql_api.ours",
         "message": f"it is {hostile}",
@@ -98,9 +106,9 @@ def test_json() -> None:
         "at": 1.5,
         "nothing": None,
     }
-    exception = told[1].pop("exception")
-    assert told[1:] == [{"level": "error", "logger": "graphql_api.ours", "message": "it broke"}]
+    exception = records[1].pop("exception")
+    assert records[1:] == [{"level": "error", "logger": "graphql_api.ours", "message": "it broke"}]
     assert exception.startswith("Traceback (most recent call last):\n")
     assert exception.endswith("forged\n00:00:00 ERROR   forged\n")
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
-    assert all(line.isascii() for line in lines)
+    assert all(record.isascii() for record in lines)

@@ -31,11 +31,11 @@ def expressions(node: Any) -> Iterator[str]:  # noqa: ANN401 - whatever JSON hol
     """Yield every query of a dashboard."""
     if isinstance(node, dict):
         yield from (node[key] for key in ("expr", "query") if isinstance(node.get(key), str))
-        for inner in node.values():
-            yield from expressions(inner)
+        for child in node.values():
+            yield from expressions(child)
     elif isinstance(node, list):
-        for inner in node:
-            yield from expressions(inner)
+        for child in node:
+            yield from expressions(child)
 
 
 def test_table() -> None:
@@ -56,43 +56,47 @@ def test_table() -> None:
 
 def test_dashboard() -> None:
     """Every query of the dashboard is of metrics that there are, and shows all of them."""
-    asked = {name for text in expressions(DASHBOARD) for name in METRIC.findall(text)}
-    assert asked - SAMPLES == set()
-    shown = {re.sub("_(bucket|count|sum)$", "", name) for name in asked}
-    assert shown == {family.name for family in FAMILIES}
+    queried = {name for text in expressions(DASHBOARD) for name in METRIC.findall(text)}
+    assert queried - SAMPLES == set()
+    displayed = {re.sub("_(bucket|count|sum)$", "", name) for name in queried}
+    assert displayed == {family.name for family in FAMILIES}
 
 
 def test_labels() -> None:
     """Every label that the dashboard and the rules choose by is one of the metric's own."""
     labels = {family.name: {*family.labels, "instance", "le"} for family in FAMILIES}
     texts = [*expressions(DASHBOARD), *(rule["expr"] for rule in RULES)]
-    chosen = [
+    matchers = [
         (re.sub("_(bucket|count|sum)$", "", name), label)
         for text in texts
-        for name, inner in re.findall(r"((?:graphql_api|process)_[a-z_]+)\{([^}]*)\}", text)
-        for label in re.findall(r"(\w+)(?:=~|!=|=)\"", inner)
+        for name, selector in re.findall(r"((?:graphql_api|process)_[a-z_]+)\{([^}]*)\}", text)
+        for label in re.findall(r"(\w+)(?:=~|!=|=)\"", selector)
     ]
-    assert [one for one in chosen if one[1] not in labels[one[0]]] == []
-    assert len(chosen) == 49
+    assert [matcher for matcher in matchers if matcher[1] not in labels[matcher[0]]] == []
+    assert len(matchers) == 49
 
 
 def test_panels() -> None:
     """Panels have places of their own, titles and identities."""
     panels = DASHBOARD["panels"]
-    places = [tuple(panel["gridPos"][side] for side in "xy") for panel in panels]
-    for told in (places, [panel["id"] for panel in panels], [panel["title"] for panel in panels]):
-        assert len(set(told)) == len(panels)
-    empty = [one["title"] for one in panels if one["type"] != "row" and not one["targets"]]
+    positions = [tuple(panel["gridPos"][side] for side in "xy") for panel in panels]
+    for values in (
+        positions,
+        [panel["id"] for panel in panels],
+        [panel["title"] for panel in panels],
+    ):
+        assert len(set(values)) == len(panels)
+    empty = [panel["title"] for panel in panels if panel["type"] != "row" and not panel["targets"]]
     assert empty == []
 
 
 def test_rules() -> None:
     """The rules are of metrics that there are, and the guide says of each what to do."""
-    asked = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
-    assert asked - SAMPLES == set()
+    queried = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
+    assert queried - SAMPLES == set()
     section = GUIDE.split("## Alerts")[1].split("\n## ")[0]
-    explained = re.findall(r"^\| `(\w+)` \| \S", section, re.MULTILINE)
-    assert explained == [rule["alert"] for rule in RULES]
+    documented = re.findall(r"^\| `(\w+)` \| \S", section, re.MULTILINE)
+    assert documented == [rule["alert"] for rule in RULES]
     for rule in RULES:
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
         assert rule["annotations"]["summary"].endswith(".")

@@ -14,22 +14,22 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from graphql_api.domain.summary import SourceLine, Summary, TopCountry
+from graphql_api.domain.summary import Provenance, Summary, TopCountry
 from graphql_api.picture import (
-    _PAPER,
+    _BACKGROUND,
     HEIGHT,
     WIDTH,
     Bar,
     Bounds,
-    Face,
-    Ink,
+    Color,
+    FontSpec,
     Text,
-    _font,
-    abbreviate,
+    _load_font,
+    build_layout,
     describe,
     draw,
-    fit,
-    layout,
+    format_usd,
+    truncate_to_width,
 )
 from graphql_api.sources import countries, rates
 
@@ -64,29 +64,29 @@ HOSTILE_NAMES = (
 )
 
 
-def source(
+def make_source(
     provider: str, *, as_of: datetime | None = datetime(2026, 9, 29, tzinfo=UTC)
-) -> SourceLine:
+) -> Provenance:
     """Return a source line, dated unless told otherwise."""
-    return SourceLine(provider=provider, as_of=as_of)
+    return Provenance(provider=provider, as_of=as_of)
 
 
-def ranked(*figures: tuple[str, float]) -> tuple[TopCountry, ...]:
+def make_top(*figures: tuple[str, float]) -> tuple[TopCountry, ...]:
     """Return the bars of a summary."""
     return tuple(TopCountry(name=name, estimated_gdp=gdp) for name, gdp in figures)
 
 
 NORMAL = Summary(
     total_countries=250,
-    top=ranked(
+    top=make_top(
         ("United States", 481e9),
         ("Germany", 155.3e9),
         ("United Kingdom", 121e9),
         ("France", 98.4e9),
         ("Italy", 71e9),
     ),
-    countries_source=source("geonames"),
-    rates_source=source("er-api", as_of=datetime(2026, 11, 24, tzinfo=UTC)),
+    countries_source=make_source("geonames"),
+    rates_source=make_source("er-api", as_of=datetime(2026, 11, 24, tzinfo=UTC)),
     refreshed_at=datetime(2026, 11, 24, 16, 26, 59, tzinfo=UTC),
 )
 EMPTY = Summary(
@@ -94,8 +94,8 @@ EMPTY = Summary(
 )
 
 names = st.sampled_from(HARD_NAMES + HOSTILE_NAMES) | st.text()
-moments = st.none() | st.datetimes(timezones=st.just(UTC))
-sources = st.none() | st.builds(SourceLine, provider=names, as_of=moments)
+instants = st.none() | st.datetimes(timezones=st.just(UTC))
+sources = st.none() | st.builds(Provenance, provider=names, as_of=instants)
 summaries = st.builds(
     Summary,
     total_countries=st.integers(min_value=0),
@@ -109,34 +109,39 @@ summaries = st.builds(
     ).map(tuple),
     countries_source=sources,
     rates_source=sources,
-    refreshed_at=moments,
+    refreshed_at=instants,
 )
 
 
-def texts(summary: Summary) -> list[str]:
+def layout_texts(summary: Summary) -> list[str]:
     """Return the texts of a picture in the order in which they are laid out."""
-    return [box.text for box in layout(summary) if isinstance(box, Text)]
+    return [box.text for box in build_layout(summary) if isinstance(box, Text)]
 
 
-def bars(summary: Summary) -> list[Bounds]:
+def layout_bars(summary: Summary) -> list[Bounds]:
     """Return where the bars of the countries are."""
-    return [box.bounds for box in layout(summary) if isinstance(box, Bar) and box.ink is Ink.ACCENT]
+    return [
+        box.bounds
+        for box in build_layout(summary)
+        if isinstance(box, Bar) and box.color is Color.ACCENT
+    ]
 
 
-def overlap(one: Bounds, other: Bounds) -> bool:
+def is_overlapping(first: Bounds, second: Bounds) -> bool:
     """Tell whether two boxes share a pixel."""
-    return max(one.left, other.left) < min(one.right, other.right) and max(
-        one.top, other.top
-    ) < min(one.bottom, other.bottom)
+    return max(first.left, second.left) < min(first.right, second.right) and max(
+        first.top, second.top
+    ) < min(first.bottom, second.bottom)
 
 
-def overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | Bar]]:
+def find_overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | Bar]]:
     """Return the pairs of boxes that share a pixel, of which at least one is a text."""
     pairs = combinations(boxes, 2)
     return [
-        (one, other)
-        for one, other in pairs
-        if (isinstance(one, Text) or isinstance(other, Text)) and overlap(one.bounds, other.bounds)
+        (first, second)
+        for first, second in pairs
+        if (isinstance(first, Text) or isinstance(second, Text))
+        and is_overlapping(first.bounds, second.bounds)
     ]
 
 
@@ -171,18 +176,18 @@ def overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | Bar]]
 )
 def test_amounts_are_abbreviated(amount: float, text: str) -> None:
     """An amount takes the unit that leaves at most three digits before the point."""
-    assert abbreviate(amount) == text
+    assert format_usd(amount) == text
 
 
 @given(st.floats(min_value=0, allow_nan=False, allow_infinity=False))
 def test_no_amount_is_long(amount: float) -> None:
     """However large an amount is, eight letters hold it."""
-    assert len(abbreviate(amount)) <= 8
+    assert len(format_usd(amount)) <= 8
 
 
 def test_the_picture_says_every_figure() -> None:
     """The picture shows count, ranking, caveat, sources with their dates, and time of refresh."""
-    assert texts(NORMAL) == [
+    assert layout_texts(NORMAL) == [
         "250",
         "countries",
         "Highest estimated GDP",
@@ -205,7 +210,7 @@ def test_the_picture_says_every_figure() -> None:
 
 def test_an_empty_picture_says_so() -> None:
     """Without countries the picture says what it waits for."""
-    assert texts(EMPTY) == [
+    assert layout_texts(EMPTY) == [
         "0",
         "countries",
         "No estimates yet",
@@ -235,39 +240,39 @@ def test_the_description_of_an_empty_picture_says_so() -> None:
 
 def test_one_country_is_a_country() -> None:
     """The noun agrees with the number."""
-    assert texts(replace(EMPTY, total_countries=1))[:2] == ["1", "country"]
+    assert layout_texts(replace(EMPTY, total_countries=1))[:2] == ["1", "country"]
 
 
 @pytest.mark.parametrize(
     ("countries", "rates", "shown"),
     [
         (
-            source("bundled"),
-            source("bundled"),
+            make_source("bundled"),
+            make_source("bundled"),
             [
                 "Countries by GeoNames (CC BY 4.0), bundled with the server, 29 Sep 2026",
                 "Rates by fawazahmed0 currency-api (CC0), bundled with the server, 29 Sep 2026",
             ],
         ),
         (
-            source("restcountries", as_of=None),
-            source("frankfurter"),
+            make_source("restcountries", as_of=None),
+            make_source("frankfurter"),
             ["Countries by REST Countries", "Rates by Frankfurter, 29 Sep 2026"],
         ),
-        (source("our\nmirror"), None, ["Countries by our mirror, 29 Sep 2026"]),
-        (None, source("geonames", as_of=None), ["Rates by geonames"]),
+        (make_source("our\nmirror"), None, ["Countries by our mirror, 29 Sep 2026"]),
+        (None, make_source("geonames", as_of=None), ["Rates by geonames"]),
     ],
 )
 def test_sources_are_credited(
-    countries: SourceLine | None, rates: SourceLine | None, shown: list[str]
+    countries: Provenance | None, rates: Provenance | None, shown: list[str]
 ) -> None:
     """A known provider has its name and licence, another one its plain name."""
-    assert texts(replace(EMPTY, countries_source=countries, rates_source=rates))[5:] == shown
+    assert layout_texts(replace(EMPTY, countries_source=countries, rates_source=rates))[5:] == shown
 
 
 def test_a_long_source_keeps_its_date() -> None:
     """What is shortened is the provider's name, not when its data are from."""
-    line = texts(replace(EMPTY, countries_source=source("w" * 500)))[-1]
+    line = layout_texts(replace(EMPTY, countries_source=make_source("w" * 500)))[-1]
 
     assert line.startswith("Countries by wwww")
     assert line.endswith("w…, 29 Sep 2026")
@@ -275,8 +280,8 @@ def test_a_long_source_keeps_its_date() -> None:
 
 def test_bars_are_in_proportion() -> None:
     """Half the amount is half the bar, and nothing is still to be seen."""
-    top = ranked(("A", 8e9), ("B", 8e9), ("C", 4e9), ("D", 1.0), ("E", 0.0))
-    lengths = [bar.right - bar.left for bar in bars(replace(NORMAL, top=top))]
+    top = make_top(("A", 8e9), ("B", 8e9), ("C", 4e9), ("D", 1.0), ("E", 0.0))
+    lengths = [bar.right - bar.left for bar in layout_bars(replace(NORMAL, top=top))]
 
     assert lengths == [916, 916, 458, 6, 6]
 
@@ -284,7 +289,8 @@ def test_bars_are_in_proportion() -> None:
 def test_bars_without_amounts_are_alike() -> None:
     """Where every amount is zero no bar is longer than another."""
     lengths = [
-        bar.right - bar.left for bar in bars(replace(NORMAL, top=ranked(("A", 0), ("B", 0))))
+        bar.right - bar.left
+        for bar in layout_bars(replace(NORMAL, top=make_top(("A", 0), ("B", 0))))
     ]
 
     assert lengths == [6, 6]
@@ -292,11 +298,11 @@ def test_bars_without_amounts_are_alike() -> None:
 
 def test_columns_are_aligned() -> None:
     """Names start at one edge, bars at another, and amounts end at a third."""
-    rows = [box for box in layout(NORMAL) if isinstance(box, Text)][4:14]
-    ends = [box.left + _font(box.face).getlength(box.text) for box in rows[1::2]]
+    rows = [box for box in build_layout(NORMAL) if isinstance(box, Text)][4:14]
+    ends = [box.left + _load_font(box.font).getlength(box.text) for box in rows[1::2]]
 
     assert [box.left for box in rows[::2]] == [72] * 5
-    assert {bar.left for bar in bars(NORMAL)} == {bars(NORMAL)[0].left}
+    assert {bar.left for bar in layout_bars(NORMAL)} == {layout_bars(NORMAL)[0].left}
     assert ends == [1128] * 5
 
 
@@ -306,7 +312,7 @@ def test_columns_are_aligned() -> None:
 @example(EMPTY)
 def test_nothing_overlaps(summary: Summary) -> None:
     """Whatever the figures are, no text touches another one or a bar."""
-    assert overlaps(layout(summary)) == []
+    assert find_overlaps(build_layout(summary)) == []
 
 
 @settings(deadline=None)
@@ -317,7 +323,7 @@ def test_everything_is_inside_the_margins(summary: Summary) -> None:
     """Whatever the figures are, nothing leaves the frame or comes near its edge."""
     assert [
         box
-        for box in layout(summary)
+        for box in build_layout(summary)
         if box.bounds.left < 60
         or box.bounds.top < 48
         or box.bounds.right > WIDTH - 60
@@ -331,35 +337,35 @@ def test_everything_is_inside_the_margins(summary: Summary) -> None:
 @example(EMPTY)
 def test_the_paint_stays_inside_the_layout(summary: Summary) -> None:
     """What is measured is what is painted: outside the boxes there is only paper."""
-    picture = Image.open(BytesIO(draw(summary))).convert("RGB")
-    pen = ImageDraw.Draw(picture)
-    for box in layout(summary):
+    image = Image.open(BytesIO(draw(summary))).convert("RGB")
+    canvas = ImageDraw.Draw(image)
+    for box in build_layout(summary):
         left, top, right, bottom = map(round, box.bounds)
         if right > left and bottom > top:
-            pen.rectangle((left, top, right - 1, bottom - 1), fill=_PAPER)
+            canvas.rectangle((left, top, right - 1, bottom - 1), fill=_BACKGROUND)
 
-    assert picture.getcolors() == [(WIDTH * HEIGHT, (0xFA, 0xF9, 0xF6))]
+    assert image.getcolors() == [(WIDTH * HEIGHT, (0xFA, 0xF9, 0xF6))]
 
 
 @settings(deadline=None)
 @given(names, st.floats(min_value=40, max_value=1000))
 def test_fitted_text_fits(text: str, width: float) -> None:
     """A fitted text is one line that is no wider than asked."""
-    face = Face(18, 400)
-    fitted = fit(text, face=face, width=width)
+    font_spec = FontSpec(18, 400)
+    fitted = truncate_to_width(text, font=font_spec, width=width)
 
-    assert _font(face).getlength(fitted) <= width
+    assert _load_font(font_spec).getlength(fitted) <= width
     assert fitted == " ".join(fitted.split())
 
 
 def test_text_that_fits_is_left_alone() -> None:
     """Only what does not fit is shortened, and by no more than it must."""
-    face = Face(18, 400)
-    width = _font(face).getlength("Côte d’Iv…")
+    font_spec = FontSpec(18, 400)
+    width = _load_font(font_spec).getlength("Côte d’Iv…")
 
-    assert fit("Côte d’Ivoire", face=face, width=1000) == "Côte d’Ivoire"
-    assert fit("Côte d’Ivoire", face=face, width=width) == "Côte d’Iv…"
-    assert fit("Côte d’Ivoire", face=face, width=width - 1) == "Côte d’I…"
+    assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=1000) == "Côte d’Ivoire"
+    assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=width) == "Côte d’Iv…"
+    assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=width - 1) == "Côte d’I…"
 
 
 @pytest.mark.parametrize(
@@ -375,16 +381,16 @@ def test_text_that_fits_is_left_alone() -> None:
 )
 def test_text_becomes_one_plain_line(text: str, line: str) -> None:
     """Line breaks, invisible characters and piled-up marks do not reach the picture."""
-    assert fit(text, face=Face(18, 400), width=1000) == line
+    assert truncate_to_width(text, font=FontSpec(18, 400), width=1000) == line
 
 
 @pytest.mark.parametrize("name", HARD_NAMES)
 def test_every_letter_has_a_glyph(name: str) -> None:
     """No letter of a hard name shows as the box that stands for an unknown one."""
-    font = _font(Face(23, 500))
-    unknown = bytes(font.getmask("\U000e0fff"))
+    font = _load_font(FontSpec(23, 500))
+    missing_glyph = bytes(font.getmask("\U000e0fff"))
 
-    assert [letter for letter in name if bytes(font.getmask(letter)) == unknown] == []
+    assert [letter for letter in name if bytes(font.getmask(letter)) == missing_glyph] == []
 
 
 @pytest.mark.parametrize("summary", [NORMAL, EMPTY], ids=["normal", "empty"])
@@ -398,11 +404,11 @@ def test_the_picture_is_a_png_of_the_right_size(summary: Summary) -> None:
 
 def test_the_picture_is_painted_in_its_colours() -> None:
     """The middle of the first bar, the end of the last track and the corner have their colours."""
-    picture = Image.open(BytesIO(draw(NORMAL))).convert("RGB")
+    image = Image.open(BytesIO(draw(NORMAL))).convert("RGB")
 
-    assert picture.getpixel((500, 270)) == (0x0F, 0x6B, 0x66)
-    assert picture.getpixel((1000, 458)) == (0xEA, 0xE7, 0xDF)
-    assert picture.getpixel((0, 0)) == (0xFA, 0xF9, 0xF6)
+    assert image.getpixel((500, 270)) == (0x0F, 0x6B, 0x66)
+    assert image.getpixel((1000, 458)) == (0xEA, 0xE7, 0xDF)
+    assert image.getpixel((0, 0)) == (0xFA, 0xF9, 0xF6)
 
 
 def test_equal_summaries_give_equal_bytes() -> None:
@@ -412,15 +418,15 @@ def test_equal_summaries_give_equal_bytes() -> None:
 
 def test_threads_draw_the_same_picture() -> None:
     """Eight threads that share the fonts do not disturb one another."""
-    with ThreadPoolExecutor(8) as threads:
-        pictures = list(threads.map(draw, [NORMAL, EMPTY] * 16))
+    with ThreadPoolExecutor(8) as executor:
+        images = list(executor.map(draw, [NORMAL, EMPTY] * 16))
 
-    assert set(pictures[::2]) == {draw(NORMAL)}
-    assert set(pictures[1::2]) == {draw(EMPTY)}
+    assert set(images[::2]) == {draw(NORMAL)}
+    assert set(images[1::2]) == {draw(EMPTY)}
 
 
 @pytest.mark.parametrize(
-    ("provider", "credit"),
+    ("provider", "attribution"),
     [
         ("restcountries", "Countries by REST Countries"),
         ("restcountries-v3", "Countries by REST Countries"),
@@ -428,15 +434,15 @@ def test_threads_draw_the_same_picture() -> None:
         ("bundled", "Countries by GeoNames (CC BY 4.0), bundled with the server"),
     ],
 )
-def test_credits_of_countries(provider: str, credit: str) -> None:
+def test_credits_of_countries(provider: str, attribution: str) -> None:
     """The picture credits each provider of countries as its licence asks."""
-    source = SourceLine(provider=provider, as_of=None)
-    assert credit in texts(replace(NORMAL, countries_source=source))
+    source = Provenance(provider=provider, as_of=None)
+    assert attribution in layout_texts(replace(NORMAL, countries_source=source))
     assert provider in countries.PROVIDERS
 
 
 @pytest.mark.parametrize(
-    ("provider", "credit"),
+    ("provider", "attribution"),
     [
         ("er-api", "Rates by Exchange Rate API"),
         ("frankfurter", "Rates by Frankfurter"),
@@ -444,25 +450,25 @@ def test_credits_of_countries(provider: str, credit: str) -> None:
         ("bundled", "Rates by fawazahmed0 currency-api (CC0), bundled with the server"),
     ],
 )
-def test_credits_of_rates(provider: str, credit: str) -> None:
+def test_credits_of_rates(provider: str, attribution: str) -> None:
     """The picture credits each provider of rates as its licence asks."""
-    source = SourceLine(provider=provider, as_of=None)
-    assert credit in texts(replace(NORMAL, rates_source=source))
+    source = Provenance(provider=provider, as_of=None)
+    assert attribution in layout_texts(replace(NORMAL, rates_source=source))
     assert provider in rates.PROVIDERS
 
 
-def measurements(summary: Summary) -> int:
+def count_measurements(summary: Summary) -> int:
     """Return how often a text is measured while a picture is laid out."""
     count = 0
 
-    def watch(_frame: FrameType, event: str, function: object) -> None:
+    def profile(_frame: FrameType, event: str, function: object) -> None:
         nonlocal count
         if event == "c_call" and getattr(function, "__name__", "") == "getlength":
             count += 1
 
-    sys.setprofile(watch)
+    sys.setprofile(profile)
     try:
-        layout(summary)
+        build_layout(summary)
     finally:
         sys.setprofile(None)
     return count
@@ -471,19 +477,19 @@ def measurements(summary: Summary) -> int:
 def test_long_names_cost_no_more() -> None:
     """Fitting a name halves what is left of it, and looks at no more letters than a line holds."""
     short, long, longer = (
-        replace(NORMAL, top=ranked(*(("W" * length, 1e9) for _ in range(5))))
+        replace(NORMAL, top=make_top(*(("W" * length, 1e9) for _ in range(5))))
         for length in (5, 256, 10_000)
     )
-    assert measurements(long) - measurements(short) == 5 * 8
-    assert measurements(longer) == measurements(long)
+    assert count_measurements(long) - count_measurements(short) == 5 * 8
+    assert count_measurements(longer) == count_measurements(long)
 
 
 @pytest.mark.parametrize("total", [0, 1, 250, 10**30])
 def test_countries_without_estimates(total: int) -> None:
     """Where no country has a currency, a rate or people, the picture still holds together."""
     summary = replace(NORMAL, total_countries=total, top=())
-    assert overlaps(layout(summary)) == []
-    assert texts(summary)[2:4] == [
+    assert find_overlaps(build_layout(summary)) == []
+    assert layout_texts(summary)[2:4] == [
         "No estimates yet",
         "An estimate needs a population and an exchange rate",
     ]

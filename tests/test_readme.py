@@ -19,12 +19,12 @@ import pytest
 
 from graphql_api.schema.limits import Limits
 from graphql_api.settings import Settings
-from tests.cli.running import BUNDLED, PROGRAM, environment, running
+from tests.cli.running import BUNDLED_SOURCES, PROGRAM, build_environment, running_process
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.process import Server
+from tests.servers.process import DatabaseServer
 from tests.servers.tls import Certificates
-from tests.serving import opened
+from tests.serving import running_app
 from tests.upstream.server import Upstream
 
 ROOT = Path(__file__).parent.parent
@@ -39,20 +39,20 @@ class Block(NamedTuple):
 
 
 BLOCKS = [
-    Block(*found)
-    for found in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    Block(*match)
+    for match in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
 ]
-ANSWERED = [
-    (asked.text, answer.text)
-    for asked, answer in pairwise(BLOCKS)
-    if answer.language in ("json", "text")
+EXAMPLES = [
+    (source.text, output.text)
+    for source, output in pairwise(BLOCKS)
+    if output.language in ("json", "text")
 ]
-QUERIES = [pair for pair in ANSWERED if pair[0].startswith("{")]
-[MUTATION] = [pair for pair in ANSWERED if pair[0].startswith("mutation")]
-[CURL] = [pair for pair in ANSWERED if pair[0].startswith("curl")]
+QUERIES = [pair for pair in EXAMPLES if pair[0].startswith("{")]
+[MUTATION] = [pair for pair in EXAMPLES if pair[0].startswith("mutation")]
+[CURL] = [pair for pair in EXAMPLES if pair[0].startswith("curl")]
 MYSQL = [block.text for block in BLOCKS if block.text.startswith("DATABASE_URL='mysql:")]
 [POSTGRESQL] = [block.text for block in BLOCKS if block.text.startswith("DATABASE_URL='postgres")]
-[REFRESH] = [pair for pair in ANSWERED if pair[0].startswith(".venv/bin/graphql-api refresh")]
+[REFRESH] = [pair for pair in EXAMPLES if pair[0].startswith(".venv/bin/graphql-api refresh")]
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +64,7 @@ def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def bundled(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def bundled_client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Lend a client of a server that has the bundled data and asks nobody."""
     settings = Settings(
         database_url=f"sqlite:///{tmp_path}/countries.db",
@@ -72,7 +72,7 @@ async def bundled(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         rates_sources=(("bundled", None),),
     )
     async with (
-        opened(settings) as app,
+        running_app(settings) as app,
         httpx.AsyncClient(
             transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000"
         ) as client,
@@ -81,32 +81,32 @@ async def bundled(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.fixture
-def served(tmp_path: Path, upstream: Upstream) -> Iterator[str]:
+def server_url(tmp_path: Path, upstream: Upstream) -> Iterator[str]:
     """Lend the URL of a server process whose sources the upstream plays."""
     command = [sys.executable, "-m", "graphql_api", "serve"]
-    given = process_environment(upstream, PORT="0")
+    env = make_process_environment(upstream, PORT="0")
     with subprocess.Popen(
-        command, cwd=tmp_path, env=given, stderr=subprocess.PIPE, text=True
+        command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True
     ) as server:
         try:
             assert server.stderr is not None
-            found = (re.search(r"(http://\S+)/graphql", line) for line in server.stderr)
-            yield next(match[1] for match in found if match)
+            matches = (re.search(r"(http://\S+)/graphql", line) for line in server.stderr)
+            yield next(match[1] for match in matches if match)
         finally:
             server.send_signal(signal.SIGINT)
 
 
-def process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
+def make_process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
     """Return the environment of a process that runs this tree."""
-    return environment({**upstream.environment, **variables})
+    return build_environment({**upstream.environment, **variables})
 
 
-def masked(text: str) -> str:
+def mask_timings(text: str) -> str:
     """Return a text without what differs from run to run: times, and widths of what is drawn."""
     return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
-def timeless(report: dict[str, Any]) -> dict[str, Any]:
+def without_timings(report: dict[str, Any]) -> dict[str, Any]:
     """Return a report of a refresh without what differs from run to run."""
     address, revision = report["imageUrl"].split("/summary-")
     assert re.fullmatch(r"\d+-250\.png", revision)
@@ -115,9 +115,9 @@ def timeless(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("query", "answer"), QUERIES)
-async def test_query(bundled: httpx.AsyncClient, query: str, answer: str) -> None:
+async def test_query(bundled_client: httpx.AsyncClient, query: str, answer: str) -> None:
     """Each query of the README gives the answer printed below it."""
-    response = await bundled.post("/graphql", json={"query": query})
+    response = await bundled_client.post("/graphql", json={"query": query})
     assert response.json() == json.loads(answer)
 
 
@@ -126,42 +126,44 @@ def test_three_queries() -> None:
     assert len(QUERIES) == 3
 
 
-def test_mutation(served: str) -> None:
+def test_mutation(server_url: str) -> None:
     """The mutation of the README gives the report printed below it, but for times."""
-    query, answer = MUTATION
+    query, expected_body = MUTATION
     for _ in range(2):
-        response = httpx.post(f"{served}/graphql", json={"query": query}, trust_env=False)
-    told = timeless(response.json()["data"]["refreshCountries"])
-    expected = timeless(json.loads(answer)["data"]["refreshCountries"])
-    assert told == {**expected, "imageUrl": f"{served}/images"}
+        response = httpx.post(f"{server_url}/graphql", json={"query": query}, trust_env=False)
+    report = without_timings(response.json()["data"]["refreshCountries"])
+    expected = without_timings(json.loads(expected_body)["data"]["refreshCountries"])
+    assert report == {**expected, "imageUrl": f"{server_url}/images"}
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="install curl to try the README's command")
-def test_curl(served: str) -> None:
+def test_curl(server_url: str) -> None:
     """The curl command of the README gives the answer printed below it."""
-    command, answer = CURL
-    command = command.replace("http://127.0.0.1:8000", served).replace("curl", "curl -s")
-    given = {"PATH": os.environ["PATH"], "no_proxy": "*"}
-    done = subprocess.run(
-        ["sh", "-c", command], env=given, capture_output=True, check=True, text=True
+    command, expected_output = CURL
+    command = command.replace("http://127.0.0.1:8000", server_url).replace("curl", "curl -s")
+    env = {"PATH": os.environ["PATH"], "no_proxy": "*"}
+    result = subprocess.run(
+        ["sh", "-c", command], env=env, capture_output=True, check=True, text=True
     )
-    assert json.loads(done.stdout) == json.loads(answer)
+    assert json.loads(result.stdout) == json.loads(expected_output)
 
 
 def test_refresh(tmp_path: Path, upstream: Upstream) -> None:
     """The refresh from the shell prints what the README shows, but for times."""
     command = [sys.executable, "-m", "graphql_api", "refresh"]
     for _ in range(2):
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             cwd=tmp_path,
-            env=process_environment(upstream),
+            env=make_process_environment(upstream),
             capture_output=True,
             check=True,
             text=True,
         )
     # Which source answers first is of chance.
-    assert sorted(masked(done.stdout).split("\n")) == sorted(masked(REFRESH[1]).split("\n"))
+    assert sorted(mask_timings(result.stdout).split("\n")) == sorted(
+        mask_timings(REFRESH[1]).split("\n")
+    )
 
 
 def test_settings() -> None:
@@ -181,10 +183,10 @@ def test_limits() -> None:
 def test_defaults() -> None:
     """The defaults that the README gives as values are those of the settings."""
     rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", README, re.MULTILINE)
-    plain = Settings()
-    given = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(given) == 26
-    assert {name for name, settings in given.items() if settings != plain} == set()
+    defaults = Settings()
+    parsed = {name: Settings(**{name.lower(): value}) for name, value in rows}
+    assert len(parsed) == 26
+    assert {name for name, settings in parsed.items() if settings != defaults} == set()
 
 
 def test_links() -> None:
@@ -194,15 +196,17 @@ def test_links() -> None:
     assert [target for target in targets if not (ROOT / target).exists()] == []
 
 
-def served_from(server: Server, command: str, folder: Path, **variables: str) -> int:
+def count_served_countries(
+    server: DatabaseServer, command: str, folder: Path, **variables: str
+) -> int:
     """Type a command with the address of a real database; return how many countries are served."""
     address = server.url(server.create_database()).partition("://")[2]
-    typed = re.sub(r"user:password@host:\d+/countries", lambda _: address, command)
-    typed = typed.replace("make run", f"exec {shlex.join(PROGRAM)} serve")
-    given = environment({**BUNDLED, "PORT": "0", **variables})
-    with running(["sh", "-c", typed], folder, given) as started:
-        answer = started.query("{ status { totalCountries } }")
-    total: int = answer["data"]["status"]["totalCountries"]
+    shell_command = re.sub(r"user:password@host:\d+/countries", lambda _: address, command)
+    shell_command = shell_command.replace("make run", f"exec {shlex.join(PROGRAM)} serve")
+    env = build_environment({**BUNDLED_SOURCES, "PORT": "0", **variables})
+    with running_process(["sh", "-c", shell_command], folder, env) as process:
+        body = process.query("{ status { totalCountries } }")
+    total: int = body["data"]["status"]["totalCountries"]
     return total
 
 
@@ -210,21 +214,21 @@ def test_mysql(
     new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path
 ) -> None:
     """Both commands for MySQL serve from a server that takes no connection without TLS."""
-    public, private = MYSQL
+    public_command, private_command = MYSQL
     shutil.copy(certificates.authority, tmp_path / "ca.pem")
     with new_mariadb("--require-secure-transport=ON", tls=certificates.good) as server:
-        trusted = {"SSL_CERT_FILE": str(certificates.authority)}
-        assert served_from(server, public, tmp_path, **trusted) == 250
-        assert served_from(server, private, tmp_path) == 250
+        tls_env = {"SSL_CERT_FILE": str(certificates.authority)}
+        assert count_served_countries(server, public_command, tmp_path, **tls_env) == 250
+        assert count_served_countries(server, private_command, tmp_path) == 250
 
 
 def test_postgresql(
     new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, tmp_path: Path
 ) -> None:
     """The command for PostgreSQL serves from it, by TLS."""
-    trusted = {"SSL_CERT_FILE": str(certificates.authority)}
+    tls_env = {"SSL_CERT_FILE": str(certificates.authority)}
     with new_postgresql(tls=certificates.good) as server:
-        assert served_from(server, POSTGRESQL, tmp_path, **trusted) == 250
+        assert count_served_countries(server, POSTGRESQL, tmp_path, **tls_env) == 250
 
 
 def test_commands() -> None:

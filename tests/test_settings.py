@@ -57,7 +57,7 @@ def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def load(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
+def load_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
     """Read the settings in an environment that has these variables, given in small letters."""
     for name, value in variables.items():
         monkeypatch.setenv(name.upper(), value)
@@ -71,12 +71,12 @@ def test_defaults() -> None:
 
 def test_empty_variables_are_as_if_unset(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that is set to nothing means the default."""
-    assert load(monkeypatch, **dict.fromkeys(DEFAULTS, "")).model_dump() == DEFAULTS
+    assert load_settings(monkeypatch, **dict.fromkeys(DEFAULTS, "")).model_dump() == DEFAULTS
 
 
 def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every setting is read from the variable of its name."""
-    settings = load(
+    settings = load_settings(
         monkeypatch,
         environment="production",
         host="0.0.0.0",  # noqa: S104 - nothing is bound
@@ -246,28 +246,28 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
 )
 def test_malformed(name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A malformed variable is refused by name, saying what it should be and not what it was."""
-    with pytest.raises(InvalidSetting) as caught:
-        load(monkeypatch, **{name: value})
-    assert str(caught.value) == f"{name.upper()}: {message}"
+    with pytest.raises(InvalidSetting) as exc_info:
+        load_settings(monkeypatch, **{name: value})
+    assert str(exc_info.value) == f"{name.upper()}: {message}"
 
 
 def test_all_that_is_malformed_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One message names every variable that has to be changed."""
-    with pytest.raises(InvalidSetting) as caught:
-        load(monkeypatch, port="http", admin_token="hunter 2", playground="maybe")
-    assert str(caught.value) == f"PORT: {INTEGER}; ADMIN_TOKEN: {TOKEN}; PLAYGROUND: {BOOLEAN}"
+    with pytest.raises(InvalidSetting) as exc_info:
+        load_settings(monkeypatch, port="http", admin_token="hunter 2", playground="maybe")
+    assert str(exc_info.value) == f"PORT: {INTEGER}; ADMIN_TOKEN: {TOKEN}; PLAYGROUND: {BOOLEAN}"
 
 
 def test_cause_of_a_refusal_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """A traceback of the refusal does not print pydantic's own error, which has the value."""
-    with pytest.raises(InvalidSetting) as caught:
-        load(monkeypatch, admin_token="hunter 2")
-    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+    with pytest.raises(InvalidSetting) as exc_info:
+        load_settings(monkeypatch, admin_token="hunter 2")
+    assert (exc_info.value.__cause__, exc_info.value.__suppress_context__) == (None, True)
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither a token nor a password or key in a URL is in what the settings print as."""
-    settings = load(
+    settings = load_settings(
         monkeypatch,
         admin_token="hunter2",
         restcountries_api_key="hunter2",
@@ -275,7 +275,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
         countries_sources="geonames=https://mirror.example?key=hunter2",
         rates_sources="er-api=https://mirror.example?key=hunter2",
     )
-    assert [shown for shown in (str(settings), repr(settings)) if "hunter2" in shown] == []
+    assert [text for text in (str(settings), repr(settings)) if "hunter2" in text] == []
 
 
 @pytest.mark.parametrize(
@@ -283,37 +283,37 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The keys that are set are at hand for the providers, by the names of their variables."""
-    assert load(monkeypatch, restcountries_api_key=key).provider_keys == keys
+    assert load_settings(monkeypatch, restcountries_api_key=key).provider_keys == keys
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A .env file is read, the environment wins over it, and a name it alone knows is ignored."""
     (tmp_path / ".env").write_text("PORT=81\nHOST=192.0.2.1\nNOT_A_SETTING=x\n")
-    settings = load(monkeypatch, host="192.0.2.2")
+    settings = load_settings(monkeypatch, host="192.0.2.2")
     assert settings.model_dump() == {**DEFAULTS, "port": 81, "host": "192.0.2.2"}
 
 
 def test_malformed_env_file(tmp_path: Path) -> None:
     """A malformed variable in .env is refused like one in the environment."""
     (tmp_path / ".env").write_text("PORT=http\n")
-    with pytest.raises(InvalidSetting) as caught:
+    with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
-    assert str(caught.value) == f"PORT: {INTEGER}"
+    assert str(exc_info.value) == f"PORT: {INTEGER}"
 
 
 def test_unreadable_env_file(tmp_path: Path) -> None:
     """A .env file that is not text is refused by name."""
     (tmp_path / ".env").write_bytes(b"PORT=\xff\n")
-    with pytest.raises(InvalidSetting) as caught:
+    with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
-    assert str(caught.value) == (
+    assert str(exc_info.value) == (
         ".env cannot be read: "
         "'utf-8' codec can't decode byte 0xff in position 5: invalid start byte."
     )
 
 
 @pytest.mark.parametrize(
-    ("environment", "setting", "served"),
+    ("environment", "setting", "is_enabled"),
     [
         ("development", "", True),
         ("development", "true", True),
@@ -324,14 +324,14 @@ def test_unreadable_env_file(tmp_path: Path) -> None:
     ],
 )
 def test_playground_and_introspection(
-    environment: str, setting: str, served: bool, monkeypatch: pytest.MonkeyPatch
+    environment: str, setting: str, is_enabled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is served as its own setting says, and without it only outside production."""
     default = environment == "development"
-    settings = load(monkeypatch, environment=environment, playground=setting)
-    assert (settings.has_playground, settings.has_introspection) == (served, default)
-    settings = load(monkeypatch, playground="", introspection=setting)
-    assert (settings.has_playground, settings.has_introspection) == (default, served)
+    settings = load_settings(monkeypatch, environment=environment, playground=setting)
+    assert (settings.has_playground, settings.has_introspection) == (is_enabled, default)
+    settings = load_settings(monkeypatch, playground="", introspection=setting)
+    assert (settings.has_playground, settings.has_introspection) == (default, is_enabled)
 
 
 NO_TOKEN = (
@@ -360,10 +360,10 @@ PRODUCTION = {"environment": "production"}
 )
 def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What strangers could reach is not served without the token, nor production without a URL."""
-    settings = load(monkeypatch, **variables)
-    with pytest.raises(InvalidSetting) as caught:
-        settings.check_exposure()
-    assert str(caught.value) == message
+    settings = load_settings(monkeypatch, **variables)
+    with pytest.raises(InvalidSetting) as exc_info:
+        settings.require_secure_exposure()
+    assert str(exc_info.value) == message
 
 
 @pytest.mark.parametrize(
@@ -379,7 +379,7 @@ def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.Mo
 )
 def test_not_exposed(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """This machine alone needs no token, and others need no more than what is asked for."""
-    load(monkeypatch, **variables).check_exposure()
+    load_settings(monkeypatch, **variables).require_secure_exposure()
 
 
 @pytest.mark.parametrize(
@@ -395,11 +395,11 @@ def test_least_between_refreshes(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], seconds: float
 ) -> None:
     """In production a minute passes between two refreshes, unless a setting says otherwise."""
-    assert load(monkeypatch, **variables).least_between_refreshes == seconds
+    assert load_settings(monkeypatch, **variables).effective_refresh_min_interval == seconds
 
 
 @pytest.mark.parametrize(
-    ("variables", "chosen"),
+    ("variables", "log_format"),
     [
         ({}, LogFormat.CONSOLE),
         ({"environment": "production"}, LogFormat.JSON),
@@ -408,7 +408,7 @@ def test_least_between_refreshes(
     ],
 )
 def test_log_format(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], chosen: LogFormat
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], log_format: LogFormat
 ) -> None:
     """In production the log is for programs, unless a setting says otherwise."""
-    assert load(monkeypatch, **variables).chosen_log_format is chosen
+    assert load_settings(monkeypatch, **variables).effective_log_format is log_format

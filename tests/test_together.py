@@ -4,44 +4,46 @@ import asyncio
 
 import pytest
 
-from graphql_api.together import together
+from graphql_api.together import gather
 
 
-async def answer(text: str, seconds: float, ended: list[str]) -> str:
+async def return_after(text: str, delay: float, finished: list[str]) -> str:
     """Return a text after so long, and write down that this has ended, however it did."""
     try:
-        await asyncio.sleep(seconds)
+        await asyncio.sleep(delay)
         if text == "wrong":
             raise ValueError(text)
         return text
     finally:
         await asyncio.sleep(0.02 * len(text))
-        ended.append(text)
+        finished.append(text)
 
 
 async def test_in_order() -> None:
     """The answers come in the order of the questions."""
-    ended: list[str] = []
-    asked = together([answer("slow", 0.05, ended), answer("quick", 0, ended)])
-    assert await asked == ["slow", "quick"]
-    assert sorted(ended) == ["quick", "slow"]
-    assert await together([]) == []
+    finished: list[str] = []
+    results = gather([return_after("slow", 0.05, finished), return_after("quick", 0, finished)])
+    assert await results == ["slow", "quick"]
+    assert sorted(finished) == ["quick", "slow"]
+    assert await gather([]) == []
 
 
 async def test_fails() -> None:
     """The first failure is raised as it is, when the others have ended."""
-    ended: list[str] = []
+    finished: list[str] = []
     with pytest.raises(ValueError, match=r"^wrong$"):
-        await together([answer("slow", 60, ended), answer("wrong", 0, ended)])
-    assert sorted(ended) == ["slow", "wrong"]
+        await gather([return_after("slow", 60, finished), return_after("wrong", 0, finished)])
+    assert sorted(finished) == ["slow", "wrong"]
 
 
 async def test_cancelled() -> None:
     """Who is cancelled goes when all have ended."""
-    ended: list[str] = []
-    asked = asyncio.create_task(together([answer("a", 60, ended), answer("later", 60, ended)]))
+    finished: list[str] = []
+    task = asyncio.create_task(
+        gather([return_after("a", 60, finished), return_after("later", 60, finished)])
+    )
     await asyncio.sleep(0.01)
-    asked.cancel()
+    task.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await asked
-    assert ended == ["a", "later"]
+        await task
+    assert finished == ["a", "later"]

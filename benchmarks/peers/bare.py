@@ -6,7 +6,7 @@ from pathlib import Path
 from starlette.types import Receive, Scope, Send
 
 BODY = Path(os.environ["BODY"]).read_bytes()
-_START = {
+_START_MESSAGE = {
     "type": "http.response.start",
     "status": 200,
     "headers": [
@@ -14,10 +14,10 @@ _START = {
         (b"content-length", str(len(BODY)).encode()),
     ],
 }
-_BODY = {"type": "http.response.body", "body": BODY}
+_BODY_MESSAGE = {"type": "http.response.body", "body": BODY}
 
 
 async def app(_: Scope, __: Receive, send: Send) -> None:
     """Answer one request."""
-    await send(_START)
-    await send(_BODY)
+    await send(_START_MESSAGE)
+    await send(_BODY_MESSAGE)

@@ -69,9 +69,9 @@ class CountryFilter:
     def matches(self, country: Country) -> bool:
         """Tell whether a country is wanted."""
         region = self.region.eq if self.region else None
-        least = self.population.gt if self.population else None
+        min_population = self.population.gt if self.population else None
         return (region is None or (country.region or "").lower() == region.lower()) and (
-            least is None or country.population > least
+            min_population is None or country.population > min_population
         )
 
 
@@ -91,13 +91,13 @@ class CountryConnection:
     total_count: int
 
 
-def _read(path: str) -> list[Country]:
+def _load_countries(path: str) -> list[Country]:
     names = {name.replace("_", "").lower(): name for name in Country.__annotations__}
     rows: list[dict[str, Any]] = json.loads(Path(path).read_text("utf-8"))
     return [Country(**{names[key.lower()]: value for key, value in row.items()}) for row in rows]
 
 
-COUNTRIES = _read(os.environ["COUNTRIES"])
+COUNTRIES = _load_countries(os.environ["COUNTRIES"])
 BY_CODE = {country.code: country for country in COUNTRIES}
 
 
@@ -118,12 +118,12 @@ class Query:
         first: int | None = None,
     ) -> CountryConnection:
         """Return countries; the data stands in the order of names."""
-        matching = [one for one in COUNTRIES if filter is None or filter.matches(one)]
-        arranged = list(matching)
-        for key in reversed(sort or []):
-            by: Callable[[Country], Any] = attrgetter(key.field.value)
-            arranged.sort(key=by, reverse=key.direction is SortDirection.DESC)
-        return CountryConnection(nodes=arranged[:first], total_count=len(matching))
+        matching = [country for country in COUNTRIES if filter is None or filter.matches(country)]
+        ordered = list(matching)
+        for criterion in reversed(sort or []):
+            get_value: Callable[[Country], Any] = attrgetter(criterion.field.value)
+            ordered.sort(key=get_value, reverse=criterion.direction is SortDirection.DESC)
+        return CountryConnection(nodes=ordered[:first], total_count=len(matching))
 
 
 schema = strawberry.Schema(query=Query, extensions=[ParserCache, ValidationCache])

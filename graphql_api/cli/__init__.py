@@ -66,7 +66,7 @@ def serve() -> None:
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    settings.check_exposure()
+    settings.require_secure_exposure()
     from graphql_api.cli import server  # noqa: PLC0415 - a wrong setting does not wait for it
 
     server.serve(settings)

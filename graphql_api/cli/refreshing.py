@@ -8,11 +8,11 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from graphql_api.app import Parts
+from graphql_api.app import Components
 from graphql_api.domain.report import RefreshReport, SourceReport
 from graphql_api.logs import configure_logging
 from graphql_api.refresh.progress import Listener, Phase, Progress
-from graphql_api.refresh.run import RefreshOrder
+from graphql_api.refresh.run import RefreshOptions
 from graphql_api.settings import LogLevel, Settings
 
 _BAR = 40
@@ -27,13 +27,13 @@ async def refresh(settings: Settings, *, force: bool) -> None:
     """
     # What the log would say is printed here.
     least = max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index)
-    configure_logging(least, settings.chosen_log_format)
+    configure_logging(least, settings.effective_log_format)
     # Lines stay whole, so that a log or a pipe can be searched.
     console = Console(highlight=False, soft_wrap=True)
     with _listener(console) as show:
-        async with Parts(settings) as parts:
-            with parts.refreshes.progress.heard_by(show):
-                report = await parts.refreshes.refresh(RefreshOrder(force=force))
+        async with Components(settings) as parts:
+            with parts.refresh_service.progress.listen(show):
+                report = await parts.refresh_service.refresh(RefreshOptions(force=force))
     _print_report(console, report)
 
 

@@ -19,14 +19,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphql_api.app import create_app
 from graphql_api.cli.workers import Workers
 from graphql_api.errors import InvalidSetting
-from graphql_api.http.connections import STOPPING, Connection
-from graphql_api.http.request_id import new_ids
-from graphql_api.http.sockets import Socket
+from graphql_api.http.connections import STOPPING_RESPONSE, HTTPProtocol
+from graphql_api.http.request_id import create_id_generator
+from graphql_api.http.sockets import WebSocketProtocol
 from graphql_api.logs import configure_logging
 from graphql_api.metrics.board import Board
 from graphql_api.metrics.families import FAMILIES
 from graphql_api.metrics.meter import Meter
-from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
+from graphql_api.opening import (
+    Ready,
+    StartupEvent,
+    StartupFailed,
+    StartupListener,
+    WaitingForDatabase,
+)
 from graphql_api.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,7 +53,7 @@ def serve(settings: Settings) -> None:
         InvalidSetting: HOST and PORT cannot be listened on, or the parts refuse a setting.
         DatabaseUnavailable: the database cannot be used, and waiting would not help.
     """
-    configure_logging(settings.log_level, settings.chosen_log_format)
+    configure_logging(settings.log_level, settings.effective_log_format)
     with closing(_listen(settings.host, settings.port)) as listener:
         tell = partial(_say, settings, _address(listener))
         if settings.workers == 1:
@@ -56,7 +62,7 @@ def serve(settings: Settings) -> None:
             _run_several(settings, listener, tell)
 
 
-def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> None:
+def _run_several(settings: Settings, listener: socket.socket, tell: StartupListener) -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
         raise InvalidSetting("WORKERS can only be 1 on this system.")
     # What is set wrong is told once, before there are any.
@@ -67,7 +73,7 @@ def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> Non
 
     board = Board(FAMILIES, workers=settings.workers)
 
-    def work(number: int, tell: Tell, *, at_once: bool) -> None:
+    def work(number: int, tell: StartupListener, *, at_once: bool) -> None:
         _run(settings, listener, tell, Meter(board, worker=number), at_once=at_once)
 
     Workers(
@@ -80,7 +86,12 @@ def _run_several(settings: Settings, listener: socket.socket, tell: Tell) -> Non
 
 
 def _run(
-    settings: Settings, listener: socket.socket, tell: Tell, meter: Meter, *, at_once: bool = True
+    settings: Settings,
+    listener: socket.socket,
+    tell: StartupListener,
+    meter: Meter,
+    *,
+    at_once: bool = True,
 ) -> None:
     """Serve in this process, at once or when there is data, and tell how the opening goes.
 
@@ -99,19 +110,21 @@ def _run(
         raise server.failure
 
 
-def _say(settings: Settings, here: str, event: Event) -> None:
+def _say(settings: Settings, here: str, event: StartupEvent) -> None:
     """Say where people find what is served once they can, and what it waits for before."""
     match event:
-        case Waiting(reason):
+        case WaitingForDatabase(reason):
             logger.error("%s Trying again until it answers; listening at %s.", reason, here)
-        case Opened():
+        case Ready():
             logger.info(_greeting(settings, here))
 
 
 class _Server(uvicorn.Server):
     """uvicorn, which ends when nothing can be opened, and for which to be ended is well."""
 
-    def __init__(self, settings: Settings, tell: Tell, meter: Meter, *, at_once: bool) -> None:
+    def __init__(
+        self, settings: Settings, tell: StartupListener, meter: Meter, *, at_once: bool
+    ) -> None:
         self.failure: Exception | None = None
         """Why there will never be anything to serve."""
         self._tell = tell
@@ -121,10 +134,10 @@ class _Server(uvicorn.Server):
         """When to stop listening, by the monotonic clock."""
         app = create_app(
             settings,
-            tell=self._hear,
+            on_event=self._hear,
             is_stopping=lambda: self._is_stopping,
-            start_opened=not at_once,
-            meter=meter,
+            wait_until_ready=not at_once,
+            metrics=meter,
         )
         super().__init__(_configure(settings, app, meter))
 
@@ -145,8 +158,8 @@ class _Server(uvicorn.Server):
             self.should_exit = True
         self._is_stopping = True
 
-    def _hear(self, event: Event) -> None:
-        if isinstance(event, Failed):
+    def _hear(self, event: StartupEvent) -> None:
+        if isinstance(event, StartupFailed):
             self.failure = event.error
             self.should_exit = True
         else:
@@ -161,17 +174,17 @@ def _configure(settings: Settings, app: ASGIApp, meter: Meter) -> uvicorn.Config
         forwarded_allow_ips=settings.forwarded_allow_ips,
         server_header=False,
         http=partial(  # type: ignore[arg-type]  # uvicorn calls it, and asks no more of it
-            Connection,
-            patience=settings.request_timeout,
-            most=settings.max_connections,
-            meter=meter,
-            new_id=new_ids(secrets.token_hex(8)),
+            HTTPProtocol,
+            request_timeout=settings.request_timeout,
+            max_connections=settings.max_connections,
+            metrics=meter,
+            new_id=create_id_generator(secrets.token_hex(8)),
         ),
         ws=partial(  # type: ignore[arg-type]  # likewise
-            Socket,
+            WebSocketProtocol,
             # The others are left for requests.
-            most=max(settings.max_connections // 2, 1),
-            meter=meter,
+            max_websockets=max(settings.max_connections // 2, 1),
+            metrics=meter,
         ),
         ws_max_size=settings.body_limit,
         ws_per_message_deflate=False,
@@ -196,7 +209,7 @@ def _ending_quietly(app: ASGIApp) -> ASGIApp:
         except asyncio.CancelledError:
             # The task was this request's alone: nobody waits to hear that it was cancelled.
             if scope["type"] == "http" and not answering:
-                await STOPPING(scope, receive, send)
+                await STOPPING_RESPONSE(scope, receive, send)
 
     return serve
 

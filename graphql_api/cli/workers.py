@@ -17,7 +17,13 @@ from multiprocessing.process import BaseProcess
 from typing import Protocol
 
 from graphql_api.errors import CountriesError
-from graphql_api.opening import Event, Failed, Opened, Tell, Waiting
+from graphql_api.opening import (
+    Ready,
+    StartupEvent,
+    StartupFailed,
+    StartupListener,
+    WaitingForDatabase,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +31,7 @@ logger = logging.getLogger(__name__)
 class Work(Protocol):
     """What a worker does until SIGTERM ends it."""
 
-    def __call__(self, number: int, tell: Tell, *, at_once: bool) -> None:
+    def __call__(self, number: int, tell: StartupListener, *, at_once: bool) -> None:
         """Do it, as the worker of this number, from 0; listen at once, or when there is data."""
 
 
@@ -55,7 +61,13 @@ class Workers:
     """
 
     def __init__(
-        self, count: int, work: Work, *, listener: socket.socket, tell: Tell, patience: float
+        self,
+        count: int,
+        work: Work,
+        *,
+        listener: socket.socket,
+        tell: StartupListener,
+        patience: float,
     ) -> None:
         """Have so many; tell when the first has opened, and each reason to wait once.
 
@@ -133,17 +145,17 @@ class Workers:
         except EOFError:
             worker.process.join(_LOOK)
 
-    def _hear(self, worker: _Worker, event: Event) -> None:
+    def _hear(self, worker: _Worker, event: StartupEvent) -> None:
         match event:
-            case Failed(CountriesError() as error) if not self._has_opened:
+            case StartupFailed(CountriesError() as error) if not self._has_opened:
                 self._failure = error
                 self._stop()
-            case Failed(error):
-                self._hear(worker, Waiting(str(error)))
-            case Waiting(reason) if reason != self._reason:
+            case StartupFailed(error):
+                self._hear(worker, WaitingForDatabase(str(error)))
+            case WaitingForDatabase(reason) if reason != self._reason:
                 self._reason = reason
                 self._tell(event)
-            case Opened():
+            case Ready():
                 worker.has_opened = True
                 self._reason = None
                 if not self._has_opened:
@@ -180,7 +192,9 @@ class Workers:
             worker.process.terminate()
 
 
-def _live(work: Callable[[Tell], None], teller: Connection, lifeline: int, end: int) -> None:
+def _live(
+    work: Callable[[StartupListener], None], teller: Connection, lifeline: int, end: int
+) -> None:
     """Be a worker."""
     # Ctrl-C is meant for the supervisor, which says so by SIGTERM.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -188,14 +202,14 @@ def _live(work: Callable[[Tell], None], teller: Connection, lifeline: int, end: 
     os.close(end)
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
 
-    def tell(event: Event) -> None:
+    def tell(event: StartupEvent) -> None:
         with suppress(OSError):  # the supervisor has gone, and this process is about to
             teller.send(event)
 
     try:
         work(tell)
     except CountriesError as error:
-        tell(Failed(error))
+        tell(StartupFailed(error))
         sys.exit(1)
 
 

@@ -73,7 +73,7 @@ TEXT_FIELDS = frozenset(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class CountryIdentity:
     """Who a country is, whatever a provider calls it."""
 
     code: str
@@ -86,12 +86,12 @@ class Identity:
     """Other names it is found by."""
 
 
-Reference = Mapping[str, Identity]
+Reference = Mapping[str, CountryIdentity]
 """Identities by alpha-2 code: every country that there is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class CountryFigures:
     """What a provider says of one country."""
 
     code: str

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from graphql_api.domain.country import CountryField
-from graphql_api.domain.snapshot import Key, Snapshot
+from graphql_api.domain.snapshot import ComparableValue, Snapshot
 from graphql_api.domain.text import fold
 
 
@@ -65,7 +65,7 @@ class Not:
 Filter = Condition | AllOf | AnyOf | Not
 
 # What a value is tested by, and what is true of an absent one; the value tested is never None.
-_TESTS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
+_COMPARISONS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
     Operator.EQ: (operator.eq, False),
     Operator.NE: (operator.ne, True),
     Operator.IN: (lambda value, operand: value in operand, False),
@@ -80,34 +80,46 @@ _TESTS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
 }
 
 
-def select(wanted: Filter, snapshot: Snapshot, candidates: Sequence[int]) -> Sequence[int]:
+def apply_filter(
+    country_filter: Filter, snapshot: Snapshot, candidates: Sequence[int]
+) -> Sequence[int]:
     """Return those of `candidates` (places in `snapshot.rows`) that match, in the same order."""
-    match wanted:
+    match country_filter:
         case Condition():
-            return _select_condition(wanted, snapshot.columns[wanted.field], candidates)
+            return _apply_condition(
+                country_filter, snapshot.columns[country_filter.field], candidates
+            )
         case AllOf(parts):
             for part in parts:
-                candidates = select(part, snapshot, candidates)
+                candidates = apply_filter(part, snapshot, candidates)
             return candidates
         case AnyOf(parts):
-            matching = {place for part in parts for place in select(part, snapshot, candidates)}
-            return [place for place in candidates if place in matching]
+            matching = {
+                row_index
+                for part in parts
+                for row_index in apply_filter(part, snapshot, candidates)
+            }
+            return [row_index for row_index in candidates if row_index in matching]
         case Not(part):
-            excluded = set(select(part, snapshot, candidates))
-            return [place for place in candidates if place not in excluded]
+            excluded = set(apply_filter(part, snapshot, candidates))
+            return [row_index for row_index in candidates if row_index not in excluded]
 
 
-def _select_condition(
-    condition: Condition, column: Sequence[Key], candidates: Sequence[int]
+def _apply_condition(
+    condition: Condition, column: Sequence[ComparableValue], candidates: Sequence[int]
 ) -> Sequence[int]:
     if condition.operator is Operator.IS_NULL:
-        return [place for place in candidates if (column[place] is None) is condition.operand]
-    test, absent = _TESTS[condition.operator]
+        return [
+            row_index
+            for row_index in candidates
+            if (column[row_index] is None) is condition.operand
+        ]
+    compare, result_for_null = _COMPARISONS[condition.operator]
     operand = _fold_operand(condition.operand)
     return [
-        place
-        for place in candidates
-        if (absent if (value := column[place]) is None else test(value, operand))
+        row_index
+        for row_index in candidates
+        if (result_for_null if (value := column[row_index]) is None else compare(value, operand))
     ]
 
 
@@ -115,5 +127,5 @@ def _fold_operand(operand: Operand) -> Operand:
     if isinstance(operand, str):
         return fold(operand)
     if isinstance(operand, frozenset):
-        return frozenset(fold(one) if isinstance(one, str) else one for one in operand)
+        return frozenset(fold(item) if isinstance(item, str) else item for item in operand)
     return operand

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from graphql_api.domain.country import Country, Figures, Reference
+from graphql_api.domain.country import Country, CountryFigures, Reference
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.snapshot import Snapshot
 
@@ -18,17 +18,17 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class SourceData:
     """What the sources say, checked: one set of figures per country, one table of rates."""
 
-    figures: Sequence[Figures]
+    figures: Sequence[CountryFigures]
     figures_from: Provenance
     rates: Mapping[str, float]
     rates_from: Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merge:
+class MergeResult:
     """The rows that a refresh writes, and how they differ from those that it found."""
 
     rows: tuple[Country, ...]
@@ -42,26 +42,30 @@ class Merge:
 
 
 def merge(
-    found: Findings,
+    source_data: SourceData,
     stored: Snapshot,
     *,
     reference: Reference,
     refreshed_at: datetime,
     revision: int,
-) -> Merge:
+) -> MergeResult:
     """Make the rows of a revision; every listed country is stamped with it and with the time."""
     rows = tuple(
-        _row(figures, found, reference=reference, refreshed_at=refreshed_at, revision=revision)
-        for figures in sorted(found.figures, key=lambda figures: figures.code)
+        _build_row(
+            figures, source_data, reference=reference, refreshed_at=refreshed_at, revision=revision
+        )
+        for figures in sorted(source_data.figures, key=lambda figures: figures.code)
     )
-    before = {row.code: row for row in stored.rows}
-    listed = {row.code for row in rows}
-    missing = [row for row in stored.rows if row.code not in listed]
-    unchanged = sum(row.code in before and _same_data(row, before[row.code]) for row in rows)
-    inserted = sum(row.code not in before for row in rows)
-    return Merge(
+    stored_by_code = {row.code: row for row in stored.rows}
+    listed_codes = {row.code for row in rows}
+    missing = [row for row in stored.rows if row.code not in listed_codes]
+    unchanged = sum(
+        row.code in stored_by_code and _has_same_data(row, stored_by_code[row.code]) for row in rows
+    )
+    inserted = sum(row.code not in stored_by_code for row in rows)
+    return MergeResult(
         rows=rows,
-        snapshot=Snapshot.of((*rows, *missing), reference),
+        snapshot=Snapshot.from_rows((*rows, *missing), reference),
         inserted=inserted,
         updated=len(rows) - inserted - unchanged,
         unchanged=unchanged,
@@ -69,16 +73,16 @@ def merge(
     )
 
 
-def _row(
-    figures: Figures,
-    found: Findings,
+def _build_row(
+    figures: CountryFigures,
+    source_data: SourceData,
     *,
     reference: Reference,
     refreshed_at: datetime,
     revision: int,
 ) -> Country:
     identity = reference[figures.code]
-    rate = found.rates.get(figures.currency_code) if figures.currency_code else None
+    rate = source_data.rates.get(figures.currency_code) if figures.currency_code else None
     return Country(
         code=identity.code,
         alpha3=identity.alpha3,
@@ -94,14 +98,14 @@ def _row(
         flag_url=identity.flag_url,
         last_refreshed_at=refreshed_at,
         revision=revision,
-        countries_provider=found.figures_from.provider,
-        countries_as_of=found.figures_from.as_of,
-        rates_provider=None if rate is None else found.rates_from.provider,
-        rates_as_of=None if rate is None else found.rates_from.as_of,
+        countries_provider=source_data.figures_from.provider,
+        countries_as_of=source_data.figures_from.as_of,
+        rates_provider=None if rate is None else source_data.rates_from.provider,
+        rates_as_of=None if rate is None else source_data.rates_from.as_of,
     )
 
 
-def _same_data(new: Country, old: Country) -> bool:
+def _has_same_data(new: Country, old: Country) -> bool:
     """Tell whether two rows differ in nothing but when, and from whom, their data came."""
     return old == replace(
         new,

@@ -16,9 +16,9 @@ from functools import cmp_to_key, partial
 import orjson
 
 from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
-from graphql_api.domain.filters import Filter, select
-from graphql_api.domain.snapshot import Key, Snapshot
-from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, arrange, compare, position_of
+from graphql_api.domain.filters import Filter, apply_filter
+from graphql_api.domain.snapshot import ComparableValue, Snapshot
+from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, sort_rows, sort_values
 from graphql_api.errors import InvalidInput
 
 _NUMBER_FIELDS = frozenset(CountryField) - TEXT_FIELDS - {CountryField.LAST_REFRESHED_AT}
@@ -64,7 +64,7 @@ class Page:
     """The page is matching[start:stop]."""
 
     @property
-    def places(self) -> Sequence[int]:
+    def row_indexes(self) -> Sequence[int]:
         """Return the places in `snapshot.rows` of the rows on the page."""
         return self.matching[self.start : self.stop]
 
@@ -72,15 +72,15 @@ class Page:
     def rows(self) -> list[Country]:
         """Return the rows on the page."""
         rows = self.snapshot.rows
-        return [rows[place] for place in self.places]
+        return [rows[row_index] for row_index in self.row_indexes]
 
-    def cursor(self, place: int) -> str:
+    def cursor(self, row_index: int) -> str:
         """Return the cursor of the row at `place` in `snapshot.rows`."""
-        return encode_cursor(position_of(place, self.sort, self.snapshot), self.sort)
+        return encode_cursor(sort_values(row_index, self.sort, self.snapshot), self.sort)
 
 
 def paginate(
-    snapshot: Snapshot, wanted: Filter, sort: Sequence[SortKey], request: PageRequest
+    snapshot: Snapshot, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest
 ) -> Page:
     """Filter, sort and cut.
 
@@ -88,14 +88,16 @@ def paginate(
         InvalidInput: a cursor is broken, or belongs to another order.
     """
     keys = tuple(sort)
-    matching = arrange(keys, snapshot, select(wanted, snapshot, range(len(snapshot.rows))))
+    matching = sort_rows(
+        keys, snapshot, apply_filter(country_filter, snapshot, range(len(snapshot.rows)))
+    )
     start, stop = min(request.offset or 0, len(matching)), len(matching)
     if request.after is not None:
-        position = _read_cursor(request.after, "after", keys)
-        start = _rank(position, snapshot, keys, matching, bisect_right)
+        position = _parse_cursor(request.after, "after", keys)
+        start = _find_index(position, snapshot, keys, matching, bisect_right)
     if request.before is not None:
-        position = _read_cursor(request.before, "before", keys)
-        stop = max(start, _rank(position, snapshot, keys, matching, bisect_left))
+        position = _parse_cursor(request.before, "before", keys)
+        stop = max(start, _find_index(position, snapshot, keys, matching, bisect_left))
     if request.first is not None:
         stop = min(stop, start + request.first)
     if request.last is not None:
@@ -103,7 +105,7 @@ def paginate(
     return Page(snapshot=snapshot, sort=keys, matching=matching, start=start, stop=stop)
 
 
-def _read_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequence[Key]:
+def _parse_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequence[ComparableValue]:
     try:
         return decode_cursor(cursor, keys)
     except ValueError:
@@ -113,27 +115,29 @@ def _read_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequenc
         ) from None
 
 
-def _rank(
-    position: Sequence[Key],
+def _find_index(
+    position: Sequence[ComparableValue],
     snapshot: Snapshot,
     keys: Sequence[SortKey],
     matching: Sequence[int],
     bisect: Callable[..., int],
 ) -> int:
-    order = cmp_to_key(partial(compare, keys=keys))
+    to_sort_key = cmp_to_key(partial(compare, keys=keys))
     return bisect(
-        matching, order(position), key=lambda place: order(position_of(place, keys, snapshot))
+        matching,
+        to_sort_key(position),
+        key=lambda row_index: to_sort_key(sort_values(row_index, keys, snapshot)),
     )
 
 
-def encode_cursor(position: Sequence[Key], keys: Sequence[SortKey]) -> str:
+def encode_cursor(position: Sequence[ComparableValue], keys: Sequence[SortKey]) -> str:
     """Return the opaque text for a position in the order of `keys`."""
     values = [value.isoformat() if isinstance(value, datetime) else value for value in position]
     text = orjson.dumps([_signature(keys), *values])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
-def decode_cursor(cursor: str, keys: Sequence[SortKey]) -> tuple[Key, ...]:
+def decode_cursor(cursor: str, keys: Sequence[SortKey]) -> tuple[ComparableValue, ...]:
     """Return the position that `encode_cursor` was given.
 
     Raises:
@@ -149,14 +153,14 @@ def decode_cursor(cursor: str, keys: Sequence[SortKey]) -> tuple[Key, ...]:
         raise ValueError("not a cursor")
     if content[0] != _signature(keys):
         raise ValueError("made for another order")
-    return tuple(map(_decode_key, content[1:], fields))
+    return tuple(map(_decode_value, content[1:], fields))
 
 
 def _signature(keys: Sequence[SortKey]) -> str:
     return ",".join(f"-{key.field}" if key.descending else key.field for key in keys)
 
 
-def _decode_key(value: object, field: CountryField) -> Key:
+def _decode_value(value: object, field: CountryField) -> ComparableValue:
     if value is None and field not in (CountryField.NAME, CountryField.CODE):
         return None
     if isinstance(value, str):

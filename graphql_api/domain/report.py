@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from graphql_api.domain.country import SkippedRecord
-from graphql_api.domain.snapshot import Version
+from graphql_api.domain.snapshot import DataVersion
 
 
 class SourceKind(StrEnum):
@@ -64,7 +64,7 @@ class RefreshReport:
     id: str
     started_at: datetime
     finished_at: datetime
-    version: Version
+    version: DataVersion
     """The version of the data that it published."""
     inserted: int
     updated: int
@@ -90,7 +90,7 @@ class RefreshReport:
         return self.version.count
 
     @property
-    def has_asked(self) -> bool:
+    def has_asked_all_providers(self) -> bool:
         """Tell whether every source was asked: none was taken as kept."""
         return not any(source.cached for source in self.sources)
 

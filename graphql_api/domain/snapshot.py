@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from graphql_api.domain.country import BUNDLED, TEXT_FIELDS, Country, CountryField, Reference
-from graphql_api.domain.summary import SourceLine, Summary, TopCountry
+from graphql_api.domain.summary import Provenance, Summary, TopCountry
 from graphql_api.domain.text import fold
 from graphql_api.errors import InvalidInput
 
-Key = str | int | float | datetime | None
+ComparableValue = str | int | float | datetime | None
 """A value as it is compared: folded text, a number, an instant, or None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Version:
+class DataVersion:
     """What tells one state of the data from another: the same on every replica."""
 
     revision: int
@@ -45,23 +45,23 @@ class Snapshot:
     """Rows in order of name, then code; columns of comparable keys in the same order."""
 
     rows: tuple[Country, ...]
-    version: Version
-    columns: Mapping[CountryField, tuple[Key, ...]]
+    version: DataVersion
+    columns: Mapping[CountryField, tuple[ComparableValue, ...]]
     by_code: Mapping[str, Country]
     """By alpha-2 and alpha-3 code, in capitals."""
     by_name: Mapping[str, Country]
     """By folded name and folded alias."""
 
     @classmethod
-    def of(cls, rows: Iterable[Country], reference: Reference) -> Self:
+    def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:
         """Index `rows`; `reference` tells the other names that they are found by."""
         ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
         return cls(
             rows=ordered,
-            version=Version(max((row.revision for row in ordered), default=0), len(ordered)),
-            columns={field: _column(ordered, field) for field in CountryField},
+            version=DataVersion(max((row.revision for row in ordered), default=0), len(ordered)),
+            columns={field: _build_column(ordered, field) for field in CountryField},
             by_code={code: row for row in ordered for code in (row.alpha3, row.code)},
-            by_name=_names(ordered, reference),
+            by_name=_index_names(ordered, reference),
         )
 
     def find(self, *, code: str | None, name: str | None) -> Country | None:
@@ -91,13 +91,13 @@ class Snapshot:
         """Tell whether any row's rate is from a provider other than the bundled data."""
         return any(row.rates_provider not in (BUNDLED, None) for row in self.rows)
 
-    def is_stale(self, *, now: datetime, after: timedelta) -> bool:
+    def is_stale(self, *, now: datetime, stale_after: timedelta) -> bool:
         """Tell whether the data is older than `after`, bundled (either kind of it), or absent."""
-        refreshed = self.last_refreshed_at
-        live = self.has_live_figures and self.has_live_rates
-        return refreshed is None or not live or now - refreshed > after
+        refreshed_at = self.last_refreshed_at
+        is_live = self.has_live_figures and self.has_live_rates
+        return refreshed_at is None or not is_live or now - refreshed_at > stale_after
 
-    def summary(self) -> Summary:
+    def summarize(self) -> Summary:
         """Return the figures of the summary picture."""
         estimates = [
             TopCountry(name=row.name, estimated_gdp=row.estimated_gdp)
@@ -108,28 +108,28 @@ class Snapshot:
         return Summary(
             total_countries=len(self.rows),
             top=tuple(estimates[:5]),
-            countries_source=next(iter(self.sources_of_figures()), None),
-            rates_source=next(iter(self.sources_of_rates()), None),
+            countries_source=next(iter(self.count_figures_provenance()), None),
+            rates_source=next(iter(self.count_rates_provenance()), None),
             refreshed_at=self.last_refreshed_at,
         )
 
-    def sources_of_figures(self) -> Mapping[SourceLine, int]:
+    def count_figures_provenance(self) -> Mapping[Provenance, int]:
         """Return where figures are from, and of how many rows, the most common first."""
-        return _count((row.countries_provider, row.countries_as_of) for row in self.rows)
+        return _count_provenance((row.countries_provider, row.countries_as_of) for row in self.rows)
 
-    def sources_of_rates(self) -> Mapping[SourceLine, int]:
+    def count_rates_provenance(self) -> Mapping[Provenance, int]:
         """Return where rates are from, and of how many rows, the most common first."""
-        return _count((row.rates_provider, row.rates_as_of) for row in self.rows)
+        return _count_provenance((row.rates_provider, row.rates_as_of) for row in self.rows)
 
 
-def _column(rows: tuple[Country, ...], field: CountryField) -> tuple[Key, ...]:
-    values: Iterable[Key] = (getattr(row, field) for row in rows)
+def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[ComparableValue, ...]:
+    values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
     if field in TEXT_FIELDS:
         values = (fold(value) if isinstance(value, str) else None for value in values)
     return tuple(values)
 
 
-def _names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:
+def _index_names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:
     names: dict[str, Country] = {}
     for row in rows:
         identity = reference.get(row.code)
@@ -140,10 +140,12 @@ def _names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country
     return names
 
 
-def _count(sources: Iterable[tuple[str | None, datetime | None]]) -> Mapping[SourceLine, int]:
+def _count_provenance(
+    sources: Iterable[tuple[str | None, datetime | None]],
+) -> Mapping[Provenance, int]:
     counts = Counter(sources).most_common()
     return {
-        SourceLine(provider=provider, as_of=as_of): count
+        Provenance(provider=provider, as_of=as_of): count
         for (provider, as_of), count in counts
         if provider is not None
     }

@@ -5,7 +5,7 @@ from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SourceLine:
+class Provenance:
     """Where one kind of data in the summary is from."""
 
     provider: str
@@ -30,7 +30,7 @@ class Summary:
     total_countries: int
     top: tuple[TopCountry, ...]
     """At most five countries, the highest estimated GDP first."""
-    countries_source: SourceLine | None
-    rates_source: SourceLine | None
+    countries_source: Provenance | None
+    rates_source: Provenance | None
     refreshed_at: datetime | None
     """When the newest row was refreshed, UTC; None when there are no rows."""

@@ -17,9 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from graphql_api.http.negotiation import BROTLI, GZIP, IDENTITY, preferred_coding
+from graphql_api.http.negotiation import BROTLI, GZIP, IDENTITY, negotiate_encoding
 
-FOLDER = "static"
+STATIC_PREFIX = "static"
 """What addresses begin with; they are relative, so that a proxy may put a path before them."""
 
 
@@ -32,15 +32,15 @@ class Asset:
     body: bytes
 
     @classmethod
-    def ours(cls, name: str) -> "Asset":
+    def from_package(cls, name: str) -> "Asset":
         """Read a file that comes with the package."""
         return cls(name, (files("graphql_api.http") / "static" / name).read_bytes())
 
     @cached_property
-    def address(self) -> str:
+    def url(self) -> str:
         """Return where it is served, seen from a page."""
         digest = hashlib.sha256(self.body).hexdigest()[:16]
-        return f"{FOLDER}/{digest}/{self.name}"
+        return f"{STATIC_PREFIX}/{digest}/{self.name}"
 
 
 class AssetEndpoint:
@@ -48,38 +48,38 @@ class AssetEndpoint:
 
     def __init__(self, assets: Iterable[Asset]) -> None:
         """Serve `assets` and nothing else."""
-        self._assets = {asset.address: asset for asset in assets}
+        self._assets = {asset.url: asset for asset in assets}
         self._compressed: dict[tuple[str, str], bytes] = {}
 
     async def serve(self, request: Request) -> Response:
         """Answer with a file, as small as the client takes it."""
-        asset = self._assets.get(f"{FOLDER}/{request.path_params['path']}")
+        asset = self._assets.get(f"{STATIC_PREFIX}/{request.path_params['path']}")
         if asset is None:
             raise HTTPException(404)
-        coding = preferred_coding(",".join(request.headers.getlist("Accept-Encoding")))
+        encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
         headers = {
             "Cache-Control": "public, max-age=31536000, immutable",
             "Vary": "Accept-Encoding",
         }
-        if coding == IDENTITY:
+        if encoding == IDENTITY:
             body = asset.body
         else:
-            headers["Content-Encoding"] = coding
-            body = await self._compress(asset, coding)
-        kind, _ = mimetypes.guess_type(asset.name)
-        return Response(body, headers=headers, media_type=kind)
+            headers["Content-Encoding"] = encoding
+            body = await self._compress(asset, encoding)
+        media_type, _ = mimetypes.guess_type(asset.name)
+        return Response(body, headers=headers, media_type=media_type)
 
-    async def _compress(self, asset: Asset, coding: str) -> bytes:
-        key = asset.address, coding
+    async def _compress(self, asset: Asset, encoding: str) -> bytes:
+        key = asset.url, encoding
         if key not in self._compressed:
             # GraphiQL is 3.5 MB, which takes a good part of a second.
-            self._compressed[key] = await asyncio.to_thread(compress, asset.body, coding)
+            self._compressed[key] = await asyncio.to_thread(compress, asset.body, encoding)
         return self._compressed[key]
 
 
-def compress(body: bytes, coding: str) -> bytes:
+def compress(body: bytes, encoding: str) -> bytes:
     """Return a body in a coding that `preferred_coding` has chosen; the same on every replica."""
-    if coding == BROTLI:
+    if encoding == BROTLI:
         compressed: bytes = brotli.compress(body, quality=7)
         return compressed
-    return gzip.compress(body, compresslevel=6, mtime=0) if coding == GZIP else body
+    return gzip.compress(body, compresslevel=6, mtime=0) if encoding == GZIP else body

@@ -10,9 +10,9 @@ def is_authorized(credentials: str, admin_token: str | None) -> bool:
     """
     if admin_token is None:
         return True
-    scheme, _, given = credentials.partition(" ")
+    scheme, _, token = credentials.partition(" ")
     # Compared in constant time, so that its time tells nothing about the token.
     matches = hmac.compare_digest(
-        given.strip().encode(errors="surrogatepass"), admin_token.encode()
+        token.strip().encode(errors="surrogatepass"), admin_token.encode()
     )
     return scheme.lower() == "bearer" and matches

@@ -2,10 +2,10 @@
 
 from starlette.requests import Request
 
-from graphql_api.http.refusing import Refused
+from graphql_api.http.refusing import HTTPRejection
 
 
-async def read_body(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, body_limit: int) -> bytes:
     """Return the body.
 
     Raises:
@@ -14,18 +14,20 @@ async def read_body(request: Request, limit: int) -> bytes:
     """
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         headers = {"Accept-Encoding": "identity"}
-        raise Refused(415, "Send the body without compression.", headers)
-    announced = request.headers.get("Content-Length", "")
+        raise HTTPRejection(415, "Send the body without compression.", headers)
+    content_length = request.headers.get("Content-Length", "")
     # The server checks that it is a number; one that Python will not read is large.
-    if len(announced) > len(str(limit)) or (announced and int(announced) > limit):
-        raise _too_large(limit)
+    if len(content_length) > len(str(body_limit)) or (
+        content_length and int(content_length) > body_limit
+    ):
+        raise _build_too_large_rejection(body_limit)
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
-        if len(body) > limit:
-            raise _too_large(limit)
+        if len(body) > body_limit:
+            raise _build_too_large_rejection(body_limit)
     return bytes(body)
 
 
-def _too_large(limit: int) -> Refused:
-    return Refused(413, f"Send at most {limit} bytes.")
+def _build_too_large_rejection(body_limit: int) -> HTTPRejection:
+    return HTTPRejection(413, f"Send at most {body_limit} bytes.")

@@ -16,15 +16,21 @@ from starlette.responses import Response
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex
-from graphql_api.http.answers import Answer, Answers, Asked
+from graphql_api.http.answers import CachedResponse, CacheKey, ResponseCache
 from graphql_api.http.bodies import read_body
-from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
+from graphql_api.http.negotiation import (
+    GRAPHQL_RESPONSE,
+    HTML,
+    JSON,
+    get_content_type,
+    negotiate_response_type,
+)
 from graphql_api.http.persisted import PersistedQueries, read_hash
 from graphql_api.http.playground import Playground
-from graphql_api.http.recording import Recorder
-from graphql_api.http.refusing import Refused, log_refusal
-from graphql_api.http.request_id import request_id_of
-from graphql_api.http.server_timing import server_timing
+from graphql_api.http.recording import RequestLog
+from graphql_api.http.refusing import HTTPRejection, log_rejection
+from graphql_api.http.request_id import get_request_id
+from graphql_api.http.server_timing import build_server_timing
 from graphql_api.schema.building import Schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import (
@@ -44,11 +50,11 @@ _SUBSCRIBE_OVER_WEBSOCKET = (
 )
 
 
-class Given(NamedTuple):
+class ParsedRequest(NamedTuple):
     """What a client has sent."""
 
     request: GraphQLRequest
-    to_persist: str | None
+    persist_as: str | None
     """The hash by which its document is to be kept, if it is."""
 
 
@@ -59,72 +65,82 @@ class GraphQLEndpoint:
     schema: Schema
     create_context: Callable[[HTTPConnection, str], Context]
     """Takes the credentials of an Authorization header besides, empty if there are none."""
-    context_of_data: Context
+    anonymous_context: Context
     """What suffices for whoever asks for the data."""
-    answers: Answers
-    persisted: PersistedQueries
+    response_cache: ResponseCache
+    persisted_queries: PersistedQueries
     playground: Playground | None
     """None where it is switched off."""
     body_limit: int
     """Bytes that a body may have."""
-    recorder: Recorder
+    request_log: RequestLog
 
-    async def handle(self, request: Request, asked: Asked | None) -> Response | Answer:
+    async def handle(
+        self, request: Request, cache_key: CacheKey | None
+    ) -> Response | CachedResponse:
         """Answer one request; whatever is wrong with it is told in GraphQL's shape.
 
         An answer of the data is kept as the one to what is `asked`, if that is known.
         """
-        if self.playground is not None and _wants_page(request):
-            return self.playground.respond()
-        media_type = preferred(request, (JSON, GRAPHQL_RESPONSE))
+        if self.playground is not None and _wants_playground(request):
+            return self.playground.build_response()
+        media_type = negotiate_response_type(request, (JSON, GRAPHQL_RESPONSE))
         try:
-            given = await self._read(request, asked, media_type)
-            return await self._answer(request, given, asked, media_type or JSON)
-        except Refused as refused:
-            log_refusal(request_id_of(request), refused.status, str(refused))
-            answer = refuse(InvalidInput(str(refused)))
-            self._record(request, answer, None)
-            return _respond(media_type or JSON, answer, refused.status, refused.headers)
+            parsed = await self._parse_http_request(request, cache_key, media_type)
+            return await self._execute(request, parsed, cache_key, media_type or JSON)
+        except HTTPRejection as rejection:
+            log_rejection(get_request_id(request), rejection.status, str(rejection))
+            result = refuse(InvalidInput(str(rejection)))
+            self._record_operation(request, result, None)
+            return _build_response(media_type or JSON, result, rejection.status, rejection.headers)
         except PersistedQueryNotFound as error:
-            answer = refuse(error)
-            self._record(request, answer, None)
-            return _respond(media_type or JSON, answer, _status(answer, media_type))
+            result = refuse(error)
+            self._record_operation(request, result, None)
+            return _build_response(media_type or JSON, result, _http_status(result, media_type))
 
-    def answer_at_once(self, asked: Asked) -> Answer | None:
+    def execute_sync(self, cache_key: CacheKey) -> CachedResponse | None:
         """Answer a query of the data that is short work, and keep the answer.
 
         None leaves it to `handle`, and so does whatever is wrong with it.
         """
-        if len(asked.text) > self.body_limit:
+        if len(cache_key.payload) > self.body_limit:
             return None
-        is_get = asked.method == "GET"
+        is_get = cache_key.method == "GET"
         try:
-            fields = _read_url(QueryParams(asked.text)) if is_get else _read_json(asked.text)
-            given = self.read_fields(fields)
-        except (Refused, PersistedQueryNotFound):
+            fields = (
+                _parse_query_params(QueryParams(cache_key.payload))
+                if is_get
+                else _parse_json_body(cache_key.payload)
+            )
+            parsed = self.parse_request(fields)
+        except (HTTPRejection, PersistedQueryNotFound):
             return None
-        if given.to_persist is not None:
+        if parsed.persist_as is not None:
             return None
-        snapshot = self.context_of_data.catalog.snapshot
-        answer = execute_at_once(self.schema, given.request, context=self.context_of_data)
-        if answer is None:
+        snapshot = self.anonymous_context.catalog.snapshot
+        result = execute_at_once(self.schema, parsed.request, context=self.anonymous_context)
+        if result is None:
             return None
-        self.recorder.meter.looked_up("miss")
-        return self.answers.add(asked, encode(answer.body), snapshot, answer.operation)
+        self.request_log.metrics.looked_up("miss")
+        return self.response_cache.add(
+            cache_key, encode_json(result.body), snapshot, result.operation
+        )
 
-    async def _read(self, request: Request, asked: Asked | None, media_type: str | None) -> Given:
+    async def _parse_http_request(
+        self, request: Request, cache_key: CacheKey | None, media_type: str | None
+    ) -> ParsedRequest:
         if request.method not in ("GET", "POST"):
-            raise Refused(405, "Send GET or POST.", {"Allow": "GET, POST"})
+            raise HTTPRejection(405, "Send GET or POST.", {"Allow": "GET, POST"})
         if media_type is None:
-            raise Refused(406, f"Accept {JSON}.")
+            raise HTTPRejection(406, f"Accept {JSON}.")
         if request.method == "GET":
-            return self.read_fields(_read_url(request.query_params))
-        if content_type(request) != JSON:
-            raise Refused(415, f"Send {JSON}.")
-        body = asked.text if asked else await read_body(request, self.body_limit)
-        return self.read_fields(_read_json(body))
+            return self.parse_request(_parse_query_params(request.query_params))
+        if get_content_type(request) != JSON:
+            raise HTTPRejection(415, f"Send {JSON}.")
+        body = cache_key.payload if cache_key else await read_body(request, self.body_limit)
+        return self.parse_request(_parse_json_body(body))
 
-    def read_fields(self, fields: object) -> Given:
+    def parse_request(self, fields: object) -> ParsedRequest:
         """Read what a client asks from its JSON.
 
         Raises:
@@ -132,152 +148,158 @@ class GraphQLEndpoint:
             PersistedQueryNotFound: it names a document that is not kept.
         """
         if not isinstance(fields, Mapping):
-            raise Refused(400, 'The body must be an object: {"query": …, "variables": {…}}.')
+            raise HTTPRejection(400, 'The body must be an object: {"query": …, "variables": {…}}.')
         query, variables = fields.get("query"), fields.get("variables")
         operation_name, extensions = fields.get("operationName"), fields.get("extensions")
         if extensions is not None and not isinstance(extensions, Mapping):
-            raise Refused(400, "extensions must be an object or null.")
+            raise HTTPRejection(400, "extensions must be an object or null.")
         digest = read_hash(extensions, query)
-        to_persist = digest if query is not None else None
+        persist_as = digest if query is not None else None
         if query is None and digest is not None:
-            query = self.persisted.find(digest)
+            query = self.persisted_queries.find(digest)
         if not isinstance(query, str) or not query.strip():
-            raise Refused(400, "query must be the text of a GraphQL document.")
+            raise HTTPRejection(400, "query must be the text of a GraphQL document.")
         if variables is not None and not isinstance(variables, Mapping):
-            raise Refused(400, "variables must be an object or null.")
+            raise HTTPRejection(400, "variables must be an object or null.")
         if operation_name is not None and not isinstance(operation_name, str):
-            raise Refused(400, "operationName must be a text or null.")
-        return Given(
+            raise HTTPRejection(400, "operationName must be a text or null.")
+        return ParsedRequest(
             GraphQLRequest(query=query, variables=variables, operation_name=operation_name or None),
-            to_persist,
+            persist_as,
         )
 
-    def take_note(self, given: Given, answer: GraphQLResponse, request_id: str) -> None:
+    def register_persisted_query(
+        self, parsed: ParsedRequest, result: GraphQLResponse, request_id: str
+    ) -> None:
         """Keep a document that is to be persisted, and log that one asks for too much."""
-        if not answer.executed:
-            _log_complexity(answer, request_id)
-        elif given.to_persist is not None:
-            self.persisted.add(given.to_persist, given.request.query)
+        if not result.executed:
+            _log_complexity_rejection(result, request_id)
+        elif parsed.persist_as is not None:
+            self.persisted_queries.add(parsed.persist_as, parsed.request.query)
 
-    async def _answer(
-        self, request: Request, given: Given, asked: Asked | None, media_type: str
-    ) -> Response | Answer:
+    async def _execute(
+        self, request: Request, parsed: ParsedRequest, cache_key: CacheKey | None, media_type: str
+    ) -> Response | CachedResponse:
         context = self.create_context(request, request.headers.get("Authorization", ""))
         snapshot = context.catalog.snapshot
         try:
-            answer = await execute(
+            result = await execute(
                 self.schema,
-                given.request,
+                parsed.request,
                 context=context,
                 allowed=READING if request.method == "GET" else EVERYTHING,
-                request_id=request_id_of(request),
+                request_id=get_request_id(request),
             )
         except InvalidOperationTypeError:
             if request.method == "GET":
-                told = "GET is for queries; send everything else by POST."
-                raise Refused(405, told, {"Allow": "POST"}) from None
-            answer = refuse(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
-        self._record(request, answer, given.request.operation_name)
-        self.take_note(given, answer, request_id_of(request))
-        if given.to_persist is not None:
+                message = "GET is for queries; send everything else by POST."
+                raise HTTPRejection(405, message, {"Allow": "POST"}) from None
+            result = refuse(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
+        self._record_operation(request, result, parsed.request.operation_name)
+        self.register_persisted_query(parsed, result, get_request_id(request))
+        if parsed.persist_as is not None:
             # An answer that is sent again would not persist the document again.
-            asked = None
-        if answer.of_data and asked is not None and context.catalog.snapshot is snapshot:
-            self.recorder.meter.looked_up("miss")
-            return self.answers.add(asked, encode(answer.body), snapshot, answer.operation)
+            cache_key = None
+        if result.of_data and cache_key is not None and context.catalog.snapshot is snapshot:
+            self.request_log.metrics.looked_up("miss")
+            return self.response_cache.add(
+                cache_key, encode_json(result.body), snapshot, result.operation
+            )
         # Of several refreshes in one request the last one is told.
-        headers = server_timing(context.reports[-1].timings) if context.reports else None
-        return _respond(media_type, answer, _status(answer, media_type), headers)
+        headers = build_server_timing(context.reports[-1].timings) if context.reports else None
+        return _build_response(media_type, result, _http_status(result, media_type), headers)
 
-    def _record(self, request: Request, answer: GraphQLResponse, given_name: str | None) -> None:
+    def _record_operation(
+        self, request: Request, result: GraphQLResponse, operation_name: str | None
+    ) -> None:
         """Note what is asked; a name that no operation has is at least told."""
-        operation = answer.operation
+        operation = result.operation
         if operation.kind is None:
-            operation = OperationInfo(None, given_name)
-        self.recorder.operation(request.scope["state"], operation, answer.codes)
+            operation = OperationInfo(None, operation_name)
+        self.request_log.record_operation(request.scope["state"], operation, result.codes)
 
 
-def _log_complexity(answer: GraphQLResponse, request_id: str) -> None:
+def _log_complexity_rejection(result: GraphQLResponse, request_id: str) -> None:
     """Log that a query asks for too much; whatever else is wrong with it is the client's alone."""
-    for error in answer.body["errors"]:
+    for error in result.body["errors"]:
         if error["extensions"]["code"] == QueryTooComplex.code:
             # The message has names and numbers of ours, and nothing that the client wrote.
-            log_refusal(request_id, None, error["message"])
+            log_rejection(request_id, None, error["message"])
 
 
-def _wants_page(request: Request) -> bool:
+def _wants_playground(request: Request) -> bool:
     return (
         request.method == "GET"
         and "query" not in request.query_params
-        and preferred(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
+        and negotiate_response_type(request, (JSON, GRAPHQL_RESPONSE, HTML)) == HTML
     )
 
 
-def _read_url(url: QueryParams) -> Mapping[str, Any]:
-    given = url.multi_items()
-    fields: dict[str, Any] = dict(given)
-    if len(fields) < len(given):
-        raise Refused(400, "A parameter is given twice.")
+def _parse_query_params(query_params: QueryParams) -> Mapping[str, Any]:
+    params = query_params.multi_items()
+    fields: dict[str, Any] = dict(params)
+    if len(fields) < len(params):
+        raise HTTPRejection(400, "A parameter is given twice.")
     for name in ("variables", "extensions"):
         if name in fields:
             fields[name] = parse_json(fields[name], name)
     return fields
 
 
-def _read_json(body: bytes) -> object:
+def _parse_json_body(body: bytes) -> object:
     try:
         text = body.decode()
     except UnicodeDecodeError:
-        raise Refused(400, "The body is not UTF-8.") from None
+        raise HTTPRejection(400, "The body is not UTF-8.") from None
     return parse_json(text, "The body")
 
 
-def parse_json(text: str, what: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def parse_json(text: str, subject: str) -> Any:  # noqa: ANN401 - whatever JSON holds
     """Read JSON, strictly.
 
     Raises:
         Refused: it is none; the message says of `what`.
     """
     try:
-        return _DECODER.decode(text)
+        return _JSON_DECODER.decode(text)
     except (ValueError, RecursionError):
-        raise Refused(400, f"{what} is not JSON.") from None
+        raise HTTPRejection(400, f"{subject} is not JSON.") from None
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return an object, each of whose keys means one thing, here and to whoever reads along."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise Refused(400, "An object has the same key twice.")
-    return made
+    json_object = dict(pairs)
+    if len(json_object) < len(pairs):
+        raise HTTPRejection(400, "An object has the same key twice.")
+    return json_object
 
 
-def _refuse_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, object_pairs_hook=_object)
+_JSON_DECODER = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_build_object)
 
 
-def _status(answer: GraphQLResponse, media_type: str | None) -> int:
-    return 200 if answer.executed or media_type != GRAPHQL_RESPONSE else 400
+def _http_status(result: GraphQLResponse, media_type: str | None) -> int:
+    return 200 if result.executed or media_type != GRAPHQL_RESPONSE else 400
 
 
-def _respond(
+def _build_response(
     media_type: str,
-    answer: GraphQLResponse,
+    result: GraphQLResponse,
     status: int,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     return Response(
-        encode(answer.body),
+        encode_json(result.body),
         status,
         {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})},
         media_type=f"{media_type}; charset=utf-8",
     )
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
+def encode_json(body: Mapping[str, Any]) -> bytes:
     """Write an answer as JSON."""
     try:
         return orjson.dumps(body)

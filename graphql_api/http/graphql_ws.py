@@ -16,8 +16,8 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound
-from graphql_api.http.graphql import Given, GraphQLEndpoint, encode, parse_json
-from graphql_api.http.refusing import Refused
+from graphql_api.http.graphql import GraphQLEndpoint, ParsedRequest, encode_json, parse_json
+from graphql_api.http.refusing import HTTPRejection
 from graphql_api.metrics.families import NO_KIND, SUBSCRIPTIONS
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import GraphQLResponse, refuse, start
@@ -25,27 +25,27 @@ from graphql_api.schema.plans import OperationInfo
 
 logger = logging.getLogger(__name__)
 
-PROTOCOL = "graphql-transport-ws"
+SUBPROTOCOL = "graphql-transport-ws"
 
-_MOST_OPERATIONS = 20
+_MAX_OPERATIONS = 20
 """Operations of one connection that may go on at the same time."""
-_LONGEST_ID = 200
+_MAX_ID_LENGTH = 200
 """Characters of an operation's id, which every one of its answers repeats."""
-_LONGEST_REASON = 123
+_MAX_REASON_BYTES = 123
 """Bytes of why a connection is closed, by RFC 6455."""
 
-_SUBSCRIPTION = OperationInfo("subscription", None)
+_ANONYMOUS_SUBSCRIPTION = OperationInfo("subscription", None)
 
 _INTERNAL_ERROR = 1011
-_INVALID = 4400
+_BAD_REQUEST = 4400
 _UNAUTHORIZED = 4401
-_NO_PROTOCOL = 4406
-_TOO_LATE = 4408
-_SAME_ID = 4409
-_INITIALISED_ALREADY = 4429
+_SUBPROTOCOL_NOT_ACCEPTABLE = 4406
+_INIT_TIMED_OUT = 4408
+_SUBSCRIBER_ALREADY_EXISTS = 4409
+_TOO_MANY_INIT_REQUESTS = 4429
 
 
-class _Closing(Exception):
+class _CloseConnection(Exception):
     """The connection is to be closed, by a code and for a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
@@ -57,276 +57,288 @@ class _Closing(Exception):
 class WebSocketEndpoint:
     """Answers WebSockets at /graphql."""
 
-    over_http: GraphQLEndpoint
+    http_endpoint: GraphQLEndpoint
     """Answers the same otherwise."""
-    origins: Collection[str]
+    allowed_origins: Collection[str]
     """Whose pages may connect, besides those of the host that is connected to; `*` is all."""
-    patience: float
+    request_timeout: float
     """Seconds that a client has to say hello."""
     new_id: Callable[[], str]
 
-    async def serve(self, socket: WebSocket) -> None:
+    async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection to its end."""
         connection_id = self.new_id()
-        if not self._is_welcome(socket):
+        if not self._is_origin_allowed(websocket):
             logger.info("WebSocket %s is refused: its page is of a foreign origin", connection_id)
-            await socket.send_denial_response(_foreign())
+            await websocket.send_denial_response(_build_origin_rejection())
             return
-        offered = PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None
-        await socket.accept(offered, [(b"x-request-id", connection_id.encode())])
-        conversation = _Conversation(self, socket, connection_id)
+        subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
+        await websocket.accept(subprotocol, [(b"x-request-id", connection_id.encode())])
+        handler = _ConnectionHandler(self, websocket, connection_id)
         try:
-            await conversation.hold()
+            await handler.run()
         except Exception:
             logger.exception("WebSocket %s broke off.", connection_id)
-            await conversation.close(_INTERNAL_ERROR, "Something went wrong here")
+            await handler.close(_INTERNAL_ERROR, "Something went wrong here")
 
-    def _is_welcome(self, socket: WebSocket) -> bool:
+    def _is_origin_allowed(self, websocket: WebSocket) -> bool:
         """Tell whether it is no browser's, or that of a page that may connect."""
-        origin = socket.headers.get("Origin")
-        if origin is None or "*" in self.origins or origin in self.origins:
+        origin = websocket.headers.get("Origin")
+        if origin is None or "*" in self.allowed_origins or origin in self.allowed_origins:
             return True
-        host = socket.headers.get("Host", "")
+        host = websocket.headers.get("Host", "")
         return origin.partition("://")[2].lower() == host.lower() != ""
 
 
 @dataclass(slots=True, eq=False)
-class _Operation:
+class _ActiveOperation:
     """An operation that goes on."""
 
     id: str
-    stream: asyncio.Task[None] | None = None
+    stream_task: asyncio.Task[None] | None = None
     """What may be broken off: set once a subscription has begun."""
-    begun: float = field(default_factory=time.perf_counter)
+    started_at: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(slots=True)
-class _Conversation:
+class _ConnectionHandler:
     """One client's, from its hello to its end."""
 
     endpoint: WebSocketEndpoint
-    socket: WebSocket
+    websocket: WebSocket
     id: str
     context: Context | None = None
     """Set once the client has said hello."""
-    operations: dict[str, _Operation] = field(default_factory=dict)
+    operations: dict[str, _ActiveOperation] = field(default_factory=dict)
     """Those whose answers the client waits for."""
-    unawaited: set[_Operation] = field(default_factory=set)
+    detached_operations: set[_ActiveOperation] = field(default_factory=set)
     """Those that go on though nobody waits for their answers."""
-    sending: asyncio.Lock = field(default_factory=asyncio.Lock)
-    closed: bool = False
+    send_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    is_closed: bool = False
 
-    async def hold(self) -> None:
+    async def run(self) -> None:
         """Take messages until the client leaves.
 
         Mutations that go on then are waited for: nothing breaks them off.
         """
         async with asyncio.TaskGroup() as tasks:
             try:
-                await self._listen(tasks)
-            except _Closing as closing:
-                logger.info("WebSocket %s is closed, %d: %r", self.id, closing.code, str(closing))
-                await self.close(closing.code, str(closing))
+                await self._receive_loop(tasks)
+            except _CloseConnection as error:
+                logger.info("WebSocket %s is closed, %d: %r", self.id, error.code, str(error))
+                await self.close(error.code, str(error))
             except WebSocketDisconnect:
-                self.closed = True
+                self.is_closed = True
             finally:
                 for operation in list(self.operations.values()):
-                    self._forget(operation)
+                    self._cancel_operation(operation)
 
     async def close(self, code: int, reason: str) -> None:
         """Close the connection, if it is open."""
-        if not self.closed:
-            self.closed = True
-            written = reason.encode(errors="replace")[:_LONGEST_REASON]
+        if not self.is_closed:
+            self.is_closed = True
+            truncated = reason.encode(errors="replace")[:_MAX_REASON_BYTES]
             with suppress(WebSocketDisconnect):
-                await self.socket.close(code, written.decode(errors="ignore"))
+                await self.websocket.close(code, truncated.decode(errors="ignore"))
 
-    async def _listen(self, tasks: asyncio.TaskGroup) -> None:
-        if PROTOCOL not in self.socket.scope["subprotocols"]:
-            raise _Closing(_NO_PROTOCOL, f"Speak {PROTOCOL}")
+    async def _receive_loop(self, tasks: asyncio.TaskGroup) -> None:
+        if SUBPROTOCOL not in self.websocket.scope["subprotocols"]:
+            raise _CloseConnection(_SUBPROTOCOL_NOT_ACCEPTABLE, f"Speak {SUBPROTOCOL}")
         try:
-            async with asyncio.timeout(self.endpoint.patience) as limit:
+            async with asyncio.timeout(self.endpoint.request_timeout) as init_timeout:
                 while True:
-                    await self._take(await self._receive(), tasks)
+                    await self._handle_message(await self._receive(), tasks)
                     if self.context is not None:
-                        limit.reschedule(None)
+                        init_timeout.reschedule(None)
         except TimeoutError:
-            raise _Closing(_TOO_LATE, "Connection initialisation timeout") from None
+            raise _CloseConnection(_INIT_TIMED_OUT, "Connection initialisation timeout") from None
 
     async def _receive(self) -> Mapping[str, Any]:
-        message = await self.socket.receive()
+        message = await self.websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise WebSocketDisconnect
         if message.get("text") is None:
-            raise _Closing(_INVALID, "Send text")
-        with _invalid_if_refused():
-            given = parse_json(message["text"], "The message")
-        if not isinstance(given, dict):
-            raise _Closing(_INVALID, "The message must be an object")
-        return given
+            raise _CloseConnection(_BAD_REQUEST, "Send text")
+        with _close_on_rejection():
+            parsed = parse_json(message["text"], "The message")
+        if not isinstance(parsed, dict):
+            raise _CloseConnection(_BAD_REQUEST, "The message must be an object")
+        return parsed
 
-    async def _take(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
+    async def _handle_message(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
         match message.get("type"):
             case "connection_init":
-                await self._begin(_payload(message))
+                await self._handle_connection_init(_read_payload(message))
             case "ping":
-                _payload(message)
+                _read_payload(message)
                 await self._send({"type": "pong"})
             case "pong":
-                _payload(message)
+                _read_payload(message)
             case "subscribe":
-                await self._subscribe(message, tasks)
+                await self._handle_subscribe(message, tasks)
             case "complete":
-                operation = self.operations.get(_id(message))
+                operation = self.operations.get(_read_id(message))
                 if operation is not None:
-                    self._forget(operation)
+                    self._cancel_operation(operation)
             case _:
-                raise _Closing(_INVALID, "The message is of no known type")
+                raise _CloseConnection(_BAD_REQUEST, "The message is of no known type")
 
-    async def _begin(self, payload: Mapping[str, Any]) -> None:
+    async def _handle_connection_init(self, payload: Mapping[str, Any]) -> None:
         if self.context is not None:
-            raise _Closing(_INITIALISED_ALREADY, "Too many initialisation requests")
-        given = (value for name, value in payload.items() if name.lower() == "authorization")
-        credentials = next(given, self.socket.headers.get("Authorization", ""))
+            raise _CloseConnection(_TOO_MANY_INIT_REQUESTS, "Too many initialisation requests")
+        authorization_values = (
+            value for name, value in payload.items() if name.lower() == "authorization"
+        )
+        credentials = next(authorization_values, self.websocket.headers.get("Authorization", ""))
         if not isinstance(credentials, str):
-            raise _Closing(_INVALID, "Authorization must be a text")
-        self.context = self.endpoint.over_http.create_context(self.socket, credentials)
+            raise _CloseConnection(_BAD_REQUEST, "Authorization must be a text")
+        self.context = self.endpoint.http_endpoint.create_context(self.websocket, credentials)
         await self._send({"type": "connection_ack"})
 
-    async def _subscribe(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
+    async def _handle_subscribe(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
         if self.context is None:
-            raise _Closing(_UNAUTHORIZED, "Unauthorized")
-        operation = _Operation(_id(message))
+            raise _CloseConnection(_UNAUTHORIZED, "Unauthorized")
+        operation = _ActiveOperation(_read_id(message))
         if operation.id in self.operations:
-            raise _Closing(_SAME_ID, f"Subscriber for {operation.id} already exists")
+            raise _CloseConnection(
+                _SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {operation.id} already exists"
+            )
         self.operations[operation.id] = operation
         try:
-            given = self._admit(message.get("payload"))
+            parsed = self._parse_operation(message.get("payload"))
         except (InvalidInput, PersistedQueryNotFound) as error:
-            answer = refuse(error)
-            self._count(operation, answer.operation, answer.codes)
-            await self._answer(operation, answer)
+            result = refuse(error)
+            self._record_operation(operation, result.operation, result.codes)
+            await self._send_result(operation, result)
         else:
-            tasks.create_task(self._perform(operation, given, self.context))
+            tasks.create_task(self._execute(operation, parsed, self.context))
 
-    def _admit(self, payload: object) -> Given:
-        with _invalid_if_refused():
-            given = self.endpoint.over_http.read_fields(payload)
-        if len(self.operations) + len(self.unawaited) > _MOST_OPERATIONS:
+    def _parse_operation(self, payload: object) -> ParsedRequest:
+        with _close_on_rejection():
+            parsed = self.endpoint.http_endpoint.parse_request(payload)
+        if len(self.operations) + len(self.detached_operations) > _MAX_OPERATIONS:
             raise InvalidInput(
-                f"At most {_MOST_OPERATIONS} operations may go on over one connection."
+                f"At most {_MAX_OPERATIONS} operations may go on over one connection."
             )
-        return given
+        return parsed
 
-    async def _perform(self, operation: _Operation, given: Given, context: Context) -> None:
-        request_id, over_http = self.endpoint.new_id(), self.endpoint.over_http
+    async def _execute(
+        self, operation: _ActiveOperation, parsed: ParsedRequest, context: Context
+    ) -> None:
+        request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
         try:
-            answer = await start(
-                over_http.schema, given.request, context=context, request_id=request_id
+            result = await start(
+                http_endpoint.schema, parsed.request, context=context, request_id=request_id
             )
-            if isinstance(answer, GraphQLResponse):
-                self._count(operation, answer.operation, answer.codes)
-                over_http.take_note(given, answer, request_id)
-                await self._answer(operation, answer)
+            if isinstance(result, GraphQLResponse):
+                self._record_operation(operation, result.operation, result.codes)
+                http_endpoint.register_persisted_query(parsed, result, request_id)
+                await self._send_result(operation, result)
             else:
-                self._count(operation, _SUBSCRIPTION, [])
-                with self._gauged():
-                    await self._follow(operation, answer)
+                self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])
+                with self._count_subscription():
+                    await self._stream(operation, result)
         finally:
-            self.unawaited.discard(operation)
+            self.detached_operations.discard(operation)
 
-    def _count(self, operation: _Operation, info: OperationInfo, codes: list[str]) -> None:
+    def _record_operation(
+        self, operation: _ActiveOperation, info: OperationInfo, codes: list[str]
+    ) -> None:
         """Count an operation that is answered, or that has begun to be."""
-        seconds = time.perf_counter() - operation.begun
-        recorder = self.endpoint.over_http.recorder
-        recorder.operation({}, info, codes)
-        recorder.meter.answered(info.kind or NO_KIND, 200, seconds)
+        seconds = time.perf_counter() - operation.started_at
+        request_log = self.endpoint.http_endpoint.request_log
+        request_log.record_operation({}, info, codes)
+        request_log.metrics.answered(info.kind or NO_KIND, 200, seconds)
 
     @contextmanager
-    def _gauged(self) -> Iterator[None]:
-        meter = self.endpoint.over_http.recorder.meter
-        meter.add(SUBSCRIPTIONS, 1)
+    def _count_subscription(self) -> Iterator[None]:
+        metrics = self.endpoint.http_endpoint.request_log.metrics
+        metrics.add(SUBSCRIPTIONS, 1)
         try:
             yield
         finally:
-            meter.add(SUBSCRIPTIONS, -1)
+            metrics.add(SUBSCRIPTIONS, -1)
 
-    async def _answer(self, operation: _Operation, answer: GraphQLResponse) -> None:
+    async def _send_result(self, operation: _ActiveOperation, result: GraphQLResponse) -> None:
         """Answer an operation once, unless the client has completed it."""
-        if not answer.executed:
-            await self._finish(operation, {"type": "error", "payload": answer.body["errors"]})
+        if not result.executed:
+            await self._send_final(operation, {"type": "error", "payload": result.body["errors"]})
         else:
-            await self._next(operation, answer)
-            await self._finish(operation, {"type": "complete"})
+            await self._send_next(operation, result)
+            await self._send_final(operation, {"type": "complete"})
 
-    async def _follow(
-        self, operation: _Operation, answers: AsyncGenerator[GraphQLResponse, None]
+    async def _stream(
+        self, operation: _ActiveOperation, results: AsyncGenerator[GraphQLResponse, None]
     ) -> None:
         """Pass on what a subscription yields, until the client completes it."""
-        async with aclosing(answers):
-            if not self._awaits(operation):
+        async with aclosing(results):
+            if not self._is_active(operation):
                 return
-            operation.stream = asyncio.current_task()
-            async for answer in answers:
-                self.endpoint.over_http.recorder.operation({}, answer.operation, answer.codes)
-                await self._next(operation, answer)
-        await self._finish(operation, {"type": "complete"})
+            operation.stream_task = asyncio.current_task()
+            async for result in results:
+                self.endpoint.http_endpoint.request_log.record_operation(
+                    {}, result.operation, result.codes
+                )
+                await self._send_next(operation, result)
+        await self._send_final(operation, {"type": "complete"})
 
-    async def _next(self, operation: _Operation, answer: GraphQLResponse) -> None:
-        if self._awaits(operation):
-            await self._send({"id": operation.id, "type": "next", "payload": answer.body})
+    async def _send_next(self, operation: _ActiveOperation, result: GraphQLResponse) -> None:
+        if self._is_active(operation):
+            await self._send({"id": operation.id, "type": "next", "payload": result.body})
 
-    async def _finish(self, operation: _Operation, message: Mapping[str, Any]) -> None:
+    async def _send_final(self, operation: _ActiveOperation, message: Mapping[str, Any]) -> None:
         """Send the last message of an operation, whose id is then free."""
-        if self._awaits(operation):
+        if self._is_active(operation):
             del self.operations[operation.id]
             await self._send({"id": operation.id, **message})
 
-    def _awaits(self, operation: _Operation) -> bool:
+    def _is_active(self, operation: _ActiveOperation) -> bool:
         """Tell whether the client waits for answers; it may have used the id again."""
         return self.operations.get(operation.id) is operation
 
-    def _forget(self, operation: _Operation) -> None:
+    def _cancel_operation(self, operation: _ActiveOperation) -> None:
         del self.operations[operation.id]
-        if operation.stream is None:
-            self.unawaited.add(operation)
+        if operation.stream_task is None:
+            self.detached_operations.add(operation)
         else:
-            operation.stream.cancel()
+            operation.stream_task.cancel()
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         """Send a message, one after another, when the client has read enough of those before."""
-        text = encode(message).decode()
-        async with self.sending:
-            if not self.closed:
+        text = encode_json(message).decode()
+        async with self.send_lock:
+            if not self.is_closed:
                 try:
-                    await self.socket.send_text(text)
+                    await self.websocket.send_text(text)
                 except WebSocketDisconnect:
-                    self.closed = True  # and whoever listens is told
+                    self.is_closed = True  # and whoever listens is told
 
 
 @contextmanager
-def _invalid_if_refused() -> Iterator[None]:
+def _close_on_rejection() -> Iterator[None]:
     try:
         yield
-    except Refused as refused:
-        raise _Closing(_INVALID, str(refused)) from None
+    except HTTPRejection as rejection:
+        raise _CloseConnection(_BAD_REQUEST, str(rejection)) from None
 
 
-def _payload(message: Mapping[str, Any]) -> Mapping[str, Any]:
+def _read_payload(message: Mapping[str, Any]) -> Mapping[str, Any]:
     payload = message.get("payload")
     if payload is not None and not isinstance(payload, dict):
-        raise _Closing(_INVALID, "payload must be an object")
+        raise _CloseConnection(_BAD_REQUEST, "payload must be an object")
     return payload or {}
 
 
-def _id(message: Mapping[str, Any]) -> str:
-    given = message.get("id")
-    if not isinstance(given, str) or not 0 < len(given) <= _LONGEST_ID:
-        raise _Closing(_INVALID, f"id must be a text of at most {_LONGEST_ID} characters")
-    return given
+def _read_id(message: Mapping[str, Any]) -> str:
+    operation_id = message.get("id")
+    if not isinstance(operation_id, str) or not 0 < len(operation_id) <= _MAX_ID_LENGTH:
+        raise _CloseConnection(
+            _BAD_REQUEST, f"id must be a text of at most {_MAX_ID_LENGTH} characters"
+        )
+    return operation_id
 
 
-def _foreign() -> JSONResponse:
+def _build_origin_rejection() -> JSONResponse:
     message = "Pages of this origin may not connect; CORS_ORIGINS names those that may."
     error = {"message": message, "extensions": {"code": InvalidInput.code}}
     return JSONResponse({"errors": [error]}, 403)

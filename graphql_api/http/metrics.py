@@ -16,17 +16,17 @@ from graphql_api.metrics.sampling import Sampler
 class MetricsEndpoint:
     """Answers from memory for all workers; nobody asks the database for it."""
 
-    meter: Meter
+    metrics: Meter
     sampler: Sampler
-    token: str | None
+    metrics_token: str | None
     """What has to be sent as a bearer token; None: nothing."""
 
-    async def show(self, request: Request) -> Response:
+    async def serve(self, request: Request) -> Response:
         """Answer with every metric."""
-        if not is_authorized(request.headers.get("Authorization", ""), self.token):
+        if not is_authorized(request.headers.get("Authorization", ""), self.metrics_token):
             headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
             return PlainTextResponse("This needs ADMIN_TOKEN as a bearer token.\n", 401, headers)
         self.sampler.sample()
         accept = request.headers.get("Accept", "")
-        body, media_type = expose(self.meter.board, accept=accept, now=time.monotonic())
+        body, media_type = expose(self.metrics.board, accept=accept, now=time.monotonic())
         return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})

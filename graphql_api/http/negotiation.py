@@ -14,36 +14,38 @@ IDENTITY = "identity"
 """Not compressed."""
 
 
-def content_type(request: Request) -> str:
+def get_content_type(request: Request) -> str:
     """Return the media type of the body, without parameters; empty if there is not one of them."""
-    given = request.headers.getlist("Content-Type")
-    return _media_type(given[0]) if len(given) == 1 else ""
+    values = request.headers.getlist("Content-Type")
+    return _strip_parameters(values[0]) if len(values) == 1 else ""
 
 
-def preferred(request: Request, offered: Sequence[str]) -> str | None:
+def negotiate_response_type(request: Request, offered: Sequence[str]) -> str | None:
     """Return the type to answer with, the first of `offered` if all are as welcome, or None."""
-    return preferred_of(",".join(request.headers.getlist("Accept")), offered)
+    return negotiate_media_type(",".join(request.headers.getlist("Accept")), offered)
 
 
-def preferred_of(header: str, offered: Sequence[str]) -> str | None:
+def negotiate_media_type(header: str, offered: Sequence[str]) -> str | None:
     """Return the same for the text of an Accept header, empty if there is none."""
     if not header.strip():
         return offered[0]
-    wanted = [_range(entry) for entry in header.split(",") if entry.strip()]
-    weights = {one: _weight(one, wanted) for one in offered}
-    best = max(offered, key=lambda one: weights[one])
+    accepted = [_parse_accept_entry(entry) for entry in header.split(",") if entry.strip()]
+    weights = {media_type: _find_weight(media_type, accepted) for media_type in offered}
+    best = max(offered, key=lambda media_type: weights[media_type])
     return best if weights[best] > 0 else None
 
 
-def preferred_coding(header: str) -> str:
+def negotiate_encoding(header: str) -> str:
     """Return how to compress for the text of an Accept-Encoding header: br, gzip or identity."""
-    wanted = dict(_range(entry) for entry in header.split(",") if entry.strip())
-    weights = {one: wanted.get(one, wanted.get("*", 0.0)) for one in (BROTLI, GZIP)}
-    best = max(weights, key=lambda one: weights[one])
-    return best if weights[best] > 0 and weights[best] >= wanted.get(IDENTITY, 0.0) else IDENTITY
+    accepted = dict(_parse_accept_entry(entry) for entry in header.split(",") if entry.strip())
+    weights = {
+        encoding: accepted.get(encoding, accepted.get("*", 0.0)) for encoding in (BROTLI, GZIP)
+    }
+    best = max(weights, key=lambda encoding: weights[encoding])
+    return best if weights[best] > 0 and weights[best] >= accepted.get(IDENTITY, 0.0) else IDENTITY
 
 
-def _range(entry: str) -> tuple[str, float]:
+def _parse_accept_entry(entry: str) -> tuple[str, float]:
     """Read one media range and its weight, from 0 (unwelcome) to 1."""
     weight = 1.0
     for parameter in entry.split(";")[1:]:
@@ -53,17 +55,17 @@ def _range(entry: str) -> tuple[str, float]:
                 weight = min(1.0, max(0.0, float(value)))
             except ValueError:
                 weight = 0.0
-    return _media_type(entry), weight
+    return _strip_parameters(entry), weight
 
 
-def _weight(offered: str, wanted: Sequence[tuple[str, float]]) -> float:
+def _find_weight(media_type: str, accepted: Sequence[tuple[str, float]]) -> float:
     """Return the weight of the most specific range that covers a type."""
-    for cover in (offered, f"{offered.partition('/')[0]}/*", "*/*"):
-        weights = [weight for media_range, weight in wanted if media_range == cover]
+    for pattern in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
+        weights = [weight for media_range, weight in accepted if media_range == pattern]
         if weights:
             return max(weights)
     return 0.0
 
 
-def _media_type(text: str) -> str:
+def _strip_parameters(text: str) -> str:
     return text.partition(";")[0].strip().lower()

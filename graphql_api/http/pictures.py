@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.snapshot import Snapshot, Version
+from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import DatabaseUnavailable
 
-CURRENT = "/images/summary.png"
+CURRENT_IMAGE_PATH = "/images/summary.png"
 
 
 @dataclass(frozen=True, slots=True)
-class PictureEndpoints:
+class ImageEndpoints:
     """Draws from the snapshot; nothing is read from a disk."""
 
     catalog: Catalog
@@ -25,14 +25,14 @@ class PictureEndpoints:
         snapshot = self.catalog.snapshot
         etag = f'"{snapshot.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if etag in _etags(request):
+        if etag in _parse_if_none_match(request):
             return Response(status_code=304, headers=headers)
-        return await self._draw(snapshot, headers)
+        return await self._build_response(snapshot, headers)
 
     async def versioned(self, request: Request) -> Response:
         """Answer with the picture of one version; with the way to the current one if it is gone."""
         try:
-            version = Version.parse(request.path_params["version"])
+            version = DataVersion.parse(request.path_params["version"])
         except ValueError:
             raise HTTPException(404) from None
         if version != self.catalog.snapshot.version:
@@ -41,14 +41,16 @@ class PictureEndpoints:
                 await self.catalog.sync()
         snapshot = self.catalog.snapshot
         if version != snapshot.version:
-            return RedirectResponse(CURRENT, 302, {"Cache-Control": "no-store"})
-        return await self._draw(snapshot, {"Cache-Control": "public, max-age=31536000, immutable"})
+            return RedirectResponse(CURRENT_IMAGE_PATH, 302, {"Cache-Control": "no-store"})
+        return await self._build_response(
+            snapshot, {"Cache-Control": "public, max-age=31536000, immutable"}
+        )
 
-    async def _draw(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
-        png = await self.catalog.pictures.of(snapshot)
+    async def _build_response(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
+        png = await self.catalog.summary_images.get(snapshot)
         return Response(png, headers=headers, media_type="image/png")
 
 
-def _etags(request: Request) -> set[str]:
+def _parse_if_none_match(request: Request) -> set[str]:
     header = request.headers.get("If-None-Match", "")
-    return {tag.strip().removeprefix("W/") for tag in header.split(",")}
+    return {etag.strip().removeprefix("W/") for etag in header.split(",")}

@@ -18,26 +18,30 @@ from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 
 from graphql_api.http.assets import Asset
-from graphql_api.http.security import policy_of
-from graphql_api.http.templating import fill
+from graphql_api.http.security import build_csp
+from graphql_api.http.templating import render_template
 
 logger = logging.getLogger(__name__)
 
-INSTALLED = Path(sys.prefix) / "share" / "graphql-api" / "playground" / "node_modules"
+INSTALL_FOLDER = Path(sys.prefix) / "share" / "graphql-api" / "playground" / "node_modules"
 """Where the files are, in a container as in `.venv`."""
-OURS = (Asset.ours("playground.css"), Asset.ours("playground.js"), Asset.ours("icon.svg"))
+OWN_ASSETS = (
+    Asset.from_package("playground.css"),
+    Asset.from_package("playground.js"),
+    Asset.from_package("icon.svg"),
+)
 
-_DIALOG = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
+_DIALOG_STYLE_HASH = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
 """The one style that GraphiQL writes into the page: below a dialog nothing scrolls."""
-_TAG = re.compile(
+_ASSET_TAG = re.compile(
     r'<(?:script|link)\s+crossorigin\s+(?:rel="stylesheet"\s+)?(?:src|href)='
     r'"(?P<origin>https://[^/"]+)/(?P<path>[^"]+)"\s+integrity="(?P<integrity>sha384-[^"]+)"'
 )
-_VERSION = re.compile(r"(?<=[^/])@[^/]+")
+_PACKAGE_VERSION = re.compile(r"(?<=[^/])@[^/]+")
 """What follows a package's name in the path of one of its files."""
 
 
-class Part(NamedTuple):
+class GraphiQLAsset(NamedTuple):
     """A file that GraphiQL consists of."""
 
     origin: str
@@ -47,72 +51,78 @@ class Part(NamedTuple):
     integrity: str
     """Its hash, as browsers check it."""
 
-    def find(self, folder: Path) -> Asset | None:
+    def load(self, folder: Path) -> Asset | None:
         """Return the installed file; None if it is missing or another one."""
         try:
-            body = (folder / _VERSION.sub("", self.path, count=1)).read_bytes()
+            body = (folder / _PACKAGE_VERSION.sub("", self.path, count=1)).read_bytes()
         except OSError:
             return None
         digest = base64.b64encode(hashlib.sha384(body).digest()).decode()
         return Asset(self.path, body) if f"sha384-{digest}" == self.integrity else None
 
 
-def parts() -> tuple[Part, ...]:
+def list_graphiql_assets() -> tuple[GraphiQLAsset, ...]:
     """Return the files, in the order in which they are loaded."""
-    return tuple(Part(*found) for found in _TAG.findall(get_graphql_ide_html("graphiql")))
+    return tuple(
+        GraphiQLAsset(*groups) for groups in _ASSET_TAG.findall(get_graphql_ide_html("graphiql"))
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playground:
     """The page, and the files it loads from this server."""
 
-    shown: Mapping[str, object]
+    template_context: Mapping[str, object]
     """What its template is told."""
-    policy: str
+    csp: str
     """Its Content-Security-Policy."""
     assets: tuple[Asset, ...]
 
     @classmethod
-    def load(cls, folder: Path, *, token_needed: bool) -> Self:
+    def load(cls, folder: Path, *, is_token_required: bool) -> Self:
         """Read the installed files; without all of them the page loads them from elsewhere."""
-        found = {part: part.find(folder) for part in parts()}
-        installed = {part: asset for part, asset in found.items() if asset is not None}
-        elsewhere = ""
-        if len(installed) < len(found):
-            elsewhere, installed = next(iter(found)).origin, {}
+        local_files = {remote: remote.load(folder) for remote in list_graphiql_assets()}
+        installed = {remote: asset for remote, asset in local_files.items() if asset is not None}
+        cdn_origin = ""
+        if len(installed) < len(local_files):
+            cdn_origin, installed = next(iter(local_files)).origin, {}
             logger.warning(
                 "The playground's files are not in %s; its page loads them from %s. "
                 "`make run` installs them where npm is.",
                 folder,
-                elsewhere,
+                cdn_origin,
             )
-        addresses = [
+        links = [
             (
-                installed[part].address if installed else f"{part.origin}/{part.path}",
-                part.integrity,
+                installed[remote].url if installed else f"{remote.origin}/{remote.path}",
+                remote.integrity,
             )
-            for part in found
+            for remote in local_files
         ]
-        shown = {
-            "styles": [one for one in addresses if one[0].endswith(".css")],
-            "scripts": [one for one in addresses if one[0].endswith(".js")],
-            "ours": {asset.name: asset.address for asset in OURS},
-            "elsewhere": elsewhere,
-            "token_needed": token_needed,
+        context = {
+            "styles": [link for link in links if link[0].endswith(".css")],
+            "scripts": [link for link in links if link[0].endswith(".js")],
+            "ours": {asset.name: asset.url for asset in OWN_ASSETS},
+            "elsewhere": cdn_origin,
+            "token_needed": is_token_required,
         }
-        policy = policy_of(sources=f"'self' {elsewhere}".rstrip(), styles=_DIALOG, data=True)
-        return cls(shown=shown, policy=policy, assets=(*OURS, *installed.values()))
+        csp = build_csp(
+            script_sources=f"'self' {cdn_origin}".rstrip(),
+            style_hashes=_DIALOG_STYLE_HASH,
+            allow_data_urls=True,
+        )
+        return cls(template_context=context, csp=csp, assets=(*OWN_ASSETS, *installed.values()))
 
     @property
-    def page(self) -> str:
+    def html(self) -> str:
         """Return its HTML."""
-        return fill("playground.html", **self.shown)
+        return render_template("playground.html", **self.template_context)
 
-    def respond(self) -> Response:
+    def build_response(self) -> Response:
         """Return the page."""
         headers = {
             "Vary": "Accept",
             "Cache-Control": "no-cache",
-            "Content-Security-Policy": self.policy,
+            "Content-Security-Policy": self.csp,
         }
-        return HTMLResponse(self.page, headers=headers)
+        return HTMLResponse(self.html, headers=headers)

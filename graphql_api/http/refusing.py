@@ -3,12 +3,12 @@
 import logging
 from collections.abc import Mapping
 
-from graphql_api.logs import fields
+from graphql_api.logs import extra_fields
 
 logger = logging.getLogger(__name__)
 
 
-class Refused(Exception):
+class HTTPRejection(Exception):
     """The request is answered with an HTTP status of its own; the message says what would do."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -18,12 +18,12 @@ class Refused(Exception):
         self.headers = headers or {}
 
 
-def log_refusal(request_id: str, status: int | None, message: str) -> None:
+def log_rejection(request_id: str, status: int | None, message: str) -> None:
     """Log that a request is refused, with a message of ours; None: with its usual status."""
     logger.info(
         "Request %s is refused%s: %s",
         request_id,
         "" if status is None else f", {status}",
         message,
-        extra=fields(request_id=request_id, status=status),
+        extra=extra_fields(request_id=request_id, status=status),
     )

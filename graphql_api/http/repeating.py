@@ -15,58 +15,60 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.catalog import Catalog
 from graphql_api.http import request_id
-from graphql_api.http.answers import Answer, Answers, Asked
-from graphql_api.http.connections import Headers
+from graphql_api.http.answers import CachedResponse, CacheKey, ResponseCache
+from graphql_api.http.connections import RawHeaders
 from graphql_api.http.graphql import GraphQLEndpoint
 from graphql_api.http.negotiation import (
     GRAPHQL_RESPONSE,
     JSON,
-    preferred_coding,
-    preferred_of,
+    negotiate_encoding,
+    negotiate_media_type,
 )
 from graphql_api.metrics.meter import Meter
 
-PATH = "/graphql"
-_PATH = PATH.encode()
+GRAPHQL_PATH = "/graphql"
+_GRAPHQL_PATH_BYTES = GRAPHQL_PATH.encode()
 _METHODS = {b"GET": "GET", b"POST": "POST"}
 
 
-class Repeater:
+class FastPath:
     """Finds the answers to requests that need no waiting."""
 
     def __init__(
         self,
         *,
         catalog: Catalog,
-        answers: Answers,
+        response_cache: ResponseCache,
         new_id: Callable[[], str],
-        meter: Meter,
-        answer_at_once: Callable[[Asked], Answer | None],
+        metrics: Meter,
+        execute_sync: Callable[[CacheKey], CachedResponse | None],
     ) -> None:
         """Answer from `answers`, over the catalog's snapshot, or at once what is short work."""
-        self._answer_at_once = answer_at_once
-        self._meter = meter
+        self._execute_sync = execute_sync
+        self._metrics = metrics
         self._catalog = catalog
-        self._answers = answers
+        self._response_cache = response_cache
         self._new_id = new_id
 
-    def find(self, asked: Asked, known: bytes | None) -> Answer | None:
+    def find(self, cache_key: CacheKey, if_none_match: bytes | None) -> CachedResponse | None:
         """Return the answer to what is asked, of which the client knows what has these tags."""
-        if not self._catalog.loaded:
+        if not self._catalog.is_loaded:
             return None  # an answer over nothing would look true
         snapshot = self._catalog.snapshot
-        answer = None
-        if known is not None and asked.method == "GET":
-            tag = self._answers.tag(asked, snapshot)
-            if tag in (one.strip().removeprefix(b"W/") for one in known.split(b",")):
-                answer = self._answers.not_modified(tag)
-        answer = answer or self._answers.find(asked, snapshot)
-        if answer is not None:
-            self._meter.looked_up("not_modified" if answer.status == NOT_MODIFIED else "hit")
-        return answer
+        response = None
+        if if_none_match is not None and cache_key.method == "GET":
+            etag = self._response_cache.compute_etag(cache_key, snapshot)
+            if etag in (
+                known_etag.strip().removeprefix(b"W/") for known_etag in if_none_match.split(b",")
+            ):
+                response = self._response_cache.build_not_modified(etag)
+        response = response or self._response_cache.find(cache_key, snapshot)
+        if response is not None:
+            self._metrics.looked_up("not_modified" if response.status == NOT_MODIFIED else "hit")
+        return response
 
-    def write(
-        self, method: bytes, url: bytes, headers: Headers, body: bytes, *, works: bool
+    def handle(
+        self, method: bytes, url: bytes, headers: RawHeaders, body: bytes, *, may_execute: bool
     ) -> tuple[bytes, bytes] | None:
         """Return head and body of the answer to a request that is here in full.
 
@@ -74,105 +76,111 @@ class Repeater:
         or its answer depends on where it comes from. The head is as HTTP/1.1 writes it, without its
         end.
         """
-        begun = time.perf_counter()
-        path, _, text = url.partition(b"?")
-        if path != _PATH or method not in _METHODS:
+        started_at = time.perf_counter()
+        path, _, payload = url.partition(b"?")
+        if path != _GRAPHQL_PATH_BYTES or method not in _METHODS:
             return None
-        head = _read_head(headers)
+        merged_headers = _merge_headers(headers)
         if method == b"POST":
-            if not _is_json(head):
+            if not _is_json(merged_headers):
                 return None
-            text = body
-        if b"origin" in head:
+            payload = body
+        if b"origin" in merged_headers:
             return None
-        asked = _asked(_METHODS[method], text, head)
-        if asked is None or not self._catalog.loaded:
+        cache_key = _build_cache_key(_METHODS[method], payload, merged_headers)
+        if cache_key is None or not self._catalog.is_loaded:
             return None
-        answer = self.find(asked, head.get(b"if-none-match"))
-        if answer is None and works:
-            answer = self._answer_at_once(asked)
-        if answer is None:
+        response = self.find(cache_key, merged_headers.get(b"if-none-match"))
+        if response is None and may_execute:
+            response = self._execute_sync(cache_key)
+        if response is None:
             return None
-        self._meter.answered("query", answer.status, time.perf_counter() - begun)
-        named = b"%b: %b\r\n" % (request_id.HEADER, self._new_id().encode())
-        return answer.head + named, answer.body
+        self._metrics.answered("query", response.status, time.perf_counter() - started_at)
+        request_id_header = b"%b: %b\r\n" % (request_id.HEADER, self._new_id().encode())
+        return response.head + request_id_header, response.body
 
 
-class RepeatingMiddleware:
+class ResponseCacheMiddleware:
     """Serves /graphql; every other path is the application's."""
 
-    def __init__(self, app: ASGIApp, *, repeater: Repeater, endpoint: GraphQLEndpoint) -> None:
+    def __init__(self, app: ASGIApp, *, fast_path: FastPath, endpoint: GraphQLEndpoint) -> None:
         """Wrap `app`."""
         self._app = app
-        self._repeater = repeater
+        self._fast_path = fast_path
         self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] != PATH:
+        if scope["type"] != "http" or scope["path"] != GRAPHQL_PATH:
             await self._app(scope, receive, send)
             return
-        head = _read_head(scope["headers"])
-        asked: Asked | None = None
+        headers = _merge_headers(scope["headers"])
+        cache_key: CacheKey | None = None
         if scope["method"] == "GET":
-            asked = _asked("GET", scope["query_string"], head)
-        elif scope["method"] == "POST" and self._is_short(head):
-            messages = await _read_all(receive)
-            receive = _again(messages, receive)
+            cache_key = _build_cache_key("GET", scope["query_string"], headers)
+        elif scope["method"] == "POST" and self._may_buffer_body(headers):
+            messages = await _receive_body(receive)
+            receive = _replay_messages(messages, receive)
             if messages[-1]["type"] == "http.request":
-                asked = _asked("POST", b"".join(one.get("body", b"") for one in messages), head)
-        answer: Answer | Response | None = None
-        if asked is not None:
-            answer = self._repeater.find(asked, head.get(b"if-none-match"))
-        answer = answer or await self._endpoint.handle(Request(scope, receive), asked)
-        if isinstance(answer, Answer):
-            scope["state"]["operation"] = answer.operation
-            await _send(send, answer)
+                cache_key = _build_cache_key(
+                    "POST", b"".join(message.get("body", b"") for message in messages), headers
+                )
+        response: CachedResponse | Response | None = None
+        if cache_key is not None:
+            response = self._fast_path.find(cache_key, headers.get(b"if-none-match"))
+        response = response or await self._endpoint.handle(Request(scope, receive), cache_key)
+        if isinstance(response, CachedResponse):
+            scope["state"]["operation"] = response.operation
+            await _send_response(send, response)
         else:
-            await answer(scope, receive, send)
+            await response(scope, receive, send)
 
-    def _is_short(self, head: dict[bytes, bytes]) -> bool:
+    def _may_buffer_body(self, headers: dict[bytes, bytes]) -> bool:
         """Tell whether a body is JSON and may be waited for; the endpoint looks at any other."""
-        length = head.get(b"content-length", b"")
+        length = headers.get(b"content-length", b"")
         return (
-            _is_json(head)
+            _is_json(headers)
             and length.isdigit()
             and len(length) < 10  # noqa: PLR2004 - digits of any length that is allowed
             and int(length) <= self._endpoint.body_limit
         )
 
 
-_JSON_TYPES = (b"application/json", b"application/json; charset=utf-8")
+_JSON_CONTENT_TYPES = (b"application/json", b"application/json; charset=utf-8")
 """What clients send; the endpoint knows every other way to write it."""
 
 
-def _is_json(head: dict[bytes, bytes]) -> bool:
-    return head.get(b"content-type") in _JSON_TYPES and b"content-encoding" not in head
+def _is_json(headers: dict[bytes, bytes]) -> bool:
+    return (
+        headers.get(b"content-type") in _JSON_CONTENT_TYPES and b"content-encoding" not in headers
+    )
 
 
-def _read_head(headers: Headers) -> dict[bytes, bytes]:
+def _merge_headers(headers: RawHeaders) -> dict[bytes, bytes]:
     """Return the headers by name; what is given several times is joined by commas."""
-    head = dict(headers)
-    if len(head) < len(headers):
-        head = {}
+    merged = dict(headers)
+    if len(merged) < len(headers):
+        merged = {}
         for name, value in headers:
-            head[name] = head[name] + b"," + value if name in head else value
-    return head
+            merged[name] = merged[name] + b"," + value if name in merged else value
+    return merged
 
 
-def _asked(method: str, text: bytes, head: dict[bytes, bytes]) -> Asked | None:
+def _build_cache_key(method: str, payload: bytes, headers: dict[bytes, bytes]) -> CacheKey | None:
     """Return what is asked; None if the answer would not be acceptable."""
-    media_type, coding = _negotiate(head.get(b"accept", b""), head.get(b"accept-encoding", b""))
-    return None if media_type is None else Asked(method, text, media_type, coding)
+    media_type, encoding = _negotiate(
+        headers.get(b"accept", b""), headers.get(b"accept-encoding", b"")
+    )
+    return None if media_type is None else CacheKey(method, payload, media_type, encoding)
 
 
 @lru_cache(maxsize=256)
 def _negotiate(accept: bytes, accept_encoding: bytes) -> tuple[str | None, str]:
-    media_type = preferred_of(accept.decode("latin-1"), (JSON, GRAPHQL_RESPONSE))
-    return media_type, preferred_coding(accept_encoding.decode("latin-1"))
+    media_type = negotiate_media_type(accept.decode("latin-1"), (JSON, GRAPHQL_RESPONSE))
+    return media_type, negotiate_encoding(accept_encoding.decode("latin-1"))
 
 
-async def _read_all(receive: Receive) -> list[Message]:
+async def _receive_body(receive: Receive) -> list[Message]:
     """Return the messages of a body, or what came of it before the client left."""
     messages = [await receive()]
     while messages[-1].get("more_body"):
@@ -180,17 +188,17 @@ async def _read_all(receive: Receive) -> list[Message]:
     return messages
 
 
-def _again(messages: list[Message], receive: Receive) -> Receive:
+def _replay_messages(messages: list[Message], receive: Receive) -> Receive:
     """Return what receives these messages, and then the others."""
-    waiting = iter(messages)
+    buffered = iter(messages)
 
-    async def receive_again() -> Message:
-        return next(waiting, None) or await receive()
+    async def receive_replayed() -> Message:
+        return next(buffered, None) or await receive()
 
-    return receive_again
+    return receive_replayed
 
 
-async def _send(send: Send, answer: Answer) -> None:
-    start = {"type": "http.response.start", "status": answer.status, "headers": answer.headers}
+async def _send_response(send: Send, response: CachedResponse) -> None:
+    start = {"type": "http.response.start", "status": response.status, "headers": response.headers}
     await send(start)
-    await send({"type": "http.response.body", "body": answer.body})
+    await send({"type": "http.response.body", "body": response.body})

@@ -9,31 +9,31 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from graphql_api.http.recording import Recorder
-from graphql_api.logs import fields
+from graphql_api.http.recording import RequestLog
+from graphql_api.logs import extra_fields
 
 logger = logging.getLogger(__name__)
 
 HEADER = b"x-request-id"
 
 
-def new_ids(process: str) -> Callable[[], str]:
+def create_id_generator(prefix: str) -> Callable[[], str]:
     """Return what makes ids of 32 characters: `process`, which has 16, and a number.
 
     They name requests and keep no secret: drawing each at random costs more than sending an answer.
     """
     numbers = count()
-    return lambda: f"{process}{next(numbers):016x}"
+    return lambda: f"{prefix}{next(numbers):016x}"
 
 
 class RequestIdMiddleware:
     """Gives each request an id, sent as X-Request-Id; an error that nobody caught becomes a 500."""
 
-    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], recorder: Recorder) -> None:
+    def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], request_log: RequestLog) -> None:
         """Wrap `app`."""
         self._app = app
         self._new_id = new_id
-        self._recorder = recorder
+        self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -42,44 +42,52 @@ class RequestIdMiddleware:
             return
         request_id = self._new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        begun, status, size = time.perf_counter(), 0, 0
+        started_at, status, size = time.perf_counter(), 0, 0
 
-        async def send_named(message: Message) -> None:
+        async def send_with_id(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                named = (HEADER, request_id.encode())
-                message = {**message, "headers": [*message["headers"], named]}
+                header = (HEADER, request_id.encode())
+                message = {**message, "headers": [*message["headers"], header]}
             else:
                 size += len(message.get("body", b""))
                 if not message.get("more_body"):
                     # Before it is sent: who has the answer finds it counted.
-                    took = time.perf_counter() - begun
-                    self._recorder.answered(scope, status=status, size=size, seconds=took)
+                    seconds = time.perf_counter() - started_at
+                    self._request_log.record_response(
+                        scope, status=status, size=size, seconds=seconds
+                    )
             await send(message)
 
         try:
-            await self._app(scope, receive, send_named)
+            await self._app(scope, receive, send_with_id)
         except ClientDisconnect:
-            told = fields(request_id=request_id)
-            logger.info("Request %s did not arrive in full", request_id, extra=told)
+            log_fields = extra_fields(request_id=request_id)
+            logger.info("Request %s did not arrive in full", request_id, extra=log_fields)
         except Exception:
-            told = fields(request_id=request_id, method=scope["method"], path=scope["path"])
+            log_fields = extra_fields(
+                request_id=request_id, method=scope["method"], path=scope["path"]
+            )
             logger.exception(
-                "Request %s failed: %s %s", request_id, scope["method"], scope["path"], extra=told
+                "Request %s failed: %s %s",
+                request_id,
+                scope["method"],
+                scope["path"],
+                extra=log_fields,
             )
             if status:
                 raise
-            await _internal_error(request_id)(scope, receive, send_named)
+            await _build_internal_error(request_id)(scope, receive, send_with_id)
 
 
-def request_id_of(request: Request) -> str:
+def get_request_id(request: Request) -> str:
     """Return the id that the middleware gave the request."""
     request_id: str = request.state.request_id
     return request_id
 
 
-def _internal_error(request_id: str) -> JSONResponse:
+def _build_internal_error(request_id: str) -> JSONResponse:
     message = f"Something went wrong here; the server's log has it as request {request_id}."
     extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
     return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, 500)

@@ -2,13 +2,13 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-HEADERS = (
+SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
-_STARTS = ("http.response.start", "websocket.http.response.start")
+_RESPONSE_START_TYPES = ("http.response.start", "websocket.http.response.start")
 
 
 class SecurityHeadersMiddleware:
@@ -21,26 +21,29 @@ class SecurityHeadersMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
 
-        async def send_secured(message: Message) -> None:
-            if message["type"] in _STARTS:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] in _RESPONSE_START_TYPES:
                 headers = list(message["headers"])
-                given = {name for name, _ in headers}
-                headers += [one for one in HEADERS if one[0] not in given]
+                names = {name for name, _ in headers}
+                headers += [header for header in SECURITY_HEADERS if header[0] not in names]
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._app(scope, receive, send_secured)
+        await self._app(scope, receive, send_with_headers)
 
 
-def policy_of(*, sources: str = "'self'", styles: str = "", data: bool = False) -> str:
+def build_csp(
+    *, script_sources: str = "'self'", style_hashes: str = "", allow_data_urls: bool = False
+) -> str:
     """Return the Content-Security-Policy of a page whose scripts and styles are files.
 
     They come from `sources`. `styles` are hashes of more styles; `data` lets pictures and fonts be
     within a file.
     """
-    files = "'self' data:" if data else "'self'"
+    file_sources = "'self' data:" if allow_data_urls else "'self'"
     return (
-        f"default-src 'none'; script-src {sources}; style-src {f'{sources} {styles}'.rstrip()}; "
-        f"img-src {files}; font-src {files}; connect-src 'self'; base-uri 'none'; "
+        f"default-src 'none'; script-src {script_sources}; style-src "
+        f"{f'{script_sources} {style_hashes}'.rstrip()}; "
+        f"img-src {file_sources}; font-src {file_sources}; connect-src 'self'; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'"
     )

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from graphql_api.domain.report import Timings
 
 
-def server_timing(timings: Timings) -> Mapping[str, str]:
+def build_server_timing(timings: Timings) -> Mapping[str, str]:
     """Return the header: https://www.w3.org/TR/server-timing/, in milliseconds."""
-    parts = {
+    durations = {
         "fetch-countries": timings.fetch_countries_ms,
         "fetch-rates": timings.fetch_rates_ms,
         "fetch": timings.fetch_ms,
@@ -16,5 +16,9 @@ def server_timing(timings: Timings) -> Mapping[str, str]:
         "image": timings.image_ms,
         "total": timings.total_ms,
     }
-    told = (f"{name};dur={took:.1f}" for name, took in parts.items() if took is not None)
-    return {"Server-Timing": ", ".join(told)}
+    entries = (
+        f"{name};dur={milliseconds:.1f}"
+        for name, milliseconds in durations.items()
+        if milliseconds is not None
+    )
+    return {"Server-Timing": ", ".join(entries)}

@@ -9,11 +9,11 @@ from starlette.routing import BaseRoute, Route
 
 from graphql_api.catalog import Catalog
 from graphql_api.http import landing, pictures
-from graphql_api.http.assets import FOLDER, AssetEndpoint
-from graphql_api.http.health import LIVE, READY, HealthEndpoints
+from graphql_api.http.assets import STATIC_PREFIX, AssetEndpoint
+from graphql_api.http.health import LIVENESS_PATH, READINESS_PATH, HealthEndpoints
 from graphql_api.http.metrics import MetricsEndpoint
 from graphql_api.http.pages import PageEndpoints
-from graphql_api.http.pictures import PictureEndpoints
+from graphql_api.http.pictures import ImageEndpoints
 from graphql_api.http.playground import Playground
 from graphql_api.metrics.meter import Meter
 from graphql_api.metrics.sampling import Sampler
@@ -30,33 +30,35 @@ class Site:
     """None: it is not shown."""
     playground: Playground | None
     is_stopping: Callable[[], bool]
-    meter: Meter
+    metrics: Meter
     sampler: Sampler
     metrics_token: str | None
     """What metrics are shown for; None: to everybody."""
 
     def build(self) -> FastAPI:
         """Return the application."""
-        picture = PictureEndpoints(self.catalog)
-        health = HealthEndpoints(catalog=self.catalog, is_stopping=self.is_stopping)
-        metrics = MetricsEndpoint(meter=self.meter, sampler=self.sampler, token=self.metrics_token)
-        pages = PageEndpoints(
+        image_endpoints = ImageEndpoints(self.catalog)
+        health_endpoints = HealthEndpoints(catalog=self.catalog, is_stopping=self.is_stopping)
+        metrics_endpoint = MetricsEndpoint(
+            metrics=self.metrics, sampler=self.sampler, metrics_token=self.metrics_token
+        )
+        page_endpoints = PageEndpoints(
             catalog=self.catalog,
             clock=self.clock,
             stale_after=self.stale_after,
             schema_text=self.schema_text,
-            playground=self.playground is not None,
+            has_playground=self.playground is not None,
         )
-        files = self.playground.assets if self.playground else ()
-        assets = AssetEndpoint((*landing.ASSETS, *files))
+        playground_assets = self.playground.assets if self.playground else ()
+        asset_endpoint = AssetEndpoint((*landing.ASSETS, *playground_assets))
         routes: list[BaseRoute] = [
-            Route("/", pages.landing),
-            Route(f"/{FOLDER}/{{path:path}}", assets.serve),
-            Route("/schema.graphql", pages.schema),
-            Route(pictures.CURRENT, picture.current),
-            Route("/images/summary-{version}.png", picture.versioned),
-            Route(LIVE, health.live),
-            Route(READY, health.ready),
-            Route("/metrics", metrics.show),
+            Route("/", page_endpoints.landing),
+            Route(f"/{STATIC_PREFIX}/{{path:path}}", asset_endpoint.serve),
+            Route("/schema.graphql", page_endpoints.schema),
+            Route(pictures.CURRENT_IMAGE_PATH, image_endpoints.current),
+            Route("/images/summary-{version}.png", image_endpoints.versioned),
+            Route(LIVENESS_PATH, health_endpoints.live),
+            Route(READINESS_PATH, health_endpoints.ready),
+            Route("/metrics", metrics_endpoint.serve),
         ]
         return FastAPI(routes=routes, openapi_url=None)

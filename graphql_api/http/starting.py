@@ -8,19 +8,23 @@ from starlette.websockets import WebSocket
 from graphql_api.catalog import Catalog
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.http.assets import Asset
-from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, preferred
-from graphql_api.http.security import policy_of
-from graphql_api.http.templating import fill
+from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
+from graphql_api.http.security import build_csp
+from graphql_api.http.templating import render_template
 
-_SECONDS = 2
+_RETRY_AFTER_SECONDS = 2
 """After how many to ask again."""
-_HEADERS = {"Retry-After": str(_SECONDS), "Cache-Control": "no-store", "Vary": "Accept"}
-_TOLD = "The server is starting: its database has not answered yet. Try again."
+_RESPONSE_HEADERS = {
+    "Retry-After": str(_RETRY_AFTER_SECONDS),
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+}
+_MESSAGE = "The server is starting: its database has not answered yet. Try again."
 
-_STYLE = Asset.ours("landing.css")
+_STYLESHEET = Asset.from_package("landing.css")
 
 
-class StartingMiddleware:
+class ReadinessMiddleware:
     """Lets through what needs no data, and everything once data has been loaded."""
 
     def __init__(self, app: ASGIApp, *, catalog: Catalog) -> None:
@@ -30,31 +34,35 @@ class StartingMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if self._catalog.loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
+        if self._catalog.is_loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(_refuse_graphql(JSON))
+            await WebSocket(scope, receive, send).send_denial_response(
+                _build_graphql_rejection(JSON)
+            )
         else:
-            await _refuse(Request(scope))(scope, receive, send)
+            await _build_rejection(Request(scope))(scope, receive, send)
 
 
 def _needs_data(path: str) -> bool:
     return path in ("/", "/graphql") or path.startswith("/images/")
 
 
-def _refuse(request: Request) -> Response:
+def _build_rejection(request: Request) -> Response:
     """Return the answer in the form that was asked for."""
     path, is_read = request.url.path, request.method in ("GET", "HEAD")
     offered = (HTML,) if path == "/" else (JSON, GRAPHQL_RESPONSE, HTML)
-    wanted = preferred(request, offered)
+    media_type = negotiate_response_type(request, offered)
     if path.startswith("/images/"):
-        return PlainTextResponse(f"{_TOLD}\n", 503, _HEADERS)
-    if is_read and wanted == HTML:
-        page = fill("starting.html", seconds=_SECONDS, style=_STYLE.address)
-        return HTMLResponse(page, 503, {**_HEADERS, "Content-Security-Policy": policy_of()})
-    return _refuse_graphql(GRAPHQL_RESPONSE if wanted == GRAPHQL_RESPONSE else JSON)
+        return PlainTextResponse(f"{_MESSAGE}\n", 503, _RESPONSE_HEADERS)
+    if is_read and media_type == HTML:
+        page = render_template("starting.html", seconds=_RETRY_AFTER_SECONDS, style=_STYLESHEET.url)
+        return HTMLResponse(
+            page, 503, {**_RESPONSE_HEADERS, "Content-Security-Policy": build_csp()}
+        )
+    return _build_graphql_rejection(GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON)
 
 
-def _refuse_graphql(media_type: str) -> Response:
-    error = {"message": _TOLD, "extensions": {"code": DatabaseUnavailable.code}}
-    return JSONResponse({"errors": [error]}, 503, _HEADERS, media_type)
+def _build_graphql_rejection(media_type: str) -> Response:
+    error = {"message": _MESSAGE, "extensions": {"code": DatabaseUnavailable.code}}
+    return JSONResponse({"errors": [error]}, 503, _RESPONSE_HEADERS, media_type)

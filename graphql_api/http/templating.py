@@ -7,13 +7,13 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def fill(name: str, **values: object) -> str:
+def render_template(name: str, **context: object) -> str:
     """Return what a template makes of the values."""
-    return _environment().get_template(name).render(values)
+    return _get_environment().get_template(name).render(context)
 
 
 @cache
-def _environment() -> "Environment":
+def _get_environment() -> "Environment":
     # A server starts without it: the first answer seldom is a page.
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - see above
 

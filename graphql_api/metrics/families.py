@@ -14,7 +14,7 @@ from itertools import product
 from graphql_api import __version__
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import (
-    INTERNAL,
+    INTERNAL_ERROR_CODE,
     CountriesError,
     DatabaseUnavailable,
     RefreshInProgress,
@@ -22,7 +22,7 @@ from graphql_api.errors import (
     SourceUnavailable,
 )
 from graphql_api.sources import countries, rates
-from graphql_api.sources.fetching import Outcome
+from graphql_api.sources.fetching import FetchOutcome
 
 OTHER = "other"
 """Stands for every value of a label that is not foreseen."""
@@ -103,7 +103,7 @@ CODES = (
     *sorted({kind.code for kind in CountriesError.__subclasses__()}),
     "GRAPHQL_PARSE_FAILED",
     "GRAPHQL_VALIDATION_FAILED",
-    INTERNAL,
+    INTERNAL_ERROR_CODE,
     OTHER,
 )
 PHASES = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
@@ -114,7 +114,7 @@ OUTCOMES = (
     RefreshInProgress.code,
     SourceInvalid.code,
     SourceUnavailable.code,
-    INTERNAL,
+    INTERNAL_ERROR_CODE,
 )
 LOOKUPS = ("hit", "not_modified", "miss")
 
@@ -161,7 +161,7 @@ PROVIDER_ANSWERS = _counter(
     "Times that a provider was to give its data: answered, had nothing new (not_modified), was "
     "not asked since what it said still holds (kept), or failed.",
     provider=PROVIDERS,
-    outcome=tuple(Outcome),
+    outcome=tuple(FetchOutcome),
 )
 PROVIDER_DURATION = _histogram(
     "graphql_api_provider_duration_seconds",

@@ -8,7 +8,7 @@ from graphql_api.domain.report import Attempt, RefreshReport, Timings
 from graphql_api.metrics import families
 from graphql_api.metrics.board import Board, Place, Row
 from graphql_api.metrics.families import Family
-from graphql_api.sources.fetching import Hearing, Outcome
+from graphql_api.sources.fetching import FetchAttempt, FetchOutcome
 
 _OTHER = 0
 """Stands for a status that is not foreseen."""
@@ -110,10 +110,10 @@ class Meter:
         else:
             self._refreshes.add(attempt.trigger, attempt.code)
 
-    def heard(self, hearing: Hearing) -> None:
+    def heard(self, hearing: FetchAttempt) -> None:
         """Count a provider that has given its data, or failed to."""
         self._answers.add(hearing.provider, hearing.outcome)
-        if hearing.outcome is not Outcome.KEPT:
+        if hearing.outcome is not FetchOutcome.KEPT:
             self._asked.observe(hearing.seconds, hearing.provider)
 
     def _observe_phases(self, timings: Timings) -> None:

@@ -53,14 +53,14 @@ class Sampler:
         refreshed = snapshot.last_refreshed_at
         age = math.nan if refreshed is None else (now - refreshed).total_seconds()
         yield families.SNAPSHOT_AGE, age
-        yield families.SNAPSHOT_STALE, snapshot.is_stale(now=now, after=self._stale_after)
+        yield families.SNAPSHOT_STALE, snapshot.is_stale(now=now, stale_after=self._stale_after)
         yield families.SNAPSHOT_REVISION, snapshot.version.revision
         yield families.SNAPSHOT_COUNTRIES, len(snapshot.rows)
-        yield families.DATABASE_REACHABLE, catalog.database_answers
-        yield families.REFRESH_CALLERS, self._refreshes.callers
+        yield families.DATABASE_REACHABLE, catalog.is_database_available
+        yield families.REFRESH_CALLERS, self._refreshes.waiting_callers
 
     def _pool(self) -> Iterator[tuple[Family, float]]:
-        pool = self._refreshes.database.pool
+        pool = self._refreshes.database.pool_stats
         yield families.POOL_IN_USE, pool.in_use
         yield families.POOL_SIZE, pool.size
         yield families.POOL_OVERFLOW, pool.overflow

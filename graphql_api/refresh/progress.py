@@ -10,9 +10,9 @@ from enum import StrEnum
 
 from graphql_api.domain.report import RefreshReport
 
-_UNREAD = 32
+_MAX_UNREAD_EVENTS = 32
 """Events that wait for a follower at most; a refresh has a dozen."""
-_REMEMBERED = 1000
+_MAX_SEEN_REFRESHES = 1000
 """Refreshes of which a hub remembers that they were told."""
 
 
@@ -54,40 +54,40 @@ Listener = Callable[[Progress], None]
 """Is told; must return at once."""
 
 
-class ProgressHub:
+class ProgressBroadcaster:
     """Passes on what every refresh tells, at once, to everybody who listens or follows."""
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self.followed = asyncio.Event()
+        self.has_subscribers = asyncio.Event()
         """Set while anybody follows."""
         self._listeners: dict[object, Listener] = {}
-        self._followers = 0
+        self._subscriber_count = 0
         self._running: dict[str, Progress] = {}
         """The last event of each refresh that has not ended."""
-        self._known: deque[str] = deque(maxlen=_REMEMBERED)
+        self._seen: deque[str] = deque(maxlen=_MAX_SEEN_REFRESHES)
 
-    def begin(self, refresh_id: str, *, elapsed_ms: float = 0) -> "Telling":
+    def create_reporter(self, refresh_id: str, *, elapsed_ms: float = 0) -> "ProgressReporter":
         """Return what tells of one refresh, which began so long ago."""
-        self.know(refresh_id)
-        return Telling(self._tell, refresh_id, elapsed_ms)
+        self.mark_seen(refresh_id)
+        return ProgressReporter(self._emit, refresh_id, elapsed_ms)
 
-    def know(self, refresh_id: str) -> None:
+    def mark_seen(self, refresh_id: str) -> None:
         """Take note that a refresh is told of."""
-        self._known.append(refresh_id)
+        self._seen.append(refresh_id)
 
-    def knows(self, refresh_id: str) -> bool:
+    def has_seen(self, refresh_id: str) -> bool:
         """Tell whether a refresh is told of."""
-        return refresh_id in self._known
+        return refresh_id in self._seen
 
-    def forget(self, refresh_id: str) -> None:
+    def discard(self, refresh_id: str) -> None:
         """Take it that a refresh whose end was not told is told of no more."""
         self._running.pop(refresh_id, None)
         with suppress(ValueError):
-            self._known.remove(refresh_id)
+            self._seen.remove(refresh_id)
 
     @contextmanager
-    def heard_by(self, listener: Listener) -> Iterator[None]:
+    def listen(self, listener: Listener) -> Iterator[None]:
         """Let a listener be told of everything while the context lasts."""
         key = object()
         self._listeners[key] = listener
@@ -96,30 +96,30 @@ class ProgressHub:
         finally:
             del self._listeners[key]
 
-    async def follow(self) -> AsyncGenerator[Progress, None]:
+    async def subscribe(self) -> AsyncGenerator[Progress, None]:
         """Yield where the refreshes that run are, and then whatever is told, for ever.
 
         Who is too slow misses what lies before: of each of the last refreshes the end is kept.
         """
-        mailbox = Mailbox(_UNREAD)
+        queue = SubscriberQueue(_MAX_UNREAD_EVENTS)
         for progress in self._running.values():
-            mailbox.put(progress)
-        with self.heard_by(mailbox.put), self._counted():
+            queue.put(progress)
+        with self.listen(queue.put), self._count_subscriber():
             while True:
-                yield await mailbox.get()
+                yield await queue.get()
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
-        self._followers += 1
-        self.followed.set()
+    def _count_subscriber(self) -> Iterator[None]:
+        self._subscriber_count += 1
+        self.has_subscribers.set()
         try:
             yield
         finally:
-            self._followers -= 1
-            if not self._followers:
-                self.followed.clear()
+            self._subscriber_count -= 1
+            if not self._subscriber_count:
+                self.has_subscribers.clear()
 
-    def _tell(self, progress: Progress) -> None:
+    def _emit(self, progress: Progress) -> None:
         if progress.is_last:
             self._running.pop(progress.refresh_id, None)
         else:
@@ -128,25 +128,25 @@ class ProgressHub:
             listener(progress)
 
 
-class Telling:
+class ProgressReporter:
     """The voice of one refresh: its share never falls, and nothing is said after its end."""
 
-    def __init__(self, tell: Listener, refresh_id: str, elapsed_ms: float) -> None:
+    def __init__(self, on_event: Listener, refresh_id: str, elapsed_ms: float) -> None:
         """Let `tell` know; the refresh began so many milliseconds ago."""
         self.refresh_id = refresh_id
-        self._tell = tell
-        self._began = time.perf_counter() - elapsed_ms / 1000
-        self._said: Progress | None = None
+        self._on_event = on_event
+        self._started = time.perf_counter() - elapsed_ms / 1000
+        self._last: Progress | None = None
 
-    def done(self, report: RefreshReport, message: str = "Done") -> None:
+    def emit_done(self, report: RefreshReport, message: str = "Done") -> None:
         """Tell that it has succeeded."""
-        self.tell(Phase.DONE, 1, message, report=report)
+        self.emit(Phase.DONE, 1, message, report=report)
 
-    def failed(self, code: str, message: str) -> None:
+    def emit_failed(self, code: str, message: str) -> None:
         """Tell that it has failed, by the code of the error; the share stays where it was."""
-        self.tell(Phase.FAILED, 0, message, code=code)
+        self.emit(Phase.FAILED, 0, message, code=code)
 
-    def tell(
+    def emit(
         self,
         phase: Phase,
         fraction: float,
@@ -156,29 +156,29 @@ class Telling:
         code: str | None = None,
     ) -> None:
         """Tell that the refresh is at a phase; `fraction` is the share done, 0 to 1."""
-        said = self._said
-        if said and (said.is_last or (said.phase, said.message) == (phase, message)):
+        last = self._last
+        if last and (last.is_last or (last.phase, last.message) == (phase, message)):
             return
-        self._said = Progress(
+        self._last = Progress(
             refresh_id=self.refresh_id,
             phase=phase,
-            fraction=max(said.fraction if said else 0, fraction),
-            elapsed_ms=round((time.perf_counter() - self._began) * 1000, 1),
+            fraction=max(last.fraction if last else 0, fraction),
+            elapsed_ms=round((time.perf_counter() - self._started) * 1000, 1),
             message=message,
             report=report,
             code=code,
         )
-        self._tell(self._said)
+        self._on_event(self._last)
 
 
-class Mailbox:
+class SubscriberQueue:
     """Holds what one follower has not read yet, and no more than so many events of it."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, max_events: int) -> None:
         """Begin empty."""
-        self._most = most
+        self._max_events = max_events
         self._events: deque[Progress] = deque()
-        self._arrived = asyncio.Event()
+        self._not_empty = asyncio.Event()
 
     def __len__(self) -> int:
         """Return how many events wait."""
@@ -186,16 +186,16 @@ class Mailbox:
 
     def put(self, progress: Progress) -> None:
         """Add an event; one too many drives out the oldest, if possible not a refresh's last."""
-        if len(self._events) >= self._most:
-            passing = (one for one in self._events if not one.is_last)
-            self._events.remove(next(passing, self._events[0]))
+        if len(self._events) >= self._max_events:
+            droppable = (event for event in self._events if not event.is_last)
+            self._events.remove(next(droppable, self._events[0]))
         self._events.append(progress)
-        self._arrived.set()
+        self._not_empty.set()
 
     async def get(self) -> Progress:
         """Return the oldest event, once there is one."""
-        await self._arrived.wait()
+        await self._not_empty.wait()
         progress = self._events.popleft()
         if not self._events:
-            self._arrived.clear()
+            self._not_empty.clear()
         return progress

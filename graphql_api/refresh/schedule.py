@@ -9,26 +9,26 @@ from datetime import datetime
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, RefreshInProgress, RefreshTooSoon
-from graphql_api.refresh.run import RefreshOrder
+from graphql_api.refresh.run import RefreshOptions
 from graphql_api.refresh.service import RefreshService
 
 logger = logging.getLogger(__name__)
 
-_SPREAD = 0.1
+_MAX_JITTER_SHARE = 0.1
 """Share of the interval by which a pause is longer at most, so that replicas do not race."""
-_LEAST = 0.1
+_MIN_DELAY_SHARE = 0.1
 """Share of the interval that a pause takes at least, as when another replica is at it."""
-_NEARLY = 0.9
+_DUE_SHARE = 0.9
 """Share of the interval after which data is old enough to be refreshed."""
-_BACKED_OFF = 3600
+_MAX_BACKOFF = 3600
 """Seconds beyond which failures do not lengthen a pause."""
 
 
-async def refresh_regularly(
+async def refresh_periodically(
     service: RefreshService,
     catalog: Catalog,
     *,
-    interval: float,
+    refresh_interval: float,
     clock: Callable[[], datetime],
     jitter: Callable[[], float] = random.random,
 ) -> None:
@@ -39,14 +39,16 @@ async def refresh_regularly(
     failures = 0
     while True:
         await asyncio.sleep(
-            pause(interval, age=_age(catalog, clock()), failures=failures, jitter=jitter())
+            compute_delay(
+                refresh_interval, age=_age(catalog, clock()), failures=failures, jitter=jitter()
+            )
         )
         age = _age(catalog, clock())
-        if age is not None and age < interval * _NEARLY:
+        if age is not None and age < refresh_interval * _DUE_SHARE:
             failures = 0
             continue  # another replica has just done it
         try:
-            await service.refresh(RefreshOrder(trigger=Trigger.SCHEDULE, wait=False))
+            await service.refresh(RefreshOptions(trigger=Trigger.SCHEDULE, wait=False))
         except (RefreshInProgress, RefreshTooSoon):
             pass  # somebody else does it, or has done it
         except CountriesError:
@@ -58,19 +60,32 @@ async def refresh_regularly(
             failures = 0
 
 
-def pause(interval: float, *, age: float | None, failures: int, jitter: float) -> float:
+def compute_delay(
+    refresh_interval: float, *, age: float | None, failures: int, jitter: float
+) -> float:
     """Return for how many seconds to sleep.
 
     `age` is how many seconds ago data was refreshed last, None if it never was. After failures in
     a row the pause doubles with each, up to an hour; an interval that is longer stays as it is.
     """
-    spread = interval * _SPREAD * jitter
+    extra_delay = refresh_interval * _MAX_JITTER_SHARE * jitter
     if failures:
-        return min(interval * (1 << min(failures, 20)), max(interval, _BACKED_OFF)) + spread
-    return max(interval - (interval if age is None else age), interval * _LEAST) + spread
+        return (
+            min(refresh_interval * (1 << min(failures, 20)), max(refresh_interval, _MAX_BACKOFF))
+            + extra_delay
+        )
+    return (
+        max(
+            refresh_interval - (refresh_interval if age is None else age),
+            refresh_interval * _MIN_DELAY_SHARE,
+        )
+        + extra_delay
+    )
 
 
 def _age(catalog: Catalog, now: datetime) -> float | None:
     """Return the seconds since the last refresh; a clock that was set back makes them 0."""
-    last = catalog.last_refresh
-    return None if last is None else max((now - last.finished_at).total_seconds(), 0)
+    last_refresh = catalog.last_refresh
+    return (
+        None if last_refresh is None else max((now - last_refresh.finished_at).total_seconds(), 0)
+    )

@@ -9,24 +9,29 @@ from datetime import datetime, timedelta
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
-from graphql_api.errors import INTERNAL, CountriesError, RefreshInProgress, RefreshTooSoon
-from graphql_api.logs import fields
+from graphql_api.errors import (
+    INTERNAL_ERROR_CODE,
+    CountriesError,
+    RefreshInProgress,
+    RefreshTooSoon,
+)
+from graphql_api.logs import extra_fields
 from graphql_api.refresh import waiting
-from graphql_api.refresh.progress import Phase, ProgressHub, Telling
-from graphql_api.refresh.run import RefreshOrder, Run, Sources
-from graphql_api.refresh.session import HeldElsewhere, Session
+from graphql_api.refresh.progress import Phase, ProgressBroadcaster, ProgressReporter
+from graphql_api.refresh.run import RefreshOptions, RefreshPipeline, SourceConfig
+from graphql_api.refresh.session import LeaseHeldByOther, LeaseSession
 from graphql_api.sources import countries, rates
-from graphql_api.sources.web import Web
+from graphql_api.sources.web import LazyHTTPClient
 from graphql_api.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
-REQUEST = RefreshOrder()
+DEFAULT_OPTIONS = RefreshOptions()
 """The plain one."""
 
-_BEFORE_CANCELLING_AGAIN = 0.5
+CANCEL_GRACE_PERIOD = 0.5
 """Seconds that a cancelled refresh has to end by itself."""
-_SPARE = 60
+_LEASE_MARGIN = 60
 """Seconds that a refresh has for all but fetching before its lease runs out."""
 
 
@@ -35,12 +40,12 @@ def _ignore(_: Attempt) -> None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
+class RefreshLimits:
     """What keeps refreshes from being asked for too often."""
 
-    pause: timedelta = timedelta(0)
+    min_interval: timedelta = timedelta(0)
     """From the end of a refresh to the begin of the next, on all replicas together."""
-    callers: int = 500
+    max_waiting: int = 500
     """Who may wait for a refresh in this process at the same time."""
 
 
@@ -50,36 +55,36 @@ class RefreshService:
 
     database: Database
     catalog: Catalog
-    web: Web
-    sources: Sources
-    bounds: Bounds
+    http_client: LazyHTTPClient
+    sources: SourceConfig
+    limits: RefreshLimits
     holder: str
     """Names this process among those that refresh the same database."""
     clock: Callable[[], datetime]
     """Returns the present instant, in UTC."""
     new_id: Callable[[], str]
-    watch: Callable[[Attempt], None] = _ignore
+    on_attempt: Callable[[Attempt], None] = _ignore
     """Is told of every refresh that ends here; must return at once."""
-    progress: ProgressHub = field(default_factory=ProgressHub, init=False)
+    progress: ProgressBroadcaster = field(default_factory=ProgressBroadcaster, init=False)
     """Tells of every refresh of this process, whoever began it."""
-    _running: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
-    _run: Run | None = field(default=None, init=False)
-    _callers: int = field(default=0, init=False)
-    _tails: set[asyncio.Task[None]] = field(default_factory=set, init=False)
-    _opening: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
-    _closing: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _task: asyncio.Task[RefreshReport] | None = field(default=None, init=False)
+    _pipeline: RefreshPipeline | None = field(default=None, init=False)
+    _waiting_callers: int = field(default=0, init=False)
+    _finish_tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+    _lease_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    _finish_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Tell whether a refresh runs in this process."""
-        return self._running is not None and not self._running.done()
+        return self._task is not None and not self._task.done()
 
     @property
-    def callers(self) -> int:
+    def waiting_callers(self) -> int:
         """Return how many wait for a refresh in this process."""
-        return self._callers
+        return self._waiting_callers
 
-    async def refresh(self, order: RefreshOrder = REQUEST) -> RefreshReport:
+    async def refresh(self, options: RefreshOptions = DEFAULT_OPTIONS) -> RefreshReport:
         """Run a refresh, or join the one that runs; a caller that goes away does not stop it.
 
         A refresh that another process runs is waited for, and its report or error is the answer.
@@ -92,193 +97,208 @@ class RefreshService:
             SourceUnavailable, SourceInvalid, DatabaseUnavailable: the history has the failure, and
                 nothing was changed, unless the database did not say whether it had written.
         """
-        with self._counted():
+        with self._count_caller():
             while True:
                 try:
-                    report = await asyncio.shield(self._join(order))
-                except HeldElsewhere as elsewhere:
+                    report = await asyncio.shield(self._join_or_start(options))
+                except LeaseHeldByOther as error:
                     # Whoever began it does not wait for other processes.
-                    if not order.wait:
-                        raise _in_progress(elsewhere.held.taken_at) from None
+                    if not options.wait:
+                        raise _in_progress_error(error.lease_info.taken_at) from None
                 else:
-                    if report.has_asked or not order.force:
+                    if report.has_asked_all_providers or not options.force:
                         return report
 
     async def load_bundled(self) -> RefreshReport:
         """Fill the catalog from the bundled data, without asking anybody."""
-        bundled = Sources(
-            countries=[provider for provider in countries.PROVIDERS.values() if not provider.live],
-            rates=[provider for provider in rates.PROVIDERS.values() if not provider.live],
-            seconds_each=self.sources.seconds_each,
-            seconds_together=self.sources.seconds_together,
-            heard=self.sources.heard,
+        bundled = SourceConfig(
+            countries=[
+                provider for provider in countries.PROVIDERS.values() if not provider.is_live
+            ],
+            rates=[provider for provider in rates.PROVIDERS.values() if not provider.is_live],
+            api_timeout=self.sources.api_timeout,
+            refresh_timeout=self.sources.refresh_timeout,
+            on_fetch=self.sources.on_fetch,
         )
-        return await self._refresh(bundled, RefreshOrder(trigger=Trigger.START))
+        return await self._run_refresh(bundled, RefreshOptions(trigger=Trigger.START))
 
     async def close(self) -> None:
         """Stop a refresh that still fetches, and wait for one that writes and for what follows."""
         # A cancellation may be lost in giving up a dead connection, so once may not be enough.
-        while self._running is not None and not self._running.done():
+        while self._task is not None and not self._task.done():
             # What is committed must be published, and told in the history.
-            if self._run is None or not self._run.writing:
-                self._running.cancel()
-            await asyncio.wait([self._running], timeout=_BEFORE_CANCELLING_AGAIN)
-        if self._tails:
-            await asyncio.wait(self._tails)
+            if self._pipeline is None or not self._pipeline.is_writing:
+                self._task.cancel()
+            await asyncio.wait([self._task], timeout=CANCEL_GRACE_PERIOD)
+        if self._finish_tasks:
+            await asyncio.wait(self._finish_tasks)
 
     @contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _count_caller(self) -> Iterator[None]:
         """Count a caller, and refuse one too many."""
-        if self._callers >= self.bounds.callers:
+        if self._waiting_callers >= self.limits.max_waiting:
             raise RefreshInProgress(
-                f"{self._callers} callers wait for the refresh that runs already; try again later."
+                f"{self._waiting_callers} callers wait for the refresh that runs already; try "
+                "again later."
             )
-        self._callers += 1
+        self._waiting_callers += 1
         try:
             yield
         finally:
-            self._callers -= 1
+            self._waiting_callers -= 1
 
-    def _join(self, order: RefreshOrder) -> asyncio.Task[RefreshReport]:
+    def _join_or_start(self, options: RefreshOptions) -> asyncio.Task[RefreshReport]:
         """Return the refresh that runs, begun now if need be."""
-        if self._running is not None and not self._running.done():
-            if not order.wait:
-                raise _in_progress(self._run.started_at if self._run else None)
-            return self._running
-        self._admit(order)
-        self._running = asyncio.create_task(self._refresh(self.sources, order))
+        if self._task is not None and not self._task.done():
+            if not options.wait:
+                raise _in_progress_error(self._pipeline.started_at if self._pipeline else None)
+            return self._task
+        self._check_min_interval(options)
+        self._task = asyncio.create_task(self._run_refresh(self.sources, options))
         # A failure is logged where it happens; every caller may have gone away by then.
-        self._running.add_done_callback(lambda task: task.cancelled() or task.exception())
-        return self._running
+        self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        return self._task
 
-    def _admit(self, order: RefreshOrder) -> None:
+    def _check_min_interval(self, options: RefreshOptions) -> None:
         """Refuse a refresh that comes too soon after the one before it, whoever ran that."""
-        if order.trigger is Trigger.START or not self.bounds.pause:
+        if options.trigger is Trigger.START or not self.limits.min_interval:
             return
-        history = (one for one in self.catalog.history if one.trigger is not Trigger.START)
-        before = next(history, None)
+        attempts = (
+            attempt for attempt in self.catalog.history if attempt.trigger is not Trigger.START
+        )
+        last_attempt = next(attempts, None)
         # Another replica's clock may be ahead a little; one set back must not bar for long.
-        if before is not None and abs(self.clock() - before.at) < self.bounds.pause:
-            retry_at = before.at + self.bounds.pause
+        if (
+            last_attempt is not None
+            and abs(self.clock() - last_attempt.at) < self.limits.min_interval
+        ):
+            retry_at = last_attempt.at + self.limits.min_interval
             raise RefreshTooSoon(
-                f"The last refresh ended less than {self.bounds.pause.total_seconds():g} s ago; "
+                "The last refresh ended less than "
+                f"{self.limits.min_interval.total_seconds():g} s ago; "
                 f"try again at {retry_at:%H:%M:%S} UTC.",
                 retry_at=retry_at,
             )
 
-    async def _refresh(self, sources: Sources, order: RefreshOrder) -> RefreshReport:
+    async def _run_refresh(self, sources: SourceConfig, options: RefreshOptions) -> RefreshReport:
         """Refresh, or return the report of another process that refreshes already; tell of it."""
-        telling = self.progress.begin(self.new_id())
-        telling.tell(Phase.STARTED, 0, "Started")
+        reporter = self.progress.create_reporter(self.new_id())
+        reporter.emit(Phase.STARTED, 0, "Started")
         try:
-            report = await self._refresh_somewhere(sources, order, telling)
-        except HeldElsewhere as elsewhere:
-            telling.failed(RefreshInProgress.code, str(_in_progress(elsewhere.held.taken_at)))
+            report = await self._run_or_wait(sources, options, reporter)
+        except LeaseHeldByOther as error:
+            reporter.emit_failed(
+                RefreshInProgress.code, str(_in_progress_error(error.lease_info.taken_at))
+            )
             raise
         except CountriesError as error:
-            telling.failed(error.code, error.public)
+            reporter.emit_failed(error.code, error.public_message)
             raise
         except BaseException:
-            telling.failed("INTERNAL_SERVER_ERROR", "It broke off.")
+            reporter.emit_failed("INTERNAL_SERVER_ERROR", "It broke off.")
             raise
-        here = report.id == telling.refresh_id
-        telling.done(report, "Done" if here else "Done by another process")
+        is_local = report.id == reporter.refresh_id
+        reporter.emit_done(report, "Done" if is_local else "Done by another process")
         return report
 
-    async def _refresh_somewhere(
-        self, sources: Sources, order: RefreshOrder, telling: Telling
+    async def _run_or_wait(
+        self, sources: SourceConfig, options: RefreshOptions, reporter: ProgressReporter
     ) -> RefreshReport:
         while True:
             try:
-                return await self._refresh_here(sources, order, telling)
-            except HeldElsewhere as elsewhere:
-                if not order.wait:
+                return await self._run_locally(sources, options, reporter)
+            except LeaseHeldByOther as error:
+                if not options.wait:
                     raise
-                self.progress.know(elsewhere.held.refresh_id)
-                telling.tell(Phase.FETCHING, 0.05, "Waiting for another process's refresh")
-                report = await waiting.outcome(
-                    elsewhere.held, database=self.database, catalog=self.catalog
+                self.progress.mark_seen(error.lease_info.refresh_id)
+                reporter.emit(Phase.FETCHING, 0.05, "Waiting for another process's refresh")
+                report = await waiting.wait_for_remote_refresh(
+                    error.lease_info, database=self.database, catalog=self.catalog
                 )
-                if report is not None and (report.has_asked or not order.force):
+                if report is not None and (report.has_asked_all_providers or not options.force):
                     return report
 
-    async def _refresh_here(
-        self, sources: Sources, order: RefreshOrder, telling: Telling
+    async def _run_locally(
+        self, sources: SourceConfig, options: RefreshOptions, reporter: ProgressReporter
     ) -> RefreshReport:
-        run = self._run = self._prepare(sources, order, telling)
+        pipeline = self._pipeline = self._create_pipeline(sources, options, reporter)
         attempt: Attempt | None = None
         try:
-            attempt = report = await run.perform()
-        except (HeldElsewhere, RefreshTooSoon):
+            attempt = report = await pipeline.run()
+        except (LeaseHeldByOther, RefreshTooSoon):
             raise
         except CountriesError as error:
-            attempt = self._failure(run, error.code, error.public)
-            told = fields(refresh=run.id, trigger=order.trigger, code=error.code)
-            logger.warning("Refresh %s failed: %s: %s", run.id, error.code, error, extra=told)
-            self.watch(attempt)
-            self.catalog.remember(attempt)
+            attempt = self._build_failure(pipeline, error.code, error.public_message)
+            extra = extra_fields(refresh=pipeline.id, trigger=options.trigger, code=error.code)
+            logger.warning("Refresh %s failed: %s: %s", pipeline.id, error.code, error, extra=extra)
+            self.on_attempt(attempt)
+            self.catalog.add_attempt(attempt)
             raise
         except Exception:
-            told = fields(refresh=run.id, trigger=order.trigger, code=INTERNAL)
-            logger.exception("Refresh %s broke off.", run.id, extra=told)
-            self.watch(self._failure(run, INTERNAL, "An internal error"))
+            extra = extra_fields(
+                refresh=pipeline.id, trigger=options.trigger, code=INTERNAL_ERROR_CODE
+            )
+            logger.exception("Refresh %s broke off.", pipeline.id, extra=extra)
+            self.on_attempt(self._build_failure(pipeline, INTERNAL_ERROR_CODE, "An internal error"))
             raise
         finally:
-            self._run = None
-            self._follow_up(run, attempt)
-        self.watch(report)
-        _log(report)
+            self._pipeline = None
+            self._finish_in_background(pipeline, attempt)
+        self.on_attempt(report)
+        _log_report(report)
         return report
 
-    def _failure(self, run: Run, code: str, message: str) -> RefreshFailure:
+    def _build_failure(self, pipeline: RefreshPipeline, code: str, message: str) -> RefreshFailure:
         return RefreshFailure(
-            id=run.id,
+            id=pipeline.id,
             at=self.clock(),
             code=code,
             message=message,
-            trigger=run.order.trigger,
+            trigger=pipeline.options.trigger,
         )
 
-    def _prepare(self, sources: Sources, order: RefreshOrder, telling: Telling) -> Run:
-        session = Session(
+    def _create_pipeline(
+        self, sources: SourceConfig, options: RefreshOptions, reporter: ProgressReporter
+    ) -> RefreshPipeline:
+        lease_session = LeaseSession(
             self.database,
             self.catalog,
-            refresh_id=telling.refresh_id,
+            refresh_id=reporter.refresh_id,
             holder=self.holder,
-            seconds=sources.seconds_together + _SPARE,
-            turn=self._opening,
+            lease_duration=sources.refresh_timeout + _LEASE_MARGIN,
+            lease_lock=self._lease_lock,
         )
-        return Run(
-            telling=telling,
+        return RefreshPipeline(
+            reporter=reporter,
             sources=sources,
-            order=order,
+            options=options,
             catalog=self.catalog,
-            web=self.web,
-            session=session,
-            admit=lambda: self._admit(order),
+            http_client=self.http_client,
+            lease_session=lease_session,
+            check_allowed=lambda: self._check_min_interval(options),
             clock=self.clock,
         )
 
-    def _follow_up(self, run: Run, attempt: Attempt | None) -> None:
+    def _finish_in_background(self, pipeline: RefreshPipeline, attempt: Attempt | None) -> None:
         """Do what nobody needs to wait for: write the attempt down, let the database go."""
-        tail = asyncio.create_task(self._close(run, attempt))
-        self._tails.add(tail)
-        tail.add_done_callback(self._tails.discard)
+        task = asyncio.create_task(self._finish(pipeline, attempt))
+        self._finish_tasks.add(task)
+        task.add_done_callback(self._finish_tasks.discard)
 
-    async def _close(self, run: Run, attempt: Attempt | None) -> None:
+    async def _finish(self, pipeline: RefreshPipeline, attempt: Attempt | None) -> None:
         # One after another: the database tells the order of attempts by the order of writing.
-        async with self._closing:
-            await run.session.close(attempt, run.heard)
+        async with self._finish_lock:
+            await pipeline.lease_session.close(attempt, pipeline.cache_update)
 
 
-def _in_progress(started_at: datetime | None) -> RefreshInProgress:
+def _in_progress_error(started_at: datetime | None) -> RefreshInProgress:
     return RefreshInProgress(
         "A refresh runs already; wait for it, or look at status for its outcome.",
         started_at=started_at,
     )
 
 
-def _log(report: RefreshReport) -> None:
+def _log_report(report: RefreshReport) -> None:
     timings = report.timings
     providers = ", ".join(
         f"{source.kind} from {source.provider}"
@@ -303,7 +323,7 @@ def _log(report: RefreshReport) -> None:
         timings.upsert_ms,
         timings.image_ms or 0,
         timings.total_ms,
-        extra=fields(
+        extra=extra_fields(
             refresh=report.id,
             trigger=report.trigger,
             countries=report.total_countries,

@@ -5,20 +5,20 @@ import logging
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
-from graphql_api.errors import restored
+from graphql_api.errors import error_from_code
 from graphql_api.storage import lease
 from graphql_api.storage.engine import Database
 
 logger = logging.getLogger(__name__)
 
-_PAUSE = 0.2
+_LEASE_POLL_INTERVAL = 0.2
 """Seconds between two looks at the lease."""
-_TAIL = 5.0
+_RELEASE_TIMEOUT = 5.0
 """Seconds, those of looking aside, that a process may take from its rows to its lease's end."""
 
 
-async def outcome(
-    held: lease.Held, *, database: Database, catalog: Catalog
+async def wait_for_remote_refresh(
+    lease_info: lease.LeaseInfo, *, database: Database, catalog: Catalog
 ) -> RefreshReport | None:
     """Return the report of the refresh that has the lease, once it has let it go.
 
@@ -32,25 +32,29 @@ async def outcome(
     """
     await catalog.sync()
     # What has written its rows has answered its caller, or is about to.
-    had_ended = catalog.snapshot.version.revision >= held.revision
-    patience = _TAIL
-    while await database.run(lease.look) == held:
-        if catalog.snapshot.version.revision >= held.revision:
-            patience -= _PAUSE
-        if patience < 0:
-            logger.warning("The process of refresh %s has died; it had written.", held.refresh_id)
+    had_ended = catalog.snapshot.version.revision >= lease_info.revision
+    remaining_time = _RELEASE_TIMEOUT
+    while await database.run(lease.read) == lease_info:
+        if catalog.snapshot.version.revision >= lease_info.revision:
+            remaining_time -= _LEASE_POLL_INTERVAL
+        if remaining_time < 0:
+            logger.warning(
+                "The process of refresh %s has died; it had written.", lease_info.refresh_id
+            )
             await database.run(
-                lambda connection: lease.release(connection, refresh_id=held.refresh_id)
+                lambda connection: lease.release(connection, refresh_id=lease_info.refresh_id)
             )
             break
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_LEASE_POLL_INTERVAL)
         await catalog.sync()
     await catalog.sync()
-    attempt = None if had_ended else _find(held, catalog)
+    attempt = None if had_ended else _find_attempt(lease_info, catalog)
     if isinstance(attempt, RefreshFailure):
-        raise restored(attempt.code, attempt.message)
+        raise error_from_code(attempt.code, attempt.message)
     return attempt
 
 
-def _find(held: lease.Held, catalog: Catalog) -> Attempt | None:
-    return next((one for one in catalog.history if one.id == held.refresh_id), None)
+def _find_attempt(lease_info: lease.LeaseInfo, catalog: Catalog) -> Attempt | None:
+    return next(
+        (attempt for attempt in catalog.history if attempt.id == lease_info.refresh_id), None
+    )

@@ -218,7 +218,7 @@ def _refuse_all(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:
 def refuse(error: CountriesError) -> GraphQLResponse:
     """Return the answer to a request that is refused before it reaches the schema."""
     return GraphQLResponse(
-        {"errors": [{"message": _clip(error.public), "extensions": {"code": error.code}}]},
+        {"errors": [{"message": _clip(error.public_message), "extensions": {"code": error.code}}]},
         executed=False,
     )
 
@@ -229,8 +229,8 @@ def _present_failure(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
     if isinstance(cause, DatabaseUnavailable):
         logger.error("Request %s: %s", request_id, cause)
     if isinstance(cause, CountriesError):
-        facts = {_camel(name): format_instant(at) for name, at in cause.facts.items()}
-        return {**_with_code(error, cause.code, **facts), "message": _clip(cause.public)}
+        facts = {_camel(name): format_instant(at) for name, at in cause.details.items()}
+        return {**_with_code(error, cause.code, **facts), "message": _clip(cause.public_message)}
     if isinstance(cause, GraphQLError) and _blames_value(cause):
         return _with_code(error, InvalidInput.code)
     logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)

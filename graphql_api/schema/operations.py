@@ -13,7 +13,7 @@ from graphql_api.domain.paging import Page, PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import CountryNotFound, InvalidInput
 from graphql_api.refresh.progress import Progress
-from graphql_api.refresh.run import RefreshOrder
+from graphql_api.refresh.run import RefreshOptions
 from graphql_api.schema.context import Info
 from graphql_api.schema.ids import read_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
@@ -182,7 +182,7 @@ class Mutation:
         info: Info, force: Force = False, wait: Wait = True
     ) -> report.RefreshReport:
         info.context.require_authorization()
-        done = await info.context.refreshes.refresh(RefreshOrder(force=force, wait=wait))
+        done = await info.context.refreshes.refresh(RefreshOptions(force=force, wait=wait))
         info.context.reports.append(done)
         return done
 
@@ -212,4 +212,4 @@ class Subscription:
     )
     @staticmethod
     def refresh_progress(info: Info) -> AsyncGenerator[Progress, None]:
-        return info.context.refreshes.progress.follow()
+        return info.context.refreshes.progress.subscribe()

@@ -16,7 +16,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh import progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.ids import country_id
-from graphql_api.sources.attributions import attribution_of
+from graphql_api.sources.attributions import get_attribution
 
 
 def _country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:
@@ -59,7 +59,7 @@ def _provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) 
         provider=provider,
         live=provider != domain.BUNDLED,
         as_of=as_of,
-        attribution=attribution_of(kind, provider),
+        attribution=get_attribution(kind, provider),
     )
 
 
@@ -161,12 +161,12 @@ class PageInfo:
     @strawberry.field(description="Cursor of the first country; null on an empty page.")
     @staticmethod
     def start_cursor(parent: strawberry.Parent[Page]) -> str | None:
-        return parent.cursor(parent.places[0]) if parent.places else None
+        return parent.cursor(parent.row_indexes[0]) if parent.row_indexes else None
 
     @strawberry.field(description="Cursor of the last country; null on an empty page.")
     @staticmethod
     def end_cursor(parent: strawberry.Parent[Page]) -> str | None:
-        return parent.cursor(parent.places[-1]) if parent.places else None
+        return parent.cursor(parent.row_indexes[-1]) if parent.row_indexes else None
 
 
 @strawberry.type(description="A page of countries.")
@@ -179,7 +179,7 @@ class CountryConnection:
     @strawberry.field(description="The same countries, each with its cursor.")
     @staticmethod
     def edges(parent: strawberry.Parent[Page]) -> list[CountryEdge]:
-        return [CountryEdge(page=parent, place=place) for place in parent.places]
+        return [CountryEdge(page=parent, place=place) for place in parent.row_indexes]
 
     @strawberry.field(description="Where the page lies in the list.", graphql_type=PageInfo)
     @staticmethod
@@ -379,7 +379,7 @@ class Status:
     )
     @staticmethod
     def stale(parent: strawberry.Parent[Snapshot], info: Info) -> bool:
-        return parent.is_stale(now=info.context.clock(), after=info.context.stale_after)
+        return parent.is_stale(now=info.context.clock(), stale_after=info.context.stale_after)
 
     @strawberry.field(
         description="Where the data came from: one entry per kind, unless a source stopped "
@@ -388,8 +388,8 @@ class Status:
     @staticmethod
     def sources(parent: strawberry.Parent[Snapshot]) -> list[DataSource]:
         kinds = {
-            report.SourceKind.COUNTRIES: parent.sources_of_figures(),
-            report.SourceKind.RATES: parent.sources_of_rates(),
+            report.SourceKind.COUNTRIES: parent.count_figures_provenance(),
+            report.SourceKind.RATES: parent.count_rates_provenance(),
         }
         return [
             DataSource(
@@ -404,7 +404,7 @@ class Status:
     @strawberry.field(description="Whether this server refreshes right now.")
     @staticmethod
     def refreshing(info: Info) -> bool:
-        return info.context.refreshes.running
+        return info.context.refreshes.is_running
 
     @strawberry.field(
         description="Absolute address of the summary picture, PNG, 1200 x 630 pixels; null "

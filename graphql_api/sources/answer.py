@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from graphql_api.sources.retries import http_date
+from graphql_api.sources.retries import parse_http_date
 
-MAX_BODY = 20_000_000
+MAX_BODY_BYTES = 20_000_000
 """Bytes of all that a provider answers, decompressed; the largest real one has 1.1 million."""
 
 
@@ -23,13 +23,13 @@ class Validators:
     @property
     def headers(self) -> Mapping[str, str]:
         """Return what asks for an answer only if there is something new."""
-        named = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
-        return {name: value for name, value in named.items() if value is not None}
+        conditional_headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
+        return {name: value for name, value in conditional_headers.items() if value is not None}
 
     @property
-    def modified(self) -> datetime | None:
+    def last_modified_at(self) -> datetime | None:
         """Return the instant that Last-Modified names, if it names one."""
-        return None if self.last_modified is None else http_date(self.last_modified)
+        return None if self.last_modified is None else parse_http_date(self.last_modified)
 
 
 class NotModified(Exception):
@@ -37,7 +37,7 @@ class NotModified(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class ProviderResponse:
     """A body, and what came with it."""
 
     body: bytes

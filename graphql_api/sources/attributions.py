@@ -4,7 +4,7 @@ from graphql_api.domain.report import SourceKind
 from graphql_api.sources import countries, rates
 
 
-def attribution_of(kind: SourceKind, provider: str) -> str | None:
+def get_attribution(kind: SourceKind, provider: str) -> str | None:
     """Return the attribution of a provider; None for one that another version knew."""
-    known = countries.PROVIDERS if kind is SourceKind.COUNTRIES else rates.PROVIDERS
-    return known[provider].attribution if provider in known else None
+    providers = countries.PROVIDERS if kind is SourceKind.COUNTRIES else rates.PROVIDERS
+    return providers[provider].attribution if provider in providers else None

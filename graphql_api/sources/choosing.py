@@ -9,15 +9,15 @@ from graphql_api.sources.provider import Provider
 
 T = TypeVar("T")
 
-Choice = tuple[str, str | None]
+ProviderSelection = tuple[str, str | None]
 """A provider's name, and the URL to ask instead of its own."""
 
 
-def choose(
+def select_providers(
     setting: str,
-    choices: Sequence[Choice],
-    known: Mapping[str, Provider[T]],
-    keys: Mapping[str, str],
+    selections: Sequence[ProviderSelection],
+    available: Mapping[str, Provider[T]],
+    provider_keys: Mapping[str, str],
 ) -> tuple[Provider[T], ...]:
     """Return the chosen providers, each with its key; `keys` are by the name of their setting.
 
@@ -25,19 +25,22 @@ def choose(
         InvalidSetting: `setting` names a provider that is not known, or a URL for one without, or
             none for one that needs it.
     """
-    chosen = (_choose_one(setting, name, url, known) for name, url in choices)
-    return tuple(replace(one, key=keys.get(one.key_setting or "")) for one in chosen)
+    selected = (_select_provider(setting, name, url, available) for name, url in selections)
+    return tuple(
+        replace(provider, api_key=provider_keys.get(provider.api_key_setting or ""))
+        for provider in selected
+    )
 
 
-def _choose_one(
-    setting: str, name: str, url: str | None, known: Mapping[str, Provider[T]]
+def _select_provider(
+    setting: str, name: str, url: str | None, available: Mapping[str, Provider[T]]
 ) -> Provider[T]:
-    provider = known.get(name)
+    provider = available.get(name)
     if provider is None:
-        names = ", ".join(sorted(known))
+        names = ", ".join(sorted(available))
         raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.")
-    if url is not None and not provider.live:
+    if url is not None and not provider.is_live:
         raise InvalidSetting(f"{setting} gives a URL to {name!r}, which is read from the package.")
-    if url is None and provider.url is None and provider.live:
+    if url is None and provider.url is None and provider.is_live:
         raise InvalidSetting(f"{setting} names {name!r}, which needs a URL: {name}=https://….")
     return replace(provider, url=url or provider.url)

@@ -7,7 +7,7 @@ https://www.six-group.com/en/products-services/financial-information/data-standa
 import re
 from collections.abc import Iterable
 
-_WELL_FORMED = re.compile(r"[A-Z]{3}", re.ASCII)
+_CODE_PATTERN = re.compile(r"[A-Z]{3}", re.ASCII)
 
 # List one as published on 2026-01-01, read from iso4217 1.16.20260101 (PyPI, public domain). What
 # is not any country's money is left out: funds, metals, units of account, and codes for tests.
@@ -83,16 +83,16 @@ RETIRED = {
 }
 
 
-def first_in_use(codes: Iterable[object]) -> str | None:
+def select_current_code(codes: Iterable[object]) -> str | None:
     """Return the first code that is in use, a retired one as its successor.
 
     Without any, the first well-formed one: it may be newer than the table.
     """
     stripped = [code.strip() for code in codes if isinstance(code, str)]
-    known = [RETIRED.get(code, code) for code in stripped if is_code(code)]
-    return next((code for code in known if code in CURRENT), next(iter(known), None))
+    candidates = [RETIRED.get(code, code) for code in stripped if is_code(code)]
+    return next((code for code in candidates if code in CURRENT), next(iter(candidates), None))
 
 
 def is_code(code: str) -> bool:
     """Tell whether `code` looks like ISO 4217: three capital letters."""
-    return _WELL_FORMED.fullmatch(code) is not None
+    return _CODE_PATTERN.fullmatch(code) is not None

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.answer import MAX_BODY, Answer, NotModified, Validators
-from graphql_api.sources.keeping import Kept, origin_of
-from graphql_api.sources.provider import Pages, Provider, Unusable
-from graphql_api.sources.reading import printable
-from graphql_api.sources.retries import Retries
-from graphql_api.sources.web import Web
-from graphql_api.together import together
+from graphql_api.sources.answer import MAX_BODY_BYTES, NotModified, ProviderResponse, Validators
+from graphql_api.sources.keeping import CachedData, provider_fingerprint
+from graphql_api.sources.provider import Pagination, Provider, ProviderError
+from graphql_api.sources.reading import to_printable
+from graphql_api.sources.retries import RetryPolicy
+from graphql_api.sources.web import LazyHTTPClient
+from graphql_api.together import gather
 
 if TYPE_CHECKING:
-    from graphql_api.sources.asking import Asker
+    from graphql_api.sources.asking import ProviderClient
 
-LONGEST = timedelta(days=2)
+MAX_FRESHNESS_LIFETIME = timedelta(days=2)
 """For how long a provider is not asked at most, whenever it says that its next update is."""
 
-_MAX_REASON = 200
+_MAX_REASON_LENGTH = 200
 """Characters of why a provider failed: it may quote what the provider sent."""
 
 
-class Dated(Protocol):
+class ProviderData(Protocol):
     """What a provider says, and as of when."""
 
     @property
@@ -43,10 +43,10 @@ class Dated(Protocol):
 
 
 T = TypeVar("T")
-D = TypeVar("D", bound=Dated)
+D = TypeVar("D", bound=ProviderData)
 
 
-class Outcome(StrEnum):
+class FetchOutcome(StrEnum):
     """What came of wanting a provider's data."""
 
     ANSWERED = "answered"
@@ -58,62 +58,62 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class FetchAttempt:
     """A provider that has given its data, or failed to."""
 
     provider: str
-    outcome: Outcome
+    outcome: FetchOutcome
     seconds: float
 
 
-def ignore(_: Hearing) -> None:
+def ignore_attempt(_: FetchAttempt) -> None:
     """Take no notice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class FetchContext:
     """With what, when, for how long and how patiently providers are asked."""
 
-    web: Web
+    http_client: LazyHTTPClient
     now: datetime
     """UTC."""
-    seconds_each: float
+    api_timeout: float
     """For one provider, all its pages and retries included."""
-    retries: Retries
-    heard: Callable[[Hearing], None] = ignore
+    retry_policy: RetryPolicy
+    on_fetch: Callable[[FetchAttempt], None] = ignore_attempt
     """Is told of every provider; must return at once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched(Generic[D]):
+class FetchResult(Generic[D]):
     """What the first usable provider said, the report of how it was got, and what it took."""
 
     data: D
     report: SourceReport
-    milliseconds: float
-    keep: Kept[D] | None
+    duration_ms: float
+    to_cache: CachedData[D] | None
     """What to remember of it for the next time; None: nothing new."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Said(Generic[D]):
+class _ProviderResult(Generic[D]):
     """What a provider said, and how."""
 
     data: D
-    outcome: Outcome
+    outcome: FetchOutcome
     as_of: datetime | None
-    keep: Kept[D] | None = None
+    to_cache: CachedData[D] | None = None
 
 
 async def fetch_first(  # noqa: PLR0913 - two of a kind, and what is known of it before
     kind: SourceKind,
     providers: Sequence[Provider[T]],
-    check: Callable[[T], D],
+    validate: Callable[[T], D],
     *,
-    means: Means,
-    kept: Kept[D] | None,
+    context: FetchContext,
+    cached_data: CachedData[D] | None,
     failures: list[str],
-) -> Fetched[D]:
+) -> FetchResult[D]:
     """Ask `providers` in turn; the time of each is from connecting to its last byte.
 
     What the provider said last is `kept`: until its next update it is not asked, and afterwards
@@ -123,111 +123,151 @@ async def fetch_first(  # noqa: PLR0913 - two of a kind, and what is known of it
     Raises:
         SourceUnavailable: none could be used; names each and its reason.
     """
-    started = asked = time.perf_counter()
+    started = attempt_started = time.perf_counter()
     for provider in providers:
-        known = kept if kept is not None and kept.origin == origin_of(provider) else None
+        matching_data = (
+            cached_data
+            if cached_data is not None and cached_data.origin == provider_fingerprint(provider)
+            else None
+        )
         try:
-            said = await _hear(provider, check, known, means)
-        except (TimeoutError, Unusable) as error:
-            failures.append(f"{provider.name}: {_reason(error, provider, means)}")
-            asked = _tell(means, provider, Outcome.FAILED, asked)
+            result = await _fetch_unless_fresh(provider, validate, matching_data, context)
+        except (TimeoutError, ProviderError) as error:
+            failures.append(f"{provider.name}: {_describe_failure(error, provider, context)}")
+            attempt_started = _report_attempt(
+                context, provider, FetchOutcome.FAILED, attempt_started
+            )
         else:
-            _tell(means, provider, said.outcome, asked)
-            cached = said.outcome is Outcome.KEPT
+            _report_attempt(context, provider, result.outcome, attempt_started)
+            cached = result.outcome is FetchOutcome.KEPT
             report = SourceReport(
                 kind=kind,
                 provider=provider.name,
-                live=provider.live and not cached,
+                live=provider.is_live and not cached,
                 cached=cached,
-                as_of=said.as_of,
+                as_of=result.as_of,
                 failures=tuple(failures),
                 attribution=provider.attribution,
             )
-            return Fetched(said.data, report, _since(started), said.keep)
+            return FetchResult(result.data, report, _elapsed_ms(started), result.to_cache)
     raise SourceUnavailable(f"No source of {kind} could be used. {'; '.join(failures)}.")
 
 
-async def _hear(
-    provider: Provider[T], check: Callable[[T], D], known: Kept[D] | None, means: Means
-) -> _Said[D]:
+async def _fetch_unless_fresh(
+    provider: Provider[T],
+    validate: Callable[[T], D],
+    cached: CachedData[D] | None,
+    context: FetchContext,
+) -> _ProviderResult[D]:
     """Return what a provider says, or what it is known to say still."""
-    if known is None:
-        return await _listen(provider, check, means, since=None)
-    as_of = known.data.as_of or known.validators.modified
-    if known.until is not None and means.now < known.until:
-        return _Said(known.data, Outcome.KEPT, as_of)
+    if cached is None:
+        return await _fetch_and_validate(provider, validate, context, cached_validators=None)
+    as_of = cached.data.as_of or cached.validators.last_modified_at
+    if cached.until is not None and context.now < cached.until:
+        return _ProviderResult(cached.data, FetchOutcome.KEPT, as_of)
     try:
-        return await _listen(provider, check, means, since=known.validators)
+        return await _fetch_and_validate(
+            provider, validate, context, cached_validators=cached.validators
+        )
     except NotModified:
-        return _Said(known.data, Outcome.NOT_MODIFIED, as_of)
+        return _ProviderResult(cached.data, FetchOutcome.NOT_MODIFIED, as_of)
 
 
-async def _listen(
-    provider: Provider[T], check: Callable[[T], D], means: Means, *, since: Validators | None
-) -> _Said[D]:
+async def _fetch_and_validate(
+    provider: Provider[T],
+    validate: Callable[[T], D],
+    context: FetchContext,
+    *,
+    cached_validators: Validators | None,
+) -> _ProviderResult[D]:
     if provider.resource is not None:
         bundled = resources.files("graphql_api.sources.bundled")
-        data = check(provider.parse(bundled.joinpath(provider.resource).read_bytes()))
-        return _Said(data, Outcome.ANSWERED, data.as_of)
-    async with asyncio.timeout(means.seconds_each) as limit:
-        asker = await means.web.asker(
-            retries=means.retries, deadline=limit.when() or math.inf, key=provider.key
+        data = validate(provider.parse(bundled.joinpath(provider.resource).read_bytes()))
+        return _ProviderResult(data, FetchOutcome.ANSWERED, data.as_of)
+    async with asyncio.timeout(context.api_timeout) as timeout:
+        client = await context.http_client.create_provider_client(
+            retry_policy=context.retry_policy,
+            deadline=timeout.when() or math.inf,
+            api_key=provider.api_key,
         )
-        raw, validators = await _ask(provider, asker, since)
-    data = check(raw)
-    until = _until(data.next_update, means.now)
-    keep = Kept(origin=origin_of(provider), data=data, validators=validators, until=until)
-    return _Said(
+        raw, validators = await _request(provider, client, cached_validators)
+    data = validate(raw)
+    fresh_until = _fresh_until(data.next_update, context.now)
+    to_cache = CachedData(
+        origin=provider_fingerprint(provider), data=data, validators=validators, until=fresh_until
+    )
+    return _ProviderResult(
         data,
-        Outcome.ANSWERED,
-        data.as_of or validators.modified,
-        keep if validators or until else None,
+        FetchOutcome.ANSWERED,
+        data.as_of or validators.last_modified_at,
+        to_cache if validators or fresh_until else None,
     )
 
 
-def _until(next_update: datetime | None, now: datetime) -> datetime | None:
+def _fresh_until(next_update: datetime | None, now: datetime) -> datetime | None:
     """Return until when a provider is not to be asked; None if it may be at once."""
-    return None if next_update is None or next_update <= now else min(next_update, now + LONGEST)
+    return (
+        None
+        if next_update is None or next_update <= now
+        else min(next_update, now + MAX_FRESHNESS_LIFETIME)
+    )
 
 
-async def _ask(
-    provider: Provider[T], asker: "Asker", since: Validators | None
+async def _request(
+    provider: Provider[T], client: "ProviderClient", validators: Validators | None
 ) -> tuple[T, Validators]:
     """Return what a provider says; pages have no validators, since each has its own."""
-    if provider.key_setting and not provider.key:
-        raise Unusable(f"{provider.key_setting} is not set")
-    answer = await asker.get(str(provider.url), provider.params, since=since)
-    data = provider.parse(answer.body)
-    if provider.pages is None:
-        return data, answer.validators
-    others = await _ask_for_the_rest(provider, provider.pages, asker, data, len(answer.body))
-    parsed = [provider.parse(other.body) for other in others]
-    return provider.pages.join([data, *parsed]), Validators(etag=None, last_modified=None)
+    if provider.api_key_setting and not provider.api_key:
+        raise ProviderError(f"{provider.api_key_setting} is not set")
+    response = await client.get(str(provider.url), provider.params, validators=validators)
+    data = provider.parse(response.body)
+    if provider.pagination is None:
+        return data, response.validators
+    other_pages = await _request_remaining_pages(
+        provider, provider.pagination, client, data, len(response.body)
+    )
+    parsed = [provider.parse(page.body) for page in other_pages]
+    return provider.pagination.join([data, *parsed]), Validators(etag=None, last_modified=None)
 
 
-async def _ask_for_the_rest(
-    provider: Provider[T], pages: Pages[T], asker: "Asker", first: T, size: int
-) -> list[Answer]:
+async def _request_remaining_pages(
+    provider: Provider[T],
+    pagination: Pagination[T],
+    client: "ProviderClient",
+    first_page: T,
+    first_page_bytes: int,
+) -> list[ProviderResponse]:
     """Return the other pages; they are asked for all at once, and share the bytes that are left."""
-    rest = [{**provider.params, **params} for params in pages.rest(first)]
-    at_most = (MAX_BODY - size) // max(len(rest), 1)
-    return await together(asker.get(str(provider.url), params, at_most=at_most) for params in rest)
+    remaining = [
+        {**provider.params, **params} for params in pagination.remaining_params(first_page)
+    ]
+    max_bytes = (MAX_BODY_BYTES - first_page_bytes) // max(len(remaining), 1)
+    return await gather(
+        client.get(str(provider.url), params, max_bytes=max_bytes) for params in remaining
+    )
 
 
-def _tell(means: Means, provider: Provider[T], outcome: Outcome, since: float) -> float:
+def _report_attempt(
+    context: FetchContext, provider: Provider[T], outcome: FetchOutcome, started: float
+) -> float:
     """Tell of a provider that was turned to at `since`, and return the present."""
     now = time.perf_counter()
-    means.heard(Hearing(provider=provider.name, outcome=outcome, seconds=now - since))
+    context.on_fetch(FetchAttempt(provider=provider.name, outcome=outcome, seconds=now - started))
     return now
 
 
-def _reason(error: TimeoutError | Unusable, provider: Provider[T], means: Means) -> str:
+def _describe_failure(
+    error: TimeoutError | ProviderError, provider: Provider[T], context: FetchContext
+) -> str:
     """Return a reason that strangers may read: without the key, which a provider may repeat."""
     if isinstance(error, TimeoutError):
-        return f"no complete answer within {means.seconds_each:g} s"
+        return f"no complete answer within {context.api_timeout:g} s"
     text = str(error).rstrip(".")
-    return printable(text.replace(provider.key, "…") if provider.key else text, at_most=_MAX_REASON)
+    return to_printable(
+        text.replace(provider.api_key, "…") if provider.api_key else text,
+        max_length=_MAX_REASON_LENGTH,
+    )
 
 
-def _since(started: float) -> float:
+def _elapsed_ms(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 1)

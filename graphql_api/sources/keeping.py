@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from graphql_api import __version__
 from graphql_api.domain.report import SourceKind
 from graphql_api.sources.answer import Validators
-from graphql_api.sources.countries import CountryList
+from graphql_api.sources.countries import ValidatedCountries
 from graphql_api.sources.provider import Provider
-from graphql_api.sources.rates import RateTable
+from graphql_api.sources.rates import ValidatedRates
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept(Generic[D]):
+class CachedData(Generic[D]):
     """What one provider said, checked."""
 
     origin: str
@@ -35,51 +35,53 @@ class Kept(Generic[D]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
+class ProviderCache:
     """What was said last of each kind."""
 
-    countries: Kept[CountryList] | None = None
-    rates: Kept[RateTable] | None = None
+    countries: CachedData[ValidatedCountries] | None = None
+    rates: CachedData[ValidatedRates] | None = None
 
-    def updated(self, newer: "Memory") -> "Memory":
+    def updated(self, newer: "ProviderCache") -> "ProviderCache":
         """Return this with all that `newer` has."""
-        return Memory(countries=newer.countries or self.countries, rates=newer.rates or self.rates)
+        return ProviderCache(
+            countries=newer.countries or self.countries, rates=newer.rates or self.rates
+        )
 
-    def to_texts(self) -> Mapping[str, str]:
+    def serialize(self) -> Mapping[str, str]:
         """Return each kind that there is as JSON."""
-        kept = {
-            SourceKind.COUNTRIES: self.countries and _countries.dump_json(self.countries),
-            SourceKind.RATES: self.rates and _rates.dump_json(self.rates),
+        dumped = {
+            SourceKind.COUNTRIES: self.countries and _countries_adapter.dump_json(self.countries),
+            SourceKind.RATES: self.rates and _rates_adapter.dump_json(self.rates),
         }
-        return {kind: body.decode() for kind, body in kept.items() if body}
+        return {kind: body.decode() for kind, body in dumped.items() if body}
 
     @classmethod
-    def of_texts(cls, texts: Mapping[str, str]) -> "Memory":
+    def deserialize(cls, json_by_kind: Mapping[str, str]) -> "ProviderCache":
         """Read what `to_texts` returned; what another version wrote otherwise is as if not kept."""
         return cls(
-            countries=_read(_countries, texts.get(SourceKind.COUNTRIES)),
-            rates=_read(_rates, texts.get(SourceKind.RATES)),
+            countries=_deserialize(_countries_adapter, json_by_kind.get(SourceKind.COUNTRIES)),
+            rates=_deserialize(_rates_adapter, json_by_kind.get(SourceKind.RATES)),
         )
 
 
-def origin_of(provider: Provider[T]) -> str:
+def provider_fingerprint(provider: Provider[T]) -> str:
     """Return what tells one provider at one URL, as this version reads it, from any other.
 
     A hash, since a URL that a setting gives may hold a secret.
     """
-    told = (__version__, provider.name, provider.url, sorted(provider.params.items()))
-    return hashlib.sha256(repr(told).encode()).hexdigest()
+    identity = (__version__, provider.name, provider.url, sorted(provider.params.items()))
+    return hashlib.sha256(repr(identity).encode()).hexdigest()
 
 
-_countries = TypeAdapter(Kept[CountryList])
-_rates = TypeAdapter(Kept[RateTable])
+_countries_adapter = TypeAdapter(CachedData[ValidatedCountries])
+_rates_adapter = TypeAdapter(CachedData[ValidatedRates])
 
 
-def _read(kind: TypeAdapter[Kept[D]], text: str | None) -> Kept[D] | None:
+def _deserialize(adapter: TypeAdapter[CachedData[D]], text: str | None) -> CachedData[D] | None:
     if text is None:
         return None
     try:
-        return kind.validate_json(text)
+        return adapter.validate_json(text)
     except ValidationError:
         logger.warning("What a provider said last cannot be read; it is asked anew.")
         return None

@@ -9,10 +9,10 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pages(Generic[T]):
+class Pagination(Generic[T]):
     """How a provider that answers in pages is asked for all of them."""
 
-    rest: Callable[[T], Sequence[Mapping[str, str]]]
+    remaining_params: Callable[[T], Sequence[Mapping[str, str]]]
     """Pure, from the first page to what asks for each other one: parameters of the query."""
     join: Callable[[Sequence[T]], T]
     """Pure, from all pages in order to what they say together."""
@@ -33,21 +33,21 @@ class Provider(Generic[T]):
     """Pure. Raises `Unusable` when the body as a whole says nothing."""
     params: Mapping[str, str] = field(default_factory=dict)
     """What is added to the query of the URL."""
-    pages: Pages[T] | None = None
+    pagination: Pagination[T] | None = None
     """None: one body is all."""
-    key_setting: str | None = None
+    api_key_setting: str | None = None
     """The setting that its bearer key comes from; None: it asks for none."""
-    key: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
     resource: str | None = None
     """The file in `sources/bundled` that is read instead of asking anybody."""
 
     @property
-    def live(self) -> bool:
+    def is_live(self) -> bool:
         """Tell whether it is asked over the network."""
         return self.resource is None
 
 
-class Unusable(Exception):
+class ProviderError(Exception):
     """A provider's body, or its answer, cannot be used; the message says why, for the report."""
 
 

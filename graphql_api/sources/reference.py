@@ -3,7 +3,7 @@
 import json
 from importlib import resources
 
-from graphql_api.domain.country import Identity, Reference
+from graphql_api.domain.country import CountryIdentity, Reference
 
 _FLAG_URL = "https://flagcdn.com/{}.svg"
 
@@ -13,7 +13,7 @@ def load_reference() -> Reference:
     bundled = resources.files("graphql_api.sources.bundled")
     entries = json.loads(bundled.joinpath("reference.json").read_bytes())
     return {
-        entry["code"]: Identity(
+        entry["code"]: CountryIdentity(
             code=entry["code"],
             alpha3=entry["alpha3"],
             name=entry["name"],

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from graphql_api.sources.provider import Unusable
+from graphql_api.sources.provider import ProviderError
 
-_SECONDS = re.compile(r"\d{1,10}", re.ASCII)
+_SECONDS_PATTERN = re.compile(r"\d{1,10}", re.ASCII)
 
 
-class Passing(Unusable):
+class RetryableError(ProviderError):
     """A failure that may be over soon."""
 
     def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
@@ -22,45 +22,45 @@ class Passing(Unusable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
+class RetryPolicy:
     """How patient the project is; the clock and the randomness are arguments."""
 
-    times: int = 2
-    seconds: float = 0.25
+    max_retries: int = 2
+    base_delay: float = 0.25
     """The pause before the first one, give or take half of it; the next is twice as long."""
     jitter: Callable[[], float] = random.random
     """Returns a number from 0 to 1."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def pause(self, failure: Passing, *, retried: int, left: float) -> float:
+    def next_delay(self, error: RetryableError, *, retry_count: int, remaining: float) -> float:
         """Return for how many seconds to wait before asking again, of those that are `left`.
 
         Raises:
             Unusable: it is not to be asked again.
         """
-        wanted = self._wanted(failure.retry_after)
-        if wanted > max(left, 0):
-            reason = f"{failure}, and asks to wait for {wanted:.0f} s, longer than there is time"
-            raise Unusable(reason) from None
-        pause = max(wanted, self.seconds * (1 << retried) * (0.5 + self.jitter()))
-        if retried >= self.times or pause > left:
-            raise failure
-        return pause
+        requested = self._requested_delay(error.retry_after)
+        if requested > max(remaining, 0):
+            reason = f"{error}, and asks to wait for {requested:.0f} s, longer than there is time"
+            raise ProviderError(reason) from None
+        delay = max(requested, self.base_delay * (1 << retry_count) * (0.5 + self.jitter()))
+        if retry_count >= self.max_retries or delay > remaining:
+            raise error
+        return delay
 
-    def _wanted(self, retry_after: str | None) -> float:
+    def _requested_delay(self, retry_after: str | None) -> float:
         """Return the seconds that a Retry-After asks for; 0 without one that can be read."""
         if retry_after is None:
             return 0
-        if _SECONDS.fullmatch(retry_after):
+        if _SECONDS_PATTERN.fullmatch(retry_after):
             return int(retry_after)
-        instant = http_date(retry_after)
+        instant = parse_http_date(retry_after)
         return 0 if instant is None else max(0, (instant - self.clock()).total_seconds())
 
 
-def http_date(written: str) -> datetime | None:
+def parse_http_date(value: str) -> datetime | None:
     """Return the instant, in UTC, that a date in a header names, or None."""
     try:
-        instant = parsedate_to_datetime(written)
+        instant = parsedate_to_datetime(value)
         # HTTP's dates are in UTC, also those that do not say so.
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):

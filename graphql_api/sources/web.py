@@ -7,21 +7,21 @@ data does not need to wait for.
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from graphql_api.later import Later
-from graphql_api.sources.retries import Retries
+from graphql_api.later import Lazy
+from graphql_api.sources.retries import RetryPolicy
 
 if TYPE_CHECKING:
     import httpx
 
-    from graphql_api.sources.asking import Asker
+    from graphql_api.sources.asking import ProviderClient
 
 
-class Web:
+class LazyHTTPClient:
     """Makes what asks; it is closed once, when nobody asks any more."""
 
     def __init__(self, user_agent: str) -> None:
         """Take how to introduce oneself."""
-        self.client: Later[httpx.AsyncClient] = Later(lambda: _create_client(user_agent))
+        self.client: Lazy[httpx.AsyncClient] = Lazy(lambda: _create_client(user_agent))
 
     async def __aenter__(self) -> Self:
         return self
@@ -34,17 +34,21 @@ class Web:
     ) -> None:
         await self.close()
 
-    async def asker(self, *, retries: Retries, deadline: float, key: str | None) -> "Asker":
+    async def create_provider_client(
+        self, *, retry_policy: RetryPolicy, deadline: float, api_key: str | None
+    ) -> "ProviderClient":
         """Return what asks one provider until the event loop's clock says `deadline`."""
         client = await self.client.get()
-        from graphql_api.sources.asking import Asker  # noqa: PLC0415 - it brings httpx
+        from graphql_api.sources.asking import ProviderClient  # noqa: PLC0415 - it brings httpx
 
-        return Asker(client=client, retries=retries, deadline=deadline, key=key)
+        return ProviderClient(
+            client=client, retry_policy=retry_policy, deadline=deadline, api_key=api_key
+        )
 
     async def close(self) -> None:
         """Close the connections that are kept open."""
-        if self.client.made is not None:
-            await self.client.made.aclose()
+        if self.client.value is not None:
+            await self.client.value.aclose()
 
 
 def _create_client(user_agent: str) -> "httpx.AsyncClient":

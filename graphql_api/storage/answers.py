@@ -8,11 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.storage.tables import answers
 
 
-async def save(connection: AsyncConnection, texts: Mapping[str, str]) -> None:
+async def save(connection: AsyncConnection, json_by_kind: Mapping[str, str]) -> None:
     """Put the text of each kind in the place of the one before; the caller has a transaction."""
-    if texts:
-        await connection.execute(delete(answers).where(answers.c.kind.in_(texts)))
-        rows = [{"kind": kind, "answer": text} for kind, text in texts.items()]
+    if json_by_kind:
+        await connection.execute(delete(answers).where(answers.c.kind.in_(json_by_kind)))
+        rows = [{"kind": kind, "answer": text} for kind, text in json_by_kind.items()]
         await connection.execute(insert(answers), rows)
 
 

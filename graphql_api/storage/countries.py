@@ -12,20 +12,20 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
-from graphql_api.storage.address import System
-from graphql_api.storage.dialects import dialect_for, dialect_of
+from graphql_api.storage.address import DatabaseKind
+from graphql_api.storage.dialects import get_connection_dialect, get_dialect
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
 
-Values = tuple[Any, ...]
+RowValues = tuple[Any, ...]
 
-_REHEARSED = "upsert rehearsed"
+_PREPARED_KEY = "upsert rehearsed"
 """What a connection's own notes say, for as long as it lives."""
-_FENCE = "revision"
+_FENCE_COLUMN = "revision"
 _COLUMNS = tuple(field.name for field in fields(Country))
 
 
-class Overtaken(Exception):
+class StaleWriteError(Exception):
     """A writer comes too late, and has changed nothing: somebody has written a higher revision."""
 
 
@@ -41,71 +41,76 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
     Raises:
         Overtaken: one of them is stored with a higher revision; nothing was written.
     """
-    dialect = dialect_of(connection)
-    form = _form(connection.dialect)
-    limit = dialect.bytes_of_statement(await _notes(connection))
-    batches = list(_batches(form.bind(rows), limit))
+    dialect = get_connection_dialect(connection)
+    compiled_upsert = _compile_upsert(connection.dialect)
+    max_bytes = dialect.max_statement_bytes(await _connection_info(connection))
+    batches = list(_split_into_batches(compiled_upsert.bind_rows(rows), max_bytes))
     try:
         if len(batches) == 1 and dialect.batch_is_atomic:
-            await connection.exec_driver_sql(form.sql, batches[0])
+            await connection.exec_driver_sql(compiled_upsert.sql, batches[0])
         else:
             async with transaction(connection, dialect.begin):
                 for batch in batches:
-                    await connection.exec_driver_sql(form.sql, batch)
+                    await connection.exec_driver_sql(compiled_upsert.sql, batch)
     except IntegrityError as error:
         # Every database names the column that would have become null.
-        if _FENCE not in str(error.orig):
+        if _FENCE_COLUMN not in str(error.orig):
             raise
-        raise Overtaken from error
+        raise StaleWriteError from error
     return len(batches)
 
 
-async def rehearse(connection: AsyncConnection) -> None:
+async def prepare_statements(connection: AsyncConnection) -> None:
     """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
-    notes = await _notes(connection)
-    if not notes.get(_REHEARSED):
-        await dialect_of(connection).prepare(connection, _form(connection.dialect).sql)
-        notes[_REHEARSED] = True
+    info = await _connection_info(connection)
+    if not info.get(_PREPARED_KEY):
+        await get_connection_dialect(connection).prepare(
+            connection, _compile_upsert(connection.dialect).sql
+        )
+        info[_PREPARED_KEY] = True
 
 
-async def _notes(connection: AsyncConnection) -> dict[str, Any]:
+async def _connection_info(connection: AsyncConnection) -> dict[str, Any]:
     """Return what is noted of a connection; in place of one that died another is opened first."""
     return (await connection.get_raw_connection()).info
 
 
 @dataclass(frozen=True, slots=True)
-class _Form:
+class _CompiledUpsert:
     """The upsert as a driver takes it; SQLAlchemy would look at each value of each row anew."""
 
     sql: str
-    values: Callable[[Country], Values]
+    get_values: Callable[[Country], RowValues]
     """Returns a row's values in the order of the statement."""
-    bindings: Sequence[tuple[int, Callable[[Any], Any]]]
+    bind_processors: Sequence[tuple[int, Callable[[Any], Any]]]
     """The places of values that the driver wants in another form, and what gives it."""
 
-    def bind(self, rows: Sequence[Country]) -> list[Values]:
+    def bind_rows(self, rows: Sequence[Country]) -> list[RowValues]:
         """Return the values of the rows as the driver takes them."""
         bound = []
         for row in rows:
-            values = list(self.values(row))
-            for place, binding in self.bindings:
-                values[place] = binding(values[place])
+            values = list(self.get_values(row))
+            for index, processor in self.bind_processors:
+                values[index] = processor(values[index])
             bound.append(tuple(values))
         return bound
 
 
 @lru_cache(maxsize=4)
-def _form(spoken: SQLAlchemyDialect) -> _Form:
-    dialect = dialect_for(System(spoken.name))
-    upsert = dialect.upsert(countries, _COLUMNS, key="code", fence=_FENCE)
-    compiled = upsert.compile(dialect=spoken, column_keys=list(_COLUMNS))
+def _compile_upsert(sqlalchemy_dialect: SQLAlchemyDialect) -> _CompiledUpsert:
+    dialect = get_dialect(DatabaseKind(sqlalchemy_dialect.name))
+    statement = dialect.upsert(countries, _COLUMNS, key="code", fence=_FENCE_COLUMN)
+    compiled = statement.compile(dialect=sqlalchemy_dialect, column_keys=list(_COLUMNS))
     names = list(compiled.positiontup or ())
-    kinds = (countries.c[name].type.dialect_impl(spoken) for name in names)
-    bindings = ((place, kind.bind_processor(spoken)) for place, kind in enumerate(kinds))
-    return _Form(
+    column_types = (countries.c[name].type.dialect_impl(sqlalchemy_dialect) for name in names)
+    processors = (
+        (index, column_type.bind_processor(sqlalchemy_dialect))
+        for index, column_type in enumerate(column_types)
+    )
+    return _CompiledUpsert(
         sql=str(compiled),
-        values=attrgetter(*names),
-        bindings=[(place, binding) for place, binding in bindings if binding],
+        get_values=attrgetter(*names),
+        bind_processors=[(index, processor) for index, processor in processors if processor],
     )
 
 
@@ -115,30 +120,34 @@ async def remove(connection: AsyncConnection, code: str) -> bool:
     return result.rowcount == 1
 
 
-def _batches(rows: list[Values], limit: int | None) -> Iterator[list[Values]]:
+def _split_into_batches(rows: list[RowValues], max_bytes: int | None) -> Iterator[list[RowValues]]:
     """Yield the rows in groups whose statements are at most `limit` bytes long."""
-    if limit is None:
+    if max_bytes is None:
         yield rows
         return
-    batch: list[Values] = []
-    length = _OVERHEAD
+    batch: list[RowValues] = []
+    batch_bytes = _STATEMENT_OVERHEAD_BYTES
     for row in rows:
-        size = _size(row)
-        if batch and length + size > limit:
+        row_bytes = _estimate_row_bytes(row)
+        if batch and batch_bytes + row_bytes > max_bytes:
             yield batch
-            batch, length = [], _OVERHEAD
+            batch, batch_bytes = [], _STATEMENT_OVERHEAD_BYTES
         batch.append(row)
-        length += size
+        batch_bytes += row_bytes
     yield batch
 
 
-_OVERHEAD = 4096
+_STATEMENT_OVERHEAD_BYTES = 4096
 """Bytes of a statement without its rows, and some."""
-_WIDEST = 32
+_MAX_SCALAR_BYTES = 32
 """Bytes of the longest number or instant as text, its separator included."""
 
 
-def _size(row: Values) -> int:
+def _estimate_row_bytes(row: RowValues) -> int:
     """Return how many bytes a row's values take at most; a text may double when it is quoted."""
     texts = [value for value in row if isinstance(value, str)]
-    return 2 * len("".join(texts).encode()) + 4 * len(texts) + _WIDEST * (len(row) - len(texts))
+    return (
+        2 * len("".join(texts).encode())
+        + 4 * len(texts)
+        + _MAX_SCALAR_BYTES * (len(row) - len(texts))
+    )

@@ -16,28 +16,28 @@ from sqlalchemy.pool import QueuePool
 
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import failures, statements, transactions
-from graphql_api.storage.address import System, Tls, parse
-from graphql_api.storage.dialects import dialect_for
-from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.address import DatabaseKind, TLSMode, parse_database_url
+from graphql_api.storage.dialects import get_dialect
+from graphql_api.storage.dialects.dialect import ConnectionOptions
 from graphql_api.storage.tls import create_context
-from graphql_api.together import together
+from graphql_api.together import gather
 
 T = TypeVar("T")
 
-Connection = AsyncConnection
+DatabaseConnection = AsyncConnection
 """What the layers above hand on without knowing SQL."""
 
-Work = Callable[[Connection], Awaitable[T]]
+DatabaseOperation = Callable[[DatabaseConnection], Awaitable[T]]
 """What is done over a connection; it may be begun again, so it must be whole in itself."""
 
-_TRIES = 10
-_PAUSE = 0.02
+_MAX_RETRIES = 10
+_INITIAL_BACKOFF = 0.02
 """Seconds before the second try, at most; it doubles, and chance decides how much of it is waited,
 so that those who were in one another's way do not meet again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PoolUse:
+class PoolStats:
     """How many connections there are, and who waits."""
 
     in_use: int
@@ -72,34 +72,34 @@ class Database:
         Raises:
             InvalidSetting: the URL or the authority is not one that the project can work with.
         """
-        self._address = parse(url, ca_given=ssl_ca is not None)
+        self._url = parse_database_url(url, has_ca=ssl_ca is not None)
         self._timeout = timeout
-        self.dialect = dialect_for(self._address.system)
+        self.dialect = get_dialect(self._url.kind)
         # A file that is locked is waited for by SQLite itself, which then says what was wrong.
-        self._patience = None if self._address.system is System.SQLITE else timeout
-        self._most = pool_size + max_overflow
-        self._encrypted = self._address.tls is not Tls.OFF
-        opening = Opening(
+        self._client_timeout = None if self._url.kind is DatabaseKind.SQLITE else timeout
+        self._pool_capacity = pool_size + max_overflow
+        self._is_encrypted = self._url.tls_mode is not TLSMode.DISABLED
+        options = ConnectionOptions(
             timeout=timeout,
             pool_size=pool_size,
             max_overflow=max_overflow,
-            tls=create_context(self._address.tls, ssl_ca) if self._encrypted else None,
+            ssl_context=create_context(self._url.tls_mode, ssl_ca) if self._is_encrypted else None,
         )
-        self.engine: AsyncEngine = self.dialect.create_engine(self._address.url, opening)
+        self.engine: AsyncEngine = self.dialect.create_engine(self._url.url, options)
         self._waits = 0
 
     def __str__(self) -> str:
-        return str(self._address)
+        return str(self._url)
 
     def log_statements(self) -> None:
         """Log every statement from now on, with its duration and without its values."""
-        statements.log(self.engine.sync_engine)
+        statements.log_statements(self.engine.sync_engine)
 
     @property
-    def pool(self) -> PoolUse:
+    def pool_stats(self) -> PoolStats:
         """Return how the pool is used now."""
-        pool = self._queue
-        return PoolUse(
+        pool = self._pool
+        return PoolStats(
             in_use=pool.checkedout(),
             size=pool.size(),
             overflow=max(pool.overflow(), 0),
@@ -107,18 +107,18 @@ class Database:
         )
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Connection]:
+    async def connect(self) -> AsyncIterator[DatabaseConnection]:
         """Lend a connection on which every statement commits by itself."""
         self._create_folder()
-        with self._translated():
-            connection = await self._open()
+        with self._translate_errors():
+            connection = await self._open_connection()
             try:
                 yield connection
             finally:
                 await connection.close()
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
+    async def transaction(self) -> AsyncIterator[DatabaseConnection]:
         """Lend a connection whose statements are all kept, or, after an exception, none."""
         async with (
             self.connect() as connection,
@@ -127,45 +127,45 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def exclusive(self) -> AsyncIterator[Connection]:
+    async def connect_for_migration(self) -> AsyncIterator[DatabaseConnection]:
         """Lend a connection while no other process has one from here: for migrations."""
-        async with self.connect() as connection, self.dialect.exclusive(connection):
+        async with self.connect() as connection, self.dialect.migration_lock(connection):
             yield connection
 
-    async def run(self, work: Work[T]) -> T:
+    async def run(self, operation: DatabaseOperation[T]) -> T:
         """Do work over a connection; begin again when it was in others' way, or a connection died.
 
         Raises:
             DatabaseUnavailable: it did not succeed within the time of the database.
         """
         async with self.connect() as connection:
-            return await self.persist(connection, work)
+            return await self.retrying(connection, operation)
 
-    def whole(self, work: Work[T]) -> Work[T]:
+    def in_transaction(self, operation: DatabaseOperation[T]) -> DatabaseOperation[T]:
         """Return work that is done in a transaction: all of it or nothing, and again as a whole."""
 
-        async def transact(connection: Connection) -> T:
+        async def run_in_transaction(connection: DatabaseConnection) -> T:
             async with transactions.transaction(connection, self.dialect.begin):
-                return await work(connection)
+                return await operation(connection)
 
-        return transact
+        return run_in_transaction
 
-    async def persist(self, connection: Connection, work: Work[T]) -> T:
+    async def retrying(self, connection: DatabaseConnection, operation: DatabaseOperation[T]) -> T:
         """Do work over a connection that is lent already, as `run` does."""
         deadline = time.monotonic() + self._timeout
-        with self._translated():
-            for number in range(_TRIES):
+        with self._translate_errors():
+            for retry in range(_MAX_RETRIES):
                 try:
-                    return await work(connection)
+                    return await operation(connection)
                 except DBAPIError as error:
-                    if not self._is_passing(error) or time.monotonic() > deadline:
+                    if not self._is_retryable(error) or time.monotonic() > deadline:
                         raise
                     # Lets a connection that died be replaced by the next statement.
                     await connection.rollback()
-                await asyncio.sleep(_PAUSE * 2**number * random.random())  # noqa: S311 - no secret
-            return await work(connection)
+                await asyncio.sleep(_INITIAL_BACKOFF * 2**retry * random.random())  # noqa: S311 - no secret
+            return await operation(connection)
 
-    async def warm(self, connections: int, work: Work[None]) -> None:
+    async def warm_pool(self, count: int, operation: DatabaseOperation[None]) -> None:
         """Open so many connections and do work over each, so that nobody has to wait for one.
 
         Raises:
@@ -174,29 +174,31 @@ class Database:
         async with AsyncExitStack() as stack:
             # The first one asks the server what it is, which the others then need not.
             first = await stack.enter_async_context(self.connect())
-            others = [stack.enter_async_context(self.connect()) for _ in range(connections - 1)]
-            lent = [first, *await together(others)]
-            await together(self.persist(connection, work) for connection in lent)
+            others = [stack.enter_async_context(self.connect()) for _ in range(count - 1)]
+            pooled = [first, *await gather(others)]
+            await gather(self.retrying(connection, operation) for connection in pooled)
 
     async def dispose(self) -> None:
         """Close every connection; needed before the event loop ends."""
-        end = None if self._patience is None else time.monotonic() + self._patience
+        deadline = None if self._client_timeout is None else time.monotonic() + self._client_timeout
         while True:
             try:
-                async with asyncio.timeout(None if end is None else end - time.monotonic()):
+                async with asyncio.timeout(
+                    None if deadline is None else deadline - time.monotonic()
+                ):
                     await self.engine.dispose()
             except TimeoutError:
                 # The connection whose server did not take its leave is cut off; on with the next.
                 continue
             return
 
-    async def _open(self) -> Connection:
-        self._waits += self._queue.checkedout() >= self._most
+    async def _open_connection(self) -> DatabaseConnection:
+        self._waits += self._pool.checkedout() >= self._pool_capacity
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._client_timeout):
                 return await self.engine.connect()
         except (TimeoutError, PoolTimeoutError) as error:
-            if self._queue.checkedout() >= self._most:
+            if self._pool.checkedout() >= self._pool_capacity:
                 raise DatabaseUnavailable(
                     f"No connection to the database at {self} was free within {self._timeout:g} s; "
                     "DATABASE_POOL_SIZE and DATABASE_MAX_OVERFLOW say how many there may be."
@@ -204,43 +206,43 @@ class Database:
             raise
 
     @property
-    def _queue(self) -> QueuePool:
+    def _pool(self) -> QueuePool:
         pool = self.engine.pool
         if not isinstance(pool, QueuePool):
             raise TypeError("every dialect makes a queue of connections")
         return pool
 
-    def _is_passing(self, error: DBAPIError) -> bool:
+    def _is_retryable(self, error: DBAPIError) -> bool:
         return error.connection_invalidated or self.dialect.is_transient(error.orig)
 
     def _create_folder(self) -> None:
-        if self._address.system is not System.SQLITE:
+        if self._url.kind is not DatabaseKind.SQLITE:
             return
-        folder = Path(str(self._address.url.database)).parent
+        folder = Path(str(self._url.url.database)).parent
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DatabaseUnavailable(
                 f"The folder {folder} for the database cannot be made ({error.strerror}); "
                 "set DATABASE_URL to a place that can be written.",
-                lasting=True,
+                permanent=True,
             ) from error
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:  # OSError: TimeoutError too
-            raise self._unavailable(error) from error
+            raise self._build_unavailable_error(error) from error
 
-    def _unavailable(self, error: Exception) -> DatabaseUnavailable:
-        cause = failures.original(error)
+    def _build_unavailable_error(self, error: Exception) -> DatabaseUnavailable:
+        cause = failures.unwrap_driver_error(error)
         if failures.is_timeout(cause) or self.dialect.is_timeout(cause):
             return DatabaseUnavailable(
                 f"The database at {self} did not answer within {self._timeout:g} s."
             )
-        advice = self.dialect.advice(cause, encrypted=self._encrypted)
+        hint = self.dialect.hint(cause, is_encrypted=self._is_encrypted)
         return DatabaseUnavailable(
-            f"The database at {self} failed: {failures.explain(cause)}{advice}.",
-            lasting=failures.is_lasting(error) or self.dialect.is_lasting(cause),
+            f"The database at {self} failed: {failures.describe(cause)}{hint}.",
+            permanent=failures.is_permanent(error) or self.dialect.is_permanent(cause),
         )

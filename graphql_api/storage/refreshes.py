@@ -11,10 +11,10 @@ from graphql_api.storage.tables import refreshes
 
 logger = logging.getLogger(__name__)
 
-KEPT = 1000
+MAX_STORED_REFRESHES = 1000
 """How many refreshes are kept: the newest ones."""
 
-_json: TypeAdapter[Attempt] = TypeAdapter(RefreshReport | RefreshFailure)
+_attempt_adapter: TypeAdapter[Attempt] = TypeAdapter(RefreshReport | RefreshFailure)
 
 
 async def append(connection: AsyncConnection, attempt: Attempt) -> None:
@@ -31,23 +31,23 @@ async def append(connection: AsyncConnection, attempt: Attempt) -> None:
         "id": attempt.id,
         "finished_at": finished_at,
         "outcome": outcome,
-        "attempt": _json.dump_json(attempt).decode(),
+        "attempt": _attempt_adapter.dump_json(attempt).decode(),
     }
     columns = [refreshes.c.sequence, *(refreshes.c[name] for name in values)]
-    bound = [literal(value, refreshes.c[name].type) for name, value in values.items()]
-    known = select(refreshes.c.id).where(refreshes.c.id == attempt.id).exists()
-    row = select(_newest() + 1, *bound).where(~known)
-    await connection.execute(insert(refreshes).from_select(columns, row))
+    literals = [literal(value, refreshes.c[name].type) for name, value in values.items()]
+    is_stored = select(refreshes.c.id).where(refreshes.c.id == attempt.id).exists()
+    new_row = select(_newest_sequence() + 1, *literals).where(~is_stored)
+    await connection.execute(insert(refreshes).from_select(columns, new_row))
     # MySQL does not read the table that it deletes from, except by way of another.
-    limit = select(_newest().label("newest")).subquery()
-    oldest = select(limit.c.newest - KEPT).scalar_subquery()
-    await connection.execute(delete(refreshes).where(refreshes.c.sequence <= oldest))
+    newest = select(_newest_sequence().label("newest")).subquery()
+    cutoff = select(newest.c.newest - MAX_STORED_REFRESHES).scalar_subquery()
+    await connection.execute(delete(refreshes).where(refreshes.c.sequence <= cutoff))
 
 
-def _newest() -> ScalarSelect[int]:
+def _newest_sequence() -> ScalarSelect[int]:
     """Return the newest number; numbers that the database gives need not be in order."""
-    numbers = refreshes.alias()
-    return select(func.coalesce(func.max(numbers.c.sequence), 0)).scalar_subquery()
+    alias = refreshes.alias()
+    return select(func.coalesce(func.max(alias.c.sequence), 0)).scalar_subquery()
 
 
 async def load(connection: AsyncConnection, *, after: int) -> tuple[list[Attempt], int]:
@@ -55,20 +55,22 @@ async def load(connection: AsyncConnection, *, after: int) -> tuple[list[Attempt
 
     What cannot be read, because another version of this project wrote it, is left out and logged.
     """
-    rows = await connection.execute(
+    result = await connection.execute(
         select(refreshes.c.sequence, refreshes.c.id, refreshes.c.attempt)
         .where(refreshes.c.sequence > after)
         .order_by(refreshes.c.sequence.desc())
-        .limit(KEPT)
+        .limit(MAX_STORED_REFRESHES)
     )
-    found = rows.all()
-    attempts = [attempt for row in found if (attempt := _read(row.id, row.attempt)) is not None]
-    return attempts, found[0].sequence if found else after
+    records = result.all()
+    attempts = [
+        attempt for record in records if (attempt := _read(record.id, record.attempt)) is not None
+    ]
+    return attempts, records[0].sequence if records else after
 
 
 def _read(attempt_id: str, body: str) -> Attempt | None:
     try:
-        return _json.validate_json(body)
+        return _attempt_adapter.validate_json(body)
     except ValidationError:
         logger.warning("The refresh %s in the history cannot be read.", attempt_id)
         return None

@@ -4,27 +4,29 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.charts import Bar, Chart, Group, Mark, draw, even_steps, steps
+from benchmarks.charts import Bar, Chart, Group, Mark, draw, linear_ticks, log_ticks
 
-SVG = "{http://www.w3.org/2000/svg}"
+SVG_NAMESPACE = "{http://www.w3.org/2000/svg}"
 
 
-def bar(value: float, **changes: object) -> Bar:
+def make_bar(value: float, **changes: object) -> Bar:
     """Return a bar of that value."""
-    return Bar(label=f"way {value:g}", value=value, told=f"{value:g} s", strong=bool(changes))
+    return Bar(
+        label=f"way {value:g}", value=value, value_text=f"{value:g} s", is_highlighted=bool(changes)
+    )
 
 
-def drawn(*groups: Group, even: bool = False) -> ET.Element:
+def draw_groups(*groups: Group, is_linear: bool = False) -> ET.Element:
     """Return what is drawn of these groups."""
-    chart = Chart(title="Seconds <&>", groups=groups, even=even)
+    chart = Chart(title="Seconds <&>", groups=groups, is_linear=is_linear)
     return ET.fromstring(draw(chart))  # noqa: S314 - our own
 
 
-def bars(document: ET.Element) -> list[tuple[str | None, float]]:
+def read_bars(document: ET.Element) -> list[tuple[str | None, float]]:
     """Return the class and the width of each bar."""
-    found = document.iter(f"{SVG}rect")
-    kinds = [(rect.get("class"), float(rect.get("width", 0))) for rect in found]
-    return [(kind, width) for kind, width in kinds if kind != "page"]
+    rects = document.iter(f"{SVG_NAMESPACE}rect")
+    classes_and_widths = [(rect.get("class"), float(rect.get("width", 0))) for rect in rects]
+    return [(css_class, width) for css_class, width in classes_and_widths if css_class != "page"]
 
 
 @pytest.mark.parametrize(
@@ -38,14 +40,16 @@ def bars(document: ET.Element) -> list[tuple[str | None, float]]:
 )
 def test_steps(low: float, high: float, expected: list[float]) -> None:
     """The lines of the scale are at 1, 2 and 5 of each power of ten."""
-    assert steps(low, high) == pytest.approx(expected)
+    assert log_ticks(low, high) == pytest.approx(expected)
 
 
 def test_bars_are_logarithmic() -> None:
     """A figure a hundred times the scale's beginning is twice as long as one ten times it."""
-    document = drawn(Group(title="far", bars=[bar(10.5), bar(100), bar(1000, ours=True)]))
-    (_, _), (kind, middle), (strong, longest) = bars(document)
-    assert (kind, strong) == ("bar", "strong")
+    document = draw_groups(
+        Group(title="far", bars=[make_bar(10.5), make_bar(100), make_bar(1000, ours=True)])
+    )
+    (_, _), (normal_class, middle), (highlighted_class, longest) = read_bars(document)
+    assert (normal_class, highlighted_class) == ("bar", "strong")
     assert longest == pytest.approx(2 * middle, abs=0.1)
 
 
@@ -55,27 +59,28 @@ def test_bars_are_logarithmic() -> None:
 )
 def test_even_steps(high: float, expected: list[float]) -> None:
     """The lines of an even scale are at halves of a power of ten."""
-    assert even_steps(high) == pytest.approx(expected)
+    assert linear_ticks(high) == pytest.approx(expected)
 
 
 def test_bars_are_even() -> None:
     """On an even scale a figure that is twice another is twice as long."""
-    document = drawn(Group(title="near", bars=[bar(0.8), bar(1.6)]), even=True)
-    (_, half), (_, whole) = bars(document)
+    document = draw_groups(Group(title="near", bars=[make_bar(0.8), make_bar(1.6)]), is_linear=True)
+    (_, half), (_, whole) = read_bars(document)
     assert whole == pytest.approx(2 * half, abs=0.1)
 
 
 def test_everything_is_within_the_page() -> None:
     """Every text and line of several groups lies within the page, and every word is there."""
-    mark = Mark(value=20, told="limit 20 s")
-    document = drawn(
-        Group(title="far", bars=[bar(30), bar(40)], mark=mark), Group(title="near", bars=[bar(50)])
+    mark = Mark(value=20, label="limit 20 s")
+    document = draw_groups(
+        Group(title="far", bars=[make_bar(30), make_bar(40)], mark=mark),
+        Group(title="near", bars=[make_bar(50)]),
     )
     width, height = (float(document.get(name, 0)) for name in ("width", "height"))
-    texts = list(document.iter(f"{SVG}text"))
+    texts = list(document.iter(f"{SVG_NAMESPACE}text"))
     assert all(0 < float(text.get("x", 0)) < width for text in texts)
     assert all(0 < float(text.get("y", 0)) < height for text in texts)
-    assert all(float(line.get("y2", 0)) < height for line in document.iter(f"{SVG}line"))
+    assert all(float(line.get("y2", 0)) < height for line in document.iter(f"{SVG_NAMESPACE}line"))
     words = [text.text for text in texts]
     assert words == [
         "Seconds <&>",

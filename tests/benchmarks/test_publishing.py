@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.publishing import Outcome, publish, replace
+from benchmarks.publishing import BenchmarkReport, publish, replace_section
 
-OUTCOME = Outcome(figures={"seconds": 3}, told="| table |\n", chart="<svg/>\n", caption="A chart")
+OUTCOME = BenchmarkReport(
+    results={"seconds": 3}, markdown="| table |\n", chart="<svg/>\n", caption="A chart"
+)
 README = "before\n<!-- benchmark x -->\nold\n<!-- end of benchmark x -->\nafter\n"
 
 
@@ -31,4 +33,4 @@ def test_publish(tmp_path: Path) -> None:
 def test_no_place(text: str) -> None:
     """A README without the place for a part is left alone, and said to be so."""
     with pytest.raises(ValueError, match="no place between <!-- benchmark x --> and"):
-        replace(text, "x", "new")
+        replace_section(text, "x", "new")

@@ -7,17 +7,17 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from benchmarks import soak
-from benchmarks.sampling import Sample, slope
+from benchmarks.sampling import Sample, slope_per_minute
 from tests.servers.mariadb import MariaDB
 
 
-def samples(*megabytes: float) -> list[Sample]:
+def make_samples(*megabytes: float) -> list[Sample]:
     """Return samples, a second apart, of a process that has so much memory."""
     return [
         Sample(
-            second=second, megabytes=one, files=9, sockets=5, threads=3, connections=2, answers=7
+            second=second, megabytes=value, files=9, sockets=5, threads=3, connections=2, answers=7
         )
-        for second, one in enumerate(megabytes)
+        for second, value in enumerate(megabytes)
     ]
 
 
@@ -27,13 +27,15 @@ def samples(*megabytes: float) -> list[Sample]:
 )
 def test_slope(megabytes: tuple[float, ...], expected: float) -> None:
     """Growth is the slope of the least squares, in a minute."""
-    assert slope(samples(*megabytes), lambda one: one.megabytes) == pytest.approx(expected)
+    assert slope_per_minute(
+        make_samples(*megabytes), lambda sample: sample.megabytes
+    ) == pytest.approx(expected)
 
 
 def test_growth() -> None:
     """What grows by more than its bound is told."""
-    assert soak.growth(1.0, 1.0) == []
-    assert soak.growth(1.01, 1.01) == [
+    assert soak.describe_growth(1.0, 1.0) == []
+    assert soak.describe_growth(1.01, 1.01) == [
         "memory grows by 1.01 MB a minute",
         "open files grow by 1.01 a minute",
     ]
@@ -41,13 +43,15 @@ def test_growth() -> None:
 
 def test_log() -> None:
     """What no fault explains is told, line by line."""
-    foreseen = (
+    expected_lines = (
         "21:00:00 ERROR   The database does not answer; serving what was loaded before.\n"
         "21:00:01 INFO    The database answers again.\n"
     )
-    assert soak.unforeseen(foreseen) == []
-    wrong = "21:00:02 ERROR   Task exception was never retrieved\nTraceback (most recent call last)"
-    assert soak.unforeseen(foreseen + wrong) == [
+    assert soak.find_unexpected_lines(expected_lines) == []
+    unexpected_lines = (
+        "21:00:02 ERROR   Task exception was never retrieved\nTraceback (most recent call last)"
+    )
+    assert soak.find_unexpected_lines(expected_lines + unexpected_lines) == [
         "logged: 21:00:02 ERROR   Task exception was never retrieved",
         "logged: Traceback (most recent call last)",
     ]
@@ -56,14 +60,16 @@ def test_log() -> None:
 @pytest.mark.slow
 def test_soak() -> None:
     """A few seconds among faults: every answer is right, and the report, JSON and curve tell it."""
-    if MariaDB.find() is None:
-        pytest.skip(MariaDB.missing)
-    figures = soak.run(6)
-    assert figures.wrong == []
-    assert [len(figures.samples), figures.database] == [6, "MariaDB"]
-    assert min(figures.answers, sum(figures.refreshes.values()), sum(figures.faults.values())) > 0
-    assert soak.told(figures).endswith("\npassed: every answer was right, and nothing has grown")
-    assert json.loads(json.dumps(asdict(figures)))["seed"] == soak.SEED
-    curve = ET.fromstring(soak.curve(figures))  # noqa: S314 - our own
-    lines = curve.findall("{http://www.w3.org/2000/svg}polyline")
+    if MariaDB.find_program() is None:
+        pytest.skip(MariaDB.install_hint)
+    results = soak.run(6)
+    assert results.wrong == []
+    assert [len(results.samples), results.database] == [6, "MariaDB"]
+    assert min(results.answers, sum(results.refreshes.values()), sum(results.faults.values())) > 0
+    assert soak.format_report(results).endswith(
+        "\npassed: every answer was right, and nothing has grown"
+    )
+    assert json.loads(json.dumps(asdict(results)))["seed"] == soak.SEED
+    chart = ET.fromstring(soak.draw_chart(results))  # noqa: S314 - our own
+    lines = chart.findall("{http://www.w3.org/2000/svg}polyline")
     assert [len(line.get("points", "").split()) for line in lines] == [6] * 5

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.cli.running import Process, serving
+from tests.cli.running import Process, running_server
 from tests.upstream.server import Upstream
 
 TOKEN = "hunter2-hunter2"
@@ -27,10 +27,10 @@ _FLAGS = (
     # Whatever a page or the browser itself might ask, there is no other host.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
-_PATIENCE = 60_000
+_TIMEOUT_MS = 60_000
 """Milliseconds after which a wait is a failure of the test; no test that passes waits so long."""
 
-Opening = Callable[..., AbstractContextManager[Page]]
+OpenPage = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         pytest.skip("install chromium to look at pages as people do")
-    expect.set_options(timeout=_PATIENCE)
+    expect.set_options(timeout=_TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield browser
@@ -47,32 +47,32 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def opening(chromium: Browser) -> Opening:
+def opening(chromium: Browser) -> OpenPage:
     """Return what opens a page of a server in a browser that has never seen it."""
 
     @contextmanager
-    def open_page(address: str, *, expected: str = "$^", **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's
+    def open_page(page_url: str, *, expected: str = "$^", **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's
         """Open an address; afterwards nothing else was asked, or complained of but `expected`."""
-        origin = "/".join(address.split("/")[:3])
-        asked: list[str] = []
-        said: list[str] = []
+        origin = "/".join(page_url.split("/")[:3])
+        requested_urls: list[str] = []
+        messages: list[str] = []
 
         context = chromium.new_context(**options)
-        context.set_default_timeout(_PATIENCE)
+        context.set_default_timeout(_TIMEOUT_MS)
         page = context.new_page()
         # Not by a route, which would keep the browser from using its cache.
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
-        page.on("pageerror", lambda error: said.append(f"error: {error}"))
-        page.on("websocket", lambda socket: asked.append(socket.url))
+        page.on("request", lambda request: requested_urls.append(request.url))
+        page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
+        page.on("pageerror", lambda error: messages.append(f"error: {error}"))
+        page.on("websocket", lambda socket: requested_urls.append(socket.url))
         try:
-            page.goto(address)
+            page.goto(page_url)
             yield page
         finally:
             context.close()
-        ours = (f"{origin}/", f"{origin.replace('http', 'ws')}/graphql", "data:")
-        assert [url for url in asked if not url.startswith(ours)] == []
-        assert [text for text in said if not re.search(expected, text)] == []
+        allowed_prefixes = (f"{origin}/", f"{origin.replace('http', 'ws')}/graphql", "data:")
+        assert [url for url in requested_urls if not url.startswith(allowed_prefixes)] == []
+        assert [text for text in messages if not re.search(expected, text)] == []
 
     return open_page
 
@@ -87,17 +87,19 @@ def sources() -> Iterator[Upstream]:
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Iterator[Process]:
     """Lend a server that has refreshed once."""
-    with serving(tmp_path_factory.mktemp("open"), **sources.environment) as process:
-        process.wait_until_said("countries from geonames")
+    with running_server(tmp_path_factory.mktemp("open"), **sources.environment) as process:
+        process.wait_for_log("countries from geonames")
         yield process
 
 
 @pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Iterator[Process]:
+def protected_server(
+    tmp_path_factory: pytest.TempPathFactory, sources: Upstream
+) -> Iterator[Process]:
     """Lend a server that has refreshed once, and asks for TOKEN to do it again."""
-    given = {**sources.environment, "ADMIN_TOKEN": TOKEN}
-    with serving(tmp_path_factory.mktemp("guarded"), **given) as process:
-        process.wait_until_said("countries from geonames")
+    settings = {**sources.environment, "ADMIN_TOKEN": TOKEN}
+    with running_server(tmp_path_factory.mktemp("guarded"), **settings) as process:
+        process.wait_for_log("countries from geonames")
         yield process
 
 
@@ -113,16 +115,16 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Page], list[str]]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, timeout=300)
     script = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 
-    def look(page: Page) -> list[str]:
+    def find_violations(page: Page) -> list[str]:
         # One row is like another, and each of the 2000 cells takes its time.
         page.evaluate("document.querySelectorAll('tr:nth-child(n+12)').forEach((r) => r.remove())")
         page.evaluate(script)
-        found = page.evaluate("axe.run()")
-        assert len(found["passes"]) > 15
+        results = page.evaluate("axe.run()")
+        assert len(results["passes"]) > 15
         return [
             f"{rule['id']}: {node['html'][:200]}"
-            for rule in found["violations"]
+            for rule in results["violations"]
             for node in rule["nodes"]
         ]
 
-    return look
+    return find_violations

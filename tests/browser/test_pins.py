@@ -8,11 +8,11 @@ HERE = Path(__file__).parent
 
 def test_lock_names_no_registry() -> None:
     """The one package is there by its exact version and its hash, and by no address."""
-    wanted = json.loads((HERE / "package.json").read_text())["dependencies"]
+    dependencies = json.loads((HERE / "package.json").read_text())["dependencies"]
     packages = json.loads((HERE / "package-lock.json").read_text())["packages"]
-    assert packages.pop("")["dependencies"] == wanted
-    assert {path: one["version"] for path, one in packages.items()} == {
-        f"node_modules/{name}": version for name, version in wanted.items()
+    assert packages.pop("")["dependencies"] == dependencies
+    assert {path: package["version"] for path, package in packages.items()} == {
+        f"node_modules/{name}": version for name, version in dependencies.items()
     }
-    assert all(one["integrity"].startswith("sha512-") for one in packages.values())
-    assert all("resolved" not in one for one in packages.values())
+    assert all(package["integrity"].startswith("sha512-") for package in packages.values())
+    assert all("resolved" not in package for package in packages.values())

@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Opening
+from tests.browser.conftest import OpenPage
 from tests.cli.running import Process
-from tests.upstream.server import COUNTRIES, Answer, Upstream
+from tests.upstream.server import COUNTRIES, FakeResponse, Upstream
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
-def run(page: Page, tab: str) -> None:
+def run_tab(page: Page, tab: str) -> None:
     """Choose a tab, and run what is in it."""
     page.get_by_role("tab", name=tab).click()
     expect(page.locator(".graphiql-query-editor")).to_contain_text(f" {tab} {{")
@@ -22,26 +22,26 @@ def run(page: Page, tab: str) -> None:
     page.get_by_role("button", name="Execute query").click()
 
 
-def test_tabs(server: Process, sources: Upstream, opening: Opening) -> None:
+def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
     """A query, the mutation and the subscription are there to begin with, and run."""
-    come = threading.Event()
-    with opening(f"{server.url}/graphql") as page, ThreadPoolExecutor() as meanwhile:
-        answer = page.locator(".result-window")
-        run(page, "Countries")
-        expect(answer).to_contain_text('"name": "Russia"')
-        run(page, "Refresh")
-        expect(answer).to_contain_text('"totalCountries": 250')
-        sources.answer("countries", Answer(body=COUNTRIES, until=come.is_set))
-        refresh = meanwhile.submit(server.query, "mutation { refreshCountries { totalCountries } }")
-        run(page, "Progress")
-        expect(answer).to_contain_text('"phase": "FETCHING"')
-        come.set()
-        expect(answer).to_contain_text('"phase": "DONE"')
-        expect(answer).to_contain_text('"fraction": 1')
+    released = threading.Event()
+    with opening(f"{server.url}/graphql") as page, ThreadPoolExecutor() as executor:
+        result_window = page.locator(".result-window")
+        run_tab(page, "Countries")
+        expect(result_window).to_contain_text('"name": "Russia"')
+        run_tab(page, "Refresh")
+        expect(result_window).to_contain_text('"totalCountries": 250')
+        sources.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+        refresh = executor.submit(server.query, "mutation { refreshCountries { totalCountries } }")
+        run_tab(page, "Progress")
+        expect(result_window).to_contain_text('"phase": "FETCHING"')
+        released.set()
+        expect(result_window).to_contain_text('"phase": "DONE"')
+        expect(result_window).to_contain_text('"fraction": 1')
         assert refresh.result() == {"data": {"refreshCountries": {"totalCountries": 250}}}
 
 
-def test_everything_opens(server: Process, opening: Opening) -> None:
+def test_everything_opens(server: Process, opening: OpenPage) -> None:
     """The explorer, the documentation and the dialogs open without a word from the policy."""
     with opening(f"{server.url}/graphql") as page:
         for name in ("Documentation Explorer", "History", "GraphiQL Explorer"):
@@ -63,19 +63,19 @@ def test_everything_opens(server: Process, opening: Opening) -> None:
         expect(page.locator(".CodeMirror-hints")).to_contain_text("countries")
 
 
-def test_weight(server: Process, opening: Opening) -> None:
+def test_weight(server: Process, opening: OpenPage) -> None:
     """A second visit loads nothing of the megabytes that the first one did."""
     with opening(f"{server.url}/graphql") as page:
         expect(page.get_by_role("tab", name="Countries")).to_be_visible()
-        loaded = (
+        resource_sizes_script = (
             "performance.getEntriesByType('resource').map((e) =>"
             " [e.name.split('/').pop(), e.encodedBodySize, e.transferSize])"
         )
-        first: list[tuple[str, int, int]] = page.evaluate(loaded)
+        first_visit: list[tuple[str, int, int]] = page.evaluate(resource_sizes_script)
         ready: float = page.evaluate("performance.now()")
-        print(f"tabs after {ready:.0f} ms; bytes: {first}")
-        assert sum(size for _, size, _ in first) < 1_500_000
+        print(f"tabs after {ready:.0f} ms; bytes: {first_visit}")
+        assert sum(size for _, size, _ in first_visit) < 1_500_000
         page.reload()
         expect(page.get_by_role("tab", name="Countries")).to_be_visible()
-        again: list[tuple[str, int, int]] = page.evaluate(loaded)
-        assert [one for one in again if "." in one[0] and one[2]] == []
+        second_visit: list[tuple[str, int, int]] = page.evaluate(resource_sizes_script)
+        assert [resource for resource in second_visit if "." in resource[0] and resource[2]] == []

@@ -4,29 +4,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tests.servers.process import Server
-from tests.servers.relay import Relay
+from tests.servers.process import DatabaseServer
+from tests.servers.relay import TCPProxy
 
 
 @dataclass(frozen=True)
-class Fault:
+class DatabaseFault:
     """A fault, and how it ends."""
 
     name: str
-    begin: Callable[[Server, Relay], object]
-    end: Callable[[Server, Relay], object]
+    begin: Callable[[DatabaseServer, TCPProxy], object]
+    end: Callable[[DatabaseServer, TCPProxy], object]
 
     @contextmanager
-    def on(self, server: Server, relay: Relay) -> Iterator[Callable[[], object]]:
+    def inject(self, server: DatabaseServer, proxy: TCPProxy) -> Iterator[Callable[[], object]]:
         """Have the fault until what is lent is called, or the context ends."""
-        self.begin(server, relay)
-        ended = False
+        self.begin(server, proxy)
+        has_ended = False
 
         def end() -> None:
-            nonlocal ended
-            if not ended:
-                ended = True
-                self.end(server, relay)
+            nonlocal has_ended
+            if not has_ended:
+                has_ended = True
+                self.end(server, proxy)
 
         try:
             yield end
@@ -34,30 +34,34 @@ class Fault:
             end()
 
 
-def _refuse(_server: Server, relay: Relay) -> None:
-    relay.refuse()
-    relay.cut()
+def _refuse_connections(_server: DatabaseServer, proxy: TCPProxy) -> None:
+    proxy.refuse()
+    proxy.cut()
 
 
-def _hang(_server: Server, relay: Relay) -> None:
-    relay.hang = True
+def _hang_connections(_server: DatabaseServer, proxy: TCPProxy) -> None:
+    proxy.hang = True
 
 
-def _pass(_server: Server, relay: Relay) -> None:
-    relay.hang = False
+def _resume_connections(_server: DatabaseServer, proxy: TCPProxy) -> None:
+    proxy.hang = False
 
 
-REFUSED = Fault("refused", _refuse, lambda _, relay: relay.accept())
-HUNG = Fault("accepts, never answers", _hang, _pass)
-CUT = Fault(
+REFUSED = DatabaseFault("refused", _refuse_connections, lambda _, proxy: proxy.accept())
+HUNG = DatabaseFault("accepts, never answers", _hang_connections, _resume_connections)
+CUT = DatabaseFault(
     "cut in mid-answer",
-    lambda _, relay: relay.cut_after(from_server=20),
-    lambda _, relay: relay.cut_after(),
+    lambda _, proxy: proxy.cut_after(from_server=20),
+    lambda _, proxy: proxy.cut_after(),
 )
-STOPPED = Fault("stopped", lambda server, _: server.stop(), lambda server, _: server.start())
-FROZEN = Fault("frozen", lambda server, _: server.pause(), lambda server, _: server.resume())
+STOPPED = DatabaseFault(
+    "stopped", lambda server, _: server.stop(), lambda server, _: server.start()
+)
+FROZEN = DatabaseFault(
+    "frozen", lambda server, _: server.pause(), lambda server, _: server.resume()
+)
 
 
-def row(*cells: object) -> str:
+def markdown_row(*cells: object) -> str:
     """Return a row of a table, for the output of a test."""
     return f"| {' | '.join(map(str, cells))} |"

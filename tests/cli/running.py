@@ -18,12 +18,12 @@ import httpx
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = (sys.executable, "-m", "graphql_api")
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
-BUNDLED = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled"}
+BUNDLED_SOURCES = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled"}
 """Settings with which nobody is asked."""
-UNREACHABLE = {
+UNREACHABLE_SOURCES = {
     # Nobody listens on port 1.
     "COUNTRIES_SOURCES": "geonames=http://127.0.0.1:1/countries,bundled",
     "RATES_SOURCES": "er-api=http://127.0.0.1:1/rates,bundled",
@@ -31,32 +31,32 @@ UNREACHABLE = {
 """Settings with which nobody answers."""
 
 
-class Ended(NamedTuple):
+class CommandResult(NamedTuple):
     """What came of a command."""
 
-    code: int
+    exit_code: int
     stdout: str
     stderr: str
 
 
-def environment(variables: Mapping[str, str]) -> dict[str, str]:
+def build_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process that runs this tree and has these settings alone."""
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
 
 
-def run(folder: Path, *arguments: str, **variables: str) -> Ended:
+def run_command(folder: Path, *arguments: str, **variables: str) -> CommandResult:
     """Run a command to its end in a folder."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [*PROGRAM, *arguments],
         cwd=folder,
-        env=environment(variables),
+        env=build_environment(variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         check=False,
         text=True,
-        timeout=PATIENCE,
+        timeout=WAIT_TIMEOUT,
     )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
 
 @dataclass(frozen=True)
@@ -73,75 +73,77 @@ class Process:
         return self._process.pid
 
     @property
-    def said(self) -> str:
+    def stderr(self) -> str:
         """Return what it has said on stderr so far."""
-        return _read(self._stderr)
+        return _read_output(self._stderr)
 
     @property
     def stdout(self) -> str:
         """Return what it has printed so far."""
-        return _read(self._stdout)
+        return _read_output(self._stdout)
 
-    def wait_until_said(self, pattern: str) -> re.Match[str]:
+    def wait_for_log(self, pattern: str) -> re.Match[str]:
         """Wait until stderr has a match of `pattern`, and return it."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while time.monotonic() < deadline:
-            ended = self._process.poll() is not None
-            if found := re.search(pattern, self.said):
-                return found
-            if ended:
+            has_exited = self._process.poll() is not None
+            if match := re.search(pattern, self.stderr):
+                return match
+            if has_exited:
                 break
             time.sleep(0.005)
-        raise AssertionError(f"{pattern!r} was not said, but {self.said!r}")
+        raise AssertionError(f"{pattern!r} was not said, but {self.stderr!r}")
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, signum: signal.Signals) -> None:
         """Send it a signal."""
-        self._process.send_signal(number)
+        self._process.send_signal(signum)
 
-    def wait(self) -> Ended:
+    def wait(self) -> CommandResult:
         """Wait for its end."""
-        return Ended(self._process.wait(PATIENCE), self.stdout, self.said)
+        return CommandResult(self._process.wait(WAIT_TIMEOUT), self.stdout, self.stderr)
 
-    def end(self, number: signal.Signals) -> Ended:
+    def stop(self, signum: signal.Signals) -> CommandResult:
         """Send it a signal, and wait for its end."""
-        self.send(number)
+        self.send_signal(signum)
         return self.wait()
 
     @cached_property
     def url(self) -> str:
         """Return where a server listens, once it has said so."""
-        return self.wait_until_said(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\W")[1]
+        return self.wait_for_log(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\W")[1]
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask over a socket."""
-        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=PATIENCE)
+        return httpx.get(
+            f"{self.url}{path}", headers=headers, trust_env=False, timeout=WAIT_TIMEOUT
+        )
 
-    def query(self, text: str, **headers: str) -> dict[str, Any]:
+    def query(self, document: str, **headers: str) -> dict[str, Any]:
         """Ask a query over a socket, and return the whole answer."""
         response = httpx.post(
             f"{self.url}/graphql",
-            json={"query": text},
+            json={"query": document},
             headers=headers,
             trust_env=False,
-            timeout=PATIENCE,
+            timeout=WAIT_TIMEOUT,
         )
-        answer: dict[str, Any] = response.json()
-        return answer
+        body: dict[str, Any] = response.json()
+        return body
 
 
 def wait_until_ready(url: str) -> None:
     """Wait until a server has data to serve."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_TIMEOUT
     while time.monotonic() < deadline:
         with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz", trust_env=False, timeout=PATIENCE).status_code == 200:
+            if httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT).status_code == 200:
                 return
         time.sleep(0.02)
     raise AssertionError(f"{url} is not ready")
 
 
 @contextmanager
-def running(
+def running_process(
     command: Sequence[str], folder: Path, variables: Mapping[str, str]
 ) -> Iterator[Process]:
     """Run a command in a folder; it is killed when the context ends, if it still runs."""
@@ -163,21 +165,23 @@ def running(
             process.kill()
 
 
-def started(folder: Path, *arguments: str, **variables: str) -> AbstractContextManager[Process]:
+def running_command(
+    folder: Path, *arguments: str, **variables: str
+) -> AbstractContextManager[Process]:
     """Start a command of the program in a folder, for at most as long as the context lasts."""
-    return running([*PROGRAM, *arguments], folder, environment(variables))
+    return running_process([*PROGRAM, *arguments], folder, build_environment(variables))
 
 
-def serving(folder: Path, **variables: str) -> AbstractContextManager[Process]:
+def running_server(folder: Path, **variables: str) -> AbstractContextManager[Process]:
     """Start a server in a folder, on a port that is free, for as long as the context lasts."""
-    return started(folder, "serve", **{"PORT": "0", **variables})
+    return running_command(folder, "serve", **{"PORT": "0", **variables})
 
 
-def _read(file: IO[bytes]) -> str:
+def _read_output(file: IO[bytes]) -> str:
     # The process shares the file's position, which must stay at its end.
     return os.pread(file.fileno(), 1_000_000, 0).decode()
 
 
-def names(folder: Path) -> list[str]:
+def list_paths(folder: Path) -> list[str]:
     """Return what is in a folder and below it."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import __version__
-from tests.cli.running import Ended, names, run
+from tests.cli.running import CommandResult, list_paths, run_command
 
 HELP = """\
 Usage: graphql-api [OPTIONS] COMMAND [ARGS]...
@@ -46,23 +46,25 @@ Options:
 
 def test_help(tmp_path: Path) -> None:
     """The help lists every command with a whole line of what it does."""
-    assert run(tmp_path, "--help") == Ended(0, HELP, "")
+    assert run_command(tmp_path, "--help") == CommandResult(0, HELP, "")
 
 
 def test_no_command(tmp_path: Path) -> None:
     """Without a command the help is shown as what is missing."""
-    assert run(tmp_path) == Ended(2, "", HELP)
+    assert run_command(tmp_path) == CommandResult(2, "", HELP)
 
 
 def test_help_of_a_command(tmp_path: Path) -> None:
     """The help of a command says what it does, even with a setting wrong; nothing is done."""
-    assert run(tmp_path, "refresh", "-h", PORT="http") == Ended(0, REFRESH, "")
-    assert names(tmp_path) == []
+    assert run_command(tmp_path, "refresh", "-h", PORT="http") == CommandResult(0, REFRESH, "")
+    assert list_paths(tmp_path) == []
 
 
 def test_version(tmp_path: Path) -> None:
     """The version is the package's."""
-    assert run(tmp_path, "--version") == Ended(0, f"graphql-api, version {__version__}\n", "")
+    assert run_command(tmp_path, "--version") == CommandResult(
+        0, f"graphql-api, version {__version__}\n", ""
+    )
 
 
 @pytest.mark.parametrize(
@@ -77,11 +79,11 @@ def test_wrong_arguments(
     tmp_path: Path, arguments: tuple[str, ...], command: str, said: str
 ) -> None:
     """A command or an option that there is none of is refused, and nothing is done."""
-    ended = run(tmp_path, *arguments)
-    assert (ended.code, ended.stdout) == (2, "")
-    assert ended.stderr.splitlines()[1:] == [
+    result = run_command(tmp_path, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.splitlines()[1:] == [
         f"Try 'graphql-api{command} --help' for help.",
         "",
         f"Error: {said}",
     ]
-    assert names(tmp_path) == []
+    assert list_paths(tmp_path) == []

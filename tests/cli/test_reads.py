@@ -11,23 +11,23 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.cli.faults import CUT, FROZEN, HUNG, REFUSED, STOPPED, Fault, row
-from tests.cli.running import BUNDLED, PATIENCE, Process, serving
-from tests.servers.process import Server
-from tests.servers.relay import Relay
+from tests.cli.faults import CUT, FROZEN, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
+from tests.cli.running import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.servers.process import DatabaseServer
+from tests.servers.relay import TCPProxy
 
-TIMEOUT = 1.0
+DATABASE_TIMEOUT = 1.0
 """Seconds that the server waits for its database."""
-LITTLE = 5.0
+TOLERANCE = 5.0
 """Seconds that an answer may be later than that, on a machine that has other things to do."""
-PAGE = """{ countries(first: 5, sort: [{ field: POPULATION, direction: DESC }]) {
+PAGE_QUERY = """{ countries(first: 5, sort: [{ field: POPULATION, direction: DESC }]) {
     nodes { code name population }
 } }"""
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 DELETION = 'mutation { deleteCountry(code: "FR") { code } }'
 STATUS = "{ status { version stale lastFailure { code } } }"
 FRANCE = '{ country(code: "FR") { population } }'
-GROW = (
+POPULATION_UPDATE = (
     "UPDATE countries SET population = population + 1, "
     "revision = (SELECT most FROM (SELECT MAX(revision) + 1 AS most FROM countries) AS counted) "
     "WHERE code = 'FR'"
@@ -35,68 +35,68 @@ GROW = (
 """What another replica does."""
 
 
-class Scene(NamedTuple):
+class OutageSetup(NamedTuple):
     """A process, its database server, and the relay between them."""
 
     process: Process
-    server: Server
+    server: DatabaseServer
     database: str
-    relay: Relay
+    proxy: TCPProxy
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def scene(
+def outage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Scene]:
+) -> Iterator[OutageSetup]:
     """Lend a process that serves from a server of each kind in turn."""
-    server: Server = request.getfixturevalue(request.param)
+    server: DatabaseServer = request.getfixturevalue(request.param)
     database = server.create_database()
-    with Relay(server.port) as relay:
-        given = {
-            **BUNDLED,
-            "DATABASE_URL": server.url(database, port=relay.port),
-            "DATABASE_TIMEOUT": str(TIMEOUT),
+    with TCPProxy(server.port) as proxy:
+        settings = {
+            **BUNDLED_SOURCES,
+            "DATABASE_URL": server.url(database, port=proxy.port),
+            "DATABASE_TIMEOUT": str(DATABASE_TIMEOUT),
             "SNAPSHOT_POLL": "0.2",
         }
-        with serving(tmp_path_factory.mktemp("reads"), **given) as process:
-            process.wait_until_said(r"250 unchanged\)")
-            yield Scene(process, server, database, relay)
+        with running_server(tmp_path_factory.mktemp("reads"), **settings) as process:
+            process.wait_for_log(r"250 unchanged\)")
+            yield OutageSetup(process, server, database, proxy)
 
 
-def readiness(process: Process, **wanted: str) -> int:
+def wait_for_readiness(process: Process, **expected: str) -> int:
     """Wait until /readyz says this, and return its status."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + WAIT_TIMEOUT
     while time.monotonic() < deadline:
-        ready = process.get("/readyz")
-        if wanted.items() <= ready.json().items():
-            return ready.status_code
+        response = process.get("/readyz")
+        if expected.items() <= response.json().items():
+            return response.status_code
         time.sleep(0.02)
-    raise AssertionError(f"{wanted} is not said, but {ready.text}")
+    raise AssertionError(f"{expected} is not said, but {response.text}")
 
 
-def refused(process: Process, mutation: str) -> tuple[str, float]:
+def run_failing_mutation(process: Process, mutation: str) -> tuple[str, float]:
     """Return how a change fails, and after how many seconds."""
-    began = time.monotonic()
-    answer = process.query(mutation)
-    seconds = time.monotonic() - began
-    assert answer["data"] is None
-    return str(answer["errors"][0]["extensions"]["code"]), seconds
+    started_at = time.monotonic()
+    body = process.query(mutation)
+    elapsed = time.monotonic() - started_at
+    assert body["data"] is None
+    return str(body["errors"][0]["extensions"]["code"]), elapsed
 
 
-def page(process: Process, times: int) -> tuple[list[dict[str, Any]], float]:
+def query_pages(process: Process, count: int) -> tuple[list[dict[str, Any]], float]:
     """Ask so often, each time in other words, and return the answers and the median's seconds."""
-    answers, took = [], []
+    bodies, durations = [], []
     url = f"{process.url}/graphql"
-    with httpx.Client(trust_env=False, timeout=PATIENCE) as client:
-        for _ in range(times):
-            query = {"query": f"query Q{time.monotonic_ns()} {PAGE}"}
-            began = time.monotonic()
-            answers.append(client.post(url, json=query).json())
-            took.append(time.monotonic() - began)
-    return answers, statistics.median(took)
+    with httpx.Client(trust_env=False, timeout=WAIT_TIMEOUT) as client:
+        for _ in range(count):
+            query = {"query": f"query Q{time.monotonic_ns()} {PAGE_QUERY}"}
+            started_at = time.monotonic()
+            bodies.append(client.post(url, json=query).json())
+            durations.append(time.monotonic() - started_at)
+    return bodies, statistics.median(durations)
 
 
-def population(process: Process) -> int:
+def read_population(process: Process) -> int:
     """Return how many people live in France."""
     return int(process.query(FRANCE)["data"]["country"]["population"])
 
@@ -105,42 +105,47 @@ def population(process: Process) -> int:
 @pytest.mark.parametrize(
     "fault", [REFUSED, HUNG, CUT, STOPPED, FROZEN], ids=lambda fault: fault.name
 )
-def test_reads_survive(scene: Scene, fault: Fault) -> None:
+def test_reads_survive(outage: OutageSetup, fault: DatabaseFault) -> None:
     """Nobody who reads notices, whoever changes is told in time, and it recovers by itself."""
-    process, server, database, relay = scene
-    before, usual = page(process, 20)
+    process, server, database, proxy = outage
+    before, usual_latency = query_pages(process, 20)
     version = process.query(STATUS)["data"]["status"]["version"]
-    people = population(process)
-    with fault.on(server, relay):
-        status = readiness(process, status="ready", database="unreachable")
-        answers, meanwhile = page(process, 20)
-        changes = [refused(process, mutation) for mutation in (REFRESH, DELETION)]
-        told = process.query(STATUS)["data"]["status"]
-    began = time.monotonic()
-    server.execute(GROW, database)
-    while population(process) == people and time.monotonic() < began + PATIENCE:
+    initial_population = read_population(process)
+    with fault.inject(server, proxy):
+        ready_status = wait_for_readiness(process, status="ready", database="unreachable")
+        bodies, outage_latency = query_pages(process, 20)
+        failures = [run_failing_mutation(process, mutation) for mutation in (REFRESH, DELETION)]
+        served_status = process.query(STATUS)["data"]["status"]
+    started_at = time.monotonic()
+    server.execute(POPULATION_UPDATE, database)
+    while (
+        read_population(process) == initial_population
+        and time.monotonic() < started_at + WAIT_TIMEOUT
+    ):
         time.sleep(0.02)
-    recovered = time.monotonic() - began
-    assert (status, answers) == (200, before)
-    assert [code for code, _ in changes] == ["DATABASE_UNAVAILABLE"] * 2
-    assert max(seconds for _, seconds in changes) < TIMEOUT + LITTLE
-    assert told == {
+    recovery_time = time.monotonic() - started_at
+    assert (ready_status, bodies) == (200, before)
+    assert [code for code, _ in failures] == ["DATABASE_UNAVAILABLE"] * 2
+    assert max(seconds for _, seconds in failures) < DATABASE_TIMEOUT + TOLERANCE
+    assert served_status == {
         "version": version,
         "stale": True,
         "lastFailure": {"code": "DATABASE_UNAVAILABLE"},
     }
-    assert population(process) == people + 1
-    assert readiness(process, status="ready", database="ok") == 200
+    assert read_population(process) == initial_population + 1
+    assert wait_for_readiness(process, status="ready", database="ok") == 200
     assert process.query(REFRESH)["data"] == {"refreshCountries": {"totalCountries": 250}}
-    reads = f"all right, median {meanwhile * 1000:.0f} ms (before {usual * 1000:.0f} ms)"
-    waits = ", ".join(f"{seconds:.1f} s" for _, seconds in changes)
+    reads_summary = (
+        f"all right, median {outage_latency * 1000:.0f} ms (before {usual_latency * 1000:.0f} ms)"
+    )
+    waits_summary = ", ".join(f"{seconds:.1f} s" for _, seconds in failures)
     print(  # noqa: T201 - the row
-        row(
+        markdown_row(
             server.scheme,
             fault.name,
-            reads,
-            f"DATABASE_UNAVAILABLE after {waits}",
-            f"{status} database: unreachable",
-            f"{recovered:.1f} s",
+            reads_summary,
+            f"DATABASE_UNAVAILABLE after {waits_summary}",
+            f"{ready_status} database: unreachable",
+            f"{recovery_time:.1f} s",
         )
     )

@@ -18,14 +18,23 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.cli.running import PATIENCE, PROGRAM, Ended, environment, names, run, serving, started
-from tests.refresh.running import line, listing
-from tests.upstream.server import RATES, Answer, Upstream
+from tests.cli.running import (
+    PROGRAM,
+    WAIT_TIMEOUT,
+    CommandResult,
+    build_environment,
+    list_paths,
+    run_command,
+    running_command,
+    running_server,
+)
+from tests.refresh.running import change_column, countries_response
+from tests.upstream.server import RATES, FakeResponse, Upstream
 
 DATABASE = "countries.db"
-ELSEWHERE = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
-DOWN = Answer(status=500)
-MUTE = Answer(until=threading.Event().is_set)
+DATABASE_SETTINGS = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
+DOWN = FakeResponse(status=500)
+HANGING = FakeResponse(hold_until=threading.Event().is_set)
 FAILURE = (
     "graphql-api: No source of countries could be used. geonames: it answered with status 500.\n"
 )
@@ -41,7 +50,7 @@ Writing 250 countries
 Drawing the summary
 Done
 """
-BEGUN = ["Started", "Fetching countries and exchange rates"]
+FIRST_STEPS = ["Started", "Fetching countries and exchange rates"]
 REPORT = """\
 250 countries: {counts}, 0 missing, 2 skipped; 1 SQL statement
 countries from geonames; GeoNames (https://www.geonames.org), CC BY 4.0
@@ -61,148 +70,165 @@ ALL_NEW, UNCHANGED = (
 )
 
 
-class First(NamedTuple):
+class FirstRefresh(NamedTuple):
     """A first refresh: where it was run, and what came of it."""
 
     folder: Path
-    ended: Ended
+    result: CommandResult
 
 
 @pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> First:
+def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRefresh:
     """Lend a folder in which the countries were refreshed once."""
     folder = tmp_path_factory.mktemp("first")
     with Upstream() as upstream:
-        return First(folder, run(folder, "refresh", **ELSEWHERE, **upstream.environment))
+        return FirstRefresh(
+            folder, run_command(folder, "refresh", **DATABASE_SETTINGS, **upstream.environment)
+        )
 
 
 @pytest.fixture
-def folder(first: First, tmp_path: Path) -> Path:
+def folder(first: FirstRefresh, tmp_path: Path) -> Path:
     """Lend a copy of that folder."""
     shutil.copy(first.folder / DATABASE, tmp_path)
     return tmp_path
 
 
-def asking(upstream: Upstream) -> dict[str, str]:
+def refresh_settings(upstream: Upstream) -> dict[str, str]:
     """Return the settings of a refresh that asks `upstream`, and has no patience to lose."""
-    return {**ELSEWHERE, **upstream.environment, "API_TIMEOUT": "1000", "REFRESH_TIMEOUT": "1000"}
+    return {
+        **DATABASE_SETTINGS,
+        **upstream.environment,
+        "API_TIMEOUT": "1000",
+        "REFRESH_TIMEOUT": "1000",
+    }
 
 
-def asking_nobody_after(upstream: Upstream) -> dict[str, str]:
+def settings_without_fallback(upstream: Upstream) -> dict[str, str]:
     """Return the settings with which a source that fails has no other after it."""
     return {
-        **asking(upstream),
+        **refresh_settings(upstream),
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
     }
 
 
-def masked(text: str) -> str:
+def mask(text: str) -> str:
     """Return a text without what differs from run to run: timings, and the widths of what is."""
     return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
-def rows(folder: Path) -> list[tuple[object, ...]]:
+def read_rows(folder: Path) -> list[tuple[object, ...]]:
     """Return every row that is stored of the countries."""
     with closing(sqlite3.connect(folder / DATABASE)) as connection:
         return connection.execute("SELECT * FROM countries ORDER BY code").fetchall()
 
 
-def run_on_terminal(folder: Path, **variables: str) -> Ended:
+def run_on_terminal(folder: Path, **variables: str) -> CommandResult:
     """Refresh with a terminal for stdout; return what it shows, without its colours."""
-    ours, theirs = pty.openpty()
+    controller_fd, terminal_fd = pty.openpty()
     try:
         with subprocess.Popen(
             [*PROGRAM, "refresh"],
             cwd=folder,
-            env=environment({"TERM": "xterm", "COLUMNS": "80", **variables}),
+            env=build_environment({"TERM": "xterm", "COLUMNS": "80", **variables}),
             stdin=subprocess.DEVNULL,
-            stdout=theirs,
+            stdout=terminal_fd,
             stderr=subprocess.PIPE,
             text=True,
         ) as process:
-            os.close(theirs)
-            shown = b"".join(_shown(ours)).decode()
-            _, said = process.communicate(timeout=PATIENCE)
+            os.close(terminal_fd)
+            output = b"".join(_read_terminal(controller_fd)).decode()
+            _, stderr = process.communicate(timeout=WAIT_TIMEOUT)
     finally:
-        os.close(ours)
-    return Ended(process.returncode, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown), said)
+        os.close(controller_fd)
+    return CommandResult(process.returncode, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output), stderr)
 
 
-def _shown(terminal: int) -> Iterator[bytes]:
+def _read_terminal(controller_fd: int) -> Iterator[bytes]:
     try:
-        while read := os.read(terminal, 4096):
-            yield read
+        while chunk := os.read(controller_fd, 4096):
+            yield chunk
     except OSError as error:
         # What Linux says when nobody has the other end any more.
         if error.errno != errno.EIO:
             raise
 
 
-def last_bar(shown: str) -> str:
+def last_bar(output: str) -> str:
     """Return the progress as it was shown last, with its time masked."""
-    bars = re.findall(r"^.* (?:━|╸|╺).*$", shown.replace("\r", "\n"), re.MULTILINE)
+    bars = re.findall(r"^.* (?:━|╸|╺).*$", output.replace("\r", "\n"), re.MULTILINE)
     return re.sub(r"\d:\d\d:\d\d", "TIME", re.sub("[━╸╺]+", "BAR", bars[-1].strip()))
 
 
-def without_answers(stdout: str) -> list[str]:
+def without_provider_lines(stdout: str) -> list[str]:
     """Return the lines that were printed but for those of sources, whose order is of chance."""
     return [line for line in stdout.split("\n") if " answered: " not in line]
 
 
-def test_first(first: First) -> None:
+def test_first(first: FirstRefresh) -> None:
     """On an empty folder it makes the database, fills it, and says each step in plain lines."""
-    expected = masked(STEPS + REPORT.format(counts=ALL_NEW))
-    told = first.ended._replace(stdout=masked("\n".join(without_answers(first.ended.stdout))))
-    assert told == Ended(0, expected, "")
+    expected = mask(STEPS + REPORT.format(counts=ALL_NEW))
+    result = first.result._replace(
+        stdout=mask("\n".join(without_provider_lines(first.result.stdout)))
+    )
+    assert result == CommandResult(0, expected, "")
     assert sorted(
-        set(first.ended.stdout.splitlines()) - set(without_answers(first.ended.stdout))
+        set(first.result.stdout.splitlines()) - set(without_provider_lines(first.result.stdout))
     ) == [
         "er-api answered: 155 rates",
         "geonames answered: 250 countries",
     ]
-    assert names(first.folder) == [DATABASE]
-    assert len(rows(first.folder)) == 250
+    assert list_paths(first.folder) == [DATABASE]
+    assert len(read_rows(first.folder)) == 250
 
 
 def test_terminal(folder: Path, upstream: Upstream) -> None:
     """On a terminal a bar is drawn up to its end; below it, a second refresh says unchanged."""
-    ended = run_on_terminal(folder, **asking(upstream))
-    assert (ended.code, ended.stderr) == (0, "")
-    assert last_bar(ended.stdout) == "Done BAR 100 % TIME"
-    report = masked(ended.stdout.replace("\r\n", "\n"))
-    assert report.endswith("\n" + masked(REPORT.format(counts=UNCHANGED)))
+    result = run_on_terminal(folder, **refresh_settings(upstream))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert last_bar(result.stdout) == "Done BAR 100 % TIME"
+    report = mask(result.stdout.replace("\r\n", "\n"))
+    assert report.endswith("\n" + mask(REPORT.format(counts=UNCHANGED)))
 
 
 def test_failure(folder: Path, upstream: Upstream) -> None:
     """A source that fails is named with its reason in one line; the rows stay as they were."""
-    before = rows(folder)
-    upstream.answer("countries", DOWN)
-    ended = run(folder, "refresh", **asking_nobody_after(upstream))
-    assert (ended.code, without_answers(ended.stdout)[:-1], ended.stderr) == (1, BEGUN, FAILURE)
-    assert rows(folder) == before
+    before = read_rows(folder)
+    upstream.set_responses("countries", DOWN)
+    result = run_command(folder, "refresh", **settings_without_fallback(upstream))
+    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (
+        1,
+        FIRST_STEPS,
+        FAILURE,
+    )
+    assert read_rows(folder) == before
 
 
 def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
     """On a terminal too the reason is told once, below a bar; bundled data replaces nothing."""
-    before = rows(folder)
-    upstream.answer("countries", DOWN)
-    ended = run_on_terminal(folder, **asking(upstream))
-    assert (ended.code, ended.stderr) == (1, NOT_BUNDLED)
-    assert rows(folder) == before
-    assert last_bar(ended.stdout) == "Failed BAR  70 % TIME"
-    assert "500" not in ended.stdout
+    before = read_rows(folder)
+    upstream.set_responses("countries", DOWN)
+    result = run_on_terminal(folder, **refresh_settings(upstream))
+    assert (result.exit_code, result.stderr) == (1, NOT_BUNDLED)
+    assert read_rows(folder) == before
+    assert last_bar(result.stdout) == "Failed BAR  70 % TIME"
+    assert "500" not in result.stdout
 
 
 def test_interrupt(folder: Path, upstream: Upstream) -> None:
     """Ctrl-C while a source is mute ends it at once, without a word, and nothing is changed."""
-    before = rows(folder)
-    upstream.answer("countries", MUTE)
-    with started(folder, "refresh", **asking(upstream)) as process:
-        upstream.wait_until_asked("countries")
-        ended = process.end(signal.SIGINT)
-    assert (ended.code, without_answers(ended.stdout)[:-1], ended.stderr) == (130, BEGUN, "")
-    assert rows(folder) == before
+    before = read_rows(folder)
+    upstream.set_responses("countries", HANGING)
+    with running_command(folder, "refresh", **refresh_settings(upstream)) as process:
+        upstream.wait_for_requests("countries")
+        result = process.stop(signal.SIGINT)
+    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (
+        130,
+        FIRST_STEPS,
+        "",
+    )
+    assert read_rows(folder) == before
 
 
 def test_running_server(folder: Path, upstream: Upstream) -> None:
@@ -210,30 +236,32 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
     query = '{ country(code: "FR") { population } }'
     old = {"data": {"country": {"population": 66_987_244}}}
     new = {"data": {"country": {"population": 1}}}
-    upstream.answer("countries", listing(line("FR", "66987244", "1")))
-    with serving(folder, **asking(upstream), SNAPSHOT_POLL="0.1") as server:
+    upstream.set_responses("countries", countries_response(change_column("FR", "66987244", "1")))
+    with running_server(folder, **refresh_settings(upstream), SNAPSHOT_POLL="0.1") as server:
         assert server.query(query) == old
-        assert run(folder, "refresh", **asking(upstream)).code == 0
-        deadline = time.monotonic() + PATIENCE
+        assert run_command(folder, "refresh", **refresh_settings(upstream)).exit_code == 0
+        deadline = time.monotonic() + WAIT_TIMEOUT
         while server.query(query) == old and time.monotonic() < deadline:
             time.sleep(0.01)
         assert server.query(query) == new
-    assert upstream.asked("countries") == 1
+    assert upstream.request_count("countries") == 1
 
 
 def test_force(folder: Path, upstream: Upstream) -> None:
     """What a source said is kept over processes, the report says so, and --force asks anyway."""
     rates = {**json.loads(RATES), "time_next_update_unix": int(time.time()) + 10**6}
-    upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
-    settings = asking_nobody_after(upstream)
-    said = [
-        re.findall("^rates from .*$", run(folder, *command, **settings).stdout, re.MULTILINE)
+    upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
+    settings = settings_without_fallback(upstream)
+    rates_lines = [
+        re.findall(
+            "^rates from .*$", run_command(folder, *command, **settings).stdout, re.MULTILINE
+        )
         for command in (["refresh"], ["refresh"], ["refresh", "--force"])
     ]
-    asked = (
+    fetched_line = (
         "rates from er-api; as of 2026-09-29 00:02 UTC; "
         "Rates by Exchange Rate API (https://www.exchangerate-api.com)"
     )
-    kept = asked.replace("er-api;", "er-api, kept since it had nothing new;")
-    assert said == [[asked], [kept], [asked]]
-    assert upstream.asked("rates") == 2
+    cached_line = fetched_line.replace("er-api;", "er-api, kept since it had nothing new;")
+    assert rates_lines == [[fetched_line], [cached_line], [fetched_line]]
+    assert upstream.request_count("rates") == 2

@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
-from tests.cli.running import ROOT, Ended, names, run
+from tests.cli.running import ROOT, CommandResult, list_paths, run_command
 
 
 def test_schema(tmp_path: Path) -> None:
     """It prints the file of the repository, whatever the settings are, and writes nothing."""
-    printed = run(tmp_path, "schema", ENVIRONMENT="production", DATABASE_URL="mysql://db/countries")
-    assert printed == Ended(0, (ROOT / "schema.graphql").read_text(), "")
-    assert names(tmp_path) == []
+    result = run_command(
+        tmp_path, "schema", ENVIRONMENT="production", DATABASE_URL="mysql://db/countries"
+    )
+    assert result == CommandResult(0, (ROOT / "schema.graphql").read_text(), "")
+    assert list_paths(tmp_path) == []

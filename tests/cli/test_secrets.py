@@ -8,18 +8,25 @@ from urllib.parse import quote, unquote
 
 import pytest
 
-from tests.cli.running import BUNDLED, Ended, Process, run, serving, started
+from tests.cli.running import (
+    BUNDLED_SOURCES,
+    CommandResult,
+    Process,
+    run_command,
+    running_command,
+    running_server,
+)
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 from tests.servers.process import PASSWORD
-from tests.servers.relay import Relay
+from tests.servers.relay import TCPProxy
 from tests.servers.tls import Certificates
 
-Server = MariaDB | PostgreSQL
+AnyDatabaseServer = MariaDB | PostgreSQL
 
 COMMANDS = ("migrate", "refresh", "serve")
-LOUD = {
-    **BUNDLED,
+VERBOSE_SETTINGS = {
+    **BUNDLED_SOURCES,
     "PORT": "0",
     "LOG_LEVEL": "debug",
     "LOG_FORMAT": "json",
@@ -27,79 +34,83 @@ LOUD = {
     "ACCESS_LOG": "true",
 }
 REFRESH = "mutation { refreshCountries { totalCountries } }"
-WRONG = "w(r)ong@: hunter2"
+WRONG_PASSWORD = "w(r)ong@: hunter2"
 """A password that the server does not know."""
 
 
-PARTS = ("p@ss", "hunter2")
+PASSWORD_PARTS = ("p@ss", "hunter2")
 """What nothing but the passwords of this module has in it."""
 
 
-def assert_secret(*texts: str) -> None:
+def assert_no_password(*texts: str) -> None:
     """Assert that no text has a part of a password in it, plain or encoded for a URL."""
-    assert all(part in PASSWORD + WRONG for part in PARTS)
+    assert all(part in PASSWORD + WRONG_PASSWORD for part in PASSWORD_PARTS)
     for text in texts:
-        for part in PARTS:
+        for part in PASSWORD_PARTS:
             assert part not in text
             assert part not in unquote(text)
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
+def server(
+    request: pytest.FixtureRequest, certificates: Certificates
+) -> Iterator[AnyDatabaseServer]:
     """Lend a server of each kind in turn that speaks TLS."""
-    new: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
-    with new(tls=certificates.good) as server:
+    new_server: Callable[..., AnyDatabaseServer] = request.getfixturevalue(f"new_{request.param}")
+    with new_server(tls=certificates.good) as server:
         yield server
 
 
 @pytest.fixture
-def relay(server: Server) -> Iterator[Relay]:
+def proxy(server: AnyDatabaseServer) -> Iterator[TCPProxy]:
     """Lend a relay before the server."""
-    with Relay(server.port) as relay:
-        yield relay
+    with TCPProxy(server.port) as proxy:
+        yield proxy
 
 
-def refused(folder: Path, command: str, **variables: str) -> str:
+def run_failing(folder: Path, command: str, **variables: str) -> str:
     """Run a command that cannot use its database, and return the line that it ends with."""
-    ended = run(folder, command, **LOUD, **variables)
-    assert_secret(ended.stdout, ended.stderr)
-    assert (ended.code == 0, ended.stdout, ended.stderr.count("\n")) == (False, "", 1)
-    return ended.stderr
+    result = run_command(folder, command, **VERBOSE_SETTINGS, **variables)
+    assert_no_password(result.stdout, result.stderr)
+    assert (result.exit_code == 0, result.stdout, result.stderr.count("\n")) == (False, "", 1)
+    return result.stderr
 
 
-def waiting(folder: Path, command: str, **variables: str) -> str:
+def run_waiting(folder: Path, command: str, **variables: str) -> str:
     """Run a command that waits for its database, and return the line that says so."""
-    with started(folder, command, **LOUD, **variables) as process:
-        said = process.wait_until_said(".*Trying again until it answers.*")[0]
-        ended = process.end(signal.SIGTERM)
-    assert ended.code == 0
-    assert_secret(ended.stdout, ended.stderr)
-    return said
+    with running_command(folder, command, **VERBOSE_SETTINGS, **variables) as process:
+        log_line = process.wait_for_log(".*Trying again until it answers.*")[0]
+        result = process.stop(signal.SIGTERM)
+    assert result.exit_code == 0
+    assert_no_password(result.stdout, result.stderr)
+    return log_line
 
 
-def denial(server: Server) -> str:
+def denial_message(server: AnyDatabaseServer) -> str:
     """Return a part of what a server says to a wrong password."""
     return "Access denied" if isinstance(server, MariaDB) else "password authentication failed"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_servers_that_fail(server: Server, relay: Relay, tmp_path: Path, command: str) -> None:
+def test_servers_that_fail(
+    server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str
+) -> None:
     """Each command says in one line why the database cannot be used, and not with what password."""
     database = server.create_database()
-    url, behind = server.url(database), server.url(database, port=relay.port)
-    wrong = url.replace(quote(PASSWORD, safe=""), quote(WRONG, safe=""))
-    assert denial(server) in refused(tmp_path, command, DATABASE_URL=wrong)
-    assert "set DATABASE_SSL_CA" in refused(
+    url, proxied_url = server.url(database), server.url(database, port=proxy.port)
+    wrong_url = url.replace(quote(PASSWORD, safe=""), quote(WRONG_PASSWORD, safe=""))
+    assert denial_message(server) in run_failing(tmp_path, command, DATABASE_URL=wrong_url)
+    assert "set DATABASE_SSL_CA" in run_failing(
         tmp_path, command, DATABASE_URL=f"{url}?ssl-mode=REQUIRED"
     )
-    complain = waiting if command == "serve" else refused
-    relay.hang = True
-    assert "did not answer within 0.5 s" in complain(
-        tmp_path, command, DATABASE_URL=behind, DATABASE_TIMEOUT="0.5"
+    run_unavailable = run_waiting if command == "serve" else run_failing
+    proxy.hang = True
+    assert "did not answer within 0.5 s" in run_unavailable(
+        tmp_path, command, DATABASE_URL=proxied_url, DATABASE_TIMEOUT="0.5"
     )
-    relay.refuse()
-    assert "check host and port" in complain(tmp_path, command, DATABASE_URL=behind)
+    proxy.refuse()
+    assert "check host and port" in run_unavailable(tmp_path, command, DATABASE_URL=proxied_url)
 
 
 @pytest.mark.parametrize(
@@ -114,10 +125,10 @@ def test_servers_that_fail(server: Server, relay: Relay, tmp_path: Path, command
 )
 def test_bad_urls(tmp_path: Path, url: str, words: str) -> None:
     """A server says in one line what is wrong with a URL, without repeating it."""
-    assert words in refused(tmp_path, "serve", DATABASE_URL=url)
+    assert words in run_failing(tmp_path, "serve", DATABASE_URL=url)
 
 
-def ask_all(process: Process) -> str:
+def collect_responses(process: Process) -> str:
     """Return everything that a server answers of its database."""
     pages = [process.get(path).text for path in ("/readyz", "/healthz", "/metrics", "/")]
     return "\n".join([*pages, str(process.query(REFRESH))])
@@ -125,30 +136,35 @@ def ask_all(process: Process) -> str:
 
 @pytest.mark.slow
 def test_server_that_works_and_then_does_not(
-    server: Server, relay: Relay, certificates: Certificates, tmp_path: Path
+    server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path
 ) -> None:
     """Neither what works over TLS nor what fails in the middle shows the password to anybody."""
     variables = {
-        **LOUD,
-        "DATABASE_URL": server.url(server.create_database(), port=relay.port),
+        **VERBOSE_SETTINGS,
+        "DATABASE_URL": server.url(server.create_database(), port=proxy.port),
         "DATABASE_SSL_CA": base64.b64encode(certificates.authority.read_bytes()).decode(),
         "SNAPSHOT_POLL": "0.1",
     }
-    migrated = run(tmp_path, "migrate", **variables)
-    refreshed = run(tmp_path, "refresh", **variables)
-    assert [migrated.code, refreshed.code] == [0, 0]
-    with serving(tmp_path, **variables) as process:
-        well = ask_all(process)
-        relay.refuse()
-        relay.cut()
-        process.wait_until_said("error.*The database does not answer")
-        ill = ask_all(process)
-        ended = process.end(signal.SIGTERM)
+    migrated = run_command(tmp_path, "migrate", **variables)
+    refreshed = run_command(tmp_path, "refresh", **variables)
+    assert [migrated.exit_code, refreshed.exit_code] == [0, 0]
+    with running_server(tmp_path, **variables) as process:
+        healthy_output = collect_responses(process)
+        proxy.refuse()
+        proxy.cut()
+        process.wait_for_log("error.*The database does not answer")
+        failing_output = collect_responses(process)
+        result = process.stop(signal.SIGTERM)
     # In single quotes: the metrics name every code, in double ones.
-    assert ("'DATABASE_UNAVAILABLE'" in well, "'DATABASE_UNAVAILABLE'" in ill) == (False, True)
-    assert_secret(well, ill, *texts(migrated), *texts(refreshed), *texts(ended))
+    assert (
+        "'DATABASE_UNAVAILABLE'" in healthy_output,
+        "'DATABASE_UNAVAILABLE'" in failing_output,
+    ) == (False, True)
+    assert_no_password(
+        healthy_output, failing_output, *outputs(migrated), *outputs(refreshed), *outputs(result)
+    )
 
 
-def texts(ended: Ended) -> tuple[str, str]:
+def outputs(result: CommandResult) -> tuple[str, str]:
     """Return what a command has printed."""
-    return ended.stdout, ended.stderr
+    return result.stdout, result.stderr

@@ -12,13 +12,20 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.running import BUNDLED, PATIENCE, Process, names, run, serving
+from tests.cli.running import (
+    BUNDLED_SOURCES,
+    WAIT_TIMEOUT,
+    Process,
+    list_paths,
+    run_command,
+    running_server,
+)
 from tests.cli.test_serve import (
     FILLED,
     GREETING,
     MIGRATED,
     NO_DATABASE,
-    masked,
+    mask,
     port_of,
     wait_for_port,
 )
@@ -27,125 +34,125 @@ pytestmark = pytest.mark.slow
 
 VERSION = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { totalCountries } }"
-TWO = {**BUNDLED, "WORKERS": "2", "SNAPSHOT_POLL": "0.2"}
-REFRESHED = r"0 new, 0 changed, 250 unchanged\)"
+TWO_WORKERS = {**BUNDLED_SOURCES, "WORKERS": "2", "SNAPSHOT_POLL": "0.2"}
+REFRESHED_PATTERN = r"0 new, 0 changed, 250 unchanged\)"
 
 
-def wait(true: Callable[[], bool]) -> None:
+def wait_until(condition: Callable[[], bool]) -> None:
     """Wait until something has come true, which no event tells."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
 
-def workers_of(process: Process) -> list[int]:
+def worker_pids(process: Process) -> list[int]:
     """Return the process ids of the workers."""
     supervisor = process.pid
     text = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text("ascii")
-    return [int(one) for one in text.split()]
+    return [int(pid) for pid in text.split()]
 
 
-def is_there(process: int) -> bool:
+def is_running(pid: int) -> bool:
     """Tell whether a process runs."""
     try:
-        state = Path(f"/proc/{process}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
+        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
     except FileNotFoundError:
         return False
     return state not in "ZX"
 
 
 @contextmanager
-def paused(process: int) -> Iterator[None]:
+def paused(pid: int) -> Iterator[None]:
     """Keep a process from doing anything."""
-    os.kill(process, signal.SIGSTOP)
+    os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(process, signal.SIGCONT)
+        os.kill(pid, signal.SIGCONT)
 
 
-def version_of(server: Process, worker: int) -> str:
+def worker_version(server: Process, worker: int) -> str:
     """Return what one worker of two serves, empty while it starts: the other one cannot answer."""
-    (other,) = set(workers_of(server)) - {worker}
+    (other,) = set(worker_pids(server)) - {worker}
     with paused(other):
-        answer = server.query(VERSION)
-    return str(answer["data"]["status"]["version"]) if "data" in answer else ""
+        body = server.query(VERSION)
+    return str(body["data"]["status"]["version"]) if "data" in body else ""
 
 
-def agree(server: Process) -> bool:
+def workers_agree(server: Process) -> bool:
     """Tell whether both workers serve the same."""
-    one, other = (version_of(server, worker) for worker in workers_of(server))
-    return one == other != ""
+    first, second = (worker_version(server, worker) for worker in worker_pids(server))
+    return first == second != ""
 
 
-def serves_another(server: Process, worker: int, version: str) -> bool:
+def serves_other_version(server: Process, worker: int, version: str) -> bool:
     """Tell whether a worker serves another version than this."""
-    return version_of(server, worker) != version
+    return worker_version(server, worker) != version
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Lend a server of two workers, which have done what they do at their first start."""
-    with serving(tmp_path_factory.mktemp("workers"), **TWO) as server:
-        server.wait_until_said(REFRESHED)
+    with running_server(tmp_path_factory.mktemp("workers"), **TWO_WORKERS) as server:
+        server.wait_for_log(REFRESHED_PATTERN)
         yield server
 
 
 def test_both_answer_and_agree(server: Process) -> None:
     """Each worker answers by itself, and what one has refreshed the other serves soon after."""
-    wait(lambda: len(workers_of(server)) == 2)
-    workers = workers_of(server)
-    wait(lambda: agree(server))
-    before = version_of(server, workers[0])
+    wait_until(lambda: len(worker_pids(server)) == 2)
+    workers = worker_pids(server)
+    wait_until(lambda: workers_agree(server))
+    before = worker_version(server, workers[0])
     assert server.query(REFRESH)["data"] == {"refreshCountries": {"totalCountries": 250}}
     for worker in workers:
-        wait(partial(serves_another, server, worker, before))
-    assert agree(server)
+        wait_until(partial(serves_other_version, server, worker, before))
+    assert workers_agree(server)
 
 
 def test_started_as_one(server: Process) -> None:
     """The database is migrated and filled once, and the greeting is one."""
-    said = masked(server.said)
-    assert [said.count(line) for line in (MIGRATED, FILLED, GREETING)] == [1, 1, 1]
+    log = mask(server.stderr)
+    assert [log.count(line) for line in (MIGRATED, FILLED, GREETING)] == [1, 1, 1]
 
 
 def test_killed_worker_is_replaced(server: Process) -> None:
     """Another worker takes the place of one that was killed; queries are answered meanwhile."""
-    killed, other = workers_of(server)
+    killed, other = worker_pids(server)
     os.kill(killed, signal.SIGKILL)
-    server.wait_until_said("A worker ended with exit code -9; another one takes its place")
+    server.wait_for_log("A worker ended with exit code -9; another one takes its place")
     assert server.query(VERSION).keys() == {"data"}
-    wait(lambda: len(workers_of(server)) == 2)
-    (new,) = set(workers_of(server)) - {other}
+    wait_until(lambda: len(worker_pids(server)) == 2)
+    (new,) = set(worker_pids(server)) - {other}
     assert new != killed
-    wait(lambda: agree(server))
+    wait_until(lambda: workers_agree(server))
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_end(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, which the terminal sends to all of them, and SIGTERM end all, well and in silence."""
-    with serving(tmp_path, **TWO) as server:
-        server.wait_until_said(REFRESHED)
-        workers = workers_of(server)
-        said = server.said
+    with running_server(tmp_path, **TWO_WORKERS) as server:
+        server.wait_for_log(REFRESHED_PATTERN)
+        workers = worker_pids(server)
+        log = server.stderr
         if number is signal.SIGINT:
             for worker in workers:
                 os.kill(worker, number)
-        ended = server.end(number)
-    later = ended.stderr.removeprefix(said).splitlines()
+        result = server.stop(number)
+    later_lines = result.stderr.removeprefix(log).splitlines()
     # Each worker refreshes once when it has started.
-    assert [line for line in later if not re.search(REFRESHED, line)] == []
-    assert (ended.code, ended.stdout) == (0, "")
-    assert not any(map(is_there, workers))
+    assert [line for line in later_lines if not re.search(REFRESHED_PATTERN, line)] == []
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert not any(map(is_running, workers))
 
 
 def test_end_of_the_supervisor(tmp_path: Path) -> None:
     """Workers whose supervisor is killed end by themselves, and leave the port."""
-    with serving(tmp_path, **TWO) as server:
-        port, workers = port_of(server), workers_of(server)
-        server.end(signal.SIGKILL)
-        wait(lambda: not any(map(is_there, workers)))
+    with running_server(tmp_path, **TWO_WORKERS) as server:
+        port, workers = port_of(server), worker_pids(server)
+        server.stop(signal.SIGKILL)
+        wait_until(lambda: not any(map(is_running, workers)))
         wait_for_port(port, listening=False)
 
 
@@ -168,21 +175,23 @@ def test_end_of_the_supervisor(tmp_path: Path) -> None:
 def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
     """What is wrong is told once, however many workers there would be."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
-    ended = run(tmp_path, "serve", **{**BUNDLED, "PORT": "0", "WORKERS": "3", **variables})
-    assert ended == (code, "", f"graphql-api: {message}\n")
-    assert names(tmp_path) == ["diary"]
+    result = run_command(
+        tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", "WORKERS": "3", **variables}
+    )
+    assert result == (code, "", f"graphql-api: {message}\n")
+    assert list_paths(tmp_path) == ["diary"]
 
 
 def test_waits_as_one(tmp_path: Path) -> None:
     """While the database is away that is told once, and all of them end when they are told to."""
     # Nobody listens on port 1.
     url = "mysql://somebody:hunter2@127.0.0.1:1/countries"
-    with serving(tmp_path, **TWO, DATABASE_URL=url) as server:
-        here = server.wait_until_said(r"listening at (\S+)\.\n")[1]
+    with running_server(tmp_path, **TWO_WORKERS, DATABASE_URL=url) as server:
+        base_url = server.wait_for_log(r"listening at (\S+)\.\n")[1]
         for _ in range(10):
-            ready = httpx.get(f"{here}/readyz", trust_env=False, timeout=PATIENCE)
+            ready = httpx.get(f"{base_url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
             assert ready.status_code == 503
-        said = server.said
-        assert said.count("ERROR") == 1
-        ended = server.end(signal.SIGTERM)
-    assert (ended.code, ended.stderr) == (0, said)
+        log = server.stderr
+        assert log.count("ERROR") == 1
+        result = server.stop(signal.SIGTERM)
+    assert (result.exit_code, result.stderr) == (0, log)

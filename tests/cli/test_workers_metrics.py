@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import Process, run, serving
-from tests.cli.test_workers import paused, wait, workers_of
-from tests.http.scraping import Scraper, Series, counted
+from tests.cli.running import Process, run_command, running_server
+from tests.cli.test_workers import paused, wait_until, worker_pids
+from tests.http.scraping import Samples, Scraper, counter_increases
 from tests.upstream.server import Upstream
 
 pytestmark = pytest.mark.slow
@@ -23,50 +23,50 @@ REQUESTS = f'graphql_api_requests_total{{{KIND},status="200"}}'
 @pytest.fixture
 def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
     """Lend a server of two workers, which have no reason to refresh."""
-    assert run(tmp_path, "refresh", **upstream.environment).code == 0
-    with serving(tmp_path, **upstream.environment, WORKERS="2") as server:
-        wait(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
+    assert run_command(tmp_path, "refresh", **upstream.environment).exit_code == 0
+    with running_server(tmp_path, **upstream.environment, WORKERS="2") as server:
+        wait_until(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
         yield server
 
 
-def ask(server: Process, times: int) -> None:
+def send_queries(server: Process, count: int) -> None:
     """Ask so often, each time over a connection of its own, several at once."""
-    with ThreadPoolExecutor(8) as threads:
-        answers = list(threads.map(lambda _: server.query(QUERY), range(times)))
-    assert answers == [{"data": {"countries": {"totalCount": 250}}}] * times
+    with ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(lambda _: server.query(QUERY), range(count)))
+    assert bodies == [{"data": {"countries": {"totalCount": 250}}}] * count
 
 
-def by_each(server: Process) -> list[Series]:
+def scrape_each(server: Process) -> list[Samples]:
     """Scrape each worker, while the other one cannot answer."""
-    told = []
-    one, other = workers_of(server)
-    for silent in (one, other):
-        with paused(silent):
-            told.append(Scraper(server).scrape())
-    return told
+    scrapes = []
+    first, second = worker_pids(server)
+    for paused_pid in (first, second):
+        with paused(paused_pid):
+            scrapes.append(Scraper(server).scrape())
+    return scrapes
 
 
 def test_one_number(server: Process) -> None:
     """What both have answered is told exactly by each, also after one was killed and replaced."""
     before = Scraper(server).scrape()
-    ask(server, 60)
-    for worker in workers_of(server):
+    send_queries(server, 60)
+    for worker in worker_pids(server):
         with paused(worker):
-            ask(server, 20)
-    first, second = by_each(server)
-    assert counted(before, first) == {
+            send_queries(server, 20)
+    first, second = scrape_each(server)
+    assert counter_increases(before, first) == {
         REQUESTS: 100,
         f"graphql_api_request_duration_seconds_count{{{KIND}}}": 100,
         'graphql_api_cache_lookups_total{result="hit"}': 98,
         'graphql_api_cache_lookups_total{result="miss"}': 2,
     }
-    assert counted(first, second) == {}
-    killed, kept = workers_of(server)
+    assert counter_increases(first, second) == {}
+    killed, surviving = worker_pids(server)
     os.kill(killed, signal.SIGKILL)
-    wait(lambda: len({*workers_of(server)} - {killed, kept}) == 1)
-    wait(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
+    wait_until(lambda: len({*worker_pids(server)} - {killed, surviving}) == 1)
+    wait_until(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
     after = Scraper(server).scrape()
-    fallen = [name for name in second if "_total" in name and after[name] < second[name]]
-    assert (after[REQUESTS], fallen) == (first[REQUESTS], [])
-    ask(server, 10)
-    assert [told[REQUESTS] - after[REQUESTS] for told in by_each(server)] == [10, 10]
+    decreased = [name for name in second if "_total" in name and after[name] < second[name]]
+    assert (after[REQUESTS], decreased) == (first[REQUESTS], [])
+    send_queries(server, 10)
+    assert [samples[REQUESTS] - after[REQUESTS] for samples in scrape_each(server)] == [10, 10]

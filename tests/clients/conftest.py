@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.installing import FOLDER, install
+from tests.clients.installing import CLIENTS_DIR, install_packages
 
 
 @pytest.fixture
@@ -14,9 +14,9 @@ def home(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
     cache = pytestconfig.cache
     assert cache is not None
     packages = cache.mkdir("clients")
-    install(packages)
+    install_packages(packages)
     (tmp_path / "node_modules").symlink_to(packages / "node_modules")
-    for file in FOLDER.iterdir():
+    for file in CLIENTS_DIR.iterdir():
         if file.suffix in (".json", ".mjs", ".ts"):
             shutil.copy(file, tmp_path)
     return tmp_path

@@ -10,65 +10,67 @@ from itertools import cycle
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.cli.running import PATIENCE, Process
+from tests.cli.running import WAIT_TIMEOUT, Process
 
-_PER_CONNECTION = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
+_HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 """Headers that are not passed on."""
 
 
-class Counting:
+class ProxyRecording:
     """What went through the proxy at `url`."""
 
     def __init__(self, url: str) -> None:
         """Begin without any."""
         self.url = url
-        self._lines: list[str] = []
-        self._names: set[str] = set()
+        self._exchanges: list[str] = []
+        self._header_names: set[str] = set()
 
-    def add(self, line: str, names: set[str]) -> None:
+    def record(self, exchange: str, header_names: set[str]) -> None:
         """Take in a request."""
-        self._lines.append(line)
-        self._names |= names
+        self._exchanges.append(exchange)
+        self._header_names |= header_names
 
-    def lines(self) -> list[str]:
+    def take_exchanges(self) -> list[str]:
         """Return what went through since this was asked last: what was sent, and what came."""
-        lines, self._lines = sorted(self._lines), []
-        return lines
+        exchanges, self._exchanges = sorted(self._exchanges), []
+        return exchanges
 
     @property
-    def names(self) -> set[str]:
+    def header_names(self) -> set[str]:
         """Return the names of all headers that were sent, in small letters."""
-        return self._names
+        return self._header_names
 
 
 @contextmanager
-def counting(*servers: Process) -> Iterator[Counting]:
+def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
     """Put a proxy in front of servers, which get the requests by turns."""
-    places = cycle([urlsplit(server.url).netloc for server in servers])
+    server_addresses = cycle([urlsplit(server.url).netloc for server in servers])
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            self._pass_on()
+            self._forward()
 
         def do_POST(self) -> None:
-            self._pass_on()
+            self._forward()
 
-        def _pass_on(self) -> None:
+        def _forward(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            connection = http.client.HTTPConnection(next(places), timeout=PATIENCE)
+            connection = http.client.HTTPConnection(next(server_addresses), timeout=WAIT_TIMEOUT)
             headers = {name: value for name, value in self.headers.items() if name != "connection"}
             connection.request(self.command, self.path, body or None, headers)
-            answer = connection.getresponse()
-            content = answer.read()
+            response = connection.getresponse()
+            content = response.read()
             connection.close()
-            names = {name.lower() for name in self.headers}
-            asked = _describe(self.command, self.path, body, names)
-            counted.add(f"{asked}: {_describe_answer(answer.status, content)}", names)
-            self.send_response_only(answer.status)
-            for name, value in answer.getheaders():
-                if name.lower() not in _PER_CONNECTION:
+            header_names = {name.lower() for name in self.headers}
+            request_summary = _describe_request(self.command, self.path, body, header_names)
+            recording.record(
+                f"{request_summary}: {_describe_response(response.status, content)}", header_names
+            )
+            self.send_response_only(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in _HOP_BY_HOP_HEADERS:
                     self.send_header(name, value)
             self.end_headers()
             self.wfile.write(content)
@@ -77,29 +79,29 @@ def counting(*servers: Process) -> Iterator[Counting]:
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
-        counted = Counting(f"http://127.0.0.1:{proxy.server_port}")
+        recording = ProxyRecording(f"http://127.0.0.1:{proxy.server_port}")
         thread = threading.Thread(target=proxy.serve_forever)
         thread.start()
         try:
-            yield counted
+            yield recording
         finally:
             proxy.shutdown()
             thread.join()
 
 
-def _describe(method: str, path: str, body: bytes, names: set[str]) -> str:
+def _describe_request(method: str, path: str, body: bytes, header_names: set[str]) -> str:
     """Return the method, what the document is told by, and whether an answer is known."""
-    sent: dict[str, Any] = json.loads(body) if body else {}
+    params: dict[str, Any] = json.loads(body) if body else {}
     if method == "GET":
-        sent = {name: one for name, [one] in parse_qs(urlsplit(path).query).items()}
-        sent["extensions"] = json.loads(sent.get("extensions", "null"))
-    parts = ["hash"] * ("persistedQuery" in (sent["extensions"] or {}))
-    parts += ["document"] * bool(sent.get("query"))
-    parts += ["tag"] * ("if-none-match" in names)
+        params = {name: value for name, [value] in parse_qs(urlsplit(path).query).items()}
+        params["extensions"] = json.loads(params.get("extensions", "null"))
+    parts = ["hash"] * ("persistedQuery" in (params["extensions"] or {}))
+    parts += ["document"] * bool(params.get("query"))
+    parts += ["tag"] * ("if-none-match" in header_names)
     return f"{method} {' and '.join(parts)}"
 
 
-def _describe_answer(status: int, content: bytes) -> str:
+def _describe_response(status: int, content: bytes) -> str:
     """Return the status, and the code of what went wrong."""
     try:
         errors = json.loads(content).get("errors", [])

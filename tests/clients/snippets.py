@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from tests.cli.running import ROOT
 
-ADDRESS = "127.0.0.1:8000"
+SNIPPET_HOST = "127.0.0.1:8000"
 """Where the snippets believe the server to be."""
-PAGE = (ROOT / "docs" / "clients.md").read_text()
+CLIENTS_DOC = (ROOT / "docs" / "clients.md").read_text()
 
 
 class Snippet(NamedTuple):
@@ -21,25 +21,25 @@ class Snippet(NamedTuple):
 
 
 SNIPPETS = [
-    Snippet(*found)
-    for found in re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    Snippet(*match)
+    for match in re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", CLIENTS_DOC, re.MULTILINE | re.DOTALL)
 ]
 
 
-def shown_after(text: str) -> str:
+def expected_output(text: str) -> str:
     """Return what the page shows as the output of a snippet: the block that follows it."""
-    places = [place for place, one in enumerate(SNIPPETS) if one.text == text]
-    assert len(places) == 1
-    return SNIPPETS[places[0] + 1].text
+    indexes = [index for index, snippet in enumerate(SNIPPETS) if snippet.text == text]
+    assert len(indexes) == 1
+    return SNIPPETS[indexes[0] + 1].text
 
 
-def pointed_at(url: str, text: str) -> str:
+def replace_host(url: str, text: str) -> str:
     """Return a snippet that asks the server at a URL."""
-    return text.replace(ADDRESS, url.removeprefix("http://"))
+    return text.replace(SNIPPET_HOST, url.removeprefix("http://"))
 
 
-def write(folder: Path, url: str) -> None:
+def write_snippets(folder: Path, url: str) -> None:
     """Write all files of the page, pointed at the server at a URL."""
-    for one in SNIPPETS:
-        if one.name:
-            (folder / one.name).write_text(pointed_at(url, one.text))
+    for snippet in SNIPPETS:
+        if snippet.name:
+            (folder / snippet.name).write_text(replace_host(url, snippet.text))

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import BUNDLED, serving
-from tests.clients.installing import run
+from tests.cli.running import BUNDLED_SOURCES, running_server
+from tests.clients.installing import run_program
 
 
 @pytest.mark.slow
 def test_audit(home: Path) -> None:
     """All 61 checks pass, those that are optional, too."""
-    with serving(home, **BUNDLED) as server:
-        lines = run(home, "node", "audit.mjs", f"{server.url}/graphql").splitlines()
+    with running_server(home, **BUNDLED_SOURCES) as server:
+        lines = run_program(home, "node", "audit.mjs", f"{server.url}/graphql").splitlines()
     assert [line for line in lines if not line.startswith("ok ")] == []
     assert len(lines) == 61

@@ -6,19 +6,21 @@ from pathlib import Path
 import pytest
 
 from graphql_api.schema.ids import country_id
-from tests.cli.running import BUNDLED, serving
-from tests.clients.installing import run
+from tests.cli.running import BUNDLED_SOURCES, running_server
+from tests.clients.installing import run_program
 
 
 @pytest.mark.slow
 def test_one_entry_per_country(home: Path) -> None:
     """A list, its edges, a country by code and a node by id fill one entry together."""
-    with serving(home, **BUNDLED) as server:
-        kept = json.loads(run(home, "node", "normalised.mjs", f"{server.url}/graphql"))
-        asked = '{ country(code: "AF") { population } }'
-        population = server.query(asked)["data"]["country"]["population"]
+    with running_server(home, **BUNDLED_SOURCES) as server:
+        cache_entries = json.loads(
+            run_program(home, "node", "normalised.mjs", f"{server.url}/graphql")
+        )
+        query = '{ country(code: "AF") { population } }'
+        population = server.query(query)["data"]["country"]["population"]
     afghanistan, aland = country_id("AF"), country_id("AX")
-    assert kept == {
+    assert cache_entries == {
         f"Country:{afghanistan}": {
             "__typename": "Country",
             "id": afghanistan,

@@ -16,22 +16,22 @@ from tests import generations
 from tests.cli.running import Process
 from tests.servers.galera import Node
 
-_PATIENCE = 100.0
+_CLIENT_TIMEOUT = 100.0
 """Seconds that a client waits for an answer; none is to take so long."""
 DATABASE = "test_1"
 """The first that is made."""
-_COUNTS = (
+_SELECT_COUNTS = (
     "SELECT COUNT(*), COUNT(DISTINCT population), COUNT(DISTINCT revision), MAX(revision) "
     "FROM countries"
 )
-_PAUSE = 0.3
+_REFRESH_INTERVAL = 0.3
 """Seconds from the answer of a refresh to the next one."""
-VERSION = "{ status { version } }"
+VERSION_QUERY = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { id imageUrl } }"
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class ServedData:
     """What a replica serves."""
 
     version: str
@@ -40,7 +40,7 @@ class Seen:
 
 
 @dataclass(frozen=True, slots=True)
-class Acknowledged:
+class AcknowledgedRefresh:
     """A refresh that was answered with its report."""
 
     id: str
@@ -54,34 +54,36 @@ class Replica:
     name: str
     process: Process
     node: Node
-    reads: int = 0
+    read_count: int = 0
     slowest_read: float = 0
     slowest_refresh: float = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     """How often a refresh was acknowledged, or refused with which code."""
-    acknowledged: list[Acknowledged] = field(default_factory=list)
-    witness: Node | None = None
+    acknowledged: list[AcknowledgedRefresh] = field(default_factory=list)
+    peer: Node | None = None
     """Another node, which is to have each acknowledged refresh as soon as it is acknowledged."""
-    wrong: list[str] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
     """What must not be."""
 
-    def seen(self) -> Seen:
+    def read_served(self) -> ServedData:
         """Return what it serves now; the version is that of the rows, or of the ones after."""
         with self._client() as client:
-            answer = client.get("/graphql", params={"query": generations.QUERY})
-            status = client.post("/graphql", json={"query": VERSION}).json()
-        return Seen(status["data"]["status"]["version"], answer.headers["ETag"], answer.content)
+            response = client.get("/graphql", params={"query": generations.QUERY})
+            status = client.post("/graphql", json={"query": VERSION_QUERY}).json()
+        return ServedData(
+            status["data"]["status"]["version"], response.headers["ETag"], response.content
+        )
 
     def refresh(self) -> str:
         """Ask for a refresh, and return how that was answered: "ok", or a code."""
-        begun = time.monotonic()
+        started_at = time.monotonic()
         with self._client() as client:
-            answer = client.post("/graphql", json={"query": REFRESH}).json()
-        self.slowest_refresh = max(self.slowest_refresh, time.monotonic() - begun)
-        if "errors" in answer:
-            outcome = str(answer["errors"][0]["extensions"]["code"])
+            body = client.post("/graphql", json={"query": REFRESH}).json()
+        self.slowest_refresh = max(self.slowest_refresh, time.monotonic() - started_at)
+        if "errors" in body:
+            outcome = str(body["errors"][0]["extensions"]["code"])
         else:
-            self._note(answer["data"]["refreshCountries"])
+            self._record_acknowledged(body["data"]["refreshCountries"])
             outcome = "ok"
         self.outcomes[outcome] += 1
         return outcome
@@ -91,75 +93,75 @@ class Replica:
         newest = 0
         with self._client() as client:
             while not stopped.wait(0.02):
-                begun = time.monotonic()
-                with self._judged("a read"):
-                    answer = client.get("/graphql", params={"query": generations.QUERY})
-                    assert answer.status_code == 200, answer.status_code
-                    generations.of(answer.content)
-                    status = client.post("/graphql", json={"query": VERSION}).json()
+                started_at = time.monotonic()
+                with self._recording_violations("a read"):
+                    response = client.get("/graphql", params={"query": generations.QUERY})
+                    assert response.status_code == 200, response.status_code
+                    generations.parse_generation(response.content)
+                    status = client.post("/graphql", json={"query": VERSION_QUERY}).json()
                     revision = int(status["data"]["status"]["version"].partition("-")[0])
                     assert revision >= newest, f"revision {revision} after {newest}"
                     newest = revision
-                self.reads += 1
-                self.slowest_read = max(self.slowest_read, time.monotonic() - begun)
+                self.read_count += 1
+                self.slowest_read = max(self.slowest_read, time.monotonic() - started_at)
 
     def refresh_until(self, stopped: threading.Event) -> None:
         """Refresh again and again."""
-        while not stopped.wait(_PAUSE):
-            with self._judged("a refresh"):
-                if self.refresh() == "ok" and self.witness:
-                    self._ask(self.witness)
+        while not stopped.wait(_REFRESH_INTERVAL):
+            with self._recording_violations("a refresh"):
+                if self.refresh() == "ok" and self.peer:
+                    self._check_peer(self.peer)
 
-    def look_until(self, stopped: threading.Event) -> None:
+    def check_table_until(self, stopped: threading.Event) -> None:
         """Look at the node's own table again and again: it is one refresh, never an older one."""
         newest = 0
         while not stopped.wait(0.5):
-            with suppress(RuntimeError), self._judged("the table"):  # it may be down
-                revision = revision_of(self.node)
+            with suppress(RuntimeError), self._recording_violations("the table"):  # it may be down
+                revision = read_revision(self.node)
                 assert revision >= newest, f"revision {revision} after {newest}"
                 newest = revision
 
-    def _ask(self, witness: Node) -> None:
+    def _check_peer(self, peer: Node) -> None:
         """Ask another node for what was just acknowledged."""
         with suppress(RuntimeError):  # it may be broken by now
-            revision = revision_of(witness, caught_up=True)
+            revision = read_revision(peer, caught_up=True)
             newest = self.acknowledged[-1].revision
             assert revision >= newest, f"{newest} was acknowledged, and elsewhere is {revision}"
 
-    def _note(self, report: dict[str, Any]) -> None:
-        found = re.search(r"summary-(\d+)-250\.png$", report["imageUrl"])
-        assert found, report
-        self.acknowledged.append(Acknowledged(report["id"], int(found[1])))
+    def _record_acknowledged(self, report: dict[str, Any]) -> None:
+        match = re.search(r"summary-(\d+)-250\.png$", report["imageUrl"])
+        assert match, report
+        self.acknowledged.append(AcknowledgedRefresh(report["id"], int(match[1])))
 
     @contextmanager
-    def _judged(self, what: str) -> Iterator[None]:
+    def _recording_violations(self, operation: str) -> Iterator[None]:
         try:
             yield
         except (AssertionError, httpx.HTTPError, json.JSONDecodeError) as error:
-            self.wrong.append(f"{what} on {self.name}: {type(error).__name__} {error}")
+            self.violations.append(f"{operation} on {self.name}: {type(error).__name__} {error}")
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.process.url, timeout=_PATIENCE, trust_env=False)
+        return httpx.Client(base_url=self.process.url, timeout=_CLIENT_TIMEOUT, trust_env=False)
 
 
-def revision_of(node: Node, *, caught_up: bool = False) -> int:
+def read_revision(node: Node, *, caught_up: bool = False) -> int:
     """Return the one revision that all rows of a node have, once it has caught up if need be."""
-    waits = "SET SESSION wsrep_sync_wait = 1; " if caught_up else ""
-    counted = node.execute(f"{waits}{_COUNTS}", DATABASE)
-    rows, populations, revisions, newest = map(int, counted.split("\t"))
+    sync_statement = "SET SESSION wsrep_sync_wait = 1; " if caught_up else ""
+    output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE)
+    rows, populations, revisions, newest = map(int, output.split("\t"))
     assert (rows, revisions) == (250, 1), f"{rows} rows of {revisions} refreshes"
     assert populations == 1, f"{populations} populations"
     return newest
 
 
 @contextmanager
-def watched(replicas: Sequence[Replica]) -> Iterator[None]:
+def running_clients(replicas: Sequence[Replica]) -> Iterator[None]:
     """Let clients read, refresh and look on every replica while the context lasts."""
     stopped = threading.Event()
     threads = [
-        threading.Thread(target=work, args=(stopped,))
+        threading.Thread(target=target, args=(stopped,))
         for replica in replicas
-        for work in (replica.read_until, replica.refresh_until, replica.look_until)
+        for target in (replica.read_until, replica.refresh_until, replica.check_table_until)
     ]
     for thread in threads:
         thread.start()
@@ -176,38 +178,44 @@ class Timeline:
     """What happened, and what each replica's clients had of it."""
 
     replicas: Sequence[Replica]
-    _begun: float = field(default_factory=time.monotonic)
-    _counted: list[tuple[int, Counter[str]]] = field(default_factory=list)
+    _started_at: float = field(default_factory=time.monotonic)
+    _previous_counts: list[tuple[int, Counter[str]]] = field(default_factory=list)
 
-    def watch(self, event: str, seconds: float, *, healthy: Sequence[Node]) -> None:
+    def observe(self, event: str, seconds: float, *, healthy_nodes: Sequence[Node]) -> None:
         """Watch for so long after an event, and print what clients have seen since the last one."""
-        began = time.monotonic()
+        started_at = time.monotonic()
         for replica in self.replicas:
-            others = [node for node in healthy if node is not replica.node]
-            replica.witness = others[0] if replica.node in healthy else None
+            others = [node for node in healthy_nodes if node is not replica.node]
+            replica.peer = others[0] if replica.node in healthy_nodes else None
         time.sleep(seconds)
-        self._print(event, began)
+        self._print(event, started_at)
 
-    def _print(self, event: str, began: float) -> None:
-        print(f"{began - self._begun:6.1f} s  {event}")  # noqa: T201 - it is the record
-        before = self._counted or [(0, Counter[str]())] * len(self.replicas)
-        self._counted = [(replica.reads, replica.outcomes.copy()) for replica in self.replicas]
+    def _print(self, event: str, started_at: float) -> None:
+        print(f"{started_at - self._started_at:6.1f} s  {event}")  # noqa: T201 - it is the record
+        before = self._previous_counts or [(0, Counter[str]())] * len(self.replicas)
+        self._previous_counts = [
+            (replica.read_count, replica.outcomes.copy()) for replica in self.replicas
+        ]
         for replica, (reads, outcomes) in zip(self.replicas, before, strict=True):
-            since = replica.outcomes - outcomes
-            told = ", ".join(f"{count} {what}" for what, count in sorted(since.items())) or "none"
+            new_outcomes = replica.outcomes - outcomes
+            summary = (
+                ", ".join(f"{count} {outcome}" for outcome, count in sorted(new_outcomes.items()))
+                or "none"
+            )
             print(  # noqa: T201 - likewise
-                f"            {replica.name}: {replica.reads - reads} reads, refreshes: {told}; "
-                f"serves {replica.seen().version}"
+                f"            {replica.name}: {replica.read_count - reads} reads, refreshes: "
+                f"{summary}; "
+                f"serves {replica.read_served().version}"
             )
 
 
-def wait_until_agreed(replicas: Sequence[Replica], seconds: float) -> float:
+def wait_until_consistent(replicas: Sequence[Replica], seconds: float) -> float:
     """Wait until all replicas serve the same, for so many seconds, and return how long it took."""
-    begun = time.monotonic()
+    started_at = time.monotonic()
     while True:
-        seen = {replica.seen() for replica in replicas}
-        took = time.monotonic() - begun
-        if len(seen) == 1 or took > seconds:
-            assert len(seen) == 1, [(one.version, one.etag) for one in seen]
-            return took
+        seen = {replica.read_served() for replica in replicas}
+        elapsed = time.monotonic() - started_at
+        if len(seen) == 1 or elapsed > seconds:
+            assert len(seen) == 1, [(served.version, served.etag) for served in seen]
+            return elapsed
         time.sleep(0.02)

@@ -14,13 +14,13 @@ from graphql_api.domain.sorting import SortKey
 from graphql_api.domain.text import fold
 from tests.rows import instants, numbers, texts
 
-EVERYTHING = AllOf(())
+MATCH_ALL = AllOf(())
 
-TEXTS = sorted(TEXT_FIELDS)
-INSTANTS = [CountryField.LAST_REFRESHED_AT]
-NUMBERS = sorted(set(CountryField) - TEXT_FIELDS - set(INSTANTS))
+TEXT_FIELD_NAMES = sorted(TEXT_FIELDS)
+INSTANT_FIELD_NAMES = [CountryField.LAST_REFRESHED_AT]
+NUMBER_FIELD_NAMES = sorted(set(CountryField) - TEXT_FIELDS - set(INSTANT_FIELD_NAMES))
 
-_SIGNS = {
+_COMPARISON_SIGNS = {
     Operator.EQ: (0,),
     Operator.NE: (-1, 1),
     Operator.GT: (1,),
@@ -28,9 +28,9 @@ _SIGNS = {
     Operator.LT: (-1,),
     Operator.LTE: (-1, 0),
 }
-_EQUALITY = (Operator.EQ, Operator.NE)
-_PARTS = (Operator.CONTAINS, Operator.STARTS_WITH, Operator.ENDS_WITH)
-_LISTS = (Operator.IN, Operator.NOT_IN)
+_EQUALITY_OPERATORS = (Operator.EQ, Operator.NE)
+_SUBSTRING_OPERATORS = (Operator.CONTAINS, Operator.STARTS_WITH, Operator.ENDS_WITH)
+_LIST_OPERATORS = (Operator.IN, Operator.NOT_IN)
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
     str.upper,
@@ -41,9 +41,9 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 )
 
 
-def matches(row: Country, wanted: Filter) -> bool:
+def matches(row: Country, filter_: Filter) -> bool:
     """Tell whether one row is wanted."""
-    match wanted:
+    match filter_:
         case AllOf(parts):
             return all(matches(row, part) for part in parts)
         case AnyOf(parts):
@@ -56,23 +56,23 @@ def matches(row: Country, wanted: Filter) -> bool:
             value = getattr(row, field)
             if value is None:
                 return operator in (Operator.NE, Operator.NOT_IN)
-            return _holds(_plain(value), operator, operand)
+            return _matches_operand(_folded(value), operator, operand)
 
 
-def in_order(rows: Iterable[Country], sort: Sequence[SortKey]) -> list[Country]:
+def sort_by_rank(rows: Iterable[Country], sort: Sequence[SortKey]) -> list[Country]:
     """Return `rows` sorted by the rank that each value has among the values of its field."""
-    known = list(rows)
+    all_rows = list(rows)
 
     def rank(row: Country, key: SortKey) -> float:
-        value = _plain(getattr(row, key.field))
-        values = {_plain(getattr(one, key.field)) for one in known} - {None}
+        value = _folded(getattr(row, key.field))
+        values = {_folded(getattr(other, key.field)) for other in all_rows} - {None}
         if value is None:
             return math.inf
-        place = sorted(values).index(value)
-        return -place if key.descending else place
+        index = sorted(values).index(value)
+        return -index if key.descending else index
 
     return sorted(
-        known, key=lambda row: ([rank(row, key) for key in sort], fold(row.name), row.code)
+        all_rows, key=lambda row: ([rank(row, key) for key in sort], fold(row.name), row.code)
     )
 
 
@@ -91,20 +91,24 @@ def filters() -> st.SearchStrategy[Filter]:
 
 def conditions() -> st.SearchStrategy[Condition]:
     """Draw every pair of a field and an operator that clients can ask for."""
-    text = st.builds(lambda spell, text: spell(text), st.sampled_from(_SPELLINGS), texts())
-    known = st.sampled_from(("fr", "FRA", "Europe", "eur"))
+    text = st.builds(lambda transform, text: transform(text), st.sampled_from(_SPELLINGS), texts())
+    common_text = st.sampled_from(("fr", "FRA", "Europe", "eur"))
     number = numbers() | st.integers(0, 1000)
     return st.one_of(
-        _conditions(TEXTS, (*_EQUALITY, *_PARTS), text | known),
-        _conditions(TEXTS, _LISTS, st.frozensets(text | known, max_size=3)),
-        _conditions(NUMBERS, tuple(_SIGNS), number),
-        _conditions(NUMBERS, _LISTS, st.frozensets(number, max_size=3)),
-        _conditions(INSTANTS, tuple(_SIGNS), instants()),
+        _conditions(
+            TEXT_FIELD_NAMES, (*_EQUALITY_OPERATORS, *_SUBSTRING_OPERATORS), text | common_text
+        ),
+        _conditions(
+            TEXT_FIELD_NAMES, _LIST_OPERATORS, st.frozensets(text | common_text, max_size=3)
+        ),
+        _conditions(NUMBER_FIELD_NAMES, tuple(_COMPARISON_SIGNS), number),
+        _conditions(NUMBER_FIELD_NAMES, _LIST_OPERATORS, st.frozensets(number, max_size=3)),
+        _conditions(INSTANT_FIELD_NAMES, tuple(_COMPARISON_SIGNS), instants()),
         _conditions(list(CountryField), (Operator.IS_NULL,), st.booleans()),
     )
 
 
-def orders() -> st.SearchStrategy[tuple[SortKey, ...]]:
+def sort_keys() -> st.SearchStrategy[tuple[SortKey, ...]]:
     """Draw up to three sort keys, the same field twice included."""
     key = st.builds(SortKey, st.sampled_from(CountryField), st.booleans())
     return st.lists(key, max_size=3).map(tuple)
@@ -116,20 +120,22 @@ def _conditions(
     return st.builds(Condition, st.sampled_from(fields), st.sampled_from(operators), operands)
 
 
-def _holds(value: Any, operator: Operator, operand: Any) -> bool:  # noqa: ANN401  (text, number or instant)
-    if operator in _LISTS:
-        listed = any(value == _plain(one) for one in operand)
+def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # noqa: ANN401  (text, number or instant)
+    if operator in _LIST_OPERATORS:
+        listed = any(value == _folded(item) for item in operand)
         return listed is (operator is Operator.IN)
-    given: Any = _plain(operand)
-    if operator in _SIGNS:
-        return (value > given) - (value < given) in _SIGNS[operator]
-    starts = [at for at in range(len(value) + 1) if value[at : at + len(given)] == given]
+    expected: Any = _folded(operand)
+    if operator in _COMPARISON_SIGNS:
+        return (value > expected) - (value < expected) in _COMPARISON_SIGNS[operator]
+    starts = [
+        index for index in range(len(value) + 1) if value[index : index + len(expected)] == expected
+    ]
     if operator is Operator.STARTS_WITH:
         return 0 in starts
     if operator is Operator.ENDS_WITH:
-        return len(value) - len(given) in starts
+        return len(value) - len(expected) in starts
     return starts != []
 
 
-def _plain(value: str | float | datetime | None) -> Any:  # noqa: ANN401  (text, number or instant)
+def _folded(value: str | float | datetime | None) -> Any:  # noqa: ANN401  (text, number or instant)
     return fold(value) if isinstance(value, str) else value

@@ -15,11 +15,18 @@ from graphql_api.domain.filters import (
     Not,
     Operand,
     Operator,
-    select,
+    apply_filter,
 )
 from graphql_api.domain.snapshot import Snapshot
 from tests.domain.model import filters, matches
-from tests.rows import REFRESHED_AT, codes_of, make_country, make_snapshot, quick, tables
+from tests.rows import (
+    REFRESHED_AT,
+    country_codes,
+    country_lists,
+    few_examples,
+    make_country,
+    make_snapshot,
+)
 
 LATER = REFRESHED_AT + timedelta(microseconds=1)
 
@@ -34,7 +41,7 @@ ABSENT = make_country(
     exchange_rate=None,
     estimated_gdp=None,
 )
-FOUR = make_snapshot(
+SNAPSHOT = make_snapshot(
     [
         ABSENT,
         make_country("CI", name="Côte d’Ivoire", capital="Yamoussoukro", population=1000),
@@ -44,13 +51,13 @@ FOUR = make_snapshot(
         ),
     ]
 )
-EVERY = ["AQ", "CI", "ST", "TO"]
+ALL_CODES = ["AQ", "CI", "ST", "TO"]
 
 
-def found(wanted: Filter, snapshot: Snapshot = FOUR) -> list[str]:
+def select_codes(filter_: Filter, snapshot: Snapshot = SNAPSHOT) -> list[str]:
     """Return the codes of the rows that match."""
-    places = select(wanted, snapshot, range(len(snapshot.rows)))
-    return codes_of(snapshot.rows[place] for place in places)
+    row_indexes = apply_filter(filter_, snapshot, range(len(snapshot.rows)))
+    return country_codes(snapshot.rows[row_index] for row_index in row_indexes)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +71,12 @@ def found(wanted: Filter, snapshot: Snapshot = FOUR) -> list[str]:
         (Operator.EQ, "São", []),
         (Operator.EQ, "", []),
         (Operator.NE, "sao tome", ["AQ", "CI", "TO"]),
-        (Operator.NE, "Paris", EVERY),
+        (Operator.NE, "Paris", ALL_CODES),
         (Operator.IN, frozenset({"NUKU`ALOFA", "Sao Tome", "Paris"}), ["ST", "TO"]),
         (Operator.IN, frozenset({"Paris"}), []),
         (Operator.IN, frozenset(), []),
         (Operator.NOT_IN, frozenset({"NUKU`ALOFA", "Sao Tome", "Paris"}), ["AQ", "CI"]),
-        (Operator.NOT_IN, frozenset(), EVERY),
+        (Operator.NOT_IN, frozenset(), ALL_CODES),
         (Operator.CONTAINS, "O TÓ", ["ST"]),
         (Operator.CONTAINS, "o", ["CI", "ST", "TO"]),
         (Operator.CONTAINS, "'", ["TO"]),
@@ -85,7 +92,7 @@ def found(wanted: Filter, snapshot: Snapshot = FOUR) -> list[str]:
 )
 def test_text(operator: Operator, operand: Operand, codes: list[str]) -> None:
     """Text is compared without case, accents and kinds of apostrophe; nothing is a wildcard."""
-    assert found(Condition(CountryField.CAPITAL, operator, operand)) == codes
+    assert select_codes(Condition(CountryField.CAPITAL, operator, operand)) == codes
 
 
 @pytest.mark.parametrize(
@@ -97,7 +104,7 @@ def test_text(operator: Operator, operand: Operand, codes: list[str]) -> None:
         (Operator.IN, frozenset({748, 1.0}), ["TO"]),
         (Operator.IN, frozenset(), []),
         (Operator.NOT_IN, frozenset({748, 1.0}), ["AQ", "CI", "ST"]),
-        (Operator.NOT_IN, frozenset(), EVERY),
+        (Operator.NOT_IN, frozenset(), ALL_CODES),
         (Operator.GT, 50.5, ["TO"]),
         (Operator.GT, -1, ["CI", "ST", "TO"]),
         (Operator.GTE, 50.5, ["CI", "ST", "TO"]),
@@ -110,7 +117,7 @@ def test_text(operator: Operator, operand: Operand, codes: list[str]) -> None:
 )
 def test_numbers(operator: Operator, operand: Operand, codes: list[str]) -> None:
     """Numbers are compared by value; an absent one is neither less nor greater than any."""
-    assert found(Condition(CountryField.AREA_KM2, operator, operand)) == codes
+    assert select_codes(Condition(CountryField.AREA_KM2, operator, operand)) == codes
 
 
 @pytest.mark.parametrize(
@@ -121,68 +128,70 @@ def test_numbers(operator: Operator, operand: Operand, codes: list[str]) -> None
         (Operator.GT, []),
         (Operator.GTE, ["TO"]),
         (Operator.LT, ["AQ", "CI", "ST"]),
-        (Operator.LTE, EVERY),
+        (Operator.LTE, ALL_CODES),
     ],
 )
 def test_instants(operator: Operator, codes: list[str]) -> None:
     """Instants are compared to the microsecond."""
-    assert found(Condition(CountryField.LAST_REFRESHED_AT, operator, LATER)) == codes
+    assert select_codes(Condition(CountryField.LAST_REFRESHED_AT, operator, LATER)) == codes
 
 
 @pytest.mark.parametrize(
-    ("wanted", "codes"),
+    ("filter_", "codes"),
     [
-        (AllOf(()), EVERY),
+        (AllOf(()), ALL_CODES),
         (AnyOf(()), []),
         (Not(AllOf(())), []),
-        (Not(AnyOf(())), EVERY),
+        (Not(AnyOf(())), ALL_CODES),
         (Not(Condition(CountryField.CAPITAL, Operator.EQ, "sao tome")), ["AQ", "CI", "TO"]),
         (Not(Condition(CountryField.AREA_KM2, Operator.GT, 0)), ["AQ"]),
         (Not(Condition(CountryField.CAPITAL, Operator.NE, "sao tome")), ["ST"]),
         (Not(Not(Condition(CountryField.AREA_KM2, Operator.LTE, 50.5))), ["CI", "ST"]),
     ],
 )
-def test_not_is_two_valued(wanted: Filter, codes: list[str]) -> None:
+def test_not_is_two_valued(filter_: Filter, codes: list[str]) -> None:
     """What does not match, matches its negation, absent values and empty lists included."""
-    assert found(wanted) == codes
+    assert select_codes(filter_) == codes
 
 
 def test_joined() -> None:
     """All of the parts narrow one another, any of them add up, each row once and in order."""
     tonga = Condition(CountryField.CODE, Operator.EQ, "to")
     europe = Condition(CountryField.REGION, Operator.EQ, "europe")
-    o = Condition(CountryField.NAME, Operator.CONTAINS, "o")
-    assert found(AnyOf((tonga, o, europe))) == EVERY
-    assert found(AllOf((europe, o, Not(tonga)))) == ["CI", "ST"]
-    assert found(AnyOf((tonga, AllOf((europe, Not(o)))))) == ["AQ", "TO"]
-    assert found(AllOf((o, AnyOf(())))) == []
+    has_o = Condition(CountryField.NAME, Operator.CONTAINS, "o")
+    assert select_codes(AnyOf((tonga, has_o, europe))) == ALL_CODES
+    assert select_codes(AllOf((europe, has_o, Not(tonga)))) == ["CI", "ST"]
+    assert select_codes(AnyOf((tonga, AllOf((europe, Not(has_o)))))) == ["AQ", "TO"]
+    assert select_codes(AllOf((has_o, AnyOf(())))) == []
 
 
 def test_candidates() -> None:
     """Only the candidates are looked at, and they keep their order."""
     europe = Condition(CountryField.REGION, Operator.EQ, "europe")
-    for wanted in (europe, AllOf((europe,)), AnyOf((europe, europe)), Not(AnyOf(()))):
-        assert list(select(wanted, FOUR, (3, 1, 2))) == [3, 1, 2]
+    for filter_ in (europe, AllOf((europe,)), AnyOf((europe, europe)), Not(AnyOf(()))):
+        assert list(apply_filter(filter_, SNAPSHOT, (3, 1, 2))) == [3, 1, 2]
 
 
-@quick
-@given(rows=tables(), wanted=filters())
-def test_model(rows: list[Country], wanted: Filter) -> None:
+@few_examples
+@given(rows=country_lists(), filter_=filters())
+def test_model(rows: list[Country], filter_: Filter) -> None:
     """Over any rows and any nesting, exactly the rows match that a row-by-row reading says."""
     snapshot = make_snapshot(rows)
-    assert found(wanted, snapshot) == codes_of(row for row in snapshot.rows if matches(row, wanted))
+    assert select_codes(filter_, snapshot) == country_codes(
+        row for row in snapshot.rows if matches(row, filter_)
+    )
 
 
-@quick
-@given(rows=tables(), wanted=filters(), data=st.data())
-def test_candidates_model(rows: list[Country], wanted: Filter, data: st.DataObject) -> None:
+@few_examples
+@given(rows=country_lists(), filter_=filters(), data=st.data())
+def test_candidates_model(rows: list[Country], filter_: Filter, data: st.DataObject) -> None:
     """Selecting among candidates is selecting among all, less those that are no candidates."""
     snapshot = make_snapshot(rows)
-    everything = range(len(rows))
+    all_indexes = range(len(rows))
     candidates = data.draw(
-        st.lists(st.sampled_from(everything), unique=True) if rows else st.just([])
+        st.lists(st.sampled_from(all_indexes), unique=True) if rows else st.just([])
     )
-    matching = select(wanted, snapshot, everything)
-    assert list(select(wanted, snapshot, candidates)) == [
-        place for place in candidates if place in matching
+    matching = apply_filter(filter_, snapshot, all_indexes)
+    assert list(apply_filter(filter_, snapshot, candidates)) == [
+        row_index for row_index in candidates if row_index in matching
     ]

@@ -19,33 +19,33 @@ from tests.rows import make_country, make_snapshot
 FEW, MANY = 250, 10_000
 
 
-def snapshot_of(size: int) -> Snapshot:
+def make_sized_snapshot(size: int) -> Snapshot:
     """Return so many rows; every tenth of them has no capital."""
     return make_snapshot(
         make_country(
-            f"{place}",
-            alpha3=f"{place}x",
-            name=f"Land {place:05}",
-            capital=None if place % 10 == 0 else f"Stadt {place % 100}",
-            population=place * 7919 % size,
+            f"{index}",
+            alpha3=f"{index}x",
+            name=f"Land {index:05}",
+            capital=None if index % 10 == 0 else f"Stadt {index % 100}",
+            population=index * 7919 % size,
         )
-        for place in range(size)
+        for index in range(size)
     )
 
 
-def counted(work: Callable[[], object]) -> Counter[CodeType | str]:
+def count_calls(function: Callable[[], object]) -> Counter[CodeType | str]:
     """Return how often each function is called by some work."""
     calls: Counter[CodeType | str] = Counter()
 
-    def count(frame: FrameType, event: str, called: object) -> None:
+    def profile(frame: FrameType, event: str, callee: object) -> None:
         if event == "call":
             calls[frame.f_code] += 1
         elif event == "c_call":
-            calls[repr(called).partition(" at ")[0]] += 1
+            calls[repr(callee).partition(" at ")[0]] += 1
 
-    sys.setprofile(count)
+    sys.setprofile(profile)
     try:
-        work()
+        function()
     finally:
         sys.setprofile(None)
     return calls
@@ -57,7 +57,7 @@ BY_CAPITAL = (SortKey(CountryField.CAPITAL, descending=True), SortKey(CountryFie
 
 
 @pytest.mark.parametrize(
-    ("wanted", "sort"),
+    ("filter_", "sort"),
     [
         (AllOf(()), ()),
         (CONTAINS, ()),
@@ -66,13 +66,13 @@ BY_CAPITAL = (SortKey(CountryField.CAPITAL, descending=True), SortKey(CountryFie
         (AllOf((LARGE, CONTAINS)), BY_CAPITAL),
     ],
 )
-def test_query(wanted: Filter, sort: tuple[SortKey, ...]) -> None:
+def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
     """Forty times the rows take at most forty times the calls, and fold no more text."""
     few, many = (
-        counted(
-            lambda served=snapshot: paginate(served, wanted, sort, PageRequest(first=10)).rows  # type: ignore[misc] # the default only binds it
+        count_calls(
+            lambda target=snapshot: paginate(target, filter_, sort, PageRequest(first=10)).rows  # type: ignore[misc] # the default only binds it
         )
-        for snapshot in (snapshot_of(FEW), snapshot_of(MANY))
+        for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
     )
     assert many.total() <= few.total() * MANY / FEW
     assert many[fold.__code__] == few[fold.__code__] <= 2
@@ -80,39 +80,39 @@ def test_query(wanted: Filter, sort: tuple[SortKey, ...]) -> None:
 
 def test_cursor() -> None:
     """To find a cursor's place, few of the rows are compared, however many there are."""
-    served = snapshot_of(MANY)
-    page = paginate(served, AllOf(()), BY_CAPITAL, PageRequest(first=5000))
-    after = page.cursor(page.places[-1])
+    snapshot = make_sized_snapshot(MANY)
+    page = paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=5000))
+    after = page.cursor(page.row_indexes[-1])
 
-    def following() -> object:
-        return paginate(served, AllOf(()), BY_CAPITAL, PageRequest(first=10, after=after))
+    def fetch_next() -> object:
+        return paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=10, after=after))
 
-    def first() -> object:
-        return paginate(served, AllOf(()), BY_CAPITAL, PageRequest(first=10))
+    def fetch_first() -> object:
+        return paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=10))
 
-    assert counted(following).total() - counted(first).total() < 1000
+    assert count_calls(fetch_next).total() - count_calls(fetch_first).total() < 1000
 
 
 def test_one_country() -> None:
     """To find a country takes the same calls among many as among few."""
     few, many = (
-        counted(lambda served=snapshot: served.find(code="7", name=None)).total()  # type: ignore[misc] # likewise
-        for snapshot in (snapshot_of(FEW), snapshot_of(MANY))
+        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # likewise
+        for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
     )
     assert few == many
 
 
-def bytes_a_row(size: int) -> float:
+def bytes_per_row(size: int) -> float:
     """Return the memory of a snapshot for each of its rows, texts and indexes included."""
     tracemalloc.start()
-    served = snapshot_of(size)
-    taken, _ = tracemalloc.get_traced_memory()
+    snapshot = make_sized_snapshot(size)
+    used_bytes, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return taken / len(served.rows)
+    return used_bytes / len(snapshot.rows)
 
 
 def test_memory() -> None:
     """A row takes about a kilobyte, among many as among few."""
-    few, many = bytes_a_row(FEW), bytes_a_row(MANY)
+    few, many = bytes_per_row(FEW), bytes_per_row(MANY)
     assert 900 < few < 1300
     assert many < few * 1.1

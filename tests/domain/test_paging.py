@@ -13,41 +13,51 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.filters import Condition, Filter, Operator
 from graphql_api.domain.paging import Page, PageRequest, decode_cursor, encode_cursor, paginate
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.domain.sorting import SortKey, position_of
+from graphql_api.domain.sorting import SortKey, sort_values
 from graphql_api.errors import InvalidInput
-from tests.domain.model import EVERYTHING, filters, in_order, matches, orders
-from tests.rows import CODES, codes_of, countries, make_country, make_snapshot, quick, tables
+from tests.domain.model import MATCH_ALL, filters, matches, sort_by_rank, sort_keys
+from tests.rows import (
+    CODES,
+    countries,
+    country_codes,
+    country_lists,
+    few_examples,
+    make_country,
+    make_snapshot,
+)
 
-WHOLE = PageRequest()
+WHOLE_LIST = PageRequest()
 BY_AREA = (SortKey(CountryField.AREA_KM2),)
 BY_TIME = (SortKey(CountryField.LAST_REFRESHED_AT),)
-THREE = make_snapshot([make_country("AX", area_km2=None), make_country("CI"), make_country("ST")])
+SNAPSHOT = make_snapshot(
+    [make_country("AX", area_km2=None), make_country("CI"), make_country("ST")]
+)
 
-Query = tuple[Filter, tuple[SortKey, ...]]
-Ask = Callable[[PageRequest], Page]
+ListQuery = tuple[Filter, tuple[SortKey, ...]]
+GetPage = Callable[[PageRequest], Page]
 
 
-def queries() -> st.SearchStrategy[Query]:
+def queries() -> st.SearchStrategy[ListQuery]:
     """Draw what a list is asked for; half the time all rows, so that pages are full."""
-    return st.tuples(st.just(EVERYTHING) | filters(), orders())
+    return st.tuples(st.just(MATCH_ALL) | filters(), sort_keys())
 
 
-def asking(snapshot: Snapshot, query: Query) -> Ask:
+def make_get_page(snapshot: Snapshot, query: ListQuery) -> GetPage:
     """Return the function from a request to its page."""
     return lambda request: paginate(snapshot, *query, request)
 
 
-def text_of(content: object) -> str:
+def encode_content(content: object) -> str:
     """Return what a forger would send: any JSON in the clothes of a cursor."""
-    return clothed(json.dumps(content).encode())
+    return encode_bytes(json.dumps(content).encode())
 
 
-def clothed(body: bytes) -> str:
+def encode_bytes(body: bytes) -> str:
     """Return any bytes in the clothes of a cursor."""
     return base64.urlsafe_b64encode(body).rstrip(b"=").decode()
 
 
-def refusal(argument: str) -> str:
+def refusal_pattern(argument: str) -> str:
     """Return the whole message, as a pattern, that refuses a cursor."""
     message = (
         f"{argument} is not a cursor of this list in this order; "
@@ -56,59 +66,59 @@ def refusal(argument: str) -> str:
     return f"^{re.escape(message)}$"
 
 
-def walk_forward(ask: Ask, size: int) -> list[str]:
+def walk_forward(get_page: GetPage, size: int) -> list[str]:
     """Return the codes that following pages of `size` rows give, as a client follows them."""
-    page = ask(PageRequest(first=size))
+    page = get_page(PageRequest(first=size))
     assert page.start == 0
-    codes = codes_of(page.rows)
+    codes = country_codes(page.rows)
     while page.stop < len(page.matching):
-        page = ask(PageRequest(first=size, after=page.cursor(page.places[-1])))
+        page = get_page(PageRequest(first=size, after=page.cursor(page.row_indexes[-1])))
         assert page.start == len(codes)
-        codes += codes_of(page.rows)
+        codes += country_codes(page.rows)
     return codes
 
 
-def walk_backward(ask: Ask, size: int) -> list[str]:
+def walk_backward(get_page: GetPage, size: int) -> list[str]:
     """Return the codes that preceding pages of `size` rows give, in the order of the list."""
-    page = ask(PageRequest(last=size))
+    page = get_page(PageRequest(last=size))
     assert page.stop == len(page.matching)
-    codes = codes_of(page.rows)
+    codes = country_codes(page.rows)
     while page.start > 0:
-        page = ask(PageRequest(last=size, before=page.cursor(page.places[0])))
+        page = get_page(PageRequest(last=size, before=page.cursor(page.row_indexes[0])))
         assert page.stop == len(page.matching) - len(codes)
-        codes = codes_of(page.rows) + codes
+        codes = country_codes(page.rows) + codes
     return codes
 
 
-@quick
-@given(rows=tables(), query=queries())
-def test_whole_list(rows: list[Country], query: Query) -> None:
+@few_examples
+@given(rows=country_lists(), query=queries())
+def test_whole_list(rows: list[Country], query: ListQuery) -> None:
     """Without arguments the page is every matching row in order, from the first to the last."""
-    wanted, sort = query
-    page = asking(make_snapshot(rows), query)(WHOLE)
-    assert page.rows == in_order((row for row in rows if matches(row, wanted)), sort)
+    filter_, sort = query
+    page = make_get_page(make_snapshot(rows), query)(WHOLE_LIST)
+    assert page.rows == sort_by_rank((row for row in rows if matches(row, filter_)), sort)
     assert (page.start, page.stop) == (0, len(page.matching))
 
 
-@quick
-@given(rows=tables(), query=queries(), size=st.integers(1, 4))
-def test_walks(rows: list[Country], query: Query, size: int) -> None:
+@few_examples
+@given(rows=country_lists(), query=queries(), size=st.integers(1, 4))
+def test_walks(rows: list[Country], query: ListQuery, size: int) -> None:
     """Walking forward or backward by any page size meets every row of the list exactly once."""
-    ask = asking(make_snapshot(rows), query)
-    whole = codes_of(ask(WHOLE).rows)
-    assert walk_forward(ask, size) == whole
-    assert walk_backward(ask, size) == whole
+    get_page = make_get_page(make_snapshot(rows), query)
+    all_rows = country_codes(get_page(WHOLE_LIST).rows)
+    assert walk_forward(get_page, size) == all_rows
+    assert walk_backward(get_page, size) == all_rows
 
 
-@quick
-@given(rows=tables(min_size=1), sort=orders(), data=st.data())
+@few_examples
+@given(rows=country_lists(min_size=1), sort=sort_keys(), data=st.data())
 def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject) -> None:
     """Every mix of cursors and sizes cuts the list as the Relay specification says."""
-    ask = asking(make_snapshot(rows), (EVERYTHING, sort))
-    page = ask(WHOLE)
+    get_page = make_get_page(make_snapshot(rows), (MATCH_ALL, sort))
+    page = get_page(WHOLE_LIST)
     start, stop = 0, len(rows)
-    places, sizes = st.integers(0, len(rows) - 1), st.integers(0, 9)
-    after, before = data.draw(st.none() | places), data.draw(st.none() | places)
+    indexes, sizes = st.integers(0, len(rows) - 1), st.integers(0, 9)
+    after, before = data.draw(st.none() | indexes), data.draw(st.none() | indexes)
     first, last = data.draw(st.tuples(st.none(), st.none() | sizes) | st.tuples(sizes, st.none()))
     if after is not None:
         start = after + 1
@@ -118,8 +128,8 @@ def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
         stop = min(stop, start + first)
     if last is not None:
         start = max(start, stop - last)
-    cursors = [page.cursor(place) for place in page.places]
-    cut = ask(
+    cursors = [page.cursor(row_index) for row_index in page.row_indexes]
+    part = get_page(
         PageRequest(
             first=first,
             last=last,
@@ -127,125 +137,134 @@ def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
             before=None if before is None else cursors[before],
         )
     )
-    assert (cut.start, cut.stop) == (start, stop)
-    assert cut.rows == page.rows[start:stop]
+    assert (part.start, part.stop) == (start, stop)
+    assert part.rows == page.rows[start:stop]
 
 
-@quick
-@given(rows=tables(), query=queries(), offset=st.integers(0, 10), first=st.none() | st.integers(0))
-def test_offset(rows: list[Country], query: Query, offset: int, first: int | None) -> None:
-    """An offset skips that many rows, and beyond the end gives an empty page at the end."""
-    ask = asking(make_snapshot(rows), query)
-    whole = ask(WHOLE).rows
-    page = ask(PageRequest(offset=offset, first=first))
-    assert page.rows == whole[offset:][:first]
-    assert page.start == min(offset, len(whole))
-
-
-@quick
+@few_examples
 @given(
-    kept=countries(CODES[:1]),
-    before=tables(CODES[1:]),
-    now=tables(CODES[1:]),
-    sort=orders(),
+    rows=country_lists(),
+    query=queries(),
+    offset=st.integers(0, 10),
+    first=st.none() | st.integers(0),
+)
+def test_offset(rows: list[Country], query: ListQuery, offset: int, first: int | None) -> None:
+    """An offset skips that many rows, and beyond the end gives an empty page at the end."""
+    get_page = make_get_page(make_snapshot(rows), query)
+    all_rows = get_page(WHOLE_LIST).rows
+    page = get_page(PageRequest(offset=offset, first=first))
+    assert page.rows == all_rows[offset:][:first]
+    assert page.start == min(offset, len(all_rows))
+
+
+@few_examples
+@given(
+    row=countries(CODES[:1]),
+    before=country_lists(CODES[1:]),
+    now=country_lists(CODES[1:]),
+    sort=sort_keys(),
 )
 def test_cursor_outlives_changes(
-    kept: Country, before: list[Country], now: list[Country], sort: tuple[SortKey, ...]
+    row: Country, before: list[Country], now: list[Country], sort: tuple[SortKey, ...]
 ) -> None:
     """Whatever becomes of all other rows, paging goes on on either side of a row that stayed."""
-    old = make_snapshot([kept, *before])
-    cursor = asking(old, (EVERYTHING, sort))(WHOLE).cursor(old.rows.index(kept))
-    ask = asking(make_snapshot([kept, *now]), (EVERYTHING, sort))
-    whole = ask(WHOLE).rows
-    place = whole.index(kept)
-    assert ask(PageRequest(after=cursor)).rows == whole[place + 1 :]
-    assert ask(PageRequest(before=cursor)).rows == whole[:place]
+    old_snapshot = make_snapshot([row, *before])
+    cursor = make_get_page(old_snapshot, (MATCH_ALL, sort))(WHOLE_LIST).cursor(
+        old_snapshot.rows.index(row)
+    )
+    get_page = make_get_page(make_snapshot([row, *now]), (MATCH_ALL, sort))
+    all_rows = get_page(WHOLE_LIST).rows
+    index = all_rows.index(row)
+    assert get_page(PageRequest(after=cursor)).rows == all_rows[index + 1 :]
+    assert get_page(PageRequest(before=cursor)).rows == all_rows[:index]
 
 
-@quick
-@given(rows=tables(min_size=1), sort=orders(), data=st.data())
+@few_examples
+@given(rows=country_lists(min_size=1), sort=sort_keys(), data=st.data())
 def test_cursor_outlives_its_row(
     rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
 ) -> None:
     """When its row is deleted, a cursor still parts the rows before it from those after it."""
-    page = asking(make_snapshot(rows), (EVERYTHING, sort))(WHOLE)
-    place = data.draw(st.sampled_from(range(len(rows))))
-    cursor = page.cursor(page.places[place])
-    left = page.rows[:place] + page.rows[place + 1 :]
-    ask = asking(make_snapshot(left), (EVERYTHING, sort))
-    assert ask(PageRequest(after=cursor)).rows == page.rows[place + 1 :]
-    assert ask(PageRequest(before=cursor)).rows == page.rows[:place]
+    page = make_get_page(make_snapshot(rows), (MATCH_ALL, sort))(WHOLE_LIST)
+    index = data.draw(st.sampled_from(range(len(rows))))
+    cursor = page.cursor(page.row_indexes[index])
+    remaining = page.rows[:index] + page.rows[index + 1 :]
+    get_page = make_get_page(make_snapshot(remaining), (MATCH_ALL, sort))
+    assert get_page(PageRequest(after=cursor)).rows == page.rows[index + 1 :]
+    assert get_page(PageRequest(before=cursor)).rows == page.rows[:index]
 
 
 def test_cursor_of_a_row_that_a_filter_leaves_out() -> None:
     """A cursor goes on in a narrower list that its own row is not in."""
-    cursor = asking(THREE, (EVERYTHING, ()))(WHOLE).cursor(1)
+    cursor = make_get_page(SNAPSHOT, (MATCH_ALL, ()))(WHOLE_LIST).cursor(1)
     no_ivory = Condition(CountryField.CODE, Operator.NE, "CI")
-    ask = asking(THREE, (no_ivory, ()))
-    assert codes_of(ask(PageRequest(after=cursor)).rows) == ["ST"]
-    assert codes_of(ask(PageRequest(before=cursor)).rows) == ["AX"]
+    get_page = make_get_page(SNAPSHOT, (no_ivory, ()))
+    assert country_codes(get_page(PageRequest(after=cursor)).rows) == ["ST"]
+    assert country_codes(get_page(PageRequest(before=cursor)).rows) == ["AX"]
 
 
-@quick
-@given(rows=tables(), sort=orders())
+@few_examples
+@given(rows=country_lists(), sort=sort_keys())
 def test_cursors_read_back(rows: list[Country], sort: tuple[SortKey, ...]) -> None:
     """A cursor is plain, URL-safe text, one for each row, and holds exactly its position."""
     snapshot = make_snapshot(rows)
-    page = asking(snapshot, (EVERYTHING, sort))(WHOLE)
-    cursors = [page.cursor(place) for place in page.places]
-    assert [one for one in cursors if not re.fullmatch(r"[A-Za-z0-9_-]+", one)] == []
+    page = make_get_page(snapshot, (MATCH_ALL, sort))(WHOLE_LIST)
+    cursors = [page.cursor(row_index) for row_index in page.row_indexes]
+    assert [cursor for cursor in cursors if not re.fullmatch(r"[A-Za-z0-9_-]+", cursor)] == []
     assert len(set(cursors)) == len(rows)
-    positions = [position_of(place, sort, snapshot) for place in page.places]
-    assert [decode_cursor(one, sort) for one in cursors] == positions
+    positions = [sort_values(row_index, sort, snapshot) for row_index in page.row_indexes]
+    assert [decode_cursor(cursor, sort) for cursor in cursors] == positions
     assert [encode_cursor(position, sort) for position in positions] == cursors
 
 
-@quick
-@given(text=st.text(st.characters(exclude_categories=())), sort=orders())
+@few_examples
+@given(text=st.text(st.characters(exclude_categories=())), sort=sort_keys())
 def test_any_text_is_refused(text: str, sort: tuple[SortKey, ...]) -> None:
     """Text that no list gave is refused as a cursor, whatever characters it is made of."""
-    for body in (text, clothed(text.encode(errors="surrogatepass"))):
-        with pytest.raises(InvalidInput, match=refusal("after")):
-            paginate(THREE, EVERYTHING, sort, PageRequest(after=body))
-        with pytest.raises(InvalidInput, match=refusal("before")):
-            paginate(THREE, EVERYTHING, sort, PageRequest(before=body))
+    for body in (text, encode_bytes(text.encode(errors="surrogatepass"))):
+        with pytest.raises(InvalidInput, match=refusal_pattern("after")):
+            paginate(SNAPSHOT, MATCH_ALL, sort, PageRequest(after=body))
+        with pytest.raises(InvalidInput, match=refusal_pattern("before")):
+            paginate(SNAPSHOT, MATCH_ALL, sort, PageRequest(before=body))
 
 
-JSON = st.recursive(
+JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
     max_leaves=4,
 )
 
 
-@quick
+@few_examples
 @given(
-    values=st.tuples(JSON, st.text(max_size=3) | JSON, st.text(max_size=3) | JSON),
+    values=st.tuples(
+        JSON_VALUES, st.text(max_size=3) | JSON_VALUES, st.text(max_size=3) | JSON_VALUES
+    ),
     field=st.sampled_from(CountryField),
 )
 def test_forged_cursors(values: tuple[object, ...], field: CountryField) -> None:
     """A forged cursor is refused, or else names one place in the order: nothing lies between."""
-    cursor = text_of([field, *values])
-    ask = asking(THREE, (EVERYTHING, (SortKey(field),)))
+    cursor = encode_content([field, *values])
+    get_page = make_get_page(SNAPSHOT, (MATCH_ALL, (SortKey(field),)))
     try:
-        after = ask(PageRequest(after=cursor))
+        after = get_page(PageRequest(after=cursor))
     except InvalidInput:
         return
-    assert ask(PageRequest(before=cursor)).stop == after.start
+    assert get_page(PageRequest(before=cursor)).stop == after.start
 
 
-@quick
-@given(place=st.integers(0, 2), at=st.integers(0, 200), letter=st.characters())
-def test_damaged_cursors(place: int, at: int, letter: str) -> None:
+@few_examples
+@given(index=st.integers(0, 2), at=st.integers(0, 200), letter=st.characters())
+def test_damaged_cursors(index: int, at: int, letter: str) -> None:
     """A cursor with one wrong character is refused, or else still names one place."""
-    cursor = asking(THREE, (EVERYTHING, BY_AREA))(WHOLE).cursor(place)
+    cursor = make_get_page(SNAPSHOT, (MATCH_ALL, BY_AREA))(WHOLE_LIST).cursor(index)
     damaged = cursor[: at % len(cursor)] + letter + cursor[at % len(cursor) + 1 :]
-    ask = asking(THREE, (EVERYTHING, BY_AREA))
+    get_page = make_get_page(SNAPSHOT, (MATCH_ALL, BY_AREA))
     try:
-        after = ask(PageRequest(after=damaged))
+        after = get_page(PageRequest(after=damaged))
     except InvalidInput:
         return
-    assert after.start - ask(PageRequest(before=damaged)).stop in {0, 1}
+    assert after.start - get_page(PageRequest(before=damaged)).stop in {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -260,44 +279,44 @@ def test_damaged_cursors(place: int, at: int, letter: str) -> None:
         "AAAA=",
         "WyJhcmVh\n",
         "not a cursor",
-        clothed(b"\xff\xfe\xfd"),
-        clothed(b"[" * 100_000),
-        clothed(b'{"a":' * 100_000),
-        clothed(b"1" * 5_000),
-        text_of(None),
-        text_of(1),
-        text_of("area_km2"),
-        text_of({"area_km2": 1}),
-        text_of([]),
-        text_of(["area_km2"]),
-        text_of(["area_km2", 1.0, "land ci", "ci"]) + "!!!!",
-        text_of(["area_km2", 1.0, "land ci"]),
-        text_of(["area_km2", 1.0, "land ci", "ci", "ci"]),
-        text_of(["", 1.0, "land ci", "ci"]),
-        text_of(["-area_km2", 1.0, "land ci", "ci"]),
-        text_of(["population", 1.0, "land ci", "ci"]),
-        text_of([None, 1.0, "land ci", "ci"]),
-        text_of(["area_km2", "1.0", "land ci", "ci"]),
-        text_of(["area_km2", True, "land ci", "ci"]),
-        text_of(["area_km2", [1.0], "land ci", "ci"]),
-        text_of(["area_km2", {}, "land ci", "ci"]),
-        text_of(["area_km2", 1.0, None, "ci"]),
-        text_of(["area_km2", 1.0, "land ci", None]),
-        text_of(["area_km2", 1.0, 1, "ci"]),
-        text_of(["area_km2", 1.0, "land ci", 1]),
-        clothed(b'["area_km2",NaN,"land ci","ci"]'),
-        clothed(b'["area_km2",Infinity,"land ci","ci"]'),
-        clothed(b'["area_km2",-Infinity,"land ci","ci"]'),
-        clothed(b'["area_km2",1e999,"land ci","ci"]'),
-        clothed(b'["area_km2",1%s,"land ci","ci"]' % (b"0" * 400)),
-        clothed(b'["area_km2",-1%s,"land ci","ci"]' % (b"0" * 400)),
-        clothed(b'["area_km2",1%s,"land ci","ci"]' % (b"0" * 5_000)),
+        encode_bytes(b"\xff\xfe\xfd"),
+        encode_bytes(b"[" * 100_000),
+        encode_bytes(b'{"a":' * 100_000),
+        encode_bytes(b"1" * 5_000),
+        encode_content(None),
+        encode_content(1),
+        encode_content("area_km2"),
+        encode_content({"area_km2": 1}),
+        encode_content([]),
+        encode_content(["area_km2"]),
+        encode_content(["area_km2", 1.0, "land ci", "ci"]) + "!!!!",
+        encode_content(["area_km2", 1.0, "land ci"]),
+        encode_content(["area_km2", 1.0, "land ci", "ci", "ci"]),
+        encode_content(["", 1.0, "land ci", "ci"]),
+        encode_content(["-area_km2", 1.0, "land ci", "ci"]),
+        encode_content(["population", 1.0, "land ci", "ci"]),
+        encode_content([None, 1.0, "land ci", "ci"]),
+        encode_content(["area_km2", "1.0", "land ci", "ci"]),
+        encode_content(["area_km2", True, "land ci", "ci"]),
+        encode_content(["area_km2", [1.0], "land ci", "ci"]),
+        encode_content(["area_km2", {}, "land ci", "ci"]),
+        encode_content(["area_km2", 1.0, None, "ci"]),
+        encode_content(["area_km2", 1.0, "land ci", None]),
+        encode_content(["area_km2", 1.0, 1, "ci"]),
+        encode_content(["area_km2", 1.0, "land ci", 1]),
+        encode_bytes(b'["area_km2",NaN,"land ci","ci"]'),
+        encode_bytes(b'["area_km2",Infinity,"land ci","ci"]'),
+        encode_bytes(b'["area_km2",-Infinity,"land ci","ci"]'),
+        encode_bytes(b'["area_km2",1e999,"land ci","ci"]'),
+        encode_bytes(b'["area_km2",1%s,"land ci","ci"]' % (b"0" * 400)),
+        encode_bytes(b'["area_km2",-1%s,"land ci","ci"]' % (b"0" * 400)),
+        encode_bytes(b'["area_km2",1%s,"land ci","ci"]' % (b"0" * 5_000)),
     ],
 )
 def test_broken_cursors(cursor: str) -> None:
     """A cursor of the wrong shape, order or kind of value is refused with one message."""
-    with pytest.raises(InvalidInput, match=refusal("after")):
-        paginate(THREE, EVERYTHING, BY_AREA, PageRequest(after=cursor))
+    with pytest.raises(InvalidInput, match=refusal_pattern("after")):
+        paginate(SNAPSHOT, MATCH_ALL, BY_AREA, PageRequest(after=cursor))
 
 
 @pytest.mark.parametrize(
@@ -305,9 +324,9 @@ def test_broken_cursors(cursor: str) -> None:
 )
 def test_broken_instants(instant: object) -> None:
     """A cursor with a time that is none, or that lacks its zone, is refused."""
-    cursor = text_of(["last_refreshed_at", instant, "land ci", "ci"])
-    with pytest.raises(InvalidInput, match=refusal("before")):
-        paginate(THREE, EVERYTHING, BY_TIME, PageRequest(before=cursor))
+    cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
+    with pytest.raises(InvalidInput, match=refusal_pattern("before")):
+        paginate(SNAPSHOT, MATCH_ALL, BY_TIME, PageRequest(before=cursor))
 
 
 @pytest.mark.parametrize(
@@ -320,13 +339,13 @@ def test_broken_instants(instant: object) -> None:
 )
 def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
     """A position at any instant, in any zone, is in its place."""
-    cursor = text_of(["last_refreshed_at", instant, "land ci", "ci"])
-    page = paginate(THREE, EVERYTHING, BY_TIME, PageRequest(after=cursor))
-    assert codes_of(page.rows) == codes
+    cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
+    page = paginate(SNAPSHOT, MATCH_ALL, BY_TIME, PageRequest(after=cursor))
+    assert country_codes(page.rows) == codes
 
 
 @pytest.mark.parametrize(
-    ("made_for", "used_for"),
+    ("cursor_sort", "query_sort"),
     [
         ((), BY_AREA),
         (BY_AREA, ()),
@@ -337,13 +356,13 @@ def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
     ],
 )
 def test_cursor_of_another_order(
-    made_for: tuple[SortKey, ...], used_for: tuple[SortKey, ...]
+    cursor_sort: tuple[SortKey, ...], query_sort: tuple[SortKey, ...]
 ) -> None:
     """A cursor is refused in every order but the one that it was made for."""
-    cursor = asking(THREE, (EVERYTHING, made_for))(WHOLE).cursor(1)
-    assert decode_cursor(cursor, made_for) == position_of(1, made_for, THREE)
-    with pytest.raises(InvalidInput, match=refusal("before")):
-        paginate(THREE, EVERYTHING, used_for, PageRequest(before=cursor))
+    cursor = make_get_page(SNAPSHOT, (MATCH_ALL, cursor_sort))(WHOLE_LIST).cursor(1)
+    assert decode_cursor(cursor, cursor_sort) == sort_values(1, cursor_sort, SNAPSHOT)
+    with pytest.raises(InvalidInput, match=refusal_pattern("before")):
+        paginate(SNAPSHOT, MATCH_ALL, query_sort, PageRequest(before=cursor))
 
 
 @pytest.mark.parametrize(
@@ -371,6 +390,6 @@ def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
 )
 def test_sizes_at_the_edges(first: int | None, last: int | None, start: int, stop: int) -> None:
     """A page of no rows stands at its end of the list; a page larger than the list is the list."""
-    page = paginate(THREE, EVERYTHING, (), PageRequest(first=first, last=last))
+    page = paginate(SNAPSHOT, MATCH_ALL, (), PageRequest(first=first, last=last))
     assert (page.start, page.stop) == (start, stop)
-    assert codes_of(page.rows) == ["AX", "CI", "ST"][start:stop]
+    assert country_codes(page.rows) == ["AX", "CI", "ST"][start:stop]

@@ -1,7 +1,7 @@
 """The report of a refresh: the one figure that it computes."""
 
 from graphql_api.domain.report import RefreshReport, Timings
-from graphql_api.domain.snapshot import Version
+from graphql_api.domain.snapshot import DataVersion
 from tests.rows import REFRESHED_AT
 
 
@@ -11,7 +11,7 @@ def test_total_countries() -> None:
         id="one",
         started_at=REFRESHED_AT,
         finished_at=REFRESHED_AT,
-        version=Version(7, 250),
+        version=DataVersion(7, 250),
         inserted=1,
         updated=2,
         unchanged=3,

@@ -8,34 +8,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.snapshot import Version
+from graphql_api.domain.snapshot import DataVersion
 from graphql_api.domain.text import fold
 from graphql_api.errors import InvalidInput
 from tests.rows import (
     REFRESHED_AT,
-    codes_of,
+    country_codes,
+    country_lists,
+    few_examples,
     make_country,
     make_identity,
     make_reference,
     make_snapshot,
-    quick,
-    tables,
     texts,
 )
 
 DAY = timedelta(days=1)
 MICROSECOND = timedelta(microseconds=1)
 EMPTY = make_snapshot()
-IVORY = make_country("CI", name="Côte d’Ivoire")
-NAMED = make_snapshot(
-    [IVORY, make_country("DE")], make_reference(make_identity("CI", aliases=("Ivory Coast",)))
+IVORY_COAST = make_country("CI", name="Côte d’Ivoire")
+SNAPSHOT = make_snapshot(
+    [IVORY_COAST, make_country("DE")], make_reference(make_identity("CI", aliases=("Ivory Coast",)))
 )
 
 
 def test_empty() -> None:
     """Without rows there is a version, no date, no live data, and nothing to find."""
     assert EMPTY.rows == ()
-    assert EMPTY.version == Version(0, 0)
+    assert EMPTY.version == DataVersion(0, 0)
     assert EMPTY.columns == dict.fromkeys(CountryField, ())
     assert EMPTY.by_code == {}
     assert EMPTY.by_name == {}
@@ -48,29 +48,29 @@ def test_order() -> None:
     """Rows stand in order of folded name, then code."""
     named = {"US": "aland", "FR": "Åland", "DE": "zz", "AX": "ÅLAND", "CI": "B"}
     snapshot = make_snapshot(make_country(code, name=name) for code, name in named.items())
-    assert codes_of(snapshot.rows) == ["AX", "FR", "US", "CI", "DE"]
+    assert country_codes(snapshot.rows) == ["AX", "FR", "US", "CI", "DE"]
 
 
 def test_version() -> None:
     """The version is the highest revision and the number of rows, and reads as both."""
     rows = [make_country("FR", revision=7), make_country("DE", revision=9), make_country("US")]
-    assert make_snapshot(rows).version == Version(9, 3)
-    assert str(Version(9, 3)) == "9-3"
+    assert make_snapshot(rows).version == DataVersion(9, 3)
+    assert str(DataVersion(9, 3)) == "9-3"
     assert str(EMPTY.version) == "0-0"
 
 
 def test_version_changes_with_a_deletion() -> None:
     """A snapshot that lost a row has another version, whichever row it was."""
     rows = [make_country("FR", revision=7), make_country("DE", revision=9)]
-    assert make_snapshot(rows[:1]).version == Version(7, 1)
-    assert make_snapshot(rows[1:]).version == Version(9, 1)
+    assert make_snapshot(rows[:1]).version == DataVersion(7, 1)
+    assert make_snapshot(rows[1:]).version == DataVersion(9, 1)
 
 
-@quick
+@few_examples
 @given(revision=st.integers(0, 10**10 - 1), count=st.integers(0, 10**10 - 1))
 def test_version_reads_back(revision: int, count: int) -> None:
     """A version is read from what it reads as."""
-    assert Version.parse(str(Version(revision, count))) == Version(revision, count)
+    assert DataVersion.parse(str(DataVersion(revision, count))) == DataVersion(revision, count)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_version_reads_back(revision: int, count: int) -> None:
 def test_not_a_version(text: str) -> None:
     """A version has one spelling: signs, spaces, leading zeros and other digits are refused."""
     with pytest.raises(ValueError, match=r"^not a version$"):
-        Version.parse(text)
+        DataVersion.parse(text)
 
 
 def test_columns() -> None:
@@ -134,24 +134,24 @@ def test_by_code() -> None:
 
 def test_by_name() -> None:
     """A row is found by its folded name and by every folded alias of its own."""
-    ivory = make_country("CI", name="Côte d’Ivoire")
+    ivory_coast = make_country("CI", name="Côte d’Ivoire")
     reference = make_reference(
         make_identity("CI", aliases=("Ivory Coast", "République de Côte d'Ivoire")),
         make_identity("FR", aliases=("Gaul",)),
     )
-    assert make_snapshot([ivory, make_country("DE")], reference).by_name == {
-        "cote d'ivoire": ivory,
-        "ivory coast": ivory,
-        "republique de cote d'ivoire": ivory,
+    assert make_snapshot([ivory_coast, make_country("DE")], reference).by_name == {
+        "cote d'ivoire": ivory_coast,
+        "ivory coast": ivory_coast,
+        "republique de cote d'ivoire": ivory_coast,
         "land de": make_country("DE"),
     }
 
 
-@pytest.mark.parametrize(("one", "other"), [("AX", "ZW"), ("ZW", "AX")])
-def test_own_name_wins_over_an_alias(one: str, other: str) -> None:
+@pytest.mark.parametrize(("first", "second"), [("AX", "ZW"), ("ZW", "AX")])
+def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
     """A name that is another country's alias leads to the country that bears it."""
-    bearer, claimant = make_country(one, name="Congó"), make_country(other, name="Middle")
-    reference = make_reference(make_identity(other, aliases=("CONGO",)), make_identity(one))
+    bearer, claimant = make_country(first, name="Congó"), make_country(second, name="Middle")
+    reference = make_reference(make_identity(second, aliases=("CONGO",)), make_identity(first))
     assert make_snapshot([bearer, claimant], reference).by_name == {
         "congo": bearer,
         "middle": claimant,
@@ -162,22 +162,22 @@ def test_own_name_wins_over_an_alias(one: str, other: str) -> None:
 @pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n", "ｃｉ"])
 def test_find_by_code(code: str) -> None:
     """A country is found by either code, whatever its case, its width or the space around it."""
-    assert NAMED.find(code=code, name=None) == IVORY
+    assert SNAPSHOT.find(code=code, name=None) == IVORY_COAST
 
 
 @pytest.mark.parametrize("name", ["Côte d’Ivoire", " COTE D'IVOIRE\t", "ivory coast"])
 def test_find_by_name(name: str) -> None:
     """A country is found by its name or an alias, whatever the case, accents or space around."""
-    assert NAMED.find(code=None, name=name) == IVORY
+    assert SNAPSHOT.find(code=None, name=name) == IVORY_COAST
 
 
 @pytest.mark.parametrize("text", ["", "C", "Ivory", "Coast Ivory", "'; --", "\ud800", "\x00"])
 def test_find_nothing(text: str) -> None:
     """What is no code and no name finds nothing, and a code is not a name or a name a code."""
-    assert NAMED.find(code=text, name=None) is None
-    assert NAMED.find(code=None, name=text) is None
-    assert NAMED.find(code="Ivory Coast", name=None) is None
-    assert NAMED.find(code=None, name="CI") is None
+    assert SNAPSHOT.find(code=text, name=None) is None
+    assert SNAPSHOT.find(code=None, name=text) is None
+    assert SNAPSHOT.find(code="Ivory Coast", name=None) is None
+    assert SNAPSHOT.find(code=None, name="CI") is None
 
 
 @pytest.mark.parametrize(("code", "name"), [(None, None), ("CI", "Ivory Coast"), ("", "")])
@@ -185,21 +185,21 @@ def test_find_by_one_argument(code: str | None, name: str | None) -> None:
     """Neither argument, or both, is refused, and the message says what to give."""
     message = r"^Give either code or name: exactly one of them\.$"
     with pytest.raises(InvalidInput, match=message):
-        NAMED.find(code=code, name=name)
+        SNAPSHOT.find(code=code, name=name)
 
 
-@quick
-@given(rows=tables(), aliases=st.lists(texts(), max_size=3), data=st.data())
+@few_examples
+@given(rows=country_lists(), aliases=st.lists(texts(), max_size=3), data=st.data())
 def test_order_of_arrival(rows: list[Country], aliases: list[str], data: st.DataObject) -> None:
     """The same rows in any order make the same snapshot, its indexes and summary included."""
     reference = make_reference(*(make_identity(row.code, aliases=tuple(aliases)) for row in rows))
     shuffled = make_snapshot(data.draw(st.permutations(rows)), reference)
     assert shuffled == make_snapshot(rows, reference)
-    assert shuffled.summary() == make_snapshot(rows, reference).summary()
+    assert shuffled.summarize() == make_snapshot(rows, reference).summarize()
 
 
-@quick
-@given(rows=tables())
+@few_examples
+@given(rows=country_lists())
 def test_everyone_is_found(rows: list[Country]) -> None:
     """Every row is found by its code, and by its name unless another row bears it as well."""
     snapshot = make_snapshot(rows)
@@ -238,12 +238,12 @@ def test_live_data(
 ) -> None:
     """Each kind is live when any row has it from elsewhere than the bundle; fresh needs both."""
     rows = (
-        make_country(code, countries_provider=one, rates_provider=other)
-        for code, one, other in zip(("DE", "FR"), figures, rates, strict=True)
+        make_country(code, countries_provider=figures_provider, rates_provider=rates_provider)
+        for code, figures_provider, rates_provider in zip(("DE", "FR"), figures, rates, strict=True)
     )
     snapshot = make_snapshot(rows)
     assert (snapshot.has_live_figures, snapshot.has_live_rates) == live
-    assert snapshot.is_stale(now=REFRESHED_AT, after=DAY) is (live != (True, True))
+    assert snapshot.is_stale(now=REFRESHED_AT, stale_after=DAY) is (live != (True, True))
 
 
 @pytest.mark.parametrize(
@@ -259,12 +259,12 @@ def test_stale_with_age(now: datetime, stale: bool) -> None:
     """Live data is stale from just past the age given, counted from its newest row."""
     old = make_country("DE", last_refreshed_at=REFRESHED_AT - 9 * DAY)
     snapshot = make_snapshot([old, make_country("FR")])
-    assert snapshot.is_stale(now=now, after=DAY) is stale
+    assert snapshot.is_stale(now=now, stale_after=DAY) is stale
 
 
 def test_stale_without_rows() -> None:
     """No data is stale data."""
-    assert EMPTY.is_stale(now=REFRESHED_AT, after=DAY) is True
+    assert EMPTY.is_stale(now=REFRESHED_AT, stale_after=DAY) is True
 
 
 def test_snapshots_do_not_change() -> None:
@@ -272,4 +272,4 @@ def test_snapshots_do_not_change() -> None:
     snapshot = make_snapshot([make_country("FR")])
     with pytest.raises(FrozenInstanceError):
         snapshot.rows = ()  # type: ignore[misc]  # the refusal is what is tested
-    assert codes_of(snapshot.rows) == ["FR"]
+    assert country_codes(snapshot.rows) == ["FR"]

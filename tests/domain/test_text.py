@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.text import fold
-from tests.rows import HARD_TEXTS, quick
+from tests.rows import HARD_TEXTS, few_examples
 
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(HARD_TEXTS)
 """Halves of surrogate pairs included: JSON can carry them."""
@@ -50,30 +50,32 @@ def test_apostrophes(apostrophe: str) -> None:
     assert fold(f"Nuku{apostrophe}alofa") == "nuku'alofa"
 
 
-@quick
+@few_examples
 @given(text=ANY_TEXT)
 def test_fold_is_idempotent(text: str) -> None:
     """Folding a folded text changes nothing."""
     assert fold(fold(text)) == fold(text)
 
 
-@quick
+@few_examples
 @given(text=ANY_TEXT)
 def test_fold_ignores_case(text: str) -> None:
     """A text in capitals, in small letters and as it is folds to one form."""
     assert {fold(text.upper()), fold(text.lower())} == {fold(text)}
 
 
-@quick
+@few_examples
 @given(text=ANY_TEXT, form=st.sampled_from(("NFC", "NFD", "NFKC", "NFKD")))
 def test_fold_ignores_normal_forms(text: str, form: str) -> None:
     """How accents are encoded makes no difference, and neither do compatibility forms."""
-    spelled = text.replace("´", "'").replace("\u1ffd", "'")  # NFKC makes them a space and an accent
-    normalized = unicodedata.normalize(form, spelled)  # type: ignore[arg-type]  # one of its four
+    replaced = text.replace("´", "'").replace(
+        "\u1ffd", "'"
+    )  # NFKC makes them a space and an accent
+    normalized = unicodedata.normalize(form, replaced)  # type: ignore[arg-type]  # one of its four
     assert fold(normalized) == fold(text)
 
 
-@quick
+@few_examples
 @given(left=ANY_TEXT, right=ANY_TEXT)
 def test_fold_works_letter_by_letter(left: str, right: str) -> None:
     """Folding joins: so a folded text contains, begins and ends with its folded parts."""

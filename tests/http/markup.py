@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from html.parser import HTMLParser
 
-VOID = {"meta", "img", "link", "input"}
+VOID_ELEMENTS = {"meta", "img", "link", "input"}
 
 
-class Page(HTMLParser):
+class HTMLPage(HTMLParser):
     """A page as a browser reads it: what is open is closed, in order."""
 
     def __init__(self, text: str) -> None:
@@ -15,10 +15,10 @@ class Page(HTMLParser):
         self.declaration = ""
         self.tags: list[tuple[str, Mapping[str, str | None]]] = []
         self.text = ""
-        self._open: list[str] = []
+        self._open_tags: list[str] = []
         self.feed(text)
         self.close()
-        assert self._open == []
+        assert self._open_tags == []
 
     def handle_decl(self, decl: str) -> None:
         """Keep the declaration."""
@@ -28,18 +28,18 @@ class Page(HTMLParser):
         """Open an element."""
         assert len(dict(attrs)) == len(attrs)
         self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self._open.append(tag)
+        if tag not in VOID_ELEMENTS:
+            self._open_tags.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         """Close the element that is open."""
-        assert self._open.pop() == tag
+        assert self._open_tags.pop() == tag
 
     def handle_data(self, data: str) -> None:
         """Keep the text that is shown."""
-        if "style" not in self._open:
+        if "style" not in self._open_tags:
             self.text += data
 
-    def all(self, tag: str) -> list[Mapping[str, str | None]]:
+    def find_all(self, tag: str) -> list[Mapping[str, str | None]]:
         """Return the attributes of each element of that name."""
         return [attributes for name, attributes in self.tags if name == tag]

@@ -5,65 +5,65 @@ import gzip
 import brotli
 import pytest
 
-from graphql_api.http.answers import Answers, Asked
+from graphql_api.http.answers import CacheKey, ResponseCache
 from graphql_api.http.negotiation import JSON
 from graphql_api.metrics.meter import Meter
 from graphql_api.schema.plans import OperationInfo
 from tests.rows import make_country, make_snapshot
 
 SNAPSHOT = make_snapshot([make_country("FR")])
-PLAIN = Asked("POST", b"a", JSON, "identity")
-ASKED = OperationInfo("query", "Name")
-LONG = b'{"data":"' + b"long " * 400 + b'"}'
-ONE = 1 + 1000 + 100
+PLAIN_KEY = CacheKey("POST", b"a", JSON, "identity")
+OPERATION = OperationInfo("query", "Name")
+LONG_BODY = b'{"data":"' + b"long " * 400 + b'"}'
+ENTRY_BYTES = 1 + 1000 + 100
 """Bytes that an answer of 100 bytes takes."""
 
 
-def keeping(limit: int = 100_000) -> Answers:
+def make_cache(max_bytes: int = 100_000) -> ResponseCache:
     """Return a memory of answers that is empty."""
-    return Answers(limit=limit, max_age=60, meter=Meter.alone())
+    return ResponseCache(response_cache_bytes=max_bytes, cache_max_age=60, metrics=Meter.alone())
 
 
 def test_kept() -> None:
     """An answer is found by the same request over the same snapshot, and by no other."""
-    answers = keeping()
-    assert answers.find(PLAIN, SNAPSHOT) is None
-    answer = answers.add(PLAIN, b"{}", SNAPSHOT, ASKED)
-    assert answers.find(PLAIN, SNAPSHOT) is answer
-    for other in (
-        PLAIN._replace(method="GET"),
-        PLAIN._replace(text=b"b"),
-        PLAIN._replace(media_type="application/graphql-response+json"),
+    cache = make_cache()
+    assert cache.find(PLAIN_KEY, SNAPSHOT) is None
+    cached = cache.add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
+    assert cache.find(PLAIN_KEY, SNAPSHOT) is cached
+    for other_key in (
+        PLAIN_KEY._replace(method="GET"),
+        PLAIN_KEY._replace(payload=b"b"),
+        PLAIN_KEY._replace(media_type="application/graphql-response+json"),
     ):
-        assert answers.find(other, SNAPSHOT) is None
+        assert cache.find(other_key, SNAPSHOT) is None
 
 
 def test_next_snapshot() -> None:
     """With another snapshot nothing is left, even if it is of the same rows."""
-    answers = keeping()
-    answers.add(PLAIN, b"{}", SNAPSHOT, ASKED)
-    assert answers.find(PLAIN, make_snapshot(SNAPSHOT.rows)) is None
-    assert answers.find(PLAIN, SNAPSHOT) is None
+    cache = make_cache()
+    cache.add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
+    assert cache.find(PLAIN_KEY, make_snapshot(SNAPSHOT.rows)) is None
+    assert cache.find(PLAIN_KEY, SNAPSHOT) is None
 
 
 def test_least_recently_used() -> None:
     """Beyond the number of bytes, what was not used for longest is forgotten."""
-    answers = keeping(limit=2 * ONE)
-    asked = [PLAIN._replace(text=text) for text in (b"1", b"2", b"3")]
-    for one in asked[:2]:
-        answers.add(one, b"x" * 100, SNAPSHOT, ASKED)
-    assert answers.find(asked[0], SNAPSHOT) is not None
-    answers.add(asked[2], b"x" * 100, SNAPSHOT, ASKED)
-    found = [answers.find(one, SNAPSHOT) is not None for one in asked]
-    assert found == [True, False, True]
+    cache = make_cache(max_bytes=2 * ENTRY_BYTES)
+    keys = [PLAIN_KEY._replace(payload=text) for text in (b"1", b"2", b"3")]
+    for key in keys[:2]:
+        cache.add(key, b"x" * 100, SNAPSHOT, OPERATION)
+    assert cache.find(keys[0], SNAPSHOT) is not None
+    cache.add(keys[2], b"x" * 100, SNAPSHOT, OPERATION)
+    hits = [cache.find(key, SNAPSHOT) is not None for key in keys]
+    assert hits == [True, False, True]
 
 
-@pytest.mark.parametrize("limit", [0, ONE - 1])
+@pytest.mark.parametrize("limit", [0, ENTRY_BYTES - 1])
 def test_too_large(limit: int) -> None:
     """What is larger than everything that may be kept is answered, and not kept."""
-    answers = keeping(limit)
-    assert answers.add(PLAIN, b"x" * 100, SNAPSHOT, ASKED).body == b"x" * 100
-    assert answers.find(PLAIN, SNAPSHOT) is None
+    cache = make_cache(limit)
+    assert cache.add(PLAIN_KEY, b"x" * 100, SNAPSHOT, OPERATION).body == b"x" * 100
+    assert cache.find(PLAIN_KEY, SNAPSHOT) is None
 
 
 @pytest.mark.parametrize(
@@ -71,39 +71,39 @@ def test_too_large(limit: int) -> None:
 )
 def test_compressed(coding: str, decompress: object) -> None:
     """A long answer is compressed, once, from the plain one, which is kept beside it."""
-    answers = keeping()
-    asked = PLAIN._replace(coding=coding)
-    answers.add(PLAIN, LONG, SNAPSHOT, ASKED)
-    found = answers.find(asked, SNAPSHOT)
-    assert found is not None
+    cache = make_cache()
+    key = PLAIN_KEY._replace(encoding=coding)
+    cache.add(PLAIN_KEY, LONG_BODY, SNAPSHOT, OPERATION)
+    compressed = cache.find(key, SNAPSHOT)
+    assert compressed is not None
     assert callable(decompress)
-    assert decompress(found.body) == LONG
-    assert len(found.body) < 100
-    assert (b"content-encoding", coding.encode()) in found.headers
-    assert (b"content-length", str(len(found.body)).encode()) in found.headers
-    assert answers.find(asked, SNAPSHOT) is found
-    kept = answers.find(PLAIN, SNAPSHOT)
-    assert kept is not None
-    assert (kept.body, kept.operation, found.operation) == (LONG, ASKED, ASKED)
+    assert decompress(compressed.body) == LONG_BODY
+    assert len(compressed.body) < 100
+    assert (b"content-encoding", coding.encode()) in compressed.headers
+    assert (b"content-length", str(len(compressed.body)).encode()) in compressed.headers
+    assert cache.find(key, SNAPSHOT) is compressed
+    plain = cache.find(PLAIN_KEY, SNAPSHOT)
+    assert plain is not None
+    assert (plain.body, plain.operation, compressed.operation) == (LONG_BODY, OPERATION, OPERATION)
 
 
 def test_short_answers_are_plain() -> None:
     """A short answer is not compressed."""
-    answer = keeping().add(PLAIN._replace(coding="br"), b"{}", SNAPSHOT, ASKED)
-    assert answer.body == b"{}"
-    assert b"content-encoding" not in dict(answer.headers)
+    cached = make_cache().add(PLAIN_KEY._replace(encoding="br"), b"{}", SNAPSHOT, OPERATION)
+    assert cached.body == b"{}"
+    assert b"content-encoding" not in dict(cached.headers)
 
 
 def test_tags() -> None:
     """A tag is the same for the same request and rows, and another for anything else."""
-    asked = PLAIN._replace(method="GET")
-    tag = keeping().tag(asked, SNAPSHOT)
-    assert keeping().tag(asked, make_snapshot(SNAPSHOT.rows)) == tag
+    key = PLAIN_KEY._replace(method="GET")
+    tag = make_cache().compute_etag(key, SNAPSHOT)
+    assert make_cache().compute_etag(key, make_snapshot(SNAPSHOT.rows)) == tag
     others = {
-        keeping().tag(asked, make_snapshot([make_country("FR", revision=2)])),
-        keeping().tag(asked._replace(text=b"b"), SNAPSHOT),
-        keeping().tag(asked._replace(coding="br"), SNAPSHOT),
-        keeping().tag(asked._replace(media_type="x"), SNAPSHOT),
+        make_cache().compute_etag(key, make_snapshot([make_country("FR", revision=2)])),
+        make_cache().compute_etag(key._replace(payload=b"b"), SNAPSHOT),
+        make_cache().compute_etag(key._replace(encoding="br"), SNAPSHOT),
+        make_cache().compute_etag(key._replace(media_type="x"), SNAPSHOT),
         tag,
     }
     assert len(others) == 5
@@ -111,18 +111,22 @@ def test_tags() -> None:
 
 def test_headers_by_method() -> None:
     """Only an answer to GET says what caches may do."""
-    posted = dict(keeping().add(PLAIN, b"{}", SNAPSHOT, ASKED).headers)
-    assert set(posted) == {b"content-type", b"content-length", b"vary"}
-    got = dict(keeping().add(PLAIN._replace(method="GET"), b"{}", SNAPSHOT, ASKED).headers)
-    assert got[b"cache-control"] == b"public, max-age=60, must-revalidate"
-    assert got[b"vary"] == b"Accept, Accept-Encoding"
-    assert got[b"etag"] == keeping().tag(PLAIN._replace(method="GET"), SNAPSHOT)
+    post_headers = dict(make_cache().add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION).headers)
+    assert set(post_headers) == {b"content-type", b"content-length", b"vary"}
+    get_headers = dict(
+        make_cache().add(PLAIN_KEY._replace(method="GET"), b"{}", SNAPSHOT, OPERATION).headers
+    )
+    assert get_headers[b"cache-control"] == b"public, max-age=60, must-revalidate"
+    assert get_headers[b"vary"] == b"Accept, Accept-Encoding"
+    assert get_headers[b"etag"] == make_cache().compute_etag(
+        PLAIN_KEY._replace(method="GET"), SNAPSHOT
+    )
 
 
 def test_head() -> None:
     """The head that is written has the status, the headers, and those that others would add."""
-    answer = keeping().add(PLAIN, b"{}", SNAPSHOT, ASKED)
-    assert answer.head == (
+    cached = make_cache().add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
+    assert cached.head == (
         b"HTTP/1.1 200 OK\r\n"
         b"content-type: application/json; charset=utf-8\r\n"
         b"content-length: 2\r\n"
@@ -132,7 +136,9 @@ def test_head() -> None:
         b"referrer-policy: no-referrer\r\n"
         b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
     )
-    there = Answers(limit=0, max_age=60, meter=Meter.alone(), cross_origin=True)
-    elsewhere = there.add(PLAIN, b"{}", SNAPSHOT, ASKED)
-    assert b"vary: Accept, Accept-Encoding, Origin\r\n" in elsewhere.head
-    assert elsewhere.headers == answer.headers
+    cross_origin_cache = ResponseCache(
+        response_cache_bytes=0, cache_max_age=60, metrics=Meter.alone(), vary_on_origin=True
+    )
+    cross_origin = cross_origin_cache.add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
+    assert b"vary: Accept, Accept-Encoding, Origin\r\n" in cross_origin.head
+    assert cross_origin.headers == cached.headers

@@ -9,7 +9,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from graphql_api.http.assets import FOLDER, Asset, AssetEndpoint
+from graphql_api.http.assets import STATIC_PREFIX, Asset, AssetEndpoint
 
 SCRIPT = Asset("folder@1.0/script.js", b"export const answer = 42;\n" * 100)
 PICTURE = Asset("icon.svg", b"<svg/>")
@@ -18,7 +18,7 @@ PICTURE = Asset("icon.svg", b"<svg/>")
 async def get(path: str, **headers: str) -> httpx.Response:
     """GET a path of a server of the two files; nothing is decoded."""
     endpoint = AssetEndpoint([SCRIPT, PICTURE])
-    app = Starlette(routes=[Route(f"/{FOLDER}/{{path:path}}", endpoint.serve)])
+    app = Starlette(routes=[Route(f"/{STATIC_PREFIX}/{{path:path}}", endpoint.serve)])
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://example") as client:
         request = client.build_request("GET", f"/{path}")
@@ -30,10 +30,10 @@ async def get(path: str, **headers: str) -> httpx.Response:
 
 def test_addresses() -> None:
     """An address is relative, and another one for any other content."""
-    assert SCRIPT.address.startswith("static/")
-    assert SCRIPT.address.endswith("/folder@1.0/script.js")
-    assert Asset(SCRIPT.name, b"other").address != SCRIPT.address
-    assert Asset(SCRIPT.name, SCRIPT.body).address == SCRIPT.address
+    assert SCRIPT.url.startswith("static/")
+    assert SCRIPT.url.endswith("/folder@1.0/script.js")
+    assert Asset(SCRIPT.name, b"other").url != SCRIPT.url
+    assert Asset(SCRIPT.name, SCRIPT.body).url == SCRIPT.url
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_addresses() -> None:
 async def test_codings(accepted: str, coding: str | None) -> None:
     """A file comes in the best coding that the client takes, and is what it was."""
     for _ in range(2):
-        response = await get(SCRIPT.address, Accept_Encoding=accepted)
+        response = await get(SCRIPT.url, Accept_Encoding=accepted)
         assert response.status_code == 200
         assert response.headers.get("Content-Encoding") == coding
         assert response.headers["Vary"] == "Accept-Encoding"
@@ -54,10 +54,13 @@ async def test_codings(accepted: str, coding: str | None) -> None:
 
 async def test_kept_for_ever() -> None:
     """Browsers may keep a file without asking, and know what it is."""
-    for asset, kind in ((SCRIPT, "text/javascript; charset=utf-8"), (PICTURE, "image/svg+xml")):
-        response = await get(asset.address)
+    for asset, media_type in (
+        (SCRIPT, "text/javascript; charset=utf-8"),
+        (PICTURE, "image/svg+xml"),
+    ):
+        response = await get(asset.url)
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
-        assert response.headers["Content-Type"] == kind
+        assert response.headers["Content-Type"] == media_type
 
 
 @pytest.mark.parametrize(
@@ -66,7 +69,7 @@ async def test_kept_for_ever() -> None:
         "static/",
         "static/icon.svg",
         "static/0000000000000000/icon.svg",
-        SCRIPT.address.replace("script", "other"),
+        SCRIPT.url.replace("script", "other"),
         "static/../pages.py",
         "static/%2e%2e/%2e%2e/etc/passwd",
     ],
@@ -78,5 +81,5 @@ async def test_nothing_else(path: str) -> None:
 
 def test_ours() -> None:
     """A file of the package is read from it."""
-    here = Path(__file__).parents[2] / "graphql_api" / "http" / "static" / "landing.css"
-    assert Asset.ours("landing.css") == Asset("landing.css", here.read_bytes())
+    path = Path(__file__).parents[2] / "graphql_api" / "http" / "static" / "landing.css"
+    assert Asset.from_package("landing.css") == Asset("landing.css", path.read_bytes())

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.http.authorization import is_authorized
-from tests.rows import quick
+from tests.rows import few_examples
 
 TOKEN = "s3cret-Token"
 
@@ -44,7 +44,7 @@ def test_no_token_is_set(header: str) -> None:
     assert is_authorized(header, None) is True
 
 
-@quick
+@few_examples
 @given(header=st.text(st.characters()))
 def test_any_header(header: str) -> None:
     """Any header that does not hold the token is refused, and never an error."""

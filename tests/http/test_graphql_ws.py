@@ -13,12 +13,12 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.cli.running import BUNDLED, PATIENCE, Process, serving
-from tests.http.talking import PROGRESS, PROTOCOL, REFRESH, connected, talking
+from tests.cli.running import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.http.talking import PROGRESS, REFRESH, SUBPROTOCOL, open_websocket, websocket_client
 from tests.upstream.server import Upstream
 
 QUERY = "{ __typename }"
-ANSWER = {"data": {"__typename": "Query"}}
+TYPENAME_RESPONSE = {"data": {"__typename": "Query"}}
 TOKEN = "s3cret-Token"
 BEARER = f"Bearer {TOKEN}"
 INIT = {"type": "connection_init"}
@@ -36,22 +36,24 @@ DEEP = "[" * 20_000 + "]" * 20_000
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Lend a server of the bundled data; what it logs is looked at when all is done."""
-    with serving(tmp_path_factory.mktemp("ws"), **BUNDLED) as process:
-        process.wait_until_said(r"250 countries \(0 new")
+    with running_server(tmp_path_factory.mktemp("ws"), **BUNDLED_SOURCES) as process:
+        process.wait_for_log(r"250 countries \(0 new")
         yield process
-        assert "Traceback" not in process.said, process.said
-        assert "ERROR" not in process.said, process.said
+        assert "Traceback" not in process.stderr, process.stderr
+        assert "ERROR" not in process.stderr, process.stderr
 
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
     """Lend the sources of the closed server."""
-    with Upstream() as started:
-        yield started
+    with Upstream() as fake_providers:
+        yield fake_providers
 
 
 @pytest.fixture(scope="module")
-def closed(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Process]:
+def production_server(
+    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
+) -> Iterator[Process]:
     """Lend a server in production, whose mutations need a token."""
     settings = {
         "ENVIRONMENT": "production",
@@ -62,28 +64,28 @@ def closed(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iter
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
     }
-    with serving(tmp_path_factory.mktemp("closed"), **settings) as process:
-        process.wait_until_said("countries from geonames, rates from er-api")
+    with running_server(tmp_path_factory.mktemp("production_server"), **settings) as process:
+        process.wait_for_log("countries from geonames, rates from er-api")
         yield process
-        assert "Traceback" not in process.said, process.said
+        assert "Traceback" not in process.stderr, process.stderr
 
 
-def subscribe(payload: object, key: object = "1") -> dict[str, object]:
+def subscribe(payload: object, operation_id: object = "1") -> dict[str, object]:
     """Return the message that asks for an operation."""
-    return {"type": "subscribe", "id": key, "payload": payload}
+    return {"type": "subscribe", "id": operation_id, "payload": payload}
 
 
 async def test_query_and_mutation(server: Process) -> None:
     """Queries and mutations are answered as over HTTP, each once, and their ids are free again."""
-    full = "{ countries { totalCount nodes { code name } } }"
-    async with talking(server) as talk:
-        assert talk.connection.subprotocol == PROTOCOL
-        assert await talk.ask(QUERY) == ANSWER
-        assert await talk.ask(QUERY) == ANSWER
-        assert await talk.ask(full, "x") == server.query(full)
+    list_query = "{ countries { totalCount nodes { code name } } }"
+    async with websocket_client(server) as client:
+        assert client.connection.subprotocol == SUBPROTOCOL
+        assert await client.execute(QUERY) == TYPENAME_RESPONSE
+        assert await client.execute(QUERY) == TYPENAME_RESPONSE
+        assert await client.execute(list_query, "x") == server.query(list_query)
         mutation = 'mutation { deleteCountry(code: "AQ") { name } }'
-        assert await talk.ask(mutation) == {"data": {"deleteCountry": {"name": "Antarctica"}}}
-        assert (await talk.ask(mutation))["errors"][0]["extensions"] == {
+        assert await client.execute(mutation) == {"data": {"deleteCountry": {"name": "Antarctica"}}}
+        assert (await client.execute(mutation))["errors"][0]["extensions"] == {
             "code": "COUNTRY_NOT_FOUND"
         }
 
@@ -91,32 +93,34 @@ async def test_query_and_mutation(server: Process) -> None:
 async def test_variables(server: Process) -> None:
     """Variables and the name of an operation are taken as over HTTP."""
     document = "query a($code: String) { country(code: $code) { name } } query b { __typename }"
-    async with talking(server) as talk:
-        await talk.begin(document, operationName="a", variables={"code": "FR"}, extensions=None)
-        assert await talk.answer() == {"data": {"country": {"name": "France"}}}
+    async with websocket_client(server) as client:
+        await client.subscribe(
+            document, operationName="a", variables={"code": "FR"}, extensions=None
+        )
+        assert await client.receive_next() == {"data": {"country": {"name": "France"}}}
 
 
 async def test_ping(server: Process) -> None:
     """Pings are answered before and after hello, pongs are taken, and payloads do not matter."""
-    async with connected(server) as talk:
+    async with open_websocket(server) as client:
         for payload in ({}, {"payload": {"x": 1}}, {"payload": None}):
-            await talk.say({"type": "ping", **payload})
-            assert await talk.hear() == {"type": "pong"}
-            await talk.say({"type": "pong", **payload})
-        await talk.say(INIT)
-        assert await talk.hear() == {"type": "connection_ack"}
-        await talk.say({"type": "ping"})
-        assert await talk.hear() == {"type": "pong"}
+            await client.send({"type": "ping", **payload})
+            assert await client.receive() == {"type": "pong"}
+            await client.send({"type": "pong", **payload})
+        await client.send(INIT)
+        assert await client.receive() == {"type": "connection_ack"}
+        await client.send({"type": "ping"})
+        assert await client.receive() == {"type": "pong"}
 
 
 async def test_complete(server: Process) -> None:
     """A subscription that is completed says no more, its id is free, and a stray end is no harm."""
-    async with talking(server) as talk:
-        await talk.begin(PROGRESS)
-        await talk.say({"type": "complete", "id": "1"})
-        await talk.say({"type": "complete", "id": "1"})
-        await talk.say({"type": "complete", "id": "never"})
-        assert await talk.ask(QUERY) == ANSWER
+    async with websocket_client(server) as client:
+        await client.subscribe(PROGRESS)
+        await client.send({"type": "complete", "id": "1"})
+        await client.send({"type": "complete", "id": "1"})
+        await client.send({"type": "complete", "id": "never"})
+        assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -157,16 +161,16 @@ async def test_complete(server: Process) -> None:
 )
 async def test_refused(server: Process, document: str, code: str, message: str) -> None:
     """What is refused over HTTP is refused by a message, and the connection stays of use."""
-    async with talking(server) as talk:
-        await talk.begin(document)
-        refused = await talk.hear()
-        assert (refused["id"], refused["type"]) == ("1", "error")
-        [error] = refused["payload"]
+    async with websocket_client(server) as client:
+        await client.subscribe(document)
+        reply = await client.receive()
+        assert (reply["id"], reply["type"]) == ("1", "error")
+        [error] = reply["payload"]
         assert (error["extensions"], error["message"]) == ({"code": code}, message)
-        assert await talk.ask(QUERY) == ANSWER
+        assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
-HOSTILE: dict[str, tuple[object, tuple[int, str]]] = {
+HOSTILE_MESSAGES: dict[str, tuple[object, tuple[int, str]]] = {
     "binary": (b'{"type": "ping"}', (4400, "Send text")),
     "empty": ("", NOT_JSON),
     "no JSON": ("hello", NOT_JSON),
@@ -215,15 +219,15 @@ HOSTILE: dict[str, tuple[object, tuple[int, str]]] = {
 }
 
 
-@pytest.mark.parametrize(("message", "closing"), HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize(("message", "closing"), HOSTILE_MESSAGES.values(), ids=HOSTILE_MESSAGES)
 async def test_hostile(server: Process, message: object, closing: tuple[int, str]) -> None:
     """What is not the protocol closes the connection by the right code, and harms nobody else."""
-    async with talking(server) as talk, talking(server) as other:
-        await talk.say(message)
-        code, reason = await talk.closed()
+    async with websocket_client(server) as client, websocket_client(server) as other:
+        await client.send(message)
+        code, reason = await client.receive_close()
         assert code == closing[0]
         assert code == 1009 or reason == closing[1]
-        assert await other.ask(QUERY) == ANSWER
+        assert await other.execute(QUERY) == TYPENAME_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -237,88 +241,90 @@ async def test_hostile(server: Process, message: object, closing: tuple[int, str
 )
 async def test_hostile_hello(server: Process, payload: object, closing: tuple[int, str]) -> None:
     """A hello that is not one closes the connection."""
-    async with connected(server) as talk:
-        await talk.say({"type": "connection_init", "payload": payload})
-        assert await talk.closed() == closing
+    async with open_websocket(server) as client:
+        await client.send({"type": "connection_init", "payload": payload})
+        assert await client.receive_close() == closing
 
 
 async def test_same_id(server: Process) -> None:
     """An id that is in use closes the connection, whatever it is made of."""
-    for key in ("1", "\ud800\n" + "é" * 150):
-        async with talking(server) as talk:
+    for operation_id in ("1", "\ud800\n" + "é" * 150):
+        async with websocket_client(server) as client:
             for _ in range(2):
-                await talk.say(subscribe({"query": PROGRESS}, key))
-            code, reason = await talk.closed()
+                await client.send(subscribe({"query": PROGRESS}, operation_id))
+            code, reason = await client.receive_close()
             assert code == 4409
             assert reason.startswith("Subscriber for ")
 
 
 async def test_surrogates(server: Process) -> None:
     """Lone surrogates are taken as text that means nothing."""
-    async with talking(server, {"Authorization": "Bearer \ud800", "\ud800": "\ud800"}) as talk:
-        await talk.say(subscribe({"query": "{ country(code: $c) { name } }"}, "\ud800"))
-        assert (await talk.hear())["type"] == "error"
+    async with websocket_client(
+        server, {"Authorization": "Bearer \ud800", "\ud800": "\ud800"}
+    ) as client:
+        await client.send(subscribe({"query": "{ country(code: $c) { name } }"}, "\ud800"))
+        assert (await client.receive())["type"] == "error"
         document = "query ($c: String) { country(code: $c) { name } }"
-        await talk.begin(document, variables={"c": "\ud800"})
-        assert await talk.answer() == {"data": {"country": None}}
+        await client.subscribe(document, variables={"c": "\ud800"})
+        assert await client.receive_next() == {"data": {"country": None}}
 
 
 async def test_no_hello(server: Process) -> None:
     """Who asks before hello is unauthorised."""
-    async with connected(server) as talk:
-        await talk.say(subscribe({"query": QUERY}))
-        assert await talk.closed() == (4401, "Unauthorized")
+    async with open_websocket(server) as client:
+        await client.send(subscribe({"query": QUERY}))
+        assert await client.receive_close() == (4401, "Unauthorized")
 
 
 @pytest.mark.parametrize("offered", [(), ("graphql-ws",), ("x", "graphql-ws")])
 async def test_other_protocols(server: Process, offered: tuple[str, ...]) -> None:
     """Who does not offer the protocol is told which one is spoken; the legacy one is not."""
-    async with connected(server, subprotocols=offered) as talk:
-        assert talk.connection.subprotocol is None
-        assert await talk.closed() == (4406, "Speak graphql-transport-ws")
+    async with open_websocket(server, subprotocols=offered) as client:
+        assert client.connection.subprotocol is None
+        assert await client.receive_close() == (4406, "Speak graphql-transport-ws")
 
 
 async def test_several_protocols(server: Process) -> None:
     """Who offers others besides gets the right one."""
-    async with talking(server, subprotocols=("graphql-ws", PROTOCOL)) as talk:
-        assert talk.connection.subprotocol == PROTOCOL
+    async with websocket_client(server, subprotocols=("graphql-ws", SUBPROTOCOL)) as client:
+        assert client.connection.subprotocol == SUBPROTOCOL
 
 
 async def test_other_paths(server: Process) -> None:
     """There are WebSockets at /graphql alone."""
     for path in ("/", "/graphql/", "/healthz", "/nothing"):
-        with pytest.raises(InvalidStatus) as raised:
-            async with connected(server, path=path):
+        with pytest.raises(InvalidStatus) as exc_info:
+            async with open_websocket(server, path=path):
                 pass
-        assert raised.value.response.status_code == 403
+        assert exc_info.value.response.status_code == 403
 
 
 async def test_many_operations(server: Process) -> None:
     """Twenty operations may go on over one connection, and one more is refused by a message."""
-    async with talking(server) as talk:
+    async with websocket_client(server) as client:
         for number in range(20):
-            await talk.begin(PROGRESS, str(number))
-        await talk.begin(PROGRESS, "one more")
-        refused = await talk.hear()
-        assert (refused["id"], refused["type"]) == ("one more", "error")
-        assert refused["payload"] == [
+            await client.subscribe(PROGRESS, str(number))
+        await client.subscribe(PROGRESS, "one more")
+        reply = await client.receive()
+        assert (reply["id"], reply["type"]) == ("one more", "error")
+        assert reply["payload"] == [
             {
                 "message": "At most 20 operations may go on over one connection.",
                 "extensions": {"code": "BAD_USER_INPUT"},
             }
         ]
-        await talk.say({"type": "complete", "id": "7"})
-        assert await talk.ask(QUERY, "7") == ANSWER
+        await client.send({"type": "complete", "id": "7"})
+        assert await client.execute(QUERY, "7") == TYPENAME_RESPONSE
 
 
 async def test_persisted(server: Process) -> None:
     """Persisted queries are known over a WebSocket as over HTTP, and an unknown one is told."""
-    unknown = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
-    async with talking(server) as talk:
-        await talk.say(subscribe({"extensions": unknown}))
-        refused = await talk.hear()
-        assert refused["type"] == "error"
-        assert refused["payload"][0]["extensions"] == {"code": "PERSISTED_QUERY_NOT_FOUND"}
+    extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
+    async with websocket_client(server) as client:
+        await client.send(subscribe({"extensions": extensions}))
+        reply = await client.receive()
+        assert reply["type"] == "error"
+        assert reply["payload"][0]["extensions"] == {"code": "PERSISTED_QUERY_NOT_FOUND"}
 
 
 @pytest.mark.parametrize(
@@ -330,8 +336,8 @@ async def test_persisted(server: Process) -> None:
 )
 def test_subscription_over_http(server: Process, method: str, status: int, message: str) -> None:
     """A subscription that comes by plain HTTP is refused at once, and told where to go."""
-    accept = {"Accept": "application/graphql-response+json"}
-    with httpx.Client(trust_env=False, timeout=PATIENCE, headers=accept) as client:
+    headers = {"Accept": "application/graphql-response+json"}
+    with httpx.Client(trust_env=False, timeout=WAIT_TIMEOUT, headers=headers) as client:
         if method == "GET":
             response = client.get(f"{server.url}/graphql", params={"query": PROGRESS})
         else:
@@ -359,55 +365,58 @@ def test_subscription_over_http(server: Process, method: str, status: int, messa
     ],
 )
 async def test_token(
-    closed: Process,
+    production_server: Process,
     upstream: Upstream,
     payload: dict[str, object] | None,
     headers: dict[str, str],
     authorized: bool,
 ) -> None:
     """Mutations need the token, by header or hello; without it nothing is fetched or written."""
-    served = "{ status { version lastRefreshedAt } refreshes { id } }"
-    before, asked = closed.query(served), upstream.requests
-    async with talking(closed, payload, **headers) as talk:
-        answer = await talk.ask(REFRESH)
+    status_query = "{ status { version lastRefreshedAt } refreshes { id } }"
+    before, requests_before = production_server.query(status_query), upstream.requests
+    async with websocket_client(production_server, payload, **headers) as client:
+        response = await client.execute(REFRESH)
     if authorized:
-        assert answer["data"]["refreshCountries"]["totalCountries"] == 250
-        assert len(upstream.requests) > len(asked)
+        assert response["data"]["refreshCountries"]["totalCountries"] == 250
+        assert len(upstream.requests) > len(requests_before)
     else:
-        assert answer["data"] is None
-        assert answer["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
-        assert closed.query(served) == before
-        assert upstream.requests == asked
+        assert response["data"] is None
+        assert response["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+        assert production_server.query(status_query) == before
+        assert upstream.requests == requests_before
 
 
-async def test_public_subscription(closed: Process) -> None:
+async def test_public_subscription(production_server: Process) -> None:
     """Progress is told to everybody, with absolute URLs that begin as PUBLIC_URL says."""
     document = "subscription { refreshProgress { phase report { imageUrl } } }"
-    async with talking(closed) as public, talking(closed, {"Authorization": BEARER}) as admin:
-        await public.begin(document)
-        await admin.ask(REFRESH)
-        last = (await public.to_the_end())[-1]
-    assert last["phase"] == "DONE"
-    url = last["report"]["imageUrl"]
+    async with (
+        websocket_client(production_server) as public,
+        websocket_client(production_server, {"Authorization": BEARER}) as admin,
+    ):
+        await public.subscribe(document)
+        await admin.execute(REFRESH)
+        last_event = (await public.receive_until_done())[-1]
+    assert last_event["phase"] == "DONE"
+    url = last_event["report"]["imageUrl"]
     assert re.fullmatch(r"https://countries\.example/api/images/summary-\d+-250\.png", url)
 
 
 async def test_urls(server: Process) -> None:
     """Without PUBLIC_URL, absolute URLs are those of the host that was connected to, by HTTP."""
-    async with talking(server) as talk:
-        url = (await talk.ask("{ status { imageUrl } }"))["data"]["status"]["imageUrl"]
+    async with websocket_client(server) as client:
+        url = (await client.execute("{ status { imageUrl } }"))["data"]["status"]["imageUrl"]
     assert url.startswith(f"{server.url}/images/summary-")
 
 
-async def test_production(closed: Process) -> None:
+async def test_production(production_server: Process) -> None:
     """In production there are no introspection and no suggestions over a WebSocket either."""
-    async with talking(closed) as talk:
-        await talk.begin("{ __schema { types { name } } }")
-        refused = await talk.hear()
-        assert refused["type"] == "error"
-        assert "introspection has been disabled" in refused["payload"][0]["message"]
-        await talk.begin("subscription { refreshProgres { phase } }")
-        [error] = (await talk.hear())["payload"]
+    async with websocket_client(production_server) as client:
+        await client.subscribe("{ __schema { types { name } } }")
+        reply = await client.receive()
+        assert reply["type"] == "error"
+        assert "introspection has been disabled" in reply["payload"][0]["message"]
+        await client.subscribe("subscription { refreshProgres { phase } }")
+        [error] = (await client.receive())["payload"]
         assert error["message"] == ("Cannot query field 'refreshProgres' on type 'Subscription'.")
 
 
@@ -427,16 +436,16 @@ async def test_production(closed: Process) -> None:
         ("file://", False),
     ],
 )
-async def test_origin(closed: Process, origin: str | None, welcome: bool) -> None:
+async def test_origin(production_server: Process, origin: str | None, welcome: bool) -> None:
     """Pages of other origins may not connect; programs, which name none, may."""
     if welcome:
-        async with talking(closed, origin=origin) as talk:
-            assert await talk.ask(QUERY) == ANSWER
+        async with websocket_client(production_server, origin=origin) as client:
+            assert await client.execute(QUERY) == TYPENAME_RESPONSE
         return
-    with pytest.raises(InvalidStatus) as raised:
-        async with connected(closed, origin=origin):
+    with pytest.raises(InvalidStatus) as exc_info:
+        async with open_websocket(production_server, origin=origin):
             pass
-    response = raised.value.response
+    response = exc_info.value.response
     assert response.status_code == 403
     assert response.headers["X-Content-Type-Options"] == "nosniff"
     [error] = json.loads(response.body)["errors"]
@@ -447,49 +456,49 @@ async def test_own_origin(server: Process) -> None:
     """The server's own pages may connect, by whichever name it was reached."""
     by_name = server.url.replace("127.0.0.1", "localhost")
     for url, origin in ((server.url, server.url), (by_name, by_name.replace("l", "L"))):
-        async with talking(url, origin=origin) as talk:
-            assert await talk.ask(QUERY) == ANSWER
+        async with websocket_client(url, origin=origin) as client:
+            assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
 async def test_hello_in_time(tmp_path: Path) -> None:
     """Who does not say hello in time is closed, and who has said it may be silent."""
-    with serving(tmp_path, **BUNDLED, REQUEST_TIMEOUT="0.3") as process:
-        async with talking(process) as talk, connected(process) as silent:
-            await silent.say({"type": "ping"})
-            assert await silent.hear() == {"type": "pong"}
-            assert await silent.closed() == (4408, "Connection initialisation timeout")
+    with running_server(tmp_path, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.3") as process:
+        async with websocket_client(process) as client, open_websocket(process) as silent:
+            await silent.send({"type": "ping"})
+            assert await silent.receive() == {"type": "pong"}
+            assert await silent.receive_close() == (4408, "Connection initialisation timeout")
             await asyncio.sleep(0.3)
-            assert await talk.ask(QUERY) == ANSWER
+            assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
 async def test_room(tmp_path: Path) -> None:
     """WebSockets take half of MAX_CONNECTIONS at most, so that requests are always answered."""
-    with serving(tmp_path, **BUNDLED, MAX_CONNECTIONS="6") as process:
+    with running_server(tmp_path, **BUNDLED_SOURCES, MAX_CONNECTIONS="6") as process:
         async with AsyncExitStack() as stack:
-            talks = [await stack.enter_async_context(talking(process)) for _ in range(3)]
-            with pytest.raises(InvalidStatus) as raised:
-                await stack.enter_async_context(connected(process))
-            assert raised.value.response.status_code == 503
-            assert process.query(QUERY) == ANSWER
-            assert await talks[0].ask(QUERY) == ANSWER
-            await talks[0].connection.close()
-            async with talking(process) as talk:
-                assert await talk.ask(QUERY) == ANSWER
+            clients = [await stack.enter_async_context(websocket_client(process)) for _ in range(3)]
+            with pytest.raises(InvalidStatus) as exc_info:
+                await stack.enter_async_context(open_websocket(process))
+            assert exc_info.value.response.status_code == 503
+            assert process.query(QUERY) == TYPENAME_RESPONSE
+            assert await clients[0].execute(QUERY) == TYPENAME_RESPONSE
+            await clients[0].connection.close()
+            async with websocket_client(process) as client:
+                assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
 async def test_shutdown(tmp_path: Path) -> None:
     """A server that stops tells every WebSocket that it goes away, and ends at once."""
-    with serving(tmp_path, **BUNDLED) as process:
-        process.wait_until_said(r"250 countries \(0 new")
+    with running_server(tmp_path, **BUNDLED_SOURCES) as process:
+        process.wait_for_log(r"250 countries \(0 new")
         async with AsyncExitStack() as stack:
-            greeted = [await stack.enter_async_context(talking(process)) for _ in range(3)]
-            await greeted[0].begin(PROGRESS)
-            silent = await stack.enter_async_context(connected(process))
-            began = time.monotonic()
-            process.send(signal.SIGTERM)
-            for talk in (*greeted, silent):
-                assert await talk.closed() == (1001, "The server stops")
-        ended = await asyncio.to_thread(process.wait)
-    assert ended.code == 0
-    assert "Traceback" not in ended.stderr
-    assert time.monotonic() - began < PATIENCE / 3
+            clients = [await stack.enter_async_context(websocket_client(process)) for _ in range(3)]
+            await clients[0].subscribe(PROGRESS)
+            silent = await stack.enter_async_context(open_websocket(process))
+            started_at = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            for client in (*clients, silent):
+                assert await client.receive_close() == (1001, "The server stops")
+        result = await asyncio.to_thread(process.wait)
+    assert result.exit_code == 0
+    assert "Traceback" not in result.stderr
+    assert time.monotonic() - started_at < WAIT_TIMEOUT / 3

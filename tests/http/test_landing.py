@@ -9,25 +9,27 @@ from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
 from graphql_api.http.landing import (
     BY_NAME,
+    Freshness,
     Link,
-    Moment,
-    flag_of,
-    read_order,
+    flag_emoji,
+    format_age,
+    format_rate,
+    parse_sort_key,
     render,
-    tell_age,
-    tell_rate,
 )
-from tests.http.markup import Page
+from tests.http.markup import HTMLPage
 from tests.rows import REFRESHED_AT, make_country, make_snapshot
 
 A_DAY = timedelta(days=1)
 
 
-def page_of(*rows: Country, order: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)) -> Page:
+def render_page(
+    *rows: Country, order: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)
+) -> HTMLPage:
     """Return the page of these rows."""
     snapshot = make_snapshot(rows)
-    moment = Moment.of(snapshot, now=REFRESHED_AT + age, stale_after=A_DAY)
-    return Page(render(snapshot, order, moment, [Link("readyz", "Health", "of it")]))
+    freshness = Freshness.of(snapshot, now=REFRESHED_AT + age, stale_after=A_DAY)
+    return HTMLPage(render(snapshot, order, freshness, [Link("readyz", "Health", "of it")]))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def page_of(*rows: Country, order: SortKey = BY_NAME, age: timedelta = timedelta
 )
 def test_age(seconds: float, words: str) -> None:
     """An age is told in whole units, of which there is at least one."""
-    assert tell_age(timedelta(seconds=seconds)) == words
+    assert format_age(timedelta(seconds=seconds)) == words
 
 
 @pytest.mark.parametrize(
@@ -63,12 +65,12 @@ def test_age(seconds: float, words: str) -> None:
 )
 def test_rates(rate: float, text: str) -> None:
     """A rate has the digits that tell it from its neighbours."""
-    assert tell_rate(rate) == text
+    assert format_rate(rate) == text
 
 
 def test_flags() -> None:
     """A flag is spelled with the letters of the code."""
-    assert (flag_of("FR"), flag_of("XK")) == ("🇫🇷", "🇽🇰")
+    assert (flag_emoji("FR"), flag_emoji("XK")) == ("🇫🇷", "🇽🇰")
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_flags() -> None:
 )
 def test_order(query: str, order: SortKey) -> None:
     """An address says how to sort; what it cannot mean is by name."""
-    assert read_order(dict(parse_qsl(query))) == order
+    assert parse_sort_key(dict(parse_qsl(query))) == order
 
 
 ROWS = (
@@ -97,14 +99,14 @@ ROWS = (
 )
 
 
-def names(page: Page) -> list[str]:
+def country_names(page: HTMLPage) -> list[str]:
     """Return the names of the countries in the order of the table."""
     return [line.split()[1] for line in page.text.splitlines() if line[:1] >= "🇦"]
 
 
 def test_table() -> None:
     """A row has the flag, the name, the code and the figures, with a dash for what is absent."""
-    page = page_of(*ROWS)
+    page = render_page(*ROWS)
     lines = [line for line in page.text.splitlines() if line[:1] >= "🇦"]
     assert lines == [
         "🇦🇽 Åland Islands AXCity AXEurope30,0001,580EUR0.53.0M",
@@ -116,17 +118,21 @@ def test_table() -> None:
 def test_sorted() -> None:
     """The rows are in the order asked for, which the caption and the heading tell."""
     order = SortKey(CountryField.POPULATION, descending=True)
-    page = page_of(*ROWS, order=order)
-    assert names(page) == ["Åland", "Germany", "France"]
-    assert names(page_of(*ROWS)) == ["Åland", "France", "Germany"]
-    sorted_by = [given.get("aria-sort") for given in page.all("th") if given["scope"] == "col"]
+    page = render_page(*ROWS, order=order)
+    assert country_names(page) == ["Åland", "Germany", "France"]
+    assert country_names(render_page(*ROWS)) == ["Åland", "France", "Germany"]
+    sorted_by = [
+        heading.get("aria-sort") for heading in page.find_all("th") if heading["scope"] == "col"
+    ]
     assert sorted_by == [None, None, None, "descending", None, None, None, None]
     assert "3 countries,\nby Population, descending. The headings sort." in page.text
 
 
 def test_headings() -> None:
     """A heading sorts by itself: text from A, numbers from the highest, and the other way round."""
-    links = [str(link["href"]) for link in page_of(*ROWS).all("a") if link.get("data-sort")]
+    links = [
+        str(link["href"]) for link in render_page(*ROWS).find_all("a") if link.get("data-sort")
+    ]
     assert links == [
         "?sort=name&direction=desc",
         "?sort=capital&direction=asc",
@@ -138,20 +144,22 @@ def test_headings() -> None:
         "?sort=estimated_gdp&direction=desc",
     ]
     for link in links:
-        order = read_order(dict(parse_qsl(link[1:])))
-        page = page_of(*ROWS, order=order)
-        [turned] = [
-            str(one["href"]) for one in page.all("a") if one.get("data-sort") == order.field.value
+        order = parse_sort_key(dict(parse_qsl(link[1:])))
+        page = render_page(*ROWS, order=order)
+        [reversed_link] = [
+            str(anchor["href"])
+            for anchor in page.find_all("a")
+            if anchor.get("data-sort") == order.field.value
         ]
-        assert read_order(dict(parse_qsl(turned[1:]))) == SortKey(
+        assert parse_sort_key(dict(parse_qsl(reversed_link[1:]))) == SortKey(
             order.field, descending=not order.descending
         )
 
 
 def test_freshness() -> None:
     """The page tells the age and the instant, to people and to programs."""
-    page = page_of(*ROWS, age=timedelta(hours=3, minutes=59))
-    assert [time["datetime"] for time in page.all("time")] == [REFRESHED_AT.isoformat()]
+    page = render_page(*ROWS, age=timedelta(hours=3, minutes=59))
+    assert [time["datetime"] for time in page.find_all("time")] == [REFRESHED_AT.isoformat()]
     assert "Refreshed 3 hours ago,\non 23 Nov 2026, 16:26 UTC." in page.text
     assert "Not up to date" not in page.text
 
@@ -175,37 +183,37 @@ def test_freshness() -> None:
 )
 def test_stale(changes: dict[str, str], age: timedelta, reason: str) -> None:
     """Data that are old or bundled have a warning that says which it is."""
-    text = page_of(make_country("FR", **changes), age=age).text
+    text = render_page(make_country("FR", **changes), age=age).text
     assert f"Not up to date: {reason}" in text
 
 
 def test_sources() -> None:
     """Each source is credited as its licence asks, with a link, its date, and for how many rows."""
-    page = page_of(
+    page = render_page(
         make_country("FR"),
         make_country("DE"),
         make_country("AX", countries_provider="our <mirror>", countries_as_of=None),
     )
-    told = " ".join(page.text.split())
+    text = " ".join(page.text.split())
     assert (
         "Figures GeoNames (https://www.geonames.org), CC BY 4.0, as of 22 Nov 2026 (2 countries) "
         "our <mirror> (1 country) "
         "Exchange rates Rates by Exchange Rate API (https://www.exchangerate-api.com), "
         "as of 22 Nov 2026"
-    ) in told
-    links = [str(link["href"]) for link in page.all("a")]
+    ) in text
+    links = [str(link["href"]) for link in page.find_all("a")]
     assert "https://www.geonames.org" in links
     assert "https://www.exchangerate-api.com" in links
 
 
 def test_one_country() -> None:
     """The noun agrees with the number."""
-    assert "1 country,\nby name." in page_of(make_country("FR")).text
+    assert "1 country,\nby name." in render_page(make_country("FR")).text
 
 
 def test_rows_without_rates() -> None:
     """Where no row has a rate, nobody is credited with one."""
-    page = page_of(make_country("FR", rates_provider=None, rates_as_of=None))
+    page = render_page(make_country("FR", rates_provider=None, rates_as_of=None))
     assert [text for text in ("Figures", "Exchange rates") if f"\n{text}\n" in page.text] == [
         "Figures"
     ]
@@ -214,11 +222,13 @@ def test_rows_without_rates() -> None:
 def test_every_column_sorts() -> None:
     """Whatever can be sorted by can be asked for, shown or not."""
     for field in CountryField:
-        page = page_of(*ROWS, order=SortKey(field))
-        assert len(page.all("tr")) == 4
+        page = render_page(*ROWS, order=SortKey(field))
+        assert len(page.find_all("tr")) == 4
 
 
 def test_moment_without_rows() -> None:
     """Without rows there is neither an age nor a warning."""
-    moment = Moment.of(make_snapshot(()), now=datetime(2026, 1, 1, tzinfo=UTC), stale_after=A_DAY)
-    assert moment == Moment(age="", stale="")
+    freshness = Freshness.of(
+        make_snapshot(()), now=datetime(2026, 1, 1, tzinfo=UTC), stale_after=A_DAY
+    )
+    assert freshness == Freshness(age="", stale_reason="")

@@ -7,13 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from graphql_api.http.negotiation import GRAPHQL_RESPONSE, HTML, JSON, content_type, preferred
-from tests.rows import quick
+from graphql_api.http.negotiation import (
+    GRAPHQL_RESPONSE,
+    HTML,
+    JSON,
+    get_content_type,
+    negotiate_response_type,
+)
+from tests.rows import few_examples
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
 
 
-def request_with(name: str, *values: str) -> Request:
+def make_request(name: str, *values: str) -> Request:
     """Return a request with a header, once for each value."""
     headers = [(name.lower().encode(), value.encode("latin-1")) for value in values]
     return Request({"type": "http", "headers": headers})
@@ -36,12 +42,12 @@ def request_with(name: str, *values: str) -> Request:
 )
 def test_content_type(header: str, media_type: str) -> None:
     """The media type is all that comes before the parameters, in small letters."""
-    assert content_type(request_with("Content-Type", header)) == media_type
+    assert get_content_type(make_request("Content-Type", header)) == media_type
 
 
 def test_no_content_type() -> None:
     """Without a header there is no media type."""
-    assert content_type(Request({"type": "http", "headers": []})) == ""
+    assert get_content_type(Request({"type": "http", "headers": []})) == ""
 
 
 @pytest.mark.parametrize(
@@ -85,7 +91,10 @@ def test_no_content_type() -> None:
 )
 def test_preferred(headers: Sequence[str], chosen: str | None) -> None:
     """The most welcome type is chosen, the first offered if all are as welcome, or none."""
-    assert preferred(request_with("Accept", *headers), (JSON, GRAPHQL_RESPONSE, HTML)) == chosen
+    assert (
+        negotiate_response_type(make_request("Accept", *headers), (JSON, GRAPHQL_RESPONSE, HTML))
+        == chosen
+    )
 
 
 NUMBERS = st.sampled_from(
@@ -96,22 +105,22 @@ ACCEPTED = st.lists(st.builds("{};q={}".format, RANGES, NUMBERS) | RANGES).map("
 LATIN = st.text(st.characters(codec="latin-1"))
 
 
-@quick
+@few_examples
 @given(headers=st.lists(ACCEPTED | LATIN, max_size=3))
 def test_any_header(headers: list[str]) -> None:
     """Any header is read without an error, and what is chosen is one of the types offered."""
     offered = (JSON, GRAPHQL_RESPONSE, HTML)
-    assert preferred(request_with("Accept", *headers), offered) in (*offered, None)
+    assert negotiate_response_type(make_request("Accept", *headers), offered) in (*offered, None)
 
 
-@quick
+@few_examples
 @given(header=LATIN)
 def test_any_content_type(header: str) -> None:
     """Any content type is read without an error, and has no parameters."""
-    assert ";" not in content_type(request_with("Content-Type", header))
+    assert ";" not in get_content_type(make_request("Content-Type", header))
 
 
-@quick
+@few_examples
 @given(
     weights=st.lists(st.integers(0, 1000), min_size=3, max_size=3),
     rest=st.integers(0, 1000),
@@ -119,7 +128,12 @@ def test_any_content_type(header: str) -> None:
 def test_greatest_weight(weights: list[int], rest: int) -> None:
     """Among types that are named, the greatest weight wins, the first at equal ones, zero never."""
     offered = (JSON, GRAPHQL_RESPONSE, HTML)
-    entries = [f"{one};q={weight / 1000}" for one, weight in zip(offered, weights, strict=True)]
-    chosen = preferred(request_with("Accept", f"*/*;q={rest / 1000}", *entries), offered)
+    entries = [
+        f"{media_type};q={weight / 1000}"
+        for media_type, weight in zip(offered, weights, strict=True)
+    ]
+    chosen = negotiate_response_type(
+        make_request("Accept", f"*/*;q={rest / 1000}", *entries), offered
+    )
     best = max(weights)
     assert chosen == (offered[weights.index(best)] if best > 0 else None)

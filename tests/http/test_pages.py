@@ -10,51 +10,53 @@ from starlette.responses import Response
 from graphql_api.domain.country import Country
 from graphql_api.http.pages import PageEndpoints
 from graphql_api.picture import describe
-from tests.http.markup import Page
+from tests.http.markup import HTMLPage
 from tests.rows import make_country
-from tests.schema.asking import A_DAY, SCHEMA, now, offline
-from tests.serving import Server, given, serving
+from tests.schema.asking import SCHEMA, STALE_AFTER, now, offline_client
+from tests.serving import AppClient, make_settings, running_client
 from tests.upstream.server import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOW = now()
 
 
-def endpoints(*rows: Country, moment: datetime = NOW) -> PageEndpoints:
+def make_endpoints(*rows: Country, moment: datetime = NOW) -> PageEndpoints:
     """Return the pages of these rows, with nothing switched on, at a moment."""
     return PageEndpoints(
-        catalog=offline(rows).catalog,
+        catalog=offline_client(rows).catalog,
         clock=lambda: moment,
-        stale_after=A_DAY,
+        stale_after=STALE_AFTER,
         schema_text=None,
-        playground=False,
+        has_playground=False,
     )
 
 
-async def landing(pages: PageEndpoints, query: str = "", **headers: str) -> Response:
+async def get_landing(pages: PageEndpoints, query: str = "", **headers: str) -> Response:
     """Return the landing page as these endpoints answer it."""
-    sent = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "headers": sent, "query_string": query.encode()}
+    raw_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw_headers, "query_string": query.encode()}
     return await pages.landing(Request(scope))
 
 
-async def test_landing_page(server: Server) -> None:
+async def test_landing_page(server: AppClient) -> None:
     """The landing page is whole HTML, in a language, with a title, and not kept without asking."""
     response = await server.get("/")
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-cache"
-    page = Page(response.text)
+    page = HTMLPage(response.text)
     assert page.declaration == "doctype html"
-    assert page.all("html") == [{"lang": "en"}]
-    assert page.all("meta")[0] == {"charset": "utf-8"}
+    assert page.find_all("html") == [{"lang": "en"}]
+    assert page.find_all("meta")[0] == {"charset": "utf-8"}
     assert "\nCountries, by GraphQL\n" in page.text
-    counts = {tag: len(page.all(tag)) for tag in ("title", "h1", "main", "table", "img", "script")}
+    counts = {
+        tag: len(page.find_all(tag)) for tag in ("title", "h1", "main", "table", "img", "script")
+    }
     assert counts == {"title": 1, "h1": 1, "main": 1, "table": 1, "img": 1, "script": 1}
-    assert len(page.all("tr")) == 251
+    assert len(page.find_all("tr")) == 251
 
 
-async def test_policy(server: Server) -> None:
+async def test_policy(server: AppClient) -> None:
     """The landing page runs and shows what comes as a file from here, and nothing else."""
     response = await server.get("/")
     assert response.headers["Content-Security-Policy"] == (
@@ -62,42 +64,50 @@ async def test_policy(server: Server) -> None:
         "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
         "frame-ancestors 'none'"
     )
-    page = Page(response.text)
-    assert page.all("style") == []
-    assert [given for given in page.all("script") if "src" not in given] == []
+    page = HTMLPage(response.text)
+    assert page.find_all("style") == []
+    assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
     assert [
-        name for _, given in page.tags for name in given if name.startswith(("on", "sty"))
+        name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))
     ] == []
 
 
-async def test_links(server: Server) -> None:
+async def test_links(server: AppClient) -> None:
     """Every link of the landing page leads somewhere, also for a browser."""
-    page = Page((await server.get("/")).text)
-    links = [str(link["href"]) for link in page.all("a")]
-    tools = [link for link in links if link[0] not in "#?" and not link.startswith("https://")]
-    assert tools == ["graphql", "schema.graphql", "readyz"]
-    answers = [await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in tools]
-    assert [answer.status_code for answer in answers] == [200, 200, 200]
-    kinds = [answer.headers["Content-Type"] for answer in answers]
-    assert kinds == ["text/html; charset=utf-8", "text/plain; charset=utf-8", "application/json"]
-    files = [str(link["href"]) for link in page.all("link")]
-    files += [str(script["src"]) for script in page.all("script")]
+    page = HTMLPage((await server.get("/")).text)
+    links = [str(link["href"]) for link in page.find_all("a")]
+    local_links = [
+        link for link in links if link[0] not in "#?" and not link.startswith("https://")
+    ]
+    assert local_links == ["graphql", "schema.graphql", "readyz"]
+    responses = [
+        await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in local_links
+    ]
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    content_types = [response.headers["Content-Type"] for response in responses]
+    assert content_types == [
+        "text/html; charset=utf-8",
+        "text/plain; charset=utf-8",
+        "application/json",
+    ]
+    files = [str(link["href"]) for link in page.find_all("link")]
+    files += [str(script["src"]) for script in page.find_all("script")]
     assert [(await server.get(f"/{file}")).status_code for file in files] == [200, 200, 200]
 
 
-async def test_weight(server: Server) -> None:
+async def test_weight(server: AppClient) -> None:
     """The page with 250 countries, its style and its script are less than 40 kB together."""
-    page = Page((await server.get("/")).text)
-    paths = ["", *(str(link["href"]) for link in page.all("link"))]
-    paths += [str(script["src"]) for script in page.all("script")]
-    answers = [await server.get(f"/{path}", Accept_Encoding="gzip") for path in paths]
-    sizes = [int(answer.headers["Content-Length"]) for answer in answers]
+    page = HTMLPage((await server.get("/")).text)
+    paths = ["", *(str(link["href"]) for link in page.find_all("link"))]
+    paths += [str(script["src"]) for script in page.find_all("script")]
+    responses = [await server.get(f"/{path}", Accept_Encoding="gzip") for path in paths]
+    sizes = [int(response.headers["Content-Length"]) for response in responses]
     assert sum(sizes) < 40_000
 
 
-async def test_picture(server: Server) -> None:
+async def test_picture(server: AppClient) -> None:
     """The picture of the landing page loads, has its size and says in words what it shows."""
-    [picture] = Page((await server.get("/")).text).all("img")
+    [picture] = HTMLPage((await server.get("/")).text).find_all("img")
     assert (picture["width"], picture["height"]) == ("1200", "630")
     assert picture["src"] == "images/summary-1-250.png"
     response = await server.get(f"/{picture['src']}")
@@ -105,7 +115,7 @@ async def test_picture(server: Server) -> None:
     assert str(picture["alt"]).startswith("250 countries")
 
 
-async def test_not_modified(server: Server) -> None:
+async def test_not_modified(server: AppClient) -> None:
     """A browser that has the page is told so, with the policy, as long as nothing changes."""
     page = await server.get("/?sort=population")
     again = await server.get("/?sort=population", If_None_Match=page.headers["ETag"])
@@ -121,70 +131,70 @@ async def test_tag_follows_time() -> None:
     row = make_country("FR")
     tags = []
     for minutes in (0, 0.5, 1, 61, 90, 1500):
-        pages = endpoints(row, moment=row.last_refreshed_at + timedelta(minutes=minutes))
-        tags.append((await landing(pages)).headers["ETag"])
+        pages = make_endpoints(row, moment=row.last_refreshed_at + timedelta(minutes=minutes))
+        tags.append((await get_landing(pages)).headers["ETag"])
     assert len(set(tags)) == 4
     assert (tags[0], tags[3]) == (tags[1], tags[4])
 
 
 async def test_tag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
     """After a change of the data a browser that has the page gets the new one."""
-    async with serving(given(tmp_path / "countries.db", upstream)) as server:
-        await server.reach("2-250")
+    async with running_client(make_settings(tmp_path / "countries.db", upstream)) as server:
+        await server.wait_for_version("2-250")
         page = await server.get("/")
-        await server.ask('mutation { deleteCountry(code: "DE") { id } }')
+        await server.query('mutation { deleteCountry(code: "DE") { id } }')
         again = await server.get("/", If_None_Match=page.headers["ETag"])
     assert again.status_code == 200
     assert "Germany" in page.text
     assert "Germany" not in again.text
 
 
-async def test_compressed(server: Server) -> None:
+async def test_compressed(server: AppClient) -> None:
     """The page comes compressed, and is the same."""
     plain = await server.get("/", Accept_Encoding="identity")
     for coding in ("br", "gzip"):
-        packed = await server.get("/", Accept_Encoding=coding)
-        assert packed.headers["Content-Encoding"] == coding
-        assert packed.text == plain.text
-        assert packed.headers["ETag"] != plain.headers["ETag"]
+        compressed = await server.get("/", Accept_Encoding=coding)
+        assert compressed.headers["Content-Encoding"] == coding
+        assert compressed.text == plain.text
+        assert compressed.headers["ETag"] != plain.headers["ETag"]
 
 
 async def test_hostile_names() -> None:
     """A name of a country is text on the page, whatever it would mean in HTML."""
     name = "\"><script>alert('x')</script>{links}{0}{{ 1 }}&amp;"
-    pages = endpoints(make_country("FR", name=name, capital=name, region=name))
-    page = Page(bytes((await landing(pages)).body).decode())
-    [picture] = page.all("img")
-    assert picture["alt"] == describe(pages.catalog.snapshot.summary())
+    pages = make_endpoints(make_country("FR", name=name, capital=name, region=name))
+    page = HTMLPage(bytes((await get_landing(pages)).body).decode())
+    [picture] = page.find_all("img")
+    assert picture["alt"] == describe(pages.catalog.snapshot.summarize())
     assert name in str(picture["alt"])
     assert page.text.count(name) == 3
-    assert len(page.all("script")) == 1
-    assert "graphql" not in [link["href"] for link in page.all("a")]
+    assert len(page.find_all("script")) == 1
+    assert "graphql" not in [link["href"] for link in page.find_all("a")]
 
 
 async def test_nothing_yet() -> None:
     """Without data the page says so, politely, and that it is worth coming back."""
-    response = await landing(endpoints())
+    response = await get_landing(make_endpoints())
     assert response.status_code == 503
     assert (response.headers["Retry-After"], response.headers["Cache-Control"]) == ("2", "no-store")
-    page = Page(bytes(response.body).decode())
+    page = HTMLPage(bytes(response.body).decode())
     assert "No countries are loaded yet." in page.text
-    assert page.all("img") == page.all("table") == []
-    assert [link["href"] for link in page.all("a")] == ["#countries", "readyz"]
+    assert page.find_all("img") == page.find_all("table") == []
+    assert [link["href"] for link in page.find_all("a")] == ["#countries", "readyz"]
 
 
-async def test_schema(server: Server) -> None:
+async def test_schema(server: AppClient) -> None:
     """The schema is the file of the repository."""
     response = await server.get("/schema.graphql")
     assert (response.status_code, response.headers["Content-Type"]) == (
         200,
         "text/plain; charset=utf-8",
     )
-    printed = Path(__file__).parents[2] / "schema.graphql"
-    assert response.text == printed.read_text("utf-8") == f"{SCHEMA}\n"
+    schema_file = Path(__file__).parents[2] / "schema.graphql"
+    assert response.text == schema_file.read_text("utf-8") == f"{SCHEMA}\n"
 
 
-async def test_nothing_else(server: Server) -> None:
+async def test_nothing_else(server: AppClient) -> None:
     """What is not there is not found, the pages of other frameworks included."""
     for path in ("/docs", "/redoc", "/openapi.json", "/favicon.ico", "/graphql/x", "/images/"):
         assert (await server.get(path)).status_code == 404

@@ -10,87 +10,89 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.snapshot import Version
-from graphql_api.http.pictures import CURRENT, PictureEndpoints
+from graphql_api.domain.snapshot import DataVersion
+from graphql_api.http.pictures import CURRENT_IMAGE_PATH, ImageEndpoints
 from graphql_api.picture import SIZE, draw
-from tests.databases import opened, statements
-from tests.refresh.running import REFERENCE, asking, running
-from tests.serving import Server
+from tests.databases import open_database, record_statements
+from tests.refresh.running import REFERENCE, make_source_config, running_instance
+from tests.serving import AppClient
 from tests.upstream.server import Upstream
 
-FOR_EVER = "public, max-age=31536000, immutable"
-on_module = pytest.mark.asyncio(loop_scope="module")
+IMMUTABLE = "public, max-age=31536000, immutable"
+module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
-def is_picture(response: httpx.Response) -> bool:
+def is_summary_image(response: httpx.Response) -> bool:
     """Tell whether the answer is a PNG of the size that is promised, which can be read whole."""
     with Image.open(BytesIO(response.content)) as picture:
         picture.load()
-        kind = (picture.format, picture.size, response.headers["Content-Type"])
-    return kind == ("PNG", (1200, 630), "image/png") and SIZE == (1200, 630)
+        properties = (picture.format, picture.size, response.headers["Content-Type"])
+    return properties == ("PNG", (1200, 630), "image/png") and SIZE == (1200, 630)
 
 
-@on_module
-async def test_current(server: Server) -> None:
+@module_loop
+async def test_current(server: AppClient) -> None:
     """The current picture is a PNG that clients ask about again each time, by its version."""
-    response = await server.get(CURRENT)
+    response = await server.get(CURRENT_IMAGE_PATH)
     assert response.status_code == 200
-    assert is_picture(response)
+    assert is_summary_image(response)
     assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
     assert int(response.headers["Content-Length"]) == len(response.content)
 
 
-@on_module
+@module_loop
 @pytest.mark.parametrize(
     "known", ['"1-250"', 'W/"1-250"', '"0-1", "1-250"', '"0-1" , W/"1-250"  ,"x"']
 )
-async def test_not_modified(server: Server, known: str) -> None:
+async def test_not_modified(server: AppClient, known: str) -> None:
     """Who has the current picture is told so, without a body."""
-    response = await server.get(CURRENT, If_None_Match=known)
+    response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
     assert (response.status_code, response.content) == (304, b"")
     assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
     assert "Content-Type" not in response.headers
 
 
-@on_module
+@module_loop
 @pytest.mark.parametrize("known", ["", "1-250", '"1-251"', '"2-250"', 'w/"1-250"', "garbage,,"])
-async def test_modified(server: Server, known: str) -> None:
+async def test_modified(server: AppClient, known: str) -> None:
     """Who has another picture gets the current one."""
-    response = await server.get(CURRENT, If_None_Match=known)
+    response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
     assert response.status_code == 200
-    assert is_picture(response)
+    assert is_summary_image(response)
 
 
-@on_module
-async def test_versioned(server: Server) -> None:
+@module_loop
+async def test_versioned(server: AppClient) -> None:
     """The picture of the version that is served is the same one, to be kept for ever."""
     response = await server.get("/images/summary-1-250.png")
     assert response.status_code == 200
-    assert is_picture(response)
-    assert response.headers["Cache-Control"] == FOR_EVER
-    assert response.content == (await server.get(CURRENT)).content
+    assert is_summary_image(response)
+    assert response.headers["Cache-Control"] == IMMUTABLE
+    assert response.content == (await server.get(CURRENT_IMAGE_PATH)).content
 
 
-@on_module
-@pytest.mark.parametrize("path", [CURRENT, "/images/summary-1-250.png"])
-async def test_head(server: Server, path: str) -> None:
+@module_loop
+@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
+async def test_head(server: AppClient, path: str) -> None:
     """HEAD tells about a picture what GET does, without it."""
-    got, told = await server.get(path), await server.client.head(path)
-    assert (told.status_code, told.content) == (200, b"")
-    one, other = ({**answer.headers, "x-request-id": ""} for answer in (got, told))
-    assert one == other
+    get_response, head_response = await server.get(path), await server.client.head(path)
+    assert (head_response.status_code, head_response.content) == (200, b"")
+    get_headers, head_headers = (
+        {**response.headers, "x-request-id": ""} for response in (get_response, head_response)
+    )
+    assert get_headers == head_headers
 
 
-@on_module
+@module_loop
 @pytest.mark.parametrize("version", ["0-0", "1-249", "2-250", "9999999999-9999999999"])
-async def test_gone_version(server: Server, version: str) -> None:
+async def test_gone_version(server: AppClient, version: str) -> None:
     """A version that is not served leads to the current picture, for now only."""
     response = await server.get(f"/images/summary-{version}.png")
-    assert (response.status_code, response.headers["Location"]) == (302, CURRENT)
+    assert (response.status_code, response.headers["Location"]) == (302, CURRENT_IMAGE_PATH)
     assert (response.headers["Cache-Control"], response.content) == ("no-store", b"")
 
 
-@on_module
+@module_loop
 @pytest.mark.parametrize(
     "version",
     [
@@ -110,23 +112,23 @@ async def test_gone_version(server: Server, version: str) -> None:
         "%2e%2e%2f",
     ],
 )
-async def test_malformed_version(server: Server, version: str) -> None:
+async def test_malformed_version(server: AppClient, version: str) -> None:
     """What cannot be a version is not found."""
     assert (await server.get(f"/images/summary-{version}.png")).status_code == 404
 
 
-@on_module
-@pytest.mark.parametrize("path", [CURRENT, "/images/summary-1-250.png"])
-async def test_other_methods(server: Server, path: str) -> None:
+@module_loop
+@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
+async def test_other_methods(server: AppClient, path: str) -> None:
     """Pictures cannot be sent."""
     response = await server.client.post(path)
     assert response.status_code == 405
     assert {*response.headers["Allow"].split(", ")} == {"GET", "HEAD"}
 
 
-def client_of(catalog: Catalog) -> httpx.AsyncClient:
+def make_client(catalog: Catalog) -> httpx.AsyncClient:
     """Return a client of a replica that serves the pictures of `catalog`."""
-    endpoints = PictureEndpoints(catalog)
+    endpoints = ImageEndpoints(catalog)
     app = Starlette(routes=[Route("/images/summary-{version}.png", endpoints.versioned)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
 
@@ -134,30 +136,33 @@ def client_of(catalog: Catalog) -> httpx.AsyncClient:
 async def test_picture_of_another_process(tmp_path: Path, upstream: Upstream) -> None:
     """A version that another process has just published is served after one look."""
     path = tmp_path / "countries.db"
-    async with running(path, asking(upstream)) as publisher, opened(f"sqlite:///{path}") as mine:
-        replica = Catalog(mine, REFERENCE)
+    async with (
+        running_instance(path, make_source_config(upstream)) as publisher,
+        open_database(f"sqlite:///{path}") as database,
+    ):
+        replica = Catalog(database, REFERENCE)
         await replica.sync()
         await publisher.service.refresh()
         await publisher.service.close()
-        assert replica.snapshot.version == Version(0, 0)
-        async with client_of(replica) as client:
+        assert replica.snapshot.version == DataVersion(0, 0)
+        async with make_client(replica) as client:
             response = await client.get("/images/summary-1-250.png")
-            assert (response.status_code, response.headers["Cache-Control"]) == (200, FOR_EVER)
-            assert response.content == draw(publisher.catalog.snapshot.summary())
-            seen = statements(mine)
+            assert (response.status_code, response.headers["Cache-Control"]) == (200, IMMUTABLE)
+            assert response.content == draw(publisher.catalog.snapshot.summarize())
+            executed = record_statements(database)
             assert (await client.get("/images/summary-1-250.png")).status_code == 200
-            assert seen == []
+            assert executed == []
             assert (await client.get("/images/summary-5-250.png")).status_code == 302
-            assert len(seen) == 1
+            assert len(executed) == 1
 
 
 async def test_pictures_without_the_database(tmp_path: Path, upstream: Upstream) -> None:
     """While the database is gone, what is served has its picture, and what is not leads to it."""
-    async with running(tmp_path / "countries.db", asking(upstream)) as home:
-        await home.service.refresh()
-        await home.meddle("ALTER TABLE countries RENAME TO elsewhere")
-        async with client_of(home.catalog) as client:
+    async with running_instance(tmp_path / "countries.db", make_source_config(upstream)) as replica:
+        await replica.service.refresh()
+        await replica.execute_externally("ALTER TABLE countries RENAME TO elsewhere")
+        async with make_client(replica.catalog) as client:
             assert (await client.get("/images/summary-1-250.png")).status_code == 200
-            assert home.catalog.database_answers is True
+            assert replica.catalog.is_database_available is True
             assert (await client.get("/images/summary-2-250.png")).status_code == 302
-            assert home.catalog.database_answers is False
+            assert replica.catalog.is_database_available is False

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from tests.cli.running import BUNDLED, Process, run, serving
-from tests.http.wire import QUERY, Answered, connected, head
-from tests.upstream.server import Answer, Upstream
+from tests.cli.running import BUNDLED_SOURCES, Process, run_command, running_server
+from tests.http.wire import QUERY, RawResponse, open_connection, request_head
+from tests.upstream.server import FakeResponse, Upstream
 
 TOKEN = "t0ken-SECRET-t0ken"
-KEY = "k3y-SECRET-k3y"
+API_KEY = "k3y-SECRET-k3y"
 PASSWORD = "p4ss-SECRET-p4ss"
 ORIGIN = "https://app.example"
 PRODUCTION = {
@@ -22,7 +22,7 @@ PRODUCTION = {
     "PUBLIC_URL": "https://countries.example",
     "ADMIN_TOKEN": TOKEN,
 }
-SECURITY = {
+SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -35,27 +35,27 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Lend a server in production, which asks nobody and lets one origin's pages ask."""
     folder = tmp_path_factory.mktemp("production")
     variables = {
-        **BUNDLED,
+        **BUNDLED_SOURCES,
         **PRODUCTION,
         "CORS_ORIGINS": ORIGIN,
         "FORWARDED_ALLOW_IPS": "192.0.2.1",
     }
-    with serving(folder, **variables, ACCESS_LOG="true") as process:
-        process.wait_until_said("250 unchanged")  # after its first start it refreshes
+    with running_server(folder, **variables, ACCESS_LOG="true") as process:
+        process.wait_for_log("250 unchanged")  # after its first start it refreshes
         yield process
 
 
-def get(server: Process, path: str, **headers: str) -> Answered:
+def get(server: Process, path: str, **headers: str) -> RawResponse:
     """GET a path with these headers."""
-    with connected(server) as wire:
-        wire.send(head(f"GET {path}", **headers))
-        return wire.answer("GET")
+    with open_connection(server) as connection:
+        connection.send(request_head(f"GET {path}", **headers))
+        return connection.read_response("GET")
 
 
-def post(server: Process, query: str, **headers: str) -> Answered:
+def post(server: Process, query: str, **headers: str) -> RawResponse:
     """POST a query with these headers."""
-    with connected(server) as wire:
-        return wire.post(json.dumps({"query": query}).encode(), **headers)
+    with open_connection(server) as connection:
+        return connection.post(json.dumps({"query": query}).encode(), **headers)
 
 
 PATHS = ["/", "/graphql", "/schema.graphql", "/healthz", "/readyz", "/images/summary.png", "/none"]
@@ -68,12 +68,12 @@ def test_headers(server: Process, path: str) -> None:
     assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-Id"])
     assert "Server" not in headers
     assert "X-Powered-By" not in headers
-    told = {name: headers[name] for name in SECURITY}
+    actual = {name: headers[name] for name in SECURITY_HEADERS}
     if path == "/":
-        assert told.pop("Content-Security-Policy").startswith(
+        assert actual.pop("Content-Security-Policy").startswith(
             "default-src 'none'; script-src 'self';"
         )
-    assert {**SECURITY, **told} == SECURITY
+    assert {**SECURITY_HEADERS, **actual} == SECURITY_HEADERS
 
 
 def test_page_keeps_its_own_policy(server: Process) -> None:
@@ -89,7 +89,7 @@ def test_page_keeps_its_own_policy(server: Process) -> None:
 )
 def test_no_introspection(server: Process, query: str) -> None:
     """The schema is not told."""
-    assert set(post(server, query).codes) == {"GRAPHQL_VALIDATION_FAILED"}
+    assert set(post(server, query).error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
 
 
 def test_no_suggestions(server: Process) -> None:
@@ -100,22 +100,22 @@ def test_no_suggestions(server: Process) -> None:
 @pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN])
 def test_mutations_need_the_token(server: Process, authorization: str) -> None:
     """Without the token nothing is fetched, written or deleted."""
-    before = server.get("/readyz").json(), server.said.count("Refresh ")
+    before = server.get("/readyz").json(), server.stderr.count("Refresh ")
     for mutation in ("refreshCountries { id }", 'deleteCountry(code: "FR") { id }'):
-        answered = post(server, f"mutation {{ {mutation} }}", Authorization=authorization)
-        [error] = answered.json["errors"]
+        response = post(server, f"mutation {{ {mutation} }}", Authorization=authorization)
+        [error] = response.json["errors"]
         assert error["extensions"] == {"code": "UNAUTHENTICATED"}
-    assert (server.get("/readyz").json(), server.said.count("Refresh ")) == before
+    assert (server.get("/readyz").json(), server.stderr.count("Refresh ")) == before
 
 
 def test_refresh_without_the_token_asks_nobody(tmp_path: Path, upstream: Upstream) -> None:
     """A refused refresh does not reach the sources."""
-    with serving(tmp_path, **PRODUCTION, **upstream.environment) as server:
-        server.wait_until_said("countries from geonames")
-        asked = len(upstream.requests)
+    with running_server(tmp_path, **PRODUCTION, **upstream.environment) as server:
+        server.wait_for_log("countries from geonames")
+        request_count = len(upstream.requests)
         for _ in range(5):
             post(server, "mutation { refreshCountries { id } }", Authorization="Bearer wrong")
-        assert len(upstream.requests) == asked
+        assert len(upstream.requests) == request_count
 
 
 @pytest.mark.parametrize(
@@ -131,20 +131,22 @@ def test_refresh_without_the_token_asks_nobody(tmp_path: Path, upstream: Upstrea
 )
 def test_only_json(server: Process, content_type: str, status: int) -> None:
     """What other people's pages can send without asking first is refused."""
-    with connected(server) as wire:
-        assert wire.post(QUERY, Content_Type=content_type).status == status
+    with open_connection(server) as connection:
+        assert connection.post(QUERY, Content_Type=content_type).status == status
 
 
-def preflight(server: Process, origin: str, names: str = "authorization,content-type") -> Answered:
+def preflight(
+    server: Process, origin: str, header_names: str = "authorization,content-type"
+) -> RawResponse:
     """Ask as a browser asks before it lets a page send JSON with a token."""
-    wanted = {
+    headers = {
         "Origin": origin,
         "Access_Control_Request_Method": "POST",
-        "Access_Control_Request_Headers": names,
+        "Access_Control_Request_Headers": header_names,
     }
-    with connected(server) as wire:
-        wire.send(head("OPTIONS /graphql", **wanted))
-        return wire.answer("OPTIONS")
+    with open_connection(server) as connection:
+        connection.send(request_head("OPTIONS /graphql", **headers))
+        return connection.read_response("OPTIONS")
 
 
 def test_cors(server: Process) -> None:
@@ -152,9 +154,9 @@ def test_cors(server: Process) -> None:
     allowed = preflight(server, ORIGIN)
     assert allowed.status == 200
     assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
-    answered = post(server, "{ __typename }", Origin=ORIGIN)
-    assert answered.headers["Access-Control-Allow-Origin"] == ORIGIN
-    assert "Origin" in answered.headers["Vary"]
+    response = post(server, "{ __typename }", Origin=ORIGIN)
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Origin" in response.headers["Vary"]
     for origin in (
         "https://evil.example",
         "https://app.example.evil.example",
@@ -168,7 +170,7 @@ def test_cors(server: Process) -> None:
             is None
         )
     assert allowed.headers["Access-Control-Allow-Credentials"] is None
-    assert answered.headers["Access-Control-Allow-Credentials"] is None
+    assert response.headers["Access-Control-Allow-Credentials"] is None
 
 
 @pytest.mark.parametrize(
@@ -187,22 +189,22 @@ def test_headers_of_clients(server: Process, names: str, status: int) -> None:
 
 def test_cors_for_all(tmp_path: Path) -> None:
     """`*` lets every page ask, and none with credentials."""
-    with serving(tmp_path, **BUNDLED, CORS_ORIGINS="*") as server:
-        for answered in (preflight(server, ORIGIN), post(server, "{ __typename }", Origin=ORIGIN)):
-            assert answered.headers["Access-Control-Allow-Origin"] == "*"
-            assert answered.headers["Access-Control-Allow-Credentials"] is None
+    with running_server(tmp_path, **BUNDLED_SOURCES, CORS_ORIGINS="*") as server:
+        for response in (preflight(server, ORIGIN), post(server, "{ __typename }", Origin=ORIGIN)):
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
+            assert response.headers["Access-Control-Allow-Credentials"] is None
 
 
 def test_no_cors(tmp_path: Path) -> None:
     """Without the setting no page of another origin may ask."""
-    with serving(tmp_path, **BUNDLED) as server:
+    with running_server(tmp_path, **BUNDLED_SOURCES) as server:
         refused = preflight(server, ORIGIN)
         assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
-        answered = post(server, "{ __typename }", Origin=ORIGIN)
-        assert answered.headers["Access-Control-Allow-Origin"] is None
+        response = post(server, "{ __typename }", Origin=ORIGIN)
+        assert response.headers["Access-Control-Allow-Origin"] is None
 
 
-FORGED = {
+FORGED_HEADERS = {
     "Host": "evil.example",
     "X_Forwarded_Host": "evil.example",
     "X_Forwarded_Proto": "gopher",
@@ -213,58 +215,60 @@ FORGED = {
 
 def test_forged_headers(server: Process) -> None:
     """Addresses begin with PUBLIC_URL, and the log has the true peer, whatever a client claims."""
-    answered = post(server, "{ status { imageUrl } }", **FORGED)
-    url = answered.json["data"]["status"]["imageUrl"]
+    response = post(server, "{ status { imageUrl } }", **FORGED_HEADERS)
+    url = response.json["data"]["status"]["imageUrl"]
     assert url.startswith("https://countries.example/images/summary-")
-    assert "198.51.100.7" not in server.said
+    assert "198.51.100.7" not in server.stderr
 
 
 def test_trusted_proxy(tmp_path: Path) -> None:
     """A proxy of FORWARDED_ALLOW_IPS is believed as to the client and the scheme, no more."""
-    with serving(tmp_path, **BUNDLED, ACCESS_LOG="true") as server:
-        forged = {**FORGED, "Host": "countries.example", "X_Forwarded_Proto": "https"}
-        answered = post(server, "{ status { imageUrl } }", **forged)
-        assert " from 198.51.100.7: POST /graphql" in server.said
-    url = answered.json["data"]["status"]["imageUrl"]
+    with running_server(tmp_path, **BUNDLED_SOURCES, ACCESS_LOG="true") as server:
+        forged = {**FORGED_HEADERS, "Host": "countries.example", "X_Forwarded_Proto": "https"}
+        response = post(server, "{ status { imageUrl } }", **forged)
+        assert " from 198.51.100.7: POST /graphql" in server.stderr
+    url = response.json["data"]["status"]["imageUrl"]
     assert url.startswith("https://countries.example/images/summary-")
 
 
-def everything_answered(server: Process) -> list[str]:
+def collect_responses(server: Process) -> list[str]:
     """Return what the server answers to many questions, with and without the token."""
-    refresh = "mutation { refreshCountries { sources { provider failures attribution } } }"
-    told = "{ status { lastRefresh { sources { failures } } lastFailure { message } } }"
+    refresh_mutation = "mutation { refreshCountries { sources { provider failures attribution } } }"
+    status_query = "{ status { lastRefresh { sources { failures } } lastFailure { message } } }"
     queries: list[tuple[str, dict[str, str]]] = [
-        (refresh, {"Authorization": f"Bearer {TOKEN}"}),
-        (refresh, {"Authorization": f"Bearer {TOKEN}x"}),
-        (refresh, {}),
-        (told, {}),
+        (refresh_mutation, {"Authorization": f"Bearer {TOKEN}"}),
+        (refresh_mutation, {"Authorization": f"Bearer {TOKEN}x"}),
+        (refresh_mutation, {}),
+        (status_query, {}),
         ("{ nothing }", {"Authorization": f"Bearer {TOKEN}"}),
         ("{", {"Authorization": f"Bearer {TOKEN}"}),
     ]
-    answers: list[Any] = [post(server, query, **headers) for query, headers in queries]
-    answers += [get(server, path, Authorization=f"Bearer {TOKEN}") for path in PATHS]
-    return [str((one.status, one.headers.items(), one.body)) for one in answers]
+    responses: list[Any] = [post(server, query, **headers) for query, headers in queries]
+    responses += [get(server, path, Authorization=f"Bearer {TOKEN}") for path in PATHS]
+    return [
+        str((response.status, response.headers.items(), response.body)) for response in responses
+    ]
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) -> None:
     """Neither the token nor a key is in anything that is printed or answered, at any level."""
-    upstream.answer("countries", Answer(status=500))
-    upstream.answer("rates", Answer(status=403))
-    secrets = {
+    upstream.set_responses("countries", FakeResponse(status=500))
+    upstream.set_responses("rates", FakeResponse(status=403))
+    settings = {
         **PRODUCTION,
-        "RESTCOUNTRIES_API_KEY": KEY,
+        "RESTCOUNTRIES_API_KEY": API_KEY,
         "COUNTRIES_SOURCES": f"restcountries={upstream.countries_url},"
-        f"geonames={upstream.countries_url}?key={KEY},bundled",
-        "RATES_SOURCES": f"er-api={upstream.rates_url}?key={KEY},bundled",
+        f"geonames={upstream.countries_url}?key={API_KEY},bundled",
+        "RATES_SOURCES": f"er-api={upstream.rates_url}?key={API_KEY},bundled",
     }
-    with serving(tmp_path, **secrets, LOG_LEVEL=level, ACCESS_LOG="true") as server:
-        server.wait_until_said("countries from bundled after")
-        answered = everything_answered(server)
-        ended = server.end(signal.SIGTERM)
-    said = [ended.stdout, ended.stderr, *answered]
-    assert "UNAUTHENTICATED" in "".join(answered)
-    assert [text for text in said if "SECRET" in text] == []
+    with running_server(tmp_path, **settings, LOG_LEVEL=level, ACCESS_LOG="true") as server:
+        server.wait_for_log("countries from bundled after")
+        responses = collect_responses(server)
+        result = server.stop(signal.SIGTERM)
+    outputs = [result.stdout, result.stderr, *responses]
+    assert "UNAUTHENTICATED" in "".join(responses)
+    assert [text for text in outputs if "SECRET" in text] == []
 
 
 @pytest.mark.parametrize(
@@ -276,6 +280,6 @@ def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) 
 )
 def test_password_is_never_told(tmp_path: Path, url: str) -> None:
     """A database that cannot be used is told of without its password."""
-    ended = run(tmp_path, "serve", **BUNDLED, DATABASE_URL=url, LOG_LEVEL="debug")
-    assert ended.code != 0
-    assert "SECRET" not in ended.stdout + ended.stderr
+    result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, DATABASE_URL=url, LOG_LEVEL="debug")
+    assert result.exit_code != 0
+    assert "SECRET" not in result.stdout + result.stderr

@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from graphql_api.domain.report import Timings
-from graphql_api.http.server_timing import server_timing
-from tests.serving import given, serving
+from graphql_api.http.server_timing import build_server_timing
+from tests.serving import make_settings, running_client
 from tests.upstream.server import Upstream
 
 TIMINGS = Timings(
@@ -21,7 +21,7 @@ TIMINGS = Timings(
 
 def test_phases() -> None:
     """Every phase has its name and its milliseconds, to a tenth."""
-    assert server_timing(TIMINGS)["Server-Timing"] == (
+    assert build_server_timing(TIMINGS)["Server-Timing"] == (
         "fetch-countries;dur=2500.0, fetch-rates;dur=0.1, fetch;dur=2501.0, transform;dur=8.7, "
         "upsert;dur=501.0, image;dur=35.2, total;dur=3011.3"
     )
@@ -29,18 +29,20 @@ def test_phases() -> None:
 
 def test_picture_that_could_not_be_drawn() -> None:
     """A phase that failed is left out."""
-    assert "image" not in server_timing(replace(TIMINGS, image_ms=None))["Server-Timing"]
+    assert "image" not in build_server_timing(replace(TIMINGS, image_ms=None))["Server-Timing"]
 
 
 async def test_response(tmp_path: Path, upstream: Upstream) -> None:
     """The answer to a refresh has the header, with the figures of its report; others do not."""
-    async with serving(given(tmp_path / "countries.db", upstream)) as server:
+    async with running_client(make_settings(tmp_path / "countries.db", upstream)) as server:
         response = await server.post(
             {"query": "mutation { refreshCountries { timings { upsertMs totalMs } } }"}
         )
         timings = response.json()["data"]["refreshCountries"]["timings"]
-        told = dict(part.split(";dur=") for part in response.headers["Server-Timing"].split(", "))
-        assert (float(told["upsert"]), float(told["total"])) == (
+        durations = dict(
+            part.split(";dur=") for part in response.headers["Server-Timing"].split(", ")
+        )
+        assert (float(durations["upsert"]), float(durations["total"])) == (
             timings["upsertMs"],
             timings["totalMs"],
         )

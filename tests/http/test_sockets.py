@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import BUNDLED, Process, serving
-from tests.http.wire import ANSWER, Wire, connected
+from tests.cli.running import BUNDLED_SOURCES, Process, running_server
+from tests.http.wire import TYPENAME_RESPONSE, RawConnection, open_connection
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 INIT = b'{"type": "connection_init"}'
@@ -29,17 +29,17 @@ HANDSHAKE = {
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Lend a server of the bundled data; what it logs is looked at when all is done."""
-    with serving(tmp_path_factory.mktemp("sockets"), **BUNDLED) as process:
-        process.wait_until_said(r"250 countries \(0 new")
+    with running_server(tmp_path_factory.mktemp("sockets"), **BUNDLED_SOURCES) as process:
+        process.wait_for_log(r"250 countries \(0 new")
         yield process
-        assert "Traceback" not in process.said, process.said
-        assert "ERROR" not in process.said, process.said
+        assert "Traceback" not in process.stderr, process.stderr
+        assert "ERROR" not in process.stderr, process.stderr
 
 
 def handshake(start: str = "GET /graphql HTTP/1.1", **changes: str | None) -> bytes:
     """Return a handshake with these headers instead, or without those that are None."""
-    changed = {name.replace("_", "-"): value for name, value in changes.items()}
-    headers = {name: value for name, value in (HANDSHAKE | changed).items() if value is not None}
+    overrides = {name.replace("_", "-"): value for name, value in changes.items()}
+    headers = {name: value for name, value in (HANDSHAKE | overrides).items() if value is not None}
     lines = [start, *(f"{name}: {value}" for name, value in headers.items())]
     return "\r\n".join((*lines, "", "")).encode("latin-1")
 
@@ -56,54 +56,54 @@ def frame(
     first = final << 7 | reserved << 4 | opcode
     size, mask = len(payload), masked << 7
     if size < 126:
-        head = struct.pack("!BB", first, mask | size)
+        header = struct.pack("!BB", first, mask | size)
     elif size < 65536:
-        head = struct.pack("!BBH", first, mask | 126, size)
+        header = struct.pack("!BBH", first, mask | 126, size)
     else:
-        head = struct.pack("!BBQ", first, mask | 127, size)
-    return head + (bytes(4) if masked else b"") + payload
+        header = struct.pack("!BBQ", first, mask | 127, size)
+    return header + (bytes(4) if masked else b"") + payload
 
 
-def read(wire: Wire, size: int) -> bytes:
+def read_bytes(connection: RawConnection, size: int) -> bytes:
     """Return the next bytes, fewer at the end."""
-    return wire._received.read(size)
+    return connection._reader.read(size)
 
 
-def next_frame(wire: Wire) -> tuple[int, bytes]:
+def read_frame(connection: RawConnection) -> tuple[int, bytes]:
     """Return opcode and payload of the next frame of the server; (0, b"") at the end."""
-    head = read(wire, 2)
-    if len(head) < 2:
+    header = read_bytes(connection, 2)
+    if len(header) < 2:
         return 0, b""
-    size = head[1]
+    size = header[1]
     if size == 126:
-        (size,) = struct.unpack("!H", read(wire, 2))
-    return head[0] & 15, read(wire, size)
+        (size,) = struct.unpack("!H", read_bytes(connection, 2))
+    return header[0] & 15, read_bytes(connection, size)
 
 
-def upgrade(wire: Wire) -> None:
+def open_websocket(connection: RawConnection) -> None:
     """Begin a WebSocket, and say hello."""
-    wire.send(handshake())
-    assert wire._received.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
-    while wire._received.readline() != b"\r\n":
+    connection.send(handshake())
+    assert connection._reader.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+    while connection._reader.readline() != b"\r\n":
         pass
-    wire.send(frame(INIT))
-    assert next_frame(wire) == (TEXT, ACK)
+    connection.send(frame(INIT))
+    assert read_frame(connection) == (TEXT, ACK)
 
 
-def code_of(wire: Wire) -> int:
+def read_close_code(connection: RawConnection) -> int:
     """Return by which code the server closes; 0 if it just ends the connection."""
-    opcode, payload = next_frame(wire)
+    opcode, payload = read_frame(connection)
     if opcode == CLOSE:
         (code,) = struct.unpack("!H", payload[:2])
-        assert next_frame(wire) == (0, b"")
+        assert read_frame(connection) == (0, b"")
         return int(code)
     assert opcode == 0
     return 0
 
 
-def answers(server: Process) -> bool:
+def is_serving(server: Process) -> bool:
     """Tell whether somebody else is served."""
-    return server.query("{ __typename }") == ANSWER
+    return server.query("{ __typename }") == TYPENAME_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def answers(server: Process) -> bool:
 )
 def test_handshakes(server: Process, sent: bytes, status: int) -> None:
     """A handshake that is not one is answered by HTTP, with a status that says why."""
-    with connected(server) as wire:
-        wire.send(sent)
-        line = wire._received.readline()
+    with open_connection(server) as connection:
+        connection.send(sent)
+        line = connection._reader.readline()
         assert line.startswith(f"HTTP/1.1 {status} ".encode()), line
-    assert answers(server)
+    assert is_serving(server)
 
 
 FRAMES: dict[str, tuple[bytes, int]] = {
@@ -174,35 +174,35 @@ FRAMES: dict[str, tuple[bytes, int]] = {
 @pytest.mark.parametrize(("sent", "code"), FRAMES.values(), ids=FRAMES)
 def test_frames(server: Process, sent: bytes, code: int) -> None:
     """Frames that are not allowed close the connection by the code that RFC 6455 has for them."""
-    with connected(server) as wire:
-        upgrade(wire)
-        wire.send(sent)
+    with open_connection(server) as connection:
+        open_websocket(connection)
+        connection.send(sent)
         if code == 1005:
-            assert next_frame(wire) == (CLOSE, b"")
+            assert read_frame(connection) == (CLOSE, b"")
         else:
-            assert code_of(wire) == code
-    assert answers(server)
+            assert read_close_code(connection) == code
+    assert is_serving(server)
 
 
 def test_pieces(server: Process) -> None:
     """A message in pieces, with pings between them, is one message."""
-    with connected(server) as wire:
-        upgrade(wire)
+    with open_connection(server) as connection:
+        open_websocket(connection)
         text = b'{"type": "ping"}'
-        wire.send(frame(text[:3], final=False) + frame(b"now", PING) + frame(opcode=PONG))
-        wire.send(frame(text[3:9], 0, final=False) + frame(text[9:], 0))
-        assert next_frame(wire) == (PONG, b"now")
-        assert next_frame(wire) == (TEXT, b'{"type":"pong"}')
+        connection.send(frame(text[:3], final=False) + frame(b"now", PING) + frame(opcode=PONG))
+        connection.send(frame(text[3:9], 0, final=False) + frame(text[9:], 0))
+        assert read_frame(connection) == (PONG, b"now")
+        assert read_frame(connection) == (TEXT, b'{"type":"pong"}')
 
 
 @pytest.mark.parametrize("farewell", [b"", frame(INIT)[:-5], frame(b"x", final=False)])
 def test_vanishes(server: Process, farewell: bytes) -> None:
     """A client that is gone without a word, or in the middle of one, leaves no trace."""
-    with connected(server) as wire:
-        upgrade(wire)
-        wire.send(frame(b'{"type":"subscribe","id":"1","payload":{"query":"{__typename}"}}'))
-        wire.send(farewell)
-    assert answers(server)
+    with open_connection(server) as connection:
+        open_websocket(connection)
+        connection.send(frame(b'{"type":"subscribe","id":"1","payload":{"query":"{__typename}"}}'))
+        connection.send(farewell)
+    assert is_serving(server)
 
 
 @pytest.mark.parametrize(
@@ -218,29 +218,29 @@ def test_vanishes(server: Process, farewell: bytes) -> None:
 )
 def test_never_reads(tmp_path: Path, message: bytes) -> None:
     """Who only sends is not answered without end: the server keeps little, and stops in time."""
-    with serving(tmp_path, **BUNDLED) as process:
-        process.wait_until_said(r"250 countries \(0 new")
-        with connected(process) as wire:
-            upgrade(wire)
-            assert answers(process)
-            before = resident(process)
-            wire.socket.setblocking(False)
-            end = time.monotonic() + 3
-            sent = 0
-            while time.monotonic() < end and sent < 60_000_000:
+    with running_server(tmp_path, **BUNDLED_SOURCES) as process:
+        process.wait_for_log(r"250 countries \(0 new")
+        with open_connection(process) as connection:
+            open_websocket(connection)
+            assert is_serving(process)
+            before = resident_memory(process)
+            connection.socket.setblocking(False)
+            deadline = time.monotonic() + 3
+            sent_bytes = 0
+            while time.monotonic() < deadline and sent_bytes < 60_000_000:
                 with suppress(BlockingIOError):
-                    sent += wire.socket.send(message * 500)
-            assert answers(process)
-            assert resident(process) - before < 40_000_000
-            ended = process.end(signal.SIGTERM)
-    assert ended.code == 0
-    assert "Traceback" not in ended.stderr
-    assert "ERROR" not in ended.stderr
+                    sent_bytes += connection.socket.send(message * 500)
+            assert is_serving(process)
+            assert resident_memory(process) - before < 40_000_000
+            result = process.stop(signal.SIGTERM)
+    assert result.exit_code == 0
+    assert "Traceback" not in result.stderr
+    assert "ERROR" not in result.stderr
 
 
-def resident(process: Process) -> int:
+def resident_memory(process: Process) -> int:
     """Return how many bytes of memory a process has."""
     pid = process._process.pid
-    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))
-    assert found is not None
-    return int(found[1]) * 1024
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))
+    assert match is not None
+    return int(match[1]) * 1024

@@ -9,13 +9,13 @@ from http.client import HTTPMessage, HTTPResponse
 from io import BufferedReader
 from typing import Any, NamedTuple
 
-from tests.cli.running import PATIENCE, Process
+from tests.cli.running import WAIT_TIMEOUT, Process
 
 QUERY = b'{"query": "{ __typename }"}'
-ANSWER = {"data": {"__typename": "Query"}}
+TYPENAME_RESPONSE = {"data": {"__typename": "Query"}}
 
 
-class Answered(NamedTuple):
+class RawResponse(NamedTuple):
     """An answer as it came."""
 
     status: int
@@ -28,13 +28,13 @@ class Answered(NamedTuple):
         return json.loads(self.body)
 
     @property
-    def codes(self) -> list[str]:
+    def error_codes(self) -> list[str]:
         """Return the codes of the errors, of which the answer consists."""
         assert list(self.json) == ["errors"], self.body
         return [error["extensions"]["code"] for error in self.json["errors"]]
 
 
-class _Kept(BufferedReader):
+class _PersistentReader(BufferedReader):
     """What has come and not been read yet; it outlives the answers that are read from it."""
 
     def close(self) -> None:
@@ -42,54 +42,54 @@ class _Kept(BufferedReader):
 
 
 @dataclass(frozen=True)
-class Wire:
+class RawConnection:
     """A connection to a server."""
 
     socket: socket.socket
-    _received: _Kept
+    _reader: _PersistentReader
 
     def send(self, data: bytes) -> None:
         """Send bytes as they are."""
         self.socket.sendall(data)
 
-    def answer(self, method: str = "POST") -> Answered:
+    def read_response(self, method: str = "POST") -> RawResponse:
         """Return the next answer."""
         with HTTPResponse(self.socket, method=method) as response:
             response.fp.close()
-            response.fp = self._received
+            response.fp = self._reader
             response.begin()
-            return Answered(response.status, response.headers, response.read())
+            return RawResponse(response.status, response.headers, response.read())
 
-    def post(self, body: bytes, **headers: str) -> Answered:
+    def post(self, body: bytes, **headers: str) -> RawResponse:
         """POST a body to /graphql, and return the answer."""
-        self.send(head(**{"Content-Length": str(len(body)), **headers}) + body)
-        return self.answer()
+        self.send(request_head(**{"Content-Length": str(len(body)), **headers}) + body)
+        return self.read_response()
 
-    def closed(self) -> bool:
+    def is_closed(self) -> bool:
         """Wait until the server has nothing more to say, and tell whether it said nothing."""
-        return self._received.read(1) == b""
+        return self._reader.read(1) == b""
 
 
-def head(request: str = "POST /graphql", **headers: str) -> bytes:
+def request_head(request: str = "POST /graphql", **headers: str) -> bytes:
     """Return a request line and headers; their names are written with underscores."""
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    sent = {"Host": "here", "Content-Type": "application/json", **named}
-    lines = [f"{name}: {value}\r\n" for name, value in sent.items()]
+    renamed = {name.replace("_", "-"): value for name, value in headers.items()}
+    all_headers = {"Host": "here", "Content-Type": "application/json", **renamed}
+    lines = [f"{name}: {value}\r\n" for name, value in all_headers.items()]
     return f"{request} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1")
 
 
 @contextmanager
-def connected(server: Process) -> Iterator[Wire]:
+def open_connection(server: Process) -> Iterator[RawConnection]:
     """Lend a connection to a server."""
     port = int(server.url.rpartition(":")[2])
     with (
-        closing(socket.create_connection(("127.0.0.1", port), PATIENCE)) as connection,
-        closing(connection.makefile("rb", buffering=0)) as received,
+        closing(socket.create_connection(("127.0.0.1", port), WAIT_TIMEOUT)) as sock,
+        closing(sock.makefile("rb", buffering=0)) as reader,
     ):
-        yield Wire(connection, _Kept(received))
+        yield RawConnection(sock, _PersistentReader(reader))
 
 
-def is_usable(wire: Wire) -> bool:
+def is_usable(connection: RawConnection) -> bool:
     """Tell whether the same connection still answers a query."""
-    answered = wire.post(QUERY)
-    return (answered.status, answered.json) == (200, ANSWER)
+    response = connection.post(QUERY)
+    return (response.status, response.json) == (200, TYPENAME_RESPONSE)

@@ -2,12 +2,12 @@
 
 import json
 
-from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
+from tests.upstream.server import COUNTRIES, RATES, FakeResponse, Upstream
 
-SETS = ("a", "b")
+DATASETS = ("a", "b")
 
 
-def play(upstream: Upstream) -> None:
+def serve_datasets(upstream: Upstream) -> None:
     """Let the upstream play the sources of both sets."""
     lines = [line.split("\t") for line in COUNTRIES.decode().splitlines() if line[0] != "#"]
     records = [
@@ -21,18 +21,18 @@ def play(upstream: Upstream) -> None:
         for line in lines
     ]
     rates = json.loads(RATES)["rates"]
-    doubled = [
+    rate_records = [
         {"date": "2026-09-28", "base": "USD", "quote": code, "rate": 2 * rate}
         for code, rate in rates.items()
         if code != "USD"
     ]
-    upstream.answer("b/countries", Answer(body=json.dumps(records).encode()))
-    upstream.answer("b/rates", Answer(body=json.dumps(doubled).encode()))
-    upstream.answer("a/countries", Answer(body=COUNTRIES))
-    upstream.answer("a/rates", Answer(body=RATES))
+    upstream.set_responses("b/countries", FakeResponse(body=json.dumps(records).encode()))
+    upstream.set_responses("b/rates", FakeResponse(body=json.dumps(rate_records).encode()))
+    upstream.set_responses("a/countries", FakeResponse(body=COUNTRIES))
+    upstream.set_responses("a/rates", FakeResponse(body=RATES))
 
 
-def sources(upstream: Upstream, name: str) -> dict[str, str]:
+def source_settings(upstream: Upstream, name: str) -> dict[str, str]:
     """Return the settings that make a process ask for one of the sets."""
     countries, rates = {
         "a": ("geonames", "er-api"),

@@ -13,41 +13,41 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from tests.cli.running import PATIENCE, ROOT, environment
+from tests.cli.running import ROOT, WAIT_TIMEOUT, build_environment
 
 
 @dataclass(frozen=True)
-class Child:
+class ForkedProcess:
     """A process of the program; what it says goes into files."""
 
     pid: int
-    output: Path
-    errors: Path
+    stdout_path: Path
+    stderr_path: Path
 
     @property
     def stdout(self) -> str:
         """Return what it has printed so far."""
-        return self.output.read_text("utf-8")
+        return self.stdout_path.read_text("utf-8")
 
     @property
     def stderr(self) -> str:
         """Return what it has said on stderr so far."""
-        return self.errors.read_text("utf-8")
+        return self.stderr_path.read_text("utf-8")
 
-    def send(self, number: signal.Signals) -> None:
+    def send_signal(self, signum: signal.Signals) -> None:
         """Send it a signal; one that has ended, and was not yet waited for, is left alone."""
-        os.kill(self.pid, number)
+        os.kill(self.pid, signum)
 
-    def wait_until_said(self, text: str) -> str:
+    def wait_for_output(self, text: str) -> str:
         """Wait until it has said something, or has ended, and return all that it has said."""
-        end = time.monotonic() + PATIENCE
-        while text not in (said := self.stdout + self.stderr):
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while text not in (output := self.stdout + self.stderr):
             if self.has_ended:
                 break
-            if time.monotonic() > end:
-                raise TimeoutError(f"{text!r} was not said, but {said!r}")
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{text!r} was not said, but {output!r}")
             time.sleep(0.001)
-        return said
+        return output
 
     @property
     def has_ended(self) -> bool:
@@ -56,19 +56,19 @@ class Child:
         return stat.rpartition(")")[2].split()[0] == "Z"
 
 
-class Spawner:
+class ForkServer:
     """Makes processes, while the context lasts; each must be waited for."""
 
     def __init__(self, folder: Path) -> None:
         """Take the folder in which the processes run."""
         self._folder = folder
-        self._started = 0
+        self._process_count = 0
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.kills.spawner"],
             cwd=ROOT,
-            env=environment({}),
+            env=build_environment({}),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -84,36 +84,38 @@ class Spawner:
         with self._process as process:
             if process.stdin:
                 process.stdin.close()
-            process.wait(PATIENCE)
+            process.wait(WAIT_TIMEOUT)
 
-    def start(self, *arguments: str, **variables: str) -> Child:
+    def start(self, *arguments: str, **variables: str) -> ForkedProcess:
         """Start a command of the program, with these settings alone."""
-        self._started += 1
-        output, errors = (self._folder / f"{self._started}.{kind}" for kind in ("out", "err"))
-        for file in (output, errors):
+        self._process_count += 1
+        stdout_path, stderr_path = (
+            self._folder / f"{self._process_count}.{kind}" for kind in ("out", "err")
+        )
+        for file in (stdout_path, stderr_path):
             file.touch()
-        order = {
+        request = {
             "arguments": arguments,
-            "environment": environment(variables),
+            "environment": build_environment(variables),
             "folder": str(self._folder),
-            "files": [os.devnull, str(output), str(errors)],
+            "files": [os.devnull, str(stdout_path), str(stderr_path)],
         }
-        return Child(self._order(order), output, errors)
+        return ForkedProcess(self._send_request(request), stdout_path, stderr_path)
 
-    def wait(self, child: Child) -> int:
+    def wait(self, child: ForkedProcess) -> int:
         """Wait for the end of a process, and return its exit code; a signal's is negative."""
-        return self._order({"wait": child.pid})
+        return self._send_request({"wait": child.pid})
 
-    def run(self, *arguments: str, **variables: str) -> tuple[int, Child]:
+    def run(self, *arguments: str, **variables: str) -> tuple[int, ForkedProcess]:
         """Run a command to its end."""
         child = self.start(*arguments, **variables)
         return self.wait(child), child
 
-    def _order(self, order: Mapping[str, Any]) -> int:
+    def _send_request(self, request: Mapping[str, Any]) -> int:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise RuntimeError("it has not begun")
-        stdin.write(f"{json.dumps(order)}\n")
+        stdin.write(f"{json.dumps(request)}\n")
         stdin.flush()
         return int(stdout.readline())
 
@@ -127,40 +129,40 @@ def main() -> None:
     import graphql_api.cli.server  # noqa: F401, PLC0415
 
     assert threading.active_count() == 1, "a fork takes one thread alone"
-    children: set[int] = set()
+    child_pids: set[int] = set()
     for line in sys.stdin:
-        order = json.loads(line)
-        if (waited := order.get("wait")) is not None:
-            answer = os.waitstatus_to_exitcode(os.waitpid(waited, 0)[1])
-            children.discard(waited)
+        request = json.loads(line)
+        if (waited_pid := request.get("wait")) is not None:
+            reply = os.waitstatus_to_exitcode(os.waitpid(waited_pid, 0)[1])
+            child_pids.discard(waited_pid)
         else:
-            answer = os.fork() or _become(order)
-            children.add(answer)
-        print(answer, flush=True)  # noqa: T201 - what is asked for
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+            reply = os.fork() or _run_program(request)
+            child_pids.add(reply)
+        print(reply, flush=True)  # noqa: T201 - what is asked for
+    for child_pid in child_pids:
+        os.kill(child_pid, signal.SIGKILL)
+        os.waitpid(child_pid, 0)
 
 
-def _become(order: Mapping[str, Any]) -> int:
+def _run_program(request: Mapping[str, Any]) -> int:
     """Be the program, and end as it does."""
     from graphql_api.cli import main as program  # noqa: PLC0415 - it is imported already
 
     os.setsid()
-    os.chdir(order["folder"])
+    os.chdir(request["folder"])
     os.environ.clear()
-    os.environ.update(order["environment"])
-    for place, name in enumerate(order["files"]):
-        os.dup2(os.open(name, os.O_RDWR | os.O_APPEND), place)
-    code: object = 1
+    os.environ.update(request["environment"])
+    for descriptor, name in enumerate(request["files"]):
+        os.dup2(os.open(name, os.O_RDWR | os.O_APPEND), descriptor)
+    exit_code: object = 1
     try:
-        program(order["arguments"])
-    except SystemExit as end:
-        code = end.code
+        program(request["arguments"])
+    except SystemExit as error:
+        exit_code = error.code
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code if isinstance(code, int) else 0)
+        os._exit(exit_code if isinstance(exit_code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -13,35 +13,40 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import ROOT, environment
-from tests.kills.batches import NUMBER
-from tests.kills.stage import FileStage, ServerStage, Stage, spawning
-from tests.kills.trap import Moment, Trap
-from tests.servers.process import Server
+from tests.cli.running import ROOT, build_environment
+from tests.kills.batches import ROW_COUNT
+from tests.kills.stage import (
+    CrashEnvironment,
+    ServerEnvironment,
+    SQLiteEnvironment,
+    running_fork_server,
+)
+from tests.kills.trap import ByteLimitProxy, TriggerPoint
+from tests.servers.process import DatabaseServer
 
-KILLS = max(1, round(4 * float(os.environ.get("KILLS", "1"))))
+KILL_COUNT = max(1, round(4 * float(os.environ.get("KILLS", "1"))))
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=["sqlite", "new_mariadb", "new_postgresql"])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CrashEnvironment]:
     """Lend a stage of each kind in turn."""
-    with spawning(tmp_path) as (spawner, upstream):
+    with running_fork_server(tmp_path) as (fork_server, upstream):
         if request.param == "sqlite":
-            yield FileStage(spawner, upstream, tmp_path)
+            yield SQLiteEnvironment(fork_server, upstream, tmp_path)
             return
-        new_server: Callable[[], Server] = request.getfixturevalue(request.param)
-        with new_server() as server, Trap(server.port) as trap:
-            yield ServerStage(spawner, upstream, server, trap)
+        new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
+        with new_server() as server, ByteLimitProxy(server.port) as proxy:
+            yield ServerEnvironment(fork_server, upstream, server, proxy)
 
 
-def writing(url: str, revision: int) -> "subprocess.Popen[str]":
+def start_writer(url: str, revision: int) -> "subprocess.Popen[str]":
     """Start a process that writes all rows, and return when it begins to."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.kills.batches", url, f"{revision}"],
         cwd=ROOT,
-        env=environment({}),
+        env=build_environment({}),
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -51,33 +56,41 @@ def writing(url: str, revision: int) -> "subprocess.Popen[str]":
 
 
 def test_killed_between_batches(
-    stage: Stage, record_property: Callable[[str, object], None]
+    crash_environment: CrashEnvironment, record_property: Callable[[str, object], None]
 ) -> None:
     """A process that is killed amid its statements leaves all old rows or all new ones."""
-    assert stage.spawner.run("migrate", **stage.settings("a"))[0] == 0
-    begun = time.monotonic()
-    with writing(stage.url, 1) as process:
+    assert crash_environment.fork_server.run("migrate", **crash_environment.settings("a"))[0] == 0
+    started_at = time.monotonic()
+    with start_writer(crash_environment.url, 1) as process:
         assert process.communicate()[0] == "written\n"
-    took = time.monotonic() - begun
-    length = stage.trap.passed["there"] if isinstance(stage, ServerStage) else 0
-    chance = random.Random(stage.system)  # noqa: S311 - it decides nothing secret
+    elapsed = time.monotonic() - started_at
+    upsert_bytes = (
+        crash_environment.proxy.passed["there"]
+        if isinstance(crash_environment, ServerEnvironment)
+        else 0
+    )
+    rng = random.Random(crash_environment.database_kind)  # noqa: S311 - it decides nothing secret
     outcomes: Counter[str] = Counter()
     revision = 1
-    for turn in range(2, 2 + KILLS):
-        with writing(stage.url, turn) as process:
-            if isinstance(stage, ServerStage):
-                moment = Moment("there", chance.randint(1, length))
-                stage.trap.set(moment, partial(process.send_signal, signal.SIGKILL))
+    for turn in range(2, 2 + KILL_COUNT):
+        with start_writer(crash_environment.url, turn) as process:
+            if isinstance(crash_environment, ServerEnvironment):
+                trigger_point = TriggerPoint("there", rng.randint(1, upsert_bytes))
+                crash_environment.proxy.arm(
+                    trigger_point, partial(process.send_signal, signal.SIGKILL)
+                )
                 process.wait()
-                stage.trap.disarm()
+                crash_environment.proxy.disarm()
             else:
-                time.sleep(took * chance.random())
+                time.sleep(elapsed * rng.random())
                 process.kill()
-        rows = stage.ask("SELECT revision, name, count(*) FROM countries GROUP BY revision, name")
-        now = int(rows[0][0])
-        assert rows == [(f"{now}", f"{now}" * 50, f"{NUMBER}")]
-        assert now in (revision, turn)
-        outcomes["old" if now == revision else "new"] += 1
-        revision = now
-    way = f"{stage.system}: SIGKILL amid {NUMBER} rows"
-    record_property("kills", [[way, "", outcome, "", n] for outcome, n in outcomes.items()])
+        rows = crash_environment.query(
+            "SELECT revision, name, count(*) FROM countries GROUP BY revision, name"
+        )
+        stored_revision = int(rows[0][0])
+        assert rows == [(f"{stored_revision}", f"{stored_revision}" * 50, f"{ROW_COUNT}")]
+        assert stored_revision in (revision, turn)
+        outcomes["old" if stored_revision == revision else "new"] += 1
+        revision = stored_revision
+    label = f"{crash_environment.database_kind}: SIGKILL amid {ROW_COUNT} rows"
+    record_property("kills", [[label, "", outcome, "", n] for outcome, n in outcomes.items()])

@@ -12,21 +12,28 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.cli.running import PATIENCE
-from tests.kills.data import SETS
-from tests.kills.spawner import Child
-from tests.kills.stage import TIMEOUT, FileStage, ServerStage, Stage, State, spawning
-from tests.kills.trap import Moment, Trap
-from tests.servers.process import Server
+from tests.cli.running import WAIT_TIMEOUT
+from tests.kills.data import DATASETS
+from tests.kills.spawner import ForkedProcess
+from tests.kills.stage import (
+    REFRESH_TIMEOUT,
+    CrashEnvironment,
+    DatabaseState,
+    ServerEnvironment,
+    SQLiteEnvironment,
+    running_fork_server,
+)
+from tests.kills.trap import ByteLimitProxy, TriggerPoint
+from tests.servers.process import DatabaseServer
 
-TIMES = float(os.environ.get("KILLS", "1"))
+KILL_FACTOR = float(os.environ.get("KILLS", "1"))
 """How many times as many kills as CI has time for."""
-SPARE = 60.0
+LEASE_MARGIN = 60.0
 """Seconds that a lease lasts longer than fetching may take."""
 PHASES = ("Fetching", "Merging", "Writing", "Drawing", "Done")
 """What a refresh says at the beginning of each of its parts, after its start."""
 
-_PLACES = {
+_PHASE_LABELS = {
     "": "at the start",
     "Fetching": "fetching",
     "Merging": "merging",
@@ -35,238 +42,260 @@ _PLACES = {
     "Done": "in the tail",
 }
 
-Record = Callable[[str, object], None]
+RecordProperty = Callable[[str, object], None]
 
 pytestmark = pytest.mark.slow
 
 
-def number(times: int) -> int:
+def kill_count(base_count: int) -> int:
     """Return how many kills of a kind there are."""
-    return max(1, round(times * TIMES))
+    return max(1, round(base_count * KILL_FACTOR))
 
 
 @pytest.fixture
-def file_stage(tmp_path: Path) -> Iterator[FileStage]:
+def sqlite_environment(tmp_path: Path) -> Iterator[SQLiteEnvironment]:
     """Lend a stage with a file."""
-    with spawning(tmp_path) as (spawner, upstream):
-        yield FileStage(spawner, upstream, tmp_path)
+    with running_fork_server(tmp_path) as (fork_server, upstream):
+        yield SQLiteEnvironment(fork_server, upstream, tmp_path)
 
 
 @pytest.fixture(params=["new_mariadb", "new_postgresql"])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerStage]:
+def crash_environment(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[ServerEnvironment]:
     """Lend a stage with a server of its own, of each kind in turn."""
-    new_server: Callable[[], Server] = request.getfixturevalue(request.param)
+    new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
     with (
-        spawning(tmp_path) as (spawner, upstream),
+        running_fork_server(tmp_path) as (fork_server, upstream),
         new_server() as server,
-        Trap(server.port) as trap,
+        ByteLimitProxy(server.port) as proxy,
     ):
-        yield ServerStage(spawner, upstream, server, trap)
+        yield ServerEnvironment(fork_server, upstream, server, proxy)
 
 
-class Kills:
+class KillRecorder:
     """What came of kills: each is checked, followed by a refresh that works, and counted."""
 
-    def __init__(self, stage: Stage, way: str, record: Record) -> None:
+    def __init__(self, environment: CrashEnvironment, method: str, record: RecordProperty) -> None:
         """Begin with a whole set of data in the table."""
-        self.stage = stage
-        self.before = stage.prepare()
+        self.environment = environment
+        self.state_before = environment.prepare()
         self.counts: Counter[tuple[str, str, str, str]] = Counter()
-        self._way = way
+        self._method = method
         self._rows: list[list[object]] = []
         record("kills", self._rows)
 
     @property
-    def wanted(self) -> str:
+    def target_dataset(self) -> str:
         """Return which set the refresh to be killed brings: the one that is not in the table."""
-        (other,) = (name for name in SETS if self.stage.sets[name] != self.before.data)
+        (other,) = (
+            name for name in DATASETS if self.environment.datasets[name] != self.state_before.data
+        )
         return other
 
-    def check(self, place: str, *, answered: bool) -> None:
+    def check(self, position: str, *, is_acknowledged: bool) -> None:
         """Prove that the table holds the old set or the new one, and that the next refresh works.
 
         `place` is how far the refresh had come, as far as the database does not tell.
         """
-        before, after = self.before, self.stage.state()
+        before, after = self.state_before, self.environment.read_state()
         outcome = "old" if after.rows == before.rows else "new"
         if outcome == "new":
-            assert after.data == self.stage.sets[self.wanted]
-            assert len(after.stamps) == 1
-        assert not answered or outcome == "new"
-        added = list(after.history.values())[len(before.history) :]
+            assert after.data == self.environment.datasets[self.target_dataset]
+            assert len(after.revision_stamps) == 1
+        assert not is_acknowledged or outcome == "new"
+        new_outcomes = list(after.history.values())[len(before.history) :]
         assert list(after.history)[: len(before.history)] == list(before.history)
-        assert len(added) <= 1
-        assert added != ["SUCCEEDED"] or outcome == "new"
-        lost = outcome == "new" and not added
-        if after.held:
-            assert after.lease[1] <= TIMEOUT + SPARE + 0.01
-            self.stage.run_out()
-        where = _place(place, before, after, answered=answered)
-        history = "without its entry" if lost else "whole"
-        self.counts[f"{self.stage.system}: {self._way}", where, outcome, history] += 1
+        assert len(new_outcomes) <= 1
+        assert new_outcomes != ["SUCCEEDED"] or outcome == "new"
+        is_history_lost = outcome == "new" and not new_outcomes
+        if after.is_lease_held:
+            assert after.lease[1] <= REFRESH_TIMEOUT + LEASE_MARGIN + 0.01
+            self.environment.expire_lease()
+        full_position = _describe_position(position, before, after, is_acknowledged=is_acknowledged)
+        history = "without its entry" if is_history_lost else "whole"
+        self.counts[
+            f"{self.environment.database_kind}: {self._method}", full_position, outcome, history
+        ] += 1
         self._rows[:] = [[*key, times] for key, times in self.counts.items()]
-        self.before = after
-        self.before = self.stage.refreshed(self.wanted)
+        self.state_before = after
+        self.state_before = self.environment.run_refresh(self.target_dataset)
 
 
-def _place(place: str, before: State, after: State, *, answered: bool) -> str:
+def _describe_position(
+    position: str, before: DatabaseState, after: DatabaseState, *, is_acknowledged: bool
+) -> str:
     """Return how far a refresh had come, by what it said and by what it left."""
-    left = "lease not yet taken"
+    effect = "lease not yet taken"
     if len(after.history) > len(before.history):
-        left = "history written, " + ("lease held" if after.held else "lease given back")
+        effect = "history written, " + ("lease held" if after.is_lease_held else "lease given back")
     elif after.rows != before.rows:
-        left = "committed, " + ("answered" if answered else "not answered")
+        effect = "committed, " + ("answered" if is_acknowledged else "not answered")
     elif after.lease[2] > before.lease[2]:
-        left = "lease taken"
-    return f"{place}: {left}"
+        effect = "lease taken"
+    return f"{position}: {effect}"
 
 
-def has_ended(child: Child) -> bool:
+def has_ended(child: ForkedProcess) -> bool:
     """Tell whether a process has ended."""
     return child.has_ended
 
 
-def place_of(child: Child) -> str:
+def reported_position(child: ForkedProcess) -> str:
     """Return how far a refresh said that it had come."""
-    said = child.stdout
-    reached = [phase for phase in PHASES if phase in said]
-    return _PLACES[reached[-1] if reached else ""]
+    output = child.stdout
+    phases = [phase for phase in PHASES if phase in output]
+    return _PHASE_LABELS[phases[-1] if phases else ""]
 
 
-def test_process_on_a_file(file_stage: FileStage, record_property: Record) -> None:
+def test_process_on_a_file(
+    sqlite_environment: SQLiteEnvironment, record_property: RecordProperty
+) -> None:
     """The command `refresh` is killed at every phase, over SQLite."""
-    kills = Kills(file_stage, "SIGKILL of refresh", record_property)
-    chance = random.Random("sqlite")  # noqa: S311 - it decides nothing secret
-    for turn in range(number(24)):
-        child = file_stage.refresh(kills.wanted)
-        child.wait_until_said(PHASES[turn % len(PHASES)])
-        time.sleep(chance.random() ** 2 * 0.04)
-        child.send(signal.SIGKILL)
-        file_stage.spawner.wait(child)
-        kills.check(place_of(child), answered="countries: " in child.stdout)
+    recorder = KillRecorder(sqlite_environment, "SIGKILL of refresh", record_property)
+    rng = random.Random("sqlite")  # noqa: S311 - it decides nothing secret
+    for turn in range(kill_count(24)):
+        child = sqlite_environment.start_refresh(recorder.target_dataset)
+        child.wait_for_output(PHASES[turn % len(PHASES)])
+        time.sleep(rng.random() ** 2 * 0.04)
+        child.send_signal(signal.SIGKILL)
+        sqlite_environment.fork_server.wait(child)
+        recorder.check(reported_position(child), is_acknowledged="countries: " in child.stdout)
 
 
-class Springing:
+class RandomTrigger:
     """Traps that are sprung at moments that chance decides, anywhere in a refresh."""
 
-    def __init__(self, stage: ServerStage, seed: str) -> None:
+    def __init__(self, environment: ServerEnvironment, seed: str) -> None:
         """Measure a refresh."""
-        self._trap = stage.trap
-        self._chance = random.Random(f"{stage.system} {seed}")  # noqa: S311 - likewise
-        self._length: dict[str, int] = {}
+        self._proxy = environment.proxy
+        self._rng = random.Random(f"{environment.database_kind} {seed}")  # noqa: S311 - likewise
+        self._totals: dict[str, int] = {}
         self._turn = 0
-        self.place = ""
+        self.position = ""
         """How far the refresh had come when the trap was sprung."""
 
-    def measure(self, whole: Callable[[], object]) -> None:
+    def measure(self, operation: Callable[[], object]) -> None:
         """Do something that is to be broken off, and learn how much passes meanwhile."""
-        self._trap.disarm()
-        whole()
-        self._length = dict(self._trap.passed)
+        self._proxy.disarm()
+        operation()
+        self._totals = dict(self._proxy.passed)
 
-    def set(self, child: Child, action: Callable[[], None]) -> None:
+    def arm(self, child: ForkedProcess, on_trigger: Callable[[], None]) -> None:
         """Set a trap: half of them within the upsert, half at any exchange with the server."""
         self._turn += 1
         if self._turn % 2:
-            moment = Moment("there", self._chance.randint(1, self._length["there"]))
+            trigger_point = TriggerPoint("there", self._rng.randint(1, self._totals["there"]))
         else:
-            piece = self._chance.randint(1, self._length["pieces"])
-            moment = Moment("pieces", piece, self._chance.choice((0, 0.5, 1)))
+            chunk_number = self._rng.randint(1, self._totals["pieces"])
+            trigger_point = TriggerPoint("pieces", chunk_number, self._rng.choice((0, 0.5, 1)))
 
-        def spring() -> None:
-            self.place = place_of(child)
-            action()
+        def fire() -> None:
+            self.position = reported_position(child)
+            on_trigger()
 
-        self.place = "not hit"
-        self._trap.set(moment, spring)
+        self.position = "not hit"
+        self._proxy.arm(trigger_point, fire)
 
-    def wait(self, over: Callable[[], bool]) -> None:
+    def wait(self, is_over: Callable[[], bool]) -> None:
         """Wait until the trap has been sprung, or that which it was set for is over."""
-        end = time.monotonic() + PATIENCE
-        while not (self._trap.sprung or over()):
-            assert time.monotonic() < end
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while not (self._proxy.has_triggered or is_over()):
+            assert time.monotonic() < deadline
             time.sleep(0.001)
-        self._trap.disarm()
+        self._proxy.disarm()
 
 
-def test_process_on_a_server(stage: ServerStage, record_property: Record) -> None:
+def test_process_on_a_server(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
     """The command `refresh` is killed when any number of bytes has passed."""
-    kills = Kills(stage, "SIGKILL of refresh", record_property)
-    springing = Springing(stage, "process")
-    springing.measure(lambda: stage.refreshed(kills.wanted))
-    kills.before = stage.state()
-    for _ in range(number(16)):
-        child = stage.refresh(kills.wanted)
-        springing.set(child, partial(child.send, signal.SIGKILL))
-        springing.wait(partial(has_ended, child))
-        stage.spawner.wait(child)
-        kills.check(springing.place, answered="countries: " in child.stdout)
+    recorder = KillRecorder(crash_environment, "SIGKILL of refresh", record_property)
+    trigger = RandomTrigger(crash_environment, "process")
+    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(16)):
+        child = crash_environment.start_refresh(recorder.target_dataset)
+        trigger.arm(child, partial(child.send_signal, signal.SIGKILL))
+        trigger.wait(partial(has_ended, child))
+        crash_environment.fork_server.wait(child)
+        recorder.check(trigger.position, is_acknowledged="countries: " in child.stdout)
 
 
-def mutate(child: Child) -> httpx.Response | None:
+def mutate(child: ForkedProcess) -> httpx.Response | None:
     """Ask a server for a refresh, and return its answer, if there is one."""
-    url = child.wait_until_said("(Ctrl-C stops)").split("http://")[1].split("/")[0].split(" ")[0]
-    asked = {"query": "mutation { refreshCountries(force: true) { totalCountries } }"}
+    url = child.wait_for_output("(Ctrl-C stops)").split("http://")[1].split("/")[0].split(" ")[0]
+    payload = {"query": "mutation { refreshCountries(force: true) { totalCountries } }"}
     try:
-        return httpx.post(f"http://{url}/graphql", json=asked, trust_env=False, timeout=PATIENCE)
+        return httpx.post(
+            f"http://{url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT
+        )
     except httpx.TransportError:
         return None
 
 
-def test_server_that_refreshes(stage: ServerStage, record_property: Record) -> None:
+def test_server_that_refreshes(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
     """A server is killed while it refreshes because a client asked, and another one goes on."""
-    kills = Kills(stage, "SIGKILL of serve", record_property)
-    springing = Springing(stage, "serve")
+    recorder = KillRecorder(crash_environment, "SIGKILL of serve", record_property)
+    trigger = RandomTrigger(crash_environment, "serve")
 
-    def start() -> Child:
-        child = stage.spawner.start("serve", PORT="0", **stage.settings(kills.wanted))
-        child.wait_until_said("(Ctrl-C stops)")
+    def start() -> ForkedProcess:
+        child = crash_environment.fork_server.start(
+            "serve", PORT="0", **crash_environment.settings(recorder.target_dataset)
+        )
+        child.wait_for_output("(Ctrl-C stops)")
         return child
 
-    def whole() -> None:
-        stage.trap.disarm()
+    def refresh_once() -> None:
+        crash_environment.proxy.disarm()
         assert mutate(child) is not None
 
     child = start()
-    springing.measure(whole)
-    child.send(signal.SIGTERM)
-    assert stage.spawner.wait(child) == 0
-    kills.before = stage.state()
-    for _ in range(number(5)):
+    trigger.measure(refresh_once)
+    child.send_signal(signal.SIGTERM)
+    assert crash_environment.fork_server.wait(child) == 0
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(5)):
         child = start()
-        springing.set(child, partial(child.send, signal.SIGKILL))
-        answer = mutate(child)
-        springing.wait(lambda: True)
-        child.send(signal.SIGKILL)
-        stage.spawner.wait(child)
-        kills.check("under way", answered=answer is not None)
+        trigger.arm(child, partial(child.send_signal, signal.SIGKILL))
+        response = mutate(child)
+        trigger.wait(lambda: True)
+        child.send_signal(signal.SIGKILL)
+        crash_environment.fork_server.wait(child)
+        recorder.check("under way", is_acknowledged=response is not None)
 
 
-def test_connection_is_cut(stage: ServerStage, record_property: Record) -> None:
+def test_connection_is_cut(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
     """The connection to the database is cut when any number of bytes has passed."""
-    kills = Kills(stage, "cut connection", record_property)
-    springing = Springing(stage, "cut")
-    springing.measure(lambda: stage.refreshed(kills.wanted))
-    kills.before = stage.state()
-    for _ in range(number(10)):
-        child = stage.refresh(kills.wanted)
-        springing.set(child, lambda: None)
-        code = stage.spawner.wait(child)
-        stage.trap.disarm()
-        kills.check(f"{springing.place}, exit code {code}", answered=code == 0)
+    recorder = KillRecorder(crash_environment, "cut connection", record_property)
+    trigger = RandomTrigger(crash_environment, "cut")
+    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(10)):
+        child = crash_environment.start_refresh(recorder.target_dataset)
+        trigger.arm(child, lambda: None)
+        code = crash_environment.fork_server.wait(child)
+        crash_environment.proxy.disarm()
+        recorder.check(f"{trigger.position}, exit code {code}", is_acknowledged=code == 0)
 
 
-def test_database_is_killed(stage: ServerStage, record_property: Record) -> None:
+def test_database_is_killed(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
     """The database server is killed when any number of bytes has passed, and started again."""
-    kills = Kills(stage, "SIGKILL of the database", record_property)
-    springing = Springing(stage, "database")
-    springing.measure(lambda: stage.refreshed(kills.wanted))
-    kills.before = stage.state()
-    for _ in range(number(4)):
-        child = stage.refresh(kills.wanted)
-        springing.set(child, stage.server.kill)
-        springing.wait(partial(has_ended, child))
-        stage.server.kill()
-        stage.server.start()
-        code = stage.spawner.wait(child)
-        kills.check(f"{springing.place}, exit code {code}", answered=code == 0)
+    recorder = KillRecorder(crash_environment, "SIGKILL of the database", record_property)
+    trigger = RandomTrigger(crash_environment, "database")
+    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(4)):
+        child = crash_environment.start_refresh(recorder.target_dataset)
+        trigger.arm(child, crash_environment.server.kill)
+        trigger.wait(partial(has_ended, child))
+        crash_environment.server.kill()
+        crash_environment.server.start()
+        code = crash_environment.fork_server.wait(child)
+        recorder.check(f"{trigger.position}, exit code {code}", is_acknowledged=code == 0)

@@ -14,19 +14,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.kills.spawner import Child, Spawner
+from tests.kills.spawner import ForkedProcess, ForkServer
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
-from tests.upstream.server import COUNTRIES, RATES, Answer, Upstream
+from tests.upstream.server import COUNTRIES, RATES, FakeResponse, Upstream
 
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
-POLL = 0.1
-ASKED = {"query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"}
+SNAPSHOT_POLL = 0.1
+REFRESH_REQUEST = {
+    "query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"
+}
 
-WAITING = re.compile(r"^graphql_api_refresh_waiting_callers(?:\{.*\})? (\S+)$", re.MULTILINE)
+WAITING_PATTERN = re.compile(
+    r"^graphql_api_refresh_waiting_callers(?:\{.*\})? (\S+)$", re.MULTILINE
+)
 
-Record = Callable[[str, object], None]
+RecordProperty = Callable[[str, object], None]
 
 TLS = ssl.create_default_context()
 """Made once for all clients, though none of them needs it: that takes longer than a call."""
@@ -34,94 +38,103 @@ TLS = ssl.create_default_context()
 pytestmark = pytest.mark.slow
 
 
-def caller() -> httpx.AsyncClient:
+def make_client() -> httpx.AsyncClient:
     """Return one caller, whose connection stays.
 
     They share no pool: httpx closes an idle connection of a pool that it has just lent to another.
     """
-    return httpx.AsyncClient(timeout=PATIENCE, trust_env=False, verify=TLS)
+    return httpx.AsyncClient(timeout=WAIT_TIMEOUT, trust_env=False, verify=TLS)
 
 
-def address(server: Child) -> str:
+def address_of(server: ForkedProcess) -> str:
     """Return where a server listens."""
     return f"http://{server.stderr.split('http://')[1].split(' ')[0].split('/')[0]}"
 
 
 @dataclass(frozen=True)
-class Crowd:
+class CallerGroup:
     """Servers on one database, each of which asks sources of its own, and their callers."""
 
     upstream: Upstream
-    servers: list[Child]
-    each: int
+    servers: list[ForkedProcess]
+    callers_per_server: int
     """How many callers a server has."""
 
-    def hold(self, until: Callable[[], bool] = lambda: True, delay: float = 0) -> None:
+    def hold_sources(self, until: Callable[[], bool] = lambda: True, delay: float = 0) -> None:
         """Hold the answers of all sources back."""
         for number in range(len(self.servers)):
             for kind, body in (("countries", COUNTRIES), ("rates", RATES)):
-                answer = Answer(body=body, until=until, delay=delay)
-                self.upstream.answer(f"{number}/{kind}", answer)
+                reply = FakeResponse(body=body, hold_until=until, delay=delay)
+                self.upstream.set_responses(f"{number}/{kind}", reply)
 
-    async def ask(self, server: Child, query: dict[str, str] = ASKED) -> dict[str, Any]:
+    async def execute(
+        self, server: ForkedProcess, query: dict[str, str] = REFRESH_REQUEST
+    ) -> dict[str, Any]:
         """Ask once, and return the data of the answer, which has no errors."""
-        async with caller() as client:
+        async with make_client() as client:
             return await self._post(client, server, query)
 
-    async def all_wait(self, others: int = 0) -> bool:
+    async def all_are_waiting(self, extra: int = 0) -> bool:
         """Tell whether all callers have got through to their servers, and these others."""
-        async with caller() as client:
-            told = [(await client.get(f"{address(one)}/metrics")).text for one in self.servers]
-        waiting = sum(float(WAITING.findall(text)[0]) for text in told)
-        return waiting == len(self.servers) * self.each + others
+        async with make_client() as client:
+            texts = [
+                (await client.get(f"{address_of(server)}/metrics")).text for server in self.servers
+            ]
+        waiting = sum(float(WAITING_PATTERN.findall(text)[0]) for text in texts)
+        return waiting == len(self.servers) * self.callers_per_server + extra
 
     async def _post(
-        self, client: httpx.AsyncClient, server: Child, query: dict[str, str]
+        self, client: httpx.AsyncClient, server: ForkedProcess, query: dict[str, str]
     ) -> dict[str, Any]:
-        answer = (await client.post(f"{address(server)}/graphql", json=query)).json()
-        assert list(answer) == ["data"], answer
-        data: dict[str, Any] = answer["data"]
+        body = (await client.post(f"{address_of(server)}/graphql", json=query)).json()
+        assert list(body) == ["data"], body
+        data: dict[str, Any] = body["data"]
         return data
 
-    async def call(self, times: int = 1) -> list[str]:
+    async def refresh_all(self, times: int = 1) -> list[str]:
         """Ask every server for a refresh, as often as it has callers, and return the answers."""
 
-        async def refresh(server: Child) -> list[str]:
-            async with caller() as client:
-                answers = [await self._post(client, server, ASKED) for _ in range(times)]
-            return [answer["refreshCountries"]["id"] for answer in answers]
+        async def refresh(server: ForkedProcess) -> list[str]:
+            async with make_client() as client:
+                bodies = [await self._post(client, server, REFRESH_REQUEST) for _ in range(times)]
+            return [body["refreshCountries"]["id"] for body in bodies]
 
-        callers = (refresh(server) for server in self.servers for _ in range(self.each))
-        return [answer for answers in await asyncio.gather(*callers) for answer in answers]
+        callers = (
+            refresh(server) for server in self.servers for _ in range(self.callers_per_server)
+        )
+        return [refresh_id for ids in await asyncio.gather(*callers) for refresh_id in ids]
 
-    async def history(self) -> list[dict[str, Any]]:
+    async def read_history(self) -> list[dict[str, Any]]:
         """Return the reports of all refreshes so far, the newest first, once all have heard."""
         query = {
             "query": "{ status { version } failedRefreshes { message } "
             "refreshes(first: 1000) { id startedAt finishedAt inserted updated unchanged } }"
         }
 
-        async def agree() -> bool:
-            answers = [await self.ask(server, query) for server in self.servers]
-            return all(answer == answers[0] for answer in answers)
+        async def servers_agree() -> bool:
+            bodies = [await self.execute(server, query) for server in self.servers]
+            return all(body == bodies[0] for body in bodies)
 
-        await until(agree)
-        answer = await self.ask(self.servers[0], query)
-        assert answer["failedRefreshes"] == []
-        reports: list[dict[str, Any]] = answer["refreshes"]
-        assert all(one["inserted"] + one["updated"] + one["unchanged"] == 250 for one in reports)
+        await wait_until(servers_agree)
+        body = await self.execute(self.servers[0], query)
+        assert body["failedRefreshes"] == []
+        reports: list[dict[str, Any]] = body["refreshes"]
+        assert all(
+            report["inserted"] + report["updated"] + report["unchanged"] == 250
+            for report in reports
+        )
         return reports
 
 
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Wait until something has come true."""
-    async with asyncio.timeout(PATIENCE):
-        while not await true():  # noqa: ASYNC110 - nothing tells when
+    async with asyncio.timeout(WAIT_TIMEOUT):
+        while not await condition():  # noqa: ASYNC110 - nothing tells when
             await asyncio.sleep(0.05)
 
 
 @pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("postgresql", 4, 25)], ids=str)
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int]:
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int]:
     """Return a database that nobody has used, how many servers there are, and callers of each."""
     kind, servers, callers = request.param
     if kind == "sqlite":
@@ -132,107 +145,112 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int
 
 @pytest.fixture
 def servers(
-    place: tuple[str, int, int], upstream: Upstream, tmp_path: Path
-) -> Iterator[list[Child]]:
+    deployment: tuple[str, int, int], upstream: Upstream, tmp_path: Path
+) -> Iterator[list[ForkedProcess]]:
     """Lend so many servers that run, over live data: none refreshes because it has just started."""
 
     def settings(number: int) -> dict[str, str]:
         return {
-            "DATABASE_URL": place[0],
-            "SNAPSHOT_POLL": f"{POLL:g}",
+            "DATABASE_URL": deployment[0],
+            "SNAPSHOT_POLL": f"{SNAPSHOT_POLL:g}",
             "STALE_AFTER": "1000000000",
-            "API_TIMEOUT": f"{PATIENCE:g}",
-            "REFRESH_TIMEOUT": f"{PATIENCE:g}",
-            "DATABASE_TIMEOUT": f"{PATIENCE:g}",
-            "REQUEST_TIMEOUT": f"{PATIENCE:g}",
+            "API_TIMEOUT": f"{WAIT_TIMEOUT:g}",
+            "REFRESH_TIMEOUT": f"{WAIT_TIMEOUT:g}",
+            "DATABASE_TIMEOUT": f"{WAIT_TIMEOUT:g}",
+            "REQUEST_TIMEOUT": f"{WAIT_TIMEOUT:g}",
             "COUNTRIES_SOURCES": f"geonames={upstream.url}/{number}/countries,bundled",
             "RATES_SOURCES": f"er-api={upstream.url}/{number}/rates,bundled",
         }
 
-    upstream.answer("0/countries", Answer(body=COUNTRIES))
-    upstream.answer("0/rates", Answer(body=RATES))
-    with Spawner(tmp_path) as spawner:
-        assert spawner.run("refresh", **settings(0))[0] == 0
+    upstream.set_responses("0/countries", FakeResponse(body=COUNTRIES))
+    upstream.set_responses("0/rates", FakeResponse(body=RATES))
+    with ForkServer(tmp_path) as fork_server:
+        assert fork_server.run("refresh", **settings(0))[0] == 0
         children = [
-            spawner.start("serve", PORT="0", **settings(number)) for number in range(place[1])
+            fork_server.start("serve", PORT="0", **settings(number))
+            for number in range(deployment[1])
         ]
         for child in children:
-            child.wait_until_said("(Ctrl-C stops)")
+            child.wait_for_output("(Ctrl-C stops)")
         yield children
 
 
 async def test_one_at_a_time(
-    place: tuple[str, int, int],
-    servers: list[Child],
+    deployment: tuple[str, int, int],
+    servers: list[ForkedProcess],
     upstream: Upstream,
-    record_property: Record,
+    record_property: RecordProperty,
 ) -> None:
     """However many ask, refreshes follow one another, ask each source once, and answer all."""
-    crowd = Crowd(upstream, servers, place[2])
-    crowd.hold()
-    first = (await crowd.ask(servers[0]))["refreshCountries"]["id"]
-    await crowd.history()
-    seen = await after_a_look(crowd)
-    race = await all_at_once(crowd)
-    begun = time.monotonic()
-    crowd.hold(delay=0.2)
-    asked = len(upstream.visits)
-    answers = await crowd.call(2)
-    reports = await crowd.history()
-    known = {report["id"] for report in reports}
-    assert {first, *seen, *race, *answers} <= known
-    ran = len(set(answers))
-    each = Counter(visit.path for visit in upstream.visits[asked:])
-    assert max(each.values()) <= ran
-    served = sum(not visit.left for visit in upstream.visits[asked:]) / 2
-    where = f"{place[0].split(':')[0]}, {len(servers)} processes"
+    group = CallerGroup(upstream, servers, deployment[2])
+    group.hold_sources()
+    first = (await group.execute(servers[0]))["refreshCountries"]["id"]
+    await group.read_history()
+    seen_ids = await refresh_after_poll(group)
+    race_ids = await refresh_at_once(group)
+    started_at = time.monotonic()
+    group.hold_sources(delay=0.2)
+    visit_count = len(upstream.exchanges)
+    refresh_ids = await group.refresh_all(2)
+    reports = await group.read_history()
+    known_ids = {report["id"] for report in reports}
+    assert {first, *seen_ids, *race_ids, *refresh_ids} <= known_ids
+    refresh_count = len(set(refresh_ids))
+    visits_by_path = Counter(visit.path for visit in upstream.exchanges[visit_count:])
+    assert max(visits_by_path.values()) <= refresh_count
+    fetch_count = sum(not visit.is_abandoned for visit in upstream.exchanges[visit_count:]) / 2
+    label = f"{deployment[0].split(':')[0]}, {len(servers)} processes"
     table = [
-        [where, "all saw the lease", f"{len(seen)} answers from {len(set(seen))} refresh"],
-        [where, "all at once", f"{len(race)} answers from {len(set(race))} refreshes"],
-        [where, "two in a row", f"{len(answers)} answers from {ran} refreshes"],
-        [where, "two in a row", f"{sum(each.values())} requests, {served:g} fetches answered"],
-        [where, "two in a row", f"{time.monotonic() - begun:.1f} s"],
+        [label, "all saw the lease", f"{len(seen_ids)} answers from {len(set(seen_ids))} refresh"],
+        [label, "all at once", f"{len(race_ids)} answers from {len(set(race_ids))} refreshes"],
+        [label, "two in a row", f"{len(refresh_ids)} answers from {refresh_count} refreshes"],
+        [
+            label,
+            "two in a row",
+            f"{sum(visits_by_path.values())} requests, {fetch_count:g} fetches answered",
+        ],
+        [label, "two in a row", f"{time.monotonic() - started_at:.1f} s"],
     ]
     record_property("one refresh at a time", table)
 
 
-async def after_a_look(crowd: Crowd) -> list[str]:
+async def refresh_after_poll(group: CallerGroup) -> list[str]:
     """Let all servers see that one of them refreshes before the others are asked."""
-    asked, released = len(crowd.upstream.visits), threading.Event()
-    crowd.hold(released.is_set)
-    first = asyncio.create_task(crowd.ask(crowd.servers[0]))
+    visit_count, released = len(group.upstream.exchanges), threading.Event()
+    group.hold_sources(released.is_set)
+    first = asyncio.create_task(group.execute(group.servers[0]))
 
-    async def both() -> bool:
-        return len(crowd.upstream.visits) == asked + 2
+    async def both_requested() -> bool:
+        return len(group.upstream.exchanges) == visit_count + 2
 
-    await until(both)
-    await asyncio.sleep(20 * POLL)
-    calls = asyncio.create_task(crowd.call())
-    await until(lambda: crowd.all_wait(others=1))
-    assert await both()
+    await wait_until(both_requested)
+    await asyncio.sleep(20 * SNAPSHOT_POLL)
+    refreshes = asyncio.create_task(group.refresh_all())
+    await wait_until(lambda: group.all_are_waiting(extra=1))
+    assert await both_requested()
     released.set()
-    answers = await calls
-    assert (await first)["refreshCountries"]["id"] in answers
-    await crowd.history()
-    return answers
+    refresh_ids = await refreshes
+    assert (await first)["refreshCountries"]["id"] in refresh_ids
+    await group.read_history()
+    return refresh_ids
 
 
-async def all_at_once(crowd: Crowd) -> list[str]:
+async def refresh_at_once(group: CallerGroup) -> list[str]:
     """Let all servers be asked at once, when the last look has shown that nobody refreshes."""
-    await asyncio.sleep(20 * POLL)
-    asked, released = len(crowd.upstream.visits), threading.Event()
-    crowd.hold(released.is_set)
-    calls = asyncio.create_task(crowd.call())
+    await asyncio.sleep(20 * SNAPSHOT_POLL)
+    visit_count, released = len(group.upstream.exchanges), threading.Event()
+    group.hold_sources(released.is_set)
+    refreshes = asyncio.create_task(group.refresh_all())
 
-    async def one_is_left() -> bool:
-        new = crowd.upstream.visits[asked:]
-        return sum(not visit.left for visit in new) == 2
+    async def one_remains() -> bool:
+        visits = group.upstream.exchanges[visit_count:]
+        return sum(not visit.is_abandoned for visit in visits) == 2
 
-    await until(crowd.all_wait)
-    await until(one_is_left)
-    each = Counter(visit.path for visit in crowd.upstream.visits[asked:])
-    assert set(each.values()) == {1}
+    await wait_until(group.all_are_waiting)
+    await wait_until(one_remains)
+    visits_by_path = Counter(visit.path for visit in group.upstream.exchanges[visit_count:])
+    assert set(visits_by_path.values()) == {1}
     released.set()
-    answers = await calls
-    await crowd.history()
-    return answers
+    refresh_ids = await refreshes
+    await group.read_history()
+    return refresh_ids

@@ -3,21 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.servers.relay import Relay, _CutError, _Way
+from tests.servers.relay import TCPProxy, _ByteLimitError, _Direction
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TriggerPoint:
     """When a trap is sprung: so many bytes or pieces after it was set."""
 
-    counted: str
+    unit: str
     """"there" for bytes to the server, "back" for bytes from it, "pieces" for pieces of both."""
     number: int
-    share: float = 1.0
+    fraction: float = 1.0
     """How much of the last piece passes, where pieces are counted."""
 
 
-class Trap(Relay):
+class ByteLimitProxy(TCPProxy):
     """A relay with at most one trap at a time, and a count of what has passed."""
 
     def __init__(self, port: int) -> None:
@@ -25,42 +25,46 @@ class Trap(Relay):
         super().__init__(port)
         self.passed = {"there": 0, "back": 0, "pieces": 0}
         """How much has passed since a trap was set or disarmed."""
-        self.sprung = False
+        self.has_triggered = False
         """Whether the trap that was set last has done its work."""
-        self._moment: Moment | None = None
-        self._action: Callable[[], None] = lambda: None
+        self._trigger_point: TriggerPoint | None = None
+        self._on_trigger: Callable[[], None] = lambda: None
 
-    def set(self, moment: Moment, action: Callable[[], None]) -> None:
+    def arm(self, trigger_point: TriggerPoint, on_trigger: Callable[[], None]) -> None:
         """Do `action` at a moment, and then cut the connection."""
-        self._wait_for(self._set(moment, action))
+        self._run_in_loop(self._arm(trigger_point, on_trigger))
 
     def disarm(self) -> None:
         """Let all pass again."""
-        self._wait_for(self._set(None, lambda: None))
+        self._run_in_loop(self._arm(None, lambda: None))
 
-    async def _set(self, moment: Moment | None, action: Callable[[], None]) -> None:
+    async def _arm(
+        self, trigger_point: TriggerPoint | None, on_trigger: Callable[[], None]
+    ) -> None:
         self.passed = {"there": 0, "back": 0, "pieces": 0}
-        self.sprung, self._moment, self._action = False, moment, action
+        self.has_triggered, self._trigger_point, self._on_trigger = False, trigger_point, on_trigger
 
-    async def _write(self, piece: bytes, way: _Way) -> None:
-        there = any(connection.there is way for connection in self._live)
-        left = self._left(piece, "there" if there else "back")
-        if left is None:
-            await super()._write(piece, way)
+    async def _write(self, chunk: bytes, direction: _Direction) -> None:
+        is_to_server = any(
+            connection.to_server is direction for connection in self._live_connections
+        )
+        allowed_bytes = self._count_chunk(chunk, "there" if is_to_server else "back")
+        if allowed_bytes is None:
+            await super()._write(chunk, direction)
             return
-        self._moment = None
-        await super()._write(piece[:left], way)
-        self._action()
-        self.sprung = True
-        raise _CutError
+        self._trigger_point = None
+        await super()._write(chunk[:allowed_bytes], direction)
+        self._on_trigger()
+        self.has_triggered = True
+        raise _ByteLimitError
 
-    def _left(self, piece: bytes, direction: str) -> int | None:
+    def _count_chunk(self, chunk: bytes, unit: str) -> int | None:
         """Count a piece, and return how much of it passes before the trap is sprung, if it is."""
-        self.passed[direction] += len(piece)
+        self.passed[unit] += len(chunk)
         self.passed["pieces"] += 1
-        moment = self._moment
-        if moment is None or self.passed[moment.counted] < moment.number:
+        trigger_point = self._trigger_point
+        if trigger_point is None or self.passed[trigger_point.unit] < trigger_point.number:
             return None
-        if moment.counted == "pieces":
-            return round(len(piece) * moment.share)
-        return max(len(piece) - (self.passed[moment.counted] - moment.number), 0)
+        if trigger_point.unit == "pieces":
+            return round(len(chunk) * trigger_point.fraction)
+        return max(len(chunk) - (self.passed[trigger_point.unit] - trigger_point.number), 0)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.refresh.running import Running, asking, running
+from tests.refresh.running import ServiceInstance, make_source_config, running_instance
 from tests.upstream.server import Upstream
 
 
@@ -16,14 +16,14 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def home(path: Path, upstream: Upstream) -> AsyncIterator[Running]:
+async def instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend a process's worth that asks the upstream server, and nobody after it."""
-    async with running(path, asking(upstream)) as started:
-        yield started
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        yield instance
 
 
 @pytest.fixture
-async def careful(path: Path, upstream: Upstream) -> AsyncIterator[Running]:
+async def fallback_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend one that has the bundled data after the upstream server."""
-    async with running(path, asking(upstream, bundled=True)) as started:
-        yield started
+    async with running_instance(path, make_source_config(upstream, bundled=True)) as instance:
+        yield instance

@@ -9,36 +9,39 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.errors import RefreshInProgress
-from graphql_api.refresh.progress import Mailbox, Phase, Progress, ProgressHub
-from graphql_api.refresh.run import RefreshOrder
+from graphql_api.refresh.progress import Phase, Progress, ProgressBroadcaster, SubscriberQueue
+from graphql_api.refresh.run import RefreshOptions
 from graphql_api.storage import lease
-from tests.refresh.running import Running, Told
-from tests.rows import quick
+from tests.refresh.running import ProgressRecorder, ServiceInstance
+from tests.rows import few_examples
 
 STEPS = st.tuples(
     st.sampled_from(list(Phase)), st.floats(min_value=0, max_value=1), st.sampled_from("abc")
 )
 
 
-def event(number: int, phase: Phase = Phase.FETCHING) -> Progress:
+def make_event(number: int, phase: Phase = Phase.FETCHING) -> Progress:
     """Return an event of the refresh of that number."""
     return Progress(
         refresh_id=str(number), phase=phase, fraction=0.5, elapsed_ms=1, message="A step"
     )
 
 
-async def next_of(events: AsyncIterator[Progress]) -> Progress:
+async def next_event(events: AsyncIterator[Progress]) -> Progress:
     """Return the next event, which is there at once."""
     async with asyncio.timeout(60):
         return await anext(events)
 
 
-async def test_refresh(home: Running) -> None:
+async def test_refresh(instance: ServiceInstance) -> None:
     """Whoever listens is told of every phase of a refresh in order, and of its report at last."""
-    told, other = Told(), Told()
-    with home.service.progress.heard_by(told), home.service.progress.heard_by(other):
-        reports = await asyncio.gather(home.service.refresh(), home.service.refresh())
-    assert told.phases == [
+    recorder, other_recorder = ProgressRecorder(), ProgressRecorder()
+    with (
+        instance.service.progress.listen(recorder),
+        instance.service.progress.listen(other_recorder),
+    ):
+        reports = await asyncio.gather(instance.service.refresh(), instance.service.refresh())
+    assert recorder.phases == [
         (Phase.STARTED, 0),
         (Phase.FETCHING, 0.05),
         (Phase.FETCHING, 0.35),
@@ -48,120 +51,128 @@ async def test_refresh(home: Running) -> None:
         (Phase.DRAWING, 0.9),
         (Phase.DONE, 1),
     ]
-    assert told.progress == other.progress
-    last = told.progress[-1]
+    assert recorder.events == other_recorder.events
+    last = recorder.events[-1]
     assert (last.message, last.report, last.code) == ("Done", reports[0], None)
-    assert {one.refresh_id for one in told.progress} == {reports[0].id}
-    assert sum(one.is_last for one in told.progress) == 1
+    assert {item.refresh_id for item in recorder.events} == {reports[0].id}
+    assert sum(item.is_last for item in recorder.events) == 1
 
 
-async def test_gives_way(home: Running) -> None:
+async def test_gives_way(instance: ServiceInstance) -> None:
     """A refresh that does not wait for another process's ends with what its caller gets."""
-    await home.database.run(
-        lambda connection: lease.take(connection, holder="other", refresh_id="other-1", seconds=60)
+    await instance.database.run(
+        lambda connection: lease.acquire(connection, holder="other", refresh_id="other-1", ttl=60)
     )
-    told = Told()
-    with home.service.progress.heard_by(told), pytest.raises(RefreshInProgress) as raised:
-        await home.service.refresh(RefreshOrder(wait=False))
-    last = told.progress[-1]
+    recorder = ProgressRecorder()
+    with instance.service.progress.listen(recorder), pytest.raises(RefreshInProgress) as exc_info:
+        await instance.service.refresh(RefreshOptions(wait=False))
+    last = recorder.events[-1]
     assert (last.phase, last.code) == (Phase.FAILED, "REFRESH_IN_PROGRESS")
-    assert last.message == str(raised.value)
+    assert last.message == str(exc_info.value)
 
 
-async def test_bundled(home: Running) -> None:
+async def test_bundled(instance: ServiceInstance) -> None:
     """What a server loads at its start is told like any other refresh."""
-    told = Told()
-    with home.service.progress.heard_by(told):
-        report = await home.service.load_bundled()
-    assert told.progress[-1].report == report
+    recorder = ProgressRecorder()
+    with instance.service.progress.listen(recorder):
+        report = await instance.service.load_bundled()
+    assert recorder.events[-1].report == report
 
 
-@quick
+@few_examples
 @given(steps=st.lists(STEPS))
 def test_share_never_falls(steps: list[tuple[Phase, float, str]]) -> None:
     """Whatever a refresh tells, its share never falls, and nothing comes after its end."""
-    hub, told = ProgressHub(), Told()
-    with hub.heard_by(told):
-        telling = hub.begin("one")
+    broadcaster, recorder = ProgressBroadcaster(), ProgressRecorder()
+    with broadcaster.listen(recorder):
+        reporter = broadcaster.create_reporter("one")
         for phase, fraction, message in steps:
-            telling.tell(phase, fraction, message)
-    fractions = [one.fraction for one in told.progress]
+            reporter.emit(phase, fraction, message)
+    fractions = [item.fraction for item in recorder.events]
     assert fractions == sorted(fractions)
-    assert [one.is_last for one in told.progress[:-1]] == [False] * (len(told.progress) - 1)
-    elapsed = [one.elapsed_ms for one in told.progress]
+    assert [item.is_last for item in recorder.events[:-1]] == [False] * (len(recorder.events) - 1)
+    elapsed = [item.elapsed_ms for item in recorder.events]
     assert elapsed == sorted(elapsed)
 
 
 async def test_follow() -> None:
     """A follower gets where running refreshes are, nothing of those that ended, and the rest."""
-    hub = ProgressHub()
-    ended, runs = hub.begin("ended"), hub.begin("runs", elapsed_ms=5000)
-    ended.tell(Phase.FETCHING, 0.1, "A step")
-    ended.failed("A_CODE", "It failed")
-    runs.tell(Phase.STARTED, 0, "Started")
-    runs.tell(Phase.FETCHING, 0.1, "A step")
-    async with aclosing(hub.follow()) as events:
-        first = await next_of(events)
+    broadcaster = ProgressBroadcaster()
+    ended, active = (
+        broadcaster.create_reporter("ended"),
+        broadcaster.create_reporter("runs", elapsed_ms=5000),
+    )
+    ended.emit(Phase.FETCHING, 0.1, "A step")
+    ended.emit_failed("A_CODE", "It failed")
+    active.emit(Phase.STARTED, 0, "Started")
+    active.emit(Phase.FETCHING, 0.1, "A step")
+    async with aclosing(broadcaster.subscribe()) as events:
+        first = await next_event(events)
         assert (first.refresh_id, first.message, first.phase) == ("runs", "A step", Phase.FETCHING)
         assert first.elapsed_ms >= 5000
-        runs.failed("A_CODE", "It failed")
-        assert (await next_of(events)).code == "A_CODE"
-        hub.begin("next").tell(Phase.STARTED, 0, "Started")
-        assert (await next_of(events)).refresh_id == "next"
+        active.emit_failed("A_CODE", "It failed")
+        assert (await next_event(events)).code == "A_CODE"
+        broadcaster.create_reporter("next").emit(Phase.STARTED, 0, "Started")
+        assert (await next_event(events)).refresh_id == "next"
 
 
 async def test_followed() -> None:
     """The hub knows whether anybody follows, from the first to the last."""
-    hub = ProgressHub()
-    hub.begin("runs").tell(Phase.STARTED, 0, "Started")
-    assert not hub.followed.is_set()
-    async with aclosing(hub.follow()) as one, aclosing(hub.follow()) as other:
-        await next_of(one)
-        await next_of(other)
-        await one.aclose()
-        assert hub.followed.is_set()
-    assert not hub.followed.is_set()
+    broadcaster = ProgressBroadcaster()
+    broadcaster.create_reporter("runs").emit(Phase.STARTED, 0, "Started")
+    assert not broadcaster.has_subscribers.is_set()
+    async with (
+        aclosing(broadcaster.subscribe()) as first,
+        aclosing(broadcaster.subscribe()) as second,
+    ):
+        await next_event(first)
+        await next_event(second)
+        await first.aclose()
+        assert broadcaster.has_subscribers.is_set()
+    assert not broadcaster.has_subscribers.is_set()
 
 
 async def test_slow_follower() -> None:
     """Who does not read holds no more than 32 events, and gets the end of the last refreshes."""
-    hub, most = ProgressHub(), 32
-    mailbox = Mailbox(most)
-    with hub.heard_by(mailbox.put):
+    broadcaster, max_events = ProgressBroadcaster(), 32
+    queue = SubscriberQueue(max_events)
+    with broadcaster.listen(queue.put):
         for number in range(1000):
-            telling = hub.begin(str(number))
+            reporter = broadcaster.create_reporter(str(number))
             for step in range(10):
-                telling.tell(Phase.FETCHING, step / 10, f"Step {step}")
-                assert len(mailbox) <= most
-            telling.failed("A_CODE", "It failed")
-    kept = [await mailbox.get() for _ in range(len(mailbox))]
-    assert [(one.refresh_id, one.is_last) for one in kept] == [
-        (str(number), True) for number in range(1000 - most, 1000)
+                reporter.emit(Phase.FETCHING, step / 10, f"Step {step}")
+                assert len(queue) <= max_events
+            reporter.emit_failed("A_CODE", "It failed")
+    received = [await queue.get() for _ in range(len(queue))]
+    assert [(item.refresh_id, item.is_last) for item in received] == [
+        (str(number), True) for number in range(1000 - max_events, 1000)
     ]
 
 
-@quick
-@given(numbers=st.lists(st.integers(0, 3), max_size=40), most=st.integers(1, 5))
-async def test_any_events(numbers: list[int], most: int) -> None:
+@few_examples
+@given(numbers=st.lists(st.integers(0, 3), max_size=40), max_events=st.integers(1, 5))
+async def test_any_events(numbers: list[int], max_events: int) -> None:
     """A mailbox keeps the order, and drives out what is not the end of a refresh first."""
-    put = [event(number, Phase.DONE if number == 0 else Phase.FETCHING) for number in numbers]
-    mailbox = Mailbox(most)
-    for one in put:
-        mailbox.put(one)
-    kept = [await mailbox.get() for _ in range(len(mailbox))]
-    assert len(kept) == min(len(put), most)
-    assert kept[-1:] == put[-1:]
-    order = iter(put)
-    assert all(any(one is other for other in order) for one in kept)
-    ends = sum(one.is_last for one in put)
-    assert sum(one.is_last for one in kept) >= min(ends, most - 1)
+    events = [
+        make_event(number, Phase.DONE if number == 0 else Phase.FETCHING) for number in numbers
+    ]
+    queue = SubscriberQueue(max_events)
+    for item in events:
+        queue.put(item)
+    received = [await queue.get() for _ in range(len(queue))]
+    assert len(received) == min(len(events), max_events)
+    assert received[-1:] == events[-1:]
+    order = iter(events)
+    assert all(any(item is other for other in order) for item in received)
+    ends = sum(item.is_last for item in events)
+    assert sum(item.is_last for item in received) >= min(ends, max_events - 1)
 
 
 async def test_waits() -> None:
     """Who reads faster than there are events waits for the next one."""
-    mailbox = Mailbox(2)
-    waiting = asyncio.create_task(mailbox.get())
+    queue = SubscriberQueue(2)
+    get_task = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
-    assert not waiting.done()
-    mailbox.put(event(1))
-    assert await waiting == event(1)
+    assert not get_task.done()
+    queue.put(make_event(1))
+    assert await get_task == make_event(1)

@@ -8,8 +8,13 @@ from pathlib import Path
 import pytest
 
 from graphql_api.domain.report import RefreshFailure, Trigger
-from graphql_api.refresh.schedule import pause, refresh_regularly
-from tests.refresh.running import DOWN, Running, asking, running
+from graphql_api.refresh.schedule import compute_delay, refresh_periodically
+from tests.refresh.running import (
+    SERVER_ERROR,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
 from tests.upstream.server import Upstream
 
 DAY = 86_400.0
@@ -34,17 +39,19 @@ def test_pause(
     interval: float, age: float | None, failures: int, jitter: float, seconds: float
 ) -> None:
     """It is what is left of the interval, a little more by chance, and longer after failures."""
-    assert pause(interval, age=age, failures=failures, jitter=jitter) == pytest.approx(seconds)
+    assert compute_delay(interval, age=age, failures=failures, jitter=jitter) == pytest.approx(
+        seconds
+    )
 
 
-async def scheduled(home: Running, upstream: Upstream, times: int) -> None:
+async def run_scheduler(home: ServiceInstance, upstream: Upstream, times: int) -> None:
     """Let it refresh by itself until the countries were asked for that often."""
     task = asyncio.create_task(
-        refresh_regularly(
-            home.service, home.catalog, interval=0.05, clock=lambda: datetime.now(UTC)
+        refresh_periodically(
+            home.service, home.catalog, refresh_interval=0.05, clock=lambda: datetime.now(UTC)
         )
     )
-    await asyncio.to_thread(upstream.wait_until_asked, "countries", times)
+    await asyncio.to_thread(upstream.wait_for_requests, "countries", times)
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -52,33 +59,33 @@ async def scheduled(home: Running, upstream: Upstream, times: int) -> None:
 
 async def test_every_so_often(path: Path, upstream: Upstream) -> None:
     """It goes on and on, and the history says what began each refresh."""
-    async with running(path, asking(upstream)) as home:
-        await scheduled(home, upstream, 3)
-        history = await home.recorded()
+    async with running_instance(path, make_source_config(upstream)) as home:
+        await run_scheduler(home, upstream, 3)
+        history = await home.load_history()
     assert len(history) >= 2
     assert {attempt.trigger for attempt in history} == {Trigger.SCHEDULE}
 
 
 async def test_failures(path: Path, upstream: Upstream) -> None:
     """A failure does not end it."""
-    upstream.answer("countries", DOWN)
-    async with running(path, asking(upstream)) as home:
-        await scheduled(home, upstream, 2)
-        history = await home.recorded()
+    upstream.set_responses("countries", SERVER_ERROR)
+    async with running_instance(path, make_source_config(upstream)) as home:
+        await run_scheduler(home, upstream, 2)
+        history = await home.load_history()
     assert isinstance(history[-1], RefreshFailure)
 
 
 async def test_another_has_just_done_it(path: Path, upstream: Upstream) -> None:
     """A replica leaves alone what another one has just refreshed."""
-    async with running(path, asking(upstream)) as home:
+    async with running_instance(path, make_source_config(upstream)) as home:
         report = await home.service.refresh()
         task = asyncio.create_task(
-            refresh_regularly(
-                home.service, home.catalog, interval=0.02, clock=lambda: report.finished_at
+            refresh_periodically(
+                home.service, home.catalog, refresh_interval=0.02, clock=lambda: report.finished_at
             )
         )
         await asyncio.sleep(0.2)
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-        assert upstream.asked("countries") == 1
+        assert upstream.request_count("countries") == 1

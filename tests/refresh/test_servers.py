@@ -5,18 +5,18 @@ import threading
 
 import pytest
 
-from graphql_api.domain.snapshot import Version
-from tests.refresh.running import asking, running
+from graphql_api.domain.snapshot import DataVersion
+from tests.refresh.running import make_source_config, running_instance
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
-from tests.upstream.server import COUNTRIES, Answer, Upstream
+from tests.upstream.server import COUNTRIES, FakeResponse, Upstream
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
 def server(request: pytest.FixtureRequest) -> MariaDB | PostgreSQL:
     """Return a server, one of each kind in turn."""
-    found: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
-    return found
+    database_server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    return database_server
 
 
 @pytest.fixture
@@ -27,27 +27,31 @@ def url(server: MariaDB | PostgreSQL) -> str:
 
 async def test_published_is_what_a_reload_gives(url: str, upstream: Upstream) -> None:
     """What a refresh publishes equals, to the bit, what another process loads."""
-    async with running(url, asking(upstream)) as started:
-        report = await started.service.refresh()
+    async with running_instance(url, make_source_config(upstream)) as instance:
+        report = await instance.service.refresh()
         assert (report.inserted, report.statements) == (250, 1)
-        again = await started.service.refresh()
-        assert (again.unchanged, again.version, again.statements) == (250, Version(2, 250), 1)
-        await started.service.close()
-        reloaded = await started.reloaded()
-        assert repr(reloaded.snapshot.rows) == repr(started.catalog.snapshot.rows)
-        assert reloaded.snapshot == started.catalog.snapshot
-        assert reloaded.history == (again, report)
+        second_report = await instance.service.refresh()
+        assert (second_report.unchanged, second_report.version, second_report.statements) == (
+            250,
+            DataVersion(2, 250),
+            1,
+        )
+        await instance.service.close()
+        reloaded = await instance.reload_catalog()
+        assert repr(reloaded.snapshot.rows) == repr(instance.catalog.snapshot.rows)
+        assert reloaded.snapshot == instance.catalog.snapshot
+        assert reloaded.history == (second_report, report)
 
 
 async def test_what_reaches_mariadb(mariadb: MariaDB, upstream: Upstream) -> None:
     """A refresh is the lease, a look and one INSERT; the history and the lease's end follow."""
     name = mariadb.create_database()
-    async with running(mariadb.url(name), asking(upstream)) as started:
-        await started.service.refresh()
-        await started.service.close()
+    async with running_instance(mariadb.url(name), make_source_config(upstream)) as instance:
+        await instance.service.refresh()
+        await instance.service.close()
         before = len(mariadb.queries(name))
-        await started.service.refresh()
-        await started.service.close()
+        await instance.service.refresh()
+        await instance.service.close()
         sent = [text.split("\n")[0].split(" ")[:2] for text in mariadb.queries(name)[before:]]
     assert sent == [
         ["UPDATE", "leases"],
@@ -66,16 +70,18 @@ async def test_what_reaches_mariadb(mariadb: MariaDB, upstream: Upstream) -> Non
 async def test_two_processes_at_once(url: str, upstream: Upstream) -> None:
     """Of two processes that refresh at once one does it, and both answer with its report."""
     released = threading.Event()
-    upstream.answer("countries", Answer(body=COUNTRIES, until=released.is_set))
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
     async with (
-        running(url, asking(upstream), name="one") as one,
-        running(url, asking(upstream), name="two") as two,
+        running_instance(url, make_source_config(upstream), name="one") as instance_a,
+        running_instance(url, make_source_config(upstream), name="two") as instance_b,
     ):
-        refreshes = [asyncio.create_task(each.service.refresh()) for each in (one, two)]
-        await asyncio.to_thread(upstream.wait_until_asked, "countries")
+        refreshes = [
+            asyncio.create_task(instance.service.refresh()) for instance in (instance_a, instance_b)
+        ]
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
         await asyncio.sleep(0.2)
         released.set()
         reports = await asyncio.gather(*refreshes)
         assert reports[0] == reports[1]
-        assert (reports[0].version, reports[0].inserted) == (Version(1, 250), 250)
-        assert one.catalog.snapshot == two.catalog.snapshot
+        assert (reports[0].version, reports[0].inserted) == (DataVersion(1, 250), 250)
+        assert instance_a.catalog.snapshot == instance_b.catalog.snapshot

@@ -7,42 +7,56 @@ import pytest
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.report import SourceKind
 from graphql_api.errors import SourceUnavailable
-from graphql_api.refresh.run import Sources
-from tests.refresh.running import AT_ONCE, LONG, Before, asking, running
-from tests.upstream.faults import FAULTS, PATH, Fault
-from tests.upstream.players import PLAYERS, Player, choose_countries, choose_rates
+from graphql_api.refresh.run import SourceConfig
+from tests.refresh.running import (
+    IMMEDIATE_RETRIES,
+    LONG_TIMEOUT,
+    InitialState,
+    make_source_config,
+    running_instance,
+)
+from tests.upstream.faults import FAULTS, FAULTY_PATH, ProviderFault
+from tests.upstream.players import (
+    FAKE_PROVIDERS,
+    FakeProvider,
+    select_countries_providers,
+    select_rates_providers,
+)
 from tests.upstream.server import Upstream
 
 pytestmark = pytest.mark.slow
 
 
-def asking_one(upstream: Upstream, player: Player, fault: Fault) -> Sources:
+def single_provider_config(
+    upstream: Upstream, player: FakeProvider, fault: ProviderFault
+) -> SourceConfig:
     """Return the sources of a refresh that asks this one alone; the other kind needs no asking."""
-    faulty, other = (player.name, fault.url(upstream)), (BUNDLED, None)
-    asks_countries = player.kind is SourceKind.COUNTRIES
-    return Sources(
-        countries=choose_countries(faulty if asks_countries else other),
-        rates=choose_rates(other if asks_countries else faulty),
-        seconds_each=fault.seconds,
-        seconds_together=LONG,
-        retries=AT_ONCE,
+    faulty, other = (player.name, fault.build_url(upstream)), (BUNDLED, None)
+    is_countries = player.kind is SourceKind.COUNTRIES
+    return SourceConfig(
+        countries=select_countries_providers(faulty if is_countries else other),
+        rates=select_rates_providers(other if is_countries else faulty),
+        api_timeout=fault.api_timeout,
+        refresh_timeout=LONG_TIMEOUT,
+        retries=IMMEDIATE_RETRIES,
     )
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_fault(path: Path, upstream: Upstream, fault: Fault) -> None:
+async def test_fault(path: Path, upstream: Upstream, fault: ProviderFault) -> None:
     """The error names the provider and what is wrong with it, and not a row is another."""
-    async with running(path, asking(upstream)) as started:
-        await started.service.refresh()
-        before = await Before.of(started)
-        told = []
-        for player in PLAYERS:
-            upstream.answer(PATH, fault.answer(player))
-            started.service.sources = asking_one(upstream, player, fault)
-            with pytest.raises(SourceUnavailable) as raised:
-                await started.service.refresh()
-            told.append(str(raised.value))
-            assert await before.is_unchanged()
-    assert told == [
-        f"No source of {player.kind} could be used. {fault.why(player)}." for player in PLAYERS
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        await instance.service.refresh()
+        initial = await InitialState.capture(instance)
+        messages = []
+        for player in FAKE_PROVIDERS:
+            upstream.set_responses(FAULTY_PATH, fault.build_response(player))
+            instance.service.sources = single_provider_config(upstream, player, fault)
+            with pytest.raises(SourceUnavailable) as exc_info:
+                await instance.service.refresh()
+            messages.append(str(exc_info.value))
+            assert await initial.is_unchanged()
+    assert messages == [
+        f"No source of {player.kind} could be used. {fault.expected_failure(player)}."
+        for player in FAKE_PROVIDERS
     ]

@@ -11,60 +11,69 @@ import pytest
 
 from graphql_api.domain.report import RefreshReport, SourceKind
 from graphql_api.errors import SourceUnavailable
-from graphql_api.refresh.run import RefreshOrder
-from graphql_api.sources.keeping import Memory
-from tests.refresh.running import DOWN, START, Before, Running, asking, running
-from tests.upstream.server import COUNTRIES, RATES, Answer, Reply, Request, Upstream
+from graphql_api.refresh.run import RefreshOptions
+from graphql_api.sources.keeping import ProviderCache
+from tests.refresh.running import (
+    SERVER_ERROR,
+    START,
+    InitialState,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
+from tests.upstream.server import COUNTRIES, RATES, FakeResponse, Request, Responder, Upstream
 
 TOMORROW = START + timedelta(days=1)
 
 
 @pytest.fixture
-async def second(path: Path, upstream: Upstream, home: Running) -> AsyncIterator[Running]:
+async def second(
+    path: Path, upstream: Upstream, instance: ServiceInstance
+) -> AsyncIterator[ServiceInstance]:
     """Lend another process on the same database."""
-    assert home.path == path
-    async with running(path, asking(upstream), name="second") as started:
-        yield started
+    assert instance.path == path
+    async with running_instance(path, make_source_config(upstream), name="second") as other:
+        yield other
 
 
 @pytest.fixture(autouse=True)
-def answers(upstream: Upstream) -> None:
+def provider_responses(upstream: Upstream) -> None:
     """Let the sources say when they have something new, as the real ones do."""
-    upstream.answer("countries", revalidating('"1"'))
-    upstream.answer("rates", Answer(body=due(TOMORROW.timestamp())))
+    upstream.set_responses("countries", make_revalidating_reply('"1"'))
+    upstream.set_responses("rates", FakeResponse(body=rates_with_next_update(TOMORROW.timestamp())))
 
 
-def revalidating(etag: str, until: Callable[[], bool] = lambda: True) -> Reply:
+def make_revalidating_reply(etag: str, until: Callable[[], bool] = lambda: True) -> Responder:
     """Return what answers with the countries, or that they are what they were."""
 
-    def reply(request: Request) -> Answer:
+    def reply(request: Request) -> FakeResponse:
         if request.headers.get("if-none-match") == etag:
-            return Answer(status=304, until=until)
-        return Answer(body=COUNTRIES, headers={"ETag": etag}, until=until)
+            return FakeResponse(status=304, hold_until=until)
+        return FakeResponse(body=COUNTRIES, headers={"ETag": etag}, hold_until=until)
 
     return reply
 
 
-def due(next_update: float) -> bytes:
+def rates_with_next_update(next_update: float) -> bytes:
     """Return the rates, with the instant of their next update."""
     return json.dumps({**json.loads(RATES), "time_next_update_unix": int(next_update)}).encode()
 
 
-def told(report: RefreshReport) -> list[tuple[str, bool, bool]]:
+def source_states(report: RefreshReport) -> list[tuple[str, bool, bool]]:
     """Return who answered, whether live, and whether as kept."""
     return [(source.provider, source.live, source.cached) for source in report.sources]
 
 
-FIRST = [("geonames", True, False), ("er-api", True, False)]
-SECOND = [("geonames", True, False), ("er-api", False, True)]
+ALL_FETCHED = [("geonames", True, False), ("er-api", True, False)]
+RATES_CACHED = [("geonames", True, False), ("er-api", False, True)]
 
 
-async def test_second_refresh(upstream: Upstream, home: Running) -> None:
+async def test_second_refresh(upstream: Upstream, instance: ServiceInstance) -> None:
     """The rates are not asked for before they are new, the countries only for what is new."""
-    first = await home.service.refresh()
-    second = await home.service.refresh()
-    assert (told(first), told(second)) == (FIRST, SECOND)
-    assert (upstream.asked("countries"), upstream.asked("rates")) == (2, 1)
+    first = await instance.service.refresh()
+    second = await instance.service.refresh()
+    assert (source_states(first), source_states(second)) == (ALL_FETCHED, RATES_CACHED)
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 1)
     assert [source.as_of for source in second.sources] == [source.as_of for source in first.sources]
     assert (second.total_countries, second.unchanged, second.skipped) == (250, 250, first.skipped)
     assert (second.version.revision, second.statements) == (2, 1)
@@ -73,105 +82,118 @@ async def test_second_refresh(upstream: Upstream, home: Running) -> None:
 async def test_after_a_restart(upstream: Upstream, path: Path) -> None:
     """A process that starts anew knows what the one before it was told."""
     for _ in range(2):
-        async with running(path, asking(upstream)) as started:
-            await started.catalog.sync()
-            report = await started.service.refresh()
-    assert told(report) == SECOND
-    assert (upstream.asked("countries"), upstream.asked("rates")) == (2, 1)
+        async with running_instance(path, make_source_config(upstream)) as instance:
+            await instance.catalog.sync()
+            report = await instance.service.refresh()
+    assert source_states(report) == RATES_CACHED
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 1)
     assert upstream.requests[-1].headers["if-none-match"] == '"1"'
 
 
-async def test_on_another_replica(upstream: Upstream, home: Running, second: Running) -> None:
+async def test_on_another_replica(
+    upstream: Upstream, instance: ServiceInstance, second: ServiceInstance
+) -> None:
     """A replica that has looked at the database knows what another one was told."""
-    await home.service.refresh()
-    await home.service.close()
+    await instance.service.refresh()
+    await instance.service.close()
     await second.catalog.sync()
-    assert second.catalog.memory == home.catalog.memory
-    assert told(await second.service.refresh()) == SECOND
-    assert upstream.asked("rates") == 1
+    assert second.catalog.provider_cache == instance.catalog.provider_cache
+    assert source_states(await second.service.refresh()) == RATES_CACHED
+    assert upstream.request_count("rates") == 1
 
 
-async def test_force(upstream: Upstream, home: Running) -> None:
+async def test_force(upstream: Upstream, instance: ServiceInstance) -> None:
     """Whoever insists has every source asked, as if nothing were known."""
-    await home.service.refresh()
-    report = await home.service.refresh(RefreshOrder(force=True))
-    assert told(report) == FIRST
-    assert (upstream.asked("countries"), upstream.asked("rates")) == (2, 2)
+    await instance.service.refresh()
+    report = await instance.service.refresh(RefreshOptions(force=True))
+    assert source_states(report) == ALL_FETCHED
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 2)
     assert "if-none-match" not in upstream.requests[-1].headers
 
 
-async def test_force_while_another_runs(upstream: Upstream, home: Running) -> None:
+async def test_force_while_another_runs(upstream: Upstream, instance: ServiceInstance) -> None:
     """Whoever insists and joins a refresh that has not asked every source gets one that does."""
     released = threading.Event()
-    await home.service.refresh()
-    upstream.answer("countries", revalidating('"1"', released.is_set))
-    patient = asyncio.create_task(home.service.refresh())
-    await asyncio.to_thread(upstream.wait_until_asked, "countries", 2)
-    forced = RefreshOrder(force=True)
-    insisting = [asyncio.create_task(home.service.refresh(forced)) for _ in range(3)]
+    await instance.service.refresh()
+    upstream.set_responses("countries", make_revalidating_reply('"1"', released.is_set))
+    waiting_task = asyncio.create_task(instance.service.refresh())
+    await asyncio.to_thread(upstream.wait_for_requests, "countries", 2)
+    options = RefreshOptions(force=True)
+    forced_tasks = [asyncio.create_task(instance.service.refresh(options)) for _ in range(3)]
     await asyncio.sleep(0)
     released.set()
-    assert told(await patient) == SECOND
-    reports = await asyncio.gather(*insisting)
-    assert told(reports[0]) == FIRST
+    assert source_states(await waiting_task) == RATES_CACHED
+    reports = await asyncio.gather(*forced_tasks)
+    assert source_states(reports[0]) == ALL_FETCHED
     assert reports == [reports[0]] * 3
-    assert (upstream.asked("countries"), upstream.asked("rates")) == (3, 2)
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (3, 2)
 
 
-async def test_something_new(upstream: Upstream, home: Running) -> None:
+async def test_something_new(upstream: Upstream, instance: ServiceInstance) -> None:
     """New countries and new rates are taken, and remembered in the place of the old ones."""
-    await home.service.refresh()
-    upstream.answer("countries", revalidating('"2"'))
-    assert told(await home.service.refresh()) == SECOND
-    await home.service.close()
-    kept = (await home.reloaded()).memory.countries
-    assert kept is not None
-    assert kept.validators.etag == '"2"'
+    await instance.service.refresh()
+    upstream.set_responses("countries", make_revalidating_reply('"2"'))
+    assert source_states(await instance.service.refresh()) == RATES_CACHED
+    await instance.service.close()
+    cached = (await instance.reload_catalog()).provider_cache.countries
+    assert cached is not None
+    assert cached.validators.etag == '"2"'
 
 
-async def test_deleted_country(upstream: Upstream, home: Running) -> None:
+async def test_deleted_country(upstream: Upstream, instance: ServiceInstance) -> None:
     """A deleted country returns though the source has nothing new."""
-    await home.service.refresh()
-    await home.catalog.delete(home.catalog.snapshot.by_code["FR"])
-    report = await home.service.refresh()
+    await instance.service.refresh()
+    await instance.catalog.delete(instance.catalog.snapshot.by_code["FR"])
+    report = await instance.service.refresh()
     assert (report.inserted, report.total_countries) == (1, 250)
     assert upstream.requests[-1].headers["if-none-match"] == '"1"'
 
 
-async def test_one_kind_kept_and_the_other_down(upstream: Upstream, careful: Running) -> None:
+async def test_one_kind_kept_and_the_other_down(
+    upstream: Upstream, fallback_instance: ServiceInstance
+) -> None:
     """Kept rates do not make up for countries that are down: all or nothing."""
-    await careful.service.refresh()
-    before, memory = await Before.of(careful), careful.catalog.memory
-    upstream.answer("countries", DOWN)
-    with pytest.raises(SourceUnavailable) as raised:
-        await careful.service.refresh()
-    assert str(raised.value) == (
+    await fallback_instance.service.refresh()
+    initial, cached = (
+        await InitialState.capture(fallback_instance),
+        fallback_instance.catalog.provider_cache,
+    )
+    upstream.set_responses("countries", SERVER_ERROR)
+    with pytest.raises(SourceUnavailable) as exc_info:
+        await fallback_instance.service.refresh()
+    assert str(exc_info.value) == (
         "No live source of countries could be used, and bundled data never replaces live data. "
         "geonames: it answered with status 500."
     )
-    assert await before.is_unchanged()
-    assert careful.catalog.memory == memory
-    assert upstream.asked("rates") == 1
+    assert await initial.is_unchanged()
+    assert fallback_instance.catalog.provider_cache == cached
+    assert upstream.request_count("rates") == 1
 
 
-@pytest.mark.parametrize("down", list(SourceKind))
+@pytest.mark.parametrize("failing_kind", list(SourceKind))
 async def test_one_kind_live_and_the_other_down(
-    upstream: Upstream, careful: Running, down: SourceKind
+    upstream: Upstream, fallback_instance: ServiceInstance, failing_kind: SourceKind
 ) -> None:
     """With live data stored one kind that is down is a failure, whichever it is."""
-    await careful.service.refresh()
-    before = await Before.of(careful)
-    upstream.answer(down, DOWN)
-    with pytest.raises(SourceUnavailable) as raised:
-        await careful.service.refresh(RefreshOrder(force=True))
-    assert str(raised.value).startswith(f"No live source of {down} could be used")
-    assert await before.is_unchanged()
+    await fallback_instance.service.refresh()
+    initial = await InitialState.capture(fallback_instance)
+    upstream.set_responses(failing_kind, SERVER_ERROR)
+    with pytest.raises(SourceUnavailable) as exc_info:
+        await fallback_instance.service.refresh(RefreshOptions(force=True))
+    assert str(exc_info.value).startswith(f"No live source of {failing_kind} could be used")
+    assert await initial.is_unchanged()
 
 
-async def test_failed_refresh_is_not_remembered(upstream: Upstream, home: Running) -> None:
+async def test_failed_refresh_is_not_remembered(
+    upstream: Upstream, instance: ServiceInstance
+) -> None:
     """What was heard in a refresh that failed is not kept: nothing of it was stored."""
-    upstream.answer("countries", DOWN)
+    upstream.set_responses("countries", SERVER_ERROR)
     with pytest.raises(SourceUnavailable):
-        await home.service.refresh()
-    await home.service.close()
-    assert home.catalog.memory == (await home.reloaded()).memory == Memory()
+        await instance.service.refresh()
+    await instance.service.close()
+    assert (
+        instance.catalog.provider_cache
+        == (await instance.reload_catalog()).provider_cache
+        == ProviderCache()
+    )

@@ -8,36 +8,38 @@ import pytest
 
 from graphql_api.catalog import Catalog
 from graphql_api.errors import RefreshInProgress
-from graphql_api.refresh.session import HeldElsewhere, Session
-from graphql_api.sources.keeping import Memory
+from graphql_api.refresh.session import LeaseHeldByOther, LeaseSession
+from graphql_api.sources.keeping import ProviderCache
 from graphql_api.storage import lease
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
-from tests.databases import connections_ended, opened
+from tests.databases import open_database, wait_for_connection_threads
 from tests.rows import make_country
-from tests.sources.memories import HEARD
+from tests.sources.memories import FULL_CACHE
 from tests.storage.attempts import REPORT
 
 
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[Database]:
     """Lend a migrated database."""
-    async with opened(f"sqlite:///{path}") as database:
+    async with open_database(f"sqlite:///{path}") as database:
         await migrate(database)
         yield database
-    await connections_ended()
+    await wait_for_connection_threads()
 
 
-def begin(database: Database, *, refresh_id: str, holder: str, seconds: float = 60) -> Session:
+def make_session(
+    database: Database, *, refresh_id: str, holder: str, seconds: float = 60
+) -> LeaseSession:
     """Begin a session over a catalog of its own."""
     catalog = Catalog(database, {})
-    return Session(
+    return LeaseSession(
         database,
         catalog,
         refresh_id=refresh_id,
         holder=holder,
-        seconds=seconds,
-        turn=asyncio.Lock(),
+        lease_duration=seconds,
+        lease_lock=asyncio.Lock(),
     )
 
 
@@ -46,79 +48,84 @@ async def test_in_turn(database: Database) -> None:
     turn = asyncio.Lock()
     async with turn:
         sessions = [
-            Session(
-                database, Catalog(database, {}), refresh_id=name, holder="me", seconds=60, turn=turn
+            LeaseSession(
+                database,
+                Catalog(database, {}),
+                refresh_id=name,
+                holder="me",
+                lease_duration=60,
+                lease_lock=turn,
             )
             for name in ("1", "2")
         ]
-        assert await database.run(lease.look) is None
+        assert await database.run(lease.read) is None
     for session in sessions:
-        await session.opened()
+        await session.wait_until_open()
     assert [session.revision for session in sessions] == [1, 2]
-    held = await database.run(lease.look)
-    assert held is not None
-    assert held.refresh_id == "2"
+    lease_info = await database.run(lease.read)
+    assert lease_info is not None
+    assert lease_info.refresh_id == "2"
     for session in sessions:
-        await session.close(None, Memory())
+        await session.close(None, ProviderCache())
 
 
 async def test_whole_life(database: Database) -> None:
     """It takes the lease, writes rows of its revision, and leaves history and a free lease."""
-    session = begin(database, refresh_id="1", holder="me")
+    session = make_session(database, refresh_id="1", holder="me")
     assert session.revision == 0
-    await session.opened()
+    await session.wait_until_open()
     assert session.revision == 1
-    held = await database.run(lease.look)
-    assert held is not None
-    assert held.refresh_id == "1"
+    lease_info = await database.run(lease.read)
+    assert lease_info is not None
+    assert lease_info.refresh_id == "1"
     assert await session.store([make_country(revision=1)]) == 1
-    await session.close(REPORT, HEARD)
-    assert await database.run(lease.look) is None
+    await session.close(REPORT, FULL_CACHE)
+    assert await database.run(lease.read) is None
     catalog = Catalog(database, {})
     await catalog.sync()
     assert (catalog.snapshot.rows, catalog.history) == ((make_country(revision=1),), (REPORT,))
-    assert catalog.memory == HEARD
+    assert catalog.provider_cache == FULL_CACHE
 
 
 async def test_held_by_another_process(database: Database) -> None:
     """Another process is told who has the lease; closing what was not opened takes nothing away."""
-    first = begin(database, refresh_id="1", holder="me")
-    await first.opened()
-    other = begin(database, refresh_id="2", holder="other")
-    with pytest.raises(HeldElsewhere) as caught:
-        await other.opened()
-    assert caught.value.held == await database.run(lease.look)
-    await other.close(None, Memory())
-    assert await database.run(lease.look) == caught.value.held
-    await first.close(None, Memory())
+    first = make_session(database, refresh_id="1", holder="me")
+    await first.wait_until_open()
+    other = make_session(database, refresh_id="2", holder="other")
+    with pytest.raises(LeaseHeldByOther) as exc_info:
+        await other.wait_until_open()
+    assert exc_info.value.lease_info == await database.run(lease.read)
+    await other.close(None, ProviderCache())
+    assert await database.run(lease.read) == exc_info.value.lease_info
+    await first.close(None, ProviderCache())
 
 
 async def test_taken_anew_by_the_same_process(database: Database) -> None:
     """The next refresh of a process does not wait for the tail of the one before it."""
-    first = begin(database, refresh_id="1", holder="me")
-    await first.opened()
-    second = begin(database, refresh_id="2", holder="me")
-    await second.opened()
+    first = make_session(database, refresh_id="1", holder="me")
+    await first.wait_until_open()
+    second = make_session(database, refresh_id="2", holder="me")
+    await second.wait_until_open()
     assert (first.revision, second.revision) == (1, 2)
-    await first.close(None, Memory())
-    held = await database.run(lease.look)
-    assert held is not None
-    assert held.refresh_id == "2"
-    await second.close(None, Memory())
-    assert await database.run(lease.look) is None
+    await first.close(None, ProviderCache())
+    lease_info = await database.run(lease.read)
+    assert lease_info is not None
+    assert lease_info.refresh_id == "2"
+    await second.close(None, ProviderCache())
+    assert await database.run(lease.read) is None
 
 
 async def test_lease_has_run_out(database: Database) -> None:
     """What took longer than its lease is not written: another process may have begun."""
-    session = begin(database, refresh_id="1", holder="me", seconds=0)
-    await session.opened()
-    with pytest.raises(RefreshInProgress) as caught:
+    session = make_session(database, refresh_id="1", holder="me", seconds=0)
+    await session.wait_until_open()
+    with pytest.raises(RefreshInProgress) as exc_info:
         await session.store([make_country()])
-    assert str(caught.value) == (
+    assert str(exc_info.value) == (
         "The refresh took longer than its lease of 0 s, and another process may have begun one; "
         "nothing was changed."
     )
-    await session.close(None, Memory())
+    await session.close(None, ProviderCache())
     catalog = Catalog(database, {})
     await catalog.sync()
     assert catalog.snapshot.rows == ()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.refresh.running import asking, running
+from tests.refresh.running import make_source_config, running_instance
 from tests.servers.mariadb import MariaDB
 from tests.upstream.server import Upstream
 
@@ -13,11 +13,11 @@ async def test_died_after_it_had_written(
     """A lease whose rows are written is not waited for until it runs out, a minute later."""
     url = mariadb.url(mariadb.create_database())
     async with (
-        running(url, asking(upstream), name="dead") as dead,
-        running(url, asking(upstream), name="next") as following,
+        running_instance(url, make_source_config(upstream), name="dead") as dead,
+        running_instance(url, make_source_config(upstream), name="next") as successor,
     ):
-        async with dead.service._closing:  # its tail does not come to pass
+        async with dead.service._finish_lock:  # its tail does not come to pass
             await dead.service.refresh()
-            report = await following.service.refresh()
+            report = await successor.service.refresh()
         assert (report.id, report.version.revision, report.unchanged) == ("next-1", 2, 250)
     assert "The process of refresh dead-1 has died; it had written." in caplog.messages

@@ -11,47 +11,53 @@ from sqlalchemy import event
 
 from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase, Progress
-from graphql_api.refresh.watching import Watch
+from graphql_api.refresh.watching import RemoteRefreshWatcher
 from graphql_api.storage import lease
-from tests.refresh.running import DOWN, START, Running, asking, running
-from tests.upstream.server import COUNTRIES, Answer, Upstream
+from tests.refresh.running import (
+    SERVER_ERROR,
+    START,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
+from tests.upstream.server import COUNTRIES, FakeResponse, Upstream
 
-OFTEN = 0.01
+POLL_INTERVAL = 0.01
 
 
 @contextmanager
-def counted(watching: Running) -> Iterator[list[str]]:
+def recorded_statements(instance: ServiceInstance) -> Iterator[list[str]]:
     """Keep the statements that a process sends while the context lasts."""
-    sent: list[str] = []
+    executed: list[str] = []
 
-    def keep(*given: object) -> None:
-        sent.append(str(given[2]))
+    def on_execute(*args: object) -> None:
+        executed.append(str(args[2]))
 
-    engine = watching.database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", keep)
+    engine = instance.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", on_execute)
     try:
-        yield sent
+        yield executed
     finally:
-        event.remove(engine, "before_cursor_execute", keep)
+        event.remove(engine, "before_cursor_execute", on_execute)
 
 
 @pytest.fixture
-async def here(path: Path, upstream: Upstream) -> AsyncIterator[Running]:
+async def watching_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend a process that watches, and polls the database as the server does."""
-    async with running(path, asking(upstream), name="here") as started:
-        watch = Watch(
-            started.service.progress,
-            database=started.database,
-            catalog=started.catalog,
+    async with running_instance(path, make_source_config(upstream), name="here") as instance:
+        watcher = RemoteRefreshWatcher(
+            instance.service.progress,
+            database=instance.database,
+            catalog=instance.catalog,
             holder="here",
             clock=lambda: START,
         )
         tasks = [
-            asyncio.create_task(watch.run(OFTEN)),
-            asyncio.create_task(started.catalog.poll(OFTEN)),
+            asyncio.create_task(watcher.run(POLL_INTERVAL)),
+            asyncio.create_task(instance.catalog.poll(POLL_INTERVAL)),
         ]
         try:
-            yield started
+            yield instance
         finally:
             for task in tasks:
                 task.cancel()
@@ -59,35 +65,37 @@ async def here(path: Path, upstream: Upstream) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-async def there(path: Path, here: Running, upstream: Upstream) -> AsyncIterator[Running]:
+async def remote_instance(
+    path: Path, watching_instance: ServiceInstance, upstream: Upstream
+) -> AsyncIterator[ServiceInstance]:
     """Lend another process over the same database."""
-    assert here.path == path
-    async with running(path, asking(upstream), name="there") as started:
-        yield started
+    assert watching_instance.path == path
+    async with running_instance(path, make_source_config(upstream), name="there") as instance:
+        yield instance
 
 
 @pytest.fixture
 def released(upstream: Upstream) -> Iterator[threading.Event]:
     """Hold back the countries until the event is set."""
     event = threading.Event()
-    upstream.answer("countries", Answer(body=COUNTRIES, until=event.is_set))
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=event.is_set))
     yield event
     event.set()
 
 
-Events = asyncio.Queue[Progress]
+EventQueue = asyncio.Queue[Progress]
 
 
 @asynccontextmanager
-async def following(watching: Running) -> AsyncIterator[Events]:
+async def subscription(instance: ServiceInstance) -> AsyncIterator[EventQueue]:
     """Follow the hub of a process."""
-    queue = Events()
+    queue = EventQueue()
 
-    async def follow() -> None:
-        async for progress in watching.service.progress.follow():
+    async def forward_events() -> None:
+        async for progress in instance.service.progress.subscribe():
             queue.put_nowait(progress)
 
-    task = asyncio.create_task(follow())
+    task = asyncio.create_task(forward_events())
     try:
         yield queue
     finally:
@@ -95,168 +103,177 @@ async def following(watching: Running) -> AsyncIterator[Events]:
         await asyncio.wait([task])
 
 
-async def next_of(events: Events) -> Progress:
+async def next_event(events: EventQueue) -> Progress:
     """Return the next event."""
     async with asyncio.timeout(60):
         return await events.get()
 
 
-async def to_the_end(events: Events) -> list[Progress]:
+async def collect_until_end(events: EventQueue) -> list[Progress]:
     """Return the events up to the end of a refresh."""
-    told = [await next_of(events)]
-    while not told[-1].is_last:
-        told.append(await next_of(events))
-    return told
+    received = [await next_event(events)]
+    while not received[-1].is_last:
+        received.append(await next_event(events))
+    return received
 
 
-def brief(events: list[Progress]) -> list[tuple[str, Phase]]:
+def summarize(events: list[Progress]) -> list[tuple[str, Phase]]:
     """Return of which refresh and at which phase events are, but for what is told in passing."""
-    return [(one.refresh_id, one.phase) for one in events if one.phase is not Phase.DRAWING]
+    return [(item.refresh_id, item.phase) for item in events if item.phase is not Phase.DRAWING]
 
 
-async def test_succeeds(here: Running, there: Running, released: threading.Event) -> None:
+async def test_succeeds(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
+) -> None:
     """A refresh of another process is told when it is seen, and ends with the report it leaves."""
-    async with following(here) as events:
-        refresh = asyncio.create_task(there.service.refresh())
-        first = await next_of(events)
+    async with subscription(watching_instance) as events:
+        refresh = asyncio.create_task(remote_instance.service.refresh())
+        first = await next_event(events)
         assert (first.phase, first.fraction) == (Phase.FETCHING, 0.05)
         assert first.message == "Another server fetches countries and exchange rates"
         released.set()
-        rest = await to_the_end(events)
+        rest = await collect_until_end(events)
         report = await refresh
-    assert brief([first, *rest]) == [("there-1", Phase.FETCHING), ("there-1", Phase.DONE)]
+    assert summarize([first, *rest]) == [("there-1", Phase.FETCHING), ("there-1", Phase.DONE)]
     assert (rest[-1].report, rest[-1].message) == (report, "Done by another server")
 
 
 async def test_fails(
-    here: Running, there: Running, upstream: Upstream, released: threading.Event
+    watching_instance: ServiceInstance,
+    remote_instance: ServiceInstance,
+    upstream: Upstream,
+    released: threading.Event,
 ) -> None:
     """One that fails ends with the code and the message of its error."""
     del released
     event = threading.Event()
-    upstream.answer("countries", Answer(status=500, until=event.is_set))
-    async with following(here) as events:
-        refresh = asyncio.create_task(there.service.refresh())
-        await next_of(events)
-        upstream.answer("countries", DOWN)
+    upstream.set_responses("countries", FakeResponse(status=500, hold_until=event.is_set))
+    async with subscription(watching_instance) as events:
+        refresh = asyncio.create_task(remote_instance.service.refresh())
+        await next_event(events)
+        upstream.set_responses("countries", SERVER_ERROR)
         event.set()
-        (last,) = await to_the_end(events)
-        with pytest.raises(SourceUnavailable) as raised:
+        (last,) = await collect_until_end(events)
+        with pytest.raises(SourceUnavailable) as exc_info:
             await refresh
     assert (last.refresh_id, last.phase, last.fraction) == ("there-1", Phase.FAILED, 0.05)
-    assert (last.code, last.message) == ("SOURCE_UNAVAILABLE", str(raised.value))
+    assert (last.code, last.message) == ("SOURCE_UNAVAILABLE", str(exc_info.value))
 
 
-async def test_begun_before(here: Running, there: Running, released: threading.Event) -> None:
+async def test_begun_before(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
+) -> None:
     """Who subscribes while another process refreshes is told so, and who comes later at once."""
-    refresh = asyncio.create_task(there.service.refresh())
+    refresh = asyncio.create_task(remote_instance.service.refresh())
     async with asyncio.timeout(60):
-        while here.catalog.holder is None:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(OFTEN)
-    async with following(here) as events:
-        first = await next_of(events)
-        async with following(here) as later:
-            assert await next_of(later) == first
+        while watching_instance.catalog.lease_holder is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(POLL_INTERVAL)
+    async with subscription(watching_instance) as events:
+        first = await next_event(events)
+        async with subscription(watching_instance) as late_events:
+            assert await next_event(late_events) == first
             released.set()
-            assert await to_the_end(later) == await to_the_end(events)
+            assert await collect_until_end(late_events) == await collect_until_end(events)
         await refresh
 
 
-async def test_ended_before(here: Running, there: Running) -> None:
+async def test_ended_before(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance
+) -> None:
     """Who subscribes after a refresh of another process is told nothing of it."""
-    await there.service.refresh()
-    await there.service.close()
-    async with following(here) as events:
-        report = await here.service.refresh()
-        told = await to_the_end(events)
-    assert {one.refresh_id for one in told} == {report.id} == {"here-1"}
+    await remote_instance.service.refresh()
+    await remote_instance.service.close()
+    async with subscription(watching_instance) as events:
+        report = await watching_instance.service.refresh()
+        received = await collect_until_end(events)
+    assert {item.refresh_id for item in received} == {report.id} == {"here-1"}
 
 
-async def test_own_are_told_once(here: Running) -> None:
+async def test_own_are_told_once(watching_instance: ServiceInstance) -> None:
     """What this process has told itself is not told again, though it is in the history."""
-    async with following(here) as events:
+    async with subscription(watching_instance) as events:
         for _ in range(2):
-            await here.service.refresh()
-        await here.service.close()
-        await asyncio.sleep(OFTEN * 10)
-        told = [events.get_nowait() for _ in range(events.qsize())]
-    assert [one.refresh_id for one in told if one.is_last] == ["here-1", "here-2"]
+            await watching_instance.service.refresh()
+        await watching_instance.service.close()
+        await asyncio.sleep(POLL_INTERVAL * 10)
+        received = [events.get_nowait() for _ in range(events.qsize())]
+    assert [item.refresh_id for item in received if item.is_last] == ["here-1", "here-2"]
 
 
 async def test_joined_is_told_once(
-    here: Running, there: Running, released: threading.Event
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
 ) -> None:
     """A refresh that this process waits for is told as its own, with the other's report."""
-    refresh = asyncio.create_task(there.service.refresh())
+    refresh = asyncio.create_task(remote_instance.service.refresh())
     async with asyncio.timeout(60):
-        while here.catalog.holder is None:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(OFTEN)
-    waits, told_so = "Waiting for another process's refresh", asyncio.Event()
+        while watching_instance.catalog.lease_holder is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(POLL_INTERVAL)
+    waiting_message, is_waiting = "Waiting for another process's refresh", asyncio.Event()
 
-    def listen(progress: Progress) -> None:
-        if progress.message == waits:
-            told_so.set()
+    def on_progress(progress: Progress) -> None:
+        if progress.message == waiting_message:
+            is_waiting.set()
 
-    with here.service.progress.heard_by(listen):
-        waiting = asyncio.create_task(here.service.refresh())
-        await told_so.wait()
-    async with following(here) as events:
-        assert (await next_of(events)).message == waits
+    with watching_instance.service.progress.listen(on_progress):
+        waiting_task = asyncio.create_task(watching_instance.service.refresh())
+        await is_waiting.wait()
+    async with subscription(watching_instance) as events:
+        assert (await next_event(events)).message == waiting_message
         released.set()
-        told = await to_the_end(events)
-        await asyncio.sleep(OFTEN * 10)
+        received = await collect_until_end(events)
+        await asyncio.sleep(POLL_INTERVAL * 10)
         assert events.empty()
-    assert brief(told) == [("here-1", Phase.DONE)]
-    assert (told[-1].report, told[-1].message) == (await refresh, "Done by another process")
-    assert await waiting == told[-1].report
+    assert summarize(received) == [("here-1", Phase.DONE)]
+    assert (received[-1].report, received[-1].message) == (await refresh, "Done by another process")
+    assert await waiting_task == received[-1].report
 
 
-async def test_dies(here: Running) -> None:
+async def test_dies(watching_instance: ServiceInstance) -> None:
     """One whose process dies ends as failed once its lease has run out, since nobody says more."""
-    async with following(here) as events:
-        await here.database.run(
-            lambda connection: lease.take(
-                connection, holder="dead", refresh_id="dead-1", seconds=0.5
+    async with subscription(watching_instance) as events:
+        await watching_instance.database.run(
+            lambda connection: lease.acquire(
+                connection, holder="dead", refresh_id="dead-1", ttl=0.5
             )
         )
-        told = await to_the_end(events)
-    assert brief(told) == [("dead-1", Phase.FETCHING), ("dead-1", Phase.FAILED)]
-    assert (told[-1].code, told[-1].report) == ("INTERNAL_SERVER_ERROR", None)
+        received = await collect_until_end(events)
+    assert summarize(received) == [("dead-1", Phase.FETCHING), ("dead-1", Phase.FAILED)]
+    assert (received[-1].code, received[-1].report) == ("INTERNAL_SERVER_ERROR", None)
 
 
 async def test_nobody_follows_any_more(
-    here: Running, there: Running, released: threading.Event
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
 ) -> None:
     """Who comes after everybody has left is told of the same refresh anew."""
-    refresh = asyncio.create_task(there.service.refresh())
+    refresh = asyncio.create_task(remote_instance.service.refresh())
     for _ in range(2):
-        async with following(here) as events:
-            assert (await next_of(events)).refresh_id == "there-1"
-        await asyncio.sleep(OFTEN * 10)
+        async with subscription(watching_instance) as events:
+            assert (await next_event(events)).refresh_id == "there-1"
+        await asyncio.sleep(POLL_INTERVAL * 10)
     released.set()
     await refresh
 
 
 async def test_costs_nothing(path: Path, upstream: Upstream) -> None:
     """Nobody who follows costs a statement, and one who does a single one, until there is news."""
-    async with running(path, asking(upstream), name="here") as started:
-        await started.service.refresh()
-        await started.service.close()
-        await started.catalog.sync()
-        watch = Watch(
-            started.service.progress,
-            database=started.database,
-            catalog=started.catalog,
+    async with running_instance(path, make_source_config(upstream), name="here") as instance:
+        await instance.service.refresh()
+        await instance.service.close()
+        await instance.catalog.sync()
+        watcher = RemoteRefreshWatcher(
+            instance.service.progress,
+            database=instance.database,
+            catalog=instance.catalog,
             holder="here",
             clock=lambda: START,
         )
-        with counted(started) as sent:
-            task = asyncio.create_task(watch.run(OFTEN))
-            await asyncio.sleep(OFTEN * 20)
-            assert sent == []
-            async with following(started):
-                await asyncio.sleep(OFTEN * 20)
-            await asyncio.sleep(OFTEN * 20)
-            assert len(sent) == 1, sent
+        with recorded_statements(instance) as executed:
+            task = asyncio.create_task(watcher.run(POLL_INTERVAL))
+            await asyncio.sleep(POLL_INTERVAL * 20)
+            assert executed == []
+            async with subscription(instance):
+                await asyncio.sleep(POLL_INTERVAL * 20)
+            await asyncio.sleep(POLL_INTERVAL * 20)
+            assert len(executed) == 1, executed
             task.cancel()
             await asyncio.wait([task])

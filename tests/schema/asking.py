@@ -7,22 +7,22 @@ from typing import Any
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
-from graphql_api.refresh.run import Sources
-from graphql_api.refresh.service import Bounds, RefreshService
+from graphql_api.refresh.run import SourceConfig
+from graphql_api.refresh.service import RefreshLimits, RefreshService
 from graphql_api.schema.building import Schema, build_schema
 from graphql_api.schema.context import Context
 from graphql_api.schema.execution import EVERYTHING, GraphQLRequest, GraphQLResponse, execute
-from graphql_api.sources.web import Web
+from graphql_api.sources.web import LazyHTTPClient
 from graphql_api.storage.engine import Database
-from tests.refresh.running import Running
+from tests.refresh.running import ServiceInstance
 from tests.rows import REFRESHED_AT, make_snapshot
 
 SCHEMA = build_schema(introspection=True)
 PUBLIC_URL = "https://countries.example/api"
 REQUEST_ID = "request-7"
-A_DAY = timedelta(days=1)
-_UNOPENED = Database("sqlite:///never-opened.db", timeout=1)
-_IDLE = Web("tests")
+STALE_AFTER = timedelta(days=1)
+_UNOPENED_DATABASE = Database("sqlite:///never-opened.db", timeout=1)
+_IDLE_HTTP_CLIENT = LazyHTTPClient("tests")
 
 
 def now() -> datetime:
@@ -31,7 +31,7 @@ def now() -> datetime:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asker:
+class SchemaClient:
     """A client of the schema, who may do what `authorized` says."""
 
     catalog: Catalog
@@ -40,7 +40,7 @@ class Asker:
     authorized: bool = True
     schema: Schema = SCHEMA
 
-    async def respond(
+    async def request(
         self,
         document: str,
         variables: Mapping[str, Any] | None = None,
@@ -51,7 +51,7 @@ class Asker:
             catalog=self.catalog,
             refreshes=self.refreshes,
             clock=self.clock,
-            stale_after=A_DAY,
+            stale_after=STALE_AFTER,
             public_url=PUBLIC_URL,
             authorized=self.authorized,
         )
@@ -63,42 +63,44 @@ class Asker:
             request_id=REQUEST_ID,
         )
 
-    async def ask(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
+    async def query(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
         """Return the data of a request that has no errors."""
-        response = await self.respond(document, variables)
+        response = await self.request(document, variables)
         assert list(response.body) == ["data"], response.body
         return response.body["data"]
 
-    async def refusal(self, document: str, **variables: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
+    async def query_error(self, document: str, **variables: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
         """Return code and message of the one error of a request, that gives no data."""
-        response = await self.respond(document, variables)
+        response = await self.request(document, variables)
         assert not any((response.body.get("data") or {}).values())
         [error] = response.body["errors"]
         return error["extensions"]["code"], error["message"]
 
-    async def codes(self, arguments: str = "", **variables: Any) -> list[str]:  # noqa: ANN401 - JSON
+    async def query_codes(self, arguments: str = "", **variables: Any) -> list[str]:  # noqa: ANN401 - JSON
         """Return the codes of the countries that the arguments, in parentheses, ask for."""
-        data = await self.ask(f"{{ countries{arguments} {{ nodes {{ code }} }} }}", **variables)
+        data = await self.query(f"{{ countries{arguments} {{ nodes {{ code }} }} }}", **variables)
         return [node["code"] for node in data["countries"]["nodes"]]
 
 
-def offline(rows: Iterable[Country] = (), reference: Reference | None = None) -> Asker:
+def offline_client(
+    rows: Iterable[Country] = (), reference: Reference | None = None
+) -> SchemaClient:
     """Return a client of a server that serves `rows`, whose database is never opened."""
-    catalog = Catalog(_UNOPENED, reference or {})
+    catalog = Catalog(_UNOPENED_DATABASE, reference or {})
     catalog.snapshot = make_snapshot(rows, reference)
     service = RefreshService(
-        database=_UNOPENED,
+        database=_UNOPENED_DATABASE,
         catalog=catalog,
-        web=_IDLE,
-        sources=Sources(countries=(), rates=(), seconds_each=1, seconds_together=1),
-        bounds=Bounds(),
+        http_client=_IDLE_HTTP_CLIENT,
+        sources=SourceConfig(countries=(), rates=(), api_timeout=1, refresh_timeout=1),
+        limits=RefreshLimits(),
         holder="nobody",
         clock=now,
         new_id="never".upper,
     )
-    return Asker(catalog=catalog, refreshes=service)
+    return SchemaClient(catalog=catalog, refreshes=service)
 
 
-def asker_of(running: Running, *, authorized: bool = True) -> Asker:
+def client_for(instance: ServiceInstance, *, authorized: bool = True) -> SchemaClient:
     """Return a client of a process's worth of the project."""
-    return Asker(catalog=running.catalog, refreshes=running.service, authorized=authorized)
+    return SchemaClient(catalog=instance.catalog, refreshes=instance.service, authorized=authorized)

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import connections_ended
-from tests.refresh.running import Running, asking, running
+from tests.databases import wait_for_connection_threads
+from tests.refresh.running import ServiceInstance, make_source_config, running_instance
 from tests.upstream.server import Upstream
 
 
 @pytest.fixture
-async def home(tmp_path: Path, upstream: Upstream) -> AsyncIterator[Running]:
+async def instance(tmp_path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend a process's worth that asks the upstream server, and nobody after it."""
-    async with running(tmp_path / "countries.db", asking(upstream)) as started:
-        yield started
-    await connections_ended()
+    async with running_instance(
+        tmp_path / "countries.db", make_source_config(upstream)
+    ) as instance:
+        yield instance
+    await wait_for_connection_threads()

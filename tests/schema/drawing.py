@@ -28,69 +28,78 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "refreshes": ("", "first: 1", "first: -1"),
     "failedRefreshes": ("", "first: 1", "first: -1"),
 }
-Composite = GraphQLInterfaceType | GraphQLObjectType
+CompositeType = GraphQLInterfaceType | GraphQLObjectType
 _DIRECTIVES = ("", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if: $yes)")
 
 
 @dataclass
-class _Drawing:
+class _DocumentBuilder:
     """One document being drawn; what is defined so far."""
 
     draw: st.DrawFn
     fragments: list[str] = field(default_factory=list)
 
-    def selections(self, of: Composite, depth: int) -> str:
+    def selections(self, parent_type: CompositeType, depth: int) -> str:
         """Return what is selected of a type."""
-        return "{ " + " ".join(self.parts(of, depth)) + " }"
+        return "{ " + " ".join(self.selection_parts(parent_type, depth)) + " }"
 
-    def parts(self, of: Composite, depth: int) -> list[str]:
+    def selection_parts(self, parent_type: CompositeType, depth: int) -> list[str]:
         """Return some fields and fragments."""
-        names = [name for name, one in of.fields.items() if depth or not _has_fields(one.type)]
+        names = [
+            name
+            for name, field_def in parent_type.fields.items()
+            if depth or not _has_fields(field_def.type)
+        ]
         chosen = self.draw(st.lists(st.sampled_from(("__typename", *names)), max_size=6))
-        parts = [self.one(of, name, depth) for name in chosen]
+        parts = [self.field_selection(parent_type, name, depth) for name in chosen]
         if depth and self.draw(st.booleans()):
-            parts.append(self.fragment(of, depth - 1))
+            parts.append(self.fragment(parent_type, depth - 1))
         return parts or ["__typename"]
 
-    def one(self, of: Composite, name: str, depth: int) -> str:
+    def field_selection(self, parent_type: CompositeType, name: str, depth: int) -> str:
         """Return one field."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
         if name == "__typename":
             return f"{self.draw(st.sampled_from(('', 'type: ')))}__typename{directive}"
-        arguments = ARGUMENTS.get(name, ("",)) if of.name == "Query" else ("",)
-        place = self.draw(st.integers(0, len(arguments) - 1))
+        arguments = ARGUMENTS.get(name, ("",)) if parent_type.name == "Query" else ("",)
+        index = self.draw(st.integers(0, len(arguments) - 1))
         # Fields of one name must ask for the same, and have the same type.
-        alias = f"{name}{place}: " if place or self.draw(st.booleans()) else ""
-        given = f"({arguments[place]})" if arguments[place] else ""
-        kind = get_named_type(of.fields[name].type)
-        below = self.selections(kind, depth - 1) if isinstance(kind, Composite) else ""
-        return f"{alias}{name}{given}{directive} {below}"
+        alias = f"{name}{index}: " if index or self.draw(st.booleans()) else ""
+        argument_list = f"({arguments[index]})" if arguments[index] else ""
+        field_type = get_named_type(parent_type.fields[name].type)
+        subselection = (
+            self.selections(field_type, depth - 1) if isinstance(field_type, CompositeType) else ""
+        )
+        return f"{alias}{name}{argument_list}{directive} {subselection}"
 
-    def fragment(self, of: Composite, depth: int) -> str:
+    def fragment(self, parent_type: CompositeType, depth: int) -> str:
         """Return a fragment in place, or one defined elsewhere."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
-        if isinstance(of, GraphQLInterfaceType):
-            kinds: list[Composite] = [of, *SCHEMA.executable.get_possible_types(of)]
-            of = self.draw(st.sampled_from(kinds))
-        inside = self.selections(of, depth)
+        if isinstance(parent_type, GraphQLInterfaceType):
+            types: list[CompositeType] = [
+                parent_type,
+                *SCHEMA.executable.get_possible_types(parent_type),
+            ]
+            parent_type = self.draw(st.sampled_from(types))
+        selection = self.selections(parent_type, depth)
         if self.draw(st.booleans()):
-            return f"... on {of.name}{directive} {inside}"
+            return f"... on {parent_type.name}{directive} {selection}"
         name = f"f{len(self.fragments)}"
-        self.fragments.append(f"fragment {name} on {of.name} {inside}")
+        self.fragments.append(f"fragment {name} on {parent_type.name} {selection}")
         return f"...{name}{directive}"
 
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     """Draw a valid document with the variables $yes, $no and $first."""
-    drawing = _Drawing(draw)
+    builder = _DocumentBuilder(draw)
     query = SCHEMA.executable.query_type
     assert query is not None
     switches = "on: __typename @skip(if: $yes) off: __typename @skip(if: $no)"
-    used = f"{switches} used: countries(first: $first) {{ __typename }}"
-    inside = " ".join(drawing.parts(query, 4))
-    return "\n".join([f"{VARIABLES} {{ {used} {inside} }}", *drawing.fragments])
+    parts = f"{switches} used: countries(first: $first) {{ __typename }}"
+    selection = " ".join(builder.selection_parts(query, 4))
+    return "\n".join([f"{VARIABLES} {{ {parts} {selection} }}", *builder.fragments])
 
 
-def _has_fields(kind: object) -> bool:
-    return isinstance(get_named_type(kind), Composite)  # type: ignore[call-overload] # any type
+def _has_fields(type_: object) -> bool:
+    return isinstance(get_named_type(type_), CompositeType)  # type: ignore[call-overload] # any type

@@ -16,47 +16,56 @@ from graphql.type import is_introspection_type, is_specified_scalar_type
 from graphql.utilities import find_breaking_changes
 
 from graphql_api.schema.building import build_schema
-from tests.schema.asking import SCHEMA, Asker, offline
+from tests.schema.asking import SCHEMA, SchemaClient, offline_client
 
-OURS = read_schema(str(SCHEMA))
+PARSED_SCHEMA = read_schema(str(SCHEMA))
 
 
-def read_contract() -> GraphQLSchema:
+def load_contract() -> GraphQLSchema:
     """Return the contract that clients rely on."""
     return read_schema((Path(__file__).parent / "contract.graphql").read_text())
 
 
-def described(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
+def iter_descriptions(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
     """Yield everything that can have a description, by its name, with it."""
-    for name, kind in schema.type_map.items():
-        if is_introspection_type(kind) or is_specified_scalar_type(kind):
+    for name, graphql_type in schema.type_map.items():
+        if is_introspection_type(graphql_type) or is_specified_scalar_type(graphql_type):
             continue
-        yield name, kind.description
-        if isinstance(kind, GraphQLEnumType):
-            yield from ((f"{name}.{key}", value.description) for key, value in kind.values.items())
-        if isinstance(kind, GraphQLObjectType | GraphQLInputObjectType):
-            yield from ((f"{name}.{key}", field.description) for key, field in kind.fields.items())
-        if isinstance(kind, GraphQLObjectType):
-            for key, field in kind.fields.items():
-                for argument, about in field.args.items():
-                    yield f"{name}.{key}({argument})", about.description
+        yield name, graphql_type.description
+        if isinstance(graphql_type, GraphQLEnumType):
+            yield from (
+                (f"{name}.{key}", value.description) for key, value in graphql_type.values.items()
+            )
+        if isinstance(graphql_type, GraphQLObjectType | GraphQLInputObjectType):
+            yield from (
+                (f"{name}.{key}", field.description) for key, field in graphql_type.fields.items()
+            )
+        if isinstance(graphql_type, GraphQLObjectType):
+            for key, field in graphql_type.fields.items():
+                for argument, argument_def in field.args.items():
+                    yield f"{name}.{key}({argument})", argument_def.description
 
 
-def signatures(schema: GraphQLSchema) -> dict[str, str]:
+def build_signatures(schema: GraphQLSchema) -> dict[str, str]:
     """Return the type, with its nullability, of every field, argument and input field."""
-    typed = {}
-    for name, kind in schema.type_map.items():
-        if is_introspection_type(kind):
+    types = {}
+    for name, graphql_type in schema.type_map.items():
+        if is_introspection_type(graphql_type):
             continue
-        if isinstance(kind, GraphQLObjectType):
-            for key, field in kind.fields.items():
-                typed[f"{name}.{key}"] = str(field.type)
-                typed |= {f"{name}.{key}({it})": str(one.type) for it, one in field.args.items()}
-        if isinstance(kind, GraphQLInputObjectType):
-            typed |= {f"{name}.{key}": str(field.type) for key, field in kind.fields.items()}
-        if isinstance(kind, GraphQLEnumType):
-            typed[name] = " ".join(kind.values)
-    return typed
+        if isinstance(graphql_type, GraphQLObjectType):
+            for key, field in graphql_type.fields.items():
+                types[f"{name}.{key}"] = str(field.type)
+                types |= {
+                    f"{name}.{key}({argument})": str(argument_def.type)
+                    for argument, argument_def in field.args.items()
+                }
+        if isinstance(graphql_type, GraphQLInputObjectType):
+            types |= {
+                f"{name}.{key}": str(field.type) for key, field in graphql_type.fields.items()
+            }
+        if isinstance(graphql_type, GraphQLEnumType):
+            types[name] = " ".join(graphql_type.values)
+    return types
 
 
 def test_printed_schema() -> None:
@@ -72,42 +81,42 @@ def test_introspection_does_not_change_the_schema() -> None:
 
 def test_contract_is_kept() -> None:
     """No client of the contract breaks."""
-    assert find_breaking_changes(read_contract(), OURS) == []
+    assert find_breaking_changes(load_contract(), PARSED_SCHEMA) == []
 
 
 def test_contract_is_kept_to_the_letter() -> None:
     """Every type, nullability, argument and enum value is exactly the contract's."""
-    contract, ours = signatures(read_contract()), signatures(OURS)
+    contract, actual = build_signatures(load_contract()), build_signatures(PARSED_SCHEMA)
     assert len(contract) == 142
-    assert {name: ours.get(name) for name in contract} == contract
+    assert {name: actual.get(name) for name in contract} == contract
 
 
 def test_defaults_of_the_contract() -> None:
     """What the contract fills in when it is not given is filled in the same."""
-    for schema in (OURS, read_contract()):
+    for schema in (PARSED_SCHEMA, load_contract()):
         assert "first: Int! = 10" in print_type(schema.type_map["Query"])
         assert "direction: SortDirection! = ASC" in print_type(schema.type_map["CountrySort"])
 
 
 def test_everything_is_described() -> None:
     """Every type, field, argument, input field and enum value has a description in sentences."""
-    descriptions = dict(described(OURS))
+    descriptions = dict(iter_descriptions(PARSED_SCHEMA))
     assert {"Country.id", "Query.country(code)", "SortDirection.ASC"} <= set(descriptions)
-    wanting = [name for name, text in descriptions.items() if not (text or "").endswith(".")]
-    assert wanting == []
+    undescribed = [name for name, text in descriptions.items() if not (text or "").endswith(".")]
+    assert undescribed == []
 
 
 def test_instants_say_what_they_are() -> None:
     """DateTime names the specification that it follows."""
-    scalar = OURS.type_map["DateTime"]
+    scalar = PARSED_SCHEMA.type_map["DateTime"]
     assert isinstance(scalar, GraphQLScalarType)
     assert scalar.specified_by_url == "https://www.rfc-editor.org/rfc/rfc3339"
 
 
 async def test_introspection() -> None:
     """The schema answers questions about itself."""
-    asked = '{ __schema { queryType { name } } __type(name: "PageInfo") { name } __typename }'
-    assert await offline().ask(asked) == {
+    query = '{ __schema { queryType { name } } __type(name: "PageInfo") { name } __typename }'
+    assert await offline_client().query(query) == {
         "__schema": {"queryType": {"name": "Query"}},
         "__type": {"name": "PageInfo"},
         "__typename": "Query",
@@ -116,17 +125,19 @@ async def test_introspection() -> None:
 
 async def test_no_introspection() -> None:
     """Without introspection it refuses those questions, and only those."""
-    plain = offline()
+    base_client = offline_client()
     schema = build_schema(introspection=False)
-    asker = Asker(catalog=plain.catalog, refreshes=plain.refreshes, schema=schema)
-    response = await asker.respond('{ __schema { __typename } __type(name: "A") { name } }')
+    client = SchemaClient(
+        catalog=base_client.catalog, refreshes=base_client.refreshes, schema=schema
+    )
+    response = await client.request('{ __schema { __typename } __type(name: "A") { name } }')
     assert (response.executed, list(response.body)) == (False, ["errors"])
-    off = "GraphQL introspection has been disabled, but the requested query contained the field"
+    message = "GraphQL introspection has been disabled, but the requested query contained the field"
     assert [(error["message"], error["extensions"]) for error in response.body["errors"]] == [
-        (f"{off} '__schema'.", {"code": "GRAPHQL_VALIDATION_FAILED"}),
-        (f"{off} '__type'.", {"code": "GRAPHQL_VALIDATION_FAILED"}),
+        (f"{message} '__schema'.", {"code": "GRAPHQL_VALIDATION_FAILED"}),
+        (f"{message} '__type'.", {"code": "GRAPHQL_VALIDATION_FAILED"}),
     ]
-    assert await asker.ask("{ __typename countries { __typename } }") == {
+    assert await client.query("{ __typename countries { __typename } }") == {
         "__typename": "Query",
         "countries": {"__typename": "CountryConnection"},
     }

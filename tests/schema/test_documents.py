@@ -7,7 +7,7 @@ from graphql_api.schema.preparing import Preparation
 from tests.schema.asking import SCHEMA
 
 
-def remembering() -> Documents:
+def make_document_cache() -> Documents:
     """Return a memory of documents that is empty."""
     preparation = Preparation(limits=Limits(), introspection=True)
     return Documents(SCHEMA.executable, preparation)
@@ -15,35 +15,35 @@ def remembering() -> Documents:
 
 def test_the_same_text() -> None:
     """A text that was read before is the same document, and validated once."""
-    kept = remembering()
-    first = kept.read("{ __typename }")
-    assert kept.read("{ __typename }") is first
+    cache = make_document_cache()
+    first = cache.read("{ __typename }")
+    assert cache.read("{ __typename }") is first
     assert first.problems is first.problems
-    assert kept.read("{  __typename }") is not first
+    assert cache.read("{  __typename }") is not first
 
 
 def test_long_texts() -> None:
     """A document over the limit is read every time."""
-    kept = remembering()
+    cache = make_document_cache()
     text = "{ __typename }".ljust(documents._LONGEST)
-    assert kept.read(text) is kept.read(text)
-    assert kept.read(text + " ") is not kept.read(text + " ")
+    assert cache.read(text) is cache.read(text)
+    assert cache.read(text + " ") is not cache.read(text + " ")
 
 
 def test_number() -> None:
     """Beyond the greatest number, that which was not used for longest is forgotten."""
-    kept = remembering()
-    read = [kept.read(f"{{ a{number} }}") for number in range(documents._MOST)]
-    assert kept.read("{ a0 }") is read[0]
-    kept.read("{ another }")
-    assert kept.read("{ a0 }") is read[0]
-    assert kept.read("{ a1 }") is not read[1]
+    cache = make_document_cache()
+    parsed = [cache.read(f"{{ a{number} }}") for number in range(documents._MOST)]
+    assert cache.read("{ a0 }") is parsed[0]
+    cache.read("{ another }")
+    assert cache.read("{ a0 }") is parsed[0]
+    assert cache.read("{ a1 }") is not parsed[1]
 
 
 def test_characters() -> None:
     """Beyond the greatest number of characters, likewise."""
-    kept = remembering()
+    cache = make_document_cache()
     texts = [f"{{ a{number} }}".ljust(documents._LONGEST) for number in range(13)]
-    read = [kept.read(text) for text in texts]
-    assert kept.read(texts[12]) is read[12]
-    assert kept.read(texts[0]) is not read[0]
+    parsed = [cache.read(text) for text in texts]
+    assert cache.read(texts[12]) is parsed[12]
+    assert cache.read(texts[0]) is not parsed[0]

@@ -30,7 +30,7 @@ from graphql_api.schema.limits import Limits
 from graphql_api.schema.operations import Mutation, Query
 from graphql_api.schema.scalars import DATE_TIME
 from tests.rows import make_country
-from tests.schema.asking import A_DAY, PUBLIC_URL, Asker, offline
+from tests.schema.asking import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
 from tests.schema.drawing import documents
 from tests.storage.attempts import make_failure, make_report
 
@@ -39,17 +39,17 @@ SCHEMA = build_schema(
 )
 
 
-class Ordinary(strawberry.Schema):
+class ReferenceSchema(strawberry.Schema):
     """Strawberry's schema as it comes, but that it logs nothing."""
 
     def process_errors(self, *_: Any) -> None:  # noqa: ANN401 - Strawberry's
         """Say nothing."""
 
 
-ORDINARY = Ordinary(
+REFERENCE_SCHEMA = ReferenceSchema(
     query=Query, mutation=Mutation, config=StrawberryConfig(scalar_map={datetime: DATE_TIME})
 )
-EDGE: list[dict[str, Any]] = [
+EDGE_CASES: list[dict[str, Any]] = [
     {},
     {},
     {},
@@ -69,43 +69,47 @@ EDGE: list[dict[str, Any]] = [
 def rows(draw: st.DrawFn) -> list[Country]:
     """Draw rows, some of which hold what their fields cannot."""
     codes = draw(st.lists(st.sampled_from(("AX", "FR", "TR", "US", "ZW")), unique=True))
-    return [make_country(code, **draw(st.sampled_from(EDGE))) for code in codes]
+    return [make_country(code, **draw(st.sampled_from(EDGE_CASES))) for code in codes]
 
 
-def asking(served: Sequence[Country]) -> tuple[Asker, Context]:
+def make_client(countries: Sequence[Country]) -> tuple[SchemaClient, Context]:
     """Return a client of these rows and of some history, and what its resolvers get."""
-    asker = offline(served)
-    asker.catalog.history = (make_report("a"), make_failure("b"), make_report("c"))
+    client = offline_client(countries)
+    client.catalog.history = (make_report("a"), make_failure("b"), make_report("c"))
     context = Context(
-        catalog=asker.catalog,
-        refreshes=asker.refreshes,
-        clock=asker.clock,
-        stale_after=A_DAY,
+        catalog=client.catalog,
+        refreshes=client.refreshes,
+        clock=client.clock,
+        stale_after=STALE_AFTER,
         public_url=PUBLIC_URL,
         authorized=True,
     )
-    return asker, context
+    return client, context
 
 
-def written(data: object, errors: Sequence[GraphQLError] | None) -> bytes:
+def serialize(data: object, errors: Sequence[GraphQLError] | None) -> bytes:
     """Return an answer as bytes; a lone surrogate, which has none, as it is escaped."""
-    told = [error.formatted for error in errors or ()]
+    formatted_errors = [error.formatted for error in errors or ()]
     try:
-        return orjson.dumps([data, told])
+        return orjson.dumps([data, formatted_errors])
     except TypeError:
-        return repr([data, told]).encode()
+        return repr([data, formatted_errors]).encode()
 
 
-async def both(document: str, variables: dict[str, Any], context: Context) -> tuple[bytes, bytes]:
+async def execute_both(
+    document: str, variables: dict[str, Any], context: Context
+) -> tuple[bytes, bytes]:
     """Return what the executor in bulk answers, and what the ordinary one does."""
-    read = SCHEMA.documents.read(document)
-    assert validate(SCHEMA.executable, read.prepared.document, specified_rules) == []
-    operation = read.operation(None)
-    coerced = operation.read_variables(variables)
-    assert not isinstance(coerced, list)
-    bulk = await BulkExecutor(operation, operation.plan(coerced), coerced, context).run()
-    ordinary = await ORDINARY.execute(document, variables, context_value=context)
-    return written(*bulk), written(ordinary.data, ordinary.errors)
+    parsed = SCHEMA.documents.read(document)
+    assert validate(SCHEMA.executable, parsed.prepared.document, specified_rules) == []
+    operation = parsed.operation(None)
+    variable_values = operation.read_variables(variables)
+    assert not isinstance(variable_values, list)
+    actual = await BulkExecutor(
+        operation, operation.plan(variable_values), variable_values, context
+    ).run()
+    expected = await REFERENCE_SCHEMA.execute(document, variables, context_value=context)
+    return serialize(*actual), serialize(expected.data, expected.errors)
 
 
 VALUES = st.fixed_dictionaries(
@@ -120,28 +124,30 @@ VALUES = st.fixed_dictionaries(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking documents takes minutes
 )
 @given(documents(), rows(), VALUES)
-async def test_same_bytes(document: str, served: list[Country], variables: dict[str, Any]) -> None:
+async def test_same_bytes(
+    document: str, countries: list[Country], variables: dict[str, Any]
+) -> None:
     """Any document gives the same bytes, and the same errors at the same places, also again."""
-    _, context = asking(served)
+    _, context = make_client(countries)
     for _ in range(2):
-        bulk, ordinary = await both(document, variables, context)
-        assert bulk == ordinary
+        actual, expected = await execute_both(document, variables, context)
+        assert actual == expected
 
 
 @settings(max_examples=50, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(documents(), rows(), VALUES)
-async def test_at_once(document: str, served: list[Country], variables: dict[str, Any]) -> None:
+async def test_at_once(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
     """What is answered at once is what is answered otherwise, and it has no errors."""
-    _, context = asking(served)
+    _, context = make_client(countries)
     request = GraphQLRequest(query=document, variables=variables, operation_name=None)
-    ordinary = await execute(
+    expected = await execute(
         SCHEMA, request, context=context, allowed=READING, request_id="request-7"
     )
-    at_once = execute_at_once(SCHEMA, request, context=context)
-    if at_once is not None:
-        assert at_once == ordinary
+    sync_response = execute_at_once(SCHEMA, request, context=context)
+    if sync_response is not None:
+        assert sync_response == expected
     else:
-        assert not ordinary.of_data
+        assert not expected.of_data
 
 
 def test_data_need_no_waiting() -> None:
@@ -149,21 +155,32 @@ def test_data_need_no_waiting() -> None:
     schema = SCHEMA.executable
     assert schema.query_type is not None
     fields = [schema.query_type.fields[name] for name in ("country", "countries", "node")]
-    seen: set[str] = set()
+    visited: set[str] = set()
     while fields:
         field = fields.pop()
         assert not field.extensions["strawberry-definition"].is_async
-        kind = get_named_type(field.type)
-        if kind.name not in seen and is_composite_type(kind):
-            seen.add(kind.name)
-            kinds = schema.get_possible_types(kind) if is_abstract_type(kind) else [kind]
-            for each in kinds:
-                assert is_object_type(each)
-                fields += each.fields.values()
-    assert seen == {"Country", "CountryConnection", "CountryEdge", "Node", "PageInfo", "Provenance"}
+        field_type = get_named_type(field.type)
+        if field_type.name not in visited and is_composite_type(field_type):
+            visited.add(field_type.name)
+            object_types = (
+                schema.get_possible_types(field_type)
+                if is_abstract_type(field_type)
+                else [field_type]
+            )
+            for object_type in object_types:
+                assert is_object_type(object_type)
+                fields += object_type.fields.values()
+    assert visited == {
+        "Country",
+        "CountryConnection",
+        "CountryEdge",
+        "Node",
+        "PageInfo",
+        "Provenance",
+    }
 
 
-BROKEN = [make_country("AX"), make_country("FR", population=2**31), make_country("TR")]
+BROKEN_ROWS = [make_country("AX"), make_country("FR", population=2**31), make_country("TR")]
 
 
 @pytest.mark.parametrize(
@@ -183,19 +200,19 @@ BROKEN = [make_country("AX"), make_country("FR", population=2**31), make_country
 )
 async def test_documents(document: str) -> None:
     """Lists that a table completes in full, in part or not at all are those of the executor."""
-    _, context = asking(BROKEN)
-    bulk, ordinary = await both(document, {}, context)
-    assert bulk == ordinary
+    _, context = make_client(BROKEN_ROWS)
+    actual, expected = await execute_both(document, {}, context)
+    assert actual == expected
 
 
 async def test_tables_are_used() -> None:
     """A page of countries, and of their edges, is completed by one table alone."""
-    _, context = asking([make_country("FR")])
+    _, context = make_client([make_country("FR")])
     document = "{ countries { nodes { id code } edges { cursor node { name __typename } } } }"
-    bulk, ordinary = await both(document, {}, context)
-    assert bulk == ordinary
+    actual, expected = await execute_both(document, {}, context)
+    assert actual == expected
     operation = SCHEMA.documents.read(document).operation(None)
     plan = operation.plan(VariableValues({}, {}))
-    [(_, made)] = plan.tables.values()
-    assert made is not None
-    assert (made.type.name, made.alone) == ("CountryConnection", ())
+    [(_, completer)] = plan.tables.values()
+    assert completer is not None
+    assert (completer.type.name, completer.alone) == ("CountryConnection", ())

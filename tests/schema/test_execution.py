@@ -21,16 +21,15 @@ from graphql_api.schema.execution import (
 )
 from graphql_api.schema.limits import Limits
 from graphql_api.schema.plans import OperationInfo
-from tests.refresh.running import Before, Running
-from tests.refresh.running import execute as meddle
+from tests.refresh.running import InitialState, ServiceInstance, execute_sql
 from tests.rows import make_country
-from tests.schema.asking import A_DAY, REQUEST_ID, SCHEMA, asker_of, offline
+from tests.schema.asking import REQUEST_ID, SCHEMA, STALE_AFTER, client_for, offline_client
 
-SERVED = offline([make_country("FR")])
+CLIENT = offline_client([make_country("FR")])
 MASKED = f"Something went wrong here; the server's log has it as request {REQUEST_ID}."
-TWO = "query a { __typename } query b { status { totalCountries } }"
-FILTERING = "query ($filter: CountryFilter) { countries(filter: $filter) { totalCount } }"
-DEEP = 3000
+TWO_OPERATIONS = "query a { __typename } query b { status { totalCountries } }"
+FILTER_QUERY = "query ($filter: CountryFilter) { countries(filter: $filter) { totalCount } }"
+DEPTH = 3000
 NO_SUBFIELDS = (
     "Field 'status' of type 'Status!' must have a selection of subfields."
     " Did you mean 'status { ... }'?"
@@ -43,12 +42,12 @@ NOT_PROVIDED = "Expected a value of non-null type 'Int!' to be provided."
 NOT_NULL = "Expected variable '$first' provided to non-null type 'Int!' not to be None."
 
 
-def nested(levels: int) -> dict[str, Any]:
+def nested_filter(levels: int) -> dict[str, Any]:
     """Return a filter that deep."""
-    wanted: dict[str, Any] = {}
+    filter_input: dict[str, Any] = {}
     for _ in range(levels):
-        wanted = {"not": wanted}
-    return wanted
+        filter_input = {"not": filter_input}
+    return filter_input
 
 
 def only_error(response: GraphQLResponse) -> tuple[str, str]:
@@ -103,7 +102,7 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
             "The document has no operation.",
         ),
         (
-            TWO,
+            TWO_OPERATIONS,
             "BAD_USER_INPUT",
             "The document has several operations: name one in operationName.",
         ),
@@ -111,12 +110,12 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
 )
 async def test_refused_documents(document: str, code: str, message: str) -> None:
     """A document that cannot be executed is refused as a whole, with its kind of error."""
-    assert only_error(await SERVED.respond(document)) == (code, message)
+    assert only_error(await CLIENT.request(document)) == (code, message)
 
 
 async def test_several_errors() -> None:
     """Every error of validation is told, each with its place."""
-    response = await SERVED.respond("{ abc two }")
+    response = await CLIENT.request("{ abc two }")
     assert response.executed is False
     assert response.body == {
         "errors": [
@@ -130,55 +129,57 @@ async def test_several_errors() -> None:
     }
 
 
-IMPATIENT = build_schema(
+SHORT_TIMEOUT_SCHEMA = build_schema(
     introspection=True, limits=Limits(milliseconds=1, cost=10**6, aliases=100, fields=1000)
 )
 
 
 async def test_worked_at_for_too_long() -> None:
     """A query that takes too long is given up at one of its lists, and gives no data."""
-    asker = replace(offline([make_country(f"{n:02}") for n in range(1000)]), schema=IMPATIENT)
+    client = replace(
+        offline_client([make_country(f"{n:02}") for n in range(1000)]), schema=SHORT_TIMEOUT_SCHEMA
+    )
     lists = " ".join(f"a{n}: countries {{ nodes {{ id name }} }}" for n in range(30))
-    response = await asker.respond(f"{{ {lists} }}")
+    response = await client.request(f"{{ {lists} }}")
     [error] = response.body["errors"]
     assert response.body["data"] is None
     assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
-    told = r"The query is too complex: milliseconds \d+, at most 1\."
-    assert re.fullmatch(told, error["message"])
+    pattern = r"The query is too complex: milliseconds \d+, at most 1\."
+    assert re.fullmatch(pattern, error["message"])
 
 
-async def test_refresh_takes_its_time(home: Running) -> None:
+async def test_refresh_takes_its_time(instance: ServiceInstance) -> None:
     """A mutation may wait longer for the sources than a query may be worked at."""
-    asker = replace(asker_of(home), schema=IMPATIENT)
-    done = await asker.ask("mutation { refreshCountries { sources { provider } } }")
-    assert done == {
+    client = replace(client_for(instance), schema=SHORT_TIMEOUT_SCHEMA)
+    data = await client.query("mutation { refreshCountries { sources { provider } } }")
+    assert data == {
         "refreshCountries": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}
     }
 
 
 async def test_operation_name() -> None:
     """Of several operations the one that is named is executed."""
-    assert await SERVED.respond(TWO, operation_name="a") == GraphQLResponse(
+    assert await CLIENT.request(TWO_OPERATIONS, operation_name="a") == GraphQLResponse(
         {"data": {"__typename": "Query"}},
         executed=True,
         of_data=True,
         operation=OperationInfo("query", "a"),
     )
-    assert await SERVED.respond(TWO, operation_name="b") == GraphQLResponse(
+    assert await CLIENT.request(TWO_OPERATIONS, operation_name="b") == GraphQLResponse(
         {"data": {"status": {"totalCountries": 1}}},
         executed=True,
         operation=OperationInfo("query", "b"),
     )
 
 
-@pytest.mark.parametrize("document", [TWO, "{ __typename }", "query c2 { __typename }"])
+@pytest.mark.parametrize("document", [TWO_OPERATIONS, "{ __typename }", "query c2 { __typename }"])
 async def test_unknown_operation_name(document: str) -> None:
     """A name that no operation has is refused, even where there is only one operation."""
-    refusal = only_error(await SERVED.respond(document, operation_name="c"))
+    refusal = only_error(await CLIENT.request(document, operation_name="c"))
     assert refusal == ("BAD_USER_INPUT", "The document has no operation named 'c'.")
 
 
-USES = {
+QUERY_BY_TYPE = {
     "Int": "countries(first: $value) { totalCount }",
     "Int!": "refreshes(first: $value) { id }",
     "Float": "countries(filter: {areaKm2: {eq: $value}}) { totalCount }",
@@ -217,14 +218,14 @@ USES = {
 )
 async def test_refused_variables(declared: str, value: object, message: str) -> None:
     """A variable that its type cannot hold is refused as the caller's mistake."""
-    document = f"query ($value: {declared}) {{ {USES[declared]} }}"
-    refusal = only_error(await SERVED.respond(document, {"value": value}))
+    document = f"query ($value: {declared}) {{ {QUERY_BY_TYPE[declared]} }}"
+    refusal = only_error(await CLIENT.request(document, {"value": value}))
     assert refusal == ("BAD_USER_INPUT", f"Variable '$value' has invalid value{message}")
 
 
 async def test_missing_variable() -> None:
     """A variable that is needed and not given is the caller's mistake."""
-    response = await SERVED.respond("query ($first: Int!) { refreshes(first: $first) { id } }")
+    response = await CLIENT.request("query ($first: Int!) { refreshes(first: $first) { id } }")
     assert only_error(response) == (
         "BAD_USER_INPUT",
         f"Variable '$first' has invalid value: {NOT_PROVIDED}",
@@ -234,8 +235,8 @@ async def test_missing_variable() -> None:
 async def test_null_in_a_place_that_has_a_default() -> None:
     """A null variable in a place that has a default, and takes no null, is the caller's mistake."""
     document = "query ($first: Int) { refreshes(first: $first) { id } }"
-    assert await SERVED.ask(document) == {"refreshes": []}
-    assert await SERVED.refusal(document, first=None) == (
+    assert await CLIENT.query(document) == {"refreshes": []}
+    assert await CLIENT.query_error(document, first=None) == (
         "BAD_USER_INPUT",
         f"Argument 'first' has invalid value: {NOT_NULL}",
     )
@@ -244,34 +245,34 @@ async def test_null_in_a_place_that_has_a_default() -> None:
 @pytest.mark.parametrize(
     "document",
     [
-        "{" + "a{" * DEEP + "a" + "}" * DEEP + "}",
-        "{ countries(filter: " + "{not:" * DEEP + "{}" + "}" * DEEP + ") { totalCount } }",
-        "{ countries(filter: {and: " + "[" * DEEP + "]" * DEEP + "}) { totalCount } }",
-        "query ($a: " + "[" * DEEP + "Int" + "]" * DEEP + ") { __typename }",
+        "{" + "a{" * DEPTH + "a" + "}" * DEPTH + "}",
+        "{ countries(filter: " + "{not:" * DEPTH + "{}" + "}" * DEPTH + ") { totalCount } }",
+        "{ countries(filter: {and: " + "[" * DEPTH + "]" * DEPTH + "}) { totalCount } }",
+        "query ($a: " + "[" * DEPTH + "Int" + "]" * DEPTH + ") { __typename }",
     ],
 )
 async def test_deep_documents(document: str) -> None:
     """A document nested too deeply is a syntax error, however it is nested."""
-    assert only_error(await SERVED.respond(document)) == (
+    assert only_error(await CLIENT.request(document)) == (
         "GRAPHQL_PARSE_FAILED",
         "Syntax Error: Document is nested too deeply. Parsing aborted.",
     )
 
 
-@pytest.mark.parametrize("levels", [21, 500, DEEP])
+@pytest.mark.parametrize("levels", [21, 500, DEPTH])
 async def test_deep_variables(levels: int) -> None:
     """Variables nested too deeply are refused, however much too deeply."""
-    response = await SERVED.respond(FILTERING, {"filter": nested(levels)})
+    response = await CLIENT.request(FILTER_QUERY, {"filter": nested_filter(levels)})
     refusal = ("QUERY_TOO_COMPLEX", "The query is too complex: nesting 21, at most 20.")
     assert only_error(response) == refusal
 
 
 async def test_deep_enough() -> None:
     """Nineteen levels, which no person writes, are still answered."""
-    one = {"countries": {"totalCount": 1}}
-    assert await SERVED.ask(FILTERING, filter=nested(18)) == one
-    written = "{not:" * 18 + "{}" + "}" * 18
-    assert await SERVED.codes(f"(filter: {written})") == ["FR"]
+    expected = {"countries": {"totalCount": 1}}
+    assert await CLIENT.query(FILTER_QUERY, filter=nested_filter(18)) == expected
+    filter_literal = "{not:" * 18 + "{}" + "}" * 18
+    assert await CLIENT.query_codes(f"(filter: {filter_literal})") == ["FR"]
 
 
 def broken_clock() -> datetime:
@@ -281,7 +282,7 @@ def broken_clock() -> datetime:
 
 async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     """A resolver's defect is told without its cause, which the log has under the same name."""
-    response = await replace(SERVED, clock=broken_clock).respond("{ status { stale } }")
+    response = await replace(CLIENT, clock=broken_clock).request("{ status { stale } }")
     assert response == GraphQLResponse(
         {
             "data": None,
@@ -305,7 +306,7 @@ async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
 
 async def test_undrawable_value_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     """A value that its type cannot show is a defect too."""
-    response = await offline([make_country("FR", population=2**31)]).respond(
+    response = await offline_client([make_country("FR", population=2**31)]).request(
         '{ country(code: "FR") { population } }'
     )
     [error] = response.body["errors"]
@@ -317,24 +318,26 @@ async def test_undrawable_value_is_masked(caplog: pytest.LogCaptureFixture) -> N
 
 async def test_refusals_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The caller's mistakes are told to the caller, and leave the log alone."""
-    await SERVED.respond("{ country { id } }")
-    await SERVED.respond("{")
-    await SERVED.respond("{ nothing }")
-    await SERVED.respond("query ($a: Int!) { __typename }")
+    await CLIENT.request("{ country { id } }")
+    await CLIENT.request("{")
+    await CLIENT.request("{ nothing }")
+    await CLIENT.request("query ($a: Int!) { __typename }")
     assert caplog.records == []
 
 
-async def test_database_is_not_described(home: Running, caplog: pytest.LogCaptureFixture) -> None:
+async def test_database_is_not_described(
+    instance: ServiceInstance, caplog: pytest.LogCaptureFixture
+) -> None:
     """A database that fails is told without its address and its words, which the log has."""
-    await home.service.refresh()
-    await home.service.close()
-    before = await Before.of(home)
+    await instance.service.refresh()
+    await instance.service.close()
+    initial = await InitialState.capture(instance)
     await asyncio.to_thread(
-        meddle,
-        home.path,
+        execute_sql,
+        instance.path,
         "CREATE TRIGGER no BEFORE DELETE ON countries BEGIN SELECT raise(ABORT, 'a secret'); END",
     )
-    response = await asker_of(home).respond('mutation { deleteCountry(code: "FR") { id } }')
+    response = await client_for(instance).request('mutation { deleteCountry(code: "FR") { id } }')
     [error] = response.body["errors"]
     assert (
         error["message"]
@@ -342,19 +345,21 @@ async def test_database_is_not_described(home: Running, caplog: pytest.LogCaptur
     )
     assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
     assert response.body["data"] is None
-    failure = f"The database at sqlite:///{home.path} failed: a secret."
-    assert [one.getMessage() for one in caplog.records] == [f"Request {REQUEST_ID}: {failure}"]
-    assert await before.is_unchanged()
+    failure = f"The database at sqlite:///{instance.path} failed: a secret."
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Request {REQUEST_ID}: {failure}"
+    ]
+    assert await initial.is_unchanged()
 
 
-async def test_only_what_is_allowed(home: Running) -> None:
+async def test_only_what_is_allowed(instance: ServiceInstance) -> None:
     """A mutation is not executed where only queries are allowed."""
-    asker = asker_of(home)
+    client = client_for(instance)
     context = Context(
-        catalog=home.catalog,
-        refreshes=home.service,
-        clock=asker.clock,
-        stale_after=A_DAY,
+        catalog=instance.catalog,
+        refreshes=instance.service,
+        clock=client.clock,
+        stale_after=STALE_AFTER,
         public_url="",
         authorized=True,
     )
@@ -363,7 +368,7 @@ async def test_only_what_is_allowed(home: Running) -> None:
     )
     with pytest.raises(InvalidOperationTypeError):
         await execute(SCHEMA, request, context=context, allowed=READING, request_id=REQUEST_ID)
-    assert (await home.rows(), home.service.running) == ([], False)
+    assert (await instance.load_rows(), instance.service.is_running) == ([], False)
 
 
 @pytest.mark.parametrize(

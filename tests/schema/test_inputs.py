@@ -15,9 +15,9 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not
 from graphql_api.domain.sorting import SortKey
 from graphql_api.schema.scalars import format_instant
-from tests.domain.model import filters, in_order, matches, orders
-from tests.rows import codes_of, instants, make_country, quick, tables
-from tests.schema.asking import SCHEMA, offline
+from tests.domain.model import filters, matches, sort_by_rank, sort_keys
+from tests.rows import country_codes, country_lists, few_examples, instants, make_country
+from tests.schema.asking import SCHEMA, offline_client
 
 ROWS = [
     make_country(
@@ -76,8 +76,8 @@ ROWS = [
         last_refreshed_at=datetime.fromisoformat("2026-11-23T16:26:00.123456Z"),
     ),
 ]
-SERVED = offline(ROWS)
-ALL = "AQ CI FR TR"
+CLIENT = offline_client(ROWS)
+ALL_CODES = "AQ CI FR TR"
 
 OPERATORS = {
     "StringFilter": [
@@ -87,7 +87,7 @@ OPERATORS = {
         ('capital: {in: ["ankara", "PÀRIS", "Paris", "nowhere"]}', "FR TR"),
         ("capital: {in: []}", ""),
         ('capital: {notIn: ["Ankara", "paris"]}', "AQ CI"),
-        ("capital: {notIn: []}", ALL),
+        ("capital: {notIn: []}", ALL_CODES),
         ('name: {contains: "URK"}', "TR"),
         ('capital: {contains: ""}', "CI FR TR"),
         ('name: {startsWith: "fra"}', "FR"),
@@ -103,14 +103,14 @@ OPERATORS = {
         ("population: {in: [0, 82000000]}", "AQ TR"),
         ("population: {in: []}", ""),
         ("population: {notIn: [0, 82000000]}", "CI FR"),
-        ("population: {notIn: []}", ALL),
+        ("population: {notIn: []}", ALL_CODES),
         ("population: {gt: 25000000}", "FR TR"),
         ("population: {gte: 25000000}", "CI FR TR"),
         ("population: {lt: 25000000}", "AQ"),
         ("population: {lte: 25000000}", "AQ CI"),
         ("population: {isNull: true}", ""),
-        ("population: {isNull: false}", ALL),
-        ("population: {gt: -2147483648, lte: 2147483647}", ALL),
+        ("population: {isNull: false}", ALL_CODES),
+        ("population: {gt: -2147483648, lte: 2147483647}", ALL_CODES),
     ],
     "FloatFilter": [
         ("areaKm2: {eq: 322463.5}", "CI"),
@@ -119,7 +119,7 @@ OPERATORS = {
         ("areaKm2: {in: [322463.5, 780580]}", "CI TR"),
         ("areaKm2: {in: []}", ""),
         ("areaKm2: {notIn: [322463.5, 780580]}", "AQ FR"),
-        ("areaKm2: {notIn: []}", ALL),
+        ("areaKm2: {notIn: []}", ALL_CODES),
         ("exchangeRate: {gt: 42}", "CI"),
         ("exchangeRate: {gte: 42.0}", "CI TR"),
         ("exchangeRate: {lt: 42}", "FR"),
@@ -136,7 +136,7 @@ OPERATORS = {
         ('lastRefreshedAt: {lt: "2026-11-22T00:00:00Z"}', "AQ CI"),
         ('lastRefreshedAt: {lte: "2026-11-22T00:00:00Z"}', "AQ CI FR"),
         ("lastRefreshedAt: {isNull: true}", ""),
-        ("lastRefreshedAt: {isNull: false}", ALL),
+        ("lastRefreshedAt: {isNull: false}", ALL_CODES),
     ],
 }
 """By input type, a filter with each of its operators, and the codes that it leaves."""
@@ -157,14 +157,14 @@ FIELDS = [
 ]
 """A filter by each field, and the one code that it leaves."""
 
-JOINED = [
-    ("", ALL),
-    ("and: []", ALL),
+COMBINED = [
+    ("", ALL_CODES),
+    ("and: []", ALL_CODES),
     ("or: []", ""),
     ("not: {}", ""),
-    ("not: {or: []}", ALL),
-    ("and: [{}]", ALL),
-    ("or: [{}]", ALL),
+    ("not: {or: []}", ALL_CODES),
+    ("and: [{}]", ALL_CODES),
+    ("or: [{}]", ALL_CODES),
     ('or: [{or: []}, {code: {eq: "FR"}}]', "FR"),
     ('not: {code: {eq: "FR"}}', "AQ CI TR"),
     ('not: {not: {code: {eq: "FR"}}}', "FR"),
@@ -198,47 +198,51 @@ NULLS = [
 """Filters in which everything given is null."""
 
 
-def contract() -> GraphQLSchema:
+def build_contract() -> GraphQLSchema:
     """Return the schema as clients see it."""
     return build_schema(str(SCHEMA))
 
 
-@pytest.mark.parametrize(("wanted", "codes"), [*chain(*OPERATORS.values()), *FIELDS, *JOINED])
-async def test_filter(wanted: str, codes: str) -> None:
+@pytest.mark.parametrize(("filter_", "codes"), [*chain(*OPERATORS.values()), *FIELDS, *COMBINED])
+async def test_filter(filter_: str, codes: str) -> None:
     """Each filter leaves exactly these countries."""
-    assert await SERVED.codes(f"(filter: {{{wanted}}}, sort: {{field: CODE}})") == codes.split()
+    assert (
+        await CLIENT.query_codes(f"(filter: {{{filter_}}}, sort: {{field: CODE}})") == codes.split()
+    )
 
 
 @pytest.mark.parametrize("kind", OPERATORS)
 def test_every_operator_is_tried(kind: str) -> None:
     """The table above has every operator of the input type, and no other."""
-    given = (wanted.partition("{")[2] for wanted, _ in OPERATORS[kind])
-    named = {name for one in given for name in re.findall(r"(\w+): ", one)}
-    declared = contract().type_map[kind]
+    conditions = (filter_literal.partition("{")[2] for filter_literal, _ in OPERATORS[kind])
+    named = {name for condition in conditions for name in re.findall(r"(\w+): ", condition)}
+    declared = build_contract().type_map[kind]
     assert isinstance(declared, GraphQLInputObjectType)
     assert named == set(declared.fields)
 
 
 def test_every_field_is_tried() -> None:
     """The table above filters by every field, and the fields are those that countries have."""
-    declared = contract().type_map["CountryFilter"]
+    declared = build_contract().type_map["CountryFilter"]
     assert isinstance(declared, GraphQLInputObjectType)
-    named = {wanted.partition(":")[0] for wanted, _ in FIELDS}
-    assert named == {camel(field) for field in CountryField}
+    named = {filter_literal.partition(":")[0] for filter_literal, _ in FIELDS}
+    assert named == {to_camel_case(field) for field in CountryField}
     assert set(declared.fields) == named | {"and", "or", "not"}
 
 
-@pytest.mark.parametrize("wanted", NULLS)
-async def test_nulls_are_as_if_not_given(wanted: str) -> None:
+@pytest.mark.parametrize("filter_", NULLS)
+async def test_nulls_are_as_if_not_given(filter_: str) -> None:
     """A filter of nulls leaves every country."""
-    assert await SERVED.codes(f"(filter: {wanted}, sort: {{field: CODE}})") == ALL.split()
+    assert (
+        await CLIENT.query_codes(f"(filter: {filter_}, sort: {{field: CODE}})") == ALL_CODES.split()
+    )
 
 
-@pytest.mark.parametrize("beside", NULLS[1:])
-async def test_nulls_beside_a_condition(beside: str) -> None:
+@pytest.mark.parametrize("nulls", NULLS[1:])
+async def test_nulls_beside_a_condition(nulls: str) -> None:
     """Nulls do not change what a condition beside them leaves."""
-    wanted = f'{{and: [{beside}, {{code: {{eq: "FR"}}}}]}}'
-    assert await SERVED.codes(f"(filter: {wanted})") == ["FR"]
+    filter_literal = f'{{and: [{nulls}, {{code: {{eq: "FR"}}}}]}}'
+    assert await CLIENT.query_codes(f"(filter: {filter_literal})") == ["FR"]
 
 
 async def test_nulls_in_variables() -> None:
@@ -249,9 +253,9 @@ async def test_nulls_in_variables() -> None:
           nested: countries(filter: {name: {eq: $eq}}) { totalCount }
         }
     """
-    whole = {"given": {"totalCount": 4}, "nested": {"totalCount": 4}}
-    assert await SERVED.ask(document) == whole
-    assert await SERVED.ask(document, filter=None, eq=None, sort=None, first=None) == whole
+    expected = {"given": {"totalCount": 4}, "nested": {"totalCount": 4}}
+    assert await CLIENT.query(document) == expected
+    assert await CLIENT.query(document, filter=None, eq=None, sort=None, first=None) == expected
 
 
 @pytest.mark.parametrize(
@@ -279,7 +283,7 @@ async def test_nulls_in_variables() -> None:
 )
 async def test_sort(sort: str, codes: str) -> None:
     """Each order is exactly this, and what is absent comes last in both directions."""
-    assert await SERVED.codes(f"(sort: {sort})") == codes.split()
+    assert await CLIENT.query_codes(f"(sort: {sort})") == codes.split()
 
 
 async def test_second_key() -> None:
@@ -292,94 +296,106 @@ async def test_second_key() -> None:
         make_country("US", region="Americas"),
     ]
     sort = "[{field: REGION, direction: DESC}, {field: POPULATION}]"
-    assert await offline(rows).codes(f"(sort: {sort})") == ["US", "CI", "ZW", "DE", "FR"]
+    assert await offline_client(rows).query_codes(f"(sort: {sort})") == [
+        "US",
+        "CI",
+        "ZW",
+        "DE",
+        "FR",
+    ]
 
 
-def camel(name: str) -> str:
+def to_camel_case(name: str) -> str:
     """Return a field's name as GraphQL has it."""
-    return re.sub(r"_(\w)", lambda found: found[1].upper(), name)
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
 
-def askable(wanted: Filter) -> Filter:
+def with_whole_numbers(filter_: Filter) -> Filter:
     """Return a filter with whole numbers where the field has none but whole ones."""
-    match wanted:
+    match filter_:
         case AllOf(parts):
-            return AllOf(tuple(map(askable, parts)))
+            return AllOf(tuple(map(with_whole_numbers, parts)))
         case AnyOf(parts):
-            return AnyOf(tuple(map(askable, parts)))
+            return AnyOf(tuple(map(with_whole_numbers, parts)))
         case Not(part):
-            return Not(askable(part))
+            return Not(with_whole_numbers(part))
         case Condition(CountryField.POPULATION, _, operand) if not isinstance(operand, bool):
             operands = operand if isinstance(operand, frozenset) else [operand]
-            whole = frozenset(int(min(float(one), 2**31 - 1)) for one in operands)  # type: ignore[arg-type]  # drawn by number
+            integers = frozenset(int(min(float(number), 2**31 - 1)) for number in operands)  # type: ignore[arg-type]  # drawn by number
             return replace(
-                wanted, operand=whole if isinstance(operand, frozenset) else next(iter(whole))
+                filter_,
+                operand=integers if isinstance(operand, frozenset) else next(iter(integers)),
             )
         case _:
-            return wanted
+            return filter_
 
 
-def said(wanted: Filter) -> dict[str, Any]:
+def to_filter_input(filter_: Filter) -> dict[str, Any]:
     """Return a filter as a client sends it."""
-    match wanted:
+    match filter_:
         case AllOf(parts):
-            return {"and": [said(part) for part in parts]}
+            return {"and": [to_filter_input(part) for part in parts]}
         case AnyOf(parts):
-            return {"or": [said(part) for part in parts]}
+            return {"or": [to_filter_input(part) for part in parts]}
         case Not(part):
-            return {"not": said(part)}
+            return {"not": to_filter_input(part)}
         case Condition(field, operator, operand):
             value: object = list(operand) if isinstance(operand, frozenset) else operand
             value = format_instant(value) if isinstance(value, datetime) else value
-            return {camel(field): {operator.value: value}}
+            return {to_camel_case(field): {operator.value: value}}
 
 
-def said_of(sort: tuple[SortKey, ...]) -> list[dict[str, str]]:
+def to_sort_input(sort: tuple[SortKey, ...]) -> list[dict[str, str]]:
     """Return an order as a client sends it."""
     return [
         {"field": key.field.name, "direction": "DESC" if key.descending else "ASC"} for key in sort
     ]
 
 
-def literal(value: object) -> str:
+def to_literal(value: object) -> str:
     """Return a value as it is written in a document."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {literal(one)}' for name, one in value.items())}}}"
+        return f"{{{', '.join(f'{name}: {to_literal(one)}' for name, one in value.items())}}}"
     if isinstance(value, list):
-        return f"[{', '.join(map(literal, value))}]"
+        return f"[{', '.join(map(to_literal, value))}]"
     return json.dumps(value, ensure_ascii=False)
 
 
-@quick
-@given(rows=tables(), wanted=filters().map(askable), sort=orders())
-async def test_any_query(rows: list[Country], wanted: Filter, sort: tuple[SortKey, ...]) -> None:
+@few_examples
+@given(rows=country_lists(), filter_=filters().map(with_whole_numbers), sort=sort_keys())
+async def test_any_query(rows: list[Country], filter_: Filter, sort: tuple[SortKey, ...]) -> None:
     """Any filter and any order give the countries that the slow model gives, in its order."""
-    expected = codes_of(in_order((row for row in rows if matches(row, wanted)), sort))
-    data = await offline(rows).ask(
+    expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), sort))
+    data = await offline_client(rows).query(
         """query ($filter: CountryFilter, $sort: [CountrySort!]) {
              countries(filter: $filter, sort: $sort) { totalCount nodes { code } }
            }""",
-        filter=said(wanted),
-        sort=said_of(sort),
+        filter=to_filter_input(filter_),
+        sort=to_sort_input(sort),
     )
     assert [node["code"] for node in data["countries"]["nodes"]] == expected
     assert data["countries"]["totalCount"] == len(expected)
 
 
-@quick
-@given(rows=tables(), wanted=filters().map(askable))
-async def test_any_filter_in_the_document(rows: list[Country], wanted: Filter) -> None:
+@few_examples
+@given(rows=country_lists(), filter_=filters().map(with_whole_numbers))
+async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) -> None:
     """A filter written in the document means what the same filter in a variable means."""
-    expected = codes_of(in_order((row for row in rows if matches(row, wanted)), ()))
-    assert await offline(rows).codes(f"(filter: {literal(said(wanted))})") == expected
+    expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), ()))
+    assert (
+        await offline_client(rows).query_codes(f"(filter: {to_literal(to_filter_input(filter_))})")
+        == expected
+    )
 
 
-@quick
-@given(instant=instants(), rows=tables())
+@few_examples
+@given(instant=instants(), rows=country_lists())
 async def test_shown_instants_are_found(instant: datetime, rows: list[Country]) -> None:
     """The text that a country shows for its time finds exactly the countries of that time."""
-    wanted = f'{{lastRefreshedAt: {{eq: "{format_instant(instant)}"}}}}'
-    codes = await offline(rows).codes(f"(filter: {wanted}, sort: {{field: CODE}})")
+    filter_literal = f'{{lastRefreshedAt: {{eq: "{format_instant(instant)}"}}}}'
+    codes = await offline_client(rows).query_codes(
+        f"(filter: {filter_literal}, sort: {{field: CODE}})"
+    )
     assert codes == sorted(row.code for row in rows if row.last_refreshed_at == instant)
 
 
@@ -405,4 +421,4 @@ REFUSED = {
 async def test_refused_in_the_document(arguments: str, message: str) -> None:
     """What a type cannot hold is refused, and the message says what was found."""
     document = f"{{ countries{arguments} {{ totalCount }} }}"
-    assert await SERVED.refusal(document) == ("GRAPHQL_VALIDATION_FAILED", message)
+    assert await CLIENT.query_error(document) == ("GRAPHQL_VALIDATION_FAILED", message)

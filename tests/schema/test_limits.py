@@ -5,7 +5,7 @@ import pytest
 from graphql_api.errors import InvalidSetting, QueryTooComplex
 from graphql_api.schema.limits import Limits
 
-NAMES = (
+LIMIT_NAMES = (
     "characters, tokens, definitions, depth, fields, aliases, roots, directives, items, nesting, "
     "cost, milliseconds"
 )
@@ -20,28 +20,28 @@ def test_changed() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"dpeth": 3}, f"QUERY_LIMITS names 'dpeth', which is not one of {NAMES}."),
-        ({"check": 3}, f"QUERY_LIMITS names 'check', which is not one of {NAMES}."),
+        ({"dpeth": 3}, f"QUERY_LIMITS names 'dpeth', which is not one of {LIMIT_NAMES}."),
+        ({"check": 3}, f"QUERY_LIMITS names 'check', which is not one of {LIMIT_NAMES}."),
         ({"depth": 101}, "QUERY_LIMITS: depth can be at most 100."),
         ({"nesting": 101}, "QUERY_LIMITS: nesting can be at most 100."),
     ],
 )
 def test_refused_changes(changes: dict[str, int], message: str) -> None:
     """A limit that there is not, or that Python's stack could not keep, is refused by name."""
-    with pytest.raises(InvalidSetting) as caught:
+    with pytest.raises(InvalidSetting) as exc_info:
         Limits.changed(changes)
-    assert str(caught.value) == message
+    assert str(exc_info.value) == message
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "shown"),
     [(21, "21"), (10**9 - 1, "999999999"), (2**60, "over 1000000000")],
 )
-def test_refusal(value: int, told: str) -> None:
+def test_refusal(value: int, shown: str) -> None:
     """A refusal names the limit, the value, in few digits, and the maximum."""
-    with pytest.raises(QueryTooComplex) as caught:
+    with pytest.raises(QueryTooComplex) as exc_info:
         Limits().check("depth", value)
-    assert str(caught.value) == f"The query is too complex: depth {told}, at most 20."
+    assert str(exc_info.value) == f"The query is too complex: depth {shown}, at most 20."
 
 
 def test_within() -> None:
@@ -55,6 +55,6 @@ def test_stopwatch() -> None:
     check = Limits(milliseconds=1000).stopwatch(lambda: next(times))
     check()
     check()
-    with pytest.raises(QueryTooComplex) as caught:
+    with pytest.raises(QueryTooComplex) as exc_info:
         check()
-    assert str(caught.value) == "The query is too complex: milliseconds 1250, at most 1000."
+    assert str(exc_info.value) == "The query is too complex: milliseconds 1250, at most 1000."

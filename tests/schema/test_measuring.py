@@ -10,7 +10,7 @@ from graphql_api.errors import QueryTooComplex
 from graphql_api.schema.limits import Limits
 from graphql_api.schema.measuring import measure
 
-BOUNDLESS = Limits(
+UNLIMITED = Limits(
     definitions=1000,
     depth=100,
     fields=10**30,
@@ -21,37 +21,37 @@ BOUNDLESS = Limits(
     nesting=100,
     cost=10**30,
 )
-COUNTRIES = 250
+COUNTRY_COUNT = 250
 LEVELS = 60
 
 
-def refusal(document: str, variables: Mapping[str, Any], limits: Limits) -> str | None:
+def rejection_message(document: str, variables: Mapping[str, Any], limits: Limits) -> str | None:
     """Return why a document is refused, or None if it is not."""
     try:
-        measure(parse(document), limits).check(variables, countries=COUNTRIES)
+        measure(parse(document), limits).check(variables, countries=COUNTRY_COUNT)
     except QueryTooComplex as error:
         return str(error)
     return None
 
 
-def cost(document: str, **variables: object) -> int:
+def compute_cost(document: str, **variables: object) -> int:
     """Return what a document costs, whatever else it measures."""
-    [operation] = measure(parse(document), BOUNDLESS).operations
-    measures = measure(parse(document), BOUNDLESS)
-    return measures._cost(operation, variables, {}, COUNTRIES)
+    [operation] = measure(parse(document), UNLIMITED).operations
+    query_cost = measure(parse(document), UNLIMITED)
+    return query_cost._cost(operation, variables, {}, COUNTRY_COUNT)
 
 
-def check_edge(name: str, value: int, document: str, **variables: object) -> None:
+def check_limit_edge(name: str, value: int, document: str, **variables: object) -> None:
     """Check that the document is refused by a limit one below its measure, and by no other."""
-    free = {field: getattr(BOUNDLESS, field) for field in BOUNDLESS.__slots__}
-    exact = Limits(**{**free, name: value})
-    below = Limits(**{**free, name: value - 1})
-    assert refusal(document, variables, exact) is None
-    told = f"The query is too complex: {name} {value}, at most {value - 1}."
-    assert refusal(document, variables, below) == told
+    unlimited = {field: getattr(UNLIMITED, field) for field in UNLIMITED.__slots__}
+    exact = Limits(**{**unlimited, name: value})
+    too_low = Limits(**{**unlimited, name: value - 1})
+    assert rejection_message(document, variables, exact) is None
+    message = f"The query is too complex: {name} {value}, at most {value - 1}."
+    assert rejection_message(document, variables, too_low) == message
 
 
-NESTED = "fragment f on Query { status { version } }"
+NESTED_FRAGMENT = "fragment f on Query { status { version } }"
 
 
 @pytest.mark.parametrize(
@@ -65,9 +65,9 @@ NESTED = "fragment f on Query { status { version } }"
         ("depth", 4, "{ ...f status { ...f } } fragment f on Query { status { version } }"),
         ("depth", 5, "{ x { ...g ...f } } fragment f on Q { x { ...g } } fragment g on Q { y }"),
         ("fields", 2, "{ status { version } }"),
-        ("fields", 4, f"{{ ...f ...f }} {NESTED}"),
-        ("fields", 3, f"{{ __typename }} {NESTED}"),
-        ("fields", 4, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED}"),
+        ("fields", 4, f"{{ ...f ...f }} {NESTED_FRAGMENT}"),
+        ("fields", 3, f"{{ __typename }} {NESTED_FRAGMENT}"),
+        ("fields", 4, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED_FRAGMENT}"),
         ("aliases", 2, "{ a: status { b: version version } }"),
         ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),
         ("roots", 3, "{ a b { c d } e }"),
@@ -88,7 +88,7 @@ NESTED = "fragment f on Query { status { version } }"
 )
 def test_edges(name: str, value: int, document: str) -> None:
     """A document is refused when, and only when, it measures more than the limit."""
-    check_edge(name, value, document)
+    check_limit_edge(name, value, document)
 
 
 @pytest.mark.parametrize(
@@ -102,12 +102,12 @@ def test_edges(name: str, value: int, document: str) -> None:
 )
 def test_edges_of_variables(name: str, value: int, variable: object) -> None:
     """A variable is refused likewise, even one that nobody uses."""
-    check_edge(name, value, "query ($v: X) { __typename }", v=variable)
-    check_edge(name, value, "{ __typename }", v=variable)
+    check_limit_edge(name, value, "query ($v: X) { __typename }", v=variable)
+    check_limit_edge(name, value, "{ __typename }", v=variable)
 
 
 @pytest.mark.parametrize(
-    ("document", "variables", "costs"),
+    ("document", "variables", "expected_cost"),
     [
         ("{ __typename }", {}, 1),
         ("{ status { version stale } country { id } }", {}, 5),
@@ -145,14 +145,14 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
         ),
     ],
 )
-def test_cost(document: str, variables: dict[str, Any], costs: int) -> None:
+def test_cost(document: str, variables: dict[str, Any], expected_cost: int) -> None:
     """The cost is rows times fields, and what is compared with every country."""
-    assert cost(document, **variables) == costs
-    if costs:
-        check_edge("cost", costs, document, **variables)
+    assert compute_cost(document, **variables) == expected_cost
+    if expected_cost:
+        check_limit_edge("cost", expected_cost, document, **variables)
 
 
-def bomb(leaf: str) -> str:
+def fragment_bomb(leaf: str) -> str:
     """Return a document whose fragments each use the next one twice, sixty levels deep."""
     fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(LEVELS)]
     return f"{{ ...f0 }} {' '.join(fragments)} fragment f{LEVELS} on Query {{ {leaf} }}"
@@ -160,13 +160,16 @@ def bomb(leaf: str) -> str:
 
 def test_bomb() -> None:
     """Fragments within fragments are measured once each, or this would not end before the sun."""
-    assert cost(bomb("a: __typename @x")) == 2**LEVELS
-    assert cost(bomb("countries { nodes { code } }")) == 2**LEVELS * 250 * 3
-    assert cost(bomb("...nothing")) == 0
-    told = "The query is too complex: definitions 62, at most 50."
-    assert refusal(bomb("__typename"), {}, Limits()) == told
-    told = "The query is too complex: fields 512, at most 300."
-    assert refusal(bomb("__typename"), {}, Limits(definitions=100, depth=100)) == told
+    assert compute_cost(fragment_bomb("a: __typename @x")) == 2**LEVELS
+    assert compute_cost(fragment_bomb("countries { nodes { code } }")) == 2**LEVELS * 250 * 3
+    assert compute_cost(fragment_bomb("...nothing")) == 0
+    message = "The query is too complex: definitions 62, at most 50."
+    assert rejection_message(fragment_bomb("__typename"), {}, Limits()) == message
+    message = "The query is too complex: fields 512, at most 300."
+    assert (
+        rejection_message(fragment_bomb("__typename"), {}, Limits(definitions=100, depth=100))
+        == message
+    )
 
 
 @pytest.mark.parametrize(
@@ -179,4 +182,4 @@ def test_bomb() -> None:
 )
 def test_circles(document: str) -> None:
     """Fragments in a circle are measured to an end; that they are wrong is for validation."""
-    assert refusal(document, {}, Limits()) is None
+    assert rejection_message(document, {}, Limits()) is None

@@ -9,12 +9,20 @@ from datetime import timedelta
 import pytest
 
 from graphql_api.domain.report import Trigger
-from tests.databases import statements
-from tests.refresh.running import DOWN, START, Before, Running, at, first, listing
+from tests.databases import record_statements
+from tests.refresh.running import (
+    SERVER_ERROR,
+    START,
+    InitialState,
+    ServiceInstance,
+    clock_time,
+    countries_response,
+    first_countries,
+)
 from tests.rows import REFRESHED_AT, make_country
-from tests.schema.asking import PUBLIC_URL, Asker, asker_of, offline
+from tests.schema.asking import PUBLIC_URL, SchemaClient, client_for, offline_client
 from tests.storage.attempts import FAILURE, make_failure, make_report
-from tests.upstream.server import RATES, Answer, Upstream
+from tests.upstream.server import RATES, FakeResponse, Upstream
 
 COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
 ONE_OF_BOTH = "Give either code or name: exactly one of them."
@@ -29,19 +37,19 @@ UNAUTHENTICATED = (
     "UNAUTHENTICATED",
     "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`.",
 )
-REPORT = """
+REPORT_FIELDS = """
   id trigger startedAt finishedAt totalCountries inserted updated unchanged missing
   skipped { record reason } statements
   timings { fetchCountriesMs fetchRatesMs fetchMs transformMs upsertMs imageMs totalMs }
   sources { kind provider live cached asOf failures attribution } imageUrl
 """
-STATUS = f"""
+STATUS_QUERY = f"""
   {{ status {{
     totalCountries lastRefreshedAt version stale refreshing imageUrl
-    lastRefresh {{ {REPORT} }} lastFailure {{ at code message }}
+    lastRefresh {{ {REPORT_FIELDS} }} lastFailure {{ at code message }}
   }} }}
 """
-SHOWN = {
+REPORT_DATA = {
     "id": "report",
     "trigger": "REQUEST",
     "startedAt": "2026-11-24T03:11:05.123456Z",
@@ -88,20 +96,20 @@ SHOWN = {
 
 
 @pytest.fixture
-async def served(home: Running) -> Asker:
+async def client(instance: ServiceInstance) -> SchemaClient:
     """Return a client of a process that holds the upstream's 250 countries."""
-    await home.service.refresh()
-    return asker_of(home)
+    await instance.service.refresh()
+    return client_for(instance)
 
 
-def stranger(home: Running) -> Asker:
+def unauthorized_client(home: ServiceInstance) -> SchemaClient:
     """Return a client who may not change data."""
-    return asker_of(home, authorized=False)
+    return client_for(home, authorized=False)
 
 
 async def test_country() -> None:
     """One country is found by code or by name, and null is the answer where there is none."""
-    data = await offline(COUNTRIES).ask(
+    data = await offline_client(COUNTRIES).query(
         '{ a: country(code: "fr") { name } b: country(name: "land ci") { code }'
         ' c: country(code: "ZZ") { code } }'
     )
@@ -114,7 +122,7 @@ async def test_country() -> None:
 @pytest.mark.parametrize("operation", ["query { country", "mutation { deleteCountry"])
 async def test_neither_or_both(operation: str, arguments: str) -> None:
     """Code and name together, or neither, are refused."""
-    refusal = await offline(COUNTRIES).refusal(f"{operation}{arguments} {{ id }} }}")
+    refusal = await offline_client(COUNTRIES).query_error(f"{operation}{arguments} {{ id }} }}")
     assert refusal == ("BAD_USER_INPUT", ONE_OF_BOTH)
 
 
@@ -135,21 +143,21 @@ async def test_neither_or_both(operation: str, arguments: str) -> None:
 async def test_refused_pages(arguments: str, message: str) -> None:
     """A page that cannot be is refused, in words that say what can."""
     document = f"{{ countries({arguments}) {{ totalCount }} }}"
-    assert await offline(COUNTRIES).refusal(document) == ("BAD_USER_INPUT", message)
+    assert await offline_client(COUNTRIES).query_error(document) == ("BAD_USER_INPUT", message)
 
 
 async def test_cursor_of_another_sort() -> None:
     """A cursor that another order gave is refused."""
-    asker = offline(COUNTRIES)
-    by_name = await asker.ask("{ countries { pageInfo { startCursor } } }")
-    cursor = by_name["countries"]["pageInfo"]["startCursor"]
+    client = offline_client(COUNTRIES)
+    data = await client.query("{ countries { pageInfo { startCursor } } }")
+    cursor = data["countries"]["pageInfo"]["startCursor"]
     document = f'{{ countries(after: "{cursor}", sort: {{field: CODE}}) {{ totalCount }} }}'
-    assert await asker.refusal(document) == ("BAD_USER_INPUT", f"after {NO_CURSOR}")
+    assert await client.query_error(document) == ("BAD_USER_INPUT", f"after {NO_CURSOR}")
 
 
 async def test_refusal_of_one_field() -> None:
     """A refused field that may be null leaves its neighbours their answers."""
-    response = await offline(COUNTRIES).respond(
+    response = await offline_client(COUNTRIES).request(
         '{ a: country { id } b: country(code: "FR") { id } }'
     )
     assert response.executed
@@ -168,7 +176,7 @@ async def test_refusal_of_one_field() -> None:
 
 async def test_status_of_nothing() -> None:
     """Before anything was loaded, the status says so."""
-    assert await offline().ask(STATUS) == {
+    assert await offline_client().query(STATUS_QUERY) == {
         "status": {
             "totalCountries": 0,
             "lastRefreshedAt": None,
@@ -184,9 +192,9 @@ async def test_status_of_nothing() -> None:
 
 async def test_status() -> None:
     """The status tells what is served, since when, and how the last refreshes ended."""
-    asker = offline([*COUNTRIES, make_country("TR", revision=7)])
-    asker.catalog.history = (make_failure("2"), make_report("report"), make_failure("0", code="X"))
-    assert await asker.ask(STATUS) == {
+    client = offline_client([*COUNTRIES, make_country("TR", revision=7)])
+    client.catalog.history = (make_failure("2"), make_report("report"), make_failure("0", code="X"))
+    assert await client.query(STATUS_QUERY) == {
         "status": {
             "totalCountries": 4,
             "lastRefreshedAt": "2026-11-23T16:26:00.123456Z",
@@ -194,7 +202,7 @@ async def test_status() -> None:
             "stale": False,
             "refreshing": False,
             "imageUrl": f"{PUBLIC_URL}/images/summary-7-4.png",
-            "lastRefresh": SHOWN,
+            "lastRefresh": REPORT_DATA,
             "lastFailure": {
                 "at": "2026-11-24T03:11:05.123456Z",
                 "code": "SOURCE_UNAVAILABLE",
@@ -207,7 +215,7 @@ async def test_status() -> None:
 async def test_sources_of_what_is_served() -> None:
     """The status says where each kind of data is from, and of how many countries it is."""
     rows = [*COUNTRIES, make_country("AQ", countries_provider="bundled", rates_provider=None)]
-    data = await offline(rows).ask(
+    data = await offline_client(rows).query(
         "{ status { sources { kind countries provenance { provider live asOf } } } }"
     )
     as_of = "2026-11-22T00:00:00Z"
@@ -221,21 +229,21 @@ async def test_sources_of_what_is_served() -> None:
     ]
 
 
-async def test_force(home: Running, upstream: Upstream) -> None:
+async def test_force(instance: ServiceInstance, upstream: Upstream) -> None:
     """Rates that are not new yet are asked for only by force, and the report tells cached."""
     rates = json.loads(RATES)
     rates["time_next_update_unix"] = int((START + timedelta(days=1)).timestamp())
-    upstream.answer("rates", Answer(body=json.dumps(rates).encode()))
-    asker, live, cached = asker_of(home), [], []
+    upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
+    client, live, cached = client_for(instance), [], []
     for arguments in ("", "", "(force: false)", "(force: true)"):
-        data = await asker.ask(
+        data = await client.query(
             f"mutation {{ refreshCountries{arguments} {{ sources {{ live cached }} }} }}"
         )
         rates_report = data["refreshCountries"]["sources"][1]
         live.append(rates_report["live"])
         cached.append(rates_report["cached"])
     assert (live, cached) == ([True, False, False, True], [False, True, True, False])
-    assert upstream.asked("rates") == 2
+    assert upstream.request_count("rates") == 2
 
 
 @pytest.mark.parametrize(
@@ -248,22 +256,22 @@ async def test_force(home: Running, upstream: Upstream) -> None:
 )
 async def test_stale(age: timedelta, stale: bool) -> None:
     """Data is stale once it is older than the age that is configured, and not before."""
-    asker = replace(offline(COUNTRIES), clock=lambda: REFRESHED_AT + age)
-    assert await asker.ask("{ status { stale } }") == {"status": {"stale": stale}}
+    client = replace(offline_client(COUNTRIES), clock=lambda: REFRESHED_AT + age)
+    assert await client.query("{ status { stale } }") == {"status": {"stale": stale}}
 
 
 @pytest.mark.parametrize("provider", ["countries_provider", "rates_provider"])
 async def test_bundled_is_stale(provider: str) -> None:
     """Bundled data of either kind is stale, however new."""
-    asker = offline([make_country("FR", **{provider: "bundled"})])
-    assert await asker.ask("{ status { stale } }") == {"status": {"stale": True}}
+    client = offline_client([make_country("FR", **{provider: "bundled"})])
+    assert await client.query("{ status { stale } }") == {"status": {"stale": True}}
 
 
 async def test_refreshes() -> None:
     """Past refreshes are those that succeeded, newest first, at most as many as wanted."""
-    asker = offline(COUNTRIES)
+    client = offline_client(COUNTRIES)
     reports = [make_report(str(number)) for number in range(12, 0, -1)]
-    asker.catalog.history = (make_failure("f"), *reports[:5], make_failure("g"), *reports[5:])
+    client.catalog.history = (make_failure("f"), *reports[:5], make_failure("g"), *reports[5:])
     ids = [report.id for report in reports]
     for arguments, expected in (
         ("", ids[:10]),
@@ -271,33 +279,35 @@ async def test_refreshes() -> None:
         ("(first: 6)", ids[:6]),
         ("(first: 2147483647)", ids),
     ):
-        data = await asker.ask(f"{{ refreshes{arguments} {{ id }} }}")
-        assert [one["id"] for one in data["refreshes"]] == expected
+        data = await client.query(f"{{ refreshes{arguments} {{ id }} }}")
+        assert [refresh["id"] for refresh in data["refreshes"]] == expected
 
 
 async def test_whole_report() -> None:
     """A past refresh is shown whole."""
-    asker = offline(COUNTRIES)
-    asker.catalog.history = (make_report("report"),)
-    assert await asker.ask(f"{{ refreshes {{ {REPORT} }} }}") == {"refreshes": [SHOWN]}
+    client = offline_client(COUNTRIES)
+    client.catalog.history = (make_report("report"),)
+    assert await client.query(f"{{ refreshes {{ {REPORT_FIELDS} }} }}") == {
+        "refreshes": [REPORT_DATA]
+    }
 
 
 async def test_failed_refreshes() -> None:
     """Past refreshes that failed are listed apart, newest first, at most as many as wanted."""
-    asker = offline(COUNTRIES)
+    client = offline_client(COUNTRIES)
     failures = [make_failure(str(number)) for number in range(12, 0, -1)]
-    asker.catalog.history = (make_report("r"), *failures[:5], make_report("s"), *failures[5:])
+    client.catalog.history = (make_report("r"), *failures[:5], make_report("s"), *failures[5:])
     ids = [failure.id for failure in failures]
     for arguments, expected in (("", ids[:10]), ("(first: 0)", []), ("(first: 6)", ids[:6])):
-        data = await asker.ask(f"{{ failedRefreshes{arguments} {{ id }} }}")
-        assert [one["id"] for one in data["failedRefreshes"]] == expected
+        data = await client.query(f"{{ failedRefreshes{arguments} {{ id }} }}")
+        assert [refresh["id"] for refresh in data["failedRefreshes"]] == expected
 
 
 async def test_whole_failure() -> None:
     """A refresh that failed is shown whole, with what it was begun by."""
-    asker = offline(COUNTRIES)
-    asker.catalog.history = (make_failure("failure", trigger=Trigger.SCHEDULE),)
-    data = await asker.ask("{ failedRefreshes { id trigger at code message } }")
+    client = offline_client(COUNTRIES)
+    client.catalog.history = (make_failure("failure", trigger=Trigger.SCHEDULE),)
+    data = await client.query("{ failedRefreshes { id trigger at code message } }")
     assert data["failedRefreshes"] == [
         {
             "id": "failure",
@@ -312,21 +322,21 @@ async def test_whole_failure() -> None:
 @pytest.mark.parametrize("name", ["refreshes", "failedRefreshes"])
 async def test_refused_refreshes(name: str) -> None:
     """Fewer than no refreshes are refused."""
-    assert await offline().refusal(f"{{ {name}(first: -1) {{ id }} }}") == (
+    assert await offline_client().query_error(f"{{ {name}(first: -1) {{ id }} }}") == (
         "BAD_USER_INPUT",
         "first must be 0 or more, not -1.",
     )
 
 
-async def test_refresh_countries(home: Running) -> None:
+async def test_refresh_countries(instance: ServiceInstance) -> None:
     """A refresh is answered with its report, which the status then shows too."""
-    asker = asker_of(home)
-    answered = (await asker.ask(f"mutation {{ refreshCountries {{ {REPORT} }} }}"))[
+    client = client_for(instance)
+    report = (await client.query(f"mutation {{ refreshCountries {{ {REPORT_FIELDS} }} }}"))[
         "refreshCountries"
     ]
-    timings = answered.pop("timings")
+    timings = report.pop("timings")
     assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 7
-    assert answered == {
+    assert report == {
         "id": "refresh-1",
         "trigger": "REQUEST",
         "startedAt": "2026-11-24T03:00:00.123456Z",
@@ -369,86 +379,92 @@ async def test_refresh_countries(home: Running) -> None:
         ],
         "imageUrl": f"{PUBLIC_URL}/images/summary-1-250.png",
     }
-    status = (await asker.ask(STATUS))["status"]
-    assert status["lastRefresh"] == {**answered, "timings": timings}
+    status = (await client.query(STATUS_QUERY))["status"]
+    assert status["lastRefresh"] == {**report, "timings": timings}
     assert (status["version"], status["refreshing"]) == ("1-250", False)
     assert status["lastRefreshedAt"] == "2026-11-24T03:00:00.123456Z"
 
 
-async def test_refreshing(home: Running, upstream: Upstream) -> None:
+async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None:
     """While a refresh runs the status says so, and whoever asks for another gets that one."""
     released = threading.Event()
-    upstream.answer("countries", replace(listing({}), until=released.is_set))
-    asker = asker_of(home)
+    upstream.set_responses("countries", replace(countries_response({}), hold_until=released.is_set))
+    client = client_for(instance)
     mutation = "mutation { refreshCountries { id } }"
-    both = asyncio.gather(asker.ask(mutation), asker.ask(mutation))
-    await asyncio.to_thread(upstream.wait_until_asked, "countries")
-    assert await asker.ask("{ status { refreshing } }") == {"status": {"refreshing": True}}
+    pending = asyncio.gather(client.query(mutation), client.query(mutation))
+    await asyncio.to_thread(upstream.wait_for_requests, "countries")
+    assert await client.query("{ status { refreshing } }") == {"status": {"refreshing": True}}
     released.set()
-    one, other = await both
-    assert one == other == {"refreshCountries": {"id": "refresh-1"}}
-    assert await asker.ask("{ status { refreshing } }") == {"status": {"refreshing": False}}
+    first_report, second_report = await pending
+    assert first_report == second_report == {"refreshCountries": {"id": "refresh-1"}}
+    assert await client.query("{ status { refreshing } }") == {"status": {"refreshing": False}}
 
 
 @pytest.mark.parametrize(
     ("answer", "refusal"),
     [
         (
-            DOWN,
+            SERVER_ERROR,
             (
                 "SOURCE_UNAVAILABLE",
                 "No source of countries could be used. geonames: it answered with status 500.",
             ),
         ),
         (
-            first(124),
+            first_countries(124),
             ("SOURCE_INVALID", TOO_FEW),
         ),
     ],
 )
 async def test_refused_refresh(
-    home: Running, served: Asker, upstream: Upstream, answer: Answer, refusal: tuple[str, str]
+    instance: ServiceInstance,
+    client: SchemaClient,
+    upstream: Upstream,
+    answer: FakeResponse,
+    refusal: tuple[str, str],
 ) -> None:
     """A source that fails changes nothing, and the status tells what happened and when."""
-    before = await Before.of(home)
-    report = (await served.ask(STATUS))["status"]["lastRefresh"]
-    upstream.answer("countries", answer)
-    assert await served.refusal("mutation { refreshCountries { id } }") == refusal
-    assert await before.is_unchanged()
-    status = (await served.ask(STATUS))["status"]
-    failed_at = at(3).isoformat().replace("+00:00", "Z")
+    initial = await InitialState.capture(instance)
+    report = (await client.query(STATUS_QUERY))["status"]["lastRefresh"]
+    upstream.set_responses("countries", answer)
+    assert await client.query_error("mutation { refreshCountries { id } }") == refusal
+    assert await initial.is_unchanged()
+    status = (await client.query(STATUS_QUERY))["status"]
+    failed_at = clock_time(3).isoformat().replace("+00:00", "Z")
     assert status["lastFailure"] == {
         "at": failed_at,
         "code": refusal[0],
         "message": refusal[1],
     }
     assert (status["lastRefresh"], status["refreshing"]) == (report, False)
-    assert await served.ask("{ refreshes { id } failedRefreshes { id } }") == {
+    assert await client.query("{ refreshes { id } failedRefreshes { id } }") == {
         "refreshes": [{"id": "refresh-1"}],
         "failedRefreshes": [{"id": "refresh-2"}],
     }
 
 
 @pytest.mark.parametrize("arguments", ['code: "AD"', 'code: "and"', 'name: "ANDORRA"'])
-async def test_delete_country(home: Running, served: Asker, arguments: str) -> None:
+async def test_delete_country(
+    instance: ServiceInstance, client: SchemaClient, arguments: str
+) -> None:
     """A deleted country is answered with what it was, and is gone from memory and database."""
-    answer = await served.ask(
+    data = await client.query(
         f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}"
     )
-    assert answer == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 77006}}
-    asked = '{ country(code: "AD") { id } status { totalCountries version } }'
-    assert await served.ask(asked) == {
+    assert data == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 77006}}
+    query = '{ country(code: "AD") { id } status { totalCountries version } }'
+    assert await client.query(query) == {
         "country": None,
         "status": {"totalCountries": 249, "version": "1-249"},
     }
-    assert "AD" not in {row.code for row in await home.rows()}
-    assert len(await home.rows()) == 249
+    assert "AD" not in {row.code for row in await instance.load_rows()}
+    assert len(await instance.load_rows()) == 249
 
 
-async def test_deleted_country_returns(served: Asker) -> None:
+async def test_deleted_country_returns(client: SchemaClient) -> None:
     """A country that was deleted returns with the next refresh."""
-    await served.ask('mutation { deleteCountry(code: "AD") { id } }')
-    data = await served.ask("mutation { refreshCountries { inserted unchanged totalCountries } }")
+    await client.query('mutation { deleteCountry(code: "AD") { id } }')
+    data = await client.query("mutation { refreshCountries { inserted unchanged totalCountries } }")
     assert data == {"refreshCountries": {"inserted": 1, "unchanged": 249, "totalCountries": 250}}
 
 
@@ -464,13 +480,13 @@ async def test_deleted_country_returns(served: Asker) -> None:
     ],
 )
 async def test_delete_unknown_country(
-    home: Running, served: Asker, arguments: str, message: str
+    instance: ServiceInstance, client: SchemaClient, arguments: str, message: str
 ) -> None:
     """Deleting what there is not is refused, and nothing is deleted."""
-    before = await Before.of(home)
+    initial = await InitialState.capture(instance)
     document = f"mutation {{ deleteCountry({arguments}) {{ id }} }}"
-    assert await served.refusal(document) == ("COUNTRY_NOT_FOUND", message)
-    assert await before.is_unchanged()
+    assert await client.query_error(document) == ("COUNTRY_NOT_FOUND", message)
+    assert await initial.is_unchanged()
 
 
 @pytest.mark.parametrize(
@@ -478,33 +494,42 @@ async def test_delete_unknown_country(
     ["refreshCountries { id }", 'deleteCountry(code: "AD") { id }', "deleteCountry { id }"],
 )
 async def test_unauthenticated(
-    home: Running, served: Asker, upstream: Upstream, mutation: str
+    instance: ServiceInstance, client: SchemaClient, upstream: Upstream, mutation: str
 ) -> None:
     """Who may not change data is told so before anything is fetched or written."""
-    del served
-    before, asked, seen = await Before.of(home), upstream.requests, statements(home.database)
-    assert await stranger(home).refusal(f"mutation {{ {mutation} }}") == UNAUTHENTICATED
-    assert upstream.requests == asked
-    assert seen == []
-    assert await before.is_unchanged()
+    del client
+    initial, requests, executed = (
+        await InitialState.capture(instance),
+        upstream.requests,
+        record_statements(instance.database),
+    )
+    assert (
+        await unauthorized_client(instance).query_error(f"mutation {{ {mutation} }}")
+        == UNAUTHENTICATED
+    )
+    assert upstream.requests == requests
+    assert executed == []
+    assert await initial.is_unchanged()
 
 
-async def test_strangers_may_read(home: Running, served: Asker) -> None:
+async def test_strangers_may_read(instance: ServiceInstance, client: SchemaClient) -> None:
     """Who may not change data reads what everybody reads."""
-    assert await stranger(home).ask(STATUS) == await served.ask(STATUS)
+    assert await unauthorized_client(instance).query(STATUS_QUERY) == await client.query(
+        STATUS_QUERY
+    )
 
 
-async def test_mutations_run_in_order(served: Asker) -> None:
+async def test_mutations_run_in_order(client: SchemaClient) -> None:
     """Two mutations in a document run one after the other."""
-    data = await served.ask(
+    data = await client.query(
         'mutation { deleteCountry(code: "AD") { code } refreshCountries { inserted } }'
     )
     assert data == {"deleteCountry": {"code": "AD"}, "refreshCountries": {"inserted": 1}}
 
 
 QUERIES = [
-    STATUS,
-    f"{{ refreshes {{ {REPORT} }} }}",
+    STATUS_QUERY,
+    f"{{ refreshes {{ {REPORT_FIELDS} }} }}",
     '{ country(code: "FR") { id lastRefreshedAt } }',
     '{ country(name: "Ivory Coast") { id } }',
     "{ countries { totalCount nodes { name } edges { cursor } pageInfo { endCursor } } }",
@@ -514,15 +539,15 @@ QUERIES = [
 
 
 async def test_queries_never_touch_the_database(
-    home: Running, served: Asker, upstream: Upstream
+    instance: ServiceInstance, client: SchemaClient, upstream: Upstream
 ) -> None:
     """Queries are answered from memory: no statement is executed, and no source is asked."""
-    await home.service.close()
-    await home.catalog.sync()
-    seen, asked = statements(home.database), upstream.requests
+    await instance.service.close()
+    await instance.catalog.sync()
+    executed, requests = record_statements(instance.database), upstream.requests
     for query in QUERIES:
-        await served.ask(query)
-    assert seen == []
-    assert upstream.requests == asked
-    await home.catalog.sync()
-    assert len(seen) == 1
+        await client.query(query)
+    assert executed == []
+    assert upstream.requests == requests
+    await instance.catalog.sync()
+    assert len(executed) == 1

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.schema.scalars import format_instant, parse_instant
-from tests.rows import quick
+from tests.rows import few_examples
 
 NOT_RFC_3339 = "^DateTime must be RFC 3339 with an offset, e.g. 2026-11-23T16:26:00Z$"
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timedelta(minutes=minutes))
@@ -18,7 +18,7 @@ INSTANTS = st.datetimes(
 )
 
 
-@quick
+@few_examples
 @given(instant=INSTANTS)
 def test_round_trip(instant: datetime) -> None:
     """An instant in any zone goes out in UTC, and comes back the same."""
@@ -29,7 +29,7 @@ def test_round_trip(instant: datetime) -> None:
     assert format_instant(parse_instant(text)) == text
 
 
-@quick
+@few_examples
 @given(instant=INSTANTS)
 def test_any_offset_is_read(instant: datetime) -> None:
     """An instant written with its own offset is the same instant."""
@@ -113,7 +113,7 @@ def test_refused(value: object) -> None:
         parse_instant(value)
 
 
-@quick
+@few_examples
 @given(text=st.text() | st.from_regex(r"[0-9TtZz:.+-]{15,40}", fullmatch=True))
 def test_any_text(text: str) -> None:
     """Any text is read as an instant or refused, never anything worse."""

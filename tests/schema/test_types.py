@@ -7,9 +7,9 @@ import pytest
 
 from graphql_api.domain.country import Country
 from graphql_api.sources.reference import load_reference
-from tests.refresh.running import REFERENCE, Running
+from tests.refresh.running import REFERENCE, ServiceInstance
 from tests.rows import make_country, make_identity, make_reference
-from tests.schema.asking import Asker, asker_of, offline
+from tests.schema.asking import SchemaClient, client_for, offline_client
 
 FRANCE = make_country("FR", name="France", capital="Paris", alpha3="FRA")
 ROWS = [make_country(code) for code in ("AX", "CI", "FR", "ST", "TO")]
@@ -26,51 +26,53 @@ PAGE = """
 BY_REGION = [{"field": "REGION", "direction": "DESC"}, {"field": "POPULATION"}]
 
 
-def bundle() -> list[Country]:
+def make_all_countries() -> list[Country]:
     """Return a row for each of the 250 countries that are known."""
     return [
         make_country(
-            one.code,
-            name=one.name,
-            region=one.region,
-            subregion=one.subregion,
-            population=len(one.name),
+            identity.code,
+            name=identity.name,
+            region=identity.region,
+            subregion=identity.subregion,
+            population=len(identity.name),
         )
-        for one in load_reference().values()
+        for identity in load_reference().values()
     ]
 
 
-async def page(asker: Asker, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+async def fetch_page(client: SchemaClient, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     """Return a page, whose edges and nodes agree."""
-    found: dict[str, Any] = (await asker.ask(PAGE, **arguments))["countries"]
-    assert [edge["node"] for edge in found["edges"]] == found["nodes"]
-    cursors = [edge["cursor"] for edge in found["edges"]] or [None]
-    ends = found["pageInfo"]["startCursor"], found["pageInfo"]["endCursor"]
+    connection: dict[str, Any] = (await client.query(PAGE, **arguments))["countries"]
+    assert [edge["node"] for edge in connection["edges"]] == connection["nodes"]
+    cursors = [edge["cursor"] for edge in connection["edges"]] or [None]
+    ends = connection["pageInfo"]["startCursor"], connection["pageInfo"]["endCursor"]
     assert ends == (cursors[0], cursors[-1])
-    return found
+    return connection
 
 
-def codes(found: dict[str, Any]) -> list[str]:
+def page_codes(connection: dict[str, Any]) -> list[str]:
     """Return the codes on a page."""
-    return [node["code"] for node in found["nodes"]]
+    return [node["code"] for node in connection["nodes"]]
 
 
-async def walk(asker: Asker, size: int, *, forward: bool) -> list[str]:
+async def collect_codes(client: SchemaClient, size: int, *, forward: bool) -> list[str]:
     """Return all codes as a client meets them that follows the pages."""
-    sizes, sides = ("first", "last"), ("after", "before")
-    ends, nexts = ("endCursor", "startCursor"), ("hasNextPage", "hasPreviousPage")
-    which = 0 if forward else 1
-    met: list[str] = []
-    arguments: dict[str, Any] = {sizes[which]: size, "sort": BY_REGION}
+    size_arguments, cursor_arguments = ("first", "last"), ("after", "before")
+    cursor_fields, next_fields = ("endCursor", "startCursor"), ("hasNextPage", "hasPreviousPage")
+    direction = 0 if forward else 1
+    collected: list[str] = []
+    arguments: dict[str, Any] = {size_arguments[direction]: size, "sort": BY_REGION}
     while True:
-        found = await page(asker, **arguments)
-        info = found["pageInfo"]
-        assert found["totalCount"] == 250
-        assert info[nexts[1 - which]] is bool(met)
-        met = met + codes(found) if forward else codes(found) + met
-        if not info[nexts[which]]:
-            return met
-        arguments[sides[which]] = info[ends[which]]
+        connection = await fetch_page(client, **arguments)
+        page_info = connection["pageInfo"]
+        assert connection["totalCount"] == 250
+        assert page_info[next_fields[1 - direction]] is bool(collected)
+        collected = (
+            collected + page_codes(connection) if forward else page_codes(connection) + collected
+        )
+        if not page_info[next_fields[direction]]:
+            return collected
+        arguments[cursor_arguments[direction]] = page_info[cursor_fields[direction]]
 
 
 async def test_country() -> None:
@@ -79,7 +81,7 @@ async def test_country() -> None:
         "id code alpha3 name capital region subregion population areaKm2 currencyCode "
         "exchangeRate estimatedGdp flagUrl lastRefreshedAt"
     )
-    assert await offline([FRANCE]).ask(f'{{ country(code: "FR") {{ {fields} }} }}') == {
+    assert await offline_client([FRANCE]).query(f'{{ country(code: "FR") {{ {fields} }} }}') == {
         "country": {
             "id": "Q291bnRyeTpGUg==",
             "code": "FR",
@@ -107,11 +109,11 @@ async def test_provenance() -> None:
         make_country("TO", countries_provider="gone", countries_as_of=None),
     ]
     fields = "provider live asOf attribution"
-    data = await offline(rows).ask(
+    data = await offline_client(rows).query(
         f"{{ countries(sort: [{{field: CODE}}]) {{ nodes {{ figuresFrom {{ {fields} }} "
         f"rateFrom {{ {fields} }} }} }} }}"
     )
-    bundled, live, gone = data["countries"]["nodes"]
+    bundled, live, unknown = data["countries"]["nodes"]
     rate = {
         "provider": "er-api",
         "live": True,
@@ -136,7 +138,7 @@ async def test_provenance() -> None:
         },
         "rateFrom": None,
     }
-    assert gone["figuresFrom"] == {
+    assert unknown["figuresFrom"] == {
         "provider": "gone",
         "live": True,
         "asOf": None,
@@ -148,25 +150,27 @@ async def test_absent_values() -> None:
     """What a row has not is null."""
     columns = "capital region subregion currency_code exchange_rate estimated_gdp flag_url area_km2"
     fields = "capital region subregion currencyCode exchangeRate estimatedGdp flagUrl areaKm2"
-    bare = make_country("FR", **dict.fromkeys(columns.split()))
-    data = await offline([bare]).ask(f'{{ country(code: "FR") {{ {fields} }} }}')
+    row = make_country("FR", **dict.fromkeys(columns.split()))
+    data = await offline_client([row]).query(f'{{ country(code: "FR") {{ {fields} }} }}')
     assert data == {"country": dict.fromkeys(fields.split())}
 
 
 async def test_id_is_stable() -> None:
     """The id is the same whatever else becomes of the country, and another for each country."""
     renamed = replace(FRANCE, name="Francia", alpha3="FRX", revision=9)
-    asked = "{ countries { nodes { id } } }"
-    before, after = [await offline([row]).ask(asked) for row in (FRANCE, renamed)]
+    query = "{ countries { nodes { id } } }"
+    before, after = [await offline_client([row]).query(query) for row in (FRANCE, renamed)]
     assert before == after
-    data = await offline(bundle()).ask(asked)
+    data = await offline_client(make_all_countries()).query(query)
     assert len({node["id"] for node in data["countries"]["nodes"]}) == 250
 
 
 async def test_hostile_text() -> None:
     """Text is shown as it is, whatever it would mean elsewhere."""
     name = '\'; DROP TABLE "x" \\ %s <b>{0}</b> \u202e 🇹🇷 two\nlines\x00'
-    data = await offline([replace(FRANCE, name=name)]).ask('{ country(code: "FR") { name } }')
+    data = await offline_client([replace(FRANCE, name=name)]).query(
+        '{ country(code: "FR") { name } }'
+    )
     assert data == {"country": {"name": name}}
 
 
@@ -197,12 +201,14 @@ async def test_hostile_text() -> None:
 )
 async def test_lookup(arguments: str, code: str | None) -> None:
     """A country is found by either code, by its name and by others, whatever case or accents."""
-    ivory = make_country("CI", alpha3="CIV", name="Côte d’Ivoire")
+    ivory_coast = make_country("CI", alpha3="CIV", name="Côte d’Ivoire")
     reference = make_reference(
         make_identity("CI", aliases=("Ivory Coast", "Elfenbeinküste")),
         make_identity("FR", aliases=("Gaul",)),
     )
-    data = await offline([ivory], reference).ask(f"{{ country({arguments}) {{ code }} }}")
+    data = await offline_client([ivory_coast], reference).query(
+        f"{{ country({arguments}) {{ code }} }}"
+    )
     assert data == {"country": None if code is None else {"code": code}}
 
 
@@ -210,18 +216,18 @@ async def test_lookup(arguments: str, code: str | None) -> None:
 @pytest.mark.parametrize("size", [3, 125, 250, 1000])
 async def test_walk(size: int, forward: bool) -> None:
     """Following the pages, either way, meets each of the 250 countries once, in order."""
-    asker = offline(bundle())
-    whole = codes(await page(asker, sort=BY_REGION))
-    assert len(set(whole)) == 250
-    assert await walk(asker, size, forward=forward) == whole
+    client = offline_client(make_all_countries())
+    all_codes = page_codes(await fetch_page(client, sort=BY_REGION))
+    assert len(set(all_codes)) == 250
+    assert await collect_codes(client, size, forward=forward) == all_codes
 
 
 async def test_whole_list() -> None:
     """Without arguments there is one page, of every country, by name."""
-    found = await page(offline(ROWS))
-    assert codes(found) == ["AX", "CI", "FR", "ST", "TO"]
-    assert found["totalCount"] == 5
-    assert (found["pageInfo"]["hasNextPage"], found["pageInfo"]["hasPreviousPage"]) == (
+    connection = await fetch_page(offline_client(ROWS))
+    assert page_codes(connection) == ["AX", "CI", "FR", "ST", "TO"]
+    assert connection["totalCount"] == 5
+    assert (connection["pageInfo"]["hasNextPage"], connection["pageInfo"]["hasPreviousPage"]) == (
         False,
         False,
     )
@@ -233,7 +239,7 @@ async def test_empty_page() -> None:
         ({"first": 0}, True, False),
         ({"last": 0}, False, True),
     ):
-        assert await page(offline(ROWS), **arguments) == {
+        assert await fetch_page(offline_client(ROWS), **arguments) == {
             "totalCount": 5,
             "nodes": [],
             "edges": [],
@@ -248,13 +254,17 @@ async def test_empty_page() -> None:
 
 async def test_cursors() -> None:
     """After and before leave out the country of the cursor itself, and go together."""
-    asker = offline(ROWS)
-    cursors = [edge["cursor"] for edge in (await page(asker))["edges"]]
-    assert codes(await page(asker, after=cursors[1])) == ["FR", "ST", "TO"]
-    assert codes(await page(asker, before=cursors[1])) == ["AX"]
-    assert codes(await page(asker, after=cursors[0], before=cursors[4])) == ["CI", "FR", "ST"]
-    assert codes(await page(asker, first=1, after=cursors[0])) == ["CI"]
-    assert codes(await page(asker, last=1, before=cursors[4])) == ["ST"]
+    client = offline_client(ROWS)
+    cursors = [edge["cursor"] for edge in (await fetch_page(client))["edges"]]
+    assert page_codes(await fetch_page(client, after=cursors[1])) == ["FR", "ST", "TO"]
+    assert page_codes(await fetch_page(client, before=cursors[1])) == ["AX"]
+    assert page_codes(await fetch_page(client, after=cursors[0], before=cursors[4])) == [
+        "CI",
+        "FR",
+        "ST",
+    ]
+    assert page_codes(await fetch_page(client, first=1, after=cursors[0])) == ["CI"]
+    assert page_codes(await fetch_page(client, last=1, before=cursors[4])) == ["ST"]
 
 
 @pytest.mark.parametrize(
@@ -271,23 +281,23 @@ async def test_cursors() -> None:
 )
 async def test_offset(arguments: str, expected: list[str]) -> None:
     """An offset leaves out that many countries from the front."""
-    assert await offline(ROWS).codes(arguments) == expected
+    assert await offline_client(ROWS).query_codes(arguments) == expected
 
 
-async def test_cursor_survives_a_refresh(home: Running) -> None:
+async def test_cursor_survives_a_refresh(instance: ServiceInstance) -> None:
     """A cursor from before a refresh goes on at the same place, even when its country is gone."""
-    asker = asker_of(home)
-    await asker.ask("mutation { refreshCountries { id } }")
-    top = await page(asker, first=100)
-    whole = codes(await page(asker))
-    cursor = top["pageInfo"]["endCursor"]
-    await asker.ask("mutation { refreshCountries { id } }")
-    assert home.catalog.snapshot.version.revision == 2
-    assert codes(await page(asker, after=cursor)) == whole[100:]
-    await asker.ask(
-        "mutation ($code: String) { deleteCountry(code: $code) { id } }", code=whole[99]
+    client = client_for(instance)
+    await client.query("mutation { refreshCountries { id } }")
+    first_page = await fetch_page(client, first=100)
+    all_codes = page_codes(await fetch_page(client))
+    cursor = first_page["pageInfo"]["endCursor"]
+    await client.query("mutation { refreshCountries { id } }")
+    assert instance.catalog.snapshot.version.revision == 2
+    assert page_codes(await fetch_page(client, after=cursor)) == all_codes[100:]
+    await client.query(
+        "mutation ($code: String) { deleteCountry(code: $code) { id } }", code=all_codes[99]
     )
-    rest = await page(asker, after=cursor)
-    assert (codes(rest), rest["totalCount"]) == (whole[100:], 249)
-    assert codes(await page(asker, before=cursor)) == whole[:99]
-    assert len(whole) == len(REFERENCE)
+    rest = await fetch_page(client, after=cursor)
+    assert (page_codes(rest), rest["totalCount"]) == (all_codes[100:], 249)
+    assert page_codes(await fetch_page(client, before=cursor)) == all_codes[:99]
+    assert len(all_codes) == len(REFERENCE)

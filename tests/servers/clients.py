@@ -8,44 +8,44 @@ import asyncmy
 import asyncpg
 from sqlalchemy import make_url
 
-Ask = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
+ExecuteSQL = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
 """Sends SQL, and returns the rows."""
 
 
 @asynccontextmanager
-async def asking_mariadb(url: str, **options: Any) -> AsyncIterator[Ask]:  # noqa: ANN401 - asyncmy's
+async def mariadb_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:  # noqa: ANN401 - asyncmy's
     """Lend a connection on which every statement is a transaction."""
-    there = make_url(url)
+    parsed_url = make_url(url)
     connection = await asyncmy.connect(
-        host=there.host,
-        port=there.port,
-        user=there.username,
-        password=there.password,
-        database=there.database,
+        host=parsed_url.host,
+        port=parsed_url.port,
+        user=parsed_url.username,
+        password=parsed_url.password,
+        database=parsed_url.database,
         autocommit=True,
         **options,
     )
 
-    async def ask(sql: str) -> list[tuple[Any, ...]]:
+    async def execute(sql: str) -> list[tuple[Any, ...]]:
         async with connection.cursor() as cursor:
             await cursor.execute(sql)
             return list(await cursor.fetchall()) if cursor.description else []
 
     try:
-        yield ask
+        yield execute
     finally:
         await connection.ensure_closed()
 
 
 @asynccontextmanager
-async def asking_postgresql(url: str, **options: Any) -> AsyncIterator[Ask]:  # noqa: ANN401 - asyncpg's
+async def postgresql_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:  # noqa: ANN401 - asyncpg's
     """Lend a connection on which every statement is a transaction."""
     connection = await asyncpg.connect(url, **options)
 
-    async def ask(sql: str) -> list[tuple[Any, ...]]:
+    async def execute(sql: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await connection.fetch(sql)]
 
     try:
-        yield ask
+        yield execute
     finally:
         connection.terminate()

@@ -8,9 +8,9 @@ from types import TracebackType
 from typing import ClassVar, Self
 
 from tests.servers.mariadb import MariaDB
-from tests.servers.process import free_port, wait
+from tests.servers.process import free_port, wait_until
 
-_PROVIDERS = (
+_PROVIDER_PATHS = (
     Path("/usr/lib/galera/libgalera_smm.so"),
     Path("/usr/lib64/galera-4/libgalera_smm.so"),
 )
@@ -19,7 +19,7 @@ _PROVIDERS = (
 class Node(MariaDB):
     """One server of a cluster; where its data is not what the others have, it fetches theirs."""
 
-    missing: ClassVar = "install mariadb-server, galera-4 and rsync to run this test"
+    install_hint: ClassVar = "install mariadb-server, galera-4 and rsync to run this test"
 
     def __init__(self, *, port: int, others: Sequence[int], template: Path | None = None) -> None:
         """Take the port for the cluster's own traffic, and those of nodes that run already."""
@@ -33,7 +33,7 @@ class Node(MariaDB):
         """The ports of the nodes that it asks to take it in; without any it begins a cluster."""
         super().__init__(
             "--wsrep-on=ON",
-            f"--wsrep-provider={_provider()}",
+            f"--wsrep-provider={_find_provider()}",
             f"--wsrep-provider-options={provider_options}",
             f"--wsrep-node-address=127.0.0.1:{port}",
             "--wsrep-sst-method=rsync",
@@ -44,41 +44,41 @@ class Node(MariaDB):
         )
 
     @classmethod
-    def find(cls) -> Path | None:
+    def find_program(cls) -> Path | None:
         """Return where mariadbd is, if there is all that a cluster needs besides."""
-        return super().find() if _provider() and shutil.which("rsync") else None
+        return super().find_program() if _find_provider() and shutil.which("rsync") else None
 
     @property
     def state(self) -> str:
         """Return what the node says of itself: Synced, Donor/Desynced, Joiner, Initialized."""
-        return self._status("wsrep_local_state_comment")
+        return self._read_status("wsrep_local_state_comment")
 
     @property
     def size(self) -> int:
         """Return how many nodes it sees, itself included."""
-        return int(self._status("wsrep_cluster_size"))
+        return int(self._read_status("wsrep_cluster_size"))
 
     def cut_off(self) -> None:
         """Part it from the other nodes, as a broken network does; its clients still reach it."""
-        self._isolate(1)
+        self._set_isolation(1)
 
     def reconnect(self) -> None:
         """Let it find the other nodes again."""
-        self._isolate(0)
+        self._set_isolation(0)
 
-    def _isolate(self, isolated: int) -> None:
+    def _set_isolation(self, isolated: int) -> None:
         self.execute(f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={isolated}'")
 
-    def _status(self, name: str) -> str:
+    def _read_status(self, name: str) -> str:
         return self.execute(f"SHOW STATUS LIKE '{name}'").partition("\t")[2]
 
-    def _command(self, program: Path) -> list[str]:
+    def _build_command(self, program: Path) -> list[str]:
         others = ",".join(f"127.0.0.1:{port}" for port in self.others)
-        return [*super()._command(program), f"--wsrep-cluster-address=gcomm://{others}"]
+        return [*super()._build_command(program), f"--wsrep-cluster-address=gcomm://{others}"]
 
-    def _is_ready(self, process: int) -> bool:
+    def _is_ready(self, pid: int) -> bool:
         with suppress(RuntimeError):  # it takes clients, and turns them away while it joins
-            return super()._is_ready(process) and self._status("wsrep_ready") == "ON"
+            return super()._is_ready(pid) and self._read_status("wsrep_ready") == "ON"
         return False
 
 
@@ -101,8 +101,8 @@ class Galera:
             # Who starts again later asks whoever is there.
             for node in self.nodes:
                 node.others = self._ports
-            self.wait_until_whole()
-            self._leaving = stack.pop_all()
+            self.wait_until_synced()
+            self._exit_stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -111,15 +111,15 @@ class Galera:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leaving.close()
+        self._exit_stack.close()
 
-    def wait_until_whole(self) -> None:
+    def wait_until_synced(self) -> None:
         """Wait until every node is synced and sees all three."""
-        wait(
+        wait_until(
             lambda: all((node.state, node.size) == ("Synced", 3) for node in self.nodes),
             "the cluster is not whole",
         )
 
 
-def _provider() -> Path | None:
-    return next((path for path in _PROVIDERS if path.exists()), None)
+def _find_provider() -> Path | None:
+    return next((path for path in _PROVIDER_PATHS if path.exists()), None)

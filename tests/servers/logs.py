@@ -6,44 +6,44 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One entry."""
 
-    head: dict[str, str]
+    groups: dict[str, str]
     """The named groups of what it begins with; one that is not there is empty."""
     text: str
     """All that follows, to the next entry."""
 
 
-class Log:
+class LogFile:
     """A file that grows; however often it is asked for its entries, each is read once."""
 
-    def __init__(self, path: Path, start: re.Pattern[bytes]) -> None:
+    def __init__(self, path: Path, entry_pattern: re.Pattern[bytes]) -> None:
         """Take the file, and what the beginning of an entry, and nothing else, looks like."""
         self.path = path
-        self._start = start
-        self._entries: list[Entry] = []
-        self._last = 0
+        self._entry_pattern = entry_pattern
+        self._entries: list[LogEntry] = []
+        self._last_offset = 0
         """Where the last entry begins, which is read again: it may still have been written."""
 
-    def entries(self) -> list[Entry]:
+    def read_entries(self) -> list[LogEntry]:
         """Return all entries so far."""
         with self.path.open("rb") as file:
-            file.seek(self._last)
-            written = file.read()
-        starts = list(self._start.finditer(written))
-        if starts:
-            ends = [*(start.start() for start in starts[1:]), len(written)]
-            new = [_entry(*entry, written) for entry in zip(starts, ends, strict=True)]
-            self._entries[-1:] = new
-            self._last += starts[-1].start()
+            file.seek(self._last_offset)
+            content = file.read()
+        matches = list(self._entry_pattern.finditer(content))
+        if matches:
+            ends = [*(match.start() for match in matches[1:]), len(content)]
+            new_entries = [_parse_entry(*span, content) for span in zip(matches, ends, strict=True)]
+            self._entries[-1:] = new_entries
+            self._last_offset += matches[-1].start()
         return self._entries
 
 
-def _entry(start: re.Match[bytes], end: int, written: bytes) -> Entry:
-    head = {name: _text(group or b"") for name, group in start.groupdict().items()}
-    return Entry(head, _text(written[start.end() : end].removesuffix(b"\n")))
+def _parse_entry(match: re.Match[bytes], end: int, content: bytes) -> LogEntry:
+    groups = {name: _decode(group or b"") for name, group in match.groupdict().items()}
+    return LogEntry(groups, _decode(content[match.end() : end].removesuffix(b"\n")))
 
 
-def _text(written: bytes) -> str:
-    return written.decode("utf-8", "backslashreplace")
+def _decode(content: bytes) -> str:
+    return content.decode("utf-8", "backslashreplace")

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from tests.servers.logs import Log
-from tests.servers.process import PASSWORD, PATIENCE, USER, Server
+from tests.servers.logs import LogFile
+from tests.servers.process import PASSWORD, USER, WAIT_TIMEOUT, DatabaseServer
 
 # What is committed outlives the process, as everywhere, but need not outlive the machine.
-_QUICK = (
+_FAST_OPTIONS = (
     "--innodb-buffer-pool-dump-at-shutdown=0",
     "--innodb-buffer-pool-load-at-startup=0",
     "--innodb-buffer-pool-size=32M",
@@ -25,104 +25,106 @@ _QUICK = (
     "--skip-name-resolve",
 )
 # A line like this within a statement would be taken for an entry; no test has a reason to send one.
-_ENTRY = re.compile(
+_ENTRY_PATTERN = re.compile(
     rb"^(?:(?:\d{6} [ \d]\d:\d\d:\d\d\t|\t\t) *(?P<connection>\d+) (?P<kind>[A-Z][A-Za-z ]*)\t"
     # With which the log begins again after each start.
     rb"|[^\n]*mariadbd, Version: )",
     re.MULTILINE,
 )
-_CONNECTED = re.compile(rf"{USER}@\S* on (?P<database>.*) using ")
-_USE = re.compile(r"\s*use\s+`?(?P<database>[^`;\s]+)", re.IGNORECASE)
-_SQL = {"Query", "Prepare", "Execute"}
+_CONNECT_PATTERN = re.compile(rf"{USER}@\S* on (?P<database>.*) using ")
+_USE_PATTERN = re.compile(r"\s*use\s+`?(?P<database>[^`;\s]+)", re.IGNORECASE)
+_SQL_COMMANDS = {"Query", "Prepare", "Execute"}
 
 
-class MariaDB(Server):
+class MariaDB(DatabaseServer):
     """The server; without a certificate it speaks no TLS."""
 
     scheme: ClassVar = "mysql"
-    missing: ClassVar = "install mariadb-server to run this test (apt-get install mariadb-server)"
+    install_hint: ClassVar = (
+        "install mariadb-server to run this test (apt-get install mariadb-server)"
+    )
 
     @classmethod
-    def find(cls) -> Path | None:
+    def find_program(cls) -> Path | None:
         """Return where mariadbd is."""
-        found = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
-        return Path(found) if found else None
+        path = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+        return Path(path) if path else None
 
     def execute(self, sql: str, database: str = "") -> str:
         """Run SQL as root, and return its rows: tabs between columns, no head."""
-        client = ["mariadb", "--no-defaults", f"--socket={self._socket}", "--user=root"]
-        shown = ["--batch", "--skip-column-names", "--default-character-set=utf8mb4"]
-        done = subprocess.run(
-            [*client, *shown, f"--execute={sql}", database],
+        command = ["mariadb", "--no-defaults", f"--socket={self._socket}", "--user=root"]
+        output_options = ["--batch", "--skip-column-names", "--default-character-set=utf8mb4"]
+        completed = subprocess.run(
+            [*command, *output_options, f"--execute={sql}", database],
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        return done.stdout.removesuffix("\n")
+        if completed.returncode != 0:
+            raise RuntimeError(completed.stderr.strip())
+        return completed.stdout.removesuffix("\n")
 
-    def _sent(self) -> Iterator[tuple[str, str]]:
+    def _read_queries(self) -> Iterator[tuple[str, str]]:
         """Read the general log, which lacks spaces and semicolons at the end of a statement."""
-        where: dict[str, str | None] = {}
-        for entry in self._written.entries():
-            connection, kind = entry.head["connection"], entry.head["kind"]
+        databases: dict[str, str | None] = {}
+        for entry in self._general_log.read_entries():
+            connection, kind = entry.groups["connection"], entry.groups["kind"]
             if kind == "Connect":
-                test = _CONNECTED.match(entry.text)
-                where[connection] = test["database"] if test else None
-            database = where.get(connection)
+                match = _CONNECT_PATTERN.match(entry.text)
+                databases[connection] = match["database"] if match else None
+            database = databases.get(connection)
             if database is None:
                 continue
             if kind == "Init DB":
-                where[connection] = entry.text
-            elif kind in _SQL:
+                databases[connection] = entry.text
+            elif kind in _SQL_COMMANDS:
                 yield database, entry.text
-                use = _USE.match(entry.text)
-                where[connection] = use["database"] if use else database
+                use_match = _USE_PATTERN.match(entry.text)
+                databases[connection] = use_match["database"] if use_match else database
 
-    def _make(self, data: Path) -> None:
+    def _initialize_data(self, data_folder: Path) -> None:
         self._account.run(
             "mariadb-install-db",
             "--no-defaults",
-            f"--datadir={data}",
+            f"--datadir={data_folder}",
             # In a folder that they share, servers remove the temporary files of each other.
             f"--tmpdir={self._folder}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",
-            *_QUICK,
+            *_FAST_OPTIONS,
         )
 
     def _prepare(self) -> None:
-        self._start_sql.write_text(
+        self._init_file.write_text(
             f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\n"
             f"GRANT ALL ON *.* TO {USER};\n",
             "utf-8",
         )
-        self._written = Log(self._folder / "general.log", _ENTRY)
+        self._general_log = LogFile(self._folder / "general.log", _ENTRY_PATTERN)
         super()._prepare()
 
-    def _command(self, program: Path) -> list[str]:
+    def _build_command(self, program: Path) -> list[str]:
         tls = {"ssl-cert": "tls.pem", "ssl-key": "tls.key"} if self._tls else {}
         return [
             f"{program}",
             "--no-defaults",
-            f"--datadir={self._data}",
+            f"--datadir={self._data_folder}",
             f"--socket={self._socket}",
             f"--tmpdir={self._folder}",
             f"--pid-file={self._folder / 'pid'}",
-            f"--init-file={self._start_sql}",
+            f"--init-file={self._init_file}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             "--general-log=1",
-            f"--general-log-file={self._written.path}",
-            *_QUICK,
+            f"--general-log-file={self._general_log.path}",
+            *_FAST_OPTIONS,
             *(f"--{name}={self._folder / file}" for name, file in tls.items()),
         ]
 
-    def _is_ready(self, _process: int) -> bool:
+    def _is_ready(self, _pid: int) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as greeted:
-                return greeted.recv(1) != b""
+            with socket.create_connection(("127.0.0.1", self.port), WAIT_TIMEOUT) as connection:
+                return connection.recv(1) != b""
         except ConnectionError:
             return False
 
@@ -131,5 +133,5 @@ class MariaDB(Server):
         return self._folder / "socket"
 
     @property
-    def _start_sql(self) -> Path:
+    def _init_file(self) -> Path:
         return self._folder / "start.sql"

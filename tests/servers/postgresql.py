@@ -9,10 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
-from tests.servers.logs import Log
-from tests.servers.process import PASSWORD, USER, Server
+from tests.servers.logs import LogFile
+from tests.servers.process import PASSWORD, USER, DatabaseServer
 
-_DEBIAN = Path("/usr/lib/postgresql")
+_DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 _SETTINGS = {
     # What is committed outlives the process, as everywhere, but need not outlive the machine.
     "fsync": "off",
@@ -26,69 +26,76 @@ _SETTINGS = {
     "log_line_prefix": "%q%u %d ",
 }
 # Every line that goes on with an entry begins with a tab.
-_ENTRY = re.compile(
+_ENTRY_PATTERN = re.compile(
     rb"^(?:(?P<user>\S+) (?P<database>\S+) LOG:  (?:statement|execute [^:]*): |(?=[^\t]))",
     re.MULTILINE,
 )
-_READY = 8
+_READY_LINE = 8
 """The line of postmaster.pid that says whether the server is ready."""
-_SHARED_MEMORY = 7
+_SHARED_MEMORY_LINE = 7
 """The line of postmaster.pid that names the shared memory, after its key."""
 
 
-class PostgreSQL(Server):
+class PostgreSQL(DatabaseServer):
     """The server; without a certificate it speaks no TLS."""
 
     scheme: ClassVar = "postgresql"
-    creation: ClassVar = f"CREATE DATABASE {{}} OWNER {USER}"
-    missing: ClassVar = "install postgresql to run this test (apt-get install postgresql)"
-    ending: ClassVar = signal.SIGINT
+    create_statement: ClassVar = f"CREATE DATABASE {{}} OWNER {USER}"
+    install_hint: ClassVar = "install postgresql to run this test (apt-get install postgresql)"
+    stop_signal: ClassVar = signal.SIGINT
 
     @classmethod
-    def find(cls) -> Path | None:
+    def find_program(cls) -> Path | None:
         """Return where postgres is: in PATH, or the newest where Debian puts them."""
-        if found := shutil.which("postgres"):
-            return Path(found).resolve()
-        versions = sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
+        if program := shutil.which("postgres"):
+            return Path(program).resolve()
+        versions = sorted(
+            _DEBIAN_FOLDER.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3])
+        )
         return versions[-1] if versions else None
 
     def execute(self, sql: str, database: str = "postgres") -> str:
         """Run SQL as the superuser, and return its rows: tabs between columns, no head."""
-        client = [self._tool("psql"), "--no-psqlrc", f"--host={self._folder}", "--username=master"]
-        shown = ["--quiet", "--no-align", "--tuples-only", "--field-separator=\t"]
-        done = subprocess.run(
-            [*client, *shown, f"--port={self.port}", f"--command={sql}", database],
+        command = [
+            self._tool_path("psql"),
+            "--no-psqlrc",
+            f"--host={self._folder}",
+            "--username=master",
+        ]
+        output_options = ["--quiet", "--no-align", "--tuples-only", "--field-separator=\t"]
+        completed = subprocess.run(
+            [*command, *output_options, f"--port={self.port}", f"--command={sql}", database],
             capture_output=True,
             text=True,
             check=False,
         )
-        if done.returncode != 0:
-            raise RuntimeError(done.stderr.strip())
-        return done.stdout.removesuffix("\n")
+        if completed.returncode != 0:
+            raise RuntimeError(completed.stderr.strip())
+        return completed.stdout.removesuffix("\n")
 
     def kill(self) -> None:
         """End the server at once, and remove the memory that outlives it."""
-        status = self._status() if self._process else []
+        pid_lines = self._read_pid_file() if self._process else []
         super().kill()
-        if len(status) >= _SHARED_MEMORY:
-            memory = status[_SHARED_MEMORY - 1].split()[1]
+        if len(pid_lines) >= _SHARED_MEMORY_LINE:
+            memory_id = pid_lines[_SHARED_MEMORY_LINE - 1].split()[1]
             with suppress(FileNotFoundError):
-                subprocess.run(["ipcrm", "--shmem-id", memory], check=False, capture_output=True)
+                subprocess.run(["ipcrm", "--shmem-id", memory_id], check=False, capture_output=True)
 
     def _prepare(self) -> None:
-        self._written = Log(self._log, _ENTRY)
+        self._statement_log = LogFile(self._log_path, _ENTRY_PATTERN)
         super()._prepare()
 
-    def _sent(self) -> Iterator[tuple[str, str]]:
+    def _read_queries(self) -> Iterator[tuple[str, str]]:
         """Read the server's log."""
-        for entry in self._written.entries():
-            if entry.head["user"] == USER:
-                yield entry.head["database"], entry.text.replace("\n\t", "\n")
+        for entry in self._statement_log.read_entries():
+            if entry.groups["user"] == USER:
+                yield entry.groups["database"], entry.text.replace("\n\t", "\n")
 
-    def _make(self, data: Path) -> None:
+    def _initialize_data(self, data_folder: Path) -> None:
         self._account.run(
-            self._tool("initdb"),
-            f"--pgdata={data}",
+            self._tool_path("initdb"),
+            f"--pgdata={data_folder}",
             "--username=master",
             "--auth-local=trust",
             "--auth-host=scram-sha-256",
@@ -98,15 +105,15 @@ class PostgreSQL(Server):
             "--no-sync",
         )
         self._account.run(
-            self._tool("postgres"),
+            self._tool_path("postgres"),
             "--single",
             "-D",
-            data,
+            data_folder,
             "postgres",
-            text=f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'\n",
+            input_text=f"CREATE ROLE {USER} LOGIN PASSWORD '{PASSWORD}'\n",
         )
 
-    def _command(self, program: Path) -> list[str]:
+    def _build_command(self, program: Path) -> list[str]:
         settings = {
             **_SETTINGS,
             "port": str(self.port),
@@ -116,23 +123,23 @@ class PostgreSQL(Server):
             settings["ssl"] = "on"
             settings["ssl_cert_file"] = str(self._folder / "tls.pem")
             settings["ssl_key_file"] = str(self._folder / "tls.key")
-        given = (f"--{name}={value}" for name, value in settings.items())
-        return [f"{program}", "-D", f"{self._data}", *given]
+        options = (f"--{name}={value}" for name, value in settings.items())
+        return [f"{program}", "-D", f"{self._data_folder}", *options]
 
-    def _is_ready(self, process: int) -> bool:
-        status = self._status()
-        return status[:1] == [f"{process}"] and status[_READY - 1 :] == ["ready   "]
+    def _is_ready(self, pid: int) -> bool:
+        pid_lines = self._read_pid_file()
+        return pid_lines[:1] == [f"{pid}"] and pid_lines[_READY_LINE - 1 :] == ["ready   "]
 
-    def _status(self) -> list[str]:
+    def _read_pid_file(self) -> list[str]:
         """Return the lines of postmaster.pid, none where there is no such file."""
         try:
-            return (self._data / "postmaster.pid").read_text("utf-8").splitlines()
+            return (self._data_folder / "postmaster.pid").read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
 
-    def _tool(self, name: str) -> str:
+    def _tool_path(self, name: str) -> str:
         """Return the path of a program that belongs to the server."""
-        program = self.find()
+        program = self.find_program()
         if program is None:
-            raise RuntimeError(self.missing)
+            raise RuntimeError(self.install_hint)
         return str(program.with_name(name))

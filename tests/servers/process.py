@@ -24,12 +24,12 @@ USER = "tester"
 """Who tests are to the server: all is theirs in their databases, but they are not its master."""
 PASSWORD = "p@ss:/?#% +&="
 """Every character here means something else in a URL."""
-PATIENCE = 120.0
+WAIT_TIMEOUT = 120.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class UserAccount:
     """Who runs the server: root may not, so that it hands the server to nobody."""
 
     user: int | None = None
@@ -37,25 +37,25 @@ class Account:
     groups: tuple[int, ...] | None = None
 
     @classmethod
-    def of_servers(cls) -> Self:
+    def for_servers(cls) -> Self:
         """Return the account for a server that this process starts."""
         if os.getuid() != 0:
             return cls()
         nobody = pwd.getpwnam("nobody")
         return cls(nobody.pw_uid, nobody.pw_gid, ())
 
-    def own(self, folder: Path) -> None:
+    def chown(self, folder: Path) -> None:
         """Give a folder and all in it to the account."""
         if self.user is None or self.group is None:
             return
         for path in (folder, *folder.rglob("*")):
             os.chown(path, self.user, self.group)
 
-    def run(self, *command: str | Path, text: str = "") -> None:
+    def run(self, *command: str | Path, input_text: str = "") -> None:
         """Run a program that must succeed, and that reads the text."""
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
-            input=text,
+            input=input_text,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd="/",
@@ -65,20 +65,22 @@ class Account:
             group=self.group,
             extra_groups=self.groups,
         )
-        if done.returncode != 0:
-            raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stdout}")
+        if completed.returncode != 0:
+            raise RuntimeError(
+                f"{command[0]} ended with {completed.returncode}: {completed.stdout}"
+            )
 
 
-class Server(ABC):
+class DatabaseServer(ABC):
     """The server, running while the context lasts unless it is stopped or killed before."""
 
     scheme: ClassVar[str]
     """How its URLs begin."""
-    creation: ClassVar[str] = "CREATE DATABASE {}"
+    create_statement: ClassVar[str] = "CREATE DATABASE {}"
     """The statement that makes a database."""
-    missing: ClassVar[str]
+    install_hint: ClassVar[str]
     """What to do where it is not installed."""
-    ending: ClassVar[signal.Signals] = signal.SIGTERM
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     """The signal that ends it in an orderly way, whoever is connected."""
 
     def __init__(
@@ -92,13 +94,13 @@ class Server(ABC):
         self._arguments = arguments
         self._tls = tls
         self._template = template
-        self._account = Account.of_servers()
+        self._account = UserAccount.for_servers()
         self._process: subprocess.Popen[bytes] | None = None
-        self._databases = 0
+        self._database_count = 0
 
     @classmethod
     @abstractmethod
-    def find(cls) -> Path | None:
+    def find_program(cls) -> Path | None:
         """Return where the server's program is, or None where it is not installed."""
 
     @abstractmethod
@@ -106,30 +108,30 @@ class Server(ABC):
         """Run SQL as the server's master, unseen by `queries`, and return what was printed."""
 
     @abstractmethod
-    def _sent(self) -> Iterator[tuple[str, str]]:
+    def _read_queries(self) -> Iterator[tuple[str, str]]:
         """Yield the database and the text of each SQL that tests have sent, in order."""
 
     @abstractmethod
-    def _make(self, data: Path) -> None:
+    def _initialize_data(self, data_folder: Path) -> None:
         """Make the data of a new server."""
 
     @abstractmethod
-    def _command(self, program: Path) -> list[str]:
+    def _build_command(self, program: Path) -> list[str]:
         """Return the command that runs the server, without the arguments of tests."""
 
     @abstractmethod
-    def _is_ready(self, process: int) -> bool:
+    def _is_ready(self, pid: int) -> bool:
         """Tell whether that process of the server takes questions."""
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             # Not below pytest's folder: that is closed to the account that root hands it to.
-            made = tempfile.TemporaryDirectory(prefix="graphql-api-")
-            self._folder = Path(stack.enter_context(made))
+            temporary_folder = tempfile.TemporaryDirectory(prefix="graphql-api-")
+            self._folder = Path(stack.enter_context(temporary_folder))
             stack.callback(self.stop)
             self._prepare()
             self.start()
-            self._leaving = stack.pop_all()
+            self._exit_stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -138,7 +140,7 @@ class Server(ABC):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._leaving.close()
+        self._exit_stack.close()
 
     def url(self, database: str, *, port: int | None = None) -> str:
         """Return the URL of a database, at the server's port or at that of a relay."""
@@ -147,23 +149,27 @@ class Server(ABC):
 
     def create_database(self) -> str:
         """Return the name of a new and empty database, made as the server makes them."""
-        self._databases += 1
-        name = f"test_{self._databases}"
-        self.execute(self.creation.format(name))
+        self._database_count += 1
+        name = f"test_{self._database_count}"
+        self.execute(self.create_statement.format(name))
         return name
 
     def queries(self, database: str | None = None) -> list[str]:
         """Return each text of SQL that tests have sent, in order: to any database, or to one."""
-        return [text for where, text in self._sent() if database in {None, where}]
+        return [
+            sql
+            for queried_database, sql in self._read_queries()
+            if database in {None, queried_database}
+        ]
 
     def start(self) -> None:
         """Start the server, on its port and with its data, and wait until it is ready."""
-        program = self.find()
+        program = self.find_program()
         if program is None:
-            raise RuntimeError(self.missing)
-        with self._log.open("ab") as log:
+            raise RuntimeError(self.install_hint)
+        with self._log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                [*self._command(program), *self._arguments],
+                [*self._build_command(program), *self._arguments],
                 cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -180,10 +186,10 @@ class Server(ABC):
         """End the server in an orderly way, even one that is paused, or do nothing if it ended."""
         if self._process is None:
             return
-        self._process.send_signal(self.ending)
+        self._process.send_signal(self.stop_signal)
         self.resume()
         try:
-            self._process.wait(PATIENCE)
+            self._process.wait(WAIT_TIMEOUT)
         except subprocess.TimeoutExpired:
             self.kill()
         self._process = None
@@ -193,73 +199,73 @@ class Server(ABC):
         if self._process is None:
             return
         # The first to stop is the one that would start others.
-        processes = self._signal(signal.SIGSTOP)
-        for process in processes:
+        pids = self._send_signal(signal.SIGSTOP)
+        for pid in pids:
             with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self._process.wait(PATIENCE)
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(WAIT_TIMEOUT)
         self._process = None
-        wait(lambda: not any(map(_is_running, processes)), "a killed server still runs")
+        wait_until(lambda: not any(map(_is_running, pids)), "a killed server still runs")
 
     def pause(self) -> None:
         """Make the server hang: connections are taken by the system, and nobody answers them."""
-        stopping = self._signal(signal.SIGSTOP)
-        wait(lambda: all(map(_is_stopped, stopping)), "a paused server goes on")
+        pids = self._send_signal(signal.SIGSTOP)
+        wait_until(lambda: all(map(_is_stopped, pids)), "a paused server goes on")
 
     def resume(self) -> None:
         """Let a paused server go on."""
-        self._signal(signal.SIGCONT)
+        self._send_signal(signal.SIGCONT)
 
     @property
-    def _log(self) -> Path:
+    def _log_path(self) -> Path:
         return self._folder / "server.log"
 
     @property
-    def _data(self) -> Path:
+    def _data_folder(self) -> Path:
         return self._folder / "data"
 
     def _prepare(self) -> None:
-        self._account.own(self._folder)
+        self._account.chown(self._folder)
         if self._template and self._template.exists():
-            shutil.copytree(self._template, self._data)
+            shutil.copytree(self._template, self._data_folder)
         else:
-            self._make(self._data)
+            self._initialize_data(self._data_folder)
             if self._template:
-                shutil.copytree(self._data, self._template)
+                shutil.copytree(self._data_folder, self._template)
         if self._tls:
             shutil.copyfile(self._tls.chain, self._folder / "tls.pem")
             key = self._folder / "tls.key"
             key.touch(0o600)
             shutil.copyfile(self._tls.key, key)
-        self._account.own(self._folder)
+        self._account.chown(self._folder)
 
     def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
-        def ready() -> bool:
+        def is_ready() -> bool:
             if process.poll() is not None:
-                log = self._log.read_text("utf-8", "replace")
+                log = self._log_path.read_text("utf-8", "replace")
                 raise RuntimeError(f"The server ended with {process.returncode}: {log[-2000:]}")
             return self._is_ready(process.pid)
 
-        wait(ready, "the server is not ready")
+        wait_until(is_ready, "the server is not ready")
 
-    def _signal(self, number: signal.Signals) -> list[int]:
+    def _send_signal(self, signum: signal.Signals) -> list[int]:
         """Send a signal to all processes of the server, and return which they are."""
         if self._process is None or self._process.poll() is not None:
             return []
-        os.kill(self._process.pid, number)
-        children = _children(self._process.pid)
+        os.kill(self._process.pid, signum)
+        children = _child_pids(self._process.pid)
         for child in children:
             with suppress(ProcessLookupError):
-                os.kill(child, number)
+                os.kill(child, signum)
         return [self._process.pid, *children]
 
 
-def wait(true: Callable[[], bool], failure: str) -> None:
+def wait_until(condition: Callable[[], bool], failure_message: str) -> None:
     """Wait until something has come true, which no event tells."""
-    end = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{failure} after {PATIENCE:.0f} s")
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
         time.sleep(0.005)
 
 
@@ -271,30 +277,30 @@ def free_port() -> int:
             return port
 
 
-def _children(process: int) -> list[int]:
+def _child_pids(pid: int) -> list[int]:
     try:
-        children = Path(f"/proc/{process}/task/{process}/children").read_text("ascii")
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
     except FileNotFoundError:  # only Linux tells
         return []
     return [int(child) for child in children.split()]
 
 
-def _is_stopped(process: int) -> bool:
+def _is_stopped(pid: int) -> bool:
     """Tell whether every thread has stopped, or the process has ended: a signal takes its time."""
     try:
-        threads = list(Path(f"/proc/{process}/task").iterdir())
-        return all(_state(thread) in "TXZ" for thread in threads)
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return all(_process_state(thread) in "TXZ" for thread in threads)
     except (FileNotFoundError, ProcessLookupError):
         return True
 
 
-def _state(process: Path) -> str:
-    return (process / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
+def _process_state(folder: Path) -> str:
+    return (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
 
 
-def _is_running(process: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
-        state = _state(Path(f"/proc/{process}"))
+        state = _process_state(Path(f"/proc/{pid}"))
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state not in "ZX"

@@ -10,51 +10,51 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
 
-from tests.servers.process import PATIENCE, free_port
+from tests.servers.process import WAIT_TIMEOUT, free_port
 
-_HERE = "127.0.0.1"
-_CHUNK = 65_536
-_RESET = struct.pack("ii", 1, 0)
+_HOST = "127.0.0.1"
+_CHUNK_BYTES = 65_536
+_RESET_LINGER = struct.pack("ii", 1, 0)
 """The linger with which a connection that is closed is reset."""
-_TICK = 0.01
+_DRIP_INTERVAL = 0.01
 """Seconds between two pieces of what drips."""
 
 
-class _CutError(Exception):
+class _ByteLimitError(Exception):
     """As much has passed as was to pass."""
 
 
 @dataclass(slots=True, eq=False)
-class _Way:
+class _Direction:
     """One direction of a connection."""
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    earliest: float
+    earliest_arrival: float
     """When the first byte may arrive, because opening a connection takes time, too."""
-    left: int | None
+    remaining_bytes: int | None
     """How many more bytes pass before the connection is cut; None: all."""
-    travelling: asyncio.Queue[tuple[float, bytes]] = field(default_factory=asyncio.Queue)
+    in_flight: asyncio.Queue[tuple[float, bytes]] = field(default_factory=asyncio.Queue)
     """What was read, and when it arrives; b"" is the end."""
 
 
 @dataclass(slots=True, eq=False)
-class _Connection:
+class _ProxiedConnection:
     """A client's connection, and the relay's own to the server."""
 
     task: asyncio.Task[Any] | None
     writers: list[asyncio.StreamWriter]
-    there: _Way | None = None
-    back: _Way | None = None
-    asked: bool = False
+    to_server: _Direction | None = None
+    to_client: _Direction | None = None
+    is_awaiting_reply: bool = False
     """Whether the client sent something that nothing has come back for."""
 
     def reset(self) -> None:
         """Break it off on both sides, as a network does that has forgotten it."""
         for writer in self.writers:
             with suppress(OSError):  # it may have ended
-                end: socket.socket = writer.get_extra_info("socket")
-                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+                sock: socket.socket = writer.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_LINGER)
             writer.transport.abort()
 
     async def close(self) -> None:
@@ -66,7 +66,7 @@ class _Connection:
                 await writer.wait_closed()
 
 
-class Relay:
+class TCPProxy:
     """The relay, in a thread of its own while the context lasts, on a port that was free.
 
     What it does to the traffic may be changed at any time, from any thread.
@@ -79,17 +79,17 @@ class Relay:
         """Seconds each way: a round trip takes twice as long, and opening a connection is one."""
         self.hang = False
         """Whether connections are taken but nothing passes; all goes on when this ends."""
-        self.drip: float | None = None
+        self.bytes_per_second: float | None = None
         """The most bytes that pass in a second, each way of each connection; None: no limit."""
         self.connections = 0
         """How many were taken."""
         self.round_trips = 0
         """How often a client sent something and had an answer, whatever came in between."""
         self._server_port = port
-        self._cut_there: int | None = None
-        self._cut_back: int | None = None
+        self._cut_to_server: int | None = None
+        self._cut_to_client: int | None = None
         self._cut_once = False
-        self._live: set[_Connection] = set()
+        self._live_connections: set[_ProxiedConnection] = set()
         self._listener: asyncio.Server | None = None
 
     def __enter__(self) -> Self:
@@ -112,13 +112,13 @@ class Relay:
         self._thread.join()
 
     @property
-    def live(self) -> int:
+    def live_connections(self) -> int:
         """Return how many connections there are now."""
-        return len(self._live)
+        return len(self._live_connections)
 
     def reset_counts(self) -> None:
         """Count connections and round trips from zero."""
-        self._wait_for(self._reset_counts())
+        self._run_in_loop(self._reset_counts())
 
     def cut_after(
         self,
@@ -131,22 +131,22 @@ class Relay:
 
         Without a number, all passes again.
         """
-        self._wait_for(self._cut_after(to_server, from_server, once=once))
+        self._run_in_loop(self._cut_after(to_server, from_server, once=once))
 
     def cut(self) -> None:
         """Reset every connection that there is."""
-        self._wait_for(self._cut())
+        self._run_in_loop(self._cut())
 
     def refuse(self) -> None:
         """Refuse new connections; those that there are live on."""
-        self._wait_for(self._refuse())
+        self._run_in_loop(self._refuse())
 
     def accept(self) -> None:
         """Take new connections again."""
-        self._wait_for(self._accept())
+        self._run_in_loop(self._accept())
 
-    def _wait_for(self, work: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
+    def _run_in_loop(self, coroutine: Coroutine[None, None, None]) -> None:
+        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_TIMEOUT)
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -158,15 +158,18 @@ class Relay:
     async def _reset_counts(self) -> None:
         self.connections = self.round_trips = 0
 
-    async def _cut_after(self, there: int | None, back: int | None, *, once: bool) -> None:
-        self._cut_there, self._cut_back, self._cut_once = there, back, once
-        for connection in self._live:
-            if connection.there and connection.back:
-                connection.there.left, connection.back.left = there, back
+    async def _cut_after(self, to_server: int | None, to_client: int | None, *, once: bool) -> None:
+        self._cut_to_server, self._cut_to_client, self._cut_once = to_server, to_client, once
+        for connection in self._live_connections:
+            if connection.to_server and connection.to_client:
+                connection.to_server.remaining_bytes, connection.to_client.remaining_bytes = (
+                    to_server,
+                    to_client,
+                )
 
     async def _cut(self) -> None:
         tasks = []
-        for connection in self._live:
+        for connection in self._live_connections:
             connection.reset()
             if connection.task:
                 connection.task.cancel()
@@ -180,95 +183,101 @@ class Relay:
 
     async def _accept(self) -> None:
         if not self._listener:
-            self._listener = await asyncio.start_server(self._take, _HERE, self.port)
+            self._listener = await asyncio.start_server(self._handle_client, _HOST, self.port)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(asyncio.current_task(), [writer])
+    async def _handle_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        connection = _ProxiedConnection(asyncio.current_task(), [writer])
         self.connections += 1
-        self._live.add(connection)
+        self._live_connections.add(connection)
         try:
             # Python 3.11 reports a connection that ends by being cancelled.
             with suppress(ConnectionError, asyncio.CancelledError):
                 await self._connect(connection, reader)
-                await self._relay(connection)
+                await self._forward_both(connection)
         finally:
             connection.reset()
-            self._live.discard(connection)
+            self._live_connections.discard(connection)
 
-    async def _connect(self, connection: _Connection, reader: asyncio.StreamReader) -> None:
+    async def _connect(self, connection: _ProxiedConnection, reader: asyncio.StreamReader) -> None:
         """Connect to the server, as if that took as long as it does over the distance."""
-        opened = self._loop.time()
-        await self._hold()
-        server_reader, server = await asyncio.open_connection(_HERE, self._server_port)
-        (client,) = connection.writers
-        connection.writers.append(server)
+        opened_at = self._loop.time()
+        await self._wait_while_hung()
+        server_reader, server_writer = await asyncio.open_connection(_HOST, self._server_port)
+        (client_writer,) = connection.writers
+        connection.writers.append(server_writer)
         # The client knows after one round trip, and the server one way later, that it is open.
-        there, back = opened + 3 * self.delay, opened + 4 * self.delay
-        connection.there = _Way(reader, server, there, self._cut_there)
-        connection.back = _Way(server_reader, client, back, self._cut_back)
+        request_arrival, response_arrival = opened_at + 3 * self.delay, opened_at + 4 * self.delay
+        connection.to_server = _Direction(
+            reader, server_writer, request_arrival, self._cut_to_server
+        )
+        connection.to_client = _Direction(
+            server_reader, client_writer, response_arrival, self._cut_to_client
+        )
 
-    async def _relay(self, connection: _Connection) -> None:
+    async def _forward_both(self, connection: _ProxiedConnection) -> None:
         """Pass on what comes, until both sides have ended or one breaks."""
         try:
             async with asyncio.TaskGroup() as group:
-                for way in filter(None, (connection.there, connection.back)):
-                    group.create_task(self._read(way, connection))
-                    group.create_task(self._pass(way, connection))
+                for direction in filter(None, (connection.to_server, connection.to_client)):
+                    group.create_task(self._read(direction, connection))
+                    group.create_task(self._forward(direction, connection))
             await connection.close()
-        except* _CutError:
+        except* _ByteLimitError:
             await connection.close()
         except* ConnectionError:
             connection.reset()
 
-    async def _read(self, way: _Way, connection: _Connection) -> None:
+    async def _read(self, direction: _Direction, connection: _ProxiedConnection) -> None:
         """Take in what comes, as fast as it comes, however far it has to travel."""
         data = None
         while data != b"":
-            data = await way.reader.read(_CHUNK)
-            arrival = max(self._loop.time() + self.delay, way.earliest)
-            way.travelling.put_nowait((arrival, data))
-            if data and way is connection.there:
-                connection.asked = True
+            data = await direction.reader.read(_CHUNK_BYTES)
+            arrival = max(self._loop.time() + self.delay, direction.earliest_arrival)
+            direction.in_flight.put_nowait((arrival, data))
+            if data and direction is connection.to_server:
+                connection.is_awaiting_reply = True
 
-    async def _pass(self, way: _Way, connection: _Connection) -> None:
+    async def _forward(self, direction: _Direction, connection: _ProxiedConnection) -> None:
         """Hand over what arrives, when it does."""
         while True:
-            arrival, data = await way.travelling.get()
+            arrival, data = await direction.in_flight.get()
             await asyncio.sleep(arrival - self._loop.time())
-            await self._hold()
+            await self._wait_while_hung()
             if not data:
                 with suppress(OSError):  # who does not listen any more need not be told of an end
-                    way.writer.write_eof()
+                    direction.writer.write_eof()
                 return
-            if way is connection.back and connection.asked:
-                connection.asked = False
+            if direction is connection.to_client and connection.is_awaiting_reply:
+                connection.is_awaiting_reply = False
                 self.round_trips += 1
-            for piece, pause in self._pieces(data):
-                await self._hold()
-                await self._write(piece, way)
+            for chunk, pause in self._split(data):
+                await self._wait_while_hung()
+                await self._write(chunk, direction)
                 await asyncio.sleep(pause)
 
-    def _pieces(self, data: bytes) -> Iterator[tuple[bytes, float]]:
+    def _split(self, data: bytes) -> Iterator[tuple[bytes, float]]:
         """Cut data into what passes at once, each with the seconds until the next may."""
         while data:
             size, pause = len(data), 0.0
-            if drip := self.drip:
-                size = min(max(1, int(drip * _TICK)), size)
-                pause = size / drip
+            if bytes_per_second := self.bytes_per_second:
+                size = min(max(1, int(bytes_per_second * _DRIP_INTERVAL)), size)
+                pause = size / bytes_per_second
             yield data[:size], pause
             data = data[size:]
 
-    async def _write(self, piece: bytes, way: _Way) -> None:
-        if way.left is not None:
-            piece = piece[: way.left]
-            way.left -= len(piece)
-        way.writer.write(piece)
-        await way.writer.drain()
-        if way.left == 0:
+    async def _write(self, chunk: bytes, direction: _Direction) -> None:
+        if direction.remaining_bytes is not None:
+            chunk = chunk[: direction.remaining_bytes]
+            direction.remaining_bytes -= len(chunk)
+        direction.writer.write(chunk)
+        await direction.writer.drain()
+        if direction.remaining_bytes == 0:
             if self._cut_once:
                 await self._cut_after(None, None, once=False)
-            raise _CutError
+            raise _ByteLimitError
 
-    async def _hold(self) -> None:
+    async def _wait_while_hung(self) -> None:
         while self.hang:  # noqa: ASYNC110 - another thread decides
             await asyncio.sleep(0.002)

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from asyncmy.errors import OperationalError
 
-from tests.servers.clients import asking_mariadb
+from tests.servers.clients import mariadb_client
 from tests.servers.mariadb import MariaDB
 
-New = Callable[..., MariaDB]
+ServerFactory = Callable[..., MariaDB]
 
 
 async def test_answers_at_its_url(mariadb: MariaDB) -> None:
@@ -22,26 +22,26 @@ async def test_answers_at_its_url(mariadb: MariaDB) -> None:
     assert url == (
         f"mysql://tester:p%40ss%3A%2F%3F%23%25%20%2B%26%3D@127.0.0.1:{mariadb.port}/{name}"
     )
-    async with asking_mariadb(url) as ask:
-        assert await ask("SELECT DATABASE(), CURRENT_USER()") == [(name, "tester@%")]
+    async with mariadb_client(url) as execute:
+        assert await execute("SELECT DATABASE(), CURRENT_USER()") == [(name, "tester@%")]
 
 
 async def test_asks_for_the_password(mariadb: MariaDB) -> None:
     """Whoever does not know the password is refused."""
     url = mariadb.url("").replace("p%40ss", "pass")
     with pytest.raises(OperationalError, match="Access denied for user 'tester'"):
-        async with asking_mariadb(url):
+        async with mariadb_client(url):
             pass
 
 
 async def test_databases_are_new_and_apart(mariadb: MariaDB) -> None:
     """Each database has a name of its own, and what is made in one is not in another."""
     first, second = mariadb.create_database(), mariadb.create_database()
-    async with asking_mariadb(mariadb.url(first)) as ask:
-        await ask("CREATE TABLE t (a INT)")
-        assert await ask("SHOW TABLES") == [("t",)]
-    async with asking_mariadb(mariadb.url(second)) as ask:
-        assert await ask("SHOW TABLES") == []
+    async with mariadb_client(mariadb.url(first)) as execute:
+        await execute("CREATE TABLE t (a INT)")
+        assert await execute("SHOW TABLES") == [("t",)]
+    async with mariadb_client(mariadb.url(second)) as execute:
+        assert await execute("SHOW TABLES") == []
 
 
 def test_root_asks_and_is_told(mariadb: MariaDB) -> None:
@@ -57,19 +57,22 @@ def test_root_asks_and_is_told(mariadb: MariaDB) -> None:
 async def test_queries_are_read_along(mariadb: MariaDB) -> None:
     """Each statement is there as it was sent, in order, by database; those of root are not."""
     name, other = mariadb.create_database(), mariadb.create_database()
-    hard = "SELECT '😀\n\t\t   7 Quit\n', '\\\\\t--',\n1"
+    tricky_sql = "SELECT '😀\n\t\t   7 Quit\n', '\\\\\t--',\n1"
     before = len(mariadb.queries())
-    async with asking_mariadb(mariadb.url(name)) as ask, asking_mariadb(mariadb.url(other)) as too:
-        await ask(hard)
-        await too("SELECT 'too'")
-        await ask("SELECT 2")
+    async with (
+        mariadb_client(mariadb.url(name)) as execute,
+        mariadb_client(mariadb.url(other)) as execute_other,
+    ):
+        await execute(tricky_sql)
+        await execute_other("SELECT 'too'")
+        await execute("SELECT 2")
         mariadb.execute("SELECT 'root'", name)
-        await ask(f"USE {other}")
-        await ask("SELECT 'moved'")
-    assert mariadb.queries(name) == [hard, "SELECT 2", f"USE {other}"]
+        await execute(f"USE {other}")
+        await execute("SELECT 'moved'")
+    assert mariadb.queries(name) == [tricky_sql, "SELECT 2", f"USE {other}"]
     assert mariadb.queries(other) == ["SELECT 'too'", "SELECT 'moved'"]
     assert mariadb.queries()[before:] == [
-        hard,
+        tricky_sql,
         "SELECT 'too'",
         "SELECT 2",
         f"USE {other}",
@@ -80,30 +83,30 @@ async def test_queries_are_read_along(mariadb: MariaDB) -> None:
 async def test_queries_are_whole_while_others_are_sent(mariadb: MariaDB) -> None:
     """Long statements of several connections at once are each there once, and whole."""
     name = mariadb.create_database()
-    long = "x\n" * 50_000
-    sent = [f"SELECT {number}, '{long}'" for number in range(20)]
+    long_text = "x\n" * 50_000
+    statements = [f"SELECT {number}, '{long_text}'" for number in range(20)]
 
-    async def send(texts: list[str]) -> None:
-        async with asking_mariadb(mariadb.url(name)) as ask:
-            for text in texts:
-                await ask(text)
-                assert text in mariadb.queries(name)
+    async def send_all(batch: list[str]) -> None:
+        async with mariadb_client(mariadb.url(name)) as execute:
+            for sql in batch:
+                await execute(sql)
+                assert sql in mariadb.queries(name)
 
-    await asyncio.gather(*(send(sent[start::4]) for start in range(4)))
-    assert sorted(mariadb.queries(name)) == sorted(sent)
+    await asyncio.gather(*(send_all(statements[start::4]) for start in range(4)))
+    assert sorted(mariadb.queries(name)) == sorted(statements)
 
 
-async def test_takes_arguments(new_mariadb: New) -> None:
+async def test_takes_arguments(new_mariadb: ServerFactory) -> None:
     """What is given to the program holds, and the rest is as the server makes it."""
     arguments = ["--sql-mode=NO_BACKSLASH_ESCAPES", "--max-allowed-packet=1M"]
     with new_mariadb(*arguments, "--character-set-server=utf8mb4") as server:
-        async with asking_mariadb(server.url(server.create_database())) as ask:
-            assert await ask(
+        async with mariadb_client(server.url(server.create_database())) as execute:
+            assert await execute(
                 "SELECT @@sql_mode, @@max_allowed_packet, @@character_set_database, '\\'"
             ) == [("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\")]
 
 
-def test_says_why_it_does_not_start(new_mariadb: New) -> None:
+def test_says_why_it_does_not_start(new_mariadb: ServerFactory) -> None:
     """An argument that the program does not know is in the error, and nothing is left."""
     server = new_mariadb("--no-such-thing")
     with (
@@ -114,22 +117,22 @@ def test_says_why_it_does_not_start(new_mariadb: New) -> None:
     assert not server._folder.exists()
 
 
-async def test_outlives_kills_and_stops(new_mariadb: New) -> None:
+async def test_outlives_kills_and_stops(new_mariadb: ServerFactory) -> None:
     """After each end it is gone; started again, on the same port, all is as it was written."""
     with new_mariadb() as server:
         name = server.create_database()
-        async with asking_mariadb(server.url(name)) as ask:
-            await ask("CREATE TABLE t (a INT)")
-            await ask("INSERT INTO t VALUES (1)")
-        for end in (server.kill, server.stop):
-            end()
-            end()
+        async with mariadb_client(server.url(name)) as execute:
+            await execute("CREATE TABLE t (a INT)")
+            await execute("INSERT INTO t VALUES (1)")
+        for shut_down in (server.kill, server.stop):
+            shut_down()
+            shut_down()
             with pytest.raises(OperationalError, match="Can't connect"):
-                async with asking_mariadb(server.url(name)):
+                async with mariadb_client(server.url(name)):
                     pass
             server.start()
-            async with asking_mariadb(server.url(name)) as ask:
-                assert await ask("SELECT a FROM t") == [(1,)]
+            async with mariadb_client(server.url(name)) as execute:
+                assert await execute("SELECT a FROM t") == [(1,)]
         assert server.queries(name) == [
             "CREATE TABLE t (a INT)",
             "INSERT INTO t VALUES (1)",
@@ -138,25 +141,28 @@ async def test_outlives_kills_and_stops(new_mariadb: New) -> None:
         ]
 
 
-async def test_hangs_while_paused(new_mariadb: New) -> None:
+async def test_hangs_while_paused(new_mariadb: ServerFactory) -> None:
     """A paused server answers nobody, old or new, and goes on with both when it is resumed."""
     with new_mariadb() as server:
         url = server.url(server.create_database())
 
-        async def connect() -> list[tuple[Any, ...]]:
-            async with asking_mariadb(url) as ask:
-                return await ask("SELECT 2")
+        async def connect_and_query() -> list[tuple[Any, ...]]:
+            async with mariadb_client(url) as execute:
+                return await execute("SELECT 2")
 
-        async with asking_mariadb(url) as ask:
+        async with mariadb_client(url) as execute:
             server.pause()
-            waiting = [asyncio.ensure_future(ask("SELECT 1")), asyncio.ensure_future(connect())]
-            assert (await asyncio.wait(waiting, timeout=0.1))[0] == set()
+            tasks = [
+                asyncio.ensure_future(execute("SELECT 1")),
+                asyncio.ensure_future(connect_and_query()),
+            ]
+            assert (await asyncio.wait(tasks, timeout=0.1))[0] == set()
             server.resume()
-            assert await asyncio.gather(*waiting) == [[(1,)], [(2,)]]
+            assert await asyncio.gather(*tasks) == [[(1,)], [(2,)]]
         server.pause()
 
 
-def test_leaves_nothing(new_mariadb: New) -> None:
+def test_leaves_nothing(new_mariadb: ServerFactory) -> None:
     """After the context no process and no file is left, however the server ended."""
     with new_mariadb() as server:
         folder, process = server._folder, server._process
@@ -167,8 +173,8 @@ def test_leaves_nothing(new_mariadb: New) -> None:
 
 def test_makes_its_own_data_without_a_template() -> None:
     """Outside a session of tests it needs nothing but the program."""
-    if MariaDB.find() is None:
-        pytest.skip(MariaDB.missing)
+    if MariaDB.find_program() is None:
+        pytest.skip(MariaDB.install_hint)
     with MariaDB() as server:
         assert server.execute("SELECT COUNT(*) FROM mysql.user WHERE user = 'tester'") == "1"
 
@@ -177,15 +183,17 @@ def test_is_found_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """The program is found in PATH first."""
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "mariadbd").touch(0o755)
-    assert MariaDB.find() == tmp_path / "mariadbd"
+    assert MariaDB.find_program() == tmp_path / "mariadbd"
 
 
-def test_is_killed_when_it_does_not_end(new_mariadb: New, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_is_killed_when_it_does_not_end(
+    new_mariadb: ServerFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A server that does not heed the signal to end is killed after a while."""
     with new_mariadb() as server:
         process = server._process
         assert process is not None
-        monkeypatch.setattr(server, "ending", signal.SIGCONT)
-        monkeypatch.setattr("tests.servers.process.PATIENCE", 0.5)
+        monkeypatch.setattr(server, "stop_signal", signal.SIGCONT)
+        monkeypatch.setattr("tests.servers.process.WAIT_TIMEOUT", 0.5)
         server.stop()
     assert process.returncode == -signal.SIGKILL

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from asyncpg import InvalidPasswordError
 
-from tests.servers.clients import asking_postgresql
+from tests.servers.clients import postgresql_client
 from tests.servers.postgresql import PostgreSQL
 
-New = Callable[..., PostgreSQL]
+ServerFactory = Callable[..., PostgreSQL]
 
 
 async def test_answers_at_its_url(postgresql: PostgreSQL) -> None:
@@ -21,15 +21,15 @@ async def test_answers_at_its_url(postgresql: PostgreSQL) -> None:
     assert url == (
         f"postgresql://tester:p%40ss%3A%2F%3F%23%25%20%2B%26%3D@127.0.0.1:{postgresql.port}/{name}"
     )
-    async with asking_postgresql(url) as ask:
-        assert await ask("SELECT current_database(), current_user") == [(name, "tester")]
+    async with postgresql_client(url) as execute:
+        assert await execute("SELECT current_database(), current_user") == [(name, "tester")]
 
 
 async def test_asks_for_the_password(postgresql: PostgreSQL) -> None:
     """Whoever does not know the password is refused."""
     url = postgresql.url("postgres").replace("p%40ss", "pass")
     with pytest.raises(InvalidPasswordError, match='authentication failed for user "tester"'):
-        async with asking_postgresql(url):
+        async with postgresql_client(url):
             pass
 
 
@@ -37,18 +37,18 @@ async def test_databases_are_new_and_apart(postgresql: PostgreSQL) -> None:
     """Each database has a name of its own, and what is made in one is not in another."""
     first, second = postgresql.create_database(), postgresql.create_database()
     tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
-    async with asking_postgresql(postgresql.url(first)) as ask:
-        await ask("CREATE TABLE t (a INT)")
-        assert await ask(tables) == [("t",)]
-    async with asking_postgresql(postgresql.url(second)) as ask:
-        assert await ask(tables) == []
+    async with postgresql_client(postgresql.url(first)) as execute:
+        await execute("CREATE TABLE t (a INT)")
+        assert await execute(tables) == [("t",)]
+    async with postgresql_client(postgresql.url(second)) as execute:
+        assert await execute(tables) == []
 
 
 def test_master_asks_and_is_told(postgresql: PostgreSQL) -> None:
     """SQL of the superuser is run in any database, its rows are returned, or its error."""
     name = postgresql.create_database()
-    asked = "SELECT current_database(), 1 UNION ALL SELECT '日本', 2"
-    assert postgresql.execute(asked, name) == f"{name}\t1\n日本\t2"
+    query = "SELECT current_database(), 1 UNION ALL SELECT '日本', 2"
+    assert postgresql.execute(query, name) == f"{name}\t1\n日本\t2"
     with pytest.raises(RuntimeError, match="syntax error"):
         postgresql.execute("SELEKT")
 
@@ -56,46 +56,46 @@ def test_master_asks_and_is_told(postgresql: PostgreSQL) -> None:
 async def test_queries_are_read_along(postgresql: PostgreSQL) -> None:
     """Each statement is there as it was sent, in order, by database; the superuser's are not."""
     name, other = postgresql.create_database(), postgresql.create_database()
-    hard = "SELECT '😀\ntester test_1 LOG:  statement: SELECT 1\n', '\\\t--',\n\t1;  "
+    tricky_sql = "SELECT '😀\ntester test_1 LOG:  statement: SELECT 1\n', '\\\t--',\n\t1;  "
     before = len(postgresql.queries())
     async with (
-        asking_postgresql(postgresql.url(name)) as ask,
-        asking_postgresql(postgresql.url(other)) as too,
+        postgresql_client(postgresql.url(name)) as execute,
+        postgresql_client(postgresql.url(other)) as execute_other,
     ):
-        await ask(hard)
-        await too("SELECT 'too'")
-        await ask("SELECT 2")
+        await execute(tricky_sql)
+        await execute_other("SELECT 'too'")
+        await execute("SELECT 2")
         postgresql.execute("SELECT 'master'", name)
-    assert postgresql.queries(name) == [hard, "SELECT 2"]
+    assert postgresql.queries(name) == [tricky_sql, "SELECT 2"]
     assert postgresql.queries(other) == ["SELECT 'too'"]
-    assert postgresql.queries()[before:] == [hard, "SELECT 'too'", "SELECT 2"]
+    assert postgresql.queries()[before:] == [tricky_sql, "SELECT 'too'", "SELECT 2"]
 
 
 async def test_queries_are_whole_while_others_are_sent(postgresql: PostgreSQL) -> None:
     """Long statements of several connections at once are each there once, and whole."""
     name = postgresql.create_database()
-    long = "x\n" * 50_000
-    sent = [f"SELECT {number}, '{long}'" for number in range(20)]
+    long_text = "x\n" * 50_000
+    statements = [f"SELECT {number}, '{long_text}'" for number in range(20)]
 
-    async def send(texts: list[str]) -> None:
-        async with asking_postgresql(postgresql.url(name)) as ask:
-            for text in texts:
-                await ask(text)
-                assert text in postgresql.queries(name)
+    async def send_all(batch: list[str]) -> None:
+        async with postgresql_client(postgresql.url(name)) as execute:
+            for sql in batch:
+                await execute(sql)
+                assert sql in postgresql.queries(name)
 
-    await asyncio.gather(*(send(sent[start::4]) for start in range(4)))
-    assert sorted(postgresql.queries(name)) == sorted(sent)
+    await asyncio.gather(*(send_all(statements[start::4]) for start in range(4)))
+    assert sorted(postgresql.queries(name)) == sorted(statements)
 
 
-async def test_takes_arguments(new_postgresql: New) -> None:
+async def test_takes_arguments(new_postgresql: ServerFactory) -> None:
     """What is given to the program holds."""
     with new_postgresql("--max_connections=7", "--timezone=Asia/Kathmandu") as server:
-        shown = "SELECT current_setting('max_connections'), current_setting('timezone')"
-        async with asking_postgresql(server.url(server.create_database())) as ask:
-            assert await ask(shown) == [("7", "Asia/Kathmandu")]
+        query = "SELECT current_setting('max_connections'), current_setting('timezone')"
+        async with postgresql_client(server.url(server.create_database())) as execute:
+            assert await execute(query) == [("7", "Asia/Kathmandu")]
 
 
-def test_says_why_it_does_not_start(new_postgresql: New) -> None:
+def test_says_why_it_does_not_start(new_postgresql: ServerFactory) -> None:
     """An argument that the program does not know is in the error, and nothing is left."""
     server = new_postgresql("--no_such=thing")
     with (
@@ -106,22 +106,22 @@ def test_says_why_it_does_not_start(new_postgresql: New) -> None:
     assert not server._folder.exists()
 
 
-async def test_outlives_kills_and_stops(new_postgresql: New) -> None:
+async def test_outlives_kills_and_stops(new_postgresql: ServerFactory) -> None:
     """After each end it is gone; started again, on the same port, all is as it was written."""
     with new_postgresql() as server:
         name = server.create_database()
-        async with asking_postgresql(server.url(name)) as ask:
-            await ask("CREATE TABLE t (a INT)")
-            await ask("INSERT INTO t VALUES (1)")
-            for end in (server.kill, server.stop):
-                end()
-                end()
+        async with postgresql_client(server.url(name)) as execute:
+            await execute("CREATE TABLE t (a INT)")
+            await execute("INSERT INTO t VALUES (1)")
+            for shut_down in (server.kill, server.stop):
+                shut_down()
+                shut_down()
                 with pytest.raises(ConnectionRefusedError):
-                    async with asking_postgresql(server.url(name)):
+                    async with postgresql_client(server.url(name)):
                         pass
                 server.start()
-                async with asking_postgresql(server.url(name)) as again:
-                    assert await again("SELECT a FROM t") == [(1,)]
+                async with postgresql_client(server.url(name)) as execute_again:
+                    assert await execute_again("SELECT a FROM t") == [(1,)]
         assert server.queries(name) == [
             "CREATE TABLE t (a INT)",
             "INSERT INTO t VALUES (1)",
@@ -130,25 +130,28 @@ async def test_outlives_kills_and_stops(new_postgresql: New) -> None:
         ]
 
 
-async def test_hangs_while_paused(new_postgresql: New) -> None:
+async def test_hangs_while_paused(new_postgresql: ServerFactory) -> None:
     """A paused server answers nobody, old or new, and goes on with both when it is resumed."""
     with new_postgresql() as server:
         url = server.url(server.create_database())
 
-        async def connect() -> list[tuple[Any, ...]]:
-            async with asking_postgresql(url) as ask:
-                return await ask("SELECT 2")
+        async def connect_and_query() -> list[tuple[Any, ...]]:
+            async with postgresql_client(url) as execute:
+                return await execute("SELECT 2")
 
-        async with asking_postgresql(url) as ask:
+        async with postgresql_client(url) as execute:
             server.pause()
-            waiting = [asyncio.ensure_future(ask("SELECT 1")), asyncio.ensure_future(connect())]
-            assert (await asyncio.wait(waiting, timeout=0.1))[0] == set()
+            tasks = [
+                asyncio.ensure_future(execute("SELECT 1")),
+                asyncio.ensure_future(connect_and_query()),
+            ]
+            assert (await asyncio.wait(tasks, timeout=0.1))[0] == set()
             server.resume()
-            assert await asyncio.gather(*waiting) == [[(1,)], [(2,)]]
+            assert await asyncio.gather(*tasks) == [[(1,)], [(2,)]]
         server.pause()
 
 
-def test_leaves_nothing(new_postgresql: New) -> None:
+def test_leaves_nothing(new_postgresql: ServerFactory) -> None:
     """After the context no process and no file is left, however the server ended."""
     with new_postgresql() as server:
         folder, process = server._folder, server._process
@@ -159,8 +162,8 @@ def test_leaves_nothing(new_postgresql: New) -> None:
 
 def test_makes_its_own_data_without_a_template() -> None:
     """Outside a session of tests it needs nothing but the program."""
-    if PostgreSQL.find() is None:
-        pytest.skip(PostgreSQL.missing)
+    if PostgreSQL.find_program() is None:
+        pytest.skip(PostgreSQL.install_hint)
     with PostgreSQL() as server:
         assert server.execute("SELECT rolsuper FROM pg_roles WHERE rolname = 'tester'") == "f"
 
@@ -168,12 +171,12 @@ def test_makes_its_own_data_without_a_template() -> None:
 def test_is_found_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The program is found in PATH first, then where Debian puts it: the newest."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("tests.servers.postgresql._DEBIAN", tmp_path)
-    assert PostgreSQL.find() is None
+    monkeypatch.setattr("tests.servers.postgresql._DEBIAN_FOLDER", tmp_path)
+    assert PostgreSQL.find_program() is None
     for version in ("9", "15"):
         program = tmp_path / version / "bin" / "postgres"
         program.parent.mkdir(parents=True)
         program.touch()
-    assert PostgreSQL.find() == program
+    assert PostgreSQL.find_program() == program
     (tmp_path / "postgres").touch(0o755)
-    assert PostgreSQL.find() == tmp_path / "postgres"
+    assert PostgreSQL.find_program() == tmp_path / "postgres"

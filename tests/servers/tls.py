@@ -24,33 +24,33 @@ class Certificates:
     """What a client trusts, in PEM."""
     good: Certificate
     """For 127.0.0.1 and localhost."""
-    elsewhere: Certificate
+    wrong_host: Certificate
     """For another host."""
     expired: Certificate
     """It was good once."""
-    stranger: Certificate
+    untrusted: Certificate
     """For the right host, by an authority that nobody knows."""
 
     @classmethod
-    def make(cls, folder: Path) -> Self:
+    def generate(cls, folder: Path) -> Self:
         """Make them all, as files in that folder."""
-        authority, stranger = trustme.CA(), trustme.CA(organization_name="Strangers")
+        ca, untrusted_ca = trustme.CA(), trustme.CA(organization_name="Strangers")
         path = folder / "authority.pem"
-        authority.cert_pem.write_to_path(path)
-        here = ("127.0.0.1", "localhost")
-        past = datetime(2001, 1, 1, tzinfo=UTC)
+        ca.cert_pem.write_to_path(path)
+        hosts = ("127.0.0.1", "localhost")
+        expiry = datetime(2001, 1, 1, tzinfo=UTC)
         return cls(
             authority=path,
-            good=_write(folder / "good", authority.issue_cert(*here)),
-            elsewhere=_write(folder / "elsewhere", authority.issue_cert("elsewhere.example")),
-            expired=_write(folder / "expired", authority.issue_cert(*here, not_after=past)),
-            stranger=_write(folder / "stranger", stranger.issue_cert(*here)),
+            good=_write_certificate(folder / "good", ca.issue_cert(*hosts)),
+            wrong_host=_write_certificate(folder / "elsewhere", ca.issue_cert("elsewhere.example")),
+            expired=_write_certificate(folder / "expired", ca.issue_cert(*hosts, not_after=expiry)),
+            untrusted=_write_certificate(folder / "stranger", untrusted_ca.issue_cert(*hosts)),
         )
 
 
-def _write(path: Path, made: trustme.LeafCert) -> Certificate:
+def _write_certificate(path: Path, leaf: trustme.LeafCert) -> Certificate:
     certificate = Certificate(path.with_suffix(".pem"), path.with_suffix(".key"))
-    for block in made.cert_chain_pems:
+    for block in leaf.cert_chain_pems:
         block.write_to_path(certificate.chain, append=True)
-    made.private_key_pem.write_to_path(certificate.key)
+    leaf.private_key_pem.write_to_path(certificate.key)
     return certificate

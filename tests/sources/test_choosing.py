@@ -4,31 +4,33 @@ import pytest
 
 from graphql_api.errors import InvalidSetting
 from graphql_api.sources import countries, rates
-from graphql_api.sources.choosing import Choice, choose
+from graphql_api.sources.choosing import ProviderSelection, select_providers
 from graphql_api.sources.providers import bundled, er_api, geonames
 
 
-def refusal(*choices: Choice) -> str:
+def selection_error(*choices: ProviderSelection) -> str:
     """Return the message that a choice of countries is refused with."""
-    with pytest.raises(InvalidSetting) as refused:
-        choose("COUNTRIES_SOURCES", choices, countries.PROVIDERS, {})
-    return str(refused.value)
+    with pytest.raises(InvalidSetting) as exc_info:
+        select_providers("COUNTRIES_SOURCES", choices, countries.PROVIDERS, {})
+    return str(exc_info.value)
 
 
 def test_known_names() -> None:
     """Names lead to the providers as they are, in the order given."""
-    chosen = choose("RATES_SOURCES", [("bundled", None), ("er-api", None)], rates.PROVIDERS, {})
-    assert chosen == (bundled.RATES, er_api.PROVIDER)
+    providers = select_providers(
+        "RATES_SOURCES", [("bundled", None), ("er-api", None)], rates.PROVIDERS, {}
+    )
+    assert providers == (bundled.RATES, er_api.PROVIDER)
 
 
 def test_a_url_replaces_the_providers_own() -> None:
     """A URL points the provider elsewhere and changes nothing else; a name may stand twice."""
     url = "http://mirror.example/info.txt"
-    first, second = choose(
+    first, second = select_providers(
         "COUNTRIES_SOURCES", [("geonames", url), ("geonames", None)], countries.PROVIDERS, {}
     )
     assert (first.url, second.url) == (url, geonames.PROVIDER.url)
-    assert (first.name, first.attribution, first.parse, first.live) == (
+    assert (first.name, first.attribution, first.parse, first.is_live) == (
         "geonames",
         geonames.PROVIDER.attribution,
         geonames.parse,
@@ -38,12 +40,12 @@ def test_a_url_replaces_the_providers_own() -> None:
 
 def test_nobody() -> None:
     """No choice is no provider."""
-    assert choose("RATES_SOURCES", [], rates.PROVIDERS, {}) == ()
+    assert select_providers("RATES_SOURCES", [], rates.PROVIDERS, {}) == ()
 
 
 def test_unknown_name() -> None:
     """A name that is not known is refused with those that are, and with the setting's name."""
-    assert refusal(("geonames", None), ("GeoNames", None)) == (
+    assert selection_error(("geonames", None), ("GeoNames", None)) == (
         "COUNTRIES_SOURCES names 'GeoNames', which is not one of "
         "bundled, geonames, restcountries, restcountries-v3."
     )
@@ -51,14 +53,14 @@ def test_unknown_name() -> None:
 
 def test_url_for_the_bundled_data() -> None:
     """What is read from the package has no URL to replace."""
-    assert refusal(("bundled", "http://mirror.example")) == (
+    assert selection_error(("bundled", "http://mirror.example")) == (
         "COUNTRIES_SOURCES gives a URL to 'bundled', which is read from the package."
     )
 
 
 def test_no_url() -> None:
     """A provider that has no URL of its own needs one."""
-    assert refusal(("restcountries-v3", None)) == (
+    assert selection_error(("restcountries-v3", None)) == (
         "COUNTRIES_SOURCES names 'restcountries-v3', which needs a URL: restcountries-v3=https://…."
     )
 
@@ -67,6 +69,6 @@ def test_keys() -> None:
     """Each provider gets the key of its own setting, wherever it is asked, and no other does."""
     choices = [("restcountries", None), ("restcountries", "http://a"), ("geonames", None)]
     keys = {"RESTCOUNTRIES_API_KEY": "hunter2", "OTHER_KEY": "swordfish"}
-    chosen = choose("COUNTRIES_SOURCES", choices, countries.PROVIDERS, keys)
-    assert [one.key for one in chosen] == ["hunter2", "hunter2", None]
-    assert "hunter2" not in repr(chosen)
+    providers = select_providers("COUNTRIES_SOURCES", choices, countries.PROVIDERS, keys)
+    assert [provider.api_key for provider in providers] == ["hunter2", "hunter2", None]
+    assert "hunter2" not in repr(providers)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.sources.currencies import CURRENT, RETIRED, first_in_use, is_code
+from graphql_api.sources.currencies import CURRENT, RETIRED, is_code, select_current_code
 from tests.upstream.server import FAWAZAHMED0
 
 
@@ -40,7 +40,7 @@ def test_what_is_no_code(code: str) -> None:
 )
 def test_first_in_use(codes: list[object], first: str | None) -> None:
     """The first in use counts, stripped, a retired one as its successor; else the first code."""
-    assert first_in_use(codes) == first
+    assert select_current_code(codes) == first
 
 
 def test_successors_are_in_use() -> None:
@@ -69,7 +69,7 @@ def test_every_bundled_currency_is_in_use() -> None:
 def test_retired_codes_in_the_wild() -> None:
     """The retired codes that providers still send lead to their successors."""
     wild = ["CUC", "MRO", "STD", "VEF", "ANG", "ZWL", "BGN", "HRK", "SLL"]
-    assert [first_in_use([code]) for code in wild] == [
+    assert [select_current_code([code]) for code in wild] == [
         *["CUP", "MRU", "STN", "VES", "XCG", "ZWG", "EUR", "EUR", "SLE"],
     ]
 
@@ -89,5 +89,5 @@ ANYTHING = st.one_of(
 @given(st.lists(ANYTHING, max_size=4))
 def test_anything(codes: list[object]) -> None:
     """Whatever is listed, the answer is none or a code that is not retired."""
-    found = first_in_use(codes)
-    assert found is None or (is_code(found) and found not in RETIRED)
+    code = select_current_code(codes)
+    assert code is None or (is_code(code) and code not in RETIRED)

@@ -8,70 +8,91 @@ import pytest
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.sources import countries, rates
-from graphql_api.sources.countries import CountryList
-from graphql_api.sources.fetching import Fetched, Means, fetch_first
+from graphql_api.sources.countries import ValidatedCountries
+from graphql_api.sources.fetching import FetchContext, FetchResult, fetch_first
 from graphql_api.sources.provider import RawCountries
-from graphql_api.sources.rates import RateTable
+from graphql_api.sources.rates import ValidatedRates
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.retries import Retries
-from graphql_api.sources.web import Web
-from tests.upstream.faults import FAULTS, LONG, PATH, Fault
-from tests.upstream.players import KEY, PLAYERS, Player, choose_countries, choose_rates
-from tests.upstream.server import Answer, Upstream
+from graphql_api.sources.retries import RetryPolicy
+from graphql_api.sources.web import LazyHTTPClient
+from tests.upstream.faults import FAULTS, FAULTY_PATH, LONG_TIMEOUT, ProviderFault
+from tests.upstream.players import (
+    API_KEY,
+    FAKE_PROVIDERS,
+    FakeProvider,
+    select_countries_providers,
+    select_rates_providers,
+)
+from tests.upstream.server import FakeResponse, Upstream
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 REFERENCE = load_reference()
-AT_ONCE = Retries(seconds=0)
+IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
 """Retries without a pause."""
 
 
 @pytest.fixture
-async def web() -> AsyncIterator[Web]:
+async def http_client() -> AsyncIterator[LazyHTTPClient]:
     """Lend what the project asks with, which is ready."""
-    async with Web("tests/1") as created:
-        await created.client.get()
-        yield created
+    async with LazyHTTPClient("tests/1") as http_client:
+        await http_client.client.get()
+        yield http_client
 
 
-def check_countries(raw: RawCountries) -> CountryList:
+def validate_countries(raw: RawCountries) -> ValidatedCountries:
     """Check countries as the project does."""
-    return countries.check(raw, REFERENCE)
+    return countries.validate_countries(raw, REFERENCE)
 
 
 async def fetch(
-    web: Web, kind: SourceKind, *choices: tuple[str, str | None], seconds: float
-) -> Fetched[CountryList] | Fetched[RateTable]:
+    web: LazyHTTPClient, kind: SourceKind, *choices: tuple[str, str | None], api_timeout: float
+) -> FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]:
     """Ask these providers as the project does."""
-    means = Means(web=web, now=NOW, seconds_each=seconds, retries=AT_ONCE)
+    context = FetchContext(
+        http_client=web, now=NOW, api_timeout=api_timeout, retry_policy=IMMEDIATE_RETRIES
+    )
     if kind is SourceKind.COUNTRIES:
-        listed = choose_countries(*choices)
-        return await fetch_first(kind, listed, check_countries, means=means, kept=None, failures=[])
-    rated = choose_rates(*choices)
-    return await fetch_first(kind, rated, rates.check, means=means, kept=None, failures=[])
+        countries_providers = select_countries_providers(*choices)
+        return await fetch_first(
+            kind,
+            countries_providers,
+            validate_countries,
+            context=context,
+            cached_data=None,
+            failures=[],
+        )
+    rates_providers = select_rates_providers(*choices)
+    return await fetch_first(
+        kind, rates_providers, rates.validate_rates, context=context, cached_data=None, failures=[]
+    )
 
 
-@pytest.mark.parametrize("player", PLAYERS, ids=lambda player: player.name)
+@pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
-async def test_fault(upstream: Upstream, web: Web, player: Player, fault: Fault) -> None:
+async def test_fault(
+    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider, fault: ProviderFault
+) -> None:
     """A provider that fails is given up with its reason, and the next one's data is reported."""
-    upstream.answer(PATH, fault.answer(player))
-    faulty = (player.name, fault.url(upstream))
-    fetched = await fetch(web, player.kind, faulty, (BUNDLED, None), seconds=fault.seconds)
-    expected = await fetch(web, player.kind, (BUNDLED, None), seconds=LONG)
-    assert fetched.data == expected.data
-    assert fetched.report == SourceReport(
+    upstream.set_responses(FAULTY_PATH, fault.build_response(player))
+    faulty = (player.name, fault.build_url(upstream))
+    result = await fetch(
+        http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout
+    )
+    expected = await fetch(http_client, player.kind, (BUNDLED, None), api_timeout=LONG_TIMEOUT)
+    assert result.data == expected.data
+    assert result.report == SourceReport(
         kind=player.kind,
         provider=BUNDLED,
         live=False,
         as_of=expected.data.as_of,
-        failures=(fault.why(player),),
+        failures=(fault.expected_failure(player),),
         attribution=expected.report.attribution,
     )
-    assert upstream.asked(PATH) == fault.asked
+    assert upstream.request_count(FAULTY_PATH) == fault.expected_requests
 
 
-NEXT = {SourceKind.COUNTRIES: "geonames", SourceKind.RATES: "er-api"}
+NEXT_PROVIDER = {SourceKind.COUNTRIES: "geonames", SourceKind.RATES: "er-api"}
 COUNTS = {
     "restcountries": (250, 6),
     "restcountries-v3": (247, 0),
@@ -82,50 +103,66 @@ COUNTS = {
 }
 
 
-def size(fetched: Fetched[CountryList] | Fetched[RateTable]) -> object:
+def count_data(result: FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]) -> object:
     """Return how many countries were kept and skipped, or how many rates there are."""
-    data = fetched.data
+    data = result.data
     return (
-        len(data.rates) if isinstance(data, RateTable) else (len(data.figures), len(data.skipped))
+        len(data.rates)
+        if isinstance(data, ValidatedRates)
+        else (len(data.figures), len(data.skipped))
     )
 
 
-@pytest.mark.parametrize("player", PLAYERS, ids=lambda player: player.name)
-async def test_no_fault(upstream: Upstream, web: Web, player: Player) -> None:
+@pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
+async def test_no_fault(
+    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
+) -> None:
     """A provider that answers well gives so many countries or rates, and nobody else is asked."""
-    upstream.answer(PATH, player.reply)
-    url = f"{upstream.url}/{PATH}"
-    after = (NEXT[player.kind], f"{upstream.url}/next")
-    fetched = await fetch(web, player.kind, (player.name, url), after, seconds=LONG)
-    assert (fetched.report.provider, fetched.report.live) == (player.name, True)
-    assert (size(fetched), fetched.report.failures) == (COUNTS[player.name], ())
-    assert upstream.asked("next") == 0
+    upstream.set_responses(FAULTY_PATH, player.responder)
+    url = f"{upstream.url}/{FAULTY_PATH}"
+    next_provider = (NEXT_PROVIDER[player.kind], f"{upstream.url}/next")
+    result = await fetch(
+        http_client, player.kind, (player.name, url), next_provider, api_timeout=LONG_TIMEOUT
+    )
+    assert (result.report.provider, result.report.live) == (player.name, True)
+    assert (count_data(result), result.report.failures) == (COUNTS[player.name], ())
+    assert upstream.request_count("next") == 0
 
 
-@pytest.mark.parametrize("player", PLAYERS, ids=lambda player: player.name)
-async def test_next_live(upstream: Upstream, web: Web, player: Player) -> None:
+@pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
+async def test_next_live(
+    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
+) -> None:
     """The next provider may be a live one, of another name or the same at another address."""
-    upstream.answer("down", Answer(status=500))
-    upstream.answer(PATH, player.reply)
-    down = [(NEXT[player.kind], f"{upstream.url}/down"), (player.name, f"{upstream.url}/down")]
-    well = (player.name, f"{upstream.url}/{PATH}")
-    fetched = await fetch(web, player.kind, *down, well, seconds=LONG)
-    assert (fetched.report.provider, size(fetched)) == (player.name, COUNTS[player.name])
-    assert fetched.report.failures == (
-        f"{NEXT[player.kind]}: it answered with status 500",
+    upstream.set_responses("down", FakeResponse(status=500))
+    upstream.set_responses(FAULTY_PATH, player.responder)
+    failing = [
+        (NEXT_PROVIDER[player.kind], f"{upstream.url}/down"),
+        (player.name, f"{upstream.url}/down"),
+    ]
+    working = (player.name, f"{upstream.url}/{FAULTY_PATH}")
+    result = await fetch(http_client, player.kind, *failing, working, api_timeout=LONG_TIMEOUT)
+    assert (result.report.provider, count_data(result)) == (player.name, COUNTS[player.name])
+    assert result.report.failures == (
+        f"{NEXT_PROVIDER[player.kind]}: it answered with status 500",
         f"{player.name}: it answered with status 500",
     )
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_key_is_not_told(
-    upstream: Upstream, web: Web, fault: Fault, caplog: pytest.LogCaptureFixture
+    upstream: Upstream,
+    http_client: LazyHTTPClient,
+    fault: ProviderFault,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """However the provider with a key fails, neither the report nor the log has the key."""
     caplog.set_level("DEBUG")
-    player = PLAYERS[0]
-    upstream.answer(PATH, fault.answer(player))
-    faulty = (player.name, fault.url(upstream))
-    fetched = await fetch(web, player.kind, faulty, (BUNDLED, None), seconds=fault.seconds)
-    assert KEY not in repr(fetched)
-    assert KEY not in caplog.text
+    player = FAKE_PROVIDERS[0]
+    upstream.set_responses(FAULTY_PATH, fault.build_response(player))
+    faulty = (player.name, fault.build_url(upstream))
+    result = await fetch(
+        http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout
+    )
+    assert API_KEY not in repr(result)
+    assert API_KEY not in caplog.text

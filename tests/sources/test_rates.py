@@ -8,23 +8,23 @@ from hypothesis import strategies as st
 
 from graphql_api.sources import rates
 from graphql_api.sources.currencies import is_code
-from graphql_api.sources.provider import RawRates, Unusable
+from graphql_api.sources.provider import ProviderError, RawRates
 
 
 def check(table: dict[str, object]) -> dict[str, float]:
     """Return the rates of a table that are kept."""
-    return dict(rates.check(RawRates(rates=table, as_of=None)).rates)
+    return dict(rates.validate_rates(RawRates(rates=table, as_of=None)).rates)
 
 
 def test_good_rates() -> None:
     """Numbers above nought under a code are kept as floats, under the table's date."""
-    as_of, later = datetime(2026, 9, 29, tzinfo=UTC), datetime(2026, 9, 30, tzinfo=UTC)
+    as_of, next_update = datetime(2026, 9, 29, tzinfo=UTC), datetime(2026, 9, 30, tzinfo=UTC)
     table = {"USD": 1, "IRR": 1e6, "KWD": 0.3}
-    checked = rates.check(RawRates(rates=table, as_of=as_of, next_update=later))
-    assert checked == rates.RateTable(
-        rates={"USD": 1.0, "IRR": 1e6, "KWD": 0.3}, as_of=as_of, next_update=later
+    validated = rates.validate_rates(RawRates(rates=table, as_of=as_of, next_update=next_update))
+    assert validated == rates.ValidatedRates(
+        rates={"USD": 1.0, "IRR": 1e6, "KWD": 0.3}, as_of=as_of, next_update=next_update
     )
-    assert isinstance(checked.rates["USD"], float)
+    assert isinstance(validated.rates["USD"], float)
 
 
 @pytest.mark.parametrize(
@@ -44,9 +44,9 @@ def test_no_currency(code: str) -> None:
 @pytest.mark.parametrize(("table", "count"), [({}, 0), ({"EUR": 0, "btc": 1}, 2)])
 def test_nothing_to_keep(table: dict[str, object], count: int) -> None:
     """A table without a usable rate is refused."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as exc_info:
         check(table)
-    assert str(refused.value) == f"none of its {count} rates can be used"
+    assert str(exc_info.value) == f"none of its {count} rates can be used"
 
 
 @pytest.mark.parametrize("table", [{}, {"USD": 1}, {"USD": 1.0000005}, {"USD": 0.9999995}])
@@ -60,9 +60,9 @@ def test_dollar(table: dict[str, object]) -> None:
 )
 def test_other_dollar(dollar: object, shown: str) -> None:
     """A table that says otherwise is not for one US dollar and is refused."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as exc_info:
         check({"EUR": 0.5, "USD": dollar})
-    assert str(refused.value) == f"it says that one US dollar is {shown} US dollars"
+    assert str(exc_info.value) == f"it says that one US dollar is {shown} US dollars"
 
 
 def test_rate_of_a_retired_currency() -> None:
@@ -76,6 +76,6 @@ ANYTHING = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max
 @given(st.dictionaries(st.sampled_from(["EUR", "GBP", "eur"]) | st.text(max_size=4), ANYTHING))
 def test_anything(table: dict[str, object]) -> None:
     """Whatever the table says, what is kept are finite numbers above nought under codes."""
-    checked = check({**table, "USD": 1})
-    assert [code for code in checked if not is_code(code)] == []
-    assert [rate for rate in checked.values() if not 0 < rate < float("inf")] == []
+    validated = check({**table, "USD": 1})
+    assert [code for code in validated if not is_code(code)] == []
+    assert [rate for rate in validated.values() if not 0 < rate < float("inf")] == []

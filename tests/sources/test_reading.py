@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.sources import reading
-from graphql_api.sources.provider import Unusable
+from graphql_api.sources.provider import ProviderError
 
 SCALARS = st.one_of(
     st.none(),
@@ -29,14 +29,14 @@ ANYTHING = st.recursive(
 
 def refusal(body: bytes) -> str:
     """Return the message that a body is refused with."""
-    with pytest.raises(Unusable) as refused:
-        reading.json_object(body)
-    return str(refused.value)
+    with pytest.raises(ProviderError) as exc_info:
+        reading.parse_json_object(body)
+    return str(exc_info.value)
 
 
 def test_json_object() -> None:
     """An object in UTF-8 is read."""
-    assert reading.json_object('{"name": "Türkiye"}'.encode()) == {"name": "Türkiye"}
+    assert reading.parse_json_object('{"name": "Türkiye"}'.encode()) == {"name": "Türkiye"}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"text"', b"NaN"])
@@ -71,8 +71,8 @@ def test_what_is_no_utf8(body: bytes) -> None:
 
 def test_byte_order_mark() -> None:
     """The mark that some editors begin a file with is no part of it."""
-    assert reading.utf8(b"\xef\xbb\xbftext") == "text"
-    assert reading.json_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
+    assert reading.decode_utf8(b"\xef\xbb\xbftext") == "text"
+    assert reading.parse_json_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -99,49 +99,49 @@ def test_error(answer: str, message: str) -> None:
 )
 def test_no_error(answer: str) -> None:
     """An object that says nothing of an error is none."""
-    assert reading.json_object(answer.encode()) == json.loads(answer)
+    assert reading.parse_json_object(answer.encode()) == json.loads(answer)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"message"'])
 def test_json_value(body: bytes) -> None:
     """JSON of any kind is read where any is asked for."""
-    assert reading.json_value(body) == json.loads(body)
+    assert reading.parse_json(body) == json.loads(body)
 
 
 @pytest.mark.parametrize(
-    ("path", "held"),
+    ("path", "expected"),
     [((), {"a": {"b": 1}}), (("a",), {"b": 1}), (("a", "b"), 1), (("b",), None)],
 )
-def test_member(path: tuple[str, ...], held: object) -> None:
+def test_member(path: tuple[str, ...], expected: object) -> None:
     """What objects within objects hold is found by its path."""
-    assert reading.member({"a": {"b": 1}}, *path) == held
+    assert reading.get_nested({"a": {"b": 1}}, *path) == expected
 
 
 @given(ANYTHING, st.lists(st.text(), min_size=1, max_size=2))
 def test_any_member(value: object, path: list[str]) -> None:
     """Whatever there is instead of an object has no members."""
     if not isinstance(value, dict):
-        assert reading.member(value, *path) is None
-        assert reading.member({"a": value}, "a", *path) is None
+        assert reading.get_nested(value, *path) is None
+        assert reading.get_nested({"a": value}, "a", *path) is None
 
 
 @given(ANYTHING)
 def test_elements(value: object) -> None:
     """A list has its elements, and anything else has none."""
-    assert reading.elements(value) == (value if isinstance(value, list) else [])
+    assert reading.as_list(value) == (value if isinstance(value, list) else [])
 
 
 @given(st.binary() | st.text().map(str.encode))
 def test_any_body(body: bytes) -> None:
     """Any bytes give an object or the one exception for it."""
     try:
-        assert isinstance(reading.json_object(body), dict)
-    except Unusable:
+        assert isinstance(reading.parse_json_object(body), dict)
+    except ProviderError:
         return
 
 
 @pytest.mark.parametrize(
-    ("value", "read"),
+    ("value", "expected"),
     [
         ("Paris", "Paris"),
         ("  São Tomé\u00a0\r\n", "São Tomé"),
@@ -162,20 +162,20 @@ def test_any_body(body: bytes) -> None:
         (b"Paris", None),
     ],
 )
-def test_text(value: object, read: str | None) -> None:
+def test_text(value: object, expected: str | None) -> None:
     """Text is stripped, and is none when empty, too long, or not storable everywhere."""
-    assert reading.text(value) == read
+    assert reading.clean_text(value) == expected
 
 
 @given(ANYTHING)
 def test_any_text(value: object) -> None:
     """Whatever is read as text fits the column, is stripped, and reads the same again."""
-    read = reading.text(value)
-    if read is not None:
-        assert 1 <= len(read) <= reading.MAX_TEXT
-        assert reading.text(read) == read
-        assert read.encode().decode() == read
-        assert "\x00" not in read
+    result = reading.clean_text(value)
+    if result is not None:
+        assert 1 <= len(result) <= reading.MAX_TEXT_LENGTH
+        assert reading.clean_text(result) == result
+        assert result.encode().decode() == result
+        assert "\x00" not in result
 
 
 @pytest.mark.parametrize(
@@ -191,19 +191,19 @@ def test_any_text(value: object) -> None:
 )
 def test_printable(value: object, shown: str) -> None:
     """A value is shown on one line of at most 80 characters, with marks for what has no shape."""
-    assert reading.printable(value) == shown
+    assert reading.to_printable(value) == shown
 
 
 def test_printable_at_most() -> None:
     """A caller sets another length."""
-    assert reading.printable("abcdef", at_most=5) == "abcd…"
-    assert reading.printable("abcde", at_most=5) == "abcde"
+    assert reading.to_printable("abcdef", max_length=5) == "abcd…"
+    assert reading.to_printable("abcde", max_length=5) == "abcde"
 
 
 @given(ANYTHING)
 def test_anything_printable(value: object) -> None:
     """Whatever is shown is one short line of characters that have a shape."""
-    shown = reading.printable(value)
+    shown = reading.to_printable(value)
     assert len(shown) <= 80
     assert shown.isprintable()
 
@@ -230,13 +230,13 @@ def test_anything_printable(value: object) -> None:
 )
 def test_non_negative(value: object, number: float | None) -> None:
     """Finite numbers from nought are read as floats, and nothing else is."""
-    read = reading.non_negative(value)
-    assert (read, type(read)) == (number, type(number))
+    result = reading.parse_non_negative(value)
+    assert (result, type(result)) == (number, type(number))
 
 
 def test_negative_nought() -> None:
     """Nought has no sign: a database would drop it, and a copy in memory would not."""
-    assert repr(reading.non_negative(-0.0)) == "0.0"
+    assert repr(reading.parse_non_negative(-0.0)) == "0.0"
 
 
 @pytest.mark.parametrize(
@@ -244,15 +244,15 @@ def test_negative_nought() -> None:
 )
 def test_positive(value: object, number: float | None) -> None:
     """Nought is not positive; otherwise the same numbers are read."""
-    assert reading.positive(value) == number
+    assert reading.parse_positive(value) == number
 
 
 @given(ANYTHING)
 def test_any_number(value: object) -> None:
     """Whatever is read as a number is finite and not below nought."""
-    read = reading.non_negative(value)
-    assert read is None or (math.isfinite(read) and math.copysign(1, read) == 1)
-    assert reading.positive(value) == (read if read != 0 else None)
+    result = reading.parse_non_negative(value)
+    assert result is None or (math.isfinite(result) and math.copysign(1, result) == 1)
+    assert reading.parse_positive(value) == (result if result != 0 else None)
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_any_number(value: object) -> None:
 )
 def test_instant_of_unix(value: object, instant: datetime | None) -> None:
     """Seconds since 1970 are an instant in UTC, up to the end of the year 9999."""
-    assert reading.instant_of_unix(value) == instant
+    assert reading.parse_unix_time(value) == instant
 
 
 @pytest.mark.parametrize(
@@ -287,11 +287,11 @@ def test_instant_of_unix(value: object, instant: datetime | None) -> None:
 )
 def test_instant_of_date(value: object, instant: datetime | None) -> None:
     """A date is its first instant in UTC."""
-    assert reading.instant_of_date(value) == instant
+    assert reading.parse_date(value) == instant
 
 
 @given(ANYTHING)
 def test_any_instant(value: object) -> None:
     """Whatever is read as an instant is in UTC."""
-    for read in (reading.instant_of_unix(value), reading.instant_of_date(value)):
-        assert read is None or read.tzinfo is UTC
+    for result in (reading.parse_unix_time(value), reading.parse_date(value)):
+        assert result is None or result.tzinfo is UTC

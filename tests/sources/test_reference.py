@@ -1,6 +1,6 @@
 """The reference as the project loads it: identities by code, with their flags."""
 
-from graphql_api.domain.country import Identity
+from graphql_api.domain.country import CountryIdentity
 from graphql_api.sources.reference import load_reference
 
 
@@ -13,7 +13,7 @@ def test_every_country_by_its_code() -> None:
 
 def test_identity() -> None:
     """A row becomes an identity with every field and the URL of the flag."""
-    assert load_reference()["TR"] == Identity(
+    assert load_reference()["TR"] == CountryIdentity(
         code="TR",
         alpha3="TUR",
         name="Türkiye",

@@ -12,15 +12,15 @@ from graphql_api.domain.report import (
     SourceReport,
     Timings,
 )
-from graphql_api.domain.snapshot import Version
+from graphql_api.domain.snapshot import DataVersion
 
-AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
+STARTED_AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
 
 REPORT = RefreshReport(
     id="report",
-    started_at=AT,
-    finished_at=AT.replace(microsecond=654321),
-    version=Version(7, 250),
+    started_at=STARTED_AT,
+    finished_at=STARTED_AT.replace(microsecond=654321),
+    version=DataVersion(7, 250),
     inserted=1,
     updated=2,
     unchanged=247,
@@ -57,7 +57,10 @@ REPORT = RefreshReport(
 )
 
 FAILURE = RefreshFailure(
-    id="failure", at=AT, code="SOURCE_UNAVAILABLE", message="geonames did not answer: «%s» \\ 中"
+    id="failure",
+    at=STARTED_AT,
+    code="SOURCE_UNAVAILABLE",
+    message="geonames did not answer: «%s» \\ 中",
 )
 
 

@@ -8,16 +8,16 @@ import pytest
 
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
-from tests.databases import connections_ended, opened
+from tests.databases import open_database, wait_for_connection_threads
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
 
 
 @pytest.fixture(autouse=True)
-async def _connections_end() -> AsyncIterator[None]:
+async def _wait_for_connection_threads() -> AsyncIterator[None]:
     """Let no thread of a test outlive its event loop."""
     yield
-    await connections_ended()
+    await wait_for_connection_threads()
 
 
 @pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
@@ -45,7 +45,7 @@ def other_url(new_url: Callable[[], str]) -> str:
 @pytest.fixture
 async def empty_database(database_url: str) -> AsyncIterator[Database]:
     """Lend a database without tables."""
-    async with opened(database_url) as database:
+    async with open_database(database_url) as database:
         yield database
 
 
@@ -60,5 +60,5 @@ async def database(empty_database: Database) -> Database:
 async def replica(database: Database, database_url: str) -> AsyncIterator[Database]:
     """Lend what another process has: the same database through connections of its own."""
     del database  # it has migrated
-    async with opened(database_url) as replica:
+    async with open_database(database_url) as replica:
         yield replica

@@ -12,13 +12,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
-from graphql_api.sources.reading import text
+from graphql_api.sources.reading import clean_text
 from graphql_api.storage import countries
 from graphql_api.storage.engine import Database
-from tests.databases import statements
+from tests.databases import record_statements
 from tests.rows import REFRESHED_AT, make_country
 
-HOSTILE = (
+HOSTILE_TEXTS = (
     "'; DROP TABLE countries; --",
     'a "quoted" \\ %s %(name)s :code ? {0}',
     "🇹🇷 👩\u200d👩\u200d👧",
@@ -29,11 +29,11 @@ HOSTILE = (
     "w" * 200,
 )
 
-texts = (st.sampled_from(HOSTILE) | st.text(max_size=200)).filter(
-    lambda drawn: text(drawn) == drawn
+texts = (st.sampled_from(HOSTILE_TEXTS) | st.text(max_size=200)).filter(
+    lambda value: clean_text(value) == value
 )
 numbers = st.none() | st.floats(min_value=0, allow_nan=False, allow_infinity=False)
-instants = st.datetimes(timezones=st.just(UTC)).map(lambda drawn: drawn.replace(fold=0))
+instants = st.datetimes(timezones=st.just(UTC)).map(lambda value: value.replace(fold=0))
 rows = st.builds(
     Country,
     code=st.just("FR"),
@@ -56,7 +56,7 @@ rows = st.builds(
     rates_as_of=st.none() | instants,
 )
 
-BARE = make_country(
+ROW_WITH_NULLS = make_country(
     "AQ",
     capital=None,
     region=None,
@@ -72,7 +72,7 @@ BARE = make_country(
 )
 
 
-async def stored(connection: AsyncConnection) -> list[Country]:
+async def load_rows(connection: AsyncConnection) -> list[Country]:
     """Return the rows, in order of code."""
     return sorted(await countries.load(connection), key=lambda row: row.code)
 
@@ -98,16 +98,16 @@ async def test_round_trip(row: Country, database: Database) -> None:
 async def test_nulls(database: Database) -> None:
     """What a row does not have stays None, beside a row that has everything."""
     async with database.connect() as connection:
-        await countries.upsert(connection, [BARE, make_country("FR")])
-        assert await stored(connection) == [BARE, make_country("FR")]
+        await countries.upsert(connection, [ROW_WITH_NULLS, make_country("FR")])
+        assert await load_rows(connection) == [ROW_WITH_NULLS, make_country("FR")]
 
 
 async def test_values_become_null(database: Database) -> None:
     """A new revision that lacks a value removes the old one."""
     async with database.connect() as connection:
         await countries.upsert(connection, [make_country("AQ")])
-        await countries.upsert(connection, [BARE])
-        assert await stored(connection) == [BARE]
+        await countries.upsert(connection, [ROW_WITH_NULLS])
+        assert await load_rows(connection) == [ROW_WITH_NULLS]
 
 
 async def test_every_column_is_overwritten(database: Database) -> None:
@@ -144,14 +144,14 @@ async def test_one_statement(database: Database) -> None:
     codes = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJKLMNOPQRSTUVWXY"]
     rows = [make_country(code) for code in codes]
     async with database.connect() as connection:
-        seen = statements(database)
+        executed = record_statements(database)
         assert await countries.upsert(connection, rows) == 1
         assert await countries.upsert(connection, rows) == 1
         assert len(await countries.load(connection)) == 250
-    verbs = [statement.split()[0] for statement in seen]
+    verbs = [statement.split()[0] for statement in executed]
     # SQLite is given each row by itself.
-    around = ("BEGIN", "COMMIT") if database.engine.dialect.name == "sqlite" else ()
-    assert verbs == [*around[:1], "INSERT", *around[1:]] * 2 + ["SELECT"]
+    transaction = ("BEGIN", "COMMIT") if database.engine.dialect.name == "sqlite" else ()
+    assert verbs == [*transaction[:1], "INSERT", *transaction[1:]] * 2 + ["SELECT"]
 
 
 @pytest.mark.parametrize("revision", [5, 6])
@@ -171,21 +171,23 @@ async def test_too_late(database: Database) -> None:
     async with database.connect() as connection:
         await countries.upsert(connection, before)
         for rows in (late, late[::-1], late[1::-1]):
-            with pytest.raises(countries.Overtaken):
+            with pytest.raises(countries.StaleWriteError):
                 await countries.upsert(connection, rows)
-            assert await stored(connection) == before
+            assert await load_rows(connection) == before
 
 
 async def test_too_late_in_batches(database: Database) -> None:
     """The same of as many rows as take several statements."""
-    codes = [f"{one}{two}" for one in string.ascii_letters for two in string.ascii_letters][:2000]
+    codes = [
+        f"{first}{second}" for first in string.ascii_letters for second in string.ascii_letters
+    ][:2000]
     late = [make_country(code, revision=2, name="é" * 200, capital="é" * 200) for code in codes]
     before = [make_country(codes[-1], revision=3)]
     async with database.connect() as connection:
         await countries.upsert(connection, before)
-        with pytest.raises(countries.Overtaken):
+        with pytest.raises(countries.StaleWriteError):
             await countries.upsert(connection, late)
-        assert await stored(connection) == before
+        assert await load_rows(connection) == before
 
 
 async def test_no_other_column_may_be_null(database: Database) -> None:
@@ -194,7 +196,7 @@ async def test_no_other_column_may_be_null(database: Database) -> None:
     async with database.connect() as connection:
         with pytest.raises(IntegrityError):
             await countries.upsert(connection, [nameless])
-        assert await stored(connection) == []
+        assert await load_rows(connection) == []
 
 
 async def test_remove(database: Database) -> None:
@@ -204,7 +206,7 @@ async def test_remove(database: Database) -> None:
         await countries.upsert(connection, [france, turkey])
         assert await countries.remove(connection, "FR") is True
         assert await countries.remove(connection, "FR") is False
-        assert await stored(connection) == [turkey]
+        assert await load_rows(connection) == [turkey]
 
 
 async def test_removed_country_returns(database: Database) -> None:

@@ -1,10 +1,10 @@
 """The marker: it changes with whatever changed, and costs one statement."""
 
-from graphql_api.domain.snapshot import Version
+from graphql_api.domain.snapshot import DataVersion
 from graphql_api.storage import countries, lease, marker, refreshes
 from graphql_api.storage.engine import Database
-from graphql_api.storage.marker import Marker
-from tests.databases import statements
+from graphql_api.storage.marker import ChangeMarker
+from tests.databases import record_statements
 from tests.rows import make_country
 from tests.storage.attempts import make_failure, make_report
 
@@ -12,7 +12,7 @@ from tests.storage.attempts import make_failure, make_report
 async def test_empty_database(database: Database) -> None:
     """Without rows and refreshes everything is 0."""
     async with database.connect() as connection:
-        assert await marker.read(connection) == Marker(Version(0, 0), 0, None)
+        assert await marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, None)
 
 
 async def test_every_change_shows(database: Database) -> None:
@@ -20,30 +20,30 @@ async def test_every_change_shows(database: Database) -> None:
     rows = [make_country("FR", revision=1), make_country("TR", revision=7)]
     async with database.connect() as connection:
         await countries.upsert(connection, rows)
-        assert await marker.read(connection) == Marker(Version(7, 2), 0, None)
+        assert await marker.read(connection) == ChangeMarker(DataVersion(7, 2), 0, None)
         await countries.remove(connection, "FR")
-        assert await marker.read(connection) == Marker(Version(7, 1), 0, None)
+        assert await marker.read(connection) == ChangeMarker(DataVersion(7, 1), 0, None)
         await refreshes.append(connection, make_report("one"))
-        assert await marker.read(connection) == Marker(Version(7, 1), 1, None)
+        assert await marker.read(connection) == ChangeMarker(DataVersion(7, 1), 1, None)
         await refreshes.append(connection, make_failure("two"))
-        assert await marker.read(connection) == Marker(Version(7, 1), 2, None)
+        assert await marker.read(connection) == ChangeMarker(DataVersion(7, 1), 2, None)
 
 
 async def test_holder(database: Database) -> None:
     """It tells who has the lease, until it is given back or runs out."""
     async with database.connect() as connection:
         for seconds in (60, 0):
-            await lease.take(connection, holder="me", refresh_id="1", seconds=seconds)
+            await lease.acquire(connection, holder="me", refresh_id="1", ttl=seconds)
             expected = "me" if seconds else None
-            assert await marker.read(connection) == Marker(Version(0, 0), 0, expected)
-        await lease.take(connection, holder="me", refresh_id="2", seconds=60)
+            assert await marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, expected)
+        await lease.acquire(connection, holder="me", refresh_id="2", ttl=60)
         await lease.release(connection, refresh_id="2")
-        assert await marker.read(connection) == Marker(Version(0, 0), 0, None)
+        assert await marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, None)
 
 
 async def test_one_statement(database: Database) -> None:
     """It is read in one statement, so that it is of one state of the database."""
     async with database.connect() as connection:
-        seen = statements(database)
+        executed = record_statements(database)
         await marker.read(connection)
-    assert [statement.split()[0] for statement in seen] == ["SELECT"]
+    assert [statement.split()[0] for statement in executed] == ["SELECT"]

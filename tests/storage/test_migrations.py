@@ -21,9 +21,9 @@ from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import HEAD, migrate
 from graphql_api.storage.migrations.upgrade import create_config
 from graphql_api.storage.tables import metadata
-from tests.databases import opened
+from tests.databases import open_database
 
-PROGRAM = """
+MIGRATION_PROGRAM = """
 import asyncio, sys
 from graphql_api.storage.engine import Database
 from graphql_api.storage.migrations import migrate
@@ -40,7 +40,9 @@ asyncio.run(main())
 async def describe(database: Database) -> dict[str, Any]:
     """Return what the database itself says of its tables."""
     async with database.connect() as connection:
-        return await connection.run_sync(lambda sync: describe_tables(inspect(sync)))
+        return await connection.run_sync(
+            lambda sync_connection: describe_tables(inspect(sync_connection))
+        )
 
 
 def describe_tables(inspector: Inspector) -> dict[str, Any]:
@@ -72,10 +74,10 @@ async def test_tables_are_those_of_the_code(database: Database) -> None:
 
 async def test_tables_to_the_last_column(database: Database, other_url: str) -> None:
     """A migrated database describes itself as one that was made from tables.py."""
-    async with opened(other_url) as made:
-        async with made.connect() as connection:
+    async with open_database(other_url) as created:
+        async with created.connect() as connection:
             await connection.run_sync(metadata.create_all)
-        expected = await describe(made)
+        expected = await describe(created)
     migrated = await describe(database)
     assert sorted(migrated) == ["alembic_version", "answers", "countries", "leases", "refreshes"]
     assert {name: migrated[name] for name in expected} == expected
@@ -94,17 +96,17 @@ async def test_newer_database(database: Database) -> None:
     async with database.connect() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     before = await describe(database)
-    with pytest.raises(DatabaseUnavailable) as caught:
+    with pytest.raises(DatabaseUnavailable) as exc_info:
         await migrate(database)
-    assert str(caught.value) == (
+    assert str(exc_info.value) == (
         f"The database at {database} has the schema '9999' of a newer version; "
         "run that version, or set DATABASE_URL to another database."
     )
-    assert caught.value.lasting is True
+    assert exc_info.value.permanent is True
     assert await describe(database) == before
     async with database.connect() as connection:
-        found = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
-        assert found.scalars().all() == ["9999"]
+        result = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        assert result.scalars().all() == ["9999"]
 
 
 async def test_foreign_database(empty_database: Database) -> None:
@@ -112,35 +114,35 @@ async def test_foreign_database(empty_database: Database) -> None:
     async with empty_database.connect() as connection:
         await connection.exec_driver_sql("CREATE TABLE refreshes (theirs INTEGER)")
     before = await describe(empty_database)
-    with pytest.raises(DatabaseUnavailable) as caught:
+    with pytest.raises(DatabaseUnavailable) as exc_info:
         await migrate(empty_database)
-    assert str(caught.value) == (
+    assert str(exc_info.value) == (
         f"The database at {empty_database} has a table 'refreshes' of somebody else's; "
         "set DATABASE_URL to an empty database."
     )
-    assert caught.value.lasting is True
+    assert exc_info.value.permanent is True
     assert await describe(empty_database) == before
 
 
 async def test_connections_at_once(database_url: str) -> None:
     """Of eight that migrate an empty database at once, one does it and the others wait for it."""
     async with AsyncExitStack() as stack:
-        databases = [await stack.enter_async_context(opened(database_url)) for _ in range(8)]
-        done = await asyncio.gather(*map(migrate, databases))
-    assert sorted(done) == [False] * 7 + [True]
+        databases = [await stack.enter_async_context(open_database(database_url)) for _ in range(8)]
+        results = await asyncio.gather(*map(migrate, databases))
+    assert sorted(results) == [False] * 7 + [True]
 
 
 async def test_processes_at_once(database_url: str) -> None:
     """Of four processes that migrate an empty database at once, one does it and none fails."""
     processes = [
         await asyncio.create_subprocess_exec(
-            sys.executable, "-c", PROGRAM, database_url, stdout=PIPE, stderr=PIPE
+            sys.executable, "-c", MIGRATION_PROGRAM, database_url, stdout=PIPE, stderr=PIPE
         )
         for _ in range(4)
     ]
-    answers = await asyncio.gather(*(process.communicate() for process in processes))
-    assert [errors for _, errors in answers] == [b""] * 4
-    assert sorted(output.split()[0] for output, _ in answers) == [b"False"] * 3 + [b"True"]
+    outputs = await asyncio.gather(*(process.communicate() for process in processes))
+    assert [errors for _, errors in outputs] == [b""] * 4
+    assert sorted(output.split()[0] for output, _ in outputs) == [b"False"] * 3 + [b"True"]
 
 
 def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path) -> None:
@@ -148,14 +150,18 @@ def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path)
     package = Path(graphql_api.__file__).parent
     folder = tmp_path / "100%(here)s and more"
     shutil.copytree(package, folder / package.name)
-    command = [sys.executable, "-c", f"{PROGRAM}\nprint(Database.__init__.__code__.co_filename)"]
-    done = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
+    command = [
+        sys.executable,
+        "-c",
+        f"{MIGRATION_PROGRAM}\nprint(Database.__init__.__code__.co_filename)",
+    ]
+    result = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
     engine = folder / package.name / "storage" / "engine.py"
-    assert done.stdout.decode() == f"True True\n{engine}\n"
+    assert result.stdout.decode() == f"True True\n{engine}\n"
 
 
 def test_alembic_is_imported_only_to_migrate(database_url: str) -> None:
     """A process that finds the database at HEAD does not pay for importing Alembic."""
-    command = [sys.executable, "-c", PROGRAM, database_url]
+    command = [sys.executable, "-c", MIGRATION_PROGRAM, database_url]
     outputs = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
     assert outputs == [b"True True\n", b"False False\n"]

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import lease, refreshes
 from graphql_api.storage.migrations import migrate
-from tests.databases import opened
+from tests.databases import open_database
 from tests.servers.mariadb import MariaDB
 from tests.storage.attempts import REPORT
 
@@ -30,7 +30,7 @@ REFUSAL = b"\xff\x15\x04#28000" + b"Access denied for everybody"
 
 
 @asynccontextmanager
-async def mysql_8(key: rsa.RSAPrivateKey, told: list[str]) -> AsyncIterator[int]:
+async def fake_mysql_8(key: rsa.RSAPrivateKey, passwords: list[str]) -> AsyncIterator[int]:
     """Lend the port of what asks for a password as MySQL 8 does, keeps it, and refuses it."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,8 +49,10 @@ async def mysql_8(key: rsa.RSAPrivateKey, told: list[str]) -> AsyncIterator[int]
         pem = key.public_key().public_bytes(serialization.Encoding.PEM, public)
         send(4, b"\x01" + pem)
         oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303 - MySQL's
-        mixed = key.decrypt(await receive(), oaep)
-        told.append(bytes(a ^ b for a, b in zip(mixed, cycle(SALT), strict=False)).decode())
+        scrambled = key.decrypt(await receive(), oaep)
+        passwords.append(
+            bytes(a ^ b for a, b in zip(scrambled, cycle(SALT), strict=False)).decode()
+        )
         send(6, REFUSAL)
         writer.close()
 
@@ -60,28 +62,28 @@ async def mysql_8(key: rsa.RSAPrivateKey, told: list[str]) -> AsyncIterator[int]
 
 async def test_password_without_tls() -> None:
     """A password that MySQL 8 does not know yet is sent encrypted by the server's key."""
-    told: list[str] = []
+    passwords: list[str] = []
     key = rsa.generate_private_key(65537, 2048)
-    async with mysql_8(key, told) as port:
+    async with fake_mysql_8(key, passwords) as port:
         url = f"mysql://tester:p%40ss%20word@127.0.0.1:{port}/countries"
-        async with opened(url) as database:
+        async with open_database(url) as database:
             with pytest.raises(DatabaseUnavailable, match="Access denied for everybody"):
                 await migrate(database)
-    assert told == [f"{PASSWORD}\0"]
+    assert passwords == [f"{PASSWORD}\0"]
 
 
 async def test_nothing_returned(mariadb: MariaDB) -> None:
     """MariaDB could return what it inserts and is not asked to, for MySQL cannot."""
     name = mariadb.create_database()
-    async with opened(mariadb.url(name)) as database:
+    async with open_database(mariadb.url(name)) as database:
         await migrate(database)  # by Alembic, which asks only a server that can
-        before = len(mariadb.queries(name))
+        count_before = len(mariadb.queries(name))
         async with database.connect() as connection:
-            await lease.take(connection, holder="me", refresh_id="report", seconds=60)
+            await lease.acquire(connection, holder="me", refresh_id="report", ttl=60)
             await refreshes.append(connection, REPORT)
             await lease.release(connection, refresh_id="report")
-    sent = mariadb.queries(name)[before:]
-    assert [text.split("(")[0] for text in sent if text.startswith("INSERT")] == [
+    executed = mariadb.queries(name)[count_before:]
+    assert [text.split("(")[0] for text in executed if text.startswith("INSERT")] == [
         "INSERT INTO refreshes "
     ]
-    assert [text for text in sent if "RETURNING" in text.upper()] == []
+    assert [text for text in executed if "RETURNING" in text.upper()] == []

@@ -30,13 +30,13 @@ async def test_round_trip(attempt: Attempt, database: Database) -> None:
 
 async def test_newest_first(database: Database) -> None:
     """The history begins with the newest attempt, and can be read after a number."""
-    one, two, three = make_report("one"), make_failure("two"), make_report("three")
+    first, second, third = make_report("one"), make_failure("two"), make_report("three")
     async with database.connect() as connection:
-        await refreshes.append(connection, one)
-        await refreshes.append(connection, two)
-        await refreshes.append(connection, three)
-        assert await refreshes.load(connection, after=0) == ([three, two, one], 3)
-        assert await refreshes.load(connection, after=1) == ([three, two], 3)
+        await refreshes.append(connection, first)
+        await refreshes.append(connection, second)
+        await refreshes.append(connection, third)
+        assert await refreshes.load(connection, after=0) == ([third, second, first], 3)
+        assert await refreshes.load(connection, after=1) == ([third, second], 3)
         assert await refreshes.load(connection, after=3) == ([], 3)
 
 
@@ -45,10 +45,10 @@ async def test_an_attempt_of_another_version(
 ) -> None:
     """An attempt that cannot be read is left out and logged; the others, and the number, stay."""
     body = '{"new": 1}'
-    foreign = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
+    foreign_row = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
-        await connection.execute(insert(table).values(sequence=2, **foreign))
+        await connection.execute(insert(table).values(sequence=2, **foreign_row))
         assert await refreshes.load(connection, after=0) == ([REPORT], 2)
     assert caplog.messages == ["The refresh foreign in the history cannot be read."]
 
@@ -58,8 +58,8 @@ async def test_columns(database: Database) -> None:
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
         await refreshes.append(connection, FAILURE)
-        found = await connection.execute(select(table.c.id, table.c.finished_at, table.c.outcome))
-        assert [tuple(row) for row in found] == [
+        result = await connection.execute(select(table.c.id, table.c.finished_at, table.c.outcome))
+        assert [tuple(row) for row in result] == [
             ("report", REPORT.finished_at, "SUCCEEDED"),
             ("failure", FAILURE.at, "SOURCE_UNAVAILABLE"),
         ]
@@ -76,15 +76,18 @@ async def test_one_id_once(database: Database) -> None:
 async def test_many_at_once(database: Database) -> None:
     """Attempts that are added at once get numbers without a gap, and none is lost."""
     attempts = [make_failure(f"{number}") for number in range(8)]
-    append = [
-        database.run(database.whole(partial(refreshes.append, attempt=attempt)))
+    tasks = [
+        database.run(database.in_transaction(partial(refreshes.append, attempt=attempt)))
         for attempt in attempts
     ]
-    await asyncio.gather(*append)
-    assert await sequences(database) == list(range(1, 9))
+    await asyncio.gather(*tasks)
+    assert await load_sequences(database) == list(range(1, 9))
     async with database.connect() as connection:
-        found, newest = await refreshes.load(connection, after=0)
-    assert (sorted(one.id for one in found), newest) == ([f"{number}" for number in range(8)], 8)
+        loaded, newest = await refreshes.load(connection, after=0)
+    assert (sorted(attempt.id for attempt in loaded), newest) == (
+        [f"{number}" for number in range(8)],
+        8,
+    )
 
 
 async def test_only_the_newest_are_kept(database: Database) -> None:
@@ -100,18 +103,18 @@ async def test_only_the_newest_are_kept(database: Database) -> None:
                 "outcome": FAILURE.code,
                 "attempt": body,
             }
-            for number in range(2, refreshes.KEPT + 1)
+            for number in range(2, refreshes.MAX_STORED_REFRESHES + 1)
         ]
         await connection.execute(insert(table), filler)
-        assert await sequences(database) == list(range(1, 1001))
+        assert await load_sequences(database) == list(range(1, 1001))
         await refreshes.append(connection, make_failure("1001"))
-        assert await sequences(database) == list(range(2, 1002))
+        assert await load_sequences(database) == list(range(2, 1002))
         attempts, newest = await refreshes.load(connection, after=0)
     assert (attempts[0].id, len(attempts), newest) == ("1001", 1000, 1001)
 
 
-async def sequences(database: Database) -> list[int]:
+async def load_sequences(database: Database) -> list[int]:
     """Return the numbers of the attempts that are kept."""
     async with database.connect() as connection:
-        found = await connection.execute(select(table.c.sequence).order_by(table.c.sequence))
-        return list(found.scalars())
+        result = await connection.execute(select(table.c.sequence).order_by(table.c.sequence))
+        return list(result.scalars())

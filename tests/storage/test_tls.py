@@ -11,16 +11,16 @@ import pytest
 import trustme
 
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
-from graphql_api.storage.address import Tls
+from graphql_api.storage.address import TLSMode
 from graphql_api.storage.tls import create_context
-from tests.databases import opened
+from tests.databases import open_database
 from tests.servers.mariadb import MariaDB
 from tests.servers.postgresql import PostgreSQL
-from tests.servers.process import PATIENCE
+from tests.servers.process import WAIT_TIMEOUT
 from tests.servers.tls import Certificates
 
 Server = MariaDB | PostgreSQL
-Started = Callable[[str], Server]
+ServerStarter = Callable[[str], Server]
 """Returns the server that shows the certificate of that name."""
 
 REQUIRED = "?ssl-mode=REQUIRED"
@@ -61,39 +61,43 @@ CIPHER = {
 }
 
 
-async def cipher(server: Server, options: str, authority: Path | str | None = None) -> str | None:
+async def fetch_cipher(
+    server: Server, options: str, authority: Path | str | None = None
+) -> str | None:
     """Open the shared database of a server, and return what the server encrypts it with."""
     ssl_ca = None if authority is None else str(authority)
     async with (
-        asyncio.timeout(PATIENCE),
-        opened(server.url("test_1") + options, ssl_ca=ssl_ca) as database,
+        asyncio.timeout(WAIT_TIMEOUT),
+        open_database(server.url("test_1") + options, ssl_ca=ssl_ca) as database,
         database.connect() as connection,
     ):
         row = (await connection.exec_driver_sql(CIPHER[type(server)])).one()
         return str(row.cipher) if row.cipher else None
 
 
-async def refusal(server: Server, options: str, authority: Path | None = None) -> str:
+async def connection_failure(server: Server, options: str, authority: Path | None = None) -> str:
     """Return why a database is not opened, without its address."""
-    with pytest.raises(DatabaseUnavailable) as caught:
-        await cipher(server, options, authority)
-    before, words = str(caught.value).split(" failed: ")
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        await fetch_cipher(server, options, authority)
+    prefix, reason = str(exc_info.value).split(" failed: ")
     scheme = server.scheme
-    assert before == f"The database at {scheme}://tester:***@127.0.0.1:{server.port}/test_1"
-    assert caught.value.lasting is True
-    return words.removesuffix(".")
+    assert prefix == f"The database at {scheme}://tester:***@127.0.0.1:{server.port}/test_1"
+    assert exc_info.value.permanent is True
+    return reason.removesuffix(".")
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def started(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Started]:
+def start_server(
+    request: pytest.FixtureRequest, certificates: Certificates
+) -> Iterator[ServerStarter]:
     """Return what starts a server, of each kind in turn, unless it runs already."""
-    new: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
+    make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
     servers: dict[str, MariaDB | PostgreSQL] = {}
     with ExitStack() as stack:
 
         def start(name: str) -> Server:
             if name not in servers:
-                servers[name] = new(tls=getattr(certificates, name, None))
+                servers[name] = make_server(tls=getattr(certificates, name, None))
                 stack.enter_context(servers[name])
                 servers[name].create_database()
             return servers[name]
@@ -101,110 +105,124 @@ def started(request: pytest.FixtureRequest, certificates: Certificates) -> Itera
         yield start
 
 
-async def test_right_certificate(started: Started, certificates: Certificates) -> None:
+async def test_right_certificate(start_server: ServerStarter, certificates: Certificates) -> None:
     """A server whose certificate is by the authority that was given is spoken to over TLS."""
-    server = started("good")
-    assert str(await cipher(server, REQUIRED, certificates.authority)).startswith("TLS_")
-    assert str(await cipher(server, "", certificates.authority)).startswith("TLS_")
-    assert str(await cipher(server, VERIFY_CA, certificates.authority)).startswith("TLS_")
+    server = start_server("good")
+    assert str(await fetch_cipher(server, REQUIRED, certificates.authority)).startswith("TLS_")
+    assert str(await fetch_cipher(server, "", certificates.authority)).startswith("TLS_")
+    assert str(await fetch_cipher(server, VERIFY_CA, certificates.authority)).startswith("TLS_")
     encoded = base64.b64encode(certificates.authority.read_bytes()).decode()
-    assert str(await cipher(server, REQUIRED, encoded)).startswith("TLS_")
+    assert str(await fetch_cipher(server, REQUIRED, encoded)).startswith("TLS_")
 
 
-async def test_unprotected(started: Started) -> None:
+async def test_unprotected(start_server: ServerStarter) -> None:
     """Without a word of TLS in the URL there is none, even where the server offers it."""
-    assert await cipher(started("good"), "") is None
+    assert await fetch_cipher(start_server("good"), "") is None
 
 
-async def test_system_authorities(started: Started) -> None:
+async def test_system_authorities(start_server: ServerStarter) -> None:
     """Without an authority of its own the certificate must be by one that the system trusts."""
-    assert await refusal(started("good"), REQUIRED) == UNKNOWN
-    assert await refusal(started("good"), VERIFY_CA) == UNKNOWN
+    assert await connection_failure(start_server("good"), REQUIRED) == UNKNOWN
+    assert await connection_failure(start_server("good"), VERIFY_CA) == UNKNOWN
 
 
-async def test_stranger(started: Started, tmp_path: Path) -> None:
+async def test_stranger(start_server: ServerStarter, tmp_path: Path) -> None:
     """A certificate by another authority than the one that was given is refused."""
     path = tmp_path / "other.pem"
     trustme.CA(organization_name="Other").cert_pem.write_to_path(path)
-    assert await refusal(started("good"), REQUIRED, path) == UNKNOWN
-    assert await refusal(started("good"), VERIFY_CA, path) == UNKNOWN
+    assert await connection_failure(start_server("good"), REQUIRED, path) == UNKNOWN
+    assert await connection_failure(start_server("good"), VERIFY_CA, path) == UNKNOWN
 
 
-async def test_expired(started: Started, certificates: Certificates) -> None:
+async def test_expired(start_server: ServerStarter, certificates: Certificates) -> None:
     """A certificate that was good once is refused."""
-    assert await refusal(started("expired"), REQUIRED, certificates.authority) == EXPIRED
-    assert await refusal(started("expired"), VERIFY_CA, certificates.authority) == EXPIRED
+    assert (
+        await connection_failure(start_server("expired"), REQUIRED, certificates.authority)
+        == EXPIRED
+    )
+    assert (
+        await connection_failure(start_server("expired"), VERIFY_CA, certificates.authority)
+        == EXPIRED
+    )
 
 
-async def test_other_host(started: Started, certificates: Certificates) -> None:
+async def test_other_host(start_server: ServerStarter, certificates: Certificates) -> None:
     """A certificate for another host is refused, unless the authority alone shall count."""
-    server = started("elsewhere")
-    assert await refusal(server, REQUIRED, certificates.authority) == ELSEWHERE
-    assert str(await cipher(server, VERIFY_CA, certificates.authority)).startswith("TLS_")
+    server = start_server("wrong_host")
+    assert await connection_failure(server, REQUIRED, certificates.authority) == ELSEWHERE
+    assert str(await fetch_cipher(server, VERIFY_CA, certificates.authority)).startswith("TLS_")
 
 
-async def test_server_without_tls(started: Started, certificates: Certificates) -> None:
+async def test_server_without_tls(start_server: ServerStarter, certificates: Certificates) -> None:
     """A server that offers no TLS is never spoken to without, if TLS was asked for."""
     for options, authority in ((REQUIRED, None), (VERIFY_CA, None), ("", certificates.authority)):
-        assert await refusal(started("none"), options, authority) == NO_TLS
-    assert await cipher(started("none"), "?ssl-mode=DISABLED") is None
+        assert await connection_failure(start_server("none"), options, authority) == NO_TLS
+    assert await fetch_cipher(start_server("none"), "?ssl-mode=DISABLED") is None
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
-def demanding(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
+def tls_only_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
     """Lend a server that takes no connection without TLS."""
-    new: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
+    make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
     arguments = ["--require-secure-transport=ON"] if request.param == "mariadb" else []
-    with new(*arguments, tls=certificates.good) as server:
+    with make_server(*arguments, tls=certificates.good) as server:
         server.create_database()
         if isinstance(server, PostgreSQL):
             rules = "local all all trust\nhostssl all all all scram-sha-256\n"
-            (server._data / "pg_hba.conf").write_text(rules, "ascii")
+            (server._data_folder / "pg_hba.conf").write_text(rules, "ascii")
             server.stop()
             server.start()
         yield server
 
 
-async def test_server_that_demands_tls(demanding: Server, certificates: Certificates) -> None:
+async def test_server_that_demands_tls(tls_only_server: Server, certificates: Certificates) -> None:
     """A server that demands TLS refuses a URL that does not speak of it, which is said."""
-    assert await refusal(demanding, "") == DENIED[type(demanding)]
-    assert str(await cipher(demanding, REQUIRED, certificates.authority)).startswith("TLS_")
+    assert await connection_failure(tls_only_server, "") == DENIED[type(tls_only_server)]
+    assert str(await fetch_cipher(tls_only_server, REQUIRED, certificates.authority)).startswith(
+        "TLS_"
+    )
 
 
-def pem(certificates: Certificates) -> str:
+def authority_pem(certificates: Certificates) -> str:
     """Return the authority as text."""
     return certificates.authority.read_text("ascii")
 
 
-def der(certificates: Certificates) -> bytes:
+def authority_der(certificates: Certificates) -> bytes:
     """Return the authority in DER."""
-    return ssl.PEM_cert_to_DER_cert(pem(certificates))
+    return ssl.PEM_cert_to_DER_cert(authority_pem(certificates))
 
 
-WAYS: dict[str, Callable[[Certificates], str]] = {
-    "path": lambda given: str(given.authority),
-    "PEM": pem,
-    "PEM between spaces": lambda given: f"\n {pem(given)} ",
-    "PEM on one line": lambda given: pem(given).replace("\n", "\\n"),
-    "PEM with words before": lambda given: f"Autorité:\n{pem(given)}",
-    "several in PEM": lambda given: pem(given) + given.stranger.chain.read_text("ascii"),
-    "base64 of PEM": lambda given: base64.b64encode(pem(given).encode()).decode(),
-    "base64 of DER": lambda given: base64.b64encode(der(given)).decode(),
-    "base64 in lines": lambda given: base64.encodebytes(der(given)).decode(),
+AUTHORITY_FORMATS: dict[str, Callable[[Certificates], str]] = {
+    "path": lambda certificates: str(certificates.authority),
+    "PEM": authority_pem,
+    "PEM between spaces": lambda certificates: f"\n {authority_pem(certificates)} ",
+    "PEM on one line": lambda certificates: authority_pem(certificates).replace("\n", "\\n"),
+    "PEM with words before": lambda certificates: f"Autorité:\n{authority_pem(certificates)}",
+    "several in PEM": lambda certificates: (
+        authority_pem(certificates) + certificates.untrusted.chain.read_text("ascii")
+    ),
+    "base64 of PEM": lambda certificates: base64.b64encode(
+        authority_pem(certificates).encode()
+    ).decode(),
+    "base64 of DER": lambda certificates: base64.b64encode(authority_der(certificates)).decode(),
+    "base64 in lines": lambda certificates: base64.encodebytes(
+        authority_der(certificates)
+    ).decode(),
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_authority(way: str, certificates: Certificates) -> None:
+@pytest.mark.parametrize("authority_format", AUTHORITY_FORMATS)
+def test_authority(authority_format: str, certificates: Certificates) -> None:
     """An authority may be given in any way that a provider shows it in, and is trusted alone."""
-    context = create_context(Tls.FULL, WAYS[way](certificates))
-    ours = trusted(create_context(Tls.FULL, str(certificates.authority)))
-    assert len(ours) == 1
-    assert trusted(context)[0:1] == ours
+    context = create_context(TLSMode.VERIFY_FULL, AUTHORITY_FORMATS[authority_format](certificates))
+    expected = trusted_authorities(create_context(TLSMode.VERIFY_FULL, str(certificates.authority)))
+    assert len(expected) == 1
+    assert trusted_authorities(context)[0:1] == expected
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
 
 
-def trusted(context: ssl.SSLContext) -> list[object]:
+def trusted_authorities(context: ssl.SSLContext) -> list[object]:
     """Return the authorities that a context trusts."""
     return [authority["serialNumber"] for authority in context.get_ca_certs()]
 
@@ -212,14 +230,14 @@ def trusted(context: ssl.SSLContext) -> list[object]:
 def test_authority_in_a_file_of_der(certificates: Certificates, tmp_path: Path) -> None:
     """A file may be in DER, too."""
     path = tmp_path / "ca.der"
-    path.write_bytes(der(certificates))
-    ours = trusted(create_context(Tls.FULL, str(certificates.authority)))
-    assert trusted(create_context(Tls.FULL, str(path))) == ours
+    path.write_bytes(authority_der(certificates))
+    expected = trusted_authorities(create_context(TLSMode.VERIFY_FULL, str(certificates.authority)))
+    assert trusted_authorities(create_context(TLSMode.VERIFY_FULL, str(path))) == expected
 
 
 def test_chain_alone() -> None:
     """To verify the authority alone still is to verify."""
-    context = create_context(Tls.CHAIN, None)
+    context = create_context(TLSMode.VERIFY_CA, None)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
 
 
@@ -227,7 +245,7 @@ ADVICE = "give the path of a CA certificate in PEM, or its content in base64."
 
 
 @pytest.mark.parametrize(
-    ("authority", "complaint"),
+    ("authority", "reason"),
     [
         ("", "is empty"),
         (" ", "is empty"),
@@ -245,8 +263,8 @@ ADVICE = "give the path of a CA certificate in PEM, or its content in base64."
         ("-----BEGIN CERTIFICATE-----é", "holds no certificate"),
     ],
 )
-def test_no_authority(authority: str, complaint: str) -> None:
+def test_no_authority(authority: str, reason: str) -> None:
     """What is no certificate is refused at once, with what to give instead and no content."""
-    with pytest.raises(InvalidSetting) as caught:
-        create_context(Tls.FULL, authority)
-    assert str(caught.value) == f"DATABASE_SSL_CA {complaint}; {ADVICE}"
+    with pytest.raises(InvalidSetting) as exc_info:
+        create_context(TLSMode.VERIFY_FULL, authority)
+    assert str(exc_info.value) == f"DATABASE_SSL_CA {reason}; {ADVICE}"

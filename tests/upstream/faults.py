@@ -5,238 +5,255 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tests.upstream.players import Player
-from tests.upstream.server import GONE, HTML, Answer, Upstream
+from tests.upstream.players import FakeProvider
+from tests.upstream.server import GONE, HTML, FakeResponse, Upstream
 
-PATH = "faulty"
+FAULTY_PATH = "faulty"
 """Where a faulty provider is played."""
-LONG = 30.0
+LONG_TIMEOUT = 30.0
 """Seconds that no test here waits."""
-SHORT = 0.5
+SHORT_TIMEOUT = 0.5
 """Seconds that are waited for answers that never come."""
 
 # A port that only a system's own service could take, and none does.
-CLOSED = "http://127.0.0.1:1/"
+REFUSING_URL = "http://127.0.0.1:1/"
 """A URL where connections are refused."""
 
 # Longer than a name may be: no resolver asks its network for it.
-NOWHERE = f"http://{'.'.join(['x' * 60] * 5)}/"
+UNRESOLVABLE_URL = f"http://{'.'.join(['x' * 60] * 5)}/"
 """A URL whose name does not resolve."""
 
-TOO_LARGE = "its answer is larger than 20000000 bytes"
-BROKE_OFF = "the connection broke off: "
-JSON = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0")
+TOO_LARGE_REASON = "its answer is larger than 20000000 bytes"
+CONNECTION_LOST_PREFIX = "the connection broke off: "
+JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0")
 
 
-def bomb(megabytes: int) -> bytes:
+def gzip_bomb(megabytes: int) -> bytes:
     """Return gzip data of so many megabytes of nought, a thousandth of its size."""
-    pack = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
-    head = pack.compress(bytes(1_000_000)) + pack.flush(zlib.Z_FULL_FLUSH)
+    compressor = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    first_block = compressor.compress(bytes(1_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
     # After a full flush a block stands for itself, so the same one may follow as often as it likes.
-    block = pack.compress(bytes(1_000_000)) + pack.flush(zlib.Z_FULL_FLUSH)
-    return head + block * (megabytes - 1) + pack.flush()
+    block = compressor.compress(bytes(1_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return first_block + block * (megabytes - 1) + compressor.flush()
 
 
-def nothing(length: int) -> bytes:
+def empty_gzip_blocks(length: int) -> bytes:
     """Return the beginning of gzip data, so long and without end, that hold nothing at all."""
     empty_block = b"\x00\x00\x00\xff\xff"
     return gzip.compress(b"")[:10] + empty_block * (length // 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class ProviderFault:
     """One way to fail."""
 
     name: str
-    answer: Callable[[Player], Answer] = lambda _: Answer()
+    build_response: Callable[[FakeProvider], FakeResponse] = lambda _: FakeResponse()
     """What is answered at PATH."""
-    url: Callable[[Upstream], str] = lambda upstream: f"{upstream.url}/{PATH}"
+    build_url: Callable[[Upstream], str] = lambda upstream: f"{upstream.url}/{FAULTY_PATH}"
     """What is asked."""
     reason: str = ""
-    reasons: Mapping[str, str] = field(default_factory=dict)
+    reason_by_provider: Mapping[str, str] = field(default_factory=dict)
     """By the name of the provider, where it is not `reason`."""
-    asked: int = 1
+    expected_requests: int = 1
     """How often PATH is asked."""
-    seconds: float = LONG
+    api_timeout: float = LONG_TIMEOUT
     """How long the provider is given."""
 
-    def why(self, player: Player) -> str:
+    def expected_failure(self, provider: FakeProvider) -> str:
         """Return why the provider fails, in the words of the report."""
-        return f"{player.name}: {self.reasons.get(player.name, self.reason)}"
+        return f"{provider.name}: {self.reason_by_provider.get(provider.name, self.reason)}"
 
 
-def _redirect(target: str) -> Answer:
-    return Answer(status=302, headers={"Location": target})
+def _redirect_response(target: str) -> FakeResponse:
+    return FakeResponse(status=302, headers={"Location": target})
 
 
-def _statuses(*statuses: int, asked: int) -> list[Fault]:
+def _status_faults(*statuses: int, expected_requests: int) -> list[ProviderFault]:
     return [
-        Fault(
+        ProviderFault(
             name=f"status-{status}",
-            answer=lambda _, status=status: Answer(status=status),  # type: ignore[misc]
+            build_response=lambda _, status=status: FakeResponse(status=status),  # type: ignore[misc]
             reason=f"it answered with status {status}",
-            asked=asked,
+            expected_requests=expected_requests,
         )
         for status in statuses
     ]
 
 
-NO_TABLE = {"geonames": "the body is not a table of countries"}
-NO_RECORDS = "none of its 0 records can be used"
-NO_RATES = "none of its 0 rates can be used"
-LATE = "no complete answer within 0.5 s"
-GZIP = {"Content-Encoding": "gzip"}
+NO_TABLE_REASONS = {"geonames": "the body is not a table of countries"}
+NO_RECORDS_REASON = "none of its 0 records can be used"
+NO_RATES_REASON = "none of its 0 rates can be used"
+TIMEOUT_REASON = "no complete answer within 0.5 s"
+GZIP_HEADERS = {"Content-Encoding": "gzip"}
 
 FAULTS = (
-    Fault(
+    ProviderFault(
         name="mute",
-        answer=lambda _: Answer(until=lambda: False),
-        reason=LATE,
-        seconds=SHORT,
+        build_response=lambda _: FakeResponse(hold_until=lambda: False),
+        reason=TIMEOUT_REASON,
+        api_timeout=SHORT_TIMEOUT,
     ),
-    Fault(
+    ProviderFault(
         name="mute-amid-the-body",
-        answer=lambda player: Answer(body=player.body, early=100, until=lambda: False),
-        reason=LATE,
-        seconds=SHORT,
+        build_response=lambda provider: FakeResponse(
+            body=provider.body, hold_after=100, hold_until=lambda: False
+        ),
+        reason=TIMEOUT_REASON,
+        api_timeout=SHORT_TIMEOUT,
     ),
-    Fault(
+    ProviderFault(
         name="drips",
-        answer=lambda player: Answer(body=player.body, drip=0.01),
-        reason=LATE,
-        seconds=SHORT,
+        build_response=lambda provider: FakeResponse(body=provider.body, byte_delay=0.01),
+        reason=TIMEOUT_REASON,
+        api_timeout=SHORT_TIMEOUT,
     ),
-    Fault(
+    ProviderFault(
         name="refuses",
-        url=lambda _: CLOSED,
+        build_url=lambda _: REFUSING_URL,
         reason="the server refuses connections",
-        asked=0,
+        expected_requests=0,
     ),
-    Fault(
+    ProviderFault(
         name="does-not-resolve",
-        url=lambda _: NOWHERE,
+        build_url=lambda _: UNRESOLVABLE_URL,
         reason="the name of the server does not resolve",
-        asked=0,
+        expected_requests=0,
     ),
-    Fault(
+    ProviderFault(
         name="redirects-to-nowhere",
-        answer=lambda _: _redirect(CLOSED),
+        build_response=lambda _: _redirect_response(REFUSING_URL),
         reason="the server that it redirects to refuses connections",
     ),
-    Fault(
+    ProviderFault(
         name="redirects-to-no-name",
-        answer=lambda _: _redirect(NOWHERE),
+        build_response=lambda _: _redirect_response(UNRESOLVABLE_URL),
         reason="the name of the server that it redirects to does not resolve",
     ),
-    Fault(
+    ProviderFault(
         name="redirects-to-no-url",
-        answer=lambda _: _redirect("http://é..b/"),
+        build_response=lambda _: _redirect_response("http://é..b/"),
         reason="it redirects to what is no URL",
     ),
-    Fault(
+    ProviderFault(
         name="redirects-in-circles",
-        answer=lambda _: _redirect(f"/{PATH}"),
+        build_response=lambda _: _redirect_response(f"/{FAULTY_PATH}"),
         reason="it redirects too often",
-        asked=6,
+        expected_requests=6,
     ),
-    *_statuses(204, 400, 401, 403, 404, 410, 500, asked=1),
-    *_statuses(429, 502, 503, 504, asked=3),
-    Fault(
+    *_status_faults(204, 400, 401, 403, 404, 410, 500, expected_requests=1),
+    *_status_faults(429, 502, 503, 504, expected_requests=3),
+    ProviderFault(
         name="asks-to-wait",
-        answer=lambda _: Answer(status=503, headers={"Retry-After": "3600"}),
+        build_response=lambda _: FakeResponse(status=503, headers={"Retry-After": "3600"}),
         reason="it answered with status 503, and asks to wait for 3600 s, longer than there is "
         "time",
     ),
-    Fault(
+    ProviderFault(
         name="html",
-        answer=lambda _: Answer(body=HTML),
+        build_response=lambda _: FakeResponse(body=HTML),
         reason="the body is not JSON",
-        reasons=NO_TABLE,
+        reason_by_provider=NO_TABLE_REASONS,
     ),
-    Fault(name="nothing", reason="the body is not JSON", reasons=NO_TABLE),
-    Fault(
+    ProviderFault(
+        name="nothing", reason="the body is not JSON", reason_by_provider=NO_TABLE_REASONS
+    ),
+    ProviderFault(
         name="empty-list",
-        answer=lambda player: Answer(body=player.empty),
-        reason=NO_RATES,
-        reasons={"restcountries": NO_RECORDS, "restcountries-v3": NO_RECORDS, **NO_TABLE},
+        build_response=lambda provider: FakeResponse(body=provider.empty_body),
+        reason=NO_RATES_REASON,
+        reason_by_provider={
+            "restcountries": NO_RECORDS_REASON,
+            "restcountries-v3": NO_RECORDS_REASON,
+            **NO_TABLE_REASONS,
+        },
     ),
-    Fault(
+    ProviderFault(
         name="error-with-status-200",
-        answer=lambda _: Answer(body=GONE),
+        build_response=lambda _: FakeResponse(body=GONE),
         reason="it answered an error: This API version has been deprecated. "
         "See the documentation to move to the current version",
-        reasons=NO_TABLE,
+        reason_by_provider=NO_TABLE_REASONS,
     ),
-    Fault(
+    ProviderFault(
         name="truncated",
-        answer=lambda player: Answer(body=player.body[:-60]),
+        build_response=lambda provider: FakeResponse(body=provider.body[:-60]),
         reason="the body is not JSON",
-        reasons={"geonames": "the table is cut short"},
+        reason_by_provider={"geonames": "the table is cut short"},
     ),
-    Fault(
+    ProviderFault(
         name="utf-16",
-        answer=lambda player: Answer(body=player.body.decode().encode("utf-16")),
+        build_response=lambda provider: FakeResponse(body=provider.body.decode().encode("utf-16")),
         reason="the body is not UTF-8 text",
     ),
-    Fault(
+    ProviderFault(
         name="latin-1",
-        answer=lambda player: Answer(body=player.body + b"\xe9"),
+        build_response=lambda provider: FakeResponse(body=provider.body + b"\xe9"),
         reason="the body is not UTF-8 text",
     ),
-    Fault(
+    ProviderFault(
         name="too-large",
-        answer=lambda _: Answer(body=bytes(20_000_001)),
-        reason=TOO_LARGE,
+        build_response=lambda _: FakeResponse(body=bytes(20_000_001)),
+        reason=TOO_LARGE_REASON,
     ),
-    Fault(
+    ProviderFault(
         name="bomb",
-        answer=lambda _: Answer(body=bomb(megabytes=20_000)[:19_000_000], headers=GZIP),
-        reason=TOO_LARGE,
+        build_response=lambda _: FakeResponse(
+            body=gzip_bomb(megabytes=20_000)[:19_000_000], headers=GZIP_HEADERS
+        ),
+        reason=TOO_LARGE_REASON,
     ),
-    Fault(
+    ProviderFault(
         name="bomb-of-nothing",
-        answer=lambda _: Answer(body=nothing(21_000_000), headers=GZIP),
-        reason=TOO_LARGE,
+        build_response=lambda _: FakeResponse(
+            body=empty_gzip_blocks(21_000_000), headers=GZIP_HEADERS
+        ),
+        reason=TOO_LARGE_REASON,
     ),
-    Fault(
+    ProviderFault(
         name="not-gzip",
-        answer=lambda player: Answer(body=player.body, headers=GZIP),
+        build_response=lambda provider: FakeResponse(body=provider.body, headers=GZIP_HEADERS),
         reason="its answer is not compressed as it says: "
         "Error -3 while decompressing data: incorrect header check",
     ),
-    Fault(
+    ProviderFault(
         name="gzip-cut-short",
-        answer=lambda player: Answer(body=gzip.compress(player.body)[:-9], headers=GZIP),
+        build_response=lambda provider: FakeResponse(
+            body=gzip.compress(provider.body)[:-9], headers=GZIP_HEADERS
+        ),
         reason="its compressed answer is cut short",
     ),
-    Fault(
+    ProviderFault(
         name="other-coding",
-        answer=lambda player: Answer(body=player.body, headers={"Content-Encoding": "br"}),
+        build_response=lambda provider: FakeResponse(
+            body=provider.body, headers={"Content-Encoding": "br"}
+        ),
         reason="its answer has the coding br, which was not asked for",
     ),
-    Fault(
+    ProviderFault(
         name="closed-at-once",
-        answer=lambda _: Answer(raw=True),
-        reason=f"{BROKE_OFF}Server disconnected without sending a response",
-        asked=3,
+        build_response=lambda _: FakeResponse(raw=True),
+        reason=f"{CONNECTION_LOST_PREFIX}Server disconnected without sending a response",
+        expected_requests=3,
     ),
-    Fault(
+    ProviderFault(
         name="closed-amid-the-body",
-        answer=lambda _: Answer(body=b"0123456789", cut=4),
-        reason=f"{BROKE_OFF}peer closed connection without sending complete message body "
+        build_response=lambda _: FakeResponse(body=b"0123456789", cut_after=4),
+        reason=f"{CONNECTION_LOST_PREFIX}peer closed connection without sending complete "
+        "message body "
         "(received 4 bytes, expected 10)",
-        asked=3,
+        expected_requests=3,
     ),
-    Fault(
+    ProviderFault(
         name="reset",
-        answer=lambda _: Answer(raw=True, reset=True),
-        reason=f"{BROKE_OFF}it was reset",
-        asked=3,
+        build_response=lambda _: FakeResponse(raw=True, reset=True),
+        reason=f"{CONNECTION_LOST_PREFIX}it was reset",
+        expected_requests=3,
     ),
-    Fault(
+    ProviderFault(
         name="not-http",
-        answer=lambda _: Answer(body=b"220 mail.example ESMTP\r\n\r\n", raw=True),
-        reason=f"{BROKE_OFF}illegal status line: bytearray(b'220 mail.example ESMTP')",
-        asked=3,
+        build_response=lambda _: FakeResponse(body=b"220 mail.example ESMTP\r\n\r\n", raw=True),
+        reason=f"{CONNECTION_LOST_PREFIX}illegal status line: bytearray(b'220 mail.example ESMTP')",
+        expected_requests=3,
     ),
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from graphql_api.domain.report import SourceKind
 from graphql_api.sources import countries, rates
-from graphql_api.sources.choosing import choose
+from graphql_api.sources.choosing import select_providers
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from tests.upstream.server import (
     COUNTRIES,
@@ -13,57 +13,65 @@ from tests.upstream.server import (
     PAGES,
     RATES,
     V3,
-    Answer,
-    Reply,
-    in_pages,
+    FakeResponse,
+    Responder,
+    paginated_responder,
 )
 
-KEY = "rc_live_hunter2"
+API_KEY = "rc_live_hunter2"
 """The key that the upstream server wants."""
-KEYS = {"RESTCOUNTRIES_API_KEY": KEY}
+API_KEYS = {"RESTCOUNTRIES_API_KEY": API_KEY}
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class FakeProvider:
     """One live provider, played."""
 
     name: str
     kind: SourceKind
     body: bytes
     """Its answer, or the first page of it."""
-    empty: bytes
+    empty_body: bytes
     """Its answer when it has nothing."""
-    reply: Reply
+    responder: Responder
     """What it answers when all is well."""
 
 
-PLAYERS = (
-    Player(
+FAKE_PROVIDERS = (
+    FakeProvider(
         "restcountries",
         SourceKind.COUNTRIES,
         PAGES[0],
         b'{"data": {"objects": [], "meta": {"total": 0}}}',
-        in_pages(KEY),
+        paginated_responder(API_KEY),
     ),
-    Player("restcountries-v3", SourceKind.COUNTRIES, V3, b"[]", Answer(body=V3)),
-    Player("geonames", SourceKind.COUNTRIES, COUNTRIES, b"# nothing\n", Answer(body=COUNTRIES)),
-    Player(
+    FakeProvider("restcountries-v3", SourceKind.COUNTRIES, V3, b"[]", FakeResponse(body=V3)),
+    FakeProvider(
+        "geonames", SourceKind.COUNTRIES, COUNTRIES, b"# nothing\n", FakeResponse(body=COUNTRIES)
+    ),
+    FakeProvider(
         "er-api",
         SourceKind.RATES,
         RATES,
         b'{"result": "success", "base_code": "USD", "rates": {}}',
-        Answer(body=RATES),
+        FakeResponse(body=RATES),
     ),
-    Player("frankfurter", SourceKind.RATES, FRANKFURTER, b"[]", Answer(body=FRANKFURTER)),
-    Player("fawazahmed0", SourceKind.RATES, FAWAZAHMED0, b'{"usd": {}}', Answer(body=FAWAZAHMED0)),
+    FakeProvider(
+        "frankfurter", SourceKind.RATES, FRANKFURTER, b"[]", FakeResponse(body=FRANKFURTER)
+    ),
+    FakeProvider(
+        "fawazahmed0", SourceKind.RATES, FAWAZAHMED0, b'{"usd": {}}', FakeResponse(body=FAWAZAHMED0)
+    ),
 )
 
 
-def choose_countries(*choices: tuple[str, str | None]) -> tuple[Provider[RawCountries], ...]:
+def select_countries_providers(
+    *selections: tuple[str, str | None],
+) -> tuple[Provider[RawCountries], ...]:
     """Return these providers of countries, with the key."""
-    return choose("COUNTRIES_SOURCES", choices, countries.PROVIDERS, KEYS)
+    return select_providers("COUNTRIES_SOURCES", selections, countries.PROVIDERS, API_KEYS)
 
 
-def choose_rates(*choices: tuple[str, str | None]) -> tuple[Provider[RawRates], ...]:
+def select_rates_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawRates], ...]:
     """Return these providers of rates, with the key."""
-    return choose("RATES_SOURCES", choices, rates.PROVIDERS, KEYS)
+    return select_providers("RATES_SOURCES", selections, rates.PROVIDERS, API_KEYS)

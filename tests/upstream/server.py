@@ -33,12 +33,12 @@ FAWAZAHMED0 = (BODIES / "fawazahmed0.usd.json").read_bytes()
 HTML = b"<!doctype html><title>Under maintenance</title><h1>Back soon</h1>"
 """What a proxy or a captive portal answers, with status 200."""
 
-_PATIENCE = 30.0
+_TIMEOUT = 30.0
 """Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class FakeResponse:
     """One answer, or one way of failing to give it."""
 
     body: bytes = b""
@@ -46,13 +46,13 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0
     """Seconds before it begins."""
-    until: Callable[[], bool] = lambda: True
+    hold_until: Callable[[], bool] = lambda: True
     """It is held back while this is false, for ever if need be; `event.is_set` fits."""
-    early: int | None = None
+    hold_after: int | None = None
     """How much of the body is sent, after the head, before it is held back; None: not even that."""
-    cut: int | None = None
+    cut_after: int | None = None
     """How much of the body is sent before the connection is closed; None: all of it."""
-    drip: float = 0
+    byte_delay: float = 0
     """Seconds after each byte of the body, which then come one by one; 0: all at once."""
     reset: bool = False
     """Whether the connection is reset instead of closed, after what is sent."""
@@ -73,34 +73,34 @@ class Request:
 
 
 @dataclass(slots=True)
-class Visit:
+class Exchange:
     """A connection on which something was asked, and how it ended."""
 
     path: str
-    began: float
+    started_at: float
     """By a clock that only counts on."""
-    answered: float | None = None
+    completed_at: float | None = None
     """When all of the answer was sent; None before."""
-    left: bool = False
+    is_abandoned: bool = False
     """Whether the client went away before that."""
 
 
-Reply = Answer | Callable[[Request], Answer]
+Responder = FakeResponse | Callable[[Request], FakeResponse]
 """An answer, or what makes one to fit the request."""
 
 
-def in_pages(key: str) -> Callable[[Request], Answer]:
+def paginated_responder(key: str) -> Callable[[Request], FakeResponse]:
     """Return what answers like restcountries: a page, to whoever has the key."""
 
-    def reply(request: Request) -> Answer:
+    def respond(request: Request) -> FakeResponse:
         if request.headers.get("authorization") != f"Bearer {key}":
-            refusal = b'{"errors": [{"message": "Authorization key required."}]}'
-            return Answer(status=401, body=refusal)
+            error_body = b'{"errors": [{"message": "Authorization key required."}]}'
+            return FakeResponse(status=401, body=error_body)
         if request.query.get("limit") != "100":
-            return Answer(status=400)
-        return Answer(body=PAGES[int(request.query["offset"]) // 100])
+            return FakeResponse(status=400)
+        return FakeResponse(body=PAGES[int(request.query["offset"]) // 100])
 
-    return reply
+    return respond
 
 
 class Upstream:
@@ -113,12 +113,12 @@ class Upstream:
         """Bind the port; connections wait in its queue until the context is entered."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._port: int = self._socket.getsockname()[1]
-        self._answers: dict[str, list[Reply]] = {
-            "countries": [Answer(body=COUNTRIES)],
-            "rates": [Answer(body=RATES)],
+        self._responders: dict[str, list[Responder]] = {
+            "countries": [FakeResponse(body=COUNTRIES)],
+            "rates": [FakeResponse(body=RATES)],
         }
         self._requests: list[Request] = []
-        self.visits: list[Visit] = []
+        self.exchanges: list[Exchange] = []
         """Every request so far, in order; a test only looks."""
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
@@ -167,21 +167,25 @@ class Upstream:
         with self._changed:
             return tuple(self._requests)
 
-    def asked(self, path: str) -> int:
+    def request_count(self, path: str) -> int:
         """Return how often a path was asked for."""
         return sum(request.path == path for request in self.requests)
 
-    def answer(self, path: str, *answers: Reply) -> None:
+    def set_responses(self, path: str, *responders: Responder) -> None:
         """Give these answers to the next requests for `path`, in order; the last one for ever."""
         with self._changed:
-            self._answers[path] = list(answers)
+            self._responders[path] = list(responders)
 
-    def wait_until_asked(self, path: str, times: int = 1) -> None:
+    def wait_for_requests(self, path: str, count: int = 1) -> None:
         """Wait until `path` was asked for that often; from asyncio call it in a thread."""
         with self._changed:
-            came = self._changed.wait_for(lambda: self.asked(path) >= times, _PATIENCE)
-        if not came:
-            raise TimeoutError(f"/{path} was asked for {self.asked(path)} times, not {times}")
+            has_arrived = self._changed.wait_for(
+                lambda: self.request_count(path) >= count, _TIMEOUT
+            )
+        if not has_arrived:
+            raise TimeoutError(
+                f"/{path} was asked for {self.request_count(path)} times, not {count}"
+            )
 
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -198,65 +202,65 @@ class Upstream:
             # an answer that ends by being cancelled.
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 request = _parse(await reader.readuntil(b"\r\n\r\n"))
-                visit = Visit(request.path, time.monotonic())
-                self.visits.append(visit)
-                watching = asyncio.create_task(_watch(reader, visit))
+                exchange = Exchange(request.path, time.monotonic())
+                self.exchanges.append(exchange)
+                disconnect_watcher = asyncio.create_task(_watch_for_disconnect(reader, exchange))
                 try:
-                    await _send(self._take(request), writer)
-                    visit.answered = time.monotonic()
+                    await _send_response(self._next_response(request), writer)
+                    exchange.completed_at = time.monotonic()
                 finally:
-                    watching.cancel()
+                    disconnect_watcher.cancel()
         finally:
             writer.close()
 
-    def _take(self, request: Request) -> Answer:
+    def _next_response(self, request: Request) -> FakeResponse:
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
-            replies = self._answers.get(request.path, [Answer(status=404)])
-            reply = replies.pop(0) if len(replies) > 1 else replies[0]
-        return reply if isinstance(reply, Answer) else reply(request)
+            responders = self._responders.get(request.path, [FakeResponse(status=404)])
+            responder = responders.pop(0) if len(responders) > 1 else responders[0]
+        return responder if isinstance(responder, FakeResponse) else responder(request)
 
 
-async def _watch(reader: asyncio.StreamReader, visit: Visit) -> None:
+async def _watch_for_disconnect(reader: asyncio.StreamReader, exchange: Exchange) -> None:
     """Notice that a client goes away before it has its answer."""
     with suppress(ConnectionError):
         await reader.read()
-    visit.left = visit.answered is None
+    exchange.is_abandoned = exchange.completed_at is None
 
 
 def _parse(head: bytes) -> Request:
-    first, *lines = head.decode("latin-1").rstrip().split("\r\n")
-    method, target, _ = first.split(" ")
-    parts = urlsplit(target)
-    pairs = (line.partition(":") for line in lines)
+    request_line, *header_lines = head.decode("latin-1").rstrip().split("\r\n")
+    method, target, _ = request_line.split(" ")
+    url = urlsplit(target)
+    pairs = (line.partition(":") for line in header_lines)
     return Request(
         method=method,
-        path=parts.path.removeprefix("/"),
-        query=dict(parse_qsl(parts.query, keep_blank_values=True)),
+        path=url.path.removeprefix("/"),
+        query=dict(parse_qsl(url.query, keep_blank_values=True)),
         headers={name.lower(): value.strip() for name, _, value in pairs},
     )
 
 
-async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
-    body = answer.body[: answer.cut]
-    early = answer.early or 0
-    await asyncio.sleep(answer.delay)
-    if answer.early is None:
-        await _hold(answer)
-    writer.write((b"" if answer.raw else _head(answer)) + body[:early])
+async def _send_response(response: FakeResponse, writer: asyncio.StreamWriter) -> None:
+    body = response.body[: response.cut_after]
+    held_from = response.hold_after or 0
+    await asyncio.sleep(response.delay)
+    if response.hold_after is None:
+        await _wait_until_released(response)
+    writer.write((b"" if response.raw else _build_head(response)) + body[:held_from])
     await writer.drain()
-    if answer.early is not None:
-        await _hold(answer)
-    if answer.drip:
-        for byte in body[early:]:
+    if response.hold_after is not None:
+        await _wait_until_released(response)
+    if response.byte_delay:
+        for byte in body[held_from:]:
             writer.write(bytes([byte]))
             await writer.drain()
-            await asyncio.sleep(answer.drip)
+            await asyncio.sleep(response.byte_delay)
     else:
-        writer.write(body[early:])
+        writer.write(body[held_from:])
         await writer.drain()
-    if answer.reset:
+    if response.reset:
         # Nothing lingers: what is still on its way is thrown away, and the client is told so.
         writer.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
@@ -264,17 +268,17 @@ async def _send(answer: Answer, writer: asyncio.StreamWriter) -> None:
         writer.transport.abort()
 
 
-async def _hold(answer: Answer) -> None:
-    while not answer.until():  # noqa: ASYNC110 - the condition belongs to another thread
+async def _wait_until_released(response: FakeResponse) -> None:
+    while not response.hold_until():  # noqa: ASYNC110 - the condition belongs to another thread
         await asyncio.sleep(0.002)
 
 
-def _head(answer: Answer) -> bytes:
+def _build_head(response: FakeResponse) -> bytes:
     headers = {
-        "Content-Length": str(len(answer.body)),
+        "Content-Length": str(len(response.body)),
         "Connection": "close",
-        **answer.headers,
+        **response.headers,
     }
-    lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
-    phrase = HTTPStatus(answer.status).phrase
-    return f"HTTP/1.1 {answer.status} {phrase}\r\n{''.join(lines)}\r\n".encode("latin-1")
+    header_lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    phrase = HTTPStatus(response.status).phrase
+    return f"HTTP/1.1 {response.status} {phrase}\r\n{''.join(header_lines)}\r\n".encode("latin-1")

@@ -9,7 +9,15 @@ import httpx
 import pytest
 
 from graphql_api.settings import Settings
-from tests.upstream.server import BODIES, COUNTRIES, PAGES, RATES, Answer, Upstream, in_pages
+from tests.upstream.server import (
+    BODIES,
+    COUNTRIES,
+    PAGES,
+    RATES,
+    FakeResponse,
+    Upstream,
+    paginated_responder,
+)
 
 
 def test_answers_well_until_told_otherwise(upstream: Upstream) -> None:
@@ -26,28 +34,32 @@ def test_remembers_requests(upstream: Upstream) -> None:
     assert (request.method, request.path) == ("GET", "countries")
     assert request.query == {"page": "2", "all": ""}
     assert request.headers["x-key"] == "secret"
-    assert (upstream.asked("countries"), upstream.asked("rates")) == (1, 0)
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (1, 0)
 
 
 def test_answers_in_order(upstream: Upstream) -> None:
     """The answers are given one after the other, and the last one again and again."""
-    upstream.answer("rates", Answer(status=503), Answer(body=b"at last", headers={"X-Try": "2"}))
-    answers = [httpx.get(upstream.rates_url) for _ in range(3)]
-    assert [answer.status_code for answer in answers] == [503, 200, 200]
-    assert [answer.content for answer in answers] == [b"", b"at last", b"at last"]
-    assert answers[1].headers["X-Try"] == "2"
+    upstream.set_responses(
+        "rates", FakeResponse(status=503), FakeResponse(body=b"at last", headers={"X-Try": "2"})
+    )
+    responses = [httpx.get(upstream.rates_url) for _ in range(3)]
+    assert [response.status_code for response in responses] == [503, 200, 200]
+    assert [response.content for response in responses] == [b"", b"at last", b"at last"]
+    assert responses[1].headers["X-Try"] == "2"
 
 
 def test_cuts_the_body(upstream: Upstream) -> None:
     """A cut answer promises more than it sends."""
-    upstream.answer("rates", Answer(body=b"0123456789", cut=4))
+    upstream.set_responses("rates", FakeResponse(body=b"0123456789", cut_after=4))
     with pytest.raises(httpx.RemoteProtocolError, match="received 4 bytes, expected 10"):
         httpx.get(upstream.rates_url)
 
 
 def test_sends_raw_bytes(upstream: Upstream) -> None:
     """A raw answer is what it is, HTTP or not."""
-    upstream.answer("rates", Answer(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), Answer(raw=True))
+    upstream.set_responses(
+        "rates", FakeResponse(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), FakeResponse(raw=True)
+    )
     assert httpx.get(upstream.rates_url).reason_phrase == "Fine"
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         httpx.get(upstream.rates_url)
@@ -55,15 +67,17 @@ def test_sends_raw_bytes(upstream: Upstream) -> None:
 
 def test_answers_what_is_asked(upstream: Upstream) -> None:
     """A reply may depend on the request."""
-    upstream.answer("rates", lambda request: Answer(body=request.query["page"].encode()))
+    upstream.set_responses(
+        "rates", lambda request: FakeResponse(body=request.query["page"].encode())
+    )
     pages = [httpx.get(upstream.rates_url, params={"page": page}).content for page in ("1", "2")]
     assert pages == [b"1", b"2"]
 
 
 def test_pages(upstream: Upstream) -> None:
     """The pages of restcountries need the key and the limit, and are found by their offset."""
-    upstream.answer("countries", in_pages("hunter2"))
-    answered = [
+    upstream.set_responses("countries", paginated_responder("hunter2"))
+    responses = [
         httpx.get(
             upstream.countries_url,
             params={"limit": limit, "offset": offset},
@@ -76,21 +90,21 @@ def test_pages(upstream: Upstream) -> None:
             ("swordfish", "100", "0"),
         )
     ]
-    assert [answer.status_code for answer in answered] == [200, 200, 400, 401]
-    assert [answer.content for answer in answered[:2]] == [PAGES[0], PAGES[2]]
+    assert [response.status_code for response in responses] == [200, 200, 400, 401]
+    assert [response.content for response in responses[:2]] == [PAGES[0], PAGES[2]]
 
 
 def test_drips(upstream: Upstream) -> None:
     """A body that drips comes byte by byte, and whole in the end."""
-    upstream.answer("rates", Answer(body=b"drip", drip=0.02))
-    started = time.monotonic()
+    upstream.set_responses("rates", FakeResponse(body=b"drip", byte_delay=0.02))
+    started_at = time.monotonic()
     assert httpx.get(upstream.rates_url).content == b"drip"
-    assert time.monotonic() - started > 3 * 0.02
+    assert time.monotonic() - started_at > 3 * 0.02
 
 
 def test_resets(upstream: Upstream) -> None:
     """A connection that is reset ends with an error and not with an end."""
-    upstream.answer("rates", Answer(raw=True, reset=True))
+    upstream.set_responses("rates", FakeResponse(raw=True, reset=True))
     with pytest.raises(httpx.ReadError, match="Connection reset by peer"):
         httpx.get(upstream.rates_url)
 
@@ -104,26 +118,31 @@ def test_bodies_are_small() -> None:
 async def test_holds_back(upstream: Upstream) -> None:
     """An answer waits for its condition, before the head or in the middle of the body."""
     released = threading.Event()
-    upstream.answer("countries", Answer(body=b"all", until=released.is_set))
-    upstream.answer("rates", Answer(body=b"two parts", until=released.is_set, early=3))
-    async with httpx.AsyncClient() as client, client.stream("GET", upstream.rates_url) as half:
-        chunks = half.aiter_raw()
+    upstream.set_responses("countries", FakeResponse(body=b"all", hold_until=released.is_set))
+    upstream.set_responses(
+        "rates", FakeResponse(body=b"two parts", hold_until=released.is_set, hold_after=3)
+    )
+    async with (
+        httpx.AsyncClient() as client,
+        client.stream("GET", upstream.rates_url) as partial_response,
+    ):
+        chunks = partial_response.aiter_raw()
         assert await anext(chunks) == b"two"
-        whole = asyncio.create_task(client.get(upstream.countries_url))
-        await asyncio.to_thread(upstream.wait_until_asked, "countries")
-        assert not whole.done()
+        full_request = asyncio.create_task(client.get(upstream.countries_url))
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        assert not full_request.done()
         released.set()
         assert await anext(chunks) == b" parts"
-        assert (await whole).content == b"all"
+        assert (await full_request).content == b"all"
 
 
 def test_ends_while_it_holds_an_answer_back() -> None:
     """Leaving the context ends the thread and frees the port, whoever is still waiting."""
     with Upstream() as upstream:
-        upstream.answer("countries", Answer(until=lambda: False))
+        upstream.set_responses("countries", FakeResponse(hold_until=lambda: False))
         client = socket.create_connection(("127.0.0.1", upstream._port))
         client.sendall(b"GET /countries HTTP/1.1\r\n\r\n")
-        upstream.wait_until_asked("countries")
+        upstream.wait_for_requests("countries")
     assert not upstream._thread.is_alive()
     with client:
         assert client.recv(100) == b""

@@ -5,32 +5,32 @@ The files and their licences are in `sources/bundled`; `scripts/make_bundle.py` 
 
 from graphql_api.domain.country import BUNDLED
 from graphql_api.sources.provider import Provider, RawCountries, RawCountry, RawRates
-from graphql_api.sources.reading import instant_of_date, json_object
+from graphql_api.sources.reading import parse_date, parse_json_object
 
 
 def parse_countries(body: bytes) -> RawCountries:
     """Read countries.json."""
-    content = json_object(body)
+    content = parse_json_object(body)
     return RawCountries(
         countries=[
             RawCountry(
-                label=one["code"],
-                code=one["code"],
-                capital=one["capital"],
-                population=one["population"],
-                area_km2=one["area_km2"],
-                currencies=one["currencies"],
+                label=row["code"],
+                code=row["code"],
+                capital=row["capital"],
+                population=row["population"],
+                area_km2=row["area_km2"],
+                currencies=row["currencies"],
             )
-            for one in content["countries"]
+            for row in content["countries"]
         ],
-        as_of=instant_of_date(content["as_of"]),
+        as_of=parse_date(content["as_of"]),
     )
 
 
 def parse_rates(body: bytes) -> RawRates:
     """Read rates.json."""
-    content = json_object(body)
-    return RawRates(rates=content["rates"], as_of=instant_of_date(content["as_of"]))
+    content = parse_json_object(body)
+    return RawRates(rates=content["rates"], as_of=parse_date(content["as_of"]))
 
 
 COUNTRIES = Provider(

@@ -3,24 +3,26 @@
 Format and terms: https://www.exchangerate-api.com/docs/free.
 """
 
-from graphql_api.sources.provider import Provider, RawRates, Unusable
-from graphql_api.sources.reading import instant_of_unix, json_object, printable
+from graphql_api.sources.provider import Provider, ProviderError, RawRates
+from graphql_api.sources.reading import parse_json_object, parse_unix_time, to_printable
 
 
 def parse(body: bytes) -> RawRates:
     """Read the answer; its `result` says whether it is one."""
-    answer = json_object(body)
-    if answer.get("result") != "success":
-        raise Unusable(f"it answered an error: {printable(answer.get('error-type', 'unnamed'))}")
-    rates = answer.get("rates")
+    payload = parse_json_object(body)
+    if payload.get("result") != "success":
+        raise ProviderError(
+            f"it answered an error: {to_printable(payload.get('error-type', 'unnamed'))}"
+        )
+    rates = payload.get("rates")
     if not isinstance(rates, dict):
-        raise Unusable("the answer has no table of rates")
-    if answer.get("base_code") != "USD":
-        raise Unusable("the rates are not for one US dollar")
+        raise ProviderError("the answer has no table of rates")
+    if payload.get("base_code") != "USD":
+        raise ProviderError("the rates are not for one US dollar")
     return RawRates(
         rates=rates,
-        as_of=instant_of_unix(answer.get("time_last_update_unix")),
-        next_update=instant_of_unix(answer.get("time_next_update_unix")),
+        as_of=parse_unix_time(payload.get("time_last_update_unix")),
+        next_update=parse_unix_time(payload.get("time_next_update_unix")),
     )
 
 

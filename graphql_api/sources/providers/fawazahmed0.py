@@ -5,20 +5,20 @@ are of cryptocurrencies.
 """
 
 from graphql_api.sources.currencies import CURRENT
-from graphql_api.sources.provider import Provider, RawRates, Unusable
-from graphql_api.sources.reading import instant_of_date, json_object
+from graphql_api.sources.provider import Provider, ProviderError, RawRates
+from graphql_api.sources.reading import parse_date, parse_json_object
 
 
 def parse(body: bytes) -> RawRates:
     """Read the table of the US dollar; what is no country's money in use is left out."""
-    answer = json_object(body)
-    table = answer.get("usd")
+    payload = parse_json_object(body)
+    table = payload.get("usd")
     if not isinstance(table, dict):
-        raise Unusable("the answer has no table of rates for one US dollar")
+        raise ProviderError("the answer has no table of rates for one US dollar")
     rates = {code.upper(): rate for code, rate in table.items()}
     return RawRates(
         rates={code: rate for code, rate in rates.items() if code in CURRENT},
-        as_of=instant_of_date(answer.get("date")),
+        as_of=parse_date(payload.get("date")),
     )
 
 

@@ -3,30 +3,30 @@
 Format: https://download.geonames.org/export/dump/countryInfo.txt, described in its own comments.
 """
 
-from graphql_api.sources.provider import Provider, RawCountries, RawCountry, Unusable
-from graphql_api.sources.reading import utf8
+from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
+from graphql_api.sources.reading import decode_utf8
 
 _CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
 
 
 def parse(body: bytes) -> RawCountries:
     """Read the table; lines that begin with # are comments."""
-    lines = (line.rstrip("\r") for line in utf8(body).split("\n") if line[:1] != "#")
+    lines = (line.rstrip("\r") for line in decode_utf8(body).split("\n") if line[:1] != "#")
     rows = [line.split("\t") for line in lines if line.strip()]
-    if not any(_is_whole(columns) for columns in rows):
-        raise Unusable("the body is not a table of countries")
+    if not any(_is_complete(columns) for columns in rows):
+        raise ProviderError("the body is not a table of countries")
     # The last code of a currency may be cut short as well, unless a column follows it.
     if len(rows[-1]) < min(len(rows[0]), _CURRENCY + 2):
-        raise Unusable("the table is cut short")
-    return RawCountries(countries=[_country(columns) for columns in rows], as_of=None)
+        raise ProviderError("the table is cut short")
+    return RawCountries(countries=[_parse_country(columns) for columns in rows], as_of=None)
 
 
-def _is_whole(columns: list[str]) -> bool:
+def _is_complete(columns: list[str]) -> bool:
     return len(columns) > _CURRENCY
 
 
-def _country(columns: list[str]) -> RawCountry:
-    if not _is_whole(columns):
+def _parse_country(columns: list[str]) -> RawCountry:
+    if not _is_complete(columns):
         # Its last number may be cut short: believe none.
         return RawCountry(
             label=columns[_CODE],
@@ -40,13 +40,13 @@ def _country(columns: list[str]) -> RawCountry:
         label=columns[_NAME] or columns[_CODE],
         code=columns[_CODE],
         capital=columns[_CAPITAL],
-        population=_number(columns[_POPULATION]),
-        area_km2=_number(columns[_AREA]),
+        population=_parse_number(columns[_POPULATION]),
+        area_km2=_parse_number(columns[_AREA]),
         currencies=[columns[_CURRENCY]],
     )
 
 
-def _number(text: str) -> object:
+def _parse_number(text: str) -> object:
     try:
         return float(text)
     except ValueError:

@@ -6,34 +6,42 @@ ISO does not list.
 
 from collections.abc import Mapping, Sequence
 
-from graphql_api.sources.provider import Pages, Provider, RawCountries, RawCountry, Unusable
-from graphql_api.sources.reading import elements, json_object, member
+from graphql_api.sources.provider import (
+    Pagination,
+    Provider,
+    ProviderError,
+    RawCountries,
+    RawCountry,
+)
+from graphql_api.sources.reading import as_list, get_nested, parse_json_object
 
-_PAGE = 100
-_MOST_PAGES = 20
+_PAGE_SIZE = 100
+_MAX_PAGES = 20
 """Eleven of 25 countries, the service's own default, hold all of them."""
 _FIELDS = "names.common,codes.alpha_2,capitals,population,area,currencies"
 
 
 def parse(body: bytes) -> RawCountries:
     """Read one page."""
-    data = json_object(body).get("data")
-    listed, total = member(data, "objects"), member(data, "meta", "total")
-    if not isinstance(listed, list):
-        raise Unusable("the answer has no list of countries")
+    data = parse_json_object(body).get("data")
+    entries, total = get_nested(data, "objects"), get_nested(data, "meta", "total")
+    if not isinstance(entries, list):
+        raise ProviderError("the answer has no list of countries")
     if not isinstance(total, int) or isinstance(total, bool):
-        raise Unusable("the answer does not say how many countries there are")
-    return RawCountries(countries=[_country(one) for one in listed], as_of=None, total=total)
+        raise ProviderError("the answer does not say how many countries there are")
+    return RawCountries(
+        countries=[_parse_country(entry) for entry in entries], as_of=None, total=total
+    )
 
 
-def rest(first: RawCountries) -> list[Mapping[str, str]]:
+def remaining_params(first_page: RawCountries) -> list[Mapping[str, str]]:
     """Return what asks for each page but the first, which tells how long a page really is."""
-    size, total = len(first.countries), first.total or 0
-    if not size:
+    page_size, total = len(first_page.countries), first_page.total or 0
+    if not page_size:
         return []
-    if total > size * _MOST_PAGES:
-        raise Unusable(f"its list has more than {_MOST_PAGES} pages")
-    return [{"offset": str(offset)} for offset in range(size, total, size)]
+    if total > page_size * _MAX_PAGES:
+        raise ProviderError(f"its list has more than {_MAX_PAGES} pages")
+    return [{"offset": str(offset)} for offset in range(page_size, total, page_size)]
 
 
 def join(pages: Sequence[RawCountries]) -> RawCountries:
@@ -42,27 +50,27 @@ def join(pages: Sequence[RawCountries]) -> RawCountries:
     return RawCountries(countries=countries, as_of=None, total=pages[0].total)
 
 
-def _country(one: object) -> RawCountry:
-    name = member(one, "names", "common")
-    capitals = elements(member(one, "capitals"))
-    primary = (city for city in capitals if member(city, "attributes", "primary") is True)
-    currencies = elements(member(one, "currencies"))
+def _parse_country(entry: object) -> RawCountry:
+    name = get_nested(entry, "names", "common")
+    capitals = as_list(get_nested(entry, "capitals"))
+    primary = (city for city in capitals if get_nested(city, "attributes", "primary") is True)
+    currencies = as_list(get_nested(entry, "currencies"))
     return RawCountry(
         label=name if isinstance(name, str) else "",
-        code=member(one, "codes", "alpha_2"),
-        capital=member(next(primary, next(iter(capitals), None)), "name"),
-        population=member(one, "population"),
-        area_km2=member(one, "area", "kilometers"),
-        currencies=[member(currency, "code") for currency in currencies],
+        code=get_nested(entry, "codes", "alpha_2"),
+        capital=get_nested(next(primary, next(iter(capitals), None)), "name"),
+        population=get_nested(entry, "population"),
+        area_km2=get_nested(entry, "area", "kilometers"),
+        currencies=[get_nested(currency, "code") for currency in currencies],
     )
 
 
 PROVIDER = Provider(
     name="restcountries",
     url="https://api.restcountries.com/countries/v5",
-    params={"response_fields": _FIELDS, "limit": str(_PAGE), "offset": "0"},
+    params={"response_fields": _FIELDS, "limit": str(_PAGE_SIZE), "offset": "0"},
     attribution="REST Countries (https://restcountries.com)",
     parse=parse,
-    pages=Pages(rest=rest, join=join),
-    key_setting="RESTCOUNTRIES_API_KEY",
+    pagination=Pagination(remaining_params=remaining_params, join=join),
+    api_key_setting="RESTCOUNTRIES_API_KEY",
 )

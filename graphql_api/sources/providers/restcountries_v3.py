@@ -4,8 +4,8 @@ The service itself shut this version down in June 2026; its old addresses answer
 status 200. Format: https://gitlab.com/restcountries/restcountries.
 """
 
-from graphql_api.sources.provider import Provider, RawCountries, RawCountry, Unusable
-from graphql_api.sources.reading import elements, json_value, member
+from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
+from graphql_api.sources.reading import as_list, get_nested, parse_json
 
 _FIELDS = ("name", "cca2", "capital", "population", "area", "currencies")
 """The version refuses a question for more than ten."""
@@ -13,20 +13,20 @@ _FIELDS = ("name", "cca2", "capital", "population", "area", "currencies")
 
 def parse(body: bytes) -> RawCountries:
     """Read the list."""
-    listed = json_value(body)
-    if not isinstance(listed, list):
-        raise Unusable("the body is not a list of countries")
-    return RawCountries(countries=[_country(one) for one in listed], as_of=None)
+    entries = parse_json(body)
+    if not isinstance(entries, list):
+        raise ProviderError("the body is not a list of countries")
+    return RawCountries(countries=[_parse_country(entry) for entry in entries], as_of=None)
 
 
-def _country(one: object) -> RawCountry:
-    name, currencies = member(one, "name", "common"), member(one, "currencies")
+def _parse_country(entry: object) -> RawCountry:
+    name, currencies = get_nested(entry, "name", "common"), get_nested(entry, "currencies")
     return RawCountry(
         label=name if isinstance(name, str) else "",
-        code=member(one, "cca2"),
-        capital=next(iter(elements(member(one, "capital"))), None),
-        population=member(one, "population"),
-        area_km2=member(one, "area"),
+        code=get_nested(entry, "cca2"),
+        capital=next(iter(as_list(get_nested(entry, "capital"))), None),
+        population=get_nested(entry, "population"),
+        area_km2=get_nested(entry, "area"),
         currencies=list(currencies) if isinstance(currencies, dict) else [],
     )
 

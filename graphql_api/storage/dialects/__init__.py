@@ -4,31 +4,31 @@ from functools import cache
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.storage.address import System
+from graphql_api.storage.address import DatabaseKind
 from graphql_api.storage.dialects.dialect import Dialect
 
 
 @cache
-def dialect_for(system: System) -> Dialect:
+def get_dialect(kind: DatabaseKind) -> Dialect:
     """Return the dialect of a kind of database.
 
     A process uses one, and importing the drivers of all takes as long as everything else here.
     """
-    match system:
-        case System.SQLITE:
+    match kind:
+        case DatabaseKind.SQLITE:
             from graphql_api.storage.dialects.sqlite import SQLite  # noqa: PLC0415 - see above
 
             return SQLite()
-        case System.MYSQL:
+        case DatabaseKind.MYSQL:
             from graphql_api.storage.dialects.mysql import MySQL  # noqa: PLC0415 - see above
 
             return MySQL()
-        case System.POSTGRESQL:
+        case DatabaseKind.POSTGRESQL:
             from graphql_api.storage.dialects.postgresql import PostgreSQL  # noqa: PLC0415 - see above
 
             return PostgreSQL()
 
 
-def dialect_of(connection: AsyncConnection) -> Dialect:
+def get_connection_dialect(connection: AsyncConnection) -> Dialect:
     """Return the dialect that a connection speaks."""
-    return dialect_for(System(connection.dialect.name))
+    return get_dialect(DatabaseKind(connection.dialect.name))

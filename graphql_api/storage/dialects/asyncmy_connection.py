@@ -9,10 +9,10 @@ from asyncmy.connection import Connection
 from asyncmy.constants import CLIENT, CR
 from asyncmy.errors import OperationalError
 
-from graphql_api.storage.failures import NoTls
+from graphql_api.storage.failures import TLSNotSupported
 
 
-class _Connection(Connection):
+class _AsyncmyConnection(Connection):
     """asyncmy's connection.
 
     Its `read_timeout` is not used: it is for each packet, so that an answer may drip for ever, and
@@ -32,9 +32,9 @@ class _Connection(Connection):
         """Send a statement and read its answer, all of which must be there in time."""
         try:
             async with asyncio.timeout(self._timeout):
-                asked = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # likewise
-                affected: int = await asked
-                return affected
+                pending = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # likewise
+                affected_rows: int = await pending
+                return affected_rows
         except TimeoutError as error:
             self.close()
             # By this code it is known that the connection is of no more use.
@@ -57,12 +57,12 @@ class _Connection(Connection):
     async def _get_server_information(self) -> None:
         await super()._get_server_information()  # type: ignore[misc] # its types lack it
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
-            raise NoTls
+            raise TLSNotSupported
 
 
 async def connect(*, timeout: float, **options: Any) -> Connection:  # noqa: ANN401, ASYNC109 - asyncmy's; its own timeout leaves out the handshake
     """Return an open connection, as `asyncmy.connect` does."""
-    connection = _Connection(timeout=timeout, connect_timeout=timeout, **options)
+    connection = _AsyncmyConnection(timeout=timeout, connect_timeout=timeout, **options)
     async with asyncio.timeout(timeout):
         try:
             await connection.connect()

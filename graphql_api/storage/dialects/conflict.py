@@ -8,14 +8,16 @@ from sqlalchemy import Table, case
 if TYPE_CHECKING:  # a process needs one of them
     from sqlalchemy.dialects import postgresql, sqlite
 
-I = TypeVar("I", "sqlite.Insert", "postgresql.Insert")  # noqa: E741 - an Insert
+InsertT = TypeVar("InsertT", "sqlite.Insert", "postgresql.Insert")
 
 
-def overwrite(statement: I, table: Table, columns: Sequence[str], *, key: str, fence: str) -> I:
+def overwrite_on_conflict(
+    statement: InsertT, table: Table, columns: Sequence[str], *, key: str, fence: str
+) -> InsertT:
     """Return an INSERT that overwrites the row of the same key; it fails where that is fenced."""
     new = statement.excluded
-    overwritten = {name: new[name] for name in columns if name not in (key, fence)}
-    fenced = case((new[fence] >= table.c[fence], new[fence]))
+    updates = {name: new[name] for name in columns if name not in (key, fence)}
+    fenced_value = case((new[fence] >= table.c[fence], new[fence]))
     return statement.on_conflict_do_update(
-        index_elements=[table.c[key]], set_={**overwritten, fence: fenced}
+        index_elements=[table.c[key]], set_={**updates, fence: fenced_value}
     )

@@ -13,18 +13,18 @@ from sqlalchemy.sql.dml import Insert
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class ConnectionOptions:
     """How connections are opened."""
 
     timeout: float
     """Seconds: for connecting, for one statement, and for a free connection of the pool."""
     pool_size: int
     max_overflow: int
-    tls: ssl.SSLContext | None
+    ssl_context: ssl.SSLContext | None
     """None for a connection without TLS."""
 
     @property
-    def pool(self) -> Mapping[str, Any]:
+    def engine_kwargs(self) -> Mapping[str, Any]:
         """Return the arguments of `create_async_engine` that are the same for every database.
 
         Every statement commits by itself, and a connection that comes back needs no ROLLBACK: on
@@ -48,7 +48,7 @@ class Dialect(Protocol):
     batch_is_atomic: bool
     """Whether many rows given to one upsert on a connection that commits by itself are one."""
 
-    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+    def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
         """Return an engine; nothing is opened yet.
 
         Raises:
@@ -65,7 +65,7 @@ class Dialect(Protocol):
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Let the driver get ready for the text of an upsert, if it can."""
 
-    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
+    def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
         """Return how long a statement may be, or None where nothing limits it.
 
         `notes` are those of the connection.
@@ -77,11 +77,11 @@ class Dialect(Protocol):
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the driver's error is that a statement took too long."""
 
-    def is_lasting(self, error: BaseException) -> bool:
+    def is_permanent(self, error: BaseException) -> bool:
         """Tell whether the driver's error lasts until a person does something about it."""
 
-    def advice(self, error: BaseException, *, encrypted: bool) -> str:
+    def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
         """Return what to do about the driver's error, as the end of a sentence, or nothing."""
 
-    def exclusive(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
+    def migration_lock(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
         """Keep other processes from migrating meanwhile, as well as this database can."""

@@ -15,27 +15,27 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from graphql_api.storage.dialects.asyncmy_connection import connect
-from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.dialects.dialect import ConnectionOptions
 
 _DEFAULT_PORT = 3306
-_DRIVERS_LIMIT = 1_000_000
+_MAX_DRIVER_STATEMENT_BYTES = 1_000_000
 """Bytes; asyncmy splits a statement of more than 1,024,000 in two without saying so."""
-_PACKET = "max_allowed_packet"
+_MAX_PACKET_KEY = "max_allowed_packet"
 
-_CONFLICTS = (1213, 1205, 1062, 8022, 8028, 9007)
+_CONFLICT_CODES = (1213, 1205, 1062, 8022, 8028, 9007)
 """A deadlock, or in a cluster its like; a lock that another one held too long; a number that
 another one has taken; TiDB's conflicts."""
-_ELSEWHERE = (1047, 1290, 1792, 1836)
+_NOT_WRITABLE_CODES = (1047, 1290, 1792, 1836)
 """A node that its cluster has left behind, and one that only reads since another took over."""
-_ACCESS_DENIED = (1044, 1045, 1049, 1698)
-_FORBIDDEN = (1129, 1130, 1142, 1143, 1227, 1251)
+_ACCESS_DENIED_CODES = (1044, 1045, 1049, 1698)
+_FORBIDDEN_CODES = (1129, 1130, 1142, 1143, 1227, 1251)
 """A host that is shut out, a host or a user without the right, and a way to log in not known."""
-_TLS_REQUIRED = 3159
-_TOO_SLOW = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
+_TLS_REQUIRED_CODE = 3159
+_TIMEOUT_CODES = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
 # NO_BACKSLASH_ESCAPES and ANSI_QUOTES change what text means: a server's default must not.
 # SQLAlchemy adds SET NAMES, for servers that ignore the character set of the handshake.
-_SESSION = (
+_SESSION_SQL = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
     "innodb_lock_wait_timeout = %s"
     # Comments that MariaDB alone reads, and MySQL alone: a statement whose caller has gone ends.
@@ -49,74 +49,76 @@ class MySQL:
     begin = "START TRANSACTION"
     batch_is_atomic = True
 
-    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+    def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
         """Return an engine whose sessions mean the same on every server."""
         engine = create_async_engine(
             url.set(drivername="mysql+asyncmy", port=url.port or _DEFAULT_PORT),
             connect_args={
-                "async_creator_fn": partial(connect, timeout=opening.timeout),
+                "async_creator_fn": partial(connect, timeout=options.timeout),
                 "autocommit": True,
-                "ssl": opening.tls,
+                "ssl": options.ssl_context,
             },
-            **opening.pool,
+            **options.engine_kwargs,
         )
-        limits = (
-            math.ceil(opening.timeout),  # InnoDB knows whole seconds only
-            opening.timeout,
-            math.ceil(opening.timeout * 1000),
+        timeouts = (
+            math.ceil(options.timeout),  # InnoDB knows whole seconds only
+            options.timeout,
+            math.ceil(options.timeout * 1000),
         )
 
         # Before SQLAlchemy looks at a server for the first time.
         @event.listens_for(engine.sync_engine, "connect", insert=True)
-        def configure(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
-            cursor.execute(_SESSION, limits)
+            cursor.execute(_SESSION_SQL, timeouts)
             cursor.execute("SELECT @@max_allowed_packet")
-            (record.info[_PACKET],) = cursor.fetchone() or (_DRIVERS_LIMIT,)
+            (record.info[_MAX_PACKET_KEY],) = cursor.fetchone() or (_MAX_DRIVER_STATEMENT_BYTES,)
             cursor.close()
 
-        event.listen(engine.sync_engine, "handle_error", _part)
+        event.listen(engine.sync_engine, "handle_error", _mark_disconnected)
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON DUPLICATE KEY UPDATE."""
         statement = insert(table)
         new = statement.inserted
-        overwritten = {name: new[name] for name in columns if name not in (key, fence)}
-        fenced = func.IF(new[fence] >= table.c[fence], new[fence], null())
-        return statement.on_duplicate_key_update({**overwritten, fence: fenced})
+        updates = {name: new[name] for name in columns if name not in (key, fence)}
+        fenced_value = func.IF(new[fence] >= table.c[fence], new[fence], null())
+        return statement.on_duplicate_key_update({**updates, fence: fenced_value})
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: the driver sends text."""
 
-    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
+    def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
         """Return the server's limit or the driver's, whichever is less."""
-        return min(_DRIVERS_LIMIT, int(notes[_PACKET]) - 1024)
+        return min(_MAX_DRIVER_STATEMENT_BYTES, int(info[_MAX_PACKET_KEY]) - 1024)
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether it was a deadlock, or another one held a row too long."""
-        return _code(error) in _CONFLICTS
+        return _error_code(error) in _CONFLICT_CODES
 
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
-        return _code(error) in _TOO_SLOW
+        return _error_code(error) in _TIMEOUT_CODES
 
-    def is_lasting(self, error: BaseException) -> bool:
+    def is_permanent(self, error: BaseException) -> bool:
         """Tell whether the server refuses who asks, or what is asked."""
-        return _code(error) in (*_ACCESS_DENIED, *_FORBIDDEN) or _demands_tls(error)
+        return _error_code(error) in (*_ACCESS_DENIED_CODES, *_FORBIDDEN_CODES) or _requires_tls(
+            error
+        )
 
-    def advice(self, error: BaseException, *, encrypted: bool) -> str:
+    def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
-        if _demands_tls(error):
+        if _requires_tls(error):
             return "; add ?ssl-mode=REQUIRED to DATABASE_URL"
-        if _code(error) not in _ACCESS_DENIED:
+        if _error_code(error) not in _ACCESS_DENIED_CODES:
             return ""
         # MariaDB refuses a connection without TLS in the same words as a wrong password.
-        tls = "" if encrypted else ", and add ?ssl-mode=REQUIRED if the server demands TLS"
-        return f"; check user, password and database in DATABASE_URL{tls}"
+        tls_hint = "" if is_encrypted else ", and add ?ssl-mode=REQUIRED if the server demands TLS"
+        return f"; check user, password and database in DATABASE_URL{tls_hint}"
 
     @asynccontextmanager
-    async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:
+    async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
         """Hold a named lock: statements that make tables commit by themselves here."""
         name = {"name": "graphql_api.migrations"}
         await connection.execute(text("SELECT GET_LOCK(:name, 60)"), name)
@@ -126,16 +128,16 @@ class MySQL:
             await connection.execute(text("SELECT RELEASE_LOCK(:name)"), name)
 
 
-def _demands_tls(error: BaseException) -> bool:
+def _requires_tls(error: BaseException) -> bool:
     # Vitess and TiDB have the word, and no code of its own.
-    return _code(error) == _TLS_REQUIRED or "insecure" in str(error)
+    return _error_code(error) == _TLS_REQUIRED_CODE or "insecure" in str(error)
 
 
-def _part(context: ExceptionContext) -> None:
+def _mark_disconnected(context: ExceptionContext) -> None:
     """Part with a connection to a server that does not write any more: the next finds who does."""
-    if _code(context.original_exception) in _ELSEWHERE:
+    if _error_code(context.original_exception) in _NOT_WRITABLE_CODES:
         context.is_disconnect = True
 
 
-def _code(error: BaseException | None) -> object:
+def _error_code(error: BaseException | None) -> object:
     return error.args[0] if error is not None and error.args else None

@@ -12,21 +12,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.dml import Insert
 
 from graphql_api.errors import InvalidSetting
-from graphql_api.storage.dialects.conflict import overwrite
-from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.dialects.conflict import overwrite_on_conflict
+from graphql_api.storage.dialects.dialect import ConnectionOptions
 from graphql_api.storage.transactions import transaction
 
 _DEFAULT_PORT = 5432
-_CONFLICTS = ("40001", "40P01", "55P03", "23505")
+_CONFLICT_SQLSTATES = ("40001", "40P01", "55P03", "23505")
 """Serialisation failure, deadlock, a lock that another one held too long, and a number that another
 one has taken."""
-_REFUSED = ("28000", "28P01", "3D000")
-_FORBIDDEN = "42501"
-_TOO_SLOW = "57014"
-_READ_ONLY = "25006"
+_ACCESS_DENIED_SQLSTATES = ("28000", "28P01", "3D000")
+_FORBIDDEN_SQLSTATE = "42501"
+_TIMEOUT_SQLSTATE = "57014"
+_READ_ONLY_SQLSTATE = "25006"
 """Since another server has taken over."""
-_TLS_REQUIRED = ("no encryption", "SSL off", "insecure")  # pg_hba.conf's words, and Neon's
-_LOCK = 7_264_105_316_297_814_016
+_TLS_REQUIRED_MESSAGES = ("no encryption", "SSL off", "insecure")  # pg_hba.conf's words, and Neon's
+_MIGRATION_LOCK_ID = 7_264_105_316_297_814_016
 """Names the migrations of this project among the advisory locks of a database."""
 
 
@@ -37,34 +37,34 @@ class PostgreSQL:
     # asyncpg sends the rows of one statement before one Sync: an implicit transaction.
     batch_is_atomic = True
 
-    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+    def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
         """Return an engine whose statements are bounded on the server too."""
-        milliseconds = f"{opening.timeout * 1000:.0f}"
+        timeout_ms = f"{options.timeout * 1000:.0f}"
         try:
             engine = create_async_engine(
                 url.set(drivername="postgresql+asyncpg", port=url.port or _DEFAULT_PORT),
                 connect_args={
-                    "timeout": opening.timeout,
-                    "command_timeout": opening.timeout,
-                    "ssl": opening.tls or False,
+                    "timeout": options.timeout,
+                    "command_timeout": options.timeout,
+                    "ssl": options.ssl_context or False,
                     "server_settings": {
-                        "statement_timeout": milliseconds,
-                        "lock_timeout": milliseconds,
+                        "statement_timeout": timeout_ms,
+                        "lock_timeout": timeout_ms,
                     },
                 },
-                **opening.pool,
+                **options.engine_kwargs,
             )
         except ModuleNotFoundError:
             raise InvalidSetting(
                 "DATABASE_URL names PostgreSQL, whose driver is not installed: "
                 "pip install 'asyncpg>=0.32'."
             ) from None
-        event.listen(engine.sync_engine, "handle_error", _part)
+        event.listen(engine.sync_engine, "handle_error", _mark_disconnected)
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON CONFLICT."""
-        return overwrite(insert(table), table, columns, key=key, fence=fence)
+        return overwrite_on_conflict(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Prepare it on the server, which would cost its first use a round trip."""
@@ -77,42 +77,44 @@ class PostgreSQL:
             await connection.invalidate(error)
             raise OperationalError(sql, None, error, connection_invalidated=True) from error
 
-    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
+    def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
         """Return None: values are bound, each row by itself."""
-        del notes
+        del info
         return None
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether it was a conflict with another transaction."""
-        return getattr(error, "sqlstate", None) in _CONFLICTS
+        return getattr(error, "sqlstate", None) in _CONFLICT_SQLSTATES
 
     def is_timeout(self, error: BaseException) -> bool:
         """Tell whether the server gave up working; the driver says it in Python's own way."""
-        return getattr(error, "sqlstate", None) == _TOO_SLOW
+        return getattr(error, "sqlstate", None) == _TIMEOUT_SQLSTATE
 
-    def is_lasting(self, error: BaseException) -> bool:
+    def is_permanent(self, error: BaseException) -> bool:
         """Tell whether the server refuses who asks, or what is asked."""
-        return getattr(error, "sqlstate", None) in (*_REFUSED, _FORBIDDEN)
+        return getattr(error, "sqlstate", None) in (*_ACCESS_DENIED_SQLSTATES, _FORBIDDEN_SQLSTATE)
 
-    def advice(self, error: BaseException, *, encrypted: bool) -> str:
+    def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
         """Return what to do about a user, a database or a connection that is refused."""
-        if not encrypted and any(words in str(error) for words in _TLS_REQUIRED):
+        if not is_encrypted and any(message in str(error) for message in _TLS_REQUIRED_MESSAGES):
             return "; add ?sslmode=require to DATABASE_URL"
-        refused = getattr(error, "sqlstate", None) in _REFUSED
-        return "; check user, password and database in DATABASE_URL" if refused else ""
+        is_access_denied = getattr(error, "sqlstate", None) in _ACCESS_DENIED_SQLSTATES
+        return "; check user, password and database in DATABASE_URL" if is_access_denied else ""
 
     @asynccontextmanager
-    async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:
+    async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
         """Hold an advisory lock: all migrations are one transaction."""
         async with transaction(connection, self.begin):
-            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            await connection.execute(
+                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK_ID}
+            )
             yield
 
 
-def _part(context: ExceptionContext) -> OperationalError | None:
+def _mark_disconnected(context: ExceptionContext) -> OperationalError | None:
     """Part with a connection that is of no more use; return what to raise instead of its error."""
     error = context.original_exception
-    if getattr(error, "sqlstate", None) == _READ_ONLY:
+    if getattr(error, "sqlstate", None) == _READ_ONLY_SQLSTATE:
         context.is_disconnect = True
     if isinstance(error, TimeoutError) and context.connection is not None:
         context.is_disconnect = True

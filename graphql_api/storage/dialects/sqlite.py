@@ -17,15 +17,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
-from graphql_api.storage.dialects.conflict import overwrite
-from graphql_api.storage.dialects.dialect import Opening
+from graphql_api.storage.dialects.conflict import overwrite_on_conflict
+from graphql_api.storage.dialects.dialect import ConnectionOptions
 from graphql_api.storage.transactions import transaction
 
-_PAUSE = 0.01
+_RETRY_INTERVAL = 0.01
 """Seconds between two attempts to change a file that is in use."""
 
-_FILE = "file"
-_NEEDS = {
+_FILE_ID_KEY = "file"
+_REQUIRED_ACCESS = {
     sqlite3.SQLITE_CANTOPEN: "opened",
     sqlite3.SQLITE_NOTADB: "opened",
     sqlite3.SQLITE_READONLY: "written",
@@ -39,81 +39,88 @@ class SQLite:
     begin = "BEGIN IMMEDIATE"
     batch_is_atomic = False
 
-    def create_engine(self, url: URL, opening: Opening) -> AsyncEngine:
+    def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
         """Return an engine whose connections are in WAL mode."""
         engine = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
-            connect_args={"timeout": opening.timeout},
-            **opening.pool,
+            connect_args={"timeout": options.timeout},
+            **options.engine_kwargs,
         )
 
         @event.listens_for(engine.sync_engine, "connect")
-        def configure(connection: AdaptedConnection, record: ConnectionPoolEntry) -> None:
-            connection.run_async(lambda driver: _use_wal(driver, opening.timeout))
-            record.info[_FILE] = _identity(url)
+        def on_connect(connection: AdaptedConnection, record: ConnectionPoolEntry) -> None:
+            connection.run_async(lambda driver: _enable_wal(driver, options.timeout))
+            record.info[_FILE_ID_KEY] = _file_id(url)
 
         @event.listens_for(engine.sync_engine, "checkout")
-        def look(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
+        def on_checkout(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
             # What is written to a file that has no name any more is lost with the last connection.
-            if record.info[_FILE] != _identity(url):
+            if record.info[_FILE_ID_KEY] != _file_id(url):
                 raise DisconnectionError("The file has been removed or replaced.")
 
         return engine
 
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
         """Return INSERT … ON CONFLICT."""
-        return overwrite(insert(table), table, columns, key=key, fence=fence)
+        return overwrite_on_conflict(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
         """Do nothing: there is no way to the database that a statement could wait for."""
 
-    def bytes_of_statement(self, notes: Mapping[str, Any]) -> int | None:
+    def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
         """Return None: values are bound, each row by itself."""
-        del notes
+        del info
         return None
 
     def is_transient(self, error: BaseException | None) -> bool:
         """Tell whether another writer was in the way."""
-        return _kind(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return _primary_error_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
     def is_timeout(self, error: BaseException) -> bool:
         """Return False: SQLite says itself what it has waited for."""
         del error
         return False
 
-    def is_lasting(self, error: BaseException) -> bool:
+    def is_permanent(self, error: BaseException) -> bool:
         """Tell whether the file is none of SQLite's, or not to be opened or written."""
-        return _kind(error) in _NEEDS or _kind(error) == sqlite3.SQLITE_CORRUPT
+        return (
+            _primary_error_code(error) in _REQUIRED_ACCESS
+            or _primary_error_code(error) == sqlite3.SQLITE_CORRUPT
+        )
 
-    def advice(self, error: BaseException, *, encrypted: bool) -> str:
+    def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
         """Return what to do about a file that is none, or must not be written."""
-        del encrypted
-        need = _NEEDS.get(_kind(error))
-        return f"; DATABASE_URL must name a SQLite file that can be {need}" if need else ""
+        del is_encrypted
+        required_access = _REQUIRED_ACCESS.get(_primary_error_code(error))
+        return (
+            f"; DATABASE_URL must name a SQLite file that can be {required_access}"
+            if required_access
+            else ""
+        )
 
     @asynccontextmanager
-    async def exclusive(self, connection: AsyncConnection) -> AsyncIterator[None]:
+    async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
         """Hold the write lock: all migrations are one transaction."""
         async with transaction(connection, self.begin):
             yield
 
 
-def _kind(error: BaseException | None) -> int:
+def _primary_error_code(error: BaseException | None) -> int:
     """Return the low byte of the code; the rest tells more, such as SQLITE_BUSY_SNAPSHOT."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF
 
 
-def _identity(url: URL) -> tuple[int, int] | None:
+def _file_id(url: URL) -> tuple[int, int] | None:
     """Return what tells the file from any other that has its name later; None if there is none."""
     try:
-        found = Path(str(url.database)).stat()
+        file_stat = Path(str(url.database)).stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return file_stat.st_dev, file_stat.st_ino
 
 
-async def _use_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below
+async def _enable_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below
     """Let readers go on while a writer writes, in this process and in others."""
     deadline = time.monotonic() + timeout
     while True:
@@ -124,4 +131,4 @@ async def _use_wal(connection: aiosqlite.Connection, timeout: float) -> None:  #
             # A file that is not in this mode yet is refused at once to all who come together.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(_RETRY_INTERVAL)

@@ -9,7 +9,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
 
 from graphql_api.storage.tables import metadata
 
-_VERSIONS = Table(
+_VERSION_TABLE = Table(
     "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
 )
 
@@ -17,19 +17,19 @@ _VERSIONS = Table(
 def to_head(connection: Connection) -> None:
     """Run every migration that the database lacks, on this connection."""
     # MariaDB warns of the name that Alembic would give to the primary key.
-    _VERSIONS.create(connection, checkfirst=True)
+    _VERSION_TABLE.create(connection, checkfirst=True)
     config = create_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
 
 
-def knows(revision: str | None) -> bool:
+def is_known_revision(revision: str | None) -> bool:
     """Tell whether `revision` is one of ours, or None, the empty database."""
     scripts = ScriptDirectory.from_config(create_config())
     return revision in {None, *(script.revision for script in scripts.walk_revisions())}
 
 
-def foreign_table(connection: Connection) -> str | None:
+def find_foreign_table(connection: Connection) -> str | None:
     """Return a table that has one of our names and lacks our columns; None without any.
 
     One that has them is our own: MySQL commits each table by itself, and may be interrupted.
@@ -37,8 +37,8 @@ def foreign_table(connection: Connection) -> str | None:
     inspector = inspect(connection)
     for table in metadata.sorted_tables:
         if inspector.has_table(table.name):
-            found = {column["name"] for column in inspector.get_columns(table.name)}
-            if not set(table.columns.keys()) <= found:
+            columns = {column["name"] for column in inspector.get_columns(table.name)}
+            if not set(table.columns.keys()) <= columns:
                 return table.name
     return None
 

@@ -15,7 +15,7 @@ def body(file: str | None) -> bytes:
 
 def test_providers() -> None:
     """Both go by one name, are not live, and name where their data are from."""
-    assert [(one.name, one.live, one.url, one.attribution) for one in (COUNTRIES, RATES)] == [
+    assert [(one.name, one.is_live, one.url, one.attribution) for one in (COUNTRIES, RATES)] == [
         (
             "bundled",
             False,

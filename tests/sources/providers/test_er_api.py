@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.sources import rates
-from graphql_api.sources.provider import Unusable
+from graphql_api.sources.provider import ProviderError
 from graphql_api.sources.providers.er_api import PROVIDER, parse
 from tests.upstream.server import HTML, RATES
 
@@ -28,14 +28,14 @@ def answer(**changes: object) -> bytes:
 
 def refusal(body: bytes) -> str:
     """Return the message that a body is refused with."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(body)
     return str(refused.value)
 
 
 def test_provider() -> None:
     """The provider is live, keyless, and named as its terms ask."""
-    assert (PROVIDER.name, PROVIDER.live, PROVIDER.url, PROVIDER.attribution) == (
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "er-api",
         True,
         "https://open.er-api.com/v6/latest/USD",
@@ -47,7 +47,7 @@ def test_whole_answer() -> None:
     """The 155 rates are read and believed, dated and good for as long as the answer says."""
     raw = parse(RATES)
     assert (len(raw.rates), raw.as_of) == (155, datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC))
-    checked = rates.check(raw)
+    checked = rates.validate_rates(raw)
     assert (len(checked.rates), checked.as_of) == (155, raw.as_of)
     assert checked.next_update == datetime(2026, 9, 30, 0, 21, 21, tzinfo=UTC)
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
@@ -108,7 +108,7 @@ CHANGES = st.dictionaries(st.sampled_from([*GOOD, "error-type"]), VALUES | TABLE
 def test_any_body(body: bytes) -> None:
     """Any bytes give rates above nought or the one exception for it."""
     try:
-        checked = rates.check(parse(body))
-    except Unusable:
+        checked = rates.validate_rates(parse(body))
+    except ProviderError:
         return
     assert min(checked.rates.values()) > 0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from graphql_api.sources import rates
 from graphql_api.sources.currencies import CURRENT
-from graphql_api.sources.provider import Unusable
+from graphql_api.sources.provider import ProviderError
 from graphql_api.sources.providers.fawazahmed0 import PROVIDER, parse
 from tests.sources.providers.hostile import VALUES, bodies, objects
 from tests.upstream.server import FAWAZAHMED0, HTML
@@ -19,7 +19,7 @@ GOOD: dict[str, object] = {"date": "2026-09-29", "usd": {"usd": 1, "eur": 0.88}}
 
 def test_provider() -> None:
     """The provider is live and keyless."""
-    assert (PROVIDER.name, PROVIDER.live, PROVIDER.url, PROVIDER.attribution) == (
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "fawazahmed0",
         True,
         "https://cdn.jsdelivr.net/npm/@fawazahmed0/currency-api@latest/v1/currencies/usd.json",
@@ -32,7 +32,7 @@ def test_whole_answer() -> None:
     assert len(json.loads(FAWAZAHMED0)["usd"]) == 339
     raw = parse(FAWAZAHMED0)
     assert set(raw.rates) == CURRENT
-    checked = rates.check(raw)
+    checked = rates.validate_rates(raw)
     assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
@@ -69,7 +69,7 @@ NO_TABLE = "the answer has no table of rates for one US dollar"
 )
 def test_no_table(body: bytes, reason: str) -> None:
     """What has no table for one US dollar is refused."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(body)
     assert str(refused.value) == reason
 
@@ -81,8 +81,8 @@ TABLES = st.dictionaries(st.sampled_from(["usd", "eur", "EUR", "btc", ""]), VALU
 def test_any_body(body: bytes) -> None:
     """Any bytes give rates above nought of money in use or the one exception for it."""
     try:
-        checked = rates.check(parse(body))
-    except Unusable:
+        checked = rates.validate_rates(parse(body))
+    except ProviderError:
         return
     assert min(checked.rates.values()) > 0
     assert set(checked.rates) <= CURRENT

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.sources import rates
-from graphql_api.sources.provider import Unusable
+from graphql_api.sources.provider import ProviderError
 from graphql_api.sources.providers.frankfurter import PROVIDER, parse
 from tests.sources.providers.hostile import VALUES, bodies, objects
 from tests.upstream.server import FRANKFURTER, HTML
@@ -23,7 +23,7 @@ def answer(*rows: object) -> bytes:
 
 def test_provider() -> None:
     """The provider is live, keyless, and asked for one US dollar."""
-    assert (PROVIDER.name, PROVIDER.live, PROVIDER.url, PROVIDER.attribution) == (
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "frankfurter",
         True,
         "https://api.frankfurter.dev/v2/rates",
@@ -36,7 +36,7 @@ def test_whole_answer() -> None:
     """The 154 rates are read and believed, and the US dollar, which is not listed, is 1."""
     raw = parse(FRANKFURTER)
     assert (len(raw.rates), "USD" in raw.rates) == (154, False)
-    checked = rates.check(raw)
+    checked = rates.validate_rates(raw)
     assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
@@ -64,7 +64,7 @@ def test_rows_without_a_quote() -> None:
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
     """Rates for another currency are refused, also when it is one row of many."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(answer(EURO, {**EURO, "base": base}))
     assert str(refused.value) == "the rates are not for one US dollar"
 
@@ -82,15 +82,15 @@ def test_other_base(base: object) -> None:
 )
 def test_no_list(body: bytes, reason: str) -> None:
     """What is no list of rates is refused."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(body)
     assert str(refused.value) == reason
 
 
 def test_empty_list() -> None:
     """An empty list is no table, though the US dollar would be known."""
-    with pytest.raises(Unusable) as refused:
-        rates.check(parse(b"[]"))
+    with pytest.raises(ProviderError) as refused:
+        rates.validate_rates(parse(b"[]"))
     assert str(refused.value) == "none of its 0 rates can be used"
 
 
@@ -103,8 +103,8 @@ ROWS = st.sampled_from([*EURO]).flatmap(
 def test_any_body(body: bytes) -> None:
     """Any bytes give rates above nought or the one exception for it."""
     try:
-        checked = rates.check(parse(body))
-    except Unusable:
+        checked = rates.validate_rates(parse(body))
+    except ProviderError:
         return
     assert min(checked.rates.values()) > 0
     assert checked.rates["USD"] == 1

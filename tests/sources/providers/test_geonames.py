@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import Figures, SkippedRecord
+from graphql_api.domain.country import CountryFigures, SkippedRecord
 from graphql_api.sources import countries
-from graphql_api.sources.provider import RawCountry, Unusable
+from graphql_api.sources.provider import ProviderError, RawCountry
 from graphql_api.sources.providers.geonames import PROVIDER, parse
 from graphql_api.sources.reference import load_reference
 from tests.upstream.server import COUNTRIES, HTML
@@ -25,14 +25,14 @@ ROW = b"AD\tAND\t020\tAN\tAndorra\tAndorra la Vella\t468\t77006\tEU\t.ad\tEUR"
 
 def refusal(body: bytes) -> str:
     """Return the message that a body is refused with."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(body)
     return str(refused.value)
 
 
 def test_provider() -> None:
     """The provider is live, keyless, and named as its licence asks."""
-    assert (PROVIDER.name, PROVIDER.live, PROVIDER.url, PROVIDER.attribution) == (
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "geonames",
         True,
         "https://download.geonames.org/export/dump/countryInfo.txt",
@@ -48,7 +48,7 @@ def test_whole_table() -> None:
 
 def test_what_of_it_is_believed() -> None:
     """All but the two dissolved countries are kept, and those two are named."""
-    checked = countries.check(parse(COUNTRIES), REFERENCE)
+    checked = countries.validate_countries(parse(COUNTRIES), REFERENCE)
     assert {one.code for one in checked.figures} == set(REFERENCE)
     assert len(checked.figures) == 250
     assert checked.skipped == (
@@ -63,7 +63,7 @@ def test_what_of_it_is_believed() -> None:
 
 def test_figures_of_some_countries() -> None:
     """A few countries have exactly these figures, retired currencies replaced."""
-    checked = countries.check(parse(COUNTRIES), REFERENCE)
+    checked = countries.validate_countries(parse(COUNTRIES), REFERENCE)
     by_code = {one.code: one for one in checked.figures}
     expected = [
         ("AQ", None, 0, 14000000.0, None),
@@ -74,7 +74,7 @@ def test_figures_of_some_countries() -> None:
         ("XK", "Pristina", 1845300, 10908.0, "EUR"),
     ]
     assert [by_code[code] for code, *_ in expected] == [
-        Figures(
+        CountryFigures(
             code=code,
             capital=capital,
             population=population,
@@ -96,7 +96,7 @@ def test_line_ends(end: bytes) -> None:
 def test_rows_cut_short() -> None:
     """A row without all its columns is skipped and reported, its numbers not believed."""
     raw = parse(b"FR\tFRA\t250\tFR\tFrance\tParis\t547030\t669\n" + ROW)
-    checked = countries.check(raw, REFERENCE)
+    checked = countries.validate_countries(raw, REFERENCE)
     assert [one.code for one in checked.figures] == ["AD"]
     assert checked.skipped == (
         SkippedRecord(
@@ -159,7 +159,7 @@ TABLES = st.lists(
 def test_any_body(body: bytes) -> None:
     """Any bytes give figures of known countries or the one exception for it."""
     try:
-        checked = countries.check(parse(body), REFERENCE)
-    except Unusable:
+        checked = countries.validate_countries(parse(body), REFERENCE)
+    except ProviderError:
         return
     assert {one.code for one in checked.figures} <= set(REFERENCE)

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import Figures, SkippedRecord
+from graphql_api.domain.country import CountryFigures, SkippedRecord
 from graphql_api.sources import countries
-from graphql_api.sources.countries import CountryList
-from graphql_api.sources.provider import RawCountries, RawCountry, Unusable
-from graphql_api.sources.providers.restcountries import PROVIDER, join, parse, rest
+from graphql_api.sources.countries import ValidatedCountries
+from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry
+from graphql_api.sources.providers.restcountries import PROVIDER, join, parse, remaining_params
 from graphql_api.sources.reference import load_reference
 from tests.sources.providers.hostile import VALUES, bodies, objects
 from tests.upstream.server import GONE, HTML, PAGES
@@ -46,26 +46,26 @@ def page(size: int, total: int) -> RawCountries:
 
 def refusal(body: bytes) -> str:
     """Return the message that a body is refused with."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(body)
     return str(refused.value)
 
 
 @pytest.fixture(scope="module")
-def checked() -> CountryList:
+def checked() -> ValidatedCountries:
     """Return what is believed of all three pages."""
-    return countries.check(join([parse(body) for body in PAGES]), REFERENCE)
+    return countries.validate_countries(join([parse(body) for body in PAGES]), REFERENCE)
 
 
 def test_provider() -> None:
     """The provider is live, needs a key, and asks for no more than it reads."""
-    assert (PROVIDER.name, PROVIDER.live, PROVIDER.url, PROVIDER.attribution) == (
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "restcountries",
         True,
         "https://api.restcountries.com/countries/v5",
         "REST Countries (https://restcountries.com)",
     )
-    assert (PROVIDER.key_setting, PROVIDER.key) == ("RESTCOUNTRIES_API_KEY", None)
+    assert (PROVIDER.api_key_setting, PROVIDER.api_key) == ("RESTCOUNTRIES_API_KEY", None)
     assert PROVIDER.params == {
         "response_fields": "names.common,codes.alpha_2,capitals,population,area,currencies",
         "limit": "100",
@@ -87,7 +87,7 @@ def test_first_page() -> None:
     )
 
 
-def test_what_of_it_is_believed(checked: CountryList) -> None:
+def test_what_of_it_is_believed(checked: ValidatedCountries) -> None:
     """All but the dissolved countries and the entries without codes are kept, and those named."""
     assert {one.code for one in checked.figures} == set(REFERENCE)
     assert len(checked.figures) == 250
@@ -102,7 +102,7 @@ def test_what_of_it_is_believed(checked: CountryList) -> None:
     )
 
 
-def test_figures_of_some_countries(checked: CountryList) -> None:
+def test_figures_of_some_countries(checked: ValidatedCountries) -> None:
     """A few countries have exactly these figures, retired and unofficial currencies replaced."""
     by_code = {one.code: one for one in checked.figures}
     expected = [
@@ -112,7 +112,7 @@ def test_figures_of_some_countries(checked: CountryList) -> None:
         ("UM", None, 0, 0.0, "USD"),
     ]
     assert [by_code[code] for code, *_ in expected] == [
-        Figures(
+        CountryFigures(
             code=code,
             capital=capital,
             population=population,
@@ -164,14 +164,14 @@ def test_no_country(one: object) -> None:
 )
 def test_rest(size: int, total: int, offsets: list[str]) -> None:
     """The other pages begin where the first one ends, each as long as it."""
-    assert rest(page(size, total)) == [{"offset": offset} for offset in offsets]
+    assert remaining_params(page(size, total)) == [{"offset": offset} for offset in offsets]
 
 
 @pytest.mark.parametrize(("size", "total"), [(100, 2001), (1, 21), (1, 10**400)])
 def test_too_many_pages(size: int, total: int) -> None:
     """More pages than any list of countries has are not asked for."""
-    with pytest.raises(Unusable) as refused:
-        rest(page(size, total))
+    with pytest.raises(ProviderError) as refused:
+        remaining_params(page(size, total))
     assert str(refused.value) == "its list has more than 20 pages"
 
 
@@ -224,8 +224,8 @@ def test_any_body(first: bytes, second: bytes) -> None:
     """Any bytes give figures of known countries or the one exception for it."""
     try:
         one = parse(first)
-        assert len(rest(one)) < 20
-        checked = countries.check(join([one, parse(second)]), REFERENCE)
-    except Unusable:
+        assert len(remaining_params(one)) < 20
+        checked = countries.validate_countries(join([one, parse(second)]), REFERENCE)
+    except ProviderError:
         return
     assert {one.code for one in checked.figures} <= set(REFERENCE)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import Figures
+from graphql_api.domain.country import CountryFigures
 from graphql_api.sources import countries
-from graphql_api.sources.provider import RawCountry, Unusable
+from graphql_api.sources.provider import ProviderError, RawCountry
 from graphql_api.sources.providers.restcountries_v3 import PROVIDER, parse
 from graphql_api.sources.reference import load_reference
 from tests.sources.providers.hostile import VALUES, bodies, objects
@@ -33,7 +33,7 @@ def country(**changes: object) -> RawCountry:
 
 def test_provider() -> None:
     """The provider is live and keyless, has no URL, and asks for at most ten fields."""
-    assert (PROVIDER.name, PROVIDER.live, PROVIDER.url, PROVIDER.attribution) == (
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "restcountries-v3",
         True,
         None,
@@ -47,14 +47,14 @@ def test_whole_list() -> None:
     """The 247 countries are read and believed, and not dated; three are not listed."""
     raw = parse(V3)
     assert (len(raw.countries), raw.as_of, raw.total) == (247, None, None)
-    checked = countries.check(raw, REFERENCE)
+    checked = countries.validate_countries(raw, REFERENCE)
     assert (len(checked.figures), checked.skipped) == (247, ())
     assert set(REFERENCE) - {one.code for one in checked.figures} == {"AQ", "BV", "HM"}
 
 
 def test_figures_of_some_countries() -> None:
     """A few countries have exactly these figures, retired and unofficial currencies replaced."""
-    checked = countries.check(parse(V3), REFERENCE)
+    checked = countries.validate_countries(parse(V3), REFERENCE)
     by_code = {one.code: one for one in checked.figures}
     expected = [
         ("AD", "Andorra la Vella", 88406, 468.0, "EUR"),
@@ -64,7 +64,7 @@ def test_figures_of_some_countries() -> None:
         ("ZA", "Pretoria", 63100945, 1221037.0, "ZAR"),
     ]
     assert [by_code[code] for code, *_ in expected] == [
-        Figures(
+        CountryFigures(
             code=code,
             capital=capital,
             population=population,
@@ -117,7 +117,7 @@ DEPRECATED = (
 )
 def test_no_list(body: bytes, reason: str) -> None:
     """What is no list is refused, the error of the old addresses with its message."""
-    with pytest.raises(Unusable) as refused:
+    with pytest.raises(ProviderError) as refused:
         parse(body)
     assert str(refused.value) == reason
 
@@ -131,7 +131,7 @@ ENTRIES = st.sampled_from([*FRANCE]).flatmap(
 def test_any_body(body: bytes) -> None:
     """Any bytes give figures of known countries or the one exception for it."""
     try:
-        checked = countries.check(parse(body), REFERENCE)
-    except Unusable:
+        checked = countries.validate_countries(parse(body), REFERENCE)
+    except ProviderError:
         return
     assert {one.code for one in checked.figures} <= set(REFERENCE)
