@@ -5,7 +5,7 @@ PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
 PLAYGROUND := .venv/share/graphql-api/playground
 
-.PHONY: run test test-all bench load soak lint lock bundle
+.PHONY: run test test-all bench load soak lint lock bundled-data
 
 run: .venv/installed $(PLAYGROUND)/installed
 	@$(PYTHON) -m graphql_api serve
@@ -26,7 +26,7 @@ load: .venv/installed-dev
 # A server among faults for five minutes, or for `make soak SECONDS=60`.
 SECONDS ?= 300
 soak: .venv/installed-dev
-	$(PYTHON) -m benchmarks.soak $(SECONDS)
+	$(PYTHON) -m benchmarks.soak_benchmark $(SECONDS)
 
 lint: .venv/installed-dev
 	$(PYTHON) -m ruff check .
@@ -76,5 +76,5 @@ lock: .venv/installed-dev
 	$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt
 
 # Rebuilds the data that is shipped with the package, and prints what changed. Needs npm.
-bundle: .venv/installed-dev
-	$(PYTHON) scripts/make_bundle.py
+bundled-data: .venv/installed-dev
+	$(PYTHON) scripts/build_bundled_data.py

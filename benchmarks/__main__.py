@@ -5,16 +5,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import load, refreshing, serving, starting
-from benchmarks.machine import describe_environment
-from benchmarks.publishing import MissingToolError, format_environment, publish
+from benchmarks import load_benchmark, queries_benchmark, refresh_benchmark, startup_benchmark
+from benchmarks.environment import describe_environment
+from benchmarks.report import MissingToolError, format_environment, publish
 
 ROOT = Path(__file__).parent.parent
 BENCHMARKS: Mapping[str, ModuleType] = {
-    "refresh": refreshing,
-    "serving": serving,
-    "load": load,
-    "start": starting,
+    "refresh": refresh_benchmark,
+    "serving": queries_benchmark,
+    "load": load_benchmark,
+    "start": startup_benchmark,
 }
 """Each can `require()` what it needs, `run(say)`, and tell the `versions()` of what took part."""
 

@@ -5,9 +5,9 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 
-from tests.generations import GenerationData
-from tests.servers.relay import TCPProxy
-from tests.upstream.server import HTML, FakeResponse
+from tests.support.fake_providers.server import HTML, FakeResponse
+from tests.support.generation_data import GenerationData
+from tests.support.tcp_proxy import TCPProxy
 
 _PAUSE_RANGE = (0.5, 4.0)
 """Seconds, at least and at most, between two faults."""

@@ -21,37 +21,42 @@ from graphql_api import __version__
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceUnavailable
-from graphql_api.http.answers import ResponseCache
-from graphql_api.http.authorization import is_authorized
-from graphql_api.http.connections import FAST_PATH_KEY, FastPathHandler
-from graphql_api.http.graphql import GraphQLEndpoint
-from graphql_api.http.graphql_ws import WebSocketEndpoint
-from graphql_api.http.persisted import PersistedQueries
-from graphql_api.http.playground import INSTALL_FOLDER, Playground
-from graphql_api.http.recording import RequestLog
-from graphql_api.http.repeating import GRAPHQL_PATH, FastPath, ResponseCacheMiddleware
-from graphql_api.http.request_id import RequestIdMiddleware, create_id_generator
-from graphql_api.http.security import SecurityHeadersMiddleware
-from graphql_api.http.starting import ReadinessMiddleware
-from graphql_api.later import Lazy
-from graphql_api.metrics.meter import Meter
-from graphql_api.metrics.sampling import Sampler
-from graphql_api.opening import Ready, StartupFailed, StartupListener, open_with_retry
-from graphql_api.refresh import session
-from graphql_api.refresh.run import RefreshOptions, SourceConfig
-from graphql_api.refresh.schedule import refresh_periodically
+from graphql_api.execution.engine import Schema, build_schema
+from graphql_api.execution.limits import QueryLimits
+from graphql_api.http.auth import is_authorized
+from graphql_api.http.graphql.endpoint import GraphQLEndpoint
+from graphql_api.http.graphql.fast_path import (
+    FAST_PATH_KEY,
+    GRAPHQL_PATH,
+    FastPath,
+    FastPathHandler,
+    ResponseCacheMiddleware,
+)
+from graphql_api.http.graphql.persisted_queries import PersistedQueries
+from graphql_api.http.graphql.response_cache import ResponseCache
+from graphql_api.http.graphql.websocket import WebSocketEndpoint
+from graphql_api.http.middleware.readiness import ReadinessMiddleware
+from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator
+from graphql_api.http.middleware.security_headers import SecurityHeadersMiddleware
+from graphql_api.http.request_log import RequestLog
+from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
+from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.metrics.sampler import Sampler
+from graphql_api.refresh import lease_session
+from graphql_api.refresh.pipeline import RefreshOptions, SourceConfig
+from graphql_api.refresh.remote import RemoteRefreshWatcher
+from graphql_api.refresh.scheduler import refresh_periodically
 from graphql_api.refresh.service import RefreshLimits, RefreshService
-from graphql_api.refresh.watching import RemoteRefreshWatcher
-from graphql_api.schema.building import Schema, build_schema
-from graphql_api.schema.context import Context
-from graphql_api.schema.limits import Limits
+from graphql_api.schema.context import GraphQLContext
 from graphql_api.settings import Settings
 from graphql_api.sources import countries, rates
-from graphql_api.sources.choosing import select_providers
+from graphql_api.sources.lazy_http_client import LazyHTTPClient
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.web import LazyHTTPClient
-from graphql_api.storage.engine import Database
+from graphql_api.sources.registry import select_providers
+from graphql_api.startup import Ready, StartupFailed, StartupListener, open_with_retry
+from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
+from graphql_api.utils.lazy import Lazy
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +77,14 @@ _APOLLO_HEADERS = (
 class Components:
     """What a server and the `refresh` command have in common."""
 
-    def __init__(self, settings: Settings, metrics: Meter | None = None) -> None:
+    def __init__(self, settings: Settings, metrics: MetricsRecorder | None = None) -> None:
         """Build the parts; nothing is opened yet. What they do is counted by the meter, if any.
 
         Raises:
             InvalidSetting: a setting is not one that the parts can work with.
         """
-        self.metrics = metrics or Meter.alone()
-        self.query_limits = Limits.changed(settings.query_limits)
+        self.metrics = metrics or MetricsRecorder.standalone()
+        self.query_limits = QueryLimits.with_overrides(settings.query_limits)
         self.database = _build_database(settings)
         self.catalog = Catalog(self.database, load_reference(), clock=_now)
         self.http_client = LazyHTTPClient(f"graphql-api/{__version__}")
@@ -95,7 +100,7 @@ class Components:
             holder=_new_id(),
             clock=_now,
             new_id=_new_id,
-            on_attempt=self.metrics.attempted,
+            on_attempt=self.metrics.record_refresh,
         )
         self.sampler = Sampler(
             self.metrics, self.refresh_service, stale_after=timedelta(seconds=settings.stale_after)
@@ -171,7 +176,7 @@ def create_app(
     on_event: StartupListener = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
     wait_until_ready: bool = False,
-    metrics: Meter | None = None,
+    metrics: MetricsRecorder | None = None,
 ) -> "Application":
     """Return the server's application, which opens its database once it has started.
 
@@ -199,7 +204,9 @@ def create_app(
             # The shortest way logs nothing.
             yield {} if settings.access_log else {FAST_PATH_KEY: fast_path.handle}
 
-    schema = build_schema(introspection=settings.has_introspection, limits=components.query_limits)
+    schema = build_schema(
+        introspection=settings.has_introspection, query_limits=components.query_limits
+    )
     request_id_middleware = Middleware(RequestIdMiddleware, new_id=new_id, request_log=request_log)
     endpoint = _build_endpoint(components, settings, schema, response_cache, request_log)
     fast_path = _build_fast_path(components, endpoint, new_id)
@@ -297,11 +304,11 @@ def _build_fast_path(
 
 def _context_factory(
     components: Components, settings: Settings
-) -> Callable[[HTTPConnection, str], Context]:
+) -> Callable[[HTTPConnection, str], GraphQLContext]:
     """Return what makes the context of a connection that has these credentials."""
     token = _admin_token(settings)
 
-    def create_context(connection: HTTPConnection, credentials: str) -> Context:
+    def create_context(connection: HTTPConnection, credentials: str) -> GraphQLContext:
         url = settings.public_url or _base_url(connection)
         return _build_context(
             components, settings, url, authorized=is_authorized(credentials, token)
@@ -312,14 +319,14 @@ def _context_factory(
 
 def _build_context(
     components: Components, settings: Settings, public_url: str, *, authorized: bool
-) -> Context:
-    return Context(
+) -> GraphQLContext:
+    return GraphQLContext(
         catalog=components.catalog,
-        refreshes=components.refresh_service,
+        refresh_service=components.refresh_service,
         clock=_now,
         stale_after=timedelta(seconds=settings.stale_after),
         public_url=public_url,
-        authorized=authorized,
+        is_authorized=authorized,
     )
 
 
@@ -351,7 +358,7 @@ def _build_site(
     endpoint: GraphQLEndpoint,
     is_stopping: Callable[[], bool],
 ) -> ASGIApp:
-    from graphql_api.http.site import Site  # noqa: PLC0415 - it brings FastAPI
+    from graphql_api.http.site.routes import Site  # noqa: PLC0415 - it brings FastAPI
 
     return Site(
         catalog=components.catalog,
@@ -388,7 +395,7 @@ async def run_app(
 ) -> AsyncIterator[None]:
     """Open the parts, and have them do what they do by themselves; wait for it while it `waits`."""
     background_tasks: set[asyncio.Task[None]] = set()
-    background_tasks.add(asyncio.create_task(components.sampler.keep()))
+    background_tasks.add(asyncio.create_task(components.sampler.run_forever()))
     startup_task = asyncio.create_task(
         _start_background_tasks(components, settings, on_event, site, background_tasks)
     )
@@ -466,7 +473,9 @@ async def _warm_up_and_refresh(
 ) -> None:
     """Make what was left for later, then try a refresh if what is served is stale or bundled."""
     with suppress(DatabaseUnavailable):  # who polls tells of it
-        await components.database.warm_pool(session.WARM_CONNECTIONS, session.prepare_statements)
+        await components.database.warm_pool(
+            lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
+        )
     await site.get()
     await components.http_client.client.get()
     stale_after = timedelta(seconds=settings.stale_after)
@@ -488,7 +497,7 @@ def _build_database(settings: Settings) -> Database:
     return database
 
 
-def _build_source_config(settings: Settings, metrics: Meter) -> SourceConfig:
+def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> SourceConfig:
     provider_keys = settings.provider_keys
     return SourceConfig(
         countries=select_providers(
@@ -499,7 +508,7 @@ def _build_source_config(settings: Settings, metrics: Meter) -> SourceConfig:
         ),
         api_timeout=settings.api_timeout,
         refresh_timeout=settings.refresh_timeout,
-        on_fetch=metrics.heard,
+        on_fetch=metrics.record_fetch,
     )
 
 

@@ -16,9 +16,9 @@ from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.summary import Summary
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
-from graphql_api.sources.keeping import ProviderCache
-from graphql_api.storage import answers, countries, marker, refreshes
-from graphql_api.storage.engine import Database, DatabaseConnection
+from graphql_api.sources.provider_cache import ProviderCache
+from graphql_api.storage import change_marker, countries, provider_cache, refreshes
+from graphql_api.storage.database import Database, DatabaseConnection
 
 logger = logging.getLogger(__name__)
 
@@ -97,12 +97,14 @@ class Catalog:
         """Do what `sync` does over a connection; afterwards all that was committed is served."""
         while True:
             previous = self.snapshot
-            current = await marker.read(connection)
+            current = await change_marker.read(connection)
             self.lease_holder = current.holder
             if current.last_sequence != self._sequence:
                 new_attempts, sequence = await refreshes.load(connection, after=self._sequence)
                 if any(attempt.id not in self._unwritten_ids for attempt in new_attempts):
-                    self.provider_cache = ProviderCache.deserialize(await answers.load(connection))
+                    self.provider_cache = ProviderCache.deserialize(
+                        await provider_cache.load(connection)
+                    )
                 self._sequence = sequence
                 self._merge_history(new_attempts)
             if current.version == previous.version:
@@ -205,7 +207,7 @@ class SummaryImageCache:
 
 
 def _draw(summary: Summary) -> bytes:
-    from graphql_api.picture import draw  # noqa: PLC0415 - a start draws nothing
+    from graphql_api.images.summary_image import draw  # noqa: PLC0415 - a start draws nothing
 
     return draw(summary)
 

@@ -8,10 +8,10 @@ from itertools import chain
 
 import pytest
 
-from tests.servers.mariadb import MariaDB
-from tests.servers.postgresql import PostgreSQL
-from tests.servers.tls import Certificates
-from tests.upstream.server import Upstream
+from tests.support.certificates import Certificates
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.fake_providers.server import Upstream
 
 
 def pytest_configure() -> None:

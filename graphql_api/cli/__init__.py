@@ -20,24 +20,24 @@ Exit codes: 0 done, 1 failed, 2 a setting or an argument is wrong, 130 interrupt
 """
 
 
-def _one_line_errors(command: Callable[P, None]) -> Callable[P, None]:
+def _handle_errors(command: Callable[P, None]) -> Callable[P, None]:
     """Tell the errors that a person can act on in one line; Ctrl-C ends quietly."""
 
     @wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> None:
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             command(*args, **kwargs)
         except InvalidSetting as error:
-            _fail(error, exit_code=2)
+            _exit_with_error(error, exit_code=2)
         except CountriesError as error:
-            _fail(error, exit_code=1)
+            _exit_with_error(error, exit_code=1)
         except KeyboardInterrupt:
             sys.exit(130)
 
-    return run
+    return wrapper
 
 
-def _fail(error: CountriesError, *, exit_code: int) -> None:
+def _exit_with_error(error: CountriesError, *, exit_code: int) -> None:
     click.echo(f"graphql-api: {error}", err=True)
     sys.exit(exit_code)
 
@@ -52,9 +52,9 @@ def main() -> None:
     """
 
 
-@main.command()
-@_one_line_errors
-def serve() -> None:
+@main.command("serve")
+@_handle_errors
+def serve_command() -> None:
     """Serve the API until Ctrl-C.
 
     Migrates the database, fills an empty one from the data bundled with the package, then tries a
@@ -67,15 +67,15 @@ def serve() -> None:
 
     settings = Settings.load()
     settings.require_secure_exposure()
-    from graphql_api.cli import server  # noqa: PLC0415 - a wrong setting does not wait for it
+    from graphql_api.cli.serve import serve  # noqa: PLC0415 - a wrong setting does not wait for it
 
-    server.serve(settings)
+    serve(settings)
 
 
-@main.command()
+@main.command("refresh")
 @click.option("--force", is_flag=True, help="Ask every provider, also one without anything new.")
-@_one_line_errors
-def refresh(*, force: bool) -> None:
+@_handle_errors
+def refresh_command(*, force: bool) -> None:
     """Fetch every source once and store the countries.
 
     Prints where the data came from and how long each part took. A server on the same database
@@ -85,25 +85,25 @@ def refresh(*, force: bool) -> None:
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    from graphql_api.cli import refreshing  # noqa: PLC0415 - a wrong setting does not wait for it
+    from graphql_api.cli.refresh import refresh  # noqa: PLC0415 - a wrong setting does not wait for it
 
-    asyncio.run(refreshing.refresh(settings, force=force))
+    asyncio.run(refresh(settings, force=force))
 
 
 @main.command()
-@_one_line_errors
+@_handle_errors
 def schema() -> None:
     """Print the GraphQL schema.
 
     The file schema.graphql in the repository is made so.
     """
-    from graphql_api.schema.building import build_schema  # noqa: PLC0415 - --help does not wait for it
+    from graphql_api.execution.engine import build_schema  # noqa: PLC0415 - as above
 
     click.echo(build_schema(introspection=True))
 
 
 @main.command()
-@_one_line_errors
+@_handle_errors
 def migrate() -> None:
     """Bring the database to the tables of this version.
 
@@ -112,7 +112,7 @@ def migrate() -> None:
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    from graphql_api.app import migrate_database  # noqa: PLC0415 - a wrong setting does not wait for it
+    from graphql_api.app import migrate_database  # noqa: PLC0415 - as above
 
-    changed = asyncio.run(migrate_database(settings))
-    click.echo("Migrated." if changed else "Nothing to do: the database is up to date.")
+    has_migrated = asyncio.run(migrate_database(settings))
+    click.echo("Migrated." if has_migrated else "Nothing to do: the database is up to date.")

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 from graphql_api.domain.country import CountryField
+from graphql_api.domain.folding import fold
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
-from graphql_api.domain.text import fold
 
 
 class Operator(StrEnum):

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from typing import Self
 
 from graphql_api.domain.country import BUNDLED, TEXT_FIELDS, Country, CountryField, Reference
+from graphql_api.domain.folding import fold
 from graphql_api.domain.summary import Provenance, Summary, TopCountry
-from graphql_api.domain.text import fold
 from graphql_api.errors import InvalidInput
 
 ComparableValue = str | int | float | datetime | None

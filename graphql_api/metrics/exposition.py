@@ -12,41 +12,43 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from graphql_api.metrics.board import Board
-from graphql_api.metrics.families import Family, Type
+from graphql_api.metrics.definitions import MetricFamily, MetricType
+from graphql_api.metrics.shared_memory import SharedMetrics
 
 
-def expose(board: Board, *, accept: str, now: float) -> tuple[bytes, str]:
+def expose(shared_metrics: SharedMetrics, *, accept: str, now: float) -> tuple[bytes, str]:
     """Return what a board holds, and its media type: one that is accepted.
 
     `now` is by `time.monotonic`.
     """
     encode, media_type = choose_encoder(accept)
-    return encode(_Collected(board, now)), media_type
+    return encode(_SharedMetricsCollector(shared_metrics, now)), media_type
 
 
-class _Collected(Collector):
-    def __init__(self, board: Board, now: float) -> None:
-        self._board = board
+class _SharedMetricsCollector(Collector):
+    def __init__(self, shared_metrics: SharedMetrics, now: float) -> None:
+        self._shared_metrics = shared_metrics
         self._now = now
 
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
-        for family in self._board.families:
-            yield self._metric(family)
+        for family in self._shared_metrics.families:
+            yield self._build_metric(family)
 
-    def _metric(self, family: Family) -> Metric:
+    def _build_metric(self, family: MetricFamily) -> Metric:
         labels = list(family.labels)
-        series = self._board.read(family, self._now)
-        if family.type is Type.HISTOGRAM:
-            histogram = HistogramMetricFamily(family.name, family.text, labels=labels)
+        series = self._shared_metrics.collect(family, self._now)
+        if family.type is MetricType.HISTOGRAM:
+            histogram = HistogramMetricFamily(family.name, family.documentation, labels=labels)
             bounds = [*(str(bound) for bound in family.buckets), "+Inf"]
-            for values, (*counts, total) in series:
+            for label_values, (*counts, total) in series:
                 buckets = list(zip(bounds, accumulate(counts), strict=True))
-                histogram.add_metric(values, buckets, sum_value=total)
+                histogram.add_metric(label_values, buckets, sum_value=total)
             return histogram
-        kind = CounterMetricFamily if family.type is Type.COUNTER else GaugeMetricFamily
-        metric = kind(family.name, family.text, labels=labels)
-        for values, (number,) in series:
-            metric.add_metric(values, number)
+        metric_class = (
+            CounterMetricFamily if family.type is MetricType.COUNTER else GaugeMetricFamily
+        )
+        metric = metric_class(family.name, family.documentation, labels=labels)
+        for label_values, (value,) in series:
+            metric.add_metric(label_values, value)
         return metric

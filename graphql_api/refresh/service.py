@@ -15,14 +15,14 @@ from graphql_api.errors import (
     RefreshInProgress,
     RefreshTooSoon,
 )
-from graphql_api.logs import extra_fields
+from graphql_api.logging import extra_fields
 from graphql_api.refresh import waiting
+from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
+from graphql_api.refresh.pipeline import RefreshOptions, RefreshPipeline, SourceConfig
 from graphql_api.refresh.progress import Phase, ProgressBroadcaster, ProgressReporter
-from graphql_api.refresh.run import RefreshOptions, RefreshPipeline, SourceConfig
-from graphql_api.refresh.session import LeaseHeldByOther, LeaseSession
 from graphql_api.sources import countries, rates
-from graphql_api.sources.web import LazyHTTPClient
-from graphql_api.storage.engine import Database
+from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.storage.database import Database
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.errors import error_from_code
 from graphql_api.storage import lease
-from graphql_api.storage.engine import Database
+from graphql_api.storage.database import Database
 
 logger = logging.getLogger(__name__)
 

@@ -13,16 +13,16 @@ from graphql_api.refresh.service import RefreshService
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class GraphQLContext:
     """One request's view of the server."""
 
     catalog: Catalog
-    refreshes: RefreshService
+    refresh_service: RefreshService
     clock: Callable[[], datetime]
     stale_after: timedelta
     public_url: str
     """What absolute URLs begin with, without a slash at the end."""
-    authorized: bool
+    is_authorized: bool
     """Whether the caller may change data."""
     reports: list[RefreshReport] = field(default_factory=list)
     """The refreshes that the request has asked for and that are done, for who answers it."""
@@ -37,11 +37,11 @@ class Context:
         Raises:
             Unauthenticated: this one may not.
         """
-        if not self.authorized:
+        if not self.is_authorized:
             raise Unauthenticated(
                 "This needs the administrator's token: send it as "
                 "`Authorization: Bearer <ADMIN_TOKEN>`."
             )
 
 
-Info = strawberry.Info[Context, None]
+Info = strawberry.Info[GraphQLContext, None]

@@ -19,7 +19,7 @@ _GT, _GTE, _LT, _LTE = "Greater than this.", "This or greater.", "Less than this
 _IS_NULL = "true: the value is absent. false: it is present."
 
 
-def _operator(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - as strawberry.field
+def _operator_field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - as strawberry.field
     return strawberry.field(default=None, description=description, name=name)
 
 
@@ -29,14 +29,14 @@ def _operator(description: str, name: str | None = None) -> Any:  # noqa: ANN401
     "if not given. An absent value satisfies only isNull: true, ne and notIn."
 )
 class StringFilter:
-    eq: str | None = _operator(_EQ)
-    ne: str | None = _operator(_NE)
-    in_: list[str] | None = _operator(_IN, "in")
-    not_in: list[str] | None = _operator(_NOT_IN)
-    contains: str | None = _operator("Contains this anywhere.")
-    starts_with: str | None = _operator("Begins with this.")
-    ends_with: str | None = _operator("Ends with this.")
-    is_null: bool | None = _operator(_IS_NULL)
+    eq: str | None = _operator_field(_EQ)
+    ne: str | None = _operator_field(_NE)
+    in_: list[str] | None = _operator_field(_IN, "in")
+    not_in: list[str] | None = _operator_field(_NOT_IN)
+    contains: str | None = _operator_field("Contains this anywhere.")
+    starts_with: str | None = _operator_field("Begins with this.")
+    ends_with: str | None = _operator_field("Ends with this.")
+    is_null: bool | None = _operator_field(_IS_NULL)
 
 
 @strawberry.input(
@@ -44,15 +44,15 @@ class StringFilter:
     "operator that is null is as if not given."
 )
 class IntFilter:
-    eq: int | None = _operator(_EQ)
-    ne: int | None = _operator(_NE)
-    in_: list[int] | None = _operator(_IN, "in")
-    not_in: list[int] | None = _operator(_NOT_IN)
-    gt: int | None = _operator(_GT)
-    gte: int | None = _operator(_GTE)
-    lt: int | None = _operator(_LT)
-    lte: int | None = _operator(_LTE)
-    is_null: bool | None = _operator(_IS_NULL)
+    eq: int | None = _operator_field(_EQ)
+    ne: int | None = _operator_field(_NE)
+    in_: list[int] | None = _operator_field(_IN, "in")
+    not_in: list[int] | None = _operator_field(_NOT_IN)
+    gt: int | None = _operator_field(_GT)
+    gte: int | None = _operator_field(_GTE)
+    lt: int | None = _operator_field(_LT)
+    lte: int | None = _operator_field(_LTE)
+    is_null: bool | None = _operator_field(_IS_NULL)
 
 
 @strawberry.input(
@@ -60,15 +60,15 @@ class IntFilter:
     "is null is as if not given. An absent value satisfies only isNull: true, ne and notIn."
 )
 class FloatFilter:
-    eq: float | None = _operator(_EQ)
-    ne: float | None = _operator(_NE)
-    in_: list[float] | None = _operator(_IN, "in")
-    not_in: list[float] | None = _operator(_NOT_IN)
-    gt: float | None = _operator(_GT)
-    gte: float | None = _operator(_GTE)
-    lt: float | None = _operator(_LT)
-    lte: float | None = _operator(_LTE)
-    is_null: bool | None = _operator(_IS_NULL)
+    eq: float | None = _operator_field(_EQ)
+    ne: float | None = _operator_field(_NE)
+    in_: list[float] | None = _operator_field(_IN, "in")
+    not_in: list[float] | None = _operator_field(_NOT_IN)
+    gt: float | None = _operator_field(_GT)
+    gte: float | None = _operator_field(_GTE)
+    lt: float | None = _operator_field(_LT)
+    lte: float | None = _operator_field(_LTE)
+    is_null: bool | None = _operator_field(_IS_NULL)
 
 
 @strawberry.input(
@@ -76,13 +76,13 @@ class FloatFilter:
     "that is null is as if not given."
 )
 class DateTimeFilter:
-    eq: datetime | None = _operator(_EQ)
-    ne: datetime | None = _operator(_NE)
-    gt: datetime | None = _operator("Later than this.")
-    gte: datetime | None = _operator("This or later.")
-    lt: datetime | None = _operator("Earlier than this.")
-    lte: datetime | None = _operator("This or earlier.")
-    is_null: bool | None = _operator(_IS_NULL)
+    eq: datetime | None = _operator_field(_EQ)
+    ne: datetime | None = _operator_field(_NE)
+    gt: datetime | None = _operator_field("Later than this.")
+    gte: datetime | None = _operator_field("This or later.")
+    lt: datetime | None = _operator_field("Earlier than this.")
+    lte: datetime | None = _operator_field("This or earlier.")
+    is_null: bool | None = _operator_field(_IS_NULL)
 
 
 FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter
@@ -93,47 +93,49 @@ FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter
     "null is as if not given; an empty filter matches every country."
 )
 class CountryFilter:
-    code: StringFilter | None = _operator("By ISO 3166-1 alpha-2 code, e.g. FR.")
-    alpha3: StringFilter | None = _operator("By ISO 3166-1 alpha-3 code, e.g. FRA.")
-    name: StringFilter | None = _operator("By English name.")
-    capital: StringFilter | None = _operator("By capital; absent where there is none.")
-    region: StringFilter | None = _operator("By UN M49 region, e.g. Africa.")
-    subregion: StringFilter | None = _operator("By UN M49 subregion, e.g. Western Africa.")
-    currency_code: StringFilter | None = _operator("By ISO 4217 code, e.g. EUR.")
-    population: IntFilter | None = _operator("By number of people.")
-    area_km2: FloatFilter | None = _operator("By area in square kilometres.")
-    exchange_rate: FloatFilter | None = _operator("By units of the currency for one US dollar.")
-    estimated_gdp: FloatFilter | None = _operator("By estimated GDP in US dollars.")
-    last_refreshed_at: DateTimeFilter | None = _operator("By the time of the last refresh.")
-    and_: list["CountryFilter"] | None = _operator(
+    code: StringFilter | None = _operator_field("By ISO 3166-1 alpha-2 code, e.g. FR.")
+    alpha3: StringFilter | None = _operator_field("By ISO 3166-1 alpha-3 code, e.g. FRA.")
+    name: StringFilter | None = _operator_field("By English name.")
+    capital: StringFilter | None = _operator_field("By capital; absent where there is none.")
+    region: StringFilter | None = _operator_field("By UN M49 region, e.g. Africa.")
+    subregion: StringFilter | None = _operator_field("By UN M49 subregion, e.g. Western Africa.")
+    currency_code: StringFilter | None = _operator_field("By ISO 4217 code, e.g. EUR.")
+    population: IntFilter | None = _operator_field("By number of people.")
+    area_km2: FloatFilter | None = _operator_field("By area in square kilometres.")
+    exchange_rate: FloatFilter | None = _operator_field(
+        "By units of the currency for one US dollar."
+    )
+    estimated_gdp: FloatFilter | None = _operator_field("By estimated GDP in US dollars.")
+    last_refreshed_at: DateTimeFilter | None = _operator_field("By the time of the last refresh.")
+    and_: list["CountryFilter"] | None = _operator_field(
         "All of these hold; an empty list matches everything.", "and"
     )
-    or_: list["CountryFilter"] | None = _operator(
+    or_: list["CountryFilter"] | None = _operator_field(
         "At least one of these holds; an empty list matches nothing.", "or"
     )
-    not_: "CountryFilter | None" = _operator("This does not hold.", "not")
+    not_: "CountryFilter | None" = _operator_field("This does not hold.", "not")
 
     def to_domain(self) -> Filter:
         """Return the same wish in the domain's terms; what is null is as if not given."""
         conditions = [
             condition
             for field in CountryField
-            for condition in _conditions(field, getattr(self, field.value))
+            for condition in _build_conditions(field, getattr(self, field.value))
         ]
-        parts: list[Filter] = [*conditions]
+        filters: list[Filter] = [*conditions]
         if self.and_ is not None:
-            parts.append(AllOf(tuple(part.to_domain() for part in self.and_)))
+            filters.append(AllOf(tuple(nested.to_domain() for nested in self.and_)))
         if self.or_ is not None:
-            parts.append(AnyOf(tuple(part.to_domain() for part in self.or_)))
+            filters.append(AnyOf(tuple(nested.to_domain() for nested in self.or_)))
         if self.not_ is not None:
-            parts.append(Not(self.not_.to_domain()))
-        return AllOf(tuple(parts))
+            filters.append(Not(self.not_.to_domain()))
+        return AllOf(tuple(filters))
 
 
-def _conditions(field: CountryField, given: FieldFilter | None) -> Iterator[Condition]:
-    if given is None:
+def _build_conditions(field: CountryField, field_filter: FieldFilter | None) -> Iterator[Condition]:
+    if field_filter is None:
         return
-    for attribute, operand in vars(given).items():
+    for attribute, operand in vars(field_filter).items():
         if operand is not None:
             value = frozenset(operand) if isinstance(operand, list) else operand
             yield Condition(field, _OPERATORS[attribute], value)

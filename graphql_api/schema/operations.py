@@ -9,13 +9,13 @@ import strawberry
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.filters import AllOf
-from graphql_api.domain.paging import Page, PageRequest, paginate
+from graphql_api.domain.pagination import Page, PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import CountryNotFound, InvalidInput
+from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Progress
-from graphql_api.refresh.run import RefreshOptions
 from graphql_api.schema.context import Info
-from graphql_api.schema.ids import read_country_id
+from graphql_api.schema.global_ids import decode_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
 from graphql_api.schema.types import (
     Country,
@@ -27,65 +27,65 @@ from graphql_api.schema.types import (
     Status,
 )
 
-A = TypeVar("A", report.RefreshReport, report.RefreshFailure)
+AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
-Code = Annotated[
+CodeArgument = Annotated[
     str | None,
     strawberry.argument(
         description="ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA; case does not matter."
     ),
 ]
-Name = Annotated[
+NameArgument = Annotated[
     str | None,
     strawberry.argument(
         description="Name, or another name that it goes by, e.g. Ivory Coast; case and accents "
         "do not matter."
     ),
 ]
-Id = Annotated[
+IdArgument = Annotated[
     strawberry.ID,
     strawberry.argument(description="What `id` of the object was; opaque."),
 ]
-Wanted = Annotated[
+FilterArgument = Annotated[
     CountryFilter | None,
     strawberry.argument(description="Which countries; null for all."),
 ]
-Order = Annotated[
+SortArgument = Annotated[
     list[CountrySort] | None,
     strawberry.argument(description="The first key decides, then the next; null: by name."),
 ]
-First = Annotated[
+FirstArgument = Annotated[
     int | None,
     strawberry.argument(description="At most this many, from the front; null: no limit."),
 ]
-After = Annotated[
+AfterArgument = Annotated[
     str | None,
     strawberry.argument(description="Only those after this cursor, in the same order."),
 ]
-Last = Annotated[
+LastArgument = Annotated[
     int | None,
     strawberry.argument(description="At most this many, from the back; not with first."),
 ]
-Before = Annotated[
+BeforeArgument = Annotated[
     str | None,
     strawberry.argument(description="Only those before this cursor, in the same order."),
 ]
-Offset = Annotated[
+OffsetArgument = Annotated[
     int | None,
     strawberry.argument(description="Leave out this many; goes with first, not with cursors."),
 ]
-Force = Annotated[
+ForceArgument = Annotated[
     bool,
     strawberry.argument(description="Ask every provider, also one that has nothing new yet."),
 ]
-Wait = Annotated[
+WaitArgument = Annotated[
     bool,
     strawberry.argument(
         description="Whether to wait for a refresh that runs already, and have its report; "
         "otherwise REFRESH_IN_PROGRESS says when it began."
     ),
 ]
-FirstRefreshes = Annotated[
+FirstRefreshesArgument = Annotated[
     int,
     strawberry.argument(description="At most this many; the server remembers 1000."),
 ]
@@ -99,7 +99,9 @@ class Query:
         graphql_type=Country | None,
     )
     @staticmethod
-    def country(info: Info, code: Code = None, name: Name = None) -> domain.Country | None:
+    def country(
+        info: Info, code: CodeArgument = None, name: NameArgument = None
+    ) -> domain.Country | None:
         return info.context.catalog.snapshot.find(code=code, name=name)
 
     @strawberry.field(
@@ -108,8 +110,8 @@ class Query:
         graphql_type=Node | None,
     )
     @staticmethod
-    def node(info: Info, id: Id) -> domain.Country | None:  # noqa: A002 - the name that Relay asks by
-        return info.context.catalog.snapshot.by_code.get(read_country_id(id))
+    def node(info: Info, id: IdArgument) -> domain.Country | None:  # noqa: A002 - the name that Relay asks by
+        return info.context.catalog.snapshot.by_code.get(decode_country_id(id))
 
     @strawberry.field(
         description="Countries, filtered, sorted and paged; all of them, by name, without "
@@ -120,13 +122,13 @@ class Query:
     def countries(  # noqa: PLR0913 - the contract's arguments
         info: Info,
         *,
-        filter: Wanted = None,  # noqa: A002 - the contract's name
-        sort: Order = None,
-        first: First = None,
-        after: After = None,
-        last: Last = None,
-        before: Before = None,
-        offset: Offset = None,
+        filter: FilterArgument = None,  # noqa: A002 - the contract's name
+        sort: SortArgument = None,
+        first: FirstArgument = None,
+        after: AfterArgument = None,
+        last: LastArgument = None,
+        before: BeforeArgument = None,
+        offset: OffsetArgument = None,
     ) -> Page:
         return paginate(
             info.context.catalog.snapshot,
@@ -148,24 +150,28 @@ class Query:
         graphql_type=list[RefreshReport],
     )
     @staticmethod
-    def refreshes(info: Info, first: FirstRefreshes = 10) -> list[report.RefreshReport]:
-        return _newest(report.RefreshReport, info, first)
+    def refreshes(info: Info, first: FirstRefreshesArgument = 10) -> list[report.RefreshReport]:
+        return _list_newest(report.RefreshReport, info, first)
 
     @strawberry.field(
         description="Past refreshes that failed, newest first.",
         graphql_type=list[RefreshFailure],
     )
     @staticmethod
-    def failed_refreshes(info: Info, first: FirstRefreshes = 10) -> list[report.RefreshFailure]:
-        return _newest(report.RefreshFailure, info, first)
+    def failed_refreshes(
+        info: Info, first: FirstRefreshesArgument = 10
+    ) -> list[report.RefreshFailure]:
+        return _list_newest(report.RefreshFailure, info, first)
 
 
-def _newest(kind: type[A], info: Info, first: int) -> list[A]:
+def _list_newest(attempt_type: type[AttemptT], info: Info, first: int) -> list[AttemptT]:
     """Return the newest attempts of a kind."""
     if first < 0:
         raise InvalidInput(f"first must be 0 or more, not {first}.")
     history = info.context.catalog.history
-    return list(islice((one for one in history if isinstance(one, kind)), first))
+    return list(
+        islice((attempt for attempt in history if isinstance(attempt, attempt_type)), first)
+    )
 
 
 @strawberry.type(description="What changes data; needs the administrator's token if one is set.")
@@ -179,12 +185,14 @@ class Mutation:
     )
     @staticmethod
     async def refresh_countries(
-        info: Info, force: Force = False, wait: Wait = True
+        info: Info, force: ForceArgument = False, wait: WaitArgument = True
     ) -> report.RefreshReport:
         info.context.require_authorization()
-        done = await info.context.refreshes.refresh(RefreshOptions(force=force, wait=wait))
-        info.context.reports.append(done)
-        return done
+        refresh_report = await info.context.refresh_service.refresh(
+            RefreshOptions(force=force, wait=wait)
+        )
+        info.context.reports.append(refresh_report)
+        return refresh_report
 
     @strawberry.mutation(
         description="Delete one country by code or by name: give exactly one of them. It returns "
@@ -192,7 +200,9 @@ class Mutation:
         graphql_type=Country,
     )
     @staticmethod
-    async def delete_country(info: Info, code: Code = None, name: Name = None) -> domain.Country:
+    async def delete_country(
+        info: Info, code: CodeArgument = None, name: NameArgument = None
+    ) -> domain.Country:
         info.context.require_authorization()
         country = info.context.catalog.snapshot.find(code=code, name=name)
         if country is None:
@@ -212,4 +222,4 @@ class Subscription:
     )
     @staticmethod
     def refresh_progress(info: Info) -> AsyncGenerator[Progress, None]:
-        return info.context.refreshes.progress.subscribe()
+        return info.context.refresh_service.progress.subscribe()

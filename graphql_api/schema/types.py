@@ -11,16 +11,16 @@ import strawberry
 
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
-from graphql_api.domain.paging import Page
+from graphql_api.domain.pagination import Page
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh import progress
 from graphql_api.schema.context import Info
-from graphql_api.schema.ids import country_id
+from graphql_api.schema.global_ids import encode_country_id
 from graphql_api.sources.attributions import get_attribution
 
 
-def _country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:
-    return strawberry.ID(country_id(parent.code))
+def _resolve_country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:
+    return strawberry.ID(encode_country_id(parent.code))
 
 
 @strawberry.interface(description="What has an id, by which `node` finds it again.")
@@ -30,8 +30,8 @@ class Node:
     )
 
     @classmethod
-    def resolve_type(cls, served: object, *_: object) -> str:
-        return type(served).__name__
+    def resolve_type(cls, instance: object, *_: object) -> str:
+        return type(instance).__name__
 
 
 @strawberry.enum(description="The two kinds of data that a refresh fetches.")
@@ -54,7 +54,7 @@ class Provenance:
     )
 
 
-def _provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) -> Provenance:
+def _build_provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) -> Provenance:
     return Provenance(
         provider=provider,
         live=provider != domain.BUNDLED,
@@ -66,13 +66,13 @@ def _provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) 
 @strawberry.type(description="A country, or a territory with a code of its own in ISO 3166-1.")
 class Country(Node):
     id: strawberry.ID = strawberry.field(
-        resolver=_country_id,
+        resolver=_resolve_country_id,
         description="Opaque, and the same for ever: a key for client caches. `node` takes it.",
     )
 
     @classmethod
-    def is_type_of(cls, served: object, *_: object) -> bool:
-        return isinstance(served, domain.Country)
+    def is_type_of(cls, instance: object, *_: object) -> bool:
+        return isinstance(instance, domain.Country)
 
     code: str = strawberry.field(description="ISO 3166-1 alpha-2 code; XK for Kosovo.")
     alpha3: str = strawberry.field(description="ISO 3166-1 alpha-3 code; XKX for Kosovo.")
@@ -117,7 +117,7 @@ class Country(Node):
     )
     @staticmethod
     def figures_from(parent: strawberry.Parent[domain.Country]) -> Provenance:
-        return _provenance(
+        return _build_provenance(
             report.SourceKind.COUNTRIES, parent.countries_provider, parent.countries_as_of
         )
 
@@ -126,24 +126,24 @@ class Country(Node):
     def rate_from(parent: strawberry.Parent[domain.Country]) -> Provenance | None:
         if parent.rates_provider is None:
             return None
-        return _provenance(report.SourceKind.RATES, parent.rates_provider, parent.rates_as_of)
+        return _build_provenance(report.SourceKind.RATES, parent.rates_provider, parent.rates_as_of)
 
 
 @strawberry.type(description="A country on a page, and its place in the order.")
 class CountryEdge:
     page: strawberry.Private[Page]
-    place: strawberry.Private[int]
+    row_index: strawberry.Private[int]
 
     @strawberry.field(
         description="Opaque place in this order: give it as `after` or `before`. It stays right "
         "through refreshes, and even when the country is deleted."
     )
     def cursor(self) -> str:
-        return self.page.cursor(self.place)
+        return self.page.cursor(self.row_index)
 
     @strawberry.field(description="The country.", graphql_type=Country)
     def node(self) -> domain.Country:
-        return self.page.snapshot.rows[self.place]
+        return self.page.snapshot.rows[self.row_index]
 
 
 @strawberry.type(description="Where a page lies in its list.")
@@ -179,7 +179,7 @@ class CountryConnection:
     @strawberry.field(description="The same countries, each with its cursor.")
     @staticmethod
     def edges(parent: strawberry.Parent[Page]) -> list[CountryEdge]:
-        return [CountryEdge(page=parent, place=place) for place in parent.row_indexes]
+        return [CountryEdge(page=parent, row_index=row_index) for row_index in parent.row_indexes]
 
     @strawberry.field(description="Where the page lies in the list.", graphql_type=PageInfo)
     @staticmethod
@@ -387,7 +387,7 @@ class Status:
     )
     @staticmethod
     def sources(parent: strawberry.Parent[Snapshot]) -> list[DataSource]:
-        kinds = {
+        counts_by_kind = {
             report.SourceKind.COUNTRIES: parent.count_figures_provenance(),
             report.SourceKind.RATES: parent.count_rates_provenance(),
         }
@@ -395,16 +395,16 @@ class Status:
             DataSource(
                 kind=SourceKind(kind),
                 countries=countries,
-                provenance=_provenance(kind, line.provider, line.as_of),
+                provenance=_build_provenance(kind, provenance.provider, provenance.as_of),
             )
-            for kind, lines in kinds.items()
-            for line, countries in lines.items()
+            for kind, counts in counts_by_kind.items()
+            for provenance, countries in counts.items()
         ]
 
     @strawberry.field(description="Whether this server refreshes right now.")
     @staticmethod
     def refreshing(info: Info) -> bool:
-        return info.context.refreshes.is_running
+        return info.context.refresh_service.is_running
 
     @strawberry.field(
         description="Absolute address of the summary picture, PNG, 1200 x 630 pixels; null "

@@ -6,9 +6,9 @@ from datetime import datetime
 
 from graphql_api.domain.country import CountryFigures, Reference, SkippedRecord
 from graphql_api.sources import currencies
+from graphql_api.sources.parsing import clean_text, parse_non_negative, to_printable
 from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
 from graphql_api.sources.providers import bundled, geonames, restcountries, restcountries_v3
-from graphql_api.sources.reading import clean_text, parse_non_negative, to_printable
 
 PROVIDERS: Mapping[str, Provider[RawCountries]] = {
     provider.name: provider

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graphql_api.sources import currencies
+from graphql_api.sources.parsing import parse_positive, to_printable
 from graphql_api.sources.provider import Provider, ProviderError, RawRates
 from graphql_api.sources.providers import bundled, er_api, fawazahmed0, frankfurter
-from graphql_api.sources.reading import parse_positive, to_printable
 
 PROVIDERS: Mapping[str, Provider[RawRates]] = {
     provider.name: provider

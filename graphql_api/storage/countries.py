@@ -12,10 +12,10 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import Country
-from graphql_api.storage.address import DatabaseKind
 from graphql_api.storage.dialects import get_connection_dialect, get_dialect
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
+from graphql_api.storage.url import DatabaseKind
 
 RowValues = tuple[Any, ...]
 

@@ -5,7 +5,7 @@ import ssl
 from pathlib import Path
 
 from graphql_api.errors import InvalidSetting
-from graphql_api.storage.address import TLSMode
+from graphql_api.storage.url import TLSMode
 
 _PEM = b"-----BEGIN CERTIFICATE-----"
 _MIN_CERTIFICATE_BYTES = 100

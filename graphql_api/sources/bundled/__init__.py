@@ -1,1 +1,1 @@
-"""Data shipped with the package; `scripts/make_bundle.py` makes it, LICENSES.md says from what."""
+"""Data shipped with the package, made by `scripts/build_bundled_data.py`."""

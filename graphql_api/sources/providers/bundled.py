@@ -1,11 +1,11 @@
 """The data shipped with the package: the last resort, and the first start's data.
 
-The files and their licences are in `sources/bundled`; `scripts/make_bundle.py` makes them.
+The files and their licences are in `sources/bundled`; `scripts/build_bundled_data.py` makes them.
 """
 
 from graphql_api.domain.country import BUNDLED
+from graphql_api.sources.parsing import parse_date, parse_json_object
 from graphql_api.sources.provider import Provider, RawCountries, RawCountry, RawRates
-from graphql_api.sources.reading import parse_date, parse_json_object
 
 
 def parse_countries(body: bytes) -> RawCountries:

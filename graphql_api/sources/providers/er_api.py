@@ -3,8 +3,8 @@
 Format and terms: https://www.exchangerate-api.com/docs/free.
 """
 
+from graphql_api.sources.parsing import parse_json_object, parse_unix_time, to_printable
 from graphql_api.sources.provider import Provider, ProviderError, RawRates
-from graphql_api.sources.reading import parse_json_object, parse_unix_time, to_printable
 
 
 def parse(body: bytes) -> RawRates:

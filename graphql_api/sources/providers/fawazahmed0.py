@@ -5,8 +5,8 @@ are of cryptocurrencies.
 """
 
 from graphql_api.sources.currencies import CURRENT
+from graphql_api.sources.parsing import parse_date, parse_json_object
 from graphql_api.sources.provider import Provider, ProviderError, RawRates
-from graphql_api.sources.reading import parse_date, parse_json_object
 
 
 def parse(body: bytes) -> RawRates:

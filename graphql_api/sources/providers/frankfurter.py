@@ -3,8 +3,8 @@
 Format: https://frankfurter.dev.
 """
 
+from graphql_api.sources.parsing import get_nested, parse_date, parse_json
 from graphql_api.sources.provider import Provider, ProviderError, RawRates
-from graphql_api.sources.reading import get_nested, parse_date, parse_json
 
 
 def parse(body: bytes) -> RawRates:

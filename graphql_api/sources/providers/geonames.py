@@ -3,8 +3,8 @@
 Format: https://download.geonames.org/export/dump/countryInfo.txt, described in its own comments.
 """
 
+from graphql_api.sources.parsing import decode_utf8
 from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
-from graphql_api.sources.reading import decode_utf8
 
 _CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
 

@@ -6,6 +6,7 @@ ISO does not list.
 
 from collections.abc import Mapping, Sequence
 
+from graphql_api.sources.parsing import as_list, get_nested, parse_json_object
 from graphql_api.sources.provider import (
     Pagination,
     Provider,
@@ -13,7 +14,6 @@ from graphql_api.sources.provider import (
     RawCountries,
     RawCountry,
 )
-from graphql_api.sources.reading import as_list, get_nested, parse_json_object
 
 _PAGE_SIZE = 100
 _MAX_PAGES = 20

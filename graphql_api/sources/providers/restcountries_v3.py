@@ -4,8 +4,8 @@ The service itself shut this version down in June 2026; its old addresses answer
 status 200. Format: https://gitlab.com/restcountries/restcountries.
 """
 
+from graphql_api.sources.parsing import as_list, get_nested, parse_json
 from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
-from graphql_api.sources.reading import as_list, get_nested, parse_json
 
 _FIELDS = ("name", "cca2", "capital", "population", "area", "currencies")
 """The version refuses a question for more than ten."""

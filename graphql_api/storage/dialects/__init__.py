@@ -4,8 +4,8 @@ from functools import cache
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.storage.address import DatabaseKind
-from graphql_api.storage.dialects.dialect import Dialect
+from graphql_api.storage.dialects.base import Dialect
+from graphql_api.storage.url import DatabaseKind
 
 
 @cache

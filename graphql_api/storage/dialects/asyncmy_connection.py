@@ -9,7 +9,7 @@ from asyncmy.connection import Connection
 from asyncmy.constants import CLIENT, CR
 from asyncmy.errors import OperationalError
 
-from graphql_api.storage.failures import TLSNotSupported
+from graphql_api.storage.errors import TLSNotSupported
 
 
 class _AsyncmyConnection(Connection):

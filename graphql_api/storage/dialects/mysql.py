@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from graphql_api.storage.dialects.asyncmy_connection import connect
-from graphql_api.storage.dialects.dialect import ConnectionOptions
+from graphql_api.storage.dialects.base import ConnectionOptions
 
 _DEFAULT_PORT = 3306
 _MAX_DRIVER_STATEMENT_BYTES = 1_000_000

@@ -17,8 +17,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
-from graphql_api.storage.dialects.conflict import overwrite_on_conflict
-from graphql_api.storage.dialects.dialect import ConnectionOptions
+from graphql_api.storage.dialects.base import ConnectionOptions
+from graphql_api.storage.dialects.on_conflict import overwrite_on_conflict
 from graphql_api.storage.transactions import transaction
 
 _RETRY_INTERVAL = 0.01

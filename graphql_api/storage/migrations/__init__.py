@@ -6,7 +6,7 @@ from sqlalchemy import Connection, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.storage.engine import Database
+from graphql_api.storage.database import Database
 
 HEAD = "0003"
 """The newest revision in versions/; a test compares."""

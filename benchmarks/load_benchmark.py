@@ -1,0 +1,256 @@
+"""Part "load": what clients wait for when four fifths of what is possible is asked for."""
+
+import json
+import random
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import ceil
+from pathlib import Path
+from time import perf_counter
+
+import httpx
+
+from benchmarks import refresh_benchmark
+from benchmarks.markdown import format_table
+from benchmarks.open_loop_load import LoadMeasurement, measure
+from benchmarks.report import BenchmarkReport, ProgressCallback
+from benchmarks.svg import bar_chart
+from tests.support import generation_data
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.fake_providers.server import Upstream
+from tests.support.processes import running_server
+
+LOAD_FRACTION = 0.8
+"""Of what is possible."""
+REFRESH_INTERVAL = 10.0
+"""Seconds between two refreshes."""
+REFRESH_WINDOW = 1.0
+"""Seconds from the begin of a refresh that its influence is looked for in."""
+_DURATION = 60.0
+_PROBE_DURATION = 10.0
+"""Seconds in which it is found out what is possible."""
+_CONNECTIONS = 32
+_SEED = 9
+_REFRESH_TIMEOUT = 30.0
+"""Seconds that a refresh is waited for."""
+
+_LIST_QUERY = (
+    "{ countries { nodes { code name capital region population currencyCode exchangeRate "
+    "estimatedGdp flagUrl } } }"
+)
+_COUNTRY_QUERY = "query ($code: String!) { country(code: $code) { name capital population } }"
+_PAGE_QUERY = (
+    "query ($more: Int!) { countries(filter: {population: {gt: $more}}, "
+    "sort: [{field: ESTIMATED_GDP, direction: DESC}], first: 10) "
+    "{ totalCount nodes { code name estimatedGdp } } }"
+)
+_REFRESH_REQUEST = {"query": "mutation { refreshCountries { totalCountries } }"}
+_REFRESH_RESPONSE = {"data": {"refreshCountries": {"totalCountries": 250}}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """What some requests took, in milliseconds."""
+
+    requests: int
+    p50: float
+    p99: float
+    p999: float
+    most: float
+
+    @classmethod
+    def from_seconds(cls, seconds: Sequence[float]) -> "Latency":
+        """Return it of how many seconds each took, of which there is one at least."""
+        ordered = sorted(seconds)
+
+        def percentile(fraction: float) -> float:
+            return round(ordered[ceil(fraction * len(ordered)) - 1] * 1000, 2)
+
+        return cls(
+            requests=len(ordered),
+            p50=percentile(0.5),
+            p99=percentile(0.99),
+            p999=percentile(0.999),
+            most=percentile(1),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadResults:
+    """What was measured."""
+
+    possible: float
+    """Requests a second."""
+    rate: float
+    seconds: float
+    refreshes: int
+    errors: Mapping[str, int]
+    latencies: Mapping[str, Latency]
+
+
+require, versions = refresh_benchmark.require, refresh_benchmark.versions
+
+
+def run(
+    on_progress: ProgressCallback,
+    *,
+    seconds: float = _DURATION,
+    probe_seconds: float = _PROBE_DURATION,
+) -> BenchmarkReport:
+    """Measure, in little more than a minute."""
+    with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
+        generation_data.GenerationData(upstream).activate()
+        settings = {"DATABASE_URL": server.url(server.create_database()), **upstream.environment}
+        with running_server(Path(folder), **settings) as process:
+            process.wait_for_log("Refresh .* countries from geonames")
+            port = int(process.url.rpartition(":")[2])
+            on_progress("what load is possible")
+            capacity = measure(
+                port, _generate_requests(), seconds=probe_seconds, connections=_CONNECTIONS
+            )
+            rate = LOAD_FRACTION * capacity.rate
+            on_progress(f"{rate:.0f} requests a second for {seconds:g} s")
+            with _refresh_periodically(process.url) as refresh_starts:
+                result = measure(
+                    port, _generate_requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate
+                )
+    return build_report(_collect_results(capacity, rate, result, refresh_starts))
+
+
+def _collect_results(
+    capacity: LoadMeasurement, rate: float, result: LoadMeasurement, refresh_starts: Sequence[float]
+) -> LoadResults:
+    refresh_offsets = [start - result.started_at for start in refresh_starts]
+    during_refresh: list[float] = []
+    other_times: list[float] = []
+    for due_at, latency in result.latencies:
+        is_during_refresh = any(
+            start <= due_at < start + REFRESH_WINDOW for start in refresh_offsets
+        )
+        (during_refresh if is_during_refresh else other_times).append(latency)
+    groups = {
+        "all requests": during_refresh + other_times,
+        f"within {REFRESH_WINDOW:g} s of a refresh's begin": during_refresh,
+        "at other times": other_times,
+    }
+    return LoadResults(
+        possible=round(capacity.rate),
+        rate=round(rate),
+        seconds=round(result.seconds),
+        refreshes=len(refresh_offsets),
+        errors=dict(capacity.errors + result.errors),
+        latencies={
+            name: Latency.from_seconds(seconds) for name, seconds in groups.items() if seconds
+        },
+    )
+
+
+def build_report(results: LoadResults) -> BenchmarkReport:
+    """Return what is published of the figures."""
+    errors = ", ".join(f"{count} × {error}" for error, count in results.errors.items()) or "none"
+    rows = [
+        (name, f"{latency.requests:,}", *(f"{ms:.2f} ms" for ms in _percentiles(latency).values()))
+        for name, latency in results.latencies.items()
+    ]
+    overall = next(iter(results.latencies.values()))
+    header = (
+        f"{results.rate:,.0f} requests/s, {results.refreshes} refreshes in {results.seconds:g} s",
+        "requests",
+        *_percentiles(overall),
+    )
+    return BenchmarkReport(
+        results=asdict(results),
+        markdown=(
+            f"{format_table(header, rows)}\n\nPossible were {results.possible:,.0f} "
+            "requests/s of one "
+            f"process, asked were {LOAD_FRACTION:.0%} of it. Errors: {errors}.\n"
+        ),
+        chart=bar_chart.draw(_build_chart(results)),
+        caption=(
+            f"At {results.rate:,.0f} requests a second, with a refresh every "
+            f"{REFRESH_INTERVAL:g} s, half of "
+            f"the answers take {overall.p50:.2f} ms at most, and 99.9 % {overall.p999:.1f} ms"
+        ),
+    )
+
+
+def _percentiles(latency: Latency) -> Mapping[str, float]:
+    return {
+        "p50": latency.p50,
+        "p99": latency.p99,
+        "p99.9": latency.p999,
+        "slowest": latency.most,
+    }
+
+
+def _build_chart(results: LoadResults) -> bar_chart.Chart:
+    return bar_chart.Chart(
+        title=f"Milliseconds until an answer, at {results.rate:,.0f} requests/s "
+        f"({LOAD_FRACTION:.0%})",
+        groups=tuple(
+            bar_chart.Group(
+                title=name,
+                bars=tuple(
+                    bar_chart.Bar(
+                        label=label, value=ms, value_text=f"{ms:.2f} ms", is_highlighted=True
+                    )
+                    for label, ms in _percentiles(latency).items()
+                ),
+            )
+            for name, latency in results.latencies.items()
+        ),
+    )
+
+
+def _generate_requests() -> Iterator[bytes]:
+    """Yield requests for ever: what is repeated, one of 250 countries, and what is never repeated.
+
+    They are the same each time.
+    """
+    rng = random.Random(_SEED)  # noqa: S311 - no secret
+    list_request = _build_request(_LIST_QUERY)
+    country_requests = [_build_request(_COUNTRY_QUERY, code=code) for code in generation_data.CODES]
+    while True:
+        yield list_request
+        yield rng.choice(country_requests)
+        yield _build_request(_PAGE_QUERY, more=rng.randrange(1_000_000))
+
+
+def _build_request(query: str, **variables: object) -> bytes:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    head = (
+        "POST /graphql HTTP/1.1",
+        "Host: 127.0.0.1",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*head, "", "")).encode() + body
+
+
+@contextmanager
+def _refresh_periodically(url: str) -> Iterator[list[float]]:
+    """Refresh every so often while the context lasts, and lend when each began."""
+    refresh_starts: list[float] = []
+    stopped = threading.Event()
+
+    def refresh() -> None:
+        with httpx.Client(base_url=url, timeout=_REFRESH_TIMEOUT, trust_env=False) as client:
+            pause = REFRESH_INTERVAL / 10
+            while not stopped.wait(pause):
+                pause = REFRESH_INTERVAL
+                refresh_starts.append(perf_counter())
+                response = client.post("/graphql", json=_REFRESH_REQUEST).json()
+                if response != _REFRESH_RESPONSE:
+                    raise RuntimeError(f"the refresh was answered with {response}")
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(refresh)
+        try:
+            yield refresh_starts
+        finally:
+            stopped.set()
+        future.result()

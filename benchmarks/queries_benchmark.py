@@ -1,0 +1,277 @@
+"""Part two, queries: requests a second of this project, of other servers, and of the bare least."""
+
+import json
+import statistics
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from benchmarks.environment import package_versions, program_version
+from benchmarks.markdown import format_table
+from benchmarks.report import BenchmarkReport, MissingToolError, ProgressCallback
+from benchmarks.servers import registry
+from benchmarks.servers.registry import (
+    BARE,
+    NODE_PROGRAMS,
+    OURS,
+    PLAIN,
+    SERVERS_DIR,
+    BenchmarkServer,
+    has_node,
+)
+from benchmarks.svg import bar_chart
+from benchmarks.wrk import RequestBody, WrkResult, build_request_body, is_installed, run_wrk
+
+NEW, REPEATED = f"{OURS}, new", f"{OURS}, repeated"
+ROUNDS = 3
+ROUND_SECONDS = 2
+"""Of one server under one query, in one round."""
+_WARM_UP_SECONDS = 1
+"""Seconds of the same before the first round, so that what compiles has compiled."""
+_NUMBER_STRIDE = 100_000
+"""More than the requests that a server answers in a round: none comes again in the next."""
+FIELDS = "code name capital region population currencyCode exchangeRate estimatedGdp flagUrl"
+_PAGE_QUERY = """\
+query ($n: Int!) {
+  countries(
+    filter: { region: { eq: "Europe" }, population: { gt: $n } }
+    sort: [{ field: POPULATION, direction: DESC }]
+    first: 10
+  ) { totalCount nodes { code name population } }
+}"""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkQuery:
+    """What is asked, with a number that each new request raises."""
+
+    title: str
+    document: str
+    number: int
+
+
+QUERIES: Mapping[str, BenchmarkQuery] = {
+    "list": BenchmarkQuery(
+        "All 250 countries × 9 fields",
+        f"query ($n: Int!) {{ countries(first: $n) {{ nodes {{ {FIELDS} }} }} }}",
+        250,
+    ),
+    "ten": BenchmarkQuery(
+        "10 × 3 fields", "{ countries(first: 10) { nodes { code name population } } }", 0
+    ),
+    "one": BenchmarkQuery("One country by code", f'{{ country(code: "FR") {{ {FIELDS} }} }}', 0),
+    "page": BenchmarkQuery("A filtered and sorted page of 10", _PAGE_QUERY, 1_000_000),
+}
+
+ServersByName = Mapping[str, BenchmarkServer]
+QueryResults = dict[str, dict[str, WrkResult]]
+"""By question, by the name of the server."""
+
+
+def require() -> None:
+    """Make sure that there is what this part needs.
+
+    Raises:
+        Missing: there is not.
+    """
+    if not is_installed():
+        raise MissingToolError("Install wrk to measure (apt-get install wrk).")
+
+
+def versions() -> Mapping[str, str]:
+    """Return the versions of what takes part."""
+    python_packages = package_versions(
+        "uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi"
+    )
+    tool_versions = {**python_packages, "wrk": program_version("wrk", "--version")}
+    if has_node():
+        node_packages = json.loads((SERVERS_DIR / "package.json").read_text("utf-8"))[
+            "dependencies"
+        ]
+        tool_versions |= {"Node": program_version("node", "--version"), **node_packages}
+    return tool_versions
+
+
+def run(on_progress: ProgressCallback) -> BenchmarkReport:
+    """Measure everything, in three minutes.
+
+    Raises:
+        RuntimeError: a server answers otherwise than the others.
+    """
+    if has_node():
+        registry.install_node_servers()
+    else:
+        on_progress("without Yoga, Apollo and Mercurius: install nodejs and npm to have them")
+    return build_report(measure(on_progress, QUERIES, rounds=ROUNDS, seconds=ROUND_SECONDS))
+
+
+def measure(
+    on_progress: ProgressCallback,
+    queries: Mapping[str, BenchmarkQuery],
+    *,
+    rounds: int,
+    seconds: int,
+) -> QueryResults:
+    """Measure each question in rounds of so many seconds a server, and take the medians."""
+    server_taskset, load_taskset = registry.taskset_commands()
+    results: QueryResults = {}
+    with start_servers(server_taskset) as servers:
+        for name, query in queries.items():
+            with add_bare_server(servers, query, server_taskset) as all_servers:
+                bodies = check_same_data(all_servers, query)
+                wrk_results: dict[str, list[WrkResult]] = {
+                    server_name: [] for server_name in all_servers
+                }
+                for round_number in range(rounds + 1):
+                    on_progress(
+                        f"{query.title}, "
+                        f"{f'round {round_number}' if round_number else 'warming up'}"
+                    )
+                    for server_name, server in all_servers.items():
+                        duration = seconds if round_number else _WARM_UP_SECONDS
+                        body = bodies[server_name].advance(round_number * _NUMBER_STRIDE)
+                        wrk_result = run_wrk(
+                            server.url, body, seconds=duration, taskset=load_taskset
+                        )
+                        wrk_results[server_name] += [wrk_result] if round_number else []
+                results[name] = {
+                    server_name: _median_result(round_results)
+                    for server_name, round_results in wrk_results.items()
+                }
+    return results
+
+
+@contextmanager
+def start_servers(taskset: Sequence[str]) -> Iterator[ServersByName]:
+    """Start all servers on the same data, but for the bare one; those on Node if there is Node."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        project = stack.enter_context(registry.run_project(taskset))
+        data_file = folder / "countries.json"
+        response = project.post_json(body_for(REPEATED, QUERIES["list"]).render())
+        data_file.write_text(json.dumps(response["data"]["countries"]["nodes"]), "utf-8")
+        variables = {"COUNTRIES": str(data_file)}
+        plain_server = stack.enter_context(registry.run_asgi("plain", taskset, variables))
+        servers = {PLAIN: plain_server, NEW: project, REPEATED: project}
+        for name, program in NODE_PROGRAMS.items() if has_node() else ():
+            servers[name] = stack.enter_context(registry.run_node(program, taskset, variables))
+        yield servers
+
+
+@contextmanager
+def add_bare_server(
+    servers: ServersByName, query: BenchmarkQuery, taskset: Sequence[str]
+) -> Iterator[ServersByName]:
+    """Start the server that sends the bytes of one answer."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "body.json")
+        path.write_bytes(servers[REPEATED].post(body_for(BARE, query).render()))
+        with registry.run_asgi("bare", taskset, {"BODY": str(path)}) as bare_server:
+            yield {BARE: bare_server, **servers}
+
+
+def body_for(server: str, query: BenchmarkQuery) -> RequestBody:
+    """Return what a server is asked: one that may keep answers never gets the same twice."""
+    return build_request_body(
+        query.document, query.number, is_counting=server not in (REPEATED, BARE)
+    )
+
+
+def check_same_data(servers: ServersByName, query: BenchmarkQuery) -> Mapping[str, RequestBody]:
+    """Return what each server is asked, once all of them have given the same data.
+
+    Raises:
+        RuntimeError: one has not.
+    """
+    bodies = {name: body_for(name, query) for name in servers}
+    expected = servers[REPEATED].post_json(bodies[REPEATED].render())
+    for name, server in servers.items():
+        if server.post_json(bodies[name].render()) != expected:
+            raise RuntimeError(f"{name} answers otherwise than {OURS}.")
+    return bodies
+
+
+def _median_result(wrk_results: Sequence[WrkResult]) -> WrkResult:
+    """Return the load of the median rate, with the medians of the times."""
+    return WrkResult(
+        per_second=statistics.median(wrk_result.per_second for wrk_result in wrk_results),
+        p50_ms=statistics.median(wrk_result.p50_ms for wrk_result in wrk_results),
+        p99_ms=statistics.median(wrk_result.p99_ms for wrk_result in wrk_results),
+    )
+
+
+def build_report(results: QueryResults) -> BenchmarkReport:
+    """Return what is published of the figures."""
+    markdown = "\n\n".join(
+        _format_table(QUERIES[name].title, wrk_results) for name, wrk_results in results.items()
+    )
+    return BenchmarkReport(
+        results={
+            "seconds": ROUND_SECONDS,
+            "rounds": ROUNDS,
+            "questions": {
+                name: {
+                    server_name: asdict(wrk_result)
+                    for server_name, wrk_result in wrk_results.items()
+                }
+                for name, wrk_results in results.items()
+            },
+        },
+        markdown=f"{markdown}\n",
+        chart=bar_chart.draw(_build_chart(results)),
+        caption=_build_caption(results),
+    )
+
+
+def _format_table(title: str, wrk_results: Mapping[str, WrkResult]) -> str:
+    rows = [
+        (
+            name,
+            f"{wrk_result.per_second:,.0f}",
+            f"{wrk_result.p50_ms:.2f} ms",
+            f"{wrk_result.p99_ms:.2f} ms",
+            f"{wrk_result.per_second / wrk_results[PLAIN].per_second:.1f}",
+            f"{wrk_result.per_second / wrk_results[BARE].per_second:.2f}",
+        )
+        for name, wrk_result in _sort_by_rate(wrk_results)
+    ]
+    return format_table((title, "requests/s", "p50", "p99", "× Strawberry", "× bare ASGI"), rows)
+
+
+def _sort_by_rate(wrk_results: Mapping[str, WrkResult]) -> list[tuple[str, WrkResult]]:
+    return sorted(wrk_results.items(), key=lambda item: -item[1].per_second)
+
+
+def _build_chart(results: QueryResults) -> bar_chart.Chart:
+    return bar_chart.Chart(
+        title="Requests a second, one core each",
+        groups=tuple(
+            bar_chart.Group(
+                title=QUERIES[name].title,
+                bars=tuple(
+                    _build_bar(server_name, wrk_result)
+                    for server_name, wrk_result in _sort_by_rate(wrk_results)
+                ),
+            )
+            for name, wrk_results in results.items()
+        ),
+    )
+
+
+def _build_bar(name: str, wrk_result: WrkResult) -> bar_chart.Bar:
+    return bar_chart.Bar(
+        label=name,
+        value=wrk_result.per_second,
+        value_text=f"{wrk_result.per_second:,.0f}",
+        is_highlighted=name.startswith(OURS),
+    )
+
+
+def _build_caption(results: QueryResults) -> str:
+    wrk_results = results["list"]
+    rates = ", ".join(
+        f"{name} {wrk_result.per_second:,.0f}" for name, wrk_result in _sort_by_rate(wrk_results)
+    )
+    return f"Requests a second for all countries: {rates}"

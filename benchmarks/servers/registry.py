@@ -1,0 +1,176 @@
+"""The servers that are compared, each in a process of its own, on a core of its own."""
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.support.paths import ROOT
+from tests.support.processes import (
+    BUNDLED_SOURCES,
+    PROGRAM,
+    Process,
+    build_environment,
+    running_process,
+)
+
+SERVERS_DIR = Path(__file__).parent
+INSTALL_DIR = ROOT / "var" / "servers"
+"""Where they are copied to, and their packages installed."""
+_TIMEOUT = 60.0
+"""Seconds that a server has to start in."""
+_NPM_TIMEOUT = 300.0
+
+OURS, PLAIN, BARE = "this project", "plain Strawberry", "bare ASGI"
+NODE_PROGRAMS = {
+    "GraphQL Yoga": "yoga.mjs",
+    "Apollo Server": "apollo.mjs",
+    "Mercurius, JIT": "mercurius.mjs",
+}
+"""The servers that run on Node, and their programs."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkServer:
+    """A server that runs."""
+
+    url: str
+    """Of its GraphQL."""
+
+    def post_json(self, body: str) -> Any:  # noqa: ANN401 - whatever it says
+        """Return what it answers."""
+        return json.loads(self.post(body))
+
+    def post(self, body: str) -> bytes:
+        """Return the same as it comes, without compression."""
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        response = httpx.post(
+            self.url, content=body, headers=headers, trust_env=False, timeout=_TIMEOUT
+        )
+        return response.raise_for_status().content
+
+
+def taskset_commands() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return what chooses the core of a server, and that of the load: nothing, without taskset."""
+    available_cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+    if len(available_cores) < 2 or shutil.which("taskset") is None:  # noqa: PLR2004 - one each
+        return (), ()
+    server_taskset, load_taskset = (
+        ("taskset", "--cpu-list", str(core)) for core in available_cores[:2]
+    )
+    return server_taskset, load_taskset
+
+
+@contextmanager
+def run_project(taskset: Sequence[str]) -> Iterator[BenchmarkServer]:
+    """Run this project as in production, on its bundled data."""
+    production = {
+        "ENVIRONMENT": "production",
+        "ADMIN_TOKEN": "no-request-here-needs-it",
+        "PUBLIC_URL": "https://countries.example",
+        "LOG_LEVEL": "warning",
+    }
+    settings = {**BUNDLED_SOURCES, **production}
+    with _start_server([*taskset, *PROGRAM, "serve"], settings) as server:
+        yield server
+
+
+@contextmanager
+def run_asgi(
+    module: str, taskset: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[BenchmarkServer]:
+    """Run an application of `benchmarks/servers` on uvicorn, as fast as that goes."""
+    options = ("--no-access-log", "--log-level", "warning", "--port")
+    program = (sys.executable, "-m", "uvicorn", f"benchmarks.servers.{module}:app", *options)
+    with _start_server([*taskset, *program], variables) as server:
+        yield server
+
+
+@contextmanager
+def run_node(
+    program: str, taskset: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[BenchmarkServer]:
+    """Run a program of `benchmarks/servers` on Node, whose packages are installed."""
+    settings = {"NODE_ENV": "production", **variables}
+    with _start_server([*taskset, "node", f"{INSTALL_DIR / program}"], settings) as server:
+        yield server
+
+
+def has_node() -> bool:
+    """Tell whether there is Node, with npm."""
+    return shutil.which("npm") is not None and shutil.which("node") is not None
+
+
+def install_node_servers() -> None:
+    """Install the servers that run on Node, unless they are; there is Node."""
+    INSTALL_DIR.mkdir(parents=True, exist_ok=True)
+    with (INSTALL_DIR / "busy").open("w") as lock_file:
+        # Tests run in several processes, and one of them is enough for this.
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
+        for path in SERVERS_DIR.iterdir():
+            if path.suffix in (".graphql", ".json", ".mjs"):
+                shutil.copy(path, INSTALL_DIR)
+        _install_packages()
+
+
+def _install_packages() -> None:
+    package_lock = SERVERS_DIR / "package-lock.json"
+    # Written last: what was interrupted is done again.
+    installed_lock = INSTALL_DIR / "installed.json"
+    if not installed_lock.exists() or installed_lock.read_bytes() != package_lock.read_bytes():
+        subprocess.run(
+            ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"],  # noqa: S607 - of PATH
+            cwd=INSTALL_DIR,
+            check=True,
+            capture_output=True,
+            timeout=_NPM_TIMEOUT,
+        )
+        shutil.copy(package_lock, installed_lock)
+
+
+@contextmanager
+def _start_server(
+    command: Sequence[str], variables: Mapping[str, str]
+) -> Iterator[BenchmarkServer]:
+    port = _free_port()
+    # uvicorn takes its port as an argument.
+    full_command = [*command, str(port)] if command[-1] == "--port" else command
+    settings = build_environment({"PORT": str(port), **variables})
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        running_process(full_command, Path(folder), settings) as process,
+    ):
+        server = BenchmarkServer(f"http://127.0.0.1:{port}/graphql")
+        _wait_until_ready(server, process)
+        yield server
+
+
+def _wait_until_ready(server: BenchmarkServer, process: Process) -> None:
+    deadline = time.monotonic() + _TIMEOUT
+    while True:
+        try:
+            server.post_json('{"query": "{ countries(first: 1) { totalCount } }"}')
+        except httpx.HTTPError:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{server.url} has not started: {process.stderr}") from None
+            time.sleep(0.1)
+        else:
+            return
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

@@ -1,0 +1,128 @@
+"""`graphql-api refresh`: its progress and its report, for a terminal and for a log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as ProgressBar
+from rich.table import Table
+
+from graphql_api.app import Components
+from graphql_api.domain.report import RefreshReport, SourceReport
+from graphql_api.logging import configure_logging
+from graphql_api.refresh.pipeline import RefreshOptions
+from graphql_api.refresh.progress import Listener, Phase, Progress
+from graphql_api.settings import LogLevel, Settings
+
+_BAR_WIDTH = 40
+"""Characters that the whole time takes in the waterfall."""
+
+
+async def refresh(settings: Settings, *, force: bool) -> None:
+    """Run one refresh and print it; with `force` providers without news are asked too.
+
+    Raises:
+        CountriesError: it failed, and nothing was changed.
+    """
+    # What the log would say is printed here.
+    log_level = max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index)
+    configure_logging(log_level, settings.effective_log_format)
+    # Lines stay whole, so that a log or a pipe can be searched.
+    console = Console(highlight=False, soft_wrap=True)
+    with _progress_listener(console) as on_progress:
+        async with Components(settings) as components:
+            with components.refresh_service.progress.listen(on_progress):
+                report = await components.refresh_service.refresh(RefreshOptions(force=force))
+    _print_report(console, report)
+
+
+@contextmanager
+def _progress_listener(console: Console) -> Iterator[Listener]:
+    """Show progress as a bar on a terminal, as lines anywhere else."""
+    if not console.is_terminal:
+        yield lambda progress: _print_line(console, progress)
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+    )
+    with ProgressBar(*columns, console=console) as bar:
+        task = bar.add_task("Started", total=1)
+
+        def on_progress(progress: Progress) -> None:
+            # Why it failed is told once, on stderr.
+            has_failed = progress.phase is Phase.FAILED
+            text = "Failed" if has_failed else progress.message
+            bar.update(task, completed=progress.fraction, description=text)
+
+        yield on_progress
+
+
+def _print_line(console: Console, progress: Progress) -> None:
+    # A failure is told once, on stderr.
+    if progress.phase is not Phase.FAILED:
+        console.print(progress.message, markup=False)
+
+
+def _print_report(console: Console, report: RefreshReport) -> None:
+    console.print(
+        f"{report.total_countries} countries: {report.inserted} new, {report.updated} changed, "
+        f"{report.unchanged} unchanged, {len(report.missing)} missing, "
+        f"{len(report.skipped)} skipped; {report.statements} SQL "
+        f"{'statement' if report.statements == 1 else 'statements'}"
+    )
+    for source in report.sources:
+        console.print(_describe_source(source), markup=False)
+    console.print(
+        _build_timings_table(
+            report, bar_character="█" if console.encoding.startswith("utf") else "#"
+        )
+    )
+
+
+def _describe_source(source: SourceReport) -> str:
+    phrases = [f"{source.kind} from {source.provider}"]
+    if source.cached:
+        phrases[0] += ", kept since it had nothing new"
+    if source.as_of is not None:
+        phrases.append(f"as of {source.as_of:%Y-%m-%d %H:%M} UTC")
+    phrases.extend(f"not from {failure}" for failure in source.failures)
+    if source.attribution is not None:
+        phrases.append(source.attribution)
+    return "; ".join(phrases)
+
+
+def _build_timings_table(report: RefreshReport, *, bar_character: str) -> Table:
+    """Return the phases as a waterfall: where a bar begins the phase began."""
+    table = Table("phase", "", box=None, pad_edge=False)
+    table.add_column("ms", justify="right")
+    timings = report.timings
+    fetch_end_ms = timings.fetch_ms
+    transform_end_ms = fetch_end_ms + timings.transform_ms
+    phases = (
+        ("fetch countries", 0, timings.fetch_countries_ms),
+        ("fetch rates", 0, timings.fetch_rates_ms),
+        ("transform", fetch_end_ms, timings.transform_ms),
+        ("upsert", transform_end_ms, timings.upsert_ms),
+        ("draw", transform_end_ms, timings.image_ms),
+        ("total", 0, timings.total_ms),
+    )
+    for name, start_ms, duration_ms in phases:
+        if duration_ms is None:
+            table.add_row(name, "", "failed")
+        else:
+            table.add_row(
+                name,
+                _render_bar(start_ms, duration_ms, timings.total_ms, bar_character),
+                f"{duration_ms:.1f}",
+            )
+    return table
+
+
+def _render_bar(start_ms: float, duration_ms: float, total_ms: float, bar_character: str) -> str:
+    scale = _BAR_WIDTH / max(total_ms, start_ms + duration_ms)
+    padding = min(round(start_ms * scale), _BAR_WIDTH - 1)
+    return " " * padding + bar_character * max(round((start_ms + duration_ms) * scale) - padding, 1)

@@ -1,0 +1,1 @@
+"""Parse, limit, validate and execute GraphQL documents."""

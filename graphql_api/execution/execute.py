@@ -1,0 +1,294 @@
+"""Running one request against the schema, and telling its errors as clients know them."""
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, ValueNode
+from graphql import OperationType as CoreOperationType
+from graphql.execution import create_source_event_stream
+from graphql.execution.values import VariableValues
+from strawberry.schema.exceptions import InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex
+from graphql_api.execution.document import (
+    NO_OPERATION,
+    ExecutionPlan,
+    OperationInfo,
+    PreparedOperation,
+)
+from graphql_api.execution.engine import Schema
+from graphql_api.execution.executor import BulkExecutor
+from graphql_api.schema.context import GraphQLContext
+from graphql_api.schema.scalars import format_instant
+
+logger = logging.getLogger(__name__)
+
+_MAX_ERRORS = 20
+"""Errors of one answer; what comes after them is left out."""
+_MAX_MESSAGE_LENGTH = 500
+"""Characters of an error's message, which may quote the client."""
+
+MAX_SYNC_COST = 5_000
+"""The cost up to which a query is answered at once: some milliseconds of work."""
+
+_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
+
+QUERIES_ONLY = frozenset({OperationType.QUERY})
+QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
+"""All that is answered once."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphQLRequest:
+    """What a client asks."""
+
+    query: str
+    """The document; not empty."""
+    variables: Mapping[str, Any] | None
+    operation_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLResponse:
+    """What it is answered."""
+
+    body: Mapping[str, Any]
+    """`data` and `errors`, ready to be written as JSON."""
+    executed: bool
+    """False when the request was refused as a whole; `data` is then absent."""
+    cacheable: bool = False
+    """Whether it stays the same, for every caller, until the data changes."""
+    operation: OperationInfo = NO_OPERATION
+
+    @property
+    def error_codes(self) -> list[str]:
+        """Return the code of each error."""
+        return [error["extensions"]["code"] for error in self.body.get("errors", ())]
+
+
+async def execute(
+    schema: Schema,
+    request: GraphQLRequest,
+    *,
+    context: GraphQLContext,
+    allowed_operations: Iterable[OperationType],
+    request_id: str,
+) -> GraphQLResponse:
+    """Answer a request once; an error is an answer too.
+
+    Raises:
+        InvalidOperationTypeError: the operation is of a kind that is not `allowed`.
+    """
+
+    async def prepare_and_run() -> GraphQLResponse:
+        prepared = _prepare(schema, request, context, allowed_operations)
+        return await _run(prepared, request_id)
+
+    return await _convert_rejections(prepare_and_run())
+
+
+async def execute_or_subscribe(
+    schema: Schema, request: GraphQLRequest, *, context: GraphQLContext, request_id: str
+) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+    """Answer a request over a connection that stays: a subscription again and again."""
+
+    async def prepare_and_run() -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+        prepared = _prepare(schema, request, context, OperationType)
+        if prepared.operation.node.operation is CoreOperationType.SUBSCRIPTION:
+            return await _subscribe(prepared, request_id)
+        return await _run(prepared, request_id)
+
+    return await _convert_rejections(prepare_and_run())
+
+
+def execute_sync_if_cheap(
+    schema: Schema, request: GraphQLRequest, *, context: GraphQLContext
+) -> GraphQLResponse | None:
+    """Answer a query of the data that is known and short; None leaves it to `execute`.
+
+    Whatever is wrong with it is left, too.
+    """
+    if request.query not in schema.document_cache:
+        return None
+    try:
+        prepared = _prepare(schema, request, context, QUERIES_ONLY)
+    except (
+        _RequestRejected,
+        InvalidInput,
+        QueryTooComplex,
+        InvalidOperationTypeError,
+        RecursionError,
+    ):
+        return None
+    if prepared.cost > MAX_SYNC_COST or not prepared.plan.cacheable:
+        return None
+    data, errors = prepared.create_executor().run_sync()
+    if errors:
+        return None
+    return GraphQLResponse(
+        {"data": data}, executed=True, cacheable=True, operation=prepared.operation.info
+    )
+
+
+class _RequestRejected(Exception):
+    """The request is answered by errors alone."""
+
+    def __init__(
+        self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str
+    ) -> None:
+        super().__init__()
+        response = _build_rejected_response(_format_error(error, code) for error in errors)
+        self.response = replace(response, operation=operation.info)
+
+
+@dataclass(frozen=True, slots=True)
+class _PreparedExecution:
+    """An operation that is allowed, valid and planned."""
+
+    operation: PreparedOperation
+    plan: ExecutionPlan
+    variables: VariableValues
+    context: GraphQLContext
+    cost: int
+
+    def create_executor(self, event: object = None) -> BulkExecutor:
+        """Return what executes it once."""
+        return BulkExecutor(self.operation, self.plan, self.variables, self.context, event=event)
+
+
+async def _convert_rejections(awaitable: Awaitable[T]) -> T | GraphQLResponse:
+    try:
+        return await awaitable
+    except _RequestRejected as rejection:
+        return rejection.response
+    except GraphQLSyntaxError as error:
+        return _build_rejected_response([_format_error(error, "GRAPHQL_PARSE_FAILED")])
+    except (InvalidInput, QueryTooComplex) as error:
+        return build_error_response(error)
+    except RecursionError:
+        return build_error_response(
+            InvalidInput("The document or its variables are nested too deeply.")
+        )
+
+
+def _prepare(
+    schema: Schema,
+    request: GraphQLRequest,
+    context: GraphQLContext,
+    allowed_operations: Iterable[OperationType],
+) -> _PreparedExecution:
+    document = schema.document_cache.get_or_parse(request.query)
+    raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
+    cost = document.parsed.query_cost.check(raw_variables, country_count=len(rows))
+    operation = document.get_operation(request.operation_name)
+    operation_type = OperationType(operation.node.operation.value)
+    if operation_type not in allowed_operations:
+        raise InvalidOperationTypeError(operation_type)
+    if document.validation_errors:
+        raise _RequestRejected(operation, document.validation_errors, _VALIDATION_FAILED)
+    variables = operation.coerce_variables(raw_variables)
+    if isinstance(variables, list):
+        raise _RequestRejected(operation, variables, InvalidInput.code)
+    try:
+        plan = operation.get_plan(variables)
+    except GraphQLError as error:
+        raise _RequestRejected(operation, [error], InvalidInput.code) from None
+    return _PreparedExecution(operation, plan, variables, context, cost)
+
+
+async def _run(
+    prepared: _PreparedExecution, request_id: str, event: object = None
+) -> GraphQLResponse:
+    data, errors = await prepared.create_executor(event).run()
+    operation_info = prepared.operation.info
+    if not errors:
+        cacheable = prepared.plan.cacheable
+        return GraphQLResponse(
+            {"data": data}, executed=True, cacheable=cacheable, operation=operation_info
+        )
+    formatted_errors = [_format_resolver_error(error, request_id) for error in errors[:_MAX_ERRORS]]
+    return GraphQLResponse(
+        {"data": data, "errors": formatted_errors}, executed=True, operation=operation_info
+    )
+
+
+async def _subscribe(
+    prepared: _PreparedExecution, request_id: str
+) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+    event_stream = create_source_event_stream(prepared.create_executor())
+    if isawaitable(event_stream):
+        event_stream = await event_stream
+    if isinstance(event_stream, ExecutionResult):
+        errors = [_format_resolver_error(error, request_id) for error in event_stream.errors or ()]
+        return replace(_build_rejected_response(errors), operation=prepared.operation.info)
+
+    async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
+        async for event in event_stream:
+            yield await _run(prepared, request_id, event)
+
+    return stream_responses()
+
+
+def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:
+    return GraphQLResponse({"errors": list(errors)[:_MAX_ERRORS]}, executed=False)
+
+
+def build_error_response(error: CountriesError) -> GraphQLResponse:
+    """Return the answer to a request that is refused before it reaches the schema."""
+    return GraphQLResponse(
+        {
+            "errors": [
+                {"message": _truncate(error.public_message), "extensions": {"code": error.code}}
+            ]
+        },
+        executed=False,
+    )
+
+
+def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
+    """Present an error of a resolver; what nobody raised on purpose is logged and masked."""
+    cause = error.original_error
+    if isinstance(cause, DatabaseUnavailable):
+        logger.error("Request %s: %s", request_id, cause)
+    if isinstance(cause, CountriesError):
+        details = {
+            _to_camel_case(name): format_instant(value) for name, value in cause.details.items()
+        }
+        return {
+            **_format_error(error, cause.code, **details),
+            "message": _truncate(cause.public_message),
+        }
+    if isinstance(cause, GraphQLError) and _is_argument_error(cause):
+        return _format_error(error, InvalidInput.code)
+    logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)
+    return {
+        **_format_error(error, "INTERNAL_SERVER_ERROR", requestId=request_id),
+        "message": f"Something went wrong here; the server's log has it as request {request_id}.",
+    }
+
+
+def _is_argument_error(error: GraphQLError) -> bool:
+    """Tell whether the executor refused an argument that only the variables made wrong."""
+    return any(isinstance(node, ValueNode) for node in error.nodes or ())
+
+
+def _to_camel_case(name: str) -> str:
+    first, *other_words = name.split("_")
+    return first + "".join(word.capitalize() for word in other_words)
+
+
+def _format_error(error: GraphQLError, code: str, **extensions: str) -> Mapping[str, Any]:
+    message = _truncate(error.message)
+    return {**error.formatted, "message": message, "extensions": {"code": code, **extensions}}
+
+
+def _truncate(message: str) -> str:
+    if len(message) <= _MAX_MESSAGE_LENGTH:
+        return message
+    return f"{message[:_MAX_MESSAGE_LENGTH]}…"

@@ -1,0 +1,73 @@
+"""Refusing what only data can answer as long as there is none: an empty list would look true."""
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
+
+from graphql_api.catalog import Catalog
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.http.content_negotiation import (
+    GRAPHQL_RESPONSE,
+    HTML,
+    JSON,
+    negotiate_response_type,
+)
+from graphql_api.http.middleware.security_headers import build_csp
+from graphql_api.http.site.static_files import Asset
+from graphql_api.http.site.templates import render_template
+
+_RETRY_AFTER_SECONDS = 2
+"""After how many to ask again."""
+_RESPONSE_HEADERS = {
+    "Retry-After": str(_RETRY_AFTER_SECONDS),
+    "Cache-Control": "no-store",
+    "Vary": "Accept",
+}
+_MESSAGE = "The server is starting: its database has not answered yet. Try again."
+
+_STYLESHEET = Asset.from_package("landing.css")
+
+
+class ReadinessMiddleware:
+    """Lets through what needs no data, and everything once data has been loaded."""
+
+    def __init__(self, app: ASGIApp, *, catalog: Catalog) -> None:
+        """Wrap `app`."""
+        self._app = app
+        self._catalog = catalog
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if self._catalog.is_loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
+            await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(
+                _build_graphql_rejection(JSON)
+            )
+        else:
+            await _build_rejection(Request(scope))(scope, receive, send)
+
+
+def _needs_data(path: str) -> bool:
+    return path in ("/", "/graphql") or path.startswith("/images/")
+
+
+def _build_rejection(request: Request) -> Response:
+    """Return the answer in the form that was asked for."""
+    path, is_read = request.url.path, request.method in ("GET", "HEAD")
+    offered = (HTML,) if path == "/" else (JSON, GRAPHQL_RESPONSE, HTML)
+    media_type = negotiate_response_type(request, offered)
+    if path.startswith("/images/"):
+        return PlainTextResponse(f"{_MESSAGE}\n", 503, _RESPONSE_HEADERS)
+    if is_read and media_type == HTML:
+        page = render_template("starting.html", seconds=_RETRY_AFTER_SECONDS, style=_STYLESHEET.url)
+        return HTMLResponse(
+            page, 503, {**_RESPONSE_HEADERS, "Content-Security-Policy": build_csp()}
+        )
+    return _build_graphql_rejection(GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON)
+
+
+def _build_graphql_rejection(media_type: str) -> Response:
+    error = {"message": _MESSAGE, "extensions": {"code": DatabaseUnavailable.code}}
+    return JSONResponse({"errors": [error]}, 503, _RESPONSE_HEADERS, media_type)

@@ -1,0 +1,103 @@
+"""What is counted and logged of a request once it is answered."""
+
+import logging
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from http.client import INTERNAL_SERVER_ERROR
+from typing import Any
+
+from starlette.types import Scope
+
+from graphql_api.errors import (
+    INTERNAL_ERROR_CODE,
+    DatabaseUnavailable,
+    SourceInvalid,
+    SourceUnavailable,
+)
+from graphql_api.execution.document import NO_OPERATION, OperationInfo
+from graphql_api.logging import extra_fields
+from graphql_api.metrics.definitions import NO_KIND
+from graphql_api.metrics.recorder import MetricsRecorder
+
+logger = logging.getLogger(__name__)
+
+_SLOW_REQUEST_SECONDS = 1.0
+"""Seconds from which a request is slow; not a mutation, which waits for sources."""
+_MAX_LOGGED_LENGTH = 100
+"""Characters of a name or a path that are logged."""
+_SERVER_ERROR_CODES = frozenset(
+    {INTERNAL_ERROR_CODE, DatabaseUnavailable.code, SourceInvalid.code, SourceUnavailable.code}
+)
+"""Codes of errors that the client is not to blame for."""
+
+RequestState = MutableMapping[str, Any]
+"""What the parts that serve a request tell one another of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLog:
+    """Counts every answer, and logs the failed and the slow ones, or all."""
+
+    metrics: MetricsRecorder
+    access_log: bool
+
+    def record_operation(
+        self, state: RequestState, operation: OperationInfo, codes: list[str]
+    ) -> None:
+        """Note what a request asks, and the codes of the errors that it is answered."""
+        state["operation"] = operation
+        for code in codes:
+            self.metrics.record_error(code)
+            if code in _SERVER_ERROR_CODES:
+                state["failed"] = True
+
+    def record_response(self, scope: Scope, *, status: int, size: int, seconds: float) -> None:
+        """Count an answer, whose body has `size` bytes, and log it if need be."""
+        state: RequestState = scope["state"]
+        operation: OperationInfo = state.get("operation", NO_OPERATION)
+        kind = operation.kind or NO_KIND
+        self.metrics.record_request(kind, status, seconds)
+        has_failed = status == INTERNAL_SERVER_ERROR or "failed" in state
+        is_slow = seconds > _SLOW_REQUEST_SECONDS and kind != "mutation"
+        if has_failed or is_slow or self.access_log:
+            level = logging.ERROR if has_failed else logging.WARNING if is_slow else logging.INFO
+            _log_request(level, scope, operation, status=status, size=size, seconds=seconds)
+
+
+def _log_request(  # noqa: PLR0913 - all that is told of an answer
+    level: int, scope: Scope, operation: OperationInfo, *, status: int, size: int, seconds: float
+) -> None:
+    kind = operation.kind or NO_KIND
+    name = None if operation.name is None else _truncate(operation.name)
+    client = scope["client"][0] if scope.get("client") else None
+    # The query of the URL is left out: it may hold variables.
+    method, path = scope["method"], _truncate(scope["path"])
+    duration_ms = round(seconds * 1000, 2)
+    request_id = scope["state"]["request_id"]
+    logger.log(
+        level,
+        "Request %s from %s: %s %s, %s, status %d, %d bytes, %.2f ms",
+        request_id,
+        client,
+        method,
+        path,
+        kind if name is None else f"{kind} {name}",
+        status,
+        size,
+        duration_ms,
+        extra=extra_fields(
+            request_id=request_id,
+            client=client,
+            method=method,
+            path=path,
+            kind=kind,
+            operation=name,
+            status=status,
+            bytes=size,
+            duration_ms=duration_ms,
+        ),
+    )
+
+
+def _truncate(text: str) -> str:
+    return text if len(text) <= _MAX_LOGGED_LENGTH else f"{text[:_MAX_LOGGED_LENGTH]}…"

@@ -1,0 +1,1 @@
+"""Pages, images, health and metrics: everything except /graphql."""

@@ -1,0 +1,1 @@
+"""Draw and cache summary images."""

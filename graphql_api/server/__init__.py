@@ -1,0 +1,1 @@
+"""Serve HTTP and WebSocket bytes: uvicorn's protocols, extended, and its worker processes."""

@@ -1,0 +1,357 @@
+"""uvicorn's protocol, with deadlines for its clients, and a short way for what needs no execution.
+
+uvicorn waits for ever for a request that was begun, and for an answer to be read.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Collection
+from typing import Any
+
+from starlette.responses import JSONResponse
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from graphql_api.errors import InvalidInput
+from graphql_api.http.errors import log_rejection
+from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPathHandler
+from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
+from graphql_api.metrics.recorder import MetricsRecorder
+
+_MAX_HEAD_BYTES = 65_536
+"""Bytes of a request's line and headers."""
+_MAX_DRAIN_BYTES = 10_000_000
+"""Bytes of a body that are read after its answer, so that the client comes to read that."""
+SEND_TIMEOUT = 60.0
+"""Seconds in which a client has to read what is left of its answer."""
+_SHUTDOWN_READ_TIMEOUT = 1.0
+"""Seconds that a request which is half here has to arrive once the server stops."""
+
+STOPPING_RESPONSE = JSONResponse(
+    {
+        "errors": [
+            {
+                "message": "The server is stopping; try again.",
+                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+            }
+        ]
+    },
+    503,
+    {"Retry-After": "1"},
+)
+
+
+class _PipelineFlowControl(FlowControl):
+    """Reads no more while requests wait for their turn: uvicorn would read on after each answer."""
+
+    def __init__(self, transport: asyncio.Transport, pipeline: Collection[object]) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def resume_reading(self) -> None:
+        if not self._pipeline:
+            super().resume_reading()
+
+
+class HTTPProtocol(HttpToolsProtocol):
+    """A connection that is closed when its client takes too long."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - uvicorn's
+        request_timeout: float,
+        max_connections: int,
+        metrics: MetricsRecorder,
+        new_id: Callable[[], str],
+        **kwargs: Any,  # noqa: ANN401 - likewise
+    ) -> None:
+        """Wait `patience` seconds for a request; of `most` connections, the idlest makes room."""
+        super().__init__(*args, **kwargs)
+        self._metrics = metrics
+        self._new_id = new_id
+        self._request_timeout = request_timeout
+        self._max_connections = max_connections
+        self._waiting_since = time.monotonic()
+        """When it began to wait for its client; uvloop's own clock tells milliseconds alone."""
+        self._deadline: float | None = None
+        """When its client has to have sent something; None if it is not the client's turn."""
+        self._deadline_timer: asyncio.TimerHandle | None = None
+        """When to look at that, which may be too early."""
+        self._deadline_timer_at = 0.0
+        self._fast_path: FastPathHandler | None = self.app_state.get(FAST_PATH_KEY)
+        self._buffered_body: bytes | None = None
+        """The body, as far as it is here, of a request that may need no application."""
+        self._may_execute = True
+        """Whether a request may be worked at: the first one of those that arrive together."""
+        self._send_timer: asyncio.TimerHandle | None = None
+        """When the client has to have read its answer."""
+        self._in_head = False
+        self._in_body = False
+        self._is_head_only = False
+        """Whether all that has just come is of one head."""
+        self._head_bytes = 0
+        self._drained_bytes = 0
+        self._is_stopping = False
+        self._is_upgraded = False
+
+    @property
+    def _is_awaiting_client(self) -> bool:
+        """Whether it is the client's turn."""
+        return self._in_head or self._in_body or not self._is_responding
+
+    @property
+    def _is_responding(self) -> bool:
+        """Whether the last request whose head has arrived is still to be answered."""
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is not None and not cycle.response_complete
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        super().connection_made(transport)
+        self.flow = _PipelineFlowControl(transport, self.pipeline)
+        self._metrics.add(CONNECTIONS, 1)
+        self._set_deadline(self._request_timeout)
+        if len(self.connections) > self._max_connections:
+            self._close_idlest_connection()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._deadline = None
+        self._cancel_deadline()
+        self._cancel_send_timer()
+        self._metrics.add(CONNECTIONS, -1)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        self._is_head_only = not self._in_body
+        self._may_execute = True
+        super().data_received(data)
+        self._dispatch_buffered()
+        if self._is_upgraded or self.transport.is_closing():
+            return
+        if self._in_head and self._is_head_only:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._reject(431, f"Send at most {_MAX_HEAD_BYTES} bytes of address and headers.")
+                return
+        if not self._is_awaiting_client:
+            self._deadline = None
+        elif self._deadline is None:
+            self._set_deadline(self._request_timeout)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = self._drained_bytes = 0
+        # Bytes that begin no request, such as empty lines, do not put the deadline off.
+        self._deadline = None
+
+    def on_headers_complete(self) -> None:
+        if self._may_buffer():
+            self._buffered_body = b""
+        else:
+            super().on_headers_complete()
+        self._in_head, self._in_body, self._is_head_only = False, True, False
+
+    def on_body(self, body: bytes) -> None:
+        if self._buffered_body is not None:
+            self._buffered_body += body
+            return
+        super().on_body(body)
+        if not self._is_responding:
+            self._drained_bytes += len(body)
+            if self._drained_bytes > _MAX_DRAIN_BYTES:
+                self._close()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if self._buffered_body is None or not self._try_fast_path(self._buffered_body):
+            self._dispatch_buffered()
+            super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request, as uvicorn does, but without a timer for each."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        next_request = self.pipeline.pop() if self.pipeline else None
+        self.flow.resume_reading()
+        if next_request is not None:
+            self._start_asgi_task(*next_request)
+        elif self._in_head:
+            self._set_deadline(self._request_timeout)  # it may have been kept from being sent
+        elif not self._in_body:
+            self._set_deadline(self.timeout_keep_alive)
+
+    def handle_websocket_upgrade(self) -> None:
+        self._is_upgraded = True
+        # Another protocol has it from now on, and this one is not told of its end.
+        self._metrics.add(CONNECTIONS, -1)
+        self._deadline = None
+        self._cancel_deadline()
+        self._cancel_send_timer()
+        super().handle_websocket_upgrade()
+
+    def shutdown(self) -> None:
+        self._is_stopping = True
+        super().shutdown()
+        if self._in_body and not self.transport.is_closing():
+            self._set_deadline(_SHUTDOWN_READ_TIMEOUT)
+
+    def send_400_response(self, msg: str) -> None:
+        self._reject(400, msg)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_send_timer()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_send_timer()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Say nothing: the request is answered as if it had not asked for another protocol."""
+
+    def _may_buffer(self) -> bool:
+        """Tell whether a request, whose head is here, can wait for the rest of what has come."""
+        return not (
+            self._fast_path is None
+            or self._is_responding
+            or self.access_log
+            or self.flow.write_paused
+            or self.expect_100_continue
+            or self.parser.should_upgrade()
+        )
+
+    def _dispatch_buffered(self) -> None:
+        """Give the application what it has to answer."""
+        if self._buffered_body is not None:
+            body, self._buffered_body = self._buffered_body, None
+            super().on_headers_complete()
+            if body:
+                super().on_body(body)
+
+    def _try_fast_path(self, body: bytes) -> bool:
+        """Answer a request that is here in full without the application, if that can be done."""
+        if self._fast_path is None:
+            return False
+        method, may_execute = self.parser.get_method(), self._may_execute
+        self._may_execute = False
+        response = self._fast_path(method, self.url, self.headers, body, may_execute=may_execute)
+        if response is None:
+            return False
+        self._buffered_body = None
+        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        should_keep_alive = (
+            self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
+        )
+        if not should_keep_alive:
+            lines.append(b"connection: close\r\n")
+        self.transport.writelines((b"".join((response[0], *lines, b"\r\n")), response[1]))
+        if not should_keep_alive:
+            self.transport.close()
+        self.on_response_complete()
+        return True
+
+    def _set_deadline(self, seconds: float) -> None:
+        """Wait for the client; whoever has waited before may have to wait less now."""
+        self._waiting_since = time.monotonic()
+        self._deadline = self._waiting_since + seconds
+        # One alarm for many requests: what it costs to set it is saved for most of them.
+        if self._deadline_timer is None or self._deadline < self._deadline_timer_at:
+            self._cancel_deadline()
+            self._deadline_timer_at = self._deadline
+            self._deadline_timer = self.loop.call_later(seconds, self._on_deadline)
+
+    def _on_deadline(self) -> None:
+        self._deadline_timer = None
+        if self._deadline is not None:
+            remaining = self._deadline - time.monotonic()
+            if remaining > 0:
+                self._deadline_timer_at = self._deadline
+                self._deadline_timer = self.loop.call_later(remaining, self._on_deadline)
+            else:
+                self._deadline = None
+                self._handle_timeout()
+
+    def _cancel_deadline(self) -> None:
+        if self._deadline_timer is not None:
+            self._deadline_timer.cancel()
+            self._deadline_timer = None
+
+    def _start_send_timer(self) -> None:
+        self._cancel_send_timer()
+        self._send_timer = self.loop.call_later(SEND_TIMEOUT, self.transport.abort)
+
+    def _cancel_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def _handle_timeout(self) -> None:
+        """Close the connection, whose client has taken too long."""
+        if self._is_responding_to_earlier():
+            self._set_deadline(self._request_timeout)
+        elif self._is_stopping:
+            self._reject_unavailable("The server is stopping.")
+        elif self._in_head or (self._in_body and not self.cycle.response_started):
+            self._reject(408, f"The request did not arrive within {self._request_timeout:g} s.")
+        else:
+            self._close()
+
+    def _is_responding_to_earlier(self) -> bool:
+        """Tell whether an earlier request of this connection is being answered."""
+        return bool(self.pipeline) or (self._in_head and self._is_responding)
+
+    def _close_idlest_connection(self) -> None:
+        """Close the connection that has waited longest, or this one if nobody waits."""
+        idle = [
+            connection
+            for connection in self.connections
+            if isinstance(connection, HTTPProtocol)
+            and connection is not self
+            and connection._is_awaiting_client  # noqa: SLF001 - of this class
+            and not connection.transport.is_closing()
+        ]
+        if idle:
+            min(idle, key=lambda connection: connection._waiting_since)._close()  # noqa: SLF001 - likewise
+        else:
+            self._reject_unavailable("There are too many connections.")
+
+    def _reject(self, status: int, message: str) -> None:
+        error = {"message": message, "extensions": {"code": InvalidInput.code}}
+        self._send_error(status, json.dumps({"errors": [error]}).encode(), message)
+
+    def _reject_unavailable(self, reason: str) -> None:
+        self._send_error(503, bytes(STOPPING_RESPONSE.body), reason, b"retry-after: 1\r\n")
+
+    def _send_error(self, status: int, body: bytes, reason: str, headers: bytes = b"") -> None:
+        """Answer in the application's place, which is told that the client has gone."""
+        self._dispatch_buffered()
+        request_id = self._new_id()
+        log_rejection(request_id, status, reason)
+        self._metrics.record_request(NO_KIND, status, time.monotonic() - self._waiting_since)
+        if self._in_body:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
+            + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
+            + b"x-request-id: %b\r\n" % request_id.encode()
+            + headers
+            + b"\r\n"
+            + body
+        )
+        self._close()
+
+    def _close(self) -> None:
+        """Close once what is written has been read, or has not been for too long."""
+        self._deadline = None
+        self._cancel_deadline()
+        if not self.transport.is_closing():
+            self.transport.close()
+            self._start_send_timer()

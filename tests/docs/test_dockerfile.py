@@ -1,0 +1,389 @@
+"""The container, as far as it goes without an engine: its files say what they should, and work."""
+
+import json
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
+from graphql_api.settings import Settings
+from tests.docs.test_makefile import make_environment
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.process import free_port
+from tests.support.dockerfile import (
+    find_instructions,
+    is_in_build_context,
+    parse_command,
+    parse_environment,
+    read_stages,
+)
+from tests.support.paths import ROOT
+from tests.support.processes import BUNDLED_SOURCES, running_process
+
+PLAYGROUND, BUILD, FINAL = read_stages()
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
+HEALTH_COMMAND = parse_command(FINAL, "HEALTHCHECK")
+TOKEN = "hunter2-hunter2"
+SECRETS = ["ADMIN_TOKEN", "MYSQL_PASSWORD"]
+"""What compose.yaml must be given."""
+
+UNSHARE_COMMAND = ["unshare", "--mount"]
+READ_ONLY_SCRIPT = """
+while read -r _ _ _ _ where _; do
+    mount -o remount,bind,ro "$where" 2>/dev/null
+done </proc/self/mountinfo
+for folder in . /tmp /var/tmp /dev/shm; do
+    touch "$folder/written" 2>/dev/null && echo "$folder can be written" >&2 && exit 99
+done
+exec "$@"
+"""
+"""A script that takes from a process, and from it alone, what can be written, and tries it."""
+
+
+def test_base() -> None:
+    """Both stages are of one image, whose tag names a whole version, and which is a slim one."""
+    image, _, _ = BUILD[0].text.partition(" ")
+    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", image)
+    assert (BUILD[0].text, FINAL[0].text) == (f"{image} AS build", image)
+
+
+def test_build() -> None:
+    """What is installed is pinned by hash, and the package is a wheel, not a link to a folder."""
+    install_commands = [text for text in find_instructions(BUILD, "RUN") if " install " in text]
+    assert len(install_commands) == 2
+    assert "--require-hashes -r requirements.txt" in install_commands[0]
+    assert "--no-index --no-deps dist/*.whl" in install_commands[1]
+
+
+@pytest.mark.slow
+def test_playground(tmp_path: Path) -> None:
+    """What the stage of the playground leaves is where the final stage has it, whole, and small."""
+    if shutil.which("npm") is None:
+        pytest.skip("install nodejs and npm to carry out the stage of the playground")
+    assert re.fullmatch(r"node:\d+-bookworm-slim AS playground", PLAYGROUND[0].text)
+    assert find_instructions(PLAYGROUND, "COPY") == ["playground ./"]
+    folder = tmp_path / "share" / "graphql-api" / "playground"
+    shutil.copytree(ROOT / "playground", folder)
+    (command,) = find_instructions(PLAYGROUND, "RUN")
+    subprocess.run(["sh", "-ec", command], cwd=folder, check=True, capture_output=True)
+    install_path = INSTALL_FOLDER.relative_to(sys.prefix)
+    playground = Playground.load(tmp_path / install_path, is_token_required=True)
+    assert "https://" not in playground.html
+    assert len(playground.assets) == 10
+    files = [path for path in (tmp_path / install_path).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) < 6_000_000
+    licences = {path.parent.name for path in files if path.name.startswith("LICENSE")}
+    assert licences >= {"react", "react-dom", "graphiql", "js-cookie"}
+
+
+def test_final_stage() -> None:
+    """The final stage installs nothing, takes the finished folder alone, and is not root."""
+    (run,) = find_instructions(FINAL, "RUN")
+    assert re.findall(r"apt-get|curl|gcc| install ", run) == []
+    assert run.startswith("pip uninstall --yes ")
+    files = "/app/share/graphql-api/playground/node_modules"
+    assert find_instructions(FINAL, "COPY") == [
+        "--from=build /app /app",
+        f"--from=playground /playground/node_modules {files}",
+    ]
+    assert find_instructions(FINAL, "USER") == ["10001:10001"]
+    assert "useradd --uid 10001 " in run
+    assert find_instructions(FINAL, "EXPOSE") == [str(Settings().port)]
+    assert parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD") == [
+        "graphql-api",
+        "serve",
+    ]
+    assert find_instructions(FINAL, "STOPSIGNAL") == ["SIGINT"]
+
+
+def test_environment() -> None:
+    """The image serves everybody in production mode, so it wants a token and its own address."""
+    assert parse_environment(FINAL) == {
+        "PATH": "/app/bin:$PATH",
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+        "ENVIRONMENT": "production",
+        "HOST": "0.0.0.0",  # noqa: S104 - within the container
+    }
+
+
+def test_context() -> None:
+    """What the image is built of is sent to the builder, and no secret, database or history is."""
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout.splitlines()
+    other_files = {
+        path
+        for path in tracked
+        if is_in_build_context(path) and not path.startswith("graphql_api/")
+    }
+    assert other_files == {
+        "LICENSE",
+        "README.md",
+        "playground/package-lock.json",
+        "playground/package.json",
+        "pyproject.toml",
+        "requirements.txt",
+    }
+    assert [
+        path
+        for path in tracked
+        if path.startswith("graphql_api/") and not is_in_build_context(path)
+    ] == []
+    excluded = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
+    assert [path for path in excluded if is_in_build_context(path)] == []
+
+
+def test_drivers() -> None:
+    """What the drivers need for PostgreSQL and for MySQL 8's passwords is pinned for the image."""
+    packages = re.findall(
+        r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
+    )
+    assert [name for name in packages if name in ("asyncpg", "cryptography")] == [
+        "asyncpg",
+        "cryptography",
+    ]
+
+
+def interpolate(text: str, variables: Mapping[str, str]) -> str:
+    """Return a value of compose.yaml with variables, defaults, and nothing where none is given."""
+
+    def substitute(match: re.Match[str]) -> str:
+        if match["operator"] == ":?":
+            return variables[match["name"]]
+        return variables.get(match["name"]) or match["text"]
+
+    return re.sub(r"\$\{(?P<name>\w+)(?P<operator>:[?-])(?P<text>[^}]*)\}", substitute, text)
+
+
+def test_compose_server() -> None:
+    """The server may write nothing, do nothing as root, and waits for a database that answers."""
+    service = COMPOSE["services"]["countries"]
+    assert {name: value for name, value in service.items() if name != "environment"} == {
+        "build": ".",
+        "depends_on": {"mysql": {"condition": "service_healthy"}},
+        "ports": ["127.0.0.1:8000:8000"],
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "restart": "unless-stopped",
+    }
+
+
+def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two secrets the server has all that it needs, and neither has a default."""
+    templates = COMPOSE["services"]["countries"]["environment"]
+    variables = dict(zip(SECRETS, (TOKEN, "letters8digits"), strict=True))
+    for secret in variables:
+        incomplete = {name: value for name, value in variables.items() if name != secret}
+        with pytest.raises(KeyError, match=secret):
+            _ = [interpolate(value, incomplete) for value in templates.values()]
+    values = {name: interpolate(value, variables) for name, value in templates.items()}
+    assert values == {
+        "ADMIN_TOKEN": TOKEN,
+        "DATABASE_URL": "mysql://countries:letters8digits@mysql:3306/countries",
+        "PUBLIC_URL": "http://127.0.0.1:8000",
+    }
+    for name, value in {**parse_environment(FINAL), **values}.items():
+        monkeypatch.setenv(name, value)
+    Settings.load().require_secure_exposure()
+
+
+def test_compose_database() -> None:
+    """MySQL 8.4 makes the database and the user that the server has in its URL, and keeps them."""
+    service = COMPOSE["services"]["mysql"]
+    assert service["image"] == "mysql:8.4"
+    assert {
+        name: interpolate(value, {"MYSQL_PASSWORD": "letters8digits"})
+        for name, value in service["environment"].items()
+    } == {
+        "MYSQL_DATABASE": "countries",
+        "MYSQL_USER": "countries",
+        "MYSQL_PASSWORD": "letters8digits",
+        "MYSQL_RANDOM_ROOT_PASSWORD": "yes",
+    }
+    assert service["volumes"] == ["mysql:/var/lib/mysql"]
+    assert COMPOSE["volumes"] == {"mysql": None}
+    kind, command = service["healthcheck"]["test"]
+    assert kind == "CMD-SHELL"
+    assert shlex.split(command.replace("$$", "$")) == [
+        "MYSQL_PWD=$MYSQL_PASSWORD",
+        "mysql",
+        "--host=127.0.0.1",
+        "--user=$MYSQL_USER",
+        "--execute=SELECT 1",
+        "$MYSQL_DATABASE",
+    ]
+
+
+def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's commands give the server, alone or composed, all that it insists on."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    section = readme.split("## In a container")[1].split("\n## ")[0]
+    docker_commands, compose_command = re.findall(
+        r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
+    )
+    build, run = (shlex.split(line) for line in docker_commands.replace("\\\n", "").splitlines())
+    assert build == ["docker", "build", "-t", "graphql-api", "."]
+    assert [word for word in run if "=" not in word and word != "-e"] == [
+        *("docker", "run", "--read-only", "-p", "8000:8000", "graphql-api")
+    ]
+    for name, _, value in (word.partition("=") for word in run if "=" in word):
+        monkeypatch.setenv(name, value)
+    for name, value in parse_environment(FINAL).items():
+        monkeypatch.setenv(name, value)
+    Settings.load().require_secure_exposure()
+    *variables, docker, compose, up, build_flag = shlex.split(compose_command)
+    assert (docker, compose, up, build_flag) == ("docker", "compose", "up", "--build")
+    assert [variable.partition("=")[0] for variable in variables] == SECRETS
+
+
+@contextmanager
+def running_health_server(status: int) -> Iterator[int]:
+    """Lend the port of a server that answers /healthz so, and anything else with 404."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status if self.path == "/healthz" else 404)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def run_health_check(port: int, python: Path | str = sys.executable) -> int:
+    """Return the exit code of the health check, where a proxy is set that nobody listens at."""
+    result = subprocess.run(
+        [python, *HEALTH_COMMAND[1:]],
+        env={"PORT": f"{port}", "http_proxy": "http://127.0.0.1:1"},
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
+    return result.returncode
+
+
+@pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 1), (503, 1)])
+def test_health(status: int, code: int) -> None:
+    """A server is well when it says so itself, at its own port."""
+    with running_health_server(status) as port:
+        assert run_health_check(port) == code
+
+
+def test_health_of_nobody() -> None:
+    """Where nobody listens, nobody is well."""
+    assert run_health_check(free_port()) == 1
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Carry out the build stage in a folder, and lend what the final stage copies."""
+    root = tmp_path_factory.mktemp("image")
+    context = root / "context"
+    subprocess.run(["git", "clone", "-q", ROOT, context], check=True)
+    env = make_environment(
+        **parse_environment(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    )
+    (root / "build").mkdir()
+    for name, text in BUILD[1:]:
+        if name == "COPY":
+            source, _ = text.split()
+            copy_files(context, source, root / "build")
+        if name == "RUN":
+            command = re.sub(r"(?<![\w/])/app\b", f"{root}/app", text)
+            subprocess.run(["sh", "-ec", command], cwd=root / "build", env=env, check=True)
+    return root / "app"
+
+
+def copy_files(context: Path, source: str, target: Path) -> None:
+    """Copy what COPY copies: one file, or whatever .dockerignore lets through."""
+    for path in (path for path in context.rglob("*") if path.is_file()):
+        name = str(path.relative_to(context))
+        if is_in_build_context(name) and source in (".", name):
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target / name)
+
+
+@pytest.mark.slow
+def test_installed(app: Path) -> None:
+    """The folder has the package and what it needs, compiled, and no tool that installs."""
+    (packages,) = app.glob("lib/python3.*/site-packages")
+    assert (packages / "graphql_api" / "sources" / "bundled" / "LICENSES.md").is_file()
+    assert [name for name in ("pip", "setuptools", "flit_core") if (packages / name).exists()] == []
+    sources = set(packages.rglob("*.py"))
+    compiled = {
+        path.parent.parent / f"{path.name.split('.')[0]}.py"
+        for path in packages.rglob("__pycache__/*.pyc")
+    }
+    assert sources - compiled == set()
+
+
+def can_unshare_mounts() -> bool:
+    """Tell whether a process may have its own view of the disks, which not even every root may."""
+    if shutil.which("unshare") is None:
+        return False
+    result = subprocess.run([*UNSHARE_COMMAND, "true"], stderr=subprocess.DEVNULL, check=False)
+    return result.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(
+    not can_unshare_mounts(),
+    reason="run as root, with unshare (apt-get install util-linux), to make all disks read-only",
+)
+def test_served_from_a_read_only_disk(app: Path, mariadb: MariaDB, tmp_path: Path) -> None:
+    """The image's command serves MariaDB's data where nothing can be written, and is healthy."""
+    port = free_port()
+    variables = {
+        **parse_environment(FINAL),
+        "PATH": f"{app}/bin:/usr/bin:/bin",
+        "PORT": f"{port}",
+        "DATABASE_URL": mariadb.url(mariadb.create_database()),
+        "ADMIN_TOKEN": TOKEN,
+        "PUBLIC_URL": "https://countries.example.org",
+        **BUNDLED_SOURCES,
+    }
+    command = parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD")
+    isolate_command = [*UNSHARE_COMMAND, "sh", "-c", READ_ONLY_SCRIPT, "sh"]
+    with running_process([*isolate_command, *command], tmp_path, variables) as server:
+        server.wait_for_log(r"Serving https://countries\.example\.org, listening at ")
+        assert run_health_check(port, app / "bin" / "python") == 0
+        assert run_refresh(port) == {"totalCountries": 250, "statements": 1}
+        result = server.stop(signal.SIGTERM)
+    assert (result.exit_code, result.stdout) == (0, "")
+    levels = {json.loads(line)["level"] for line in result.stderr.splitlines()}
+    assert levels == {"info"}
+    assert run_health_check(port, app / "bin" / "python") == 1
+
+
+def run_refresh(port: int) -> object:
+    """Return what a refresh tells over HTTP."""
+    response = httpx.post(
+        f"http://127.0.0.1:{port}/graphql",
+        json={"query": "mutation { refreshCountries { totalCountries statements } }"},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        trust_env=False,
+        timeout=120,
+    )
+    return response.json()["data"]["refreshCountries"]

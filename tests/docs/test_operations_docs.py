@@ -1,0 +1,102 @@
+"""The guide for operators names every metric, and neither it nor its files name any other."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from graphql_api.metrics.definitions import FAMILIES, MetricType
+from tests.support.paths import ROOT
+
+DOCS = ROOT / "docs"
+GUIDE = (DOCS / "operating.md").read_text("utf-8")
+DASHBOARD = json.loads((DOCS / "grafana.json").read_text("utf-8"))
+RULES = [
+    rule
+    for group in yaml.safe_load((DOCS / "alerts.yaml").read_text("utf-8"))["groups"]
+    for rule in group["rules"]
+]
+METRIC = re.compile(r"\b(?:graphql_api|process)_[a-z_]+\b")
+SAMPLES = {
+    f"{family.name}{suffix}"
+    for family in FAMILIES
+    for suffix in (("_bucket", "_count", "_sum") if family.type is MetricType.HISTOGRAM else ("",))
+}
+"""What can be asked of Prometheus."""
+
+
+def expressions(node: Any) -> Iterator[str]:  # noqa: ANN401 - whatever JSON holds
+    """Yield every query of a dashboard."""
+    if isinstance(node, dict):
+        yield from (node[key] for key in ("expr", "query") if isinstance(node.get(key), str))
+        for child in node.values():
+            yield from expressions(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from expressions(child)
+
+
+def test_table() -> None:
+    """The table of metrics is that of the program: name, type, labels and meaning."""
+    rows = [
+        "| `{}` | {} | {} | {} |".format(
+            family.name,
+            family.type,
+            ", ".join(f"`{label}`" for label in family.labels) or "–",
+            family.documentation,
+        )
+        for family in FAMILIES
+    ]
+    section = GUIDE.split("## Metrics")[1].split("\n## ")[0]
+    table = [line for line in section.splitlines() if line.startswith("|")]
+    assert table[2:] == rows
+
+
+def test_dashboard() -> None:
+    """Every query of the dashboard is of metrics that there are, and shows all of them."""
+    queried = {name for text in expressions(DASHBOARD) for name in METRIC.findall(text)}
+    assert queried - SAMPLES == set()
+    displayed = {re.sub("_(bucket|count|sum)$", "", name) for name in queried}
+    assert displayed == {family.name for family in FAMILIES}
+
+
+def test_labels() -> None:
+    """Every label that the dashboard and the rules choose by is one of the metric's own."""
+    labels = {family.name: {*family.labels, "instance", "le"} for family in FAMILIES}
+    texts = [*expressions(DASHBOARD), *(rule["expr"] for rule in RULES)]
+    matchers = [
+        (re.sub("_(bucket|count|sum)$", "", name), label)
+        for text in texts
+        for name, selector in re.findall(r"((?:graphql_api|process)_[a-z_]+)\{([^}]*)\}", text)
+        for label in re.findall(r"(\w+)(?:=~|!=|=)\"", selector)
+    ]
+    assert [matcher for matcher in matchers if matcher[1] not in labels[matcher[0]]] == []
+    assert len(matchers) == 49
+
+
+def test_panels() -> None:
+    """Panels have places of their own, titles and identities."""
+    panels = DASHBOARD["panels"]
+    positions = [tuple(panel["gridPos"][side] for side in "xy") for panel in panels]
+    for values in (
+        positions,
+        [panel["id"] for panel in panels],
+        [panel["title"] for panel in panels],
+    ):
+        assert len(set(values)) == len(panels)
+    empty = [panel["title"] for panel in panels if panel["type"] != "row" and not panel["targets"]]
+    assert empty == []
+
+
+def test_rules() -> None:
+    """The rules are of metrics that there are, and the guide says of each what to do."""
+    queried = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
+    assert queried - SAMPLES == set()
+    section = GUIDE.split("## Alerts")[1].split("\n## ")[0]
+    documented = re.findall(r"^\| `(\w+)` \| \S", section, re.MULTILINE)
+    assert documented == [rule["alert"] for rule in RULES]
+    for rule in RULES:
+        assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
+        assert rule["annotations"]["summary"].endswith(".")

@@ -1,0 +1,38 @@
+"""Apollo Client's cache knows a country by its id, whichever way it came."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from graphql_api.schema.global_ids import encode_country_id
+from tests.support.npm.install import run_program
+from tests.support.processes import BUNDLED_SOURCES, running_server
+
+
+@pytest.mark.slow
+def test_one_entry_per_country(home: Path) -> None:
+    """A list, its edges, a country by code and a node by id fill one entry together."""
+    with running_server(home, **BUNDLED_SOURCES) as server:
+        cache_entries = json.loads(
+            run_program(home, "node", "normalised.mjs", f"{server.url}/graphql")
+        )
+        query = '{ country(code: "AF") { population } }'
+        population = server.query(query)["data"]["country"]["population"]
+    afghanistan, aland = encode_country_id("AF"), encode_country_id("AX")
+    assert cache_entries == {
+        f"Country:{afghanistan}": {
+            "__typename": "Country",
+            "id": afghanistan,
+            "name": "Afghanistan",
+            "code": "AF",
+            "capital": "Kabul",
+            "population": population,
+        },
+        f"Country:{aland}": {
+            "__typename": "Country",
+            "id": aland,
+            "name": "Åland Islands",
+            "code": "AX",
+        },
+    }

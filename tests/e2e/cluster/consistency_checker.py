@@ -1,0 +1,221 @@
+"""Clients of replicas on a cluster, who judge every answer, and the timeline of what they saw."""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from tests.support import generation_data
+from tests.support.db_servers.galera import Node
+from tests.support.processes import Process
+
+_CLIENT_TIMEOUT = 100.0
+"""Seconds that a client waits for an answer; none is to take so long."""
+DATABASE = "test_1"
+"""The first that is made."""
+_SELECT_COUNTS = (
+    "SELECT COUNT(*), COUNT(DISTINCT population), COUNT(DISTINCT revision), MAX(revision) "
+    "FROM countries"
+)
+_REFRESH_INTERVAL = 0.3
+"""Seconds from the answer of a refresh to the next one."""
+VERSION_QUERY = "{ status { version } }"
+REFRESH = "mutation { refreshCountries { id imageUrl } }"
+
+
+@dataclass(frozen=True, slots=True)
+class ServedData:
+    """What a replica serves."""
+
+    version: str
+    etag: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgedRefresh:
+    """A refresh that was answered with its report."""
+
+    id: str
+    revision: int
+
+
+@dataclass(slots=True)
+class Replica:
+    """A server of ours on a node of the cluster, and what its clients have had from it."""
+
+    name: str
+    process: Process
+    node: Node
+    read_count: int = 0
+    slowest_read: float = 0
+    slowest_refresh: float = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """How often a refresh was acknowledged, or refused with which code."""
+    acknowledged: list[AcknowledgedRefresh] = field(default_factory=list)
+    peer: Node | None = None
+    """Another node, which is to have each acknowledged refresh as soon as it is acknowledged."""
+    violations: list[str] = field(default_factory=list)
+    """What must not be."""
+
+    def read_served(self) -> ServedData:
+        """Return what it serves now; the version is that of the rows, or of the ones after."""
+        with self._client() as client:
+            response = client.get("/graphql", params={"query": generation_data.QUERY})
+            status = client.post("/graphql", json={"query": VERSION_QUERY}).json()
+        return ServedData(
+            status["data"]["status"]["version"], response.headers["ETag"], response.content
+        )
+
+    def refresh(self) -> str:
+        """Ask for a refresh, and return how that was answered: "ok", or a code."""
+        started_at = time.monotonic()
+        with self._client() as client:
+            body = client.post("/graphql", json={"query": REFRESH}).json()
+        self.slowest_refresh = max(self.slowest_refresh, time.monotonic() - started_at)
+        if "errors" in body:
+            outcome = str(body["errors"][0]["extensions"]["code"])
+        else:
+            self._record_acknowledged(body["data"]["refreshCountries"])
+            outcome = "ok"
+        self.outcomes[outcome] += 1
+        return outcome
+
+    def read_until(self, stopped: threading.Event) -> None:
+        """Read again and again, over one connection, and judge each answer."""
+        newest = 0
+        with self._client() as client:
+            while not stopped.wait(0.02):
+                started_at = time.monotonic()
+                with self._recording_violations("a read"):
+                    response = client.get("/graphql", params={"query": generation_data.QUERY})
+                    assert response.status_code == 200, response.status_code
+                    generation_data.parse_generation(response.content)
+                    status = client.post("/graphql", json={"query": VERSION_QUERY}).json()
+                    revision = int(status["data"]["status"]["version"].partition("-")[0])
+                    assert revision >= newest, f"revision {revision} after {newest}"
+                    newest = revision
+                self.read_count += 1
+                self.slowest_read = max(self.slowest_read, time.monotonic() - started_at)
+
+    def refresh_until(self, stopped: threading.Event) -> None:
+        """Refresh again and again."""
+        while not stopped.wait(_REFRESH_INTERVAL):
+            with self._recording_violations("a refresh"):
+                if self.refresh() == "ok" and self.peer:
+                    self._check_peer(self.peer)
+
+    def check_table_until(self, stopped: threading.Event) -> None:
+        """Look at the node's own table again and again: it is one refresh, never an older one."""
+        newest = 0
+        while not stopped.wait(0.5):
+            with suppress(RuntimeError), self._recording_violations("the table"):  # it may be down
+                revision = read_revision(self.node)
+                assert revision >= newest, f"revision {revision} after {newest}"
+                newest = revision
+
+    def _check_peer(self, peer: Node) -> None:
+        """Ask another node for what was just acknowledged."""
+        with suppress(RuntimeError):  # it may be broken by now
+            revision = read_revision(peer, caught_up=True)
+            newest = self.acknowledged[-1].revision
+            assert revision >= newest, f"{newest} was acknowledged, and elsewhere is {revision}"
+
+    def _record_acknowledged(self, report: dict[str, Any]) -> None:
+        match = re.search(r"summary-(\d+)-250\.png$", report["imageUrl"])
+        assert match, report
+        self.acknowledged.append(AcknowledgedRefresh(report["id"], int(match[1])))
+
+    @contextmanager
+    def _recording_violations(self, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except (AssertionError, httpx.HTTPError, json.JSONDecodeError) as error:
+            self.violations.append(f"{operation} on {self.name}: {type(error).__name__} {error}")
+
+    def _client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.process.url, timeout=_CLIENT_TIMEOUT, trust_env=False)
+
+
+def read_revision(node: Node, *, caught_up: bool = False) -> int:
+    """Return the one revision that all rows of a node have, once it has caught up if need be."""
+    sync_statement = "SET SESSION wsrep_sync_wait = 1; " if caught_up else ""
+    output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE)
+    rows, populations, revisions, newest = map(int, output.split("\t"))
+    assert (rows, revisions) == (250, 1), f"{rows} rows of {revisions} refreshes"
+    assert populations == 1, f"{populations} populations"
+    return newest
+
+
+@contextmanager
+def running_clients(replicas: Sequence[Replica]) -> Iterator[None]:
+    """Let clients read, refresh and look on every replica while the context lasts."""
+    stopped = threading.Event()
+    threads = [
+        threading.Thread(target=target, args=(stopped,))
+        for replica in replicas
+        for target in (replica.read_until, replica.refresh_until, replica.check_table_until)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+@dataclass(slots=True)
+class Timeline:
+    """What happened, and what each replica's clients had of it."""
+
+    replicas: Sequence[Replica]
+    _started_at: float = field(default_factory=time.monotonic)
+    _previous_counts: list[tuple[int, Counter[str]]] = field(default_factory=list)
+
+    def observe(self, event: str, seconds: float, *, healthy_nodes: Sequence[Node]) -> None:
+        """Watch for so long after an event, and print what clients have seen since the last one."""
+        started_at = time.monotonic()
+        for replica in self.replicas:
+            others = [node for node in healthy_nodes if node is not replica.node]
+            replica.peer = others[0] if replica.node in healthy_nodes else None
+        time.sleep(seconds)
+        self._print(event, started_at)
+
+    def _print(self, event: str, started_at: float) -> None:
+        print(f"{started_at - self._started_at:6.1f} s  {event}")  # noqa: T201 - it is the record
+        before = self._previous_counts or [(0, Counter[str]())] * len(self.replicas)
+        self._previous_counts = [
+            (replica.read_count, replica.outcomes.copy()) for replica in self.replicas
+        ]
+        for replica, (reads, outcomes) in zip(self.replicas, before, strict=True):
+            new_outcomes = replica.outcomes - outcomes
+            summary = (
+                ", ".join(f"{count} {outcome}" for outcome, count in sorted(new_outcomes.items()))
+                or "none"
+            )
+            print(  # noqa: T201 - likewise
+                f"            {replica.name}: {replica.read_count - reads} reads, refreshes: "
+                f"{summary}; "
+                f"serves {replica.read_served().version}"
+            )
+
+
+def wait_until_consistent(replicas: Sequence[Replica], seconds: float) -> float:
+    """Wait until all replicas serve the same, for so many seconds, and return how long it took."""
+    started_at = time.monotonic()
+    while True:
+        seen = {replica.read_served() for replica in replicas}
+        elapsed = time.monotonic() - started_at
+        if len(seen) == 1 or elapsed > seconds:
+            assert len(seen) == 1, [(served.version, served.etag) for served in seen]
+            return elapsed
+        time.sleep(0.02)

@@ -1,0 +1,170 @@
+"""Hundreds of processes of the program: one imports it once, and becomes it anew at each fork."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.support.paths import ROOT
+from tests.support.processes import WAIT_TIMEOUT, build_environment
+
+
+@dataclass(frozen=True)
+class ForkedProcess:
+    """A process of the program; what it says goes into files."""
+
+    pid: int
+    stdout_path: Path
+    stderr_path: Path
+
+    @property
+    def stdout(self) -> str:
+        """Return what it has printed so far."""
+        return self.stdout_path.read_text("utf-8")
+
+    @property
+    def stderr(self) -> str:
+        """Return what it has said on stderr so far."""
+        return self.stderr_path.read_text("utf-8")
+
+    def send_signal(self, signum: signal.Signals) -> None:
+        """Send it a signal; one that has ended, and was not yet waited for, is left alone."""
+        os.kill(self.pid, signum)
+
+    def wait_for_output(self, text: str) -> str:
+        """Wait until it has said something, or has ended, and return all that it has said."""
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while text not in (output := self.stdout + self.stderr):
+            if self.has_ended:
+                break
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{text!r} was not said, but {output!r}")
+            time.sleep(0.001)
+        return output
+
+    @property
+    def has_ended(self) -> bool:
+        """Tell whether it runs no more."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text("utf-8")
+        return stat.rpartition(")")[2].split()[0] == "Z"
+
+
+class ForkServer:
+    """Makes processes, while the context lasts; each must be waited for."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the folder in which the processes run."""
+        self._folder = folder
+        self._process_count = 0
+
+    def __enter__(self) -> Self:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.kills.spawner"],
+            cwd=ROOT,
+            env=build_environment({}),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._process as process:
+            if process.stdin:
+                process.stdin.close()
+            process.wait(WAIT_TIMEOUT)
+
+    def start(self, *arguments: str, **variables: str) -> ForkedProcess:
+        """Start a command of the program, with these settings alone."""
+        self._process_count += 1
+        stdout_path, stderr_path = (
+            self._folder / f"{self._process_count}.{kind}" for kind in ("out", "err")
+        )
+        for file in (stdout_path, stderr_path):
+            file.touch()
+        request = {
+            "arguments": arguments,
+            "environment": build_environment(variables),
+            "folder": str(self._folder),
+            "files": [os.devnull, str(stdout_path), str(stderr_path)],
+        }
+        return ForkedProcess(self._send_request(request), stdout_path, stderr_path)
+
+    def wait(self, child: ForkedProcess) -> int:
+        """Wait for the end of a process, and return its exit code; a signal's is negative."""
+        return self._send_request({"wait": child.pid})
+
+    def run(self, *arguments: str, **variables: str) -> tuple[int, ForkedProcess]:
+        """Run a command to its end."""
+        child = self.start(*arguments, **variables)
+        return self.wait(child), child
+
+    def _send_request(self, request: Mapping[str, Any]) -> int:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise RuntimeError("it has not begun")
+        stdin.write(f"{json.dumps(request)}\n")
+        stdin.flush()
+        return int(stdout.readline())
+
+
+def main() -> None:
+    """Follow orders; when there are no more, end whatever was not waited for."""
+    import asyncmy  # noqa: F401, PLC0415 - all that the program imports in time, once
+    import asyncpg  # noqa: F401, PLC0415
+
+    import graphql_api.cli.refresh  # noqa: PLC0415
+    import graphql_api.cli.serve  # noqa: F401, PLC0415
+
+    assert threading.active_count() == 1, "a fork takes one thread alone"
+    child_pids: set[int] = set()
+    for line in sys.stdin:
+        request = json.loads(line)
+        if (waited_pid := request.get("wait")) is not None:
+            reply = os.waitstatus_to_exitcode(os.waitpid(waited_pid, 0)[1])
+            child_pids.discard(waited_pid)
+        else:
+            reply = os.fork() or _run_program(request)
+            child_pids.add(reply)
+        print(reply, flush=True)  # noqa: T201 - what is asked for
+    for child_pid in child_pids:
+        os.kill(child_pid, signal.SIGKILL)
+        os.waitpid(child_pid, 0)
+
+
+def _run_program(request: Mapping[str, Any]) -> int:
+    """Be the program, and end as it does."""
+    from graphql_api.cli import main as program  # noqa: PLC0415 - it is imported already
+
+    os.setsid()
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    for descriptor, name in enumerate(request["files"]):
+        os.dup2(os.open(name, os.O_RDWR | os.O_APPEND), descriptor)
+    exit_code: object = 1
+    try:
+        program(request["arguments"])
+    except SystemExit as error:
+        exit_code = error.code
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(exit_code if isinstance(exit_code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

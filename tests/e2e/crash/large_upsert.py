@@ -1,0 +1,27 @@
+"""A process that writes ten thousand rows, in as many statements as that takes, to be killed."""
+
+import asyncio
+import sys
+
+from graphql_api.storage import countries
+from tests.support.database import open_database
+from tests.support.factories import make_country
+
+ROW_COUNT = 10_000
+"""A hundred letters, by a hundred."""
+
+
+async def write_rows(url: str, revision: int) -> None:
+    """Write all rows at a revision, and say so before and afterwards."""
+    codes = [
+        f"{chr(0x4E00 + number // 100)}{chr(0x4E00 + number % 100)}" for number in range(ROW_COUNT)
+    ]
+    rows = [make_country(code, revision=revision, name=f"{revision}" * 50) for code in codes]
+    async with open_database(url) as database, database.connect() as connection:
+        print("writing", flush=True)  # noqa: T201 - for who is to kill it
+        await database.retrying(connection, lambda transaction: countries.upsert(transaction, rows))
+        print("written", flush=True)  # noqa: T201 - likewise
+
+
+if __name__ == "__main__":
+    asyncio.run(write_rows(sys.argv[1], int(sys.argv[2])))

@@ -1,0 +1,301 @@
+"""Refreshes that are killed at any moment leave the old rows or the new ones, and no mixture."""
+
+import os
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy, TriggerPoint
+from tests.e2e.crash.datasets import DATASETS
+from tests.e2e.crash.environment import (
+    REFRESH_TIMEOUT,
+    CrashEnvironment,
+    DatabaseState,
+    ServerEnvironment,
+    SQLiteEnvironment,
+    running_fork_server,
+)
+from tests.e2e.crash.fork_server import ForkedProcess
+from tests.support.db_servers.process import DatabaseServer
+from tests.support.processes import WAIT_TIMEOUT
+
+KILL_FACTOR = float(os.environ.get("KILLS", "1"))
+"""How many times as many kills as CI has time for."""
+LEASE_MARGIN = 60.0
+"""Seconds that a lease lasts longer than fetching may take."""
+PHASES = ("Fetching", "Merging", "Writing", "Drawing", "Done")
+"""What a refresh says at the beginning of each of its parts, after its start."""
+
+_PHASE_LABELS = {
+    "": "at the start",
+    "Fetching": "fetching",
+    "Merging": "merging",
+    "Writing": "in the upsert",
+    "Drawing": "drawing",
+    "Done": "in the tail",
+}
+
+RecordProperty = Callable[[str, object], None]
+
+pytestmark = pytest.mark.slow
+
+
+def kill_count(base_count: int) -> int:
+    """Return how many kills of a kind there are."""
+    return max(1, round(base_count * KILL_FACTOR))
+
+
+@pytest.fixture
+def sqlite_environment(tmp_path: Path) -> Iterator[SQLiteEnvironment]:
+    """Lend a stage with a file."""
+    with running_fork_server(tmp_path) as (fork_server, upstream):
+        yield SQLiteEnvironment(fork_server, upstream, tmp_path)
+
+
+@pytest.fixture(params=["new_mariadb", "new_postgresql"])
+def crash_environment(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[ServerEnvironment]:
+    """Lend a stage with a server of its own, of each kind in turn."""
+    new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
+    with (
+        running_fork_server(tmp_path) as (fork_server, upstream),
+        new_server() as server,
+        ByteLimitProxy(server.port) as proxy,
+    ):
+        yield ServerEnvironment(fork_server, upstream, server, proxy)
+
+
+class KillRecorder:
+    """What came of kills: each is checked, followed by a refresh that works, and counted."""
+
+    def __init__(self, environment: CrashEnvironment, method: str, record: RecordProperty) -> None:
+        """Begin with a whole set of data in the table."""
+        self.environment = environment
+        self.state_before = environment.prepare()
+        self.counts: Counter[tuple[str, str, str, str]] = Counter()
+        self._method = method
+        self._rows: list[list[object]] = []
+        record("kills", self._rows)
+
+    @property
+    def target_dataset(self) -> str:
+        """Return which set the refresh to be killed brings: the one that is not in the table."""
+        (other,) = (
+            name for name in DATASETS if self.environment.datasets[name] != self.state_before.data
+        )
+        return other
+
+    def check(self, position: str, *, is_acknowledged: bool) -> None:
+        """Prove that the table holds the old set or the new one, and that the next refresh works.
+
+        `place` is how far the refresh had come, as far as the database does not tell.
+        """
+        before, after = self.state_before, self.environment.read_state()
+        outcome = "old" if after.rows == before.rows else "new"
+        if outcome == "new":
+            assert after.data == self.environment.datasets[self.target_dataset]
+            assert len(after.revision_stamps) == 1
+        assert not is_acknowledged or outcome == "new"
+        new_outcomes = list(after.history.values())[len(before.history) :]
+        assert list(after.history)[: len(before.history)] == list(before.history)
+        assert len(new_outcomes) <= 1
+        assert new_outcomes != ["SUCCEEDED"] or outcome == "new"
+        is_history_lost = outcome == "new" and not new_outcomes
+        if after.is_lease_held:
+            assert after.lease[1] <= REFRESH_TIMEOUT + LEASE_MARGIN + 0.01
+            self.environment.expire_lease()
+        full_position = _describe_position(position, before, after, is_acknowledged=is_acknowledged)
+        history = "without its entry" if is_history_lost else "whole"
+        self.counts[
+            f"{self.environment.database_kind}: {self._method}", full_position, outcome, history
+        ] += 1
+        self._rows[:] = [[*key, times] for key, times in self.counts.items()]
+        self.state_before = after
+        self.state_before = self.environment.run_refresh(self.target_dataset)
+
+
+def _describe_position(
+    position: str, before: DatabaseState, after: DatabaseState, *, is_acknowledged: bool
+) -> str:
+    """Return how far a refresh had come, by what it said and by what it left."""
+    effect = "lease not yet taken"
+    if len(after.history) > len(before.history):
+        effect = "history written, " + ("lease held" if after.is_lease_held else "lease given back")
+    elif after.rows != before.rows:
+        effect = "committed, " + ("answered" if is_acknowledged else "not answered")
+    elif after.lease[2] > before.lease[2]:
+        effect = "lease taken"
+    return f"{position}: {effect}"
+
+
+def has_ended(child: ForkedProcess) -> bool:
+    """Tell whether a process has ended."""
+    return child.has_ended
+
+
+def reported_position(child: ForkedProcess) -> str:
+    """Return how far a refresh said that it had come."""
+    output = child.stdout
+    phases = [phase for phase in PHASES if phase in output]
+    return _PHASE_LABELS[phases[-1] if phases else ""]
+
+
+def test_process_on_a_file(
+    sqlite_environment: SQLiteEnvironment, record_property: RecordProperty
+) -> None:
+    """The command `refresh` is killed at every phase, over SQLite."""
+    recorder = KillRecorder(sqlite_environment, "SIGKILL of refresh", record_property)
+    rng = random.Random("sqlite")  # noqa: S311 - it decides nothing secret
+    for turn in range(kill_count(24)):
+        child = sqlite_environment.start_refresh(recorder.target_dataset)
+        child.wait_for_output(PHASES[turn % len(PHASES)])
+        time.sleep(rng.random() ** 2 * 0.04)
+        child.send_signal(signal.SIGKILL)
+        sqlite_environment.fork_server.wait(child)
+        recorder.check(reported_position(child), is_acknowledged="countries: " in child.stdout)
+
+
+class RandomTrigger:
+    """Traps that are sprung at moments that chance decides, anywhere in a refresh."""
+
+    def __init__(self, environment: ServerEnvironment, seed: str) -> None:
+        """Measure a refresh."""
+        self._proxy = environment.proxy
+        self._rng = random.Random(f"{environment.database_kind} {seed}")  # noqa: S311 - likewise
+        self._totals: dict[str, int] = {}
+        self._turn = 0
+        self.position = ""
+        """How far the refresh had come when the trap was sprung."""
+
+    def measure(self, operation: Callable[[], object]) -> None:
+        """Do something that is to be broken off, and learn how much passes meanwhile."""
+        self._proxy.disarm()
+        operation()
+        self._totals = dict(self._proxy.passed)
+
+    def arm(self, child: ForkedProcess, on_trigger: Callable[[], None]) -> None:
+        """Set a trap: half of them within the upsert, half at any exchange with the server."""
+        self._turn += 1
+        if self._turn % 2:
+            trigger_point = TriggerPoint("there", self._rng.randint(1, self._totals["there"]))
+        else:
+            chunk_number = self._rng.randint(1, self._totals["pieces"])
+            trigger_point = TriggerPoint("pieces", chunk_number, self._rng.choice((0, 0.5, 1)))
+
+        def fire() -> None:
+            self.position = reported_position(child)
+            on_trigger()
+
+        self.position = "not hit"
+        self._proxy.arm(trigger_point, fire)
+
+    def wait(self, is_over: Callable[[], bool]) -> None:
+        """Wait until the trap has been sprung, or that which it was set for is over."""
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while not (self._proxy.has_triggered or is_over()):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        self._proxy.disarm()
+
+
+def test_process_on_a_server(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
+    """The command `refresh` is killed when any number of bytes has passed."""
+    recorder = KillRecorder(crash_environment, "SIGKILL of refresh", record_property)
+    trigger = RandomTrigger(crash_environment, "process")
+    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(16)):
+        child = crash_environment.start_refresh(recorder.target_dataset)
+        trigger.arm(child, partial(child.send_signal, signal.SIGKILL))
+        trigger.wait(partial(has_ended, child))
+        crash_environment.fork_server.wait(child)
+        recorder.check(trigger.position, is_acknowledged="countries: " in child.stdout)
+
+
+def mutate(child: ForkedProcess) -> httpx.Response | None:
+    """Ask a server for a refresh, and return its answer, if there is one."""
+    url = child.wait_for_output("(Ctrl-C stops)").split("http://")[1].split("/")[0].split(" ")[0]
+    payload = {"query": "mutation { refreshCountries(force: true) { totalCountries } }"}
+    try:
+        return httpx.post(
+            f"http://{url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT
+        )
+    except httpx.TransportError:
+        return None
+
+
+def test_server_that_refreshes(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
+    """A server is killed while it refreshes because a client asked, and another one goes on."""
+    recorder = KillRecorder(crash_environment, "SIGKILL of serve", record_property)
+    trigger = RandomTrigger(crash_environment, "serve")
+
+    def start() -> ForkedProcess:
+        child = crash_environment.fork_server.start(
+            "serve", PORT="0", **crash_environment.settings(recorder.target_dataset)
+        )
+        child.wait_for_output("(Ctrl-C stops)")
+        return child
+
+    def refresh_once() -> None:
+        crash_environment.proxy.disarm()
+        assert mutate(child) is not None
+
+    child = start()
+    trigger.measure(refresh_once)
+    child.send_signal(signal.SIGTERM)
+    assert crash_environment.fork_server.wait(child) == 0
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(5)):
+        child = start()
+        trigger.arm(child, partial(child.send_signal, signal.SIGKILL))
+        response = mutate(child)
+        trigger.wait(lambda: True)
+        child.send_signal(signal.SIGKILL)
+        crash_environment.fork_server.wait(child)
+        recorder.check("under way", is_acknowledged=response is not None)
+
+
+def test_connection_is_cut(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
+    """The connection to the database is cut when any number of bytes has passed."""
+    recorder = KillRecorder(crash_environment, "cut connection", record_property)
+    trigger = RandomTrigger(crash_environment, "cut")
+    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(10)):
+        child = crash_environment.start_refresh(recorder.target_dataset)
+        trigger.arm(child, lambda: None)
+        code = crash_environment.fork_server.wait(child)
+        crash_environment.proxy.disarm()
+        recorder.check(f"{trigger.position}, exit code {code}", is_acknowledged=code == 0)
+
+
+def test_database_is_killed(
+    crash_environment: ServerEnvironment, record_property: RecordProperty
+) -> None:
+    """The database server is killed when any number of bytes has passed, and started again."""
+    recorder = KillRecorder(crash_environment, "SIGKILL of the database", record_property)
+    trigger = RandomTrigger(crash_environment, "database")
+    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = crash_environment.read_state()
+    for _ in range(kill_count(4)):
+        child = crash_environment.start_refresh(recorder.target_dataset)
+        trigger.arm(child, crash_environment.server.kill)
+        trigger.wait(partial(has_ended, child))
+        crash_environment.server.kill()
+        crash_environment.server.start()
+        code = crash_environment.fork_server.wait(child)
+        recorder.check(f"{trigger.position}, exit code {code}", is_acknowledged=code == 0)

@@ -1,0 +1,293 @@
+"""The relay: all passes unchanged until it is told to delay, hang, drip, cut or refuse."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from asyncmy.errors import OperationalError
+
+from tests.support.db_servers.driver_clients import mariadb_client
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.tcp_proxy import TCPProxy
+
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+class LineServer:
+    """A server of lines: it answers each with itself in capitals, and `quit` with silence."""
+
+    def __init__(self) -> None:
+        """Nothing came so far."""
+        self.port = 0
+        self.received = b""
+        self.outcomes: list[str] = []
+        """How each connection ended."""
+        self.greeting = b""
+
+    async def handle_client(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        """Answer one client until it ends."""
+        writer.write(self.greeting)
+        try:
+            while data := await reader.read(65_536):
+                self.received += data
+                writer.write(data.upper().replace(b"QUIT\n", b""))
+                await writer.drain()
+            self.outcomes.append("end")
+        except ConnectionError as error:
+            self.outcomes.append(type(error).__name__)
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[LineServer]:
+    """Run a server of lines."""
+    line_server = LineServer()
+    listener = await asyncio.start_server(line_server.handle_client, "127.0.0.1", 0)
+    line_server.port = listener.sockets[0].getsockname()[1]
+    yield line_server
+    listener.close()
+
+
+@pytest.fixture
+def proxy(server: LineServer) -> Iterator[TCPProxy]:
+    """Lend a relay before the server of lines."""
+    with TCPProxy(server.port) as tcp_proxy:
+        yield tcp_proxy
+
+
+@asynccontextmanager
+async def open_client(port: int) -> AsyncIterator[Streams]:
+    """Connect to a port."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def exchange(streams: Streams, text: bytes) -> bytes:
+    """Send a text, and return as many bytes of an answer."""
+    reader, writer = streams
+    writer.write(text)
+    return await reader.readexactly(len(text))
+
+
+async def exchange_on_new_connection(proxy: TCPProxy, text: bytes) -> None:
+    """Ask on a new connection, and wait for the first byte that comes."""
+    async with open_client(proxy.port) as (reader, writer):
+        writer.write(text)
+        assert await reader.read(1) != b""
+
+
+async def measure(awaitable: Awaitable[object]) -> float:
+    """Return how long something takes."""
+    started_at = time.monotonic()
+    await awaitable
+    return time.monotonic() - started_at
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something has come true in another thread."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.002)
+
+
+async def test_passes_all_on(server: LineServer, proxy: TCPProxy) -> None:
+    """Bytes arrive as they were sent, both ways, and so does the end of either side."""
+    async with open_client(proxy.port) as streams:
+        reader, writer = streams
+        payload = bytes(range(128)) * 20_000
+        assert await exchange(streams, payload) == payload.upper()
+        writer.write_eof()
+        assert await reader.read() == b""
+    await wait_until(lambda: proxy.live_connections == 0)
+    assert server.received == payload
+    assert server.outcomes == ["end"]
+
+
+async def test_counts_connections_and_round_trips(server: LineServer, proxy: TCPProxy) -> None:
+    """A trip is what was answered: no greeting, no farewell, and questions in a row are one."""
+    server.greeting = b"hello"
+    for _ in range(2):
+        async with open_client(proxy.port) as streams:
+            assert await streams[0].readexactly(5) == b"hello"
+            assert (await exchange(streams, b"a\n"), await exchange(streams, b"b\n")) == (
+                b"A\n",
+                b"B\n",
+            )
+            streams[1].write(b"quit\n")
+            await wait_until(lambda: server.received.endswith(b"quit\n"))
+    await wait_until(lambda: proxy.live_connections == 0)
+    assert (proxy.connections, proxy.round_trips) == (2, 4)
+    proxy.reset_counts()
+    assert (proxy.connections, proxy.round_trips) == (0, 0)
+    proxy.delay = 0.05
+    async with open_client(proxy.port) as streams:
+        for text in (b"a\n", b"b\n", b"c\n"):
+            streams[1].write(text)
+            await asyncio.sleep(0.005)
+        assert await streams[0].readexactly(11) == b"helloA\nB\nC\n"
+    assert (proxy.connections, proxy.round_trips) == (1, 1)
+
+
+async def test_delays(server: LineServer, proxy: TCPProxy) -> None:
+    """A question takes two ways, on a new connection four, and many under way take no longer."""
+    proxy.delay = 0.1
+    assert 0.4 <= await measure(exchange_on_new_connection(proxy, b"first\n")) < 0.6
+    async with open_client(proxy.port) as streams:
+        await exchange(streams, b"first\n")
+        assert 0.2 <= await measure(exchange(streams, b"second\n")) < 0.4
+        assert 0.2 <= await measure(exchange(streams, b"x" * 1_000_000)) < 0.6
+        proxy.delay = 0
+        assert await measure(exchange(streams, b"near\n")) < 0.2
+    server.greeting, proxy.delay = b"hello", 0.1
+    assert 0.4 <= await measure(exchange_on_new_connection(proxy, b"")) < 0.6
+
+
+async def test_hangs(server: LineServer, proxy: TCPProxy) -> None:
+    """While it hangs connections are taken and nothing passes; then all that was held arrives."""
+    async with open_client(proxy.port) as old:
+        await exchange(old, b"before\n")
+        proxy.hang = True
+        async with open_client(proxy.port) as new:
+            tasks = [asyncio.ensure_future(exchange(streams, b"held\n")) for streams in (old, new)]
+            assert (await asyncio.wait(tasks, timeout=0.1))[0] == set()
+            assert (proxy.connections, proxy.live_connections) == (2, 2)
+            assert server.received == b"before\n"
+            proxy.hang = False
+            assert await asyncio.gather(*tasks) == [b"HELD\n", b"HELD\n"]
+
+
+async def test_drips(proxy: TCPProxy) -> None:
+    """As many bytes pass in a second as may, each way."""
+    async with open_client(proxy.port) as streams:
+        await exchange(streams, b"open\n")
+        proxy.bytes_per_second = 1000
+        assert 0.09 <= await measure(exchange(streams, b"x" * 100)) < 0.5
+        proxy.bytes_per_second = None
+        assert await measure(exchange(streams, b"x" * 100_000)) < 0.5
+
+
+@pytest.mark.parametrize("passes", [0, 5])
+async def test_cuts_answers(server: LineServer, proxy: TCPProxy, passes: int) -> None:
+    """Every connection ends after so many bytes of answers, until all may pass again."""
+    async with open_client(proxy.port) as old, open_client(proxy.port) as unaffected:
+        await exchange(old, b"before\n")
+        await exchange(unaffected, b"before\n")
+        proxy.cut_after(from_server=passes)
+        async with open_client(proxy.port) as new:
+            for reader, writer in (old, new):
+                writer.write(b"0123456789")
+                assert await reader.read() == b"0123456789"[:passes]
+        await wait_until(lambda: proxy.live_connections == 1)
+        proxy.cut_after()
+        assert await exchange(unaffected, b"0123456789") == b"0123456789"
+    assert server.received.count(b"0123456789") == 3
+
+
+async def test_cuts_questions(server: LineServer, proxy: TCPProxy) -> None:
+    """A connection ends after so many bytes of questions, and the server gets no more."""
+    proxy.cut_after(to_server=4)
+    async with open_client(proxy.port) as (reader, writer):
+        writer.write(b"0123456789")
+        await reader.read()
+    # How it ends is chance: a reset, if the server's answer meets a relay that has gone.
+    await wait_until(lambda: len(server.outcomes) == 1)
+    assert server.received == b"0123"
+
+
+async def test_cuts_once(proxy: TCPProxy) -> None:
+    """Told to cut once it cuts the first connection that gets there, and no other."""
+    proxy.cut_after(from_server=0, once=True)
+    async with open_client(proxy.port) as first, open_client(proxy.port) as second:
+        first[1].write(b"a\n")
+        assert await first[0].read() == b""
+        assert await exchange(second, b"b\n") == b"B\n"
+
+
+async def test_cuts_all_at_once(server: LineServer, proxy: TCPProxy) -> None:
+    """Each connection is reset on both sides, even while it hangs, and new ones are taken."""
+    async with open_client(proxy.port) as first, open_client(proxy.port) as second:
+        for streams in (first, second):
+            await exchange(streams, b"a\n")
+        proxy.hang = True
+        first[1].write(b"b\n")
+        proxy.cut()
+        proxy.hang = False
+        for reader, _ in (first, second):
+            with pytest.raises(ConnectionResetError):
+                await reader.read()
+        assert proxy.live_connections == 0
+    await wait_until(lambda: server.outcomes == ["ConnectionResetError"] * 2)
+    async with open_client(proxy.port) as third:
+        assert await exchange(third, b"c\n") == b"C\n"
+    assert server.received == b"a\na\nc\n"
+
+
+async def test_refuses(proxy: TCPProxy) -> None:
+    """It refuses new connections until it accepts them again; the old ones live on."""
+    async with open_client(proxy.port) as old:
+        await exchange(old, b"a\n")
+        for _ in range(2):
+            proxy.refuse()
+            proxy.refuse()
+            with pytest.raises(ConnectionRefusedError):
+                async with open_client(proxy.port):
+                    pass
+            assert await exchange(old, b"b\n") == b"B\n"
+            proxy.accept()
+            proxy.accept()
+            async with open_client(proxy.port) as new:
+                assert await exchange(new, b"c\n") == b"C\n"
+
+
+async def test_resets_where_there_is_no_server() -> None:
+    """Before a port where nobody listens it takes connections, and resets them."""
+    with TCPProxy(1) as proxy:
+        with pytest.raises(ConnectionResetError):  # on connecting already, or on reading
+            await exchange_on_new_connection(proxy, b"a\n")
+        assert proxy.connections == 1
+
+
+async def test_ends_whatever_is_under_way(server: LineServer) -> None:
+    """Leaving the context resets what is held, ends the thread and frees the port."""
+    with TCPProxy(server.port) as proxy:
+        reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
+        proxy.hang = True
+        writer.write(b"held\n")
+        await wait_until(lambda: proxy.live_connections == 1)
+    assert not proxy._thread.is_alive()
+    with pytest.raises(ConnectionResetError):
+        await reader.read()
+    writer.close()
+    with pytest.raises(ConnectionRefusedError):
+        async with open_client(proxy.port):
+            pass
+
+
+async def test_a_statement_is_one_round_trip(mariadb: MariaDB) -> None:
+    """Before a database it counts what a statement costs, and makes it cost that much."""
+    with TCPProxy(mariadb.port) as proxy:
+        async with mariadb_client(mariadb.url("", port=proxy.port)) as execute:
+            proxy.reset_counts()
+            proxy.delay = 0.05
+            assert await measure(execute("SELECT 1")) >= 0.1
+            assert (proxy.connections, proxy.round_trips, proxy.live_connections) == (0, 1, 1)
+
+
+async def test_an_answer_is_lost(mariadb: MariaDB) -> None:
+    """A statement whose answer is cut off was executed, and the client does not know."""
+    name = mariadb.create_database()
+    mariadb.execute("CREATE TABLE t (a INT)", name)
+    with TCPProxy(mariadb.port) as proxy:
+        async with mariadb_client(mariadb.url(name, port=proxy.port)) as execute:
+            proxy.cut_after(from_server=0, once=True)
+            with pytest.raises(OperationalError, match="Lost connection"):
+                await execute("INSERT INTO t VALUES (1)")
+    assert mariadb.execute("SELECT a FROM t", name) == "1"

@@ -1,0 +1,47 @@
+"""What a start imports: what answers need, and nothing that is for later."""
+
+import re
+import signal
+import sys
+from pathlib import Path
+
+from tests.support.processes import BUNDLED_SOURCES, build_environment, run_command, running_process
+
+DEFERRED_MODULES = {
+    "PIL",  # for pictures
+    "alembic",  # at the newest revision there is nothing to migrate
+    "asyncmy",  # another database's
+    "asyncpg",  # likewise
+    "cryptography",  # asyncmy's
+    "fastapi",  # for pages
+    "httpx",  # for sources
+    "jinja2",  # for pages
+    "sqlalchemy.dialects.postgresql",
+}
+QUERY = "{ countries { totalCount } }"
+
+
+def test_until_it_serves(tmp_path: Path) -> None:
+    """A server over a file that has its data imports nothing that it does not need to answer."""
+    assert run_command(tmp_path, "refresh", **BUNDLED_SOURCES).exit_code == 0
+    command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
+    with running_process(
+        command, tmp_path, build_environment({**BUNDLED_SOURCES, "PORT": "0"})
+    ) as server:
+        assert server.query(QUERY) == {"data": {"countries": {"totalCount": 250}}}
+        startup_log, _, _ = server.stderr.partition("(Ctrl-C stops)")
+        imported = set(re.findall(r"^import time: .*\| +(\S+)$", startup_log, re.MULTILINE))
+        assert server.stop(signal.SIGTERM).exit_code == 0
+    assert {"graphql_api.app", "aiosqlite", "sqlalchemy"} <= imported
+    assert imported & DEFERRED_MODULES == set()
+
+
+def test_workers_share(tmp_path: Path) -> None:
+    """With several workers all of it is imported once, before there are any."""
+    command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
+    settings = {**BUNDLED_SOURCES, "PORT": "0", "WORKERS": "2"}
+    with running_process(command, tmp_path, build_environment(settings)) as server:
+        assert {server.get("/healthz").status_code for _ in range(8)} == {200}
+        imported = re.findall(r"^import time: .*\| +(\S+)$", server.stderr, re.MULTILINE)
+        assert server.stop(signal.SIGTERM).exit_code == 0
+    assert [imported.count(name) for name in ("fastapi", "httpx")] == [1, 1]

@@ -1,0 +1,48 @@
+"""`graphql-api migrate`: the tables of this version, and no data."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from tests.support.processes import CommandResult, list_paths, run_command
+
+
+def count_rows(path: Path) -> dict[str, int]:
+    """Return the number of rows of each table of a database."""
+    with closing(sqlite3.connect(path)) as connection:
+        table_rows = connection.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall()
+        return {
+            name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608 - names of tables
+            for (name,) in table_rows
+        }
+
+
+def test_migrate(tmp_path: Path) -> None:
+    """It makes the tables, empty; a second time there is nothing to do."""
+    assert run_command(tmp_path, "migrate") == CommandResult(0, "Migrated.\n", "")
+    assert list_paths(tmp_path) == ["var", "var/countries.db"]
+    row_counts = count_rows(tmp_path / "var" / "countries.db")
+    assert row_counts == {
+        "alembic_version": 1,
+        "answers": 0,
+        "countries": 0,
+        "leases": 1,
+        "refreshes": 0,
+    }
+    assert run_command(tmp_path, "migrate") == CommandResult(
+        0, "Nothing to do: the database is up to date.\n", ""
+    )
+    assert count_rows(tmp_path / "var" / "countries.db") == row_counts
+
+
+def test_malformed_setting(tmp_path: Path) -> None:
+    """A setting that is wrong is refused in one line with its name, and nothing is made."""
+    assert run_command(tmp_path, "migrate", API_TIMEOUT="10s") == CommandResult(
+        2,
+        "",
+        "graphql-api: API_TIMEOUT: Input should be a valid number, "
+        "unable to parse string as a number\n",
+    )
+    assert list_paths(tmp_path) == []

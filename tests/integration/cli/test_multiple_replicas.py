@@ -1,0 +1,95 @@
+"""Several servers on one database: they start together, and serve the same bytes soon after."""
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.fake_providers.server import Upstream
+from tests.support.processes import (
+    BUNDLED_SOURCES,
+    WAIT_TIMEOUT,
+    Process,
+    run_command,
+    running_server,
+)
+
+pytestmark = pytest.mark.slow
+
+ALL_COUNTRIES = (
+    "{ countries { totalCount edges { cursor node { id name population exchangeRate } } } }"
+)
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Return the address of a database that nobody has used, on each kind of server in turn."""
+    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    return server.url(server.create_database())
+
+
+def fetch_body(process: Process) -> bytes:
+    """Return the bytes of everything that a server serves."""
+    response = httpx.post(
+        f"{process.url}/graphql",
+        json={"query": ALL_COUNTRIES},
+        trust_env=False,
+        timeout=WAIT_TIMEOUT,
+    )
+    return response.content
+
+
+def fetch_version(process: Process) -> str:
+    """Return the version of what a server serves."""
+    return str(process.query("{ status { version } }")["data"]["status"]["version"])
+
+
+def test_refresh_of_one_is_served_by_the_other(
+    tmp_path: Path, url: str, upstream: Upstream
+) -> None:
+    """A refresh in one server is served by the other within SNAPSHOT_POLL + 1 s, byte for byte."""
+    settings = {**BUNDLED_SOURCES, "DATABASE_URL": url, "SNAPSHOT_POLL": "0.5"}
+    with running_server(tmp_path, **{**settings, **upstream.environment}) as first:
+        # Loads bundled data, then refreshes from the upstream at once.
+        first.wait_for_log("Refresh .* countries from geonames")
+        with running_server(tmp_path, **settings) as second:
+            assert fetch_body(first) == fetch_body(second)
+            before = fetch_version(second)
+            refresh_body = first.query("mutation { refreshCountries { totalCountries unchanged } }")
+            assert refresh_body == {
+                "data": {"refreshCountries": {"totalCountries": 250, "unchanged": 250}}
+            }
+            deadline = time.monotonic() + WAIT_TIMEOUT
+            while fetch_version(second) == before and time.monotonic() < deadline:
+                time.sleep(0.02)
+            assert fetch_version(second) == fetch_version(first) != before
+            assert fetch_body(second) == fetch_body(first)
+
+
+def test_four_start_at_once(tmp_path: Path, url: str) -> None:
+    """Four servers that start on an empty database migrate it once, fill it, and all serve."""
+    with ExitStack() as stack:
+        servers = [
+            stack.enter_context(running_server(tmp_path, **BUNDLED_SOURCES, DATABASE_URL=url))
+            for _ in range(4)
+        ]
+        counts = [server.query("{ countries { totalCount } }") for server in servers]
+        assert counts == [{"data": {"countries": {"totalCount": 250}}}] * 4
+        logs = "".join(server.stderr for server in servers)
+        assert logs.count("Migrated the database at ") == 1
+        assert "Traceback" not in logs
+        assert "p@ss" not in logs
+        assert "p%40ss" not in logs
+
+
+def test_commands_on_a_server(tmp_path: Path, url: str, upstream: Upstream) -> None:
+    """The commands migrate and refresh work on a database server as they do on a file."""
+    migrated = run_command(tmp_path, "migrate", DATABASE_URL=url)
+    assert migrated == (0, "Migrated.\n", "")
+    refreshed = run_command(tmp_path, "refresh", DATABASE_URL=url, **upstream.environment)
+    assert (refreshed.exit_code, refreshed.stderr) == (0, "")
+    assert "250 countries: 250 new, 0 changed, 0 unchanged, 0 missing" in refreshed.stdout

@@ -1,0 +1,267 @@
+"""`graphql-api refresh`: what it prints, what it stores, and that a failure changes nothing."""
+
+import errno
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
+from tests.support.processes import (
+    PROGRAM,
+    WAIT_TIMEOUT,
+    CommandResult,
+    build_environment,
+    list_paths,
+    run_command,
+    running_command,
+    running_server,
+)
+from tests.support.refresh_service import change_column, countries_response
+
+DATABASE = "countries.db"
+DATABASE_SETTINGS = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
+DOWN = FakeResponse(status=500)
+HANGING = FakeResponse(hold_until=threading.Event().is_set)
+FAILURE = (
+    "graphql-api: No source of countries could be used. geonames: it answered with status 500.\n"
+)
+NOT_BUNDLED = (
+    "graphql-api: No live source of countries could be used, and bundled data never replaces "
+    "live data. geonames: it answered with status 500.\n"
+)
+STEPS = """\
+Started
+Fetching countries and exchange rates
+Merging
+Writing 250 countries
+Drawing the summary
+Done
+"""
+FIRST_STEPS = ["Started", "Fetching countries and exchange rates"]
+REPORT = """\
+250 countries: {counts}, 0 missing, 2 skipped; 1 SQL statement
+countries from geonames; GeoNames (https://www.geonames.org), CC BY 4.0
+rates from er-api; as of 2026-09-29 00:02 UTC; Rates by Exchange Rate API \
+(https://www.exchangerate-api.com)
+phase ms
+fetch countries N
+fetch rates N
+transform N
+upsert N
+draw N
+total N
+"""
+ALL_NEW, UNCHANGED = (
+    "250 new, 0 changed, 0 unchanged",
+    "0 new, 0 changed, 250 unchanged",
+)
+
+
+class FirstRefresh(NamedTuple):
+    """A first refresh: where it was run, and what came of it."""
+
+    folder: Path
+    result: CommandResult
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRefresh:
+    """Lend a folder in which the countries were refreshed once."""
+    folder = tmp_path_factory.mktemp("first")
+    with Upstream() as upstream:
+        return FirstRefresh(
+            folder, run_command(folder, "refresh", **DATABASE_SETTINGS, **upstream.environment)
+        )
+
+
+@pytest.fixture
+def folder(first: FirstRefresh, tmp_path: Path) -> Path:
+    """Lend a copy of that folder."""
+    shutil.copy(first.folder / DATABASE, tmp_path)
+    return tmp_path
+
+
+def refresh_settings(upstream: Upstream) -> dict[str, str]:
+    """Return the settings of a refresh that asks `upstream`, and has no patience to lose."""
+    return {
+        **DATABASE_SETTINGS,
+        **upstream.environment,
+        "API_TIMEOUT": "1000",
+        "REFRESH_TIMEOUT": "1000",
+    }
+
+
+def settings_without_fallback(upstream: Upstream) -> dict[str, str]:
+    """Return the settings with which a source that fails has no other after it."""
+    return {
+        **refresh_settings(upstream),
+        "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
+        "RATES_SOURCES": f"er-api={upstream.rates_url}",
+    }
+
+
+def mask(text: str) -> str:
+    """Return a text without what differs from run to run: timings, and the widths of what is."""
+    return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
+
+
+def read_rows(folder: Path) -> list[tuple[object, ...]]:
+    """Return every row that is stored of the countries."""
+    with closing(sqlite3.connect(folder / DATABASE)) as connection:
+        return connection.execute("SELECT * FROM countries ORDER BY code").fetchall()
+
+
+def run_on_terminal(folder: Path, **variables: str) -> CommandResult:
+    """Refresh with a terminal for stdout; return what it shows, without its colours."""
+    controller_fd, terminal_fd = pty.openpty()
+    try:
+        with subprocess.Popen(
+            [*PROGRAM, "refresh"],
+            cwd=folder,
+            env=build_environment({"TERM": "xterm", "COLUMNS": "80", **variables}),
+            stdin=subprocess.DEVNULL,
+            stdout=terminal_fd,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            os.close(terminal_fd)
+            output = b"".join(_read_terminal(controller_fd)).decode()
+            _, stderr = process.communicate(timeout=WAIT_TIMEOUT)
+    finally:
+        os.close(controller_fd)
+    return CommandResult(process.returncode, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", output), stderr)
+
+
+def _read_terminal(controller_fd: int) -> Iterator[bytes]:
+    try:
+        while chunk := os.read(controller_fd, 4096):
+            yield chunk
+    except OSError as error:
+        # What Linux says when nobody has the other end any more.
+        if error.errno != errno.EIO:
+            raise
+
+
+def last_bar(output: str) -> str:
+    """Return the progress as it was shown last, with its time masked."""
+    bars = re.findall(r"^.* (?:━|╸|╺).*$", output.replace("\r", "\n"), re.MULTILINE)
+    return re.sub(r"\d:\d\d:\d\d", "TIME", re.sub("[━╸╺]+", "BAR", bars[-1].strip()))
+
+
+def without_provider_lines(stdout: str) -> list[str]:
+    """Return the lines that were printed but for those of sources, whose order is of chance."""
+    return [line for line in stdout.split("\n") if " answered: " not in line]
+
+
+def test_first(first: FirstRefresh) -> None:
+    """On an empty folder it makes the database, fills it, and says each step in plain lines."""
+    expected = mask(STEPS + REPORT.format(counts=ALL_NEW))
+    result = first.result._replace(
+        stdout=mask("\n".join(without_provider_lines(first.result.stdout)))
+    )
+    assert result == CommandResult(0, expected, "")
+    assert sorted(
+        set(first.result.stdout.splitlines()) - set(without_provider_lines(first.result.stdout))
+    ) == [
+        "er-api answered: 155 rates",
+        "geonames answered: 250 countries",
+    ]
+    assert list_paths(first.folder) == [DATABASE]
+    assert len(read_rows(first.folder)) == 250
+
+
+def test_terminal(folder: Path, upstream: Upstream) -> None:
+    """On a terminal a bar is drawn up to its end; below it, a second refresh says unchanged."""
+    result = run_on_terminal(folder, **refresh_settings(upstream))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert last_bar(result.stdout) == "Done BAR 100 % TIME"
+    report = mask(result.stdout.replace("\r\n", "\n"))
+    assert report.endswith("\n" + mask(REPORT.format(counts=UNCHANGED)))
+
+
+def test_failure(folder: Path, upstream: Upstream) -> None:
+    """A source that fails is named with its reason in one line; the rows stay as they were."""
+    before = read_rows(folder)
+    upstream.set_responses("countries", DOWN)
+    result = run_command(folder, "refresh", **settings_without_fallback(upstream))
+    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (
+        1,
+        FIRST_STEPS,
+        FAILURE,
+    )
+    assert read_rows(folder) == before
+
+
+def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
+    """On a terminal too the reason is told once, below a bar; bundled data replaces nothing."""
+    before = read_rows(folder)
+    upstream.set_responses("countries", DOWN)
+    result = run_on_terminal(folder, **refresh_settings(upstream))
+    assert (result.exit_code, result.stderr) == (1, NOT_BUNDLED)
+    assert read_rows(folder) == before
+    assert last_bar(result.stdout) == "Failed BAR  70 % TIME"
+    assert "500" not in result.stdout
+
+
+def test_interrupt(folder: Path, upstream: Upstream) -> None:
+    """Ctrl-C while a source is mute ends it at once, without a word, and nothing is changed."""
+    before = read_rows(folder)
+    upstream.set_responses("countries", HANGING)
+    with running_command(folder, "refresh", **refresh_settings(upstream)) as process:
+        upstream.wait_for_requests("countries")
+        result = process.stop(signal.SIGINT)
+    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (
+        130,
+        FIRST_STEPS,
+        "",
+    )
+    assert read_rows(folder) == before
+
+
+def test_running_server(folder: Path, upstream: Upstream) -> None:
+    """A server on the same database serves what was refreshed beside it, at its next look."""
+    query = '{ country(code: "FR") { population } }'
+    old = {"data": {"country": {"population": 66_987_244}}}
+    new = {"data": {"country": {"population": 1}}}
+    upstream.set_responses("countries", countries_response(change_column("FR", "66987244", "1")))
+    with running_server(folder, **refresh_settings(upstream), SNAPSHOT_POLL="0.1") as server:
+        assert server.query(query) == old
+        assert run_command(folder, "refresh", **refresh_settings(upstream)).exit_code == 0
+        deadline = time.monotonic() + WAIT_TIMEOUT
+        while server.query(query) == old and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert server.query(query) == new
+    assert upstream.request_count("countries") == 1
+
+
+def test_force(folder: Path, upstream: Upstream) -> None:
+    """What a source said is kept over processes, the report says so, and --force asks anyway."""
+    rates = {**json.loads(RATES), "time_next_update_unix": int(time.time()) + 10**6}
+    upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
+    settings = settings_without_fallback(upstream)
+    rates_lines = [
+        re.findall(
+            "^rates from .*$", run_command(folder, *command, **settings).stdout, re.MULTILINE
+        )
+        for command in (["refresh"], ["refresh"], ["refresh", "--force"])
+    ]
+    fetched_line = (
+        "rates from er-api; as of 2026-09-29 00:02 UTC; "
+        "Rates by Exchange Rate API (https://www.exchangerate-api.com)"
+    )
+    cached_line = fetched_line.replace("er-api;", "er-api, kept since it had nothing new;")
+    assert rates_lines == [[fetched_line], [cached_line], [fetched_line]]
+    assert upstream.request_count("rates") == 2

@@ -1,0 +1,15 @@
+"""`graphql-api schema`: the schema as text, and nothing else."""
+
+from pathlib import Path
+
+from tests.support.paths import ROOT
+from tests.support.processes import CommandResult, list_paths, run_command
+
+
+def test_schema(tmp_path: Path) -> None:
+    """It prints the file of the repository, whatever the settings are, and writes nothing."""
+    result = run_command(
+        tmp_path, "schema", ENVIRONMENT="production", DATABASE_URL="mysql://db/countries"
+    )
+    assert result == CommandResult(0, (ROOT / "schema.graphql").read_text(), "")
+    assert list_paths(tmp_path) == []

@@ -1,0 +1,170 @@
+"""No command shows the database's password, whatever happens to it, however much is logged."""
+
+import base64
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import pytest
+
+from tests.support.certificates import Certificates
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.db_servers.process import PASSWORD
+from tests.support.processes import (
+    BUNDLED_SOURCES,
+    CommandResult,
+    Process,
+    run_command,
+    running_command,
+    running_server,
+)
+from tests.support.tcp_proxy import TCPProxy
+
+AnyDatabaseServer = MariaDB | PostgreSQL
+
+COMMANDS = ("migrate", "refresh", "serve")
+VERBOSE_SETTINGS = {
+    **BUNDLED_SOURCES,
+    "PORT": "0",
+    "LOG_LEVEL": "debug",
+    "LOG_FORMAT": "json",
+    "LOG_SQL": "true",
+    "ACCESS_LOG": "true",
+}
+REFRESH = "mutation { refreshCountries { totalCountries } }"
+WRONG_PASSWORD = "w(r)ong@: hunter2"
+"""A password that the server does not know."""
+
+
+PASSWORD_PARTS = ("p@ss", "hunter2")
+"""What nothing but the passwords of this module has in it."""
+
+
+def assert_no_password(*texts: str) -> None:
+    """Assert that no text has a part of a password in it, plain or encoded for a URL."""
+    assert all(part in PASSWORD + WRONG_PASSWORD for part in PASSWORD_PARTS)
+    for text in texts:
+        for part in PASSWORD_PARTS:
+            assert part not in text
+            assert part not in unquote(text)
+
+
+@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
+def server(
+    request: pytest.FixtureRequest, certificates: Certificates
+) -> Iterator[AnyDatabaseServer]:
+    """Lend a server of each kind in turn that speaks TLS."""
+    new_server: Callable[..., AnyDatabaseServer] = request.getfixturevalue(f"new_{request.param}")
+    with new_server(tls=certificates.good) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(server: AnyDatabaseServer) -> Iterator[TCPProxy]:
+    """Lend a relay before the server."""
+    with TCPProxy(server.port) as proxy:
+        yield proxy
+
+
+def run_failing(folder: Path, command: str, **variables: str) -> str:
+    """Run a command that cannot use its database, and return the line that it ends with."""
+    result = run_command(folder, command, **VERBOSE_SETTINGS, **variables)
+    assert_no_password(result.stdout, result.stderr)
+    assert (result.exit_code == 0, result.stdout, result.stderr.count("\n")) == (False, "", 1)
+    return result.stderr
+
+
+def run_waiting(folder: Path, command: str, **variables: str) -> str:
+    """Run a command that waits for its database, and return the line that says so."""
+    with running_command(folder, command, **VERBOSE_SETTINGS, **variables) as process:
+        log_line = process.wait_for_log(".*Trying again until it answers.*")[0]
+        result = process.stop(signal.SIGTERM)
+    assert result.exit_code == 0
+    assert_no_password(result.stdout, result.stderr)
+    return log_line
+
+
+def denial_message(server: AnyDatabaseServer) -> str:
+    """Return a part of what a server says to a wrong password."""
+    return "Access denied" if isinstance(server, MariaDB) else "password authentication failed"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", COMMANDS)
+def test_servers_that_fail(
+    server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str
+) -> None:
+    """Each command says in one line why the database cannot be used, and not with what password."""
+    database = server.create_database()
+    url, proxied_url = server.url(database), server.url(database, port=proxy.port)
+    wrong_url = url.replace(quote(PASSWORD, safe=""), quote(WRONG_PASSWORD, safe=""))
+    assert denial_message(server) in run_failing(tmp_path, command, DATABASE_URL=wrong_url)
+    assert "set DATABASE_SSL_CA" in run_failing(
+        tmp_path, command, DATABASE_URL=f"{url}?ssl-mode=REQUIRED"
+    )
+    run_unavailable = run_waiting if command == "serve" else run_failing
+    proxy.hang = True
+    assert "did not answer within 0.5 s" in run_unavailable(
+        tmp_path, command, DATABASE_URL=proxied_url, DATABASE_TIMEOUT="0.5"
+    )
+    proxy.refuse()
+    assert "check host and port" in run_unavailable(tmp_path, command, DATABASE_URL=proxied_url)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("mysql://root:hunter2@host:port/db", "is not a URL"),
+        ("mysql://root:hunt@er@host/hunter2?hunter2", "write %40 for '@'"),
+        ("mysql://root:hunter2@host/db?ssl-mode=PREFERRED", "must say ssl-mode=REQUIRED"),
+        ("oracle://root:hunter2@host/db", "DATABASE_URL names 'oracle'"),
+        ("sqlite://root:hunter2@host/db", "SQLite has neither"),
+    ],
+)
+def test_bad_urls(tmp_path: Path, url: str, words: str) -> None:
+    """A server says in one line what is wrong with a URL, without repeating it."""
+    assert words in run_failing(tmp_path, "serve", DATABASE_URL=url)
+
+
+def collect_responses(process: Process) -> str:
+    """Return everything that a server answers of its database."""
+    pages = [process.get(path).text for path in ("/readyz", "/healthz", "/metrics", "/")]
+    return "\n".join([*pages, str(process.query(REFRESH))])
+
+
+@pytest.mark.slow
+def test_server_that_works_and_then_does_not(
+    server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path
+) -> None:
+    """Neither what works over TLS nor what fails in the middle shows the password to anybody."""
+    variables = {
+        **VERBOSE_SETTINGS,
+        "DATABASE_URL": server.url(server.create_database(), port=proxy.port),
+        "DATABASE_SSL_CA": base64.b64encode(certificates.authority.read_bytes()).decode(),
+        "SNAPSHOT_POLL": "0.1",
+    }
+    migrated = run_command(tmp_path, "migrate", **variables)
+    refreshed = run_command(tmp_path, "refresh", **variables)
+    assert [migrated.exit_code, refreshed.exit_code] == [0, 0]
+    with running_server(tmp_path, **variables) as process:
+        healthy_output = collect_responses(process)
+        proxy.refuse()
+        proxy.cut()
+        process.wait_for_log("error.*The database does not answer")
+        failing_output = collect_responses(process)
+        result = process.stop(signal.SIGTERM)
+    # In single quotes: the metrics name every code, in double ones.
+    assert (
+        "'DATABASE_UNAVAILABLE'" in healthy_output,
+        "'DATABASE_UNAVAILABLE'" in failing_output,
+    ) == (False, True)
+    assert_no_password(
+        healthy_output, failing_output, *outputs(migrated), *outputs(refreshed), *outputs(result)
+    )
+
+
+def outputs(result: CommandResult) -> tuple[str, str]:
+    """Return what a command has printed."""
+    return result.stdout, result.stderr

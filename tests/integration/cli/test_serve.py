@@ -1,0 +1,420 @@
+"""`graphql-api serve`: the real server over real sockets, from its first start to its end."""
+
+import json
+import re
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection, HTTPResponse
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.fake_providers.server import FakeResponse, Upstream
+from tests.support.processes import (
+    BUNDLED_SOURCES,
+    UNREACHABLE_SOURCES,
+    WAIT_TIMEOUT,
+    CommandResult,
+    Process,
+    list_paths,
+    run_command,
+    running_command,
+    running_server,
+    wait_until_ready,
+)
+
+HANGING = FakeResponse(hold_until=threading.Event().is_set)
+TOKEN = "hunter2-hunter2"
+REFRESH = "mutation { refreshCountries { totalCountries inserted updated unchanged } }"
+STATUS = "{ status { version totalCountries refreshing } }"
+CAPITAL = '{ country(name: "brazil") { code capital } }'
+BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
+STOPPING_RESPONSE = (
+    503,
+    "1",
+    {
+        "errors": [
+            {
+                "message": "The server is stopping; try again.",
+                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
+            }
+        ]
+    },
+)
+"""What a request is answered that the end of the server cuts off."""
+REFUSAL_LINE = "TIME INFO    Request ID is refused, 503: The server is stopping.\n"
+PARTIAL_LINE = "TIME INFO    Request ID did not arrive in full\n"
+KNOWN_PROVIDERS = "bundled, geonames, restcountries, restcountries-v3"
+UNANSWERED = "the server refuses connections"
+
+
+def mask(log: str) -> str:
+    """Return log lines without what differs from run to run: times, ids, durations and ports."""
+    log = re.sub(r"^\d\d:\d\d:\d\d", "TIME", log, flags=re.MULTILINE)
+    log = re.sub(r"(Refresh|Request) [0-9a-f]{32}", r"\1 ID", log)
+    log = re.sub(r"countries \d+, rates \d+", "countries N, rates N", log)
+    log = re.sub(r"\d+ ms", "N ms", log)
+    return re.sub(r"127\.0\.0\.1:\d+", "HERE", log)
+
+
+def refresh_line(counts: str, sources: str) -> str:
+    """Return the line that tells of a refresh, masked."""
+    return (
+        f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
+        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, draw N ms meanwhile, "
+        "total N ms\n"
+    )
+
+
+MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
+FILLED = refresh_line(
+    "250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled"
+)
+GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, *, listening: bool) -> None:
+    """Wait until somebody listens on a port, or nobody does."""
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionError:
+            is_listening = False
+        else:
+            is_listening = True
+        if is_listening is listening:
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"port {port}: listening is not {listening}")
+
+
+def port_of(server: Process) -> int:
+    """Return the port that a server listens on."""
+    return int(server.url.rpartition(":")[2])
+
+
+@pytest.fixture
+def unhurried_settings(upstream: Upstream) -> dict[str, str]:
+    """Return the settings of a server that asks `upstream`, and waits for it as long as need be."""
+    return {**upstream.environment, "API_TIMEOUT": "1000", "REFRESH_TIMEOUT": "1000"}
+
+
+@pytest.fixture(scope="module")
+def offline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server started in a fresh folder whose sources do not answer, for looking only."""
+    with running_server(tmp_path_factory.mktemp("fresh"), **UNREACHABLE_SOURCES) as server:
+        server.wait_for_log("countries from bundled after geonames")
+        yield server
+
+
+def test_first_start(offline_server: Process) -> None:
+    """It makes its database, fills it, says where the playground is, and why nothing is live."""
+    sources = (
+        f"countries from bundled after geonames: {UNANSWERED}, "
+        f"rates from bundled after er-api: {UNANSWERED}"
+    )
+    retried = refresh_line("0 new, 0 changed, 250 unchanged", sources)
+    # The last two are independent of each other.
+    lines = mask(offline_server.stderr).splitlines(keepends=True)
+    assert [*lines[:2], *sorted(lines[2:])] == [MIGRATED, FILLED, retried, GREETING]
+    assert offline_server.stdout == ""
+
+
+def test_health(offline_server: Process) -> None:
+    """It lives, and is ready with all countries."""
+    live, ready = offline_server.get("/healthz"), offline_server.get("/readyz")
+    assert (live.status_code, live.json()) == (200, {"status": "ok"})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"status": "ready", "countries": 250, "version": "2-250", "database": "ok"},
+    )
+
+
+def test_query(offline_server: Process) -> None:
+    """It answers a query."""
+    assert offline_server.query(CAPITAL) == BRASILIA
+
+
+def test_playground(offline_server: Process) -> None:
+    """The playground is where the log says, and links begin with the address that was asked."""
+    page = offline_server.get("/graphql", Accept="text/html")
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert offline_server.query("{ status { imageUrl } }") == {
+        "data": {"status": {"imageUrl": f"{offline_server.url}/images/summary-2-250.png"}}
+    }
+
+
+def test_live_and_started_again(tmp_path: Path, unhurried_settings: dict[str, str]) -> None:
+    """A first start becomes live and can be refreshed; the next loads what is there, no more."""
+    with running_server(tmp_path, **unhurried_settings) as server:
+        server.wait_for_log("countries from geonames")
+        assert server.query(REFRESH) == {
+            "data": {
+                "refreshCountries": {
+                    "totalCountries": 250,
+                    "inserted": 0,
+                    "updated": 0,
+                    "unchanged": 250,
+                }
+            }
+        }
+        status = server.query(STATUS)
+        first_result = server.stop(signal.SIGINT)
+    sources = "countries from geonames, rates from er-api"
+    assert (first_result.exit_code, first_result.stdout) == (0, "")
+    assert sorted(mask(first_result.stderr).splitlines(keepends=True)) == sorted(
+        [
+            MIGRATED,
+            FILLED,
+            GREETING,
+            refresh_line("0 new, 8 changed, 242 unchanged", sources),
+            refresh_line("0 new, 0 changed, 250 unchanged", sources),
+        ]
+    )
+    with running_server(tmp_path, **unhurried_settings) as server:
+        assert server.query(STATUS) == status
+        second_result = server.stop(signal.SIGTERM)
+    assert status == {
+        "data": {"status": {"version": "3-250", "totalCountries": 250, "refreshing": False}}
+    }
+    assert second_result._replace(stderr=mask(second_result.stderr)) == CommandResult(
+        0, "", GREETING
+    )
+
+
+@contextmanager
+def open_request(
+    server: Process, query: str, *, body_size: int | None = None
+) -> Iterator[HTTPConnection]:
+    """Lend a connection on which a query, or so much of its body, has been sent."""
+    body = json.dumps({"query": query}).encode()
+    with closing(HTTPConnection("127.0.0.1", port_of(server), timeout=WAIT_TIMEOUT)) as connection:
+        connection.putrequest("POST", "/graphql")
+        connection.putheader("Content-Type", "application/json")
+        connection.putheader("Content-Length", str(len(body)))
+        connection.putheader("Expect", "100-continue")
+        connection.endheaders()
+        # What the server says once it waits for the body.
+        assert connection.sock.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.send(body[:body_size])
+        yield connection
+
+
+def read_response(connection: HTTPConnection) -> tuple[int, str | None, object]:
+    """Return the answer's status, when to try again, and what it says."""
+    with HTTPResponse(connection.sock, method="POST") as response:
+        response.begin()
+        return response.status, response.getheader("Retry-After"), json.load(response)
+
+
+def test_end_does_not_wait_for_ever(
+    tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
+) -> None:
+    """Ctrl-C and SIGTERM end it well, with a body half sent and a refresh at a mute source."""
+    upstream.set_responses("countries", HANGING)
+    signals = (signal.SIGINT, signal.SIGTERM)
+    folders = [tmp_path / signum.name for signum in signals]
+    with ExitStack() as stack:
+        for folder in folders:
+            folder.mkdir()
+        servers = [
+            stack.enter_context(running_server(folder, **unhurried_settings)) for folder in folders
+        ]
+        upstream.wait_for_requests("countries", len(servers))
+        connections = [
+            stack.enter_context(open_request(server, CAPITAL, body_size=9)) for server in servers
+        ]
+        for server, signum in zip(servers, signals, strict=True):
+            server.send_signal(signum)
+        results = [server.wait() for server in servers]
+        responses = [read_response(connection) for connection in connections]
+    expected = CommandResult(0, "", MIGRATED + FILLED + GREETING + REFUSAL_LINE + PARTIAL_LINE)
+    assert [result._replace(stderr=mask(result.stderr)) for result in results] == [expected] * 2
+    assert responses == [STOPPING_RESPONSE] * 2
+
+
+def test_second_signal_ends_at_once(
+    tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
+) -> None:
+    """Asked to end a second time, it waits for nobody; who waits for a refresh is told."""
+    upstream.set_responses("countries", HANGING)
+    with (
+        running_server(tmp_path, **unhurried_settings) as server,
+        open_request(server, REFRESH) as connection,
+    ):
+        upstream.wait_for_requests("countries")
+        server.send_signal(signal.SIGINT)
+        wait_for_port(port_of(server), listening=False)
+        result = server.stop(signal.SIGINT)
+        assert read_response(connection) == STOPPING_RESPONSE
+    assert result._replace(stderr=mask(result.stderr)) == CommandResult(
+        0, "", MIGRATED + FILLED + GREETING
+    )
+    assert stored_revisions(tmp_path / "var" / "countries.db") == {(1, "bundled")}
+
+
+def stored_revisions(path: Path) -> set[tuple[int, str]]:
+    """Return the revisions and the sources of the rows that are stored."""
+    with closing(sqlite3.connect(path)) as connection:
+        return set(connection.execute("SELECT revision, countries_provider FROM countries"))
+
+
+def test_env_file_and_silence(tmp_path: Path) -> None:
+    """It reads .env where it starts; paths may be odd; at LOG_LEVEL=warning it says nothing."""
+    folder = tmp_path / "100% mine"
+    folder.mkdir()
+    port = free_port()
+    database = {"DATABASE_URL": "sqlite:///my data/50%25 %d.db"}
+    settings = {**BUNDLED_SOURCES, **database, "PORT": str(port), "LOG_LEVEL": "warning"}
+    lines = [f"{name}={value}\n" for name, value in settings.items()]
+    (folder / ".env").write_text("".join(lines))
+    with running_command(folder, "serve") as server:
+        url = f"http://127.0.0.1:{port}"
+        wait_until_ready(url)
+        query = {"query": REFRESH}
+        response = httpx.post(f"{url}/graphql", json=query, trust_env=False, timeout=WAIT_TIMEOUT)
+        assert response.json()["data"]["refreshCountries"]["totalCountries"] == 250
+        assert server.stop(signal.SIGINT) == CommandResult(0, "", "")
+    assert list_paths(folder) == [".env", "my data", "my data/50% %d.db"]
+
+
+PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example.org"}
+TO_PRODUCTION = "Serving https://countries.example.org, listening at http://HERE (Ctrl-C stops)"
+
+
+def test_production(tmp_path: Path) -> None:
+    """In production there is no playground and no introspection, and only the token refreshes."""
+    variables = {**BUNDLED_SOURCES, **PRODUCTION, "ADMIN_TOKEN": TOKEN, "ACCESS_LOG": "true"}
+    with running_server(tmp_path, **variables) as server:
+        assert server.get("/graphql", Accept="text/html").status_code == 406
+        assert server.get("/schema.graphql").status_code == 404
+        assert server.query("{ __schema { queryType { name } } }").keys() == {"errors"}
+        denied = server.query(REFRESH, Authorization="Bearer wrong")
+        assert denied["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
+        allowed = server.query(REFRESH, Authorization=f"Bearer {TOKEN}")
+        assert allowed["data"]["refreshCountries"]["totalCountries"] == 250
+        result = server.stop(signal.SIGTERM)
+    expected_requests = [
+        ("GET", "/graphql", "none", 406),
+        ("GET", "/schema.graphql", "none", 404),
+        ("POST", "/graphql", "query", 200),
+        *[("POST", "/graphql", "mutation", 200)] * 2,
+    ]
+    log_entries = [json.loads(line) for line in result.stderr.splitlines()]
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert TO_PRODUCTION in [mask(line["message"]) for line in log_entries]
+    logged_requests = [
+        (line["method"], line["path"], line["kind"], line["status"])
+        for line in log_entries
+        if "method" in line
+    ]
+    assert logged_requests == expected_requests
+    assert TOKEN not in result.stderr
+
+
+NEEDS_TOKEN = (
+    "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
+    "whoever can reach the server could refresh and delete."
+)
+NO_ADDRESS = "is not an address of this machine. Set HOST to one, for example 127.0.0.1."
+
+NEEDS_URL = (
+    "PUBLIC_URL is needed in production, for example https://countries.example.org; "
+    "absolute URLs begin with it."
+)
+NOT_KNOWN = (
+    "DATABASE_URL names 'oracle'; give sqlite, mysql, mariadb or postgresql, for example "
+    "sqlite:///var/countries.db or mysql://user:password@host:3306/database."
+)
+NO_FOLDER = (
+    "The folder diary for the database cannot be made (File exists); "
+    "set DATABASE_URL to a place that can be written."
+)
+NO_DATABASE = (
+    "The database at sqlite:///diary failed: file is not a database; "
+    "DATABASE_URL must name a SQLite file that can be opened."
+)
+
+
+@pytest.mark.parametrize(
+    ("variables", "code", "message"),
+    [
+        (
+            {"PORT": "http"},
+            2,
+            "PORT: Input should be a valid integer, unable to parse string as an integer",
+        ),
+        ({"PORT": "70000"}, 2, "PORT: Input should be less than or equal to 65535"),
+        ({"HOST": "0.0.0.0"}, 2, NEEDS_TOKEN),  # noqa: S104 - refused
+        ({"ENVIRONMENT": "production"}, 2, NEEDS_TOKEN),
+        (
+            {"ENVIRONMENT": "production", "ADMIN_TOKEN": TOKEN},
+            2,
+            NEEDS_URL,
+        ),
+        # Names below .invalid, and addresses of 192.0.2, are nobody's.
+        (
+            {"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN},
+            2,
+            f"HOST nowhere.invalid {NO_ADDRESS}",
+        ),
+        ({"HOST": "192.0.2.1", "ADMIN_TOKEN": TOKEN}, 2, f"HOST 192.0.2.1 {NO_ADDRESS}"),
+        ({"HOST": "x" * 64, "ADMIN_TOKEN": TOKEN}, 2, f"HOST {'x' * 64} {NO_ADDRESS}"),
+        (
+            {"COUNTRIES_SOURCES": "wikipedia,bundled"},
+            2,
+            f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN_PROVIDERS}.",
+        ),
+        ({"QUERY_LIMITS": "nesting=101"}, 2, "QUERY_LIMITS: nesting can be at most 100."),
+        (
+            {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},
+            2,
+            NOT_KNOWN,
+        ),
+        (
+            {"DATABASE_URL": "sqlite:///diary/countries.db"},
+            1,
+            NO_FOLDER,
+        ),
+        (
+            {"DATABASE_URL": "sqlite:///diary"},
+            1,
+            NO_DATABASE,
+        ),
+    ],
+)
+def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
+    """What is set wrong is told in one line that names it, and nothing is made or changed."""
+    (tmp_path / "diary").write_text("Dear diary,\n" * 100)
+    result = run_command(tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", **variables})
+    assert result == CommandResult(code, "", f"graphql-api: {message}\n")
+    assert list_paths(tmp_path) == ["diary"]
+    assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
+
+
+def test_port_is_taken(tmp_path: Path) -> None:
+    """A port that somebody else listens on is refused before anything is made."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        port = listener.getsockname()[1]
+        result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, PORT=str(port))
+    assert result == CommandResult(
+        2,
+        "",
+        f"graphql-api: PORT {port} of HOST 127.0.0.1 cannot be listened on: "
+        "Address already in use. Set PORT to a free one, for example 8001.\n",
+    )
+    assert list_paths(tmp_path) == []

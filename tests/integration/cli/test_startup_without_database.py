@@ -1,0 +1,121 @@
+"""Starting while the database is away: it listens, says so, and comes up by itself."""
+
+# Tests print a row: database, fault, what a query got, what /readyz said, time to recover.
+
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.support.db_faults import CUT, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
+from tests.support.db_servers.process import DatabaseServer
+from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.support.tcp_proxy import TCPProxy
+
+pytestmark = pytest.mark.slow
+
+QUERY = "{ countries { totalCount } }"
+WAITING_PATTERN = (
+    r"ERROR .* Trying again until it answers; listening at (http://127\.0\.0\.1:\d+)\.\n"
+)
+
+
+@pytest.fixture(params=["mariadb", "postgresql"])
+def server(request: pytest.FixtureRequest) -> DatabaseServer:
+    """Return a server of each kind in turn."""
+    server: DatabaseServer = request.getfixturevalue(request.param)
+    return server
+
+
+@pytest.fixture
+def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
+    """Lend a relay before the server."""
+    with TCPProxy(server.port) as proxy:
+        yield proxy
+
+
+def query_server(url: str) -> httpx.Response:
+    """Ask for data."""
+    return httpx.post(
+        f"{url}/graphql", json={"query": QUERY}, trust_env=False, timeout=WAIT_TIMEOUT
+    )
+
+
+def settings(server: DatabaseServer, proxy: TCPProxy) -> dict[str, str]:
+    """Return the settings of a server that is soon tired of waiting."""
+    url = server.url(server.create_database(), port=proxy.port)
+    return {**BUNDLED_SOURCES, "DATABASE_URL": url, "DATABASE_TIMEOUT": "1"}
+
+
+def check_unavailable(process: Process) -> tuple[str, str]:
+    """Return what a query and /readyz are told by a process that waits, once it does."""
+    url = process.wait_for_log(WAITING_PATTERN)[1]
+    live = httpx.get(f"{url}/healthz", trust_env=False, timeout=WAIT_TIMEOUT)
+    ready = httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
+    response = query_server(url)
+    code = response.json()["errors"][0]["extensions"]["code"]
+    assert (live.status_code, ready.status_code, response.status_code) == (200, 503, 503)
+    assert (ready.json()["status"], ready.json()["database"]) == ("starting", "unreachable")
+    assert (code, response.headers["Retry-After"]) == ("DATABASE_UNAVAILABLE", "2")
+    return f"503 {code}", f"503 {ready.json()['status']}, {ready.json()['database']}"
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        REFUSED,
+        pytest.param(HUNG, marks=pytest.mark.slow),
+        pytest.param(CUT, marks=pytest.mark.slow),
+        pytest.param(STOPPED, marks=pytest.mark.slow),
+    ],
+    ids=lambda fault: fault.name,
+)
+def test_comes_up_by_itself(
+    tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, fault: DatabaseFault
+) -> None:
+    """It refuses what needs data until the database is there, and then has all of it."""
+    variables = settings(server, proxy)
+    with fault.inject(server, proxy) as end_fault, running_server(tmp_path, **variables) as process:
+        client, readiness = check_unavailable(process)
+        end_fault()
+        started_at = time.monotonic()
+        url = process.url
+        recovery_time = time.monotonic() - started_at
+        assert query_server(url).json() == {"data": {"countries": {"totalCount": 250}}}
+        ready = process.get("/readyz")
+        assert (ready.status_code, ready.json()["database"]) == (200, "ok")
+        result = process.stop(signal.SIGTERM)
+    assert (result.exit_code, result.stdout) == (0, "")
+    print(markdown_row(server.scheme, fault.name, client, readiness, f"{recovery_time:.1f} s"))  # noqa: T201 - the row
+
+
+def test_each_reason_is_logged_once(
+    tmp_path: Path, server: DatabaseServer, proxy: TCPProxy
+) -> None:
+    """However often it has tried, a reason that stays the same is one line of the log."""
+    variables = settings(server, proxy)
+    with (
+        REFUSED.inject(server, proxy) as end_fault,
+        running_server(tmp_path, **variables) as process,
+    ):
+        process.wait_for_log(WAITING_PATTERN)
+        time.sleep(1)  # for a few tries
+        end_fault()
+        assert process.url
+        assert process.stderr.count("ERROR") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_ends_while_it_waits(
+    tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, number: signal.Signals
+) -> None:
+    """Told to stop while nobody answers it, it ends well, without another word."""
+    variables = settings(server, proxy)
+    with HUNG.inject(server, proxy), running_server(tmp_path, **variables) as process:
+        process.wait_for_log(WAITING_PATTERN)
+        log = process.stderr
+        result = process.stop(number)
+    assert (result.exit_code, result.stderr) == (0, log)

@@ -1,0 +1,72 @@
+"""A scrape tells of all workers, whichever answers it, and of those that have died."""
+
+import os
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.test_workers import paused, wait_until, worker_pids
+from tests.support.fake_providers.server import Upstream
+from tests.support.metrics_scrape import Samples, Scraper, counter_increases
+from tests.support.processes import Process, run_command, running_server
+
+pytestmark = pytest.mark.slow
+
+QUERY = "{ countries(first: 1) { totalCount } }"
+KIND = 'kind="query"'
+REQUESTS = f'graphql_api_requests_total{{{KIND},status="200"}}'
+
+
+@pytest.fixture
+def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
+    """Lend a server of two workers, which have no reason to refresh."""
+    assert run_command(tmp_path, "refresh", **upstream.environment).exit_code == 0
+    with running_server(tmp_path, **upstream.environment, WORKERS="2") as server:
+        wait_until(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
+        yield server
+
+
+def send_queries(server: Process, count: int) -> None:
+    """Ask so often, each time over a connection of its own, several at once."""
+    with ThreadPoolExecutor(8) as pool:
+        bodies = list(pool.map(lambda _: server.query(QUERY), range(count)))
+    assert bodies == [{"data": {"countries": {"totalCount": 250}}}] * count
+
+
+def scrape_each(server: Process) -> list[Samples]:
+    """Scrape each worker, while the other one cannot answer."""
+    scrapes = []
+    first, second = worker_pids(server)
+    for paused_pid in (first, second):
+        with paused(paused_pid):
+            scrapes.append(Scraper(server).scrape())
+    return scrapes
+
+
+def test_one_number(server: Process) -> None:
+    """What both have answered is told exactly by each, also after one was killed and replaced."""
+    before = Scraper(server).scrape()
+    send_queries(server, 60)
+    for worker in worker_pids(server):
+        with paused(worker):
+            send_queries(server, 20)
+    first, second = scrape_each(server)
+    assert counter_increases(before, first) == {
+        REQUESTS: 100,
+        f"graphql_api_request_duration_seconds_count{{{KIND}}}": 100,
+        'graphql_api_cache_lookups_total{result="hit"}': 98,
+        'graphql_api_cache_lookups_total{result="miss"}': 2,
+    }
+    assert counter_increases(first, second) == {}
+    killed, surviving = worker_pids(server)
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: len({*worker_pids(server)} - {killed, surviving}) == 1)
+    wait_until(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
+    after = Scraper(server).scrape()
+    decreased = [name for name in second if "_total" in name and after[name] < second[name]]
+    assert (after[REQUESTS], decreased) == (first[REQUESTS], [])
+    send_queries(server, 10)
+    assert [samples[REQUESTS] - after[REQUESTS] for samples in scrape_each(server)] == [10, 10]

@@ -1,0 +1,244 @@
+"""The attacks of graphql-cop, and those of OWASP's list, on a real server in production."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.raw_http import TYPENAME_RESPONSE, RawResponse, open_connection, request_head
+
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example",
+    "ADMIN_TOKEN": "s3cret-Token",
+}
+DELETION = 'mutation { deleteCountry(code: "ZW") { code } }'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server in production that asks nobody."""
+    with running_server(
+        tmp_path_factory.mktemp("attacked"), **BUNDLED_SOURCES, **PRODUCTION
+    ) as process:
+        process.wait_for_log("Ctrl-C stops")
+        yield process
+
+
+@pytest.fixture(scope="module")
+def development_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server in development, which answers questions about its schema."""
+    with running_server(tmp_path_factory.mktemp("open"), **BUNDLED_SOURCES) as process:
+        process.wait_for_log("Ctrl-C stops")
+        yield process
+
+
+def post(server: Process, body: object, **headers: str) -> RawResponse:
+    """POST JSON."""
+    with open_connection(server) as connection:
+        return connection.post(json.dumps(body).encode(), **headers)
+
+
+def get(server: Process, path: str, **headers: str) -> RawResponse:
+    """GET a path."""
+    with open_connection(server) as connection:
+        connection.send(request_head(f"GET {path}", **headers))
+        return connection.read_response("GET")
+
+
+def error_messages(response: RawResponse) -> list[str]:
+    """Return the messages of the errors, of which the answer consists."""
+    assert list(response.json) == ["errors"]
+    return [error["message"] for error in response.json["errors"]]
+
+
+def too_complex(detail: str) -> list[str]:
+    """Return the refusal of a query."""
+    return [f"The query is too complex: {detail}."]
+
+
+def test_alias_overloading(server: Process) -> None:
+    """A hundred aliases are refused."""
+    query = "query cop { " + " ".join(f"alias{i}: __typename" for i in range(101)) + " }"
+    assert error_messages(post(server, {"query": query})) == too_complex("aliases 101, at most 50")
+
+
+def test_batching(server: Process) -> None:
+    """A batch of queries is refused."""
+    response = post(server, [{"query": "query cop { __typename }"}] * 10)
+    assert (response.status, response.error_codes) == (400, ["BAD_USER_INPUT"])
+
+
+def test_directive_overloading(server: Process) -> None:
+    """Directives in number are refused, and ten that there are not give no ten errors."""
+    query = f"query cop {{ __typename {'@aa' * 51} }}"
+    assert error_messages(post(server, {"query": query})) == too_complex(
+        "directives 51, at most 50"
+    )
+    response = post(server, {"query": f"query cop {{ __typename {'@aa' * 10} }}"})
+    assert len(response.error_codes) == 6
+
+
+def test_circular_introspection(development_server: Process) -> None:
+    """Introspection in circles is refused even where introspection is allowed."""
+    cycle = "fields { type { " * 4 + "name" + " } }" * 4
+    query = f"query cop {{ __schema {{ types {{ {cycle} }} }} }}"
+    response = post(development_server, {"query": query})
+    assert error_messages(response) == ["Maximum introspection depth exceeded"]
+
+
+def test_field_duplication(server: Process) -> None:
+    """Five hundred times the same field is refused."""
+    query = "query cop { " + "__typename " * 500 + "}"
+    assert error_messages(post(server, {"query": query})) == too_complex("fields 500, at most 300")
+
+
+def test_mutation_by_get(server: Process) -> None:
+    """A mutation by GET is refused."""
+    response = get(server, "/graphql?query=mutation+cop+%7B__typename%7D")
+    assert (response.status, response.headers["Allow"]) == (405, "POST")
+    assert response.error_codes == ["BAD_USER_INPUT"]
+
+
+def test_query_by_get(server: Process) -> None:
+    """A query by GET changes nothing, and no page of another origin reads the answer."""
+    response = get(
+        server, "/graphql?query=query+cop+%7B__typename%7D", Origin="https://evil.example"
+    )
+    assert (response.status, response.json) == (200, TYPENAME_RESPONSE)
+    assert response.headers["Access-Control-Allow-Origin"] is None
+
+
+@pytest.mark.parametrize(
+    "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
+)
+def test_form(server: Process, content_type: str) -> None:
+    """A form, which any page may send, is refused; so are uploads."""
+    with open_connection(server) as connection:
+        response = connection.post(b"query=query+cop+%7B__typename%7D", Content_Type=content_type)
+    assert (response.status, response.error_codes) == (415, ["BAD_USER_INPUT"])
+
+
+def test_tracing(server: Process) -> None:
+    """No answer has extensions, so none traces how it was made."""
+    response = post(server, {"query": "query cop { __typename }"}, X_Apollo_Tracing="1")
+    assert response.json == TYPENAME_RESPONSE
+
+
+def test_suggestions(server: Process) -> None:
+    """A wrong name is not answered with the right one."""
+    response = post(server, {"query": "query cop { __schema { directive } countris }"})
+    assert "Did you mean" not in response.body.decode()
+
+
+def test_introspection(server: Process) -> None:
+    """The schema is not told."""
+    response = post(server, {"query": "query cop { __schema { types { name fields { name } } } }"})
+    assert set(response.error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
+    assert get(server, "/schema.graphql").status == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/graphiql", "/playground", "/console", "/graphql", "/v1/graphql"]
+)
+def test_playground(server: Process, path: str) -> None:
+    """There is no playground, at any of its usual addresses."""
+    response = get(server, path, Accept="text/html")
+    assert response.status in {404, 406}
+    assert b"graphiql" not in response.body.lower()
+
+
+def test_unhandled_errors(server: Process) -> None:
+    """What is wrong is told without a trace of the code."""
+    response = post(server, {"query": "qwerty cop { abc }"})
+    assert response.error_codes == ["GRAPHQL_PARSE_FAILED"]
+    [error] = response.json["errors"]
+    assert set(error) == {"message", "locations", "extensions"}
+    assert set(error["extensions"]) == {"code"}
+
+
+INJECTIONS = [
+    "' OR 1=1 --",
+    '"; DROP TABLE countries; --',
+    "%s%n{0}${7*7}{{7*7}}",
+    "\\0\\",
+    "😀" * 9,
+]
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+def test_injection(server: Process, text: str) -> None:
+    """OWASP, injection: an argument is compared as text, and finds nothing."""
+    query = """query ($t: String) {
+        country(name: $t) { code }
+        countries(filter: {or: [{name: {eq: $t}}, {capital: {contains: $t}}]}) { totalCount }
+    }"""
+    response = post(server, {"query": query, "variables": {"t": text}})
+    assert response.json == {"data": {"country": None, "countries": {"totalCount": 0}}}
+
+
+def test_depth(server: Process) -> None:
+    """OWASP, depth: a query that goes round and round is refused."""
+    query = "query { a " + "{ a " * 30 + "} " * 30 + "}"
+    assert error_messages(post(server, {"query": query})) == too_complex("depth 21, at most 20")
+
+
+def test_fragment_bomb(server: Process) -> None:
+    """Denial of service: fragments that double one another are counted, and refused."""
+    fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(17)]
+    query = f"{{ ...f0 }} {' '.join(fragments)} fragment f17 on Query {{ __typename }}"
+    assert error_messages(post(server, {"query": query})) == too_complex("fields 512, at most 300")
+
+
+def test_fragment_circle(server: Process) -> None:
+    """Denial of service: a fragment that uses itself is refused."""
+    query = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }"
+    assert error_messages(post(server, {"query": query})) == [
+        "Cannot spread fragment 'a' within itself via 'b'."
+    ]
+
+
+def test_amount(server: Process) -> None:
+    """OWASP, amount: everything, many times, is refused by what it costs; a page each is not."""
+    fields = "nodes { code name capital region subregion population areaKm2 flagUrl }"
+    expensive_query = "{ " + " ".join(f"a{i}: countries {{ {fields} }}" for i in range(21)) + " }"
+    assert error_messages(post(server, {"query": expensive_query})) == too_complex(
+        "cost 52500, at most 50000"
+    )
+    cheap_query = (
+        "{ " + " ".join(f"a{i}: countries(first: 9) {{ {fields} }}" for i in range(21)) + " }"
+    )
+    assert len(post(server, {"query": cheap_query}).json["data"]) == 21
+
+
+def test_brute_force(server: Process) -> None:
+    """OWASP, batching: one request cannot try mutations in number."""
+    query = (
+        "mutation { "
+        + " ".join(f'a{i}: deleteCountry(code: "ZW") {{ id }}' for i in range(31))
+        + " }"
+    )
+    assert error_messages(post(server, {"query": query})) == too_complex("roots 31, at most 30")
+
+
+@pytest.mark.parametrize("origin", [None, "https://evil.example"])
+def test_access(server: Process, origin: str | None) -> None:
+    """OWASP, access control: a mutation without the token changes nothing."""
+    headers = {} if origin is None else {"Origin": origin}
+    response = post(server, {"query": DELETION}, **headers)
+    [error] = response.json["errors"]
+    assert (response.json["data"], error["extensions"]) == (None, {"code": "UNAUTHENTICATED"})
+    query = {"query": '{ country(code: "ZW") { name } }'}
+    assert post(server, query).json == {"data": {"country": {"name": "Zimbabwe"}}}
+
+
+def test_other_limits(tmp_path: Path) -> None:
+    """The limits are those that QUERY_LIMITS sets."""
+    with running_server(tmp_path, **BUNDLED_SOURCES, QUERY_LIMITS="depth=2,roots=1") as limited:
+        deep_response = post(limited, {"query": "{ status { lastRefresh { id } } }"})
+        assert error_messages(deep_response) == too_complex("depth 3, at most 2")
+        wide_response = post(limited, {"query": "{ a: __typename b: __typename }"})
+        assert error_messages(wide_response) == too_complex("roots 2, at most 1")
+        assert post(limited, {"query": "{ __typename }"}).json == TYPENAME_RESPONSE

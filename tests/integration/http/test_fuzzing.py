@@ -1,0 +1,161 @@
+"""Whatever bytes, JSON or documents are sent to a real server, its answer is well-formed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis_graphql import nodes
+from hypothesis_graphql import strategies as graphql
+
+from tests.support.paths import ROOT
+from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+
+pytestmark = pytest.mark.slow
+
+SCHEMA = (ROOT / "schema.graphql").read_text()
+CLIENT_ERROR_CODES = {
+    "BAD_USER_INPUT",
+    "COUNTRY_NOT_FOUND",
+    "GRAPHQL_PARSE_FAILED",
+    "GRAPHQL_VALIDATION_FAILED",
+    "QUERY_TOO_COMPLEX",
+    "UNAUTHENTICATED",
+}
+"""Codes that blame the client, none of which says that the server is broken."""
+ACCEPTS = ("application/json", "application/graphql-response+json", "*/*", "text/html", "")
+few_examples = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+many_examples = settings(few_examples, max_examples=2000)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server that asks nobody, and lets nobody change anything; it never says an error."""
+    folder = tmp_path_factory.mktemp("fuzzed")
+    with running_server(folder, **BUNDLED_SOURCES, ADMIN_TOKEN="s3cret-Token") as process:
+        process.wait_for_log("Ctrl-C stops")
+        yield process
+        assert [line for line in process.stderr.splitlines() if " ERROR " in line] == []
+        assert "Traceback" not in process.stderr
+
+
+@pytest.fixture(scope="module")
+def client(server: Process) -> Iterator[httpx.Client]:
+    """Lend a client that keeps its connection."""
+    with httpx.Client(base_url=server.url, trust_env=False, timeout=WAIT_TIMEOUT) as http_client:
+        yield http_client
+
+
+def check_response(response: httpx.Response) -> dict[str, Any]:
+    """Check that an answer is GraphQL's, that it blames the client if anybody, and return it."""
+    assert response.status_code in {200, 400, 406, 413, 415}
+    body: dict[str, Any] = response.json()
+    assert set(body) <= {"data", "errors"}
+    errors = body.get("errors", [])
+    assert {error["extensions"]["code"] for error in errors} <= CLIENT_ERROR_CODES
+    assert all(len(error["message"]) <= 501 for error in errors)
+    assert errors or "data" in body
+    if response.status_code >= 400:
+        assert "data" not in body
+    return body
+
+
+FIELDS = st.sampled_from(("query", "variables", "operationName", "extensions", "id", "x"))
+DOCUMENTS = st.sampled_from(
+    (
+        "{ __typename }",
+        "{ countries(first: 1) { nodes { code } } }",
+        "query a { status { version } } query b { __typename }",
+        "query ($f: CountryFilter, $n: Int) { countries(filter: $f, first: $n) { totalCount } }",
+        "mutation { refreshCountries { id } }",
+        "subscription { a }",
+        "{",
+    )
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | DOCUMENTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(FIELDS, inner, max_size=4),
+    max_leaves=12,
+)
+JSON_VALUES = st.dictionaries(FIELDS, VALUES) | VALUES
+ENCODINGS = st.sampled_from(("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", "latin-1"))
+
+
+@st.composite
+def bodies(draw: st.DrawFn) -> bytes:
+    """Return bytes: any, or JSON, in some encoding, of which a part may be something else."""
+    if draw(st.booleans()):
+        return draw(st.binary(max_size=50))
+    text = json.dumps(draw(JSON_VALUES), ensure_ascii=draw(st.booleans()))
+    body = text.encode(draw(ENCODINGS), errors="replace")
+    if draw(st.booleans()):
+        start, stop = draw(st.integers(0, len(body))), draw(st.integers(0, len(body)))
+        body = body[:start] + draw(st.binary(max_size=5)) + body[stop:]
+    return body
+
+
+def send_body(client: httpx.Client, body: bytes, accept: str) -> None:
+    """POST a body, and check the answer."""
+    headers = {"Content-Type": "application/json", "Accept": accept}
+    check_response(client.post("/graphql", content=body, headers=headers))
+
+
+@few_examples
+@given(body=bodies(), accept=st.sampled_from(ACCEPTS))
+def test_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
+    """Any body is answered in GraphQL's shape."""
+    send_body(client, body, accept)
+
+
+@many_examples
+@given(body=bodies(), accept=st.sampled_from(ACCEPTS))
+def test_many_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
+    """So are ten times as many."""
+    send_body(client, body, accept)
+
+
+@few_examples
+@given(parameters=st.dictionaries(FIELDS, st.text(max_size=9) | DOCUMENTS))
+def test_parameters(client: httpx.Client, parameters: dict[str, str]) -> None:
+    """Any parameters of a GET are answered in GraphQL's shape; a mutation is refused."""
+    encoded = httpx.QueryParams(
+        {name: text.encode("utf-8", "replace").decode() for name, text in parameters.items()}
+    )
+    response = client.get(f"/graphql?{encoded}")
+    if response.status_code != 405:
+        check_response(response)
+
+
+INSTANTS = st.datetimes().map(lambda instant: instant.isoformat() + "Z") | st.text(max_size=9)
+SCALARS: dict[str, st.SearchStrategy[Any]] = {"DateTime": INSTANTS.map(nodes.String)}
+QUERIES = graphql.queries(SCHEMA, custom_scalars=SCALARS)
+OPERATIONS = graphql.from_schema(SCHEMA, custom_scalars=SCALARS)
+
+
+def send_document(client: httpx.Client, document: str) -> dict[str, Any]:
+    """POST a document, and return the checked answer."""
+    text = document.encode("utf-8", "replace").decode()
+    return check_response(client.post("/graphql", json={"query": text}))
+
+
+@few_examples
+@given(document=QUERIES)
+def test_documents(client: httpx.Client, document: str) -> None:
+    """Any query that the schema allows is valid to the server, too."""
+    body = send_document(client, document)
+    codes = {error["extensions"]["code"] for error in body.get("errors", [])}
+    # Arguments can contradict one another, and DateTime is no text to the schema.
+    assert codes <= {"BAD_USER_INPUT", "QUERY_TOO_COMPLEX", "GRAPHQL_VALIDATION_FAILED"}
+
+
+@many_examples
+@given(
+    document=OPERATIONS, cut=st.integers(0, 400), patch=st.text('{}()[]$@!:."#a1 \n', max_size=4)
+)
+def test_many_documents(client: httpx.Client, document: str, cut: int, patch: str) -> None:
+    """Any operation that the schema allows, whole or broken somewhere, is answered in its shape."""
+    send_document(client, document)
+    send_document(client, document[:cut] + patch + document[cut:])

@@ -1,0 +1,285 @@
+"""A server in production as strangers find it: closed, silent about itself, and no use to pages."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.fake_providers.server import FakeResponse, Upstream
+from tests.support.processes import BUNDLED_SOURCES, Process, run_command, running_server
+from tests.support.raw_http import QUERY, RawResponse, open_connection, request_head
+
+TOKEN = "t0ken-SECRET-t0ken"
+API_KEY = "k3y-SECRET-k3y"
+PASSWORD = "p4ss-SECRET-p4ss"
+ORIGIN = "https://app.example"
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example",
+    "ADMIN_TOKEN": TOKEN,
+}
+SECURITY_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server in production, which asks nobody and lets one origin's pages ask."""
+    folder = tmp_path_factory.mktemp("production")
+    variables = {
+        **BUNDLED_SOURCES,
+        **PRODUCTION,
+        "CORS_ORIGINS": ORIGIN,
+        "FORWARDED_ALLOW_IPS": "192.0.2.1",
+    }
+    with running_server(folder, **variables, ACCESS_LOG="true") as process:
+        process.wait_for_log("250 unchanged")  # after its first start it refreshes
+        yield process
+
+
+def get(server: Process, path: str, **headers: str) -> RawResponse:
+    """GET a path with these headers."""
+    with open_connection(server) as connection:
+        connection.send(request_head(f"GET {path}", **headers))
+        return connection.read_response("GET")
+
+
+def post(server: Process, query: str, **headers: str) -> RawResponse:
+    """POST a query with these headers."""
+    with open_connection(server) as connection:
+        return connection.post(json.dumps({"query": query}).encode(), **headers)
+
+
+PATHS = ["/", "/graphql", "/schema.graphql", "/healthz", "/readyz", "/images/summary.png", "/none"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_headers(server: Process, path: str) -> None:
+    """Every answer has an id and the headers that bind browsers, and none names the software."""
+    headers = get(server, path).headers
+    assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-Id"])
+    assert "Server" not in headers
+    assert "X-Powered-By" not in headers
+    actual = {name: headers[name] for name in SECURITY_HEADERS}
+    if path == "/":
+        assert actual.pop("Content-Security-Policy").startswith(
+            "default-src 'none'; script-src 'self';"
+        )
+    assert {**SECURITY_HEADERS, **actual} == SECURITY_HEADERS
+
+
+def test_page_keeps_its_own_policy(server: Process) -> None:
+    """The landing page allows its own style, script and picture, all of them files."""
+    page = get(server, "/")
+    policy = page.headers["Content-Security-Policy"]
+    assert "; script-src 'self'; style-src 'self'; img-src 'self';" in policy
+    assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="static/')
+
+
+@pytest.mark.parametrize(
+    "query", ["{ __schema { types { name } } }", '{ __type(name: "A") { name } }']
+)
+def test_no_introspection(server: Process, query: str) -> None:
+    """The schema is not told."""
+    assert set(post(server, query).error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
+
+
+def test_no_suggestions(server: Process) -> None:
+    """Who guesses a name learns nothing of those that are near."""
+    assert b"ean" not in post(server, "{ countris { cod } contry }").body
+
+
+@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN])
+def test_mutations_need_the_token(server: Process, authorization: str) -> None:
+    """Without the token nothing is fetched, written or deleted."""
+    before = server.get("/readyz").json(), server.stderr.count("Refresh ")
+    for mutation in ("refreshCountries { id }", 'deleteCountry(code: "FR") { id }'):
+        response = post(server, f"mutation {{ {mutation} }}", Authorization=authorization)
+        [error] = response.json["errors"]
+        assert error["extensions"] == {"code": "UNAUTHENTICATED"}
+    assert (server.get("/readyz").json(), server.stderr.count("Refresh ")) == before
+
+
+def test_refresh_without_the_token_asks_nobody(tmp_path: Path, upstream: Upstream) -> None:
+    """A refused refresh does not reach the sources."""
+    with running_server(tmp_path, **PRODUCTION, **upstream.environment) as server:
+        server.wait_for_log("countries from geonames")
+        request_count = len(upstream.requests)
+        for _ in range(5):
+            post(server, "mutation { refreshCountries { id } }", Authorization="Bearer wrong")
+        assert len(upstream.requests) == request_count
+
+
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+        ("text/plain", 415),
+        ("text/plain\r\nContent-Type: application/json", 415),
+        ("application/json\r\nContent-Type: text/plain", 415),
+        ("application/json", 200),
+    ],
+)
+def test_only_json(server: Process, content_type: str, status: int) -> None:
+    """What other people's pages can send without asking first is refused."""
+    with open_connection(server) as connection:
+        assert connection.post(QUERY, Content_Type=content_type).status == status
+
+
+def preflight(
+    server: Process, origin: str, header_names: str = "authorization,content-type"
+) -> RawResponse:
+    """Ask as a browser asks before it lets a page send JSON with a token."""
+    headers = {
+        "Origin": origin,
+        "Access_Control_Request_Method": "POST",
+        "Access_Control_Request_Headers": header_names,
+    }
+    with open_connection(server) as connection:
+        connection.send(request_head("OPTIONS /graphql", **headers))
+        return connection.read_response("OPTIONS")
+
+
+def test_cors(server: Process) -> None:
+    """The pages of the origins that are set may ask, without credentials, and no others."""
+    allowed = preflight(server, ORIGIN)
+    assert allowed.status == 200
+    assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
+    response = post(server, "{ __typename }", Origin=ORIGIN)
+    assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
+    assert "Origin" in response.headers["Vary"]
+    for origin in (
+        "https://evil.example",
+        "https://app.example.evil.example",
+        "null",
+        "http://app.example",
+    ):
+        refused = preflight(server, origin)
+        assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (400, None)
+        assert (
+            post(server, "{ __typename }", Origin=origin).headers["Access-Control-Allow-Origin"]
+            is None
+        )
+    assert allowed.headers["Access-Control-Allow-Credentials"] is None
+    assert response.headers["Access-Control-Allow-Credentials"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "status"),
+    [
+        ("content-type", 200),
+        ("apollographql-client-name,apollographql-client-version,content-type", 200),
+        ("apollo-require-preflight", 200),
+        ("content-type,x-anything", 400),
+    ],
+)
+def test_headers_of_clients(server: Process, names: str, status: int) -> None:
+    """The headers that stock clients send are allowed, and others are not."""
+    assert preflight(server, ORIGIN, names).status == status
+
+
+def test_cors_for_all(tmp_path: Path) -> None:
+    """`*` lets every page ask, and none with credentials."""
+    with running_server(tmp_path, **BUNDLED_SOURCES, CORS_ORIGINS="*") as server:
+        for response in (preflight(server, ORIGIN), post(server, "{ __typename }", Origin=ORIGIN)):
+            assert response.headers["Access-Control-Allow-Origin"] == "*"
+            assert response.headers["Access-Control-Allow-Credentials"] is None
+
+
+def test_no_cors(tmp_path: Path) -> None:
+    """Without the setting no page of another origin may ask."""
+    with running_server(tmp_path, **BUNDLED_SOURCES) as server:
+        refused = preflight(server, ORIGIN)
+        assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
+        response = post(server, "{ __typename }", Origin=ORIGIN)
+        assert response.headers["Access-Control-Allow-Origin"] is None
+
+
+FORGED_HEADERS = {
+    "Host": "evil.example",
+    "X_Forwarded_Host": "evil.example",
+    "X_Forwarded_Proto": "gopher",
+    "X_Forwarded_For": "198.51.100.7",
+    "Forwarded": "host=evil.example;for=198.51.100.7",
+}
+
+
+def test_forged_headers(server: Process) -> None:
+    """Addresses begin with PUBLIC_URL, and the log has the true peer, whatever a client claims."""
+    response = post(server, "{ status { imageUrl } }", **FORGED_HEADERS)
+    url = response.json["data"]["status"]["imageUrl"]
+    assert url.startswith("https://countries.example/images/summary-")
+    assert "198.51.100.7" not in server.stderr
+
+
+def test_trusted_proxy(tmp_path: Path) -> None:
+    """A proxy of FORWARDED_ALLOW_IPS is believed as to the client and the scheme, no more."""
+    with running_server(tmp_path, **BUNDLED_SOURCES, ACCESS_LOG="true") as server:
+        forged = {**FORGED_HEADERS, "Host": "countries.example", "X_Forwarded_Proto": "https"}
+        response = post(server, "{ status { imageUrl } }", **forged)
+        assert " from 198.51.100.7: POST /graphql" in server.stderr
+    url = response.json["data"]["status"]["imageUrl"]
+    assert url.startswith("https://countries.example/images/summary-")
+
+
+def collect_responses(server: Process) -> list[str]:
+    """Return what the server answers to many questions, with and without the token."""
+    refresh_mutation = "mutation { refreshCountries { sources { provider failures attribution } } }"
+    status_query = "{ status { lastRefresh { sources { failures } } lastFailure { message } } }"
+    queries: list[tuple[str, dict[str, str]]] = [
+        (refresh_mutation, {"Authorization": f"Bearer {TOKEN}"}),
+        (refresh_mutation, {"Authorization": f"Bearer {TOKEN}x"}),
+        (refresh_mutation, {}),
+        (status_query, {}),
+        ("{ nothing }", {"Authorization": f"Bearer {TOKEN}"}),
+        ("{", {"Authorization": f"Bearer {TOKEN}"}),
+    ]
+    responses: list[Any] = [post(server, query, **headers) for query, headers in queries]
+    responses += [get(server, path, Authorization=f"Bearer {TOKEN}") for path in PATHS]
+    return [
+        str((response.status, response.headers.items(), response.body)) for response in responses
+    ]
+
+
+@pytest.mark.parametrize("level", ["debug", "info"])
+def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) -> None:
+    """Neither the token nor a key is in anything that is printed or answered, at any level."""
+    upstream.set_responses("countries", FakeResponse(status=500))
+    upstream.set_responses("rates", FakeResponse(status=403))
+    settings = {
+        **PRODUCTION,
+        "RESTCOUNTRIES_API_KEY": API_KEY,
+        "COUNTRIES_SOURCES": f"restcountries={upstream.countries_url},"
+        f"geonames={upstream.countries_url}?key={API_KEY},bundled",
+        "RATES_SOURCES": f"er-api={upstream.rates_url}?key={API_KEY},bundled",
+    }
+    with running_server(tmp_path, **settings, LOG_LEVEL=level, ACCESS_LOG="true") as server:
+        server.wait_for_log("countries from bundled after")
+        responses = collect_responses(server)
+        result = server.stop(signal.SIGTERM)
+    outputs = [result.stdout, result.stderr, *responses]
+    assert "UNAUTHENTICATED" in "".join(responses)
+    assert [text for text in outputs if "SECRET" in text] == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"oracle://root:{PASSWORD}@127.0.0.1:1/countries",
+        f"mysql://root:{PASSWORD}@127.0.0.1:port/countries",
+    ],
+)
+def test_password_is_never_told(tmp_path: Path, url: str) -> None:
+    """A database that cannot be used is told of without its password."""
+    result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, DATABASE_URL=url, LOG_LEVEL="debug")
+    assert result.exit_code != 0
+    assert "SECRET" not in result.stdout + result.stderr

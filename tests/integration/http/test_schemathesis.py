@@ -1,0 +1,40 @@
+"""A fuzzer that others wrote, schemathesis, finds no answer of a real server that blames itself."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import BUNDLED_SOURCES, running_server
+
+EXAMPLES = 50
+"""Documents that are drawn for each root field."""
+
+
+@pytest.mark.slow
+def test_no_failure_of_the_server(tmp_path: Path) -> None:
+    """Whatever it draws, the server never blames itself; refreshes are among what it draws."""
+    program = Path(sys.executable).with_name("schemathesis")
+    with running_server(tmp_path, **BUNDLED_SOURCES) as server:
+        server.wait_for_log("Ctrl-C stops")
+        completed = subprocess.run(
+            [
+                *(program, "run", f"{server.url}/graphql", "--checks", "not_a_server_error"),
+                *("--max-examples", str(EXAMPLES), "--no-color", "--phases", "fuzzing"),
+                # It does not know COUNTRY_NOT_FOUND, and takes it for a failure of the server.
+                *("--exclude-name", "Mutation.deleteCountry"),
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert " ERROR " not in server.stderr
+    match = re.search(r"(\d+) generated, (\d+) passed\n", completed.stdout)
+    assert completed.returncode == 0, completed.stdout
+    assert match is not None, completed.stdout
+    assert match[1] == match[2]
+    assert int(match[1]) > EXAMPLES

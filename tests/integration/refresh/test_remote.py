@@ -1,0 +1,279 @@
+"""Refreshes of other processes over one database are told too, coarsely, and at no cost before."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import event
+
+from graphql_api.errors import SourceUnavailable
+from graphql_api.refresh.progress import Phase, Progress
+from graphql_api.refresh.remote import RemoteRefreshWatcher
+from graphql_api.storage import lease
+from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    START,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
+
+POLL_INTERVAL = 0.01
+
+
+@contextmanager
+def recorded_statements(instance: ServiceInstance) -> Iterator[list[str]]:
+    """Keep the statements that a process sends while the context lasts."""
+    executed: list[str] = []
+
+    def on_execute(*args: object) -> None:
+        executed.append(str(args[2]))
+
+    engine = instance.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", on_execute)
+    try:
+        yield executed
+    finally:
+        event.remove(engine, "before_cursor_execute", on_execute)
+
+
+@pytest.fixture
+async def watching_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
+    """Lend a process that watches, and polls the database as the server does."""
+    async with running_instance(path, make_source_config(upstream), name="here") as instance:
+        watcher = RemoteRefreshWatcher(
+            instance.service.progress,
+            database=instance.database,
+            catalog=instance.catalog,
+            holder="here",
+            clock=lambda: START,
+        )
+        tasks = [
+            asyncio.create_task(watcher.run(POLL_INTERVAL)),
+            asyncio.create_task(instance.catalog.poll(POLL_INTERVAL)),
+        ]
+        try:
+            yield instance
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+
+
+@pytest.fixture
+async def remote_instance(
+    path: Path, watching_instance: ServiceInstance, upstream: Upstream
+) -> AsyncIterator[ServiceInstance]:
+    """Lend another process over the same database."""
+    assert watching_instance.path == path
+    async with running_instance(path, make_source_config(upstream), name="there") as instance:
+        yield instance
+
+
+@pytest.fixture
+def released(upstream: Upstream) -> Iterator[threading.Event]:
+    """Hold back the countries until the event is set."""
+    event = threading.Event()
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=event.is_set))
+    yield event
+    event.set()
+
+
+EventQueue = asyncio.Queue[Progress]
+
+
+@asynccontextmanager
+async def subscription(instance: ServiceInstance) -> AsyncIterator[EventQueue]:
+    """Follow the hub of a process."""
+    queue = EventQueue()
+
+    async def forward_events() -> None:
+        async for progress in instance.service.progress.subscribe():
+            queue.put_nowait(progress)
+
+    task = asyncio.create_task(forward_events())
+    try:
+        yield queue
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def next_event(events: EventQueue) -> Progress:
+    """Return the next event."""
+    async with asyncio.timeout(60):
+        return await events.get()
+
+
+async def collect_until_end(events: EventQueue) -> list[Progress]:
+    """Return the events up to the end of a refresh."""
+    received = [await next_event(events)]
+    while not received[-1].is_last:
+        received.append(await next_event(events))
+    return received
+
+
+def summarize(events: list[Progress]) -> list[tuple[str, Phase]]:
+    """Return of which refresh and at which phase events are, but for what is told in passing."""
+    return [(item.refresh_id, item.phase) for item in events if item.phase is not Phase.DRAWING]
+
+
+async def test_succeeds(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
+) -> None:
+    """A refresh of another process is told when it is seen, and ends with the report it leaves."""
+    async with subscription(watching_instance) as events:
+        refresh = asyncio.create_task(remote_instance.service.refresh())
+        first = await next_event(events)
+        assert (first.phase, first.fraction) == (Phase.FETCHING, 0.05)
+        assert first.message == "Another server fetches countries and exchange rates"
+        released.set()
+        rest = await collect_until_end(events)
+        report = await refresh
+    assert summarize([first, *rest]) == [("there-1", Phase.FETCHING), ("there-1", Phase.DONE)]
+    assert (rest[-1].report, rest[-1].message) == (report, "Done by another server")
+
+
+async def test_fails(
+    watching_instance: ServiceInstance,
+    remote_instance: ServiceInstance,
+    upstream: Upstream,
+    released: threading.Event,
+) -> None:
+    """One that fails ends with the code and the message of its error."""
+    del released
+    event = threading.Event()
+    upstream.set_responses("countries", FakeResponse(status=500, hold_until=event.is_set))
+    async with subscription(watching_instance) as events:
+        refresh = asyncio.create_task(remote_instance.service.refresh())
+        await next_event(events)
+        upstream.set_responses("countries", SERVER_ERROR)
+        event.set()
+        (last,) = await collect_until_end(events)
+        with pytest.raises(SourceUnavailable) as exc_info:
+            await refresh
+    assert (last.refresh_id, last.phase, last.fraction) == ("there-1", Phase.FAILED, 0.05)
+    assert (last.code, last.message) == ("SOURCE_UNAVAILABLE", str(exc_info.value))
+
+
+async def test_begun_before(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
+) -> None:
+    """Who subscribes while another process refreshes is told so, and who comes later at once."""
+    refresh = asyncio.create_task(remote_instance.service.refresh())
+    async with asyncio.timeout(60):
+        while watching_instance.catalog.lease_holder is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(POLL_INTERVAL)
+    async with subscription(watching_instance) as events:
+        first = await next_event(events)
+        async with subscription(watching_instance) as late_events:
+            assert await next_event(late_events) == first
+            released.set()
+            assert await collect_until_end(late_events) == await collect_until_end(events)
+        await refresh
+
+
+async def test_ended_before(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance
+) -> None:
+    """Who subscribes after a refresh of another process is told nothing of it."""
+    await remote_instance.service.refresh()
+    await remote_instance.service.close()
+    async with subscription(watching_instance) as events:
+        report = await watching_instance.service.refresh()
+        received = await collect_until_end(events)
+    assert {item.refresh_id for item in received} == {report.id} == {"here-1"}
+
+
+async def test_own_are_told_once(watching_instance: ServiceInstance) -> None:
+    """What this process has told itself is not told again, though it is in the history."""
+    async with subscription(watching_instance) as events:
+        for _ in range(2):
+            await watching_instance.service.refresh()
+        await watching_instance.service.close()
+        await asyncio.sleep(POLL_INTERVAL * 10)
+        received = [events.get_nowait() for _ in range(events.qsize())]
+    assert [item.refresh_id for item in received if item.is_last] == ["here-1", "here-2"]
+
+
+async def test_joined_is_told_once(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
+) -> None:
+    """A refresh that this process waits for is told as its own, with the other's report."""
+    refresh = asyncio.create_task(remote_instance.service.refresh())
+    async with asyncio.timeout(60):
+        while watching_instance.catalog.lease_holder is None:  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(POLL_INTERVAL)
+    waiting_message, is_waiting = "Waiting for another process's refresh", asyncio.Event()
+
+    def on_progress(progress: Progress) -> None:
+        if progress.message == waiting_message:
+            is_waiting.set()
+
+    with watching_instance.service.progress.listen(on_progress):
+        waiting_task = asyncio.create_task(watching_instance.service.refresh())
+        await is_waiting.wait()
+    async with subscription(watching_instance) as events:
+        assert (await next_event(events)).message == waiting_message
+        released.set()
+        received = await collect_until_end(events)
+        await asyncio.sleep(POLL_INTERVAL * 10)
+        assert events.empty()
+    assert summarize(received) == [("here-1", Phase.DONE)]
+    assert (received[-1].report, received[-1].message) == (await refresh, "Done by another process")
+    assert await waiting_task == received[-1].report
+
+
+async def test_dies(watching_instance: ServiceInstance) -> None:
+    """One whose process dies ends as failed once its lease has run out, since nobody says more."""
+    async with subscription(watching_instance) as events:
+        await watching_instance.database.run(
+            lambda connection: lease.acquire(
+                connection, holder="dead", refresh_id="dead-1", ttl=0.5
+            )
+        )
+        received = await collect_until_end(events)
+    assert summarize(received) == [("dead-1", Phase.FETCHING), ("dead-1", Phase.FAILED)]
+    assert (received[-1].code, received[-1].report) == ("INTERNAL_SERVER_ERROR", None)
+
+
+async def test_nobody_follows_any_more(
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
+) -> None:
+    """Who comes after everybody has left is told of the same refresh anew."""
+    refresh = asyncio.create_task(remote_instance.service.refresh())
+    for _ in range(2):
+        async with subscription(watching_instance) as events:
+            assert (await next_event(events)).refresh_id == "there-1"
+        await asyncio.sleep(POLL_INTERVAL * 10)
+    released.set()
+    await refresh
+
+
+async def test_costs_nothing(path: Path, upstream: Upstream) -> None:
+    """Nobody who follows costs a statement, and one who does a single one, until there is news."""
+    async with running_instance(path, make_source_config(upstream), name="here") as instance:
+        await instance.service.refresh()
+        await instance.service.close()
+        await instance.catalog.sync()
+        watcher = RemoteRefreshWatcher(
+            instance.service.progress,
+            database=instance.database,
+            catalog=instance.catalog,
+            holder="here",
+            clock=lambda: START,
+        )
+        with recorded_statements(instance) as executed:
+            task = asyncio.create_task(watcher.run(POLL_INTERVAL))
+            await asyncio.sleep(POLL_INTERVAL * 20)
+            assert executed == []
+            async with subscription(instance):
+                await asyncio.sleep(POLL_INTERVAL * 20)
+            await asyncio.sleep(POLL_INTERVAL * 20)
+            assert len(executed) == 1, executed
+            task.cancel()
+            await asyncio.wait([task])

@@ -1,0 +1,313 @@
+"""A refresh that succeeds: what it writes, what it publishes, what it reports, what it costs."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from graphql_api.catalog import SummaryImageCache
+from graphql_api.domain.country import Country, SkippedRecord
+from graphql_api.domain.estimates import estimated_gdp
+from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport
+from graphql_api.domain.snapshot import DataVersion, Snapshot
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.refresh_service import (
+    ServiceInstance,
+    change_column,
+    clock_time,
+    countries_response,
+    rates_response,
+)
+
+RATES_AS_OF = datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+DISSOLVED = (
+    SkippedRecord(
+        record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"
+    ),
+    SkippedRecord(
+        record="Serbia and Montenegro", reason="CS is not a current ISO 3166-1 alpha-2 code"
+    ),
+)
+SOURCES = (
+    SourceReport(
+        kind=SourceKind.COUNTRIES,
+        provider="geonames",
+        live=True,
+        as_of=None,
+        failures=(),
+        attribution="GeoNames (https://www.geonames.org), CC BY 4.0",
+    ),
+    SourceReport(
+        kind=SourceKind.RATES,
+        provider="er-api",
+        live=True,
+        as_of=RATES_AS_OF,
+        failures=(),
+        attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+    ),
+)
+ANDORRA = Country(
+    code="AD",
+    alpha3="AND",
+    name="Andorra",
+    capital="Andorra la Vella",
+    region="Europe",
+    subregion="Southern Europe",
+    population=77006,
+    area_km2=468.0,
+    currency_code="EUR",
+    exchange_rate=0.88022588,
+    estimated_gdp=estimated_gdp("AD", 77006, 0.88022588),
+    flag_url="https://flagcdn.com/ad.svg",
+    last_refreshed_at=clock_time(0),
+    revision=1,
+    countries_provider="geonames",
+    countries_as_of=None,
+    rates_provider="er-api",
+    rates_as_of=RATES_AS_OF,
+)
+
+
+async def test_first_refresh(instance: ServiceInstance) -> None:
+    """The first refresh inserts everything and reports exactly what it did and from whom."""
+    report = await instance.service.refresh()
+    assert report == RefreshReport(
+        id="refresh-1",
+        started_at=clock_time(0),
+        finished_at=clock_time(1),
+        version=DataVersion(1, 250),
+        inserted=250,
+        updated=0,
+        unchanged=0,
+        missing=(),
+        skipped=DISSOLVED,
+        statements=1,
+        timings=report.timings,
+        sources=SOURCES,
+    )
+
+
+async def test_timings(instance: ServiceInstance) -> None:
+    """What contains something else takes at least as long, and the picture is timed."""
+    timings = (await instance.service.refresh()).timings
+    assert timings.fetch_ms >= max(timings.fetch_countries_ms, timings.fetch_rates_ms)
+    parts = timings.fetch_ms + timings.transform_ms + timings.upsert_ms
+    assert timings.total_ms >= parts
+    assert min(timings.fetch_countries_ms, timings.fetch_rates_ms) > 0
+    assert min(timings.transform_ms, timings.upsert_ms, timings.image_ms or 0) > 0
+
+
+async def test_rows(instance: ServiceInstance) -> None:
+    """Each row is who the reference says, with the sources' figures, provenance and estimate."""
+    await instance.service.refresh()
+    assert len(await instance.load_rows()) == 250
+    assert await instance.load_row("AD") == ANDORRA
+    antarctica = await instance.load_row("AQ")
+    assert (antarctica.capital, antarctica.population, antarctica.currency_code) == (None, 0, None)
+    assert (antarctica.exchange_rate, antarctica.estimated_gdp) == (None, None)
+    assert (antarctica.rates_provider, antarctica.rates_as_of) == (None, None)
+
+
+async def test_date_of_the_figures(upstream: Upstream, instance: ServiceInstance) -> None:
+    """When the source says of when its figures are, the report and every row say so too."""
+    headers = {"Last-Modified": "Wed, 28 Oct 2026 04:05:06 GMT"}
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, headers=headers))
+    report = await instance.service.refresh()
+    as_of = datetime(2026, 10, 28, 4, 5, 6, tzinfo=UTC)
+    assert [source.as_of for source in report.sources] == [as_of, RATES_AS_OF]
+    assert {row.countries_as_of for row in await instance.load_rows()} == {as_of}
+
+
+async def test_nothing_new(instance: ServiceInstance) -> None:
+    """A second refresh with the same data stamps every row and counts them all as unchanged."""
+    await instance.service.refresh()
+    report = await instance.service.refresh()
+    assert (report.id, report.version) == ("refresh-2", DataVersion(2, 250))
+    assert (report.inserted, report.updated, report.unchanged) == (0, 0, 250)
+    assert (report.started_at, report.finished_at, report.statements) == (
+        clock_time(2),
+        clock_time(3),
+        1,
+    )
+    assert await instance.load_row("AD") == replace(
+        ANDORRA, revision=2, last_refreshed_at=clock_time(2)
+    )
+    assert {(row.revision, row.last_refreshed_at) for row in await instance.load_rows()} == {
+        (2, clock_time(2))
+    }
+
+
+async def test_updated(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Rows whose figures or rate changed, appeared or went are counted as updated, no others."""
+    await instance.service.refresh()
+    upstream.set_responses(
+        "countries",
+        countries_response(change_column("AD", "77006", "77007") | change_column("XK", "EUR", "")),
+    )
+    upstream.set_responses("rates", rates_response(AMD=400.5, ALL=None))
+    report = await instance.service.refresh()
+    assert (report.inserted, report.updated, report.unchanged) == (0, 4, 246)
+    assert report.skipped == DISSOLVED
+    assert (await instance.load_row("AD")).population == 77007
+    assert (await instance.load_row("XK")).currency_code is None
+    assert (await instance.load_row("AM")).exchange_rate == 400.5
+    albania = await instance.load_row("AL")
+    assert (albania.currency_code, albania.exchange_rate) == ("ALL", None)
+    assert (albania.estimated_gdp, albania.rates_provider) == (None, None)
+
+
+async def test_missing(upstream: Upstream, instance: ServiceInstance) -> None:
+    """A country that is no longer listed is named and stays as it was, its time included."""
+    await instance.service.refresh()
+    before = [await instance.load_row("AD"), await instance.load_row("XK")]
+    upstream.set_responses("countries", countries_response({"AD": None, "XK": None}))
+    report = await instance.service.refresh()
+    assert report.missing == ("Andorra", "Kosovo")
+    assert (report.inserted, report.updated, report.unchanged) == (0, 0, 248)
+    assert (report.total_countries, report.version) == (250, DataVersion(2, 250))
+    assert [await instance.load_row("AD"), await instance.load_row("XK")] == before
+    assert instance.catalog.snapshot.by_code["XK"] == before[1]
+
+
+async def test_skipped_record_of_a_stored_country(
+    upstream: Upstream, instance: ServiceInstance
+) -> None:
+    """A stored country whose record cannot be used is both skipped and missing, and stays."""
+    await instance.service.refresh()
+    upstream.set_responses(
+        "countries",
+        countries_response(change_column("AD", "77006", "many") | {"AN": None, "CS": None}),
+    )
+    report = await instance.service.refresh()
+    reason = "its population is not a whole number from 0 to 2147483647"
+    assert report.skipped == (SkippedRecord(record="Andorra", reason=reason),)
+    assert report.missing == ("Andorra",)
+    assert await instance.load_row("AD") == ANDORRA
+
+
+async def test_deleted_country_returns(instance: ServiceInstance) -> None:
+    """A country that was deleted is inserted by the next refresh."""
+    await instance.service.refresh()
+    await instance.catalog.delete(instance.catalog.snapshot.by_code["AD"])
+    assert len(await instance.load_rows()) == 249
+    report = await instance.service.refresh()
+    assert (report.inserted, report.updated, report.unchanged) == (1, 0, 249)
+    assert await instance.load_row("AD") == replace(
+        ANDORRA, revision=2, last_refreshed_at=clock_time(2)
+    )
+
+
+async def test_statements(instance: ServiceInstance) -> None:
+    """All rows go in one statement, and nothing is asked that is not needed."""
+    executed: list[tuple[str, int]] = []
+
+    def on_execute(*args: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own types, six of them
+        _, _, statement, parameters, _, executemany = args
+        executed.append((statement.split()[0], len(parameters) if executemany else 1))
+
+    event.listen(instance.database.engine.sync_engine, "before_cursor_execute", on_execute)
+    report = await instance.service.refresh()
+    await instance.service.close()
+    look, write = ("SELECT", 1), ("INSERT", 250)
+    begin, commit = ("BEGIN", 1), ("COMMIT", 1)
+    change = ("UPDATE", 1)
+    history = [begin, ("INSERT", 1), ("DELETE", 1), commit]
+    # The lease, what changed since, the rows; then what nobody waits for.
+    assert executed == [change, look, look, begin, write, commit, *history, change]
+    assert report.statements == executed.count(write)
+
+
+async def test_both_kinds_at_once(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Neither source has to answer for the other to be asked."""
+    after_rates = FakeResponse(
+        body=COUNTRIES, hold_until=lambda: upstream.request_count("rates") == 1
+    )
+    after_countries = FakeResponse(
+        body=RATES, hold_until=lambda: upstream.request_count("countries") == 1
+    )
+    upstream.set_responses("countries", after_rates)
+    upstream.set_responses("rates", after_countries)
+    report = await instance.service.refresh()
+    assert (report.inserted, report.sources) == (250, SOURCES)
+
+
+async def test_published_is_what_a_reload_gives(
+    upstream: Upstream, instance: ServiceInstance
+) -> None:
+    """What is published without reading back equals what another process loads, to the bit."""
+    await instance.service.refresh()
+    changes = (
+        change_column("AD", "Andorra la Vella", "'; DROP TABLE \\ %s \" 🏙 {} :name ?")
+        | change_column("AE", "82880", "-0")
+        | change_column("AF", "647500", "0.1")
+        | change_column("AG", "St. John's", "\u00c5 " + "x" * 190)
+        | change_column("AI", "102", "1e308")
+        | {"XK": None}
+    )
+    upstream.set_responses("countries", countries_response(changes))
+    upstream.set_responses(
+        "rates", rates_response(EUR=0.1 + 0.2, AFN=5e-324, AED=1.7976931348623157e308)
+    )
+    await instance.service.refresh()
+    published, loaded = instance.catalog.snapshot, (await instance.reload_catalog()).snapshot
+    assert published.version == loaded.version == DataVersion(2, 250)
+    assert published.rows == loaded.rows
+    assert published == loaded
+    # Unlike ==, the text of a float tells 1 from 1.0, and 0.0 from -0.0.
+    assert repr(published) == repr(loaded)
+    assert published.by_code["AD"].exchange_rate == 0.30000000000000004
+    assert published.by_code["AF"].estimated_gdp is None
+
+
+async def test_picture(instance: ServiceInstance) -> None:
+    """The picture of what is published is drawn before the answer."""
+    await instance.service.refresh()
+    ((summary, image_task),) = instance.catalog.summary_images._tasks.items()
+    assert summary == instance.catalog.snapshot.summarize()
+    assert image_task.done()
+    assert image_task.result()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+class FailingImageCache(SummaryImageCache):
+    """Stands for a machine that cannot draw."""
+
+    async def get(self, snapshot: Snapshot) -> bytes:
+        """Fail."""
+        raise MemoryError(str(snapshot.version))
+
+
+async def test_no_picture(instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
+    """A picture that cannot be drawn is logged, and fails nothing else."""
+    instance.catalog.summary_images = FailingImageCache()
+    report = await instance.service.refresh()
+    assert (report.inserted, report.timings.image_ms) == (250, None)
+    assert len(await instance.load_rows()) == 250
+    (record,) = [record for record in caplog.records if record.exc_info]
+    assert record.getMessage() == "The summary picture could not be drawn."
+
+
+async def test_history(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Every report is in the history, newest first, and the database gives back the same."""
+    first = await instance.service.refresh()
+    upstream.set_responses("countries", countries_response({"AD": None}))
+    second = await instance.service.refresh()
+    assert instance.catalog.history == (second, first)
+    assert instance.catalog.last_refresh is second
+    assert await instance.load_history() == (second, first)
+
+
+async def test_log(
+    upstream: Upstream, fallback_instance: ServiceInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refresh leaves one line in the log: what changed, from whom, and why not from others."""
+    caplog.set_level("INFO", "graphql_api.refresh")
+    upstream.set_responses("rates", FakeResponse(status=500))
+    await fallback_instance.service.refresh()
+    (record,) = caplog.records
+    assert record.getMessage().partition("; fetch ")[0] == (
+        "Refresh refresh-1: 250 countries (250 new, 0 changed, 0 unchanged), "
+        "countries from geonames, "
+        "rates from bundled after er-api: it answered with status 500"
+    )

@@ -1,0 +1,348 @@
+"""A refresh that fails: it says why, leaves the reason in the history, and changes nothing."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from graphql_api.domain.report import RefreshFailure
+from graphql_api.domain.snapshot import DataVersion
+from graphql_api.errors import (
+    CountriesError,
+    DatabaseUnavailable,
+    SourceInvalid,
+    SourceUnavailable,
+)
+from graphql_api.refresh.progress import Phase
+from graphql_api.sources import countries
+from graphql_api.sources.provider import RawCountries
+from graphql_api.sources.registry import select_providers
+from graphql_api.storage import lease
+from tests.support.fake_providers.server import HTML, FakeResponse, Upstream
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    InitialState,
+    ProgressRecorder,
+    ServiceInstance,
+    clock_time,
+    first_countries,
+    hold_write_lock,
+    make_source_config,
+    rates_response,
+    running_instance,
+)
+
+HANGING_RESPONSE = FakeResponse(hold_until=lambda: False)
+NO_DATA_RESPONSE = FakeResponse(body=json.dumps({"success": False, "data": None}).encode())
+
+
+async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesError]) -> str:
+    """Return the message of the refresh that fails; the database and the snapshot stay."""
+    initial = await InitialState.capture(instance)
+    recorder = ProgressRecorder()
+    with instance.service.progress.listen(recorder), pytest.raises(error) as exc_info:
+        await instance.service.refresh()
+    assert type(exc_info.value) is error
+    assert await initial.is_unchanged()
+    fractions = [fraction for _, fraction in recorder.phases]
+    assert fractions == sorted(fractions)
+    last = recorder.events[-1]
+    assert (last.phase, last.code, last.message) == (
+        Phase.FAILED,
+        error.code,
+        exc_info.value.public_message,
+    )
+    return str(exc_info.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "answer", "reason"),
+    [
+        ("countries", SERVER_ERROR, "geonames: it answered with status 500"),
+        ("countries", FakeResponse(body=HTML), "geonames: the body is not a table of countries"),
+        ("countries", NO_DATA_RESPONSE, "geonames: the body is not a table of countries"),
+        ("countries", first_countries(0), "geonames: the body is not a table of countries"),
+        ("rates", SERVER_ERROR, "er-api: it answered with status 500"),
+        ("rates", FakeResponse(body=HTML), "er-api: the body is not JSON"),
+        ("rates", NO_DATA_RESPONSE, "er-api: it answered an error: unnamed"),
+    ],
+)
+async def test_source_fails(
+    upstream: Upstream, instance: ServiceInstance, source: str, answer: FakeResponse, reason: str
+) -> None:
+    """A kind that nobody answers for fails the refresh, whatever is wrong with the answer."""
+    await instance.service.refresh()
+    upstream.set_responses(source, answer)
+    message = await run_failing_refresh(instance, SourceUnavailable)
+    assert message == f"No source of {source} could be used. {reason}."
+
+
+async def test_history_of_a_failure(
+    upstream: Upstream, instance: ServiceInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failure is in the history at once and in the database soon, and in the log."""
+    report = await instance.service.refresh()
+    upstream.set_responses("rates", SERVER_ERROR)
+    message = await run_failing_refresh(instance, SourceUnavailable)
+    failure = RefreshFailure(
+        id="refresh-2", at=clock_time(3), code="SOURCE_UNAVAILABLE", message=message
+    )
+    assert instance.catalog.history == (failure, report)
+    assert (instance.catalog.last_failure, instance.catalog.last_refresh) == (failure, report)
+    assert await instance.load_history() == (failure, report)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Refresh refresh-2 failed: SOURCE_UNAVAILABLE: {message}"
+    ]
+
+
+async def test_first_refresh_fails(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Nothing is stored and nothing published when there was nothing before."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    await run_failing_refresh(instance, SourceUnavailable)
+    assert await instance.load_rows() == []
+    assert instance.catalog.snapshot.version == DataVersion(0, 0)
+
+
+async def test_after_a_failure(upstream: Upstream, instance: ServiceInstance) -> None:
+    """The next refresh begins anew, and succeeds when the source does."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    await run_failing_refresh(instance, SourceUnavailable)
+    upstream.set_responses("countries", first_countries(250))
+    report = await instance.service.refresh()
+    assert (report.id, report.version, report.inserted) == ("refresh-2", DataVersion(2, 250), 250)
+
+
+async def test_less_than_half(upstream: Upstream, instance: ServiceInstance) -> None:
+    """A source that lists less than half of what is stored is refused."""
+    await instance.service.refresh()
+    upstream.set_responses("countries", first_countries(124))
+    assert await run_failing_refresh(instance, SourceInvalid) == (
+        "geonames lists 124 usable countries, less than half of the 250 stored; "
+        "nothing was changed."
+    )
+    assert instance.catalog.last_failure == RefreshFailure(
+        id="refresh-2",
+        at=clock_time(3),
+        code="SOURCE_INVALID",
+        message="geonames lists 124 usable countries, less than half of the 250 stored; "
+        "nothing was changed.",
+    )
+
+
+async def test_half(upstream: Upstream, instance: ServiceInstance) -> None:
+    """A source that lists exactly half is believed, and the other half is missing."""
+    await instance.service.refresh()
+    upstream.set_responses("countries", first_countries(125))
+    report = await instance.service.refresh()
+    assert (report.unchanged, len(report.missing)) == (125, 125)
+    assert report.version == DataVersion(2, 250)
+
+
+async def test_time_of_one_provider(path: Path, upstream: Upstream) -> None:
+    """A provider that does not answer is given up after its time."""
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    async with running_instance(path, make_source_config(upstream, api_timeout=0.05)) as instance:
+        message = await run_failing_refresh(instance, SourceUnavailable)
+    # The other one may have been late as well, on a busy machine.
+    assert message.startswith("No source of ")
+    assert message.endswith(": no complete answer within 0.05 s.")
+
+
+async def test_time_of_all_providers(path: Path, upstream: Upstream) -> None:
+    """All fetching together is given up after its time, though each provider had more."""
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    async with running_instance(
+        path, make_source_config(upstream, refresh_timeout=0.05)
+    ) as instance:
+        message = await run_failing_refresh(instance, SourceUnavailable)
+    assert message == "The sources did not answer within 0.05 s."
+
+
+async def test_time_of_all_providers_and_what_failed_within(path: Path, upstream: Upstream) -> None:
+    """Who had failed by then is named with the reason."""
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    sources = make_source_config(upstream, refresh_timeout=0.2)
+    without_key = select_providers("", [("restcountries", None)], countries.PROVIDERS, {})
+    with_missing_key = replace(sources, countries=[*without_key, *sources.countries])
+    async with running_instance(path, with_missing_key) as instance:
+        message = await run_failing_refresh(instance, SourceUnavailable)
+    assert message == (
+        "The sources did not answer within 0.2 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
+    )
+
+
+PROVIDER_BY_KIND = {"countries": "geonames", "rates": "er-api"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        ([], ["countries"], "countries"),
+        ([], ["rates"], "rates"),
+        (["countries"], ["countries", "rates"], "rates"),
+        (["rates"], ["countries", "rates"], "countries"),
+    ],
+)
+async def test_bundled_never_replaces_live(
+    upstream: Upstream,
+    fallback_instance: ServiceInstance,
+    before: list[str],
+    after: list[str],
+    kind: str,
+) -> None:
+    """A kind that is stored live is not replaced when its source is down; the other may be."""
+    for source in before:
+        upstream.set_responses(source, SERVER_ERROR)
+    await fallback_instance.service.refresh()
+    for source in after:
+        upstream.set_responses(source, SERVER_ERROR)
+    assert await run_failing_refresh(fallback_instance, SourceUnavailable) == (
+        f"No live source of {kind} could be used, and bundled data never replaces live data. "
+        f"{PROVIDER_BY_KIND[kind]}: it answered with status 500."
+    )
+
+
+async def test_bundled_beside_live(upstream: Upstream, fallback_instance: ServiceInstance) -> None:
+    """Where one kind was never stored live, bundled data of it go on being used."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    reports = [await fallback_instance.service.refresh() for _ in range(2)]
+    assert [
+        [(source.provider, source.live) for source in report.sources] for report in reports
+    ] == [[("bundled", False), ("er-api", True)]] * 2
+    assert [report.unchanged for report in reports] == [0, 250]
+
+
+async def test_bundled_data(upstream: Upstream, fallback_instance: ServiceInstance) -> None:
+    """The bundled data fill an empty catalog, and themselves again, without asking anybody."""
+    first_report, second_report = [await fallback_instance.service.load_bundled() for _ in range(2)]
+    assert (first_report.inserted, first_report.version) == (250, DataVersion(1, 250))
+    assert (second_report.unchanged, second_report.version) == (250, DataVersion(2, 250))
+    assert [source.live for source in second_report.sources] == [False, False]
+    assert upstream.requests == ()
+
+
+async def test_live_replaces_bundled(fallback_instance: ServiceInstance) -> None:
+    """Live data replace bundled data, of both kinds."""
+    await fallback_instance.service.load_bundled()
+    report = await fallback_instance.service.refresh()
+    assert [source.provider for source in report.sources] == ["geonames", "er-api"]
+    assert {
+        (row.countries_provider, row.rates_provider) for row in await fallback_instance.load_rows()
+    } == {
+        ("geonames", "er-api"),
+        ("geonames", None),
+    }
+
+
+async def test_loading_bundled_over_live(instance: ServiceInstance) -> None:
+    """Asked for by themselves, too, the bundled data do not replace live data."""
+    await instance.service.refresh()
+    initial = await InitialState.capture(instance)
+    with pytest.raises(SourceUnavailable) as exc_info:
+        await instance.service.load_bundled()
+    assert str(exc_info.value) == (
+        "No live source of countries could be used, and bundled data never replaces live data. "
+        "no live source is configured."
+    )
+    assert await initial.is_unchanged()
+
+
+PUBLIC_MESSAGE = "The database did not confirm what it was asked; all of it was done, or nothing."
+"""What strangers are told: nothing of where the database is."""
+
+
+async def test_database_is_locked(
+    path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A writer that does not let go fails the refresh; the next one works when it is gone."""
+    async with running_instance(
+        path, make_source_config(upstream), database_timeout=0.05
+    ) as instance:
+        report = await instance.service.refresh()
+        await instance.service.close()
+        upstream.set_responses("rates", rates_response(AMD=1.0))
+        with hold_write_lock(path):
+            message = await run_failing_refresh(instance, DatabaseUnavailable)
+            assert await instance.load_history() == (report,)
+        assert message == f"The database at {instance.database} failed: database is locked."
+        assert instance.catalog.last_failure == RefreshFailure(
+            id="refresh-2", at=clock_time(3), code="DATABASE_UNAVAILABLE", message=PUBLIC_MESSAGE
+        )
+        assert [record.getMessage() for record in caplog.records] == [
+            f"Refresh refresh-2 failed: DATABASE_UNAVAILABLE: {message}",
+            f"The refresh refresh-2 may be missing from the history: {message}",
+        ]
+        assert (await instance.service.refresh()).updated == 1
+
+
+async def test_database_fails_before_the_upsert(instance: ServiceInstance) -> None:
+    """A database that cannot be read fails the refresh, which is in the history all the same."""
+    report = await instance.service.refresh()
+    published = instance.catalog.snapshot
+    await instance.execute_externally("ALTER TABLE countries RENAME TO hidden")
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        await instance.service.refresh()
+    assert str(exc_info.value) == (
+        f"The database at {instance.database} failed: no such table: countries."
+    )
+    await instance.execute_externally("ALTER TABLE hidden RENAME TO countries")
+    assert instance.catalog.snapshot is published
+    assert (await instance.reload_catalog()).snapshot == published
+    failure = RefreshFailure(
+        id="refresh-2", at=clock_time(3), code="DATABASE_UNAVAILABLE", message=PUBLIC_MESSAGE
+    )
+    assert await instance.load_history() == (failure, report)
+
+
+async def test_database_fails_amid_the_upsert(
+    upstream: Upstream, instance: ServiceInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """When the database refuses one row of many, none of the others is kept; the history tells."""
+    await instance.service.refresh()
+    await instance.execute_externally(
+        "CREATE TRIGGER refuse BEFORE INSERT ON countries WHEN NEW.code = 'ZW' "
+        "BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+    )
+    upstream.set_responses("rates", rates_response(EUR=2.0))
+    message = await run_failing_refresh(instance, DatabaseUnavailable)
+    assert message == f"The database at {instance.database} failed: not this one."
+    assert [attempt.id for attempt in await instance.load_history()] == ["refresh-2", "refresh-1"]
+    assert await instance.database.run(lease.read) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Refresh refresh-2 failed: DATABASE_UNAVAILABLE: {message}"
+    ]
+    await instance.execute_externally("DROP TRIGGER refuse")
+    assert (await instance.service.refresh()).version == DataVersion(3, 250)
+
+
+async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    """A defect in a parser ends the refresh too: logged with its trace, nothing changed."""
+
+    def parse(body: bytes) -> RawCountries:
+        raise KeyError(len(body))
+
+    sources = make_source_config(upstream)
+    broken = replace(sources, countries=[replace(sources.countries[0], parse=parse)])
+    async with running_instance(path, broken) as instance:
+        recorder = ProgressRecorder()
+        with instance.service.progress.listen(recorder), pytest.raises(KeyError):
+            await instance.service.refresh()
+        assert await instance.load_rows() == []
+        assert instance.catalog.snapshot.version == DataVersion(0, 0)
+    assert (recorder.events[-1].phase, recorder.events[-1].message) == (
+        Phase.FAILED,
+        "It broke off.",
+    )
+    (record,) = caplog.records
+    assert (record.getMessage(), record.exc_info is None) == ("Refresh refresh-1 broke off.", False)
+
+
+async def test_time_of_the_database(path: Path, upstream: Upstream) -> None:
+    """A database that takes longer than fetching may is not told of as a source."""
+    async with running_instance(
+        path, make_source_config(upstream, refresh_timeout=0.2), database_timeout=1
+    ) as instance:
+        with hold_write_lock(path):
+            message = await run_failing_refresh(instance, DatabaseUnavailable)
+    assert message == f"The database at sqlite:///{path} failed: database is locked."

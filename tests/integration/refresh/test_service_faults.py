@@ -1,0 +1,62 @@
+"""Every fault of every live provider, with nobody after it: the refresh fails, nothing changes."""
+
+from pathlib import Path
+
+import pytest
+
+from graphql_api.domain.country import BUNDLED
+from graphql_api.domain.report import SourceKind
+from graphql_api.errors import SourceUnavailable
+from graphql_api.refresh.pipeline import SourceConfig
+from tests.support.fake_providers.faults import FAULTS, FAULTY_PATH, ProviderFault
+from tests.support.fake_providers.fixtures import (
+    FAKE_PROVIDERS,
+    FakeProvider,
+    select_countries_providers,
+    select_rates_providers,
+)
+from tests.support.fake_providers.server import Upstream
+from tests.support.refresh_service import (
+    IMMEDIATE_RETRIES,
+    LONG_TIMEOUT,
+    InitialState,
+    make_source_config,
+    running_instance,
+)
+
+pytestmark = pytest.mark.slow
+
+
+def single_provider_config(
+    upstream: Upstream, player: FakeProvider, fault: ProviderFault
+) -> SourceConfig:
+    """Return the sources of a refresh that asks this one alone; the other kind needs no asking."""
+    faulty, other = (player.name, fault.build_url(upstream)), (BUNDLED, None)
+    is_countries = player.kind is SourceKind.COUNTRIES
+    return SourceConfig(
+        countries=select_countries_providers(faulty if is_countries else other),
+        rates=select_rates_providers(other if is_countries else faulty),
+        api_timeout=fault.api_timeout,
+        refresh_timeout=LONG_TIMEOUT,
+        retries=IMMEDIATE_RETRIES,
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_fault(path: Path, upstream: Upstream, fault: ProviderFault) -> None:
+    """The error names the provider and what is wrong with it, and not a row is another."""
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        await instance.service.refresh()
+        initial = await InitialState.capture(instance)
+        messages = []
+        for player in FAKE_PROVIDERS:
+            upstream.set_responses(FAULTY_PATH, fault.build_response(player))
+            instance.service.sources = single_provider_config(upstream, player, fault)
+            with pytest.raises(SourceUnavailable) as exc_info:
+                await instance.service.refresh()
+            messages.append(str(exc_info.value))
+            assert await initial.is_unchanged()
+    assert messages == [
+        f"No source of {player.kind} could be used. {fault.expected_failure(player)}."
+        for player in FAKE_PROVIDERS
+    ]

@@ -1,0 +1,203 @@
+"""Who may refresh when: not too soon, not too many at once, and not in spite of another."""
+
+import asyncio
+import threading
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from graphql_api.domain.report import Trigger
+from graphql_api.errors import RefreshInProgress, RefreshTooSoon, SourceUnavailable
+from graphql_api.refresh.pipeline import RefreshOptions
+from graphql_api.refresh.service import RefreshLimits
+from graphql_api.schema.scalars import format_instant
+from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    InitialState,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
+from tests.support.schema_client import client_for
+
+ONE_MINUTE_LIMIT = RefreshLimits(min_interval=timedelta(minutes=1))
+NO_WAIT = RefreshOptions(wait=False)
+
+
+def hold_countries(upstream: Upstream) -> threading.Event:
+    """Hold the countries back until the event is set."""
+    released = threading.Event()
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+    return released
+
+
+@pytest.mark.parametrize("options", [RefreshOptions(), RefreshOptions(force=True), NO_WAIT])
+async def test_too_soon(path: Path, upstream: Upstream, options: RefreshOptions) -> None:
+    """Within the pause nobody is asked and nothing changes, however much somebody insists."""
+    async with running_instance(
+        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
+    ) as home:
+        first = await home.service.refresh()
+        initial = await InitialState.capture(home)
+        with pytest.raises(RefreshTooSoon) as exc_info:
+            await home.service.refresh(options)
+        assert exc_info.value.retry_at == first.finished_at + ONE_MINUTE_LIMIT.min_interval
+        assert str(exc_info.value) == (
+            "The last refresh ended less than 60 s ago; try again at "
+            f"{exc_info.value.retry_at:%H:%M:%S} UTC."
+        )
+        assert await initial.is_unchanged()
+        assert (upstream.request_count("countries"), upstream.request_count("rates")) == (1, 1)
+        assert home.catalog.history == (first,)
+
+
+async def test_pause_is_over(path: Path, upstream: Upstream) -> None:
+    """Once the pause is over a refresh is a refresh."""
+    # The clock of these tests goes a second on each time that it is asked.
+    async with running_instance(
+        path, make_source_config(upstream), limits=RefreshLimits(min_interval=timedelta(seconds=1))
+    ) as home:
+        await home.service.refresh()
+        assert (await home.service.refresh()).version.revision == 2
+
+
+async def test_too_soon_after_a_failure(path: Path, upstream: Upstream) -> None:
+    """A refresh that failed counts: its sources were asked."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    async with running_instance(
+        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
+    ) as home:
+        with pytest.raises(SourceUnavailable):
+            await home.service.refresh()
+        with pytest.raises(RefreshTooSoon):
+            await home.service.refresh()
+
+
+async def test_starts_do_not_count(path: Path, upstream: Upstream) -> None:
+    """What a server loads when it starts neither waits for the pause nor begins one."""
+    async with running_instance(
+        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
+    ) as home:
+        at_start = RefreshOptions(trigger=Trigger.START)
+        await home.service.load_bundled()
+        await home.service.refresh(at_start)
+        report = await home.service.refresh()
+        assert report.version.revision == 3
+        assert (await home.service.refresh(at_start)).version.revision == 4
+        triggers = [attempt.trigger for attempt in await home.load_history()]
+    assert triggers == [Trigger.START, Trigger.REQUEST, Trigger.START, Trigger.START]
+
+
+async def test_too_soon_after_another_replica(path: Path, upstream: Upstream) -> None:
+    """A replica that has not yet heard of another one's refresh finds it out and stops."""
+    async with (
+        running_instance(
+            path, make_source_config(upstream), name="one", limits=ONE_MINUTE_LIMIT
+        ) as instance_a,
+        running_instance(
+            path, make_source_config(upstream), name="two", limits=ONE_MINUTE_LIMIT
+        ) as instance_b,
+    ):
+        await instance_b.catalog.sync()
+        report = await instance_a.service.refresh()
+        await instance_a.service.close()
+        released = hold_countries(upstream)
+        with pytest.raises(RefreshTooSoon) as exc_info:
+            await instance_b.service.refresh()
+        released.set()
+        assert exc_info.value.retry_at == report.finished_at + ONE_MINUTE_LIMIT.min_interval
+        assert await instance_b.load_history() == (report,)
+        assert instance_b.catalog.snapshot == instance_a.catalog.snapshot
+
+
+async def test_joining_is_not_too_soon(path: Path, upstream: Upstream) -> None:
+    """Whoever asks while a refresh runs has its report, whatever the pause."""
+    released = hold_countries(upstream)
+    async with running_instance(
+        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
+    ) as home:
+        callers = [asyncio.create_task(home.service.refresh()) for _ in range(3)]
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        released.set()
+        assert len({report.id for report in await asyncio.gather(*callers)}) == 1
+
+
+async def test_too_many_callers(path: Path, upstream: Upstream) -> None:
+    """One caller too many is refused at once, and the others have their report."""
+    released = hold_countries(upstream)
+    async with running_instance(
+        path, make_source_config(upstream), limits=RefreshLimits(max_waiting=2)
+    ) as home:
+        callers = [asyncio.create_task(home.service.refresh()) for _ in range(2)]
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        with pytest.raises(RefreshInProgress) as exc_info:
+            await home.service.refresh()
+        assert str(exc_info.value) == (
+            "2 callers wait for the refresh that runs already; try again later."
+        )
+        released.set()
+        first, second = await asyncio.gather(*callers)
+        assert first is second
+        assert (await home.service.refresh()).version.revision == 2
+
+
+async def test_not_waiting_here(instance: ServiceInstance, upstream: Upstream) -> None:
+    """Whoever does not want to wait is told since when a refresh runs in this process."""
+    released = hold_countries(upstream)
+    waiting_task = asyncio.create_task(instance.service.refresh())
+    await asyncio.to_thread(upstream.wait_for_requests, "countries")
+    with pytest.raises(RefreshInProgress) as exc_info:
+        await instance.service.refresh(NO_WAIT)
+    released.set()
+    assert exc_info.value.started_at == (await waiting_task).started_at
+    assert (await instance.service.refresh(NO_WAIT)).version.revision == 2
+
+
+async def test_not_waiting_for_another_process(path: Path, upstream: Upstream) -> None:
+    """Whoever does not want to wait is told since when another process refreshes; others wait."""
+    released = hold_countries(upstream)
+    async with (
+        running_instance(path, make_source_config(upstream), name="one") as instance_a,
+        running_instance(path, make_source_config(upstream), name="two") as instance_b,
+    ):
+        waiting_task = asyncio.create_task(instance_a.service.refresh())
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        pipeline = instance_a.service._pipeline
+        assert pipeline is not None
+        await pipeline.lease_session.wait_until_open()
+
+        no_wait_task = asyncio.create_task(instance_b.service.refresh(NO_WAIT))
+        await asyncio.sleep(0)
+        joined_task = asyncio.create_task(instance_b.service.refresh())
+        with pytest.raises(RefreshInProgress) as exc_info:
+            await no_wait_task
+        assert exc_info.value.started_at is not None
+        released.set()
+        assert (await waiting_task).id == "one-1"
+        assert (await joined_task).total_countries == 250
+
+
+async def test_through_graphql(path: Path, upstream: Upstream) -> None:
+    """Programs are told when to try again, and since when a refresh runs."""
+    released = hold_countries(upstream)
+    async with running_instance(
+        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
+    ) as home:
+        client = client_for(home)
+        waiting_task = asyncio.create_task(home.service.refresh())
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        response = await client.request("mutation { refreshCountries(wait: false) { id } }")
+        extensions = response.body["errors"][0]["extensions"]
+        released.set()
+        report = await waiting_task
+        assert extensions == {
+            "code": "REFRESH_IN_PROGRESS",
+            "startedAt": format_instant(report.started_at),
+        }
+        response = await client.request("mutation { refreshCountries { id } }")
+        assert response.body["errors"][0]["extensions"] == {
+            "code": "REFRESH_TOO_SOON",
+            "retryAt": format_instant(report.finished_at + ONE_MINUTE_LIMIT.min_interval),
+        }

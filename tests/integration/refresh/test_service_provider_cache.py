@@ -1,0 +1,206 @@
+"""No needless asking: what sources said is kept, told from live, and outlives the process."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from graphql_api.domain.report import RefreshReport, SourceKind
+from graphql_api.errors import SourceUnavailable
+from graphql_api.refresh.pipeline import RefreshOptions
+from graphql_api.sources.provider_cache import ProviderCache
+from tests.support.fake_providers.server import (
+    COUNTRIES,
+    RATES,
+    FakeResponse,
+    Request,
+    Responder,
+    Upstream,
+)
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    START,
+    InitialState,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
+
+TOMORROW = START + timedelta(days=1)
+
+
+@pytest.fixture
+async def second(
+    path: Path, upstream: Upstream, instance: ServiceInstance
+) -> AsyncIterator[ServiceInstance]:
+    """Lend another process on the same database."""
+    assert instance.path == path
+    async with running_instance(path, make_source_config(upstream), name="second") as other:
+        yield other
+
+
+@pytest.fixture(autouse=True)
+def provider_responses(upstream: Upstream) -> None:
+    """Let the sources say when they have something new, as the real ones do."""
+    upstream.set_responses("countries", make_revalidating_reply('"1"'))
+    upstream.set_responses("rates", FakeResponse(body=rates_with_next_update(TOMORROW.timestamp())))
+
+
+def make_revalidating_reply(etag: str, until: Callable[[], bool] = lambda: True) -> Responder:
+    """Return what answers with the countries, or that they are what they were."""
+
+    def reply(request: Request) -> FakeResponse:
+        if request.headers.get("if-none-match") == etag:
+            return FakeResponse(status=304, hold_until=until)
+        return FakeResponse(body=COUNTRIES, headers={"ETag": etag}, hold_until=until)
+
+    return reply
+
+
+def rates_with_next_update(next_update: float) -> bytes:
+    """Return the rates, with the instant of their next update."""
+    return json.dumps({**json.loads(RATES), "time_next_update_unix": int(next_update)}).encode()
+
+
+def source_states(report: RefreshReport) -> list[tuple[str, bool, bool]]:
+    """Return who answered, whether live, and whether as kept."""
+    return [(source.provider, source.live, source.cached) for source in report.sources]
+
+
+ALL_FETCHED = [("geonames", True, False), ("er-api", True, False)]
+RATES_CACHED = [("geonames", True, False), ("er-api", False, True)]
+
+
+async def test_second_refresh(upstream: Upstream, instance: ServiceInstance) -> None:
+    """The rates are not asked for before they are new, the countries only for what is new."""
+    first = await instance.service.refresh()
+    second = await instance.service.refresh()
+    assert (source_states(first), source_states(second)) == (ALL_FETCHED, RATES_CACHED)
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 1)
+    assert [source.as_of for source in second.sources] == [source.as_of for source in first.sources]
+    assert (second.total_countries, second.unchanged, second.skipped) == (250, 250, first.skipped)
+    assert (second.version.revision, second.statements) == (2, 1)
+
+
+async def test_after_a_restart(upstream: Upstream, path: Path) -> None:
+    """A process that starts anew knows what the one before it was told."""
+    for _ in range(2):
+        async with running_instance(path, make_source_config(upstream)) as instance:
+            await instance.catalog.sync()
+            report = await instance.service.refresh()
+    assert source_states(report) == RATES_CACHED
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 1)
+    assert upstream.requests[-1].headers["if-none-match"] == '"1"'
+
+
+async def test_on_another_replica(
+    upstream: Upstream, instance: ServiceInstance, second: ServiceInstance
+) -> None:
+    """A replica that has looked at the database knows what another one was told."""
+    await instance.service.refresh()
+    await instance.service.close()
+    await second.catalog.sync()
+    assert second.catalog.provider_cache == instance.catalog.provider_cache
+    assert source_states(await second.service.refresh()) == RATES_CACHED
+    assert upstream.request_count("rates") == 1
+
+
+async def test_force(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Whoever insists has every source asked, as if nothing were known."""
+    await instance.service.refresh()
+    report = await instance.service.refresh(RefreshOptions(force=True))
+    assert source_states(report) == ALL_FETCHED
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 2)
+    assert "if-none-match" not in upstream.requests[-1].headers
+
+
+async def test_force_while_another_runs(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Whoever insists and joins a refresh that has not asked every source gets one that does."""
+    released = threading.Event()
+    await instance.service.refresh()
+    upstream.set_responses("countries", make_revalidating_reply('"1"', released.is_set))
+    waiting_task = asyncio.create_task(instance.service.refresh())
+    await asyncio.to_thread(upstream.wait_for_requests, "countries", 2)
+    options = RefreshOptions(force=True)
+    forced_tasks = [asyncio.create_task(instance.service.refresh(options)) for _ in range(3)]
+    await asyncio.sleep(0)
+    released.set()
+    assert source_states(await waiting_task) == RATES_CACHED
+    reports = await asyncio.gather(*forced_tasks)
+    assert source_states(reports[0]) == ALL_FETCHED
+    assert reports == [reports[0]] * 3
+    assert (upstream.request_count("countries"), upstream.request_count("rates")) == (3, 2)
+
+
+async def test_something_new(upstream: Upstream, instance: ServiceInstance) -> None:
+    """New countries and new rates are taken, and remembered in the place of the old ones."""
+    await instance.service.refresh()
+    upstream.set_responses("countries", make_revalidating_reply('"2"'))
+    assert source_states(await instance.service.refresh()) == RATES_CACHED
+    await instance.service.close()
+    cached = (await instance.reload_catalog()).provider_cache.countries
+    assert cached is not None
+    assert cached.validators.etag == '"2"'
+
+
+async def test_deleted_country(upstream: Upstream, instance: ServiceInstance) -> None:
+    """A deleted country returns though the source has nothing new."""
+    await instance.service.refresh()
+    await instance.catalog.delete(instance.catalog.snapshot.by_code["FR"])
+    report = await instance.service.refresh()
+    assert (report.inserted, report.total_countries) == (1, 250)
+    assert upstream.requests[-1].headers["if-none-match"] == '"1"'
+
+
+async def test_one_kind_kept_and_the_other_down(
+    upstream: Upstream, fallback_instance: ServiceInstance
+) -> None:
+    """Kept rates do not make up for countries that are down: all or nothing."""
+    await fallback_instance.service.refresh()
+    initial, cached = (
+        await InitialState.capture(fallback_instance),
+        fallback_instance.catalog.provider_cache,
+    )
+    upstream.set_responses("countries", SERVER_ERROR)
+    with pytest.raises(SourceUnavailable) as exc_info:
+        await fallback_instance.service.refresh()
+    assert str(exc_info.value) == (
+        "No live source of countries could be used, and bundled data never replaces live data. "
+        "geonames: it answered with status 500."
+    )
+    assert await initial.is_unchanged()
+    assert fallback_instance.catalog.provider_cache == cached
+    assert upstream.request_count("rates") == 1
+
+
+@pytest.mark.parametrize("failing_kind", list(SourceKind))
+async def test_one_kind_live_and_the_other_down(
+    upstream: Upstream, fallback_instance: ServiceInstance, failing_kind: SourceKind
+) -> None:
+    """With live data stored one kind that is down is a failure, whichever it is."""
+    await fallback_instance.service.refresh()
+    initial = await InitialState.capture(fallback_instance)
+    upstream.set_responses(failing_kind, SERVER_ERROR)
+    with pytest.raises(SourceUnavailable) as exc_info:
+        await fallback_instance.service.refresh(RefreshOptions(force=True))
+    assert str(exc_info.value).startswith(f"No live source of {failing_kind} could be used")
+    assert await initial.is_unchanged()
+
+
+async def test_failed_refresh_is_not_remembered(
+    upstream: Upstream, instance: ServiceInstance
+) -> None:
+    """What was heard in a refresh that failed is not kept: nothing of it was stored."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    with pytest.raises(SourceUnavailable):
+        await instance.service.refresh()
+    await instance.service.close()
+    assert (
+        instance.catalog.provider_cache
+        == (await instance.reload_catalog()).provider_cache
+        == ProviderCache()
+    )

@@ -1,0 +1,64 @@
+"""A fresh database for each test, which has it through these fixtures alone."""
+
+from collections.abc import AsyncIterator, Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import migrate
+from tests.support.database import open_database, wait_for_connection_threads
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.postgresql import PostgreSQL
+
+
+@pytest.fixture(autouse=True)
+async def _wait_for_connection_threads() -> AsyncIterator[None]:
+    """Let no thread of a test outlive its event loop."""
+    yield
+    await wait_for_connection_threads()
+
+
+@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
+def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Return what names a database that nobody has used, of each kind in turn."""
+    if request.param == "sqlite":
+        names = (f"sqlite:///{tmp_path}/countries{number}.db" for number in count())
+        return names.__next__
+    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    return lambda: server.url(server.create_database())
+
+
+@pytest.fixture
+def database_url(new_url: Callable[[], str]) -> str:
+    """Return the address of the database under test."""
+    return new_url()
+
+
+@pytest.fixture
+def other_url(new_url: Callable[[], str]) -> str:
+    """Return the address of another database of the same kind."""
+    return new_url()
+
+
+@pytest.fixture
+async def empty_database(database_url: str) -> AsyncIterator[Database]:
+    """Lend a database without tables."""
+    async with open_database(database_url) as database:
+        yield database
+
+
+@pytest.fixture
+async def database(empty_database: Database) -> Database:
+    """Return a migrated database without rows."""
+    await migrate(empty_database)
+    return empty_database
+
+
+@pytest.fixture
+async def replica(database: Database, database_url: str) -> AsyncIterator[Database]:
+    """Lend what another process has: the same database through connections of its own."""
+    del database  # it has migrated
+    async with open_database(database_url) as replica:
+        yield replica

@@ -1,0 +1,230 @@
+"""Connections and transactions: what is kept, what is not, and what their errors become."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api.domain.country import Country
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage import countries
+from graphql_api.storage.database import Database
+from tests.support.database import insert_country, open_database
+from tests.support.db_servers.process import WAIT_TIMEOUT
+from tests.support.factories import make_country
+
+FRANCE, TURKEY = make_country("FR"), make_country("TR")
+
+
+async def load_rows(database: Database) -> list[Country]:
+    """Return the rows, in order of code."""
+    async with database.connect() as connection:
+        return sorted(await countries.load(connection), key=lambda row: row.code)
+
+
+async def replace_rows(database: Database, rows: Sequence[Country]) -> None:
+    """Put rows in the place of those of their codes, in a transaction."""
+    async with database.transaction() as connection:
+        for row in rows:
+            await countries.remove(connection, row.code)
+            await insert_country(connection, row)
+
+
+async def driver_connection(connection: AsyncConnection) -> object:
+    """Return the driver's own connection, to tell one from another."""
+    return (await connection.get_raw_connection()).driver_connection
+
+
+async def test_connection_commits_each_statement(database: Database, replica: Database) -> None:
+    """What is written on a plain connection is seen by others before it is given back."""
+    async with database.connect() as connection:
+        await countries.upsert(connection, [FRANCE])
+        assert await load_rows(replica) == [FRANCE]
+
+
+async def test_transaction_keeps_all_at_its_end(database: Database, replica: Database) -> None:
+    """Others see nothing of a transaction until it has ended, and then all of it."""
+    async with database.transaction() as connection:
+        await insert_country(connection, FRANCE)
+        await insert_country(connection, TURKEY)
+        assert await load_rows(replica) == []
+    assert await load_rows(replica) == [FRANCE, TURKEY]
+
+
+async def test_exception_keeps_nothing(database: Database, replica: Database) -> None:
+    """An exception leaves a transaction as it is, with nothing kept, and the next one is clean."""
+
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await insert_country(connection, FRANCE)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+    assert await load_rows(replica) == []
+    await replace_rows(database, [TURKEY])
+    assert await load_rows(replica) == [TURKEY]
+
+
+async def test_connection_is_not_used_after_an_exception(database: Database) -> None:
+    """Whoever comes after a transaction that failed or was cancelled has another connection."""
+    connections = []
+
+    async def fail(error: BaseException) -> None:
+        async with database.transaction() as connection:
+            connections.append(await driver_connection(connection))
+            raise error
+
+    for error in (ZeroDivisionError(), asyncio.CancelledError()):
+        with pytest.raises(type(error)):
+            await fail(error)
+    async with database.transaction() as connection:
+        connections.append(await driver_connection(connection))
+    async with database.transaction() as connection:
+        connections.append(await driver_connection(connection))
+    assert len(set(connections)) == 3
+    assert connections[2] is connections[3]
+
+
+async def test_failed_statement_keeps_nothing(database: Database, replica: Database) -> None:
+    """A statement that fails undoes those before it, and leaves as DatabaseUnavailable."""
+
+    async def fail() -> None:
+        async with database.transaction() as connection:
+            await insert_country(connection, FRANCE)
+            await connection.exec_driver_sql("INSERT INTO countries (code) VALUES ('TR')")
+
+    with pytest.raises(DatabaseUnavailable):
+        await fail()
+    assert await load_rows(replica) == []
+    await replace_rows(database, [TURKEY])
+    assert await load_rows(replica) == [TURKEY]
+
+
+async def test_cancellation_keeps_nothing(database: Database, replica: Database) -> None:
+    """A task cancelled inside a transaction leaves nothing, and no transaction in the pool."""
+    entered = asyncio.Event()
+
+    async def hold_transaction() -> None:
+        async with database.transaction() as connection:
+            await insert_country(connection, FRANCE)
+            entered.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(hold_transaction())
+    await entered.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await load_rows(replica) == []
+    async with database.connect() as connection:
+        await insert_country(connection, TURKEY)
+        assert await load_rows(replica) == [TURKEY]
+
+
+@pytest.mark.parametrize("steps", range(0, 30, 3))
+async def test_cancellation_anywhere(steps: int, database: Database, replica: Database) -> None:
+    """Wherever cancellation strikes twice, all is kept or nothing, and others can write."""
+    task = asyncio.create_task(replace_rows(database, [FRANCE]))
+    for _ in range(steps):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    await replace_rows(replica, [TURKEY])
+    await replace_rows(database, [TURKEY])
+    assert [row.code for row in await load_rows(replica)] in (["TR"], ["FR", "TR"])
+
+
+async def test_cancellation_while_waiting(database: Database, replica: Database) -> None:
+    """A task cancelled while it waits for another writer takes no lock when that one ends."""
+    async with replica.transaction() as connection:
+        await insert_country(connection, FRANCE)
+        waiting_task = asyncio.create_task(replace_rows(database, [FRANCE]))
+        await asyncio.sleep(0.1)
+        waiting_task.cancel()
+    await asyncio.wait([waiting_task])
+    assert waiting_task.cancelled()
+    await replace_rows(replica, [FRANCE])
+    await replace_rows(database, [FRANCE])
+    assert await load_rows(replica) == [FRANCE]
+
+
+REASONS = {
+    "sqlite": "no such table: nowhere",
+    "mysql": "Table '{}.nowhere' doesn't exist (1146)",
+    "postgresql": 'relation "nowhere" does not exist',
+}
+
+
+async def test_error_of_the_database(database: Database) -> None:
+    """An error of the driver names the database and its reason, in one line."""
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        async with database.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1\nFROM nowhere")
+    reason = REASONS[database.engine.dialect.name].format(database.engine.url.database)
+    assert str(exc_info.value) == f"The database at {database} failed: {reason}."
+
+
+async def test_other_errors_stay_what_they_are(database: Database) -> None:
+    """An error that is not the database's passes through a connection unchanged."""
+    error = KeyError("mine")
+    with pytest.raises(KeyError) as exc_info:
+        async with database.connect():
+            raise error
+    assert exc_info.value is error
+
+
+async def test_pool(tmp_path: Path) -> None:
+    """The pool tells what is lent, what is open beyond its size, and how often one had to wait."""
+    url = f"sqlite:///{tmp_path / 'file.db'}"
+    async with open_database(url, pool_size=1, max_overflow=1) as database:
+        samples = [database.pool_stats]
+        async with database.connect():
+            samples.append(database.pool_stats)
+            async with database.connect():
+                samples.append(database.pool_stats)
+                waiting_task = asyncio.create_task(database.run(select_one))
+                while not database.pool_stats.waits:  # noqa: ASYNC110 - nothing tells
+                    await asyncio.sleep(0.001)
+                samples.append(database.pool_stats)
+        await waiting_task
+        samples.append(database.pool_stats)
+    assert [(stats.in_use, stats.size, stats.overflow, stats.waits) for stats in samples] == [
+        (0, 1, 0, 0),
+        (1, 1, 0, 0),
+        (2, 1, 1, 0),
+        (2, 1, 1, 1),
+        (0, 1, 0, 1),
+    ]
+
+
+async def select_one(connection: AsyncConnection) -> None:
+    """Use a connection."""
+    await connection.exec_driver_sql("SELECT 1")
+
+
+async def test_warming_is_cancelled(database: Database) -> None:
+    """When warming is over, also by being cancelled, nobody uses a connection any more."""
+    started: list[AsyncConnection] = []
+    finished: list[AsyncConnection] = []
+
+    async def operation(connection: AsyncConnection) -> None:
+        started.append(connection)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0.02 * started.index(connection))
+            finished.append(connection)
+
+    warm_task = asyncio.create_task(database.warm_pool(3, operation))
+    async with asyncio.timeout(WAIT_TIMEOUT):
+        while len(started) < 3:  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.001)
+    warm_task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await warm_task
+    assert (len(finished), database.pool_stats.in_use) == (3, 0)

@@ -1,0 +1,104 @@
+"""The lease: one holder at a time by the database's clock, and a higher revision each time."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from graphql_api.storage import countries, lease
+from graphql_api.storage.database import Database, DatabaseConnection
+from tests.support.factories import make_country
+
+
+async def acquire_lease(
+    database: Database, holder: str, refresh_id: str, *, seconds: float = 60
+) -> int | lease.LeaseInfo:
+    """Try to take the lease."""
+
+    async def operation(connection: DatabaseConnection) -> int | lease.LeaseInfo:
+        return await lease.acquire(connection, holder=holder, refresh_id=refresh_id, ttl=seconds)
+
+    return await database.run(operation)
+
+
+async def release_lease(database: Database, refresh_id: str) -> None:
+    """Give the lease back."""
+    await database.run(lambda connection: lease.release(connection, refresh_id=refresh_id))
+
+
+async def test_free_at_first(database: Database) -> None:
+    """Nobody has the lease of a new database."""
+    assert await database.run(lease.read) is None
+
+
+async def test_taken(database: Database, replica: Database) -> None:
+    """Who takes it has it, and everybody else is told for which refresh and since when."""
+    assert await acquire_lease(database, "me", "1") == 1
+    lease_info = await acquire_lease(replica, "other", "2")
+    assert isinstance(lease_info, lease.LeaseInfo)
+    assert (lease_info.refresh_id, lease_info.revision) == ("1", 1)
+    # The database runs on this machine, by the same clock.
+    assert abs(lease_info.taken_at - datetime.now(UTC)) < timedelta(seconds=30)
+    assert await replica.run(lease.read) == lease_info == await acquire_lease(replica, "other", "2")
+
+
+async def test_given_back(database: Database, replica: Database) -> None:
+    """What was given back is free, and the next one's revision is higher."""
+    await acquire_lease(database, "me", "1")
+    await release_lease(database, "1")
+    assert await replica.run(lease.read) is None
+    assert await acquire_lease(replica, "other", "2") == 2
+
+
+async def test_giving_back_what_is_anothers(database: Database, replica: Database) -> None:
+    """A refresh that was overtaken takes the lease from nobody."""
+    await acquire_lease(database, "me", "1", seconds=0)
+    assert await acquire_lease(replica, "other", "2") == 2
+    await release_lease(database, "1")
+    lease_info = await database.run(lease.read)
+    assert lease_info is not None
+    assert lease_info.refresh_id == "2"
+
+
+async def test_runs_out(database: Database, replica: Database) -> None:
+    """A holder that died is waited for as long as it said, and no longer."""
+    assert await acquire_lease(database, "dead", "1", seconds=1) == 1
+    assert isinstance(await acquire_lease(replica, "other", "2"), lease.LeaseInfo)
+    await asyncio.sleep(1.05)
+    assert await replica.run(lease.read) is None
+    assert await acquire_lease(replica, "other", "2") == 2
+
+
+async def test_taken_anew_by_its_holder(database: Database, replica: Database) -> None:
+    """A process that has the lease takes it for its next refresh, whose revision is higher."""
+    assert await acquire_lease(database, "me", "1") == 1
+    assert await acquire_lease(database, "me", "2") == 2
+    await release_lease(database, "1")
+    lease_info = await replica.run(lease.read)
+    assert lease_info is not None
+    assert lease_info.refresh_id == "2"
+
+
+async def test_revision_is_above_every_row(database: Database) -> None:
+    """Rows that an earlier version of this project wrote are below the next revision as well."""
+    await database.run(lambda connection: countries.upsert(connection, [make_country(revision=41)]))
+    assert await acquire_lease(database, "me", "1") == 42
+
+
+async def test_revision_never_goes_back(database: Database) -> None:
+    """When every row is deleted the revisions go on, so that no version comes twice."""
+    await database.run(lambda connection: countries.upsert(connection, [make_country(revision=41)]))
+    await acquire_lease(database, "me", "1")
+    await release_lease(database, "1")
+    await database.run(lambda connection: countries.remove(connection, "FR"))
+    assert await acquire_lease(database, "me", "2") == 43
+
+
+async def test_many_at_once(database: Database, replica: Database) -> None:
+    """Of many who try at once exactly one has it."""
+    attempts = [
+        acquire_lease(target, f"process {number}", str(number))
+        for number in range(10)
+        for target in ((database, replica)[number % 2],)
+    ]
+    results = await asyncio.gather(*attempts)
+    assert [result for result in results if isinstance(result, int)] == [1]
+    assert len({result for result in results if isinstance(result, lease.LeaseInfo)}) == 1

@@ -1,0 +1,167 @@
+"""Migrations: they make the tables of the code, once, whoever else is trying, or change nothing."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+from asyncio.subprocess import PIPE
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Inspector, inspect
+
+import graphql_api
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import HEAD, migrate
+from graphql_api.storage.migrations.upgrade import create_config
+from graphql_api.storage.tables import metadata
+from tests.support.database import open_database
+
+MIGRATION_PROGRAM = """
+import asyncio, sys
+from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import migrate
+
+async def main():
+    database = Database(sys.argv[1], timeout=30)
+    print(await migrate(database), "alembic" in sys.modules)
+    await database.dispose()
+
+asyncio.run(main())
+"""
+
+
+async def describe(database: Database) -> dict[str, Any]:
+    """Return what the database itself says of its tables."""
+    async with database.connect() as connection:
+        return await connection.run_sync(
+            lambda sync_connection: describe_tables(inspect(sync_connection))
+        )
+
+
+def describe_tables(inspector: Inspector) -> dict[str, Any]:
+    return {
+        name: (
+            [{**column, "type": repr(column["type"])} for column in inspector.get_columns(name)],
+            inspector.get_pk_constraint(name),
+            inspector.get_unique_constraints(name),
+            inspector.get_indexes(name),
+        )
+        for name in inspector.get_table_names()
+    }
+
+
+def test_head() -> None:
+    """HEAD is the newest revision in versions/, and there is no other branch."""
+    assert ScriptDirectory.from_config(create_config()).get_heads() == [HEAD]
+
+
+async def test_tables_are_those_of_the_code(database: Database) -> None:
+    """Alembic finds no difference between a migrated database and tables.py."""
+
+    def compare(connection: Connection) -> object:
+        return compare_metadata(MigrationContext.configure(connection), metadata)
+
+    async with database.connect() as connection:
+        assert await connection.run_sync(compare) == []
+
+
+async def test_tables_to_the_last_column(database: Database, other_url: str) -> None:
+    """A migrated database describes itself as one that was made from tables.py."""
+    async with open_database(other_url) as created:
+        async with created.connect() as connection:
+            await connection.run_sync(metadata.create_all)
+        expected = await describe(created)
+    migrated = await describe(database)
+    assert sorted(migrated) == ["alembic_version", "answers", "countries", "leases", "refreshes"]
+    assert {name: migrated[name] for name in expected} == expected
+
+
+async def test_twice(empty_database: Database) -> None:
+    """The first call has something to do, the second one nothing."""
+    assert await migrate(empty_database) is True
+    before = await describe(empty_database)
+    assert await migrate(empty_database) is False
+    assert await describe(empty_database) == before
+
+
+async def test_newer_database(database: Database) -> None:
+    """A database of a newer version is refused by name, and stays as it is."""
+    async with database.connect() as connection:
+        await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+    before = await describe(database)
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        await migrate(database)
+    assert str(exc_info.value) == (
+        f"The database at {database} has the schema '9999' of a newer version; "
+        "run that version, or set DATABASE_URL to another database."
+    )
+    assert exc_info.value.permanent is True
+    assert await describe(database) == before
+    async with database.connect() as connection:
+        result = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
+        assert result.scalars().all() == ["9999"]
+
+
+async def test_foreign_database(empty_database: Database) -> None:
+    """A database with a table of somebody else's under our name stays as it is."""
+    async with empty_database.connect() as connection:
+        await connection.exec_driver_sql("CREATE TABLE refreshes (theirs INTEGER)")
+    before = await describe(empty_database)
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        await migrate(empty_database)
+    assert str(exc_info.value) == (
+        f"The database at {empty_database} has a table 'refreshes' of somebody else's; "
+        "set DATABASE_URL to an empty database."
+    )
+    assert exc_info.value.permanent is True
+    assert await describe(empty_database) == before
+
+
+async def test_connections_at_once(database_url: str) -> None:
+    """Of eight that migrate an empty database at once, one does it and the others wait for it."""
+    async with AsyncExitStack() as stack:
+        databases = [await stack.enter_async_context(open_database(database_url)) for _ in range(8)]
+        results = await asyncio.gather(*map(migrate, databases))
+    assert sorted(results) == [False] * 7 + [True]
+
+
+async def test_processes_at_once(database_url: str) -> None:
+    """Of four processes that migrate an empty database at once, one does it and none fails."""
+    processes = [
+        await asyncio.create_subprocess_exec(
+            sys.executable, "-c", MIGRATION_PROGRAM, database_url, stdout=PIPE, stderr=PIPE
+        )
+        for _ in range(4)
+    ]
+    outputs = await asyncio.gather(*(process.communicate() for process in processes))
+    assert [errors for _, errors in outputs] == [b""] * 4
+    assert sorted(output.split()[0] for output, _ in outputs) == [b"False"] * 3 + [b"True"]
+
+
+def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path) -> None:
+    """The migrations are found wherever the package is installed."""
+    package = Path(graphql_api.__file__).parent
+    folder = tmp_path / "100%(here)s and more"
+    shutil.copytree(package, folder / package.name)
+    command = [
+        sys.executable,
+        "-c",
+        f"{MIGRATION_PROGRAM}\nprint(Database.__init__.__code__.co_filename)",
+    ]
+    result = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
+    engine = folder / package.name / "storage" / "engine.py"
+    assert result.stdout.decode() == f"True True\n{engine}\n"
+
+
+def test_alembic_is_imported_only_to_migrate(database_url: str) -> None:
+    """A process that finds the database at HEAD does not pay for importing Alembic."""
+    command = [sys.executable, "-c", MIGRATION_PROGRAM, database_url]
+    outputs = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
+    assert outputs == [b"True True\n", b"False False\n"]

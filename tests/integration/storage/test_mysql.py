@@ -1,0 +1,249 @@
+"""What is MySQL's and MariaDB's own: one INSERT on the wire, packets, and sessions."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from sqlalchemy import func, select
+from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
+from sqlalchemy.dialects.mysql.pymysql import dialect as mysql_dialect
+
+from graphql_api.domain.country import Country
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage import countries
+from graphql_api.storage.database import Database
+from graphql_api.storage.dialects.mysql import MySQL
+from graphql_api.storage.migrations import migrate
+from graphql_api.storage.tables import countries as table
+from tests.integration.storage.test_countries import HOSTILE_TEXTS, rows
+from tests.support.database import insert_country, open_database
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.factories import make_country
+
+ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+CODES = [f"{first}{second}" for first in ALPHABET for second in ALPHABET]
+COLUMNS = ("code", "name", "capital", "revision")
+
+
+@pytest.fixture
+def database_url(mariadb: MariaDB) -> str:
+    """Return the address of a MariaDB's database that nobody has used."""
+    return mariadb.url(mariadb.create_database())
+
+
+def make_rows(number: int, *, text: str = "Z", revision: int = 1) -> list[Country]:
+    """Return so many rows, each with a text of that size, in order of code."""
+    return [make_country(code, name=text, revision=revision) for code in sorted(CODES)[:number]]
+
+
+async def load_rows(database: Database) -> list[Country]:
+    """Return the rows, in order of code."""
+    return sorted(await database.run(countries.load), key=lambda row: row.code)
+
+
+async def test_one_insert_on_the_wire(mariadb: MariaDB, database: Database) -> None:
+    """The server's own log has one INSERT for 250 rows, and no transaction around it."""
+    rows = make_rows(250)
+    async with database.connect() as connection:
+        count_before = len(mariadb.queries(database.engine.url.database))
+        assert await countries.upsert(connection, rows) == 1
+        assert await countries.upsert(connection, rows) == 1
+    executed = mariadb.queries(database.engine.url.database)[count_before:]
+    assert [statement.split("(")[0] for statement in executed] == ["INSERT INTO countries "] * 2
+    assert [statement.count("https://flags.example/") for statement in executed] == [250, 250]
+    assert await load_rows(database) == rows
+
+
+def compile_upsert(version: tuple[int, ...], *, is_mariadb: bool) -> str:
+    """Return the text of the upsert as a server of that version is sent it."""
+    dialect: MySQLDialect_pymysql = mysql_dialect()
+    dialect.server_version_info = version
+    dialect._set_mariadb(is_mariadb, version)
+    dialect._requires_alias_for_on_duplicate_key = not is_mariadb and version >= (8, 0, 20)
+    statement = MySQL().upsert(table, COLUMNS, key="code", fence="revision")
+    return " ".join(str(statement.compile(dialect=dialect, column_keys=list(COLUMNS))).split())
+
+
+def test_text_for_mysql_8() -> None:
+    """MySQL 8 is sent its row alias, and a revision that is too low as null, which is refused."""
+    assert compile_upsert((8, 4, 0), is_mariadb=False) == (
+        "INSERT INTO countries (code, name, capital, revision) "
+        "VALUES (%s, %s, %s, %s) AS new ON DUPLICATE KEY UPDATE "
+        "name = new.name, capital = new.capital, "
+        "revision = IF(new.revision >= countries.revision, new.revision, NULL)"
+    )
+
+
+def test_text_for_mariadb() -> None:
+    """MariaDB and older MySQL are sent VALUES()."""
+    expected = (
+        "INSERT INTO countries (code, name, capital, revision) "
+        "VALUES (%s, %s, %s, %s) ON DUPLICATE KEY UPDATE "
+        "name = VALUES(name), capital = VALUES(capital), "
+        "revision = IF(VALUES(revision) >= countries.revision, VALUES(revision), NULL)"
+    )
+    assert compile_upsert((10, 11, 6), is_mariadb=True) == expected
+    assert compile_upsert((5, 7, 44), is_mariadb=False) == expected
+
+
+HOSTILE_SERVER = (
+    "--sql-mode=NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT",
+    "--character-set-server=latin1",
+    "--skip-character-set-client-handshake",
+    "--collation-server=latin1_swedish_ci",
+    "--default-storage-engine=MyISAM",
+    "--default-time-zone=+05:30",
+)
+
+
+@pytest.fixture(scope="module")
+def hostile_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
+    """Lend a server on which text, quotes, tables and times mean something else by default."""
+    with new_mariadb(*HOSTILE_SERVER) as server:
+        yield server
+
+
+@pytest.fixture
+async def hostile_database(hostile_server: MariaDB) -> AsyncIterator[Database]:
+    """Lend a migrated database of the hostile server."""
+    async with open_database(hostile_server.url(hostile_server.create_database())) as database:
+        await migrate(database)
+        yield database
+
+
+async def test_hostile_text_on_a_hostile_server(hostile_database: Database) -> None:
+    """Whatever a server's defaults are, hostile text comes back as it was, and injects nothing."""
+    expected_rows = [
+        make_country(code, name=text) for code, text in zip(CODES, HOSTILE_TEXTS, strict=False)
+    ]
+    async with hostile_database.connect() as connection:
+        await countries.upsert(connection, expected_rows)
+    assert await load_rows(hostile_database) == sorted(expected_rows, key=lambda row: row.code)
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(row=rows)
+async def test_round_trip_on_a_hostile_server(row: Country, hostile_database: Database) -> None:
+    """Any row comes back to the bit there too."""
+    async with hostile_database.connect() as connection:
+        await countries.remove(connection, "FR")
+        await countries.upsert(connection, [row])
+        assert repr(await countries.load(connection)) == repr([row])
+
+
+async def test_tables_on_a_hostile_server(
+    hostile_server: MariaDB, hostile_database: Database
+) -> None:
+    """The tables are transactional and hold any text, whatever the server's defaults are."""
+    output = hostile_server.execute(
+        "SELECT table_name, engine, table_collation FROM information_schema.tables "
+        "WHERE table_schema = DATABASE() AND table_name <> 'alembic_version' ORDER BY 1",
+        str(hostile_database.engine.url.database),
+    )
+    assert output.split("\n") == [
+        f"{name}\tInnoDB\tutf8mb4_bin" for name in ("answers", "countries", "leases", "refreshes")
+    ]
+
+
+async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> None:
+    """MySQL keeps each table by itself: a migration that was cut off goes on where it was."""
+    async with open_database(database_url) as database:
+        await migrate(database)
+        name = str(database.engine.url.database)
+        mariadb.execute(
+            "DROP TABLE refreshes; DROP TABLE leases; DROP TABLE answers; "
+            "DELETE FROM alembic_version",
+            name,
+        )
+        await database.run(
+            lambda connection: countries.upsert(connection, make_rows(3, revision=7))
+        )
+        assert await migrate(database) is True
+        assert await load_rows(database) == make_rows(3, revision=7)
+        assert mariadb.execute("SELECT name, revision FROM leases", name) == "refresh\t7"
+
+
+@pytest.fixture(scope="module")
+def small_packet_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
+    """Lend a server that takes packets of 64 kB at most."""
+    with new_mariadb("--max-allowed-packet=64K") as server:
+        yield server
+
+
+async def test_many_rows(small_packet_server: MariaDB) -> None:
+    """More rows than a packet holds go in batches, each below the limit, in one transaction."""
+    async with open_database(
+        small_packet_server.url(small_packet_server.create_database())
+    ) as database:
+        await migrate(database)
+        expected_rows = make_rows(1000, text="'" * 200)
+        async with database.connect() as connection:
+            count_before = len(small_packet_server.queries(database.engine.url.database))
+            statement_count = await countries.upsert(connection, expected_rows)
+        executed = small_packet_server.queries(database.engine.url.database)[count_before:]
+        assert [text.split(" ")[0].split("(")[0] for text in executed] == [
+            "START",
+            *["INSERT"] * statement_count,
+            "COMMIT",
+        ]
+        assert statement_count == 15
+        assert max(len(text.encode()) for text in executed) < 64 * 1024
+        assert await load_rows(database) == expected_rows
+
+
+async def test_drivers_own_limit(mariadb: MariaDB, database: Database) -> None:
+    """Ten thousand bytes a row: no statement is so long that the driver would split it."""
+    expected_rows = make_rows(1296, text="\N{EARTH GLOBE EUROPE-AFRICA}" * 200)
+    async with database.connect() as connection:
+        count_before = len(mariadb.queries(database.engine.url.database))
+        statement_count = await countries.upsert(connection, expected_rows)
+    executed = mariadb.queries(database.engine.url.database)[count_before:]
+    assert len(executed) == statement_count + 2
+    assert statement_count == 3
+    assert await load_rows(database) == expected_rows
+
+
+async def test_failure_in_the_last_batch(mariadb: MariaDB, database: Database) -> None:
+    """When the last of many batches fails none is kept, and its connection is not used again."""
+    name = str(database.engine.url.database)
+    old_rows = make_rows(10)
+    await database.run(lambda connection: countries.upsert(connection, old_rows))
+    new_rows = make_rows(1296, text="\N{EARTH GLOBE EUROPE-AFRICA}" * 200, revision=2)
+    mariadb.execute(
+        "DELIMITER //\nCREATE TRIGGER refuse BEFORE INSERT ON countries FOR EACH ROW "
+        f"IF NEW.code = '{new_rows[-1].code}' THEN SIGNAL SQLSTATE '45000' "
+        "SET MESSAGE_TEXT = 'not this one'; END IF//",
+        name,
+    )
+    async with database.connect() as connection:
+        old_id = await connection.scalar(select(func.connection_id()))
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        await database.run(lambda connection: countries.upsert(connection, new_rows))
+    assert str(exc_info.value) == f"The database at {database} failed: not this one (1644)."
+    assert await load_rows(database) == old_rows
+    async with database.connect() as connection:
+        new_id = await connection.scalar(select(func.connection_id()))
+    assert new_id != old_id
+
+
+async def test_nothing_is_cut_short(database: Database) -> None:
+    """A strict session refuses what it would have to change, instead of changing it."""
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        async with database.connect() as connection:
+            await insert_country(connection, replace(make_country("FR"), name="n" * 201))
+    assert str(exc_info.value) == (
+        f"The database at {database} failed: Data too long for column 'name' at row 1 (1406)."
+    )
+
+
+async def test_round_trips_of_a_connection(mariadb: MariaDB, database: Database) -> None:
+    """A further connection costs the session, the packet's size and the names; no more is asked."""
+    async with database.connect(), database.connect():
+        count_before = len(mariadb.queries(database.engine.url.database))
+        async with database.connect() as connection:
+            await connection.exec_driver_sql("SELECT 1")
+    executed = mariadb.queries(database.engine.url.database)[count_before:]
+    assert [text.split(" ")[0] for text in executed] == ["SET", "SELECT", "SET", "SELECT"]

@@ -1,0 +1,31 @@
+"""What providers said last: one text of each kind, replaced by the next one."""
+
+from graphql_api.storage import provider_cache
+from graphql_api.storage.database import Database
+
+
+async def test_nothing_said(database: Database) -> None:
+    """A new database remembers nothing, and saving nothing keeps it so."""
+    async with database.transaction() as connection:
+        await provider_cache.save(connection, {})
+    async with database.connect() as connection:
+        assert await provider_cache.load(connection) == {}
+
+
+async def test_round_trip(database: Database) -> None:
+    """A text comes back whole, however long and whatever is in it."""
+    texts = {"countries": "x" * 1_000_000, "rates": '{"a": "\\\\\' « 🏴 » %s :x"}'}
+    async with database.transaction() as connection:
+        await provider_cache.save(connection, texts)
+    async with database.connect() as connection:
+        assert await provider_cache.load(connection) == texts
+
+
+async def test_replaced(database: Database) -> None:
+    """A newer text takes the place of its own kind alone."""
+    async with database.transaction() as connection:
+        await provider_cache.save(connection, {"countries": "1", "rates": "1"})
+    async with database.transaction() as connection:
+        await provider_cache.save(connection, {"rates": "2"})
+    async with database.connect() as connection:
+        assert await provider_cache.load(connection) == {"countries": "1", "rates": "2"}

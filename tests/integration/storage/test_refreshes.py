@@ -1,0 +1,120 @@
+"""The history of refreshes: it comes back as it was, newest first, and does not grow for ever."""
+
+import asyncio
+from functools import partial
+
+import pytest
+from sqlalchemy import insert, select
+
+from graphql_api.domain.report import Attempt
+from graphql_api.storage import refreshes
+from graphql_api.storage.database import Database
+from graphql_api.storage.tables import refreshes as table
+from tests.support.attempts import FAILURE, REPORT, make_failure, make_report
+
+
+async def test_no_refreshes(database: Database) -> None:
+    """A new database has no history, and the newest number is the one asked after."""
+    async with database.connect() as connection:
+        assert await refreshes.load(connection, after=0) == ([], 0)
+        assert await refreshes.load(connection, after=5) == ([], 5)
+
+
+@pytest.mark.parametrize("attempt", [REPORT, FAILURE])
+async def test_round_trip(attempt: Attempt, database: Database) -> None:
+    """A report and a failure come back as what they were, to the last digit."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, attempt)
+        assert await refreshes.load(connection, after=0) == ([attempt], 1)
+
+
+async def test_newest_first(database: Database) -> None:
+    """The history begins with the newest attempt, and can be read after a number."""
+    first, second, third = make_report("one"), make_failure("two"), make_report("three")
+    async with database.connect() as connection:
+        await refreshes.append(connection, first)
+        await refreshes.append(connection, second)
+        await refreshes.append(connection, third)
+        assert await refreshes.load(connection, after=0) == ([third, second, first], 3)
+        assert await refreshes.load(connection, after=1) == ([third, second], 3)
+        assert await refreshes.load(connection, after=3) == ([], 3)
+
+
+async def test_an_attempt_of_another_version(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An attempt that cannot be read is left out and logged; the others, and the number, stay."""
+    body = '{"new": 1}'
+    foreign_row = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
+    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
+        await connection.execute(insert(table).values(sequence=2, **foreign_row))
+        assert await refreshes.load(connection, after=0) == ([REPORT], 2)
+    assert caplog.messages == ["The refresh foreign in the history cannot be read."]
+
+
+async def test_columns(database: Database) -> None:
+    """When an attempt ended and how are columns, for whoever asks the database with SQL."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
+        await refreshes.append(connection, FAILURE)
+        result = await connection.execute(select(table.c.id, table.c.finished_at, table.c.outcome))
+        assert [tuple(row) for row in result] == [
+            ("report", REPORT.finished_at, "SUCCEEDED"),
+            ("failure", FAILURE.at, "SOURCE_UNAVAILABLE"),
+        ]
+
+
+async def test_one_id_once(database: Database) -> None:
+    """An attempt that is there already, since its writer could not know, is not added again."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, REPORT)
+        await refreshes.append(connection, REPORT)
+        assert await refreshes.load(connection, after=0) == ([REPORT], 1)
+
+
+async def test_many_at_once(database: Database) -> None:
+    """Attempts that are added at once get numbers without a gap, and none is lost."""
+    attempts = [make_failure(f"{number}") for number in range(8)]
+    tasks = [
+        database.run(database.in_transaction(partial(refreshes.append, attempt=attempt)))
+        for attempt in attempts
+    ]
+    await asyncio.gather(*tasks)
+    assert await load_sequences(database) == list(range(1, 9))
+    async with database.connect() as connection:
+        loaded, newest = await refreshes.load(connection, after=0)
+    assert (sorted(attempt.id for attempt in loaded), newest) == (
+        [f"{number}" for number in range(8)],
+        8,
+    )
+
+
+async def test_only_the_newest_are_kept(database: Database) -> None:
+    """The attempt after the 1,000th drops the oldest one, and no more."""
+    async with database.connect() as connection:
+        await refreshes.append(connection, make_failure("1"))
+        body = (await connection.execute(select(table.c.attempt))).scalar_one()
+        filler = [
+            {
+                "sequence": number,
+                "id": f"{number}",
+                "finished_at": FAILURE.at,
+                "outcome": FAILURE.code,
+                "attempt": body,
+            }
+            for number in range(2, refreshes.MAX_STORED_REFRESHES + 1)
+        ]
+        await connection.execute(insert(table), filler)
+        assert await load_sequences(database) == list(range(1, 1001))
+        await refreshes.append(connection, make_failure("1001"))
+        assert await load_sequences(database) == list(range(2, 1002))
+        attempts, newest = await refreshes.load(connection, after=0)
+    assert (attempts[0].id, len(attempts), newest) == ("1001", 1000, 1001)
+
+
+async def load_sequences(database: Database) -> list[int]:
+    """Return the numbers of the attempts that are kept."""
+    async with database.connect() as connection:
+        result = await connection.execute(select(table.c.sequence).order_by(table.c.sequence))
+        return list(result.scalars())

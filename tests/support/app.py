@@ -1,0 +1,144 @@
+"""The whole application in this process, over a real file and the sources that `upstream` plays."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+from asgi_lifespan import LifespanManager
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from starlette.applications import Starlette
+
+from graphql_api.app import create_app
+from graphql_api.settings import Settings
+from graphql_api.startup import Ready, StartupEvent, StartupFailed
+from tests.support.fake_providers.server import FakeResponse, Upstream
+
+HANGING_RESPONSE = FakeResponse(hold_until=lambda: False)
+"""A source that accepts the question and never answers."""
+BASE_URL = "http://countries.example:8000"
+"""Where clients here believe the server to be."""
+_LONG_TIMEOUT = 3600.0
+"""Seconds that no test here lasts."""
+_TIMEOUT = 120.0
+"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
+
+
+class ExplicitSettings(Settings):
+    """Settings that are what a test says, whatever the environment and `.env` say."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - its name is the base's
+        init_settings: PydanticBaseSettingsSource,
+        *_: PydanticBaseSettingsSource,
+        **__: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take what the test says alone."""
+        return (init_settings,)
+
+
+def make_settings(path: Path, upstream: Upstream, **changes: Any) -> Settings:  # noqa: ANN401 - any setting
+    """Return settings for the database at `path` that ask the upstream, then the bundled data."""
+    values = {
+        "database_url": f"sqlite:///{path}",
+        "countries_sources": (("geonames", upstream.countries_url), ("bundled", None)),
+        "rates_sources": (("er-api", upstream.rates_url), ("bundled", None)),
+        "api_timeout": _LONG_TIMEOUT,
+        "refresh_timeout": _LONG_TIMEOUT,
+        "snapshot_poll": _LONG_TIMEOUT,
+        **changes,
+    }
+    return ExplicitSettings(**values)
+
+
+@dataclass(frozen=True)
+class AppClient:
+    """A running application, and a client of it."""
+
+    app: Starlette
+    client: httpx.AsyncClient
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        """GET a path; header names are written with underscores."""
+        return await self.client.get(path, headers=_normalize_headers(headers))
+
+    async def post(self, content: object, **headers: str) -> httpx.Response:
+        """POST to /graphql: bytes and text as they are, anything else as JSON."""
+        request_headers = _normalize_headers({"Content_Type": "application/json", **headers})
+        if isinstance(content, bytes | str):
+            return await self.client.post("/graphql", content=content, headers=request_headers)
+        return await self.client.post("/graphql", json=content, headers=request_headers)
+
+    async def query(self, query: str, **headers: str) -> dict[str, Any]:
+        """Return the data of a query that has no errors."""
+        body = (await self.post({"query": query}, **headers)).json()
+        assert list(body) == ["data"], body
+        data: dict[str, Any] = body["data"]
+        return data
+
+    async def version(self) -> str:
+        """Return the version of what is served."""
+        return str((await self.query("{ status { version } }"))["status"]["version"])
+
+    async def wait_for_version(self, version: str) -> None:
+        """Wait until that version is served."""
+
+        async def is_served() -> bool:
+            return await self.version() == version
+
+        await wait_until(is_served)
+
+
+@asynccontextmanager
+async def running_client(settings: Settings) -> AsyncIterator[AppClient]:
+    """Run the application of these settings, from its start to its end."""
+    async with running_app(settings) as app, connect_client(app) as client:
+        yield client
+
+
+@asynccontextmanager
+async def running_app(settings: Settings) -> AsyncIterator[Starlette]:
+    """Run the application of these settings, once it has data to serve."""
+    startup = asyncio.get_running_loop().create_future()
+
+    def on_event(event: StartupEvent) -> None:
+        if isinstance(event, StartupFailed):
+            startup.set_exception(event.error)
+        elif isinstance(event, Ready):
+            startup.set_result(None)
+
+    app = create_app(settings, on_event=on_event)
+    async with LifespanManager(app, startup_timeout=_TIMEOUT, shutdown_timeout=_TIMEOUT):
+        await startup
+        yield app
+
+
+@asynccontextmanager
+async def connect_client(app: Starlette) -> AsyncIterator[AppClient]:
+    """Lend a client of an application that runs."""
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
+        yield AppClient(app, client)
+
+
+async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait until something has come true."""
+    async with asyncio.timeout(_TIMEOUT):
+        while not await condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.005)
+
+
+def parse_errors(response: httpx.Response) -> list[tuple[str, str]]:
+    """Return code and message of each error; there is nothing else in the answer."""
+    body = response.json()
+    assert list(body) == ["errors"], body
+    return [(error["extensions"]["code"], error["message"]) for error in body["errors"]]
+
+
+def _normalize_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.replace("_", "-"): value for name, value in headers.items()}

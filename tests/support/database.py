@@ -1,0 +1,55 @@
+"""Opening databases for tests, and closing them before the event loop ends."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import event, insert
+
+from graphql_api.domain.country import Country
+from graphql_api.storage.database import Database, DatabaseConnection
+from graphql_api.storage.tables import countries
+from tests.support.db_servers.process import WAIT_TIMEOUT
+
+
+@asynccontextmanager
+async def open_database(
+    url: str,
+    *,
+    timeout: float = 10,  # noqa: ASYNC109 - the database's, not this function's
+    **options: Any,  # noqa: ANN401 - what Database takes
+) -> AsyncIterator[Database]:
+    """Lend a database, not migrated, and close it."""
+    database = Database(url, timeout=timeout, **options)
+    try:
+        yield database
+    finally:
+        await database.dispose()
+
+
+async def wait_for_connection_threads() -> None:
+    """Wait for the threads of closed connections; aiosqlite does not, where opening failed."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            await asyncio.to_thread(thread.join, WAIT_TIMEOUT)
+            assert not thread.is_alive(), "a connection was not closed"
+
+
+async def insert_country(connection: DatabaseConnection, row: Country) -> None:
+    """Insert one row that is not there yet, within a transaction if there is one."""
+    values = {field.name: getattr(row, field.name) for field in fields(Country)}
+    await connection.execute(insert(countries).values(values))
+
+
+def record_statements(database: Database) -> list[str]:
+    """Return a list to which the text of every statement is added from now on."""
+    recorded: list[str] = []
+
+    def on_execute(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        recorded.append(statement)
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", on_execute)
+    return recorded

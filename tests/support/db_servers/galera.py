@@ -1,0 +1,125 @@
+"""A Galera cluster of a test's own: MariaDB servers that agree on every commit."""
+
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.process import free_port, wait_until
+
+_PROVIDER_PATHS = (
+    Path("/usr/lib/galera/libgalera_smm.so"),
+    Path("/usr/lib64/galera-4/libgalera_smm.so"),
+)
+
+
+class Node(MariaDB):
+    """One server of a cluster; where its data is not what the others have, it fetches theirs."""
+
+    install_hint: ClassVar = "install mariadb-server, galera-4 and rsync to run this test"
+
+    def __init__(self, *, port: int, others: Sequence[int], template: Path | None = None) -> None:
+        """Take the port for the cluster's own traffic, and those of nodes that run already."""
+        options = {
+            "gmcast.listen_addr": f"tcp://127.0.0.1:{port}",
+            "ist.recv_addr": f"127.0.0.1:{free_port()}",
+            "gcache.size": "16M",
+        }
+        provider_options = ";".join(f"{name}={value}" for name, value in options.items())
+        self.others = others
+        """The ports of the nodes that it asks to take it in; without any it begins a cluster."""
+        super().__init__(
+            "--wsrep-on=ON",
+            f"--wsrep-provider={_find_provider()}",
+            f"--wsrep-provider-options={provider_options}",
+            f"--wsrep-node-address=127.0.0.1:{port}",
+            "--wsrep-sst-method=rsync",
+            f"--wsrep-sst-receive-address=127.0.0.1:{free_port()}",
+            "--binlog-format=ROW",
+            "--innodb-autoinc-lock-mode=2",
+            template=template,
+        )
+
+    @classmethod
+    def find_program(cls) -> Path | None:
+        """Return where mariadbd is, if there is all that a cluster needs besides."""
+        return super().find_program() if _find_provider() and shutil.which("rsync") else None
+
+    @property
+    def state(self) -> str:
+        """Return what the node says of itself: Synced, Donor/Desynced, Joiner, Initialized."""
+        return self._read_status("wsrep_local_state_comment")
+
+    @property
+    def size(self) -> int:
+        """Return how many nodes it sees, itself included."""
+        return int(self._read_status("wsrep_cluster_size"))
+
+    def cut_off(self) -> None:
+        """Part it from the other nodes, as a broken network does; its clients still reach it."""
+        self._set_isolation(1)
+
+    def reconnect(self) -> None:
+        """Let it find the other nodes again."""
+        self._set_isolation(0)
+
+    def _set_isolation(self, isolated: int) -> None:
+        self.execute(f"SET GLOBAL wsrep_provider_options = 'gmcast.isolate={isolated}'")
+
+    def _read_status(self, name: str) -> str:
+        return self.execute(f"SHOW STATUS LIKE '{name}'").partition("\t")[2]
+
+    def _build_command(self, program: Path) -> list[str]:
+        others = ",".join(f"127.0.0.1:{port}" for port in self.others)
+        return [*super()._build_command(program), f"--wsrep-cluster-address=gcomm://{others}"]
+
+    def _is_ready(self, pid: int) -> bool:
+        with suppress(RuntimeError):  # it takes clients, and turns them away while it joins
+            return super()._is_ready(pid) and self._read_status("wsrep_ready") == "ON"
+        return False
+
+
+class Galera:
+    """A cluster of three, running while the context lasts; each node may be broken at will."""
+
+    def __init__(self, template: Path | None = None) -> None:
+        """Describe the nodes; the template is as servers have it."""
+        ports = [free_port() for _ in range(3)]
+        self._ports = ports
+        self.nodes = tuple(
+            Node(port=port, others=ports[:number], template=template)
+            for number, port in enumerate(ports)
+        )
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for node in self.nodes:
+                stack.enter_context(node)
+            # Who starts again later asks whoever is there.
+            for node in self.nodes:
+                node.others = self._ports
+            self.wait_until_synced()
+            self._exit_stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exit_stack.close()
+
+    def wait_until_synced(self) -> None:
+        """Wait until every node is synced and sees all three."""
+        wait_until(
+            lambda: all((node.state, node.size) == ("Synced", 3) for node in self.nodes),
+            "the cluster is not whole",
+        )
+
+
+def _find_provider() -> Path | None:
+    return next((path for path in _PROVIDER_PATHS if path.exists()), None)

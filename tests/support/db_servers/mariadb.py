@@ -1,0 +1,137 @@
+"""A MariaDB of a test's own."""
+
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import ClassVar
+
+from tests.support.db_servers.logs import LogFile
+from tests.support.db_servers.process import PASSWORD, USER, WAIT_TIMEOUT, DatabaseServer
+
+# What is committed outlives the process, as everywhere, but need not outlive the machine.
+_FAST_OPTIONS = (
+    "--innodb-buffer-pool-dump-at-shutdown=0",
+    "--innodb-buffer-pool-load-at-startup=0",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-doublewrite=0",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-flush-method=nosync",
+    "--innodb-log-file-size=8M",
+    "--innodb-use-native-aio=0",
+    "--skip-log-bin",
+    "--skip-name-resolve",
+)
+# A line like this within a statement would be taken for an entry; no test has a reason to send one.
+_ENTRY_PATTERN = re.compile(
+    rb"^(?:(?:\d{6} [ \d]\d:\d\d:\d\d\t|\t\t) *(?P<connection>\d+) (?P<kind>[A-Z][A-Za-z ]*)\t"
+    # With which the log begins again after each start.
+    rb"|[^\n]*mariadbd, Version: )",
+    re.MULTILINE,
+)
+_CONNECT_PATTERN = re.compile(rf"{USER}@\S* on (?P<database>.*) using ")
+_USE_PATTERN = re.compile(r"\s*use\s+`?(?P<database>[^`;\s]+)", re.IGNORECASE)
+_SQL_COMMANDS = {"Query", "Prepare", "Execute"}
+
+
+class MariaDB(DatabaseServer):
+    """The server; without a certificate it speaks no TLS."""
+
+    scheme: ClassVar = "mysql"
+    install_hint: ClassVar = (
+        "install mariadb-server to run this test (apt-get install mariadb-server)"
+    )
+
+    @classmethod
+    def find_program(cls) -> Path | None:
+        """Return where mariadbd is."""
+        path = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
+        return Path(path) if path else None
+
+    def execute(self, sql: str, database: str = "") -> str:
+        """Run SQL as root, and return its rows: tabs between columns, no head."""
+        command = ["mariadb", "--no-defaults", f"--socket={self._socket}", "--user=root"]
+        output_options = ["--batch", "--skip-column-names", "--default-character-set=utf8mb4"]
+        completed = subprocess.run(
+            [*command, *output_options, f"--execute={sql}", database],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if completed.returncode != 0:
+            raise RuntimeError(completed.stderr.strip())
+        return completed.stdout.removesuffix("\n")
+
+    def _read_queries(self) -> Iterator[tuple[str, str]]:
+        """Read the general log, which lacks spaces and semicolons at the end of a statement."""
+        databases: dict[str, str | None] = {}
+        for entry in self._general_log.read_entries():
+            connection, kind = entry.groups["connection"], entry.groups["kind"]
+            if kind == "Connect":
+                match = _CONNECT_PATTERN.match(entry.text)
+                databases[connection] = match["database"] if match else None
+            database = databases.get(connection)
+            if database is None:
+                continue
+            if kind == "Init DB":
+                databases[connection] = entry.text
+            elif kind in _SQL_COMMANDS:
+                yield database, entry.text
+                use_match = _USE_PATTERN.match(entry.text)
+                databases[connection] = use_match["database"] if use_match else database
+
+    def _initialize_data(self, data_folder: Path) -> None:
+        self._account.run(
+            "mariadb-install-db",
+            "--no-defaults",
+            f"--datadir={data_folder}",
+            # In a folder that they share, servers remove the temporary files of each other.
+            f"--tmpdir={self._folder}",
+            "--auth-root-authentication-method=normal",
+            "--skip-test-db",
+            *_FAST_OPTIONS,
+        )
+
+    def _prepare(self) -> None:
+        self._init_file.write_text(
+            f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\n"
+            f"GRANT ALL ON *.* TO {USER};\n",
+            "utf-8",
+        )
+        self._general_log = LogFile(self._folder / "general.log", _ENTRY_PATTERN)
+        super()._prepare()
+
+    def _build_command(self, program: Path) -> list[str]:
+        tls = {"ssl-cert": "tls.pem", "ssl-key": "tls.key"} if self._tls else {}
+        return [
+            f"{program}",
+            "--no-defaults",
+            f"--datadir={self._data_folder}",
+            f"--socket={self._socket}",
+            f"--tmpdir={self._folder}",
+            f"--pid-file={self._folder / 'pid'}",
+            f"--init-file={self._init_file}",
+            f"--port={self.port}",
+            "--bind-address=127.0.0.1",
+            "--general-log=1",
+            f"--general-log-file={self._general_log.path}",
+            *_FAST_OPTIONS,
+            *(f"--{name}={self._folder / file}" for name, file in tls.items()),
+        ]
+
+    def _is_ready(self, _pid: int) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), WAIT_TIMEOUT) as connection:
+                return connection.recv(1) != b""
+        except ConnectionError:
+            return False
+
+    @property
+    def _socket(self) -> Path:
+        return self._folder / "socket"
+
+    @property
+    def _init_file(self) -> Path:
+        return self._folder / "start.sql"

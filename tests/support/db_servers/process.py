@@ -1,0 +1,306 @@
+"""A database server of a test's own, in a folder and on a port of its own, broken at will."""
+
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import ClassVar, Self
+from urllib.parse import quote
+
+from tests.support.certificates import Certificate
+
+USER = "tester"
+"""Who tests are to the server: all is theirs in their databases, but they are not its master."""
+PASSWORD = "p@ss:/?#% +&="
+"""Every character here means something else in a URL."""
+WAIT_TIMEOUT = 120.0
+"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserAccount:
+    """Who runs the server: root may not, so that it hands the server to nobody."""
+
+    user: int | None = None
+    group: int | None = None
+    groups: tuple[int, ...] | None = None
+
+    @classmethod
+    def for_servers(cls) -> Self:
+        """Return the account for a server that this process starts."""
+        if os.getuid() != 0:
+            return cls()
+        nobody = pwd.getpwnam("nobody")
+        return cls(nobody.pw_uid, nobody.pw_gid, ())
+
+    def chown(self, folder: Path) -> None:
+        """Give a folder and all in it to the account."""
+        if self.user is None or self.group is None:
+            return
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, self.user, self.group)
+
+    def run(self, *command: str | Path, input_text: str = "") -> None:
+        """Run a program that must succeed, and that reads the text."""
+        completed = subprocess.run(
+            command,
+            input=input_text,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            text=True,
+            check=False,
+            user=self.user,
+            group=self.group,
+            extra_groups=self.groups,
+        )
+        if completed.returncode != 0:
+            raise RuntimeError(
+                f"{command[0]} ended with {completed.returncode}: {completed.stdout}"
+            )
+
+
+class DatabaseServer(ABC):
+    """The server, running while the context lasts unless it is stopped or killed before."""
+
+    scheme: ClassVar[str]
+    """How its URLs begin."""
+    create_statement: ClassVar[str] = "CREATE DATABASE {}"
+    """The statement that makes a database."""
+    install_hint: ClassVar[str]
+    """What to do where it is not installed."""
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    """The signal that ends it in an orderly way, whoever is connected."""
+
+    def __init__(
+        self,
+        *arguments: str,
+        tls: Certificate | None = None,
+        template: Path | None = None,
+    ) -> None:
+        """Take arguments for the server's program; the template holds, or will, a fresh folder."""
+        self.port = free_port()
+        self._arguments = arguments
+        self._tls = tls
+        self._template = template
+        self._account = UserAccount.for_servers()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._database_count = 0
+
+    @classmethod
+    @abstractmethod
+    def find_program(cls) -> Path | None:
+        """Return where the server's program is, or None where it is not installed."""
+
+    @abstractmethod
+    def execute(self, sql: str, database: str = "") -> str:
+        """Run SQL as the server's master, unseen by `queries`, and return what was printed."""
+
+    @abstractmethod
+    def _read_queries(self) -> Iterator[tuple[str, str]]:
+        """Yield the database and the text of each SQL that tests have sent, in order."""
+
+    @abstractmethod
+    def _initialize_data(self, data_folder: Path) -> None:
+        """Make the data of a new server."""
+
+    @abstractmethod
+    def _build_command(self, program: Path) -> list[str]:
+        """Return the command that runs the server, without the arguments of tests."""
+
+    @abstractmethod
+    def _is_ready(self, pid: int) -> bool:
+        """Tell whether that process of the server takes questions."""
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            # Not below pytest's folder: that is closed to the account that root hands it to.
+            temporary_folder = tempfile.TemporaryDirectory(prefix="graphql-api-")
+            self._folder = Path(stack.enter_context(temporary_folder))
+            stack.callback(self.stop)
+            self._prepare()
+            self.start()
+            self._exit_stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._exit_stack.close()
+
+    def url(self, database: str, *, port: int | None = None) -> str:
+        """Return the URL of a database, at the server's port or at that of a relay."""
+        user = f"{USER}:{quote(PASSWORD, safe='')}"
+        return f"{self.scheme}://{user}@127.0.0.1:{port or self.port}/{database}"
+
+    def create_database(self) -> str:
+        """Return the name of a new and empty database, made as the server makes them."""
+        self._database_count += 1
+        name = f"test_{self._database_count}"
+        self.execute(self.create_statement.format(name))
+        return name
+
+    def queries(self, database: str | None = None) -> list[str]:
+        """Return each text of SQL that tests have sent, in order: to any database, or to one."""
+        return [
+            sql
+            for queried_database, sql in self._read_queries()
+            if database in {None, queried_database}
+        ]
+
+    def start(self) -> None:
+        """Start the server, on its port and with its data, and wait until it is ready."""
+        program = self.find_program()
+        if program is None:
+            raise RuntimeError(self.install_hint)
+        with self._log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*self._build_command(program), *self._arguments],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # What is typed at the keyboard is meant for pytest.
+                start_new_session=True,
+                user=self._account.user,
+                group=self._account.group,
+                extra_groups=self._account.groups,
+            )
+        self._wait_until_ready(self._process)
+
+    def stop(self) -> None:
+        """End the server in an orderly way, even one that is paused, or do nothing if it ended."""
+        if self._process is None:
+            return
+        self._process.send_signal(self.stop_signal)
+        self.resume()
+        try:
+            self._process.wait(WAIT_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End the server at once and unprepared; what was committed is not lost."""
+        if self._process is None:
+            return
+        # The first to stop is the one that would start others.
+        pids = self._send_signal(signal.SIGSTOP)
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(WAIT_TIMEOUT)
+        self._process = None
+        wait_until(lambda: not any(map(_is_running, pids)), "a killed server still runs")
+
+    def pause(self) -> None:
+        """Make the server hang: connections are taken by the system, and nobody answers them."""
+        pids = self._send_signal(signal.SIGSTOP)
+        wait_until(lambda: all(map(_is_stopped, pids)), "a paused server goes on")
+
+    def resume(self) -> None:
+        """Let a paused server go on."""
+        self._send_signal(signal.SIGCONT)
+
+    @property
+    def _log_path(self) -> Path:
+        return self._folder / "server.log"
+
+    @property
+    def _data_folder(self) -> Path:
+        return self._folder / "data"
+
+    def _prepare(self) -> None:
+        self._account.chown(self._folder)
+        if self._template and self._template.exists():
+            shutil.copytree(self._template, self._data_folder)
+        else:
+            self._initialize_data(self._data_folder)
+            if self._template:
+                shutil.copytree(self._data_folder, self._template)
+        if self._tls:
+            shutil.copyfile(self._tls.chain, self._folder / "tls.pem")
+            key = self._folder / "tls.key"
+            key.touch(0o600)
+            shutil.copyfile(self._tls.key, key)
+        self._account.chown(self._folder)
+
+    def _wait_until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        def is_ready() -> bool:
+            if process.poll() is not None:
+                log = self._log_path.read_text("utf-8", "replace")
+                raise RuntimeError(f"The server ended with {process.returncode}: {log[-2000:]}")
+            return self._is_ready(process.pid)
+
+        wait_until(is_ready, "the server is not ready")
+
+    def _send_signal(self, signum: signal.Signals) -> list[int]:
+        """Send a signal to all processes of the server, and return which they are."""
+        if self._process is None or self._process.poll() is not None:
+            return []
+        os.kill(self._process.pid, signum)
+        children = _child_pids(self._process.pid)
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, signum)
+        return [self._process.pid, *children]
+
+
+def wait_until(condition: Callable[[], bool], failure_message: str) -> None:
+    """Wait until something has come true, which no event tells."""
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
+        time.sleep(0.005)
+
+
+def free_port() -> int:
+    """Return a port that is free, and that no client is given when it connects elsewhere."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
+def _child_pids(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except FileNotFoundError:  # only Linux tells
+        return []
+    return [int(child) for child in children.split()]
+
+
+def _is_stopped(pid: int) -> bool:
+    """Tell whether every thread has stopped, or the process has ended: a signal takes its time."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return all(_process_state(thread) in "TXZ" for thread in threads)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+def _process_state(folder: Path) -> str:
+    return (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        state = _process_state(Path(f"/proc/{pid}"))
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in "ZX"

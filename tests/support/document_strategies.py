@@ -1,0 +1,105 @@
+"""Drawing documents over the whole schema: aliases, fragments, @skip, @include and __typename."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
+from hypothesis import strategies as st
+
+from tests.support.schema_client import SCHEMA
+
+VARIABLES = "query ($yes: Boolean! = true, $no: Boolean = false, $first: Int)"
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "country": ('code: "FR"', 'code: "none"', 'name: "turkey"', "", 'code: "FR", name: "France"'),
+    "countries": (
+        "",
+        "first: 3",
+        "first: $first",
+        "last: 2",
+        "first: -1",
+        'after: "no cursor"',
+        "filter: {}",
+        'filter: {capital: {isNull: true}, not: {name: {in: ["Chad"]}}}',
+        'filter: {or: [{name: {contains: "an"}}, {population: {gte: 1000}}], and: null}',
+        "sort: [{field: POPULATION, direction: DESC}, {field: NAME}], offset: 1",
+        'filter: {lastRefreshedAt: {lt: "2030-01-01T00:00:00Z"}}, sort: {field: AREA_KM2}',
+    ),
+    "node": ('id: "Q291bnRyeTpGUg=="', 'id: "Q291bnRyeTpRUQ=="', 'id: "no id"'),
+    "refreshes": ("", "first: 1", "first: -1"),
+    "failedRefreshes": ("", "first: 1", "first: -1"),
+}
+CompositeType = GraphQLInterfaceType | GraphQLObjectType
+_DIRECTIVES = ("", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if: $yes)")
+
+
+@dataclass
+class _DocumentBuilder:
+    """One document being drawn; what is defined so far."""
+
+    draw: st.DrawFn
+    fragments: list[str] = field(default_factory=list)
+
+    def selections(self, parent_type: CompositeType, depth: int) -> str:
+        """Return what is selected of a type."""
+        return "{ " + " ".join(self.selection_parts(parent_type, depth)) + " }"
+
+    def selection_parts(self, parent_type: CompositeType, depth: int) -> list[str]:
+        """Return some fields and fragments."""
+        names = [
+            name
+            for name, field_def in parent_type.fields.items()
+            if depth or not _has_fields(field_def.type)
+        ]
+        chosen = self.draw(st.lists(st.sampled_from(("__typename", *names)), max_size=6))
+        parts = [self.field_selection(parent_type, name, depth) for name in chosen]
+        if depth and self.draw(st.booleans()):
+            parts.append(self.fragment(parent_type, depth - 1))
+        return parts or ["__typename"]
+
+    def field_selection(self, parent_type: CompositeType, name: str, depth: int) -> str:
+        """Return one field."""
+        directive = self.draw(st.sampled_from(_DIRECTIVES))
+        if name == "__typename":
+            return f"{self.draw(st.sampled_from(('', 'type: ')))}__typename{directive}"
+        arguments = ARGUMENTS.get(name, ("",)) if parent_type.name == "Query" else ("",)
+        index = self.draw(st.integers(0, len(arguments) - 1))
+        # Fields of one name must ask for the same, and have the same type.
+        alias = f"{name}{index}: " if index or self.draw(st.booleans()) else ""
+        argument_list = f"({arguments[index]})" if arguments[index] else ""
+        field_type = get_named_type(parent_type.fields[name].type)
+        subselection = (
+            self.selections(field_type, depth - 1) if isinstance(field_type, CompositeType) else ""
+        )
+        return f"{alias}{name}{argument_list}{directive} {subselection}"
+
+    def fragment(self, parent_type: CompositeType, depth: int) -> str:
+        """Return a fragment in place, or one defined elsewhere."""
+        directive = self.draw(st.sampled_from(_DIRECTIVES))
+        if isinstance(parent_type, GraphQLInterfaceType):
+            types: list[CompositeType] = [
+                parent_type,
+                *SCHEMA.executable.get_possible_types(parent_type),
+            ]
+            parent_type = self.draw(st.sampled_from(types))
+        selection = self.selections(parent_type, depth)
+        if self.draw(st.booleans()):
+            return f"... on {parent_type.name}{directive} {selection}"
+        name = f"f{len(self.fragments)}"
+        self.fragments.append(f"fragment {name} on {parent_type.name} {selection}")
+        return f"...{name}{directive}"
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> str:
+    """Draw a valid document with the variables $yes, $no and $first."""
+    builder = _DocumentBuilder(draw)
+    query = SCHEMA.executable.query_type
+    assert query is not None
+    switches = "on: __typename @skip(if: $yes) off: __typename @skip(if: $no)"
+    parts = f"{switches} used: countries(first: $first) {{ __typename }}"
+    selection = " ".join(builder.selection_parts(query, 4))
+    return "\n".join([f"{VARIABLES} {{ {parts} {selection} }}", *builder.fragments])
+
+
+def _has_fields(type_: object) -> bool:
+    return isinstance(get_named_type(type_), CompositeType)  # type: ignore[call-overload] # any type

@@ -1,0 +1,259 @@
+"""Every way in which a provider is known to fail, with the words in which the project tells it."""
+
+import gzip
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tests.support.fake_providers.fixtures import FakeProvider
+from tests.support.fake_providers.server import GONE, HTML, FakeResponse, Upstream
+
+FAULTY_PATH = "faulty"
+"""Where a faulty provider is played."""
+LONG_TIMEOUT = 30.0
+"""Seconds that no test here waits."""
+SHORT_TIMEOUT = 0.5
+"""Seconds that are waited for answers that never come."""
+
+# A port that only a system's own service could take, and none does.
+REFUSING_URL = "http://127.0.0.1:1/"
+"""A URL where connections are refused."""
+
+# Longer than a name may be: no resolver asks its network for it.
+UNRESOLVABLE_URL = f"http://{'.'.join(['x' * 60] * 5)}/"
+"""A URL whose name does not resolve."""
+
+TOO_LARGE_REASON = "its answer is larger than 20000000 bytes"
+CONNECTION_LOST_PREFIX = "the connection broke off: "
+JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0")
+
+
+def gzip_bomb(megabytes: int) -> bytes:
+    """Return gzip data of so many megabytes of nought, a thousandth of its size."""
+    compressor = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    first_block = compressor.compress(bytes(1_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    # After a full flush a block stands for itself, so the same one may follow as often as it likes.
+    block = compressor.compress(bytes(1_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
+    return first_block + block * (megabytes - 1) + compressor.flush()
+
+
+def empty_gzip_blocks(length: int) -> bytes:
+    """Return the beginning of gzip data, so long and without end, that hold nothing at all."""
+    empty_block = b"\x00\x00\x00\xff\xff"
+    return gzip.compress(b"")[:10] + empty_block * (length // 5)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderFault:
+    """One way to fail."""
+
+    name: str
+    build_response: Callable[[FakeProvider], FakeResponse] = lambda _: FakeResponse()
+    """What is answered at PATH."""
+    build_url: Callable[[Upstream], str] = lambda upstream: f"{upstream.url}/{FAULTY_PATH}"
+    """What is asked."""
+    reason: str = ""
+    reason_by_provider: Mapping[str, str] = field(default_factory=dict)
+    """By the name of the provider, where it is not `reason`."""
+    expected_requests: int = 1
+    """How often PATH is asked."""
+    api_timeout: float = LONG_TIMEOUT
+    """How long the provider is given."""
+
+    def expected_failure(self, provider: FakeProvider) -> str:
+        """Return why the provider fails, in the words of the report."""
+        return f"{provider.name}: {self.reason_by_provider.get(provider.name, self.reason)}"
+
+
+def _redirect_response(target: str) -> FakeResponse:
+    return FakeResponse(status=302, headers={"Location": target})
+
+
+def _status_faults(*statuses: int, expected_requests: int) -> list[ProviderFault]:
+    return [
+        ProviderFault(
+            name=f"status-{status}",
+            build_response=lambda _, status=status: FakeResponse(status=status),  # type: ignore[misc]
+            reason=f"it answered with status {status}",
+            expected_requests=expected_requests,
+        )
+        for status in statuses
+    ]
+
+
+NO_TABLE_REASONS = {"geonames": "the body is not a table of countries"}
+NO_RECORDS_REASON = "none of its 0 records can be used"
+NO_RATES_REASON = "none of its 0 rates can be used"
+TIMEOUT_REASON = "no complete answer within 0.5 s"
+GZIP_HEADERS = {"Content-Encoding": "gzip"}
+
+FAULTS = (
+    ProviderFault(
+        name="mute",
+        build_response=lambda _: FakeResponse(hold_until=lambda: False),
+        reason=TIMEOUT_REASON,
+        api_timeout=SHORT_TIMEOUT,
+    ),
+    ProviderFault(
+        name="mute-amid-the-body",
+        build_response=lambda provider: FakeResponse(
+            body=provider.body, hold_after=100, hold_until=lambda: False
+        ),
+        reason=TIMEOUT_REASON,
+        api_timeout=SHORT_TIMEOUT,
+    ),
+    ProviderFault(
+        name="drips",
+        build_response=lambda provider: FakeResponse(body=provider.body, byte_delay=0.01),
+        reason=TIMEOUT_REASON,
+        api_timeout=SHORT_TIMEOUT,
+    ),
+    ProviderFault(
+        name="refuses",
+        build_url=lambda _: REFUSING_URL,
+        reason="the server refuses connections",
+        expected_requests=0,
+    ),
+    ProviderFault(
+        name="does-not-resolve",
+        build_url=lambda _: UNRESOLVABLE_URL,
+        reason="the name of the server does not resolve",
+        expected_requests=0,
+    ),
+    ProviderFault(
+        name="redirects-to-nowhere",
+        build_response=lambda _: _redirect_response(REFUSING_URL),
+        reason="the server that it redirects to refuses connections",
+    ),
+    ProviderFault(
+        name="redirects-to-no-name",
+        build_response=lambda _: _redirect_response(UNRESOLVABLE_URL),
+        reason="the name of the server that it redirects to does not resolve",
+    ),
+    ProviderFault(
+        name="redirects-to-no-url",
+        build_response=lambda _: _redirect_response("http://é..b/"),
+        reason="it redirects to what is no URL",
+    ),
+    ProviderFault(
+        name="redirects-in-circles",
+        build_response=lambda _: _redirect_response(f"/{FAULTY_PATH}"),
+        reason="it redirects too often",
+        expected_requests=6,
+    ),
+    *_status_faults(204, 400, 401, 403, 404, 410, 500, expected_requests=1),
+    *_status_faults(429, 502, 503, 504, expected_requests=3),
+    ProviderFault(
+        name="asks-to-wait",
+        build_response=lambda _: FakeResponse(status=503, headers={"Retry-After": "3600"}),
+        reason="it answered with status 503, and asks to wait for 3600 s, longer than there is "
+        "time",
+    ),
+    ProviderFault(
+        name="html",
+        build_response=lambda _: FakeResponse(body=HTML),
+        reason="the body is not JSON",
+        reason_by_provider=NO_TABLE_REASONS,
+    ),
+    ProviderFault(
+        name="nothing", reason="the body is not JSON", reason_by_provider=NO_TABLE_REASONS
+    ),
+    ProviderFault(
+        name="empty-list",
+        build_response=lambda provider: FakeResponse(body=provider.empty_body),
+        reason=NO_RATES_REASON,
+        reason_by_provider={
+            "restcountries": NO_RECORDS_REASON,
+            "restcountries-v3": NO_RECORDS_REASON,
+            **NO_TABLE_REASONS,
+        },
+    ),
+    ProviderFault(
+        name="error-with-status-200",
+        build_response=lambda _: FakeResponse(body=GONE),
+        reason="it answered an error: This API version has been deprecated. "
+        "See the documentation to move to the current version",
+        reason_by_provider=NO_TABLE_REASONS,
+    ),
+    ProviderFault(
+        name="truncated",
+        build_response=lambda provider: FakeResponse(body=provider.body[:-60]),
+        reason="the body is not JSON",
+        reason_by_provider={"geonames": "the table is cut short"},
+    ),
+    ProviderFault(
+        name="utf-16",
+        build_response=lambda provider: FakeResponse(body=provider.body.decode().encode("utf-16")),
+        reason="the body is not UTF-8 text",
+    ),
+    ProviderFault(
+        name="latin-1",
+        build_response=lambda provider: FakeResponse(body=provider.body + b"\xe9"),
+        reason="the body is not UTF-8 text",
+    ),
+    ProviderFault(
+        name="too-large",
+        build_response=lambda _: FakeResponse(body=bytes(20_000_001)),
+        reason=TOO_LARGE_REASON,
+    ),
+    ProviderFault(
+        name="bomb",
+        build_response=lambda _: FakeResponse(
+            body=gzip_bomb(megabytes=20_000)[:19_000_000], headers=GZIP_HEADERS
+        ),
+        reason=TOO_LARGE_REASON,
+    ),
+    ProviderFault(
+        name="bomb-of-nothing",
+        build_response=lambda _: FakeResponse(
+            body=empty_gzip_blocks(21_000_000), headers=GZIP_HEADERS
+        ),
+        reason=TOO_LARGE_REASON,
+    ),
+    ProviderFault(
+        name="not-gzip",
+        build_response=lambda provider: FakeResponse(body=provider.body, headers=GZIP_HEADERS),
+        reason="its answer is not compressed as it says: "
+        "Error -3 while decompressing data: incorrect header check",
+    ),
+    ProviderFault(
+        name="gzip-cut-short",
+        build_response=lambda provider: FakeResponse(
+            body=gzip.compress(provider.body)[:-9], headers=GZIP_HEADERS
+        ),
+        reason="its compressed answer is cut short",
+    ),
+    ProviderFault(
+        name="other-coding",
+        build_response=lambda provider: FakeResponse(
+            body=provider.body, headers={"Content-Encoding": "br"}
+        ),
+        reason="its answer has the coding br, which was not asked for",
+    ),
+    ProviderFault(
+        name="closed-at-once",
+        build_response=lambda _: FakeResponse(raw=True),
+        reason=f"{CONNECTION_LOST_PREFIX}Server disconnected without sending a response",
+        expected_requests=3,
+    ),
+    ProviderFault(
+        name="closed-amid-the-body",
+        build_response=lambda _: FakeResponse(body=b"0123456789", cut_after=4),
+        reason=f"{CONNECTION_LOST_PREFIX}peer closed connection without sending complete "
+        "message body "
+        "(received 4 bytes, expected 10)",
+        expected_requests=3,
+    ),
+    ProviderFault(
+        name="reset",
+        build_response=lambda _: FakeResponse(raw=True, reset=True),
+        reason=f"{CONNECTION_LOST_PREFIX}it was reset",
+        expected_requests=3,
+    ),
+    ProviderFault(
+        name="not-http",
+        build_response=lambda _: FakeResponse(body=b"220 mail.example ESMTP\r\n\r\n", raw=True),
+        reason=f"{CONNECTION_LOST_PREFIX}illegal status line: bytearray(b'220 mail.example ESMTP')",
+        expected_requests=3,
+    ),
+)

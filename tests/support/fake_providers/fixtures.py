@@ -1,0 +1,77 @@
+"""The live providers as the upstream server plays them: on which path, and with which answers."""
+
+from dataclasses import dataclass
+
+from graphql_api.domain.report import SourceKind
+from graphql_api.sources import countries, rates
+from graphql_api.sources.provider import Provider, RawCountries, RawRates
+from graphql_api.sources.registry import select_providers
+from tests.support.fake_providers.server import (
+    COUNTRIES,
+    FAWAZAHMED0,
+    FRANKFURTER,
+    PAGES,
+    RATES,
+    V3,
+    FakeResponse,
+    Responder,
+    paginated_responder,
+)
+
+API_KEY = "rc_live_hunter2"
+"""The key that the upstream server wants."""
+API_KEYS = {"RESTCOUNTRIES_API_KEY": API_KEY}
+
+
+@dataclass(frozen=True, slots=True)
+class FakeProvider:
+    """One live provider, played."""
+
+    name: str
+    kind: SourceKind
+    body: bytes
+    """Its answer, or the first page of it."""
+    empty_body: bytes
+    """Its answer when it has nothing."""
+    responder: Responder
+    """What it answers when all is well."""
+
+
+FAKE_PROVIDERS = (
+    FakeProvider(
+        "restcountries",
+        SourceKind.COUNTRIES,
+        PAGES[0],
+        b'{"data": {"objects": [], "meta": {"total": 0}}}',
+        paginated_responder(API_KEY),
+    ),
+    FakeProvider("restcountries-v3", SourceKind.COUNTRIES, V3, b"[]", FakeResponse(body=V3)),
+    FakeProvider(
+        "geonames", SourceKind.COUNTRIES, COUNTRIES, b"# nothing\n", FakeResponse(body=COUNTRIES)
+    ),
+    FakeProvider(
+        "er-api",
+        SourceKind.RATES,
+        RATES,
+        b'{"result": "success", "base_code": "USD", "rates": {}}',
+        FakeResponse(body=RATES),
+    ),
+    FakeProvider(
+        "frankfurter", SourceKind.RATES, FRANKFURTER, b"[]", FakeResponse(body=FRANKFURTER)
+    ),
+    FakeProvider(
+        "fawazahmed0", SourceKind.RATES, FAWAZAHMED0, b'{"usd": {}}', FakeResponse(body=FAWAZAHMED0)
+    ),
+)
+
+
+def select_countries_providers(
+    *selections: tuple[str, str | None],
+) -> tuple[Provider[RawCountries], ...]:
+    """Return these providers of countries, with the key."""
+    return select_providers("COUNTRIES_SOURCES", selections, countries.PROVIDERS, API_KEYS)
+
+
+def select_rates_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawRates], ...]:
+    """Return these providers of rates, with the key."""
+    return select_providers("RATES_SOURCES", selections, rates.PROVIDERS, API_KEYS)

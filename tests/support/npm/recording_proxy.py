@@ -1,0 +1,110 @@
+"""A proxy in front of servers that tells what clients asked, and how it was answered."""
+
+import http.client
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import cycle
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from tests.support.processes import WAIT_TIMEOUT, Process
+
+_HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
+"""Headers that are not passed on."""
+
+
+class ProxyRecording:
+    """What went through the proxy at `url`."""
+
+    def __init__(self, url: str) -> None:
+        """Begin without any."""
+        self.url = url
+        self._exchanges: list[str] = []
+        self._header_names: set[str] = set()
+
+    def record(self, exchange: str, header_names: set[str]) -> None:
+        """Take in a request."""
+        self._exchanges.append(exchange)
+        self._header_names |= header_names
+
+    def take_exchanges(self) -> list[str]:
+        """Return what went through since this was asked last: what was sent, and what came."""
+        exchanges, self._exchanges = sorted(self._exchanges), []
+        return exchanges
+
+    @property
+    def header_names(self) -> set[str]:
+        """Return the names of all headers that were sent, in small letters."""
+        return self._header_names
+
+
+@contextmanager
+def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
+    """Put a proxy in front of servers, which get the requests by turns."""
+    server_addresses = cycle([urlsplit(server.url).netloc for server in servers])
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._forward()
+
+        def do_POST(self) -> None:
+            self._forward()
+
+        def _forward(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            connection = http.client.HTTPConnection(next(server_addresses), timeout=WAIT_TIMEOUT)
+            headers = {name: value for name, value in self.headers.items() if name != "connection"}
+            connection.request(self.command, self.path, body or None, headers)
+            response = connection.getresponse()
+            content = response.read()
+            connection.close()
+            header_names = {name.lower() for name in self.headers}
+            request_summary = _describe_request(self.command, self.path, body, header_names)
+            recording.record(
+                f"{request_summary}: {_describe_response(response.status, content)}", header_names
+            )
+            self.send_response_only(response.status)
+            for name, value in response.getheaders():
+                if name.lower() not in _HOP_BY_HOP_HEADERS:
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
+        recording = ProxyRecording(f"http://127.0.0.1:{proxy.server_port}")
+        thread = threading.Thread(target=proxy.serve_forever)
+        thread.start()
+        try:
+            yield recording
+        finally:
+            proxy.shutdown()
+            thread.join()
+
+
+def _describe_request(method: str, path: str, body: bytes, header_names: set[str]) -> str:
+    """Return the method, what the document is told by, and whether an answer is known."""
+    params: dict[str, Any] = json.loads(body) if body else {}
+    if method == "GET":
+        params = {name: value for name, [value] in parse_qs(urlsplit(path).query).items()}
+        params["extensions"] = json.loads(params.get("extensions", "null"))
+    parts = ["hash"] * ("persistedQuery" in (params["extensions"] or {}))
+    parts += ["document"] * bool(params.get("query"))
+    parts += ["tag"] * ("if-none-match" in header_names)
+    return f"{method} {' and '.join(parts)}"
+
+
+def _describe_response(status: int, content: bytes) -> str:
+    """Return the status, and the code of what went wrong."""
+    try:
+        errors = json.loads(content).get("errors", [])
+    except ValueError:  # it is compressed, or there is none
+        errors = []
+    return " ".join([str(status), *(error["extensions"]["code"] for error in errors)])

@@ -1,0 +1,212 @@
+"""What the tests of a refresh share: a service over a real file, and bodies with changes."""
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.country import Country
+from graphql_api.domain.report import Attempt
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.refresh.pipeline import SourceConfig
+from graphql_api.refresh.progress import Phase, Progress
+from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.reference import load_reference
+from graphql_api.sources.retry import RetryPolicy
+from graphql_api.storage.countries import load
+from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import migrate
+from tests.support.fake_providers.fixtures import select_countries_providers, select_rates_providers
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+
+REFERENCE = load_reference()
+START = datetime(2026, 11, 24, 3, 0, 0, 123_456, tzinfo=UTC)
+"""What the clock says when it is first asked."""
+LONG_TIMEOUT = 20.0
+"""Seconds that no test here waits."""
+SERVER_ERROR = FakeResponse(status=500)
+NO_LIMITS = RefreshLimits()
+IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
+"""Retries without a pause."""
+
+
+def clock_time(second: int) -> datetime:
+    """Return what the clock says when it was asked so often before: a second more each time."""
+    return START + timedelta(seconds=second)
+
+
+def make_source_config(
+    upstream: Upstream,
+    *,
+    bundled: bool = False,
+    api_timeout: float = LONG_TIMEOUT,
+    refresh_timeout: float = LONG_TIMEOUT,
+) -> SourceConfig:
+    """Return the sources that `upstream` plays, with or without the bundled data after them."""
+    fallback = [("bundled", None)] if bundled else []
+    return SourceConfig(
+        countries=select_countries_providers(("geonames", upstream.countries_url), *fallback),
+        rates=select_rates_providers(("er-api", upstream.rates_url), *fallback),
+        api_timeout=api_timeout,
+        refresh_timeout=refresh_timeout,
+        retries=IMMEDIATE_RETRIES,
+    )
+
+
+@dataclass(frozen=True)
+class ServiceInstance:
+    """A process's worth of the project: its database, its catalog and its refreshes."""
+
+    path: Path
+    database: Database
+    catalog: Catalog
+    service: RefreshService
+
+    async def load_rows(self) -> list[Country]:
+        """Return the rows that the database holds, in order of code."""
+        async with self.database.connect() as connection:
+            return sorted(await load(connection), key=lambda row: row.code)
+
+    async def load_row(self, code: str) -> Country:
+        """Return one row that the database holds."""
+        return next(row for row in await self.load_rows() if row.code == code)
+
+    async def reload_catalog(self) -> Catalog:
+        """Return what another process that starts now would hold."""
+        catalog = Catalog(self.database, REFERENCE)
+        await catalog.sync()
+        return catalog
+
+    async def execute_externally(self, statement: str) -> None:
+        """Do one thing to the database as somebody else would, once nothing more follows."""
+        await self.service.close()
+        await asyncio.to_thread(execute_sql, self.path, statement)
+
+    async def load_history(self) -> tuple[Attempt, ...]:
+        """Return the history that the database holds, once nothing more follows."""
+        await self.service.close()
+        return (await self.reload_catalog()).history
+
+
+@asynccontextmanager
+async def running_instance(
+    location: Path | str,
+    sources: SourceConfig,
+    *,
+    name: str = "refresh",
+    database_timeout: float = LONG_TIMEOUT,
+    limits: RefreshLimits = NO_LIMITS,
+) -> AsyncIterator[ServiceInstance]:
+    """Start a process's worth over a file or a URL; its refreshes are name-1, name-2, and so on."""
+    url = location if isinstance(location, str) else f"sqlite:///{location}"
+    database = Database(url, timeout=database_timeout)
+    await migrate(database)
+    catalog = Catalog(database, REFERENCE)
+    async with LazyHTTPClient("tests") as http_client:
+        service = RefreshService(
+            database=database,
+            catalog=catalog,
+            http_client=http_client,
+            sources=sources,
+            limits=limits,
+            holder=name,
+            clock=map(clock_time, count()).__next__,
+            new_id=map(f"{name}-{{}}".format, count(1)).__next__,
+        )
+        try:
+            yield ServiceInstance(Path(location), database, catalog, service)
+        finally:
+            await service.close()
+            await database.dispose()
+
+
+@dataclass(frozen=True)
+class InitialState:
+    """What there was before an action that must change nothing."""
+
+    instance: ServiceInstance
+    rows: list[Country]
+    snapshot: Snapshot
+
+    @classmethod
+    async def capture(cls, instance: ServiceInstance) -> "InitialState":
+        """Look now."""
+        return cls(instance, await instance.load_rows(), instance.catalog.snapshot)
+
+    async def is_unchanged(self) -> bool:
+        """Tell whether every row is the same, and the snapshot not even replaced."""
+        is_same_snapshot = self.instance.catalog.snapshot is self.snapshot
+        return is_same_snapshot and await self.instance.load_rows() == self.rows
+
+
+class ProgressRecorder:
+    """A listener that keeps what it is told, and does something at one phase."""
+
+    def __init__(
+        self, phase: Phase | None = None, action: Callable[[], object] = lambda: None
+    ) -> None:
+        """Keep everything; at the phase `at`, do `do`."""
+        self.events: list[Progress] = []
+        self._phase = phase
+        self._action = action
+
+    def __call__(self, progress: Progress) -> None:
+        """Be told."""
+        self.events.append(progress)
+        if progress.phase is self._phase:
+            self._action()
+
+    @property
+    def phases(self) -> list[tuple[Phase, float]]:
+        """Return the phases told, with the share done."""
+        return [(progress.phase, progress.fraction) for progress in self.events]
+
+
+def execute_sql(path: Path, statement: str) -> None:
+    """Do one thing to the database at once, as somebody else would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute(statement)
+
+
+@contextmanager
+def hold_write_lock(path: Path) -> Iterator[None]:
+    """Hold the lock that writers need, as somebody else would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        yield
+
+
+def countries_response(changes: dict[str, str | None]) -> FakeResponse:
+    """Return the countries with these lines, by code, replaced; or left out, for None."""
+    lines = [line for line in COUNTRIES.decode().splitlines() if not line.startswith("#")]
+    by_code = {line[:2]: line for line in lines} | changes
+    return FakeResponse(
+        body="\n".join(line for line in by_code.values() if line is not None).encode()
+    )
+
+
+def change_column(code: str, old: str, new: str) -> dict[str, str | None]:
+    """Return the line of a country with one column changed."""
+    original = next(row for row in COUNTRIES.decode().splitlines() if row.startswith(f"{code}\t"))
+    assert original.count(f"\t{old}\t") == 1
+    return {code: original.replace(f"\t{old}\t", f"\t{new}\t")}
+
+
+def first_countries(number: int) -> FakeResponse:
+    """Return the first so many of the countries that are known, in order of code."""
+    return countries_response(dict.fromkeys([*sorted(REFERENCE)[number:], "AN", "CS"]))
+
+
+def rates_response(**changes: float | None) -> FakeResponse:
+    """Return the rates with these replaced; or left out, for None."""
+    table = json.loads(RATES)
+    rates = {**table["rates"], **changes}
+    remaining = {code: rate for code, rate in rates.items() if rate is not None}
+    return FakeResponse(body=json.dumps({**table, "rates": remaining}).encode())

@@ -1,0 +1,111 @@
+"""Asking the schema itself: without HTTP, over a snapshot by hand or over a running service."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.country import Country, Reference
+from graphql_api.execution.engine import Schema, build_schema
+from graphql_api.execution.execute import (
+    QUERIES_AND_MUTATIONS,
+    GraphQLRequest,
+    GraphQLResponse,
+    execute,
+)
+from graphql_api.refresh.pipeline import SourceConfig
+from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.schema.context import GraphQLContext
+from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.storage.database import Database
+from tests.support.factories import REFRESHED_AT, make_snapshot
+from tests.support.refresh_service import ServiceInstance
+
+SCHEMA = build_schema(introspection=True)
+PUBLIC_URL = "https://countries.example/api"
+REQUEST_ID = "request-7"
+STALE_AFTER = timedelta(days=1)
+_UNOPENED_DATABASE = Database("sqlite:///never-opened.db", timeout=1)
+_IDLE_HTTP_CLIENT = LazyHTTPClient("tests")
+
+
+def now() -> datetime:
+    """Return what the clock of a context says: a little after the rows were refreshed."""
+    return REFRESHED_AT + timedelta(hours=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SchemaClient:
+    """A client of the schema, who may do what `authorized` says."""
+
+    catalog: Catalog
+    refreshes: RefreshService
+    clock: Callable[[], datetime] = field(default=now)
+    authorized: bool = True
+    schema: Schema = SCHEMA
+
+    async def request(
+        self,
+        document: str,
+        variables: Mapping[str, Any] | None = None,
+        operation_name: str | None = None,
+    ) -> GraphQLResponse:
+        """Return the whole response to a request."""
+        context = GraphQLContext(
+            catalog=self.catalog,
+            refresh_service=self.refreshes,
+            clock=self.clock,
+            stale_after=STALE_AFTER,
+            public_url=PUBLIC_URL,
+            is_authorized=self.authorized,
+        )
+        return await execute(
+            self.schema,
+            GraphQLRequest(query=document, variables=variables, operation_name=operation_name),
+            context=context,
+            allowed_operations=QUERIES_AND_MUTATIONS,
+            request_id=REQUEST_ID,
+        )
+
+    async def query(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
+        """Return the data of a request that has no errors."""
+        response = await self.request(document, variables)
+        assert list(response.body) == ["data"], response.body
+        return response.body["data"]
+
+    async def query_error(self, document: str, **variables: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
+        """Return code and message of the one error of a request, that gives no data."""
+        response = await self.request(document, variables)
+        assert not any((response.body.get("data") or {}).values())
+        [error] = response.body["errors"]
+        return error["extensions"]["code"], error["message"]
+
+    async def query_codes(self, arguments: str = "", **variables: Any) -> list[str]:  # noqa: ANN401 - JSON
+        """Return the codes of the countries that the arguments, in parentheses, ask for."""
+        data = await self.query(f"{{ countries{arguments} {{ nodes {{ code }} }} }}", **variables)
+        return [node["code"] for node in data["countries"]["nodes"]]
+
+
+def offline_client(
+    rows: Iterable[Country] = (), reference: Reference | None = None
+) -> SchemaClient:
+    """Return a client of a server that serves `rows`, whose database is never opened."""
+    catalog = Catalog(_UNOPENED_DATABASE, reference or {})
+    catalog.snapshot = make_snapshot(rows, reference)
+    service = RefreshService(
+        database=_UNOPENED_DATABASE,
+        catalog=catalog,
+        http_client=_IDLE_HTTP_CLIENT,
+        sources=SourceConfig(countries=(), rates=(), api_timeout=1, refresh_timeout=1),
+        limits=RefreshLimits(),
+        holder="nobody",
+        clock=now,
+        new_id="never".upper,
+    )
+    return SchemaClient(catalog=catalog, refreshes=service)
+
+
+def client_for(instance: ServiceInstance, *, authorized: bool = True) -> SchemaClient:
+    """Return a client of a process's worth of the project."""
+    return SchemaClient(catalog=instance.catalog, refreshes=instance.service, authorized=authorized)

@@ -1,0 +1,75 @@
+"""The soak runs, and tells what must not be."""
+
+import json
+from dataclasses import asdict
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from benchmarks import soak_benchmark
+from benchmarks.process_stats import Sample, slope_per_minute
+from tests.support.db_servers.mariadb import MariaDB
+
+
+def make_samples(*megabytes: float) -> list[Sample]:
+    """Return samples, a second apart, of a process that has so much memory."""
+    return [
+        Sample(
+            second=second, megabytes=value, files=9, sockets=5, threads=3, connections=2, answers=7
+        )
+        for second, value in enumerate(megabytes)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("megabytes", "expected"),
+    [((5,), 0), ((5, 5, 5), 0), ((5, 6, 7), 60), ((7, 6.5, 6), -30), ((5, 6, 5, 6), 12)],
+)
+def test_slope(megabytes: tuple[float, ...], expected: float) -> None:
+    """Growth is the slope of the least squares, in a minute."""
+    assert slope_per_minute(
+        make_samples(*megabytes), lambda sample: sample.megabytes
+    ) == pytest.approx(expected)
+
+
+def test_growth() -> None:
+    """What grows by more than its bound is told."""
+    assert soak_benchmark.describe_growth(1.0, 1.0) == []
+    assert soak_benchmark.describe_growth(1.01, 1.01) == [
+        "memory grows by 1.01 MB a minute",
+        "open files grow by 1.01 a minute",
+    ]
+
+
+def test_log() -> None:
+    """What no fault explains is told, line by line."""
+    expected_lines = (
+        "21:00:00 ERROR   The database does not answer; serving what was loaded before.\n"
+        "21:00:01 INFO    The database answers again.\n"
+    )
+    assert soak_benchmark.find_unexpected_lines(expected_lines) == []
+    unexpected_lines = (
+        "21:00:02 ERROR   Task exception was never retrieved\nTraceback (most recent call last)"
+    )
+    assert soak_benchmark.find_unexpected_lines(expected_lines + unexpected_lines) == [
+        "logged: 21:00:02 ERROR   Task exception was never retrieved",
+        "logged: Traceback (most recent call last)",
+    ]
+
+
+@pytest.mark.slow
+def test_soak() -> None:
+    """A few seconds among faults: every answer is right, and the report, JSON and curve tell it."""
+    if MariaDB.find_program() is None:
+        pytest.skip(MariaDB.install_hint)
+    results = soak_benchmark.run(6)
+    assert results.wrong == []
+    assert [len(results.samples), results.database] == [6, "MariaDB"]
+    assert min(results.answers, sum(results.refreshes.values()), sum(results.faults.values())) > 0
+    assert soak_benchmark.format_report(results).endswith(
+        "\npassed: every answer was right, and nothing has grown"
+    )
+    assert json.loads(json.dumps(asdict(results)))["seed"] == soak_benchmark.SEED
+    chart = ET.fromstring(soak_benchmark.draw_chart(results))  # noqa: S314 - our own
+    lines = chart.findall("{http://www.w3.org/2000/svg}polyline")
+    assert [len(line.get("points", "").split()) for line in lines] == [6] * 5

@@ -1,0 +1,82 @@
+"""Folding: what is the same to a reader is the same text, and nothing else is."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.folding import fold
+from tests.support.factories import HARD_TEXTS, few_examples
+
+ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(HARD_TEXTS)
+"""Halves of surrogate pairs included: JSON can carry them."""
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("Côte d’Ivoire", "cote d'ivoire"),
+        ("São Tomé & Príncipe", "sao tome & principe"),
+        ("Türkiye", "turkiye"),
+        ("Åland Islands", "aland islands"),
+        ("Curaçao", "curacao"),
+        ("Straße", "strasse"),
+        ("STRAẞE", "strasse"),
+        ("ﬁnland, oﬃce", "finland, office"),
+        ("Ærø, Œuvre", "aero, oeuvre"),
+        ("ǼRØ", "aero"),
+        ("Łódź", "lodz"),
+        ("Đà Nẵng", "da nang"),
+        ("Ħamrun", "hamrun"),
+        ("Þórshöfn, Sauðárkrókur", "thorshofn, saudarkrokur"),
+        ("İstanbul, Iğdır", "istanbul, igdir"),
+        ("Ｆｒａｎｃｅ", "france"),
+        ("Brand™ in ㎅", "brandtm in kb"),
+        ("\u1d2d, \ua7f8", "ae, h"),  # small raised Æ and Ħ
+        ("ΌΔΟΣ, όδος", "οδοσ, οδοσ"),
+        ("Guinea-Bissau  2\n", "guinea-bissau  2\n"),
+        ("", ""),
+    ],
+)
+def test_fold(text: str, folded: str) -> None:
+    """Case, accents, ligatures and widths are folded away; spaces, hyphens and digits stay."""
+    assert fold(text) == folded
+
+
+@pytest.mark.parametrize("apostrophe", list("'‘’‛ʻʼʹ`´＇\u1ffd\u1fef\u0374"))
+def test_apostrophes(apostrophe: str) -> None:
+    """Every character that sources use as an apostrophe is the same one."""
+    assert fold(f"Nuku{apostrophe}alofa") == "nuku'alofa"
+
+
+@few_examples
+@given(text=ANY_TEXT)
+def test_fold_is_idempotent(text: str) -> None:
+    """Folding a folded text changes nothing."""
+    assert fold(fold(text)) == fold(text)
+
+
+@few_examples
+@given(text=ANY_TEXT)
+def test_fold_ignores_case(text: str) -> None:
+    """A text in capitals, in small letters and as it is folds to one form."""
+    assert {fold(text.upper()), fold(text.lower())} == {fold(text)}
+
+
+@few_examples
+@given(text=ANY_TEXT, form=st.sampled_from(("NFC", "NFD", "NFKC", "NFKD")))
+def test_fold_ignores_normal_forms(text: str, form: str) -> None:
+    """How accents are encoded makes no difference, and neither do compatibility forms."""
+    replaced = text.replace("´", "'").replace(
+        "\u1ffd", "'"
+    )  # NFKC makes them a space and an accent
+    normalized = unicodedata.normalize(form, replaced)  # type: ignore[arg-type]  # one of its four
+    assert fold(normalized) == fold(text)
+
+
+@few_examples
+@given(left=ANY_TEXT, right=ANY_TEXT)
+def test_fold_works_letter_by_letter(left: str, right: str) -> None:
+    """Folding joins: so a folded text contains, begins and ends with its folded parts."""
+    assert fold(left + right) == fold(left) + fold(right)

@@ -1,0 +1,118 @@
+"""Work grows with the rows, no faster: counted in calls, which no busy machine changes."""
+
+import sys
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from types import CodeType, FrameType
+
+import pytest
+
+from graphql_api.domain.country import CountryField
+from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
+from graphql_api.domain.folding import fold
+from graphql_api.domain.pagination import PageRequest, paginate
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.sorting import SortKey
+from tests.support.factories import make_country, make_snapshot
+
+FEW, MANY = 250, 10_000
+
+
+def make_sized_snapshot(size: int) -> Snapshot:
+    """Return so many rows; every tenth of them has no capital."""
+    return make_snapshot(
+        make_country(
+            f"{index}",
+            alpha3=f"{index}x",
+            name=f"Land {index:05}",
+            capital=None if index % 10 == 0 else f"Stadt {index % 100}",
+            population=index * 7919 % size,
+        )
+        for index in range(size)
+    )
+
+
+def count_calls(function: Callable[[], object]) -> Counter[CodeType | str]:
+    """Return how often each function is called by some work."""
+    calls: Counter[CodeType | str] = Counter()
+
+    def profile(frame: FrameType, event: str, callee: object) -> None:
+        if event == "call":
+            calls[frame.f_code] += 1
+        elif event == "c_call":
+            calls[repr(callee).partition(" at ")[0]] += 1
+
+    sys.setprofile(profile)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+CONTAINS = Condition(CountryField.CAPITAL, Operator.CONTAINS, "É1")
+LARGE = Condition(CountryField.POPULATION, Operator.LT, 100_000)
+BY_CAPITAL = (SortKey(CountryField.CAPITAL, descending=True), SortKey(CountryField.POPULATION))
+
+
+@pytest.mark.parametrize(
+    ("filter_", "sort"),
+    [
+        (AllOf(()), ()),
+        (CONTAINS, ()),
+        (AnyOf((CONTAINS, Not(LARGE), Not(CONTAINS))), ()),
+        (AllOf(()), BY_CAPITAL),
+        (AllOf((LARGE, CONTAINS)), BY_CAPITAL),
+    ],
+)
+def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
+    """Forty times the rows take at most forty times the calls, and fold no more text."""
+    few, many = (
+        count_calls(
+            lambda target=snapshot: paginate(target, filter_, sort, PageRequest(first=10)).rows  # type: ignore[misc] # the default only binds it
+        )
+        for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
+    )
+    assert many.total() <= few.total() * MANY / FEW
+    assert many[fold.__code__] == few[fold.__code__] <= 2
+
+
+def test_cursor() -> None:
+    """To find a cursor's place, few of the rows are compared, however many there are."""
+    snapshot = make_sized_snapshot(MANY)
+    page = paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=5000))
+    after = page.cursor(page.row_indexes[-1])
+
+    def fetch_next() -> object:
+        return paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=10, after=after))
+
+    def fetch_first() -> object:
+        return paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=10))
+
+    assert count_calls(fetch_next).total() - count_calls(fetch_first).total() < 1000
+
+
+def test_one_country() -> None:
+    """To find a country takes the same calls among many as among few."""
+    few, many = (
+        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # likewise
+        for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
+    )
+    assert few == many
+
+
+def bytes_per_row(size: int) -> float:
+    """Return the memory of a snapshot for each of its rows, texts and indexes included."""
+    tracemalloc.start()
+    snapshot = make_sized_snapshot(size)
+    used_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return used_bytes / len(snapshot.rows)
+
+
+def test_memory() -> None:
+    """A row takes about a kilobyte, among many as among few."""
+    few, many = bytes_per_row(FEW), bytes_per_row(MANY)
+    assert 900 < few < 1300
+    assert many < few * 1.1

@@ -1,0 +1,262 @@
+"""Merging: the rows of a refresh, how they differ from those stored, and what is published."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import Country, CountryFigures
+from graphql_api.domain.merge import MergeResult, Provenance, SourceData, merge
+from graphql_api.domain.snapshot import DataVersion, Snapshot
+from tests.support.factories import (
+    CODES,
+    REFRESHED_AT,
+    country_codes,
+    country_lists,
+    few_examples,
+    make_country,
+    make_identity,
+    make_reference,
+    make_snapshot,
+)
+
+REFERENCE = make_reference(*(make_identity(code, aliases=(f"Old {code}",)) for code in CODES))
+NOW = REFRESHED_AT + timedelta(hours=1)
+FIGURES_FROM = Provenance(provider="mirror", as_of=datetime(2026, 11, 20, tzinfo=UTC))
+RATES_FROM = Provenance(provider="frankfurter", as_of=None)
+RATES = {"EUR": 0.5, "USD": 1.0}
+REVISION = 9
+
+
+def make_figures(code: str = "FR", **changes: Any) -> CountryFigures:  # noqa: ANN401  (what replace takes)
+    """Return the figures that `make_country` of the code was made from."""
+    return replace(
+        CountryFigures(
+            code=code,
+            capital=f"City {code}",
+            population=1000,
+            area_km2=50.5,
+            currency_code="EUR",
+        ),
+        **changes,
+    )
+
+
+def merge_figures(
+    figures: Sequence[CountryFigures], stored: Snapshot, rates: Mapping[str, float] | None = None
+) -> MergeResult:
+    """Merge what is listed, with the two rates unless told otherwise, into what is stored."""
+    source_data = SourceData(
+        figures=figures,
+        figures_from=FIGURES_FROM,
+        rates=RATES if rates is None else rates,
+        rates_from=RATES_FROM,
+    )
+    return merge(source_data, stored, reference=REFERENCE, refreshed_at=NOW, revision=REVISION)
+
+
+def merge_counts(result: MergeResult) -> tuple[int, int, int, tuple[str, ...]]:
+    """Return what a report says of a merge: inserted, updated, unchanged, missing."""
+    return result.inserted, result.updated, result.unchanged, result.missing
+
+
+def make_stored_snapshot(**changes: Any) -> Snapshot:  # noqa: ANN401  (what replace takes)
+    """Return the one row that `figures()` leads to, as an earlier refresh stored it."""
+    row = make_country("FR", estimated_gdp=3_806_000.0)
+    return make_snapshot([replace(row, **changes)], REFERENCE)
+
+
+def test_row() -> None:
+    """A row is who the reference says, what the providers say, the estimate, and where from."""
+    figures = make_figures("FR", capital="Évry", population=2000, area_km2=None)
+    identity = make_identity("FR", name="France", alpha3="FRX", region=None, subregion="West")
+    source_data = SourceData(
+        figures=[figures], figures_from=FIGURES_FROM, rates=RATES, rates_from=RATES_FROM
+    )
+    result = merge(
+        source_data,
+        make_snapshot(),
+        reference=make_reference(identity),
+        refreshed_at=NOW,
+        revision=REVISION,
+    )
+    assert result.rows == (
+        Country(
+            code="FR",
+            alpha3="FRX",
+            name="France",
+            capital="Évry",
+            region=None,
+            subregion="West",
+            population=2000,
+            area_km2=None,
+            currency_code="EUR",
+            exchange_rate=0.5,
+            estimated_gdp=7_612_000.0,
+            flag_url="https://flags.example/fr.svg",
+            last_refreshed_at=NOW,
+            revision=9,
+            countries_provider="mirror",
+            countries_as_of=datetime(2026, 11, 20, tzinfo=UTC),
+            rates_provider="frankfurter",
+            rates_as_of=None,
+        ),
+    )
+
+
+@pytest.mark.parametrize("currency", [None, "XAF"])
+def test_row_without_a_rate(currency: str | None) -> None:
+    """Without a currency, or without its rate, there is no estimate and no source of a rate."""
+    source_data = SourceData(
+        figures=[make_figures(currency_code=currency)],
+        figures_from=FIGURES_FROM,
+        rates=RATES,
+        rates_from=FIGURES_FROM,
+    )
+    (row,) = merge(
+        source_data, make_snapshot(), reference=REFERENCE, refreshed_at=NOW, revision=REVISION
+    ).rows
+    assert (row.currency_code, row.exchange_rate, row.estimated_gdp) == (currency, None, None)
+    assert (row.rates_provider, row.rates_as_of) == (None, None)
+    assert (row.countries_provider, row.countries_as_of) == ("mirror", FIGURES_FROM.as_of)
+
+
+def test_order() -> None:
+    """Rows are in order of code, whatever the provider's order or the names."""
+    result = merge_figures(
+        [make_figures(code) for code in ("US", "CI", "FR", "AX")], make_snapshot()
+    )
+    assert country_codes(result.rows) == ["AX", "CI", "FR", "US"]
+
+
+def test_revision() -> None:
+    """Every row written carries the revision given, and the snapshot's version is made of it."""
+    stored = make_snapshot([make_country("FR", revision=3), make_country("US", revision=7)])
+    result = merge_figures([make_figures("FR"), make_figures("AX")], stored)
+    assert [row.revision for row in result.rows] == [9, 9]
+    assert result.snapshot.version == DataVersion(9, 3)
+
+
+def test_unchanged() -> None:
+    """A row whose data are the same is unchanged, though its date, revision and source are new."""
+    result = merge_figures([make_figures()], make_stored_snapshot())
+    assert merge_counts(result) == (0, 0, 1, ())
+    (row,) = result.rows
+    assert (row.last_refreshed_at, row.revision) == (NOW, 9)
+    assert (row.countries_provider, row.rates_provider) == ("mirror", "frankfurter")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"alpha3": "XXX"},
+        {"name": "Francia"},
+        {"capital": None},
+        {"capital": "CITY FR"},
+        {"region": "Africa"},
+        {"subregion": None},
+        {"population": 1001},
+        {"area_km2": 50.6},
+        {"currency_code": "USD"},
+        {"exchange_rate": 0.6},
+        {"estimated_gdp": None},
+        {"flag_url": None},
+    ],
+)
+def test_updated(changes: dict[str, object]) -> None:
+    """A row that differs in any one of its data is updated, in full."""
+    result = merge_figures([make_figures()], make_stored_snapshot(**changes))
+    assert merge_counts(result) == (0, 1, 0, ())
+    assert result.rows == merge_figures([make_figures()], make_stored_snapshot()).rows
+
+
+def test_missing() -> None:
+    """A stored row that is not listed stays as it is, and is named; it is not written."""
+    germany = make_country("DE", countries_provider="old", revision=1)
+    former = make_country("AN", name="A former land", revision=4)
+    stored = make_snapshot([germany, *make_stored_snapshot().rows, former], REFERENCE)
+    result = merge_figures([make_figures("FR"), make_figures("US")], stored)
+    assert merge_counts(result) == (1, 0, 1, ("A former land", "Land DE"))
+    assert country_codes(result.rows) == ["FR", "US"]
+    assert result.snapshot.by_code["DE"] == germany
+    assert result.snapshot.by_code["AN"] == former
+    assert result.snapshot.version == DataVersion(9, 4)
+    assert result.snapshot.by_name["old de"] == germany
+
+
+def test_nothing_listed() -> None:
+    """With nothing listed nothing is written, and what is stored is what is published."""
+    stored = make_stored_snapshot()
+    result = merge_figures([], stored)
+    assert (result.rows, result.snapshot) == ((), stored)
+    assert merge_counts(result) == (0, 0, 0, ("Land FR",))
+
+
+def figure_lists() -> st.SearchStrategy[list[CountryFigures]]:
+    """Draw what a provider lists: each code at most once, few values, so that many stay equal."""
+    strategy = st.builds(
+        make_figures,
+        st.sampled_from(CODES),
+        capital=st.sampled_from(("Paris", None)),
+        currency_code=st.sampled_from(("EUR", "USD", None)),
+    )
+    return st.lists(strategy, max_size=8, unique_by=lambda item: item.code)
+
+
+def rate_tables() -> st.SearchStrategy[dict[str, float]]:
+    """Draw rates of some of the currencies."""
+    return st.dictionaries(st.sampled_from(("EUR", "USD")), st.sampled_from((0.5, 1.0)))
+
+
+@few_examples
+@given(
+    first=figure_lists(),
+    first_rates=rate_tables(),
+    second=figure_lists(),
+    second_rates=rate_tables(),
+)
+def test_counts(
+    first: list[CountryFigures],
+    first_rates: dict[str, float],
+    second: list[CountryFigures],
+    second_rates: dict[str, float],
+) -> None:
+    """A second refresh counts exactly what it lists anew, differently, alike and not at all."""
+    before = {item.code: (item, first_rates.get(item.currency_code or "")) for item in first}
+    after = {item.code: (item, second_rates.get(item.currency_code or "")) for item in second}
+    stored = merge_figures(first, make_snapshot(), first_rates).snapshot
+    same = [code for code in after if before.get(code) == after[code]]
+    assert merge_counts(merge_figures(second, stored, second_rates)) == (
+        len(after.keys() - before.keys()),
+        len(after.keys() & before.keys()) - len(same),
+        len(same),
+        tuple(f"Land {code}" for code in sorted(before.keys() - after.keys())),
+    )
+
+
+@few_examples
+@given(stored=country_lists(), listed=figure_lists(), data=st.data())
+def test_published(
+    stored: list[Country], listed: list[CountryFigures], data: st.DataObject
+) -> None:
+    """What is published is what a reload of the rows gives, in whatever order they come back."""
+    result = merge_figures(listed, make_snapshot(stored, REFERENCE))
+    written_rows = {row.code: row for row in result.rows}
+    reloaded = list(({row.code: row for row in stored} | written_rows).values())
+    assert result.snapshot == make_snapshot(data.draw(st.permutations(reloaded)), REFERENCE)
+
+
+@few_examples
+@given(stored=country_lists(), listed=figure_lists(), data=st.data())
+def test_order_of_the_list(
+    stored: list[Country], listed: list[CountryFigures], data: st.DataObject
+) -> None:
+    """The order in which a provider lists countries makes no difference."""
+    before = make_snapshot(stored, REFERENCE)
+    assert merge_figures(data.draw(st.permutations(listed)), before) == merge_figures(
+        listed, before
+    )

@@ -1,0 +1,275 @@
+"""The snapshot: the same whatever order its rows came in, indexed, dated and versioned."""
+
+from dataclasses import FrozenInstanceError
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.folding import fold
+from graphql_api.domain.snapshot import DataVersion
+from graphql_api.errors import InvalidInput
+from tests.support.factories import (
+    REFRESHED_AT,
+    country_codes,
+    country_lists,
+    few_examples,
+    make_country,
+    make_identity,
+    make_reference,
+    make_snapshot,
+    texts,
+)
+
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+EMPTY = make_snapshot()
+IVORY_COAST = make_country("CI", name="Côte d’Ivoire")
+SNAPSHOT = make_snapshot(
+    [IVORY_COAST, make_country("DE")], make_reference(make_identity("CI", aliases=("Ivory Coast",)))
+)
+
+
+def test_empty() -> None:
+    """Without rows there is a version, no date, no live data, and nothing to find."""
+    assert EMPTY.rows == ()
+    assert EMPTY.version == DataVersion(0, 0)
+    assert EMPTY.columns == dict.fromkeys(CountryField, ())
+    assert EMPTY.by_code == {}
+    assert EMPTY.by_name == {}
+    assert EMPTY.last_refreshed_at is None
+    assert not EMPTY.has_live_figures
+    assert not EMPTY.has_live_rates
+
+
+def test_order() -> None:
+    """Rows stand in order of folded name, then code."""
+    named = {"US": "aland", "FR": "Åland", "DE": "zz", "AX": "ÅLAND", "CI": "B"}
+    snapshot = make_snapshot(make_country(code, name=name) for code, name in named.items())
+    assert country_codes(snapshot.rows) == ["AX", "FR", "US", "CI", "DE"]
+
+
+def test_version() -> None:
+    """The version is the highest revision and the number of rows, and reads as both."""
+    rows = [make_country("FR", revision=7), make_country("DE", revision=9), make_country("US")]
+    assert make_snapshot(rows).version == DataVersion(9, 3)
+    assert str(DataVersion(9, 3)) == "9-3"
+    assert str(EMPTY.version) == "0-0"
+
+
+def test_version_changes_with_a_deletion() -> None:
+    """A snapshot that lost a row has another version, whichever row it was."""
+    rows = [make_country("FR", revision=7), make_country("DE", revision=9)]
+    assert make_snapshot(rows[:1]).version == DataVersion(7, 1)
+    assert make_snapshot(rows[1:]).version == DataVersion(9, 1)
+
+
+@few_examples
+@given(revision=st.integers(0, 10**10 - 1), count=st.integers(0, 10**10 - 1))
+def test_version_reads_back(revision: int, count: int) -> None:
+    """A version is read from what it reads as."""
+    assert DataVersion.parse(str(DataVersion(revision, count))) == DataVersion(revision, count)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "-",
+        "7",
+        "7-",
+        "-7",
+        "7-2-1",
+        "07-2",
+        "7-02",
+        "+7-2",
+        " 7-2",
+        "7-2\n",
+        "7_0-2",
+        "٧-2",
+        "a-b",
+        "12345678901-2",
+        "7-12345678901",
+    ],
+)
+def test_not_a_version(text: str) -> None:
+    """A version has one spelling: signs, spaces, leading zeros and other digits are refused."""
+    with pytest.raises(ValueError, match=r"^not a version$"):
+        DataVersion.parse(text)
+
+
+def test_columns() -> None:
+    """Columns hold folded text, numbers and instants as they are, and None for what is absent."""
+    france = make_country("FR", name="FRANCE", capital="Évry", subregion=None, area_km2=None)
+    columns = make_snapshot([make_country("US", name="U.S."), france]).columns
+    assert {field: column[0] for field, column in columns.items()} == {
+        CountryField.CODE: "fr",
+        CountryField.ALPHA3: "fra",
+        CountryField.NAME: "france",
+        CountryField.CAPITAL: "evry",
+        CountryField.REGION: "europe",
+        CountryField.SUBREGION: None,
+        CountryField.POPULATION: 1000,
+        CountryField.AREA_KM2: None,
+        CountryField.CURRENCY_CODE: "eur",
+        CountryField.EXCHANGE_RATE: 0.5,
+        CountryField.ESTIMATED_GDP: 3_000_000.0,
+        CountryField.LAST_REFRESHED_AT: REFRESHED_AT,
+    }
+    assert columns[CountryField.CODE] == ("fr", "us")
+
+
+def test_by_code() -> None:
+    """A row is found by both its codes, in capitals, and by nothing else."""
+    france, germany = make_country("FR"), make_country("DE", alpha3="DEU")
+    assert make_snapshot([france, germany]).by_code == {
+        "FR": france,
+        "FRA": france,
+        "DE": germany,
+        "DEU": germany,
+    }
+
+
+def test_by_name() -> None:
+    """A row is found by its folded name and by every folded alias of its own."""
+    ivory_coast = make_country("CI", name="Côte d’Ivoire")
+    reference = make_reference(
+        make_identity("CI", aliases=("Ivory Coast", "République de Côte d'Ivoire")),
+        make_identity("FR", aliases=("Gaul",)),
+    )
+    assert make_snapshot([ivory_coast, make_country("DE")], reference).by_name == {
+        "cote d'ivoire": ivory_coast,
+        "ivory coast": ivory_coast,
+        "republique de cote d'ivoire": ivory_coast,
+        "land de": make_country("DE"),
+    }
+
+
+@pytest.mark.parametrize(("first", "second"), [("AX", "ZW"), ("ZW", "AX")])
+def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
+    """A name that is another country's alias leads to the country that bears it."""
+    bearer, claimant = make_country(first, name="Congó"), make_country(second, name="Middle")
+    reference = make_reference(make_identity(second, aliases=("CONGO",)), make_identity(first))
+    assert make_snapshot([bearer, claimant], reference).by_name == {
+        "congo": bearer,
+        "middle": claimant,
+    }
+    assert make_snapshot([claimant], reference).by_name == {"congo": claimant, "middle": claimant}
+
+
+@pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n", "ｃｉ"])
+def test_find_by_code(code: str) -> None:
+    """A country is found by either code, whatever its case, its width or the space around it."""
+    assert SNAPSHOT.find(code=code, name=None) == IVORY_COAST
+
+
+@pytest.mark.parametrize("name", ["Côte d’Ivoire", " COTE D'IVOIRE\t", "ivory coast"])
+def test_find_by_name(name: str) -> None:
+    """A country is found by its name or an alias, whatever the case, accents or space around."""
+    assert SNAPSHOT.find(code=None, name=name) == IVORY_COAST
+
+
+@pytest.mark.parametrize("text", ["", "C", "Ivory", "Coast Ivory", "'; --", "\ud800", "\x00"])
+def test_find_nothing(text: str) -> None:
+    """What is no code and no name finds nothing, and a code is not a name or a name a code."""
+    assert SNAPSHOT.find(code=text, name=None) is None
+    assert SNAPSHOT.find(code=None, name=text) is None
+    assert SNAPSHOT.find(code="Ivory Coast", name=None) is None
+    assert SNAPSHOT.find(code=None, name="CI") is None
+
+
+@pytest.mark.parametrize(("code", "name"), [(None, None), ("CI", "Ivory Coast"), ("", "")])
+def test_find_by_one_argument(code: str | None, name: str | None) -> None:
+    """Neither argument, or both, is refused, and the message says what to give."""
+    message = r"^Give either code or name: exactly one of them\.$"
+    with pytest.raises(InvalidInput, match=message):
+        SNAPSHOT.find(code=code, name=name)
+
+
+@few_examples
+@given(rows=country_lists(), aliases=st.lists(texts(), max_size=3), data=st.data())
+def test_order_of_arrival(rows: list[Country], aliases: list[str], data: st.DataObject) -> None:
+    """The same rows in any order make the same snapshot, its indexes and summary included."""
+    reference = make_reference(*(make_identity(row.code, aliases=tuple(aliases)) for row in rows))
+    shuffled = make_snapshot(data.draw(st.permutations(rows)), reference)
+    assert shuffled == make_snapshot(rows, reference)
+    assert shuffled.summarize() == make_snapshot(rows, reference).summarize()
+
+
+@few_examples
+@given(rows=country_lists())
+def test_everyone_is_found(rows: list[Country]) -> None:
+    """Every row is found by its code, and by its name unless another row bears it as well."""
+    snapshot = make_snapshot(rows)
+    assert [snapshot.by_code[row.code] for row in rows] == rows
+    assert {key: fold(row.name) for key, row in snapshot.by_name.items()} == {
+        fold(row.name): fold(row.name) for row in rows
+    }
+
+
+def test_last_refreshed_at() -> None:
+    """The date of the data is that of its newest row."""
+    older, newer = REFRESHED_AT - DAY, REFRESHED_AT
+    rows = [
+        make_country("DE", last_refreshed_at=older),
+        make_country("FR", last_refreshed_at=newer),
+        make_country("US", last_refreshed_at=older),
+    ]
+    assert make_snapshot(rows).last_refreshed_at == newer
+
+
+@pytest.mark.parametrize(
+    ("figures", "rates", "live"),
+    [
+        (("geonames", "geonames"), ("er-api", "er-api"), (True, True)),
+        (("geonames", "bundled"), ("bundled", "er-api"), (True, True)),
+        (("bundled", "bundled"), ("er-api", "er-api"), (False, True)),
+        (("geonames", "geonames"), ("bundled", "bundled"), (True, False)),
+        (("geonames", "geonames"), ("bundled", None), (True, False)),
+        (("geonames", "geonames"), (None, None), (True, False)),
+        (("geonames", "geonames"), (None, "er-api"), (True, True)),
+        (("bundled", "bundled"), ("bundled", "bundled"), (False, False)),
+    ],
+)
+def test_live_data(
+    figures: tuple[str, str], rates: tuple[str | None, str | None], live: tuple[bool, bool]
+) -> None:
+    """Each kind is live when any row has it from elsewhere than the bundle; fresh needs both."""
+    rows = (
+        make_country(code, countries_provider=figures_provider, rates_provider=rates_provider)
+        for code, figures_provider, rates_provider in zip(("DE", "FR"), figures, rates, strict=True)
+    )
+    snapshot = make_snapshot(rows)
+    assert (snapshot.has_live_figures, snapshot.has_live_rates) == live
+    assert snapshot.is_stale(now=REFRESHED_AT, stale_after=DAY) is (live != (True, True))
+
+
+@pytest.mark.parametrize(
+    ("now", "stale"),
+    [
+        (REFRESHED_AT, False),
+        (REFRESHED_AT + DAY, False),
+        (REFRESHED_AT + DAY + MICROSECOND, True),
+        (REFRESHED_AT - DAY, False),
+    ],
+)
+def test_stale_with_age(now: datetime, stale: bool) -> None:
+    """Live data is stale from just past the age given, counted from its newest row."""
+    old = make_country("DE", last_refreshed_at=REFRESHED_AT - 9 * DAY)
+    snapshot = make_snapshot([old, make_country("FR")])
+    assert snapshot.is_stale(now=now, stale_after=DAY) is stale
+
+
+def test_stale_without_rows() -> None:
+    """No data is stale data."""
+    assert EMPTY.is_stale(now=REFRESHED_AT, stale_after=DAY) is True
+
+
+def test_snapshots_do_not_change() -> None:
+    """A snapshot refuses to be changed: queries that run now share it."""
+    snapshot = make_snapshot([make_country("FR")])
+    with pytest.raises(FrozenInstanceError):
+        snapshot.rows = ()  # type: ignore[misc]  # the refusal is what is tested
+    assert country_codes(snapshot.rows) == ["FR"]

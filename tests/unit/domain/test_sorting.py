@@ -1,0 +1,105 @@
+"""Sorting: one total order for any keys, absent values last, ties by name and then by code."""
+
+from itertools import combinations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.sorting import SortKey, compare, sort_rows, sort_values
+from tests.support.factories import (
+    country_codes,
+    country_lists,
+    few_examples,
+    make_country,
+    make_snapshot,
+)
+from tests.support.reference_model import sort_by_rank, sort_keys
+
+ABSENT = make_country("AQ", name="Zz", area_km2=None, capital=None)
+
+
+def sorted_codes(snapshot: Snapshot, *keys: SortKey) -> list[str]:
+    """Return the codes of all rows in order."""
+    row_indexes = sort_rows(keys, snapshot, range(len(snapshot.rows)))
+    return country_codes(snapshot.rows[row_index] for row_index in row_indexes)
+
+
+@pytest.mark.parametrize(
+    ("descending", "codes"), [(False, ["CI", "FR", "DE", "AQ"]), (True, ["DE", "FR", "CI", "AQ"])]
+)
+@pytest.mark.parametrize("field", [CountryField.AREA_KM2, CountryField.CAPITAL])
+def test_absent_values_are_last(field: CountryField, descending: bool, codes: list[str]) -> None:
+    """Rows without a value come last in both directions, for numbers and for text."""
+    snapshot = make_snapshot(
+        [
+            ABSENT,
+            make_country("DE", area_km2=3.0, capital="Łódź"),
+            make_country("CI", area_km2=0.0, capital="ábidjan"),
+            make_country("FR", area_km2=2.0, capital="Berlin"),
+        ]
+    )
+    assert sorted_codes(snapshot, SortKey(field, descending)) == codes
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_ties(descending: bool) -> None:
+    """Equal rows, absent values included, fall to the folded name, then the code, upwards."""
+    named = {"US": "aland", "FR": "Åland", "DE": "zz", "AX": "ÅLAND", "CI": "B"}
+    for area in (1.0, None):
+        snapshot = make_snapshot(make_country(c, name=n, area_km2=area) for c, n in named.items())
+        sort_key = SortKey(CountryField.AREA_KM2, descending)
+        assert sorted_codes(snapshot, sort_key) == ["AX", "FR", "US", "CI", "DE"]
+
+
+def test_keys_in_turn() -> None:
+    """A later key decides only among rows that the earlier ones leave equal."""
+    snapshot = make_snapshot(
+        [
+            make_country("AX", region="Europe", population=1),
+            make_country("CI", region="africa", population=2),
+            make_country("DE", region="EUROPE", population=3),
+            make_country("ST", region="Africa", population=4),
+            make_country("TO", region=None, population=5),
+        ]
+    )
+    region, largest = SortKey(CountryField.REGION), SortKey(CountryField.POPULATION, True)
+    assert sorted_codes(snapshot, region, largest) == ["ST", "CI", "DE", "AX", "TO"]
+    assert sorted_codes(snapshot, largest, region) == ["TO", "ST", "DE", "CI", "AX"]
+    assert sorted_codes(snapshot) == ["AX", "CI", "DE", "ST", "TO"]
+
+
+@few_examples
+@given(rows=country_lists(), keys=sort_keys())
+def test_model(rows: list[Country], keys: tuple[SortKey, ...]) -> None:
+    """Over any rows and keys, the order is that of the ranks of the values."""
+    assert sorted_codes(make_snapshot(rows), *keys) == country_codes(sort_by_rank(rows, keys))
+
+
+@few_examples
+@given(rows=country_lists(), keys=sort_keys(), data=st.data())
+def test_some_of_the_rows(
+    rows: list[Country], keys: tuple[SortKey, ...], data: st.DataObject
+) -> None:
+    """Leaving rows out does not change the order of the others."""
+    snapshot = make_snapshot(rows)
+    subset = data.draw(st.sets(st.sampled_from(range(len(rows)))) if rows else st.just(set()))
+    all_indexes = sort_rows(keys, snapshot, range(len(rows)))
+    assert sort_rows(keys, snapshot, sorted(subset)) == [
+        row_index for row_index in all_indexes if row_index in subset
+    ]
+
+
+@few_examples
+@given(rows=country_lists(), keys=sort_keys())
+def test_positions(rows: list[Country], keys: tuple[SortKey, ...]) -> None:
+    """Positions compare as their rows are arranged, both ways round, and equal only themselves."""
+    snapshot = make_snapshot(rows)
+    row_indexes = sort_rows(keys, snapshot, range(len(rows)))
+    positions = [sort_values(row_index, keys, snapshot) for row_index in row_indexes]
+    assert {compare(first, first, keys) for first in positions} <= {0}
+    pairs = list(combinations(positions, 2))
+    assert [compare(first, second, keys) for first, second in pairs] == [-1] * len(pairs)
+    assert [compare(second, first, keys) for first, second in pairs] == [1] * len(pairs)

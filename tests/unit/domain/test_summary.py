@@ -1,0 +1,97 @@
+"""The figures of the summary picture: the five largest, the commonest sources, the date."""
+
+from datetime import timedelta
+
+from hypothesis import given
+
+from graphql_api.domain.country import Country
+from graphql_api.domain.summary import Provenance, Summary, TopCountry
+from tests.support.factories import (
+    AS_OF,
+    REFRESHED_AT,
+    country_lists,
+    few_examples,
+    make_country,
+    make_snapshot,
+)
+
+DAY = timedelta(days=1)
+
+
+def test_empty() -> None:
+    """Without rows the summary is zero, and absent where there is nothing to say."""
+    assert make_snapshot().summarize() == Summary(
+        total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None
+    )
+
+
+def test_whole() -> None:
+    """The summary of a few rows holds each of its figures, absent estimates left out of the top."""
+    rows = [
+        make_country("DE", estimated_gdp=None, last_refreshed_at=REFRESHED_AT - DAY),
+        make_country("FR", estimated_gdp=0.0),
+        make_country("US", estimated_gdp=2.5),
+    ]
+    assert make_snapshot(rows).summarize() == Summary(
+        total_countries=3,
+        top=(
+            TopCountry(name="Land US", estimated_gdp=2.5),
+            TopCountry(name="Land FR", estimated_gdp=0.0),
+        ),
+        countries_source=Provenance(provider="geonames", as_of=AS_OF),
+        rates_source=Provenance(provider="er-api", as_of=AS_OF),
+        refreshed_at=REFRESHED_AT,
+    )
+
+
+def test_top_five() -> None:
+    """The top is the five largest estimates, largest first; equal ones stand in order of name."""
+    estimates = {"AX": 3.0, "CI": 9.0, "DE": 3.0, "FR": 4.0, "GB": 3.0, "ST": 1.0, "US": 3.0}
+    rows = [make_country(code, estimated_gdp=estimates[code]) for code in reversed(estimates)]
+    assert [country.name for country in make_snapshot(rows).summarize().top] == [
+        "Land CI",
+        "Land FR",
+        "Land AX",
+        "Land DE",
+        "Land GB",
+    ]
+
+
+def test_commonest_source() -> None:
+    """Each source line is the provider and date of most rows; rows without a rate do not count."""
+    rows = [
+        make_country("AX", countries_provider="bundled", rates_provider=None, rates_as_of=None),
+        make_country("CI", countries_as_of=None, rates_provider=None, rates_as_of=None),
+        make_country("DE", countries_as_of=None, rates_provider=None, rates_as_of=None),
+        make_country("FR", rates_provider="bundled", rates_as_of=AS_OF - DAY),
+    ]
+    summary = make_snapshot(rows).summarize()
+    assert summary.countries_source == Provenance(provider="geonames", as_of=None)
+    assert summary.rates_source == Provenance(provider="bundled", as_of=AS_OF - DAY)
+
+
+def test_no_rates() -> None:
+    """Where no row has a rate there is no source of rates."""
+    rows = [make_country("FR", rates_provider=None, rates_as_of=None)]
+    assert make_snapshot(rows).summarize().rates_source is None
+
+
+def test_equally_common_sources() -> None:
+    """Of equally common sources the first in order of name is shown, on every replica."""
+    rows = [
+        make_country("DE", countries_provider="second"),
+        make_country("AX", countries_provider="first"),
+    ]
+    expected = Provenance(provider="first", as_of=AS_OF)
+    assert make_snapshot(rows).summarize().countries_source == expected
+    assert make_snapshot(rows[::-1]).summarize().countries_source == expected
+
+
+@few_examples
+@given(rows=country_lists())
+def test_equal_rows_make_one_key(rows: list[Country]) -> None:
+    """Equal summaries hash alike, as the pictures kept by them need, and none has six bars."""
+    first, second = make_snapshot(rows).summarize(), make_snapshot(rows).summarize()
+    assert {first: "picture"}[second] == "picture"
+    estimates = [row.estimated_gdp for row in rows if row.estimated_gdp is not None]
+    assert [bar.estimated_gdp for bar in first.top] == sorted(estimates, reverse=True)[:5]

@@ -1,0 +1,390 @@
+"""From a document to an answer: what is refused, with which code, and what is masked."""
+
+import asyncio
+import re
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from strawberry.schema.exceptions import InvalidOperationTypeError
+
+from graphql_api.errors import CountryNotFound, DatabaseUnavailable
+from graphql_api.execution.document import OperationInfo
+from graphql_api.execution.engine import build_schema
+from graphql_api.execution.execute import (
+    QUERIES_ONLY,
+    GraphQLRequest,
+    GraphQLResponse,
+    build_error_response,
+    execute,
+)
+from graphql_api.execution.limits import QueryLimits
+from graphql_api.schema.context import GraphQLContext
+from tests.support.factories import make_country
+from tests.support.refresh_service import InitialState, ServiceInstance, execute_sql
+from tests.support.schema_client import REQUEST_ID, SCHEMA, STALE_AFTER, client_for, offline_client
+
+CLIENT = offline_client([make_country("FR")])
+MASKED = f"Something went wrong here; the server's log has it as request {REQUEST_ID}."
+TWO_OPERATIONS = "query a { __typename } query b { status { totalCountries } }"
+FILTER_QUERY = "query ($filter: CountryFilter) { countries(filter: $filter) { totalCount } }"
+DEPTH = 3000
+NO_SUBFIELDS = (
+    "Field 'status' of type 'Status!' must have a selection of subfields."
+    " Did you mean 'status { ... }'?"
+)
+NOT_RFC_3339 = (
+    "Expected value of type 'DateTime', but encountered error 'DateTime must be RFC 3339 "
+    "with an offset, e.g. 2026-11-23T16:26:00Z'; found: '2026-11-23'."
+)
+NOT_PROVIDED = "Expected a value of non-null type 'Int!' to be provided."
+NOT_NULL = "Expected variable '$first' provided to non-null type 'Int!' not to be None."
+
+
+def nested_filter(levels: int) -> dict[str, Any]:
+    """Return a filter that deep."""
+    filter_input: dict[str, Any] = {}
+    for _ in range(levels):
+        filter_input = {"not": filter_input}
+    return filter_input
+
+
+def only_error(response: GraphQLResponse) -> tuple[str, str]:
+    """Return code and message of the one error of a request that was refused as a whole."""
+    assert response.executed is False
+    assert list(response.body) == ["errors"]
+    [error] = response.body["errors"]
+    assert {"message", "extensions"} <= set(error) <= {"message", "extensions", "locations"}
+    assert list(error["extensions"]) == ["code"]
+    return error["extensions"]["code"], error["message"]
+
+
+@pytest.mark.parametrize(
+    ("document", "code", "message"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED", "Syntax Error: Expected Name, found <EOF>."),
+        ("nonsense", "GRAPHQL_PARSE_FAILED", "Syntax Error: Unexpected Name 'nonsense'."),
+        (
+            '{ country(code: "\\ud800") { id } }',
+            "GRAPHQL_PARSE_FAILED",
+            "Syntax Error: Invalid Unicode escape sequence: '\\ud800'.",
+        ),
+        ("{ \x00 }", "GRAPHQL_PARSE_FAILED", "Syntax Error: Unexpected character: U+0000."),
+        (
+            "{ nothing }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Cannot query field 'nothing' on type 'Query'.",
+        ),
+        (
+            "{ countries { totalCount } status }",
+            "GRAPHQL_VALIDATION_FAILED",
+            NO_SUBFIELDS,
+        ),
+        (
+            "{ refreshes(first: null) { id } }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Expected value of non-null type 'Int!' not to be None.",
+        ),
+        (
+            "query ($code: Int) { country(code: $code) { id } }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Variable '$code' of type 'Int' used in position expecting type 'String'.",
+        ),
+        (
+            "{ ...a } fragment a on Query { ...a }",
+            "GRAPHQL_VALIDATION_FAILED",
+            "Cannot spread fragment 'a' within itself.",
+        ),
+        (
+            "fragment a on Query { __typename }",
+            "BAD_USER_INPUT",
+            "The document has no operation.",
+        ),
+        (
+            TWO_OPERATIONS,
+            "BAD_USER_INPUT",
+            "The document has several operations: name one in operationName.",
+        ),
+    ],
+)
+async def test_refused_documents(document: str, code: str, message: str) -> None:
+    """A document that cannot be executed is refused as a whole, with its kind of error."""
+    assert only_error(await CLIENT.request(document)) == (code, message)
+
+
+async def test_several_errors() -> None:
+    """Every error of validation is told, each with its place."""
+    response = await CLIENT.request("{ abc two }")
+    assert response.executed is False
+    assert response.body == {
+        "errors": [
+            {
+                "message": f"Cannot query field '{name}' on type 'Query'.",
+                "locations": [{"line": 1, "column": column}],
+                "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"},
+            }
+            for name, column in (("abc", 3), ("two", 7))
+        ]
+    }
+
+
+SHORT_TIMEOUT_SCHEMA = build_schema(
+    introspection=True,
+    query_limits=QueryLimits(milliseconds=1, cost=10**6, aliases=100, fields=1000),
+)
+
+
+async def test_worked_at_for_too_long() -> None:
+    """A query that takes too long is given up at one of its lists, and gives no data."""
+    client = replace(
+        offline_client([make_country(f"{n:02}") for n in range(1000)]), schema=SHORT_TIMEOUT_SCHEMA
+    )
+    lists = " ".join(f"a{n}: countries {{ nodes {{ id name }} }}" for n in range(30))
+    response = await client.request(f"{{ {lists} }}")
+    [error] = response.body["errors"]
+    assert response.body["data"] is None
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+    pattern = r"The query is too complex: milliseconds \d+, at most 1\."
+    assert re.fullmatch(pattern, error["message"])
+
+
+async def test_refresh_takes_its_time(instance: ServiceInstance) -> None:
+    """A mutation may wait longer for the sources than a query may be worked at."""
+    client = replace(client_for(instance), schema=SHORT_TIMEOUT_SCHEMA)
+    data = await client.query("mutation { refreshCountries { sources { provider } } }")
+    assert data == {
+        "refreshCountries": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}
+    }
+
+
+async def test_operation_name() -> None:
+    """Of several operations the one that is named is executed."""
+    assert await CLIENT.request(TWO_OPERATIONS, operation_name="a") == GraphQLResponse(
+        {"data": {"__typename": "Query"}},
+        executed=True,
+        cacheable=True,
+        operation=OperationInfo("query", "a"),
+    )
+    assert await CLIENT.request(TWO_OPERATIONS, operation_name="b") == GraphQLResponse(
+        {"data": {"status": {"totalCountries": 1}}},
+        executed=True,
+        operation=OperationInfo("query", "b"),
+    )
+
+
+@pytest.mark.parametrize("document", [TWO_OPERATIONS, "{ __typename }", "query c2 { __typename }"])
+async def test_unknown_operation_name(document: str) -> None:
+    """A name that no operation has is refused, even where there is only one operation."""
+    refusal = only_error(await CLIENT.request(document, operation_name="c"))
+    assert refusal == ("BAD_USER_INPUT", "The document has no operation named 'c'.")
+
+
+QUERY_BY_TYPE = {
+    "Int": "countries(first: $value) { totalCount }",
+    "Int!": "refreshes(first: $value) { id }",
+    "Float": "countries(filter: {areaKm2: {eq: $value}}) { totalCount }",
+    "String": "country(code: $value) { id }",
+    "[String!]": "countries(filter: {name: {in: $value}}) { totalCount }",
+    "DateTime": "countries(filter: {lastRefreshedAt: {gt: $value}}) { totalCount }",
+    "CountrySortField!": "countries(sort: {field: $value}) { totalCount }",
+}
+"""By type, a place for a variable."""
+
+
+@pytest.mark.parametrize(
+    ("declared", "value", "message"),
+    [
+        ("Int", "1", ": Int cannot represent non-integer value: '1'"),
+        ("Int", 1.5, ": Int cannot represent non-integer value: 1.5"),
+        ("Int", True, ": Int cannot represent non-integer value: True"),
+        ("Int", 2**31, ": Int cannot represent non 32-bit signed integer value: 2147483648"),
+        ("Int", float("inf"), ": Int cannot represent non-integer value: inf"),
+        ("Int!", None, ": Expected value of non-null type 'Int!' not to be None."),
+        ("Float", "1", ": Float cannot represent non numeric value: '1'"),
+        ("Float", float("inf"), ": Float cannot represent non numeric value: inf"),
+        ("String", 1, ": String cannot represent a non string value: 1"),
+        (
+            "[String!]",
+            [None],
+            " at [0]: Expected value of non-null type 'String!' not to be None.",
+        ),
+        ("DateTime", "2026-11-23", f": {NOT_RFC_3339}"),
+        (
+            "CountrySortField!",
+            "FLAG_URL",
+            ": Value 'FLAG_URL' does not exist in 'CountrySortField' enum.",
+        ),
+    ],
+)
+async def test_refused_variables(declared: str, value: object, message: str) -> None:
+    """A variable that its type cannot hold is refused as the caller's mistake."""
+    document = f"query ($value: {declared}) {{ {QUERY_BY_TYPE[declared]} }}"
+    refusal = only_error(await CLIENT.request(document, {"value": value}))
+    assert refusal == ("BAD_USER_INPUT", f"Variable '$value' has invalid value{message}")
+
+
+async def test_missing_variable() -> None:
+    """A variable that is needed and not given is the caller's mistake."""
+    response = await CLIENT.request("query ($first: Int!) { refreshes(first: $first) { id } }")
+    assert only_error(response) == (
+        "BAD_USER_INPUT",
+        f"Variable '$first' has invalid value: {NOT_PROVIDED}",
+    )
+
+
+async def test_null_in_a_place_that_has_a_default() -> None:
+    """A null variable in a place that has a default, and takes no null, is the caller's mistake."""
+    document = "query ($first: Int) { refreshes(first: $first) { id } }"
+    assert await CLIENT.query(document) == {"refreshes": []}
+    assert await CLIENT.query_error(document, first=None) == (
+        "BAD_USER_INPUT",
+        f"Argument 'first' has invalid value: {NOT_NULL}",
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{" + "a{" * DEPTH + "a" + "}" * DEPTH + "}",
+        "{ countries(filter: " + "{not:" * DEPTH + "{}" + "}" * DEPTH + ") { totalCount } }",
+        "{ countries(filter: {and: " + "[" * DEPTH + "]" * DEPTH + "}) { totalCount } }",
+        "query ($a: " + "[" * DEPTH + "Int" + "]" * DEPTH + ") { __typename }",
+    ],
+)
+async def test_deep_documents(document: str) -> None:
+    """A document nested too deeply is a syntax error, however it is nested."""
+    assert only_error(await CLIENT.request(document)) == (
+        "GRAPHQL_PARSE_FAILED",
+        "Syntax Error: Document is nested too deeply. Parsing aborted.",
+    )
+
+
+@pytest.mark.parametrize("levels", [21, 500, DEPTH])
+async def test_deep_variables(levels: int) -> None:
+    """Variables nested too deeply are refused, however much too deeply."""
+    response = await CLIENT.request(FILTER_QUERY, {"filter": nested_filter(levels)})
+    refusal = ("QUERY_TOO_COMPLEX", "The query is too complex: nesting 21, at most 20.")
+    assert only_error(response) == refusal
+
+
+async def test_deep_enough() -> None:
+    """Nineteen levels, which no person writes, are still answered."""
+    expected = {"countries": {"totalCount": 1}}
+    assert await CLIENT.query(FILTER_QUERY, filter=nested_filter(18)) == expected
+    filter_literal = "{not:" * 18 + "{}" + "}" * 18
+    assert await CLIENT.query_codes(f"(filter: {filter_literal})") == ["FR"]
+
+
+def broken_clock() -> datetime:
+    """Fail as no clock should."""
+    raise RuntimeError("the cause, which is nobody's business")
+
+
+async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """A resolver's defect is told without its cause, which the log has under the same name."""
+    response = await replace(CLIENT, clock=broken_clock).request("{ status { stale } }")
+    assert response == GraphQLResponse(
+        {
+            "data": None,
+            "errors": [
+                {
+                    "message": MASKED,
+                    "locations": [{"line": 1, "column": 12}],
+                    "path": ["status", "stale"],
+                    "extensions": {"code": "INTERNAL_SERVER_ERROR", "requestId": REQUEST_ID},
+                }
+            ],
+        },
+        executed=True,
+        operation=OperationInfo("query", None),
+    )
+    [record] = caplog.records
+    assert record.getMessage() == f"Request {REQUEST_ID} failed at ['status', 'stale']"
+    assert record.exc_info is not None
+    assert repr(record.exc_info[1]) == repr(RuntimeError("the cause, which is nobody's business"))
+
+
+async def test_undrawable_value_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """A value that its type cannot show is a defect too."""
+    response = await offline_client([make_country("FR", population=2**31)]).request(
+        '{ country(code: "FR") { population } }'
+    )
+    [error] = response.body["errors"]
+    assert (response.body["data"], error["message"]) == ({"country": None}, MASKED)
+    assert error["extensions"] == {"code": "INTERNAL_SERVER_ERROR", "requestId": REQUEST_ID}
+    [record] = caplog.records
+    assert record.getMessage() == f"Request {REQUEST_ID} failed at ['country', 'population']"
+
+
+async def test_refusals_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The caller's mistakes are told to the caller, and leave the log alone."""
+    await CLIENT.request("{ country { id } }")
+    await CLIENT.request("{")
+    await CLIENT.request("{ nothing }")
+    await CLIENT.request("query ($a: Int!) { __typename }")
+    assert caplog.records == []
+
+
+async def test_database_is_not_described(
+    instance: ServiceInstance, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A database that fails is told without its address and its words, which the log has."""
+    await instance.service.refresh()
+    await instance.service.close()
+    initial = await InitialState.capture(instance)
+    await asyncio.to_thread(
+        execute_sql,
+        instance.path,
+        "CREATE TRIGGER no BEFORE DELETE ON countries BEGIN SELECT raise(ABORT, 'a secret'); END",
+    )
+    response = await client_for(instance).request('mutation { deleteCountry(code: "FR") { id } }')
+    [error] = response.body["errors"]
+    assert (
+        error["message"]
+        == "The database did not confirm what it was asked; all of it was done, or nothing."
+    )
+    assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
+    assert response.body["data"] is None
+    failure = f"The database at sqlite:///{instance.path} failed: a secret."
+    assert [record.getMessage() for record in caplog.records] == [
+        f"Request {REQUEST_ID}: {failure}"
+    ]
+    assert await initial.is_unchanged()
+
+
+async def test_only_what_is_allowed(instance: ServiceInstance) -> None:
+    """A mutation is not executed where only queries are allowed."""
+    client = client_for(instance)
+    context = GraphQLContext(
+        catalog=instance.catalog,
+        refresh_service=instance.service,
+        clock=client.clock,
+        stale_after=STALE_AFTER,
+        public_url="",
+        is_authorized=True,
+    )
+    request = GraphQLRequest(
+        query="mutation { refreshCountries { id } }", variables=None, operation_name=None
+    )
+    with pytest.raises(InvalidOperationTypeError):
+        await execute(
+            SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id=REQUEST_ID
+        )
+    assert (await instance.load_rows(), instance.service.is_running) == ([], False)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (CountryNotFound("There is none."), "There is none."),
+        (
+            DatabaseUnavailable("The database at sqlite:///secret failed."),
+            "The database did not confirm what it was asked; all of it was done, or nothing.",
+        ),
+    ],
+)
+def test_refuse(error: CountryNotFound | DatabaseUnavailable, message: str) -> None:
+    """A refusal before execution has the public message, the code, and no data."""
+    body = {"errors": [{"message": message, "extensions": {"code": error.code}}]}
+    assert build_error_response(error) == GraphQLResponse(body, executed=False)

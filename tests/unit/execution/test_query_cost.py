@@ -1,0 +1,187 @@
+"""What a document measures: every limit at its edge, fragments once, and variables by their use."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from graphql import parse
+
+from graphql_api.errors import QueryTooComplex
+from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.query_cost import measure_cost
+
+UNLIMITED = QueryLimits(
+    definitions=1000,
+    depth=100,
+    fields=10**30,
+    aliases=10**30,
+    roots=10**30,
+    directives=10**30,
+    items=10**9,
+    nesting=100,
+    cost=10**30,
+)
+COUNTRY_COUNT = 250
+LEVELS = 60
+
+
+def rejection_message(
+    document: str, variables: Mapping[str, Any], limits: QueryLimits
+) -> str | None:
+    """Return why a document is refused, or None if it is not."""
+    try:
+        measure_cost(parse(document), limits).check(variables, country_count=COUNTRY_COUNT)
+    except QueryTooComplex as error:
+        return str(error)
+    return None
+
+
+def compute_cost(document: str, **variables: object) -> int:
+    """Return what a document costs, whatever else it measures."""
+    [operation] = measure_cost(parse(document), UNLIMITED).operations
+    query_cost = measure_cost(parse(document), UNLIMITED)
+    return query_cost._compute_cost(operation, variables, {}, COUNTRY_COUNT)
+
+
+def check_limit_edge(name: str, value: int, document: str, **variables: object) -> None:
+    """Check that the document is refused by a limit one below its measure, and by no other."""
+    unlimited = {field: getattr(UNLIMITED, field) for field in UNLIMITED.__slots__}
+    exact = QueryLimits(**{**unlimited, name: value})
+    too_low = QueryLimits(**{**unlimited, name: value - 1})
+    assert rejection_message(document, variables, exact) is None
+    message = f"The query is too complex: {name} {value}, at most {value - 1}."
+    assert rejection_message(document, variables, too_low) == message
+
+
+NESTED_FRAGMENT = "fragment f on Query { status { version } }"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "document"),
+    [
+        ("definitions", 3, "{ ...f } query b { __typename } fragment f on Query { __typename }"),
+        ("depth", 1, "{ __typename }"),
+        ("depth", 3, "{ status { lastRefresh { id } } }"),
+        ("depth", 3, "{ ...f } fragment f on Query { status { version } }"),
+        ("depth", 3, "{ ... { status { version } } }"),
+        ("depth", 4, "{ ...f status { ...f } } fragment f on Query { status { version } }"),
+        ("depth", 5, "{ x { ...g ...f } } fragment f on Q { x { ...g } } fragment g on Q { y }"),
+        ("fields", 2, "{ status { version } }"),
+        ("fields", 4, f"{{ ...f ...f }} {NESTED_FRAGMENT}"),
+        ("fields", 3, f"{{ __typename }} {NESTED_FRAGMENT}"),
+        ("fields", 4, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED_FRAGMENT}"),
+        ("aliases", 2, "{ a: status { b: version version } }"),
+        ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),
+        ("roots", 3, "{ a b { c d } e }"),
+        ("roots", 4, "{ ...f ... { ...f } } fragment f on Query { a b { c } }"),
+        ("directives", 2, "{ a @x @y }"),
+        (
+            "directives",
+            5,
+            "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }",
+        ),
+        ("directives", 2, "{ ...f ...f } fragment f on Q { a @x }"),
+        ("items", 3, "{ countries(sort: [1, 2, 3]) { totalCount } }"),
+        ("items", 3, "{ a @x(b: [{c: [1, 2, 3]}]) }"),
+        ("items", 2, "query ($v: [Int] = [1, 2]) { a(v: $v) }"),
+        ("nesting", 4, "{ countries(filter: {and: [{name: {eq: 1}}]}) { totalCount } }"),
+        ("nesting", 2, "query ($v: [Int] = [[1]]) { a(v: $v) }"),
+    ],
+)
+def test_edges(name: str, value: int, document: str) -> None:
+    """A document is refused when, and only when, it measures more than the limit."""
+    check_limit_edge(name, value, document)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "variable"),
+    [
+        ("items", 3, [1, 2, 3]),
+        ("items", 3, {"a": [{"b": [1, 2, 3]}]}),
+        ("nesting", 1, {}),
+        ("nesting", 3, {"a": [{"b": 1}]}),
+    ],
+)
+def test_edges_of_variables(name: str, value: int, variable: object) -> None:
+    """A variable is refused likewise, even one that nobody uses."""
+    check_limit_edge(name, value, "query ($v: X) { __typename }", v=variable)
+    check_limit_edge(name, value, "{ __typename }", v=variable)
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "expected_cost"),
+    [
+        ("{ __typename }", {}, 1),
+        ("{ status { version stale } country { id } }", {}, 5),
+        # The field itself and two below it, for every country.
+        ("{ countries { nodes { code } } }", {}, 250 * 3),
+        ("{ countries(first: 10) { nodes { code } } }", {}, 10 * 3),
+        ("{ countries(last: 10) { nodes { code } } }", {}, 10 * 3),
+        ("{ countries(first: 1000) { nodes { code } } }", {}, 250 * 3),
+        ("{ countries(first: 11111111111111111) { nodes { code } } }", {}, 250 * 3),
+        ("{ countries(first: -1) { nodes { code } } }", {}, 0),
+        ("{ countries(first: null) { nodes { code } } }", {}, 250 * 3),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {"n": 7}, 7 * 2),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {"n": 10**9}, 250 * 2),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {"n": "x"}, 250 * 2),
+        ("query ($n: Int) { countries(first: $n) { totalCount } }", {}, 250 * 2),
+        ("query ($n: Int = 5) { countries(first: $n) { totalCount } }", {}, 5 * 2),
+        ("query ($n: Int = 5) { countries(first: $n) { totalCount } }", {"n": 6}, 6 * 2),
+        ("{ refreshes { id } }", {}, 10 * 2),
+        ("{ refreshes(first: 2000) { id } }", {}, 1000 * 2),
+        ("{ failedRefreshes { id } }", {}, 10 * 2),
+        ("{ failedRefreshes(first: 2000) { id } }", {}, 1000 * 2),
+        ("{ __schema { types { name } } }", {}, 50 * 3),
+        # Each field of an object in an argument is compared with every country.
+        ('{ countries(first: 0, filter: {name: {eq: "x"}}) { totalCount } }', {}, 250 * 2),
+        ("{ countries(first: 0, sort: [{field: NAME}]) { totalCount } }", {}, 250 + 1),
+        # Ten characters of a text cost as much as a field.
+        (f'{{ country(name: "{"x" * 100}") {{ id }} }}', {}, 10 + 2),
+        ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {"f": {"a": {"b": 1}}}, 500),
+        ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {}, 0),
+        ("query ($f: F = {a: [1]}) { countries(first: 0, filter: $f) { id } }", {}, 250 + 1),
+        (
+            "query ($f: F) { countries(first: 0, filter: {or: [$f, {not: $f}]}) { id } }",
+            {"f": {"a": "x" * 50}},
+            250 * 2 + 2 + 2 * (250 + 5),
+        ),
+    ],
+)
+def test_cost(document: str, variables: dict[str, Any], expected_cost: int) -> None:
+    """The cost is rows times fields, and what is compared with every country."""
+    assert compute_cost(document, **variables) == expected_cost
+    if expected_cost:
+        check_limit_edge("cost", expected_cost, document, **variables)
+
+
+def fragment_bomb(leaf: str) -> str:
+    """Return a document whose fragments each use the next one twice, sixty levels deep."""
+    fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(LEVELS)]
+    return f"{{ ...f0 }} {' '.join(fragments)} fragment f{LEVELS} on Query {{ {leaf} }}"
+
+
+def test_bomb() -> None:
+    """Fragments within fragments are measured once each, or this would not end before the sun."""
+    assert compute_cost(fragment_bomb("a: __typename @x")) == 2**LEVELS
+    assert compute_cost(fragment_bomb("countries { nodes { code } }")) == 2**LEVELS * 250 * 3
+    assert compute_cost(fragment_bomb("...nothing")) == 0
+    message = "The query is too complex: definitions 62, at most 50."
+    assert rejection_message(fragment_bomb("__typename"), {}, QueryLimits()) == message
+    message = "The query is too complex: fields 512, at most 300."
+    assert (
+        rejection_message(fragment_bomb("__typename"), {}, QueryLimits(definitions=100, depth=100))
+        == message
+    )
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "{ ...a } fragment a on Query { __typename ...a }",
+        "{ ...a } fragment a on Query { ...b ...b } fragment b on Query { ...a __typename ...a }",
+        "{ __typename } fragment a on Query { ...b } fragment b on Query { ...a }",
+    ],
+)
+def test_circles(document: str) -> None:
+    """Fragments in a circle are measured to an end; that they are wrong is for validation."""
+    assert rejection_message(document, {}, QueryLimits()) is None

@@ -1,0 +1,160 @@
+"""What was asked before is answered without executing anything, and only what is of the data."""
+
+import json
+from pathlib import Path
+
+import httpx
+import pytest
+
+from graphql_api.schema import operations
+from tests.support.app import AppClient, make_settings, running_client
+from tests.support.fake_providers.server import Upstream
+from tests.support.processes import run_command
+from tests.support.processes import running_server as serving_process
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+LIST_QUERY = "{countries{nodes{code name population}}}"
+
+
+async def get(server: AppClient, query: str, **headers: str) -> httpx.Response:
+    """GET a query, without compression unless the headers ask for it."""
+    request_headers = {"Accept_Encoding": "identity", **headers}
+    return await server.get(f"/graphql?{httpx.QueryParams({'query': query})}", **request_headers)
+
+
+async def test_repeated(server: AppClient) -> None:
+    """The same request gets the same bytes, by POST and by GET, also compressed."""
+    plain = [await server.post({"query": LIST_QUERY}, Accept_Encoding="identity") for _ in range(2)]
+    assert plain[0].content == plain[1].content
+    assert len(plain[0].json()["data"]["countries"]["nodes"]) == 250
+    for coding in ("gzip", "br", "gzip, deflate, br"):
+        for _ in range(2):
+            response = await server.post({"query": LIST_QUERY}, Accept_Encoding=coding)
+            assert response.content == plain[0].content
+            assert response.headers["Content-Encoding"] == coding.rpartition(" ")[2]
+            get_response = await get(server, LIST_QUERY, Accept_Encoding=coding)
+            assert get_response.content == plain[0].content
+
+
+async def test_not_executed_again(server: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that is repeated does not read the data, nor does one whose tag is known."""
+    query = "{countries(first:7){nodes{code}}}"
+    first = await get(server, query)
+    post_response = await server.post({"query": query})
+    monkeypatch.delattr(operations, "paginate")
+    assert (await get(server, query)).content == first.content
+    assert (await server.post({"query": query})).content == post_response.content
+    not_modified = await get(server, query, If_None_Match=first.headers["ETag"])
+    assert (not_modified.status_code, not_modified.content) == (304, b"")
+    assert not_modified.headers["ETag"] == first.headers["ETag"]
+    assert not_modified.headers["Vary"] == "Accept, Accept-Encoding"
+    assert not_modified.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
+    assert "X-Request-Id" in not_modified.headers
+    assert "errors" in (await get(server, query + " ")).json()
+
+
+async def test_tags(server: AppClient) -> None:
+    """One of several tags, or a weak one, is as good; another one is answered in full."""
+    tag = (await get(server, LIST_QUERY)).headers["ETag"]
+    for matching_tag in (f'"x", {tag}', f"W/{tag}"):
+        assert (await get(server, LIST_QUERY, If_None_Match=matching_tag)).status_code == 304
+    for other_tag in ('"x"', "*", tag[1:-1]):
+        assert (await get(server, LIST_QUERY, If_None_Match=other_tag)).status_code == 200
+    other = await get(server, LIST_QUERY, If_None_Match=tag, Accept_Encoding="br")
+    assert (other.status_code, other.headers["ETag"] == tag) == (200, False)
+
+
+async def test_one_object(server: AppClient) -> None:
+    """An object that is asked for by its id is of the data as well."""
+    response = await get(server, '{node(id:"Q291bnRyeTpGUg=="){id __typename}}')
+    assert response.json() == {
+        "data": {"node": {"id": "Q291bnRyeTpGUg==", "__typename": "Country"}}
+    }
+    assert "ETag" in response.headers
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{status{version}}",
+        "{refreshes{id}}",
+        "{countries{totalCount} status{version}}",
+        "{...a} fragment a on Query{status{stale}}",
+        "{__schema{queryType{name}}}",
+        "{country{code}}",
+        "{nothing}",
+        "{",
+        "",
+    ],
+)
+async def test_not_of_the_data(server: AppClient, query: str) -> None:
+    """Whatever else than the data is asked for, or in error, is for nobody to keep."""
+    for _ in range(2):
+        response = await get(server, query)
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
+
+
+async def test_media_types(server: AppClient) -> None:
+    """Each media type has its own answer and tag."""
+    json_response = await get(server, LIST_QUERY)
+    graphql_response = await get(server, LIST_QUERY, Accept="application/graphql-response+json")
+    assert (
+        graphql_response.headers["Content-Type"]
+        == "application/graphql-response+json; charset=utf-8"
+    )
+    assert json_response.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert json_response.headers["ETag"] != graphql_response.headers["ETag"]
+
+
+async def test_refusals_stay(server: AppClient) -> None:
+    """A body that was answered is refused where it would have been refused before."""
+    body = json.dumps({"query": LIST_QUERY})
+    assert (await server.post(body)).status_code == 200
+    assert (await server.post(body, Content_Type="text/plain")).status_code == 415
+    assert (await server.post(body, Accept="image/png")).status_code == 406
+    assert (await server.post(body, Content_Encoding="gzip")).status_code == 415
+    mutation = await get(server, "mutation{refreshCountries{id}}")
+    assert (mutation.status_code, mutation.headers["Allow"]) == (405, "POST")
+
+
+async def test_change_of_the_data(tmp_path: Path, upstream: Upstream) -> None:
+    """After a change the same request is answered anew, with another tag."""
+    async with running_client(
+        make_settings(tmp_path / "countries.db", upstream, **bundled_settings())
+    ) as server:
+        before = await get(server, "{countries{totalCount}}")
+        await server.query('mutation { deleteCountry(code: "FR") { code } }')
+        tag = before.headers["ETag"]
+        after = await get(server, "{countries{totalCount}}", If_None_Match=tag)
+        assert after.json() == {"data": {"countries": {"totalCount": 249}}}
+        assert after.headers["ETag"] != tag
+
+
+def bundled_settings() -> dict[str, object]:
+    """Return settings with which nobody is asked."""
+    return {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
+
+
+async def test_replicas(tmp_path: Path, upstream: Upstream) -> None:
+    """Two servers on one database give a query the same tag and the same bytes."""
+    settings = {
+        **upstream.environment,
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}",
+    }
+    # With live data stored neither server refreshes when it starts.
+    assert run_command(tmp_path, "refresh", **settings).exit_code == 0
+    query = f"/graphql?{httpx.QueryParams({'query': LIST_QUERY})}"
+    with (
+        serving_process(tmp_path, **settings) as first,
+        serving_process(tmp_path, **settings) as second,
+    ):
+        for coding in ("identity", "gzip", "br"):
+            request_headers = {"Accept-Encoding": coding}
+            responses = [replica.get(query, **request_headers) for replica in (first, second)]
+            assert [response.status_code for response in responses] == [200, 200]
+            assert responses[0].content == responses[1].content
+            tag = responses[0].headers["ETag"]
+            assert responses[1].headers["ETag"] == tag
+            not_modified = second.get(query, **request_headers, **{"If-None-Match": tag})
+            assert (not_modified.status_code, not_modified.content) == (304, b"")

@@ -1,0 +1,107 @@
+"""A server that strangers reach: no playground, no introspection, and a token for mutations."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.support.app import (
+    HANGING_RESPONSE,
+    AppClient,
+    make_settings,
+    parse_errors,
+    running_client,
+)
+from tests.support.fake_providers.server import Upstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+TOKEN = "s3cret-Token"
+DELETION = 'mutation { deleteCountry(code: "ZW") { code } }'
+UNAUTHENTICATED = {
+    "data": None,
+    "errors": [
+        {
+            "message": "This needs the administrator's token: send it as "
+            "`Authorization: Bearer <ADMIN_TOKEN>`.",
+            "locations": [{"line": 1, "column": 12}],
+            "path": ["deleteCountry"],
+            "extensions": {"code": "UNAUTHENTICATED"},
+        }
+    ],
+}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def production_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
+    """Lend a server in production, whose sources never answer."""
+    path = tmp_path_factory.mktemp("production_server") / "countries.db"
+    with Upstream() as upstream:
+        upstream.set_responses("countries", HANGING_RESPONSE)
+        settings = make_settings(
+            path,
+            upstream,
+            environment="production",
+            admin_token=TOKEN,
+            public_url="https://countries.example/api/",
+        )
+        async with running_client(settings) as server:
+            yield server
+
+
+async def test_no_playground(production_server: AppClient) -> None:
+    """A browser that asks for the playground is told what there is instead."""
+    response = await production_server.get("/graphql", Accept="text/html")
+    assert response.status_code == 406
+    assert parse_errors(response) == [("BAD_USER_INPUT", "Accept application/json.")]
+    response = await production_server.get("/graphql", Accept="text/html, */*;q=0.8")
+    assert response.status_code == 400
+    assert parse_errors(response) == [
+        ("BAD_USER_INPUT", "query must be the text of a GraphQL document.")
+    ]
+
+
+async def test_no_introspection(production_server: AppClient) -> None:
+    """The schema is told neither by introspection nor as text."""
+    response = await production_server.post({"query": "{ __schema { __typename } }"})
+    assert [code for code, _ in parse_errors(response)] == ["GRAPHQL_VALIDATION_FAILED"]
+    assert await production_server.query("{ __typename }") == {"__typename": "Query"}
+    response = await production_server.get("/schema.graphql")
+    assert (response.status_code, response.text) == (404, "The schema is not public here.\n")
+
+
+async def test_landing_page_links_what_there_is(production_server: AppClient) -> None:
+    """The landing page links neither the playground nor the schema."""
+    page = (await production_server.get("/")).text
+    assert ('href="readyz"' in page, 'href="graphql"' in page) == (True, False)
+    assert 'href="schema.graphql"' not in page
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer s3cret-Tok\u00e9n"]
+)
+async def test_without_the_token(production_server: AppClient, authorization: str) -> None:
+    """A mutation without the token is refused, whatever else is sent, and nothing is deleted."""
+    headers = {
+        b"Content-Type": b"application/json",
+        b"Authorization": authorization.encode("latin-1"),
+    }
+    response = await production_server.client.post(
+        "/graphql", json={"query": DELETION}, headers=headers
+    )
+    assert (response.status_code, response.json()) == (200, UNAUTHENTICATED)
+    assert await production_server.version() == "1-250"
+
+
+async def test_with_the_token(production_server: AppClient) -> None:
+    """With the token a mutation is executed: it gets as far as looking for the country."""
+    mutation = {"query": 'mutation { deleteCountry(code: "ZZ") { code } }'}
+    response = await production_server.post(mutation, Authorization=f"Bearer {TOKEN}")
+    [error] = response.json()["errors"]
+    assert error["extensions"] == {"code": "COUNTRY_NOT_FOUND"}
+
+
+async def test_public_url(production_server: AppClient) -> None:
+    """Absolute addresses begin with the public URL, wherever the request came in."""
+    data = await production_server.query("{ status { imageUrl } }", Host="elsewhere.example")
+    image = "https://countries.example/api/images/summary-1-250.png"
+    assert data == {"status": {"imageUrl": image}}

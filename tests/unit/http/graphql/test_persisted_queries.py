@@ -1,0 +1,261 @@
+"""Automatic persisted queries: a document is sent once, and named by its hash from then on."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from graphql_api.errors import PersistedQueryNotFound
+from graphql_api.http.graphql.persisted_queries import PersistedQueries
+from graphql_api.schema import operations
+from tests.support.app import AppClient, make_settings, parse_errors, running_client
+from tests.support.fake_providers.server import Upstream
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+NOT_FOUND = [("PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")]
+HASH_MISMATCH = "extensions.persistedQuery.sha256Hash is not the hash of query."
+SPEC = "application/graphql-response+json"
+FRANCE = {"data": {"country": {"code": "FR"}}}
+
+
+def hash_document(query: str) -> str:
+    """Return the hash by which a document is known."""
+    return hashlib.sha256(query.encode()).hexdigest()
+
+
+def persisted_extensions(digest: str) -> dict[str, Any]:
+    """Return the extensions that name a document, as Apollo's client writes them."""
+    return {"persistedQuery": {"version": 1, "sha256Hash": digest}}
+
+
+async def post(server: AppClient, document: str, /, **fields: object) -> httpx.Response:
+    """POST the hash of a document alone, or with more fields."""
+    return await server.post(
+        {"extensions": persisted_extensions(hash_document(document)), **fields}
+    )
+
+
+async def get(server: AppClient, document: str, /, **options: str) -> httpx.Response:
+    """GET by the hash of a document alone, without compression; headers are written in capitals."""
+    headers = {name: value for name, value in options.items() if name[0].isupper()}
+    fields = {name: value for name, value in options.items() if name not in headers}
+    parameters = {"extensions": json.dumps(persisted_extensions(hash_document(document))), **fields}
+    request_headers = {"Accept_Encoding": "identity", **headers}
+    return await server.get(f"/graphql?{httpx.QueryParams(parameters)}", **request_headers)
+
+
+async def test_registering(server: AppClient) -> None:
+    """A hash is not found until its document came along; then it does for POST and GET."""
+    query = '{ country(code: "FR") { code } } # registering'
+    for send in (post, get):
+        response = await send(server, query)
+        assert (response.status_code, parse_errors(response)) == (200, NOT_FOUND)
+        assert response.headers["Cache-Control"] == "no-store"
+        assert "ETag" not in response.headers
+    assert (await post(server, query, query=query)).json() == FRANCE
+    assert (await post(server, query)).json() == FRANCE
+    assert (await get(server, query)).json() == FRANCE
+
+
+async def test_registering_by_get(server: AppClient) -> None:
+    """Hash and document by GET do as well; what a client says besides is not looked at."""
+    query = '{ country(code: "FR") { code } } # by GET'
+    extensions = {
+        "persistedQuery": {
+            **persisted_extensions(hash_document(query))["persistedQuery"],
+            "miss": True,
+        }
+    }
+    parameters = {
+        "query": query,
+        "extensions": json.dumps({**extensions, "clientLibrary": {"name": "x"}}),
+    }
+    assert (await server.get(f"/graphql?{httpx.QueryParams(parameters)}")).json() == FRANCE
+    assert (await get(server, query)).json() == FRANCE
+
+
+async def test_not_found_by_specification(server: AppClient) -> None:
+    """Under the media type of the specification, what has no data has the status 400."""
+    response = await get(server, "{ nobody }", Accept=SPEC)
+    assert (response.status_code, parse_errors(response)) == (400, NOT_FOUND)
+    assert response.headers["Content-Type"] == f"{SPEC}; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+async def test_variables_and_operation_name(server: AppClient) -> None:
+    """A document that is known by its hash is asked with any variables and operation name."""
+    query = "query a($c: String) { country(code: $c) { code } } query b { __typename }"
+    fields = {"operationName": "a", "variables": {"c": "FR"}}
+    assert (await post(server, query, query=query, **fields)).json() == FRANCE
+    assert (await post(server, query, **fields)).json() == FRANCE
+    other = await get(server, query, operationName="a", variables='{"c": "TR"}')
+    assert other.json() == {"data": {"country": {"code": "TR"}}}
+    assert (await get(server, query, operationName="b")).json() == {"data": {"__typename": "Query"}}
+
+
+async def test_http_caching(server: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GET by hash has a tag, and is answered again, and with 304, without executing anything."""
+    query = "{ countries(first: 9) { nodes { code } } }"
+    await post(server, query, query=query)
+    first = await get(server, query)
+    assert len(first.json()["data"]["countries"]["nodes"]) == 9
+    assert first.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
+    assert first.headers["Vary"] == "Accept, Accept-Encoding"
+    monkeypatch.delattr(operations, "paginate")
+    assert (await get(server, query)).content == first.content
+    not_modified = await get(server, query, If_None_Match=first.headers["ETag"])
+    assert (not_modified.status_code, not_modified.content) == (304, b"")
+
+
+async def test_registering_is_never_answered_from_the_cache(server: AppClient) -> None:
+    """Hash and document are executed and kept each time: a document that fell out comes back."""
+    query = '{ country(code: "FR") { code } } # comes back'
+    for _ in range(2):
+        response = await post(server, query, query=query)
+        assert response.json() == FRANCE
+        assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("wrong", [hash_document("{ other }"), "0" * 64])
+async def test_wrong_hash(server: AppClient, wrong: str) -> None:
+    """A document of another hash is refused, and kept under neither."""
+    query = '{ country(code: "FR") { code } } # never registered'
+    body = {"query": query, "extensions": persisted_extensions(wrong)}
+    response = await server.post(body)
+    assert (response.status_code, parse_errors(response)) == (
+        400,
+        [("BAD_USER_INPUT", HASH_MISMATCH)],
+    )
+    assert parse_errors(await post(server, query)) == NOT_FOUND
+    assert parse_errors(await server.post({"extensions": persisted_extensions(wrong)})) == NOT_FOUND
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("x", "must be an object or null."),
+        ([], "must be an object or null."),
+        ({}, ".version must be 1."),
+        ({"version": 2, "sha256Hash": "0" * 64}, ".version must be 1."),
+        ({"version": True, "sha256Hash": "0" * 64}, ".version must be 1."),
+        ({"version": "1", "sha256Hash": "0" * 64}, ".version must be 1."),
+        ({"version": 1}, ".sha256Hash must be 64 hexadecimal digits."),
+        ({"version": 1, "sha256Hash": 7}, ".sha256Hash must be 64 hexadecimal digits."),
+        ({"version": 1, "sha256Hash": "F" * 64}, ".sha256Hash must be 64 hexadecimal digits."),
+        ({"version": 1, "sha256Hash": "0" * 63}, ".sha256Hash must be 64 hexadecimal digits."),
+        (
+            {"version": 1, "sha256Hash": "0" * 64 + "\n"},
+            ".sha256Hash must be 64 hexadecimal digits.",
+        ),
+    ],
+)
+async def test_malformed(server: AppClient, given: object, message: str) -> None:
+    """Another version, or what is no hash, is refused, with a document and without."""
+    prefix = "extensions.persistedQuery"
+    separator = "" if message.startswith(".") else " "
+    for query in ({}, {"query": "{ __typename }"}):
+        response = await server.post({**query, "extensions": {"persistedQuery": given}})
+        expected = [("BAD_USER_INPUT", f"{prefix}{separator}{message}")]
+        assert (response.status_code, parse_errors(response)) == (400, expected)
+
+
+async def test_null_is_as_if_not_given(server: AppClient) -> None:
+    """A request whose persistedQuery is null is one without."""
+    response = await server.post(
+        {"query": "{ __typename }", "extensions": {"persistedQuery": None}}
+    )
+    assert response.json() == {"data": {"__typename": "Query"}}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{", "GRAPHQL_PARSE_FAILED"),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED"),
+        ("{ " + "__typename " * 301 + "}", "QUERY_TOO_COMPLEX"),
+        ("query ($x: Int!) { countries(first: $x) { totalCount } }", "BAD_USER_INPUT"),
+        ('{ country(code: "\ud800") { code } } {', "GRAPHQL_PARSE_FAILED"),
+    ],
+)
+async def test_only_what_can_be_executed_is_kept(server: AppClient, query: str, code: str) -> None:
+    """What is refused is not kept: it is not found by its hash afterwards."""
+    digest = hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
+    body = {"query": query, "extensions": persisted_extensions(digest)}
+    [(error_code, _)] = parse_errors(await server.post(json.dumps(body)))
+    assert error_code == code
+    assert (
+        parse_errors(await server.post({"extensions": persisted_extensions(digest)})) == NOT_FOUND
+    )
+
+
+async def test_limits_hold(server: AppClient) -> None:
+    """A document that is kept is measured by the variables of each request."""
+    query = """query ($c: [CountryFilter!]) {
+        countries(filter: {or: $c}, first: 1) { nodes { code } }
+    }"""
+    assert "data" in (await post(server, query, query=query)).json()
+    variables = {"c": [{"name": {"contains": "a"}}] * 400}
+    [(code, _)] = parse_errors(await post(server, query, variables=variables))
+    assert code == "QUERY_TOO_COMPLEX"
+
+
+async def test_mutations(tmp_path: Path, upstream: Upstream) -> None:
+    """A mutation may be persisted, and is refused by GET all the same; nothing changes by that."""
+    sources = {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
+    async with running_client(
+        make_settings(tmp_path / "countries.db", upstream, **sources)
+    ) as server:
+        query = 'mutation { deleteCountry(code: "FR") { code } }'
+        refused = await get(server, query, query=query)
+        assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
+        assert parse_errors(await post(server, query)) == NOT_FOUND
+        assert (await post(server, query, query=query)).json()["data"]["deleteCountry"]
+        assert parse_errors(await get(server, query)) == [
+            ("BAD_USER_INPUT", "GET is for queries; send everything else by POST.")
+        ]
+        errors = (await post(server, query)).json()["errors"]
+        assert [error["extensions"]["code"] for error in errors] == ["COUNTRY_NOT_FOUND"]
+        assert await server.query("{ countries { totalCount } }") == {
+            "countries": {"totalCount": 249}
+        }
+
+
+async def test_not_of_the_data(server: AppClient) -> None:
+    """What is not of the data is asked by hash as well, and is for nobody to keep."""
+    query = "{ status { version } }"
+    await post(server, query, query=query)
+    response = await get(server, query)
+    assert response.json() == {"data": {"status": {"version": "1-250"}}}
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+def stored_documents(store: PersistedQueries, names: str) -> str:
+    """Return which of these documents are kept, and use them on the way."""
+    stored = ""
+    for name in names:
+        try:
+            stored += store.find(name)[0]
+        except PersistedQueryNotFound:
+            continue
+    return stored
+
+
+async def test_bounded() -> None:
+    """So many bytes are kept, and the documents that were used least recently go first."""
+    store = PersistedQueries(max_bytes=4_500)
+    for name in "abc":
+        store.add(name, name * 1_000)
+    assert stored_documents(store, "cba") == "cba"
+    store.add("d", "d" * 1_000)
+    assert stored_documents(store, "abcd") == "abd"
+    store.add("a", "a" * 1_000)
+    store.add("e", "e" * 1_000)
+    assert stored_documents(store, "abcde") == "ade"
+    store.add("f", "f" * 4_200)
+    assert stored_documents(store, "abcdef") == ""
+    store.add("g", "😀" * 1_000)
+    store.add("h", "h")
+    assert stored_documents(store, "gh") == "h"

@@ -1,0 +1,156 @@
+"""Request ids: one per request, on every answer, and the key from a failure to its log line."""
+
+import logging
+import re
+from itertools import count
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from graphql_api.http.middleware.request_id import (
+    RequestIdMiddleware,
+    create_id_generator,
+    get_request_id,
+)
+from graphql_api.http.request_log import RequestLog
+from graphql_api.metrics.recorder import MetricsRecorder
+from tests.support.app import AppClient
+
+module_loop = pytest.mark.asyncio(loop_scope="module")
+MASKED_MESSAGE = "Something went wrong here; the server's log has it as request {}."
+
+
+async def echo(request: Request) -> Response:
+    """Answer with the id that the endpoint sees."""
+    return PlainTextResponse(get_request_id(request))
+
+
+async def fail(_: Request) -> Response:
+    """Fail before anything is answered."""
+    raise RuntimeError("the cause, which is nobody's business")
+
+
+class FailingMidResponse:
+    """An application that fails after its answer has begun."""
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Begin, and fail."""
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise RuntimeError("too late to say so")
+
+
+def make_client() -> httpx.AsyncClient:
+    """Return a client of an application whose requests are named r1, r2, and so on."""
+    new_id = map("r{}".format, count(1)).__next__
+    recorder = RequestLog(metrics=MetricsRecorder.standalone(), access_log=False)
+    middleware = Middleware(RequestIdMiddleware, new_id=new_id, request_log=recorder)
+    routes = [Route("/echo", echo), Route("/fail", fail), Route("/midway", FailingMidResponse())]
+    app = Starlette(routes=routes, middleware=[middleware])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here")
+
+
+async def test_id() -> None:
+    """The endpoint sees the id that the header tells, and each request has its own."""
+    async with make_client() as http_client:
+        responses = [await http_client.get("/echo") for _ in range(3)]
+    assert [response.text for response in responses] == ["r1", "r2", "r3"]
+    assert [response.headers["X-Request-Id"] for response in responses] == ["r1", "r2", "r3"]
+
+
+def test_new_ids() -> None:
+    """Ids are numbered within a process, and have 32 characters."""
+    new_id = create_id_generator("0123456789abcdef")
+    assert [new_id() for _ in range(3)] == [f"0123456789abcdef{n:016}" for n in range(3)]
+
+
+async def test_id_is_the_server_s() -> None:
+    """A client cannot choose the id, which would let it write into the log."""
+    async with make_client() as http_client:
+        response = await http_client.get("/echo", headers={"X-Request-Id": "forged"})
+    assert (response.text, response.headers.get_list("X-Request-Id")) == ("r1", ["r1"])
+
+
+async def test_defect(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect is answered without its cause, which the log has under the id of the header."""
+    async with make_client() as http_client:
+        response = await http_client.get("/fail?token=secret")
+    assert (response.status_code, response.headers["X-Request-Id"]) == (500, "r1")
+    extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": "r1"}
+    assert response.json() == {
+        "errors": [{"message": MASKED_MESSAGE.format("r1"), "extensions": extensions}]
+    }
+    error_record, access_record = caplog.records
+    assert re.fullmatch(
+        r"Request r1 from 127\.0\.0\.1: GET /fail, none, status 500, \d+ bytes, [\d.]+ ms",
+        access_record.getMessage(),
+    )
+    assert (error_record.levelno, error_record.getMessage()) == (
+        logging.ERROR,
+        "Request r1 failed: GET /fail",
+    )
+    assert error_record.exc_info is not None
+    assert str(error_record.exc_info[1]) == "the cause, which is nobody's business"
+
+
+async def test_defect_after_the_answer_began(caplog: pytest.LogCaptureFixture) -> None:
+    """A defect that comes too late for an answer is logged, and breaks the answer off."""
+    async with make_client() as http_client:
+        with pytest.raises(RuntimeError, match=r"^too late to say so$"):
+            await http_client.get("/midway")
+    assert [record.getMessage() for record in caplog.records] == ["Request r1 failed: GET /midway"]
+
+
+@module_loop
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/", 200),
+        ("GET", "/healthz", 200),
+        ("GET", "/schema.graphql", 200),
+        ("GET", "/images/summary.png", 200),
+        ("GET", "/images/summary-5-250.png", 302),
+        ("GET", "/images/summary-x.png", 404),
+        ("GET", "/nowhere", 404),
+        ("POST", "/healthz", 405),
+        ("PUT", "/graphql", 405),
+        ("GET", "/graphql", 400),
+        ("POST", "/graphql", 415),
+    ],
+)
+async def test_every_answer_has_an_id(
+    server: AppClient, method: str, path: str, status: int
+) -> None:
+    """Every answer of the application has an id, another one each time."""
+    responses = [await server.client.request(method, path) for _ in range(2)]
+    assert [response.status_code for response in responses] == [status, status]
+    ids = [response.headers["X-Request-Id"] for response in responses]
+    assert [request_id for request_id in ids if not re.fullmatch(r"[0-9a-f]{32}", request_id)] == []
+    assert len(set(ids)) == 2
+
+
+@module_loop
+async def test_defect_in_the_application(
+    server: AppClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A defect in an endpoint of the application itself is answered and logged under one id."""
+    server.app.router.routes.append(Route("/fail", fail))
+    try:
+        response = await server.get("/fail")
+    finally:
+        server.app.router.routes.pop()
+    request_id = response.headers["X-Request-Id"]
+    assert (response.status_code, response.json()["errors"][0]["message"]) == (
+        500,
+        MASKED_MESSAGE.format(request_id),
+    )
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages[0] == f"Request {request_id} failed: GET /fail"
+    assert [line.partition(":")[0] for line in messages[1:]] == [
+        f"Request {request_id} from 127.0.0.1"
+    ]

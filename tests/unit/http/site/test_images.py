@@ -1,0 +1,168 @@
+"""The summary picture over HTTP: the current one, one per version, and the ways between them."""
+
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+from starlette.applications import Starlette
+from starlette.routing import Route
+
+from graphql_api.catalog import Catalog
+from graphql_api.domain.snapshot import DataVersion
+from graphql_api.http.site.images import CURRENT_IMAGE_PATH, ImageEndpoints
+from graphql_api.images.summary_image import SIZE, draw
+from tests.support.app import AppClient
+from tests.support.database import open_database, record_statements
+from tests.support.fake_providers.server import Upstream
+from tests.support.refresh_service import REFERENCE, make_source_config, running_instance
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+module_loop = pytest.mark.asyncio(loop_scope="module")
+
+
+def is_summary_image(response: httpx.Response) -> bool:
+    """Tell whether the answer is a PNG of the size that is promised, which can be read whole."""
+    with Image.open(BytesIO(response.content)) as picture:
+        picture.load()
+        properties = (picture.format, picture.size, response.headers["Content-Type"])
+    return properties == ("PNG", (1200, 630), "image/png") and SIZE == (1200, 630)
+
+
+@module_loop
+async def test_current(server: AppClient) -> None:
+    """The current picture is a PNG that clients ask about again each time, by its version."""
+    response = await server.get(CURRENT_IMAGE_PATH)
+    assert response.status_code == 200
+    assert is_summary_image(response)
+    assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
+    assert int(response.headers["Content-Length"]) == len(response.content)
+
+
+@module_loop
+@pytest.mark.parametrize(
+    "known", ['"1-250"', 'W/"1-250"', '"0-1", "1-250"', '"0-1" , W/"1-250"  ,"x"']
+)
+async def test_not_modified(server: AppClient, known: str) -> None:
+    """Who has the current picture is told so, without a body."""
+    response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
+    assert (response.status_code, response.content) == (304, b"")
+    assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
+    assert "Content-Type" not in response.headers
+
+
+@module_loop
+@pytest.mark.parametrize("known", ["", "1-250", '"1-251"', '"2-250"', 'w/"1-250"', "garbage,,"])
+async def test_modified(server: AppClient, known: str) -> None:
+    """Who has another picture gets the current one."""
+    response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
+    assert response.status_code == 200
+    assert is_summary_image(response)
+
+
+@module_loop
+async def test_versioned(server: AppClient) -> None:
+    """The picture of the version that is served is the same one, to be kept for ever."""
+    response = await server.get("/images/summary-1-250.png")
+    assert response.status_code == 200
+    assert is_summary_image(response)
+    assert response.headers["Cache-Control"] == IMMUTABLE
+    assert response.content == (await server.get(CURRENT_IMAGE_PATH)).content
+
+
+@module_loop
+@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
+async def test_head(server: AppClient, path: str) -> None:
+    """HEAD tells about a picture what GET does, without it."""
+    get_response, head_response = await server.get(path), await server.client.head(path)
+    assert (head_response.status_code, head_response.content) == (200, b"")
+    get_headers, head_headers = (
+        {**response.headers, "x-request-id": ""} for response in (get_response, head_response)
+    )
+    assert get_headers == head_headers
+
+
+@module_loop
+@pytest.mark.parametrize("version", ["0-0", "1-249", "2-250", "9999999999-9999999999"])
+async def test_gone_version(server: AppClient, version: str) -> None:
+    """A version that is not served leads to the current picture, for now only."""
+    response = await server.get(f"/images/summary-{version}.png")
+    assert (response.status_code, response.headers["Location"]) == (302, CURRENT_IMAGE_PATH)
+    assert (response.headers["Cache-Control"], response.content) == ("no-store", b"")
+
+
+@module_loop
+@pytest.mark.parametrize(
+    "version",
+    [
+        "",
+        "1",
+        "1-",
+        "-250",
+        "1-250-1",
+        "01-250",
+        "+1-250",
+        "1-25O",
+        "1-250 ",
+        "1-250%0A",
+        "%D9%A1-250",
+        "10000000000-1",
+        "..",
+        "%2e%2e%2f",
+    ],
+)
+async def test_malformed_version(server: AppClient, version: str) -> None:
+    """What cannot be a version is not found."""
+    assert (await server.get(f"/images/summary-{version}.png")).status_code == 404
+
+
+@module_loop
+@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
+async def test_other_methods(server: AppClient, path: str) -> None:
+    """Pictures cannot be sent."""
+    response = await server.client.post(path)
+    assert response.status_code == 405
+    assert {*response.headers["Allow"].split(", ")} == {"GET", "HEAD"}
+
+
+def make_client(catalog: Catalog) -> httpx.AsyncClient:
+    """Return a client of a replica that serves the pictures of `catalog`."""
+    endpoints = ImageEndpoints(catalog)
+    app = Starlette(routes=[Route("/images/summary-{version}.png", endpoints.versioned)])
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
+
+
+async def test_picture_of_another_process(tmp_path: Path, upstream: Upstream) -> None:
+    """A version that another process has just published is served after one look."""
+    path = tmp_path / "countries.db"
+    async with (
+        running_instance(path, make_source_config(upstream)) as publisher,
+        open_database(f"sqlite:///{path}") as database,
+    ):
+        replica = Catalog(database, REFERENCE)
+        await replica.sync()
+        await publisher.service.refresh()
+        await publisher.service.close()
+        assert replica.snapshot.version == DataVersion(0, 0)
+        async with make_client(replica) as client:
+            response = await client.get("/images/summary-1-250.png")
+            assert (response.status_code, response.headers["Cache-Control"]) == (200, IMMUTABLE)
+            assert response.content == draw(publisher.catalog.snapshot.summarize())
+            executed = record_statements(database)
+            assert (await client.get("/images/summary-1-250.png")).status_code == 200
+            assert executed == []
+            assert (await client.get("/images/summary-5-250.png")).status_code == 302
+            assert len(executed) == 1
+
+
+async def test_pictures_without_the_database(tmp_path: Path, upstream: Upstream) -> None:
+    """While the database is gone, what is served has its picture, and what is not leads to it."""
+    async with running_instance(tmp_path / "countries.db", make_source_config(upstream)) as replica:
+        await replica.service.refresh()
+        await replica.execute_externally("ALTER TABLE countries RENAME TO elsewhere")
+        async with make_client(replica.catalog) as client:
+            assert (await client.get("/images/summary-1-250.png")).status_code == 200
+            assert replica.catalog.is_database_available is True
+            assert (await client.get("/images/summary-2-250.png")).status_code == 302
+            assert replica.catalog.is_database_available is False

@@ -1,0 +1,201 @@
+"""The pages for people: well formed, every link and picture loads, and the schema is the schema."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from starlette.requests import Request
+from starlette.responses import Response
+
+from graphql_api.domain.country import Country
+from graphql_api.http.site.pages import PageEndpoints
+from graphql_api.images.summary_image import describe
+from tests.support.app import AppClient, make_settings, running_client
+from tests.support.factories import make_country
+from tests.support.fake_providers.server import Upstream
+from tests.support.html import HTMLPage
+from tests.support.paths import ROOT
+from tests.support.schema_client import SCHEMA, STALE_AFTER, now, offline_client
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+NOW = now()
+
+
+def make_endpoints(*rows: Country, moment: datetime = NOW) -> PageEndpoints:
+    """Return the pages of these rows, with nothing switched on, at a moment."""
+    return PageEndpoints(
+        catalog=offline_client(rows).catalog,
+        clock=lambda: moment,
+        stale_after=STALE_AFTER,
+        schema_text=None,
+        has_playground=False,
+    )
+
+
+async def get_landing(pages: PageEndpoints, query: str = "", **headers: str) -> Response:
+    """Return the landing page as these endpoints answer it."""
+    raw_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "headers": raw_headers, "query_string": query.encode()}
+    return await pages.landing(Request(scope))
+
+
+async def test_landing_page(server: AppClient) -> None:
+    """The landing page is whole HTML, in a language, with a title, and not kept without asking."""
+    response = await server.get("/")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert response.headers["Cache-Control"] == "no-cache"
+    page = HTMLPage(response.text)
+    assert page.declaration == "doctype html"
+    assert page.find_all("html") == [{"lang": "en"}]
+    assert page.find_all("meta")[0] == {"charset": "utf-8"}
+    assert "\nCountries, by GraphQL\n" in page.text
+    counts = {
+        tag: len(page.find_all(tag)) for tag in ("title", "h1", "main", "table", "img", "script")
+    }
+    assert counts == {"title": 1, "h1": 1, "main": 1, "table": 1, "img": 1, "script": 1}
+    assert len(page.find_all("tr")) == 251
+
+
+async def test_policy(server: AppClient) -> None:
+    """The landing page runs and shows what comes as a file from here, and nothing else."""
+    response = await server.get("/")
+    assert response.headers["Content-Security-Policy"] == (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    )
+    page = HTMLPage(response.text)
+    assert page.find_all("style") == []
+    assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
+    assert [
+        name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))
+    ] == []
+
+
+async def test_links(server: AppClient) -> None:
+    """Every link of the landing page leads somewhere, also for a browser."""
+    page = HTMLPage((await server.get("/")).text)
+    links = [str(link["href"]) for link in page.find_all("a")]
+    local_links = [
+        link for link in links if link[0] not in "#?" and not link.startswith("https://")
+    ]
+    assert local_links == ["graphql", "schema.graphql", "readyz"]
+    responses = [
+        await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in local_links
+    ]
+    assert [response.status_code for response in responses] == [200, 200, 200]
+    content_types = [response.headers["Content-Type"] for response in responses]
+    assert content_types == [
+        "text/html; charset=utf-8",
+        "text/plain; charset=utf-8",
+        "application/json",
+    ]
+    files = [str(link["href"]) for link in page.find_all("link")]
+    files += [str(script["src"]) for script in page.find_all("script")]
+    assert [(await server.get(f"/{file}")).status_code for file in files] == [200, 200, 200]
+
+
+async def test_weight(server: AppClient) -> None:
+    """The page with 250 countries, its style and its script are less than 40 kB together."""
+    page = HTMLPage((await server.get("/")).text)
+    paths = ["", *(str(link["href"]) for link in page.find_all("link"))]
+    paths += [str(script["src"]) for script in page.find_all("script")]
+    responses = [await server.get(f"/{path}", Accept_Encoding="gzip") for path in paths]
+    sizes = [int(response.headers["Content-Length"]) for response in responses]
+    assert sum(sizes) < 40_000
+
+
+async def test_picture(server: AppClient) -> None:
+    """The picture of the landing page loads, has its size and says in words what it shows."""
+    [picture] = HTMLPage((await server.get("/")).text).find_all("img")
+    assert (picture["width"], picture["height"]) == ("1200", "630")
+    assert picture["src"] == "images/summary-1-250.png"
+    response = await server.get(f"/{picture['src']}")
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "image/png")
+    assert str(picture["alt"]).startswith("250 countries")
+
+
+async def test_not_modified(server: AppClient) -> None:
+    """A browser that has the page is told so, with the policy, as long as nothing changes."""
+    page = await server.get("/?sort=population")
+    again = await server.get("/?sort=population", If_None_Match=page.headers["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+    for name in ("ETag", "Content-Security-Policy", "Cache-Control", "Vary"):
+        assert again.headers[name] == page.headers[name]
+    other = await server.get("/?sort=name", If_None_Match=page.headers["ETag"])
+    assert other.status_code == 200
+
+
+async def test_tag_follows_time() -> None:
+    """What the page says of its age is part of what its tag stands for."""
+    row = make_country("FR")
+    tags = []
+    for minutes in (0, 0.5, 1, 61, 90, 1500):
+        pages = make_endpoints(row, moment=row.last_refreshed_at + timedelta(minutes=minutes))
+        tags.append((await get_landing(pages)).headers["ETag"])
+    assert len(set(tags)) == 4
+    assert (tags[0], tags[3]) == (tags[1], tags[4])
+
+
+async def test_tag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
+    """After a change of the data a browser that has the page gets the new one."""
+    async with running_client(make_settings(tmp_path / "countries.db", upstream)) as server:
+        await server.wait_for_version("2-250")
+        page = await server.get("/")
+        await server.query('mutation { deleteCountry(code: "DE") { id } }')
+        again = await server.get("/", If_None_Match=page.headers["ETag"])
+    assert again.status_code == 200
+    assert "Germany" in page.text
+    assert "Germany" not in again.text
+
+
+async def test_compressed(server: AppClient) -> None:
+    """The page comes compressed, and is the same."""
+    plain = await server.get("/", Accept_Encoding="identity")
+    for coding in ("br", "gzip"):
+        compressed = await server.get("/", Accept_Encoding=coding)
+        assert compressed.headers["Content-Encoding"] == coding
+        assert compressed.text == plain.text
+        assert compressed.headers["ETag"] != plain.headers["ETag"]
+
+
+async def test_hostile_names() -> None:
+    """A name of a country is text on the page, whatever it would mean in HTML."""
+    name = "\"><script>alert('x')</script>{links}{0}{{ 1 }}&amp;"
+    pages = make_endpoints(make_country("FR", name=name, capital=name, region=name))
+    page = HTMLPage(bytes((await get_landing(pages)).body).decode())
+    [picture] = page.find_all("img")
+    assert picture["alt"] == describe(pages.catalog.snapshot.summarize())
+    assert name in str(picture["alt"])
+    assert page.text.count(name) == 3
+    assert len(page.find_all("script")) == 1
+    assert "graphql" not in [link["href"] for link in page.find_all("a")]
+
+
+async def test_nothing_yet() -> None:
+    """Without data the page says so, politely, and that it is worth coming back."""
+    response = await get_landing(make_endpoints())
+    assert response.status_code == 503
+    assert (response.headers["Retry-After"], response.headers["Cache-Control"]) == ("2", "no-store")
+    page = HTMLPage(bytes(response.body).decode())
+    assert "No countries are loaded yet." in page.text
+    assert page.find_all("img") == page.find_all("table") == []
+    assert [link["href"] for link in page.find_all("a")] == ["#countries", "readyz"]
+
+
+async def test_schema(server: AppClient) -> None:
+    """The schema is the file of the repository."""
+    response = await server.get("/schema.graphql")
+    assert (response.status_code, response.headers["Content-Type"]) == (
+        200,
+        "text/plain; charset=utf-8",
+    )
+    schema_file = ROOT / "schema.graphql"
+    assert response.text == schema_file.read_text("utf-8") == f"{SCHEMA}\n"
+
+
+async def test_nothing_else(server: AppClient) -> None:
+    """What is not there is not found, the pages of other frameworks included."""
+    for path in ("/docs", "/redoc", "/openapi.json", "/favicon.ico", "/graphql/x", "/images/"):
+        assert (await server.get(path)).status_code == 404

@@ -1,0 +1,178 @@
+"""The playground: its files are those that npm has, checked by hash, and from here if they are."""
+
+import base64
+import hashlib
+import json
+import logging
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from graphql_api.http.site.playground import (
+    INSTALL_FOLDER,
+    GraphiQLAsset,
+    Playground,
+    list_graphiql_assets,
+)
+from tests.support.app import AppClient
+from tests.support.html import HTMLPage
+from tests.support.paths import ROOT
+
+PACKAGES = {
+    "@graphiql/plugin-explorer": "1.0.2",
+    "graphiql": "3.8.3",
+    "js-cookie": "3.0.5",
+    "react": "18.2.0",
+    "react-dom": "18.2.0",
+}
+
+
+@pytest.fixture
+def installed() -> Path:
+    """Return the folder that `make` has filled."""
+    if not INSTALL_FOLDER.is_dir():
+        pytest.skip("npm install has not run; make test does it where npm is")
+    return INSTALL_FOLDER
+
+
+def hashed_files(page: HTMLPage) -> list[tuple[str, str]]:
+    """Return the address and the hash of each file that has a hash."""
+    return [
+        (str(attributes.get("src") or attributes["href"]), str(attributes["integrity"]))
+        for _, attributes in page.tags
+        if "integrity" in attributes
+    ]
+
+
+def test_parts() -> None:
+    """GraphiQL is seven files of five packages, whose versions npm is asked for exactly."""
+    assert len(list_graphiql_assets()) == 7
+    paths = {re.sub(r"(?<=.)@.*", "", part.path): part.path for part in list_graphiql_assets()}
+    versions = {name: re.split("[@/]", path[len(name) + 1 :])[0] for name, path in paths.items()}
+    assert versions == PACKAGES
+    package = json.loads((ROOT / "playground" / "package.json").read_text())
+    assert package["dependencies"] == PACKAGES
+
+
+def test_lock() -> None:
+    """The lock has these packages alone, by hash, from whichever registry npm is set to."""
+    lock = json.loads((ROOT / "playground" / "package-lock.json").read_text())
+    locked_packages = {
+        path.removeprefix("node_modules/"): package for path, package in lock["packages"].items()
+    }
+    assert locked_packages.pop("")["dependencies"] == PACKAGES
+    assert {name: package["version"] for name, package in locked_packages.items()} == PACKAGES
+    assert all(package["integrity"].startswith("sha512-") for package in locked_packages.values())
+    assert all("resolved" not in package for package in locked_packages.values())
+
+
+def test_hashes(installed: Path) -> None:
+    """What npm has installed is, byte for byte, what Strawberry's page names by its hashes."""
+    playground = Playground.load(installed, is_token_required=False)
+    bodies = {asset.url: asset.body for asset in playground.assets}
+    page_files = hashed_files(HTMLPage(playground.html))
+    assert len(page_files) == 7
+    for address, integrity in page_files:
+        digest = base64.b64encode(hashlib.sha384(bodies[address]).digest()).decode()
+        assert integrity == f"sha384-{digest}"
+    assert sorted(integrity for _, integrity in page_files) == sorted(
+        part.integrity for part in list_graphiql_assets()
+    )
+
+
+def test_nothing_from_elsewhere(installed: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Where the files are installed neither the page nor its policy names another server."""
+    playground = Playground.load(installed, is_token_required=False)
+    assert "https://" not in playground.html + playground.csp
+    assert "unsafe" not in playground.csp
+    assert (
+        "note"
+        not in [attributes.get("class") for attributes in HTMLPage(playground.html).find_all("p")][
+            :-1
+        ]
+    )
+    assert caplog.messages == []
+
+
+def test_no_inline_script(installed: Path) -> None:
+    """The page has no script, style or handler in itself."""
+    page = HTMLPage(Playground.load(installed, is_token_required=True).html)
+    assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
+    assert page.find_all("style") == []
+    assert [
+        name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))
+    ] == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "changed", "absent"])
+def test_elsewhere(
+    tmp_path: Path, installed: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    """If one file is missing or another one, all come from elsewhere, which is said twice."""
+    folder = tmp_path / "node_modules"
+    if damage != "absent":
+        shutil.copytree(installed, folder)
+        file = folder / "react" / "umd" / "react.production.min.js"
+        file.unlink()
+    if damage == "changed":
+        file.write_bytes(b"alert(1)")
+    with caplog.at_level(logging.WARNING):
+        playground = Playground.load(folder, is_token_required=False)
+    origin = list_graphiql_assets()[0].origin
+    page = HTMLPage(playground.html)
+    assert sorted(hashed_files(page)) == sorted(
+        (f"{origin}/{path}", digest) for _, path, digest in list_graphiql_assets()
+    )
+    assert f"GraphiQL is loaded from {origin}, because it is not installed here." in page.text
+    assert f"script-src 'self' {origin}; style-src 'self' {origin} 'sha256-" in playground.csp
+    assert [asset.name for asset in playground.assets] == [
+        "playground.css",
+        "playground.js",
+        "icon.svg",
+    ]
+    [message] = caplog.messages
+    assert message == (
+        f"The playground's files are not in {folder}; its page loads them from {origin}. "
+        "`make run` installs them where npm is."
+    )
+
+
+def test_one_part(tmp_path: Path) -> None:
+    """A file is found below its package's name, without the version."""
+    body = b"1"
+    digest = base64.b64encode(hashlib.sha384(body).digest()).decode()
+    part = GraphiQLAsset("https://example.org", "@scope/name@1.2.3/dist/a.js", f"sha384-{digest}")
+    assert part.load(tmp_path) is None
+    file = tmp_path / "@scope" / "name" / "dist" / "a.js"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(body)
+    asset = part.load(tmp_path)
+    assert asset is not None
+    assert (asset.name, asset.body) == (part.path, body)
+
+
+@pytest.mark.parametrize(("needed", "told"), [(True, "yes"), (False, "no")])
+def test_token(tmp_path: Path, needed: bool, told: str) -> None:
+    """The page knows whether a mutation needs a token."""
+    page = HTMLPage(Playground.load(tmp_path, is_token_required=needed).html)
+    [container] = [
+        attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"
+    ]
+    assert container["data-token-needed"] == told
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_served(server: AppClient) -> None:
+    """Every file that the page names at this server is there, for the page and for ever."""
+    response = await server.get("/graphql", Accept="text/html")
+    assert response.headers["Cache-Control"] == "no-cache"
+    page = HTMLPage(response.text)
+    addresses = [str(attributes["src"]) for attributes in page.find_all("script")]
+    addresses += [str(attributes["href"]) for attributes in page.find_all("link")]
+    for address in addresses:
+        if not address.startswith("https://"):
+            file_response = await server.get(f"/{address}")
+            assert file_response.status_code == 200
+            assert file_response.headers["Cache-Control"] == "public, max-age=31536000, immutable"

@@ -1,0 +1,139 @@
+"""Media types: what is sent is compared whole, and what is accepted by weight and specificity."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+
+from graphql_api.http.content_negotiation import (
+    GRAPHQL_RESPONSE,
+    HTML,
+    JSON,
+    get_content_type,
+    negotiate_response_type,
+)
+from tests.support.factories import few_examples
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
+
+
+def make_request(name: str, *values: str) -> Request:
+    """Return a request with a header, once for each value."""
+    headers = [(name.lower().encode(), value.encode("latin-1")) for value in values]
+    return Request({"type": "http", "headers": headers})
+
+
+@pytest.mark.parametrize(
+    ("header", "media_type"),
+    [
+        ("application/json", JSON),
+        ("Application/JSON", JSON),
+        (" application/json ; charset=utf-8", JSON),
+        ("application/json;", JSON),
+        ("application/jsonx", "application/jsonx"),
+        ("text/plain; application/json", "text/plain"),
+        ("text/plain, application/json", "text/plain, application/json"),
+        ("application/graphql+json", "application/graphql+json"),
+        ("", ""),
+        (";", ""),
+    ],
+)
+def test_content_type(header: str, media_type: str) -> None:
+    """The media type is all that comes before the parameters, in small letters."""
+    assert get_content_type(make_request("Content-Type", header)) == media_type
+
+
+def test_no_content_type() -> None:
+    """Without a header there is no media type."""
+    assert get_content_type(Request({"type": "http", "headers": []})) == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "chosen"),
+    [
+        ([], JSON),
+        ([""], JSON),
+        ([" "], JSON),
+        (["*/*"], JSON),
+        (["application/*"], JSON),
+        (["application/json"], JSON),
+        (["APPLICATION/JSON;charset=utf-8"], JSON),
+        (["application/graphql-response+json"], GRAPHQL_RESPONSE),
+        (["application/graphql-response+json, application/json;q=0.9"], GRAPHQL_RESPONSE),
+        (["application/json;q=0.9, application/graphql-response+json"], GRAPHQL_RESPONSE),
+        (["application/graphql-response+json, application/json"], JSON),
+        (["application/graphql-response+json;q=0.5, */*;q=0.1"], GRAPHQL_RESPONSE),
+        (["application/json;q=0, */*"], GRAPHQL_RESPONSE),
+        (["application/json;q=0, application/*;q=0.5"], GRAPHQL_RESPONSE),
+        (["application/*;q=0, */*"], HTML),
+        (["text/*"], HTML),
+        (["text/html"], HTML),
+        ([BROWSER], HTML),
+        (["text/plain", "text/html"], HTML),
+        (["text/html;level=1;q=0.4, application/json ; q = 0.5"], JSON),
+        (["text/html;q=0.4;q=0.9, application/json;q=0.5"], HTML),
+        (["text/html;q=7, application/json;q=1"], JSON),
+        (["text/html;q=-1"], None),
+        (["text/html;q=high"], None),
+        (["text/html;q=nan"], None),
+        (["text/html;q=nan, */*"], JSON),
+        (["application/json;q=0"], None),
+        (["*/*;q=0"], None),
+        (["image/png"], None),
+        (["application/jsonx"], None),
+        (["application"], None),
+        (["json"], None),
+        (["text/plain; application/json"], None),
+        ([","], None),
+    ],
+)
+def test_preferred(headers: Sequence[str], chosen: str | None) -> None:
+    """The most welcome type is chosen, the first offered if all are as welcome, or none."""
+    assert (
+        negotiate_response_type(make_request("Accept", *headers), (JSON, GRAPHQL_RESPONSE, HTML))
+        == chosen
+    )
+
+
+NUMBERS = st.sampled_from(
+    ("0", "1", "0.5", "1e-400", "-1", "nan", "inf", "1_0", "٣".encode().decode("latin-1"), "")
+)
+RANGES = st.sampled_from((JSON, HTML, GRAPHQL_RESPONSE, "*/*", "text/*", "*", "/", "a/b", ""))
+ACCEPTED = st.lists(st.builds("{};q={}".format, RANGES, NUMBERS) | RANGES).map(",".join)
+LATIN = st.text(st.characters(codec="latin-1"))
+
+
+@few_examples
+@given(headers=st.lists(ACCEPTED | LATIN, max_size=3))
+def test_any_header(headers: list[str]) -> None:
+    """Any header is read without an error, and what is chosen is one of the types offered."""
+    offered = (JSON, GRAPHQL_RESPONSE, HTML)
+    assert negotiate_response_type(make_request("Accept", *headers), offered) in (*offered, None)
+
+
+@few_examples
+@given(header=LATIN)
+def test_any_content_type(header: str) -> None:
+    """Any content type is read without an error, and has no parameters."""
+    assert ";" not in get_content_type(make_request("Content-Type", header))
+
+
+@few_examples
+@given(
+    weights=st.lists(st.integers(0, 1000), min_size=3, max_size=3),
+    rest=st.integers(0, 1000),
+)
+def test_greatest_weight(weights: list[int], rest: int) -> None:
+    """Among types that are named, the greatest weight wins, the first at equal ones, zero never."""
+    offered = (JSON, GRAPHQL_RESPONSE, HTML)
+    entries = [
+        f"{media_type};q={weight / 1000}"
+        for media_type, weight in zip(offered, weights, strict=True)
+    ]
+    chosen = negotiate_response_type(
+        make_request("Accept", f"*/*;q={rest / 1000}", *entries), offered
+    )
+    best = max(weights)
+    assert chosen == (offered[weights.index(best)] if best > 0 else None)

@@ -1,0 +1,152 @@
+"""The log of a real server: a line an event, with its fields, whatever clients send."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.raw_http import open_connection, request_head
+
+REQUEST_FIELDS = {
+    *("time", "level", "logger", "message"),
+    *("request_id", "client", "method", "path", "kind", "operation"),
+    *("status", "bytes", "duration_ms"),
+}
+"""The fields of a line about a request."""
+NAMES = [
+    "a\nb",
+    "\r\n{}",
+    "\"'\\",
+    "\x1b[31m\x00\x7f",
+    "\u2028\u2029",
+    "\ud83c",
+    "é" * 10_000,
+    "%s%n",
+]
+SECRET = "hunter2"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server that logs all it can, for programs."""
+    variables = {**BUNDLED_SOURCES, "LOG_FORMAT": "json", "LOG_SQL": "true", "ACCESS_LOG": "true"}
+    with running_server(tmp_path_factory.mktemp("logging"), **variables) as process:
+        process.wait_for_log("Refresh .* [1-9]\\d* unchanged")
+        yield process
+
+
+def post(server: Process, content: object) -> httpx.Response:
+    """POST JSON to /graphql, with lone surrogates as JSON writes them."""
+    return httpx.post(
+        f"{server.url}/graphql?q={SECRET}",
+        content=json.dumps(content),
+        headers={"Content-Type": "application/json"},
+        trust_env=False,
+    )
+
+
+def read_log(server: Process) -> list[dict[str, Any]]:
+    """Return every line of the log so far."""
+    return [json.loads(line) for line in server.stderr.split("\n")[:-1]]
+
+
+def find_request_line(server: Process, response: httpx.Response) -> dict[str, Any]:
+    """Return the line about the request that was answered so."""
+    request_id = response.headers["X-Request-Id"]
+    [line] = [
+        entry
+        for entry in read_log(server)
+        if set(entry) >= REQUEST_FIELDS and entry["request_id"] == request_id
+    ]
+    assert set(line) == REQUEST_FIELDS
+    return line
+
+
+def test_request(server: Process) -> None:
+    """A request is one line: who, what, by which name, how it ended, how long and how much."""
+    document = "query Small($code: String) { country(code: $code) { name } }"
+    for _ in range(2):  # the second one is answered as the first was
+        response = post(server, {"query": document, "variables": {"code": "FR"}})
+        line = find_request_line(server, response)
+        assert line["duration_ms"] > 0
+        assert {
+            "level": "info",
+            "logger": "graphql_api.http.request_log",
+            "client": "127.0.0.1",
+            "method": "POST",
+            "path": "/graphql",
+            "kind": "query",
+            "operation": "Small",
+            "status": 200,
+            "bytes": len(response.content),
+        }.items() <= line.items()
+        assert response.json() == {"data": {"country": {"name": "France"}}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_hostile_names(server: Process, name: str) -> None:
+    """A name that a client made to hurt is one field of one line, cut when it is long."""
+    response = post(server, {"query": "query A { __typename }", "operationName": name})
+    line = find_request_line(server, response)
+    expected = name if len(name) <= 100 else f"{name[:100]}…"
+    assert (line["kind"], line["operation"], line["status"]) == ("none", expected, 200)
+
+
+def test_hostile_path(server: Process) -> None:
+    """A path that a client made to hurt is one field of one line, without the query after it."""
+    with open_connection(server) as connection:
+        connection.send(request_head(f"GET /%0a%1b%ff{'x' * 1000}?token={SECRET}"))
+        request_id = connection.read_response("GET").headers["X-Request-Id"]
+    [line] = [entry for entry in read_log(server) if entry.get("request_id") == request_id]
+    assert (line["path"], line["status"]) == (f"/\n\x1b\ufffd{'x' * 96}…", 404)
+
+
+def test_refusals(server: Process) -> None:
+    """What is refused before GraphQL is told with its id and status."""
+    response = post(server, [])
+    request_id = response.headers["X-Request-Id"]
+    [refusal, _] = [entry for entry in read_log(server) if entry.get("request_id") == request_id]
+    assert (refusal["level"], refusal["status"]) == ("info", 400)
+    assert refusal["message"].startswith(f"Request {request_id} is refused, 400: The body must be")
+
+
+def test_refresh(server: Process) -> None:
+    """A refresh is one line with each of its phases."""
+    refresh_line = next(line for line in read_log(server) if "total_ms" in line)
+    assert (refresh_line["trigger"], refresh_line["countries"], refresh_line["inserted"]) == (
+        "start",
+        250,
+        250,
+    )
+    assert refresh_line["providers"] == {"countries": "bundled", "rates": "bundled"}
+    assert refresh_line["revision"] == 1
+    phases = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
+    assert all(refresh_line[f"{phase}_ms"] > 0 for phase in phases)
+
+
+def test_statements(server: Process) -> None:
+    """Each statement is one line with its duration, the upsert once a refresh, without values."""
+    entries = read_log(server)
+    statements = [
+        entry for entry in entries if entry["logger"] == "graphql_api.storage.sql_logging"
+    ]
+    assert [entry for entry in statements if not entry["duration_ms"] >= 0] == []
+    upserts = [entry for entry in statements if "INSERT INTO countries" in entry["message"]]
+    refreshes = [entry for entry in entries if "total_ms" in entry]
+    assert len(upserts) == len(refreshes) == 2
+    text = upserts[0]["message"]
+    assert "VALUES (?, ?, " in text
+    assert "\n" not in text
+    assert "France" not in json.dumps(statements)
+
+
+def test_secrets(server: Process) -> None:
+    """Neither the query of an address nor the variables of a request are in the log."""
+    post(
+        server,
+        {"query": "query($a: String) { country(code: $a) { id } }", "variables": {"a": SECRET}},
+    )
+    assert SECRET not in server.stderr

@@ -1,0 +1,178 @@
+"""The hub of progress: who hears what, in which order, and how much of it may wait."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.errors import RefreshInProgress
+from graphql_api.refresh.pipeline import RefreshOptions
+from graphql_api.refresh.progress import Phase, Progress, ProgressBroadcaster, SubscriberQueue
+from graphql_api.storage import lease
+from tests.support.factories import few_examples
+from tests.support.refresh_service import ProgressRecorder, ServiceInstance
+
+STEPS = st.tuples(
+    st.sampled_from(list(Phase)), st.floats(min_value=0, max_value=1), st.sampled_from("abc")
+)
+
+
+def make_event(number: int, phase: Phase = Phase.FETCHING) -> Progress:
+    """Return an event of the refresh of that number."""
+    return Progress(
+        refresh_id=str(number), phase=phase, fraction=0.5, elapsed_ms=1, message="A step"
+    )
+
+
+async def next_event(events: AsyncIterator[Progress]) -> Progress:
+    """Return the next event, which is there at once."""
+    async with asyncio.timeout(60):
+        return await anext(events)
+
+
+async def test_refresh(instance: ServiceInstance) -> None:
+    """Whoever listens is told of every phase of a refresh in order, and of its report at last."""
+    recorder, other_recorder = ProgressRecorder(), ProgressRecorder()
+    with (
+        instance.service.progress.listen(recorder),
+        instance.service.progress.listen(other_recorder),
+    ):
+        reports = await asyncio.gather(instance.service.refresh(), instance.service.refresh())
+    assert recorder.phases == [
+        (Phase.STARTED, 0),
+        (Phase.FETCHING, 0.05),
+        (Phase.FETCHING, 0.35),
+        (Phase.FETCHING, 0.65),
+        (Phase.TRANSFORMING, 0.7),
+        (Phase.UPSERTING, 0.75),
+        (Phase.DRAWING, 0.9),
+        (Phase.DONE, 1),
+    ]
+    assert recorder.events == other_recorder.events
+    last = recorder.events[-1]
+    assert (last.message, last.report, last.code) == ("Done", reports[0], None)
+    assert {item.refresh_id for item in recorder.events} == {reports[0].id}
+    assert sum(item.is_last for item in recorder.events) == 1
+
+
+async def test_gives_way(instance: ServiceInstance) -> None:
+    """A refresh that does not wait for another process's ends with what its caller gets."""
+    await instance.database.run(
+        lambda connection: lease.acquire(connection, holder="other", refresh_id="other-1", ttl=60)
+    )
+    recorder = ProgressRecorder()
+    with instance.service.progress.listen(recorder), pytest.raises(RefreshInProgress) as exc_info:
+        await instance.service.refresh(RefreshOptions(wait=False))
+    last = recorder.events[-1]
+    assert (last.phase, last.code) == (Phase.FAILED, "REFRESH_IN_PROGRESS")
+    assert last.message == str(exc_info.value)
+
+
+async def test_bundled(instance: ServiceInstance) -> None:
+    """What a server loads at its start is told like any other refresh."""
+    recorder = ProgressRecorder()
+    with instance.service.progress.listen(recorder):
+        report = await instance.service.load_bundled()
+    assert recorder.events[-1].report == report
+
+
+@few_examples
+@given(steps=st.lists(STEPS))
+def test_share_never_falls(steps: list[tuple[Phase, float, str]]) -> None:
+    """Whatever a refresh tells, its share never falls, and nothing comes after its end."""
+    broadcaster, recorder = ProgressBroadcaster(), ProgressRecorder()
+    with broadcaster.listen(recorder):
+        reporter = broadcaster.create_reporter("one")
+        for phase, fraction, message in steps:
+            reporter.emit(phase, fraction, message)
+    fractions = [item.fraction for item in recorder.events]
+    assert fractions == sorted(fractions)
+    assert [item.is_last for item in recorder.events[:-1]] == [False] * (len(recorder.events) - 1)
+    elapsed = [item.elapsed_ms for item in recorder.events]
+    assert elapsed == sorted(elapsed)
+
+
+async def test_follow() -> None:
+    """A follower gets where running refreshes are, nothing of those that ended, and the rest."""
+    broadcaster = ProgressBroadcaster()
+    ended, active = (
+        broadcaster.create_reporter("ended"),
+        broadcaster.create_reporter("runs", elapsed_ms=5000),
+    )
+    ended.emit(Phase.FETCHING, 0.1, "A step")
+    ended.emit_failed("A_CODE", "It failed")
+    active.emit(Phase.STARTED, 0, "Started")
+    active.emit(Phase.FETCHING, 0.1, "A step")
+    async with aclosing(broadcaster.subscribe()) as events:
+        first = await next_event(events)
+        assert (first.refresh_id, first.message, first.phase) == ("runs", "A step", Phase.FETCHING)
+        assert first.elapsed_ms >= 5000
+        active.emit_failed("A_CODE", "It failed")
+        assert (await next_event(events)).code == "A_CODE"
+        broadcaster.create_reporter("next").emit(Phase.STARTED, 0, "Started")
+        assert (await next_event(events)).refresh_id == "next"
+
+
+async def test_followed() -> None:
+    """The hub knows whether anybody follows, from the first to the last."""
+    broadcaster = ProgressBroadcaster()
+    broadcaster.create_reporter("runs").emit(Phase.STARTED, 0, "Started")
+    assert not broadcaster.has_subscribers.is_set()
+    async with (
+        aclosing(broadcaster.subscribe()) as first,
+        aclosing(broadcaster.subscribe()) as second,
+    ):
+        await next_event(first)
+        await next_event(second)
+        await first.aclose()
+        assert broadcaster.has_subscribers.is_set()
+    assert not broadcaster.has_subscribers.is_set()
+
+
+async def test_slow_follower() -> None:
+    """Who does not read holds no more than 32 events, and gets the end of the last refreshes."""
+    broadcaster, max_events = ProgressBroadcaster(), 32
+    queue = SubscriberQueue(max_events)
+    with broadcaster.listen(queue.put):
+        for number in range(1000):
+            reporter = broadcaster.create_reporter(str(number))
+            for step in range(10):
+                reporter.emit(Phase.FETCHING, step / 10, f"Step {step}")
+                assert len(queue) <= max_events
+            reporter.emit_failed("A_CODE", "It failed")
+    received = [await queue.get() for _ in range(len(queue))]
+    assert [(item.refresh_id, item.is_last) for item in received] == [
+        (str(number), True) for number in range(1000 - max_events, 1000)
+    ]
+
+
+@few_examples
+@given(numbers=st.lists(st.integers(0, 3), max_size=40), max_events=st.integers(1, 5))
+async def test_any_events(numbers: list[int], max_events: int) -> None:
+    """A mailbox keeps the order, and drives out what is not the end of a refresh first."""
+    events = [
+        make_event(number, Phase.DONE if number == 0 else Phase.FETCHING) for number in numbers
+    ]
+    queue = SubscriberQueue(max_events)
+    for item in events:
+        queue.put(item)
+    received = [await queue.get() for _ in range(len(queue))]
+    assert len(received) == min(len(events), max_events)
+    assert received[-1:] == events[-1:]
+    order = iter(events)
+    assert all(any(item is other for other in order) for item in received)
+    ends = sum(item.is_last for item in events)
+    assert sum(item.is_last for item in received) >= min(ends, max_events - 1)
+
+
+async def test_waits() -> None:
+    """Who reads faster than there are events waits for the next one."""
+    queue = SubscriberQueue(2)
+    get_task = asyncio.create_task(queue.get())
+    await asyncio.sleep(0)
+    assert not get_task.done()
+    queue.put(make_event(1))
+    assert await get_task == make_event(1)

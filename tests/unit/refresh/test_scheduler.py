@@ -1,0 +1,91 @@
+"""Automatic refreshes: when the next one is due, and that one replica alone does it."""
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from graphql_api.domain.report import RefreshFailure, Trigger
+from graphql_api.refresh.scheduler import compute_delay, refresh_periodically
+from tests.support.fake_providers.server import Upstream
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    ServiceInstance,
+    make_source_config,
+    running_instance,
+)
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(
+    ("interval", "age", "failures", "jitter", "seconds"),
+    [
+        (100, 0, 0, 0, 100),
+        (100, 0, 0, 1, 110),
+        (100, 40, 0, 0.5, 65),
+        (100, 99, 0, 0, 10),
+        (100, 1000, 0, 0, 10),
+        (100, None, 0, 0, 10),
+        (100, 0, 1, 0, 200),
+        (100, 0, 3, 1, 810),
+        (100, 0, 50, 0, 3600),
+        (DAY, 0, 3, 0, DAY),
+    ],
+)
+def test_pause(
+    interval: float, age: float | None, failures: int, jitter: float, seconds: float
+) -> None:
+    """It is what is left of the interval, a little more by chance, and longer after failures."""
+    assert compute_delay(interval, age=age, failures=failures, jitter=jitter) == pytest.approx(
+        seconds
+    )
+
+
+async def run_scheduler(home: ServiceInstance, upstream: Upstream, times: int) -> None:
+    """Let it refresh by itself until the countries were asked for that often."""
+    task = asyncio.create_task(
+        refresh_periodically(
+            home.service, home.catalog, refresh_interval=0.05, clock=lambda: datetime.now(UTC)
+        )
+    )
+    await asyncio.to_thread(upstream.wait_for_requests, "countries", times)
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_every_so_often(path: Path, upstream: Upstream) -> None:
+    """It goes on and on, and the history says what began each refresh."""
+    async with running_instance(path, make_source_config(upstream)) as home:
+        await run_scheduler(home, upstream, 3)
+        history = await home.load_history()
+    assert len(history) >= 2
+    assert {attempt.trigger for attempt in history} == {Trigger.SCHEDULE}
+
+
+async def test_failures(path: Path, upstream: Upstream) -> None:
+    """A failure does not end it."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    async with running_instance(path, make_source_config(upstream)) as home:
+        await run_scheduler(home, upstream, 2)
+        history = await home.load_history()
+    assert isinstance(history[-1], RefreshFailure)
+
+
+async def test_another_has_just_done_it(path: Path, upstream: Upstream) -> None:
+    """A replica leaves alone what another one has just refreshed."""
+    async with running_instance(path, make_source_config(upstream)) as home:
+        report = await home.service.refresh()
+        task = asyncio.create_task(
+            refresh_periodically(
+                home.service, home.catalog, refresh_interval=0.02, clock=lambda: report.finished_at
+            )
+        )
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        assert upstream.request_count("countries") == 1

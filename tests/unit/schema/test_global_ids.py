@@ -1,0 +1,82 @@
+"""Ids are read back as they were made, and in no other way."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.errors import InvalidInput
+from graphql_api.schema.global_ids import decode_country_id, encode_country_id
+from tests.support.factories import make_country
+from tests.support.schema_client import offline_client
+
+COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
+NO_ID = "id must be the id of an object, as a query returned it."
+FRANCE = "Q291bnRyeTpGUg=="
+
+
+def test_ids() -> None:
+    """The id of a country has stayed what clients have in their caches, and reads as its code."""
+    assert encode_country_id("FR") == FRANCE
+    assert decode_country_id(FRANCE) == "FR"
+
+
+def encode(text: str) -> str:
+    """Return a text as ids are written."""
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "FR",
+        "Country:FR",
+        FRANCE.rstrip("="),
+        f" {FRANCE}",
+        f"{FRANCE}\n",
+        "Q291bnRyeTpGUh==",  # other bits after the last letter, which decode to the same
+        encode("Country:fr"),
+        encode("Country:FRA"),
+        encode("Country:FR\n"),
+        encode("country:FR"),
+        encode("Planet:FR"),
+        base64.b64encode(b"Country:\xff\xff").decode(),
+        "Côte",
+        "\ud800",
+    ],
+)
+def test_no_ids(text: str) -> None:
+    """Whatever was not made here is refused."""
+    with pytest.raises(InvalidInput) as exc_info:
+        decode_country_id(text)
+    assert str(exc_info.value) == NO_ID
+
+
+@given(st.text() | st.text().map(encode))
+def test_one_object_has_one_id(text: str) -> None:
+    """What is read is what that code's id is, letter by letter."""
+    try:
+        code = decode_country_id(text)
+    except InvalidInput:
+        return
+    assert encode_country_id(code) == text
+
+
+async def test_node() -> None:
+    """Every object is found by its id, whatever of its type is asked for."""
+    client = offline_client(COUNTRIES)
+    data = await client.query("{ countries { nodes { id __typename code } } }")
+    query = "query ($id: ID!) { node(id: $id) { id __typename ... on Country { code } } }"
+    nodes = [await client.query(query, id=node["id"]) for node in data["countries"]["nodes"]]
+    assert [node["node"] for node in nodes] == data["countries"]["nodes"]
+    assert len(nodes) == 3
+
+
+async def test_nobody() -> None:
+    """An id that nothing has any more gives null, and what is no id an error."""
+    client = offline_client(COUNTRIES)
+    query = "query ($id: ID!) { node(id: $id) { id } }"
+    assert await client.query(query, id=encode_country_id("DE")) == {"node": None}
+    assert await client.query_error(query, id="FR") == ("BAD_USER_INPUT", NO_ID)

@@ -1,0 +1,430 @@
+"""Filters and sort keys through GraphQL: every operator, every field, and any mix of them."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import datetime
+from itertools import chain
+from typing import Any
+
+import pytest
+from graphql import GraphQLInputObjectType, GraphQLSchema, build_schema
+from hypothesis import given
+
+from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not
+from graphql_api.domain.sorting import SortKey
+from graphql_api.schema.scalars import format_instant
+from tests.support.factories import (
+    country_codes,
+    country_lists,
+    few_examples,
+    instants,
+    make_country,
+)
+from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
+from tests.support.schema_client import SCHEMA, offline_client
+
+ROWS = [
+    make_country(
+        "AQ",
+        name="Antarctica",
+        capital=None,
+        region=None,
+        subregion=None,
+        population=0,
+        area_km2=None,
+        currency_code=None,
+        exchange_rate=None,
+        estimated_gdp=None,
+        last_refreshed_at=datetime.fromisoformat("2026-11-20T00:00:00Z"),
+    ),
+    make_country(
+        "CI",
+        alpha3="CIV",
+        name="Côte d’Ivoire",
+        capital="Yamoussoukro",
+        region="Africa",
+        subregion="Western Africa",
+        population=25_000_000,
+        area_km2=322_463.5,
+        currency_code="XOF",
+        exchange_rate=577.25,
+        estimated_gdp=6e7,
+        last_refreshed_at=datetime.fromisoformat("2026-11-21T00:00:00Z"),
+    ),
+    make_country(
+        "FR",
+        alpha3="FRA",
+        name="France",
+        capital="Paris",
+        region="Europe",
+        subregion="Western Europe",
+        population=66_000_000,
+        area_km2=547_030.0,
+        currency_code="EUR",
+        exchange_rate=0.88,
+        estimated_gdp=1e11,
+        last_refreshed_at=datetime.fromisoformat("2026-11-22T00:00:00Z"),
+    ),
+    make_country(
+        "TR",
+        alpha3="TUR",
+        name="Türkiye",
+        capital="Ankara",
+        region="Asia",
+        subregion="Western Asia",
+        population=82_000_000,
+        area_km2=780_580.0,
+        currency_code="TRY",
+        exchange_rate=42.0,
+        estimated_gdp=3e9,
+        last_refreshed_at=datetime.fromisoformat("2026-11-23T16:26:00.123456Z"),
+    ),
+]
+CLIENT = offline_client(ROWS)
+ALL_CODES = "AQ CI FR TR"
+
+OPERATORS = {
+    "StringFilter": [
+        ('capital: {eq: "PARIS"}', "FR"),
+        ('name: {eq: "cote d\'ivoire"}', "CI"),
+        ('capital: {ne: "Paris"}', "AQ CI TR"),
+        ('capital: {in: ["ankara", "PÀRIS", "Paris", "nowhere"]}', "FR TR"),
+        ("capital: {in: []}", ""),
+        ('capital: {notIn: ["Ankara", "paris"]}', "AQ CI"),
+        ("capital: {notIn: []}", ALL_CODES),
+        ('name: {contains: "URK"}', "TR"),
+        ('capital: {contains: ""}', "CI FR TR"),
+        ('name: {startsWith: "fra"}', "FR"),
+        ('name: {startsWith: "rance"}', ""),
+        ('name: {endsWith: "ivoire"}', "CI"),
+        ('name: {endsWith: "cote"}', ""),
+        ("capital: {isNull: true}", "AQ"),
+        ("capital: {isNull: false}", "CI FR TR"),
+    ],
+    "IntFilter": [
+        ("population: {eq: 66000000}", "FR"),
+        ("population: {ne: 66000000}", "AQ CI TR"),
+        ("population: {in: [0, 82000000]}", "AQ TR"),
+        ("population: {in: []}", ""),
+        ("population: {notIn: [0, 82000000]}", "CI FR"),
+        ("population: {notIn: []}", ALL_CODES),
+        ("population: {gt: 25000000}", "FR TR"),
+        ("population: {gte: 25000000}", "CI FR TR"),
+        ("population: {lt: 25000000}", "AQ"),
+        ("population: {lte: 25000000}", "AQ CI"),
+        ("population: {isNull: true}", ""),
+        ("population: {isNull: false}", ALL_CODES),
+        ("population: {gt: -2147483648, lte: 2147483647}", ALL_CODES),
+    ],
+    "FloatFilter": [
+        ("areaKm2: {eq: 322463.5}", "CI"),
+        ("areaKm2: {eq: 547030}", "FR"),
+        ("areaKm2: {ne: 322463.5}", "AQ FR TR"),
+        ("areaKm2: {in: [322463.5, 780580]}", "CI TR"),
+        ("areaKm2: {in: []}", ""),
+        ("areaKm2: {notIn: [322463.5, 780580]}", "AQ FR"),
+        ("areaKm2: {notIn: []}", ALL_CODES),
+        ("exchangeRate: {gt: 42}", "CI"),
+        ("exchangeRate: {gte: 42.0}", "CI TR"),
+        ("exchangeRate: {lt: 42}", "FR"),
+        ("exchangeRate: {lte: 4.2e1}", "FR TR"),
+        ("estimatedGdp: {isNull: true}", "AQ"),
+        ("estimatedGdp: {isNull: false}", "CI FR TR"),
+    ],
+    "DateTimeFilter": [
+        ('lastRefreshedAt: {eq: "2026-11-23T16:26:00.123456Z"}', "TR"),
+        ('lastRefreshedAt: {eq: "2026-11-23T18:26:00.123456+02:00"}', "TR"),
+        ('lastRefreshedAt: {ne: "2026-11-22T00:00:00Z"}', "AQ CI TR"),
+        ('lastRefreshedAt: {gt: "2026-11-22T00:00:00Z"}', "TR"),
+        ('lastRefreshedAt: {gte: "2026-11-22T00:00:00Z"}', "FR TR"),
+        ('lastRefreshedAt: {lt: "2026-11-22T00:00:00Z"}', "AQ CI"),
+        ('lastRefreshedAt: {lte: "2026-11-22T00:00:00Z"}', "AQ CI FR"),
+        ("lastRefreshedAt: {isNull: true}", ""),
+        ("lastRefreshedAt: {isNull: false}", ALL_CODES),
+    ],
+}
+"""By input type, a filter with each of its operators, and the codes that it leaves."""
+
+FIELDS = [
+    ('code: {eq: "fr"}', "FR"),
+    ('alpha3: {eq: "civ"}', "CI"),
+    ('name: {eq: "turkiye"}', "TR"),
+    ('capital: {eq: "paris"}', "FR"),
+    ('region: {eq: "africa"}', "CI"),
+    ('subregion: {eq: "western asia"}', "TR"),
+    ('currencyCode: {eq: "try"}', "TR"),
+    ("population: {eq: 0}", "AQ"),
+    ("areaKm2: {eq: 780580}", "TR"),
+    ("exchangeRate: {eq: 0.88}", "FR"),
+    ("estimatedGdp: {eq: 60000000}", "CI"),
+    ('lastRefreshedAt: {eq: "2026-11-20T00:00:00Z"}', "AQ"),
+]
+"""A filter by each field, and the one code that it leaves."""
+
+COMBINED = [
+    ("", ALL_CODES),
+    ("and: []", ALL_CODES),
+    ("or: []", ""),
+    ("not: {}", ""),
+    ("not: {or: []}", ALL_CODES),
+    ("and: [{}]", ALL_CODES),
+    ("or: [{}]", ALL_CODES),
+    ('or: [{or: []}, {code: {eq: "FR"}}]', "FR"),
+    ('not: {code: {eq: "FR"}}', "AQ CI TR"),
+    ('not: {not: {code: {eq: "FR"}}}', "FR"),
+    ('not: {capital: {startsWith: "p"}}', "AQ CI TR"),
+    ("not: {capital: {isNull: true}}", "CI FR TR"),
+    ('or: [{code: {eq: "FR"}}, {code: {eq: "TR"}}]', "FR TR"),
+    ("and: [{population: {gt: 0}}, {population: {lt: 70000000}}]", "CI FR"),
+    ("population: {gt: 0, lt: 70000000}", "CI FR"),
+    ('population: {gt: 0}, name: {contains: "e"}, not: {code: {eq: "FR"}}', "CI TR"),
+    ('region: {ne: "Asia"}, or: [{code: {eq: "FR"}}, {code: {eq: "TR"}}]', "FR"),
+    (
+        'and: [{or: [{code: {eq: "FR"}}, {population: {eq: 0}}]}, {areaKm2: {isNull: true}}]',
+        "AQ",
+    ),
+    ('and: {code: {eq: "FR"}}, or: {code: {eq: "FR"}}', "FR"),
+]
+"""Filters joined by and, or and not, and the codes that they leave."""
+
+NULLS = [
+    "null",
+    "{name: null, population: null, areaKm2: null, lastRefreshedAt: null}",
+    "{and: null, or: null, not: null}",
+    "{name: {eq: null, ne: null, in: null, notIn: null, contains: null, isNull: null}}",
+    "{name: {startsWith: null, endsWith: null}, capital: {}}",
+    "{population: {eq: null, ne: null, in: null, notIn: null, gt: null, gte: null}}",
+    "{population: {lt: null, lte: null, isNull: null}}",
+    "{areaKm2: {eq: null, ne: null, in: null, notIn: null, gt: null, gte: null, lt: null}}",
+    "{lastRefreshedAt: {eq: null, ne: null, gt: null, gte: null, lt: null, lte: null}}",
+    "{lastRefreshedAt: {isNull: null}}",
+]
+"""Filters in which everything given is null."""
+
+
+def build_contract() -> GraphQLSchema:
+    """Return the schema as clients see it."""
+    return build_schema(str(SCHEMA))
+
+
+@pytest.mark.parametrize(("filter_", "codes"), [*chain(*OPERATORS.values()), *FIELDS, *COMBINED])
+async def test_filter(filter_: str, codes: str) -> None:
+    """Each filter leaves exactly these countries."""
+    assert (
+        await CLIENT.query_codes(f"(filter: {{{filter_}}}, sort: {{field: CODE}})") == codes.split()
+    )
+
+
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_every_operator_is_tried(kind: str) -> None:
+    """The table above has every operator of the input type, and no other."""
+    conditions = (filter_literal.partition("{")[2] for filter_literal, _ in OPERATORS[kind])
+    named = {name for condition in conditions for name in re.findall(r"(\w+): ", condition)}
+    declared = build_contract().type_map[kind]
+    assert isinstance(declared, GraphQLInputObjectType)
+    assert named == set(declared.fields)
+
+
+def test_every_field_is_tried() -> None:
+    """The table above filters by every field, and the fields are those that countries have."""
+    declared = build_contract().type_map["CountryFilter"]
+    assert isinstance(declared, GraphQLInputObjectType)
+    named = {filter_literal.partition(":")[0] for filter_literal, _ in FIELDS}
+    assert named == {to_camel_case(field) for field in CountryField}
+    assert set(declared.fields) == named | {"and", "or", "not"}
+
+
+@pytest.mark.parametrize("filter_", NULLS)
+async def test_nulls_are_as_if_not_given(filter_: str) -> None:
+    """A filter of nulls leaves every country."""
+    assert (
+        await CLIENT.query_codes(f"(filter: {filter_}, sort: {{field: CODE}})") == ALL_CODES.split()
+    )
+
+
+@pytest.mark.parametrize("nulls", NULLS[1:])
+async def test_nulls_beside_a_condition(nulls: str) -> None:
+    """Nulls do not change what a condition beside them leaves."""
+    filter_literal = f'{{and: [{nulls}, {{code: {{eq: "FR"}}}}]}}'
+    assert await CLIENT.query_codes(f"(filter: {filter_literal})") == ["FR"]
+
+
+async def test_nulls_in_variables() -> None:
+    """A variable that is null, or not given at all, is as if the argument were not given."""
+    document = """
+        query ($filter: CountryFilter, $eq: String, $sort: [CountrySort!], $first: Int) {
+          given: countries(filter: $filter, sort: $sort, first: $first) { totalCount }
+          nested: countries(filter: {name: {eq: $eq}}) { totalCount }
+        }
+    """
+    expected = {"given": {"totalCount": 4}, "nested": {"totalCount": 4}}
+    assert await CLIENT.query(document) == expected
+    assert await CLIENT.query(document, filter=None, eq=None, sort=None, first=None) == expected
+
+
+@pytest.mark.parametrize(
+    ("sort", "codes"),
+    [
+        ("null", "AQ CI FR TR"),
+        ("[]", "AQ CI FR TR"),
+        ("{field: CODE}", "AQ CI FR TR"),
+        ("{field: CODE, direction: DESC}", "TR FR CI AQ"),
+        ("[{field: NAME, direction: DESC}]", "TR FR CI AQ"),
+        ("{field: ALPHA3}", "AQ CI FR TR"),
+        ("{field: CAPITAL}", "TR FR CI AQ"),
+        ("{field: CAPITAL, direction: DESC}", "CI FR TR AQ"),
+        ("{field: REGION}", "CI TR FR AQ"),
+        ("{field: SUBREGION, direction: DESC}", "FR TR CI AQ"),
+        ("{field: POPULATION, direction: DESC}", "TR FR CI AQ"),
+        ("{field: AREA_KM2}", "CI FR TR AQ"),
+        ("{field: AREA_KM2, direction: DESC}", "TR FR CI AQ"),
+        ("{field: CURRENCY_CODE}", "FR TR CI AQ"),
+        ("{field: EXCHANGE_RATE, direction: ASC}", "FR TR CI AQ"),
+        ("{field: EXCHANGE_RATE, direction: DESC}", "CI TR FR AQ"),
+        ("{field: ESTIMATED_GDP}", "CI TR FR AQ"),
+        ("{field: LAST_REFRESHED_AT, direction: DESC}", "TR FR CI AQ"),
+    ],
+)
+async def test_sort(sort: str, codes: str) -> None:
+    """Each order is exactly this, and what is absent comes last in both directions."""
+    assert await CLIENT.query_codes(f"(sort: {sort})") == codes.split()
+
+
+async def test_second_key() -> None:
+    """The second key decides where the first leaves countries equal, and after it the name."""
+    rows = [
+        make_country("ZW", region="Africa", population=2, name="B"),
+        make_country("CI", region="Africa", population=2, name="A"),
+        make_country("DE", region="africa", population=3),
+        make_country("FR", region=None),
+        make_country("US", region="Americas"),
+    ]
+    sort = "[{field: REGION, direction: DESC}, {field: POPULATION}]"
+    assert await offline_client(rows).query_codes(f"(sort: {sort})") == [
+        "US",
+        "CI",
+        "ZW",
+        "DE",
+        "FR",
+    ]
+
+
+def to_camel_case(name: str) -> str:
+    """Return a field's name as GraphQL has it."""
+    return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
+
+
+def with_whole_numbers(filter_: Filter) -> Filter:
+    """Return a filter with whole numbers where the field has none but whole ones."""
+    match filter_:
+        case AllOf(parts):
+            return AllOf(tuple(map(with_whole_numbers, parts)))
+        case AnyOf(parts):
+            return AnyOf(tuple(map(with_whole_numbers, parts)))
+        case Not(part):
+            return Not(with_whole_numbers(part))
+        case Condition(CountryField.POPULATION, _, operand) if not isinstance(operand, bool):
+            operands = operand if isinstance(operand, frozenset) else [operand]
+            integers = frozenset(int(min(float(number), 2**31 - 1)) for number in operands)  # type: ignore[arg-type]  # drawn by number
+            return replace(
+                filter_,
+                operand=integers if isinstance(operand, frozenset) else next(iter(integers)),
+            )
+        case _:
+            return filter_
+
+
+def to_filter_input(filter_: Filter) -> dict[str, Any]:
+    """Return a filter as a client sends it."""
+    match filter_:
+        case AllOf(parts):
+            return {"and": [to_filter_input(part) for part in parts]}
+        case AnyOf(parts):
+            return {"or": [to_filter_input(part) for part in parts]}
+        case Not(part):
+            return {"not": to_filter_input(part)}
+        case Condition(field, operator, operand):
+            value: object = list(operand) if isinstance(operand, frozenset) else operand
+            value = format_instant(value) if isinstance(value, datetime) else value
+            return {to_camel_case(field): {operator.value: value}}
+
+
+def to_sort_input(sort: tuple[SortKey, ...]) -> list[dict[str, str]]:
+    """Return an order as a client sends it."""
+    return [
+        {"field": key.field.name, "direction": "DESC" if key.descending else "ASC"} for key in sort
+    ]
+
+
+def to_literal(value: object) -> str:
+    """Return a value as it is written in a document."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{name}: {to_literal(one)}' for name, one in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(to_literal, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+@few_examples
+@given(rows=country_lists(), filter_=filters().map(with_whole_numbers), sort=sort_keys())
+async def test_any_query(rows: list[Country], filter_: Filter, sort: tuple[SortKey, ...]) -> None:
+    """Any filter and any order give the countries that the slow model gives, in its order."""
+    expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), sort))
+    data = await offline_client(rows).query(
+        """query ($filter: CountryFilter, $sort: [CountrySort!]) {
+             countries(filter: $filter, sort: $sort) { totalCount nodes { code } }
+           }""",
+        filter=to_filter_input(filter_),
+        sort=to_sort_input(sort),
+    )
+    assert [node["code"] for node in data["countries"]["nodes"]] == expected
+    assert data["countries"]["totalCount"] == len(expected)
+
+
+@few_examples
+@given(rows=country_lists(), filter_=filters().map(with_whole_numbers))
+async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) -> None:
+    """A filter written in the document means what the same filter in a variable means."""
+    expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), ()))
+    assert (
+        await offline_client(rows).query_codes(f"(filter: {to_literal(to_filter_input(filter_))})")
+        == expected
+    )
+
+
+@few_examples
+@given(instant=instants(), rows=country_lists())
+async def test_shown_instants_are_found(instant: datetime, rows: list[Country]) -> None:
+    """The text that a country shows for its time finds exactly the countries of that time."""
+    filter_literal = f'{{lastRefreshedAt: {{eq: "{format_instant(instant)}"}}}}'
+    codes = await offline_client(rows).query_codes(
+        f"(filter: {filter_literal}, sort: {{field: CODE}})"
+    )
+    assert codes == sorted(row.code for row in rows if row.last_refreshed_at == instant)
+
+
+REFUSED = {
+    "(filter: {population: {eq: 2147483648}})": (
+        "Int cannot represent non 32-bit signed integer value: 2147483648"
+    ),
+    "(filter: {areaKm2: {in: [null]}})": "Expected value of non-null type 'Float!' not to be None.",
+    "(sort: [{direction: ASC}])": (
+        "Expected value of type 'CountrySort' to include required field 'field', "
+        "found: { direction: ASC }."
+    ),
+    "(sort: [{field: FLAG_URL}])": "Value 'FLAG_URL' does not exist in 'CountrySortField' enum.",
+    '(filter: {lastRefreshedAt: {gt: "yesterday"}})': (
+        "Expected value of type 'DateTime', but encountered error 'DateTime must be RFC 3339 "
+        'with an offset, e.g. 2026-11-23T16:26:00Z\'; found: "yesterday".'
+    ),
+}
+"""Arguments that the types refuse, and the message."""
+
+
+@pytest.mark.parametrize(("arguments", "message"), REFUSED.items())
+async def test_refused_in_the_document(arguments: str, message: str) -> None:
+    """What a type cannot hold is refused, and the message says what was found."""
+    document = f"{{ countries{arguments} {{ totalCount }} }}"
+    assert await CLIENT.query_error(document) == ("GRAPHQL_VALIDATION_FAILED", message)

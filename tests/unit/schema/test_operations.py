@@ -1,0 +1,553 @@
+"""Each query and mutation: its exact answer, its refusals, and what it leaves untouched."""
+
+import asyncio
+import json
+import threading
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from graphql_api.domain.report import Trigger
+from tests.support.attempts import FAILURE, make_failure, make_report
+from tests.support.database import record_statements
+from tests.support.factories import REFRESHED_AT, make_country
+from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    START,
+    InitialState,
+    ServiceInstance,
+    clock_time,
+    countries_response,
+    first_countries,
+)
+from tests.support.schema_client import PUBLIC_URL, SchemaClient, client_for, offline_client
+
+COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
+ONE_OF_BOTH = "Give either code or name: exactly one of them."
+NO_CURSOR = (
+    "is not a cursor of this list in this order; "
+    "use one that the same query, with the same sort, gave."
+)
+TOO_FEW = (
+    "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
+)
+UNAUTHENTICATED = (
+    "UNAUTHENTICATED",
+    "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`.",
+)
+REPORT_FIELDS = """
+  id trigger startedAt finishedAt totalCountries inserted updated unchanged missing
+  skipped { record reason } statements
+  timings { fetchCountriesMs fetchRatesMs fetchMs transformMs upsertMs imageMs totalMs }
+  sources { kind provider live cached asOf failures attribution } imageUrl
+"""
+STATUS_QUERY = f"""
+  {{ status {{
+    totalCountries lastRefreshedAt version stale refreshing imageUrl
+    lastRefresh {{ {REPORT_FIELDS} }} lastFailure {{ at code message }}
+  }} }}
+"""
+REPORT_DATA = {
+    "id": "report",
+    "trigger": "REQUEST",
+    "startedAt": "2026-11-24T03:11:05.123456Z",
+    "finishedAt": "2026-11-24T03:11:05.654321Z",
+    "totalCountries": 250,
+    "inserted": 1,
+    "updated": 2,
+    "unchanged": 247,
+    "missing": ["Côte d’Ivoire", 'A "quoted" \\ name'],
+    "skipped": [{"record": "AN", "reason": "its code is not one in use"}],
+    "statements": 1,
+    "timings": {
+        "fetchCountriesMs": 0.1,
+        "fetchRatesMs": 1 / 3,
+        "fetchMs": 2.5,
+        "transformMs": 5e-324,
+        "upsertMs": 20.0,
+        "imageMs": None,
+        "totalMs": 1e300,
+    },
+    "sources": [
+        {
+            "kind": "COUNTRIES",
+            "provider": "geonames",
+            "live": True,
+            "cached": False,
+            "asOf": None,
+            "failures": ["restcountries: it answered 503"],
+            "attribution": "GeoNames (CC BY 4.0)",
+        },
+        {
+            "kind": "RATES",
+            "provider": "bundled",
+            "live": False,
+            "cached": False,
+            "asOf": "2026-09-29T00:00:00Z",
+            "failures": [],
+            "attribution": None,
+        },
+    ],
+    "imageUrl": f"{PUBLIC_URL}/images/summary-7-250.png",
+}
+"""The report of tests/support/attempts.py as clients see it."""
+
+
+@pytest.fixture
+async def client(instance: ServiceInstance) -> SchemaClient:
+    """Return a client of a process that holds the upstream's 250 countries."""
+    await instance.service.refresh()
+    return client_for(instance)
+
+
+def unauthorized_client(home: ServiceInstance) -> SchemaClient:
+    """Return a client who may not change data."""
+    return client_for(home, authorized=False)
+
+
+async def test_country() -> None:
+    """One country is found by code or by name, and null is the answer where there is none."""
+    data = await offline_client(COUNTRIES).query(
+        '{ a: country(code: "fr") { name } b: country(name: "land ci") { code }'
+        ' c: country(code: "ZZ") { code } }'
+    )
+    assert data == {"a": {"name": "Land FR"}, "b": {"code": "CI"}, "c": None}
+
+
+@pytest.mark.parametrize(
+    "arguments", ["", '(code: "FR", name: "France")', "(code: null, name: null)"]
+)
+@pytest.mark.parametrize("operation", ["query { country", "mutation { deleteCountry"])
+async def test_neither_or_both(operation: str, arguments: str) -> None:
+    """Code and name together, or neither, are refused."""
+    refusal = await offline_client(COUNTRIES).query_error(f"{operation}{arguments} {{ id }} }}")
+    assert refusal == ("BAD_USER_INPUT", ONE_OF_BOTH)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("first: -1", "first must be 0 or more, not -1."),
+        ("last: -1", "last must be 0 or more, not -1."),
+        ("offset: -1", "offset must be 0 or more, not -1."),
+        ("first: 1, last: 1", "Give first or last, not both."),
+        ('offset: 1, after: "x"', "Give offset or after, not both; offset goes with first."),
+        ('offset: 1, before: "x"', "Give offset or before, not both; offset goes with first."),
+        ("offset: 1, last: 1", "Give offset or last, not both; offset goes with first."),
+        ('after: "x"', f"after {NO_CURSOR}"),
+        ('before: "🇹🇷"', f"before {NO_CURSOR}"),
+    ],
+)
+async def test_refused_pages(arguments: str, message: str) -> None:
+    """A page that cannot be is refused, in words that say what can."""
+    document = f"{{ countries({arguments}) {{ totalCount }} }}"
+    assert await offline_client(COUNTRIES).query_error(document) == ("BAD_USER_INPUT", message)
+
+
+async def test_cursor_of_another_sort() -> None:
+    """A cursor that another order gave is refused."""
+    client = offline_client(COUNTRIES)
+    data = await client.query("{ countries { pageInfo { startCursor } } }")
+    cursor = data["countries"]["pageInfo"]["startCursor"]
+    document = f'{{ countries(after: "{cursor}", sort: {{field: CODE}}) {{ totalCount }} }}'
+    assert await client.query_error(document) == ("BAD_USER_INPUT", f"after {NO_CURSOR}")
+
+
+async def test_refusal_of_one_field() -> None:
+    """A refused field that may be null leaves its neighbours their answers."""
+    response = await offline_client(COUNTRIES).request(
+        '{ a: country { id } b: country(code: "FR") { id } }'
+    )
+    assert response.executed
+    assert response.body == {
+        "data": {"a": None, "b": {"id": "Q291bnRyeTpGUg=="}},
+        "errors": [
+            {
+                "message": ONE_OF_BOTH,
+                "locations": [{"line": 1, "column": 3}],
+                "path": ["a"],
+                "extensions": {"code": "BAD_USER_INPUT"},
+            }
+        ],
+    }
+
+
+async def test_status_of_nothing() -> None:
+    """Before anything was loaded, the status says so."""
+    assert await offline_client().query(STATUS_QUERY) == {
+        "status": {
+            "totalCountries": 0,
+            "lastRefreshedAt": None,
+            "version": "0-0",
+            "stale": True,
+            "refreshing": False,
+            "imageUrl": None,
+            "lastRefresh": None,
+            "lastFailure": None,
+        }
+    }
+
+
+async def test_status() -> None:
+    """The status tells what is served, since when, and how the last refreshes ended."""
+    client = offline_client([*COUNTRIES, make_country("TR", revision=7)])
+    client.catalog.history = (make_failure("2"), make_report("report"), make_failure("0", code="X"))
+    assert await client.query(STATUS_QUERY) == {
+        "status": {
+            "totalCountries": 4,
+            "lastRefreshedAt": "2026-11-23T16:26:00.123456Z",
+            "version": "7-4",
+            "stale": False,
+            "refreshing": False,
+            "imageUrl": f"{PUBLIC_URL}/images/summary-7-4.png",
+            "lastRefresh": REPORT_DATA,
+            "lastFailure": {
+                "at": "2026-11-24T03:11:05.123456Z",
+                "code": "SOURCE_UNAVAILABLE",
+                "message": FAILURE.message,
+            },
+        }
+    }
+
+
+async def test_sources_of_what_is_served() -> None:
+    """The status says where each kind of data is from, and of how many countries it is."""
+    rows = [*COUNTRIES, make_country("AQ", countries_provider="bundled", rates_provider=None)]
+    data = await offline_client(rows).query(
+        "{ status { sources { kind countries provenance { provider live asOf } } } }"
+    )
+    as_of = "2026-11-22T00:00:00Z"
+    assert data["status"]["sources"] == [
+        {"kind": kind, "countries": countries, "provenance": provenance}
+        for kind, countries, provenance in (
+            ("COUNTRIES", 3, {"provider": "geonames", "live": True, "asOf": as_of}),
+            ("COUNTRIES", 1, {"provider": "bundled", "live": False, "asOf": as_of}),
+            ("RATES", 3, {"provider": "er-api", "live": True, "asOf": as_of}),
+        )
+    ]
+
+
+async def test_force(instance: ServiceInstance, upstream: Upstream) -> None:
+    """Rates that are not new yet are asked for only by force, and the report tells cached."""
+    rates = json.loads(RATES)
+    rates["time_next_update_unix"] = int((START + timedelta(days=1)).timestamp())
+    upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
+    client, live, cached = client_for(instance), [], []
+    for arguments in ("", "", "(force: false)", "(force: true)"):
+        data = await client.query(
+            f"mutation {{ refreshCountries{arguments} {{ sources {{ live cached }} }} }}"
+        )
+        rates_report = data["refreshCountries"]["sources"][1]
+        live.append(rates_report["live"])
+        cached.append(rates_report["cached"])
+    assert (live, cached) == ([True, False, False, True], [False, True, True, False])
+    assert upstream.request_count("rates") == 2
+
+
+@pytest.mark.parametrize(
+    ("age", "stale"),
+    [
+        (timedelta(days=1), False),
+        (timedelta(days=1, microseconds=1), True),
+        (timedelta(days=-1), False),
+    ],
+)
+async def test_stale(age: timedelta, stale: bool) -> None:
+    """Data is stale once it is older than the age that is configured, and not before."""
+    client = replace(offline_client(COUNTRIES), clock=lambda: REFRESHED_AT + age)
+    assert await client.query("{ status { stale } }") == {"status": {"stale": stale}}
+
+
+@pytest.mark.parametrize("provider", ["countries_provider", "rates_provider"])
+async def test_bundled_is_stale(provider: str) -> None:
+    """Bundled data of either kind is stale, however new."""
+    client = offline_client([make_country("FR", **{provider: "bundled"})])
+    assert await client.query("{ status { stale } }") == {"status": {"stale": True}}
+
+
+async def test_refreshes() -> None:
+    """Past refreshes are those that succeeded, newest first, at most as many as wanted."""
+    client = offline_client(COUNTRIES)
+    reports = [make_report(str(number)) for number in range(12, 0, -1)]
+    client.catalog.history = (make_failure("f"), *reports[:5], make_failure("g"), *reports[5:])
+    ids = [report.id for report in reports]
+    for arguments, expected in (
+        ("", ids[:10]),
+        ("(first: 0)", []),
+        ("(first: 6)", ids[:6]),
+        ("(first: 2147483647)", ids),
+    ):
+        data = await client.query(f"{{ refreshes{arguments} {{ id }} }}")
+        assert [refresh["id"] for refresh in data["refreshes"]] == expected
+
+
+async def test_whole_report() -> None:
+    """A past refresh is shown whole."""
+    client = offline_client(COUNTRIES)
+    client.catalog.history = (make_report("report"),)
+    assert await client.query(f"{{ refreshes {{ {REPORT_FIELDS} }} }}") == {
+        "refreshes": [REPORT_DATA]
+    }
+
+
+async def test_failed_refreshes() -> None:
+    """Past refreshes that failed are listed apart, newest first, at most as many as wanted."""
+    client = offline_client(COUNTRIES)
+    failures = [make_failure(str(number)) for number in range(12, 0, -1)]
+    client.catalog.history = (make_report("r"), *failures[:5], make_report("s"), *failures[5:])
+    ids = [failure.id for failure in failures]
+    for arguments, expected in (("", ids[:10]), ("(first: 0)", []), ("(first: 6)", ids[:6])):
+        data = await client.query(f"{{ failedRefreshes{arguments} {{ id }} }}")
+        assert [refresh["id"] for refresh in data["failedRefreshes"]] == expected
+
+
+async def test_whole_failure() -> None:
+    """A refresh that failed is shown whole, with what it was begun by."""
+    client = offline_client(COUNTRIES)
+    client.catalog.history = (make_failure("failure", trigger=Trigger.SCHEDULE),)
+    data = await client.query("{ failedRefreshes { id trigger at code message } }")
+    assert data["failedRefreshes"] == [
+        {
+            "id": "failure",
+            "trigger": "SCHEDULE",
+            "at": "2026-11-24T03:11:05.123456Z",
+            "code": "SOURCE_UNAVAILABLE",
+            "message": "geonames did not answer: «%s» \\ 中",
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["refreshes", "failedRefreshes"])
+async def test_refused_refreshes(name: str) -> None:
+    """Fewer than no refreshes are refused."""
+    assert await offline_client().query_error(f"{{ {name}(first: -1) {{ id }} }}") == (
+        "BAD_USER_INPUT",
+        "first must be 0 or more, not -1.",
+    )
+
+
+async def test_refresh_countries(instance: ServiceInstance) -> None:
+    """A refresh is answered with its report, which the status then shows too."""
+    client = client_for(instance)
+    report = (await client.query(f"mutation {{ refreshCountries {{ {REPORT_FIELDS} }} }}"))[
+        "refreshCountries"
+    ]
+    timings = report.pop("timings")
+    assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 7
+    assert report == {
+        "id": "refresh-1",
+        "trigger": "REQUEST",
+        "startedAt": "2026-11-24T03:00:00.123456Z",
+        "finishedAt": "2026-11-24T03:00:01.123456Z",
+        "totalCountries": 250,
+        "inserted": 250,
+        "updated": 0,
+        "unchanged": 0,
+        "missing": [],
+        "skipped": [
+            {
+                "record": "Netherlands Antilles",
+                "reason": "AN is not a current ISO 3166-1 alpha-2 code",
+            },
+            {
+                "record": "Serbia and Montenegro",
+                "reason": "CS is not a current ISO 3166-1 alpha-2 code",
+            },
+        ],
+        "statements": 1,
+        "sources": [
+            {
+                "kind": "COUNTRIES",
+                "provider": "geonames",
+                "live": True,
+                "cached": False,
+                "asOf": None,
+                "failures": [],
+                "attribution": "GeoNames (https://www.geonames.org), CC BY 4.0",
+            },
+            {
+                "kind": "RATES",
+                "provider": "er-api",
+                "live": True,
+                "cached": False,
+                "asOf": "2026-09-29T00:02:31Z",
+                "failures": [],
+                "attribution": "Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+            },
+        ],
+        "imageUrl": f"{PUBLIC_URL}/images/summary-1-250.png",
+    }
+    status = (await client.query(STATUS_QUERY))["status"]
+    assert status["lastRefresh"] == {**report, "timings": timings}
+    assert (status["version"], status["refreshing"]) == ("1-250", False)
+    assert status["lastRefreshedAt"] == "2026-11-24T03:00:00.123456Z"
+
+
+async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None:
+    """While a refresh runs the status says so, and whoever asks for another gets that one."""
+    released = threading.Event()
+    upstream.set_responses("countries", replace(countries_response({}), hold_until=released.is_set))
+    client = client_for(instance)
+    mutation = "mutation { refreshCountries { id } }"
+    pending = asyncio.gather(client.query(mutation), client.query(mutation))
+    await asyncio.to_thread(upstream.wait_for_requests, "countries")
+    assert await client.query("{ status { refreshing } }") == {"status": {"refreshing": True}}
+    released.set()
+    first_report, second_report = await pending
+    assert first_report == second_report == {"refreshCountries": {"id": "refresh-1"}}
+    assert await client.query("{ status { refreshing } }") == {"status": {"refreshing": False}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "refusal"),
+    [
+        (
+            SERVER_ERROR,
+            (
+                "SOURCE_UNAVAILABLE",
+                "No source of countries could be used. geonames: it answered with status 500.",
+            ),
+        ),
+        (
+            first_countries(124),
+            ("SOURCE_INVALID", TOO_FEW),
+        ),
+    ],
+)
+async def test_refused_refresh(
+    instance: ServiceInstance,
+    client: SchemaClient,
+    upstream: Upstream,
+    answer: FakeResponse,
+    refusal: tuple[str, str],
+) -> None:
+    """A source that fails changes nothing, and the status tells what happened and when."""
+    initial = await InitialState.capture(instance)
+    report = (await client.query(STATUS_QUERY))["status"]["lastRefresh"]
+    upstream.set_responses("countries", answer)
+    assert await client.query_error("mutation { refreshCountries { id } }") == refusal
+    assert await initial.is_unchanged()
+    status = (await client.query(STATUS_QUERY))["status"]
+    failed_at = clock_time(3).isoformat().replace("+00:00", "Z")
+    assert status["lastFailure"] == {
+        "at": failed_at,
+        "code": refusal[0],
+        "message": refusal[1],
+    }
+    assert (status["lastRefresh"], status["refreshing"]) == (report, False)
+    assert await client.query("{ refreshes { id } failedRefreshes { id } }") == {
+        "refreshes": [{"id": "refresh-1"}],
+        "failedRefreshes": [{"id": "refresh-2"}],
+    }
+
+
+@pytest.mark.parametrize("arguments", ['code: "AD"', 'code: "and"', 'name: "ANDORRA"'])
+async def test_delete_country(
+    instance: ServiceInstance, client: SchemaClient, arguments: str
+) -> None:
+    """A deleted country is answered with what it was, and is gone from memory and database."""
+    data = await client.query(
+        f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}"
+    )
+    assert data == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 77006}}
+    query = '{ country(code: "AD") { id } status { totalCountries version } }'
+    assert await client.query(query) == {
+        "country": None,
+        "status": {"totalCountries": 249, "version": "1-249"},
+    }
+    assert "AD" not in {row.code for row in await instance.load_rows()}
+    assert len(await instance.load_rows()) == 249
+
+
+async def test_deleted_country_returns(client: SchemaClient) -> None:
+    """A country that was deleted returns with the next refresh."""
+    await client.query('mutation { deleteCountry(code: "AD") { id } }')
+    data = await client.query("mutation { refreshCountries { inserted unchanged totalCountries } }")
+    assert data == {"refreshCountries": {"inserted": 1, "unchanged": 249, "totalCountries": 250}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ('code: "ZZ"', "There is no country 'ZZ'."),
+        ('name: "Atlantis"', "There is no country 'Atlantis'."),
+        ('code: "Andorra"', "There is no country 'Andorra'."),
+        ('name: "%"', "There is no country '%'."),
+        ('name: ""', "There is no country ''."),
+        ('code: ""', "There is no country ''."),
+    ],
+)
+async def test_delete_unknown_country(
+    instance: ServiceInstance, client: SchemaClient, arguments: str, message: str
+) -> None:
+    """Deleting what there is not is refused, and nothing is deleted."""
+    initial = await InitialState.capture(instance)
+    document = f"mutation {{ deleteCountry({arguments}) {{ id }} }}"
+    assert await client.query_error(document) == ("COUNTRY_NOT_FOUND", message)
+    assert await initial.is_unchanged()
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    ["refreshCountries { id }", 'deleteCountry(code: "AD") { id }', "deleteCountry { id }"],
+)
+async def test_unauthenticated(
+    instance: ServiceInstance, client: SchemaClient, upstream: Upstream, mutation: str
+) -> None:
+    """Who may not change data is told so before anything is fetched or written."""
+    del client
+    initial, requests, executed = (
+        await InitialState.capture(instance),
+        upstream.requests,
+        record_statements(instance.database),
+    )
+    assert (
+        await unauthorized_client(instance).query_error(f"mutation {{ {mutation} }}")
+        == UNAUTHENTICATED
+    )
+    assert upstream.requests == requests
+    assert executed == []
+    assert await initial.is_unchanged()
+
+
+async def test_strangers_may_read(instance: ServiceInstance, client: SchemaClient) -> None:
+    """Who may not change data reads what everybody reads."""
+    assert await unauthorized_client(instance).query(STATUS_QUERY) == await client.query(
+        STATUS_QUERY
+    )
+
+
+async def test_mutations_run_in_order(client: SchemaClient) -> None:
+    """Two mutations in a document run one after the other."""
+    data = await client.query(
+        'mutation { deleteCountry(code: "AD") { code } refreshCountries { inserted } }'
+    )
+    assert data == {"deleteCountry": {"code": "AD"}, "refreshCountries": {"inserted": 1}}
+
+
+QUERIES = [
+    STATUS_QUERY,
+    f"{{ refreshes {{ {REPORT_FIELDS} }} }}",
+    '{ country(code: "FR") { id lastRefreshedAt } }',
+    '{ country(name: "Ivory Coast") { id } }',
+    "{ countries { totalCount nodes { name } edges { cursor } pageInfo { endCursor } } }",
+    '{ countries(filter: {name: {contains: "a"}}, sort: {field: CODE}, last: 3) { totalCount } }',
+    "{ __schema { types { name } } }",
+]
+
+
+async def test_queries_never_touch_the_database(
+    instance: ServiceInstance, client: SchemaClient, upstream: Upstream
+) -> None:
+    """Queries are answered from memory: no statement is executed, and no source is asked."""
+    await instance.service.close()
+    await instance.catalog.sync()
+    executed, requests = record_statements(instance.database), upstream.requests
+    for query in QUERIES:
+        await client.query(query)
+    assert executed == []
+    assert upstream.requests == requests
+    await instance.catalog.sync()
+    assert len(executed) == 1

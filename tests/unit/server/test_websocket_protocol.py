@@ -1,0 +1,246 @@
+"""WebSockets byte by byte: handshakes and frames as no client sends them, and who never reads."""
+
+import re
+import signal
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.raw_http import TYPENAME_RESPONSE, RawConnection, open_connection
+
+TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+INIT = b'{"type": "connection_init"}'
+ACK = b'{"type":"connection_ack"}'
+HANDSHAKE = {
+    "Host": "localhost",
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "x3JJHMbDL1EzLkh9GBhXDw==",
+    "Sec-WebSocket-Protocol": "graphql-transport-ws",
+}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Lend a server of the bundled data; what it logs is looked at when all is done."""
+    with running_server(tmp_path_factory.mktemp("sockets"), **BUNDLED_SOURCES) as process:
+        process.wait_for_log(r"250 countries \(0 new")
+        yield process
+        assert "Traceback" not in process.stderr, process.stderr
+        assert "ERROR" not in process.stderr, process.stderr
+
+
+def handshake(start: str = "GET /graphql HTTP/1.1", **changes: str | None) -> bytes:
+    """Return a handshake with these headers instead, or without those that are None."""
+    overrides = {name.replace("_", "-"): value for name, value in changes.items()}
+    headers = {name: value for name, value in (HANDSHAKE | overrides).items() if value is not None}
+    lines = [start, *(f"{name}: {value}" for name, value in headers.items())]
+    return "\r\n".join((*lines, "", "")).encode("latin-1")
+
+
+def frame(
+    payload: bytes = b"",
+    opcode: int = TEXT,
+    *,
+    final: bool = True,
+    reserved: int = 0,
+    masked: bool = True,
+) -> bytes:
+    """Return a frame as a client sends it, masked by zeros."""
+    first = final << 7 | reserved << 4 | opcode
+    size, mask = len(payload), masked << 7
+    if size < 126:
+        header = struct.pack("!BB", first, mask | size)
+    elif size < 65536:
+        header = struct.pack("!BBH", first, mask | 126, size)
+    else:
+        header = struct.pack("!BBQ", first, mask | 127, size)
+    return header + (bytes(4) if masked else b"") + payload
+
+
+def read_bytes(connection: RawConnection, size: int) -> bytes:
+    """Return the next bytes, fewer at the end."""
+    return connection._reader.read(size)
+
+
+def read_frame(connection: RawConnection) -> tuple[int, bytes]:
+    """Return opcode and payload of the next frame of the server; (0, b"") at the end."""
+    header = read_bytes(connection, 2)
+    if len(header) < 2:
+        return 0, b""
+    size = header[1]
+    if size == 126:
+        (size,) = struct.unpack("!H", read_bytes(connection, 2))
+    return header[0] & 15, read_bytes(connection, size)
+
+
+def open_websocket(connection: RawConnection) -> None:
+    """Begin a WebSocket, and say hello."""
+    connection.send(handshake())
+    assert connection._reader.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
+    while connection._reader.readline() != b"\r\n":
+        pass
+    connection.send(frame(INIT))
+    assert read_frame(connection) == (TEXT, ACK)
+
+
+def read_close_code(connection: RawConnection) -> int:
+    """Return by which code the server closes; 0 if it just ends the connection."""
+    opcode, payload = read_frame(connection)
+    if opcode == CLOSE:
+        (code,) = struct.unpack("!H", payload[:2])
+        assert read_frame(connection) == (0, b"")
+        return int(code)
+    assert opcode == 0
+    return 0
+
+
+def is_serving(server: Process) -> bool:
+    """Tell whether somebody else is served."""
+    return server.query("{ __typename }") == TYPENAME_RESPONSE
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (handshake(Sec_WebSocket_Version="12"), 400),
+        (handshake(Sec_WebSocket_Version=None), 400),
+        (handshake(Sec_WebSocket_Key=None), 400),
+        (handshake(Sec_WebSocket_Key="short"), 400),
+        (handshake(Sec_WebSocket_Protocol=", ,"), 400),
+        (handshake("POST /graphql HTTP/1.1", Content_Length="0"), 405),
+        (handshake(**{f"X_{number}": "x" for number in range(200)}), 400),
+        (handshake(X="y" * 9000), 400),
+        (handshake("GET /" + "x" * 9000 + " HTTP/1.1"), 400),
+        (handshake(X="\xff\xfe"), 101),
+        (handshake(Connection="keep-alive, Upgrade"), 101),
+        (handshake(Upgrade="WebSocket"), 101),
+        (handshake("GET /graphql?query={a} HTTP/1.1"), 101),
+        (handshake("GET /%ff%00 HTTP/1.1"), 403),
+        # No WebSocket is asked for: a request like any other.
+        (handshake(Upgrade="h2c"), 400),
+        (handshake(Connection="close"), 400),
+    ],
+)
+def test_handshakes(server: Process, sent: bytes, status: int) -> None:
+    """A handshake that is not one is answered by HTTP, with a status that says why."""
+    with open_connection(server) as connection:
+        connection.send(sent)
+        line = connection._reader.readline()
+        assert line.startswith(f"HTTP/1.1 {status} ".encode()), line
+    assert is_serving(server)
+
+
+FRAMES: dict[str, tuple[bytes, int]] = {
+    "not masked": (frame(INIT, masked=False), 1002),
+    "a reserved bit": (frame(INIT, reserved=4), 1002),
+    "an unknown opcode": (frame(opcode=3), 1002),
+    "a long ping": (frame(b"x" * 126, PING), 1002),
+    "a ping in pieces": (frame(opcode=PING, final=False), 1002),
+    "goes on with nothing": (frame(opcode=0), 1002),
+    "begins anew in the middle": (frame(b"x", final=False) + frame(b"x"), 1002),
+    "no UTF-8": (frame(b"\xff\xfe"), 1007),
+    "no UTF-8 in pieces": (frame(b"\xc3", final=False) + frame(b"\x28", 0), 1007),
+    "an overlong form": (frame(b"\xc0\x80"), 1007),
+    "too large": (frame(b"x" * 100_001), 1009),
+    "too large in pieces": (
+        frame(b"x" * 60_000, final=False) + frame(b"x" * 60_000, 0, final=False),
+        1009,
+    ),
+    "announced too large": (struct.pack("!BBQ", 129, 255, 2**62), 1009),
+    "announced beyond all": (struct.pack("!BBQ", 129, 255, 2**64 - 1), 1009),
+    "a thousand empty pieces": (
+        frame(b"x", final=False) + frame(opcode=0, final=False) * 2000,
+        1009,
+    ),
+    "a farewell": (frame(struct.pack("!H", 1000), CLOSE), 1000),
+    "a farewell without a word": (frame(opcode=CLOSE), 1005),
+    "a farewell of one byte": (frame(b"x", CLOSE), 1002),
+    "a farewell by no code": (frame(struct.pack("!H", 999), CLOSE), 1002),
+    "a farewell without UTF-8": (frame(struct.pack("!H", 1000) + b"\xff", CLOSE), 1007),
+    "more after the farewell": (
+        frame(struct.pack("!H", 1000), CLOSE) + frame(INIT) * 9 + b"\xff" * 99,
+        1000,
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "code"), FRAMES.values(), ids=FRAMES)
+def test_frames(server: Process, sent: bytes, code: int) -> None:
+    """Frames that are not allowed close the connection by the code that RFC 6455 has for them."""
+    with open_connection(server) as connection:
+        open_websocket(connection)
+        connection.send(sent)
+        if code == 1005:
+            assert read_frame(connection) == (CLOSE, b"")
+        else:
+            assert read_close_code(connection) == code
+    assert is_serving(server)
+
+
+def test_pieces(server: Process) -> None:
+    """A message in pieces, with pings between them, is one message."""
+    with open_connection(server) as connection:
+        open_websocket(connection)
+        text = b'{"type": "ping"}'
+        connection.send(frame(text[:3], final=False) + frame(b"now", PING) + frame(opcode=PONG))
+        connection.send(frame(text[3:9], 0, final=False) + frame(text[9:], 0))
+        assert read_frame(connection) == (PONG, b"now")
+        assert read_frame(connection) == (TEXT, b'{"type":"pong"}')
+
+
+@pytest.mark.parametrize("farewell", [b"", frame(INIT)[:-5], frame(b"x", final=False)])
+def test_vanishes(server: Process, farewell: bytes) -> None:
+    """A client that is gone without a word, or in the middle of one, leaves no trace."""
+    with open_connection(server) as connection:
+        open_websocket(connection)
+        connection.send(frame(b'{"type":"subscribe","id":"1","payload":{"query":"{__typename}"}}'))
+        connection.send(farewell)
+    assert is_serving(server)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        frame(b"x" * 125, PING),
+        frame(
+            b'{"type":"subscribe","id":"1","payload":{"query":"{countries{nodes{id name code '
+            b'alpha3 capital region subregion flagUrl}}}"}}'
+        ),
+    ],
+    ids=["pings", "queries"],
+)
+def test_never_reads(tmp_path: Path, message: bytes) -> None:
+    """Who only sends is not answered without end: the server keeps little, and stops in time."""
+    with running_server(tmp_path, **BUNDLED_SOURCES) as process:
+        process.wait_for_log(r"250 countries \(0 new")
+        with open_connection(process) as connection:
+            open_websocket(connection)
+            assert is_serving(process)
+            before = resident_memory(process)
+            connection.socket.setblocking(False)
+            deadline = time.monotonic() + 3
+            sent_bytes = 0
+            while time.monotonic() < deadline and sent_bytes < 60_000_000:
+                with suppress(BlockingIOError):
+                    sent_bytes += connection.socket.send(message * 500)
+            assert is_serving(process)
+            assert resident_memory(process) - before < 40_000_000
+            result = process.stop(signal.SIGTERM)
+    assert result.exit_code == 0
+    assert "Traceback" not in result.stderr
+    assert "ERROR" not in result.stderr
+
+
+def resident_memory(process: Process) -> int:
+    """Return how many bytes of memory a process has."""
+    pid = process._process.pid
+    match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))
+    assert match is not None
+    return int(match[1]) * 1024

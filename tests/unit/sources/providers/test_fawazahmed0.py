@@ -1,0 +1,88 @@
+"""The answer of fawazahmed0's currency-api: money in use read, the rest left out or refused."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.sources import rates
+from graphql_api.sources.currencies import CURRENT
+from graphql_api.sources.provider import ProviderError
+from graphql_api.sources.providers.fawazahmed0 import PROVIDER, parse
+from tests.support.fake_providers.server import FAWAZAHMED0, HTML
+from tests.support.hostile_json import VALUES, bodies, objects
+
+GOOD: dict[str, object] = {"date": "2026-09-29", "usd": {"usd": 1, "eur": 0.88}}
+
+
+def test_provider() -> None:
+    """The provider is live and keyless."""
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
+        "fawazahmed0",
+        True,
+        "https://cdn.jsdelivr.net/npm/@fawazahmed0/currency-api@latest/v1/currencies/usd.json",
+        "Rates by fawazahmed0 currency-api (https://github.com/fawazahmed0/exchange-api)",
+    )
+
+
+def test_whole_answer() -> None:
+    """Of the 339 codes the 155 of money in use are taken, in capitals, and dated."""
+    assert len(json.loads(FAWAZAHMED0)["usd"]) == 339
+    raw = parse(FAWAZAHMED0)
+    assert set(raw.rates) == CURRENT
+    checked = rates.validate_rates(raw)
+    assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
+    some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
+    assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
+
+
+@pytest.mark.parametrize("code", ["btc", "xau", "xdr", "ggp", "ang", "dem", "1inch", "", "ab"])
+def test_other_codes(code: str) -> None:
+    """Cryptocurrencies, metals, units, unofficial and retired codes are left out."""
+    body = json.dumps({"usd": {code: 2, "eur": 0.88}}).encode()
+    assert parse(body).rates == {"EUR": 0.88}
+
+
+@pytest.mark.parametrize("date", [None, "", "29.9.2026", 20260929])
+def test_undated(date: object) -> None:
+    """Without a date that can be read the rates count, undated."""
+    raw = parse(json.dumps({**GOOD, "date": date}).encode())
+    assert (raw.rates, raw.as_of) == ({"USD": 1, "EUR": 0.88}, None)
+
+
+NO_TABLE = "the answer has no table of rates for one US dollar"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{}", NO_TABLE),
+        (b'{"usd": []}', NO_TABLE),
+        (b'{"date": "2026-09-29", "eur": {"usd": 1.1}}', NO_TABLE),
+        (b"[]", "the body is not a JSON object"),
+        (HTML, "the body is not JSON"),
+        (FAWAZAHMED0[:-5], "the body is not JSON"),
+        (b'{"message": "no such file"}', "it answered an error: no such file"),
+    ],
+)
+def test_no_table(body: bytes, reason: str) -> None:
+    """What has no table for one US dollar is refused."""
+    with pytest.raises(ProviderError) as refused:
+        parse(body)
+    assert str(refused.value) == reason
+
+
+TABLES = st.dictionaries(st.sampled_from(["usd", "eur", "EUR", "btc", ""]), VALUES, max_size=3)
+
+
+@given(bodies(objects("date", "usd"), TABLES.map(lambda table: {**GOOD, "usd": table})))
+def test_any_body(body: bytes) -> None:
+    """Any bytes give rates above nought of money in use or the one exception for it."""
+    try:
+        checked = rates.validate_rates(parse(body))
+    except ProviderError:
+        return
+    assert min(checked.rates.values()) > 0
+    assert set(checked.rates) <= CURRENT

@@ -1,0 +1,231 @@
+"""REST Countries 5: its pages read, asked for and joined, and anything else refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import CountryFigures, SkippedRecord
+from graphql_api.sources import countries
+from graphql_api.sources.countries import ValidatedCountries
+from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry
+from graphql_api.sources.providers.restcountries import PROVIDER, join, parse, remaining_params
+from graphql_api.sources.reference import load_reference
+from tests.support.fake_providers.server import GONE, HTML, PAGES
+from tests.support.hostile_json import VALUES, bodies, objects
+
+REFERENCE = load_reference()
+NONE = RawCountry(label="", code=None, capital=None, population=None, area_km2=None, currencies=[])
+FRANCE: dict[str, object] = {
+    "names": {"common": "France"},
+    "codes": {"alpha_2": "FR"},
+    "capitals": [{"name": "Paris", "attributes": {"primary": True}}],
+    "population": 67,
+    "area": {"kilometers": 547030, "miles": 211209},
+    "currencies": [{"code": "EUR"}, {"code": "XPF"}],
+}
+
+
+def answer(*listed: object, total: object = None) -> bytes:
+    """Return a page that lists these, of so many; without a number, of no more than these."""
+    meta = {"total": len(listed) if total is None else total}
+    return json.dumps({"data": {"objects": listed, "meta": meta}}).encode()
+
+
+def country(**changes: object) -> RawCountry:
+    """Return what is read of France with these fields changed."""
+    (read,) = parse(answer({**FRANCE, **changes})).countries
+    return read
+
+
+def page(size: int, total: int) -> RawCountries:
+    """Return a page of so many countries, of so many in all."""
+    return RawCountries(countries=[NONE] * size, as_of=None, total=total)
+
+
+def refusal(body: bytes) -> str:
+    """Return the message that a body is refused with."""
+    with pytest.raises(ProviderError) as refused:
+        parse(body)
+    return str(refused.value)
+
+
+@pytest.fixture(scope="module")
+def checked() -> ValidatedCountries:
+    """Return what is believed of all three pages."""
+    return countries.validate_countries(join([parse(body) for body in PAGES]), REFERENCE)
+
+
+def test_provider() -> None:
+    """The provider is live, needs a key, and asks for no more than it reads."""
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
+        "restcountries",
+        True,
+        "https://api.restcountries.com/countries/v5",
+        "REST Countries (https://restcountries.com)",
+    )
+    assert (PROVIDER.api_key_setting, PROVIDER.api_key) == ("RESTCOUNTRIES_API_KEY", None)
+    assert PROVIDER.params == {
+        "response_fields": "names.common,codes.alpha_2,capitals,population,area,currencies",
+        "limit": "100",
+        "offset": "0",
+    }
+
+
+def test_first_page() -> None:
+    """A page has its countries, says how many there are in all, and is not dated."""
+    first = parse(PAGES[0])
+    assert (len(first.countries), first.total, first.as_of) == (100, 256, None)
+    assert first.countries[0] == RawCountry(
+        label="Afghanistan",
+        code="AF",
+        capital="Kabul",
+        population=37172386,
+        area_km2=647500,
+        currencies=["AFN"],
+    )
+
+
+def test_what_of_it_is_believed(checked: ValidatedCountries) -> None:
+    """All but the dissolved countries and the entries without codes are kept, and those named."""
+    assert {one.code for one in checked.figures} == set(REFERENCE)
+    assert len(checked.figures) == 250
+    dissolved = "is not a current ISO 3166-1 alpha-2 code"
+    assert checked.skipped == (
+        SkippedRecord(record="Netherlands Antilles", reason=f"AN {dissolved}"),
+        SkippedRecord(record="Serbia and Montenegro", reason=f"CS {dissolved}"),
+        *[
+            SkippedRecord(record=record, reason="it has no two-letter code")
+            for record in ("Abkhazia", "Northern Cyprus", "Somaliland", "South Ossetia")
+        ],
+    )
+
+
+def test_figures_of_some_countries(checked: ValidatedCountries) -> None:
+    """A few countries have exactly these figures, retired and unofficial currencies replaced."""
+    by_code = {one.code: one for one in checked.figures}
+    expected = [
+        ("AQ", None, 0, 14000000.0, None),
+        ("CK", "Avarua", 21388, 240.0, "NZD"),
+        ("CU", "Havana", 11338138, 110860.0, "CUP"),
+        ("UM", None, 0, 0.0, "USD"),
+    ]
+    assert [by_code[code] for code, *_ in expected] == [
+        CountryFigures(
+            code=code,
+            capital=capital,
+            population=population,
+            area_km2=area,
+            currency_code=currency,
+        )
+        for code, capital, population, area, currency in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("capitals", "capital"),
+    [
+        ([{"name": "A", "attributes": {"primary": False}}, {"name": "B"}], "A"),
+        ([{"name": "A"}, {"name": "B", "attributes": {"primary": True}}], "B"),
+        ([{"name": None}, {"name": "B"}], None),
+        ([{}], None),
+        (["A"], None),
+        ([], None),
+        (None, None),
+        ("A", None),
+    ],
+)
+def test_capital(capitals: object, capital: str | None) -> None:
+    """The primary capital counts, without one the first, and what is none is none."""
+    assert country(capitals=capitals).capital == capital
+
+
+@pytest.mark.parametrize("one", [None, 7, "FR", [], {}, {"names": [], "codes": "FR", "area": 1}])
+def test_no_country(one: object) -> None:
+    """What is no country is handed on as one without anything, for the check to skip."""
+    assert parse(answer(one)).countries == [NONE]
+
+
+@pytest.mark.parametrize(
+    ("size", "total", "offsets"),
+    [
+        (100, 256, ["100", "200"]),
+        (100, 201, ["100", "200"]),
+        (100, 200, ["100"]),
+        (100, 100, []),
+        (100, 99, []),
+        (100, -5, []),
+        (25, 60, ["25", "50"]),
+        (1, 20, [str(offset) for offset in range(1, 20)]),
+        (0, 0, []),
+        (0, 256, []),
+    ],
+)
+def test_rest(size: int, total: int, offsets: list[str]) -> None:
+    """The other pages begin where the first one ends, each as long as it."""
+    assert remaining_params(page(size, total)) == [{"offset": offset} for offset in offsets]
+
+
+@pytest.mark.parametrize(("size", "total"), [(100, 2001), (1, 21), (1, 10**400)])
+def test_too_many_pages(size: int, total: int) -> None:
+    """More pages than any list of countries has are not asked for."""
+    with pytest.raises(ProviderError) as refused:
+        remaining_params(page(size, total))
+    assert str(refused.value) == "its list has more than 20 pages"
+
+
+def test_join() -> None:
+    """Pages are joined in order, and the total is the first one's."""
+    first, second = parse(PAGES[0]), parse(PAGES[2])
+    joined = join([first, second])
+    assert joined.countries == [*first.countries, *second.countries]
+    assert (joined.total, joined.as_of) == (256, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (GONE, "it answered an error: This API version has been deprecated. "),
+        (b'{"errors": [{"message": "Authorization key required."}]}', "it answered an error: A"),
+        (HTML, "the body is not JSON"),
+        (b"[]", "the body is not a JSON object"),
+        (b"{}", "the answer has no list of countries"),
+        (b'{"data": []}', "the answer has no list of countries"),
+        (b'{"data": {"objects": {}}}', "the answer has no list of countries"),
+        (b'{"data": {"objects": []}}', "the answer does not say how many countries there are"),
+        (answer(total="256"), "the answer does not say how many countries there are"),
+        (answer(total=True), "the answer does not say how many countries there are"),
+    ],
+)
+def test_no_list(body: bytes, reason: str) -> None:
+    """What is no page is refused."""
+    assert refusal(body).startswith(reason)
+
+
+ENTRIES = st.lists(
+    objects(*FRANCE)
+    | VALUES
+    | VALUES.map(lambda value: {**FRANCE, "codes": {"alpha_2": value}})
+    | st.sampled_from([*FRANCE]).flatmap(
+        lambda name: VALUES.map(lambda value: {**FRANCE, name: value})
+    ),
+    max_size=3,
+)
+ANSWERS = st.builds(
+    lambda listed, total: {"data": {"objects": listed, "meta": {"total": total}}},
+    ENTRIES,
+    st.integers(0, 3) | VALUES,
+)
+
+
+@given(bodies(ANSWERS), bodies(ANSWERS))
+def test_any_body(first: bytes, second: bytes) -> None:
+    """Any bytes give figures of known countries or the one exception for it."""
+    try:
+        one = parse(first)
+        assert len(remaining_params(one)) < 20
+        checked = countries.validate_countries(join([one, parse(second)]), REFERENCE)
+    except ProviderError:
+        return
+    assert {one.code for one in checked.figures} <= set(REFERENCE)

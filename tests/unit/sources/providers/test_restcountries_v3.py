@@ -1,0 +1,137 @@
+"""REST Countries 3.1: its list read as it stands, and anything else refused."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.domain.country import CountryFigures
+from graphql_api.sources import countries
+from graphql_api.sources.provider import ProviderError, RawCountry
+from graphql_api.sources.providers.restcountries_v3 import PROVIDER, parse
+from graphql_api.sources.reference import load_reference
+from tests.support.fake_providers.server import GONE, HTML, V3
+from tests.support.hostile_json import VALUES, bodies, objects
+
+REFERENCE = load_reference()
+FRANCE: dict[str, object] = {
+    "name": {"common": "France", "official": "French Republic"},
+    "cca2": "FR",
+    "capital": ["Paris"],
+    "population": 67,
+    "area": 551695.0,
+    "currencies": {"EUR": {"symbol": "€", "name": "Euro"}},
+}
+
+
+def country(**changes: object) -> RawCountry:
+    """Return what is read of France with these fields changed."""
+    (read,) = parse(json.dumps([{**FRANCE, **changes}]).encode()).countries
+    return read
+
+
+def test_provider() -> None:
+    """The provider is live and keyless, has no URL, and asks for at most ten fields."""
+    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
+        "restcountries-v3",
+        True,
+        None,
+        "REST Countries 3.1 (https://gitlab.com/restcountries/restcountries)",
+    )
+    assert PROVIDER.params == {"fields": "name,cca2,capital,population,area,currencies"}
+    assert len(PROVIDER.params["fields"].split(",")) <= 10
+
+
+def test_whole_list() -> None:
+    """The 247 countries are read and believed, and not dated; three are not listed."""
+    raw = parse(V3)
+    assert (len(raw.countries), raw.as_of, raw.total) == (247, None, None)
+    checked = countries.validate_countries(raw, REFERENCE)
+    assert (len(checked.figures), checked.skipped) == (247, ())
+    assert set(REFERENCE) - {one.code for one in checked.figures} == {"AQ", "BV", "HM"}
+
+
+def test_figures_of_some_countries() -> None:
+    """A few countries have exactly these figures, retired and unofficial currencies replaced."""
+    checked = countries.validate_countries(parse(V3), REFERENCE)
+    by_code = {one.code: one for one in checked.figures}
+    expected = [
+        ("AD", "Andorra la Vella", 88406, 468.0, "EUR"),
+        ("CK", "Avarua", 15040, 236.0, "NZD"),
+        ("CU", "Havana", 9748007, 109884.0, "CUP"),
+        ("MO", None, 685900, 30.0, "MOP"),
+        ("ZA", "Pretoria", 63100945, 1221037.0, "ZAR"),
+    ]
+    assert [by_code[code] for code, *_ in expected] == [
+        CountryFigures(
+            code=code,
+            capital=capital,
+            population=population,
+            area_km2=area,
+            currency_code=currency,
+        )
+        for code, capital, population, area, currency in expected
+    ]
+
+
+@pytest.mark.parametrize(
+    ("currencies", "codes"),
+    [({"CUC": {}, "CUP": None}, ["CUC", "CUP"]), ({}, []), (None, []), (["EUR"], []), ("EUR", [])],
+)
+def test_currencies(currencies: object, codes: list[str]) -> None:
+    """Currencies are the names of an object, in its order."""
+    assert country(currencies=currencies).currencies == codes
+
+
+@pytest.mark.parametrize(("capital", "read"), [(["A", "B"], "A"), ([], None), ("A", None)])
+def test_capital(capital: object, read: str | None) -> None:
+    """The first capital counts."""
+    assert country(capital=capital).capital == read
+
+
+@pytest.mark.parametrize("one", [None, 7, "FR", [], {}, {"name": "France"}])
+def test_no_country(one: object) -> None:
+    """What is no country is handed on as one without anything, for the check to skip."""
+    assert parse(json.dumps([one]).encode()).countries == [
+        RawCountry(label="", code=None, capital=None, population=None, area_km2=None, currencies=[])
+    ]
+
+
+DEPRECATED = (
+    "This API version has been deprecated. See the documentation to move to the current version."
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (GONE, f"it answered an error: {DEPRECATED}"),
+        (b'{"status": 404, "message": "Not Found"}', "it answered an error: Not Found"),
+        (b"{}", "the body is not a list of countries"),
+        (b'"FR"', "the body is not a list of countries"),
+        (b"", "the body is not JSON"),
+        (HTML, "the body is not JSON"),
+        (V3[:-5], "the body is not JSON"),
+    ],
+)
+def test_no_list(body: bytes, reason: str) -> None:
+    """What is no list is refused, the error of the old addresses with its message."""
+    with pytest.raises(ProviderError) as refused:
+        parse(body)
+    assert str(refused.value) == reason
+
+
+ENTRIES = st.sampled_from([*FRANCE]).flatmap(
+    lambda name: VALUES.map(lambda value: {**FRANCE, name: value})
+)
+
+
+@given(bodies(st.lists(objects(*FRANCE) | VALUES | ENTRIES, max_size=3)))
+def test_any_body(body: bytes) -> None:
+    """Any bytes give figures of known countries or the one exception for it."""
+    try:
+        checked = countries.validate_countries(parse(body), REFERENCE)
+    except ProviderError:
+        return
+    assert {one.code for one in checked.figures} <= set(REFERENCE)

@@ -1,0 +1,311 @@
+"""The bundled data: complete, consistent with itself, and readable by the code that ships it."""
+
+import json
+import re
+from datetime import date
+from importlib import resources
+from typing import Any
+
+from graphql_api.domain.country import CountryIdentity
+from graphql_api.domain.folding import fold
+from graphql_api.sources import countries, rates
+from graphql_api.sources.currencies import RETIRED, is_code
+from graphql_api.sources.providers import bundled
+from tests.support.paths import ROOT
+
+DATA_DIR = resources.files("graphql_api.sources.bundled")
+SCRIPT = ROOT / "scripts" / "build_bundled_data.py"
+
+
+def load_json(name: str) -> Any:  # noqa: ANN401  (what json reads)
+    return json.loads(DATA_DIR.joinpath(name).read_bytes())
+
+
+REFERENCE: list[dict[str, Any]] = load_json("reference.json")
+COUNTRIES: dict[str, Any] = load_json("countries.json")
+RATES: dict[str, Any] = load_json("rates.json")
+REFERENCE_BY_CODE = {row["code"]: row for row in REFERENCE}
+FIGURES_BY_CODE = {row["code"]: row for row in COUNTRIES["countries"]}
+CODE_BY_NAME = {
+    fold(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])
+}
+
+
+def load_identities() -> dict[str, CountryIdentity]:
+    return {
+        code: CountryIdentity(
+            code=code,
+            alpha3=row["alpha3"],
+            name=row["name"],
+            region=row["region"],
+            subregion=row["subregion"],
+            flag_url="",
+            aliases=tuple(row["aliases"]),
+        )
+        for code, row in REFERENCE_BY_CODE.items()
+    }
+
+
+def test_reference_rows() -> None:
+    """The reference lists the 249 countries of ISO 3166-1 and Kosovo, ordered, none twice."""
+    codes = [row["code"] for row in REFERENCE]
+    assert len(codes) == 250
+    assert codes == sorted(set(codes))
+    assert [code for code in codes if not re.fullmatch(r"[A-Z]{2}", code)] == []
+    assert {"AN", "CS"} & set(codes) == set()
+
+
+def test_reference_fields() -> None:
+    """Every row of the reference has the same six fields."""
+    fields = ["code", "alpha3", "name", "region", "subregion", "aliases"]
+    assert [row["code"] for row in REFERENCE if list(row) != fields] == []
+
+
+def test_alpha3() -> None:
+    """Every alpha-3 code is three capital letters and one country's alone."""
+    alpha3 = [row["alpha3"] for row in REFERENCE]
+    assert len(set(alpha3)) == 250
+    assert [code for code in alpha3 if not re.fullmatch(r"[A-Z]{3}", code)] == []
+
+
+def test_regions() -> None:
+    """Regions and subregions are those of M49, and no country but Antarctica lacks one."""
+    assert {row["region"] for row in REFERENCE} == {
+        "Africa",
+        "Americas",
+        "Antarctica",
+        "Asia",
+        "Europe",
+        "Oceania",
+    }
+    assert len({row["subregion"] for row in REFERENCE} - {None}) == 22
+    assert [row["code"] for row in REFERENCE if row["subregion"] is None] == ["AQ"]
+
+
+def test_names_and_aliases_do_not_collide() -> None:
+    """No name or alias, folded, is another country's or the same country's twice."""
+    names = [fold(name) for row in REFERENCE for name in (row["name"], *row["aliases"])]
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+    assert len(names) == 622
+
+
+def test_aliases_are_no_other_countrys_code() -> None:
+    """No alias reads like the code of another country."""
+    codes = {code.casefold(): row["code"] for row in REFERENCE for code in row_codes(row)}
+    assert [name for name, code in CODE_BY_NAME.items() if codes.get(name, code) != code] == []
+
+
+def row_codes(row: dict[str, Any]) -> tuple[str, str]:
+    return row["code"], row["alpha3"]
+
+
+def test_names_are_stripped() -> None:
+    """No name, alias or capital is empty or has space around it."""
+    texts = [name for row in REFERENCE for name in (row["name"], *row["aliases"])]
+    texts += [row["capital"] for row in FIGURES_BY_CODE.values() if row["capital"] is not None]
+    assert [text for text in texts if text != text.strip() or not text] == []
+
+
+def test_names_that_are_not_the_default_of_cldr() -> None:
+    """The six names that are a variant are the variants meant."""
+    assert {
+        code: REFERENCE_BY_CODE[code]["name"] for code in ("CD", "CG", "HK", "MM", "MO", "PS")
+    } == {
+        "CD": "Congo (DRC)",
+        "CG": "Congo (Republic)",
+        "HK": "Hong Kong",
+        "MM": "Myanmar",
+        "MO": "Macao",
+        "PS": "Palestine",
+    }
+
+
+def test_lookup_by_other_names() -> None:
+    """Former, short, long and unaccented English names lead to their country."""
+    expected = {
+        "Turkey": "TR",
+        "ivory coast": "CI",
+        "Cote d'Ivoire": "CI",
+        "Burma": "MM",
+        "Swaziland": "SZ",
+        "Macedonia": "MK",
+        "Cape Verde": "CV",
+        "Cabo Verde": "CV",
+        "East Timor": "TL",
+        "Czech Republic": "CZ",
+        "Holland": "NL",
+        "USA": "US",
+        "UK": "GB",
+        "Great Britain": "GB",
+        "DR Congo": "CD",
+        "Democratic Republic of the Congo": "CD",
+        "Republic of the Congo": "CG",
+        "South Korea": "KR",
+        "Republic of Korea": "KR",
+        "North Korea": "KP",
+        "Vatican": "VA",
+        "Russia": "RU",
+        "Russian Federation": "RU",
+        "Sao Tome and Principe": "ST",
+        "Saint Lucia": "LC",
+        "Viet Nam": "VN",
+        "Macau": "MO",
+    }
+    assert {name: CODE_BY_NAME.get(fold(name)) for name in expected} == expected
+
+
+def test_ambiguous_names_find_nothing() -> None:
+    """A name that two countries go by is neither's."""
+    names = ("Congo", "Korea", "Virgin Islands", "Czechoslovakia")
+    assert [name for name in names if fold(name) in CODE_BY_NAME] == []
+
+
+def test_reference_of_some_countries() -> None:
+    """A few rows of the reference are exactly these."""
+    assert [REFERENCE_BY_CODE[code] for code in ("CI", "TR", "ST", "AX", "XK")] == [
+        {
+            "code": "CI",
+            "alpha3": "CIV",
+            "name": "Côte d’Ivoire",
+            "region": "Africa",
+            "subregion": "Western Africa",
+            "aliases": ["Ivory Coast", "Republic of Côte d’Ivoire"],
+        },
+        {
+            "code": "TR",
+            "alpha3": "TUR",
+            "name": "Türkiye",
+            "region": "Asia",
+            "subregion": "Western Asia",
+            "aliases": ["Republic of Turkey", "Republic of Türkiye", "Turkey"],
+        },
+        {
+            "code": "ST",
+            "alpha3": "STP",
+            "name": "São Tomé & Príncipe",
+            "region": "Africa",
+            "subregion": "Middle Africa",
+            "aliases": [
+                "Democratic Republic of São Tomé & Príncipe",
+                "Democratic Republic of São Tomé and Príncipe",
+                "São Tomé and Príncipe",
+            ],
+        },
+        {
+            "code": "AX",
+            "alpha3": "ALA",
+            "name": "Åland Islands",
+            "region": "Europe",
+            "subregion": "Northern Europe",
+            "aliases": ["Åland"],
+        },
+        {
+            "code": "XK",
+            "alpha3": "XKX",
+            "name": "Kosovo",
+            "region": "Europe",
+            "subregion": "Southern Europe",
+            "aliases": ["Republic of Kosovo"],
+        },
+    ]
+
+
+def test_countries_are_those_of_the_reference() -> None:
+    """The figures are of exactly the countries of the reference, in the same order, and dated."""
+    assert [row["code"] for row in COUNTRIES["countries"]] == [row["code"] for row in REFERENCE]
+    assert COUNTRIES["as_of"] == "2026-07-28"
+
+
+def test_figures_of_some_countries() -> None:
+    """A few rows of figures are exactly these: fraction kept, nought and no capital null."""
+    rows = [tuple(FIGURES_BY_CODE[code].values()) for code in ("CI", "TR", "ST", "AX", "XK")]
+    assert rows == [
+        ("CI", "Yamoussoukro", 25069229, 322460, ["XOF"]),
+        ("TR", "Ankara", 82319724, 780580, ["TRY"]),
+        ("ST", "Sao Tome", 197700, 1001, ["STN"]),
+        ("AX", "Mariehamn", 26711, 1580, ["EUR"]),
+        ("XK", "Pristina", 1845300, 10908, ["EUR"]),
+    ]
+    assert FIGURES_BY_CODE["CW"]["capital"] == "Willemstad"
+    assert FIGURES_BY_CODE["BG"]["currencies"] == ["EUR"]
+    assert FIGURES_BY_CODE["VA"]["area_km2"] == 0.44
+    without_capital = [code for code, row in FIGURES_BY_CODE.items() if row["capital"] is None]
+    assert without_capital == ["AQ", "BQ", "BV", "HM", "TK", "UM"]
+    assert [code for code, row in FIGURES_BY_CODE.items() if row["area_km2"] is None] == ["UM"]
+
+
+def test_currencies_are_in_use() -> None:
+    """Every currency of a country is well formed and not retired, and only Antarctica has none."""
+    used_currencies = {
+        currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
+    }
+    assert [
+        currency for currency in used_currencies if not is_code(currency) or currency in RETIRED
+    ] == []
+    assert [code for code, row in FIGURES_BY_CODE.items() if not row["currencies"]] == ["AQ"]
+
+
+def test_rates_are_of_the_currencies_in_use() -> None:
+    """Every currency of a country has a rate, and nothing else has: no metals, coins, old codes."""
+    used_currencies = {
+        currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
+    }
+    assert sorted(used_currencies - set(RATES["rates"])) == []
+    assert sorted(set(RATES["rates"]) - used_currencies) == []
+    assert len(RATES["rates"]) == 153
+    assert {"XCG", "ZWG", "SLE"} <= set(RATES["rates"])
+
+
+def test_rates_of_some_currencies() -> None:
+    """The rates are against one US dollar, on the day that the package is of."""
+    assert (RATES["as_of"], RATES["base"]) == ("2026-09-29", "USD")
+    subset = {code: RATES["rates"][code] for code in ("USD", "EUR", "AED", "XCG")}
+    assert subset == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
+
+
+def test_code_reads_the_countries() -> None:
+    """The bundled provider's own parser and check accept every country and skip none."""
+    raw = bundled.COUNTRIES.parse(DATA_DIR.joinpath("countries.json").read_bytes())
+    validated = countries.validate_countries(raw, load_identities())
+    assert (len(validated.figures), len(validated.skipped)) == (250, 0)
+    assert str(validated.as_of) == "2026-07-28 00:00:00+00:00"
+    assert [figures.code for figures in validated.figures if figures.currency_code is None] == [
+        "AQ"
+    ]
+
+
+def test_code_reads_the_rates() -> None:
+    """The bundled provider's own parser and check accept every rate."""
+    validated = rates.validate_rates(
+        bundled.RATES.parse(DATA_DIR.joinpath("rates.json").read_bytes())
+    )
+    assert len(validated.rates) == 153
+    assert str(validated.as_of) == "2026-09-29 00:00:00+00:00"
+
+
+def test_size() -> None:
+    """The data files together are small, and their letters are not escaped."""
+    files = [DATA_DIR.joinpath(f"{name}.json") for name in ("reference", "countries", "rates")]
+    assert sum(len(file.read_bytes()) for file in files) < 300_000
+    assert [file.name for file in files if "\\u" in file.read_text("utf-8")] == []
+
+
+def test_licences_name_the_pinned_packages() -> None:
+    """LICENSES.md names every package that the script pins, at that version."""
+    pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8"))
+    rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
+    assert len(pins) == 4
+    is_listed = [
+        any(f"`{name}`" in row and f"| {version} |" in row for row in rows)
+        for name, version in pins
+    ]
+    assert is_listed == [True] * 4
+
+
+def test_no_older_than_a_year_at_release() -> None:
+    """The data are less than a year older than the newest release in the changelog."""
+    changelog = SCRIPT.parent.parent.joinpath("CHANGELOG.md").read_text("utf-8")
+    dates = re.findall(r"^## \[.+\] - (.+)$", changelog, re.MULTILINE)
+    released = max(map(date.fromisoformat, dates))
+    ages = [released - date.fromisoformat(data["as_of"]) for data in (COUNTRIES, RATES)]
+    assert [age.days for age in ages if age.days > 365] == []

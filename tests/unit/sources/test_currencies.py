@@ -1,0 +1,93 @@
+"""Currency codes: what is one, and what replaces a retired one."""
+
+import json
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.sources.currencies import CURRENT, RETIRED, is_code, select_current_code
+from tests.support.fake_providers.server import FAWAZAHMED0
+
+
+@pytest.mark.parametrize("code", ["USD", "XCG", "AAA"])
+def test_codes(code: str) -> None:
+    """Three capital letters are a code."""
+    assert is_code(code) is True
+
+
+@pytest.mark.parametrize("code", ["", "US", "USDT", "usd", "US1", "USD\n", " USD", "ÀÉÎ", "ＵＳＤ"])
+def test_what_is_no_code(code: str) -> None:
+    """Anything else is none: length, case, digits, space and other alphabets count."""
+    assert is_code(code) is False
+
+
+@pytest.mark.parametrize(
+    ("codes", "first"),
+    [
+        (["EUR", "USD"], "EUR"),
+        (["", None, 978, "(none)", "XOF"], "XOF"),
+        ([" CHF\n"], "CHF"),
+        (["CUC", "EUR"], "CUP"),
+        ([" ANG "], "XCG"),
+        (["CKD", "NZD"], "NZD"),
+        (["CKD", "VEF"], "VES"),
+        (["CKD", "KID"], "CKD"),
+        (["eur"], None),
+        ([], None),
+    ],
+)
+def test_first_in_use(codes: list[object], first: str | None) -> None:
+    """The first in use counts, stripped, a retired one as its successor; else the first code."""
+    assert select_current_code(codes) == first
+
+
+def test_successors_are_in_use() -> None:
+    """Every successor is a currency in use, and no retired one is."""
+    assert set(RETIRED.values()) <= CURRENT
+    assert set(RETIRED) & CURRENT == set()
+    assert [code for code in (*RETIRED, *CURRENT) if not is_code(code)] == []
+
+
+def test_table() -> None:
+    """The table has the money of countries, and no metals, funds, units or codes for tests."""
+    assert len(CURRENT) == 155
+    assert {"USD", "EUR", "XAF", "XCG", "ZWG", "SLE"} <= CURRENT
+    assert {"XAU", "XDR", "XTS", "XXX", "CHE", "CLF", "BTC"} & CURRENT == set()
+
+
+def test_every_bundled_currency_is_in_use() -> None:
+    """The table knows every currency of the bundled data."""
+    bundled = json.loads(
+        resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes()
+    )
+    codes = {code for country in bundled["countries"] for code in country["currencies"]}
+    assert codes - CURRENT == set()
+
+
+def test_retired_codes_in_the_wild() -> None:
+    """The retired codes that providers still send lead to their successors."""
+    wild = ["CUC", "MRO", "STD", "VEF", "ANG", "ZWL", "BGN", "HRK", "SLL"]
+    assert [select_current_code([code]) for code in wild] == [
+        *["CUP", "MRU", "STN", "VES", "XCG", "ZWG", "EUR", "EUR", "SLE"],
+    ]
+
+
+def test_retired_codes_of_a_recorded_table() -> None:
+    """A recorded table has every currency in use, and 41 that are known to be retired."""
+    recorded = {code.upper() for code in json.loads(FAWAZAHMED0)["usd"]}
+    assert len(recorded & CURRENT) == 155
+    assert len(recorded & set(RETIRED)) == 41
+
+
+ANYTHING = st.one_of(
+    st.none(), st.integers(), st.text(max_size=5), st.sampled_from(list(RETIRED)), st.floats()
+)
+
+
+@given(st.lists(ANYTHING, max_size=4))
+def test_anything(codes: list[object]) -> None:
+    """Whatever is listed, the answer is none or a code that is not retired."""
+    code = select_current_code(codes)
+    assert code is None or (is_code(code) and code not in RETIRED)

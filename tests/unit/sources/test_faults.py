@@ -1,0 +1,168 @@
+"""Every live provider in every way to fail: it is given up, it is said why, the next is asked."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+
+from graphql_api.domain.country import BUNDLED
+from graphql_api.domain.report import SourceKind, SourceReport
+from graphql_api.sources import countries, rates
+from graphql_api.sources.countries import ValidatedCountries
+from graphql_api.sources.fetch import FetchContext, FetchResult, fetch_first
+from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.provider import RawCountries
+from graphql_api.sources.rates import ValidatedRates
+from graphql_api.sources.reference import load_reference
+from graphql_api.sources.retry import RetryPolicy
+from tests.support.fake_providers.faults import FAULTS, FAULTY_PATH, LONG_TIMEOUT, ProviderFault
+from tests.support.fake_providers.fixtures import (
+    API_KEY,
+    FAKE_PROVIDERS,
+    FakeProvider,
+    select_countries_providers,
+    select_rates_providers,
+)
+from tests.support.fake_providers.server import FakeResponse, Upstream
+
+NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
+
+REFERENCE = load_reference()
+IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
+"""Retries without a pause."""
+
+
+@pytest.fixture
+async def http_client() -> AsyncIterator[LazyHTTPClient]:
+    """Lend what the project asks with, which is ready."""
+    async with LazyHTTPClient("tests/1") as http_client:
+        await http_client.client.get()
+        yield http_client
+
+
+def validate_countries(raw: RawCountries) -> ValidatedCountries:
+    """Check countries as the project does."""
+    return countries.validate_countries(raw, REFERENCE)
+
+
+async def fetch(
+    web: LazyHTTPClient, kind: SourceKind, *choices: tuple[str, str | None], api_timeout: float
+) -> FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]:
+    """Ask these providers as the project does."""
+    context = FetchContext(
+        http_client=web, now=NOW, api_timeout=api_timeout, retry_policy=IMMEDIATE_RETRIES
+    )
+    if kind is SourceKind.COUNTRIES:
+        countries_providers = select_countries_providers(*choices)
+        return await fetch_first(
+            kind,
+            countries_providers,
+            validate_countries,
+            context=context,
+            cached_data=None,
+            failures=[],
+        )
+    rates_providers = select_rates_providers(*choices)
+    return await fetch_first(
+        kind, rates_providers, rates.validate_rates, context=context, cached_data=None, failures=[]
+    )
+
+
+@pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_fault(
+    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider, fault: ProviderFault
+) -> None:
+    """A provider that fails is given up with its reason, and the next one's data is reported."""
+    upstream.set_responses(FAULTY_PATH, fault.build_response(player))
+    faulty = (player.name, fault.build_url(upstream))
+    result = await fetch(
+        http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout
+    )
+    expected = await fetch(http_client, player.kind, (BUNDLED, None), api_timeout=LONG_TIMEOUT)
+    assert result.data == expected.data
+    assert result.report == SourceReport(
+        kind=player.kind,
+        provider=BUNDLED,
+        live=False,
+        as_of=expected.data.as_of,
+        failures=(fault.expected_failure(player),),
+        attribution=expected.report.attribution,
+    )
+    assert upstream.request_count(FAULTY_PATH) == fault.expected_requests
+
+
+NEXT_PROVIDER = {SourceKind.COUNTRIES: "geonames", SourceKind.RATES: "er-api"}
+COUNTS = {
+    "restcountries": (250, 6),
+    "restcountries-v3": (247, 0),
+    "geonames": (250, 2),
+    "er-api": 155,
+    "frankfurter": 155,
+    "fawazahmed0": 155,
+}
+
+
+def count_data(result: FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]) -> object:
+    """Return how many countries were kept and skipped, or how many rates there are."""
+    data = result.data
+    return (
+        len(data.rates)
+        if isinstance(data, ValidatedRates)
+        else (len(data.figures), len(data.skipped))
+    )
+
+
+@pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
+async def test_no_fault(
+    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
+) -> None:
+    """A provider that answers well gives so many countries or rates, and nobody else is asked."""
+    upstream.set_responses(FAULTY_PATH, player.responder)
+    url = f"{upstream.url}/{FAULTY_PATH}"
+    next_provider = (NEXT_PROVIDER[player.kind], f"{upstream.url}/next")
+    result = await fetch(
+        http_client, player.kind, (player.name, url), next_provider, api_timeout=LONG_TIMEOUT
+    )
+    assert (result.report.provider, result.report.live) == (player.name, True)
+    assert (count_data(result), result.report.failures) == (COUNTS[player.name], ())
+    assert upstream.request_count("next") == 0
+
+
+@pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
+async def test_next_live(
+    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
+) -> None:
+    """The next provider may be a live one, of another name or the same at another address."""
+    upstream.set_responses("down", FakeResponse(status=500))
+    upstream.set_responses(FAULTY_PATH, player.responder)
+    failing = [
+        (NEXT_PROVIDER[player.kind], f"{upstream.url}/down"),
+        (player.name, f"{upstream.url}/down"),
+    ]
+    working = (player.name, f"{upstream.url}/{FAULTY_PATH}")
+    result = await fetch(http_client, player.kind, *failing, working, api_timeout=LONG_TIMEOUT)
+    assert (result.report.provider, count_data(result)) == (player.name, COUNTS[player.name])
+    assert result.report.failures == (
+        f"{NEXT_PROVIDER[player.kind]}: it answered with status 500",
+        f"{player.name}: it answered with status 500",
+    )
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+async def test_key_is_not_told(
+    upstream: Upstream,
+    http_client: LazyHTTPClient,
+    fault: ProviderFault,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """However the provider with a key fails, neither the report nor the log has the key."""
+    caplog.set_level("DEBUG")
+    player = FAKE_PROVIDERS[0]
+    upstream.set_responses(FAULTY_PATH, fault.build_response(player))
+    faulty = (player.name, fault.build_url(upstream))
+    result = await fetch(
+        http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout
+    )
+    assert API_KEY not in repr(result)
+    assert API_KEY not in caplog.text

@@ -1,0 +1,436 @@
+"""Asking one URL: what is sent, what comes back, and in which words a failure is told."""
+
+import asyncio
+import gzip
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from graphql_api.sources.http_client import ProviderClient, create_client
+from graphql_api.sources.provider import ProviderError
+from graphql_api.sources.response import MAX_BODY_BYTES, ProviderResponse, Validators
+from graphql_api.sources.retry import RetryPolicy
+from tests.support.fake_providers.faults import REFUSING_URL, UNRESOLVABLE_URL
+from tests.support.fake_providers.server import HTML, FakeResponse, Upstream
+
+LONG_TIMEOUT = 30.0
+"""Seconds that no test here waits."""
+MODIFIED = "Tue, 29 Sep 2026 00:02:31 GMT"
+NOW = datetime(2026, 9, 29, 12, 0, tzinfo=UTC)
+IMMEDIATE_RETRIES = RetryPolicy(base_delay=0, clock=lambda: NOW)
+"""Retries without a pause."""
+KEY = "rc_live_hunter2"
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """Lend the client that the project uses."""
+    async with create_client("tests/1") as created:
+        yield created
+
+
+def make_provider_client(
+    client: httpx.AsyncClient, *, key: str | None = None, timeout: float = LONG_TIMEOUT
+) -> ProviderClient:
+    """Return an asker that has so many seconds from now."""
+    deadline = asyncio.get_running_loop().time() + timeout
+    return ProviderClient(
+        client=client, retry_policy=IMMEDIATE_RETRIES, deadline=deadline, api_key=key
+    )
+
+
+async def fetch(
+    client: httpx.AsyncClient, url: str, params: Mapping[str, str] | None = None
+) -> ProviderResponse:
+    """Ask as the project does, without a key."""
+    return await make_provider_client(client).get(url, params or {})
+
+
+async def fetch_failure(provider_client: ProviderClient, url: str) -> str:
+    """Return why a URL could not be used."""
+    with pytest.raises(ProviderError) as exc_info:
+        await provider_client.get(url, {})
+    return str(exc_info.value)
+
+
+async def test_what_is_asked(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """The URL is asked with GET as it stands, its query included, and says who asks."""
+    await fetch(client, f"{upstream.rates_url}?base=USD&key=a%26b")
+    (request,) = upstream.requests
+    assert (request.method, request.path) == ("GET", "rates")
+    assert request.query == {"base": "USD", "key": "a&b"}
+    assert {name: request.headers[name] for name in ("user-agent", "accept-encoding")} == {
+        "user-agent": "tests/1",
+        "accept-encoding": "gzip",
+    }
+    assert "authorization" not in request.headers
+
+
+async def test_parameters(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Parameters are added to the URL's own query, and win over those of the same name."""
+    await fetch(
+        client, f"{upstream.rates_url}?key=a%26b&base=EUR", {"base": "USD", "fields": "a,b"}
+    )
+    (request,) = upstream.requests
+    assert request.query == {"key": "a&b", "base": "USD", "fields": "a,b"}
+
+
+async def test_key(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A key is sent as a bearer token."""
+    await make_provider_client(client, key=KEY).get(upstream.rates_url, {})
+    assert upstream.requests[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+async def test_key_stays_with_its_host(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A redirect to another host is followed without the key, one on the same host with it."""
+    with Upstream() as other_host:
+        redirect = FakeResponse(status=302, headers={"Location": other_host.rates_url})
+        upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": "/moved"}))
+        upstream.set_responses("moved", redirect)
+        await make_provider_client(client, key=KEY).get(upstream.rates_url, {})
+        sent = [request.headers.get("authorization") for request in upstream.requests]
+        assert sent == [f"Bearer {KEY}"] * 2
+        assert "authorization" not in other_host.requests[0].headers
+
+
+async def test_key_is_not_logged(
+    upstream: Upstream, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither the most talkative log nor the asker itself shows the key."""
+    caplog.set_level(logging.DEBUG)
+    provider_client = make_provider_client(client, key=KEY)
+    await provider_client.get(upstream.rates_url, {})
+    assert "send_request_headers" in caplog.text
+    assert KEY not in caplog.text
+    assert KEY not in repr(provider_client)
+
+
+@pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 418, 500, 501])
+async def test_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
+    """Any status but 200 is a failure, whatever the body, and most are not asked again."""
+    body = b"" if status in (204, 304) else b"figures"
+    upstream.set_responses("rates", FakeResponse(status=status, body=body))
+    assert (
+        await fetch_failure(make_provider_client(client), upstream.rates_url)
+        == f"it answered with status {status}"
+    )
+    assert upstream.request_count("rates") == 1
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+async def test_passing_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
+    """A status that may pass is asked about twice again, and not more."""
+    upstream.set_responses("rates", FakeResponse(status=status))
+    assert (
+        await fetch_failure(make_provider_client(client), upstream.rates_url)
+        == f"it answered with status {status}"
+    )
+    assert upstream.request_count("rates") == 3
+
+
+async def test_failures_that_pass(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Whatever passes within two retries does no harm."""
+    upstream.set_responses(
+        "rates",
+        FakeResponse(raw=True, reset=True),
+        FakeResponse(status=503),
+        FakeResponse(body=b"figures"),
+    )
+    assert (await fetch(client, upstream.rates_url)).body == b"figures"
+
+
+async def test_retry_after(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A pause that the provider asks for is made, however impatient the project is."""
+    upstream.set_responses(
+        "rates", FakeResponse(status=429, headers={"Retry-After": "1"}), FakeResponse(body=b"x")
+    )
+    started = time.monotonic()
+    await fetch(client, upstream.rates_url)
+    assert time.monotonic() - started >= 1
+
+
+@pytest.mark.parametrize(
+    "header", ["60", format_datetime(NOW + timedelta(seconds=60), usegmt=True)]
+)
+async def test_retry_after_the_end(
+    upstream: Upstream, client: httpx.AsyncClient, header: str
+) -> None:
+    """A provider that asks for a longer pause than there is time is given up at once."""
+    upstream.set_responses("rates", FakeResponse(status=503, headers={"Retry-After": header}))
+    assert await fetch_failure(make_provider_client(client, timeout=59), upstream.rates_url) == (
+        "it answered with status 503, and asks to wait for 60 s, longer than there is time"
+    )
+    assert upstream.request_count("rates") == 1
+
+
+async def test_no_time_to_ask_again(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """When the pause would take longer than there is time, what failed is told at once."""
+    upstream.set_responses("rates", FakeResponse(status=503))
+    provider_client = ProviderClient(
+        client=client,
+        retry_policy=RetryPolicy(base_delay=100),
+        deadline=asyncio.get_running_loop().time() + LONG_TIMEOUT,
+    )
+    assert await fetch_failure(provider_client, upstream.rates_url) == "it answered with status 503"
+    assert upstream.request_count("rates") == 1
+
+
+async def test_largest_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A body of the largest size is read whole."""
+    upstream.set_responses("rates", FakeResponse(body=b"x" * MAX_BODY_BYTES))
+    response = await fetch(client, upstream.rates_url)
+    assert len(response.body) == MAX_BODY_BYTES
+
+
+async def test_too_large_a_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """One byte more is refused."""
+    upstream.set_responses("rates", FakeResponse(body=b"x" * (MAX_BODY_BYTES + 1)))
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason == "its answer is larger than 20000000 bytes"
+
+
+async def test_too_large_a_body_does_not_end(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """The rest of a body that is too large is not waited for."""
+    endless = FakeResponse(
+        body=b"x" * (MAX_BODY_BYTES + 2), hold_after=MAX_BODY_BYTES + 1, hold_until=lambda: False
+    )
+    upstream.set_responses("rates", endless)
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason == "its answer is larger than 20000000 bytes"
+
+
+async def test_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A compressed body is read as what it holds."""
+    headers = {"Content-Encoding": "gzip"}
+    upstream.set_responses("rates", FakeResponse(body=gzip.compress(b"figures"), headers=headers))
+    response = await fetch(client, upstream.rates_url)
+    assert response.body == b"figures"
+
+
+async def test_too_large_a_body_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """The size that counts is the one after decompression."""
+    bomb = gzip.compress(bytes(MAX_BODY_BYTES + 1))
+    upstream.set_responses("rates", FakeResponse(body=bomb, headers={"Content-Encoding": "gzip"}))
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason == "its answer is larger than 20000000 bytes"
+
+
+async def test_broken_compression(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A body that is not compressed as it says is a failure."""
+    upstream.set_responses("rates", FakeResponse(body=HTML, headers={"Content-Encoding": "gzip"}))
+    assert await fetch_failure(make_provider_client(client), upstream.rates_url) == (
+        "its answer is not compressed as it says: "
+        "Error -3 while decompressing data: incorrect header check"
+    )
+
+
+async def test_redirects(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Five redirects are followed, to relative and absolute URLs alike."""
+    for step in range(5):
+        target = f"/{step + 1}" if step % 2 else f"{upstream.url}/{step + 1}"
+        upstream.set_responses(str(step), FakeResponse(status=301, headers={"Location": target}))
+    upstream.set_responses("5", FakeResponse(body=b"figures"))
+    response = await fetch(client, f"{upstream.url}/0")
+    assert response.body == b"figures"
+    assert [request.path for request in upstream.requests] == ["0", "1", "2", "3", "4", "5"]
+
+
+async def test_redirect_loop(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """The sixth redirect is not followed."""
+    upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": "/rates"}))
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason == "it redirects too often"
+    assert upstream.request_count("rates") == 6
+
+
+@pytest.mark.parametrize(
+    ("target", "error"),
+    [
+        ("http://127.0.0.1:99999/", "OverflowError"),
+        ("http://xn--/", "IDNAError"),
+        ("ftp://127.0.0.1/", "UnsupportedProtocol"),
+        ("http://\u00e9..b/", "it redirects to what is no URL"),
+    ],
+)
+async def test_redirect_to_nowhere(
+    upstream: Upstream, client: httpx.AsyncClient, target: str, error: str
+) -> None:
+    """A redirect to what cannot be asked is a failure, whichever layer refuses it."""
+    upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": target}))
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason.partition(":")[0] == error
+
+
+@pytest.mark.parametrize(
+    ("url", "error"),
+    [
+        ("", "UnsupportedProtocol"),
+        ("somewhere", "UnsupportedProtocol"),
+        ("http://", "UnsupportedProtocol"),
+        ("http://\x00/", "InvalidURL"),
+        ("http://127.0.0.1:port/", "InvalidURL"),
+        ("http://127.0.0.1:99999/", "OverflowError"),
+        ("http://xn--/", "IDNAError"),
+        ("http://127.0.0.1/\udc80", "UnicodeEncodeError"),
+    ],
+)
+async def test_invalid_url(client: httpx.AsyncClient, url: str, error: str) -> None:
+    """A URL that cannot be asked is a failure, whichever layer refuses it."""
+    reason = await fetch_failure(make_provider_client(client), url)
+    assert reason.partition(":")[0] == error
+
+
+async def test_connection_refused(client: httpx.AsyncClient) -> None:
+    """A port that nobody listens on is a failure."""
+    assert (
+        await fetch_failure(make_provider_client(client), REFUSING_URL)
+        == "the server refuses connections"
+    )
+
+
+async def test_name_that_does_not_resolve(client: httpx.AsyncClient) -> None:
+    """A name that no resolver knows is a failure."""
+    assert (
+        await fetch_failure(make_provider_client(client), UNRESOLVABLE_URL)
+        == "the name of the server does not resolve"
+    )
+
+
+@pytest.mark.parametrize(
+    ("target", "reason"),
+    [
+        (
+            REFUSING_URL,
+            "the server that it redirects to refuses connections",
+        ),
+        (UNRESOLVABLE_URL, "the name of the server that it redirects to does not resolve"),
+    ],
+)
+async def test_redirect_to_nobody(
+    upstream: Upstream, client: httpx.AsyncClient, target: str, reason: str
+) -> None:
+    """A redirect to where nobody answers is told apart from a provider that does not."""
+    upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": target}))
+    assert await fetch_failure(make_provider_client(client), upstream.rates_url) == reason
+    assert upstream.request_count("rates") == 1
+
+
+async def test_no_tls(client: httpx.AsyncClient) -> None:
+    """A server that does not speak TLS where it should is a failure that names why."""
+
+    def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"220 mail.example ESMTP\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(greet, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        reason = await fetch_failure(make_provider_client(client), f"https://127.0.0.1:{port}/")
+    assert reason.startswith("the server cannot be reached: [SSL")
+
+
+async def test_body_cut_short(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A connection closed amid the body is a failure, though what came could be read."""
+    upstream.set_responses("rates", FakeResponse(body=b"figures", cut_after=4))
+    assert await fetch_failure(make_provider_client(client), upstream.rates_url) == (
+        "the connection broke off: peer closed connection without sending complete message body "
+        "(received 4 bytes, expected 7)"
+    )
+    assert upstream.request_count("rates") == 3
+
+
+async def test_no_answer(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A connection closed before the answer is a failure."""
+    upstream.set_responses("rates", FakeResponse(raw=True))
+    assert await fetch_failure(make_provider_client(client), upstream.rates_url) == (
+        "the connection broke off: Server disconnected without sending a response."
+    )
+    assert upstream.request_count("rates") == 3
+
+
+async def test_reset(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A connection that is reset is a failure after two retries."""
+    upstream.set_responses("rates", FakeResponse(raw=True, reset=True))
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason == "the connection broke off: it was reset"
+    assert upstream.request_count("rates") == 3
+
+
+async def test_other_coding(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A body in a coding that was not asked for is a failure."""
+    upstream.set_responses(
+        "rates", FakeResponse(body=b"figures", headers={"Content-Encoding": "br"})
+    )
+    reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
+    assert reason == "its answer has the coding br, which was not asked for"
+
+
+async def test_validators(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """An answer carries its validators as they were written."""
+    headers = {"ETag": 'W/"1"', "Last-Modified": MODIFIED}
+    upstream.set_responses("rates", FakeResponse(body=b"figures", headers=headers))
+    response = await fetch(client, upstream.rates_url)
+    assert response.validators == Validators(etag='W/"1"', last_modified=MODIFIED)
+
+
+@pytest.mark.parametrize("headers", [{}, {"ETag": "x" * 201, "Last-Modified": "x" * 201}])
+async def test_no_validators(
+    upstream: Upstream, client: httpx.AsyncClient, headers: dict[str, str]
+) -> None:
+    """Validators that are missing, or too long to be kept, are none."""
+    upstream.set_responses("rates", FakeResponse(body=b"figures", headers=headers))
+    response = await fetch(client, upstream.rates_url)
+    assert response.validators == Validators(etag=None, last_modified=None)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        MODIFIED,
+        "Tue, 29 Sep 2026 02:02:31 +0200",
+        "Tue, 29 Sep 2026 00:02:31 -0000",
+        "Tue, 29 Sep 2026 00:02:31",
+    ],
+)
+@pytest.mark.usefixtures("far_from_utc")
+async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
+    """Last-Modified names an instant, in UTC unless it says so."""
+    upstream.set_responses(
+        "rates", FakeResponse(body=b"figures", headers={"Last-Modified": header})
+    )
+    response = await fetch(client, upstream.rates_url)
+    assert response.validators.last_modified_at == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+    assert response.validators.last_modified_at.tzinfo is UTC
+
+
+@pytest.fixture
+def far_from_utc() -> Iterator[None]:
+    """Move the machine's clock to Kiritimati, 14 hours ahead of UTC."""
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = "XXX-14"
+    time.tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    time.tzset()
+
+
+@pytest.mark.parametrize(
+    "header", ["", "yesterday", "1790640151", "Tue, 99 Sep 2026 00:02:31 GMT", "1 Jan 99999"]
+)
+async def test_last_modified_unread(
+    upstream: Upstream, client: httpx.AsyncClient, header: str
+) -> None:
+    """A Last-Modified that is no date is as if there were none."""
+    upstream.set_responses(
+        "rates", FakeResponse(body=b"figures", headers={"Last-Modified": header})
+    )
+    response = await fetch(client, upstream.rates_url)
+    assert (response.body, response.validators.last_modified_at) == (b"figures", None)

@@ -1,0 +1,363 @@
+"""DATABASE_URL: what providers hand out is read, and what cannot be used is refused with advice."""
+
+import logging
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from sqlalchemy.engine import URL
+
+from graphql_api.errors import InvalidSetting
+from graphql_api.storage.url import DatabaseKind, DatabaseURL, TLSMode, parse_database_url
+
+SQLITE, MYSQL, POSTGRESQL = DatabaseKind.SQLITE, DatabaseKind.MYSQL, DatabaseKind.POSTGRESQL
+
+
+def make_database_url(
+    system: DatabaseKind, tls: TLSMode, *credentials: str, port: int | None = None
+) -> DatabaseURL:
+    """Return an address of user, password, host and database."""
+    user, password, host, database = credentials
+    return DatabaseURL(system, URL.create(system.value, user, password, host, port, database), tls)
+
+
+AIVEN = ("avnadmin", "pw", "mysql-1a2b.k.aivencloud.com", "defaultdb")
+DIGITALOCEAN = ("doadmin", "AVNS_pw", "db-mysql-fra1-1.b.db.ondigitalocean.com", "defaultdb")
+PLANETSCALE = ("4ab", "pscale_pw_1", "aws.connect.psdb.cloud", "countries")
+TIDB = ("2aBc.root", "pw", "gateway01.eu-central-1.prod.aws.tidbcloud.com", "test")
+NEON = ("neondb_owner", "npg_pw", "ep-cool-1.eu-central-1.aws.neon.tech", "neondb")
+RDS = ("admin", "pw", "mydb.c1.eu-central-1.rds.amazonaws.com", "countries")
+HEROKU = ("u1", "p2", "ec2-1-2-3-4.compute-1.amazonaws.com", "d3")
+PLAIN = ("user", "pw", "host", "db")
+QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        (
+            "mysql://avnadmin:pw@mysql-1a2b.k.aivencloud.com:12345/defaultdb?ssl-mode=REQUIRED",
+            make_database_url(MYSQL, TLSMode.VERIFY_FULL, *AIVEN, port=12345),
+        ),
+        (
+            "postgres://avnadmin:pw@mysql-1a2b.k.aivencloud.com:12345/defaultdb?sslmode=require",
+            make_database_url(POSTGRESQL, TLSMode.VERIFY_FULL, *AIVEN, port=12345),
+        ),
+        (
+            (
+                "mysql://doadmin:AVNS_pw@db-mysql-fra1-1.b.db.ondigitalocean.com:25060/defaultdb"
+                "?ssl-mode=REQUIRED"
+            ),
+            make_database_url(MYSQL, TLSMode.VERIFY_FULL, *DIGITALOCEAN, port=25060),
+        ),
+        (
+            "mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries?sslaccept=strict",
+            make_database_url(MYSQL, TLSMode.VERIFY_FULL, *PLANETSCALE),
+        ),
+        (
+            (
+                "mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries"
+                '?ssl={"rejectUnauthorized":true}'
+            ),
+            make_database_url(MYSQL, TLSMode.VERIFY_FULL, *PLANETSCALE),
+        ),
+        (
+            (
+                "mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries"
+                "?ssl=%7B%22rejectUnauthorized%22%3A%20true%7D"
+            ),
+            make_database_url(MYSQL, TLSMode.VERIFY_FULL, *PLANETSCALE),
+        ),
+        (
+            (
+                "mysql://2aBc.root:pw@gateway01.eu-central-1.prod.aws.tidbcloud.com:4000/test"
+                "?sslaccept=strict"
+            ),
+            make_database_url(MYSQL, TLSMode.VERIFY_FULL, *TIDB, port=4000),
+        ),
+        (
+            "mysql://2aBc.root:pw@gateway01.eu-central-1.prod.aws.tidbcloud.com:4000/test",
+            make_database_url(MYSQL, TLSMode.DISABLED, *TIDB, port=4000),
+        ),
+        (
+            "postgres://u1:p2@ec2-1-2-3-4.compute-1.amazonaws.com:5432/d3",
+            make_database_url(POSTGRESQL, TLSMode.DISABLED, *HEROKU, port=5432),
+        ),
+        (
+            (
+                "postgresql://neondb_owner:npg_pw@ep-cool-1.eu-central-1.aws.neon.tech/neondb"
+                "?sslmode=require&channel_binding=require"
+            ),
+            make_database_url(POSTGRESQL, TLSMode.VERIFY_FULL, *NEON),
+        ),
+        (
+            "mysql://admin:pw@mydb.c1.eu-central-1.rds.amazonaws.com:3306/countries",
+            make_database_url(MYSQL, TLSMode.DISABLED, *RDS, port=3306),
+        ),
+        (
+            "mysql://b1:2c@eu-cdbr-west-03.cleardb.net/heroku_4d?reconnect=true",
+            make_database_url(
+                MYSQL, TLSMode.DISABLED, "b1", "2c", "eu-cdbr-west-03.cleardb.net", "heroku_4d"
+            ),
+        ),
+        ("mysql://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
+        ("mysql+asyncmy://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
+        ("mariadb://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
+        ("mariadb+asyncmy://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
+        (
+            "postgresql+asyncpg://user:pw@host/db",
+            make_database_url(POSTGRESQL, TLSMode.DISABLED, *PLAIN),
+        ),
+        (
+            " mysql://user:pw@host:65535/db\n",
+            make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN, port=65535),
+        ),
+        (
+            "mysql://us%3Aer:pa%40ss%3A%2F%3F%23%25@host/db",
+            make_database_url(MYSQL, TLSMode.DISABLED, *QUOTED),
+        ),
+        (
+            "mysql://us%3Aer:pa%40ss:/?#%25@host/db",
+            make_database_url(MYSQL, TLSMode.DISABLED, *QUOTED),
+        ),
+        (
+            "mysql://user:pw@127.0.0.1/db",
+            make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "127.0.0.1", "db"),
+        ),
+        (
+            "mysql://user:pw@[fe80::1]:1/db",
+            make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "fe80::1", "db", port=1),
+        ),
+        (
+            "mysql://user:pw@my_db-1.Zürich/db",
+            make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "my_db-1.Zürich", "db"),
+        ),
+        (
+            "mysql://user:pw@host/a%3Fb%40",
+            make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "host", "a?b@"),
+        ),
+        (
+            "mysql://host/db",
+            DatabaseURL(MYSQL, URL.create("mysql", host="host", database="db"), TLSMode.DISABLED),
+        ),
+        (
+            "sqlite:///var/countries.db",
+            DatabaseURL(
+                SQLITE, URL.create("sqlite", database="var/countries.db"), TLSMode.DISABLED
+            ),
+        ),
+        (
+            "sqlite+aiosqlite:////var/a@b:c%3Fd.db",
+            DatabaseURL(SQLITE, URL.create("sqlite", database="/var/a@b:c?d.db"), TLSMode.DISABLED),
+        ),
+    ],
+)
+def test_address(text: str, address: DatabaseURL) -> None:
+    """Each provider's URL is read, and so are the names that drivers of Python have."""
+    assert parse_database_url(text, has_ca=False) == address
+
+
+@pytest.mark.parametrize(
+    ("option", "tls"),
+    [
+        ("ssl-mode=REQUIRED", TLSMode.VERIFY_FULL),
+        ("ssl_mode=required", TLSMode.VERIFY_FULL),
+        ("ssl-mode=VERIFY_IDENTITY", TLSMode.VERIFY_FULL),
+        ("ssl-mode=VERIFY_CA", TLSMode.VERIFY_CA),
+        ("ssl-mode=DISABLED", TLSMode.DISABLED),
+        ("sslmode=require", TLSMode.VERIFY_FULL),
+        ("sslmode=verify-full", TLSMode.VERIFY_FULL),
+        ("sslmode=verify-ca", TLSMode.VERIFY_CA),
+        ("sslmode=disable", TLSMode.DISABLED),
+        ("ssl=true", TLSMode.VERIFY_FULL),
+        ("tls=true", TLSMode.VERIFY_FULL),
+        ("channel_binding=require", TLSMode.DISABLED),
+    ],
+)
+def test_tls(option: str, tls: TLSMode) -> None:
+    """Whatever clients call it, TLS that is asked for is verified, and else there is none."""
+    assert parse_database_url(
+        f"mysql://user:pw@host/db?{option}", has_ca=False
+    ) == make_database_url(MYSQL, tls, *PLAIN)
+
+
+def test_authority_asks_for_tls() -> None:
+    """With DATABASE_SSL_CA a URL that does not speak of TLS asks for it."""
+    assert parse_database_url("mysql://user:pw@host/db", has_ca=True) == make_database_url(
+        MYSQL, TLSMode.VERIFY_FULL, *PLAIN
+    )
+
+
+EXAMPLES = "for example sqlite:///var/countries.db or mysql://user:password@host:3306/database."
+NOT_A_URL = f"DATABASE_URL is not a URL; give one, {EXAMPLES}"
+NOWHERE = f"DATABASE_URL must name a host and a database, {EXAMPLES}"
+IMPOSSIBLE = f"DATABASE_URL names a host or a port that cannot be; give one, {EXAMPLES}"
+NO_FILE = "DATABASE_URL names no file; give one, for example sqlite:///var/countries.db."
+NO_HOST = (
+    "DATABASE_URL names a host or a user, and SQLite has neither; "
+    "the path follows three slashes, for example sqlite:///var/countries.db."
+)
+NO_OPTIONS = (
+    "DATABASE_URL has options after '?', and SQLite takes none here; "
+    "in a file's name write %3F for '?'."
+)
+SEPARATOR = (
+    "DATABASE_URL has an '@' that is no separator, or one of '/', ':' and '?' before it; "
+    "in a user's name and a password write %40 for '@', %2F, %3A and %3F."
+)
+NO_MODE = (
+    "DATABASE_URL must say ssl-mode=REQUIRED (or VERIFY_CA, VERIFY_IDENTITY) or ssl-mode=DISABLED; "
+    "TLS that is not verified, or may silently be off, is not offered."
+)
+TWICE = "DATABASE_URL says more than once whether to use TLS; say it once."
+
+
+def unsupported_kind_message(name: str) -> str:
+    """Return what is said of a kind of database that the project does not speak to."""
+    return f"DATABASE_URL names '{name}'; give sqlite, mysql, mariadb or postgresql, {EXAMPLES}"
+
+
+def unknown_option_message(name: str) -> str:
+    """Return what is said of an option that is not known."""
+    return (
+        f"DATABASE_URL has the option '{name}', which is not known here; only ssl-mode or sslmode "
+        "is, and a CA certificate goes into DATABASE_SSL_CA."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", NOT_A_URL),
+        ("countries.db", NOT_A_URL),
+        ("/var/countries.db", NOT_A_URL),
+        ("mysql:/root:hunter2@db/x", NOT_A_URL),
+        ("mysql://root:hunter2@db:port/x", NOT_A_URL),
+        ("mysql://root:hunter2@db:/x", NOT_A_URL),
+        ("mysql://root:hunter2@[::1/x", NOT_A_URL),
+        ("mysql://root:hunter2/x", NOT_A_URL),
+        (f"mysql://root:hunter2@db:{'9' * 5000}/x", NOT_A_URL),
+        ("mysql://root:hunter2%00@db/x", NOT_A_URL),
+        ("mysql://root:hunter2\udcff@db/x", NOT_A_URL),
+        ("sqlite:///x%00.db", NOT_A_URL),
+        ("oracle://root:hunter2@db/x", unsupported_kind_message("oracle")),
+        ("mysql+pymysql://root:hunter2@db/x", unsupported_kind_message("mysql+pymysql")),
+        ("MySQL://root:hunter2@db/x", unsupported_kind_message("MySQL")),
+        ("sqlite+pysqlite:///x.db", unsupported_kind_message("sqlite+pysqlite")),
+        ("sqlite://", NO_FILE),
+        ("sqlite:///", NO_FILE),
+        ("sqlite:///:memory:", NO_FILE),
+        ("sqlite://var/countries.db", NO_HOST),
+        ("sqlite://:1/countries.db", NO_HOST),
+        ("sqlite://root@/countries.db", NO_HOST),
+        ("sqlite://:hunter2@/countries.db", NO_HOST),
+        ("sqlite:///x.db?timeout=soon", NO_OPTIONS),
+        ("sqlite:///x.db?timeout", NO_OPTIONS),
+        ("sqlite:///file::memory:?uri=true", NO_OPTIONS),
+        ("mysql://root:hunter2@db", NOWHERE),
+        ("mysql://root:hunter2@db/", NOWHERE),
+        ("postgres://root:hunter2@/x?host=/run/postgresql", NOWHERE),
+        ("mysql://root:hunter2@db:0/x", IMPOSSIBLE),
+        ("mysql://root:hunter2@db:-1/x", IMPOSSIBLE),
+        ("mysql://root:hunter2@db:65536/x", IMPOSSIBLE),
+        ("mysql://root:hunter2@d b/x", IMPOSSIBLE),
+        ("mysql://root:hunter2@db,db2/x", IMPOSSIBLE),
+        ("mysql://root:hunter2@db..example/x", IMPOSSIBLE),
+        (f"mysql://root:hunter2@{'d' * 64}/x", IMPOSSIBLE),
+        ("mysql://root:hunt@er2@db/x", SEPARATOR),
+        ("mysql://root:hunt@er2/@db/x", SEPARATOR),
+        ("mysql://root:hunt@er?2=@db/x", SEPARATOR),
+        ("mysql://ro/ot:hunter2@db/x", SEPARATOR),
+        ("mysql://ro/ot:hunter2?a=b@db/x", SEPARATOR),
+        ("mysql://root:hunter2@db/x?charset=utf8mb4", unknown_option_message("charset")),
+        ("mysql://root:hunter2@db/x?ssl_ca=ca.pem&charset=utf8", unknown_option_message("charset")),
+        ("mysql://root:hunter2@db/x?ssl_ca", unknown_option_message("ssl_ca")),
+        ("postgres://root:hunter2@db/x?sslrootcert=ca.pem", unknown_option_message("sslrootcert")),
+        ("postgres://root:hunter2@db/x?SSLMODE=require", unknown_option_message("SSLMODE")),
+        ("mysql://root:hunter2@db/x?ssl-mode=PREFERRED", NO_MODE),
+        ("mysql://root:hunter2@db/x?ssl-mode=", NO_MODE),
+        ("mysql://root:hunter2@db/x?ssl-mode", NO_MODE),
+        ("mysql://root:hunter2@db/x?sslaccept=accept_invalid_certs", NO_MODE),
+        ('mysql://root:hunter2@db/x?ssl={"rejectUnauthorized":false}', NO_MODE),
+        ("postgres://root:hunter2@db/x?sslmode=prefer", NO_MODE),
+        ("postgres://root:hunter2@db/x?sslmode=no-verify", NO_MODE),
+        ("mysql://root:hunter2@db/x?ssl-mode=REQUIRED&sslmode=require", TWICE),
+        ("mysql://root:hunter2@db/x?ssl-mode=REQUIRED&ssl-mode=DISABLED", TWICE),
+    ],
+)
+def test_refusal(text: str, message: str) -> None:
+    """A URL that cannot be used is refused, with what to write instead and no secret."""
+    with pytest.raises(InvalidSetting) as exc_info:
+        parse_database_url(text, has_ca=False)
+    assert str(exc_info.value) == message
+    assert exc_info.value.__suppress_context__ is (exc_info.value.__context__ is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "sqlite:///x.db",
+            "DATABASE_SSL_CA is set, and DATABASE_URL names a file: unset it.",
+        ),
+        (
+            "mysql://root:hunter2@db/x?ssl-mode=DISABLED",
+            "DATABASE_SSL_CA is set, and DATABASE_URL turns TLS off: leave one of them out.",
+        ),
+    ],
+)
+def test_authority_without_tls(text: str, message: str) -> None:
+    """An authority that would have no effect is refused: somebody believes to be protected."""
+    with pytest.raises(InvalidSetting) as exc_info:
+        parse_database_url(text, has_ca=True)
+    assert str(exc_info.value) == message
+
+
+def describe_result(text: str, *, ca_given: bool) -> str:
+    """Return all that is shown of an address or of its refusal, and raise what is neither."""
+    try:
+        database_url = parse_database_url(text, has_ca=ca_given)
+    except InvalidSetting as error:
+        return f"{error} {error!r}"
+    return f"{database_url} {database_url!r}"
+
+
+PIECES = [*"@:/?#%&=[]", "mysql://", "sqlite:///", "host", "ssl-mode=REQUIRED", "%40", "\0", "\n"]
+
+
+@given(
+    text=st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join),
+    ca_given=st.booleans(),
+)
+@example(text="mysql://@[]:0/x?", ca_given=False)
+def test_any_text(text: str, ca_given: bool) -> None:
+    """Whatever the text, it is an address or refused, and nothing else is raised."""
+    assert describe_result(text, ca_given=ca_given)
+
+
+PASSWORDS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), min_size=1).map("".join)
+
+
+@given(
+    scheme=st.sampled_from(["mysql", "mariadb", "postgres", "sqlite", "oracle"]),
+    before=PASSWORDS,
+    after=PASSWORDS,
+    rest=st.sampled_from(["host/db", "host:1/db?ssl-mode=REQUIRED", "host:x/db", "/db", "h/d?a=b"]),
+)
+def test_password_is_not_shown(scheme: str, before: str, after: str, rest: str) -> None:
+    """No part of a password is shown, however badly it is written."""
+    shown = describe_result(f"{scheme}://user:{before}hunter2{after}@{rest}", ca_given=False)
+    assert "hunter2" not in shown
+
+
+def test_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """An address may be logged in any way."""
+    database_url = parse_database_url("mysql://user:hunter2@host/db", has_ca=False)
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("test").debug("%s %r %s", database_url, database_url, database_url.url)
+    assert caplog.messages == [
+        (
+            "mysql://user:***@host/db DatabaseURL(kind=<DatabaseKind.MYSQL: 'mysql'>, "
+            "url=mysql://user:***@host/db, tls_mode=<TLSMode.DISABLED: 1>) mysql://user:***@host/db"
+        )
+    ]

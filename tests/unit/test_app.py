@@ -1,0 +1,388 @@
+"""The application from its start to its end: first starts, restarts, refreshes, addresses."""
+
+import asyncio
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import SecretStr
+from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+from graphql_api.app import Components, cancel_all, create_app, migrate_database
+from graphql_api.errors import DatabaseUnavailable, InvalidSetting
+from tests.support.app import (
+    BASE_URL,
+    HANGING_RESPONSE,
+    AppClient,
+    make_settings,
+    running_app,
+    running_client,
+    wait_until,
+)
+from tests.support.fake_providers.server import (
+    COUNTRIES,
+    FakeResponse,
+    Upstream,
+    paginated_responder,
+)
+from tests.support.refresh_service import (
+    SERVER_ERROR,
+    change_column,
+    countries_response,
+    execute_sql,
+    hold_write_lock,
+)
+
+STATUS_QUERY = """
+  { status {
+    totalCountries version stale refreshing lastFailure { code }
+    lastRefresh { sources { provider live } }
+  } }
+"""
+BUNDLED_REFRESH = {"sources": [{"provider": "bundled", "live": False}] * 2}
+LIVE_REFRESH = {
+    "sources": [{"provider": "geonames", "live": True}, {"provider": "er-api", "live": True}]
+}
+BUNDLED_STATUS = {
+    "totalCountries": 250,
+    "version": "1-250",
+    "stale": True,
+    "refreshing": False,
+    "lastFailure": None,
+    "lastRefresh": BUNDLED_REFRESH,
+}
+"""The status of a server that has just filled itself from the bundled data."""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the database is."""
+    return tmp_path / "countries.db"
+
+
+async def fetch_status(client: AppClient) -> dict[str, Any]:
+    """Return what the server says of its data."""
+    result: dict[str, Any] = (await client.query(STATUS_QUERY))["status"]
+    return result
+
+
+async def create_live_database(path: Path, upstream: Upstream) -> None:
+    """Leave a database that a server has refreshed from live sources, as version 2-250."""
+    async with running_client(make_settings(path, upstream)) as client:
+        await client.wait_for_version("2-250")
+
+
+async def test_first_start_without_sources(path: Path) -> None:
+    """A first start whose sources cannot be reached serves the bundled data at once."""
+    with Upstream() as stopped_upstream:
+        settings = make_settings(path, stopped_upstream)
+    async with running_client(settings) as client:
+        ready = await client.get("/readyz")
+        assert (ready.status_code, ready.json()["countries"]) == (200, 250)
+        nodes = (await client.query("{ countries { nodes { id } } }"))["countries"]["nodes"]
+        assert len({node["id"] for node in nodes}) == 250
+        await client.wait_for_version("2-250")
+        assert await fetch_status(client) == {**BUNDLED_STATUS, "version": "2-250"}
+        query = "{ status { lastRefresh { sources { failures } } } }"
+        report = (await client.query(query))["status"]["lastRefresh"]
+        reason = "the server refuses connections"
+        assert report["sources"] == [
+            {"failures": [f"{name}: {reason}"]} for name in ("geonames", "er-api")
+        ]
+
+
+async def test_first_start_with_slow_sources(path: Path, upstream: Upstream) -> None:
+    """The bundled data is served while the live sources are awaited, and then theirs is."""
+    released = threading.Event()
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+    async with running_client(make_settings(path, upstream)) as client:
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        assert await fetch_status(client) == {**BUNDLED_STATUS, "refreshing": True}
+        released.set()
+        await client.wait_for_version("2-250")
+        assert await fetch_status(client) == {
+            "totalCountries": 250,
+            "version": "2-250",
+            "stale": False,
+            "refreshing": False,
+            "lastFailure": None,
+            "lastRefresh": LIVE_REFRESH,
+        }
+
+
+async def test_restart_with_fresh_data(path: Path, upstream: Upstream) -> None:
+    """A restart with fresh live data serves it and asks nobody."""
+    await create_live_database(path, upstream)
+    requests_before = upstream.requests
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    async with running_client(make_settings(path, upstream)) as client:
+        result = await fetch_status(client)
+    assert (result["version"], result["stale"], result["refreshing"]) == ("2-250", False, False)
+    assert result["lastRefresh"] == LIVE_REFRESH
+    assert upstream.requests == requests_before
+
+
+async def test_restart_with_stale_data(path: Path, upstream: Upstream) -> None:
+    """A restart with data that is older than is configured serves it, and refreshes it once."""
+    await create_live_database(path, upstream)
+    async with running_client(make_settings(path, upstream, stale_after=1e-6)) as client:
+        await client.wait_for_version("3-250")
+        assert (await fetch_status(client))["stale"] is True
+        assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 2)
+
+
+async def test_restart_without_sources(path: Path, upstream: Upstream) -> None:
+    """Live data outlives its sources: bundled data does not take its place at a restart."""
+    await create_live_database(path, upstream)
+    upstream.set_responses("countries", SERVER_ERROR)
+    async with running_client(make_settings(path, upstream, stale_after=1e-6)) as client:
+
+        async def has_failed() -> bool:
+            return (await fetch_status(client))["lastFailure"] is not None
+
+        await wait_until(has_failed)
+        result = await fetch_status(client)
+    assert (result["version"], result["lastRefresh"]) == ("2-250", LIVE_REFRESH)
+    assert result["lastFailure"] == {"code": "SOURCE_UNAVAILABLE"}
+
+
+async def test_restart_of_an_emptied_database(path: Path, upstream: Upstream) -> None:
+    """A database that was emptied is filled again at the next start."""
+    upstream.set_responses("countries", SERVER_ERROR)
+    async with Components(make_settings(path, upstream)) as parts:
+        await parts.open_and_seed()
+    await asyncio.to_thread(execute_sql, path, "DELETE FROM countries")
+    async with running_client(make_settings(path, upstream)) as client:
+        assert (await client.get("/readyz")).json()["countries"] == 250
+
+
+async def test_shutdown_during_a_refresh(
+    path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that ends while it refreshes does so at once, in silence, and changes nothing."""
+    caplog.set_level(logging.INFO)
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    async with running_client(make_settings(path, upstream)) as client:
+        await asyncio.to_thread(upstream.wait_for_requests, "countries")
+        assert (await fetch_status(client))["refreshing"] is True
+        caplog.clear()
+    assert [record for record in caplog.records if record.name.startswith("graphql_api")] == []
+    async with Components(make_settings(path, upstream)) as parts:
+        assert str(parts.catalog.snapshot.version) == "1-250"
+        assert (len(parts.catalog.history), parts.catalog.last_failure) == (1, None)
+
+
+async def test_end_of_what_loses_a_cancellation() -> None:
+    """A task that a library keeps from hearing of its end is told again."""
+    cancellations = 0
+
+    async def ignore_first_cancellation() -> None:
+        nonlocal cancellations
+        while cancellations < 2:
+            try:
+                await asyncio.sleep(3600)
+            except asyncio.CancelledError:
+                cancellations += 1
+
+    task = asyncio.create_task(ignore_first_cancellation())
+    await asyncio.sleep(0)
+    await cancel_all([task])
+    assert (cancellations, task.done()) == (2, True)
+
+
+async def test_replicas_follow_one_another(path: Path, upstream: Upstream) -> None:
+    """What one server changes, another one on the same database serves after its next look."""
+    await create_live_database(path, upstream)
+    async with (
+        running_client(make_settings(path, upstream)) as first,
+        running_client(make_settings(path, upstream, snapshot_poll=0.01)) as second,
+    ):
+        await first.query('mutation { deleteCountry(code: "AD") { id } }')
+        await second.wait_for_version("2-249")
+        upstream.set_responses(
+            "countries", countries_response(change_column("AD", "77006", "77007"))
+        )
+        await first.query("mutation { refreshCountries { id } }")
+        await second.wait_for_version("3-250")
+        data = await second.query('{ country(code: "AD") { population } }')
+        assert data == {"country": {"population": 77007}}
+        assert await fetch_status(second) == await fetch_status(first)
+
+
+REFRESH_MUTATION = """
+  mutation { refreshCountries {
+    totalCountries inserted updated unchanged statements imageUrl sources { provider live }
+  } }
+"""
+
+
+async def test_refresh_countries(path: Path, upstream: Upstream) -> None:
+    """A refresh over HTTP counts what it did, and its picture loads from the address it tells."""
+    async with running_client(make_settings(path, upstream)) as client:
+        await client.wait_for_version("2-250")
+        report = (await client.query(REFRESH_MUTATION))["refreshCountries"]
+        assert report == {
+            "totalCountries": 250,
+            "inserted": 0,
+            "updated": 0,
+            "unchanged": 250,
+            "statements": 1,
+            "imageUrl": f"{BASE_URL}/images/summary-3-250.png",
+            **LIVE_REFRESH,
+        }
+        image = await client.get(httpx.URL(report["imageUrl"]).path)
+        assert (image.status_code, image.headers["Content-Type"]) == (200, "image/png")
+        assert image.content == (await client.get("/images/summary.png")).content
+
+
+async def test_refresh_changes_the_picture_s_address(path: Path, upstream: Upstream) -> None:
+    """After a refresh the former address of the picture leads to the newest one."""
+    await create_live_database(path, upstream)
+    async with running_client(make_settings(path, upstream)) as client:
+        assert (await client.get("/images/summary-2-250.png")).status_code == 200
+        await client.query("mutation { refreshCountries { id } }")
+        response = await client.get("/images/summary-2-250.png")
+        assert (response.status_code, response.headers["Location"]) == (302, "/images/summary.png")
+        assert (await client.get("/images/summary-3-250.png")).status_code == 200
+
+
+async def test_client_s_address(path: Path, upstream: Upstream) -> None:
+    """Without a public URL, absolute addresses begin with what the client asked for."""
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    async with running_client(make_settings(path, upstream)) as client:
+        data = await client.query("{ status { imageUrl } }", Host="10.1.2.3:81")
+        assert data["status"]["imageUrl"] == "http://10.1.2.3:81/images/summary-1-250.png"
+
+
+@pytest.mark.parametrize(
+    ("client", "image"),
+    [
+        ("127.0.0.1", "https://countries.example:8000/images/summary-1-250.png"),
+        ("10.0.0.9", "http://countries.example:8000/images/summary-1-250.png"),
+    ],
+)
+async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, image: str) -> None:
+    """The scheme that a trusted proxy tells is believed, and that of anybody else is not."""
+    upstream.set_responses("countries", HANGING_RESPONSE)
+    settings = make_settings(path, upstream)
+    headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
+    async with running_app(settings) as app:
+        trusted_ips = settings.forwarded_allow_ips
+        proxied_app: Any = ProxyHeadersMiddleware(app, trusted_ips)  # type: ignore[arg-type]  # stricter types
+        app_client = AppClient(
+            app,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(proxied_app, client=(client, 5000)),
+                base_url=BASE_URL,
+                headers=headers,
+            ),
+        )
+        assert (await app_client.query("{ status { imageUrl } }"))["status"]["imageUrl"] == image
+
+
+async def test_open_filled(path: Path, upstream: Upstream) -> None:
+    """Opening fills an empty database from the bundled data alone, once."""
+    settings = make_settings(path, upstream)
+    for _ in range(2):
+        async with Components(settings) as parts:
+            await parts.open_and_seed()
+            await parts.open_and_seed()
+    assert upstream.requests == ()
+    async with Components(settings) as parts:
+        assert str(parts.catalog.snapshot.version) == "1-250"
+        assert len(parts.catalog.history) == 1
+
+
+async def test_migrate(path: Path, upstream: Upstream) -> None:
+    """Migrating tells whether there was work to do, and loads nothing."""
+    settings = make_settings(path, upstream)
+    assert [await migrate_database(settings) for _ in range(2)] == [True, False]
+    async with Components(settings) as parts:
+        assert parts.catalog.snapshot.rows == ()
+
+
+KNOWN_PROVIDERS = "bundled, geonames, restcountries, restcountries-v3"
+V3 = "restcountries-v3"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"countries_sources": (("atlas", None),)},
+            f"COUNTRIES_SOURCES names 'atlas', which is not one of {KNOWN_PROVIDERS}.",
+        ),
+        (
+            {"countries_sources": ((V3, None),)},
+            f"COUNTRIES_SOURCES names {V3!r}, which needs a URL: {V3}=https://….",
+        ),
+        (
+            {"rates_sources": (("bundled", "https://rates.example"),)},
+            "RATES_SOURCES gives a URL to 'bundled', which is read from the package.",
+        ),
+    ],
+)
+def test_refused_settings(
+    path: Path, upstream: Upstream, changes: dict[str, Any], message: str
+) -> None:
+    """A setting that the parts cannot work with is refused before anything is opened."""
+    with pytest.raises(InvalidSetting) as exc_info:
+        create_app(make_settings(path, upstream, **changes))
+    assert str(exc_info.value) == message
+    assert not path.exists()
+
+
+async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
+    """The key that is set is sent to the provider that asks for it, and its pages are read."""
+    upstream.set_responses("countries", paginated_responder("hunter2"))
+    sources = (("restcountries", upstream.countries_url),)
+    key = SecretStr("hunter2")
+    settings = make_settings(path, upstream, countries_sources=sources, restcountries_api_key=key)
+    async with Components(settings) as parts:
+        report = await parts.refresh_service.refresh()
+    assert (report.sources[0].provider, report.inserted, len(report.skipped)) == (
+        "restcountries",
+        250,
+        6,
+    )
+
+
+async def test_unusable_database(path: Path, upstream: Upstream) -> None:
+    """A server whose database cannot be used does not start, and leaves the file as it was."""
+    await asyncio.to_thread(path.write_bytes, b"garbage" * 1000)
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        async with running_client(make_settings(path, upstream)):
+            pass
+    assert str(exc_info.value) == (
+        f"The database at sqlite:///{path} failed: file is not a database; "
+        "DATABASE_URL must name a SQLite file that can be opened."
+    )
+    assert await asyncio.to_thread(path.read_bytes) == b"garbage" * 1000
+    assert upstream.requests == ()
+
+
+async def test_locked_file(path: Path, upstream: Upstream) -> None:
+    """While somebody locks the file queries are answered and changes fail; then all goes on."""
+    await create_live_database(path, upstream)
+    async with running_client(
+        make_settings(path, upstream, database_timeout=0.1, snapshot_poll=0.01)
+    ) as client:
+        with hold_write_lock(path):
+            for mutation in ("refreshCountries { id }", 'deleteCountry(code: "FR") { id }'):
+                body = (await client.post({"query": f"mutation {{ {mutation} }}"})).json()
+                assert body["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE"
+            assert (await client.query('{ country(code: "FR") { name } }'))["country"]["name"]
+            assert (await client.get("/readyz")).status_code == 200
+        assert (await client.query('mutation { deleteCountry(code: "FR") { code } }')) == {
+            "deleteCountry": {"code": "FR"}
+        }
+    assert await load_stored_version(path, upstream) == "2-249"
+
+
+async def load_stored_version(path: Path, upstream: Upstream) -> str:
+    """Return the version that a process finds which starts now."""
+    async with Components(make_settings(path, upstream)) as parts:
+        return str(parts.catalog.snapshot.version)

@@ -1,0 +1,441 @@
+"""The catalog: it follows the database, changes it or nothing, and serves on when it is gone."""
+
+import asyncio
+import gc
+import logging
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from graphql_api.catalog import Catalog, SummaryImageCache
+from graphql_api.domain.country import Country, CountryIdentity
+from graphql_api.domain.report import Attempt
+from graphql_api.domain.snapshot import DataVersion, Snapshot
+from graphql_api.errors import CountryNotFound, DatabaseUnavailable
+from graphql_api.images.summary_image import draw
+from graphql_api.storage import countries, refreshes
+from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import migrate
+from tests.support.attempts import make_failure, make_report
+from tests.support.database import open_database, record_statements, wait_for_connection_threads
+from tests.support.db_servers.mariadb import MariaDB
+from tests.support.factories import country_codes, make_country
+from tests.support.tcp_proxy import TCPProxy
+
+FRANCE, TURKEY = make_country("FR"), make_country("TR", alpha3="TUR", name="Türkiye")
+REFERENCE = {
+    "FR": CountryIdentity(
+        code="FR",
+        alpha3="FRA",
+        name="France",
+        region="Europe",
+        subregion="Western Europe",
+        flag_url="https://flagcdn.com/fr.svg",
+        aliases=("Gaul",),
+    )
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return where the database is."""
+    return tmp_path / "countries.db"
+
+
+@pytest.fixture
+async def database(path: Path) -> AsyncIterator[Database]:
+    """Lend the database of `catalog`, migrated."""
+    async with open_database(f"sqlite:///{path}") as database:
+        await migrate(database)
+        yield database
+    await wait_for_connection_threads()
+
+
+@pytest.fixture
+def catalog(database: Database) -> Catalog:
+    """Return the catalog under test."""
+    return Catalog(database, REFERENCE)
+
+
+@pytest.fixture
+async def replica(catalog: Catalog, path: Path) -> AsyncIterator[Catalog]:
+    """Lend what another process has: a catalog of the same database, with its own connections."""
+    async with open_database(f"sqlite:///{path}") as database:
+        yield Catalog(database, catalog.reference)
+
+
+async def store_rows(catalog: Catalog, *rows: Country) -> Snapshot:
+    """Store and publish rows as a refresh does."""
+    snapshot = Snapshot.from_rows(rows, REFERENCE)
+    async with catalog.write_lock:
+        await catalog._database.run(lambda connection: countries.upsert(connection, rows))
+        catalog.snapshot = snapshot
+    return snapshot
+
+
+async def record_attempt(database: Database, attempt: Attempt) -> None:
+    """Write an attempt down as a refresh does."""
+    async with database.transaction() as connection:
+        await refreshes.append(connection, attempt)
+
+
+async def load_rows(database: Database) -> list[Country]:
+    """Return the rows of the database, in order of code."""
+    async with database.connect() as connection:
+        return sorted(await countries.load(connection), key=lambda row: row.code)
+
+
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until something has come true."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 - nothing tells when
+            await asyncio.sleep(0.005)
+
+
+def test_beginning(catalog: Catalog) -> None:
+    """Before anything is loaded there is an empty snapshot, no history, and no complaint."""
+    assert catalog.snapshot == Snapshot.from_rows((), REFERENCE)
+    assert (catalog.history, catalog.last_refresh, catalog.last_failure) == ((), None, None)
+    assert catalog.is_database_available is True
+
+
+async def test_store_publishes_what_a_reload_gives(catalog: Catalog, replica: Catalog) -> None:
+    """The stored snapshot is served at once, and equals what another process loads."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    await replica.sync()
+    assert replica.snapshot == catalog.snapshot
+    assert replica.snapshot.by_name["gaul"] == FRANCE
+
+
+async def test_late_store(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """What a refresh writes that lost its lease is refused, and not published."""
+    await store_rows(replica, make_country("FR", revision=5))
+    with pytest.raises(countries.StaleWriteError):
+        await store_rows(catalog, make_country("FR", revision=4, name="late"))
+    assert await load_rows(database) == [make_country("FR", revision=5)]
+    assert country_codes(catalog.snapshot.rows) == []
+    await catalog.sync()
+    assert catalog.snapshot.rows == (make_country("FR", revision=5),)
+
+
+async def test_store_on_a_database_that_is_gone(
+    catalog: Catalog, database: Database, path: Path
+) -> None:
+    """A refresh that cannot be written is not published."""
+    await store_rows(catalog, FRANCE)
+    snapshot_before = catalog.snapshot
+    await replace_with_directory(database, path)
+    with pytest.raises(DatabaseUnavailable):
+        await store_rows(catalog, TURKEY)
+    assert catalog.snapshot is snapshot_before
+
+
+async def test_sync_follows_rows(catalog: Catalog, replica: Catalog) -> None:
+    """What another process stored or deleted is served after sync, and not before."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    assert replica.snapshot.version == DataVersion(0, 0)
+    await replica.sync()
+    assert replica.snapshot.rows == (FRANCE, TURKEY)
+    await catalog.delete(FRANCE)
+    assert replica.snapshot.version == DataVersion(1, 2)
+    await replica.sync()
+    assert replica.snapshot == Snapshot.from_rows([TURKEY], REFERENCE)
+
+
+async def test_sync_follows_history(replica: Catalog, database: Database) -> None:
+    """What another process recorded is in the history after sync, newest first."""
+    report, failure, newest = make_report("1"), make_failure("2"), make_report("3")
+    await record_attempt(database, report)
+    await record_attempt(database, failure)
+    await replica.sync()
+    assert list(replica.history) == [failure, report]
+    await record_attempt(database, newest)
+    await replica.sync()
+    assert list(replica.history) == [newest, failure, report]
+    assert (replica.last_refresh, replica.last_failure) == (newest, failure)
+    assert replica.snapshot.version == DataVersion(0, 0)
+
+
+async def test_sync_costs_one_statement(catalog: Catalog, database: Database) -> None:
+    """When nothing has changed, sync is one statement and keeps the very snapshot."""
+    await store_rows(catalog, FRANCE)
+    await record_attempt(database, make_report("1"))
+    await catalog.sync()
+    before, executed = catalog.snapshot, record_statements(database)
+    await catalog.sync()
+    assert [statement.split()[0] for statement in executed] == ["SELECT"]
+    assert catalog.snapshot is before
+
+
+async def test_sync_beside_a_writer(
+    catalog: Catalog, replica: Catalog, database: Database, path: Path
+) -> None:
+    """What was read before this process changed the data is not published over the change."""
+    await store_rows(replica, FRANCE)
+    newer = Snapshot.from_rows([make_country("FR", revision=2)], REFERENCE)
+
+    def write_concurrently(
+        _connection: object, _cursor: object, statement: str, *_: object
+    ) -> None:
+        if "alpha3" in statement:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("UPDATE countries SET revision = 2")
+            catalog.snapshot = newer
+
+    event.listen(database.engine.sync_engine, "after_cursor_execute", write_concurrently)
+    await catalog.sync()
+    assert catalog.snapshot is newer
+
+
+async def test_delete(catalog: Catalog, database: Database) -> None:
+    """A deleted country is gone from the database and the snapshot, whose version has changed."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    await catalog.delete(FRANCE)
+    assert await load_rows(database) == [TURKEY]
+    assert catalog.snapshot == Snapshot.from_rows([TURKEY], REFERENCE)
+    assert catalog.snapshot.version == DataVersion(1, 1)
+
+
+async def test_delete_what_somebody_else_deleted(catalog: Catalog, replica: Catalog) -> None:
+    """The second of two processes that delete a country is told, and sees it gone."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    await replica.sync()
+    await replica.delete(TURKEY)
+    with pytest.raises(CountryNotFound) as exc_info:
+        await catalog.delete(TURKEY)
+    assert str(exc_info.value) == "Türkiye was deleted by somebody else just now."
+    assert catalog.snapshot.rows == (FRANCE,)
+
+
+async def test_delete_twice_at_once(catalog: Catalog) -> None:
+    """Of two deletions of a country at once, one deletes and the other is told."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    deletions = (catalog.delete(FRANCE), catalog.delete(FRANCE))
+    results = await asyncio.gather(*deletions, return_exceptions=True)
+    assert [type(result) for result in results] == [type(None), CountryNotFound]
+    assert catalog.snapshot.rows == (TURKEY,)
+
+
+async def test_delete_from_a_database_that_is_gone(
+    catalog: Catalog, database: Database, path: Path
+) -> None:
+    """A deletion that the database did not do does not show."""
+    await store_rows(catalog, FRANCE)
+    snapshot_before = catalog.snapshot
+    await replace_with_directory(database, path)
+    with pytest.raises(DatabaseUnavailable):
+        await catalog.delete(FRANCE)
+    assert catalog.snapshot is snapshot_before
+    await restore_file(path)
+    await catalog.sync()
+    assert catalog.snapshot is snapshot_before
+
+
+async def replace_with_directory(database: Database, path: Path) -> None:
+    """Put a folder in the place of the database's file."""
+    await database.dispose()
+    await asyncio.to_thread(path.rename, path.with_suffix(".away"))
+    await asyncio.to_thread(path.mkdir)
+
+
+async def restore_file(path: Path) -> None:
+    """Put the file back."""
+    await asyncio.to_thread(path.rmdir)
+    await asyncio.to_thread(path.with_suffix(".away").rename, path)
+
+
+async def test_reads_go_on(
+    catalog: Catalog, replica: Catalog, database: Database, path: Path
+) -> None:
+    """While the database is gone what was loaded is served, and afterwards it is followed again."""
+    await store_rows(catalog, FRANCE)
+    await record_attempt(database, make_report("1"))
+    await catalog.sync()
+    before, history = catalog.snapshot, catalog.history
+    await replace_with_directory(database, path)
+    with pytest.raises(DatabaseUnavailable):
+        await catalog.sync()
+    assert (catalog.snapshot, catalog.history) == (before, history)
+    assert catalog.is_database_available is False
+    await restore_file(path)
+    await replica.sync()
+    await store_rows(replica, TURKEY)
+    await catalog.sync()
+    assert catalog.is_database_available is True
+    assert catalog.snapshot.rows == (FRANCE, TURKEY)
+
+
+async def test_garbage(catalog: Catalog, database: Database, path: Path) -> None:
+    """A file that has become something else is as if the database were gone."""
+    await store_rows(catalog, FRANCE)
+    before = catalog.snapshot
+    await database.dispose()
+    await asyncio.to_thread(path.write_bytes, b"garbage" * 1000)
+    with pytest.raises(DatabaseUnavailable):
+        await catalog.sync()
+    assert (catalog.snapshot, catalog.is_database_available) == (before, False)
+
+
+async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
+    """Polling serves what others wrote, and logs once each that the database went and is back."""
+    caplog.set_level(logging.INFO, logger="graphql_api")
+    name = mariadb.create_database()
+    async with open_database(mariadb.url(name)) as direct_database:
+        await migrate(direct_database)
+        replica = Catalog(direct_database, REFERENCE)
+        with TCPProxy(mariadb.port) as relay:
+            async with open_database(mariadb.url(name, port=relay.port)) as relayed_database:
+                catalog = Catalog(relayed_database, REFERENCE)
+                poll_task = asyncio.create_task(catalog.poll(0.005))
+                await store_rows(replica, FRANCE)
+                await wait_until(lambda: catalog.snapshot.version == DataVersion(1, 1))
+                await asyncio.to_thread(relay.refuse)
+                await asyncio.to_thread(relay.cut)
+                await wait_until(lambda: not catalog.is_database_available)
+                await asyncio.sleep(0.1)
+                assert catalog.snapshot.rows == (FRANCE,)
+                await store_rows(replica, make_country("FR", revision=2), TURKEY)
+                await asyncio.to_thread(relay.accept)
+                await wait_until(lambda: catalog.is_database_available)
+                await wait_until(lambda: catalog.snapshot.version == DataVersion(2, 2))
+                poll_task.cancel()
+                await asyncio.wait([poll_task])
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("ERROR", "The database does not answer; serving what was loaded before."),
+        ("INFO", "The database answers again."),
+    ]
+
+
+async def test_poll_survives(
+    catalog: Catalog, database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Polling goes on after a row that cannot be understood, and says so."""
+    async with database.connect() as connection:
+        await countries.upsert(connection, [FRANCE])
+        await connection.exec_driver_sql("UPDATE countries SET last_refreshed_at = 'never'")
+    poll_task = asyncio.create_task(catalog.poll(0.005))
+    await wait_until(lambda: bool(caplog.messages))
+    async with catalog.write_lock, database.connect() as connection:
+        await countries.upsert(connection, [FRANCE])
+    await wait_until(lambda: catalog.snapshot.rows == (FRANCE,))
+    poll_task.cancel()
+    await asyncio.wait([poll_task])
+    assert set(caplog.messages) == {"What the database holds cannot be read; trying again."}
+
+
+async def test_remember_and_record(catalog: Catalog, database: Database) -> None:
+    """An attempt shows at once, and once only when the database has it too."""
+    first, second = make_report("1"), make_failure("2")
+    catalog.add_attempt(first)
+    assert list(catalog.history) == [first]
+    await record_attempt(database, first)
+    await catalog.sync()
+    assert list(catalog.history) == [first]
+    catalog.add_attempt(second)
+    assert list(catalog.history) == [second, first]
+
+
+async def test_history_goes_forward(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """What the database gets late stays below the attempts that it is still to get."""
+    oldest, lost, newer, newest = (make_failure(name) for name in ("1", "2", "3", "4"))
+    for attempt in (oldest, lost, newer, newest):
+        catalog.add_attempt(attempt)
+    for attempt in (oldest, newer):
+        await record_attempt(database, attempt)
+        await catalog.sync()
+        assert list(catalog.history) == [newest, newer, lost, oldest]
+    remote = make_report("5")
+    await record_attempt(database, newest)
+    await record_attempt(database, remote)
+    await catalog.sync()
+    assert list(catalog.history) == [remote, newest, newer, lost, oldest]
+    await replica.sync()
+    assert list(replica.history) == [remote, newest, newer, oldest]
+
+
+def test_history_is_bounded(catalog: Catalog) -> None:
+    """The history in memory is as long as the one in the database, and drops the oldest."""
+    attempts = [make_failure(str(number)) for number in range(refreshes.MAX_STORED_REFRESHES + 2)]
+    for attempt in attempts:
+        catalog.add_attempt(attempt)
+    assert catalog.history == tuple(reversed(attempts[2:]))
+
+
+def make_sized_snapshot(total: int, gdp: float = 1e9) -> Snapshot:
+    """Return a snapshot whose picture is another one for every number."""
+    rows = [make_country(f"{number:02}", estimated_gdp=gdp) for number in range(total)]
+    return Snapshot.from_rows(rows, {})
+
+
+UNDRAWABLE = make_sized_snapshot(1, float("nan"))
+"""No estimate is stored that is not a finite number; this one shows what a failure does."""
+
+
+async def test_picture_is_drawn_once() -> None:
+    """All who ask for a picture, at once or later, get the one that was drawn first."""
+    images = SummaryImageCache()
+    first, *others = await asyncio.gather(*(images.get(make_sized_snapshot(1)) for _ in range(5)))
+    others.append(await images.get(make_sized_snapshot(1)))
+    assert first == draw(make_sized_snapshot(1).summarize())
+    assert [image is first for image in others] == [True] * 5
+
+
+async def test_four_pictures_are_kept() -> None:
+    """The fifth picture takes the place of the first one, and of no other."""
+    images = SummaryImageCache()
+    drawn = [await images.get(make_sized_snapshot(total)) for total in range(5)]
+    assert len(set(drawn)) == 5
+    is_cached = [
+        await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)
+    ]
+    assert is_cached == [True, True, True, True, False]
+
+
+async def test_cancelled_asker() -> None:
+    """An asker who goes away stops neither the drawing nor another asker."""
+    images = SummaryImageCache()
+    cancelled = asyncio.create_task(images.get(make_sized_snapshot(1)))
+    waiting = asyncio.create_task(images.get(make_sized_snapshot(1)))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    image = await waiting
+    assert cancelled.cancelled()
+    assert await images.get(make_sized_snapshot(1)) is image
+
+
+async def test_failed_picture_is_drawn_again() -> None:
+    """A drawing that failed is told to all who waited for it, and tried again by the next one."""
+    images = SummaryImageCache()
+    requests = (images.get(UNDRAWABLE), images.get(UNDRAWABLE))
+    first, second = await asyncio.gather(*requests, return_exceptions=True)
+    assert (type(first), first is second) == (ValueError, True)
+    with pytest.raises(ValueError, match="cannot convert float NaN to integer") as exc_info:
+        await images.get(UNDRAWABLE)
+    assert exc_info.value is not first
+
+
+async def test_failure_that_nobody_waits_for() -> None:
+    """When all askers have gone, a failed drawing does not complain from the grave."""
+    reported: list[dict[str, Any]] = []
+    loop, unblock, images = asyncio.get_running_loop(), threading.Event(), SummaryImageCache()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    blocker = loop.run_in_executor(None, unblock.wait)
+    task = asyncio.create_task(images.get(UNDRAWABLE))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    unblock.set()
+    assert await blocker is True
+    await asyncio.wait(images._tasks.values())
+    assert task.cancelled()
+    del task, images
+    gc.collect()
+    assert reported == []
