@@ -112,7 +112,7 @@ def migrate() -> None:
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    from graphql_api.app import migrate_database  # noqa: PLC0415 - as above
+    from graphql_api.components import migrate_database  # noqa: PLC0415 - as above
 
     has_migrated = asyncio.run(migrate_database(settings))
     click.echo("Migrated." if has_migrated else "Nothing to do: the database is up to date.")

@@ -8,7 +8,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
-from graphql_api.app import Components
+from graphql_api.components import Components
 from graphql_api.domain.report import RefreshReport, SourceReport
 from graphql_api.logging import configure_logging
 from graphql_api.refresh.pipeline import RefreshOptions

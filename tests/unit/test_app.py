@@ -11,8 +11,10 @@ import pytest
 from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
-from graphql_api.app import Components, cancel_all, create_app, migrate_database
+from graphql_api.app import create_app
+from graphql_api.components import Components, migrate_database
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
+from graphql_api.utils.tasks import cancel_all
 from tests.support.app import (
     BASE_URL,
     HANGING_RESPONSE,

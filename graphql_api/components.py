@@ -1,0 +1,158 @@
+"""Build the parts that a server and the `refresh` command share, from the settings."""
+
+import logging
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Self
+
+from graphql_api import __version__
+from graphql_api.catalog import Catalog
+from graphql_api.errors import SourceUnavailable
+from graphql_api.execution.limits import QueryLimits
+from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.metrics.sampler import Sampler
+from graphql_api.refresh.pipeline import SourceConfig
+from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.settings import Settings
+from graphql_api.sources import countries, rates
+from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.reference import load_reference
+from graphql_api.sources.registry import select_providers
+from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import migrate
+
+logger = logging.getLogger(__name__)
+
+
+class Components:
+    """What a server and the `refresh` command have in common."""
+
+    def __init__(self, settings: Settings, metrics: MetricsRecorder | None = None) -> None:
+        """Build the parts; nothing is opened yet. What they do is counted by the meter, if any.
+
+        Raises:
+            InvalidSetting: a setting is not one that the parts can work with.
+        """
+        self.metrics = metrics or MetricsRecorder.standalone()
+        self.query_limits = QueryLimits.with_overrides(settings.query_limits)
+        self.database = _build_database(settings)
+        self.catalog = Catalog(self.database, load_reference(), clock=utc_now)
+        self.http_client = LazyHTTPClient(f"graphql-api/{__version__}")
+        self.refresh_service = RefreshService(
+            database=self.database,
+            catalog=self.catalog,
+            http_client=self.http_client,
+            sources=_build_source_config(settings, self.metrics),
+            limits=RefreshLimits(
+                min_interval=timedelta(seconds=settings.effective_refresh_min_interval),
+                max_waiting=settings.refresh_max_waiting,
+            ),
+            holder=create_id(),
+            clock=utc_now,
+            new_id=create_id,
+            on_attempt=self.metrics.record_refresh,
+        )
+        self.sampler = Sampler(
+            self.metrics, self.refresh_service, stale_after=timedelta(seconds=settings.stale_after)
+        )
+
+    async def open(self) -> None:
+        """Bring the database up to date, and load what it holds; may be tried again.
+
+        Raises:
+            DatabaseUnavailable: it cannot be used.
+        """
+        with self.catalog.tracking_availability():
+            if await migrate(self.database):
+                logger.info("Migrated the database at %s", self.database)
+            await self.catalog.sync()
+
+    async def open_and_seed(self) -> None:
+        """Do the same, and fill an empty database from the bundled data.
+
+        Several processes may do so at once on the same database.
+
+        Raises:
+            DatabaseUnavailable: it cannot be used.
+            RefreshInProgress: another process was in the way.
+        """
+        await self.open()
+        if not self.catalog.snapshot.rows:
+            try:
+                with self.catalog.tracking_availability():
+                    await self.refresh_service.load_bundled()
+            except SourceUnavailable:
+                # Another process that started on the same database was faster, and has live data.
+                if not self.catalog.snapshot.rows:
+                    raise
+
+    async def __aenter__(self) -> Self:
+        """Open, as `open` does."""
+        try:
+            await self.open()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close, as `close` does."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Finish what runs, and close every connection."""
+        await self.refresh_service.close()
+        await self.http_client.close()
+        await self.database.dispose()
+
+
+async def migrate_database(settings: Settings) -> bool:
+    """Bring the database to the tables of this version, and tell whether there was work to do.
+
+    Raises:
+        InvalidSetting: DATABASE_URL is not one that the project can work with.
+        DatabaseUnavailable: the database cannot be used.
+    """
+    database = _build_database(settings)
+    try:
+        return await migrate(database)
+    finally:
+        await database.dispose()
+
+
+def _build_database(settings: Settings) -> Database:
+    database = Database(
+        settings.database_url,
+        timeout=settings.database_timeout,
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_max_overflow,
+        ssl_ca=settings.database_ssl_ca,
+    )
+    if settings.log_sql:
+        database.log_statements()
+    return database
+
+
+def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> SourceConfig:
+    provider_keys = settings.provider_keys
+    return SourceConfig(
+        countries=select_providers(
+            "COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS, provider_keys
+        ),
+        rates=select_providers(
+            "RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, provider_keys
+        ),
+        api_timeout=settings.api_timeout,
+        refresh_timeout=settings.refresh_timeout,
+        on_fetch=metrics.record_fetch,
+    )
+
+
+def utc_now() -> datetime:
+    """Return the present instant, in UTC."""
+    return datetime.now(UTC)
+
+
+def create_id() -> str:
+    """Return a unique id."""
+    return uuid.uuid4().hex

@@ -1,0 +1,54 @@
+"""A least-recently-used cache, bounded by the size of what it holds."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class LRUCache(Generic[K, V]):
+    """Maps keys to values and evicts the least recently used beyond `max_size`."""
+
+    def __init__(
+        self, max_size: int, *, size_of: Callable[[K, V], int] = lambda _key, _value: 1
+    ) -> None:
+        """Hold entries of `max_size` in total, in the unit of `size_of`. By default, entries."""
+        self.max_size = max_size
+        self.size = 0
+        """Total size of the entries held."""
+        self._size_of = size_of
+        self._entries: OrderedDict[K, V] = OrderedDict()
+
+    def __contains__(self, key: object) -> bool:
+        """Return whether the key is held, without marking it as used."""
+        return key in self._entries
+
+    def __len__(self) -> int:
+        """Return the number of entries."""
+        return len(self._entries)
+
+    def get(self, key: K) -> V | None:
+        """Return the value and mark it as used; None if it is not held."""
+        value = self._entries.get(key)
+        if value is not None:
+            self._entries.move_to_end(key)
+        return value
+
+    def put(self, key: K, value: V) -> None:
+        """Hold a value, replacing the key's former one. One larger than the cache is not held."""
+        if key in self._entries:
+            self.size -= self._size_of(key, self._entries.pop(key))
+        size = self._size_of(key, value)
+        if size > self.max_size:
+            return
+        self._entries[key] = value
+        self.size += size
+        while self.size > self.max_size:
+            self.size -= self._size_of(*self._entries.popitem(last=False))
+
+    def clear(self) -> None:
+        """Drop every entry."""
+        self._entries.clear()
+        self.size = 0
