@@ -242,6 +242,7 @@ def _build_site(
 
     return Site(
         catalog=components.catalog,
+        summary_images=components.summary_images,
         clock=utc_now,
         stale_after=timedelta(seconds=settings.stale_after),
         schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,

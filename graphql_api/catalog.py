@@ -14,7 +14,6 @@ from itertools import takewhile
 from graphql_api.domain.country import Country, Reference
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.domain.summary import Summary
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.storage import change_marker, countries, provider_cache, refreshes
@@ -49,7 +48,6 @@ class Catalog:
         """Which process had the lease for refreshes then; None when nobody had."""
         self.write_lock = asyncio.Lock()
         """Held by whoever changes the data."""
-        self.summary_images = SummaryImageCache()
         self._database = database
         self._sequence = 0
         self._unwritten_ids: set[str] = set()
@@ -182,37 +180,3 @@ class Catalog:
     def _set_history(self, history: list[Attempt]) -> None:
         self.history = tuple(history[: refreshes.MAX_STORED_REFRESHES])
         self._unwritten_ids &= {attempt.id for attempt in self.history}
-
-
-class SummaryImageCache:
-    """Drawn pictures, kept by what they show, so that each is drawn once whoever asks first."""
-
-    _MAX_IMAGES = 4
-
-    def __init__(self) -> None:
-        """Begin without any."""
-        self._tasks: dict[Summary, asyncio.Task[bytes]] = {}
-
-    async def get(self, snapshot: Snapshot) -> bytes:
-        """Return the picture of a snapshot as PNG, drawing it in a thread if need be."""
-        summary = snapshot.summarize()
-        task = self._tasks.get(summary)
-        if task is None or (task.done() and (task.cancelled() or task.exception())):
-            task = asyncio.create_task(asyncio.to_thread(_draw, summary))
-            task.add_done_callback(_retrieve_exception)
-            self._tasks[summary] = task
-            while len(self._tasks) > self._MAX_IMAGES:
-                self._tasks.pop(next(iter(self._tasks)))
-        return await asyncio.shield(task)
-
-
-def _draw(summary: Summary) -> bytes:
-    from graphql_api.images.summary_image import draw  # noqa: PLC0415 - a start draws nothing
-
-    return draw(summary)
-
-
-def _retrieve_exception(task: asyncio.Task[bytes]) -> None:
-    """Take notice of a failure, which asyncio would report when nobody waits for it any more."""
-    if not task.cancelled():
-        task.exception()

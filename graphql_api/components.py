@@ -9,6 +9,7 @@ from graphql_api import __version__
 from graphql_api.catalog import Catalog
 from graphql_api.errors import SourceUnavailable
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.sampler import Sampler
 from graphql_api.refresh.pipeline import SourceConfig
@@ -37,10 +38,12 @@ class Components:
         self.query_limits = QueryLimits.with_overrides(settings.query_limits)
         self.database = _build_database(settings)
         self.catalog = Catalog(self.database, load_reference(), clock=utc_now)
+        self.summary_images = SummaryImageCache()
         self.http_client = LazyHTTPClient(f"graphql-api/{__version__}")
         self.refresh_service = RefreshService(
             database=self.database,
             catalog=self.catalog,
+            summary_images=self.summary_images,
             http_client=self.http_client,
             sources=_build_source_config(settings, self.metrics),
             limits=RefreshLimits(

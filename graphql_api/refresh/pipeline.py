@@ -14,6 +14,7 @@ from graphql_api.domain.merge import MergeResult, Provenance, SourceData, merge
 from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport, Timings, Trigger
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import SourceInvalid, SourceUnavailable
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.lease_session import LeaseSession
 from graphql_api.refresh.progress import Phase, ProgressReporter
 from graphql_api.sources import countries, rates
@@ -99,6 +100,7 @@ class RefreshPipeline:
     sources: SourceConfig
     options: RefreshOptions
     catalog: Catalog
+    summary_images: SummaryImageCache
     http_client: LazyHTTPClient
     lease_session: LeaseSession
     check_allowed: Callable[[], None]
@@ -271,7 +273,7 @@ class RefreshPipeline:
     async def _draw_image(self, snapshot: Snapshot) -> float | None:
         started = time.perf_counter()
         try:
-            await self.catalog.summary_images.get(snapshot)
+            await self.summary_images.get(snapshot)
         except Exception:
             # The data are right without it, and whoever asks for the picture draws it again.
             logger.exception("The summary picture could not be drawn.")

@@ -15,6 +15,7 @@ from graphql_api.errors import (
     RefreshInProgress,
     RefreshTooSoon,
 )
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.logging import extra_fields
 from graphql_api.refresh import waiting
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
@@ -55,6 +56,7 @@ class RefreshService:
 
     database: Database
     catalog: Catalog
+    summary_images: SummaryImageCache
     http_client: LazyHTTPClient
     sources: SourceConfig
     limits: RefreshLimits
@@ -273,6 +275,7 @@ class RefreshService:
             sources=sources,
             options=options,
             catalog=self.catalog,
+            summary_images=self.summary_images,
             http_client=self.http_client,
             lease_session=lease_session,
             check_allowed=lambda: self._check_min_interval(options),

@@ -14,6 +14,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.service import RefreshLimits, RefreshService
@@ -113,6 +114,7 @@ async def running_instance(
         service = RefreshService(
             database=database,
             catalog=catalog,
+            summary_images=SummaryImageCache(),
             http_client=http_client,
             sources=sources,
             limits=limits,

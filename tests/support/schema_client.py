@@ -14,6 +14,7 @@ from graphql_api.execution.execute import (
     GraphQLResponse,
     execute,
 )
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
 from graphql_api.schema.context import GraphQLContext
@@ -96,6 +97,7 @@ def offline_client(
     service = RefreshService(
         database=_UNOPENED_DATABASE,
         catalog=catalog,
+        summary_images=SummaryImageCache(),
         http_client=_IDLE_HTTP_CLIENT,
         sources=SourceConfig(countries=(), rates=(), api_timeout=1, refresh_timeout=1),
         limits=RefreshLimits(),

@@ -1,25 +1,20 @@
 """The catalog: it follows the database, changes it or nothing, and serves on when it is gone."""
 
 import asyncio
-import gc
 import logging
 import sqlite3
-import threading
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-from graphql_api.catalog import Catalog, SummaryImageCache
+from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, CountryIdentity
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
-from graphql_api.images.summary_image import draw
 from graphql_api.storage import countries, refreshes
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
@@ -366,76 +361,3 @@ def test_history_is_bounded(catalog: Catalog) -> None:
     for attempt in attempts:
         catalog.add_attempt(attempt)
     assert catalog.history == tuple(reversed(attempts[2:]))
-
-
-def make_sized_snapshot(total: int, gdp: float = 1e9) -> Snapshot:
-    """Return a snapshot whose picture is another one for every number."""
-    rows = [make_country(f"{number:02}", estimated_gdp=gdp) for number in range(total)]
-    return Snapshot.from_rows(rows, {})
-
-
-UNDRAWABLE = make_sized_snapshot(1, float("nan"))
-"""No estimate is stored that is not a finite number; this one shows what a failure does."""
-
-
-async def test_picture_is_drawn_once() -> None:
-    """All who ask for a picture, at once or later, get the one that was drawn first."""
-    images = SummaryImageCache()
-    first, *others = await asyncio.gather(*(images.get(make_sized_snapshot(1)) for _ in range(5)))
-    others.append(await images.get(make_sized_snapshot(1)))
-    assert first == draw(make_sized_snapshot(1).summarize())
-    assert [image is first for image in others] == [True] * 5
-
-
-async def test_four_pictures_are_kept() -> None:
-    """The fifth picture takes the place of the first one, and of no other."""
-    images = SummaryImageCache()
-    drawn = [await images.get(make_sized_snapshot(total)) for total in range(5)]
-    assert len(set(drawn)) == 5
-    is_cached = [
-        await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)
-    ]
-    assert is_cached == [True, True, True, True, False]
-
-
-async def test_cancelled_asker() -> None:
-    """An asker who goes away stops neither the drawing nor another asker."""
-    images = SummaryImageCache()
-    cancelled = asyncio.create_task(images.get(make_sized_snapshot(1)))
-    waiting = asyncio.create_task(images.get(make_sized_snapshot(1)))
-    await asyncio.sleep(0)
-    cancelled.cancel()
-    image = await waiting
-    assert cancelled.cancelled()
-    assert await images.get(make_sized_snapshot(1)) is image
-
-
-async def test_failed_picture_is_drawn_again() -> None:
-    """A drawing that failed is told to all who waited for it, and tried again by the next one."""
-    images = SummaryImageCache()
-    requests = (images.get(UNDRAWABLE), images.get(UNDRAWABLE))
-    first, second = await asyncio.gather(*requests, return_exceptions=True)
-    assert (type(first), first is second) == (ValueError, True)
-    with pytest.raises(ValueError, match="cannot convert float NaN to integer") as exc_info:
-        await images.get(UNDRAWABLE)
-    assert exc_info.value is not first
-
-
-async def test_failure_that_nobody_waits_for() -> None:
-    """When all askers have gone, a failed drawing does not complain from the grave."""
-    reported: list[dict[str, Any]] = []
-    loop, unblock, images = asyncio.get_running_loop(), threading.Event(), SummaryImageCache()
-    loop.set_exception_handler(lambda _, context: reported.append(context))
-    loop.set_default_executor(ThreadPoolExecutor(1))
-    blocker = loop.run_in_executor(None, unblock.wait)
-    task = asyncio.create_task(images.get(UNDRAWABLE))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    unblock.set()
-    assert await blocker is True
-    await asyncio.wait(images._tasks.values())
-    assert task.cancelled()
-    del task, images
-    gc.collect()
-    assert reported == []

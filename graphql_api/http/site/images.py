@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from graphql_api.catalog import Catalog
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import DatabaseUnavailable
+from graphql_api.images.cache import SummaryImageCache
 
 CURRENT_IMAGE_PATH = "/images/summary.png"
 
@@ -19,6 +20,7 @@ class ImageEndpoints:
     """Draws from the snapshot; nothing is read from a disk."""
 
     catalog: Catalog
+    summary_images: SummaryImageCache
 
     async def current(self, request: Request) -> Response:
         """Answer with the picture of the data that is served now."""
@@ -47,7 +49,7 @@ class ImageEndpoints:
         )
 
     async def _build_response(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
-        png = await self.catalog.summary_images.get(snapshot)
+        png = await self.summary_images.get(snapshot)
         return Response(png, headers=headers, media_type="image/png")
 
 

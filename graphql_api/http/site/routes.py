@@ -15,6 +15,7 @@ from graphql_api.http.site.metrics import MetricsEndpoint
 from graphql_api.http.site.pages import PageEndpoints
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.site.static_files import STATIC_PREFIX, AssetEndpoint
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.sampler import Sampler
 
@@ -24,6 +25,7 @@ class Site:
     """What the pages tell of."""
 
     catalog: Catalog
+    summary_images: SummaryImageCache
     clock: Callable[[], datetime]
     stale_after: timedelta
     schema_text: str | None
@@ -37,7 +39,7 @@ class Site:
 
     def build(self) -> FastAPI:
         """Return the application."""
-        image_endpoints = ImageEndpoints(self.catalog)
+        image_endpoints = ImageEndpoints(self.catalog, self.summary_images)
         health_endpoints = HealthEndpoints(catalog=self.catalog, is_stopping=self.is_stopping)
         metrics_endpoint = MetricsEndpoint(
             metrics=self.metrics, sampler=self.sampler, metrics_token=self.metrics_token

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from graphql_api.catalog import SummaryImageCache
 from graphql_api.domain.country import Country, SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport
 from graphql_api.domain.snapshot import DataVersion, Snapshot
+from graphql_api.images.cache import SummaryImageCache
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     ServiceInstance,
@@ -264,9 +264,9 @@ async def test_published_is_what_a_reload_gives(
 async def test_picture(instance: ServiceInstance) -> None:
     """The picture of what is published is drawn before the answer."""
     await instance.service.refresh()
-    ((summary, image_task),) = instance.catalog.summary_images._tasks.items()
-    assert summary == instance.catalog.snapshot.summarize()
-    assert image_task.done()
+    summary = instance.catalog.snapshot.summarize()
+    image_task = instance.service.summary_images._tasks.get(summary)
+    assert image_task is not None
     assert image_task.result()[:8] == b"\x89PNG\r\n\x1a\n"
 
 
@@ -280,7 +280,7 @@ class FailingImageCache(SummaryImageCache):
 
 async def test_no_picture(instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
     """A picture that cannot be drawn is logged, and fails nothing else."""
-    instance.catalog.summary_images = FailingImageCache()
+    instance.service.summary_images = FailingImageCache()
     report = await instance.service.refresh()
     assert (report.inserted, report.timings.image_ms) == (250, None)
     assert len(await instance.load_rows()) == 250

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from graphql_api.catalog import Catalog
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.http.site.images import CURRENT_IMAGE_PATH, ImageEndpoints
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_image import SIZE, draw
 from tests.support.app import AppClient
 from tests.support.database import open_database, record_statements
@@ -128,7 +129,7 @@ async def test_other_methods(server: AppClient, path: str) -> None:
 
 def make_client(catalog: Catalog) -> httpx.AsyncClient:
     """Return a client of a replica that serves the pictures of `catalog`."""
-    endpoints = ImageEndpoints(catalog)
+    endpoints = ImageEndpoints(catalog, SummaryImageCache())
     app = Starlette(routes=[Route("/images/summary-{version}.png", endpoints.versioned)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
 

@@ -1,0 +1,89 @@
+"""The cache of summary images."""
+
+import asyncio
+import gc
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.images.cache import SummaryImageCache
+from graphql_api.images.summary_image import draw
+from tests.support.factories import make_country
+
+
+def make_sized_snapshot(total: int, gdp: float = 1e9) -> Snapshot:
+    """Return a snapshot of `total` countries; each number gives another image."""
+    rows = [make_country(f"{number:02}", estimated_gdp=gdp) for number in range(total)]
+    return Snapshot.from_rows(rows, {})
+
+
+UNDRAWABLE = make_sized_snapshot(1, float("nan"))
+"""Fails to draw: no stored estimate is NaN."""
+
+
+async def test_image_is_drawn_once() -> None:
+    """Concurrent and later callers get the bytes that were drawn first."""
+    images = SummaryImageCache()
+    first, *others = await asyncio.gather(*(images.get(make_sized_snapshot(1)) for _ in range(5)))
+    others.append(await images.get(make_sized_snapshot(1)))
+    assert first == draw(make_sized_snapshot(1).summarize())
+    assert [image is first for image in others] == [True] * 5
+
+
+async def test_four_images_are_cached() -> None:
+    """The fifth image evicts the least recently used one and no other."""
+    images = SummaryImageCache()
+    drawn = [await images.get(make_sized_snapshot(total)) for total in range(5)]
+    assert len(set(drawn)) == 5
+    is_cached = [
+        await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)
+    ]
+    assert is_cached == [True, True, True, True, False]
+
+
+async def test_cancelled_caller() -> None:
+    """Cancelling a caller stops neither the drawing nor another caller."""
+    images = SummaryImageCache()
+    cancelled = asyncio.create_task(images.get(make_sized_snapshot(1)))
+    waiting = asyncio.create_task(images.get(make_sized_snapshot(1)))
+    await asyncio.sleep(0)
+    cancelled.cancel()
+    image = await waiting
+    assert cancelled.cancelled()
+    assert await images.get(make_sized_snapshot(1)) is image
+
+
+async def test_failed_drawing_is_retried() -> None:
+    """A failed drawing raises in every waiting caller, and the next call draws again."""
+    images = SummaryImageCache()
+    requests = (images.get(UNDRAWABLE), images.get(UNDRAWABLE))
+    first, second = await asyncio.gather(*requests, return_exceptions=True)
+    assert (type(first), first is second) == (ValueError, True)
+    with pytest.raises(ValueError, match="cannot convert float NaN to integer") as exc_info:
+        await images.get(UNDRAWABLE)
+    assert exc_info.value is not first
+
+
+async def test_failure_without_caller() -> None:
+    """A failed drawing whose callers were all cancelled reports nothing to the event loop."""
+    reported: list[dict[str, Any]] = []
+    loop, unblock, images = asyncio.get_running_loop(), threading.Event(), SummaryImageCache()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    loop.set_default_executor(ThreadPoolExecutor(1))
+    blocker = loop.run_in_executor(None, unblock.wait)
+    task = asyncio.create_task(images.get(UNDRAWABLE))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    unblock.set()
+    assert await blocker is True
+    drawing = images._tasks.get(UNDRAWABLE.summarize())
+    assert drawing is not None
+    await asyncio.wait([drawing])
+    assert task.cancelled()
+    del task, images, drawing
+    gc.collect()
+    assert reported == []
