@@ -11,7 +11,7 @@ from graphql_api.metrics.definitions import FAMILIES, MetricType
 from tests.support.paths import ROOT
 
 DOCS = ROOT / "docs"
-GUIDE = (DOCS / "operating.md").read_text("utf-8")
+GUIDE = (DOCS / "operations.md").read_text("utf-8")
 DASHBOARD = json.loads((DOCS / "grafana.json").read_text("utf-8"))
 RULES = [
     rule

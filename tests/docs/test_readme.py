@@ -1,13 +1,9 @@
-"""The README tells the truth: every query, command and setting in it is tried."""
+"""README and docs: every query, command and setting in them is tried."""
 
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import asdict
 from itertools import pairwise
@@ -26,38 +22,58 @@ from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.paths import ROOT
-from tests.support.processes import BUNDLED_SOURCES, PROGRAM, build_environment, running_process
+from tests.support.processes import (
+    BUNDLED_SOURCES,
+    PROGRAM,
+    build_environment,
+    run_command,
+    running_process,
+    running_server,
+)
 
-README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text("utf-8")
+CLIENTS, CONFIGURATION, DATABASES, OPERATIONS = (
+    (DOCS / f"{page}.md").read_text("utf-8")
+    for page in ("clients", "configuration", "databases", "operations")
+)
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 
 class Block(NamedTuple):
-    """A fenced block: what it is in, and what it holds."""
+    """A fenced code block."""
 
     language: str
     text: str
 
 
-BLOCKS = [
-    Block(*match)
-    for match in re.findall(r"^```(\w+)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-]
-EXAMPLES = [
-    (source.text, output.text)
-    for source, output in pairwise(BLOCKS)
-    if output.language in ("json", "text")
-]
-QUERIES = [pair for pair in EXAMPLES if pair[0].startswith("{")]
-[MUTATION] = [pair for pair in EXAMPLES if pair[0].startswith("mutation")]
-[CURL] = [pair for pair in EXAMPLES if pair[0].startswith("curl")]
-MYSQL = [block.text for block in BLOCKS if block.text.startswith("DATABASE_URL='mysql:")]
-[POSTGRESQL] = [block.text for block in BLOCKS if block.text.startswith("DATABASE_URL='postgres")]
-[REFRESH] = [pair for pair in EXAMPLES if pair[0].startswith(".venv/bin/graphql-api refresh")]
+def find_blocks(page: str) -> list[Block]:
+    """Return the fenced blocks of a page, except client snippets, which have a file name."""
+    matches = re.findall(r"^```(\w+)\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    return [Block(*match) for match in matches]
+
+
+def find_examples(page: str) -> list[tuple[str, str]]:
+    """Return each block that is followed by its output, with that output."""
+    return [
+        (block.text, output.text)
+        for block, output in pairwise(find_blocks(page))
+        if output.language in ("json", "text")
+    ]
+
+
+[README_QUERY] = [pair for pair in find_examples(README) if pair[0].startswith("{\n")]
+[MUTATION] = [pair for pair in find_examples(README) if pair[0].startswith("mutation")]
+CLIENT_QUERIES = [pair for pair in find_examples(CLIENTS) if pair[0].startswith("{\n")]
+DATABASE_COMMANDS = [block.text for block in find_blocks(DATABASES) if block.language == "sh"]
+MYSQL = [text for text in DATABASE_COMMANDS if text.startswith("DATABASE_URL='mysql:")]
+[POSTGRESQL] = [text for text in DATABASE_COMMANDS if text.startswith("DATABASE_URL='postgres")]
+[REFRESH] = [pair for pair in find_examples(OPERATIONS) if "graphql-api refresh" in pair[0]]
 
 
 @pytest.fixture(autouse=True)
 def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the settings of whoever runs the tests away."""
+    """Remove the developer's own settings."""
     monkeypatch.chdir(tmp_path)
     for name in Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
@@ -65,7 +81,7 @@ def _no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def bundled_client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    """Lend a client of a server that has the bundled data and asks nobody."""
+    """Return a client of a server that has the bundled data alone."""
     settings = Settings(
         database_url=f"sqlite:///{tmp_path}/countries.db",
         countries_sources=(("bundled", None),),
@@ -82,52 +98,38 @@ async def bundled_client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 
 @pytest.fixture
 def server_url(tmp_path: Path, upstream: Upstream) -> Iterator[str]:
-    """Lend the URL of a server process whose sources the upstream plays."""
-    command = [sys.executable, "-m", "graphql_api", "serve"]
-    env = make_process_environment(upstream, PORT="0")
-    with subprocess.Popen(
-        command, cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True
-    ) as server:
-        try:
-            assert server.stderr is not None
-            matches = (re.search(r"(http://\S+)/graphql", line) for line in server.stderr)
-            yield next(match[1] for match in matches if match)
-        finally:
-            server.send_signal(signal.SIGINT)
-
-
-def make_process_environment(upstream: Upstream, **variables: str) -> dict[str, str]:
-    """Return the environment of a process that runs this tree."""
-    return build_environment({**upstream.environment, **variables})
+    """Return the URL of a server process whose sources are fakes."""
+    with running_server(tmp_path, **upstream.environment) as server:
+        yield server.url
 
 
 def mask_timings(text: str) -> str:
-    """Return a text without what differs from run to run: times, and widths of what is drawn."""
+    """Replace what differs between runs: timings, and the widths of what is drawn."""
     return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
 def without_timings(report: dict[str, Any]) -> dict[str, Any]:
-    """Return a report of a refresh without what differs from run to run."""
-    address, revision = report["imageUrl"].split("/summary-")
-    assert re.fullmatch(r"\d+-250\.png", revision)
+    """Return a refresh report without what differs between runs."""
+    url, version = report["imageUrl"].split("/summary-")
+    assert re.fullmatch(r"\d+-250\.png", version)
     timings = {name: type(value) for name, value in report["timings"].items()}
-    return {**report, "timings": timings, "imageUrl": address}
+    return {**report, "timings": timings, "imageUrl": url}
 
 
-@pytest.mark.parametrize(("query", "answer"), QUERIES)
-async def test_query(bundled_client: httpx.AsyncClient, query: str, answer: str) -> None:
-    """Each query of the README gives the answer printed below it."""
+@pytest.mark.parametrize(("query", "expected"), [README_QUERY, *CLIENT_QUERIES])
+async def test_query(bundled_client: httpx.AsyncClient, query: str, expected: str) -> None:
+    """Each query of README and docs/clients.md returns the response printed below it."""
     response = await bundled_client.post("/graphql", json={"query": query})
-    assert response.json() == json.loads(answer)
+    assert response.json() == json.loads(expected)
 
 
-def test_three_queries() -> None:
-    """The README has the three queries that it announces."""
-    assert len(QUERIES) == 3
+def test_queries_are_found() -> None:
+    """README has one query with its response, docs/clients.md two."""
+    assert len(CLIENT_QUERIES) == 2
 
 
 def test_mutation(server_url: str) -> None:
-    """The mutation of the README gives the report printed below it, but for times."""
+    """The mutation of README returns the report printed below it, except timings."""
     query, expected_body = MUTATION
     for _ in range(2):
         response = httpx.post(f"{server_url}/graphql", json={"query": query}, trust_env=False)
@@ -136,70 +138,56 @@ def test_mutation(server_url: str) -> None:
     assert report == {**expected, "imageUrl": f"{server_url}/images"}
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="install curl to try the README's command")
-def test_curl(server_url: str) -> None:
-    """The curl command of the README gives the answer printed below it."""
-    command, expected_output = CURL
-    command = command.replace("http://127.0.0.1:8000", server_url).replace("curl", "curl -s")
-    env = {"PATH": os.environ["PATH"], "no_proxy": "*"}
-    result = subprocess.run(
-        ["sh", "-c", command], env=env, capture_output=True, check=True, text=True
-    )
-    assert json.loads(result.stdout) == json.loads(expected_output)
-
-
 def test_refresh(tmp_path: Path, upstream: Upstream) -> None:
-    """The refresh from the shell prints what the README shows, but for times."""
-    command = [sys.executable, "-m", "graphql_api", "refresh"]
+    """The refresh from the shell prints what docs/operations.md shows, except timings."""
     for _ in range(2):
-        result = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=make_process_environment(upstream),
-            capture_output=True,
-            check=True,
-            text=True,
-        )
-    # Which source answers first is of chance.
+        result = run_command(tmp_path, "refresh", **upstream.environment)
+    assert result.exit_code == 0
+    # The order of the sources is that of their responses, which is random.
     assert sorted(mask_timings(result.stdout).split("\n")) == sorted(
         mask_timings(REFRESH[1]).split("\n")
     )
 
 
 def test_settings() -> None:
-    """The README lists every setting, and no other."""
-    section = README.split("## Settings")[1].split("\n## ")[0]
+    """docs/configuration.md lists every setting, and no other."""
+    section = CONFIGURATION.split("## Settings")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)
     assert listed == [name.upper() for name in Settings.model_fields]
 
 
 def test_limits() -> None:
-    """The README lists every limit of a query, with its default."""
-    section = README.split("## Running in production")[1].split("\n## ")[0]
+    """docs/configuration.md lists every query limit with its default."""
+    section = CONFIGURATION.split("## Query limits")[1].split("\n## ")[0]
     listed = re.findall(r"^\| `(\w+)` \| `(\d+)` \|", section, re.MULTILINE)
     assert {name: int(value) for name, value in listed} == asdict(QueryLimits())
 
 
 def test_defaults() -> None:
-    """The defaults that the README gives as values are those of the settings."""
-    rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", README, re.MULTILINE)
+    """The defaults that docs/configuration.md prints as values are those of the settings."""
+    rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", CONFIGURATION, re.MULTILINE)
     defaults = Settings()
     parsed = {name: Settings(**{name.lower(): value}) for name, value in rows}
     assert len(parsed) == 26
     assert {name for name, settings in parsed.items() if settings != defaults} == set()
 
 
-def test_links() -> None:
-    """Every file and folder that the README links to is there."""
-    targets = re.findall(r"\]\((?!http)([^)]+)\)", README)
-    assert targets == ["docs/summary.png", "docs/landing.png", "schema.graphql", *targets[3:]]
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links(page: Path) -> None:
+    """Every file, folder and heading that a page links to exists."""
+    targets = re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]+))?\)", page.read_text("utf-8"))
+    for path, anchor in targets:
+        target = page.parent / path if path else page
+        assert target.exists(), path
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+            assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
 
 
 def count_served_countries(
     server: DatabaseServer, command: str, folder: Path, **variables: str
 ) -> int:
-    """Type a command with the address of a real database; return how many countries are served."""
+    """Run a command with the URL of a real database; return the number of countries served."""
     address = server.url(server.create_database()).partition("://")[2]
     shell_command = re.sub(r"user:password@host:\d+/countries", lambda _: address, command)
     shell_command = shell_command.replace("make run", f"exec {shlex.join(PROGRAM)} serve")
@@ -213,7 +201,7 @@ def count_served_countries(
 def test_mysql(
     new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path
 ) -> None:
-    """Both commands for MySQL serve from a server that takes no connection without TLS."""
+    """Both commands for MySQL serve from a server that refuses connections without TLS."""
     public_command, private_command = MYSQL
     shutil.copy(certificates.authority, tmp_path / "ca.pem")
     with new_mariadb("--require-secure-transport=ON", tls=certificates.good) as server:
@@ -225,21 +213,25 @@ def test_mysql(
 def test_postgresql(
     new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, tmp_path: Path
 ) -> None:
-    """The command for PostgreSQL serves from it, by TLS."""
+    """The command for PostgreSQL serves from it, over TLS."""
     tls_env = {"SSL_CERT_FILE": str(certificates.authority)}
     with new_postgresql(tls=certificates.good) as server:
         assert count_served_countries(server, POSTGRESQL, tmp_path, **tls_env) == 250
 
 
 def test_commands() -> None:
-    """Every command of the README is tried by a test: of this file, or of test_container.py."""
-    commands = [block.text.split()[0:2] for block in BLOCKS if block.language == "sh"]
-    assert commands == [
+    """Every shell command of these pages is tried, by this file or by test_dockerfile.py."""
+    blocks = [
+        block
+        for page in (README, DATABASES, OPERATIONS)
+        for block in find_blocks(page)
+        if block.language == "sh"
+    ]
+    assert [block.text.split()[0:2] for block in blocks] == [
         ["make", "run"],
-        ["make", "test"],
-        ["curl", "http://127.0.0.1:8000/graphql"],
-        [".venv/bin/graphql-api", "refresh"],
         *(text.split()[0:2] for text in (MYSQL[0], POSTGRESQL, MYSQL[1])),
+        [".venv/bin/graphql-api", "refresh"],
         ["docker", "build"],
         ["ADMIN_TOKEN=secret", "MYSQL_PASSWORD=letters8digits"],
+        ["#", "Slow"],  # jq, over a log; not run
     ]
