@@ -2,16 +2,19 @@
 
 import os
 import signal
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from functools import partial
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
 from tests.support.certificates import Certificates
+from tests.support.database import wait_for_connection_threads
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.fake_providers.server import Upstream
+from tests.support.refresh_service import ServiceInstance, make_source_config, running_instance
 
 
 def pytest_configure() -> None:
@@ -25,6 +28,28 @@ def upstream() -> Iterator[Upstream]:
     """Lend a server that plays the sources, on a port of its own."""
     with Upstream() as server:
         yield server
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return the path of a SQLite database that does not exist yet."""
+    return tmp_path / "countries.db"
+
+
+@pytest.fixture
+async def instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
+    """Lend a refresh service over SQLite that fetches from the fake providers alone."""
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        yield instance
+    await wait_for_connection_threads()
+
+
+@pytest.fixture
+async def fallback_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
+    """Lend a refresh service that falls back to the bundled data."""
+    async with running_instance(path, make_source_config(upstream, bundled=True)) as instance:
+        yield instance
+    await wait_for_connection_threads()
 
 
 @pytest.fixture(scope="session")

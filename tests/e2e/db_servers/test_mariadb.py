@@ -194,6 +194,6 @@ def test_is_killed_when_it_does_not_end(
         process = server._process
         assert process is not None
         monkeypatch.setattr(server, "stop_signal", signal.SIGCONT)
-        monkeypatch.setattr("tests.servers.process.WAIT_TIMEOUT", 0.5)
+        monkeypatch.setattr("tests.support.db_servers.process.WAIT_TIMEOUT", 0.5)
         server.stop()
     assert process.returncode == -signal.SIGKILL

@@ -171,7 +171,7 @@ def test_makes_its_own_data_without_a_template() -> None:
 def test_is_found_where_it_is_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The program is found in PATH first, then where Debian puts it: the newest."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("tests.servers.postgresql._DEBIAN_FOLDER", tmp_path)
+    monkeypatch.setattr("tests.support.db_servers.postgresql._DEBIAN_FOLDER", tmp_path)
     assert PostgreSQL.find_program() is None
     for version in ("9", "15"):
         program = tmp_path / version / "bin" / "postgres"

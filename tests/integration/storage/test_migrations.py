@@ -156,8 +156,8 @@ def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path)
         f"{MIGRATION_PROGRAM}\nprint(Database.__init__.__code__.co_filename)",
     ]
     result = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
-    engine = folder / package.name / "storage" / "engine.py"
-    assert result.stdout.decode() == f"True True\n{engine}\n"
+    module = folder / package.name / "storage" / "database.py"
+    assert result.stdout.decode() == f"True True\n{module}\n"
 
 
 def test_alembic_is_imported_only_to_migrate(database_url: str) -> None:
