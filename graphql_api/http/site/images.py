@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from graphql_api.catalog import Catalog
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import DatabaseUnavailable
+from graphql_api.http.conditional import build_not_modified
 from graphql_api.images.cache import SummaryImageCache
 
 CURRENT_IMAGE_PATH = "/images/summary.png"
@@ -27,9 +28,8 @@ class ImageEndpoints:
         snapshot = self.catalog.snapshot
         etag = f'"{snapshot.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
-        if etag in _parse_if_none_match(request):
-            return Response(status_code=304, headers=headers)
-        return await self._build_response(snapshot, headers)
+        not_modified = build_not_modified(request, headers)
+        return not_modified or await self._build_response(snapshot, headers)
 
     async def versioned(self, request: Request) -> Response:
         """Answer with the picture of one version; with the way to the current one if it is gone."""
@@ -51,8 +51,3 @@ class ImageEndpoints:
     async def _build_response(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
         png = await self.summary_images.get(snapshot)
         return Response(png, headers=headers, media_type="image/png")
-
-
-def _parse_if_none_match(request: Request) -> set[str]:
-    header = request.headers.get("If-None-Match", "")
-    return {etag.strip().removeprefix("W/") for etag in header.split(",")}

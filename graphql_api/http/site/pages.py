@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.http.conditional import build_not_modified
 from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.landing import Freshness, Link, parse_sort_key, render
@@ -86,9 +87,9 @@ class PageEndpoints:
             page = self._page_cache.add(
                 (order, freshness, encoding), _RenderedPage.of(text, encoding)
             )
-        if page.headers["ETag"] in request.headers.get("If-None-Match", ""):
-            return _add_csp(Response(status_code=304, headers=page.headers))
-        return _add_csp(HTMLResponse(page.body, headers={**page.headers, **page.encoding_headers}))
+        headers = {**page.headers, **page.encoding_headers}
+        not_modified = build_not_modified(request, page.headers)
+        return _add_csp(not_modified or HTMLResponse(page.body, headers=headers))
 
     async def schema(self, _request: Request) -> Response:
         """Answer with the schema."""

@@ -1,0 +1,55 @@
+"""Conditional requests: one rule for If-None-Match, whatever is requested."""
+
+import pytest
+from starlette.requests import Request
+
+from graphql_api.http.conditional import build_not_modified, etag_matches
+
+HEADERS = {"ETag": '"a,b"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+
+
+@pytest.mark.parametrize(
+    ("if_none_match", "matches"),
+    [
+        ('"a,b"', True),
+        ('W/"a,b"', True),
+        ('"x", W/"y","a,b"', True),
+        (' "x" ,\t"a,b" ', True),
+        ("*", True),
+        (" * ", True),
+        ("", False),
+        ('"a"', False),
+        ("a,b", False),
+        ('"x", *', False),
+        ('"*"', False),
+        ('"a,b', False),
+        ('"A,B"', False),
+        ('w/"a,b"', False),
+        ('"x" "a,b"', False),
+        ('"x"a,b"y"', False),
+    ],
+)
+def test_etag_matches(if_none_match: str, matches: bool) -> None:
+    """A quoted tag matches whole, alone or in a list, weak or strong; `*` matches alone."""
+    assert etag_matches(if_none_match, '"a,b"') is matches
+
+
+def make_request(*if_none_match: str) -> Request:
+    """Return a request with these If-None-Match headers."""
+    headers = [(b"if-none-match", value.encode()) for value in if_none_match]
+    return Request({"type": "http", "headers": headers})
+
+
+def test_not_modified() -> None:
+    """A 304 has the headers that caches need, and no body; several headers are one list."""
+    response = build_not_modified(make_request('"x"', '"a,b"'), HEADERS)
+    assert response is not None
+    assert (response.status_code, response.body) == (304, b"")
+    assert {name: response.headers[name] for name in HEADERS} == HEADERS
+    assert "Content-Length" not in response.headers
+
+
+def test_modified() -> None:
+    """Without a matching tag there is no 304."""
+    assert build_not_modified(make_request(), HEADERS) is None
+    assert build_not_modified(make_request('"x"'), HEADERS) is None
