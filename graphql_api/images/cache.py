@@ -5,6 +5,7 @@ import asyncio
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.summary import Summary
 from graphql_api.utils.lru import LRUCache
+from graphql_api.utils.tasks import retrieve_exception
 
 _MAX_IMAGES = 4
 
@@ -26,7 +27,7 @@ class SummaryImageCache:
         task = self._tasks.get(summary)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = asyncio.create_task(asyncio.to_thread(_draw, summary))
-            task.add_done_callback(_retrieve_exception)
+            task.add_done_callback(retrieve_exception)
             self._tasks.put(summary, task)
         return await asyncio.shield(task)
 
@@ -35,9 +36,3 @@ def _draw(summary: Summary) -> bytes:
     from graphql_api.images.summary_image import draw  # noqa: PLC0415 - Pillow delays every start
 
     return draw(summary)
-
-
-def _retrieve_exception(task: asyncio.Task[bytes]) -> None:
-    """Retrieve a failure, which asyncio would log if every caller had been cancelled."""
-    if not task.cancelled():
-        task.exception()

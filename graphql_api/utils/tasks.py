@@ -1,7 +1,8 @@
 """Groups of asyncio tasks: run them all or none, cancel them until they are done."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -10,27 +11,47 @@ CANCEL_GRACE_PERIOD = 0.5
 """Seconds that a cancelled task has to end before it is cancelled again."""
 
 
+@asynccontextmanager
+async def task_group() -> AsyncIterator[asyncio.TaskGroup]:
+    """Open an `asyncio.TaskGroup` that raises its first failure as it is, not in a group."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            yield group
+    except ExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+
+
 async def gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Return the results in order.
 
     The first failure, and a cancellation, cancel the others and are raised once those have ended.
     `asyncio.gather` leaves them running.
     """
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(coroutine) for coroutine in coroutines]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
+    async with task_group() as group:
+        tasks = [group.create_task(coroutine) for coroutine in coroutines]
     return [task.result() for task in tasks]
 
 
-async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def cancel_all(
+    tasks: Iterable[asyncio.Task[Any]], *, may_cancel: Callable[[], bool] = lambda: True
+) -> None:
     """Cancel tasks, those added meanwhile too, until each has ended.
 
     Once is not always enough: while SQLAlchemy gives up a dead connection, it takes a cancellation
-    for its own.
+    for its own. While `may_cancel` returns false, the tasks are only waited for.
     """
     while running := [task for task in tasks if not task.done()]:
-        for task in running:
-            task.cancel()
+        if may_cancel():
+            for task in running:
+                task.cancel()
         await asyncio.wait(running, timeout=CANCEL_GRACE_PERIOD)
+
+
+def retrieve_exception(task: asyncio.Task[Any]) -> None:
+    """Mark a failure as retrieved: asyncio logs one that no caller waited for.
+
+    To be passed to `Task.add_done_callback`.
+    """
+    if not task.cancelled():
+        task.exception()

@@ -1,10 +1,12 @@
 """Things that are done at once: in order, whole, and nobody works on when it is over."""
 
 import asyncio
+import gc
+from typing import Any
 
 import pytest
 
-from graphql_api.utils.tasks import gather
+from graphql_api.utils.tasks import cancel_all, gather, retrieve_exception, task_group
 
 
 async def return_after(text: str, delay: float, finished: list[str]) -> str:
@@ -47,3 +49,54 @@ async def test_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert finished == ["a", "later"]
+
+
+async def test_group_keeps_the_cause() -> None:
+    """A group raises the failure of its body or of a task as it was raised, cause included."""
+    finished: list[str] = []
+
+    async def fail() -> None:
+        async with task_group() as group:
+            group.create_task(return_after("slow", 60, finished))
+            await asyncio.sleep(0.01)
+            raise ValueError("wrong") from KeyError("cause")
+
+    with pytest.raises(ValueError, match=r"^wrong$") as exc_info:
+        await fail()
+    assert repr(exc_info.value.__cause__) == "KeyError('cause')"
+    assert finished == ["slow"]
+
+
+async def test_cancel_waits_until_allowed() -> None:
+    """A task is not cancelled while that is not allowed; afterwards it is."""
+    states: list[str] = []
+
+    async def work() -> None:
+        try:
+            await asyncio.sleep(0.05)
+            states.append("written")
+            allowed.set()
+            await asyncio.sleep(60)
+        finally:
+            states.append("ended")
+
+    allowed = asyncio.Event()
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.01)
+    await cancel_all([task], may_cancel=allowed.is_set)
+    assert (states, task.cancelled()) == (["written", "ended"], True)
+
+
+async def test_unretrieved_failure() -> None:
+    """A failure that no caller waits for is not logged by asyncio, and a cancellation is fine."""
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context))
+    tasks = [asyncio.create_task(return_after("wrong", delay, [])) for delay in (0, 60)]
+    for task in tasks:
+        task.add_done_callback(retrieve_exception)
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.wait(tasks)
+    del tasks, task
+    gc.collect()
+    assert reported == []
