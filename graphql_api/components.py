@@ -15,10 +15,9 @@ from graphql_api.metrics.sampler import Sampler
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
 from graphql_api.settings import Settings
-from graphql_api.sources import countries, rates
 from graphql_api.sources.lazy_http_client import LazyHTTPClient
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.registry import select_providers
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, select_providers
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 
@@ -140,10 +139,10 @@ def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> Source
     provider_keys = settings.provider_keys
     return SourceConfig(
         countries=select_providers(
-            "COUNTRIES_SOURCES", settings.countries_sources, countries.PROVIDERS, provider_keys
+            "COUNTRIES_SOURCES", settings.countries_sources, COUNTRIES_PROVIDERS, provider_keys
         ),
         rates=select_providers(
-            "RATES_SOURCES", settings.rates_sources, rates.PROVIDERS, provider_keys
+            "RATES_SOURCES", settings.rates_sources, RATES_PROVIDERS, provider_keys
         ),
         api_timeout=settings.api_timeout,
         refresh_timeout=settings.refresh_timeout,

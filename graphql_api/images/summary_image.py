@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 
-from graphql_api.domain.summary import Provenance, Summary, TopCountry
+from graphql_api.domain.report import SourceKind
+from graphql_api.domain.summary import Summary, TopCountry
+from graphql_api.sources.registry import get_short_attribution
 
 SIZE = WIDTH, HEIGHT = 1200, 630
 _LEFT, _RIGHT = 72, WIDTH - 72
@@ -40,16 +42,6 @@ _TITLE = "Highest estimated GDP"
 _DISCLAIMER = "Rough estimates from population and exchange rate, in US dollars"
 _EMPTY_TITLE = "No estimates yet"
 _EMPTY_HINT = "An estimate needs a population and an exchange rate"
-_ATTRIBUTIONS = {
-    ("Countries", "geonames"): "GeoNames (CC BY 4.0)",
-    ("Countries", "restcountries"): "REST Countries",
-    ("Countries", "restcountries-v3"): "REST Countries",
-    ("Countries", "bundled"): "GeoNames (CC BY 4.0), bundled with the server",
-    ("Rates", "er-api"): "Exchange Rate API",
-    ("Rates", "frankfurter"): "Frankfurter",
-    ("Rates", "fawazahmed0"): "fawazahmed0 currency-api (CC0)",
-    ("Rates", "bundled"): "fawazahmed0 currency-api (CC0), bundled with the server",
-}
 
 
 class Color(Enum):
@@ -263,17 +255,17 @@ def _count_noun(summary: Summary) -> str:
 
 
 def _format_attributions(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Yield who each kind of data is from, and as of when."""
-    sources = {"Countries": summary.countries_source, "Rates": summary.rates_source}
+    """Yield the provider of each kind of data, and the date of its data if it is known."""
+    sources = {
+        SourceKind.COUNTRIES: summary.countries_source,
+        SourceKind.RATES: summary.rates_source,
+    }
     for kind, source in sources.items():
         if source is not None:
-            yield _format_attribution(kind, source)
-
-
-def _format_attribution(kind: str, source: Provenance) -> tuple[str, str]:
-    name = _ATTRIBUTIONS.get((kind, source.provider)) or _to_plain_text(source.provider)
-    as_of = f", {format_date(source.as_of)}" if source.as_of else ""
-    return f"{kind} by {name}", as_of
+            attribution = get_short_attribution(kind, source.provider)
+            as_of = f", {format_date(source.as_of)}" if source.as_of else ""
+            name = attribution or _to_plain_text(source.provider)
+            yield f"{kind.capitalize()} by {name}", as_of
 
 
 def _format_refreshed_at(refreshed_at: datetime | None) -> str:

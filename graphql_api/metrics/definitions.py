@@ -21,7 +21,7 @@ from graphql_api.errors import (
     SourceInvalid,
     SourceUnavailable,
 )
-from graphql_api.sources import countries, rates
+from graphql_api.sources import registry
 from graphql_api.sources.fetch import FetchOutcome
 
 OTHER = "other"
@@ -138,7 +138,7 @@ ERROR_CODES = (
     OTHER,
 )
 PHASES = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
-PROVIDERS = tuple(dict.fromkeys([*countries.PROVIDERS, *rates.PROVIDERS]))
+PROVIDERS = tuple(dict.fromkeys(name for kind in registry.PROVIDERS.values() for name in kind))
 REFRESH_OUTCOMES = (
     SUCCESS,
     DatabaseUnavailable.code,

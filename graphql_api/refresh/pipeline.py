@@ -17,8 +17,6 @@ from graphql_api.errors import SourceInvalid, SourceUnavailable
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.lease_session import LeaseSession
 from graphql_api.refresh.progress import Phase, ProgressReporter
-from graphql_api.sources import countries, rates
-from graphql_api.sources.countries import ValidatedCountries
 from graphql_api.sources.fetch import (
     FetchAttempt,
     FetchContext,
@@ -30,8 +28,13 @@ from graphql_api.sources.fetch import (
 from graphql_api.sources.lazy_http_client import LazyHTTPClient
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.provider_cache import ProviderCache
-from graphql_api.sources.rates import ValidatedRates
 from graphql_api.sources.retry import RetryPolicy
+from graphql_api.sources.validation import (
+    ValidatedCountries,
+    ValidatedRates,
+    validate_countries,
+    validate_rates,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +201,7 @@ class RefreshPipeline:
                 countries_fetch = fetch_first(
                     SourceKind.COUNTRIES,
                     self.sources.countries,
-                    lambda raw: countries.validate_countries(raw, self.catalog.reference),
+                    lambda raw: validate_countries(raw, self.catalog.reference),
                     context=fetch_context,
                     cached_data=provider_cache.countries,
                     failures=failures[SourceKind.COUNTRIES],
@@ -206,7 +209,7 @@ class RefreshPipeline:
                 rates_fetch = fetch_first(
                     SourceKind.RATES,
                     self.sources.rates,
-                    rates.validate_rates,
+                    validate_rates,
                     context=fetch_context,
                     cached_data=provider_cache.rates,
                     failures=failures[SourceKind.RATES],

@@ -21,8 +21,8 @@ from graphql_api.refresh import waiting
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
 from graphql_api.refresh.pipeline import RefreshOptions, RefreshPipeline, SourceConfig
 from graphql_api.refresh.progress import Phase, ProgressBroadcaster, ProgressReporter
-from graphql_api.sources import countries, rates
 from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.providers import bundled
 from graphql_api.storage.database import Database
 
 logger = logging.getLogger(__name__)
@@ -113,16 +113,14 @@ class RefreshService:
 
     async def load_bundled(self) -> RefreshReport:
         """Fill the catalog from the bundled data, without asking anybody."""
-        bundled = SourceConfig(
-            countries=[
-                provider for provider in countries.PROVIDERS.values() if not provider.is_live
-            ],
-            rates=[provider for provider in rates.PROVIDERS.values() if not provider.is_live],
+        sources = SourceConfig(
+            countries=[bundled.COUNTRIES],
+            rates=[bundled.RATES],
             api_timeout=self.sources.api_timeout,
             refresh_timeout=self.sources.refresh_timeout,
             on_fetch=self.sources.on_fetch,
         )
-        return await self._run_refresh(bundled, RefreshOptions(trigger=Trigger.START))
+        return await self._run_refresh(sources, RefreshOptions(trigger=Trigger.START))
 
     async def close(self) -> None:
         """Stop a refresh that still fetches, and wait for one that writes and for what follows."""

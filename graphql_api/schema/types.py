@@ -16,7 +16,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.refresh import progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import encode_country_id
-from graphql_api.sources.attributions import get_attribution
+from graphql_api.sources.registry import get_attribution
 
 
 def _resolve_country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:

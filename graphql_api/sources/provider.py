@@ -1,4 +1,4 @@
-"""What a provider is: a name, a URL and a pure function from bytes to what it says."""
+"""A provider: a name, a URL, and a pure function from bytes to records, not validated yet."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,53 +10,53 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pagination(Generic[T]):
-    """How a provider that answers in pages is asked for all of them."""
+    """Requests for the pages after the first, and how to join them. Both functions are pure."""
 
     remaining_params: Callable[[T], Sequence[Mapping[str, str]]]
-    """Pure, from the first page to what asks for each other one: parameters of the query."""
+    """Maps the first page to the query parameters of each other page."""
     join: Callable[[Sequence[T]], T]
-    """Pure, from all pages in order to what they say together."""
+    """Joins all pages, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provider(Generic[T]):
-    """One source of one kind of data; T is what `parse` makes of a body."""
+    """One source of one kind of data; T is what `parse` returns."""
 
     name: str
     url: str | None = field(repr=False)
-    """The complete URL to ask, which may hold a key; None where a setting has to give one, and for
-    bundled data.
-    """
+    """Complete URL, which may contain a key. None: bundled data, or a setting has to give it."""
     attribution: str
-    """What its licence asks to be shown."""
+    """Attribution that the licence requires, with licence and URL: for reports and pages."""
+    short_attribution: str
+    """The same without its URL: for the summary image."""
     parse: Callable[[bytes], T]
-    """Pure. Raises `Unusable` when the body as a whole says nothing."""
+    """Pure. Raises `ProviderError` if the body as a whole is unusable."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """What is added to the query of the URL."""
+    """Query parameters added to the URL."""
     pagination: Pagination[T] | None = None
-    """None: one body is all."""
+    """None: one response has everything."""
     api_key_setting: str | None = None
-    """The setting that its bearer key comes from; None: it asks for none."""
+    """Setting that holds the bearer key. None: no key is needed."""
     api_key: str | None = field(default=None, repr=False)
     resource: str | None = None
-    """The file in `sources/bundled` that is read instead of asking anybody."""
+    """File in `sources/bundled` that is read instead of a URL."""
 
     @property
     def is_live(self) -> bool:
-        """Tell whether it is asked over the network."""
+        """Return whether the data comes over the network."""
         return self.resource is None
 
 
 class ProviderError(Exception):
-    """A provider's body, or its answer, cannot be used; the message says why, for the report."""
+    """A provider's data is unusable or missing. Its message is public: it is part of the report."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawCountry:
-    """A country as a provider sent it: nothing in it is to be believed yet."""
+    """A country as the provider sent it; no value is trusted yet."""
 
     label: str
-    """How to name the record when it has to be skipped."""
+    """Names the record if it is skipped."""
     code: object
     capital: object
     population: object
@@ -67,19 +67,19 @@ class RawCountry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawCountries:
-    """A body of countries, read but not checked."""
+    """Parsed countries, not validated."""
 
     countries: Sequence[RawCountry]
     as_of: datetime | None
     total: int | None = None
-    """How many the provider says that it has, on all its pages; None: it does not say."""
+    """Number of records on all pages, as the provider reports it. None: not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawRates:
-    """A body of exchange rates, read but not checked: units of each currency for one US dollar."""
+    """Parsed exchange rates, not validated: units of each currency for one US dollar."""
 
     rates: Mapping[str, object]
     as_of: datetime | None
     next_update: datetime | None = None
-    """Before when the provider says that asking again is of no use."""
+    """When the provider announced to have new data."""

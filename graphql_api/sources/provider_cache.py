@@ -11,10 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from graphql_api import __version__
 from graphql_api.domain.report import SourceKind
-from graphql_api.sources.countries import ValidatedCountries
 from graphql_api.sources.provider import Provider
-from graphql_api.sources.rates import ValidatedRates
 from graphql_api.sources.response import Validators
+from graphql_api.sources.validation import ValidatedCountries, ValidatedRates
 
 logger = logging.getLogger(__name__)
 

@@ -1,16 +1,63 @@
-"""From what a setting says to the providers to ask, in order."""
+"""Every provider by kind and name, and the selection that a setting makes of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from graphql_api.domain.report import SourceKind
 from graphql_api.errors import InvalidSetting
-from graphql_api.sources.provider import Provider
+from graphql_api.sources.provider import Provider, RawCountries, RawRates
+from graphql_api.sources.providers import (
+    bundled,
+    er_api,
+    fawazahmed0,
+    frankfurter,
+    geonames,
+    restcountries,
+    restcountries_v3,
+)
 
 T = TypeVar("T")
 
 ProviderSelection = tuple[str, str | None]
-"""A provider's name, and the URL to ask instead of its own."""
+"""A provider's name, and the URL that replaces its own, if any."""
+
+
+def _by_name(*providers: Provider[T]) -> Mapping[str, Provider[T]]:
+    return {provider.name: provider for provider in providers}
+
+
+COUNTRIES_PROVIDERS: Mapping[str, Provider[RawCountries]] = _by_name(
+    restcountries.PROVIDER,
+    restcountries_v3.PROVIDER,
+    geonames.PROVIDER,
+    bundled.COUNTRIES,
+)
+RATES_PROVIDERS: Mapping[str, Provider[RawRates]] = _by_name(
+    er_api.PROVIDER,
+    frankfurter.PROVIDER,
+    fawazahmed0.PROVIDER,
+    bundled.RATES,
+)
+PROVIDERS: Mapping[SourceKind, Mapping[str, Provider[Any]]] = {
+    SourceKind.COUNTRIES: COUNTRIES_PROVIDERS,
+    SourceKind.RATES: RATES_PROVIDERS,
+}
+
+
+def get_attribution(kind: SourceKind, name: str) -> str | None:
+    """Return a provider's attribution; None for a provider that only another version has.
+
+    Stored rows may name such a provider.
+    """
+    provider = PROVIDERS[kind].get(name)
+    return provider.attribution if provider else None
+
+
+def get_short_attribution(kind: SourceKind, name: str) -> str | None:
+    """Return a provider's attribution for images; None as in `get_attribution`."""
+    provider = PROVIDERS[kind].get(name)
+    return provider.short_attribution if provider else None
 
 
 def select_providers(
@@ -19,11 +66,13 @@ def select_providers(
     available: Mapping[str, Provider[T]],
     provider_keys: Mapping[str, str],
 ) -> tuple[Provider[T], ...]:
-    """Return the chosen providers, each with its key; `keys` are by the name of their setting.
+    """Return the selected providers in order, each with its URL and key.
+
+    `provider_keys` maps the name of a key's setting to the key.
 
     Raises:
-        InvalidSetting: `setting` names a provider that is not known, or a URL for one without, or
-            none for one that needs it.
+        InvalidSetting: `setting` names an unknown provider, gives a URL to bundled data, or gives
+            none to a provider that needs one.
     """
     selected = (_select_provider(setting, name, url, available) for name, url in selections)
     return tuple(

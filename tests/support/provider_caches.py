@@ -3,10 +3,9 @@
 from datetime import UTC, datetime
 
 from graphql_api.domain.country import CountryFigures, SkippedRecord
-from graphql_api.sources.countries import ValidatedCountries
 from graphql_api.sources.provider_cache import CachedData, ProviderCache
-from graphql_api.sources.rates import ValidatedRates
 from graphql_api.sources.response import Validators
+from graphql_api.sources.validation import ValidatedCountries, ValidatedRates
 
 NOON = datetime(2026, 11, 24, 12, 0, 0, 1, tzinfo=UTC)
 

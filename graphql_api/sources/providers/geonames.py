@@ -57,5 +57,6 @@ PROVIDER = Provider(
     name="geonames",
     url="https://download.geonames.org/export/dump/countryInfo.txt",
     attribution="GeoNames (https://www.geonames.org), CC BY 4.0",
+    short_attribution="GeoNames (CC BY 4.0)",
     parse=parse,
 )

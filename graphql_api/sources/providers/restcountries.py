@@ -70,6 +70,7 @@ PROVIDER = Provider(
     url="https://api.restcountries.com/countries/v5",
     params={"response_fields": _FIELDS, "limit": str(_PAGE_SIZE), "offset": "0"},
     attribution="REST Countries (https://restcountries.com)",
+    short_attribution="REST Countries",
     parse=parse,
     pagination=Pagination(remaining_params=remaining_params, join=join),
     api_key_setting="RESTCOUNTRIES_API_KEY",

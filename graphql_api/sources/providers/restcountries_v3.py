@@ -36,5 +36,6 @@ PROVIDER = Provider(
     url=None,
     params={"fields": ",".join(_FIELDS)},
     attribution="REST Countries 3.1 (https://gitlab.com/restcountries/restcountries)",
+    short_attribution="REST Countries",
     parse=parse,
 )

@@ -15,9 +15,8 @@ from graphql_api.errors import (
     SourceUnavailable,
 )
 from graphql_api.refresh.progress import Phase
-from graphql_api.sources import countries
 from graphql_api.sources.provider import RawCountries
-from graphql_api.sources.registry import select_providers
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, select_providers
 from graphql_api.storage import lease
 from tests.support.fake_providers.server import HTML, FakeResponse, Upstream
 from tests.support.refresh_service import (
@@ -163,7 +162,7 @@ async def test_time_of_all_providers_and_what_failed_within(path: Path, upstream
     """Who had failed by then is named with the reason."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     sources = make_source_config(upstream, refresh_timeout=0.2)
-    without_key = select_providers("", [("restcountries", None)], countries.PROVIDERS, {})
+    without_key = select_providers("", [("restcountries", None)], COUNTRIES_PROVIDERS, {})
     with_missing_key = replace(sources, countries=[*without_key, *sources.countries])
     async with running_instance(path, with_missing_key) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)

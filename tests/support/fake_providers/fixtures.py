@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from graphql_api.domain.report import SourceKind
-from graphql_api.sources import countries, rates
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
-from graphql_api.sources.registry import select_providers
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, select_providers
 from tests.support.fake_providers.server import (
     COUNTRIES,
     FAWAZAHMED0,
@@ -69,9 +68,9 @@ def select_countries_providers(
     *selections: tuple[str, str | None],
 ) -> tuple[Provider[RawCountries], ...]:
     """Return these providers of countries, with the key."""
-    return select_providers("COUNTRIES_SOURCES", selections, countries.PROVIDERS, API_KEYS)
+    return select_providers("COUNTRIES_SOURCES", selections, COUNTRIES_PROVIDERS, API_KEYS)
 
 
 def select_rates_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawRates], ...]:
     """Return these providers of rates, with the key."""
-    return select_providers("RATES_SOURCES", selections, rates.PROVIDERS, API_KEYS)
+    return select_providers("RATES_SOURCES", selections, RATES_PROVIDERS, API_KEYS)

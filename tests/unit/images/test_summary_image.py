@@ -31,7 +31,7 @@ from graphql_api.images.summary_image import (
     format_usd,
     truncate_to_width,
 )
-from graphql_api.sources import countries, rates
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS
 
 HARD_NAMES = (
     "South Georgia & South Sandwich Islands",
@@ -438,7 +438,7 @@ def test_credits_of_countries(provider: str, attribution: str) -> None:
     """The picture credits each provider of countries as its licence asks."""
     source = Provenance(provider=provider, as_of=None)
     assert attribution in layout_texts(replace(NORMAL, countries_source=source))
-    assert provider in countries.PROVIDERS
+    assert provider in COUNTRIES_PROVIDERS
 
 
 @pytest.mark.parametrize(
@@ -454,7 +454,7 @@ def test_credits_of_rates(provider: str, attribution: str) -> None:
     """The picture credits each provider of rates as its licence asks."""
     source = Provenance(provider=provider, as_of=None)
     assert attribution in layout_texts(replace(NORMAL, rates_source=source))
-    assert provider in rates.PROVIDERS
+    assert provider in RATES_PROVIDERS
 
 
 def count_measurements(summary: Summary) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 
 from graphql_api.domain.country import CountryIdentity
 from graphql_api.domain.folding import fold
-from graphql_api.sources import countries, rates
 from graphql_api.sources.currencies import RETIRED, is_code
 from graphql_api.sources.providers import bundled
+from graphql_api.sources.validation import validate_countries, validate_rates
 from tests.support.paths import ROOT
 
 DATA_DIR = resources.files("graphql_api.sources.bundled")
@@ -266,7 +266,7 @@ def test_rates_of_some_currencies() -> None:
 def test_code_reads_the_countries() -> None:
     """The bundled provider's own parser and check accept every country and skip none."""
     raw = bundled.COUNTRIES.parse(DATA_DIR.joinpath("countries.json").read_bytes())
-    validated = countries.validate_countries(raw, load_identities())
+    validated = validate_countries(raw, load_identities())
     assert (len(validated.figures), len(validated.skipped)) == (250, 0)
     assert str(validated.as_of) == "2026-07-28 00:00:00+00:00"
     assert [figures.code for figures in validated.figures if figures.currency_code is None] == [
@@ -276,9 +276,7 @@ def test_code_reads_the_countries() -> None:
 
 def test_code_reads_the_rates() -> None:
     """The bundled provider's own parser and check accept every rate."""
-    validated = rates.validate_rates(
-        bundled.RATES.parse(DATA_DIR.joinpath("rates.json").read_bytes())
-    )
+    validated = validate_rates(bundled.RATES.parse(DATA_DIR.joinpath("rates.json").read_bytes()))
     assert len(validated.rates) == 153
     assert str(validated.as_of) == "2026-09-29 00:00:00+00:00"
 

@@ -2,19 +2,22 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.report import SourceKind, SourceReport
-from graphql_api.sources import countries, rates
-from graphql_api.sources.countries import ValidatedCountries
 from graphql_api.sources.fetch import FetchContext, FetchResult, fetch_first
 from graphql_api.sources.lazy_http_client import LazyHTTPClient
-from graphql_api.sources.provider import RawCountries
-from graphql_api.sources.rates import ValidatedRates
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
+from graphql_api.sources.validation import (
+    ValidatedCountries,
+    ValidatedRates,
+    validate_countries,
+    validate_rates,
+)
 from tests.support.fake_providers.faults import FAULTS, FAULTY_PATH, LONG_TIMEOUT, ProviderFault
 from tests.support.fake_providers.fixtures import (
     API_KEY,
@@ -40,11 +43,6 @@ async def http_client() -> AsyncIterator[LazyHTTPClient]:
         yield http_client
 
 
-def validate_countries(raw: RawCountries) -> ValidatedCountries:
-    """Check countries as the project does."""
-    return countries.validate_countries(raw, REFERENCE)
-
-
 async def fetch(
     web: LazyHTTPClient, kind: SourceKind, *choices: tuple[str, str | None], api_timeout: float
 ) -> FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]:
@@ -57,14 +55,14 @@ async def fetch(
         return await fetch_first(
             kind,
             countries_providers,
-            validate_countries,
+            partial(validate_countries, reference=REFERENCE),
             context=context,
             cached_data=None,
             failures=[],
         )
     rates_providers = select_rates_providers(*choices)
     return await fetch_first(
-        kind, rates_providers, rates.validate_rates, context=context, cached_data=None, failures=[]
+        kind, rates_providers, validate_rates, context=context, cached_data=None, failures=[]
     )
 
 

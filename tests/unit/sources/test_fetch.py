@@ -46,11 +46,16 @@ def parse(body: bytes) -> bytes:
 
 def provider(name: str, url: str) -> Provider[bytes]:
     """Return a provider that is asked there."""
-    return Provider(name=name, url=url, attribution=f"By {name}", parse=parse)
+    return Provider(name=name, url=url, attribution=f"By {name}", short_attribution="", parse=parse)
 
 
 BUNDLED_PROVIDER: Provider[bytes] = Provider(
-    name="bundled", url=None, resource="rates.json", attribution="By itself", parse=parse
+    name="bundled",
+    url=None,
+    resource="rates.json",
+    attribution="By itself",
+    short_attribution="",
+    parse=parse,
 )
 
 

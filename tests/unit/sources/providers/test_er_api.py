@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.sources import rates
 from graphql_api.sources.provider import ProviderError
 from graphql_api.sources.providers.er_api import PROVIDER, parse
+from graphql_api.sources.validation import validate_rates
 from tests.support.fake_providers.server import HTML, RATES
 
 GOOD: dict[str, object] = {
@@ -47,7 +47,7 @@ def test_whole_answer() -> None:
     """The 155 rates are read and believed, dated and good for as long as the answer says."""
     raw = parse(RATES)
     assert (len(raw.rates), raw.as_of) == (155, datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC))
-    checked = rates.validate_rates(raw)
+    checked = validate_rates(raw)
     assert (len(checked.rates), checked.as_of) == (155, raw.as_of)
     assert checked.next_update == datetime(2026, 9, 30, 0, 21, 21, tzinfo=UTC)
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
@@ -108,7 +108,7 @@ CHANGES = st.dictionaries(st.sampled_from([*GOOD, "error-type"]), VALUES | TABLE
 def test_any_body(body: bytes) -> None:
     """Any bytes give rates above nought or the one exception for it."""
     try:
-        checked = rates.validate_rates(parse(body))
+        checked = validate_rates(parse(body))
     except ProviderError:
         return
     assert min(checked.rates.values()) > 0

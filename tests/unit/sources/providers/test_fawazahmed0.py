@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.sources import rates
 from graphql_api.sources.currencies import CURRENT
 from graphql_api.sources.provider import ProviderError
 from graphql_api.sources.providers.fawazahmed0 import PROVIDER, parse
+from graphql_api.sources.validation import validate_rates
 from tests.support.fake_providers.server import FAWAZAHMED0, HTML
 from tests.support.hostile_json import VALUES, bodies, objects
 
@@ -32,7 +32,7 @@ def test_whole_answer() -> None:
     assert len(json.loads(FAWAZAHMED0)["usd"]) == 339
     raw = parse(FAWAZAHMED0)
     assert set(raw.rates) == CURRENT
-    checked = rates.validate_rates(raw)
+    checked = validate_rates(raw)
     assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
@@ -81,7 +81,7 @@ TABLES = st.dictionaries(st.sampled_from(["usd", "eur", "EUR", "btc", ""]), VALU
 def test_any_body(body: bytes) -> None:
     """Any bytes give rates above nought of money in use or the one exception for it."""
     try:
-        checked = rates.validate_rates(parse(body))
+        checked = validate_rates(parse(body))
     except ProviderError:
         return
     assert min(checked.rates.values()) > 0

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.sources import rates
 from graphql_api.sources.provider import ProviderError
 from graphql_api.sources.providers.frankfurter import PROVIDER, parse
+from graphql_api.sources.validation import validate_rates
 from tests.support.fake_providers.server import FRANKFURTER, HTML
 from tests.support.hostile_json import VALUES, bodies, objects
 
@@ -36,7 +36,7 @@ def test_whole_answer() -> None:
     """The 154 rates are read and believed, and the US dollar, which is not listed, is 1."""
     raw = parse(FRANKFURTER)
     assert (len(raw.rates), "USD" in raw.rates) == (154, False)
-    checked = rates.validate_rates(raw)
+    checked = validate_rates(raw)
     assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
     some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
@@ -90,7 +90,7 @@ def test_no_list(body: bytes, reason: str) -> None:
 def test_empty_list() -> None:
     """An empty list is no table, though the US dollar would be known."""
     with pytest.raises(ProviderError) as refused:
-        rates.validate_rates(parse(b"[]"))
+        validate_rates(parse(b"[]"))
     assert str(refused.value) == "none of its 0 rates can be used"
 
 
@@ -103,7 +103,7 @@ ROWS = st.sampled_from([*EURO]).flatmap(
 def test_any_body(body: bytes) -> None:
     """Any bytes give rates above nought or the one exception for it."""
     try:
-        checked = rates.validate_rates(parse(body))
+        checked = validate_rates(parse(body))
     except ProviderError:
         return
     assert min(checked.rates.values()) > 0

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import CountryFigures, SkippedRecord
-from graphql_api.sources import countries
 from graphql_api.sources.provider import ProviderError, RawCountry
 from graphql_api.sources.providers.geonames import PROVIDER, parse
 from graphql_api.sources.reference import load_reference
+from graphql_api.sources.validation import validate_countries
 from tests.support.fake_providers.server import COUNTRIES, HTML
 
 REFERENCE = load_reference()
@@ -48,7 +48,7 @@ def test_whole_table() -> None:
 
 def test_what_of_it_is_believed() -> None:
     """All but the two dissolved countries are kept, and those two are named."""
-    checked = countries.validate_countries(parse(COUNTRIES), REFERENCE)
+    checked = validate_countries(parse(COUNTRIES), REFERENCE)
     assert {one.code for one in checked.figures} == set(REFERENCE)
     assert len(checked.figures) == 250
     assert checked.skipped == (
@@ -63,7 +63,7 @@ def test_what_of_it_is_believed() -> None:
 
 def test_figures_of_some_countries() -> None:
     """A few countries have exactly these figures, retired currencies replaced."""
-    checked = countries.validate_countries(parse(COUNTRIES), REFERENCE)
+    checked = validate_countries(parse(COUNTRIES), REFERENCE)
     by_code = {one.code: one for one in checked.figures}
     expected = [
         ("AQ", None, 0, 14000000.0, None),
@@ -96,7 +96,7 @@ def test_line_ends(end: bytes) -> None:
 def test_rows_cut_short() -> None:
     """A row without all its columns is skipped and reported, its numbers not believed."""
     raw = parse(b"FR\tFRA\t250\tFR\tFrance\tParis\t547030\t669\n" + ROW)
-    checked = countries.validate_countries(raw, REFERENCE)
+    checked = validate_countries(raw, REFERENCE)
     assert [one.code for one in checked.figures] == ["AD"]
     assert checked.skipped == (
         SkippedRecord(
@@ -159,7 +159,7 @@ TABLES = st.lists(
 def test_any_body(body: bytes) -> None:
     """Any bytes give figures of known countries or the one exception for it."""
     try:
-        checked = countries.validate_countries(parse(body), REFERENCE)
+        checked = validate_countries(parse(body), REFERENCE)
     except ProviderError:
         return
     assert {one.code for one in checked.figures} <= set(REFERENCE)

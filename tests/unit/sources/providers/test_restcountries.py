@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import CountryFigures, SkippedRecord
-from graphql_api.sources import countries
-from graphql_api.sources.countries import ValidatedCountries
 from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry
 from graphql_api.sources.providers.restcountries import PROVIDER, join, parse, remaining_params
 from graphql_api.sources.reference import load_reference
+from graphql_api.sources.validation import ValidatedCountries, validate_countries
 from tests.support.fake_providers.server import GONE, HTML, PAGES
 from tests.support.hostile_json import VALUES, bodies, objects
 
@@ -54,7 +53,7 @@ def refusal(body: bytes) -> str:
 @pytest.fixture(scope="module")
 def checked() -> ValidatedCountries:
     """Return what is believed of all three pages."""
-    return countries.validate_countries(join([parse(body) for body in PAGES]), REFERENCE)
+    return validate_countries(join([parse(body) for body in PAGES]), REFERENCE)
 
 
 def test_provider() -> None:
@@ -225,7 +224,7 @@ def test_any_body(first: bytes, second: bytes) -> None:
     try:
         one = parse(first)
         assert len(remaining_params(one)) < 20
-        checked = countries.validate_countries(join([one, parse(second)]), REFERENCE)
+        checked = validate_countries(join([one, parse(second)]), REFERENCE)
     except ProviderError:
         return
     assert {one.code for one in checked.figures} <= set(REFERENCE)

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import CountryFigures
-from graphql_api.sources import countries
 from graphql_api.sources.provider import ProviderError, RawCountry
 from graphql_api.sources.providers.restcountries_v3 import PROVIDER, parse
 from graphql_api.sources.reference import load_reference
+from graphql_api.sources.validation import validate_countries
 from tests.support.fake_providers.server import GONE, HTML, V3
 from tests.support.hostile_json import VALUES, bodies, objects
 
@@ -47,14 +47,14 @@ def test_whole_list() -> None:
     """The 247 countries are read and believed, and not dated; three are not listed."""
     raw = parse(V3)
     assert (len(raw.countries), raw.as_of, raw.total) == (247, None, None)
-    checked = countries.validate_countries(raw, REFERENCE)
+    checked = validate_countries(raw, REFERENCE)
     assert (len(checked.figures), checked.skipped) == (247, ())
     assert set(REFERENCE) - {one.code for one in checked.figures} == {"AQ", "BV", "HM"}
 
 
 def test_figures_of_some_countries() -> None:
     """A few countries have exactly these figures, retired and unofficial currencies replaced."""
-    checked = countries.validate_countries(parse(V3), REFERENCE)
+    checked = validate_countries(parse(V3), REFERENCE)
     by_code = {one.code: one for one in checked.figures}
     expected = [
         ("AD", "Andorra la Vella", 88406, 468.0, "EUR"),
@@ -131,7 +131,7 @@ ENTRIES = st.sampled_from([*FRANCE]).flatmap(
 def test_any_body(body: bytes) -> None:
     """Any bytes give figures of known countries or the one exception for it."""
     try:
-        checked = countries.validate_countries(parse(body), REFERENCE)
+        checked = validate_countries(parse(body), REFERENCE)
     except ProviderError:
         return
     assert {one.code for one in checked.figures} <= set(REFERENCE)

@@ -1,50 +1,55 @@
-"""The providers of countries, and what of their records is believed."""
+"""Validates what providers send: which records and rates are credible, and why others are not."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from graphql_api.domain.country import CountryFigures, Reference, SkippedRecord
-from graphql_api.sources import currencies
-from graphql_api.sources.parsing import clean_text, parse_non_negative, to_printable
-from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
-from graphql_api.sources.providers import bundled, geonames, restcountries, restcountries_v3
-
-PROVIDERS: Mapping[str, Provider[RawCountries]] = {
-    provider.name: provider
-    for provider in (
-        restcountries.PROVIDER,
-        restcountries_v3.PROVIDER,
-        geonames.PROVIDER,
-        bundled.COUNTRIES,
-    )
-}
+from graphql_api.sources.currencies import is_code, select_current_code
+from graphql_api.sources.parsing import (
+    clean_text,
+    parse_non_negative,
+    parse_positive,
+    to_printable,
+)
+from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry, RawRates
 
 MAX_POPULATION = 2**31 - 1
 """GraphQL's Int is 32 bits wide."""
 
+_DOLLAR_TOLERANCE = 1e-6
+"""Relative error allowed in the dollar's own rate: tables converted from another base have one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValidatedCountries:
-    """What a provider says of countries, each code once, and what of it could not be used."""
+    """A provider's credible countries, each code once, and the records that were skipped."""
 
     figures: tuple[CountryFigures, ...]
     skipped: tuple[SkippedRecord, ...]
     as_of: datetime | None
     next_update: None = None
-    """No provider of countries says when it has something new."""
+    """No provider of countries announces its next update."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ValidatedRates:
+    """Units of each currency for one US dollar, by ISO 4217 code. USD is included, as 1."""
+
+    rates: Mapping[str, float]
+    as_of: datetime | None
+    next_update: datetime | None = None
 
 
 def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCountries:
-    """Keep the records that name a known country and its population; say why others are not.
+    """Keep the records with a known code and a whole population; report the others as skipped.
 
     Raises:
-        Unusable: none can be kept, or the provider has more than it sent.
+        ProviderError: no record is usable, or the provider has more records than it sent.
     """
     if raw.total is not None and len(raw.countries) < raw.total:
-        raise ProviderError(
-            f"it sent {len(raw.countries)} of its {to_printable(raw.total)} records"
-        )
+        raise ProviderError(f"sent {len(raw.countries)} of {to_printable(raw.total)} records")
     figures_by_code: dict[str, CountryFigures] = {}
     skipped: list[SkippedRecord] = []
     for number, country in enumerate(raw.countries, start=1):
@@ -63,8 +68,24 @@ def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCoun
     )
 
 
+def validate_rates(raw: RawRates) -> ValidatedRates:
+    """Keep the rates that are finite numbers above zero under a three-letter code.
+
+    Raises:
+        ProviderError: no rate is usable, or the table's own rate of the US dollar is not 1.
+    """
+    parsed = {code: parse_positive(rate) for code, rate in raw.rates.items() if is_code(code)}
+    rates = {code: rate for code, rate in parsed.items() if rate is not None}
+    if not rates:
+        raise ProviderError(f"none of its {len(raw.rates)} rates can be used")
+    dollar_rate = raw.rates.get("USD", 1)
+    if not math.isclose(parse_positive(dollar_rate) or 0, 1, rel_tol=_DOLLAR_TOLERANCE):
+        raise ProviderError(f"lists {to_printable(dollar_rate)} US dollars for one US dollar")
+    return ValidatedRates(rates={**rates, "USD": 1.0}, as_of=raw.as_of, next_update=raw.next_update)
+
+
 def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures | str:
-    """Return the figures, or the reason why there are none."""
+    """Return the figures, or the reason to skip the record."""
     code = _normalize_code(raw.code)
     if not code:
         return "it has no two-letter code"
@@ -78,11 +99,11 @@ def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures |
         capital=clean_text(raw.capital),
         population=int(population),
         area_km2=parse_non_negative(raw.area_km2),
-        currency_code=currencies.select_current_code(raw.currencies),
+        currency_code=select_current_code(raw.currencies),
     )
 
 
 def _normalize_code(value: object) -> str:
     code = value.strip() if isinstance(value, str) else ""
-    # Capitals of other letters can be two ASCII ones: ß is not South Sudan.
+    # Upper case of other letters can be two ASCII ones: ß is not South Sudan.
     return code.upper() if code.isascii() else code
