@@ -1,48 +1,145 @@
-"""What a country is to this project: the stored row, and the parts it is made from."""
+"""Countries: the stored row, the table of its fields, and the parts that a refresh merges."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 BUNDLED = "bundled"
-"""Name of the provider that reads the data shipped with the package; every other one is live."""
+"""Name of the provider that reads the data shipped with the package. All others are live."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Country:
-    """One row: what the API serves about a country, and where each part is from."""
+    """A stored row. `FIELDS` describes each field."""
 
     code: str
-    """ISO 3166-1 alpha-2; XK for Kosovo. The key."""
     alpha3: str
     name: str
     capital: str | None
     region: str | None
     subregion: str | None
     population: int
-    """People, 0 to 2^31-1."""
     area_km2: float | None
     currency_code: str | None
-    """ISO 4217, a code in use."""
     exchange_rate: float | None
-    """Units of the currency for one US dollar."""
     estimated_gdp: float | None
-    """US dollars; see `estimates.estimated_gdp`."""
     flag_url: str | None
     last_refreshed_at: datetime
-    """UTC."""
     revision: int
-    """Number of the refresh that wrote the row: 1, 2, 3 …; no clock decides it."""
+    """Number of the refresh that wrote the row, from 1. Assigned with the lease, by no clock."""
     countries_provider: str
     countries_as_of: datetime | None
     rates_provider: str | None
-    """None where the country has no rate."""
+    """None without an exchange rate."""
     rates_as_of: datetime | None
 
 
+class FieldKind(Enum):
+    """The type of a field's values."""
+
+    TEXT = auto()
+    """Filtered and sorted by its folded form, see `folding.fold`."""
+    INT = auto()
+    FLOAT = auto()
+    INSTANT = auto()
+    """An aware datetime with microseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class FieldInfo:
+    """Describes a field of `Country` to SQL, GraphQL and the landing page."""
+
+    kind: FieldKind
+    description: str | None
+    """Describes the field to clients; None if they cannot see it."""
+    max_length: int | None = None
+    """Characters, for text."""
+    nullable: bool = False
+    filterable: bool = True
+    sortable: bool = True
+
+
+def _internal(kind: FieldKind, max_length: int | None = None, *, nullable: bool) -> FieldInfo:
+    return FieldInfo(kind, None, max_length, nullable=nullable, filterable=False, sortable=False)
+
+
+FIELDS: Mapping[str, FieldInfo] = {
+    "code": FieldInfo(
+        FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2
+    ),
+    "alpha3": FieldInfo(
+        FieldKind.TEXT, "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.", max_length=3
+    ),
+    "name": FieldInfo(
+        FieldKind.TEXT,
+        "English short name from Unicode CLDR. Providers cannot change it.",
+        max_length=200,
+    ),
+    "capital": FieldInfo(
+        FieldKind.TEXT,
+        "Capital; null if the country has none or the provider reports none.",
+        max_length=200,
+        nullable=True,
+    ),
+    "region": FieldInfo(
+        FieldKind.TEXT,
+        "UN M49 region, e.g. Africa, or Antarctica; null if there is none.",
+        max_length=200,
+        nullable=True,
+    ),
+    "subregion": FieldInfo(
+        FieldKind.TEXT,
+        "UN M49 subregion, e.g. Western Africa; null if there is none, e.g. for Antarctica.",
+        max_length=200,
+        nullable=True,
+    ),
+    "population": FieldInfo(FieldKind.INT, "Number of people, as the provider reports it."),
+    "area_km2": FieldInfo(
+        FieldKind.FLOAT,
+        "Area in square kilometres; null if the provider reports none.",
+        nullable=True,
+    ),
+    "currency_code": FieldInfo(
+        FieldKind.TEXT,
+        "ISO 4217 code of the first currency in use, e.g. EUR; null if there is none.",
+        max_length=3,
+        nullable=True,
+    ),
+    "exchange_rate": FieldInfo(
+        FieldKind.FLOAT,
+        "Units of the country's currency for 1 US dollar; null if no rate is known.",
+        nullable=True,
+    ),
+    "estimated_gdp": FieldInfo(
+        FieldKind.FLOAT,
+        "Rough estimate in US dollars, not a statistic: population x multiplier / exchangeRate. "
+        "The multiplier is 1000 to 2000, derived from the country code, and never changes. Null "
+        "without an exchange rate.",
+        nullable=True,
+    ),
+    "flag_url": FieldInfo(
+        FieldKind.TEXT,
+        "URL of an SVG image of the flag; null if none is known.",
+        max_length=200,
+        nullable=True,
+        filterable=False,
+        sortable=False,
+    ),
+    "last_refreshed_at": FieldInfo(
+        FieldKind.INSTANT, "UTC time of the last refresh that listed this country."
+    ),
+    "revision": _internal(FieldKind.INT, nullable=False),
+    "countries_provider": _internal(FieldKind.TEXT, 50, nullable=False),
+    "countries_as_of": _internal(FieldKind.INSTANT, nullable=True),
+    "rates_provider": _internal(FieldKind.TEXT, 50, nullable=True),
+    "rates_as_of": _internal(FieldKind.INSTANT, nullable=True),
+}
+"""The fields of `Country` by name, in the order of the SQL columns."""
+
+
 class CountryField(StrEnum):
-    """The fields that clients filter and sort by; the value is the attribute of `Country`."""
+    """The fields that clients can filter or sort by. The value is the name in `FIELDS`."""
 
     CODE = "code"
     ALPHA3 = "alpha3"
@@ -57,24 +154,20 @@ class CountryField(StrEnum):
     ESTIMATED_GDP = "estimated_gdp"
     LAST_REFRESHED_AT = "last_refreshed_at"
 
+    @property
+    def info(self) -> FieldInfo:
+        """Return the entry in `FIELDS`."""
+        return FIELDS[self.value]
 
-TEXT_FIELDS = frozenset(
-    {
-        CountryField.CODE,
-        CountryField.ALPHA3,
-        CountryField.NAME,
-        CountryField.CAPITAL,
-        CountryField.REGION,
-        CountryField.SUBREGION,
-        CountryField.CURRENCY_CODE,
-    }
-)
-"""The fields that are compared folded (see `text.fold`)."""
+    @property
+    def is_text(self) -> bool:
+        """Return whether values are compared folded."""
+        return self.info.kind is FieldKind.TEXT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountryIdentity:
-    """Who a country is, whatever a provider calls it."""
+    """The part of a country that no provider can change, from the bundled reference."""
 
     code: str
     alpha3: str
@@ -83,16 +176,16 @@ class CountryIdentity:
     subregion: str | None
     flag_url: str
     aliases: tuple[str, ...]
-    """Other names it is found by."""
+    """Other names that `Snapshot.find` accepts."""
 
 
 Reference = Mapping[str, CountryIdentity]
-"""Identities by alpha-2 code: every country that there is."""
+"""Every known country by alpha-2 code."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountryFigures:
-    """What a provider says of one country."""
+    """The validated figures of one country, as a provider reports them."""
 
     code: str
     capital: str | None
@@ -103,8 +196,8 @@ class CountryFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedRecord:
-    """A record that a provider sent and that could not be used."""
+    """A record of a provider that failed validation."""
 
     record: str
-    """Its name, code or place in the list."""
+    """Its name, code or position in the list."""
     reason: str

@@ -6,15 +6,8 @@ from datetime import datetime
 
 from graphql_api.domain.country import Country, CountryFigures, Reference
 from graphql_api.domain.estimates import estimated_gdp
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import Snapshot
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """A provider and the time that it says its data is from."""
-
-    provider: str
-    as_of: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

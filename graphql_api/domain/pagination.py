@@ -15,13 +15,11 @@ from functools import cmp_to_key, partial
 
 import orjson
 
-from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
+from graphql_api.domain.country import Country, CountryField, FieldKind
 from graphql_api.domain.filters import Filter, apply_filter
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, sort_rows, sort_values
 from graphql_api.errors import InvalidInput
-
-_NUMBER_FIELDS = frozenset(CountryField) - TEXT_FIELDS - {CountryField.LAST_REFRESHED_AT}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,17 +159,17 @@ def _signature(keys: Sequence[SortKey]) -> str:
 
 
 def _decode_value(value: object, field: CountryField) -> ComparableValue:
-    if value is None and field not in (CountryField.NAME, CountryField.CODE):
+    if value is None and field.info.nullable:
         return None
     if isinstance(value, str):
-        if field in TEXT_FIELDS:
+        if field.is_text:
             return value
-        if field is CountryField.LAST_REFRESHED_AT:
+        if field.info.kind is FieldKind.INSTANT:
             instant = datetime.fromisoformat(value)
             if instant.tzinfo is not None:
                 return instant
     elif (
-        field in _NUMBER_FIELDS
+        field.info.kind in (FieldKind.INT, FieldKind.FLOAT)
         and isinstance(value, int | float)
         and not isinstance(value, bool)
         # NaN has no place in an order, and no row holds a number beyond the largest float.

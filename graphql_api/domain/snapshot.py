@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Self
 
-from graphql_api.domain.country import BUNDLED, TEXT_FIELDS, Country, CountryField, Reference
+from graphql_api.domain.country import BUNDLED, Country, CountryField, Reference
 from graphql_api.domain.folding import fold
-from graphql_api.domain.summary import Provenance, Summary, TopCountry
+from graphql_api.domain.provenance import Provenance
+from graphql_api.domain.summary import Summary, TopCountry
 from graphql_api.errors import InvalidInput
 
 ComparableValue = str | int | float | datetime | None
@@ -124,7 +125,7 @@ class Snapshot:
 
 def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[ComparableValue, ...]:
     values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
-    if field in TEXT_FIELDS:
+    if field.is_text:
         values = (fold(value) if isinstance(value, str) else None for value in values)
     return tuple(values)
 

@@ -3,15 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
-    """Where one kind of data in the summary is from."""
-
-    provider: str
-    """Name of the provider, e.g. "geonames"."""
-    as_of: datetime | None
-    """When the provider says the data is from, UTC; None where it does not say."""
+from graphql_api.domain.provenance import Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

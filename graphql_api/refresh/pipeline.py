@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import BUNDLED
-from graphql_api.domain.merge import MergeResult, Provenance, SourceData, merge
+from graphql_api.domain.merge import MergeResult, SourceData, merge
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport, Timings, Trigger
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import SourceInvalid, SourceUnavailable

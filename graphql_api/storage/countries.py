@@ -1,7 +1,7 @@
 """Reading and writing the rows of countries."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api.domain.country import Country
+from graphql_api.domain.country import FIELDS, Country
 from graphql_api.storage.dialects import get_connection_dialect, get_dialect
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
@@ -22,7 +22,7 @@ RowValues = tuple[Any, ...]
 _PREPARED_KEY = "upsert rehearsed"
 """What a connection's own notes say, for as long as it lives."""
 _FENCE_COLUMN = "revision"
-_COLUMNS = tuple(field.name for field in fields(Country))
+_COLUMNS = tuple(FIELDS)
 
 
 class StaleWriteError(Exception):

@@ -6,7 +6,9 @@ from typing import Any
 
 from sqlalchemy import Column, DateTime, Dialect, Double, Integer, MetaData, String, Table, Text
 from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from graphql_api.domain.country import FIELDS, FieldInfo, FieldKind
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -36,30 +38,22 @@ _OPTIONS: Mapping[str, Any] = {
 }
 """MySQL's texts are whole and compared by their bytes, whatever the server's defaults are."""
 
+_COLUMN_TYPES: Mapping[FieldKind, TypeEngine[Any]] = {
+    FieldKind.INT: Integer(),
+    FieldKind.FLOAT: Double(),
+    FieldKind.INSTANT: UtcDateTime(),
+}
+
+
+def _country_column(name: str, field: FieldInfo) -> Column[Any]:
+    column_type = _COLUMN_TYPES.get(field.kind) or String(field.max_length)
+    return Column(name, column_type, primary_key=name == "code", nullable=field.nullable)
+
+
 countries = Table(
-    "countries",
-    metadata,
-    Column("code", String(2), primary_key=True),
-    Column("alpha3", String(3), nullable=False),
-    Column("name", String(200), nullable=False),
-    Column("capital", String(200)),
-    Column("region", String(200)),
-    Column("subregion", String(200)),
-    Column("population", Integer, nullable=False),
-    Column("area_km2", Double),
-    Column("currency_code", String(3)),
-    Column("exchange_rate", Double),
-    Column("estimated_gdp", Double),
-    Column("flag_url", String(200)),
-    Column("last_refreshed_at", UtcDateTime, nullable=False),
-    Column("revision", Integer, nullable=False),
-    Column("countries_provider", String(50), nullable=False),
-    Column("countries_as_of", UtcDateTime),
-    Column("rates_provider", String(50)),
-    Column("rates_as_of", UtcDateTime),
-    **_OPTIONS,
+    "countries", metadata, *(_country_column(*item) for item in FIELDS.items()), **_OPTIONS
 )
-"""One row per country; the columns are the fields of `domain.country.Country`."""
+"""One row per country."""
 
 refreshes = Table(
     "refreshes",

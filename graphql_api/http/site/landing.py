@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
+from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, sort_rows
-from graphql_api.domain.summary import Provenance
 from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
 from graphql_api.images.summary_image import (
@@ -182,7 +182,7 @@ def _build_attributions(kind: SourceKind, sources: Mapping[Provenance, int]) -> 
 
 
 def _is_descending_by_default(field: CountryField) -> bool:
-    return field not in TEXT_FIELDS
+    return not field.is_text
 
 
 def _describe_order(order: SortKey) -> str:
@@ -201,7 +201,7 @@ def _build_heading(column: Column, order: SortKey) -> dict[str, object]:
     direction = "descending" if order.descending else "ascending"
     return {
         **column._asdict(),
-        "number": column.field not in TEXT_FIELDS,
+        "number": not column.field.is_text,
         "href": f"?{urlencode(query_params)}",
         "sorted": direction if is_sorted else "",
     }

@@ -1,32 +1,128 @@
-"""The row and the names of its fields: they fit one another."""
+"""The table of fields: it covers the row, the SQL table and the GraphQL schema, each exactly."""
 
-from dataclasses import FrozenInstanceError, fields
-from typing import get_type_hints
+from dataclasses import FrozenInstanceError
+from datetime import datetime
+from typing import Any, get_type_hints
 
 import pytest
+from graphql import build_schema as parse_schema
+from sqlalchemy import Double, Integer, String
+from strawberry.utils.str_converters import to_camel_case
 
-from graphql_api.domain.country import TEXT_FIELDS, Country, CountryField
+from graphql_api.domain.country import FIELDS, Country, CountryField, FieldKind
+from graphql_api.sources.parsing import MAX_TEXT_LENGTH
+from graphql_api.storage.tables import UtcDateTime, countries
 from tests.support.factories import make_country
+from tests.support.schema_client import SCHEMA
+
+PARSED_SCHEMA = parse_schema(str(SCHEMA))
+PYTHON_TYPES = {
+    FieldKind.TEXT: str,
+    FieldKind.INT: int,
+    FieldKind.FLOAT: float,
+    FieldKind.INSTANT: datetime,
+}
+COLUMN_TYPES = {
+    FieldKind.TEXT: String,
+    FieldKind.INT: Integer,
+    FieldKind.FLOAT: Double,
+    FieldKind.INSTANT: UtcDateTime,
+}
+GRAPHQL_TYPES = {
+    FieldKind.TEXT: "String",
+    FieldKind.INT: "Int",
+    FieldKind.FLOAT: "Float",
+    FieldKind.INSTANT: "DateTime",
+}
+COMPUTED_FIELDS = {"id", "figuresFrom", "rateFrom"}
 
 
-def test_fields_are_attributes() -> None:
-    """Every column of the row can be filtered and sorted by, but for its flag and provenance."""
-    assert {field.name for field in fields(Country)} - set(CountryField) == {
-        "flag_url",
+def graphql_fields(type_name: str) -> dict[str, str]:
+    """Return the fields of a type in the schema, with their types."""
+    graphql_type: Any = PARSED_SCHEMA.type_map[type_name]
+    return {name: str(field.type) for name, field in graphql_type.fields.items()}
+
+
+def test_fields_cover_the_row() -> None:
+    """The row has the fields of the table in the same order, with their types."""
+    expected = {
+        name: PYTHON_TYPES[field.kind] | None if field.nullable else PYTHON_TYPES[field.kind]
+        for name, field in FIELDS.items()
+    }
+    hints = get_type_hints(Country)
+    assert list(hints.items()) == list(expected.items())
+
+
+def test_fields_cover_the_sql_table() -> None:
+    """The SQL table has the fields as columns in the same order, keyed by code alone."""
+    assert [
+        (column.name, type(column.type), column.nullable, getattr(column.type, "length", None))
+        for column in countries.columns
+    ] == [
+        (name, COLUMN_TYPES[field.kind], field.nullable, field.max_length)
+        for name, field in FIELDS.items()
+    ]
+    assert [column.name for column in countries.primary_key] == ["code"]
+
+
+def test_fields_cover_the_graphql_type() -> None:
+    """The GraphQL type has exactly the described fields, apart from the computed ones."""
+    shown = {name: field for name, field in FIELDS.items() if field.description is not None}
+    expected = {
+        to_camel_case(name): GRAPHQL_TYPES[field.kind] + "!" * (not field.nullable)
+        for name, field in shown.items()
+    }
+    graphql_types = graphql_fields("Country")
+    assert set(graphql_types) - set(expected) == COMPUTED_FIELDS
+    assert {name: graphql_types[name] for name in expected} == expected
+
+
+def test_fields_cover_the_filter() -> None:
+    """The filter has exactly the filterable fields, each with the operators of its kind."""
+    operators = {"and": "[CountryFilter!]", "or": "[CountryFilter!]", "not": "CountryFilter"}
+    assert graphql_fields("CountryFilter") == operators | {
+        to_camel_case(name): f"{GRAPHQL_TYPES[field.kind]}Filter"
+        for name, field in FIELDS.items()
+        if field.filterable
+    }
+
+
+def test_fields_cover_the_sort_keys() -> None:
+    """The sort keys of the schema are exactly the sortable fields."""
+    sort_field: Any = PARSED_SCHEMA.type_map["CountrySortField"]
+    assert set(sort_field.values) == {
+        name.upper() for name, field in FIELDS.items() if field.sortable
+    }
+
+
+def test_country_field() -> None:
+    """The enumeration has exactly the fields that can be filtered or sorted by, in their order."""
+    queryable = {
+        name: field for name, field in FIELDS.items() if field.filterable or field.sortable
+    }
+    assert [(field.name, field.value) for field in CountryField] == [
+        (name.upper(), name) for name in queryable
+    ]
+    assert [field.info for field in CountryField] == list(queryable.values())
+
+
+def test_hidden_fields_cannot_be_queried() -> None:
+    """A field that clients cannot see is neither filterable nor sortable."""
+    hidden = {name: field for name, field in FIELDS.items() if field.description is None}
+    assert list(hidden) == [
         "revision",
         "countries_provider",
         "countries_as_of",
         "rates_provider",
         "rates_as_of",
-    }
-    assert len(CountryField) == 12
+    ]
+    assert [name for name, field in hidden.items() if field.filterable or field.sortable] == []
 
 
-def test_text_fields() -> None:
-    """The fields that are compared as text are those that hold text."""
-    hints = get_type_hints(Country)
-    texts = {field for field in CountryField if hints[field] in (str, str | None)}
-    assert texts == TEXT_FIELDS
+def test_free_text_fits() -> None:
+    """Free text may be as long as the longest text that validation accepts from a provider."""
+    names = ("name", "capital", "region", "subregion")
+    assert [FIELDS[name].max_length for name in names] == [MAX_TEXT_LENGTH] * 4
 
 
 def test_rows_do_not_change() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryFigures
-from graphql_api.domain.merge import MergeResult, Provenance, SourceData, merge
+from graphql_api.domain.merge import MergeResult, SourceData, merge
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from tests.support.factories import (
     CODES,

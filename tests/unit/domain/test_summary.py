@@ -5,7 +5,8 @@ from datetime import timedelta
 from hypothesis import given
 
 from graphql_api.domain.country import Country
-from graphql_api.domain.summary import Provenance, Summary, TopCountry
+from graphql_api.domain.provenance import Provenance
+from graphql_api.domain.summary import Summary, TopCountry
 from tests.support.factories import (
     AS_OF,
     REFRESHED_AT,

@@ -14,7 +14,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from graphql_api.domain.summary import Provenance, Summary, TopCountry
+from graphql_api.domain.provenance import Provenance
+from graphql_api.domain.summary import Summary, TopCountry
 from graphql_api.images.summary_image import (
     _BACKGROUND,
     HEIGHT,
