@@ -22,7 +22,6 @@ from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.settings import Settings
 from tests.docs.test_makefile import make_environment
 from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.process import free_port
 from tests.support.dockerfile import (
     find_instructions,
     is_in_build_context,
@@ -32,6 +31,7 @@ from tests.support.dockerfile import (
 )
 from tests.support.paths import ROOT
 from tests.support.processes import BUNDLED_SOURCES, running_process
+from tests.support.server import free_port
 
 PLAYGROUND, BUILD, FINAL = read_stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))

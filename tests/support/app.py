@@ -1,7 +1,7 @@
 """The whole application in this process, over a real file and the sources that `upstream` plays."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,7 @@ from graphql_api.app import create_app
 from graphql_api.settings import Settings
 from graphql_api.startup import Ready, StartupEvent, StartupFailed
 from tests.support.fake_providers.server import FakeResponse, Upstream
+from tests.support.wait import WAIT_TIMEOUT, wait_until_async
 
 HANGING_RESPONSE = FakeResponse(hold_until=lambda: False)
 """A source that accepts the question and never answers."""
@@ -23,8 +24,6 @@ BASE_URL = "http://countries.example:8000"
 """Where clients here believe the server to be."""
 _LONG_TIMEOUT = 3600.0
 """Seconds that no test here lasts."""
-_TIMEOUT = 120.0
-"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 
 class ExplicitSettings(Settings):
@@ -91,7 +90,7 @@ class AppClient:
         async def is_served() -> bool:
             return await self.version() == version
 
-        await wait_until(is_served)
+        await wait_until_async(is_served)
 
 
 @asynccontextmanager
@@ -113,7 +112,7 @@ async def running_app(settings: Settings) -> AsyncIterator[Starlette]:
             startup.set_result(None)
 
     app = create_app(settings, on_event=on_event)
-    async with LifespanManager(app, startup_timeout=_TIMEOUT, shutdown_timeout=_TIMEOUT):
+    async with LifespanManager(app, startup_timeout=WAIT_TIMEOUT, shutdown_timeout=WAIT_TIMEOUT):
         await startup
         yield app
 
@@ -124,13 +123,6 @@ async def connect_client(app: Starlette) -> AsyncIterator[AppClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
         yield AppClient(app, client)
-
-
-async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something has come true."""
-    async with asyncio.timeout(_TIMEOUT):
-        while not await condition():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.005)
 
 
 def parse_errors(response: httpx.Response) -> list[tuple[str, str]]:

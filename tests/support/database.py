@@ -12,7 +12,7 @@ from sqlalchemy import event, insert
 from graphql_api.domain.country import Country
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.tables import countries
-from tests.support.db_servers.process import WAIT_TIMEOUT
+from tests.support.wait import WAIT_TIMEOUT
 
 
 @asynccontextmanager

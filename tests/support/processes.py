@@ -17,10 +17,9 @@ from typing import IO, Any, NamedTuple
 import httpx
 
 from tests.support.paths import ROOT
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 PROGRAM = (sys.executable, "-m", "graphql_api")
-WAIT_TIMEOUT = 120.0
-"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 BUNDLED_SOURCES = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled"}
 """Settings with which nobody is asked."""
@@ -93,7 +92,7 @@ class Process:
             if has_exited:
                 break
             time.sleep(0.005)
-        raise AssertionError(f"{pattern!r} was not said, but {self.stderr!r}")
+        raise AssertionError(f"no match of {pattern!r} in {self.stderr!r}")
 
     def send_signal(self, signum: signal.Signals) -> None:
         """Send it a signal."""
@@ -134,13 +133,14 @@ class Process:
 
 def wait_until_ready(url: str) -> None:
     """Wait until a server has data to serve."""
-    deadline = time.monotonic() + WAIT_TIMEOUT
-    while time.monotonic() < deadline:
+
+    def is_ready() -> bool:
         with suppress(httpx.TransportError):
-            if httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT).status_code == 200:
-                return
-        time.sleep(0.02)
-    raise AssertionError(f"{url} is not ready")
+            response = httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
+            return response.status_code == 200
+        return False
+
+    wait_until(is_ready, f"{url} is not ready")
 
 
 @contextmanager

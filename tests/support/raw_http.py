@@ -9,7 +9,8 @@ from http.client import HTTPMessage, HTTPResponse
 from io import BufferedReader
 from typing import Any, NamedTuple
 
-from tests.support.processes import WAIT_TIMEOUT, Process
+from tests.support.processes import Process
+from tests.support.wait import WAIT_TIMEOUT
 
 QUERY = b'{"query": "{ __typename }"}'
 TYPENAME_RESPONSE = {"data": {"__typename": "Query"}}

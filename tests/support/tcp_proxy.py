@@ -3,14 +3,12 @@
 import asyncio
 import socket
 import struct
-import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-from tests.support.db_servers.process import WAIT_TIMEOUT, free_port
+from tests.support.server import ThreadServer, free_port
 
 _HOST = "127.0.0.1"
 _CHUNK_BYTES = 65_536
@@ -20,12 +18,12 @@ _DRIP_INTERVAL = 0.01
 """Seconds between two pieces of what drips."""
 
 
-class _ByteLimitError(Exception):
+class ByteLimitError(Exception):
     """As much has passed as was to pass."""
 
 
 @dataclass(slots=True, eq=False)
-class _Direction:
+class Direction:
     """One direction of a connection."""
 
     reader: asyncio.StreamReader
@@ -44,8 +42,8 @@ class _ProxiedConnection:
 
     task: asyncio.Task[Any] | None
     writers: list[asyncio.StreamWriter]
-    to_server: _Direction | None = None
-    to_client: _Direction | None = None
+    to_server: Direction | None = None
+    to_client: Direction | None = None
     is_awaiting_reply: bool = False
     """Whether the client sent something that nothing has come back for."""
 
@@ -66,7 +64,7 @@ class _ProxiedConnection:
                 await writer.wait_closed()
 
 
-class TCPProxy:
+class TCPProxy(ThreadServer):
     """The relay, in a thread of its own while the context lasts, on a port that was free.
 
     What it does to the traffic may be changed at any time, from any thread.
@@ -92,24 +90,11 @@ class TCPProxy:
         self._live_connections: set[_ProxiedConnection] = set()
         self._listener: asyncio.Server | None = None
 
-    def __enter__(self) -> Self:
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="relay")
-        self._thread.start()
+    def _open(self, stack: ExitStack) -> None:
+        super()._open(stack)
+        stack.callback(self.cut)
+        stack.callback(self.refuse)
         self.accept()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.refuse()
-        self.cut()
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join()
 
     @property
     def live_connections(self) -> int:
@@ -144,16 +129,6 @@ class TCPProxy:
     def accept(self) -> None:
         """Take new connections again."""
         self._run_in_loop(self._accept())
-
-    def _run_in_loop(self, coroutine: Coroutine[None, None, None]) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(WAIT_TIMEOUT)
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._run_until_stopped())
-
-    async def _run_until_stopped(self) -> None:
-        await self._stopped.wait()
 
     async def _reset_counts(self) -> None:
         self.connections = self.round_trips = 0
@@ -209,10 +184,10 @@ class TCPProxy:
         connection.writers.append(server_writer)
         # The client knows after one round trip, and the server one way later, that it is open.
         request_arrival, response_arrival = opened_at + 3 * self.delay, opened_at + 4 * self.delay
-        connection.to_server = _Direction(
+        connection.to_server = Direction(
             reader, server_writer, request_arrival, self._cut_to_server
         )
-        connection.to_client = _Direction(
+        connection.to_client = Direction(
             server_reader, client_writer, response_arrival, self._cut_to_client
         )
 
@@ -224,12 +199,12 @@ class TCPProxy:
                     group.create_task(self._read(direction, connection))
                     group.create_task(self._forward(direction, connection))
             await connection.close()
-        except* _ByteLimitError:
+        except* ByteLimitError:
             await connection.close()
         except* ConnectionError:
             connection.reset()
 
-    async def _read(self, direction: _Direction, connection: _ProxiedConnection) -> None:
+    async def _read(self, direction: Direction, connection: _ProxiedConnection) -> None:
         """Take in what comes, as fast as it comes, however far it has to travel."""
         data = None
         while data != b"":
@@ -239,7 +214,7 @@ class TCPProxy:
             if data and direction is connection.to_server:
                 connection.is_awaiting_reply = True
 
-    async def _forward(self, direction: _Direction, connection: _ProxiedConnection) -> None:
+    async def _forward(self, direction: Direction, connection: _ProxiedConnection) -> None:
         """Hand over what arrives, when it does."""
         while True:
             arrival, data = await direction.in_flight.get()
@@ -267,7 +242,7 @@ class TCPProxy:
             yield data[:size], pause
             data = data[size:]
 
-    async def _write(self, chunk: bytes, direction: _Direction) -> None:
+    async def _write(self, chunk: bytes, direction: Direction) -> None:
         if direction.remaining_bytes is not None:
             chunk = chunk[: direction.remaining_bytes]
             direction.remaining_bytes -= len(chunk)
@@ -276,7 +251,7 @@ class TCPProxy:
         if direction.remaining_bytes == 0:
             if self._cut_once:
                 await self._cut_after(None, None, once=False)
-            raise _ByteLimitError
+            raise ByteLimitError
 
     async def _wait_while_hung(self) -> None:
         while self.hang:  # noqa: ASYNC110 - another thread decides

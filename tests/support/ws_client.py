@@ -10,7 +10,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 from websockets.typing import Origin, Subprotocol
 
-from tests.support.processes import WAIT_TIMEOUT, Process
+from tests.support.processes import Process
+from tests.support.wait import WAIT_TIMEOUT
 
 SUBPROTOCOL = "graphql-transport-ws"
 PROGRESS = (

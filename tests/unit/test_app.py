@@ -22,7 +22,6 @@ from tests.support.app import (
     make_settings,
     running_app,
     running_client,
-    wait_until,
 )
 from tests.support.fake_providers.server import (
     COUNTRIES,
@@ -37,6 +36,7 @@ from tests.support.refresh_service import (
     execute_sql,
     hold_write_lock,
 )
+from tests.support.wait import wait_until_async
 
 STATUS_QUERY = """
   { status {
@@ -145,7 +145,7 @@ async def test_restart_without_sources(path: Path, upstream: Upstream) -> None:
         async def has_failed() -> bool:
             return (await fetch_status(client))["lastFailure"] is not None
 
-        await wait_until(has_failed)
+        await wait_until_async(has_failed)
         result = await fetch_status(client)
     assert (result["version"], result["lastRefresh"]) == ("2-250", LIVE_REFRESH)
     assert result["lastFailure"] == {"code": "SOURCE_UNAVAILABLE"}

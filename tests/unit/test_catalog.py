@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from tests.support.database import open_database, record_statements, wait_for_co
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.factories import country_codes, make_country
 from tests.support.tcp_proxy import TCPProxy
+from tests.support.wait import wait_until_async
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR", alpha3="TUR", name="Türkiye")
 REFERENCE = {
@@ -85,13 +86,6 @@ async def load_rows(database: Database) -> list[Country]:
     """Return the rows of the database, in order of code."""
     async with database.connect() as connection:
         return sorted(await countries.load(connection), key=lambda row: row.code)
-
-
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something has come true."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.005)
 
 
 def test_beginning(catalog: Catalog) -> None:
@@ -290,16 +284,16 @@ async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
                 catalog = Catalog(relayed_database, REFERENCE)
                 poll_task = asyncio.create_task(catalog.poll(0.005))
                 await store_rows(replica, FRANCE)
-                await wait_until(lambda: catalog.snapshot.version == DataVersion(1, 1))
+                await wait_until_async(lambda: catalog.snapshot.version == DataVersion(1, 1))
                 await asyncio.to_thread(relay.refuse)
                 await asyncio.to_thread(relay.cut)
-                await wait_until(lambda: not catalog.is_database_available)
+                await wait_until_async(lambda: not catalog.is_database_available)
                 await asyncio.sleep(0.1)
                 assert catalog.snapshot.rows == (FRANCE,)
                 await store_rows(replica, make_country("FR", revision=2), TURKEY)
                 await asyncio.to_thread(relay.accept)
-                await wait_until(lambda: catalog.is_database_available)
-                await wait_until(lambda: catalog.snapshot.version == DataVersion(2, 2))
+                await wait_until_async(lambda: catalog.is_database_available)
+                await wait_until_async(lambda: catalog.snapshot.version == DataVersion(2, 2))
                 poll_task.cancel()
                 await asyncio.wait([poll_task])
     assert [(record.levelname, record.message) for record in caplog.records] == [
@@ -316,10 +310,10 @@ async def test_poll_survives(
         await countries.upsert(connection, [FRANCE])
         await connection.exec_driver_sql("UPDATE countries SET last_refreshed_at = 'never'")
     poll_task = asyncio.create_task(catalog.poll(0.005))
-    await wait_until(lambda: bool(caplog.messages))
+    await wait_until_async(lambda: bool(caplog.messages))
     async with catalog.write_lock, database.connect() as connection:
         await countries.upsert(connection, [FRANCE])
-    await wait_until(lambda: catalog.snapshot.rows == (FRANCE,))
+    await wait_until_async(lambda: catalog.snapshot.rows == (FRANCE,))
     poll_task.cancel()
     await asyncio.wait([poll_task])
     assert set(caplog.messages) == {"What the database holds cannot be read; trying again."}

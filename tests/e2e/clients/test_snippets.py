@@ -21,7 +21,8 @@ from tests.support.npm.doc_snippets import (
 )
 from tests.support.npm.install import CLIENTS_DIR, run_program
 from tests.support.paths import ROOT
-from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.wait import WAIT_TIMEOUT
 
 PROGRAMS = {
     snippet.name: snippet.text for snippet in SNIPPETS if snippet.language in ("js", "ts", "python")

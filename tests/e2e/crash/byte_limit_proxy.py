@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.support.tcp_proxy import TCPProxy, _ByteLimitError, _Direction
+from tests.support.tcp_proxy import ByteLimitError, Direction, TCPProxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class ByteLimitProxy(TCPProxy):
         self.passed = {"there": 0, "back": 0, "pieces": 0}
         self.has_triggered, self._trigger_point, self._on_trigger = False, trigger_point, on_trigger
 
-    async def _write(self, chunk: bytes, direction: _Direction) -> None:
+    async def _write(self, chunk: bytes, direction: Direction) -> None:
         is_to_server = any(
             connection.to_server is direction for connection in self._live_connections
         )
@@ -56,7 +56,7 @@ class ByteLimitProxy(TCPProxy):
         await super()._write(chunk[:allowed_bytes], direction)
         self._on_trigger()
         self.has_triggered = True
-        raise _ByteLimitError
+        raise ByteLimitError
 
     def _count_chunk(self, chunk: bytes, unit: str) -> int | None:
         """Count a piece, and return how much of it passes before the trap is sprung, if it is."""

@@ -8,13 +8,15 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.support.paths import ROOT
-from tests.support.processes import WAIT_TIMEOUT, build_environment
+from tests.support.processes import build_environment
+from tests.support.server import Server
+from tests.support.wait import WAIT_TIMEOUT
 
 
 @dataclass(frozen=True)
@@ -57,35 +59,31 @@ class ForkedProcess:
         return stat.rpartition(")")[2].split()[0] == "Z"
 
 
-class ForkServer:
-    """Makes processes, while the context lasts; each must be waited for."""
+class ForkServer(Server):
+    """Forks processes of the program; each must be waited for."""
 
     def __init__(self, folder: Path) -> None:
         """Take the folder in which the processes run."""
         self._folder = folder
         self._process_count = 0
 
-    def __enter__(self) -> Self:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.kills.spawner"],
-            cwd=ROOT,
-            env=build_environment({}),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
+    def _open(self, stack: ExitStack) -> None:
+        self._process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-m", __name__],
+                cwd=ROOT,
+                env=build_environment({}),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
         )
-        return self
+        stack.callback(self._end)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._process as process:
-            if process.stdin:
-                process.stdin.close()
-            process.wait(WAIT_TIMEOUT)
+    def _end(self) -> None:
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait(WAIT_TIMEOUT)
 
     def start(self, *arguments: str, **variables: str) -> ForkedProcess:
         """Start a command of the program, with these settings alone."""

@@ -26,9 +26,8 @@ from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, HTML, RATES, FakeResponse, Upstream
 from tests.support.refresh_service import rates_response
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
-WAIT_TIMEOUT = 60.0
-"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 HANGING = FakeResponse(hold_until=lambda: False)
 MUTATION = b'{"query": "mutation { refreshCountries(force: true) { id } }"}'
 
@@ -107,13 +106,6 @@ class FaultEnvironment(ServerEnvironment):
         elapsed = time.monotonic() - started_at
         assert self.table_state([]) == "new"
         return elapsed
-
-    def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something has come true."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while not condition():
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
 
     @property
     def is_lease_held(self) -> bool:
@@ -312,7 +304,7 @@ def refresh_in_progress(
     with ThreadPoolExecutor() as pool:
         try:
             future = pool.submit(mutate, program)
-            fault_environment.wait_until(lambda: fault_environment.is_lease_held)
+            wait_until(lambda: fault_environment.is_lease_held)
             yield future, released
         finally:
             released.set()
@@ -334,9 +326,9 @@ def test_client_goes_away(
     )
     with socket.create_connection(address_of(fault_environment.program)) as client:
         client.sendall(head + MUTATION)
-        fault_environment.wait_until(lambda: fault_environment.is_lease_held)
+        wait_until(lambda: fault_environment.is_lease_held)
     released.set()
-    fault_environment.wait_until(lambda: not fault_environment.is_lease_held)
+    wait_until(lambda: not fault_environment.is_lease_held)
     assert fault_environment.table_state(before.rows) == "new"
     outcomes = list(fault_environment.read_state().history.values())
     assert outcomes == [*before.history.values(), "SUCCEEDED"]
@@ -388,7 +380,7 @@ def test_writer_is_paused(
     """A writer that is paused beyond its lease changes nothing, and its client is told so."""
     paused_server = fault_environment.start(API_TIMEOUT="60", REFRESH_TIMEOUT="60", LOG_SQL="true")
     with refresh_in_progress(fault_environment, paused_server) as (future, released):
-        fault_environment.wait_until(lambda: has_taken_lease(paused_server))
+        wait_until(lambda: has_taken_lease(paused_server))
         paused_server.send_signal(SIGSTOP)
         try:
             fault_environment.expire_lease()
@@ -405,9 +397,7 @@ def test_writer_is_paused(
         released.set()
         outcome = future.result()
     assert outcome == "REFRESH_IN_PROGRESS"
-    fault_environment.wait_until(
-        lambda: len(fault_environment.read_state().history) == len(before.history) + 1
-    )
+    wait_until(lambda: len(fault_environment.read_state().history) == len(before.history) + 1)
     after = fault_environment.read_state()
     assert (after.rows, after.lease) == (before.rows, before.lease)
     paused_server.send_signal(SIGKILL)
@@ -438,19 +428,15 @@ def test_writer_on_a_file_is_paused(tmp_path: Path, record_property: RecordPrope
         paused_server.wait_for_output("(Ctrl-C stops)")
         future = pool.submit(mutate, paused_server)
         upstream.wait_for_requests("a/rates", 2)
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while not has_taken_lease(paused_server):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: has_taken_lease(paused_server))
         paused_server.send_signal(SIGSTOP)
         environment.expire_lease()
         before = environment.run_refresh("b")
         paused_server.send_signal(SIGCONT)
         released.set()
         assert future.result() == "REFRESH_IN_PROGRESS"
-        while len((after := environment.read_state()).history) == len(before.history):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: len(environment.read_state().history) > len(before.history))
+        after = environment.read_state()
         assert (after.rows, after.lease) == (before.rows, before.lease)
         environment.run_refresh("a")
     row = [

@@ -24,7 +24,7 @@ from tests.e2e.crash.environment import (
 )
 from tests.e2e.crash.fork_server import ForkedProcess
 from tests.support.db_servers.process import DatabaseServer
-from tests.support.processes import WAIT_TIMEOUT
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 KILL_FACTOR = float(os.environ.get("KILLS", "1"))
 """How many times as many kills as CI has time for."""
@@ -199,10 +199,7 @@ class RandomTrigger:
 
     def wait(self, is_over: Callable[[], bool]) -> None:
         """Wait until the trap has been sprung, or that which it was set for is over."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while not (self._proxy.has_triggered or is_over()):
-            assert time.monotonic() < deadline
-            time.sleep(0.001)
+        wait_until(lambda: self._proxy.has_triggered or is_over())
         self._proxy.disarm()
 
 

@@ -45,7 +45,7 @@ def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 def start_writer(url: str, revision: int) -> "subprocess.Popen[str]":
     """Start a process that writes all rows, and return when it begins to."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.kills.batches", url, f"{revision}"],
+        [sys.executable, "-m", "tests.e2e.crash.large_upsert", url, f"{revision}"],
         cwd=ROOT,
         env=build_environment({}),
         stdout=subprocess.PIPE,

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.wait import WAIT_TIMEOUT, wait_until_async
 
-WAIT_TIMEOUT = 120.0
-"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 SNAPSHOT_POLL = 0.1
 REFRESH_REQUEST = {
     "query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"
@@ -115,7 +114,7 @@ class CallerGroup:
             bodies = [await self.execute(server, query) for server in self.servers]
             return all(body == bodies[0] for body in bodies)
 
-        await wait_until(servers_agree)
+        await wait_until_async(servers_agree)
         body = await self.execute(self.servers[0], query)
         assert body["failedRefreshes"] == []
         reports: list[dict[str, Any]] = body["refreshes"]
@@ -124,13 +123,6 @@ class CallerGroup:
             for report in reports
         )
         return reports
-
-
-async def wait_until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something has come true."""
-    async with asyncio.timeout(WAIT_TIMEOUT):
-        while not await condition():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("postgresql", 4, 25)], ids=str)
@@ -223,10 +215,10 @@ async def refresh_after_poll(group: CallerGroup) -> list[str]:
     async def both_requested() -> bool:
         return len(group.upstream.exchanges) == visit_count + 2
 
-    await wait_until(both_requested)
+    await wait_until_async(both_requested)
     await asyncio.sleep(20 * SNAPSHOT_POLL)
     refreshes = asyncio.create_task(group.refresh_all())
-    await wait_until(lambda: group.all_are_waiting(extra=1))
+    await wait_until_async(lambda: group.all_are_waiting(extra=1))
     assert await both_requested()
     released.set()
     refresh_ids = await refreshes
@@ -246,8 +238,8 @@ async def refresh_at_once(group: CallerGroup) -> list[str]:
         visits = group.upstream.exchanges[visit_count:]
         return sum(not visit.is_abandoned for visit in visits) == 2
 
-    await wait_until(group.all_are_waiting)
-    await wait_until(one_remains)
+    await wait_until_async(group.all_are_waiting)
+    await wait_until_async(one_remains)
     visits_by_path = Counter(visit.path for visit in group.upstream.exchanges[visit_count:])
     assert set(visits_by_path.values()) == {1}
     released.set()

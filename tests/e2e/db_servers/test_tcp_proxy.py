@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -11,6 +11,7 @@ from asyncmy.errors import OperationalError
 from tests.support.db_servers.driver_clients import mariadb_client
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.tcp_proxy import TCPProxy
+from tests.support.wait import wait_until_async
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -91,13 +92,6 @@ async def measure(awaitable: Awaitable[object]) -> float:
     return time.monotonic() - started_at
 
 
-async def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something has come true in another thread."""
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - nothing tells when
-            await asyncio.sleep(0.002)
-
-
 async def test_passes_all_on(server: LineServer, proxy: TCPProxy) -> None:
     """Bytes arrive as they were sent, both ways, and so does the end of either side."""
     async with open_client(proxy.port) as streams:
@@ -106,7 +100,7 @@ async def test_passes_all_on(server: LineServer, proxy: TCPProxy) -> None:
         assert await exchange(streams, payload) == payload.upper()
         writer.write_eof()
         assert await reader.read() == b""
-    await wait_until(lambda: proxy.live_connections == 0)
+    await wait_until_async(lambda: proxy.live_connections == 0)
     assert server.received == payload
     assert server.outcomes == ["end"]
 
@@ -122,8 +116,8 @@ async def test_counts_connections_and_round_trips(server: LineServer, proxy: TCP
                 b"B\n",
             )
             streams[1].write(b"quit\n")
-            await wait_until(lambda: server.received.endswith(b"quit\n"))
-    await wait_until(lambda: proxy.live_connections == 0)
+            await wait_until_async(lambda: server.received.endswith(b"quit\n"))
+    await wait_until_async(lambda: proxy.live_connections == 0)
     assert (proxy.connections, proxy.round_trips) == (2, 4)
     proxy.reset_counts()
     assert (proxy.connections, proxy.round_trips) == (0, 0)
@@ -185,7 +179,7 @@ async def test_cuts_answers(server: LineServer, proxy: TCPProxy, passes: int) ->
             for reader, writer in (old, new):
                 writer.write(b"0123456789")
                 assert await reader.read() == b"0123456789"[:passes]
-        await wait_until(lambda: proxy.live_connections == 1)
+        await wait_until_async(lambda: proxy.live_connections == 1)
         proxy.cut_after()
         assert await exchange(unaffected, b"0123456789") == b"0123456789"
     assert server.received.count(b"0123456789") == 3
@@ -198,7 +192,7 @@ async def test_cuts_questions(server: LineServer, proxy: TCPProxy) -> None:
         writer.write(b"0123456789")
         await reader.read()
     # How it ends is chance: a reset, if the server's answer meets a relay that has gone.
-    await wait_until(lambda: len(server.outcomes) == 1)
+    await wait_until_async(lambda: len(server.outcomes) == 1)
     assert server.received == b"0123"
 
 
@@ -224,7 +218,7 @@ async def test_cuts_all_at_once(server: LineServer, proxy: TCPProxy) -> None:
             with pytest.raises(ConnectionResetError):
                 await reader.read()
         assert proxy.live_connections == 0
-    await wait_until(lambda: server.outcomes == ["ConnectionResetError"] * 2)
+    await wait_until_async(lambda: server.outcomes == ["ConnectionResetError"] * 2)
     async with open_client(proxy.port) as third:
         assert await exchange(third, b"c\n") == b"C\n"
     assert server.received == b"a\na\nc\n"
@@ -261,7 +255,7 @@ async def test_ends_whatever_is_under_way(server: LineServer) -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)
         proxy.hang = True
         writer.write(b"held\n")
-        await wait_until(lambda: proxy.live_connections == 1)
+        await wait_until_async(lambda: proxy.live_connections == 1)
     assert not proxy._thread.is_alive()
     with pytest.raises(ConnectionResetError):
         await reader.read()

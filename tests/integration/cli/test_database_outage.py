@@ -13,8 +13,9 @@ import pytest
 
 from tests.support.db_faults import CUT, FROZEN, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
 from tests.support.db_servers.process import DatabaseServer
-from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.tcp_proxy import TCPProxy
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 DATABASE_TIMEOUT = 1.0
 """Seconds that the server waits for its database."""
@@ -65,13 +66,15 @@ def outage(
 
 def wait_for_readiness(process: Process, **expected: str) -> int:
     """Wait until /readyz says this, and return its status."""
-    deadline = time.monotonic() + WAIT_TIMEOUT
-    while time.monotonic() < deadline:
+    statuses: list[int] = []
+
+    def is_reported() -> bool:
         response = process.get("/readyz")
-        if expected.items() <= response.json().items():
-            return response.status_code
-        time.sleep(0.02)
-    raise AssertionError(f"{expected} is not said, but {response.text}")
+        statuses.append(response.status_code)
+        return bool(expected.items() <= response.json().items())
+
+    wait_until(is_reported, f"/readyz does not report {expected}")
+    return statuses[-1]
 
 
 def run_failing_mutation(process: Process, mutation: str) -> tuple[str, float]:
@@ -118,11 +121,7 @@ def test_reads_survive(outage: OutageSetup, fault: DatabaseFault) -> None:
         served_status = process.query(STATUS)["data"]["status"]
     started_at = time.monotonic()
     server.execute(POPULATION_UPDATE, database)
-    while (
-        read_population(process) == initial_population
-        and time.monotonic() < started_at + WAIT_TIMEOUT
-    ):
-        time.sleep(0.02)
+    wait_until(lambda: read_population(process) != initial_population)
     recovery_time = time.monotonic() - started_at
     assert (ready_status, bodies) == (200, before)
     assert [code for code, _ in failures] == ["DATABASE_UNAVAILABLE"] * 2

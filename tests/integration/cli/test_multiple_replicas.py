@@ -1,6 +1,5 @@
 """Several servers on one database: they start together, and serve the same bytes soon after."""
 
-import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -10,13 +9,8 @@ import pytest
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.fake_providers.server import Upstream
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    WAIT_TIMEOUT,
-    Process,
-    run_command,
-    running_server,
-)
+from tests.support.processes import BUNDLED_SOURCES, Process, run_command, running_server
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -63,9 +57,7 @@ def test_refresh_of_one_is_served_by_the_other(
             assert refresh_body == {
                 "data": {"refreshCountries": {"totalCountries": 250, "unchanged": 250}}
             }
-            deadline = time.monotonic() + WAIT_TIMEOUT
-            while fetch_version(second) == before and time.monotonic() < deadline:
-                time.sleep(0.02)
+            wait_until(lambda: fetch_version(second) != before)
             assert fetch_version(second) == fetch_version(first) != before
             assert fetch_body(second) == fetch_body(first)
 

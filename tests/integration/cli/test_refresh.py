@@ -21,7 +21,6 @@ import pytest
 from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
 from tests.support.processes import (
     PROGRAM,
-    WAIT_TIMEOUT,
     CommandResult,
     build_environment,
     list_paths,
@@ -30,6 +29,7 @@ from tests.support.processes import (
     running_server,
 )
 from tests.support.refresh_service import change_column, countries_response
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 DATABASE = "countries.db"
 DATABASE_SETTINGS = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
@@ -240,9 +240,7 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
     with running_server(folder, **refresh_settings(upstream), SNAPSHOT_POLL="0.1") as server:
         assert server.query(query) == old
         assert run_command(folder, "refresh", **refresh_settings(upstream)).exit_code == 0
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while server.query(query) == old and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: server.query(query) != old)
         assert server.query(query) == new
     assert upstream.request_count("countries") == 1
 

@@ -6,7 +6,6 @@ import signal
 import socket
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
@@ -19,7 +18,6 @@ from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.processes import (
     BUNDLED_SOURCES,
     UNREACHABLE_SOURCES,
-    WAIT_TIMEOUT,
     CommandResult,
     Process,
     list_paths,
@@ -28,6 +26,8 @@ from tests.support.processes import (
     running_server,
     wait_until_ready,
 )
+from tests.support.server import free_port
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
 TOKEN = "hunter2-hunter2"
@@ -79,27 +79,17 @@ FILLED = refresh_line(
 GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 def wait_for_port(port: int, *, listening: bool) -> None:
     """Wait until somebody listens on a port, or nobody does."""
-    deadline = time.monotonic() + WAIT_TIMEOUT
-    while time.monotonic() < deadline:
+
+    def is_listening() -> bool:
         try:
             socket.create_connection(("127.0.0.1", port)).close()
         except ConnectionError:
-            is_listening = False
-        else:
-            is_listening = True
-        if is_listening is listening:
-            return
-        time.sleep(0.01)
-    raise AssertionError(f"port {port}: listening is not {listening}")
+            return False
+        return True
+
+    wait_until(lambda: is_listening() is listening, f"port {port}: listening is not {listening}")
 
 
 def port_of(server: Process) -> int:

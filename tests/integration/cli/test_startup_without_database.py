@@ -12,8 +12,9 @@ import pytest
 
 from tests.support.db_faults import CUT, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
 from tests.support.db_servers.process import DatabaseServer
-from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.tcp_proxy import TCPProxy
+from tests.support.wait import WAIT_TIMEOUT
 
 pytestmark = pytest.mark.slow
 

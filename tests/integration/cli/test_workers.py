@@ -3,8 +3,7 @@
 import os
 import re
 import signal
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -23,12 +22,12 @@ from tests.integration.cli.test_serve import (
 )
 from tests.support.processes import (
     BUNDLED_SOURCES,
-    WAIT_TIMEOUT,
     Process,
     list_paths,
     run_command,
     running_server,
 )
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -36,14 +35,6 @@ VERSION = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 TWO_WORKERS = {**BUNDLED_SOURCES, "WORKERS": "2", "SNAPSHOT_POLL": "0.2"}
 REFRESHED_PATTERN = r"0 new, 0 changed, 250 unchanged\)"
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    """Wait until something has come true, which no event tells."""
-    deadline = time.monotonic() + WAIT_TIMEOUT
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def worker_pids(process: Process) -> list[int]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_workers import paused, wait_until, worker_pids
+from tests.integration.cli.test_workers import paused, worker_pids
 from tests.support.fake_providers.server import Upstream
 from tests.support.metrics_scrape import Samples, Scraper, counter_increases
 from tests.support.processes import Process, run_command, running_server
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -12,7 +12,8 @@ from hypothesis_graphql import nodes
 from hypothesis_graphql import strategies as graphql
 
 from tests.support.paths import ROOT
-from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.wait import WAIT_TIMEOUT
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from tests.support.database import insert_country, open_database
-from tests.support.db_servers.process import WAIT_TIMEOUT
 from tests.support.factories import make_country
+from tests.support.wait import WAIT_TIMEOUT
 
 FRANCE, TURKEY = make_country("FR"), make_country("TR")
 

@@ -18,8 +18,8 @@ from tests.support.certificates import Certificates
 from tests.support.database import open_database
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.db_servers.process import WAIT_TIMEOUT, wait_until
 from tests.support.tcp_proxy import TCPProxy
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from tests.support.certificates import Certificates
 from tests.support.database import open_database
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.db_servers.process import WAIT_TIMEOUT
+from tests.support.wait import WAIT_TIMEOUT
 
 Server = MariaDB | PostgreSQL
 ServerStarter = Callable[[str], Server]

@@ -4,11 +4,11 @@ import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar
 
 from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.process import free_port, wait_until
+from tests.support.server import Server, free_port
+from tests.support.wait import wait_until
 
 _PROVIDER_PATHS = (
     Path("/usr/lib/galera/libgalera_smm.so"),
@@ -82,7 +82,7 @@ class Node(MariaDB):
         return False
 
 
-class Galera:
+class Galera(Server):
     """A cluster of three, running while the context lasts; each node may be broken at will."""
 
     def __init__(self, template: Path | None = None) -> None:
@@ -94,24 +94,13 @@ class Galera:
             for number, port in enumerate(ports)
         )
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            for node in self.nodes:
-                stack.enter_context(node)
-            # Who starts again later asks whoever is there.
-            for node in self.nodes:
-                node.others = self._ports
-            self.wait_until_synced()
-            self._exit_stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._exit_stack.close()
+    def _open(self, stack: ExitStack) -> None:
+        for node in self.nodes:
+            stack.enter_context(node)
+        # A node that starts again later joins through any node that runs then.
+        for node in self.nodes:
+            node.others = self._ports
+        self.wait_until_synced()
 
     def wait_until_synced(self) -> None:
         """Wait until every node is synced and sees all three."""

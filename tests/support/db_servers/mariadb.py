@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.support.db_servers.logs import LogFile
-from tests.support.db_servers.process import PASSWORD, USER, WAIT_TIMEOUT, DatabaseServer
+from tests.support.db_servers.process import PASSWORD, USER, DatabaseServer
+from tests.support.wait import WAIT_TIMEOUT
 
 # What is committed outlives the process, as everywhere, but need not outlive the machine.
 _FAST_OPTIONS = (

@@ -2,30 +2,26 @@
 
 import os
 import pwd
-import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from abc import abstractmethod
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import ClassVar, Self
 from urllib.parse import quote
 
 from tests.support.certificates import Certificate
+from tests.support.server import Server, free_port
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 USER = "tester"
 """Who tests are to the server: all is theirs in their databases, but they are not its master."""
 PASSWORD = "p@ss:/?#% +&="
 """Every character here means something else in a URL."""
-WAIT_TIMEOUT = 120.0
-"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class UserAccount:
             )
 
 
-class DatabaseServer(ABC):
+class DatabaseServer(Server):
     """The server, running while the context lasts unless it is stopped or killed before."""
 
     scheme: ClassVar[str]
@@ -123,24 +119,13 @@ class DatabaseServer(ABC):
     def _is_ready(self, pid: int) -> bool:
         """Tell whether that process of the server takes questions."""
 
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            # Not below pytest's folder: that is closed to the account that root hands it to.
-            temporary_folder = tempfile.TemporaryDirectory(prefix="graphql-api-")
-            self._folder = Path(stack.enter_context(temporary_folder))
-            stack.callback(self.stop)
-            self._prepare()
-            self.start()
-            self._exit_stack = stack.pop_all()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._exit_stack.close()
+    def _open(self, stack: ExitStack) -> None:
+        # Not below pytest's folder: the account that runs the server may not read that.
+        temporary_folder = tempfile.TemporaryDirectory(prefix="graphql-api-")
+        self._folder = Path(stack.enter_context(temporary_folder))
+        stack.callback(self.stop)
+        self._prepare()
+        self.start()
 
     def url(self, database: str, *, port: int | None = None) -> str:
         """Return the URL of a database, at the server's port or at that of a relay."""
@@ -258,23 +243,6 @@ class DatabaseServer(ABC):
             with suppress(ProcessLookupError):
                 os.kill(child, signum)
         return [self._process.pid, *children]
-
-
-def wait_until(condition: Callable[[], bool], failure_message: str) -> None:
-    """Wait until something has come true, which no event tells."""
-    deadline = time.monotonic() + WAIT_TIMEOUT
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
-        time.sleep(0.005)
-
-
-def free_port() -> int:
-    """Return a port that is free, and that no client is given when it connects elsewhere."""
-    while True:
-        port = 20_000 + secrets.randbelow(12_000)
-        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
-            return port
 
 
 def _child_pids(pid: int) -> list[int]:

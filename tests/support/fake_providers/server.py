@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.support.server import ThreadServer
+from tests.support.wait import WAIT_TIMEOUT
 
 BODIES = Path(__file__).parent / "bodies"
 
@@ -32,9 +33,6 @@ FAWAZAHMED0 = (BODIES / "fawazahmed0.usd.json").read_bytes()
 """What fawazahmed0 answers."""
 HTML = b"<!doctype html><title>Under maintenance</title><h1>Back soon</h1>"
 """What a proxy or a captive portal answers, with status 200."""
-
-_TIMEOUT = 30.0
-"""Seconds after which a wait is a failure of the test; no test that passes waits so long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +101,7 @@ def paginated_responder(key: str) -> Callable[[Request], FakeResponse]:
     return respond
 
 
-class Upstream:
+class Upstream(ThreadServer):
     """The server, in a thread of its own while the context lasts, on a port that was free.
 
     It answers `countries` and `rates` well until it is told otherwise.
@@ -121,22 +119,6 @@ class Upstream:
         self.exchanges: list[Exchange] = []
         """Every request so far, in order; a test only looks."""
         self._changed = threading.Condition()
-        self._loop = asyncio.new_event_loop()
-        self._stopped = asyncio.Event()
-        self._thread = threading.Thread(target=self._run, name="upstream")
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stopped.set)
-        self._thread.join()
 
     @property
     def url(self) -> str:
@@ -180,19 +162,14 @@ class Upstream:
         """Wait until `path` was asked for that often; from asyncio call it in a thread."""
         with self._changed:
             has_arrived = self._changed.wait_for(
-                lambda: self.request_count(path) >= count, _TIMEOUT
+                lambda: self.request_count(path) >= count, WAIT_TIMEOUT
             )
         if not has_arrived:
             raise TimeoutError(
                 f"/{path} was asked for {self.request_count(path)} times, not {count}"
             )
 
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-
     async def _serve(self) -> None:
-        # Leaving the runner cancels what still answers, so a test may end with a request held back.
         async with await asyncio.start_server(self._respond, sock=self._socket):
             await self._stopped.wait()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import ROOT
-from tests.support.processes import WAIT_TIMEOUT
+from tests.support.wait import WAIT_TIMEOUT
 
 CLIENTS_DIR = ROOT / "tests" / "e2e" / "clients"
 _NPM_TIMEOUT = 300.0

@@ -10,7 +10,8 @@ from itertools import cycle
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.processes import WAIT_TIMEOUT, Process
+from tests.support.processes import Process
+from tests.support.wait import WAIT_TIMEOUT
 
 _HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
 """Headers that are not passed on."""

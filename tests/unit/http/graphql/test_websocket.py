@@ -14,7 +14,8 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from tests.support.fake_providers.server import Upstream
-from tests.support.processes import BUNDLED_SOURCES, WAIT_TIMEOUT, Process, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.wait import WAIT_TIMEOUT
 from tests.support.ws_client import PROGRESS, REFRESH, SUBPROTOCOL, open_websocket, websocket_client
 
 QUERY = "{ __typename }"

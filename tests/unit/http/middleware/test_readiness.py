@@ -19,9 +19,9 @@ from tests.support.app import (
     connect_client,
     make_settings,
     parse_errors,
-    wait_until,
 )
 from tests.support.fake_providers.server import Upstream
+from tests.support.wait import wait_until_async
 
 STARTING = "The server is starting: its database has not answered yet. Try again."
 QUERY = "{ countries { totalCount } }"
@@ -138,11 +138,11 @@ async def test_opened_later(tmp_path: Path, upstream: Upstream) -> None:
                 return events != []
 
             assert (await server.get("/readyz")).json()["database"] == "opening"
-            await wait_until(has_waited)
+            await wait_until_async(has_waited)
             for _ in range(2):
                 assert (await server.get(f"/graphql?query={QUERY}")).status_code == 503
             lock.close()
-            await wait_until(is_ready)
+            await wait_until_async(is_ready)
             response = await server.get(f"/graphql?query={QUERY}")
             assert response.json() == {"data": {"countries": {"totalCount": 250}}}
     reason = f"The database at sqlite:///{path} failed: database is locked."

@@ -7,9 +7,10 @@ from unittest.mock import ANY
 
 import httpx
 
-from tests.support.app import HANGING_RESPONSE, AppClient, make_settings, running_client, wait_until
+from tests.support.app import HANGING_RESPONSE, AppClient, make_settings, running_client
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import execute_sql
+from tests.support.wait import wait_until_async
 
 COUNT = "{ countries { totalCount } }"
 READY = {"status": "ready", "countries": 250, "version": "1-250", "database": "ok"}
@@ -22,7 +23,7 @@ async def wait_for_readiness(server: AppClient, expected: dict[str, object]) -> 
         body: dict[str, object] = (await server.get("/readyz")).json()
         return body == expected
 
-    await wait_until(is_expected)
+    await wait_until_async(is_expected)
     return await server.get("/readyz")
 
 
@@ -32,7 +33,7 @@ async def wait_for_unreachable(server: AppClient) -> httpx.Response:
     async def is_unreachable() -> bool:
         return "unreachableSince" in (await server.get("/readyz")).json()
 
-    await wait_until(is_unreachable)
+    await wait_until_async(is_unreachable)
     response = await server.get("/readyz")
     since = datetime.fromisoformat(response.json()["unreachableSince"])
     assert abs(datetime.now(UTC) - since) < timedelta(minutes=1)

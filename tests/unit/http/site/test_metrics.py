@@ -13,8 +13,9 @@ from graphql_api import __version__
 from graphql_api.metrics.definitions import FAMILIES
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.metrics_scrape import Scraper, counter_increases
-from tests.support.processes import WAIT_TIMEOUT, Process, running_server
+from tests.support.processes import Process, running_server
 from tests.support.raw_http import is_usable, open_connection, request_head
+from tests.support.wait import WAIT_TIMEOUT
 from tests.support.ws_client import PROGRESS, websocket_client
 
 TOKEN = "t0ken-SECRET-t0ken"
