@@ -19,7 +19,7 @@ raised is a defect.
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 INTERNAL_ERROR_CODE = "INTERNAL_SERVER_ERROR"
 """The code of a defect."""
@@ -136,6 +136,11 @@ class DatabaseUnavailable(CountriesError):
         What was under way when it broke off may have been done after all.
         """
         return "The database did not confirm what it was asked; all of it was done, or nothing."
+
+
+def graphql_error_body(message: str, code: str, **extensions: str) -> dict[str, Any]:
+    """Return the body of a GraphQL response that consists of one error and has no data."""
+    return {"errors": [{"message": message, "extensions": {"code": code, **extensions}}]}
 
 
 def error_from_code(code: str, message: str) -> CountriesError:

@@ -9,12 +9,12 @@ import os
 import secrets
 import socket
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from types import FrameType
 
 import uvicorn
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
@@ -23,7 +23,7 @@ from graphql_api.logging import configure_logging
 from graphql_api.metrics.definitions import FAMILIES
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.shared_memory import SharedMetrics
-from graphql_api.server.http_protocol import STOPPING_RESPONSE, HTTPProtocol
+from graphql_api.server.http_protocol import HTTPProtocol
 from graphql_api.server.supervisor import Supervisor
 from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
@@ -180,8 +180,9 @@ class _Server(uvicorn.Server):
 def _build_uvicorn_config(
     settings: Settings, app: ASGIApp, metrics: MetricsRecorder
 ) -> uvicorn.Config:
+    new_id = create_id_generator(secrets.token_hex(8))
     return uvicorn.Config(
-        _respond_when_cancelled(app),
+        _suppress_cancellation(app),
         log_config=None,
         access_log=False,  # ours has more to tell
         forwarded_allow_ips=settings.forwarded_allow_ips,
@@ -191,13 +192,14 @@ def _build_uvicorn_config(
             request_timeout=settings.request_timeout,
             max_connections=settings.max_connections,
             metrics=metrics,
-            new_id=create_id_generator(secrets.token_hex(8)),
+            new_id=new_id,
         ),
         ws=partial(  # type: ignore[arg-type]  # likewise
             WebSocketProtocol,
             # The others are left for requests.
             max_websockets=max(settings.max_connections // 2, 1),
             metrics=metrics,
+            new_id=new_id,
         ),
         ws_max_size=settings.body_limit,
         ws_per_message_deflate=False,
@@ -206,23 +208,13 @@ def _build_uvicorn_config(
     )
 
 
-def _respond_when_cancelled(app: ASGIApp) -> ASGIApp:
-    """Let a request that the end cuts off be told so, with no traceback in the log."""
+def _suppress_cancellation(app: ASGIApp) -> ASGIApp:
+    """Keep uvicorn from logging a traceback for each request that a shutdown cancels."""
 
     async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
-        has_response_started = False
-
-        async def send_tracked(message: Message) -> None:
-            nonlocal has_response_started
-            has_response_started = True
-            await send(message)
-
-        try:
-            await app(scope, receive, send_tracked)
-        except asyncio.CancelledError:
-            # The task was this request's alone: nobody waits to hear that it was cancelled.
-            if scope["type"] == "http" and not has_response_started:
-                await STOPPING_RESPONSE(scope, receive, send)
+        # The task serves this request alone, so no caller waits to see it cancelled.
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
 
     return wrapped_app
 

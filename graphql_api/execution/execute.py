@@ -13,7 +13,13 @@ from graphql.execution.values import VariableValues
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex
+from graphql_api.errors import (
+    CountriesError,
+    DatabaseUnavailable,
+    InvalidInput,
+    QueryTooComplex,
+    graphql_error_body,
+)
 from graphql_api.execution.document import (
     NO_OPERATION,
     ExecutionPlan,
@@ -241,14 +247,8 @@ def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResp
 
 def build_error_response(error: CountriesError) -> GraphQLResponse:
     """Return the answer to a request that is refused before it reaches the schema."""
-    return GraphQLResponse(
-        {
-            "errors": [
-                {"message": _truncate(error.public_message), "extensions": {"code": error.code}}
-            ]
-        },
-        executed=False,
-    )
+    body = graphql_error_body(_truncate(error.public_message), error.code)
+    return GraphQLResponse(body, executed=False)
 
 
 def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Refusing a request before GraphQL has anything to do with it."""
+"""Rejections of HTTP requests before GraphQL executes them."""
 
 import logging
 from collections.abc import Mapping
@@ -7,19 +7,26 @@ from graphql_api.logging import extra_fields
 
 logger = logging.getLogger(__name__)
 
+STOPPING_MESSAGE = "The server is stopping; try again."
+STOPPING_RETRY_AFTER = "1"
+"""Seconds after which another replica, or the restarted server, may be ready."""
+
 
 class HTTPRejection(Exception):
-    """The request is answered with an HTTP status of its own; the message says what would do."""
+    """The request gets an HTTP status of its own. The message says what to send instead."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        """Refuse with a status from 400 to 499, and these headers."""
+        """Reject with a status from 400 to 499 and additional response headers."""
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
 
 
 def log_rejection(request_id: str, status: int | None, message: str) -> None:
-    """Log that a request is refused, with a message of ours; None: with its usual status."""
+    """Log a rejected request at level info. A status of None stands for the usual one.
+
+    `message` must not quote the client.
+    """
     logger.info(
         "Request %s is refused%s: %s",
         request_id,

@@ -4,22 +4,17 @@ uvicorn waits for ever for a request that was begun, and for an answer to be rea
 """
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from starlette.responses import JSONResponse
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from graphql_api.errors import InvalidInput
-from graphql_api.http.errors import log_rejection
+from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
+from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_rejection
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPathHandler
+from graphql_api.http.raw_response import encode_error_response, encode_headers
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
 
@@ -31,19 +26,6 @@ SEND_TIMEOUT = 60.0
 """Seconds in which a client has to read what is left of its answer."""
 _SHUTDOWN_READ_TIMEOUT = 1.0
 """Seconds that a request which is half here has to arrive once the server stops."""
-
-STOPPING_RESPONSE = JSONResponse(
-    {
-        "errors": [
-            {
-                "message": "The server is stopping; try again.",
-                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
-            }
-        ]
-    },
-    503,
-    {"Retry-After": "1"},
-)
 
 
 class _PipelineFlowControl(FlowControl):
@@ -244,13 +226,13 @@ class HTTPProtocol(HttpToolsProtocol):
         if response is None:
             return False
         self._buffered_body = None
-        lines = [b"%b: %b\r\n" % header for header in self.server_state.default_headers]
+        headers = encode_headers(self.server_state.default_headers)
         should_keep_alive = (
             self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         )
         if not should_keep_alive:
-            lines.append(b"connection: close\r\n")
-        self.transport.writelines((b"".join((response[0], *lines, b"\r\n")), response[1]))
+            headers += b"connection: close\r\n"
+        self.transport.writelines((response[0] + headers + b"\r\n", response[1]))
         if not should_keep_alive:
             self.transport.close()
         self.on_response_complete()
@@ -322,14 +304,16 @@ class HTTPProtocol(HttpToolsProtocol):
             self._reject_unavailable("There are too many connections.")
 
     def _reject(self, status: int, message: str) -> None:
-        error = {"message": message, "extensions": {"code": InvalidInput.code}}
-        self._send_error(status, json.dumps({"errors": [error]}).encode(), message)
+        self._send_error(status, message, InvalidInput.code, reason=message)
 
     def _reject_unavailable(self, reason: str) -> None:
-        self._send_error(503, bytes(STOPPING_RESPONSE.body), reason, b"retry-after: 1\r\n")
+        retry_after = (b"retry-after", STOPPING_RETRY_AFTER.encode())
+        self._send_error(503, STOPPING_MESSAGE, INTERNAL_ERROR_CODE, retry_after, reason=reason)
 
-    def _send_error(self, status: int, body: bytes, reason: str, headers: bytes = b"") -> None:
-        """Answer in the application's place, which is told that the client has gone."""
+    def _send_error(
+        self, status: int, message: str, code: str, *headers: tuple[bytes, bytes], reason: str
+    ) -> None:
+        """Respond in place of the application, which sees the client disconnect, and log why."""
         self._dispatch_buffered()
         request_id = self._new_id()
         log_rejection(request_id, status, reason)
@@ -338,13 +322,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
         self.transport.write(
-            STATUS_LINE[status]
-            + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
-            + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
-            + b"x-request-id: %b\r\n" % request_id.encode()
-            + headers
-            + b"\r\n"
-            + body
+            encode_error_response(status, message, code, request_id=request_id, headers=headers)
         )
         self._close()
 

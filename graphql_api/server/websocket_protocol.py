@@ -5,21 +5,23 @@ that whoever is still sending does not hear why.
 """
 
 import asyncio
-import json
+from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
 
 from uvicorn._types import ASGISendEvent
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from graphql_api.errors import InvalidInput
+from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
+from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_rejection
+from graphql_api.http.raw_response import encode_error_response
 from graphql_api.metrics.definitions import WEBSOCKETS
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.server.http_protocol import SEND_TIMEOUT, STOPPING_RESPONSE
+from graphql_api.server.http_protocol import SEND_TIMEOUT
 
 _MAX_FRAGMENTS = 1000
 """Frames of one message: empty ones count for nothing in its size."""
@@ -35,11 +37,13 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         *args: Any,  # noqa: ANN401 - uvicorn's
         max_websockets: int,
         metrics: MetricsRecorder,
+        new_id: Callable[[], str],
         **kwargs: Any,  # noqa: ANN401 - likewise
     ) -> None:
         """Refuse to be one of more than `most`."""
         super().__init__(*args, **kwargs)
         self._metrics = metrics
+        self._new_id = new_id
         self.close_timeout = _CLOSE_TIMEOUT
         self._max_websockets = max_websockets
         self._is_lingering = False
@@ -59,21 +63,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._is_lingering:
             return
         super().data_received(data)
-        if self.conn.handshake_exc is not None and not self.handshake_initiated:
-            error = {
-                "message": "This is not how a WebSocket begins.",
-                "extensions": {"code": InvalidInput.code},
-            }
-            self._reject(400, json.dumps({"errors": [error]}).encode())
+        if self.conn.handshake_exc is not None and not self.handshake_complete:
+            self._reject_handshake(400)
 
     def handle_connect(self, event: Request) -> None:
         if (
             sum(isinstance(connection, WebSocketProtocol) for connection in self.connections)
             > self._max_websockets
         ):
-            self._reject(503, bytes(STOPPING_RESPONSE.body), b"retry-after: 1\r\n")
-        else:
+            retry_after = (b"retry-after", STOPPING_RETRY_AFTER.encode())
+            self._reject(503, STOPPING_MESSAGE, INTERNAL_ERROR_CODE, retry_after)
+            return
+        status = self.conn.accept(event).status_code
+        if status == HTTPStatus.SWITCHING_PROTOCOLS:
             super().handle_connect(event)
+        else:
+            self._reject_handshake(status)
 
     def handle_cont(self, event: Frame) -> None:
         if self._is_lingering:
@@ -134,16 +139,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             super().shutdown()
             self._start_send_timer(_CLOSE_TIMEOUT)
 
-    def _reject(self, status: int, body: bytes, headers: bytes = b"") -> None:
-        """Answer the handshake by HTTP."""
+    def _reject_handshake(self, status: int) -> None:
+        message = "The WebSocket handshake is malformed. Use a WebSocket client."
+        self._reject(status, message, InvalidInput.code)
+
+    def _reject(self, status: int, message: str, code: str, *headers: tuple[bytes, bytes]) -> None:
+        """Respond to the handshake over HTTP and close the connection."""
         self.handshake_complete = self.close_sent = True
+        request_id = self._new_id()
+        log_rejection(request_id, status, message)
         self.transport.write(
-            STATUS_LINE[status]
-            + b"content-type: application/json\r\nx-content-type-options: nosniff\r\n"
-            + b"connection: close\r\ncontent-length: %d\r\n" % len(body)
-            + headers
-            + b"\r\n"
-            + body
+            encode_error_response(status, message, code, request_id=request_id, headers=headers)
         )
         self.transport.close()
 

@@ -23,7 +23,7 @@ from graphql_api.http.content_negotiation import (
 )
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.response_cache import CachedResponse, CacheKey, ResponseCache
-from graphql_api.http.middleware import request_id
+from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
 from graphql_api.metrics.recorder import MetricsRecorder
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -116,7 +116,7 @@ class FastPath:
         if response is None:
             return None
         self._metrics.record_request("query", response.status, time.perf_counter() - started_at)
-        request_id_header = b"%b: %b\r\n" % (request_id.HEADER, self._new_id().encode())
+        request_id_header = b"%b: %b\r\n" % (REQUEST_ID_HEADER, self._new_id().encode())
         return response.head + request_id_header, response.body
 
 

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import brotli
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.document import OperationInfo
 from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY
 from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
+from graphql_api.http.raw_response import encode_head
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
 
@@ -176,10 +176,8 @@ class ResponseCache:
         self, status: int, headers: HeaderList, body: bytes, operation: OperationInfo
     ) -> CachedResponse:
         all_headers = {**dict(headers), b"vary": self._vary, **dict(SECURITY_HEADERS)}
-        lines = (b"%b: %b\r\n" % header for header in all_headers.items())
-        return CachedResponse(
-            status, headers, body, STATUS_LINE[status] + b"".join(lines), operation
-        )
+        head = encode_head(status, all_headers.items())
+        return CachedResponse(status, headers, body, head, operation)
 
 
 def _measure_entry(key: CacheKey, response: CachedResponse) -> int:

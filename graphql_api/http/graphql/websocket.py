@@ -15,7 +15,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from graphql_api.errors import InvalidInput, PersistedQueryNotFound
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_error_body
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import (
     GraphQLResponse,
@@ -29,6 +29,7 @@ from graphql_api.http.graphql.endpoint import (
     encode_json,
     parse_json,
 )
+from graphql_api.http.middleware.request_id import get_request_id
 from graphql_api.metrics.definitions import NO_KIND, SUBSCRIPTIONS
 from graphql_api.schema.context import GraphQLContext
 
@@ -76,13 +77,13 @@ class WebSocketEndpoint:
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection to its end."""
-        connection_id = self.new_id()
+        connection_id = get_request_id(websocket)
         if not self._is_origin_allowed(websocket):
             logger.info("WebSocket %s is refused: its page is of a foreign origin", connection_id)
             await websocket.send_denial_response(_build_origin_rejection())
             return
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
-        await websocket.accept(subprotocol, [(b"x-request-id", connection_id.encode())])
+        await websocket.accept(subprotocol)
         handler = _ConnectionHandler(self, websocket, connection_id)
         try:
             await handler.run()
@@ -349,5 +350,4 @@ def _read_id(message: Mapping[str, Any]) -> str:
 
 def _build_origin_rejection() -> JSONResponse:
     message = "Pages of this origin may not connect; CORS_ORIGINS names those that may."
-    error = {"message": message, "extensions": {"code": InvalidInput.code}}
-    return JSONResponse({"errors": [error]}, 403)
+    return JSONResponse(graphql_error_body(message, InvalidInput.code), 403)

@@ -6,7 +6,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graphql_api.catalog import Catalog
-from graphql_api.errors import DatabaseUnavailable
+from graphql_api.errors import DatabaseUnavailable, graphql_error_body
 from graphql_api.http.content_negotiation import (
     GRAPHQL_RESPONSE,
     HTML,
@@ -69,5 +69,5 @@ def _build_rejection(request: Request) -> Response:
 
 
 def _build_graphql_rejection(media_type: str) -> Response:
-    error = {"message": _MESSAGE, "extensions": {"code": DatabaseUnavailable.code}}
-    return JSONResponse({"errors": [error]}, 503, _RESPONSE_HEADERS, media_type)
+    body = graphql_error_body(_MESSAGE, DatabaseUnavailable.code)
+    return JSONResponse(body, 503, _RESPONSE_HEADERS, media_type)

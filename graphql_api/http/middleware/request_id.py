@@ -1,93 +1,131 @@
-"""A name for every request, in its answer's header and in the log's lines about it."""
+"""Request ids: one per request, in the response's X-Request-Id and in its log lines."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from itertools import count
 
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from graphql_api.errors import INTERNAL_ERROR_CODE, graphql_error_body
+from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER
 from graphql_api.http.request_log import RequestLog
 from graphql_api.logging import extra_fields
 
 logger = logging.getLogger(__name__)
 
-HEADER = b"x-request-id"
+REQUEST_ID_HEADER = b"x-request-id"
+_RESPONSE_START_TYPES = (
+    "http.response.start",
+    "websocket.accept",
+    "websocket.http.response.start",
+)
 
 
 def create_id_generator(prefix: str) -> Callable[[], str]:
-    """Return what makes ids of 32 characters: `process`, which has 16, and a number.
+    """Return a function that makes ids: `prefix`, then a counter of 16 hexadecimal digits.
 
-    They name requests and keep no secret: drawing each at random costs more than sending an answer.
+    Ids are no secrets. Drawing each at random costs more than sending a cached response.
     """
     numbers = count()
     return lambda: f"{prefix}{next(numbers):016x}"
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, sent as X-Request-Id; an error that nobody caught becomes a 500."""
+    """Gives each request an id, records its response, and turns unexpected errors into a 500."""
 
     def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], request_log: RequestLog) -> None:
-        """Wrap `app`."""
         self._app = app
         self._new_id = new_id
         self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] != "http":
+        """Serve one request, or one WebSocket, whose errors its endpoint handles."""
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
         request_id = self._new_id()
         scope.setdefault("state", {})["request_id"] = request_id
-        started_at, status, size = time.perf_counter(), 0, 0
+        if scope["type"] == "http":
+            await self._serve_http(request_id, scope, receive, send)
+        else:
+            await self._app(scope, receive, _add_header(request_id, send))
 
-        async def send_with_id(message: Message) -> None:
+    async def _serve_http(
+        self, request_id: str, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        started_at, status, size = time.perf_counter(), 0, 0
+        send_with_id = _add_header(request_id, send)
+
+        async def send_recorded(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                header = (HEADER, request_id.encode())
-                message = {**message, "headers": [*message["headers"], header]}
             else:
                 size += len(message.get("body", b""))
                 if not message.get("more_body"):
-                    # Before it is sent: who has the answer finds it counted.
+                    # Before sending: a client that has the response finds it counted.
                     seconds = time.perf_counter() - started_at
                     self._request_log.record_response(
                         scope, status=status, size=size, seconds=seconds
                     )
-            await send(message)
+            await send_with_id(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, send_recorded)
         except ClientDisconnect:
             log_fields = extra_fields(request_id=request_id)
             logger.info("Request %s did not arrive in full", request_id, extra=log_fields)
-        except Exception:
-            log_fields = extra_fields(
-                request_id=request_id, method=scope["method"], path=scope["path"]
-            )
-            logger.exception(
-                "Request %s failed: %s %s",
-                request_id,
-                scope["method"],
-                scope["path"],
-                extra=log_fields,
-            )
+        except asyncio.CancelledError:
+            # Servers cancel requests that outlast a shutdown.
+            if not status:
+                await _build_stopping_response()(scope, receive, send_with_id)
+            raise
+        except Exception as error:
+            _log_failure(request_id, scope, error)
             if status:
                 raise
-            await _build_internal_error(request_id)(scope, receive, send_with_id)
+            await _build_internal_error(request_id)(scope, receive, send_recorded)
 
 
-def get_request_id(request: Request) -> str:
-    """Return the id that the middleware gave the request."""
-    request_id: str = request.state.request_id
+def get_request_id(connection: HTTPConnection) -> str:
+    """Return the id that the middleware gave a request or a WebSocket."""
+    request_id: str = connection.scope["state"]["request_id"]
     return request_id
+
+
+def _add_header(request_id: str, send: Send) -> Send:
+    header = (REQUEST_ID_HEADER, request_id.encode())
+
+    async def send_with_id(message: Message) -> None:
+        if message["type"] in _RESPONSE_START_TYPES:
+            message = {**message, "headers": [*message.get("headers", ()), header]}
+        await send(message)
+
+    return send_with_id
+
+
+def _log_failure(request_id: str, scope: Scope, error: Exception) -> None:
+    method, path = scope["method"], scope["path"]
+    logger.error(
+        "Request %s failed: %s %s",
+        request_id,
+        method,
+        path,
+        exc_info=error,
+        extra=extra_fields(request_id=request_id, method=method, path=path),
+    )
 
 
 def _build_internal_error(request_id: str) -> JSONResponse:
     message = f"Something went wrong here; the server's log has it as request {request_id}."
-    extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": request_id}
-    return JSONResponse({"errors": [{"message": message, "extensions": extensions}]}, 500)
+    body = graphql_error_body(message, INTERNAL_ERROR_CODE, requestId=request_id)
+    return JSONResponse(body, 500)
+
+
+def _build_stopping_response() -> JSONResponse:
+    body = graphql_error_body(STOPPING_MESSAGE, INTERNAL_ERROR_CODE)
+    return JSONResponse(body, 503, {"Retry-After": STOPPING_RETRY_AFTER})
