@@ -7,10 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ import yaml
 
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.settings import Settings
-from tests.docs.test_makefile import make_environment
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.dockerfile import (
     find_instructions,
@@ -30,8 +28,8 @@ from tests.support.dockerfile import (
     read_stages,
 )
 from tests.support.paths import ROOT
-from tests.support.processes import BUNDLED_SOURCES, running_process
-from tests.support.server import free_port
+from tests.support.processes import BUNDLED_SOURCES, inherited_environment, running_process
+from tests.support.server import free_port, running_http_server
 
 PLAYGROUND, BUILD, FINAL = read_stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
@@ -229,10 +227,10 @@ def test_compose_database() -> None:
     ]
 
 
-def test_readme(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The README's commands give the server, alone or composed, all that it insists on."""
-    readme = (ROOT / "README.md").read_text("utf-8")
-    section = readme.split("## In a container")[1].split("\n## ")[0]
+def test_documented_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands of docs/operations.md set all that the server requires, alone or composed."""
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    section = page.split("## In a container")[1].split("\n## ")[0]
     docker_commands, compose_command = re.findall(
         r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
     )
@@ -263,14 +261,8 @@ def running_health_server(status: int) -> Iterator[int]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            thread.join()
+    with running_http_server(Handler) as port:
+        yield port
 
 
 def run_health_check(port: int, python: Path | str = sys.executable) -> int:
@@ -302,7 +294,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("image")
     context = root / "context"
     subprocess.run(["git", "clone", "-q", ROOT, context], check=True)
-    env = make_environment(
+    env = inherited_environment(
         **parse_environment(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin"
     )
     (root / "build").mkdir()

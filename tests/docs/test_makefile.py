@@ -11,17 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from graphql_api.settings import Settings
 from tests.support.paths import ROOT
-
-
-def make_environment(**variables: str) -> dict[str, str]:
-    """Return the environment without what this run of the tests has in it."""
-    own_names = {"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
-    own_names |= {name for name in os.environ if name.startswith("PYTEST_")}
-    own_names |= {name.upper() for name in Settings.model_fields}
-    inherited = {name: value for name, value in os.environ.items() if name not in own_names}
-    return {**inherited, "COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled", **variables}
+from tests.support.processes import inherited_environment
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +28,7 @@ def run_and_query(clone: Path) -> tuple[object, int, str]:
     with subprocess.Popen(
         ["make", "run"],
         cwd=clone,
-        env=make_environment(PORT="0"),
+        env=inherited_environment(PORT="0"),
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
@@ -67,7 +58,7 @@ def test_make_run(clone: Path) -> None:
 def test_make_test(clone: Path) -> None:
     """`make test` sets up what it needs and runs; here a small part, twice."""
     for _ in range(2):
-        variables = make_environment(PYTEST_ADDOPTS="tests/unit/test_errors.py")
+        variables = inherited_environment(PYTEST_ADDOPTS="tests/unit/test_errors.py")
         result = subprocess.run(
             ["make", "test"], cwd=clone, env=variables, capture_output=True, check=True, text=True
         )

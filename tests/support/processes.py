@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from typing import IO, Any, NamedTuple
 
 import httpx
 
+from graphql_api.settings import Settings
 from tests.support.paths import ROOT
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
@@ -42,6 +44,15 @@ class CommandResult(NamedTuple):
 def build_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process that runs this tree and has these settings alone."""
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
+
+
+def inherited_environment(**variables: str) -> dict[str, str]:
+    """Return this process's environment without pytest, make and settings, but with `variables`."""
+    own_names = {"PYTHONPATH", "VIRTUAL_ENV", "MAKEFLAGS", "MAKELEVEL", "MFLAGS"}
+    own_names |= {name for name in os.environ if name.startswith("PYTEST_")}
+    own_names |= {name.upper() for name in Settings.model_fields}
+    inherited = {name: value for name, value in os.environ.items() if name not in own_names}
+    return {**inherited, **BUNDLED_SOURCES, **variables}
 
 
 def run_command(folder: Path, *arguments: str, **variables: str) -> CommandResult:
@@ -112,6 +123,11 @@ class Process:
         """Return where a server listens, once it has said so."""
         return self.wait_for_log(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\W")[1]
 
+    @property
+    def port(self) -> int:
+        """Return the port that a server listens on."""
+        return int(self.url.rpartition(":")[2])
+
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Ask over a socket."""
         return httpx.get(
@@ -129,6 +145,19 @@ class Process:
         )
         body: dict[str, Any] = response.json()
         return body
+
+
+def wait_for_port(port: int, *, listening: bool) -> None:
+    """Wait until somebody listens on a port, or nobody does."""
+
+    def is_listening() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionError:
+            return False
+        return True
+
+    wait_until(lambda: is_listening() is listening, f"port {port}: listening is not {listening}")
 
 
 def wait_until_ready(url: str) -> None:

@@ -82,9 +82,8 @@ def request_head(request: str = "POST /graphql", **headers: str) -> bytes:
 @contextmanager
 def open_connection(server: Process) -> Iterator[RawConnection]:
     """Lend a connection to a server."""
-    port = int(server.url.rpartition(":")[2])
     with (
-        closing(socket.create_connection(("127.0.0.1", port), WAIT_TIMEOUT)) as sock,
+        closing(socket.create_connection(("127.0.0.1", server.port), WAIT_TIMEOUT)) as sock,
         closing(sock.makefile("rb", buffering=0)) as reader,
     ):
         yield RawConnection(sock, _PersistentReader(reader))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.paths import ROOT
+from tests.support.process_state import is_running
 from tests.support.processes import build_environment
 from tests.support.server import Server
 from tests.support.wait import WAIT_TIMEOUT
@@ -55,8 +56,7 @@ class ForkedProcess:
     @property
     def has_ended(self) -> bool:
         """Tell whether it runs no more."""
-        stat = Path(f"/proc/{self.pid}/stat").read_text("utf-8")
-        return stat.rpartition(")")[2].split()[0] == "Z"
+        return not is_running(self.pid)
 
 
 class ForkServer(Server):

@@ -1,7 +1,6 @@
 """`graphql-api serve`: the real server over real sockets, from its first start to its end."""
 
 import json
-import re
 import signal
 import socket
 import sqlite3
@@ -24,10 +23,12 @@ from tests.support.processes import (
     run_command,
     running_command,
     running_server,
+    wait_for_port,
     wait_until_ready,
 )
 from tests.support.server import free_port
-from tests.support.wait import WAIT_TIMEOUT, wait_until
+from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log, refresh_line
+from tests.support.wait import WAIT_TIMEOUT
 
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
 TOKEN = "hunter2-hunter2"
@@ -54,49 +55,6 @@ KNOWN_PROVIDERS = "bundled, geonames, restcountries, restcountries-v3"
 UNANSWERED = "the server refuses connections"
 
 
-def mask(log: str) -> str:
-    """Return log lines without what differs from run to run: times, ids, durations and ports."""
-    log = re.sub(r"^\d\d:\d\d:\d\d", "TIME", log, flags=re.MULTILINE)
-    log = re.sub(r"(Refresh|Request) [0-9a-f]{32}", r"\1 ID", log)
-    log = re.sub(r"countries \d+, rates \d+", "countries N, rates N", log)
-    log = re.sub(r"\d+ ms", "N ms", log)
-    return re.sub(r"127\.0\.0\.1:\d+", "HERE", log)
-
-
-def refresh_line(counts: str, sources: str) -> str:
-    """Return the line that tells of a refresh, masked."""
-    return (
-        f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
-        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, draw N ms meanwhile, "
-        "total N ms\n"
-    )
-
-
-MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
-FILLED = refresh_line(
-    "250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled"
-)
-GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"
-
-
-def wait_for_port(port: int, *, listening: bool) -> None:
-    """Wait until somebody listens on a port, or nobody does."""
-
-    def is_listening() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionError:
-            return False
-        return True
-
-    wait_until(lambda: is_listening() is listening, f"port {port}: listening is not {listening}")
-
-
-def port_of(server: Process) -> int:
-    """Return the port that a server listens on."""
-    return int(server.url.rpartition(":")[2])
-
-
 @pytest.fixture
 def unhurried_settings(upstream: Upstream) -> dict[str, str]:
     """Return the settings of a server that asks `upstream`, and waits for it as long as need be."""
@@ -119,7 +77,7 @@ def test_first_start(offline_server: Process) -> None:
     )
     retried = refresh_line("0 new, 0 changed, 250 unchanged", sources)
     # The last two are independent of each other.
-    lines = mask(offline_server.stderr).splitlines(keepends=True)
+    lines = mask_log(offline_server.stderr).splitlines(keepends=True)
     assert [*lines[:2], *sorted(lines[2:])] == [MIGRATED, FILLED, retried, GREETING]
     assert offline_server.stdout == ""
 
@@ -166,7 +124,7 @@ def test_live_and_started_again(tmp_path: Path, unhurried_settings: dict[str, st
         first_result = server.stop(signal.SIGINT)
     sources = "countries from geonames, rates from er-api"
     assert (first_result.exit_code, first_result.stdout) == (0, "")
-    assert sorted(mask(first_result.stderr).splitlines(keepends=True)) == sorted(
+    assert sorted(mask_log(first_result.stderr).splitlines(keepends=True)) == sorted(
         [
             MIGRATED,
             FILLED,
@@ -181,7 +139,7 @@ def test_live_and_started_again(tmp_path: Path, unhurried_settings: dict[str, st
     assert status == {
         "data": {"status": {"version": "3-250", "totalCountries": 250, "refreshing": False}}
     }
-    assert second_result._replace(stderr=mask(second_result.stderr)) == CommandResult(
+    assert second_result._replace(stderr=mask_log(second_result.stderr)) == CommandResult(
         0, "", GREETING
     )
 
@@ -192,7 +150,7 @@ def open_request(
 ) -> Iterator[HTTPConnection]:
     """Lend a connection on which a query, or so much of its body, has been sent."""
     body = json.dumps({"query": query}).encode()
-    with closing(HTTPConnection("127.0.0.1", port_of(server), timeout=WAIT_TIMEOUT)) as connection:
+    with closing(HTTPConnection("127.0.0.1", server.port, timeout=WAIT_TIMEOUT)) as connection:
         connection.putrequest("POST", "/graphql")
         connection.putheader("Content-Type", "application/json")
         connection.putheader("Content-Length", str(len(body)))
@@ -233,7 +191,7 @@ def test_end_does_not_wait_for_ever(
         results = [server.wait() for server in servers]
         responses = [read_response(connection) for connection in connections]
     expected = CommandResult(0, "", MIGRATED + FILLED + GREETING + REFUSAL_LINE + PARTIAL_LINE)
-    assert [result._replace(stderr=mask(result.stderr)) for result in results] == [expected] * 2
+    assert [result._replace(stderr=mask_log(result.stderr)) for result in results] == [expected] * 2
     assert responses == [STOPPING_RESPONSE] * 2
 
 
@@ -248,10 +206,10 @@ def test_second_signal_ends_at_once(
     ):
         upstream.wait_for_requests("countries")
         server.send_signal(signal.SIGINT)
-        wait_for_port(port_of(server), listening=False)
+        wait_for_port(server.port, listening=False)
         result = server.stop(signal.SIGINT)
         assert read_response(connection) == STOPPING_RESPONSE
-    assert result._replace(stderr=mask(result.stderr)) == CommandResult(
+    assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(
         0, "", MIGRATED + FILLED + GREETING
     )
     assert stored_revisions(tmp_path / "var" / "countries.db") == {(1, "bundled")}
@@ -306,7 +264,7 @@ def test_production(tmp_path: Path) -> None:
     ]
     log_entries = [json.loads(line) for line in result.stderr.splitlines()]
     assert (result.exit_code, result.stdout) == (0, "")
-    assert TO_PRODUCTION in [mask(line["message"]) for line in log_entries]
+    assert TO_PRODUCTION in [mask_log(line["message"]) for line in log_entries]
     logged_requests = [
         (line["method"], line["path"], line["kind"], line["status"])
         for line in log_entries
@@ -333,10 +291,6 @@ NOT_KNOWN = (
 NO_FOLDER = (
     "The folder diary for the database cannot be made (File exists); "
     "set DATABASE_URL to a place that can be written."
-)
-NO_DATABASE = (
-    "The database at sqlite:///diary failed: file is not a database; "
-    "DATABASE_URL must name a SQLite file that can be opened."
 )
 
 

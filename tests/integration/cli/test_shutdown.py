@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_serve import CAPITAL, REFRESH, port_of, wait_for_port
 from tests.support.db_faults import HUNG
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
-from tests.support.processes import BUNDLED_SOURCES, running_server
+from tests.support.processes import BUNDLED_SOURCES, running_server, wait_for_port
 from tests.support.tcp_proxy import TCPProxy
 
+CAPITAL = '{ country(name: "brazil") { code capital } }'
+REFRESH = "mutation { refreshCountries { totalCountries inserted updated unchanged } }"
 REFRESHING = "{ status { refreshing } }"
 BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
 
@@ -61,7 +62,7 @@ def test_what_runs_is_finished(tmp_path: Path, upstream: Upstream) -> None:
         future = pool.submit(server.query, REFRESH)
         upstream.wait_for_requests("countries", request_count + 1)
         server.send_signal(signal.SIGTERM)
-        wait_for_port(port_of(server), listening=False)
+        wait_for_port(server.port, listening=False)
         released.set()
         assert future.result()["data"]["refreshCountries"]["totalCountries"] == 250
         result = server.wait()

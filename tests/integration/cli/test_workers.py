@@ -4,29 +4,22 @@ import os
 import re
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.integration.cli.test_serve import (
-    FILLED,
-    GREETING,
-    MIGRATED,
-    NO_DATABASE,
-    mask,
-    port_of,
-    wait_for_port,
-)
+from tests.support.process_state import child_pids, is_running, paused
 from tests.support.processes import (
     BUNDLED_SOURCES,
     Process,
     list_paths,
     run_command,
     running_server,
+    wait_for_port,
 )
+from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
@@ -37,30 +30,9 @@ TWO_WORKERS = {**BUNDLED_SOURCES, "WORKERS": "2", "SNAPSHOT_POLL": "0.2"}
 REFRESHED_PATTERN = r"0 new, 0 changed, 250 unchanged\)"
 
 
-def worker_pids(process: Process) -> list[int]:
+def worker_pids(server: Process) -> list[int]:
     """Return the process ids of the workers."""
-    supervisor = process.pid
-    text = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text("ascii")
-    return [int(pid) for pid in text.split()]
-
-
-def is_running(pid: int) -> bool:
-    """Tell whether a process runs."""
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state not in "ZX"
-
-
-@contextmanager
-def paused(pid: int) -> Iterator[None]:
-    """Keep a process from doing anything."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
+    return child_pids(server.pid)
 
 
 def worker_version(server: Process, worker: int) -> str:
@@ -104,7 +76,7 @@ def test_both_answer_and_agree(server: Process) -> None:
 
 def test_started_as_one(server: Process) -> None:
     """The database is migrated and filled once, and the greeting is one."""
-    log = mask(server.stderr)
+    log = mask_log(server.stderr)
     assert [log.count(line) for line in (MIGRATED, FILLED, GREETING)] == [1, 1, 1]
 
 
@@ -141,7 +113,7 @@ def test_end(tmp_path: Path, number: signal.Signals) -> None:
 def test_end_of_the_supervisor(tmp_path: Path) -> None:
     """Workers whose supervisor is killed end by themselves, and leave the port."""
     with running_server(tmp_path, **TWO_WORKERS) as server:
-        port, workers = port_of(server), worker_pids(server)
+        port, workers = server.port, worker_pids(server)
         server.stop(signal.SIGKILL)
         wait_until(lambda: not any(map(is_running, workers)))
         wait_for_port(port, listening=False)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.cli.test_workers import paused, worker_pids
 from tests.support.fake_providers.server import Upstream
 from tests.support.metrics_scrape import Samples, Scraper, counter_increases
+from tests.support.process_state import child_pids, paused
 from tests.support.processes import Process, run_command, running_server
 from tests.support.wait import wait_until
 
@@ -40,7 +40,7 @@ def send_queries(server: Process, count: int) -> None:
 def scrape_each(server: Process) -> list[Samples]:
     """Scrape each worker, while the other one cannot answer."""
     scrapes = []
-    first, second = worker_pids(server)
+    first, second = child_pids(server.pid)
     for paused_pid in (first, second):
         with paused(paused_pid):
             scrapes.append(Scraper(server).scrape())
@@ -51,7 +51,7 @@ def test_one_number(server: Process) -> None:
     """What both have answered is told exactly by each, also after one was killed and replaced."""
     before = Scraper(server).scrape()
     send_queries(server, 60)
-    for worker in worker_pids(server):
+    for worker in child_pids(server.pid):
         with paused(worker):
             send_queries(server, 20)
     first, second = scrape_each(server)
@@ -62,9 +62,9 @@ def test_one_number(server: Process) -> None:
         'graphql_api_cache_lookups_total{result="miss"}': 2,
     }
     assert counter_increases(first, second) == {}
-    killed, surviving = worker_pids(server)
+    killed, surviving = child_pids(server.pid)
     os.kill(killed, signal.SIGKILL)
-    wait_until(lambda: len({*worker_pids(server)} - {killed, surviving}) == 1)
+    wait_until(lambda: len({*child_pids(server.pid)} - {killed, surviving}) == 1)
     wait_until(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
     after = Scraper(server).scrape()
     decreased = [name for name in second if "_total" in name and after[name] < second[name]]

@@ -15,6 +15,7 @@ from typing import ClassVar, Self
 from urllib.parse import quote
 
 from tests.support.certificates import Certificate
+from tests.support.process_state import child_pids, is_running, is_stopped
 from tests.support.server import Server, free_port
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
@@ -190,12 +191,12 @@ class DatabaseServer(Server):
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(WAIT_TIMEOUT)
         self._process = None
-        wait_until(lambda: not any(map(_is_running, pids)), "a killed server still runs")
+        wait_until(lambda: not any(map(is_running, pids)), "a killed server still runs")
 
     def pause(self) -> None:
         """Make the server hang: connections are taken by the system, and nobody answers them."""
         pids = self._send_signal(signal.SIGSTOP)
-        wait_until(lambda: all(map(_is_stopped, pids)), "a paused server goes on")
+        wait_until(lambda: all(map(is_stopped, pids)), "a paused server goes on")
 
     def resume(self) -> None:
         """Let a paused server go on."""
@@ -238,37 +239,8 @@ class DatabaseServer(Server):
         if self._process is None or self._process.poll() is not None:
             return []
         os.kill(self._process.pid, signum)
-        children = _child_pids(self._process.pid)
+        children = child_pids(self._process.pid)
         for child in children:
             with suppress(ProcessLookupError):
                 os.kill(child, signum)
         return [self._process.pid, *children]
-
-
-def _child_pids(pid: int) -> list[int]:
-    try:
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
-    except FileNotFoundError:  # only Linux tells
-        return []
-    return [int(child) for child in children.split()]
-
-
-def _is_stopped(pid: int) -> bool:
-    """Tell whether every thread has stopped, or the process has ended: a signal takes its time."""
-    try:
-        threads = list(Path(f"/proc/{pid}/task").iterdir())
-        return all(_process_state(thread) in "TXZ" for thread in threads)
-    except (FileNotFoundError, ProcessLookupError):
-        return True
-
-
-def _process_state(folder: Path) -> str:
-    return (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0]
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        state = _process_state(Path(f"/proc/{pid}"))
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return state not in "ZX"

@@ -2,15 +2,15 @@
 
 import http.client
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from itertools import cycle
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.processes import Process
+from tests.support.server import running_http_server
 from tests.support.wait import WAIT_TIMEOUT
 
 _HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
@@ -79,15 +79,9 @@ def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as proxy:
-        recording = ProxyRecording(f"http://127.0.0.1:{proxy.server_port}")
-        thread = threading.Thread(target=proxy.serve_forever)
-        thread.start()
-        try:
-            yield recording
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with running_http_server(Handler) as port:
+        recording = ProxyRecording(f"http://127.0.0.1:{port}")
+        yield recording
 
 
 def _describe_request(method: str, path: str, body: bytes, header_names: set[str]) -> str:

@@ -1,0 +1,48 @@
+"""State of processes as Linux reports it: which run, which have stopped, which are children."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+def child_pids(pid: int) -> list[int]:
+    """Return the process ids of the children; empty if the process has ended or is not on Linux."""
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii")
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in children.split()]
+
+
+def is_running(pid: int) -> bool:
+    """Return whether a process exists and has not ended; a zombie has."""
+    try:
+        return _read_state(Path(f"/proc/{pid}")) not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def is_stopped(pid: int) -> bool:
+    """Return whether every thread of a process has stopped or ended; a signal takes a while."""
+    try:
+        threads = list(Path(f"/proc/{pid}/task").iterdir())
+        return all(_read_state(thread) in "TXZ" for thread in threads)
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+
+
+@contextmanager
+def paused(pid: int) -> Iterator[None]:
+    """Stop a process while the context lasts."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def _read_state(folder: Path) -> str:
+    """Return the state letter of /proc/*/stat; the name before it may hold parentheses."""
+    return (folder / "stat").read_text("utf-8").rpartition(")")[2].split()[0]

@@ -1,0 +1,33 @@
+"""Log lines of a server on a terminal, and their masked form."""
+
+import re
+
+NO_DATABASE = (
+    "The database at sqlite:///diary failed: file is not a database; "
+    "DATABASE_URL must name a SQLite file that can be opened."
+)
+
+
+def mask_log(log: str) -> str:
+    """Return log lines without what differs from run to run: times, ids, durations and ports."""
+    log = re.sub(r"^\d\d:\d\d:\d\d", "TIME", log, flags=re.MULTILINE)
+    log = re.sub(r"(Refresh|Request) [0-9a-f]{32}", r"\1 ID", log)
+    log = re.sub(r"countries \d+, rates \d+", "countries N, rates N", log)
+    log = re.sub(r"\d+ ms", "N ms", log)
+    return re.sub(r"127\.0\.0\.1:\d+", "HERE", log)
+
+
+def refresh_line(counts: str, sources: str) -> str:
+    """Return the line that tells of a refresh, masked."""
+    return (
+        f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
+        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, draw N ms meanwhile, "
+        "total N ms\n"
+    )
+
+
+MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
+FILLED = refresh_line(
+    "250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled"
+)
+GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"

@@ -1,0 +1,39 @@
+"""Waiting in tests: poll a condition until it holds, with one timeout for all."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+WAIT_TIMEOUT = 120.0
+"""Seconds until a wait fails its test; less than a test's time limit, so that the wait is named."""
+_POLL_INTERVAL = 0.002
+"""Seconds between two polls of a condition."""
+
+
+def wait_until(
+    condition: Callable[[], bool], failure_message: str = "the condition is still false"
+) -> None:
+    """Block until `condition` is true.
+
+    Raises:
+        TimeoutError: It stayed false; the message begins with `failure_message`.
+    """
+    deadline = time.monotonic() + WAIT_TIMEOUT
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
+        time.sleep(_POLL_INTERVAL)
+
+
+async def wait_until_async(condition: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Poll `condition`, a function or a coroutine function, until it is true.
+
+    Raises:
+        TimeoutError: It stayed false.
+    """
+    async with asyncio.timeout(WAIT_TIMEOUT):
+        while True:
+            result = condition()
+            if result if isinstance(result, bool) else await result:
+                return
+            await asyncio.sleep(_POLL_INTERVAL)
