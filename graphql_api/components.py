@@ -3,7 +3,7 @@
 import logging
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
@@ -15,11 +15,15 @@ from graphql_api.metrics.sampler import Sampler
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
 from graphql_api.settings import Settings
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.fetch import LazyHTTPClient
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, select_providers
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
+from graphql_api.utils.lazy import Lazy
+
+if TYPE_CHECKING:
+    import httpx
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +42,7 @@ class Components:
         self.database = _build_database(settings)
         self.catalog = Catalog(self.database, load_reference(), clock=utc_now)
         self.summary_images = SummaryImageCache()
-        self.http_client = LazyHTTPClient(f"graphql-api/{__version__}")
+        self.http_client: LazyHTTPClient = Lazy(_create_http_client)
         self.refresh_service = RefreshService(
             database=self.database,
             catalog=self.catalog,
@@ -104,7 +108,8 @@ class Components:
     async def close(self) -> None:
         """Finish what runs, and close every connection."""
         await self.refresh_service.close()
-        await self.http_client.close()
+        if self.http_client.value is not None:
+            await self.http_client.value.aclose()
         await self.database.dispose()
 
 
@@ -133,6 +138,12 @@ def _build_database(settings: Settings) -> Database:
     if settings.log_sql:
         database.log_statements()
     return database
+
+
+def _create_http_client() -> "httpx.AsyncClient":
+    from graphql_api.sources.http_client import create_client  # noqa: PLC0415 - imports httpx
+
+    return create_client(f"graphql-api/{__version__}")
 
 
 def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> SourceConfig:

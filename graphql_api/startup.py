@@ -174,7 +174,7 @@ async def _warm_up_and_refresh(
             lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
         )
     await site.get()
-    await components.http_client.client.get()
+    await components.http_client.get()
     stale_after = timedelta(seconds=settings.stale_after)
     if components.catalog.snapshot.is_stale(now=utc_now(), stale_after=stale_after):
         with suppress(CountriesError):  # the service logs it, and what is served stays

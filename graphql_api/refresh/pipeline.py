@@ -22,11 +22,11 @@ from graphql_api.sources.fetch import (
     FetchAttempt,
     FetchContext,
     FetchResult,
+    LazyHTTPClient,
     ProviderData,
     fetch_first,
     ignore_attempt,
 )
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
 from graphql_api.sources.provider import Provider, RawCountries, RawRates
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.sources.retry import RetryPolicy

@@ -21,7 +21,7 @@ from graphql_api.refresh import waiting
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
 from graphql_api.refresh.pipeline import RefreshOptions, RefreshPipeline, SourceConfig
 from graphql_api.refresh.progress import Phase, ProgressBroadcaster, ProgressReporter
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.fetch import LazyHTTPClient
 from graphql_api.sources.providers import bundled
 from graphql_api.storage.database import Database
 

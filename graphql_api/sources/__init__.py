@@ -1,1 +1,1 @@
-"""The outside world in, domain records out; the only place that knows a provider's format."""
+"""Providers of countries and rates: fetching, parsing and validating their data."""

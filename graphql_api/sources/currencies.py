@@ -1,6 +1,6 @@
-"""Currency codes: which are in use, and which successor replaces a retired one.
+"""Currency codes in use, and the successors of retired ones.
 
-Source of both tables: ISO 4217, as its maintenance agency publishes it,
+Source of both tables: ISO 4217, as published by its maintenance agency,
 https://www.six-group.com/en/products-services/financial-information/data-standards.html.
 """
 
@@ -9,8 +9,8 @@ from collections.abc import Iterable
 
 _CODE_PATTERN = re.compile(r"[A-Z]{3}", re.ASCII)
 
-# List one as published on 2026-01-01, read from iso4217 1.16.20260101 (PyPI, public domain). What
-# is not any country's money is left out: funds, metals, units of account, and codes for tests.
+# List one as published on 2026-01-01, read from iso4217 1.16.20260101 (PyPI, public domain),
+# without codes that are no country's money: funds, metals, units of account, and test codes.
 CURRENT = frozenset(
     """
     AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN
@@ -23,9 +23,9 @@ CURRENT = frozenset(
     ZWG
     """.split()  # noqa: SIM905 - a list would be 155 lines
 )
-"""The currencies in use."""
+"""Currencies in use."""
 
-# List three, historic denominations: those that were withdrawn since 2000.
+# List three, historic denominations: those withdrawn since 2000.
 RETIRED = {
     "AFA": "AFN",  # Afghan afghani before 2002
     "ANG": "XCG",  # Netherlands Antillean guilder, 2025
@@ -33,7 +33,7 @@ RETIRED = {
     "ATS": "EUR",  # Austrian schilling, 2002
     "AZM": "AZN",  # Azerbaijani manat before 2006
     "BEF": "EUR",  # Belgian franc, 2002
-    "BGL": "EUR",  # Bulgarian hard lev, 1999, and then the lev
+    "BGL": "EUR",  # Bulgarian hard lev, 1999, by way of the lev
     "BGN": "EUR",  # Bulgarian lev, 2026
     "BYB": "BYN",  # Belarusian ruble before 2000
     "BYR": "BYN",  # Belarusian ruble before 2016
@@ -84,9 +84,9 @@ RETIRED = {
 
 
 def select_current_code(codes: Iterable[object]) -> str | None:
-    """Return the first code that is in use, a retired one as its successor.
+    """Return the first code in use, after replacing retired codes by their successors.
 
-    Without any, the first well-formed one: it may be newer than the table.
+    If none is in use, return the first well-formed code, which may be newer than the table.
     """
     stripped = [code.strip() for code in codes if isinstance(code, str)]
     candidates = [RETIRED.get(code, code) for code in stripped if is_code(code)]
@@ -94,5 +94,5 @@ def select_current_code(codes: Iterable[object]) -> str | None:
 
 
 def is_code(code: str) -> bool:
-    """Tell whether `code` looks like ISO 4217: three capital letters."""
+    """Return whether `code` has the form of ISO 4217: three capital letters."""
     return _CODE_PATTERN.fullmatch(code) is not None

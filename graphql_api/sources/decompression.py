@@ -1,4 +1,4 @@
-"""Reading a body that may be compressed, even a bomb: no more of it ever exists than is allowed."""
+"""Reads bodies that may be compressed; memory holds no more than the limit, even of a bomb."""
 
 import zlib
 from collections.abc import AsyncIterable, Iterator
@@ -8,20 +8,20 @@ from graphql_api.sources.parsing import to_printable
 from graphql_api.sources.provider import ProviderError
 
 ACCEPT_ENCODING = "gzip"
-"""What `Accept-Encoding` asks for: the one coding that every server has."""
+"""Value of `Accept-Encoding`: every server supports gzip."""
 
 _CHUNK_BYTES = 65_536
-"""Bytes that are decompressed at once: a chunk from the network may hold a thousand times that."""
+"""Bytes decompressed at a time: a chunk from the network may expand a thousandfold."""
 _GZIP_WBITS = zlib.MAX_WBITS | 16
 
 
 async def read_body(
     chunks: AsyncIterable[bytes], *, content_encoding: str, max_bytes: int
 ) -> bytes:
-    """Return the body that comes in `chunks`, under a Content-Encoding, decompressed.
+    """Return the decompressed body.
 
     Raises:
-        Unusable: it is larger than `at_most` bytes, or is not what its coding says.
+        ProviderError: the body exceeds `max_bytes` or does not match `content_encoding`.
     """
     decoder = _create_decoder(content_encoding.strip().lower())
     body, received_bytes = bytearray(), 0
@@ -31,11 +31,11 @@ async def read_body(
             body += piece
             if len(body) > max_bytes:
                 break
-        # Compressed data may also say nothing, at any length.
+        # Received bytes count too: compressed data can be empty at any length.
         if max(len(body), received_bytes) > max_bytes:
-            raise ProviderError(f"its answer is larger than {max_bytes} bytes")
+            raise ProviderError(f"the response is larger than {max_bytes} bytes")
     if received_bytes and not decoder.is_complete:
-        raise ProviderError("its compressed answer is cut short")
+        raise ProviderError("the compressed response is incomplete")
     return bytes(body)
 
 
@@ -55,7 +55,7 @@ class _GzipDecoder:
         return self._member.eof
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
-        """Yield what the chunk holds in steps; members that follow one another are one body."""
+        """Yield the chunk's content in pieces. Consecutive gzip members form one body."""
         try:
             while chunk:
                 if self._member.eof:
@@ -66,7 +66,7 @@ class _GzipDecoder:
                     piece = self._member.decompress(self._member.unconsumed_tail, _CHUNK_BYTES)
                 chunk = self._member.unused_data
         except zlib.error as error:
-            raise ProviderError(f"its answer is not compressed as it says: {error}") from None
+            raise ProviderError(f"the response is not valid gzip: {error}") from None
 
 
 def _create_decoder(content_encoding: str) -> _IdentityDecoder | _GzipDecoder:
@@ -75,5 +75,5 @@ def _create_decoder(content_encoding: str) -> _IdentityDecoder | _GzipDecoder:
     if content_encoding in ("gzip", "x-gzip"):
         return _GzipDecoder()
     raise ProviderError(
-        f"its answer has the coding {to_printable(content_encoding)}, which was not asked for"
+        f"the response has the encoding {to_printable(content_encoding)}, which was not requested"
     )

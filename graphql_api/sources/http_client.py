@@ -1,4 +1,8 @@
-"""Asking one URL: how long, how much and how often is bounded, and every failure has its words."""
+"""Sends HTTP requests to providers, with bounded time, size and retries.
+
+httpx takes a tenth of the start-up time, so this module is imported by the first fetch, or before
+workers fork.
+"""
 
 import asyncio
 import socket
@@ -15,17 +19,17 @@ from graphql_api.sources.retry import RetryableError, RetryPolicy
 _RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
 _CONNECTION_ERRORS = (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)
 _MAX_VALIDATOR_LENGTH = 200
-"""Characters; a longer one is as if there were none."""
+"""Characters. A longer validator is ignored."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderClient:
-    """Asks the URLs of one provider."""
+    """Sends the requests of one provider, with its key and its deadline."""
 
     client: httpx.AsyncClient
     retry_policy: RetryPolicy
     deadline: float
-    """What the clock of the event loop says when the time is up; somebody else ends it then."""
+    """Event loop time. No retry starts after it; the caller cancels what still runs then."""
     api_key: str | None = field(default=None, repr=False)
 
     async def get(
@@ -36,11 +40,11 @@ class ProviderClient:
         validators: Validators | None = None,
         max_bytes: int = MAX_BODY_BYTES,
     ) -> ProviderResponse:
-        """Return what `url` answers, with `params` added to its query.
+        """Request `url` with `params` added to its query, and retry failures that may pass.
 
         Raises:
-            NotModified: it has nothing new `since` an answer that had these validators.
-            Unusable: it answers nothing that can be used, also when it was asked again.
+            NotModified: the response still matches `validators`.
+            ProviderError: there is no usable response.
         """
         retry_count = 0
         while True:
@@ -59,7 +63,7 @@ class ProviderClient:
     ) -> ProviderResponse:
         headers = dict(validators.headers) if validators else {}
         if self.api_key:
-            # A redirect to another host leaves it behind: that is httpx's rule for this header.
+            # As a header of this request httpx drops it when a redirect leads to another host.
             headers["Authorization"] = f"Bearer {self.api_key}"
         try:
             full_url = httpx.URL(url).copy_merge_params(params) if params else httpx.URL(url)
@@ -72,18 +76,18 @@ class ProviderClient:
                     response.aiter_raw(), content_encoding=content_encoding, max_bytes=max_bytes
                 )
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as error:
-            # The last two: host names and ports, in a redirect too, that only lower layers refuse.
+            # The last two: host names and ports, of a redirect too, that only lower layers refuse.
             raise _to_provider_error(error, url) from error
         return ProviderResponse(body=body, validators=_parse_validators(response))
 
 
 def create_client(user_agent: str) -> httpx.AsyncClient:
-    """Return the client that all providers share; time limits are set around each provider."""
+    """Return a client for all providers. It has no timeouts: each fetch has its own."""
     return httpx.AsyncClient(
         headers={"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING},
         follow_redirects=True,
         max_redirects=5,
-        timeout=None,  # noqa: S113 - asyncio.timeout in fetch_first bounds the whole answer
+        timeout=None,  # noqa: S113 - asyncio.timeout in fetch.py bounds the whole response
     )
 
 
@@ -91,32 +95,30 @@ def _raise_for_status(response: httpx.Response) -> None:
     status = response.status_code
     if status in _RETRYABLE_STATUSES:
         raise RetryableError(
-            f"it answered with status {status}", retry_after=response.headers.get("Retry-After")
+            f"responded with status {status}", retry_after=response.headers.get("Retry-After")
         )
     if status != httpx.codes.OK:
-        raise ProviderError(f"it answered with status {status}")
+        raise ProviderError(f"responded with status {status}")
 
 
 def _parse_validators(response: httpx.Response) -> Validators:
-    etag, last_modified = (response.headers.get(name) for name in ("ETag", "Last-Modified"))
-    return Validators(
-        etag=etag if etag and len(etag) <= _MAX_VALIDATOR_LENGTH else None,
-        last_modified=last_modified
-        if last_modified and len(last_modified) <= _MAX_VALIDATOR_LENGTH
-        else None,
+    etag, last_modified = (
+        value if value and len(value) <= _MAX_VALIDATOR_LENGTH else None
+        for value in (response.headers.get(name) for name in ("ETag", "Last-Modified"))
     )
+    return Validators(etag=etag, last_modified=last_modified)
 
 
 def _to_provider_error(error: Exception, url: str) -> ProviderError:
-    """Return what went wrong in plain words, and whether it may be over soon."""
+    """Describe the cause in plain words; a `RetryableError` if it may pass."""
     causes = list(_iter_causes(error))
     if any(isinstance(cause, httpx.InvalidURL) for cause in causes[1:]):
-        return ProviderError("it redirects to what is no URL")
+        return ProviderError("redirects to an invalid URL")
     if isinstance(error, _CONNECTION_ERRORS) or any(
         isinstance(cause, ConnectionResetError) for cause in causes
     ):
-        return RetryableError(f"the connection broke off: {str(error) or 'it was reset'}")
-    server = "the server that it redirects to" if _was_redirected(error, url) else "the server"
+        return RetryableError(f"the connection was lost: {str(error) or 'reset'}")
+    server = "the redirect target" if _was_redirected(error, url) else "the server"
     return ProviderError(_describe_error(error, causes, server))
 
 
@@ -128,13 +130,13 @@ def _describe_error(error: Exception, causes: Sequence[BaseException], server: s
     if isinstance(error, httpx.ConnectError):
         return f"{server} cannot be reached: {error}"
     if isinstance(error, httpx.TooManyRedirects):
-        return "it redirects too often"
+        return "redirects too often"
     cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
     return f"{type(cause).__name__}: {cause}"
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error, what it was raised from, and so on; of a group everything."""
+    """Yield the error, its causes and contexts, and the members of groups among them."""
     while error is not None:
         yield error
         for nested in error.exceptions if isinstance(error, BaseExceptionGroup) else ():

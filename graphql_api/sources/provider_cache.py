@@ -1,4 +1,4 @@
-"""What providers said last, kept so that none is asked in vain, also after a restart."""
+"""Provider cache: the last data of each kind and its validators, stored across restarts."""
 
 import hashlib
 import logging
@@ -23,31 +23,31 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachedData(Generic[D]):
-    """What one provider said, checked."""
+    """Validated data of one provider. Its JSON, with these names, is stored in the database."""
 
     origin: str
-    """Who said it: see `origin_of`."""
+    """The provider's fingerprint."""
     data: D
     validators: Validators
     until: datetime | None
-    """Before this instant asking again is of no use; None: it always may be."""
+    """The provider is skipped before this instant. None: it never is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCache:
-    """What was said last of each kind."""
+    """The last data of each kind."""
 
     countries: CachedData[ValidatedCountries] | None = None
     rates: CachedData[ValidatedRates] | None = None
 
     def updated(self, newer: "ProviderCache") -> "ProviderCache":
-        """Return this with all that `newer` has."""
+        """Return a copy with the entries of `newer` in place of its own."""
         return ProviderCache(
             countries=newer.countries or self.countries, rates=newer.rates or self.rates
         )
 
     def serialize(self) -> Mapping[str, str]:
-        """Return each kind that there is as JSON."""
+        """Return the JSON of each cached kind."""
         dumped = {
             SourceKind.COUNTRIES: self.countries and _countries_adapter.dump_json(self.countries),
             SourceKind.RATES: self.rates and _rates_adapter.dump_json(self.rates),
@@ -56,7 +56,7 @@ class ProviderCache:
 
     @classmethod
     def deserialize(cls, json_by_kind: Mapping[str, str]) -> "ProviderCache":
-        """Read what `to_texts` returned; what another version wrote otherwise is as if not kept."""
+        """Restore what `serialize` returned; unreadable JSON of another version is dropped."""
         return cls(
             countries=_deserialize(_countries_adapter, json_by_kind.get(SourceKind.COUNTRIES)),
             rates=_deserialize(_rates_adapter, json_by_kind.get(SourceKind.RATES)),
@@ -64,9 +64,9 @@ class ProviderCache:
 
 
 def provider_fingerprint(provider: Provider[T]) -> str:
-    """Return what tells one provider at one URL, as this version reads it, from any other.
+    """Identify a provider, its URL, and the version that parsed its data.
 
-    A hash, since a URL that a setting gives may hold a secret.
+    A hash, because a URL from a setting may contain a secret.
     """
     identity = (__version__, provider.name, provider.url, sorted(provider.params.items()))
     return hashlib.sha256(repr(identity).encode()).hexdigest()
@@ -82,5 +82,5 @@ def _deserialize(adapter: TypeAdapter[CachedData[D]], text: str | None) -> Cache
     try:
         return adapter.validate_json(text)
     except ValidationError:
-        logger.warning("What a provider said last cannot be read; it is asked anew.")
+        logger.warning("The cached data of a provider is unreadable; requesting it again.")
         return None

@@ -1,4 +1,4 @@
-"""Who the countries are: the one table, shipped with the package, that no provider overrides."""
+"""Bundled reference: codes, names and regions by alpha-2 code, which no provider overrides."""
 
 import json
 from importlib import resources
@@ -9,7 +9,7 @@ _FLAG_URL = "https://flagcdn.com/{}.svg"
 
 
 def load_reference() -> Reference:
-    """Read sources/bundled/reference.json."""
+    """Load the reference from sources/bundled/reference.json."""
     bundled = resources.files("graphql_api.sources.bundled")
     entries = json.loads(bundled.joinpath("reference.json").read_bytes())
     return {

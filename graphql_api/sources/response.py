@@ -1,4 +1,4 @@
-"""What a URL answers: a body, and how to ask again only for something new."""
+"""A provider's HTTP response, and the validators that make the next request conditional."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,12 +7,12 @@ from datetime import datetime
 from graphql_api.sources.retry import parse_http_date
 
 MAX_BODY_BYTES = 20_000_000
-"""Bytes of all that a provider answers, decompressed; the largest real one has 1.1 million."""
+"""Decompressed bytes of all pages of a provider. The largest real response has 1.1 million."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validators:
-    """What to send with the next question, for an answer only if there is something new."""
+    """`ETag` and `Last-Modified` of a response, as received."""
 
     etag: str | None
     last_modified: str | None
@@ -22,23 +22,23 @@ class Validators:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Return what asks for an answer only if there is something new."""
+        """Return the headers of a conditional request."""
         conditional_headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in conditional_headers.items() if value is not None}
 
     @property
     def last_modified_at(self) -> datetime | None:
-        """Return the instant that Last-Modified names, if it names one."""
+        """Return the instant of `Last-Modified`, in UTC; None if it is missing or invalid."""
         return None if self.last_modified is None else parse_http_date(self.last_modified)
 
 
 class NotModified(Exception):
-    """There is nothing new since the validators that were sent: a signal, not an error."""
+    """The provider responded 304 to a conditional request: a signal, not an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderResponse:
-    """A body, and what came with it."""
+    """A complete, decompressed body and its validators."""
 
     body: bytes
     validators: Validators

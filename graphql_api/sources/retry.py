@@ -1,5 +1,6 @@
-"""When to ask again: how often, after which pause, and never beyond the time there is."""
+"""Retry policy: which failures are retried, after which delay, within the provider's time."""
 
+import math
 import random
 import re
 from collections.abc import Callable
@@ -8,47 +9,53 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
 from graphql_api.sources.provider import ProviderError
+from graphql_api.utils.backoff import backoff_delay
 
 _SECONDS_PATTERN = re.compile(r"\d{1,10}", re.ASCII)
 
 
 class RetryableError(ProviderError):
-    """A failure that may be over soon."""
+    """A failure that may pass within seconds."""
 
     def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
-        """Keep the reason, and the header in which the provider says when to come back."""
+        """Store the reason and the response's `Retry-After` header."""
         super().__init__(reason)
         self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How patient the project is; the clock and the randomness are arguments."""
+    """Number of retries and the delay before each."""
 
     max_retries: int = 2
     base_delay: float = 0.25
-    """The pause before the first one, give or take half of it; the next is twice as long."""
+    """Longest delay before the first retry, in seconds; doubles with each retry."""
     jitter: Callable[[], float] = random.random
     """Returns a number from 0 to 1."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     def next_delay(self, error: RetryableError, *, retry_count: int, remaining: float) -> float:
-        """Return for how many seconds to wait before asking again, of those that are `left`.
+        """Return the seconds to wait before the next retry; at least what `Retry-After` says.
 
         Raises:
-            Unusable: it is not to be asked again.
+            ProviderError: no retries are left, or the delay exceeds the `remaining` seconds.
         """
         requested = self._requested_delay(error.retry_after)
         if requested > max(remaining, 0):
-            reason = f"{error}, and asks to wait for {requested:.0f} s, longer than there is time"
+            reason = (
+                f"{error} and requested a delay of {requested:.0f} s, longer than the time left"
+            )
             raise ProviderError(reason) from None
-        delay = max(requested, self.base_delay * (1 << retry_count) * (0.5 + self.jitter()))
+        backoff = backoff_delay(
+            retry_count, initial=self.base_delay, maximum=math.inf, jitter=self.jitter()
+        )
+        delay = max(requested, backoff)
         if retry_count >= self.max_retries or delay > remaining:
             raise error
         return delay
 
     def _requested_delay(self, retry_after: str | None) -> float:
-        """Return the seconds that a Retry-After asks for; 0 without one that can be read."""
+        """Return the seconds that `Retry-After` requests; 0 if it is missing or invalid."""
         if retry_after is None:
             return 0
         if _SECONDS_PATTERN.fullmatch(retry_after):
@@ -58,10 +65,10 @@ class RetryPolicy:
 
 
 def parse_http_date(value: str) -> datetime | None:
-    """Return the instant, in UTC, that a date in a header names, or None."""
+    """Return the instant of an HTTP date, in UTC; None if the text is invalid."""
     try:
         instant = parsedate_to_datetime(value)
-        # HTTP's dates are in UTC, also those that do not say so.
+        # HTTP dates without a time zone are in UTC.
         return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None

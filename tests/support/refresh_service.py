@@ -18,7 +18,6 @@ from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.service import RefreshLimits, RefreshService
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
 from graphql_api.storage.countries import load
@@ -26,6 +25,7 @@ from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 from tests.support.fake_providers.fixtures import select_countries_providers, select_rates_providers
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.http_client import lazy_http_client
 
 REFERENCE = load_reference()
 START = datetime(2026, 11, 24, 3, 0, 0, 123_456, tzinfo=UTC)
@@ -110,7 +110,7 @@ async def running_instance(
     database = Database(url, timeout=database_timeout)
     await migrate(database)
     catalog = Catalog(database, REFERENCE)
-    async with LazyHTTPClient("tests") as http_client:
+    async with lazy_http_client() as http_client:
         service = RefreshService(
             database=database,
             catalog=catalog,

@@ -18,8 +18,10 @@ from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
 from graphql_api.schema.context import GraphQLContext
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.fetch import LazyHTTPClient
+from graphql_api.sources.http_client import create_client
 from graphql_api.storage.database import Database
+from graphql_api.utils.lazy import Lazy
 from tests.support.factories import REFRESHED_AT, make_snapshot
 from tests.support.refresh_service import ServiceInstance
 
@@ -28,7 +30,7 @@ PUBLIC_URL = "https://countries.example/api"
 REQUEST_ID = "request-7"
 STALE_AFTER = timedelta(days=1)
 _UNOPENED_DATABASE = Database("sqlite:///never-opened.db", timeout=1)
-_IDLE_HTTP_CLIENT = LazyHTTPClient("tests")
+_UNUSED_HTTP_CLIENT: LazyHTTPClient = Lazy(lambda: create_client("tests"))
 
 
 def now() -> datetime:
@@ -98,7 +100,7 @@ def offline_client(
         database=_UNOPENED_DATABASE,
         catalog=catalog,
         summary_images=SummaryImageCache(),
-        http_client=_IDLE_HTTP_CLIENT,
+        http_client=_UNUSED_HTTP_CLIENT,
         sources=SourceConfig(countries=(), rates=(), api_timeout=1, refresh_timeout=1),
         limits=RefreshLimits(),
         holder="nobody",

@@ -1,1 +1,1 @@
-"""One module per provider: its name, its URL, its attribution and how its bodies are read."""
+"""One module per provider: name, URL, attribution, and the parser of its bodies."""

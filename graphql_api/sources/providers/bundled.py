@@ -1,6 +1,6 @@
-"""The data shipped with the package: the last resort, and the first start's data.
+"""Bundled data: the last provider of each kind, and the data of a first start.
 
-The files and their licences are in `sources/bundled`; `scripts/build_bundled_data.py` makes them.
+The files and their licences are in `sources/bundled`; `scripts/build_bundled_data.py` builds them.
 """
 
 from graphql_api.domain.country import BUNDLED
@@ -9,7 +9,7 @@ from graphql_api.sources.provider import Provider, RawCountries, RawCountry, Raw
 
 
 def parse_countries(body: bytes) -> RawCountries:
-    """Read countries.json."""
+    """Parse countries.json."""
     content = parse_json_object(body)
     return RawCountries(
         countries=[
@@ -28,7 +28,7 @@ def parse_countries(body: bytes) -> RawCountries:
 
 
 def parse_rates(body: bytes) -> RawRates:
-    """Read rates.json."""
+    """Parse rates.json."""
     content = parse_json_object(body)
     return RawRates(rates=content["rates"], as_of=parse_date(content["as_of"]))
 

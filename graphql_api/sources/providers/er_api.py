@@ -8,17 +8,16 @@ from graphql_api.sources.provider import Provider, ProviderError, RawRates
 
 
 def parse(body: bytes) -> RawRates:
-    """Read the answer; its `result` says whether it is one."""
+    """Parse the table; its `result` reports errors, also with status 200."""
     payload = parse_json_object(body)
     if payload.get("result") != "success":
-        raise ProviderError(
-            f"it answered an error: {to_printable(payload.get('error-type', 'unnamed'))}"
-        )
+        error_type = to_printable(payload.get("error-type", "no message"))
+        raise ProviderError(f"responded with an error: {error_type}")
     rates = payload.get("rates")
     if not isinstance(rates, dict):
-        raise ProviderError("the answer has no table of rates")
+        raise ProviderError("the body has no table of rates")
     if payload.get("base_code") != "USD":
-        raise ProviderError("the rates are not for one US dollar")
+        raise ProviderError("the base of the rates is not USD")
     return RawRates(
         rates=rates,
         as_of=parse_unix_time(payload.get("time_last_update_unix")),

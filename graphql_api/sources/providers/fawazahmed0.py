@@ -1,7 +1,7 @@
 """The currency-api of fawazahmed0: keyless, daily, a file on a content delivery network, CC0.
 
-Format: https://github.com/fawazahmed0/exchange-api. Its codes are in small letters, and most
-are of cryptocurrencies.
+Format: https://github.com/fawazahmed0/exchange-api. Codes are in lower case, and most are of
+cryptocurrencies.
 """
 
 from graphql_api.sources.currencies import CURRENT
@@ -10,11 +10,11 @@ from graphql_api.sources.provider import Provider, ProviderError, RawRates
 
 
 def parse(body: bytes) -> RawRates:
-    """Read the table of the US dollar; what is no country's money in use is left out."""
+    """Parse the table of the US dollar, and keep the currencies in use."""
     payload = parse_json_object(body)
     table = payload.get("usd")
     if not isinstance(table, dict):
-        raise ProviderError("the answer has no table of rates for one US dollar")
+        raise ProviderError("the body has no table of rates for USD")
     rates = {code.upper(): rate for code, rate in table.items()}
     return RawRates(
         rates={code: rate for code, rate in rates.items() if code in CURRENT},

@@ -8,12 +8,12 @@ from graphql_api.sources.provider import Provider, ProviderError, RawRates
 
 
 def parse(body: bytes) -> RawRates:
-    """Read the rows; their dates differ, and the newest is the table's."""
+    """Parse the rows. Their dates differ; the newest is the date of the table."""
     rows = parse_json(body)
     if not isinstance(rows, list):
         raise ProviderError("the body is not a list of rates")
     if any(get_nested(row, "base") != "USD" for row in rows):
-        raise ProviderError("the rates are not for one US dollar")
+        raise ProviderError("the base of the rates is not USD")
     quotes = ((get_nested(row, "quote"), get_nested(row, "rate")) for row in rows)
     dates = (parse_date(get_nested(row, "date")) for row in rows)
     return RawRates(

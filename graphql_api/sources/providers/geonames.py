@@ -1,6 +1,6 @@
 """GeoNames' countryInfo.txt: keyless, tab-separated, CC BY 4.0.
 
-Format: https://download.geonames.org/export/dump/countryInfo.txt, described in its own comments.
+Format: the comments of https://download.geonames.org/export/dump/countryInfo.txt.
 """
 
 from graphql_api.sources.parsing import decode_utf8
@@ -10,14 +10,14 @@ _CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
 
 
 def parse(body: bytes) -> RawCountries:
-    """Read the table; lines that begin with # are comments."""
+    """Parse the table. Lines that start with # are comments."""
     lines = (line.rstrip("\r") for line in decode_utf8(body).split("\n") if line[:1] != "#")
     rows = [line.split("\t") for line in lines if line.strip()]
     if not any(_is_complete(columns) for columns in rows):
         raise ProviderError("the body is not a table of countries")
-    # The last code of a currency may be cut short as well, unless a column follows it.
+    # A currency code in the last column may be truncated too, unless another column follows it.
     if len(rows[-1]) < min(len(rows[0]), _CURRENCY + 2):
-        raise ProviderError("the table is cut short")
+        raise ProviderError("the table is truncated")
     return RawCountries(countries=[_parse_country(columns) for columns in rows], as_of=None)
 
 
@@ -27,7 +27,7 @@ def _is_complete(columns: list[str]) -> bool:
 
 def _parse_country(columns: list[str]) -> RawCountry:
     if not _is_complete(columns):
-        # Its last number may be cut short: believe none.
+        # Its last number may be truncated, so none is used.
         return RawCountry(
             label=columns[_CODE],
             code=columns[_CODE],

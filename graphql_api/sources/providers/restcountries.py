@@ -1,7 +1,7 @@
-"""REST Countries, version 5: a free key, pages of at most a hundred.
+"""REST Countries, version 5: a free key, pages of at most 100 countries.
 
-Format: https://restcountries.com/docs. Entries without codes are territories that
-ISO does not list.
+Format: https://restcountries.com/docs. Entries without codes are territories that ISO does not
+list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,35 +17,35 @@ from graphql_api.sources.provider import (
 
 _PAGE_SIZE = 100
 _MAX_PAGES = 20
-"""Eleven of 25 countries, the service's own default, hold all of them."""
+"""Eleven pages of the service's default size, 25 countries, hold all of them."""
 _FIELDS = "names.common,codes.alpha_2,capitals,population,area,currencies"
 
 
 def parse(body: bytes) -> RawCountries:
-    """Read one page."""
+    """Parse one page."""
     data = parse_json_object(body).get("data")
     entries, total = get_nested(data, "objects"), get_nested(data, "meta", "total")
     if not isinstance(entries, list):
-        raise ProviderError("the answer has no list of countries")
+        raise ProviderError("the body has no list of countries")
     if not isinstance(total, int) or isinstance(total, bool):
-        raise ProviderError("the answer does not say how many countries there are")
+        raise ProviderError("the body has no total of countries")
     return RawCountries(
         countries=[_parse_country(entry) for entry in entries], as_of=None, total=total
     )
 
 
 def remaining_params(first_page: RawCountries) -> list[Mapping[str, str]]:
-    """Return what asks for each page but the first, which tells how long a page really is."""
+    """Return the offset of each page after the first, whose length is the actual page size."""
     page_size, total = len(first_page.countries), first_page.total or 0
     if not page_size:
         return []
     if total > page_size * _MAX_PAGES:
-        raise ProviderError(f"its list has more than {_MAX_PAGES} pages")
+        raise ProviderError(f"the list has more than {_MAX_PAGES} pages")
     return [{"offset": str(offset)} for offset in range(page_size, total, page_size)]
 
 
 def join(pages: Sequence[RawCountries]) -> RawCountries:
-    """Put the pages together."""
+    """Join the pages; the total is that of the first."""
     countries = [country for page in pages for country in page.countries]
     return RawCountries(countries=countries, as_of=None, total=pages[0].total)
 

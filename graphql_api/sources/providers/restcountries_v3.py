@@ -1,6 +1,6 @@
-"""REST Countries, version 3.1: what mirrors and self-hosted servers answer.
+"""REST Countries, version 3.1: the format of mirrors and self-hosted servers.
 
-The service itself shut this version down in June 2026; its old addresses answer an error with
+The service itself shut this version down in June 2026; its old URLs respond with an error and
 status 200. Format: https://gitlab.com/restcountries/restcountries.
 """
 
@@ -8,11 +8,11 @@ from graphql_api.sources.parsing import as_list, get_nested, parse_json
 from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
 
 _FIELDS = ("name", "cca2", "capital", "population", "area", "currencies")
-"""The version refuses a question for more than ten."""
+"""The service rejects requests for more than ten."""
 
 
 def parse(body: bytes) -> RawCountries:
-    """Read the list."""
+    """Parse the list."""
     entries = parse_json(body)
     if not isinstance(entries, list):
         raise ProviderError("the body is not a list of countries")

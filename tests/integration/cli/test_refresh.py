@@ -36,11 +36,11 @@ DATABASE_SETTINGS = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
 DOWN = FakeResponse(status=500)
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
 FAILURE = (
-    "graphql-api: No source of countries could be used. geonames: it answered with status 500.\n"
+    "graphql-api: No source of countries could be used. geonames: responded with status 500.\n"
 )
 NOT_BUNDLED = (
     "graphql-api: No live source of countries could be used, and bundled data never replaces "
-    "live data. geonames: it answered with status 500.\n"
+    "live data. geonames: responded with status 500.\n"
 )
 STEPS = """\
 Started

@@ -309,5 +309,5 @@ async def test_log(
     assert record.getMessage().partition("; fetch ")[0] == (
         "Refresh refresh-1: 250 countries (250 new, 0 changed, 0 unchanged), "
         "countries from geonames, "
-        "rates from bundled after er-api: it answered with status 500"
+        "rates from bundled after er-api: responded with status 500"
     )

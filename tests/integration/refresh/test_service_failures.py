@@ -58,13 +58,13 @@ async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesEr
 @pytest.mark.parametrize(
     ("source", "answer", "reason"),
     [
-        ("countries", SERVER_ERROR, "geonames: it answered with status 500"),
+        ("countries", SERVER_ERROR, "geonames: responded with status 500"),
         ("countries", FakeResponse(body=HTML), "geonames: the body is not a table of countries"),
         ("countries", NO_DATA_RESPONSE, "geonames: the body is not a table of countries"),
         ("countries", first_countries(0), "geonames: the body is not a table of countries"),
-        ("rates", SERVER_ERROR, "er-api: it answered with status 500"),
+        ("rates", SERVER_ERROR, "er-api: responded with status 500"),
         ("rates", FakeResponse(body=HTML), "er-api: the body is not JSON"),
-        ("rates", NO_DATA_RESPONSE, "er-api: it answered an error: unnamed"),
+        ("rates", NO_DATA_RESPONSE, "er-api: responded with an error: no message"),
     ],
 )
 async def test_source_fails(
@@ -145,7 +145,7 @@ async def test_time_of_one_provider(path: Path, upstream: Upstream) -> None:
         message = await run_failing_refresh(instance, SourceUnavailable)
     # The other one may have been late as well, on a busy machine.
     assert message.startswith("No source of ")
-    assert message.endswith(": no complete answer within 0.05 s.")
+    assert message.endswith(": no complete response within 0.05 s.")
 
 
 async def test_time_of_all_providers(path: Path, upstream: Upstream) -> None:
@@ -198,7 +198,7 @@ async def test_bundled_never_replaces_live(
         upstream.set_responses(source, SERVER_ERROR)
     assert await run_failing_refresh(fallback_instance, SourceUnavailable) == (
         f"No live source of {kind} could be used, and bundled data never replaces live data. "
-        f"{PROVIDER_BY_KIND[kind]}: it answered with status 500."
+        f"{PROVIDER_BY_KIND[kind]}: responded with status 500."
     )
 
 

@@ -170,7 +170,7 @@ async def test_one_kind_kept_and_the_other_down(
         await fallback_instance.service.refresh()
     assert str(exc_info.value) == (
         "No live source of countries could be used, and bundled data never replaces live data. "
-        "geonames: it answered with status 500."
+        "geonames: responded with status 500."
     )
     assert await initial.is_unchanged()
     assert fallback_instance.catalog.provider_cache == cached

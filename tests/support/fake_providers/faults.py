@@ -23,8 +23,8 @@ REFUSING_URL = "http://127.0.0.1:1/"
 UNRESOLVABLE_URL = f"http://{'.'.join(['x' * 60] * 5)}/"
 """A URL whose name does not resolve."""
 
-TOO_LARGE_REASON = "its answer is larger than 20000000 bytes"
-CONNECTION_LOST_PREFIX = "the connection broke off: "
+TOO_LARGE_REASON = "the response is larger than 20000000 bytes"
+CONNECTION_LOST_PREFIX = "the connection was lost: "
 JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0")
 
 
@@ -74,7 +74,7 @@ def _status_faults(*statuses: int, expected_requests: int) -> list[ProviderFault
         ProviderFault(
             name=f"status-{status}",
             build_response=lambda _, status=status: FakeResponse(status=status),  # type: ignore[misc]
-            reason=f"it answered with status {status}",
+            reason=f"responded with status {status}",
             expected_requests=expected_requests,
         )
         for status in statuses
@@ -84,7 +84,7 @@ def _status_faults(*statuses: int, expected_requests: int) -> list[ProviderFault
 NO_TABLE_REASONS = {"geonames": "the body is not a table of countries"}
 NO_RECORDS_REASON = "none of its 0 records can be used"
 NO_RATES_REASON = "none of its 0 rates can be used"
-TIMEOUT_REASON = "no complete answer within 0.5 s"
+TIMEOUT_REASON = "no complete response within 0.5 s"
 GZIP_HEADERS = {"Content-Encoding": "gzip"}
 
 FAULTS = (
@@ -123,22 +123,22 @@ FAULTS = (
     ProviderFault(
         name="redirects-to-nowhere",
         build_response=lambda _: _redirect_response(REFUSING_URL),
-        reason="the server that it redirects to refuses connections",
+        reason="the redirect target refuses connections",
     ),
     ProviderFault(
         name="redirects-to-no-name",
         build_response=lambda _: _redirect_response(UNRESOLVABLE_URL),
-        reason="the name of the server that it redirects to does not resolve",
+        reason="the name of the redirect target does not resolve",
     ),
     ProviderFault(
         name="redirects-to-no-url",
         build_response=lambda _: _redirect_response("http://é..b/"),
-        reason="it redirects to what is no URL",
+        reason="redirects to an invalid URL",
     ),
     ProviderFault(
         name="redirects-in-circles",
         build_response=lambda _: _redirect_response(f"/{FAULTY_PATH}"),
-        reason="it redirects too often",
+        reason="redirects too often",
         expected_requests=6,
     ),
     *_status_faults(204, 400, 401, 403, 404, 410, 500, expected_requests=1),
@@ -146,8 +146,8 @@ FAULTS = (
     ProviderFault(
         name="asks-to-wait",
         build_response=lambda _: FakeResponse(status=503, headers={"Retry-After": "3600"}),
-        reason="it answered with status 503, and asks to wait for 3600 s, longer than there is "
-        "time",
+        reason="responded with status 503 and requested a delay of 3600 s, longer than the time "
+        "left",
     ),
     ProviderFault(
         name="html",
@@ -171,7 +171,7 @@ FAULTS = (
     ProviderFault(
         name="error-with-status-200",
         build_response=lambda _: FakeResponse(body=GONE),
-        reason="it answered an error: This API version has been deprecated. "
+        reason="responded with an error: This API version has been deprecated. "
         "See the documentation to move to the current version",
         reason_by_provider=NO_TABLE_REASONS,
     ),
@@ -179,7 +179,7 @@ FAULTS = (
         name="truncated",
         build_response=lambda provider: FakeResponse(body=provider.body[:-60]),
         reason="the body is not JSON",
-        reason_by_provider={"geonames": "the table is cut short"},
+        reason_by_provider={"geonames": "the table is truncated"},
     ),
     ProviderFault(
         name="utf-16",
@@ -213,7 +213,7 @@ FAULTS = (
     ProviderFault(
         name="not-gzip",
         build_response=lambda provider: FakeResponse(body=provider.body, headers=GZIP_HEADERS),
-        reason="its answer is not compressed as it says: "
+        reason="the response is not valid gzip: "
         "Error -3 while decompressing data: incorrect header check",
     ),
     ProviderFault(
@@ -221,14 +221,14 @@ FAULTS = (
         build_response=lambda provider: FakeResponse(
             body=gzip.compress(provider.body)[:-9], headers=GZIP_HEADERS
         ),
-        reason="its compressed answer is cut short",
+        reason="the compressed response is incomplete",
     ),
     ProviderFault(
         name="other-coding",
         build_response=lambda provider: FakeResponse(
             body=provider.body, headers={"Content-Encoding": "br"}
         ),
-        reason="its answer has the coding br, which was not asked for",
+        reason="the response has the encoding br, which was not requested",
     ),
     ProviderFault(
         name="closed-at-once",
@@ -247,7 +247,7 @@ FAULTS = (
     ProviderFault(
         name="reset",
         build_response=lambda _: FakeResponse(raw=True, reset=True),
-        reason=f"{CONNECTION_LOST_PREFIX}it was reset",
+        reason=f"{CONNECTION_LOST_PREFIX}reset",
         expected_requests=3,
     ),
     ProviderFault(

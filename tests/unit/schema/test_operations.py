@@ -407,7 +407,7 @@ async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None
             SERVER_ERROR,
             (
                 "SOURCE_UNAVAILABLE",
-                "No source of countries could be used. geonames: it answered with status 500.",
+                "No source of countries could be used. geonames: responded with status 500.",
             ),
         ),
         (

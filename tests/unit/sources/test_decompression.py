@@ -91,7 +91,7 @@ async def test_limit(coding: str) -> None:
     if coding:
         largest, larger = gzip.compress(largest), gzip.compress(larger)
     assert await read_chunks(largest, coding=coding) == bytes(LIMIT)
-    assert await refusal_reason(larger, coding=coding) == "its answer is larger than 1000 bytes"
+    assert await refusal_reason(larger, coding=coding) == "the response is larger than 1000 bytes"
 
 
 async def test_bomb() -> None:
@@ -104,7 +104,7 @@ async def test_bomb() -> None:
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert reason == "its answer is larger than 20000000 bytes"
+    assert reason == "the response is larger than 20000000 bytes"
     assert peak < 70_000_000
 
 
@@ -112,7 +112,7 @@ async def test_compressed_nothing() -> None:
     """Compressed data that hold nothing are counted as they come."""
     assert (
         await refusal_reason(*split_body(empty_gzip_blocks(2000), 100))
-        == "its answer is larger than 1000 bytes"
+        == "the response is larger than 1000 bytes"
     )
 
 
@@ -120,14 +120,13 @@ async def test_cut_short() -> None:
     """Compressed data without their end are refused."""
     compressed = gzip.compress(b"figures")
     for length in range(1, len(compressed)):
-        assert await refusal_reason(compressed[:length]) == "its compressed answer is cut short"
+        assert await refusal_reason(compressed[:length]) == "the compressed response is incomplete"
 
 
 async def test_junk() -> None:
     """What is not compressed is refused, also after what is."""
     message = (
-        "its answer is not compressed as it says: "
-        "Error -3 while decompressing data: incorrect header check"
+        "the response is not valid gzip: Error -3 while decompressing data: incorrect header check"
     )
     assert await refusal_reason(b"junk") == message
     assert await refusal_reason(gzip.compress(b"figures") + b"junk") == message
@@ -139,4 +138,4 @@ async def test_junk() -> None:
 async def test_other_coding(coding: str, shown: str) -> None:
     """A coding that was not asked for is refused by name."""
     reason = await refusal_reason(b"figures", coding=coding)
-    assert reason == f"its answer has the coding {shown}, which was not asked for"
+    assert reason == f"the response has the encoding {shown}, which was not requested"

@@ -8,8 +8,7 @@ import pytest
 
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.report import SourceKind, SourceReport
-from graphql_api.sources.fetch import FetchContext, FetchResult, fetch_first
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, fetch_first
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
 from graphql_api.sources.validation import (
@@ -27,6 +26,7 @@ from tests.support.fake_providers.fixtures import (
     select_rates_providers,
 )
 from tests.support.fake_providers.server import FakeResponse, Upstream
+from tests.support.http_client import lazy_http_client
 
 NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
@@ -38,8 +38,8 @@ IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
 @pytest.fixture
 async def http_client() -> AsyncIterator[LazyHTTPClient]:
     """Lend what the project asks with, which is ready."""
-    async with LazyHTTPClient("tests/1") as http_client:
-        await http_client.client.get()
+    async with lazy_http_client() as http_client:
+        await http_client.get()
         yield http_client
 
 
@@ -142,8 +142,8 @@ async def test_next_live(
     result = await fetch(http_client, player.kind, *failing, working, api_timeout=LONG_TIMEOUT)
     assert (result.report.provider, count_data(result)) == (player.name, COUNTS[player.name])
     assert result.report.failures == (
-        f"{NEXT_PROVIDER[player.kind]}: it answered with status 500",
-        f"{player.name}: it answered with status 500",
+        f"{NEXT_PROVIDER[player.kind]}: responded with status 500",
+        f"{player.name}: responded with status 500",
     )
 
 

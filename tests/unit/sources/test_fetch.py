@@ -10,13 +10,13 @@ import pytest
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import SourceUnavailable
-from graphql_api.sources.fetch import FetchContext, FetchResult, fetch_first
-from graphql_api.sources.lazy_http_client import LazyHTTPClient
+from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, fetch_first
 from graphql_api.sources.provider import Pagination, Provider, ProviderError
 from graphql_api.sources.provider_cache import CachedData, provider_fingerprint
 from graphql_api.sources.response import MAX_BODY_BYTES, Validators
 from graphql_api.sources.retry import RetryPolicy
 from tests.support.fake_providers.server import FakeResponse, Request, Upstream
+from tests.support.http_client import lazy_http_client
 
 LONG_TIMEOUT = 30.0
 """Seconds that no test here waits."""
@@ -62,8 +62,8 @@ BUNDLED_PROVIDER: Provider[bytes] = Provider(
 @pytest.fixture
 async def http_client() -> AsyncIterator[LazyHTTPClient]:
     """Lend what the project asks with, which is ready."""
-    async with LazyHTTPClient("tests/1") as http_client:
-        await http_client.client.get()
+    async with lazy_http_client() as http_client:
+        await http_client.get()
         yield http_client
 
 
@@ -130,7 +130,7 @@ async def test_failover(upstream: Upstream, http_client: LazyHTTPClient) -> None
     assert result.data.body == b"third time"
     assert (result.report.provider, result.report.attribution) == ("one", "By one")
     assert result.report.failures == (
-        "one: it answered with status 500",
+        "one: responded with status 500",
         "two: the body is empty",
     )
     assert upstream.request_count("rates") == 3
@@ -159,7 +159,7 @@ async def test_nobody_answers(upstream: Upstream, http_client: LazyHTTPClient) -
         await fetch(http_client, first, second)
     assert str(exc_info.value) == (
         "No source of rates could be used. "
-        "one: it answered with status 500; two: it answered with status 404."
+        "one: responded with status 500; two: responded with status 404."
     )
 
 
@@ -183,8 +183,8 @@ async def test_mute(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     silent = [provider(name, upstream.rates_url) for name in ("one", "two")]
     result = await fetch(http_client, *silent, BUNDLED_PROVIDER, api_timeout=SHORT_TIMEOUT)
     assert result.report.failures == (
-        "one: no complete answer within 0.05 s",
-        "two: no complete answer within 0.05 s",
+        "one: no complete response within 0.05 s",
+        "two: no complete response within 0.05 s",
     )
     assert result.duration_ms > SHORT_TIMEOUT * 1000
 
@@ -195,7 +195,7 @@ async def test_mute_amid_the_body(upstream: Upstream, http_client: LazyHTTPClien
         "rates", FakeResponse(body=b"figures", hold_after=3, hold_until=lambda: False)
     )
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
-    assert reason == "no complete answer within 0.05 s"
+    assert reason == "no complete response within 0.05 s"
 
 
 async def test_mute_after_a_redirect(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -203,7 +203,7 @@ async def test_mute_after_a_redirect(upstream: Upstream, http_client: LazyHTTPCl
     upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": "/elsewhere"}))
     upstream.set_responses("elsewhere", FakeResponse(hold_until=lambda: False))
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
-    assert reason == "no complete answer within 0.05 s"
+    assert reason == "no complete response within 0.05 s"
 
 
 async def test_cancelling(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -242,7 +242,7 @@ async def test_drips(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """Bytes that keep coming do not make the time any longer."""
     upstream.set_responses("rates", FakeResponse(body=bytes(1000), byte_delay=0.01))
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
-    assert reason == "no complete answer within 0.05 s"
+    assert reason == "no complete response within 0.05 s"
 
 
 async def test_time_of_retries(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -251,7 +251,7 @@ async def test_time_of_retries(upstream: Upstream, http_client: LazyHTTPClient) 
         "rates", FakeResponse(status=503), FakeResponse(hold_until=lambda: False)
     )
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
-    assert reason == "no complete answer within 0.05 s"
+    assert reason == "no complete response within 0.05 s"
 
 
 async def test_failures_are_told_at_once(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -264,7 +264,7 @@ async def test_failures_are_told_at_once(upstream: Upstream, http_client: LazyHT
     await asyncio.to_thread(upstream.wait_for_requests, "rates")
     task.cancel()
     await asyncio.wait([task])
-    assert failures == ["one: it answered with status 500"]
+    assert failures == ["one: responded with status 500"]
 
 
 async def test_reasons_are_short(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -352,10 +352,13 @@ async def test_single_page(upstream: Upstream, http_client: LazyHTTPClient) -> N
 @pytest.mark.parametrize(
     ("second", "reason"),
     [
-        (FakeResponse(status=404), "it answered with status 404"),
-        (FakeResponse(status=502), "it answered with status 502"),
+        (FakeResponse(status=404), "responded with status 404"),
+        (FakeResponse(status=502), "responded with status 502"),
         (FakeResponse(), "the body is empty"),
-        (FakeResponse(body=bytes(MAX_BODY_BYTES // 2)), "its answer is larger than 9999999 bytes"),
+        (
+            FakeResponse(body=bytes(MAX_BODY_BYTES // 2)),
+            "the response is larger than 9999999 bytes",
+        ),
     ],
 )
 async def test_page_that_fails(
@@ -383,7 +386,7 @@ async def test_page_that_is_late(upstream: Upstream, http_client: LazyHTTPClient
         BUNDLED_PROVIDER,
         api_timeout=SHORT_TIMEOUT,
     )
-    assert result.report.failures == ("paged: no complete answer within 0.05 s",)
+    assert result.report.failures == ("paged: no complete response within 0.05 s",)
 
 
 async def test_page_that_passes(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -497,7 +500,7 @@ async def test_nothing_new_to_who_did_not_ask(
 ) -> None:
     """Status 304 for a question without validators is a failure like any other."""
     upstream.set_responses("rates", FakeResponse(status=304))
-    assert await fetch_failure(http_client, upstream.rates_url) == "it answered with status 304"
+    assert await fetch_failure(http_client, upstream.rates_url) == "responded with status 304"
 
 
 async def test_kept_of_another_provider(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -519,5 +522,5 @@ async def test_kept_while_a_provider_before_it_fails(
     result = await fetch(
         http_client, first, second, cached_data=make_cached(second, fresh_until=LATER)
     )
-    assert result.report.failures == ("first: it answered with status 404",)
+    assert result.report.failures == ("first: responded with status 404",)
     assert (result.report.provider, result.report.cached) == ("second", True)

@@ -83,15 +83,15 @@ def test_byte_order_mark() -> None:
         ('{"error": {"message": "down"}, "data": 1}', "down"),
         ('{"error": "down"}', "down"),
         ('{"status": 404, "message": "not found"}', "not found"),
-        ('{"success": false}', "unnamed"),
-        ('{"success": false, "errors": ["a"], "message": ""}', "unnamed"),
+        ('{"success": false}', "no message"),
+        ('{"success": false, "errors": ["a"], "message": ""}', "no message"),
         ('{"message": "a\\u0000b"}', "a�b"),
         (json.dumps({"message": "x" * 1000}), "x" * 149 + "…"),
     ],
 )
 def test_error(answer: str, message: str) -> None:
     """An object that says that it is an error is refused with what it says."""
-    assert refusal(answer.encode()) == f"it answered an error: {message}"
+    assert refusal(answer.encode()) == f"responded with an error: {message}"
 
 
 @pytest.mark.parametrize(

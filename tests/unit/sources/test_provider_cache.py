@@ -35,7 +35,7 @@ def test_what_another_version_wrote(text: str, caplog: pytest.LogCaptureFixture)
     texts = {**FULL_CACHE.serialize(), "rates": text}
     assert ProviderCache.deserialize(texts) == ProviderCache(countries=CACHED_COUNTRIES)
     assert [record.getMessage() for record in caplog.records] == [
-        "What a provider said last cannot be read; it is asked anew."
+        "The cached data of a provider is unreadable; requesting it again."
     ]
 
 

@@ -17,7 +17,7 @@ def pause(
     *,
     retry_count: int = 0,
     remaining: float = 10,
-    jitter: float = 0.5,
+    jitter: float = 1,
 ) -> float:
     """Return the pause after a failure."""
     retries = RetryPolicy(jitter=lambda: jitter, clock=lambda: NOW)
@@ -27,7 +27,7 @@ def pause(
 
 @pytest.mark.parametrize(
     ("retry_count", "jitter", "seconds"),
-    [(0, 0, 0.125), (0, 0.5, 0.25), (0, 1, 0.375), (1, 0, 0.25), (1, 0.5, 0.5), (1, 1, 0.75)],
+    [(0, 0, 0.125), (0, 0.5, 0.1875), (0, 1, 0.25), (1, 0, 0.25), (1, 0.5, 0.375), (1, 1, 0.5)],
 )
 def test_pauses(retry_count: int, jitter: float, seconds: float) -> None:
     """The second pause is twice the first, and each is half as much longer or shorter."""
@@ -69,7 +69,7 @@ def test_asks_for_too_long(retry_after: str, retry_count: int) -> None:
         pause(retry_after, retry_count=retry_count)
     seconds = "9999999999" if retry_after[0] == "9" else "11"
     assert str(exc_info.value) == (
-        f"it is busy, and asks to wait for {seconds} s, longer than there is time"
+        f"it is busy and requested a delay of {seconds} s, longer than the time left"
     )
 
 

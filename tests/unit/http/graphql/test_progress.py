@@ -103,7 +103,7 @@ async def test_failure(server: Process, upstream: Upstream, released: threading.
     assert error["extensions"] == {"code": last_event["code"]}
     assert error["message"] == last_event["message"]
     assert last_event["message"] == (
-        "No source of countries could be used. geonames: it answered with status 500."
+        "No source of countries could be used. geonames: responded with status 500."
     )
 
 

@@ -67,26 +67,26 @@ def test_undated(when: object) -> None:
         ({"result": "error", "error-type": "unsupported-code"}, "unsupported-code"),
         ({"result": "error", "error-type": "two\nlines"}, "two�lines"),
         ({"result": "error", "error-type": None}, "None"),
-        ({"result": "error"}, "unnamed"),
-        ({"result": None}, "unnamed"),
-        ({"result": ["success"]}, "unnamed"),
+        ({"result": "error"}, "no message"),
+        ({"result": None}, "no message"),
+        ({"result": ["success"]}, "no message"),
     ],
 )
 def test_error(changes: dict[str, object], reason: str) -> None:
     """An answer whose result is not success is refused with the kind of error that it names."""
-    assert refusal(answer(**changes)) == f"it answered an error: {reason}"
+    assert refusal(answer(**changes)) == f"responded with an error: {reason}"
 
 
 @pytest.mark.parametrize("table", [None, [], "rates", 1])
 def test_no_table(table: object) -> None:
     """Success without a table is refused."""
-    assert refusal(answer(rates=table)) == "the answer has no table of rates"
+    assert refusal(answer(rates=table)) == "the body has no table of rates"
 
 
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
     """Rates for another currency are refused."""
-    assert refusal(answer(base_code=base)) == "the rates are not for one US dollar"
+    assert refusal(answer(base_code=base)) == "the base of the rates is not USD"
 
 
 @pytest.mark.parametrize("body", [b"", HTML, RATES[:-100]])

@@ -52,7 +52,7 @@ def test_undated(date: object) -> None:
     assert (raw.rates, raw.as_of) == ({"USD": 1, "EUR": 0.88}, None)
 
 
-NO_TABLE = "the answer has no table of rates for one US dollar"
+NO_TABLE = "the body has no table of rates for USD"
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ NO_TABLE = "the answer has no table of rates for one US dollar"
         (b"[]", "the body is not a JSON object"),
         (HTML, "the body is not JSON"),
         (FAWAZAHMED0[:-5], "the body is not JSON"),
-        (b'{"message": "no such file"}', "it answered an error: no such file"),
+        (b'{"message": "no such file"}', "responded with an error: no such file"),
     ],
 )
 def test_no_table(body: bytes, reason: str) -> None:

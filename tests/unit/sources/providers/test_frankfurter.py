@@ -66,16 +66,16 @@ def test_other_base(base: object) -> None:
     """Rates for another currency are refused, also when it is one row of many."""
     with pytest.raises(ProviderError) as refused:
         parse(answer(EURO, {**EURO, "base": base}))
-    assert str(refused.value) == "the rates are not for one US dollar"
+    assert str(refused.value) == "the base of the rates is not USD"
 
 
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b'{"status": 422, "message": "invalid base"}', "it answered an error: invalid base"),
+        (b'{"status": 422, "message": "invalid base"}', "responded with an error: invalid base"),
         (b"{}", "the body is not a list of rates"),
         (b"7", "the body is not a list of rates"),
-        (b"[7]", "the rates are not for one US dollar"),
+        (b"[7]", "the base of the rates is not USD"),
         (HTML, "the body is not JSON"),
         (FRANKFURTER[:-5], "the body is not JSON"),
     ],

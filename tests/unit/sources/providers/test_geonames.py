@@ -109,7 +109,7 @@ def test_rows_cut_short() -> None:
 def test_table_cut_short(cut: int) -> None:
     """A table that ends amid the columns that are read is refused, though most of it is there."""
     whole = ROW + b"\tEuro\n"
-    assert refusal(whole + whole + ROW[:cut]) == "the table is cut short"
+    assert refusal(whole + whole + ROW[:cut]) == "the table is truncated"
 
 
 @pytest.mark.parametrize("end", [b"\t", b"\tEu", b"\tEuro"])

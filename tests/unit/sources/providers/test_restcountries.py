@@ -171,7 +171,7 @@ def test_too_many_pages(size: int, total: int) -> None:
     """More pages than any list of countries has are not asked for."""
     with pytest.raises(ProviderError) as refused:
         remaining_params(page(size, total))
-    assert str(refused.value) == "its list has more than 20 pages"
+    assert str(refused.value) == "the list has more than 20 pages"
 
 
 def test_join() -> None:
@@ -185,16 +185,16 @@ def test_join() -> None:
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (GONE, "it answered an error: This API version has been deprecated. "),
-        (b'{"errors": [{"message": "Authorization key required."}]}', "it answered an error: A"),
+        (GONE, "responded with an error: This API version has been deprecated. "),
+        (b'{"errors": [{"message": "Authorization key required."}]}', "responded with an error: A"),
         (HTML, "the body is not JSON"),
         (b"[]", "the body is not a JSON object"),
-        (b"{}", "the answer has no list of countries"),
-        (b'{"data": []}', "the answer has no list of countries"),
-        (b'{"data": {"objects": {}}}', "the answer has no list of countries"),
-        (b'{"data": {"objects": []}}', "the answer does not say how many countries there are"),
-        (answer(total="256"), "the answer does not say how many countries there are"),
-        (answer(total=True), "the answer does not say how many countries there are"),
+        (b"{}", "the body has no list of countries"),
+        (b'{"data": []}', "the body has no list of countries"),
+        (b'{"data": {"objects": {}}}', "the body has no list of countries"),
+        (b'{"data": {"objects": []}}', "the body has no total of countries"),
+        (answer(total="256"), "the body has no total of countries"),
+        (answer(total=True), "the body has no total of countries"),
     ],
 )
 def test_no_list(body: bytes, reason: str) -> None:

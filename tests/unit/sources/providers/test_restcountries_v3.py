@@ -106,8 +106,8 @@ DEPRECATED = (
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (GONE, f"it answered an error: {DEPRECATED}"),
-        (b'{"status": 404, "message": "Not Found"}', "it answered an error: Not Found"),
+        (GONE, f"responded with an error: {DEPRECATED}"),
+        (b'{"status": 404, "message": "Not Found"}', "responded with an error: Not Found"),
         (b"{}", "the body is not a list of countries"),
         (b'"FR"', "the body is not a list of countries"),
         (b"", "the body is not JSON"),
