@@ -49,7 +49,7 @@ _EXPECTED_LOG_LINE = re.compile(
     r"Refresh \w+ failed: (?:DATABASE|SOURCE)_UNAVAILABLE: |"
     r"Refresh \w+ failed: REFRESH_IN_PROGRESS: |"
     r"Request \w+(?: from \S+)?: |The database does not answer; |The database answers again\.|"
-    r"The refresh \w+ may be missing from the history: |The lease runs out in at most )"
+    r"The refresh \w+ may be missing from the history: |The lease was not released )"
 )
 
 

@@ -1,13 +1,14 @@
-"""A refresh's hold on the database: one connection and the lease, until after its answer.
+"""The database side of a refresh: one connection and the lease, until after the response.
 
-It is opened while the sources are fetched and closed when the caller has been answered, so that
-all that anybody waits for is the upsert.
+A session opens while the sources are fetched and finishes after the caller has its report, so that
+the caller waits for one statement: the upsert.
 """
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from time import monotonic
 
 from graphql_api.catalog import Catalog
@@ -17,110 +18,123 @@ from graphql_api.errors import DatabaseUnavailable, RefreshInProgress
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.storage import change_marker, countries, lease, provider_cache, refreshes
 from graphql_api.storage.database import Database, DatabaseConnection, DatabaseOperation
+from graphql_api.utils.tasks import retrieve_exception
 
 logger = logging.getLogger(__name__)
 
+_NO_CACHE_UPDATE = ProviderCache()
 
-class LeaseHeldByOther(Exception):
-    """Another process has the lease: a signal to wait for it, not an error."""
 
-    def __init__(self, lease_info: lease.LeaseInfo) -> None:
-        """Say who."""
-        super().__init__(lease_info)
-        self.lease_info = lease_info
+@dataclass(frozen=True, slots=True)
+class LeaseHeldByOther:
+    """Result of acquiring a lease that another process holds."""
+
+    lease_info: lease.LeaseInfo
 
 
 class LeaseSession:
-    """Opens at once, by itself; `opened` waits for it."""
+    """Connection and lease of one refresh. Creating it starts to open both, in the background."""
 
-    def __init__(  # noqa: PLR0913 - what it works on, and four facts of one refresh
-        self,
-        database: Database,
-        catalog: Catalog,
-        *,
-        refresh_id: str,
-        holder: str,
-        lease_duration: float,
-        lease_lock: asyncio.Lock,
+    def __init__(
+        self, sessions: "LeaseSessions", *, refresh_id: str, lease_duration: float
     ) -> None:
-        """Begin to open; `holder` names this process, `seconds` is how long the lease lasts.
+        """Start to open. `lease_duration` is in seconds."""
+        self.refresh_id = refresh_id
+        self.is_writing = False
+        """Whether rows may have reached the database.
 
-        One session after the other has its `turn` to take the lease: one whose refresh failed at
-        once must not take it from the next one.
+        A refresh must not be cancelled from then on: what is committed must be published.
         """
-        self._refresh_id = refresh_id
-        self._database = database
-        self._catalog = catalog
-        self._holder = holder
+        self._sessions = sessions
+        self._database = sessions.database
         self._lease_duration = lease_duration
-        self._lease_lock = lease_lock
-        self._revision = 0
         self._lease_expires_at = monotonic() + lease_duration
+        self._has_lease = False
+        self._to_record: tuple[Attempt, ProviderCache] | None = None
         self._stack = AsyncExitStack()
         self._connection: DatabaseConnection | None = None
         self._open_task = asyncio.create_task(self._open())
-        # `opened` tells of a failure; a refresh that failed before has stopped listening.
-        self._open_task.add_done_callback(lambda task: task.cancelled() or task.exception())
-
-    async def wait_until_open(self) -> None:
-        """Wait until the lease is taken and the catalog serves all that was written before it.
-
-        Raises:
-            HeldElsewhere: another process has the lease.
-            DatabaseUnavailable: the database does not answer.
-        """
-        # A lease that is taken by a statement nobody waits for would hold up everybody.
-        await asyncio.shield(self._open_task)
+        self._open_task.add_done_callback(retrieve_exception)
 
     @property
     def seems_held_by_other(self) -> bool:
-        """Tell whether another process had the lease when the database was last looked at."""
-        return self._catalog.lease_holder not in (None, self._holder)
+        """Whether another process held the lease when this process last read the database."""
+        return self._sessions.catalog.lease_holder not in (None, self._sessions.holder)
 
-    @property
-    def revision(self) -> int:
-        """Return the revision of the rows that this refresh writes; 0 before it is opened."""
-        return self._revision
+    async def acquire(self) -> int | LeaseHeldByOther:
+        """Wait until the lease is acquired and the catalog has all that was written before.
 
-    async def store(self, rows: Sequence[Country]) -> int:
-        """Write the rows, and return how many statements it took; `opened` comes first.
+        Returns the revision for the rows of this refresh. May be called repeatedly.
 
         Raises:
-            RefreshInProgress: the lease has run out, and somebody else may have it, or has had it.
-            DatabaseUnavailable: nothing was written, or, where the answer was lost, all.
+            DatabaseUnavailable: the database does not respond.
+        """
+        # A cancelled statement could leave a lease that nothing releases before it expires.
+        return await asyncio.shield(self._open_task)
+
+    async def store(self, rows: Sequence[Country]) -> int:
+        """Write the rows and return the number of statements. `acquire` must have succeeded.
+
+        Raises:
+            RefreshInProgress: the lease has expired; another process may hold it, or has held it.
+            DatabaseUnavailable: nothing was written or, if the response was lost, all rows.
         """
         if self._connection is None or monotonic() > self._lease_expires_at:
-            raise RefreshInProgress(
-                f"The refresh took longer than its lease of {self._lease_duration:g} s, and "
-                "another "
-                "process may have begun one; nothing was changed."
-            )
+            raise self._lease_lost_error("may have begun one")
+        self.is_writing = True
         try:
             return await self._database.retrying(
                 self._connection, lambda connection: countries.upsert(connection, rows)
             )
         except countries.StaleWriteError:
-            # The clock here may have stood still, as it does in a machine that sleeps.
-            raise RefreshInProgress(
-                f"The refresh took longer than its lease of {self._lease_duration:g} s, and "
-                "another "
-                "process has written newer data meanwhile; nothing was changed."
-            ) from None
+            # The monotonic clock stands still while a machine sleeps.
+            raise self._lease_lost_error("has written newer data meanwhile") from None
 
-    async def close(self, attempt: Attempt | None, cache_update: ProviderCache) -> None:
-        """Write down the attempt and what was heard, give back the lease, and the connection.
+    def record_at_end(
+        self, attempt: Attempt, cache_update: ProviderCache = _NO_CACHE_UPDATE
+    ) -> None:
+        """Set what `finish` writes to the history and to the stored provider cache."""
+        self._to_record = attempt, cache_update
 
-        Failures are logged.
-        """
+    async def finish(self) -> None:
+        """Record the attempt, release the lease and return the connection; log what fails."""
         await asyncio.wait([self._open_task])
         async with self._stack:
-            if attempt is not None:
-                await self._record(attempt, cache_update)
-            if self._revision:
+            if self._to_record is not None:
+                await self._record(*self._to_record)
+            if self._has_lease:
                 await self._release_lease()
 
+    async def _open(self) -> int | LeaseHeldByOther:
+        # The lock comes first: of two connections the later one may be opened sooner.
+        async with self._sessions.lease_lock:
+            connection = await self._stack.enter_async_context(self._database.connect())
+            self._connection = connection
+            acquired = await self._database.retrying(connection, self._acquire_lease)
+        if isinstance(acquired, lease.LeaseInfo):
+            return LeaseHeldByOther(acquired)
+        self._has_lease = True
+        await self._database.retrying(connection, self._sessions.catalog.sync_on)
+        # A connection that replaced a dead one has not prepared them.
+        await self._database.retrying(connection, countries.prepare_statements)
+        return acquired
+
+    async def _acquire_lease(self, connection: DatabaseConnection) -> int | lease.LeaseInfo:
+        return await lease.acquire(
+            connection,
+            holder=self._sessions.holder,
+            refresh_id=self.refresh_id,
+            ttl=self._lease_duration,
+        )
+
+    def _lease_lost_error(self, reason: str) -> RefreshInProgress:
+        return RefreshInProgress(
+            f"The refresh took longer than its lease of {self._lease_duration:g} s, and another "
+            f"process {reason}; nothing was changed."
+        )
+
     async def _record(self, attempt: Attempt, cache_update: ProviderCache) -> None:
-        # In one transaction: who sees the one looks for the other.
+        # In one transaction: a replica that sees the attempt loads the provider cache.
         async def write(connection: DatabaseConnection) -> None:
             await refreshes.append(connection, attempt)
             await provider_cache.save(connection, cache_update.serialize())
@@ -133,10 +147,14 @@ class LeaseSession:
     async def _release_lease(self) -> None:
         try:
             await self._run(
-                lambda connection: lease.release(connection, refresh_id=self._refresh_id)
+                lambda connection: lease.release(connection, refresh_id=self.refresh_id)
             )
         except DatabaseUnavailable as error:
-            logger.warning("The lease runs out in at most %g s: %s", self._lease_duration, error)
+            logger.warning(
+                "The lease was not released and expires in at most %g s: %s",
+                self._lease_duration,
+                error,
+            )
 
     async def _run(self, operation: DatabaseOperation[None]) -> None:
         if self._connection is None:
@@ -144,31 +162,52 @@ class LeaseSession:
         else:
             await self._database.retrying(self._connection, operation)
 
-    async def _open(self) -> None:
-        # The turn comes first: of two connections the later one may be opened sooner.
-        async with self._lease_lock:
-            connection = await self._stack.enter_async_context(self._database.connect())
-            self._connection = connection
-            acquired = await self._database.retrying(connection, self._acquire_lease)
-        if isinstance(acquired, lease.LeaseInfo):
-            raise LeaseHeldByOther(acquired)
-        self._revision = acquired
-        await self._database.retrying(connection, self._catalog.sync_on)
-        # A connection that has replaced one that died is new to it.
-        await self._database.retrying(connection, countries.prepare_statements)
 
-    async def _acquire_lease(self, connection: DatabaseConnection) -> int | lease.LeaseInfo:
-        return await lease.acquire(
-            connection, holder=self._holder, refresh_id=self._refresh_id, ttl=self._lease_duration
-        )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseSessions:
+    """Sessions of one process. They acquire the lease in turn, and finish in order."""
+
+    database: Database
+    catalog: Catalog
+    holder: str
+    """Names this process among those that share the database."""
+    lease_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    """Held while a session acquires the lease: one whose refresh failed at once must not take the
+    lease from the session after it."""
+    finish_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
+    """Held while a session finishes: the database numbers attempts in the order of writing."""
+    finish_tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
+
+    @asynccontextmanager
+    async def open(self, refresh_id: str, *, lease_duration: float) -> AsyncIterator[LeaseSession]:
+        """Open a session, and finish it in the background when the context ends.
+
+        Neither waits for the database. `lease_duration` is in seconds.
+        """
+        session = LeaseSession(self, refresh_id=refresh_id, lease_duration=lease_duration)
+        try:
+            yield session
+        finally:
+            task = asyncio.create_task(self._finish(session))
+            self.finish_tasks.add(task)
+            task.add_done_callback(self.finish_tasks.discard)
+
+    async def wait_until_finished(self) -> None:
+        """Wait until every session whose context has ended is finished."""
+        if self.finish_tasks:
+            await asyncio.wait(self.finish_tasks)
+
+    async def _finish(self, session: LeaseSession) -> None:
+        async with self.finish_lock:
+            await session.finish()
 
 
 WARM_CONNECTIONS = 3
-"""One for a refresh, one for the tail of the refresh before it, one for the poller."""
+"""One for a refresh, one for a session that finishes, one for the poller."""
 
 
 async def prepare_statements(connection: DatabaseConnection) -> None:
-    """Do everything that a refresh does over a connection, to no effect, so that it is ready."""
+    """Run each statement of a refresh without effect, so that the connection has prepared it."""
     await lease.prepare_statements(connection)
     current = await change_marker.read(connection)
     await refreshes.load(connection, after=current.last_sequence)

@@ -1,4 +1,4 @@
-"""Telling of refreshes that other processes run, coarsely: what the database knows of them."""
+"""Refreshes of other processes, as far as the database shows them: wait for one, report on them."""
 
 import asyncio
 import logging
@@ -8,35 +8,77 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.report import Attempt, RefreshReport
-from graphql_api.errors import DatabaseUnavailable
+from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
+from graphql_api.errors import INTERNAL_ERROR_CODE, DatabaseUnavailable, error_from_code
 from graphql_api.refresh.progress import Phase, ProgressBroadcaster, ProgressReporter
 from graphql_api.storage import lease
 from graphql_api.storage.database import Database
 
 logger = logging.getLogger(__name__)
 
-_MAX_POLL_INTERVAL = 0.5
-"""Seconds between two looks at most."""
-_PROCESS_DIED_MESSAGE = (
-    "The process that ran it has ended without a word; what is stored is served."
-)
+_WAIT_POLL_INTERVAL = 0.2
+"""Seconds between two polls of a lease that callers wait for."""
+_MAX_WATCH_POLL_INTERVAL = 0.5
+"""Seconds between two polls for subscribers, at most: progress may be late, a result less so."""
+_RELEASE_TIMEOUT = 5.0
+"""Seconds, without those of polling, that a process may take from its rows to its release."""
+
+
+async def wait_for_remote_refresh(
+    lease_info: lease.LeaseInfo, *, database: Database, catalog: Catalog
+) -> RefreshReport | None:
+    """Wait until a lease is released and return the report of its refresh.
+
+    Return None if the caller may refresh now: the other process died, or its refresh had written
+    before this call and only had to release the lease. The lease of a process that has written its
+    rows and does not release it within 5 s is released here.
+
+    Raises:
+        CountriesError: the failure of that refresh.
+        DatabaseUnavailable: the database does not respond.
+    """
+    await catalog.sync()
+    # A refresh that has written its rows has returned to its caller, or is about to.
+    had_written = _has_written(catalog, lease_info.revision)
+    remaining_time = _RELEASE_TIMEOUT
+    while await database.run(lease.read) == lease_info:
+        if _has_written(catalog, lease_info.revision):
+            remaining_time -= _WAIT_POLL_INTERVAL
+        if remaining_time < 0:
+            logger.warning(
+                "The process of refresh %s wrote its rows and died; its lease is released.",
+                lease_info.refresh_id,
+            )
+            await database.run(
+                lambda connection: lease.release(connection, refresh_id=lease_info.refresh_id)
+            )
+            break
+        await asyncio.sleep(_WAIT_POLL_INTERVAL)
+        await catalog.sync()
+    await catalog.sync()
+    if had_written:
+        return None
+    by_id = {attempt.id: attempt for attempt in catalog.history}
+    attempt = by_id.get(lease_info.refresh_id)
+    if isinstance(attempt, RefreshFailure):
+        raise error_from_code(attempt.code, attempt.message)
+    return attempt
 
 
 @dataclass(frozen=True, slots=True)
 class _RemoteRefresh:
-    """A refresh of another process that is told of."""
+    """A running refresh of another process whose progress is reported."""
 
     reporter: ProgressReporter
     holder: str
     revision: int
-    """Of the rows that it will have written."""
+    """Revision of the rows that it will write."""
 
 
 class RemoteRefreshWatcher:
-    """Looks for other processes' refreshes as long as anybody follows the hub.
+    """Reports on refreshes of other processes while the broadcaster has subscribers.
 
-    Before it has found one it looks at what the catalog has found anyway, and asks nothing.
+    Until a refresh is found, this only uses what the catalog reads from the database anyway.
     """
 
     def __init__(
@@ -48,7 +90,7 @@ class RemoteRefreshWatcher:
         holder: str,
         clock: Callable[[], datetime],
     ) -> None:
-        """Take `holder` for this process, whose refreshes tell the hub themselves."""
+        """Report to `broadcaster`. `holder` names this process, which reports its own refreshes."""
         self._broadcaster = broadcaster
         self._database = database
         self._catalog = catalog
@@ -56,16 +98,16 @@ class RemoteRefreshWatcher:
         self._clock = clock
         self._current: _RemoteRefresh | None = None
         self._seen_ids: set[str] = set()
-        """Ids of the attempts in the history that are no news."""
+        """Ids of the attempts in the history that are not new."""
 
     async def run(self, snapshot_poll: float) -> None:
-        """Look for ever, every `interval` seconds or sooner."""
+        """Run until cancelled. Poll every `snapshot_poll` seconds, or every 0.5 if that is more."""
         while True:
             await self._broadcaster.has_subscribers.wait()
             try:
-                await self._watch_while_subscribed(min(snapshot_poll, _MAX_POLL_INTERVAL))
+                await self._watch_while_subscribed(min(snapshot_poll, _MAX_WATCH_POLL_INTERVAL))
             except Exception:
-                logger.exception("Other processes' refreshes cannot be watched; trying again.")
+                logger.exception("Watching refreshes of other processes failed; trying again.")
                 await asyncio.sleep(snapshot_poll)
 
     async def _watch_while_subscribed(self, interval: float) -> None:
@@ -73,7 +115,7 @@ class RemoteRefreshWatcher:
             await self._catalog.sync()
         self._new_attempts()
         while self._broadcaster.has_subscribers.is_set():
-            with suppress(DatabaseUnavailable):  # who polls tells of it
+            with suppress(DatabaseUnavailable):  # the catalog's poller logs it
                 await self._poll()
             await asyncio.sleep(interval)
         if self._current is not None:
@@ -88,15 +130,18 @@ class RemoteRefreshWatcher:
         if self._current is None:
             await self._report_start()
         elif self._catalog.lease_holder != self._current.holder:
-            self._current.reporter.emit_failed("INTERNAL_SERVER_ERROR", _PROCESS_DIED_MESSAGE)
+            self._current.reporter.emit_failed(
+                INTERNAL_ERROR_CODE,
+                "The process of this refresh ended without a result; the stored data is served.",
+            )
             self._current = None
-        elif self._has_written(self._current.revision):
+        elif _has_written(self._catalog, self._current.revision):
             self._current.reporter.emit(
                 Phase.DRAWING, 0.9, "Another server has written the countries"
             )
 
     async def _report_start(self) -> None:
-        """Tell of the refresh that has the lease, if another process does and has not written."""
+        """Report on the refresh of another process that holds the lease and has not written yet."""
         holder = self._catalog.lease_holder
         if holder is None or holder == self._holder:
             return
@@ -104,7 +149,7 @@ class RemoteRefreshWatcher:
         if (
             lease_info is None
             or self._broadcaster.has_seen(lease_info.refresh_id)
-            or self._has_written(lease_info.revision)
+            or _has_written(self._catalog, lease_info.revision)
         ):
             return
         elapsed_ms = max((self._clock() - lease_info.taken_at).total_seconds() * 1000, 0)
@@ -113,7 +158,7 @@ class RemoteRefreshWatcher:
         reporter.emit(Phase.FETCHING, 0.05, "Another server fetches countries and exchange rates")
 
     def _new_attempts(self) -> list[Attempt]:
-        """Return what the history has newly got, the oldest first."""
+        """Return the attempts added to the history since the last call, oldest first."""
         history, seen_ids = self._catalog.history, self._seen_ids
         self._seen_ids = {attempt.id for attempt in history}
         return [attempt for attempt in reversed(history) if attempt.id not in seen_ids]
@@ -132,5 +177,6 @@ class RemoteRefreshWatcher:
         else:
             reporter.emit_failed(attempt.code, attempt.message)
 
-    def _has_written(self, revision: int) -> bool:
-        return self._catalog.snapshot.version.revision >= revision
+
+def _has_written(catalog: Catalog, revision: int) -> bool:
+    return catalog.snapshot.version.revision >= revision

@@ -1,15 +1,15 @@
-"""The session: what a refresh holds of the database, from its beginning until after its answer."""
+"""The lease session: what a refresh holds of the database, until after its response."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from graphql_api.catalog import Catalog
 from graphql_api.errors import RefreshInProgress
-from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
-from graphql_api.sources.provider_cache import ProviderCache
+from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSessions
 from graphql_api.storage import lease
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
@@ -28,59 +28,44 @@ async def database(path: Path) -> AsyncIterator[Database]:
     await wait_for_connection_threads()
 
 
-def make_session(
-    database: Database, *, refresh_id: str, holder: str, seconds: float = 60
-) -> LeaseSession:
-    """Begin a session over a catalog of its own."""
-    catalog = Catalog(database, {})
-    return LeaseSession(
-        database,
-        catalog,
-        refresh_id=refresh_id,
-        holder=holder,
-        lease_duration=seconds,
-        lease_lock=asyncio.Lock(),
-    )
+def make_sessions(database: Database, *, holder: str) -> LeaseSessions:
+    """Return the sessions of a process with a catalog of its own."""
+    return LeaseSessions(database=database, catalog=Catalog(database, {}), holder=holder)
 
 
-async def test_in_turn(database: Database) -> None:
-    """Of two sessions of a process the one that began later has the lease in the end."""
-    turn = asyncio.Lock()
-    async with turn:
-        sessions = [
-            LeaseSession(
-                database,
-                Catalog(database, {}),
-                refresh_id=name,
-                holder="me",
-                lease_duration=60,
-                lease_lock=turn,
-            )
-            for name in ("1", "2")
-        ]
-        assert await database.run(lease.read) is None
-    for session in sessions:
-        await session.wait_until_open()
-    assert [session.revision for session in sessions] == [1, 2]
+async def read_holding_refresh(database: Database) -> str | None:
+    """Return the id of the refresh that holds the lease."""
     lease_info = await database.run(lease.read)
-    assert lease_info is not None
-    assert lease_info.refresh_id == "2"
-    for session in sessions:
-        await session.close(None, ProviderCache())
+    return lease_info.refresh_id if lease_info else None
 
 
-async def test_whole_life(database: Database) -> None:
-    """It takes the lease, writes rows of its revision, and leaves history and a free lease."""
-    session = make_session(database, refresh_id="1", holder="me")
-    assert session.revision == 0
-    await session.wait_until_open()
-    assert session.revision == 1
-    lease_info = await database.run(lease.read)
-    assert lease_info is not None
-    assert lease_info.refresh_id == "1"
-    assert await session.store([make_country(revision=1)]) == 1
-    await session.close(REPORT, FULL_CACHE)
-    assert await database.run(lease.read) is None
+async def test_acquire_in_turn(database: Database) -> None:
+    """Of two sessions of a process, the one that was opened later holds the lease in the end."""
+    sessions = make_sessions(database, holder="me")
+    async with AsyncExitStack() as stack:
+        async with sessions.lease_lock:
+            opened = [
+                await stack.enter_async_context(sessions.open(refresh_id, lease_duration=60))
+                for refresh_id in ("1", "2")
+            ]
+            assert await read_holding_refresh(database) is None
+        assert [await session.acquire() for session in opened] == [1, 2]
+        assert await read_holding_refresh(database) == "2"
+    await sessions.wait_until_finished()
+
+
+async def test_lifecycle(database: Database) -> None:
+    """A session acquires the lease, writes rows, records the attempt and releases the lease."""
+    sessions = make_sessions(database, holder="me")
+    async with sessions.open("1", lease_duration=60) as session:
+        assert await session.acquire() == 1
+        assert await read_holding_refresh(database) == "1"
+        assert session.is_writing is False
+        assert await session.store([make_country(revision=1)]) == 1
+        assert session.is_writing is True
+        session.record_at_end(REPORT, FULL_CACHE)
+    await sessions.wait_until_finished()
+    assert await read_holding_refresh(database) is None
     catalog = Catalog(database, {})
     await catalog.sync()
     assert (catalog.snapshot.rows, catalog.history) == ((make_country(revision=1),), (REPORT,))
@@ -88,44 +73,63 @@ async def test_whole_life(database: Database) -> None:
 
 
 async def test_held_by_another_process(database: Database) -> None:
-    """Another process is told who has the lease; closing what was not opened takes nothing away."""
-    first = make_session(database, refresh_id="1", holder="me")
-    await first.wait_until_open()
-    other = make_session(database, refresh_id="2", holder="other")
-    with pytest.raises(LeaseHeldByOther) as exc_info:
-        await other.wait_until_open()
-    assert exc_info.value.lease_info == await database.run(lease.read)
-    await other.close(None, ProviderCache())
-    assert await database.run(lease.read) == exc_info.value.lease_info
-    await first.close(None, ProviderCache())
+    """Acquiring a lease of another process returns that lease, and finishing leaves it alone."""
+    sessions = make_sessions(database, holder="me")
+    other_sessions = make_sessions(database, holder="other")
+    async with sessions.open("1", lease_duration=60) as session:
+        await session.acquire()
+        lease_info = await database.run(lease.read)
+        assert lease_info is not None
+        async with other_sessions.open("2", lease_duration=60) as other:
+            assert await other.acquire() == LeaseHeldByOther(lease_info)
+        await other_sessions.wait_until_finished()
+        assert await database.run(lease.read) == lease_info
+    await sessions.wait_until_finished()
 
 
-async def test_taken_anew_by_the_same_process(database: Database) -> None:
-    """The next refresh of a process does not wait for the tail of the one before it."""
-    first = make_session(database, refresh_id="1", holder="me")
-    await first.wait_until_open()
-    second = make_session(database, refresh_id="2", holder="me")
-    await second.wait_until_open()
-    assert (first.revision, second.revision) == (1, 2)
-    await first.close(None, ProviderCache())
-    lease_info = await database.run(lease.read)
-    assert lease_info is not None
-    assert lease_info.refresh_id == "2"
-    await second.close(None, ProviderCache())
-    assert await database.run(lease.read) is None
+async def test_acquired_again_by_the_same_process(database: Database) -> None:
+    """The next refresh of a process does not wait for the session before it to finish."""
+    sessions = make_sessions(database, holder="me")
+    async with AsyncExitStack() as stack:
+        async with sessions.open("1", lease_duration=60) as first:
+            second = await stack.enter_async_context(sessions.open("2", lease_duration=60))
+            assert [await session.acquire() for session in (first, second)] == [1, 2]
+        await sessions.wait_until_finished()
+        assert await read_holding_refresh(database) == "2"
+    await sessions.wait_until_finished()
+    assert await read_holding_refresh(database) is None
 
 
-async def test_lease_has_run_out(database: Database) -> None:
-    """What took longer than its lease is not written: another process may have begun."""
-    session = make_session(database, refresh_id="1", holder="me", seconds=0)
-    await session.wait_until_open()
-    with pytest.raises(RefreshInProgress) as exc_info:
-        await session.store([make_country()])
+async def test_cancelled_while_it_opens(database: Database) -> None:
+    """A session whose refresh is cancelled before it has the lease leaves no lease behind."""
+    sessions = make_sessions(database, holder="me")
+
+    async def acquire() -> None:
+        async with sessions.open("1", lease_duration=60) as session:
+            await session.acquire()
+
+    async with sessions.lease_lock:
+        task = asyncio.create_task(acquire())
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+        assert (task.cancelled(), len(sessions.finish_tasks)) == (True, 1)
+    await sessions.wait_until_finished()
+    assert (await read_holding_refresh(database), len(sessions.finish_tasks)) == (None, 0)
+
+
+async def test_lease_has_expired(database: Database) -> None:
+    """Rows are not written after the lease has expired: another process may have begun."""
+    sessions = make_sessions(database, holder="me")
+    async with sessions.open("1", lease_duration=0) as session:
+        await session.acquire()
+        with pytest.raises(RefreshInProgress) as exc_info:
+            await session.store([make_country()])
     assert str(exc_info.value) == (
         "The refresh took longer than its lease of 0 s, and another process may have begun one; "
         "nothing was changed."
     )
-    await session.close(None, ProviderCache())
+    await sessions.wait_until_finished()
     catalog = Catalog(database, {})
     await catalog.sync()
     assert catalog.snapshot.rows == ()

@@ -1,4 +1,4 @@
-"""Refreshes of other processes over one database are told too, coarsely, and at no cost before."""
+"""Refreshes of other processes: their progress is reported, and their result is waited for."""
 
 import asyncio
 import threading
@@ -13,6 +13,7 @@ from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.remote import RemoteRefreshWatcher
 from graphql_api.storage import lease
+from tests.support.db_servers.mariadb import MariaDB
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
@@ -277,3 +278,22 @@ async def test_costs_nothing(path: Path, upstream: Upstream) -> None:
             assert len(executed) == 1, executed
             task.cancel()
             await asyncio.wait([task])
+
+
+async def test_died_after_it_had_written(
+    mariadb: MariaDB, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A lease whose rows are written is released after 5 s, long before it expires."""
+    url = mariadb.url(mariadb.create_database())
+    async with (
+        running_instance(url, make_source_config(upstream), name="dead") as dead,
+        running_instance(url, make_source_config(upstream), name="next") as successor,
+    ):
+        async with dead.service.lease_sessions.finish_lock:  # its session never finishes
+            await dead.service.refresh()
+            report = await successor.service.refresh()
+        assert (report.id, report.version.revision, report.unchanged) == ("next-1", 2, 250)
+    assert (
+        "The process of refresh dead-1 wrote its rows and died; its lease is released."
+        in caplog.messages
+    )

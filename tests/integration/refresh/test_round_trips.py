@@ -47,7 +47,7 @@ async def instance(
 @asynccontextmanager
 async def block_tail(instance: ServiceInstance) -> AsyncIterator[None]:
     """Let nothing follow a refresh, so that what is counted belongs to it."""
-    async with instance.service._finish_lock:
+    async with instance.service.lease_sessions.finish_lock:
         yield
 
 
@@ -60,9 +60,9 @@ async def run_refresh(
     upstream.set_responses("rates", FakeResponse(body=RATES, hold_until=released.is_set))
     refresh = asyncio.create_task(instance.service.refresh())
     await asyncio.to_thread(upstream.wait_for_requests, "rates", revision)
-    pipeline = instance.service._pipeline
-    assert pipeline is not None
-    await pipeline.lease_session.wait_until_open()
+    local_run = instance.service._local_run
+    assert local_run is not None
+    await local_run.lease_session.acquire()
     relay.reset_counts()
     released.set()
     report = await refresh

@@ -285,7 +285,7 @@ async def test_no_picture(instance: ServiceInstance, caplog: pytest.LogCaptureFi
     assert (report.inserted, report.timings.image_ms) == (250, None)
     assert len(await instance.load_rows()) == 250
     (record,) = [record for record in caplog.records if record.exc_info]
-    assert record.getMessage() == "The summary picture could not be drawn."
+    assert record.getMessage() == "The summary image could not be drawn."
 
 
 async def test_history(upstream: Upstream, instance: ServiceInstance) -> None:

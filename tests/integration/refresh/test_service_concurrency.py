@@ -296,11 +296,11 @@ async def test_two_in_a_row(upstream: Upstream, instance: ServiceInstance) -> No
         )
         stack.enter_context(instance.service.progress.listen(recorder))
         await instance.service.refresh()
-        assert len(instance.service._finish_tasks) == 1
+        assert len(instance.service.lease_sessions.finish_tasks) == 1
         upstream.set_responses("countries", SERVER_ERROR)
         with pytest.raises(SourceUnavailable):
             await instance.service.refresh()
-        assert len(instance.service._finish_tasks) == 2
+        assert len(instance.service.lease_sessions.finish_tasks) == 2
     upstream.set_responses("countries", FakeResponse(body=COUNTRIES))
     assert (await instance.service.refresh()).id == "refresh-3"
 

@@ -155,7 +155,7 @@ async def test_time_of_all_providers(path: Path, upstream: Upstream) -> None:
         path, make_source_config(upstream, refresh_timeout=0.05)
     ) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
-    assert message == "The sources did not answer within 0.05 s."
+    assert message == "The sources did not respond within 0.05 s."
 
 
 async def test_time_of_all_providers_and_what_failed_within(path: Path, upstream: Upstream) -> None:
@@ -167,7 +167,7 @@ async def test_time_of_all_providers_and_what_failed_within(path: Path, upstream
     async with running_instance(path, with_missing_key) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
     assert message == (
-        "The sources did not answer within 0.2 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
+        "The sources did not respond within 0.2 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
     )
 
 
@@ -331,10 +331,11 @@ async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureF
         assert instance.catalog.snapshot.version == DataVersion(0, 0)
     assert (recorder.events[-1].phase, recorder.events[-1].message) == (
         Phase.FAILED,
-        "It broke off.",
+        "The refresh was aborted.",
     )
     (record,) = caplog.records
-    assert (record.getMessage(), record.exc_info is None) == ("Refresh refresh-1 broke off.", False)
+    assert record.getMessage() == "Refresh refresh-1 was aborted by an internal error."
+    assert record.exc_info is not None
 
 
 async def test_time_of_the_database(path: Path, upstream: Upstream) -> None:

@@ -135,7 +135,7 @@ async def test_too_many_callers(path: Path, upstream: Upstream) -> None:
         with pytest.raises(RefreshInProgress) as exc_info:
             await home.service.refresh()
         assert str(exc_info.value) == (
-            "2 callers wait for the refresh that runs already; try again later."
+            "2 callers already wait for the running refresh; try again later."
         )
         released.set()
         first, second = await asyncio.gather(*callers)
@@ -164,9 +164,9 @@ async def test_not_waiting_for_another_process(path: Path, upstream: Upstream) -
     ):
         waiting_task = asyncio.create_task(instance_a.service.refresh())
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
-        pipeline = instance_a.service._pipeline
-        assert pipeline is not None
-        await pipeline.lease_session.wait_until_open()
+        local_run = instance_a.service._local_run
+        assert local_run is not None
+        await local_run.lease_session.acquire()
 
         no_wait_task = asyncio.create_task(instance_b.service.refresh(NO_WAIT))
         await asyncio.sleep(0)
