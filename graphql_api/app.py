@@ -238,9 +238,9 @@ def _build_site(
     endpoint: GraphQLEndpoint,
     is_stopping: Callable[[], bool],
 ) -> ASGIApp:
-    from graphql_api.http.site.routes import Site  # noqa: PLC0415 - it brings FastAPI
+    from graphql_api.http.site.routes import build_site  # noqa: PLC0415 - it brings FastAPI
 
-    return Site(
+    return build_site(
         catalog=components.catalog,
         summary_images=components.summary_images,
         clock=utc_now,
@@ -251,7 +251,7 @@ def _build_site(
         metrics=components.metrics,
         sampler=components.sampler,
         metrics_token=_admin_token(settings) if settings.is_production else None,
-    ).build()
+    )
 
 
 def _lazy_asgi(site: Lazy[ASGIApp]) -> ASGIApp:

@@ -14,7 +14,6 @@ class SummaryImageCache:
     """Draws each summary image once, however many callers request it at the same time."""
 
     def __init__(self) -> None:
-        """Start empty."""
         self._tasks: LRUCache[Summary, asyncio.Task[bytes]] = LRUCache(_MAX_IMAGES)
 
     async def get(self, snapshot: Snapshot) -> bytes:

@@ -61,7 +61,9 @@ def _build_rejection(request: Request) -> Response:
     if path.startswith("/images/"):
         return PlainTextResponse(f"{_MESSAGE}\n", 503, _RESPONSE_HEADERS)
     if is_read and media_type == HTML:
-        page = render_template("starting.html", seconds=_RETRY_AFTER_SECONDS, style=_STYLESHEET.url)
+        page = render_template(
+            "starting.html", retry_after=_RETRY_AFTER_SECONDS, stylesheet_url=_STYLESHEET.url
+        )
         return HTMLResponse(
             page, 503, {**_RESPONSE_HEADERS, "Content-Security-Policy": build_csp()}
         )

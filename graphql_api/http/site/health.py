@@ -1,4 +1,4 @@
-"""What an orchestrator asks: does the process live, and has it data to serve."""
+"""Liveness and readiness for orchestrators, from memory: no request waits for the database."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,17 +13,17 @@ LIVENESS_PATH, READINESS_PATH = "/healthz", "/readyz"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthEndpoints:
-    """Answers from memory, so a slow database delays nobody."""
+    """Serves /healthz and /readyz."""
 
     catalog: Catalog
     is_stopping: Callable[[], bool]
 
     async def live(self, _request: Request) -> Response:
-        """Answer that the process lives."""
+        """Return 200 while the process runs."""
         return _build_response({"status": "ok"}, 200)
 
     async def ready(self, _request: Request) -> Response:
-        """Answer 200 when there is data to serve, and 503 when there is none, or soon no server."""
+        """Return 200 if there is data to serve; 503 without data and during shutdown."""
         snapshot = self.catalog.snapshot
         status = self._get_status()
         content = {

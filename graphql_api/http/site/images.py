@@ -1,4 +1,4 @@
-"""The summary picture: the current one, and one per version of the data, for ever."""
+"""The summary image: at one URL the current one, and an immutable one for each version."""
 
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,13 +18,13 @@ CURRENT_IMAGE_PATH = "/images/summary.png"
 
 @dataclass(frozen=True, slots=True)
 class ImageEndpoints:
-    """Draws from the snapshot; nothing is read from a disk."""
+    """Serves images drawn from the snapshot."""
 
     catalog: Catalog
     summary_images: SummaryImageCache
 
     async def current(self, request: Request) -> Response:
-        """Answer with the picture of the data that is served now."""
+        """Return the image of the current version."""
         snapshot = self.catalog.snapshot
         etag = f'"{snapshot.version}"'
         headers = {"ETag": etag, "Cache-Control": "no-cache"}
@@ -32,13 +32,13 @@ class ImageEndpoints:
         return not_modified or await self._build_response(snapshot, headers)
 
     async def versioned(self, request: Request) -> Response:
-        """Answer with the picture of one version; with the way to the current one if it is gone."""
+        """Return the image of a version, or redirect to the current one if that version is gone."""
         try:
             version = DataVersion.parse(request.path_params["version"])
         except ValueError:
             raise HTTPException(404) from None
         if version != self.catalog.snapshot.version:
-            # Another replica may have published it just now.
+            # Another replica may have just published this version.
             with suppress(DatabaseUnavailable):
                 await self.catalog.sync()
         snapshot = self.catalog.snapshot

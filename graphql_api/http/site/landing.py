@@ -1,26 +1,36 @@
-"""The landing page: from a snapshot to HTML that says what is served, how fresh, and from where."""
+"""The landing page: the data, its age and its providers, as HTML."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, sort_rows
-from graphql_api.http.site.static_files import Asset
+from graphql_api.http.conditional import build_not_modified
+from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
+from graphql_api.http.middleware.security_headers import build_csp
+from graphql_api.http.site.static_files import Asset, compress
 from graphql_api.http.site.templates import render_template
-from graphql_api.images.summary_image import (
-    SIZE,
-    describe,
+from graphql_api.images import SUMMARY_IMAGE_SIZE
+from graphql_api.images.summary_text import describe
+from graphql_api.sources.registry import get_attribution
+from graphql_api.utils.formatting import (
+    format_age,
+    format_compact,
     format_date,
     format_datetime,
-    format_usd,
+    format_rate,
 )
-from graphql_api.sources.registry import get_attribution
 
 ASSETS = (
     Asset.from_package("landing.css"),
@@ -31,68 +41,101 @@ BY_NAME = SortKey(CountryField.NAME)
 
 _TAGLINE = (
     "The world’s countries with population, capital, currency, exchange rate and an estimated GDP: "
-    "filtered, sorted and paged as you ask."
+    "filtered, sorted and paged by your query."
 )
 _PLACEHOLDER = "–"
-_TIME_UNITS = ((1440, "day"), (60, "hour"), (1, "minute"))
-"""Minutes that each lasts."""
 _REGIONAL_INDICATOR_A = 0x1F1E6
-"""Where Unicode has the letters that flags are spelled with."""
-_MIN_LARGE_RATE = 100
-"""From here on a rate needs no third digit after the point."""
+"""Code point of the first of the 26 letters that flags are spelled with."""
+_CSP = {"Content-Security-Policy": build_csp()}
 
 
 class Column(NamedTuple):
     """A column of the table."""
 
     field: CountryField
-    text: str
+    label: str
     unit: str = ""
+    format: Callable[[Any], str] = str
+    """Formats a value that is not null."""
 
 
 _COLUMNS = (
     Column(CountryField.NAME, "Country"),
     Column(CountryField.CAPITAL, "Capital"),
     Column(CountryField.REGION, "Region"),
-    Column(CountryField.POPULATION, "Population"),
-    Column(CountryField.AREA_KM2, "Area", "km²"),
+    Column(CountryField.POPULATION, "Population", format="{:,}".format),
+    Column(CountryField.AREA_KM2, "Area", "km²", "{:,.0f}".format),
     Column(CountryField.CURRENCY_CODE, "Currency"),
-    Column(CountryField.EXCHANGE_RATE, "Rate", "per US$"),
-    Column(CountryField.ESTIMATED_GDP, "Est. GDP", "US$"),
+    Column(CountryField.EXCHANGE_RATE, "Rate", "per US$", format_rate),
+    Column(CountryField.ESTIMATED_GDP, "Est. GDP", "US$", format_compact),
 )
+"""The columns in their order. The first one heads the rows."""
 
 
 class Link(NamedTuple):
-    """Another page of this server."""
+    """A link to another page of this server."""
 
     path: str
     text: str
     description: str
 
 
+class Attribution(NamedTuple):
+    """The attribution of a provider of some of the rows."""
+
+    attribution: str
+    as_of: str
+    rows: str
+    """Number of rows, with its noun."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Freshness:
-    """What the page says of time; it changes while the data do not."""
+class LandingPage:
+    """Serves the page. It links to what is enabled."""
 
-    age: str
-    """Time since the last refresh, in words."""
-    stale_reason: str
-    """Why the data are not up to date; empty if they are."""
+    catalog: Catalog
+    clock: Callable[[], datetime]
+    stale_after: timedelta
+    has_playground: bool
+    has_schema: bool
 
-    @classmethod
-    def of(cls, snapshot: Snapshot, *, now: datetime, stale_after: timedelta) -> "Freshness":
-        """Return what there is to say of a snapshot."""
-        refreshed_at = snapshot.last_refreshed_at
-        if refreshed_at is None:
-            return cls(age="", stale_reason="")
-        return cls(
-            age=format_age(now - refreshed_at),
-            stale_reason=_describe_staleness(snapshot, now=now, stale_after=stale_after),
+    async def serve(self, request: Request) -> Response:
+        """Return the page; 503 while no rows are loaded."""
+        snapshot, sort_key = self.catalog.snapshot, parse_sort_key(request.query_params)
+        text = render(
+            snapshot,
+            sort_key,
+            now=self.clock(),
+            stale_after=self.stale_after,
+            links=self._links(),
         )
+        if not snapshot.rows:
+            headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
+            return HTMLResponse(text, 503, headers)
+        encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+        digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
+        headers = {
+            **_CSP,
+            "ETag": f'"{digest}"',
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+        }
+        if not_modified := build_not_modified(request, headers):
+            return not_modified
+        if encoding != IDENTITY:
+            headers["Content-Encoding"] = encoding
+        return HTMLResponse(compress(text.encode(), encoding), headers=headers)
+
+    def _links(self) -> Iterator[Link]:
+        if self.has_playground:
+            yield Link("graphql", "Playground", "try a query")
+        if self.has_schema:
+            yield Link("schema.graphql", "Schema", "every type, field and argument")
+        yield Link("readyz", "Health", "what is served now")
 
 
 def parse_sort_key(params: Mapping[str, str]) -> SortKey:
-    """Return the order that an address asks for; what it cannot mean is by name."""
+    """Return the order that query parameters name; by name if they name none."""
     try:
         field = CountryField(params.get("sort", ""))
     except ValueError:
@@ -101,39 +144,36 @@ def parse_sort_key(params: Mapping[str, str]) -> SortKey:
     return SortKey(field, descending=direction == "desc")
 
 
-def render(snapshot: Snapshot, order: SortKey, freshness: Freshness, links: Iterable[Link]) -> str:
-    """Return the page."""
+def render(
+    snapshot: Snapshot,
+    sort_key: SortKey,
+    *,
+    now: datetime,
+    stale_after: timedelta,
+    links: Iterable[Link],
+) -> str:
+    """Return the page as HTML."""
     refreshed_at = snapshot.last_refreshed_at
-    row_indexes = sort_rows([order], snapshot, range(len(snapshot.rows)))
-    width, height = SIZE
+    row_indexes = sort_rows([sort_key], snapshot, range(len(snapshot.rows)))
+    width, height = SUMMARY_IMAGE_SIZE
     return render_template(
         "landing.html",
         tagline=_TAGLINE,
         assets={asset.name: asset.url for asset in ASSETS},
         links=links,
         refreshed_at=refreshed_at,
-        moment=refreshed_at and format_datetime(refreshed_at),
-        age=freshness.age,
-        stale=freshness.stale_reason,
+        refreshed_at_text=refreshed_at and format_datetime(refreshed_at),
+        age=refreshed_at and format_age(now - refreshed_at),
+        stale_reason=describe_staleness(snapshot, now=now, stale_after=stale_after),
         sources=[entry for entry in _list_attributions(snapshot) if entry[1]],
-        picture=f"images/summary-{snapshot.version}.png",
+        image_url=f"images/summary-{snapshot.version}.png",
         width=width,
         height=height,
         alt=describe(snapshot.summarize()),
-        order=_describe_order(order),
-        columns=[_build_heading(column, order) for column in _COLUMNS],
-        rows=[_build_cells(snapshot.rows[row_index]) for row_index in row_indexes],
+        order=_describe_order(sort_key),
+        columns=[_build_heading(column, sort_key) for column in _COLUMNS],
+        rows=[_build_row(snapshot.rows[row_index]) for row_index in row_indexes],
     )
-
-
-def format_age(age: timedelta) -> str:
-    """Return a time that has passed, in words: in whole minutes, hours or days."""
-    minutes = int(age.total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
-    length, unit = next(time_unit for time_unit in _TIME_UNITS if minutes >= time_unit[0])
-    count = minutes // length
-    return f"{count:,} {unit}{'' if count == 1 else 's'} ago"
 
 
 def flag_emoji(code: str) -> str:
@@ -141,28 +181,14 @@ def flag_emoji(code: str) -> str:
     return "".join(chr(_REGIONAL_INDICATOR_A + ord(letter) - ord("A")) for letter in code)
 
 
-def _describe_staleness(snapshot: Snapshot, *, now: datetime, stale_after: timedelta) -> str:
-    if not snapshot.is_stale(now=now, stale_after=stale_after):
+def describe_staleness(snapshot: Snapshot, *, now: datetime, stale_after: timedelta) -> str:
+    """Return why the data is not up to date; empty if it is, or if there is none."""
+    if not snapshot.rows or not snapshot.is_stale(now=now, stale_after=stale_after):
         return ""
-    bundled_kinds = [
-        kind
-        for kind, is_live in (
-            ("figures", snapshot.has_live_figures),
-            ("rates", snapshot.has_live_rates),
-        )
-        if not is_live
-    ]
-    if bundled_kinds:
-        return f"the {' and '.join(bundled_kinds)} are those that came with the server."
+    is_live = {"figures": snapshot.has_live_figures, "rates": snapshot.has_live_rates}
+    if bundled_kinds := [kind for kind in is_live if not is_live[kind]]:
+        return f"the {' and '.join(bundled_kinds)} are those bundled with the server."
     return "the last refresh was too long ago."
-
-
-class Attribution(NamedTuple):
-    """Where some of the data are from."""
-
-    attribution: str
-    as_of: str
-    rows: str
 
 
 def _list_attributions(snapshot: Snapshot) -> Iterator[tuple[str, list[Attribution]]]:
@@ -185,46 +211,40 @@ def _is_descending_by_default(field: CountryField) -> bool:
     return not field.is_text
 
 
-def _describe_order(order: SortKey) -> str:
-    texts = {column.field: column.text for column in _COLUMNS}
-    text = texts.get(order.field, order.field.replace("_", " "))
-    if order == BY_NAME:
+def _describe_order(sort_key: SortKey) -> str:
+    if sort_key == BY_NAME:
         return "name"
-    return f"{text}, {'descending' if order.descending else 'ascending'}"
+    labels = {column.field: column.label for column in _COLUMNS}
+    label = labels.get(sort_key.field, sort_key.field.replace("_", " "))
+    return f"{label}, {_direction(sort_key)}"
 
 
-def _build_heading(column: Column, order: SortKey) -> dict[str, object]:
-    """Return a heading, which sorts, and if it does so already, turns the order around."""
-    is_sorted = column.field is order.field
-    descending = not order.descending if is_sorted else _is_descending_by_default(column.field)
+def _direction(sort_key: SortKey) -> str:
+    return "descending" if sort_key.descending else "ascending"
+
+
+def _build_heading(column: Column, sort_key: SortKey) -> dict[str, object]:
+    """Return a heading. Its link sorts by the column, and reverses the order if it is sorted."""
+    is_sorted = column.field is sort_key.field
+    descending = not sort_key.descending if is_sorted else _is_descending_by_default(column.field)
     query_params = {"sort": column.field.value, "direction": "desc" if descending else "asc"}
-    direction = "descending" if order.descending else "ascending"
     return {
-        **column._asdict(),
-        "number": not column.field.is_text,
+        "field": column.field,
+        "label": column.label,
+        "unit": column.unit,
+        "is_number": not column.field.is_text,
         "href": f"?{urlencode(query_params)}",
-        "sorted": direction if is_sorted else "",
+        "aria_sort": _direction(sort_key) if is_sorted else "",
     }
 
 
-def _build_cells(row: Country) -> dict[str, str]:
-    rate, gdp = row.exchange_rate, row.estimated_gdp
+def _build_row(row: Country) -> dict[str, object]:
     return {
         "flag": flag_emoji(row.code),
-        "name": row.name,
         "code": row.code,
-        "capital": row.capital or _PLACEHOLDER,
-        "region": row.region or _PLACEHOLDER,
-        "population": f"{row.population:,}",
-        "area": _PLACEHOLDER if row.area_km2 is None else f"{row.area_km2:,.0f}",
-        "currency": row.currency_code or _PLACEHOLDER,
-        "rate": _PLACEHOLDER if rate is None else format_rate(rate),
-        "gdp": _PLACEHOLDER if gdp is None else format_usd(gdp).removeprefix("$"),
+        "cells": [_format_cell(getattr(row, column.field), column) for column in _COLUMNS],
     }
 
 
-def format_rate(rate: float) -> str:
-    """Return an exchange rate with four digits or more, and no more than it needs."""
-    if rate >= _MIN_LARGE_RATE:
-        return f"{rate:,.2f}"
-    return f"{rate:.4f}" if rate >= 1 else f"{rate:.4g}"
+def _format_cell(value: object, column: Column) -> str:
+    return _PLACEHOLDER if value in {None, ""} else column.format(value)

@@ -1,4 +1,4 @@
-"""`GET /metrics`: what Prometheus asks every few seconds."""
+"""`GET /metrics` for Prometheus."""
 
 import time
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ from graphql_api.metrics.sampler import Sampler
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricsEndpoint:
-    """Answers from memory for all workers; nobody asks the database for it."""
+    """Serves the metrics of all workers, from memory."""
 
     metrics: MetricsRecorder
     sampler: Sampler
     metrics_token: str | None
-    """What has to be sent as a bearer token; None: nothing."""
+    """Required bearer token; None if the metrics are public."""
 
     async def serve(self, request: Request) -> Response:
-        """Answer with every metric."""
+        """Return every metric in the format that the client accepts."""
         if not is_authorized(request.headers.get("Authorization", ""), self.metrics_token):
             headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
             return PlainTextResponse("This needs ADMIN_TOKEN as a bearer token.\n", 401, headers)

@@ -1,7 +1,7 @@
-"""GraphiQL at /graphql: its files from this server if they are installed, else from elsewhere.
+"""The playground: GraphiQL at /graphql.
 
-Which files, and their hashes, is what Strawberry's page says. They are installed from npm, outside
-the package: see `playground/` in the project.
+Strawberry's own page names GraphiQL's files and their hashes. They are installed from npm by
+`playground/package.json`; without them the page loads the same files from a CDN.
 """
 
 import base64
@@ -24,45 +24,46 @@ from graphql_api.http.site.templates import render_template
 logger = logging.getLogger(__name__)
 
 INSTALL_FOLDER = Path(sys.prefix) / "share" / "graphql-api" / "playground" / "node_modules"
-"""Where the files are, in a container as in `.venv`."""
-OWN_ASSETS = (
+"""Folder of the npm packages, in a container as in `.venv`."""
+PACKAGE_ASSETS = (
     Asset.from_package("playground.css"),
     Asset.from_package("playground.js"),
     Asset.from_package("icon.svg"),
 )
 
 _DIALOG_STYLE_HASH = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
-"""The one style that GraphiQL writes into the page: below a dialog nothing scrolls."""
+"""Hash of the one inline style of GraphiQL, which stops scrolling behind an open dialog."""
 _ASSET_TAG = re.compile(
     r'<(?:script|link)\s+crossorigin\s+(?:rel="stylesheet"\s+)?(?:src|href)='
     r'"(?P<origin>https://[^/"]+)/(?P<path>[^"]+)"\s+integrity="(?P<integrity>sha384-[^"]+)"'
 )
 _PACKAGE_VERSION = re.compile(r"(?<=[^/])@[^/]+")
-"""What follows a package's name in the path of one of its files."""
+"""The version after a package's name in a path."""
 
 
 class GraphiQLAsset(NamedTuple):
-    """A file that GraphiQL consists of."""
+    """A file of GraphiQL."""
 
     origin: str
-    """Where Strawberry's page loads it from."""
+    """Origin of the CDN in Strawberry's page."""
     path: str
-    """Package, version, and path in the package: `react@18.2.0/umd/react.production.min.js`."""
+    """Package, version and path in the package: `react@18.2.0/umd/react.production.min.js`."""
     integrity: str
-    """Its hash, as browsers check it."""
+    """Value of the `integrity` attribute: `sha384-` and the hash in base64."""
 
-    def load(self, folder: Path) -> Asset | None:
-        """Return the installed file; None if it is missing or another one."""
+    def find(self, folder: Path) -> Asset | None:
+        """Return the installed file; None if it is missing or its hash differs."""
+        file = folder / _PACKAGE_VERSION.sub("", self.path, count=1)
         try:
-            body = (folder / _PACKAGE_VERSION.sub("", self.path, count=1)).read_bytes()
+            digest = hashlib.sha384(file.read_bytes()).digest()
         except OSError:
             return None
-        digest = base64.b64encode(hashlib.sha384(body).digest()).decode()
-        return Asset(self.path, body) if f"sha384-{digest}" == self.integrity else None
+        is_intact = f"sha384-{base64.b64encode(digest).decode()}" == self.integrity
+        return Asset(self.path, file) if is_intact else None
 
 
 def list_graphiql_assets() -> tuple[GraphiQLAsset, ...]:
-    """Return the files, in the order in which they are loaded."""
+    """Return the files of GraphiQL in the order in which a page loads them."""
     return tuple(
         GraphiQLAsset(*groups) for groups in _ASSET_TAG.findall(get_graphql_ide_html("graphiql"))
     )
@@ -73,53 +74,51 @@ class Playground:
     """The page, and the files it loads from this server."""
 
     template_context: Mapping[str, object]
-    """What its template is told."""
     csp: str
-    """Its Content-Security-Policy."""
+    """Content-Security-Policy of the page."""
     assets: tuple[Asset, ...]
 
     @classmethod
     def load(cls, folder: Path, *, is_token_required: bool) -> Self:
-        """Read the installed files; without all of them the page loads them from elsewhere."""
-        local_files = {remote: remote.load(folder) for remote in list_graphiql_assets()}
-        installed = {remote: asset for remote, asset in local_files.items() if asset is not None}
+        """Find the files in `folder`. Unless all are installed, the page loads all from the CDN.
+
+        `is_token_required` puts an Authorization header into the tab of the mutation.
+        """
+        graphiql = list_graphiql_assets()
+        installed = [asset for remote in graphiql if (asset := remote.find(folder)) is not None]
+        urls = [asset.url for asset in installed]
         cdn_origin = ""
-        if len(installed) < len(local_files):
-            cdn_origin, installed = next(iter(local_files)).origin, {}
+        if len(installed) < len(graphiql):
+            cdn_origin, installed = graphiql[0].origin, []
+            urls = [f"{remote.origin}/{remote.path}" for remote in graphiql]
             logger.warning(
-                "The playground's files are not in %s; its page loads them from %s. "
-                "`make run` installs them where npm is.",
+                "The playground's files are not installed in %s; the page loads them from %s. "
+                "`make run` installs them if npm is available.",
                 folder,
                 cdn_origin,
             )
-        links = [
-            (
-                installed[remote].url if installed else f"{remote.origin}/{remote.path}",
-                remote.integrity,
-            )
-            for remote in local_files
-        ]
+        links = list(zip(urls, (remote.integrity for remote in graphiql), strict=True))
         context = {
             "styles": [link for link in links if link[0].endswith(".css")],
             "scripts": [link for link in links if link[0].endswith(".js")],
-            "ours": {asset.name: asset.url for asset in OWN_ASSETS},
-            "elsewhere": cdn_origin,
-            "token_needed": is_token_required,
+            "package_assets": {asset.name: asset.url for asset in PACKAGE_ASSETS},
+            "cdn_origin": cdn_origin,
+            "is_token_required": is_token_required,
         }
         csp = build_csp(
             script_sources=f"'self' {cdn_origin}".rstrip(),
             style_hashes=_DIALOG_STYLE_HASH,
             allow_data_urls=True,
         )
-        return cls(template_context=context, csp=csp, assets=(*OWN_ASSETS, *installed.values()))
+        return cls(template_context=context, csp=csp, assets=(*PACKAGE_ASSETS, *installed))
 
     @property
     def html(self) -> str:
-        """Return its HTML."""
+        """The page."""
         return render_template("playground.html", **self.template_context)
 
     def build_response(self) -> Response:
-        """Return the page."""
+        """Return a response with the page."""
         headers = {
             "Vary": "Accept",
             "Cache-Control": "no-cache",

@@ -1,84 +1,92 @@
-"""The files that pages load: kept in memory, compressed once, and cacheable for ever.
+"""Static files: Starlette's `StaticFiles`, plus URLs with a digest, and compression.
 
-The address of a file holds a digest of it, so it never means anything else.
+The digest changes with the content, so clients may cache a URL permanently.
 """
 
 import asyncio
 import gzip
 import hashlib
-import mimetypes
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from importlib.resources import files
+from pathlib import Path
 
 import brotli
-from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import Response
+from starlette.datastructures import Headers
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY, negotiate_encoding
 
 STATIC_PREFIX = "static"
-"""What addresses begin with; they are relative, so that a proxy may put a path before them."""
+"""First segment of the URLs. They are relative, so that a proxy may serve below a path."""
+
+_PACKAGE_FOLDER = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True)
 class Asset:
-    """One file."""
+    """A file that pages load."""
 
     name: str
-    """Its name, with folders before it if there are any."""
-    body: bytes
+    """Last segments of its URL."""
+    path: Path
 
     @classmethod
     def from_package(cls, name: str) -> "Asset":
-        """Read a file that comes with the package."""
-        return cls(name, (files("graphql_api.http.site") / "static" / name).read_bytes())
+        """Return a file of the package."""
+        return cls(name, _PACKAGE_FOLDER / name)
 
     @cached_property
     def url(self) -> str:
-        """Return where it is served, seen from a page."""
-        digest = hashlib.sha256(self.body).hexdigest()[:16]
+        """URL, relative to the page."""
+        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
         return f"{STATIC_PREFIX}/{digest}/{self.name}"
 
 
-class AssetEndpoint:
-    """Serves files by their addresses."""
+class AssetFiles(StaticFiles):
+    """Serves assets at their URLs below `STATIC_PREFIX`, and no other file of their folders."""
 
     def __init__(self, assets: Iterable[Asset]) -> None:
-        """Serve `assets` and nothing else."""
-        self._assets = {asset.url: asset for asset in assets}
+        """Serve `assets`."""
+        super().__init__()
+        self._paths = {asset.url.removeprefix(f"{STATIC_PREFIX}/"): asset.path for asset in assets}
         self._compressed: dict[tuple[str, str], bytes] = {}
 
-    async def serve(self, request: Request) -> Response:
-        """Answer with a file, as small as the client takes it."""
-        asset = self._assets.get(f"{STATIC_PREFIX}/{request.path_params['path']}")
-        if asset is None:
-            raise HTTPException(404)
-        encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """Return an asset's file, which may be in any folder."""
+        file = self._paths.get(path)
+        return (str(file), file.stat()) if file else ("", None)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file in the encoding that the client prefers."""
+        response = await super().get_response(path, scope)
         headers = {
             "Cache-Control": "public, max-age=31536000, immutable",
             "Vary": "Accept-Encoding",
         }
-        if encoding == IDENTITY:
-            body = asset.body
-        else:
+        encoding = negotiate_encoding(",".join(Headers(scope=scope).getlist("Accept-Encoding")))
+        if encoding != IDENTITY and isinstance(response, FileResponse):
             headers["Content-Encoding"] = encoding
-            body = await self._compress(asset, encoding)
-        media_type, _ = mimetypes.guess_type(asset.name)
-        return Response(body, headers=headers, media_type=media_type)
+            body = await self._compress(path, encoding)
+            return Response(body, headers=headers, media_type=response.media_type)
+        response.headers.update(headers)
+        return response
 
-    async def _compress(self, asset: Asset, encoding: str) -> bytes:
-        key = asset.url, encoding
+    async def _compress(self, path: str, encoding: str) -> bytes:
+        key = path, encoding
         if key not in self._compressed:
-            # GraphiQL is 3.5 MB, which takes a good part of a second.
-            self._compressed[key] = await asyncio.to_thread(compress, asset.body, encoding)
+            # Compressing GraphiQL's 3.5 MB takes a good part of a second.
+            self._compressed[key] = await asyncio.to_thread(
+                lambda: compress(self._paths[path].read_bytes(), encoding)
+            )
         return self._compressed[key]
 
 
 def compress(body: bytes, encoding: str) -> bytes:
-    """Return a body in a coding that `preferred_coding` has chosen; the same on every replica."""
+    """Return a body in an encoding of `negotiate_encoding`; equal on every replica."""
     if encoding == BROTLI:
         compressed: bytes = brotli.compress(body, quality=7)
         return compressed

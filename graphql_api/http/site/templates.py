@@ -1,4 +1,4 @@
-"""HTML from templates; whatever is put into one is text, unless the template says otherwise."""
+"""HTML from Jinja templates, with values escaped."""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -8,14 +8,17 @@ if TYPE_CHECKING:
 
 
 def render_template(name: str, **context: object) -> str:
-    """Return what a template makes of the values."""
+    """Render a template of `templates/`."""
     return _get_environment().get_template(name).render(context)
 
 
 @cache
 def _get_environment() -> "Environment":
-    # A server starts without it: the first answer seldom is a page.
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - see above
+    from jinja2 import (  # noqa: PLC0415 - Jinja would slow every start; few requests need a page
+        Environment,
+        PackageLoader,
+        StrictUndefined,
+    )
 
     return Environment(
         loader=PackageLoader("graphql_api.http.site"),

@@ -1,4 +1,4 @@
-"""A headless Chromium that reaches one server and no other, and axe to look at its pages with."""
+"""A headless Chromium that reaches only the server under test, and axe."""
 
 import re
 import shutil
@@ -24,21 +24,21 @@ _FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # Whatever a page or the browser itself might ask, there is no other host.
+    # No other host resolves, whatever the page or the browser requests.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 )
 _TIMEOUT_MS = 60_000
-"""Milliseconds after which a wait is a failure of the test; no test that passes waits so long."""
+"""Milliseconds. A passing test never waits this long."""
 
 OpenPage = Callable[..., AbstractContextManager[Page]]
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Lend a browser; as long as there is one no test may run an event loop of its own."""
+    """Yield a browser. While it is open, tests cannot run an event loop of their own."""
     program = shutil.which("chromium")
     if program is None:
-        pytest.skip("install chromium to look at pages as people do")
+        pytest.skip("the browser tests need chromium")
     expect.set_options(timeout=_TIMEOUT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=_FLAGS)
@@ -48,11 +48,11 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture
 def opening(chromium: Browser) -> OpenPage:
-    """Return what opens a page of a server in a browser that has never seen it."""
+    """Return a function that opens a page in a browser with an empty cache."""
 
     @contextmanager
     def open_page(page_url: str, *, expected: str = "$^", **options: Any) -> Iterator[Page]:  # noqa: ANN401 - Playwright's
-        """Open an address; afterwards nothing else was asked, or complained of but `expected`."""
+        """Open a URL. Fails if the page contacted other servers or logged more than `expected`."""
         origin = "/".join(page_url.split("/")[:3])
         requested_urls: list[str] = []
         messages: list[str] = []
@@ -60,7 +60,7 @@ def opening(chromium: Browser) -> OpenPage:
         context = chromium.new_context(**options)
         context.set_default_timeout(_TIMEOUT_MS)
         page = context.new_page()
-        # Not by a route, which would keep the browser from using its cache.
+        # Routing requests would disable the browser cache.
         page.on("request", lambda request: requested_urls.append(request.url))
         page.on("console", lambda message: messages.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: messages.append(f"error: {error}"))
@@ -79,14 +79,14 @@ def opening(chromium: Browser) -> OpenPage:
 
 @pytest.fixture(scope="session")
 def sources() -> Iterator[Upstream]:
-    """Lend what plays the sources of the servers that tests share."""
+    """Yield the fake providers of the shared servers."""
     with Upstream() as upstream:
         yield upstream
 
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Iterator[Process]:
-    """Lend a server that has refreshed once."""
+    """Yield a server that has refreshed once."""
     with running_server(tmp_path_factory.mktemp("open"), **sources.environment) as process:
         process.wait_for_log("countries from geonames")
         yield process
@@ -96,7 +96,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Itera
 def protected_server(
     tmp_path_factory: pytest.TempPathFactory, sources: Upstream
 ) -> Iterator[Process]:
-    """Lend a server that has refreshed once, and asks for TOKEN to do it again."""
+    """Yield a server that has refreshed once and requires TOKEN for further refreshes."""
     settings = {**sources.environment, "ADMIN_TOKEN": TOKEN}
     with running_server(tmp_path_factory.mktemp("guarded"), **settings) as process:
         process.wait_for_log("countries from geonames")
@@ -105,9 +105,9 @@ def protected_server(
 
 @pytest.fixture(scope="session")
 def axe(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Page], list[str]]:
-    """Return what tells each rule of accessibility that a page breaks, and where."""
+    """Return a function that lists the accessibility violations of a page."""
     if shutil.which("npm") is None:
-        pytest.skip("install npm to look at pages with axe")
+        pytest.skip("the accessibility tests need npm")
     folder = tmp_path_factory.mktemp("axe")
     for name in ("package.json", "package-lock.json"):
         shutil.copy(HERE / name, folder)
@@ -116,7 +116,7 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Page], list[str]]
     script = (folder / "node_modules" / "axe-core" / "axe.min.js").read_text("utf-8")
 
     def find_violations(page: Page) -> list[str]:
-        # One row is like another, and each of the 2000 cells takes its time.
+        # Ten rows suffice: checking all 2000 cells is slow.
         page.evaluate("document.querySelectorAll('tr:nth-child(n+12)').forEach((r) => r.remove())")
         page.evaluate(script)
         results = page.evaluate("axe.run()")

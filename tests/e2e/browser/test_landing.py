@@ -1,4 +1,4 @@
-"""The landing page in a browser: refreshed, watched, sorted and filtered, by everybody."""
+"""The landing page in a browser: refresh, progress, sorting, filter and accessibility."""
 
 import re
 import signal
@@ -29,26 +29,26 @@ RECORD_PROGRESS_SCRIPT = """() => {
   new MutationObserver(() => { if (bar.hasAttribute("value")) window.seen.push(bar.value); })
     .observe(bar, { attributeFilter: ["value"] });
 }"""
-"""Notes each value that the bar has had."""
+"""Records each value of the progress bar."""
 
 
 def country_names(page: Page) -> list[str]:
-    """Return the names of the countries that are shown, in their order."""
+    """Return the names of the visible countries in order."""
     return page.locator("tbody tr:not([hidden]) th").all_inner_texts()
 
 
 def first_country(page: Page) -> str:
-    """Return the first row."""
+    """Return the name in the first row."""
     return page.locator("tbody tr th").first.inner_text()
 
 
 def expect_status(page: Page) -> Any:  # noqa: ANN401 - what Playwright expects of
-    """Return what tells how a refresh goes."""
+    """Return an expectation on the status of the refresh."""
     return expect(page.locator("#refresh [role=status]"))
 
 
 def test_refresh(server: Process, sources: Upstream, opening: OpenPage) -> None:
-    """The button refreshes while the bar moves, and then the page shows the new data."""
+    """The button starts a refresh, the bar moves, and then the page shows the new data."""
     released = threading.Event()
     sources.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
     with opening(server.url) as page:
@@ -72,7 +72,7 @@ def test_refresh(server: Process, sources: Upstream, opening: OpenPage) -> None:
 
 
 def test_refresh_without_progress(server: Process, opening: OpenPage) -> None:
-    """Where no WebSocket gets through, the refresh goes on without telling how far it is."""
+    """Without WebSocket the refresh runs without progress."""
     closed_urls: list[str] = []
 
     def close_socket(socket: WebSocketRoute) -> None:
@@ -89,7 +89,7 @@ def test_refresh_without_progress(server: Process, opening: OpenPage) -> None:
 
 
 def test_failure(tmp_path: Path, upstream: Upstream, opening: OpenPage) -> None:
-    """A refresh that fails says why, also that nobody answers, and what is shown stays."""
+    """A failed refresh shows the reason, also if the server is gone, and keeps the data."""
     sources = {
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
@@ -104,22 +104,22 @@ def test_failure(tmp_path: Path, upstream: Upstream, opening: OpenPage) -> None:
             expect(page.locator("#refresh [role=status]")).to_have_class("error")
             server.stop(signal.SIGKILL)
             page.get_by_role("button", name="Refresh now").click()
-            expect_status(page).to_contain_text("The server did not answer.")
+            expect_status(page).to_contain_text("The server did not respond.")
             assert country_names(page) == before
 
 
 def test_token(protected_server: Process, opening: OpenPage) -> None:
-    """The token is asked for when it is needed, again if it is wrong, and kept for one tab."""
+    """The page requests the token when needed, again if it is wrong, and stores it for the tab."""
     refresh_count = protected_server.stderr.count("Refresh ")
     with opening(protected_server.url) as page:
-        token = page.get_by_label("This server asks for its token")
+        token = page.get_by_label("Admin token of this server")
         expect(token).to_be_hidden()
         page.get_by_role("button", name="Refresh now").click()
-        expect_status(page).to_have_text("A refresh needs the token.")
+        expect_status(page).to_have_text("A refresh requires the admin token.")
         expect(token).to_be_focused()
         page.keyboard.type("wrong")
         page.keyboard.press("Enter")
-        expect_status(page).to_have_text("That is not the token.")
+        expect_status(page).to_have_text("Wrong token.")
         expect(token).to_be_focused()
         assert protected_server.stderr.count("Refresh ") == refresh_count
         page.keyboard.type(TOKEN)
@@ -137,7 +137,7 @@ def test_token(protected_server: Process, opening: OpenPage) -> None:
 
 
 def test_filter(server: Process, opening: OpenPage) -> None:
-    """What is typed leaves the rows that have it, whatever the case, accent or apostrophe."""
+    """The filter shows matching rows, whatever the case, accent or apostrophe."""
     with opening(server.url) as page:
         field = page.get_by_label("Filter")
         for filter_text, expected_names in {
@@ -155,7 +155,7 @@ def test_filter(server: Process, opening: OpenPage) -> None:
 
 
 def test_sort(server: Process, opening: OpenPage) -> None:
-    """A heading sorts in place, twice the other way, keeps filter and focus, and goes back."""
+    """A heading sorts in place and reverses the order; filter, focus and history work."""
     with opening(server.url) as page:
         page.evaluate("window.same = true")
         page.get_by_label("Filter").fill("europe")
@@ -178,7 +178,7 @@ def test_sort(server: Process, opening: OpenPage) -> None:
 
 
 def test_without_scripts(server: Process, opening: OpenPage) -> None:
-    """Without JavaScript there is all but what needs it, and headings still sort."""
+    """Without JavaScript the page has no refresh and no filter, and headings still sort."""
     with opening(server.url, java_script_enabled=False) as page:
         expect(page.locator("tbody tr")).to_have_count(250)
         for name in ("#refresh", "#filter"):
@@ -198,11 +198,11 @@ def test_accessible(
     axe: Callable[[Page], list[str]],
     options: dict[str, Any],
 ) -> None:
-    """The page breaks no rule of accessibility: as it comes, while it refreshes, and asking."""
+    """The page has no accessibility violation: initially, refreshing, and requesting the token."""
     with opening(protected_server.url, **options) as page:
         assert axe(page) == []
         page.get_by_role("button", name="Refresh now").click()
-        expect_status(page).to_have_text("A refresh needs the token.")
+        expect_status(page).to_have_text("A refresh requires the admin token.")
         assert axe(page) == []
         page.evaluate("document.querySelector('progress').hidden = false")
         page.evaluate("document.querySelector('#refresh [role=status]').className = 'error'")
@@ -212,7 +212,7 @@ def test_accessible(
 
 
 def test_keyboard(server: Process, opening: OpenPage) -> None:
-    """With the keyboard alone one gets past the beginning, and to each thing in order."""
+    """The keyboard reaches the skip link, the links and the button in order."""
     with opening(server.url) as page:
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the countries")).to_be_focused()
@@ -225,7 +225,7 @@ def test_keyboard(server: Process, opening: OpenPage) -> None:
 
 
 def test_weight(server: Process, opening: OpenPage) -> None:
-    """What a first visit loads is small, and a second one hears that it is the same."""
+    """A first visit loads little, and a second one receives a 304."""
     with opening(server.url) as page:
         page.wait_for_load_state("load")
         entries: list[dict[str, Any]] = page.evaluate(

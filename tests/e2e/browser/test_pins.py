@@ -1,4 +1,4 @@
-"""What the browser tests take from npm is pinned, wherever it is downloaded from."""
+"""The npm packages of the browser tests are pinned, whatever the registry."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ HERE = Path(__file__).parent
 
 
 def test_lock_names_no_registry() -> None:
-    """The one package is there by its exact version and its hash, and by no address."""
+    """The lock file has exact versions and hashes, and no registry."""
     dependencies = json.loads((HERE / "package.json").read_text())["dependencies"]
     packages = json.loads((HERE / "package-lock.json").read_text())["packages"]
     assert packages.pop("")["dependencies"] == dependencies

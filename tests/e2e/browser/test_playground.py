@@ -1,4 +1,4 @@
-"""The playground in a browser that reaches nothing else: its three tabs run as they are."""
+"""The playground in a browser without other hosts: its three tabs work unchanged."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -14,16 +14,16 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 
 def run_tab(page: Page, tab: str) -> None:
-    """Choose a tab, and run what is in it."""
+    """Select a tab and run its operation."""
     page.get_by_role("tab", name=tab).click()
     expect(page.locator(".graphiql-query-editor")).to_contain_text(f" {tab} {{")
-    # GraphiQL looks a tenth of a second later what the operation is called.
+    # GraphiQL reads the name of the operation 0.1 s later.
     page.evaluate("new Promise((done) => setTimeout(done, 300))")
     page.get_by_role("button", name="Execute query").click()
 
 
 def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
-    """A query, the mutation and the subscription are there to begin with, and run."""
+    """The initial query, mutation and subscription run."""
     released = threading.Event()
     with opening(f"{server.url}/graphql") as page, ThreadPoolExecutor() as executor:
         result_window = page.locator(".result-window")
@@ -42,7 +42,7 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
 
 
 def test_everything_opens(server: Process, opening: OpenPage) -> None:
-    """The explorer, the documentation and the dialogs open without a word from the policy."""
+    """Explorer, documentation and dialogs open without a CSP violation."""
     with opening(f"{server.url}/graphql") as page:
         for name in ("Documentation Explorer", "History", "GraphiQL Explorer"):
             page.get_by_role("button", name=f"Show {name}").click()
@@ -64,7 +64,7 @@ def test_everything_opens(server: Process, opening: OpenPage) -> None:
 
 
 def test_weight(server: Process, opening: OpenPage) -> None:
-    """A second visit loads nothing of the megabytes that the first one did."""
+    """A second visit loads the files from the browser cache."""
     with opening(f"{server.url}/graphql") as page:
         expect(page.get_by_role("tab", name="Countries")).to_be_visible()
         resource_sizes_script = (

@@ -1,4 +1,4 @@
-"""The summary image: what it says, that it holds together, and that it is the same every time."""
+"""The summary image: its words, its layout and its bytes."""
 
 import sys
 from collections.abc import Iterable
@@ -16,10 +16,9 @@ from PIL import Image, ImageDraw
 
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.summary import Summary, TopCountry
+from graphql_api.images import SUMMARY_IMAGE_HEIGHT, SUMMARY_IMAGE_WIDTH
 from graphql_api.images.summary_image import (
     _BACKGROUND,
-    HEIGHT,
-    WIDTH,
     Bar,
     Bounds,
     Color,
@@ -27,11 +26,10 @@ from graphql_api.images.summary_image import (
     Text,
     _load_font,
     build_layout,
-    describe,
     draw,
-    format_usd,
     truncate_to_width,
 )
+from graphql_api.images.summary_text import describe
 from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS
 
 HARD_NAMES = (
@@ -68,7 +66,7 @@ HOSTILE_NAMES = (
 def make_source(
     provider: str, *, as_of: datetime | None = datetime(2026, 9, 29, tzinfo=UTC)
 ) -> Provenance:
-    """Return a source line, dated unless told otherwise."""
+    """Return the provenance of data, dated by default."""
     return Provenance(provider=provider, as_of=as_of)
 
 
@@ -115,12 +113,12 @@ summaries = st.builds(
 
 
 def layout_texts(summary: Summary) -> list[str]:
-    """Return the texts of a picture in the order in which they are laid out."""
+    """Return the texts of an image in layout order."""
     return [box.text for box in build_layout(summary) if isinstance(box, Text)]
 
 
 def layout_bars(summary: Summary) -> list[Bounds]:
-    """Return where the bars of the countries are."""
+    """Return the bounds of the bars of the countries."""
     return [
         box.bounds
         for box in build_layout(summary)
@@ -129,14 +127,14 @@ def layout_bars(summary: Summary) -> list[Bounds]:
 
 
 def is_overlapping(first: Bounds, second: Bounds) -> bool:
-    """Tell whether two boxes share a pixel."""
+    """Return whether two boxes share a pixel."""
     return max(first.left, second.left) < min(first.right, second.right) and max(
         first.top, second.top
     ) < min(first.bottom, second.bottom)
 
 
 def find_overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | Bar]]:
-    """Return the pairs of boxes that share a pixel, of which at least one is a text."""
+    """Return the pairs of boxes that share a pixel, at least one of them a text."""
     pairs = combinations(boxes, 2)
     return [
         (first, second)
@@ -146,48 +144,8 @@ def find_overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | 
     ]
 
 
-@pytest.mark.parametrize(
-    ("amount", "text"),
-    [
-        (0, "$0"),
-        (0.4, "$0"),
-        (0.6, "$1"),
-        (12, "$12"),
-        (999.4, "$999"),
-        (999.6, "$1.0K"),
-        (1000, "$1.0K"),
-        (99_940, "$99.9K"),
-        (99_960, "$100K"),
-        (950_000, "$950K"),
-        (999_499, "$999K"),
-        (999_501, "$1.0M"),
-        (12.4e6, "$12.4M"),
-        (847e9, "$847B"),
-        (999.4e9, "$999B"),
-        (999.95e9, "$1.0T"),
-        (1e12, "$1.0T"),
-        (3.1e12, "$3.1T"),
-        (3.14e15, "$3.1Q"),
-        (999e15, "$999Q"),
-        (999.6e15, "$1.0e18"),
-        (3.14e20, "$3.1e20"),
-        (1.7976931348623157e308, "$1.8e308"),
-        (5e-324, "$0"),
-    ],
-)
-def test_amounts_are_abbreviated(amount: float, text: str) -> None:
-    """An amount takes the unit that leaves at most three digits before the point."""
-    assert format_usd(amount) == text
-
-
-@given(st.floats(min_value=0, allow_nan=False, allow_infinity=False))
-def test_no_amount_is_long(amount: float) -> None:
-    """However large an amount is, eight letters hold it."""
-    assert len(format_usd(amount)) <= 8
-
-
-def test_the_picture_says_every_figure() -> None:
-    """The picture shows count, ranking, caveat, sources with their dates, and time of refresh."""
+def test_texts() -> None:
+    """The image shows count, ranking, disclaimer, dated attributions and time of refresh."""
     assert layout_texts(NORMAL) == [
         "250",
         "countries",
@@ -209,8 +167,8 @@ def test_the_picture_says_every_figure() -> None:
     ]
 
 
-def test_an_empty_picture_says_so() -> None:
-    """Without countries the picture says what it waits for."""
+def test_empty_texts() -> None:
+    """Without countries the image shows what is missing."""
     assert layout_texts(EMPTY) == [
         "0",
         "countries",
@@ -220,8 +178,8 @@ def test_an_empty_picture_says_so() -> None:
     ]
 
 
-def test_the_description_says_what_the_picture_says() -> None:
-    """The alt text has the figures of the picture in sentences."""
+def test_alt_text() -> None:
+    """The alt text has the figures of the image in sentences."""
     assert describe(NORMAL) == (
         "250 countries. Highest estimated GDP: United States $481B, Germany $155B, "
         "United Kingdom $121B, France $98.4B, Italy $71.0B. "
@@ -231,15 +189,15 @@ def test_the_description_says_what_the_picture_says() -> None:
     )
 
 
-def test_the_description_of_an_empty_picture_says_so() -> None:
-    """The alt text without countries has no ranking and no sources."""
+def test_empty_alt_text() -> None:
+    """The alt text without countries has no ranking and no attributions."""
     assert describe(EMPTY) == (
         "0 countries. No estimates yet. "
         "An estimate needs a population and an exchange rate. Not refreshed yet."
     )
 
 
-def test_one_country_is_a_country() -> None:
+def test_singular() -> None:
     """The noun agrees with the number."""
     assert layout_texts(replace(EMPTY, total_countries=1))[:2] == ["1", "country"]
 
@@ -264,15 +222,15 @@ def test_one_country_is_a_country() -> None:
         (None, make_source("geonames", as_of=None), ["Rates by geonames"]),
     ],
 )
-def test_sources_are_credited(
+def test_attributions(
     countries: Provenance | None, rates: Provenance | None, shown: list[str]
 ) -> None:
-    """A known provider has its name and licence, another one its plain name."""
+    """A known provider has its name and licence, an unknown one its plain name."""
     assert layout_texts(replace(EMPTY, countries_source=countries, rates_source=rates))[5:] == shown
 
 
-def test_a_long_source_keeps_its_date() -> None:
-    """What is shortened is the provider's name, not when its data are from."""
+def test_long_attribution() -> None:
+    """A long provider name is shortened, and the date stays."""
     line = layout_texts(replace(EMPTY, countries_source=make_source("w" * 500)))[-1]
 
     assert line.startswith("Countries by wwww")
@@ -280,15 +238,15 @@ def test_a_long_source_keeps_its_date() -> None:
 
 
 def test_bars_are_in_proportion() -> None:
-    """Half the amount is half the bar, and nothing is still to be seen."""
+    """A bar's length is proportional to the amount, with a visible minimum."""
     top = make_top(("A", 8e9), ("B", 8e9), ("C", 4e9), ("D", 1.0), ("E", 0.0))
     lengths = [bar.right - bar.left for bar in layout_bars(replace(NORMAL, top=top))]
 
     assert lengths == [916, 916, 458, 6, 6]
 
 
-def test_bars_without_amounts_are_alike() -> None:
-    """Where every amount is zero no bar is longer than another."""
+def test_bars_of_zero() -> None:
+    """If all amounts are zero, all bars have the minimum length."""
     lengths = [
         bar.right - bar.left
         for bar in layout_bars(replace(NORMAL, top=make_top(("A", 0), ("B", 0))))
@@ -298,7 +256,7 @@ def test_bars_without_amounts_are_alike() -> None:
 
 
 def test_columns_are_aligned() -> None:
-    """Names start at one edge, bars at another, and amounts end at a third."""
+    """Names and bars are aligned left, amounts right."""
     rows = [box for box in build_layout(NORMAL) if isinstance(box, Text)][4:14]
     ends = [box.left + _load_font(box.font).getlength(box.text) for box in rows[1::2]]
 
@@ -312,7 +270,7 @@ def test_columns_are_aligned() -> None:
 @example(NORMAL)
 @example(EMPTY)
 def test_nothing_overlaps(summary: Summary) -> None:
-    """Whatever the figures are, no text touches another one or a bar."""
+    """No text overlaps another text or a bar, whatever the figures."""
     assert find_overlaps(build_layout(summary)) == []
 
 
@@ -320,15 +278,15 @@ def test_nothing_overlaps(summary: Summary) -> None:
 @given(summaries)
 @example(NORMAL)
 @example(EMPTY)
-def test_everything_is_inside_the_margins(summary: Summary) -> None:
-    """Whatever the figures are, nothing leaves the frame or comes near its edge."""
+def test_margins(summary: Summary) -> None:
+    """Everything stays inside the margins, whatever the figures."""
     assert [
         box
         for box in build_layout(summary)
         if box.bounds.left < 60
         or box.bounds.top < 48
-        or box.bounds.right > WIDTH - 60
-        or box.bounds.bottom > HEIGHT - 48
+        or box.bounds.right > SUMMARY_IMAGE_WIDTH - 60
+        or box.bounds.bottom > SUMMARY_IMAGE_HEIGHT - 48
     ] == []
 
 
@@ -336,8 +294,8 @@ def test_everything_is_inside_the_margins(summary: Summary) -> None:
 @given(summaries)
 @example(NORMAL)
 @example(EMPTY)
-def test_the_paint_stays_inside_the_layout(summary: Summary) -> None:
-    """What is measured is what is painted: outside the boxes there is only paper."""
+def test_paint_stays_inside_layout(summary: Summary) -> None:
+    """Outside the measured boxes there is only background."""
     image = Image.open(BytesIO(draw(summary))).convert("RGB")
     canvas = ImageDraw.Draw(image)
     for box in build_layout(summary):
@@ -345,13 +303,13 @@ def test_the_paint_stays_inside_the_layout(summary: Summary) -> None:
         if right > left and bottom > top:
             canvas.rectangle((left, top, right - 1, bottom - 1), fill=_BACKGROUND)
 
-    assert image.getcolors() == [(WIDTH * HEIGHT, (0xFA, 0xF9, 0xF6))]
+    assert image.getcolors() == [(SUMMARY_IMAGE_WIDTH * SUMMARY_IMAGE_HEIGHT, (0xFA, 0xF9, 0xF6))]
 
 
 @settings(deadline=None)
 @given(names, st.floats(min_value=40, max_value=1000))
-def test_fitted_text_fits(text: str, width: float) -> None:
-    """A fitted text is one line that is no wider than asked."""
+def test_truncated_text_fits(text: str, width: float) -> None:
+    """A truncated text is one line of at most the given width."""
     font_spec = FontSpec(18, 400)
     fitted = truncate_to_width(text, font=font_spec, width=width)
 
@@ -359,8 +317,8 @@ def test_fitted_text_fits(text: str, width: float) -> None:
     assert fitted == " ".join(fitted.split())
 
 
-def test_text_that_fits_is_left_alone() -> None:
-    """Only what does not fit is shortened, and by no more than it must."""
+def test_truncation_is_minimal() -> None:
+    """A text is shortened only if it is too wide, and no more than necessary."""
     font_spec = FontSpec(18, 400)
     width = _load_font(font_spec).getlength("Côte d’Iv…")
 
@@ -369,25 +327,9 @@ def test_text_that_fits_is_left_alone() -> None:
     assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=width - 1) == "Côte d’I…"
 
 
-@pytest.mark.parametrize(
-    ("text", "line"),
-    [
-        ("two\nlines\u2028three\x0bfour", "two lines three four"),
-        ("  a \u200b b\t", "a b"),
-        ("\u202egnp\u202c", "gnp"),
-        ("Co\u0302te d’Ivoire", "Côte d’Ivoire"),
-        ("Z\u0335\u0489x", "Zx"),
-        ("\x00\ud800", ""),
-    ],
-)
-def test_text_becomes_one_plain_line(text: str, line: str) -> None:
-    """Line breaks, invisible characters and piled-up marks do not reach the picture."""
-    assert truncate_to_width(text, font=FontSpec(18, 400), width=1000) == line
-
-
 @pytest.mark.parametrize("name", HARD_NAMES)
 def test_every_letter_has_a_glyph(name: str) -> None:
-    """No letter of a hard name shows as the box that stands for an unknown one."""
+    """The font has a glyph for every letter of hard names."""
     font = _load_font(FontSpec(23, 500))
     missing_glyph = bytes(font.getmask("\U000e0fff"))
 
@@ -395,7 +337,7 @@ def test_every_letter_has_a_glyph(name: str) -> None:
 
 
 @pytest.mark.parametrize("summary", [NORMAL, EMPTY], ids=["normal", "empty"])
-def test_the_picture_is_a_png_of_the_right_size(summary: Summary) -> None:
+def test_png(summary: Summary) -> None:
     """The bytes are a PNG of 1200 by 630 pixels."""
     png = draw(summary)
 
@@ -403,8 +345,8 @@ def test_the_picture_is_a_png_of_the_right_size(summary: Summary) -> None:
     assert png[12:24] == b"IHDR" + (1200).to_bytes(4, "big") + (630).to_bytes(4, "big")
 
 
-def test_the_picture_is_painted_in_its_colours() -> None:
-    """The middle of the first bar, the end of the last track and the corner have their colours."""
+def test_colors() -> None:
+    """Bar, track and background have their colours."""
     image = Image.open(BytesIO(draw(NORMAL))).convert("RGB")
 
     assert image.getpixel((500, 270)) == (0x0F, 0x6B, 0x66)
@@ -413,12 +355,12 @@ def test_the_picture_is_painted_in_its_colours() -> None:
 
 
 def test_equal_summaries_give_equal_bytes() -> None:
-    """Two replicas that know the same figures serve the same picture."""
+    """Replicas with equal data serve equal bytes."""
     assert draw(replace(NORMAL)) == draw(NORMAL)
 
 
-def test_threads_draw_the_same_picture() -> None:
-    """Eight threads that share the fonts do not disturb one another."""
+def test_threads() -> None:
+    """Eight threads that share the fonts draw the right images."""
     with ThreadPoolExecutor(8) as executor:
         images = list(executor.map(draw, [NORMAL, EMPTY] * 16))
 
@@ -435,8 +377,8 @@ def test_threads_draw_the_same_picture() -> None:
         ("bundled", "Countries by GeoNames (CC BY 4.0), bundled with the server"),
     ],
 )
-def test_credits_of_countries(provider: str, attribution: str) -> None:
-    """The picture credits each provider of countries as its licence asks."""
+def test_countries_attribution(provider: str, attribution: str) -> None:
+    """The image shows the attribution of each countries provider."""
     source = Provenance(provider=provider, as_of=None)
     assert attribution in layout_texts(replace(NORMAL, countries_source=source))
     assert provider in COUNTRIES_PROVIDERS
@@ -451,15 +393,15 @@ def test_credits_of_countries(provider: str, attribution: str) -> None:
         ("bundled", "Rates by fawazahmed0 currency-api (CC0), bundled with the server"),
     ],
 )
-def test_credits_of_rates(provider: str, attribution: str) -> None:
-    """The picture credits each provider of rates as its licence asks."""
+def test_rates_attribution(provider: str, attribution: str) -> None:
+    """The image shows the attribution of each rates provider."""
     source = Provenance(provider=provider, as_of=None)
     assert attribution in layout_texts(replace(NORMAL, rates_source=source))
     assert provider in RATES_PROVIDERS
 
 
 def count_measurements(summary: Summary) -> int:
-    """Return how often a text is measured while a picture is laid out."""
+    """Return how many texts are measured during the layout."""
     count = 0
 
     def profile(_frame: FrameType, event: str, function: object) -> None:
@@ -475,8 +417,8 @@ def count_measurements(summary: Summary) -> int:
     return count
 
 
-def test_long_names_cost_no_more() -> None:
-    """Fitting a name halves what is left of it, and looks at no more letters than a line holds."""
+def test_long_names_are_cheap() -> None:
+    """Truncation bisects, and measures at most the characters that a line can hold."""
     short, long, longer = (
         replace(NORMAL, top=make_top(*(("W" * length, 1e9) for _ in range(5))))
         for length in (5, 256, 10_000)
@@ -487,7 +429,7 @@ def test_long_names_cost_no_more() -> None:
 
 @pytest.mark.parametrize("total", [0, 1, 250, 10**30])
 def test_countries_without_estimates(total: int) -> None:
-    """Where no country has a currency, a rate or people, the picture still holds together."""
+    """Without any estimate nothing overlaps, whatever the number of countries."""
     summary = replace(NORMAL, total_countries=total, top=())
     assert find_overlaps(build_layout(summary)) == []
     assert layout_texts(summary)[2:4] == [

@@ -1,6 +1,6 @@
-// What the landing page can do more where scripts run: sort in place, filter, refresh and watch.
+// Enhances the landing page: sorts in place, filters, refreshes the data and shows the progress.
 
-const TOKEN = "graphql-api token";
+const TOKEN_KEY = "graphql-api token";
 const REFRESH = `mutation {
   refreshCountries {
     totalCountries inserted updated unchanged
@@ -9,15 +9,15 @@ const REFRESH = `mutation {
   }
 }`;
 const PROGRESS = "subscription { refreshProgress { phase fraction message } }";
-const MINUTE = 60_000;
-const AGAIN = 2_000; // milliseconds until a page without countries is asked for again
-const PATIENCE = 2_000; // milliseconds that a refresh waits for somebody to tell how far it is
+const MINUTE = 60_000; // milliseconds
+const RELOAD_INTERVAL = 2_000; // milliseconds, while the page has no countries
+const SUBSCRIBE_TIMEOUT = 2_000; // milliseconds until the refresh starts without progress
 
 const find = (selector) => document.querySelector(selector);
 
 // --- the page itself ---
 
-/** Take the parts that show data from another state of this page. */
+/** Replace the parts of the page that show data by those of a URL. */
 async function load(url) {
   const response = await fetch(url, { headers: { Accept: "text/html" } });
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
@@ -25,20 +25,20 @@ async function load(url) {
     const part = page.querySelector(`[data-part="${old.dataset.part}"]`);
     if (part) old.replaceWith(document.adoptNode(part));
   }
-  tellAge();
+  showAge();
   filter();
 }
 
-/** Say how old the data are now, in the words that the server has for it. */
-function tellAge() {
+/** Update the age of the data, in the words of format_age in utils/formatting.py. */
+function showAge() {
   const time = find("time");
   if (!time) return;
   const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / MINUTE);
   const [length, unit] =
     minutes >= 1440 ? [1440, "day"] : minutes >= 60 ? [60, "hour"] : [1, "minute"];
-  const words = new Intl.RelativeTimeFormat("en");
+  const format = new Intl.RelativeTimeFormat("en");
   time.textContent =
-    minutes < 1 ? "just now" : words.format(-Math.floor(minutes / length), unit);
+    minutes < 1 ? "just now" : format.format(-Math.floor(minutes / length), unit);
 }
 
 async function sort(event) {
@@ -55,10 +55,10 @@ async function sort(event) {
   find(`[data-sort="${link.dataset.sort}"]`)?.focus();
 }
 
-async function loadUntilThereIsData() {
+async function reloadUntilLoaded() {
   while (find("[data-empty]")) {
-    await new Promise((done) => setTimeout(done, AGAIN));
-    await load(location.href).catch(() => {}); // the next time may do better
+    await new Promise((done) => setTimeout(done, RELOAD_INTERVAL));
+    await load(location.href).catch(() => {}); // tries again
   }
 }
 
@@ -66,7 +66,7 @@ async function loadUntilThereIsData() {
 
 const LETTERS = { ø: "o", đ: "d", ð: "d", ł: "l", ħ: "h", þ: "th", æ: "ae", œ: "oe", ı: "i" };
 
-/** Return a text as people compare it: without regard to case, accents or kind of apostrophe. */
+/** Fold case, accents, apostrophes and white space, as domain/folding.py does. */
 const fold = (text) =>
   text
     .toLowerCase()
@@ -76,14 +76,14 @@ const fold = (text) =>
     .replace(/[‘’‛ʻʼʹ`´＇]/g, "'")
     .replace(/\s+/g, " ");
 
-const textOf = (row) => (row.folded ??= fold([...row.cells].map((cell) => cell.textContent).join(" ")));
+const rowText = (row) => (row.folded ??= fold([...row.cells].map((cell) => cell.textContent).join(" ")));
 
 function filter() {
   const words = fold(find("#words").value).split(" ").filter(Boolean);
   const rows = [...document.querySelectorAll("tbody tr")];
   let shown = 0;
   for (const row of rows) {
-    row.hidden = !words.every((word) => textOf(row).includes(word));
+    row.hidden = !words.every((word) => rowText(row).includes(word));
     shown += !row.hidden;
   }
   find("#filter [role=status]").textContent = words.length ? `${shown} of ${rows.length}` : "";
@@ -95,19 +95,19 @@ const endpoint = new URL("graphql", document.baseURI);
 const panel = find("#refresh");
 const [button, form, bar] = ["button", "form", "progress"].map((name) => panel.querySelector(name));
 
-function say(text, isError = false) {
+function showStatus(text, isError = false) {
   const status = panel.querySelector("[role=status]");
   status.textContent = text;
   status.classList.toggle("error", isError);
 }
 
-/** Follow refreshes; resolves, once it does or cannot, to what ends it. */
-function watch(token, onProgress) {
+/** Subscribe to progress. Resolves to a function that unsubscribes, also if the server is silent. */
+function subscribeToProgress(token, onProgress) {
   return new Promise((ready) => {
     const socket = new WebSocket(endpoint.href.replace(/^http/, "ws"), "graphql-transport-ws");
     const send = (message) => socket.send(JSON.stringify(message));
     const stop = () => socket.close(1000);
-    const answers = {
+    const handlers = {
       connection_ack() {
         send({ id: "1", type: "subscribe", payload: { query: PROGRESS } });
         ready(stop);
@@ -119,14 +119,14 @@ function watch(token, onProgress) {
       send({ type: "connection_init", payload: token ? { Authorization: `Bearer ${token}` } : {} });
     socket.onmessage = ({ data }) => {
       const message = JSON.parse(data);
-      answers[message.type]?.(message);
+      handlers[message.type]?.(message);
     };
     socket.onclose = () => ready(stop);
-    setTimeout(() => ready(stop), PATIENCE);
+    setTimeout(() => ready(stop), SUBSCRIBE_TIMEOUT);
   });
 }
 
-async function ask(token) {
+async function sendRefresh(token) {
   const headers = { "Content-Type": "application/json" };
   if (token) headers.Authorization = `Bearer ${token}`;
   const body = JSON.stringify({ query: REFRESH });
@@ -134,51 +134,51 @@ async function ask(token) {
   return response.json();
 }
 
-function tell({ totalCountries, inserted, updated, unchanged, timings, sources }) {
+function describeReport({ totalCountries, inserted, updated, unchanged, timings, sources }) {
   const bundled = sources.filter((source) => !source.live).map((source) => source.kind.toLowerCase());
   return (
     `Refreshed ${totalCountries} countries in ${(timings.totalMs / 1000).toFixed(2)} s: ` +
     `${inserted} new, ${updated} changed, ${unchanged} unchanged.` +
-    (bundled.length ? ` Not asked anew: ${bundled.join(" and ")}.` : "")
+    (bundled.length ? ` Bundled data was used for ${bundled.join(" and ")}.` : "")
   );
 }
 
 function showProgress({ fraction, message }) {
   bar.value = fraction;
-  say(message);
+  showStatus(message);
 }
 
-function askForToken(wrong) {
-  sessionStorage.removeItem(TOKEN);
+function requestToken(isWrong) {
+  sessionStorage.removeItem(TOKEN_KEY);
   form.hidden = false;
   button.hidden = true;
   form.token.value = "";
   form.token.focus();
-  say(wrong ? "That is not the token." : "A refresh needs the token.", wrong);
+  showStatus(isWrong ? "Wrong token." : "A refresh requires the admin token.", isWrong);
 }
 
 async function refresh() {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = sessionStorage.getItem(TOKEN_KEY);
   button.disabled = true;
   form.hidden = true;
   button.hidden = false;
   bar.hidden = false;
   bar.removeAttribute("value");
-  say("Refreshing…");
-  const stop = await watch(token, showProgress);
+  showStatus("Refreshing…");
+  const stop = await subscribeToProgress(token, showProgress);
   try {
-    const { data, errors } = await ask(token);
+    const { data, errors } = await sendRefresh(token);
     stop();
-    if (errors?.[0].extensions.code === "UNAUTHENTICATED") askForToken(token !== null);
-    else if (errors) say(errors[0].message, true);
+    if (errors?.[0].extensions.code === "UNAUTHENTICATED") requestToken(token !== null);
+    else if (errors) showStatus(errors[0].message, true);
     else {
       bar.value = 1;
       await load(location.href);
-      say(tell(data.refreshCountries));
+      showStatus(describeReport(data.refreshCountries));
     }
   } catch {
     stop();
-    say("The server did not answer. What is shown is what it said before.", true);
+    showStatus("The server did not respond. The page shows the previous data.", true);
   }
   bar.hidden = true;
   button.disabled = false;
@@ -186,7 +186,7 @@ async function refresh() {
 
 function submit(event) {
   event.preventDefault();
-  sessionStorage.setItem(TOKEN, form.token.value.trim());
+  sessionStorage.setItem(TOKEN_KEY, form.token.value.trim());
   refresh();
 }
 
@@ -197,6 +197,6 @@ find("#filter").hidden = false;
 button.addEventListener("click", refresh);
 form.addEventListener("submit", submit);
 panel.hidden = false;
-tellAge();
-setInterval(tellAge, MINUTE / 2);
-loadUntilThereIsData();
+showAge();
+setInterval(showAge, MINUTE / 2);
+reloadUntilLoaded();

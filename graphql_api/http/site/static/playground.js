@@ -1,4 +1,4 @@
-// GraphiQL with three tabs to begin with; what a person writes in them is kept by the browser.
+// GraphiQL with three initial tabs. The browser stores what people write in them.
 /* global GraphiQL, GraphiQLPluginExplorer, React, ReactDOM */
 
 const COUNTRIES = `# The five most populous countries of Europe.
@@ -21,7 +21,7 @@ query Countries {
 }
 `;
 
-const REFRESH = `# Fetches every source and stores what they say. The tab on the right of this one watches.
+const REFRESH = `# Fetches every source and stores the data. The tab to the right shows the progress.
 mutation Refresh {
   refreshCountries {
     totalCountries
@@ -52,7 +52,7 @@ mutation Refresh {
 }
 `;
 
-const PROGRESS = `# Phases of the refresh that runs, and of those that begin while this listens.
+const PROGRESS = `# Phases of the running refresh, and of those that start while this is subscribed.
 subscription Progress {
   refreshProgress {
     phase
@@ -63,21 +63,21 @@ subscription Progress {
 }
 `;
 
-const place = document.getElementById("graphiql");
-const token = place.dataset.tokenNeeded === "yes" ? '{ "Authorization": "Bearer …" }' : "";
+const container = document.getElementById("graphiql");
+const headers = container.dataset.tokenRequired === "yes" ? '{ "Authorization": "Bearer …" }' : "";
 const url = location.origin + location.pathname;
 
 const fetcher = GraphiQL.createFetcher({ url, subscriptionUrl: url.replace(/^http/, "ws") });
 
-ReactDOM.createRoot(place).render(
+ReactDOM.createRoot(container).render(
   React.createElement(GraphiQL, {
     fetcher,
     defaultTabs: [
       { query: COUNTRIES },
-      { query: REFRESH, headers: token },
+      { query: REFRESH, headers },
       { query: PROGRESS },
     ],
-    defaultEditorToolsVisibility: token ? "headers" : true,
+    defaultEditorToolsVisibility: headers ? "headers" : true,
     plugins: [GraphiQLPluginExplorer.explorerPlugin()],
     inputValueDeprecation: true,
   }),

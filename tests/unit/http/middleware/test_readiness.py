@@ -84,7 +84,7 @@ async def test_pages(starting_server: AppClient, path: str) -> None:
         503,
         "text/html; charset=utf-8",
     )
-    assert "Its database has not answered yet." in response.text
+    assert "Its database has not responded yet." in response.text
     assert '<meta http-equiv="refresh" content="2">' in response.text
     assert is_uncacheable(response)
 

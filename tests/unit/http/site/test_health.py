@@ -1,4 +1,4 @@
-"""Health: the process lives, has data to serve or none, and the database answers or does not."""
+"""Health: the process runs, has data or none, and reaches the database or not."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -17,7 +17,7 @@ READY = {"status": "ready", "countries": 250, "version": "1-250", "database": "o
 
 
 async def wait_for_readiness(server: AppClient, expected: dict[str, object]) -> httpx.Response:
-    """Wait until /readyz says this, and return its answer."""
+    """Wait until /readyz has this body, and return the response."""
 
     async def is_expected() -> bool:
         body: dict[str, object] = (await server.get("/readyz")).json()
@@ -28,7 +28,7 @@ async def wait_for_readiness(server: AppClient, expected: dict[str, object]) -> 
 
 
 async def wait_for_unreachable(server: AppClient) -> httpx.Response:
-    """Wait until /readyz says that the database is gone, and return its answer."""
+    """Wait until /readyz reports the database as unreachable, and return the response."""
 
     async def is_unreachable() -> bool:
         return "unreachableSince" in (await server.get("/readyz")).json()
@@ -42,7 +42,7 @@ async def wait_for_unreachable(server: AppClient) -> httpx.Response:
 
 
 async def test_health(tmp_path: Path, upstream: Upstream) -> None:
-    """Readiness follows the data, and tells of the database, whose absence does not stop reads."""
+    """Readiness follows the data and reports the database, whose outage does not stop reads."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     path = tmp_path / "countries.db"
     async with running_client(make_settings(path, upstream, snapshot_poll=0.01)) as server:

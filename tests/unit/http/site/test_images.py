@@ -13,7 +13,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.http.site.images import CURRENT_IMAGE_PATH, ImageEndpoints
 from graphql_api.images.cache import SummaryImageCache
-from graphql_api.images.summary_image import SIZE, draw
+from graphql_api.images.summary_image import draw
 from tests.support.app import AppClient
 from tests.support.database import open_database, record_statements
 from tests.support.fake_providers.server import Upstream
@@ -24,16 +24,16 @@ module_loop = pytest.mark.asyncio(loop_scope="module")
 
 
 def is_summary_image(response: httpx.Response) -> bool:
-    """Tell whether the answer is a PNG of the size that is promised, which can be read whole."""
+    """Return whether the response is a complete PNG of 1200 by 630 pixels."""
     with Image.open(BytesIO(response.content)) as picture:
         picture.load()
         properties = (picture.format, picture.size, response.headers["Content-Type"])
-    return properties == ("PNG", (1200, 630), "image/png") and SIZE == (1200, 630)
+    return properties == ("PNG", (1200, 630), "image/png")
 
 
 @module_loop
 async def test_current(server: AppClient) -> None:
-    """The current picture is a PNG that clients ask about again each time, by its version."""
+    """The current image is a PNG that clients revalidate by the version."""
     response = await server.get(CURRENT_IMAGE_PATH)
     assert response.status_code == 200
     assert is_summary_image(response)
@@ -46,7 +46,7 @@ async def test_current(server: AppClient) -> None:
     "known", ['"1-250"', 'W/"1-250"', '"0-1", "1-250"', '"0-1" , W/"1-250"  ,"x"']
 )
 async def test_not_modified(server: AppClient, known: str) -> None:
-    """Who has the current picture is told so, without a body."""
+    """A client that sends the current ETag receives a 304 without a body."""
     response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
     assert (response.status_code, response.content) == (304, b"")
     assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
@@ -56,7 +56,7 @@ async def test_not_modified(server: AppClient, known: str) -> None:
 @module_loop
 @pytest.mark.parametrize("known", ["", "1-250", '"1-251"', '"2-250"', 'w/"1-250"', "garbage,,"])
 async def test_modified(server: AppClient, known: str) -> None:
-    """Who has another picture gets the current one."""
+    """A client that sends another ETag receives the current image."""
     response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
     assert response.status_code == 200
     assert is_summary_image(response)
@@ -64,7 +64,7 @@ async def test_modified(server: AppClient, known: str) -> None:
 
 @module_loop
 async def test_versioned(server: AppClient) -> None:
-    """The picture of the version that is served is the same one, to be kept for ever."""
+    """The image of the current version equals the current image and is immutable."""
     response = await server.get("/images/summary-1-250.png")
     assert response.status_code == 200
     assert is_summary_image(response)
@@ -75,7 +75,7 @@ async def test_versioned(server: AppClient) -> None:
 @module_loop
 @pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
 async def test_head(server: AppClient, path: str) -> None:
-    """HEAD tells about a picture what GET does, without it."""
+    """HEAD returns the headers of GET without the image."""
     get_response, head_response = await server.get(path), await server.client.head(path)
     assert (head_response.status_code, head_response.content) == (200, b"")
     get_headers, head_headers = (
@@ -87,7 +87,7 @@ async def test_head(server: AppClient, path: str) -> None:
 @module_loop
 @pytest.mark.parametrize("version", ["0-0", "1-249", "2-250", "9999999999-9999999999"])
 async def test_gone_version(server: AppClient, version: str) -> None:
-    """A version that is not served leads to the current picture, for now only."""
+    """A version that is not served redirects to the current image, uncached."""
     response = await server.get(f"/images/summary-{version}.png")
     assert (response.status_code, response.headers["Location"]) == (302, CURRENT_IMAGE_PATH)
     assert (response.headers["Cache-Control"], response.content) == ("no-store", b"")
@@ -114,28 +114,28 @@ async def test_gone_version(server: AppClient, version: str) -> None:
     ],
 )
 async def test_malformed_version(server: AppClient, version: str) -> None:
-    """What cannot be a version is not found."""
+    """A malformed version is not found."""
     assert (await server.get(f"/images/summary-{version}.png")).status_code == 404
 
 
 @module_loop
 @pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
 async def test_other_methods(server: AppClient, path: str) -> None:
-    """Pictures cannot be sent."""
+    """Methods other than GET and HEAD are not allowed."""
     response = await server.client.post(path)
     assert response.status_code == 405
     assert {*response.headers["Allow"].split(", ")} == {"GET", "HEAD"}
 
 
 def make_client(catalog: Catalog) -> httpx.AsyncClient:
-    """Return a client of a replica that serves the pictures of `catalog`."""
+    """Return a client of a replica that serves the images of `catalog`."""
     endpoints = ImageEndpoints(catalog, SummaryImageCache())
     app = Starlette(routes=[Route("/images/summary-{version}.png", endpoints.versioned)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
 
 
-async def test_picture_of_another_process(tmp_path: Path, upstream: Upstream) -> None:
-    """A version that another process has just published is served after one look."""
+async def test_image_of_another_process(tmp_path: Path, upstream: Upstream) -> None:
+    """A version that another process just published is served after one sync."""
     path = tmp_path / "countries.db"
     async with (
         running_instance(path, make_source_config(upstream)) as publisher,
@@ -157,8 +157,8 @@ async def test_picture_of_another_process(tmp_path: Path, upstream: Upstream) ->
             assert len(executed) == 1
 
 
-async def test_pictures_without_the_database(tmp_path: Path, upstream: Upstream) -> None:
-    """While the database is gone, what is served has its picture, and what is not leads to it."""
+async def test_images_without_database(tmp_path: Path, upstream: Upstream) -> None:
+    """Without the database the served version has its image, and others redirect to it."""
     async with running_instance(tmp_path / "countries.db", make_source_config(upstream)) as replica:
         await replica.service.refresh()
         await replica.execute_externally("ALTER TABLE countries RENAME TO elsewhere")

@@ -1,4 +1,4 @@
-"""Every metric counts exactly what has happened, and nobody without the token is told."""
+"""Every metric counts exactly what happened, and needs the token in production."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ TAGGED_COUNTRIES = FakeResponse(body=COUNTRIES, headers={"ETag": '"x"'})
 
 @pytest.fixture(scope="module")
 def fake_providers() -> Iterator[Upstream]:
-    """Lend the sources of the server below, which the tests may change."""
+    """Yield the providers of the server below, which tests may change."""
     with Upstream() as upstream:
         upstream.set_responses("countries", TAGGED_COUNTRIES)
         upstream.set_responses("rates", LONG_LIVED_RATES)
@@ -48,7 +48,7 @@ def fake_providers() -> Iterator[Upstream]:
 
 @pytest.fixture(scope="module")
 def server(fake_providers: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server in production, whose first refresh is over."""
+    """Yield a server in production after its first refresh."""
     variables = {**PRODUCTION, **fake_providers.environment}
     with running_server(tmp_path_factory.mktemp("metrics"), **variables) as process:
         process.wait_for_log("countries from geonames")
@@ -57,7 +57,7 @@ def server(fake_providers: Upstream, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture
 def scraper(server: Process) -> Scraper:
-    """Return who scrapes it."""
+    """Return a scraper of the server."""
     return Scraper(server, TOKEN)
 
 
@@ -67,7 +67,7 @@ def post(server: Process, content: object, **headers: str) -> httpx.Response:
 
 
 def request_samples(kind: str, status: int, times: int = 1) -> dict[str, float]:
-    """Return what so many requests count."""
+    """Return the samples of `times` requests."""
     return {
         f'graphql_api_requests_total{{kind="{kind}",status="{status}"}}': times,
         f'graphql_api_request_duration_seconds_count{{kind="{kind}"}}': times,
@@ -75,17 +75,17 @@ def request_samples(kind: str, status: int, times: int = 1) -> dict[str, float]:
 
 
 def lookup_samples(result: str, times: int = 1) -> dict[str, float]:
-    """Return what so many answers of the data count."""
+    """Return the samples of `times` cache lookups."""
     return {f'graphql_api_cache_lookups_total{{result="{result}"}}': times}
 
 
 def error_samples(code: str) -> dict[str, float]:
-    """Return what an error counts."""
+    """Return the samples of an error."""
     return {f'graphql_api_errors_total{{code="{code}"}}': 1}
 
 
 def refresh_samples(outcome: str = "success", trigger: str = "request") -> dict[str, float]:
-    """Return what a refresh counts."""
+    """Return the samples of a refresh."""
     samples = {f'graphql_api_refreshes_total{{outcome="{outcome}",trigger="{trigger}"}}': 1.0}
     if outcome == "success":
         name = 'graphql_api_refresh_phase_duration_seconds_count{{phase="{}"}}'
@@ -94,7 +94,7 @@ def refresh_samples(outcome: str = "success", trigger: str = "request") -> dict[
 
 
 def provider_samples(provider: str, outcome: str) -> dict[str, float]:
-    """Return what a provider counts."""
+    """Return the samples of a fetch from a provider."""
     samples = {
         f'graphql_api_provider_answers_total{{outcome="{outcome}",provider="{provider}"}}': 1.0
     }
@@ -104,7 +104,7 @@ def provider_samples(provider: str, outcome: str) -> dict[str, float]:
 
 
 def test_format(scraper: Scraper) -> None:
-    """The answer is Prometheus' text, and has every family with its type and text."""
+    """The response is Prometheus text with type and help of every family."""
     response = scraper.server.get("/metrics", **AUTHORIZED)
     assert response.headers["Content-Type"].startswith("text/plain; version=")
     assert response.headers["Cache-Control"] == "no-store"
@@ -119,7 +119,7 @@ def test_format(scraper: Scraper) -> None:
 
 
 def test_open_metrics(server: Process) -> None:
-    """Who accepts OpenMetrics gets it."""
+    """A client that accepts OpenMetrics receives it."""
     accept = "application/openmetrics-text; version=1.0.0"
     response = server.get("/metrics", Accept=accept, **AUTHORIZED)
     assert response.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -131,7 +131,7 @@ def test_open_metrics(server: Process) -> None:
     ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} x", "é"],
 )
 def test_closed(server: Process, authorization: str) -> None:
-    """In production who has not the token learns nothing but that it is needed."""
+    """In production a client without the token receives a 401 and no metrics."""
     headers = {b"Authorization": authorization.encode("latin-1")}
     response = httpx.get(f"{server.url}/metrics", headers=headers, trust_env=False)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
@@ -168,7 +168,7 @@ def test_requests(server: Process, scraper: Scraper) -> None:
 
 
 def test_cache(server: Process, scraper: Scraper) -> None:
-    """Answers of the data are counted as made, kept, or held by the client; so are their bytes."""
+    """Cache lookups are counted as miss, hit or not modified, and bytes are measured."""
     first_body = post(server, {"query": "{ countries { totalCount } }"}).content
     before = scraper.scrape()
     for _ in range(5):
@@ -188,14 +188,14 @@ def test_cache(server: Process, scraper: Scraper) -> None:
     added_bytes = after["graphql_api_cache_bytes"] - before["graphql_api_cache_bytes"]
     names_response = post(server, NAMES)
     request_bytes = len(names_response.request.content) + len(path.removeprefix("/graphql?"))
-    # Plain, and as what the client accepts, which is the same for what is so short.
+    # Identity, and the encoding that the client accepts, which leaves short bodies as they are.
     assert added_bytes == 2 * (
         2 * 1000 + request_bytes + len(names_response.content) + len(first_body)
     )
 
 
 def test_protocol(server: Process, scraper: Scraper) -> None:
-    """What the protocol itself answers is counted, and has an id that the log has, too."""
+    """Responses of the HTTP protocol itself are counted, and their request ids are logged."""
     before = scraper.scrape()
     statuses = {}
     for request in (
@@ -221,7 +221,7 @@ def test_protocol(server: Process, scraper: Scraper) -> None:
 
 
 def test_connections(server: Process, scraper: Scraper) -> None:
-    """Connections that are open are told, that of the scrape included."""
+    """Open connections are counted, including that of the scrape."""
     with ExitStack() as stack:
         for _ in range(7):
             assert is_usable(stack.enter_context(open_connection(server)))
@@ -229,7 +229,7 @@ def test_connections(server: Process, scraper: Scraper) -> None:
 
 
 async def test_websockets(server: Process, scraper: Scraper) -> None:
-    """Operations over WebSocket are counted by kind and code, as over HTTP; refusals, too."""
+    """Operations over WebSocket, also rejected ones, are counted as over HTTP."""
     before = scraper.scrape()
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
     async with websocket_client(server) as client:
@@ -255,7 +255,7 @@ async def test_websockets(server: Process, scraper: Scraper) -> None:
 
 
 async def test_open_websockets(server: Process, scraper: Scraper) -> None:
-    """WebSockets that are open and subscriptions that go on are told, and no longer when over."""
+    """Open WebSockets and running subscriptions are counted until they end."""
 
     def read_gauges() -> list[float]:
         gauges = ("websockets", "subscriptions", "connections")
@@ -264,7 +264,7 @@ async def test_open_websockets(server: Process, scraper: Scraper) -> None:
 
     async def wait_for_gauges(expected: list[float]) -> None:
         async with asyncio.timeout(WAIT_TIMEOUT):
-            while read_gauges() != expected:  # noqa: ASYNC110 - nothing tells when
+            while read_gauges() != expected:  # noqa: ASYNC110 - a gauge sends no event
                 await asyncio.sleep(0.01)
 
     await wait_for_gauges([0, 0, 1])
@@ -287,7 +287,7 @@ async def test_open_websockets(server: Process, scraper: Scraper) -> None:
 
 
 def test_refreshes(server: Process, fake_providers: Upstream, scraper: Scraper) -> None:
-    """Refreshes are counted by outcome, with their phases, and so is each provider."""
+    """Refreshes are counted by outcome with their phases, and fetches by provider."""
 
     def refresh(*, force: bool = False) -> None:
         post(server, {"query": REFRESH, "variables": {"force": force}}, **AUTHORIZED)
@@ -326,7 +326,7 @@ def test_refreshes(server: Process, fake_providers: Upstream, scraper: Scraper) 
 
 
 def test_gauges(server: Process, scraper: Scraper) -> None:
-    """Gauges tell of the data, the database, the process and the build what is so now."""
+    """Gauges report the current data, database, process and build."""
     samples = scraper.scrape()
     ready = server.get("/readyz").json()
     revision, _, countries = ready["version"].partition("-")
@@ -363,7 +363,7 @@ def test_gauges(server: Process, scraper: Scraper) -> None:
 
 
 def test_process(scraper: Scraper) -> None:
-    """CPU time rises with every scrape, and memory, files and the start are told."""
+    """CPU time never decreases, and memory, open files and start time are reported."""
     first, second = scraper.scrape(), scraper.scrape()
     assert 0 < first["process_cpu_seconds_total"] <= second["process_cpu_seconds_total"]
     assert second["process_resident_memory_bytes"] > 10_000_000
@@ -374,7 +374,7 @@ def test_process(scraper: Scraper) -> None:
 def test_open_in_development(
     fake_providers: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Outside production nobody needs the token, and callers that wait for a refresh are told."""
+    """Outside production metrics need no token, and callers waiting for a refresh are counted."""
     fake_providers.set_responses("rates", FakeResponse(body=RATES, hold_until=lambda: False))
     folder = tmp_path_factory.mktemp("development")
     with running_server(folder, **fake_providers.environment, ADMIN_TOKEN=TOKEN) as server:

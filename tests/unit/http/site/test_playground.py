@@ -1,4 +1,4 @@
-"""The playground: its files are those that npm has, checked by hash, and from here if they are."""
+"""The playground: its files are pinned, checked by hash, and served from here if installed."""
 
 import base64
 import hashlib
@@ -16,6 +16,7 @@ from graphql_api.http.site.playground import (
     Playground,
     list_graphiql_assets,
 )
+from graphql_api.http.site.static_files import Asset
 from tests.support.app import AppClient
 from tests.support.html import HTMLPage
 from tests.support.paths import ROOT
@@ -31,14 +32,14 @@ PACKAGES = {
 
 @pytest.fixture
 def installed() -> Path:
-    """Return the folder that `make` has filled."""
+    """Return the folder of the installed packages."""
     if not INSTALL_FOLDER.is_dir():
-        pytest.skip("npm install has not run; make test does it where npm is")
+        pytest.skip("the playground is not installed; `make test` installs it if npm is available")
     return INSTALL_FOLDER
 
 
 def hashed_files(page: HTMLPage) -> list[tuple[str, str]]:
-    """Return the address and the hash of each file that has a hash."""
+    """Return the URL and the hash of each file that has a hash."""
     return [
         (str(attributes.get("src") or attributes["href"]), str(attributes["integrity"]))
         for _, attributes in page.tags
@@ -46,10 +47,10 @@ def hashed_files(page: HTMLPage) -> list[tuple[str, str]]:
     ]
 
 
-def test_parts() -> None:
-    """GraphiQL is seven files of five packages, whose versions npm is asked for exactly."""
+def test_graphiql_assets() -> None:
+    """GraphiQL is seven files of five packages, pinned to exact versions."""
     assert len(list_graphiql_assets()) == 7
-    paths = {re.sub(r"(?<=.)@.*", "", part.path): part.path for part in list_graphiql_assets()}
+    paths = {re.sub(r"(?<=.)@.*", "", asset.path): asset.path for asset in list_graphiql_assets()}
     versions = {name: re.split("[@/]", path[len(name) + 1 :])[0] for name, path in paths.items()}
     assert versions == PACKAGES
     package = json.loads((ROOT / "playground" / "package.json").read_text())
@@ -57,7 +58,7 @@ def test_parts() -> None:
 
 
 def test_lock() -> None:
-    """The lock has these packages alone, by hash, from whichever registry npm is set to."""
+    """The lock file has these packages only, with hashes and without a registry."""
     lock = json.loads((ROOT / "playground" / "package-lock.json").read_text())
     locked_packages = {
         path.removeprefix("node_modules/"): package for path, package in lock["packages"].items()
@@ -69,21 +70,21 @@ def test_lock() -> None:
 
 
 def test_hashes(installed: Path) -> None:
-    """What npm has installed is, byte for byte, what Strawberry's page names by its hashes."""
+    """The installed files have the hashes of Strawberry's page."""
     playground = Playground.load(installed, is_token_required=False)
-    bodies = {asset.url: asset.body for asset in playground.assets}
+    bodies = {asset.url: asset.path.read_bytes() for asset in playground.assets}
     page_files = hashed_files(HTMLPage(playground.html))
     assert len(page_files) == 7
-    for address, integrity in page_files:
-        digest = base64.b64encode(hashlib.sha384(bodies[address]).digest()).decode()
+    for url, integrity in page_files:
+        digest = base64.b64encode(hashlib.sha384(bodies[url]).digest()).decode()
         assert integrity == f"sha384-{digest}"
     assert sorted(integrity for _, integrity in page_files) == sorted(
-        part.integrity for part in list_graphiql_assets()
+        asset.integrity for asset in list_graphiql_assets()
     )
 
 
-def test_nothing_from_elsewhere(installed: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Where the files are installed neither the page nor its policy names another server."""
+def test_installed(installed: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With all files installed neither the page nor its CSP names another server."""
     playground = Playground.load(installed, is_token_required=False)
     assert "https://" not in playground.html + playground.csp
     assert "unsafe" not in playground.csp
@@ -97,7 +98,7 @@ def test_nothing_from_elsewhere(installed: Path, caplog: pytest.LogCaptureFixtur
 
 
 def test_no_inline_script(installed: Path) -> None:
-    """The page has no script, style or handler in itself."""
+    """The page has no inline script, style or event handler."""
     page = HTMLPage(Playground.load(installed, is_token_required=True).html)
     assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
     assert page.find_all("style") == []
@@ -107,10 +108,10 @@ def test_no_inline_script(installed: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "absent"])
-def test_elsewhere(
+def test_cdn(
     tmp_path: Path, installed: Path, caplog: pytest.LogCaptureFixture, damage: str
 ) -> None:
-    """If one file is missing or another one, all come from elsewhere, which is said twice."""
+    """If a file is missing or altered, all come from the CDN, as page and log say."""
     folder = tmp_path / "node_modules"
     if damage != "absent":
         shutil.copytree(installed, folder)
@@ -125,7 +126,10 @@ def test_elsewhere(
     assert sorted(hashed_files(page)) == sorted(
         (f"{origin}/{path}", digest) for _, path, digest in list_graphiql_assets()
     )
-    assert f"GraphiQL is loaded from {origin}, because it is not installed here." in page.text
+    assert (
+        f"GraphiQL is loaded from {origin}, because it is not installed on this server."
+        in page.text
+    )
     assert f"script-src 'self' {origin}; style-src 'self' {origin} 'sha256-" in playground.csp
     assert [asset.name for asset in playground.assets] == [
         "playground.css",
@@ -134,45 +138,45 @@ def test_elsewhere(
     ]
     [message] = caplog.messages
     assert message == (
-        f"The playground's files are not in {folder}; its page loads them from {origin}. "
-        "`make run` installs them where npm is."
+        f"The playground's files are not installed in {folder}; "
+        f"the page loads them from {origin}. "
+        "`make run` installs them if npm is available."
     )
 
 
-def test_one_part(tmp_path: Path) -> None:
-    """A file is found below its package's name, without the version."""
+def test_find(tmp_path: Path) -> None:
+    """A file is in the folder of its package, whose name has no version."""
     body = b"1"
     digest = base64.b64encode(hashlib.sha384(body).digest()).decode()
-    part = GraphiQLAsset("https://example.org", "@scope/name@1.2.3/dist/a.js", f"sha384-{digest}")
-    assert part.load(tmp_path) is None
+    remote = GraphiQLAsset("https://example.org", "@scope/name@1.2.3/dist/a.js", f"sha384-{digest}")
+    assert remote.find(tmp_path) is None
     file = tmp_path / "@scope" / "name" / "dist" / "a.js"
     file.parent.mkdir(parents=True)
     file.write_bytes(body)
-    asset = part.load(tmp_path)
-    assert asset is not None
-    assert (asset.name, asset.body) == (part.path, body)
+    asset = remote.find(tmp_path)
+    assert asset == Asset(remote.path, file)
 
 
-@pytest.mark.parametrize(("needed", "told"), [(True, "yes"), (False, "no")])
-def test_token(tmp_path: Path, needed: bool, told: str) -> None:
-    """The page knows whether a mutation needs a token."""
-    page = HTMLPage(Playground.load(tmp_path, is_token_required=needed).html)
+@pytest.mark.parametrize(("is_required", "attribute"), [(True, "yes"), (False, "no")])
+def test_token(tmp_path: Path, is_required: bool, attribute: str) -> None:
+    """The page contains whether mutations require a token."""
+    page = HTMLPage(Playground.load(tmp_path, is_token_required=is_required).html)
     [container] = [
         attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"
     ]
-    assert container["data-token-needed"] == told
+    assert container["data-token-required"] == attribute
 
 
 @pytest.mark.asyncio(loop_scope="module")
 async def test_served(server: AppClient) -> None:
-    """Every file that the page names at this server is there, for the page and for ever."""
+    """Every file of this server that the page names is served and immutable."""
     response = await server.get("/graphql", Accept="text/html")
     assert response.headers["Cache-Control"] == "no-cache"
     page = HTMLPage(response.text)
-    addresses = [str(attributes["src"]) for attributes in page.find_all("script")]
-    addresses += [str(attributes["href"]) for attributes in page.find_all("link")]
-    for address in addresses:
-        if not address.startswith("https://"):
-            file_response = await server.get(f"/{address}")
+    urls = [str(attributes["src"]) for attributes in page.find_all("script")]
+    urls += [str(attributes["href"]) for attributes in page.find_all("link")]
+    for url in urls:
+        if not url.startswith("https://"):
+            file_response = await server.get(f"/{url}")
             assert file_response.status_code == 200
             assert file_response.headers["Cache-Control"] == "public, max-age=31536000, immutable"

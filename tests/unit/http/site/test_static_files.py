@@ -1,25 +1,26 @@
-"""Files that pages load: compressed as the client takes them, for ever, and nothing besides."""
+"""Static files: compressed as the client prefers, cached permanently, and no other file."""
 
 import gzip
+from pathlib import Path
 
 import brotli
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.routing import Mount
 
-from graphql_api.http.site.static_files import STATIC_PREFIX, Asset, AssetEndpoint
+from graphql_api.http.site.static_files import STATIC_PREFIX, Asset, AssetFiles
 from tests.support.paths import ROOT
 
-SCRIPT = Asset("folder@1.0/script.js", b"export const answer = 42;\n" * 100)
-PICTURE = Asset("icon.svg", b"<svg/>")
+STATIC_FOLDER = ROOT / "graphql_api" / "http" / "site" / "static"
+SCRIPT = Asset("folder@1.0/script.js", STATIC_FOLDER / "landing.js")
+ICON = Asset("icon.svg", STATIC_FOLDER / "icon.svg")
+APP = Starlette(routes=[Mount(f"/{STATIC_PREFIX}", AssetFiles([SCRIPT, ICON]))])
 
 
 async def get(path: str, **headers: str) -> httpx.Response:
-    """GET a path of a server of the two files; nothing is decoded."""
-    endpoint = AssetEndpoint([SCRIPT, PICTURE])
-    app = Starlette(routes=[Route(f"/{STATIC_PREFIX}/{{path:path}}", endpoint.serve)])
-    transport = httpx.ASGITransport(app)
+    """GET a path without decoding the body."""
+    transport = httpx.ASGITransport(APP)
     async with httpx.AsyncClient(transport=transport, base_url="http://example") as client:
         request = client.build_request("GET", f"/{path}")
         request.headers.update({name.replace("_", "-"): value for name, value in headers.items()})
@@ -28,35 +29,38 @@ async def get(path: str, **headers: str) -> httpx.Response:
         return response
 
 
-def test_addresses() -> None:
-    """An address is relative, and another one for any other content."""
+def test_urls(tmp_path: Path) -> None:
+    """A URL is relative and depends on the name and the content, not on the folder."""
     assert SCRIPT.url.startswith("static/")
     assert SCRIPT.url.endswith("/folder@1.0/script.js")
-    assert Asset(SCRIPT.name, b"other").url != SCRIPT.url
-    assert Asset(SCRIPT.name, SCRIPT.body).url == SCRIPT.url
+    copy = tmp_path / "copy.js"
+    copy.write_bytes(SCRIPT.path.read_bytes())
+    assert Asset(SCRIPT.name, copy).url == SCRIPT.url
+    assert Asset(SCRIPT.name, ICON.path).url != SCRIPT.url
 
 
 @pytest.mark.parametrize(
-    ("accepted", "coding"),
+    ("accepted", "encoding"),
     [("gzip, deflate, br", "br"), ("gzip", "gzip"), ("identity", None), ("br;q=0, gzip", "gzip")],
 )
-async def test_codings(accepted: str, coding: str | None) -> None:
-    """A file comes in the best coding that the client takes, and is what it was."""
+async def test_encodings(accepted: str, encoding: str | None) -> None:
+    """A file is sent in the encoding that the client prefers, the second time from memory."""
     for _ in range(2):
         response = await get(SCRIPT.url, Accept_Encoding=accepted)
         assert response.status_code == 200
-        assert response.headers.get("Content-Encoding") == coding
+        assert response.headers.get("Content-Encoding") == encoding
         assert response.headers["Vary"] == "Accept-Encoding"
-        decode = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}[coding]
-        assert decode(response.content) == SCRIPT.body
-        assert (len(response.content) < len(SCRIPT.body)) is (coding is not None)
+        decode = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}[encoding]
+        body = SCRIPT.path.read_bytes()
+        assert decode(response.content) == body
+        assert (len(response.content) < len(body)) is (encoding is not None)
 
 
-async def test_kept_for_ever() -> None:
-    """Browsers may keep a file without asking, and know what it is."""
+async def test_cached_permanently() -> None:
+    """Clients may cache a file for a year without revalidation, and learn its media type."""
     for asset, media_type in (
         (SCRIPT, "text/javascript; charset=utf-8"),
-        (PICTURE, "image/svg+xml"),
+        (ICON, "image/svg+xml"),
     ):
         response = await get(asset.url)
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
@@ -70,16 +74,23 @@ async def test_kept_for_ever() -> None:
         "static/icon.svg",
         "static/0000000000000000/icon.svg",
         SCRIPT.url.replace("script", "other"),
-        "static/../pages.py",
+        "static/../landing.py",
         "static/%2e%2e/%2e%2e/etc/passwd",
     ],
 )
 async def test_nothing_else(path: str) -> None:
-    """What is not one of the files, at its own address, is not found."""
+    """Any other path is not found: other files, other digests, parent folders."""
     assert (await get(path)).status_code == 404
 
 
-def test_ours() -> None:
-    """A file of the package is read from it."""
-    path = ROOT / "graphql_api" / "http" / "site" / "static" / "landing.css"
-    assert Asset.from_package("landing.css") == Asset("landing.css", path.read_bytes())
+async def test_not_modified() -> None:
+    """An uncompressed file is not sent again to a client that sends its ETag."""
+    response = await get(ICON.url, Accept_Encoding="identity")
+    again = await get(ICON.url, Accept_Encoding="identity", If_None_Match=response.headers["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+    assert again.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_package_file() -> None:
+    """A file of the package is in its `static` folder."""
+    assert Asset.from_package("landing.css") == Asset("landing.css", STATIC_FOLDER / "landing.css")

@@ -1,4 +1,4 @@
-"""The pages for people: well formed, every link and picture loads, and the schema is the schema."""
+"""The pages as a server sends them: well-formed, linked, conditional and compressed."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graphql_api.domain.country import Country
-from graphql_api.http.site.pages import PageEndpoints
-from graphql_api.images.summary_image import describe
+from graphql_api.http.site.landing import LandingPage
+from graphql_api.images.summary_text import describe
 from tests.support.app import AppClient, make_settings, running_client
 from tests.support.factories import make_country
 from tests.support.fake_providers.server import Upstream
@@ -21,26 +21,24 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOW = now()
 
 
-def make_endpoints(*rows: Country, moment: datetime = NOW) -> PageEndpoints:
-    """Return the pages of these rows, with nothing switched on, at a moment."""
-    return PageEndpoints(
+def make_landing_page(*rows: Country, now: datetime = NOW) -> LandingPage:
+    """Return the landing page of these rows, without playground and schema."""
+    return LandingPage(
         catalog=offline_client(rows).catalog,
-        clock=lambda: moment,
+        clock=lambda: now,
         stale_after=STALE_AFTER,
-        schema_text=None,
         has_playground=False,
+        has_schema=False,
     )
 
 
-async def get_landing(pages: PageEndpoints, query: str = "", **headers: str) -> Response:
-    """Return the landing page as these endpoints answer it."""
-    raw_headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "headers": raw_headers, "query_string": query.encode()}
-    return await pages.landing(Request(scope))
+async def get(landing_page: LandingPage) -> Response:
+    """Return the response to a plain request."""
+    return await landing_page.serve(Request({"type": "http", "headers": [], "query_string": b""}))
 
 
 async def test_landing_page(server: AppClient) -> None:
-    """The landing page is whole HTML, in a language, with a title, and not kept without asking."""
+    """The landing page is complete HTML with language and title, and is revalidated."""
     response = await server.get("/")
     assert response.status_code == 200
     assert response.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -57,8 +55,8 @@ async def test_landing_page(server: AppClient) -> None:
     assert len(page.find_all("tr")) == 251
 
 
-async def test_policy(server: AppClient) -> None:
-    """The landing page runs and shows what comes as a file from here, and nothing else."""
+async def test_csp(server: AppClient) -> None:
+    """The landing page loads files of this server only, and has no inline script or style."""
     response = await server.get("/")
     assert response.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -74,7 +72,7 @@ async def test_policy(server: AppClient) -> None:
 
 
 async def test_links(server: AppClient) -> None:
-    """Every link of the landing page leads somewhere, also for a browser."""
+    """Every link of the landing page works, also for the Accept header of a browser."""
     page = HTMLPage((await server.get("/")).text)
     links = [str(link["href"]) for link in page.find_all("a")]
     local_links = [
@@ -97,7 +95,7 @@ async def test_links(server: AppClient) -> None:
 
 
 async def test_weight(server: AppClient) -> None:
-    """The page with 250 countries, its style and its script are less than 40 kB together."""
+    """The page with 250 countries, its style and its script are below 40 kB together."""
     page = HTMLPage((await server.get("/")).text)
     paths = ["", *(str(link["href"]) for link in page.find_all("link"))]
     paths += [str(script["src"]) for script in page.find_all("script")]
@@ -106,18 +104,18 @@ async def test_weight(server: AppClient) -> None:
     assert sum(sizes) < 40_000
 
 
-async def test_picture(server: AppClient) -> None:
-    """The picture of the landing page loads, has its size and says in words what it shows."""
-    [picture] = HTMLPage((await server.get("/")).text).find_all("img")
-    assert (picture["width"], picture["height"]) == ("1200", "630")
-    assert picture["src"] == "images/summary-1-250.png"
-    response = await server.get(f"/{picture['src']}")
+async def test_image(server: AppClient) -> None:
+    """The image of the landing page loads, and has its size and an alt text."""
+    [image] = HTMLPage((await server.get("/")).text).find_all("img")
+    assert (image["width"], image["height"]) == ("1200", "630")
+    assert image["src"] == "images/summary-1-250.png"
+    response = await server.get(f"/{image['src']}")
     assert (response.status_code, response.headers["Content-Type"]) == (200, "image/png")
-    assert str(picture["alt"]).startswith("250 countries")
+    assert str(image["alt"]).startswith("250 countries")
 
 
 async def test_not_modified(server: AppClient) -> None:
-    """A browser that has the page is told so, with the policy, as long as nothing changes."""
+    """A browser that sends the current ETag receives a 304 with the CSP."""
     page = await server.get("/?sort=population")
     again = await server.get("/?sort=population", If_None_Match=page.headers["ETag"])
     assert (again.status_code, again.content) == (304, b"")
@@ -127,19 +125,21 @@ async def test_not_modified(server: AppClient) -> None:
     assert other.status_code == 200
 
 
-async def test_tag_follows_time() -> None:
-    """What the page says of its age is part of what its tag stands for."""
+async def test_etag_follows_time() -> None:
+    """The ETag changes with the displayed age."""
     row = make_country("FR")
-    tags = []
+    etags = []
     for minutes in (0, 0.5, 1, 61, 90, 1500):
-        pages = make_endpoints(row, moment=row.last_refreshed_at + timedelta(minutes=minutes))
-        tags.append((await get_landing(pages)).headers["ETag"])
-    assert len(set(tags)) == 4
-    assert (tags[0], tags[3]) == (tags[1], tags[4])
+        landing_page = make_landing_page(
+            row, now=row.last_refreshed_at + timedelta(minutes=minutes)
+        )
+        etags.append((await get(landing_page)).headers["ETag"])
+    assert len(set(etags)) == 4
+    assert (etags[0], etags[3]) == (etags[1], etags[4])
 
 
-async def test_tag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
-    """After a change of the data a browser that has the page gets the new one."""
+async def test_etag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
+    """After a change of the data a browser with an old ETag receives the new page."""
     async with running_client(make_settings(tmp_path / "countries.db", upstream)) as server:
         await server.wait_for_version("2-250")
         page = await server.get("/")
@@ -151,31 +151,31 @@ async def test_tag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
 
 
 async def test_compressed(server: AppClient) -> None:
-    """The page comes compressed, and is the same."""
+    """A compressed page has the same text and another ETag."""
     plain = await server.get("/", Accept_Encoding="identity")
-    for coding in ("br", "gzip"):
-        compressed = await server.get("/", Accept_Encoding=coding)
-        assert compressed.headers["Content-Encoding"] == coding
+    for encoding in ("br", "gzip"):
+        compressed = await server.get("/", Accept_Encoding=encoding)
+        assert compressed.headers["Content-Encoding"] == encoding
         assert compressed.text == plain.text
         assert compressed.headers["ETag"] != plain.headers["ETag"]
 
 
 async def test_hostile_names() -> None:
-    """A name of a country is text on the page, whatever it would mean in HTML."""
+    """A name with HTML in it is text on the page."""
     name = "\"><script>alert('x')</script>{links}{0}{{ 1 }}&amp;"
-    pages = make_endpoints(make_country("FR", name=name, capital=name, region=name))
-    page = HTMLPage(bytes((await get_landing(pages)).body).decode())
-    [picture] = page.find_all("img")
-    assert picture["alt"] == describe(pages.catalog.snapshot.summarize())
-    assert name in str(picture["alt"])
+    landing_page = make_landing_page(make_country("FR", name=name, capital=name, region=name))
+    page = HTMLPage(bytes((await get(landing_page)).body).decode())
+    [image] = page.find_all("img")
+    assert image["alt"] == describe(landing_page.catalog.snapshot.summarize())
+    assert name in str(image["alt"])
     assert page.text.count(name) == 3
     assert len(page.find_all("script")) == 1
     assert "graphql" not in [link["href"] for link in page.find_all("a")]
 
 
-async def test_nothing_yet() -> None:
-    """Without data the page says so, politely, and that it is worth coming back."""
-    response = await get_landing(make_endpoints())
+async def test_no_data() -> None:
+    """Without data the page is a 503 with Retry-After that says so."""
+    response = await get(make_landing_page())
     assert response.status_code == 503
     assert (response.headers["Retry-After"], response.headers["Cache-Control"]) == ("2", "no-store")
     page = HTMLPage(bytes(response.body).decode())
@@ -185,7 +185,7 @@ async def test_nothing_yet() -> None:
 
 
 async def test_schema(server: AppClient) -> None:
-    """The schema is the file of the repository."""
+    """/schema.graphql returns the file of the repository."""
     response = await server.get("/schema.graphql")
     assert (response.status_code, response.headers["Content-Type"]) == (
         200,
@@ -196,6 +196,6 @@ async def test_schema(server: AppClient) -> None:
 
 
 async def test_nothing_else(server: AppClient) -> None:
-    """What is not there is not found, the pages of other frameworks included."""
+    """Other paths are not found, among them FastAPI's own pages."""
     for path in ("/docs", "/redoc", "/openapi.json", "/favicon.ico", "/graphql/x", "/images/"):
         assert (await server.get(path)).status_code == 404
