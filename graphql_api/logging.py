@@ -1,4 +1,4 @@
-"""How the log looks: on stderr, an event a line, for people or for programs; others are quiet."""
+"""Logging to stderr: one event per line, as text or JSON, and only warnings of libraries."""
 
 import json
 import logging.config
@@ -8,19 +8,19 @@ import traceback
 from datetime import UTC, datetime
 from typing import Any
 
-_QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "uvicorn.error", "asyncio", "aiosqlite", "PIL")
-"""Libraries whose news is not ours; their warnings still are."""
+_QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "asyncio", "aiosqlite", "PIL")
+"""Libraries whose debug and info messages are left out."""
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""What would break a line, or the terminal that shows it."""
+"""Characters that end a line or control the terminal, and half surrogates."""
 
 
 def extra_fields(**values: object) -> dict[str, Any]:
-    """Return what a call of a logger takes as `extra`, for the facts to be fields of JSON."""
+    """Return the `extra` of a logging call that makes `values` fields of the JSON object."""
     return {"fields": values}
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """Writes time, level and message; a traceback is indented below."""
+    """Formats time, level and message on one line, with a traceback indented below."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
@@ -29,12 +29,12 @@ class _ConsoleFormatter(logging.Formatter):
         return _CONTROL_CHARACTERS.sub(_escape, super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
-        # What an error quotes may look like a line of the log.
+        # Indented, because the text of an error may imitate a log line.
         return textwrap.indent(super().formatException(ei), "  ")
 
 
 class _JsonFormatter(logging.Formatter):
-    """Writes one object a line."""
+    """Formats a record as one JSON object on one line."""
 
     def format(self, record: logging.LogRecord) -> str:
         timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -47,7 +47,7 @@ class _JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             payload["exception"] = "".join(traceback.format_exception(*record.exc_info))
-        # ASCII alone: half a character is no UTF-8, and some readers break lines at U+2028.
+        # dumps escapes to ASCII: lone surrogates are not UTF-8, and some readers split at U+2028.
         return json.dumps(payload, default=str)
 
 
@@ -55,19 +55,23 @@ _FORMATTERS = {"console": _ConsoleFormatter, "json": _JsonFormatter}
 
 
 def configure_logging(level: str, log_format: str = "console") -> None:
-    """Log what is at least as severe as `level`, e.g. "info", for the "console" or as "json"."""
-    # A level of a logger's own goes before the root's.
-    quiet_level = max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING)
+    """Log messages of at least `level`, e.g. "info", to stderr as "console" text or "json"."""
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"chosen": {"()": _FORMATTERS[log_format]}},
-            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "chosen"}},
+            "formatters": {"selected": {"()": _FORMATTERS[log_format]}},
+            "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "selected"}},
             "root": {"handlers": ["stderr"], "level": level.upper()},
-            "loggers": {name: {"level": quiet_level} for name in _QUIET_LOGGERS},
+            "loggers": {name: {"level": library_log_level(level)} for name in _QUIET_LOGGERS},
         }
     )
+
+
+def library_log_level(level: str) -> int:
+    """Return the numeric level for libraries: at least warning, and no less than `level`."""
+    # A logger's own level takes precedence over the root's.
+    return max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING)
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""What operators set: one typed field per environment variable, read from it or from `.env`."""
+"""Settings: one typed field per environment variable, read from the environment or from `.env`."""
 
 import ipaddress
 import re
@@ -13,14 +13,14 @@ from graphql_api.errors import InvalidSetting
 
 
 class Environment(StrEnum):
-    """Where the server runs."""
+    """How the server is exposed: on a developer's machine or to the public."""
 
     DEVELOPMENT = "development"
     PRODUCTION = "production"
 
 
 class LogLevel(StrEnum):
-    """The least severe messages that are logged."""
+    """Minimum severity of the messages that are logged."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -29,7 +29,7 @@ class LogLevel(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """Who reads the log: people or programs."""
+    """Format of the log: text for a terminal, or one JSON object per line."""
 
     CONSOLE = "console"
     JSON = "json"
@@ -39,7 +39,7 @@ _PROVIDER_NAME = re.compile(r"[a-z0-9-]+")
 
 
 def _parse_sources(value: object) -> object:
-    """Read `name,name=url,…`; what is read already stays."""
+    """Parse `name,name=url,…`; return a value that is parsed already as it is."""
     if not isinstance(value, str):
         return value
     entries = [entry.strip() for entry in value.split(",") if entry.strip()]
@@ -49,45 +49,43 @@ def _parse_sources(value: object) -> object:
 
 
 def _parse_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
-    # What is not a name may be a URL with a key in it, and is not repeated.
+    # The messages leave the value out: it may be a URL that holds a key.
     if not _PROVIDER_NAME.fullmatch(name):
-        raise ValueError("write name or name=URL, with commas between them")
+        raise ValueError("should be name or name=URL, separated by commas")
     if equals and not _is_web_url(url):
-        raise ValueError(f"what follows {name}= must be a complete http or https URL")
+        raise ValueError(f"{name}= must be followed by a complete http or https URL")
     return name, url or None
 
 
 def _parse_query_limits(value: object) -> object:
-    """Read `name=number,…`; what is read already stays."""
+    """Parse `name=number,…`; return a value that is parsed already as it is."""
     if not isinstance(value, str):
         return value
     entries = [entry.strip().partition("=") for entry in value.split(",") if entry.strip()]
-    # Python reads more as a number than a person would write.
+    # `int` also accepts signs, underscores and other scripts' digits.
     if any(not re.fullmatch(r"[1-9][0-9]{0,8}", number) for _, _, number in entries):
-        raise ValueError("write name=number, with commas between them, numbers from 1 to 999999999")
+        raise ValueError("should be name=number, separated by commas, numbers from 1 to 999999999")
     return {name: int(number) for name, _, number in entries}
 
 
 def _parse_origins(value: object) -> object:
-    """Read `https://host,…` or `*`; what is read already stays."""
+    """Parse `https://host,…` or `*`; return a value that is parsed already as it is."""
     if not isinstance(value, str):
         return value
     entries = tuple(entry.strip() for entry in value.split(",") if entry.strip())
     if entries != ("*",) and not all(map(_is_origin, entries)):
-        raise ValueError(
-            "give origins, such as https://example.org, with commas between them, or *"
-        )
+        raise ValueError("should be origins such as https://example.org, separated by commas, or *")
     return entries
 
 
 def _is_origin(value: str) -> bool:
-    # Browsers write an origin in small letters and without a path, and the text is compared.
+    # Origins are compared as text; browsers send them in lower case and without a path.
     return _is_web_url(value) and re.fullmatch(r"https?://[^A-Z/?#@]+", value) is not None
 
 
 def _check_public_url(value: str) -> str:
     if not _is_web_url(value) or "?" in value or "#" in value:
-        raise ValueError("give an http or https URL without ? and #")
+        raise ValueError("should be an http or https URL without ? and #")
     return value.rstrip("/")
 
 
@@ -97,7 +95,9 @@ def _check_proxies(value: str) -> str:
             try:
                 ipaddress.ip_network(entry.strip())
             except ValueError:
-                raise ValueError("give IP addresses or networks with commas, or *") from None
+                raise ValueError(
+                    "should be IP addresses or networks, separated by commas, or *"
+                ) from None
     return value
 
 
@@ -111,10 +111,10 @@ def _is_web_url(value: str) -> bool:
 
 
 def _check_token(value: SecretStr) -> SecretStr:
-    # A file that holds a secret often ends with a newline.
+    # Files that hold a secret often end with a newline.
     token = value.get_secret_value().strip()
     if not re.fullmatch(r"[!-~]+", token):
-        raise ValueError("give letters, digits and signs of ASCII, without spaces")
+        raise ValueError("should be printable ASCII characters without spaces")
     return SecretStr(token)
 
 
@@ -126,14 +126,14 @@ SourceList = Annotated[
 ]
 Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
 QueryLimitOverrides = Annotated[dict[str, int], NoDecode, BeforeValidator(_parse_query_limits)]
-# SQLite counts milliseconds in 32 bits, and does not wait at all when there are more.
+# SQLite counts milliseconds in 32 bits; beyond that it does not wait at all.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 Age = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
-    """Every setting; the names of the variables are the fields' in capitals."""
+    """Every setting. A variable has the name of its field in upper case."""
 
     model_config = SettingsConfigDict(
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
@@ -183,10 +183,10 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls) -> Self:
-        """Read the environment.
+        """Read the environment and `.env`.
 
         Raises:
-            InvalidSetting: a variable is malformed; the message names each one.
+            InvalidSetting: at least one variable is malformed. The message names each.
         """
         try:
             return cls()
@@ -201,52 +201,52 @@ class Settings(BaseSettings):
 
     @property
     def is_production(self) -> bool:
-        """Tell whether strangers can reach the server."""
+        """Return whether ENVIRONMENT is production."""
         return self.environment is Environment.PRODUCTION
 
     @property
     def has_playground(self) -> bool:
-        """Tell whether the playground is served: PLAYGROUND, else not in production."""
+        """Return PLAYGROUND; unless set, whether this is not production."""
         return not self.is_production if self.playground is None else self.playground
 
     @property
     def has_introspection(self) -> bool:
-        """Tell whether the schema may be asked for: INTROSPECTION, else not in production."""
+        """Return INTROSPECTION; unless set, whether this is not production."""
         return not self.is_production if self.introspection is None else self.introspection
 
     @property
     def effective_log_format(self) -> LogFormat:
-        """Return LOG_FORMAT, else JSON in production, else the console's."""
+        """Return LOG_FORMAT; unless set, JSON in production, console elsewhere."""
         return self.log_format or (LogFormat.JSON if self.is_production else LogFormat.CONSOLE)
 
     @property
     def effective_refresh_min_interval(self) -> float:
-        """Return the seconds of REFRESH_MIN_INTERVAL, else a minute in production, else 0."""
+        """Return REFRESH_MIN_INTERVAL in seconds; unless set, 60 in production, 0 elsewhere."""
         if self.refresh_min_interval is None:
             return 60 if self.is_production else 0
         return self.refresh_min_interval
 
     @property
     def provider_keys(self) -> dict[str, str]:
-        """Return the keys that providers ask for, by the names of their variables."""
+        """Return the providers' keys that are set, by the names of their variables."""
         key = self.restcountries_api_key
         return {"RESTCOUNTRIES_API_KEY": key.get_secret_value()} if key else {}
 
     def require_secure_exposure(self) -> None:
-        """Refuse to serve strangers without what protects the data.
+        """Check that a server that others can reach is protected.
 
         Raises:
-            InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is needed and missing.
+            InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is required and missing.
         """
         if self.admin_token is None and (self.is_production or not _is_loopback(self.host)):
             raise InvalidSetting(
-                "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
-                "whoever can reach the server could refresh and delete."
+                "ADMIN_TOKEN is required in production and when HOST is not a loopback address; "
+                "without it, any client that reaches the server can refresh and delete."
             )
         if self.public_url is None and self.is_production:
             raise InvalidSetting(
-                "PUBLIC_URL is needed in production, for example https://countries.example.org; "
-                "absolute URLs begin with it."
+                "PUBLIC_URL is required in production, because absolute URLs start with it. "
+                "Set it, for example to https://countries.example.org."
             )
 
 

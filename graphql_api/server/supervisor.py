@@ -1,4 +1,4 @@
-"""Several processes on one port: started, replaced when they die, ended together, telling once."""
+"""Run several worker processes on one port, replace those that die, stop them together."""
 
 import logging
 import multiprocessing
@@ -28,18 +28,18 @@ from graphql_api.startup import (
 logger = logging.getLogger(__name__)
 
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_MIN_RESTART_INTERVAL = 1.0
+"""Minimum seconds between two starts of a worker, so that one that dies at once takes no CPU."""
+_POLL_INTERVAL = 1.0
+"""Seconds between two checks for workers that exceed the stop timeout."""
+
+
 class WorkerMain(Protocol):
-    """What a worker does until SIGTERM ends it."""
+    """Serves in a worker process until SIGTERM."""
 
     def __call__(self, number: int, on_event: StartupListener, *, listen_immediately: bool) -> None:
-        """Do it, as the worker of this number, from 0; listen at once, or when there is data."""
-
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-_MIN_WORKER_LIFETIME = 1.0
-"""Seconds that a worker counts as having lived, so that one which dies at once is no whirl."""
-_POLL_INTERVAL = 1.0
-"""Seconds after which it is looked whether those that were told to stop are late."""
+        """Serve as worker `number`, from 0; listen immediately or only once there is data."""
 
 
 @dataclass(slots=True, eq=False)
@@ -48,16 +48,15 @@ class _WorkerProcess:
     process: BaseProcess
     event_receiver: Connection
     started_at: float
-    """By the monotonic clock."""
+    """Monotonic time."""
     is_ready: bool = False
 
 
 class Supervisor:
-    """Processes that do the same work over one listener, looked after by the one that starts them.
+    """Forks workers that accept from one listener, and watches over them.
 
-    They are forked, so they share what there is before, and nothing that comes after. The first
-    has opened the database before there are others, and no one listens that has nothing to serve
-    beside one that has.
+    Workers share the memory that exists before the fork. The first one opens the database before
+    the others start. A worker without data does not listen beside one that has some.
     """
 
     def __init__(
@@ -69,9 +68,10 @@ class Supervisor:
         on_event: StartupListener,
         stop_timeout: float,
     ) -> None:
-        """Have so many; tell when the first has opened, and each reason to wait once.
+        """Run `count` workers.
 
-        One that has not ended `patience` seconds after it was told to is killed.
+        Emits an event when the first is ready, and one for each new reason to wait. Kills a worker
+        that has not exited `stop_timeout` seconds after the signal to stop.
         """
         self._count = count
         self._worker_main = worker_main
@@ -81,19 +81,19 @@ class Supervisor:
         self._workers: list[_WorkerProcess] = []
         self._stop_timeout = stop_timeout
         self._deadline: float | None = None
-        """When those that were told to stop are killed."""
+        """Monotonic time at which running workers are killed; None until they are signalled."""
         self._is_ready = False
         self._waiting_reason: str | None = None
         self._failure: CountriesError | None = None
 
     def run(self) -> None:
-        """Look after the workers until all of them have been told to stop, and have.
+        """Start the workers and return when a signal has stopped all of them.
 
         Raises:
-            CountriesError: none of them could begin, and waiting would not help.
+            CountriesError: the first worker failed to start, and a retry would not help.
         """
         previous_handlers = {signum: signal.signal(signum, self._on_signal) for signum in _SIGNALS}
-        # Workers read from it, and what they read is that their supervisor is no more.
+        # Its write end closes when this process ends, however it ends; workers wait for that.
         self._lifeline_read_fd, self._lifeline_write_fd = os.pipe()
         try:
             self._start(0)
@@ -119,7 +119,7 @@ class Supervisor:
                 self._lifeline_write_fd,
             ),
         )
-        # A signal between the fork and the worker's first step would be taken for the supervisor's.
+        # Until it sets its own, a forked worker has the supervisor's signal handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             if self._deadline is None:
@@ -132,7 +132,7 @@ class Supervisor:
         event_sender.close()
 
     def _process_events(self) -> None:
-        """Wait until a worker tells something or ends, and see to it."""
+        """Wait until a worker emits an event or exits, and handle that."""
         receivers = [worker.event_receiver for worker in self._workers]
         sentinels = [worker.process.sentinel for worker in self._workers]
         wait([*receivers, *sentinels], _POLL_INTERVAL)
@@ -145,7 +145,7 @@ class Supervisor:
                 self._replace(worker)
 
     def _receive_events(self, worker: _WorkerProcess) -> None:
-        """Hear what a worker has told; when nothing more can come, it is about to end."""
+        """Handle what a worker has emitted. A closed pipe means that it is about to exit."""
         try:
             while worker.event_receiver.poll():
                 self._handle_event(worker, worker.event_receiver.recv())
@@ -172,28 +172,29 @@ class Supervisor:
                         self._start(number)
 
     def _replace(self, worker: _WorkerProcess) -> None:
-        """Let another worker take the place of one that has ended, unless all are to end."""
         self._workers.remove(worker)
         exit_code = worker.process.exitcode
         worker.event_receiver.close()
         if self._deadline is not None:
             return
         if not self._is_ready and exit_code is not None and exit_code > 0:
-            self._failure = CountriesError(f"A worker ended with exit code {exit_code}.")
+            self._failure = CountriesError(
+                f"A worker exited with code {exit_code} before it was ready; see its log above."
+            )
             self._stop()
             return
-        logger.error("A worker ended with exit code %s; another one takes its place.", exit_code)
-        time.sleep(max(0, worker.started_at + _MIN_WORKER_LIFETIME - time.monotonic()))
+        logger.error("A worker exited with code %s; starting a replacement.", exit_code)
+        time.sleep(max(0, worker.started_at + _MIN_RESTART_INTERVAL - time.monotonic()))
         self._start(worker.number)
 
     def _on_signal(self, *_: object) -> None:
         self._stop()
 
     def _stop(self) -> None:
-        """Tell all to stop, or, those that have been told, to wait the less."""
+        """Signal all workers to stop; a second call makes them skip the waiting."""
         if self._deadline is None:
             self._deadline = time.monotonic() + self._stop_timeout
-        # Workers have it too, and nobody is to connect to one that has ended.
+        # The workers' copies stay open until each stops listening.
         self._listener.close()
         for worker in self._workers:
             worker.process.terminate()
@@ -205,15 +206,14 @@ def _run_worker(
     lifeline_read_fd: int,
     lifeline_write_fd: int,
 ) -> None:
-    """Be a worker."""
-    # Ctrl-C is meant for the supervisor, which says so by SIGTERM.
+    # A terminal sends Ctrl-C to workers too; the supervisor signals them by SIGTERM instead.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})
     os.close(lifeline_write_fd)
     threading.Thread(target=_exit_with_supervisor, args=(lifeline_read_fd,), daemon=True).start()
 
     def send_event(event: StartupEvent) -> None:
-        with suppress(OSError):  # the supervisor has gone, and this process is about to
+        with suppress(OSError):  # the supervisor is gone, and this process exits next
             event_sender.send(event)
 
     try:
@@ -224,6 +224,6 @@ def _run_worker(
 
 
 def _exit_with_supervisor(lifeline_read_fd: int) -> None:
-    """End this process when the other end of its lifeline is let go."""
+    """Terminate this process when the supervisor, the only holder of the write end, has ended."""
     os.read(lifeline_read_fd, 1)
     os.kill(os.getpid(), signal.SIGTERM)

@@ -161,14 +161,14 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-NAMES = "write name or name=URL, with commas between them"
-SOURCE_URL = "what follows geonames= must be a complete http or https URL"
-WEB_URL = "give an http or https URL without ? and #"
-PROXIES = "give IP addresses or networks with commas, or *"
-TOKEN = "give letters, digits and signs of ASCII, without spaces"
-ORIGINS = "give origins, such as https://example.org, with commas between them, or *"
+NAMES = "should be name or name=URL, separated by commas"
+SOURCE_URL = "geonames= must be followed by a complete http or https URL"
+WEB_URL = "should be an http or https URL without ? and #"
+PROXIES = "should be IP addresses or networks, separated by commas, or *"
+TOKEN = "should be printable ASCII characters without spaces"
+ORIGINS = "should be origins such as https://example.org, separated by commas, or *"
 AT_LEAST_1 = "Input should be greater than or equal to 1"
-LIMITS = "write name=number, with commas between them, numbers from 1 to 999999999"
+LIMITS = "should be name=number, separated by commas, numbers from 1 to 999999999"
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
@@ -335,12 +335,12 @@ def test_playground_and_introspection(
 
 
 NO_TOKEN = (
-    "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
-    "whoever can reach the server could refresh and delete."
+    "ADMIN_TOKEN is required in production and when HOST is not a loopback address; "
+    "without it, any client that reaches the server can refresh and delete."
 )
 NO_PUBLIC_URL = (
-    "PUBLIC_URL is needed in production, for example https://countries.example.org; "
-    "absolute URLs begin with it."
+    "PUBLIC_URL is required in production, because absolute URLs start with it. "
+    "Set it, for example to https://countries.example.org."
 )
 PRODUCTION = {"environment": "production"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from graphql_api import startup
 from graphql_api.errors import CountriesError, DatabaseUnavailable, RefreshInProgress
-from graphql_api.startup import StartupEvent, WaitingForDatabase, compute_backoff, open_with_retry
+from graphql_api.startup import StartupEvent, WaitingForDatabase, open_with_retry
 
 
 async def run_startup(
@@ -75,10 +75,3 @@ async def test_defects_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         await open_with_retry(open_database, events.append)
     assert events == []
-
-
-def test_pauses() -> None:
-    """Pauses double from a tenth of a second to five, and chance takes at most half of one away."""
-    pauses = [compute_backoff(number, 1) for number in (0, 1, 2, 3, 4, 5, 6, 10_000)]
-    assert pauses == [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]
-    assert [compute_backoff(number, 0) for number in (0, 3, 99)] == [0.05, 0.4, 2.5]

@@ -79,7 +79,7 @@ def run_failing(folder: Path, command: str, **variables: str) -> str:
 def run_waiting(folder: Path, command: str, **variables: str) -> str:
     """Run a command that waits for its database, and return the line that says so."""
     with running_command(folder, command, **VERBOSE_SETTINGS, **variables) as process:
-        log_line = process.wait_for_log(".*Trying again until it answers.*")[0]
+        log_line = process.wait_for_log(".*Retrying until it responds.*")[0]
         result = process.stop(signal.SIGTERM)
     assert result.exit_code == 0
     assert_no_password(result.stdout, result.stderr)

@@ -275,14 +275,14 @@ def test_production(tmp_path: Path) -> None:
 
 
 NEEDS_TOKEN = (
-    "ADMIN_TOKEN is needed in production, and when HOST is not loopback: "
-    "whoever can reach the server could refresh and delete."
+    "ADMIN_TOKEN is required in production and when HOST is not a loopback address; "
+    "without it, any client that reaches the server can refresh and delete."
 )
 NO_ADDRESS = "is not an address of this machine. Set HOST to one, for example 127.0.0.1."
 
 NEEDS_URL = (
-    "PUBLIC_URL is needed in production, for example https://countries.example.org; "
-    "absolute URLs begin with it."
+    "PUBLIC_URL is required in production, because absolute URLs start with it. "
+    "Set it, for example to https://countries.example.org."
 )
 NOT_KNOWN = (
     "DATABASE_URL names 'oracle'; give sqlite, mysql, mariadb or postgresql, for example "
@@ -358,7 +358,7 @@ def test_port_is_taken(tmp_path: Path) -> None:
     assert result == CommandResult(
         2,
         "",
-        f"graphql-api: PORT {port} of HOST 127.0.0.1 cannot be listened on: "
+        f"graphql-api: Cannot listen on PORT {port} of HOST 127.0.0.1: "
         "Address already in use. Set PORT to a free one, for example 8001.\n",
     )
     assert list_paths(tmp_path) == []

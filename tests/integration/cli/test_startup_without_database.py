@@ -19,9 +19,7 @@ from tests.support.wait import WAIT_TIMEOUT
 pytestmark = pytest.mark.slow
 
 QUERY = "{ countries { totalCount } }"
-WAITING_PATTERN = (
-    r"ERROR .* Trying again until it answers; listening at (http://127\.0\.0\.1:\d+)\.\n"
-)
+WAITING_PATTERN = r"ERROR .* Retrying until it responds; listening at (http://127\.0\.0\.1:\d+)\.\n"
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])

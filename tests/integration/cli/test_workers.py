@@ -84,7 +84,7 @@ def test_killed_worker_is_replaced(server: Process) -> None:
     """Another worker takes the place of one that was killed; queries are answered meanwhile."""
     killed, other = worker_pids(server)
     os.kill(killed, signal.SIGKILL)
-    server.wait_for_log("A worker ended with exit code -9; another one takes its place")
+    server.wait_for_log("A worker exited with code -9; starting a replacement")
     assert server.query(VERSION).keys() == {"data"}
     wait_until(lambda: len(worker_pids(server)) == 2)
     (new,) = set(worker_pids(server)) - {other}

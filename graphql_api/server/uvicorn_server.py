@@ -1,0 +1,120 @@
+"""uvicorn's server with this project's protocols, limits and way to stop."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from types import FrameType
+from typing import Protocol
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from graphql_api.http.middleware.request_id import create_id_generator
+from graphql_api.logging import library_log_level
+from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.server.http_protocol import HTTPProtocol
+from graphql_api.server.websocket_protocol import WebSocketProtocol
+from graphql_api.settings import Settings
+from graphql_api.startup import StartupEvent, StartupFailed, StartupListener
+
+GRACEFUL_SHUTDOWN_TIMEOUT = 5
+"""Seconds that requests have to finish after Ctrl-C or SIGTERM. Containers are killed after 10."""
+
+
+class AppFactory(Protocol):
+    """Builds the application of a server."""
+
+    def __call__(self, *, on_event: StartupListener, is_stopping: Callable[[], bool]) -> ASGIApp:
+        """Return an application that emits start-up events and reports that the server stops."""
+
+
+class UvicornServer(uvicorn.Server):
+    """uvicorn's server, which also exits when start-up fails and treats a signal as a normal exit.
+
+    After a signal it serves on for STOP_DELAY seconds. A second signal skips the waiting.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        on_event: StartupListener,
+        metrics: MetricsRecorder,
+        create_app: AppFactory,
+    ) -> None:
+        self.failure: Exception | None = None
+        """Permanent reason why start-up failed."""
+        self._on_event = on_event
+        self._stop_delay = settings.stop_delay
+        self._is_stopping = False
+        self._stop_listening_at: float | None = None
+        """Monotonic time at which STOP_DELAY ends."""
+        app = create_app(on_event=self._handle_event, is_stopping=lambda: self._is_stopping)
+        super().__init__(_build_config(settings, app, metrics))
+
+    async def on_tick(self, counter: int) -> bool:
+        """Exit the main loop once STOP_DELAY is over."""
+        if self._stop_listening_at is not None and time.monotonic() >= self._stop_listening_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+        """Start STOP_DELAY, or stop at once if there is none or it runs; then cancel requests."""
+        if self.should_exit:
+            for task in self.server_state.tasks:
+                task.cancel()
+        elif self._stop_delay and not self._is_stopping:
+            self._stop_listening_at = time.monotonic() + self._stop_delay
+        else:
+            self.should_exit = True
+        self._is_stopping = True
+
+    def _handle_event(self, event: StartupEvent) -> None:
+        if isinstance(event, StartupFailed):
+            self.failure = event.error
+            self.should_exit = True
+        else:
+            self._on_event(event)
+
+
+def _build_config(settings: Settings, app: ASGIApp, metrics: MetricsRecorder) -> uvicorn.Config:
+    new_id = create_id_generator(secrets.token_hex(8))
+    return uvicorn.Config(
+        _suppress_cancellation(app),
+        log_config=None,
+        log_level=library_log_level(settings.log_level),
+        access_log=False,  # RequestLog logs more
+        forwarded_allow_ips=settings.forwarded_allow_ips,
+        server_header=False,
+        http=partial(  # type: ignore[arg-type]  # uvicorn only calls it
+            HTTPProtocol,
+            request_timeout=settings.request_timeout,
+            max_connections=settings.max_connections,
+            metrics=metrics,
+            new_id=new_id,
+        ),
+        ws=partial(  # type: ignore[arg-type]  # uvicorn only calls it
+            WebSocketProtocol,
+            # Requests keep the other half.
+            max_websockets=max(settings.max_connections // 2, 1),
+            metrics=metrics,
+            new_id=new_id,
+        ),
+        ws_max_size=settings.body_limit,
+        ws_per_message_deflate=False,
+        timeout_keep_alive=settings.keep_alive,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_TIMEOUT,
+    )
+
+
+def _suppress_cancellation(app: ASGIApp) -> ASGIApp:
+    """Keep uvicorn from logging a traceback for each request that a shutdown cancels."""
+
+    async def wrapped_app(scope: Scope, receive: Receive, send: Send) -> None:
+        # The task serves this request alone, so no caller waits to see it cancelled.
+        with suppress(asyncio.CancelledError):
+            await app(scope, receive, send)
+
+    return wrapped_app
