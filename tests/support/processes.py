@@ -121,7 +121,7 @@ class Process:
     @cached_property
     def url(self) -> str:
         """Return where a server listens, once it has said so."""
-        return self.wait_for_log(r"(http://127\.0\.0\.1:\d+)\S* \(Ctrl-C stops\)\W")[1]
+        return self.wait_for_log(r"(http://127\.0\.0\.1:\d+)\S* \((Ctrl-C stops|Press CTRL)")[1]
 
     @property
     def port(self) -> int:

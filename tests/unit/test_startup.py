@@ -1,6 +1,7 @@
-"""Opening: it is tried until it succeeds, tells each reason once, and gives up what lasts."""
+"""Start-up retries until the database opens, emits each reason once, and gives up if permanent."""
 
 import asyncio
+import random
 from collections.abc import Sequence
 
 import pytest
@@ -13,7 +14,7 @@ from graphql_api.startup import StartupEvent, WaitingForDatabase, open_with_retr
 async def run_startup(
     monkeypatch: pytest.MonkeyPatch, *failures: CountriesError
 ) -> tuple[list[StartupEvent], int]:
-    """Open what fails so before it succeeds; return what was told, and how often it was tried."""
+    """Open what raises `failures` before it succeeds; return the events and the attempts."""
     monkeypatch.setattr(startup, "_INITIAL_DELAY", 0.0)
     pending, events, attempts = list(failures), list[StartupEvent](), 0
 
@@ -36,10 +37,10 @@ async def run_startup(
         (("a", "a", "b", "b", "a"), ["a", "b", "a"]),
     ],
 )
-async def test_told_once_per_change(
+async def test_reasons_are_emitted_once(
     monkeypatch: pytest.MonkeyPatch, failures: Sequence[str], reasons: list[str]
 ) -> None:
-    """A reason is told when it begins to be the one, however often it is tried again."""
+    """Start-up emits a reason to wait when it changes, however many attempts fail for it."""
     events, attempts = await run_startup(monkeypatch, *map(DatabaseUnavailable, failures))
     assert (events, attempts) == (
         [WaitingForDatabase(reason) for reason in reasons],
@@ -47,14 +48,14 @@ async def test_told_once_per_change(
     )
 
 
-async def test_another_process_is_in_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What another process does at the same time is waited for, too."""
+async def test_other_process_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start-up waits for another process that fills the database."""
     events, attempts = await run_startup(monkeypatch, RefreshInProgress("busy"))
     assert (events, attempts) == ([WaitingForDatabase("busy")], 2)
 
 
-async def test_what_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What only a person can heal is raised at once, whatever it was before."""
+async def test_permanent_failure_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A permanent failure is raised at once, also after transient ones."""
     permanent_error = DatabaseUnavailable("password", permanent=True)
     with pytest.raises(DatabaseUnavailable) as exc_info:
         await run_startup(
@@ -63,8 +64,8 @@ async def test_what_lasts(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exc_info.value is permanent_error
 
 
-async def test_defects_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What nobody raises on purpose is no reason to wait."""
+async def test_defect_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An exception that is not the project's own is raised, not retried."""
     monkeypatch.setattr(startup, "_INITIAL_DELAY", 0.0)
 
     async def open_database() -> None:
@@ -75,3 +76,24 @@ async def test_defects_are_raised(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ZeroDivisionError):
         await open_with_retry(open_database, events.append)
     assert events == []
+
+
+@pytest.mark.parametrize(
+    ("jitter", "delays"),
+    [(1, [0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 5, 5]), (0, [0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 2.5, 2.5])],
+)
+async def test_delays(monkeypatch: pytest.MonkeyPatch, jitter: float, delays: list[float]) -> None:
+    """Delays double from 0.1 s to 5 s, and jitter takes away at most half."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async def open_database() -> None:
+        if len(slept) < len(delays):
+            raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    monkeypatch.setattr(random, "random", lambda: jitter)
+    await open_with_retry(open_database, lambda _: None)
+    assert slept == delays
