@@ -35,7 +35,7 @@ def running_uvicorn(
 
 
 def test_uvicorn_serves_the_application(tmp_path: Path) -> None:
-    """Plain uvicorn serves queries, pages and probes, keeps its own log lines, and stops on Ctrl-C."""
+    """Plain uvicorn serves queries, pages and probes, keeps its own log lines, stops on Ctrl-C."""
     with running_uvicorn(tmp_path) as server:
         server.wait_for_log("Ready to serve")
         assert server.query(QUERY) == ANSWER
