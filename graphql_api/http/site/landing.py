@@ -16,10 +16,11 @@ from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, sort_rows
+from graphql_api.http.compression import compress
 from graphql_api.http.conditional import build_not_modified
 from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site.static_files import Asset, compress
+from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
 from graphql_api.images import SUMMARY_IMAGE_SIZE
 from graphql_api.images.summary_text import describe

@@ -4,7 +4,6 @@ The digest changes with the content, so clients may cache a URL permanently.
 """
 
 import asyncio
-import gzip
 import hashlib
 import os
 from collections.abc import Iterable
@@ -12,13 +11,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-import brotli
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY, negotiate_encoding
+from graphql_api.http.compression import compress
+from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
 
 STATIC_PREFIX = "static"
 """First segment of the URLs. They are relative, so that a proxy may serve below a path."""
@@ -78,16 +77,8 @@ class AssetFiles(StaticFiles):
     async def _compress(self, path: str, encoding: str) -> bytes:
         key = path, encoding
         if key not in self._compressed:
-            # Compressing GraphiQL's 3.5 MB takes a good part of a second.
+            # Compressing GraphiQL's 3.5 MB takes 0.4 s.
             self._compressed[key] = await asyncio.to_thread(
                 lambda: compress(self._paths[path].read_bytes(), encoding)
             )
         return self._compressed[key]
-
-
-def compress(body: bytes, encoding: str) -> bytes:
-    """Return a body in an encoding of `negotiate_encoding`; equal on every replica."""
-    if encoding == BROTLI:
-        compressed: bytes = brotli.compress(body, quality=7)
-        return compressed
-    return gzip.compress(body, compresslevel=6, mtime=0) if encoding == GZIP else body
