@@ -1,6 +1,6 @@
-"""uvicorn's protocol, with deadlines for its clients, and a short way for what needs no execution.
+"""uvicorn's HTTP protocol with deadlines for clients, and with the fast path before ASGI.
 
-uvicorn waits for ever for a request that was begun, and for an answer to be read.
+uvicorn itself waits without limit for the rest of a request and for a client to read its response.
 """
 
 import asyncio
@@ -17,19 +17,18 @@ from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPathHandler
 from graphql_api.http.raw_response import encode_error_response, encode_headers
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.server.timers import Deadline, SendTimer
 
 _MAX_HEAD_BYTES = 65_536
-"""Bytes of a request's line and headers."""
+"""Maximum bytes of a request's line and headers."""
 _MAX_DRAIN_BYTES = 10_000_000
-"""Bytes of a body that are read after its answer, so that the client comes to read that."""
-SEND_TIMEOUT = 60.0
-"""Seconds in which a client has to read what is left of its answer."""
+"""Maximum bytes of a body that are read after its response; many clients send all of it first."""
 _SHUTDOWN_READ_TIMEOUT = 1.0
-"""Seconds that a request which is half here has to arrive once the server stops."""
+"""Seconds for the rest of a body to arrive once the server stops."""
 
 
 class _PipelineFlowControl(FlowControl):
-    """Reads no more while requests wait for their turn: uvicorn would read on after each answer."""
+    """Pauses reading while pipelined requests wait; uvicorn resumes it after each response."""
 
     def __init__(self, transport: asyncio.Transport, pipeline: Collection[object]) -> None:
         super().__init__(transport)
@@ -41,7 +40,7 @@ class _PipelineFlowControl(FlowControl):
 
 
 class HTTPProtocol(HttpToolsProtocol):
-    """A connection that is closed when its client takes too long."""
+    """An HTTP connection that is closed when its client takes too long."""
 
     def __init__(
         self,
@@ -50,32 +49,29 @@ class HTTPProtocol(HttpToolsProtocol):
         max_connections: int,
         metrics: MetricsRecorder,
         new_id: Callable[[], str],
-        **kwargs: Any,  # noqa: ANN401 - likewise
+        **kwargs: Any,  # noqa: ANN401 - uvicorn's
     ) -> None:
-        """Wait `patience` seconds for a request; of `most` connections, the idlest makes room."""
+        """Wait `request_timeout` seconds for a request.
+
+        A connection beyond `max_connections` closes the one that has been idle longest.
+        """
         super().__init__(*args, **kwargs)
         self._metrics = metrics
         self._new_id = new_id
         self._request_timeout = request_timeout
         self._max_connections = max_connections
-        self._waiting_since = time.monotonic()
-        """When it began to wait for its client; uvloop's own clock tells milliseconds alone."""
-        self._deadline: float | None = None
-        """When its client has to have sent something; None if it is not the client's turn."""
-        self._deadline_timer: asyncio.TimerHandle | None = None
-        """When to look at that, which may be too early."""
-        self._deadline_timer_at = 0.0
+        self._deadline = Deadline(self.loop, self._handle_timeout)
+        """Pending while the server waits for the client to send."""
+        self._send_timer = SendTimer(self.loop)
         self._fast_path: FastPathHandler | None = self.app_state.get(FAST_PATH_KEY)
         self._buffered_body: bytes | None = None
-        """The body, as far as it is here, of a request that may need no application."""
+        """Body received so far of a request that the fast path may serve."""
         self._may_execute = True
-        """Whether a request may be worked at: the first one of those that arrive together."""
-        self._send_timer: asyncio.TimerHandle | None = None
-        """When the client has to have read its answer."""
+        """Whether the fast path may execute a query: once per read, so that others get a turn."""
         self._in_head = False
         self._in_body = False
         self._is_head_only = False
-        """Whether all that has just come is of one head."""
+        """Whether the data just received belongs to one request head."""
         self._head_bytes = 0
         self._drained_bytes = 0
         self._is_stopping = False
@@ -83,12 +79,12 @@ class HTTPProtocol(HttpToolsProtocol):
 
     @property
     def _is_awaiting_client(self) -> bool:
-        """Whether it is the client's turn."""
+        """Whether the server waits for the client to send."""
         return self._in_head or self._in_body or not self._is_responding
 
     @property
     def _is_responding(self) -> bool:
-        """Whether the last request whose head has arrived is still to be answered."""
+        """Whether the last request whose head has arrived has no complete response yet."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
@@ -96,14 +92,13 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _PipelineFlowControl(transport, self.pipeline)
         self._metrics.add(CONNECTIONS, 1)
-        self._set_deadline(self._request_timeout)
+        self._deadline.set(self._request_timeout)
         if len(self.connections) > self._max_connections:
             self._close_idlest_connection()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline = None
-        self._cancel_deadline()
-        self._cancel_send_timer()
+        self._deadline.cancel()
+        self._send_timer.cancel()
         self._metrics.add(CONNECTIONS, -1)
         super().connection_lost(exc)
 
@@ -120,16 +115,16 @@ class HTTPProtocol(HttpToolsProtocol):
                 self._reject(431, f"Send at most {_MAX_HEAD_BYTES} bytes of address and headers.")
                 return
         if not self._is_awaiting_client:
-            self._deadline = None
-        elif self._deadline is None:
-            self._set_deadline(self._request_timeout)
+            self._deadline.clear()
+        elif self._deadline.expires_at is None:
+            self._deadline.set(self._request_timeout)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = self._drained_bytes = 0
-        # Bytes that begin no request, such as empty lines, do not put the deadline off.
-        self._deadline = None
+        # Only here: bytes that begin no request, such as empty lines, do not extend the deadline.
+        self._deadline.clear()
 
     def on_headers_complete(self) -> None:
         if self._may_buffer():
@@ -155,7 +150,7 @@ class HTTPProtocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Go on to the next request, as uvicorn does, but without a timer for each."""
+        """Start the next pipelined request as uvicorn does, without its timer per request."""
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -164,52 +159,50 @@ class HTTPProtocol(HttpToolsProtocol):
         if next_request is not None:
             self._start_asgi_task(*next_request)
         elif self._in_head:
-            self._set_deadline(self._request_timeout)  # it may have been kept from being sent
+            self._deadline.set(self._request_timeout)  # reading may have been paused
         elif not self._in_body:
-            self._set_deadline(self.timeout_keep_alive)
+            self._deadline.set(self.timeout_keep_alive)
 
     def handle_websocket_upgrade(self) -> None:
         self._is_upgraded = True
-        # Another protocol has it from now on, and this one is not told of its end.
+        # Another protocol takes over the transport, so connection_lost is not called here.
         self._metrics.add(CONNECTIONS, -1)
-        self._deadline = None
-        self._cancel_deadline()
-        self._cancel_send_timer()
+        self._deadline.cancel()
+        self._send_timer.cancel()
         super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
         self._is_stopping = True
         super().shutdown()
         if self._in_body and not self.transport.is_closing():
-            self._set_deadline(_SHUTDOWN_READ_TIMEOUT)
+            self._deadline.set(_SHUTDOWN_READ_TIMEOUT)
 
     def send_400_response(self, msg: str) -> None:
         self._reject(400, msg)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._start_send_timer()
+        self._send_timer.start(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._cancel_send_timer()
+        self._send_timer.cancel()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Say nothing: the request is answered as if it had not asked for another protocol."""
+        """Log nothing: the request is served as if it had no Upgrade header."""
 
     def _may_buffer(self) -> bool:
-        """Tell whether a request, whose head is here, can wait for the rest of what has come."""
+        """Return whether the request whose head has arrived may be served by the fast path."""
         return not (
             self._fast_path is None
             or self._is_responding
-            or self.access_log
             or self.flow.write_paused
             or self.expect_100_continue
             or self.parser.should_upgrade()
         )
 
     def _dispatch_buffered(self) -> None:
-        """Give the application what it has to answer."""
+        """Pass a buffered request to the application."""
         if self._buffered_body is not None:
             body, self._buffered_body = self._buffered_body, None
             super().on_headers_complete()
@@ -217,7 +210,7 @@ class HTTPProtocol(HttpToolsProtocol):
                 super().on_body(body)
 
     def _try_fast_path(self, body: bytes) -> bool:
-        """Answer a request that is here in full without the application, if that can be done."""
+        """Respond to a complete request without the application; return whether that was done."""
         if self._fast_path is None:
             return False
         method, may_execute = self.parser.get_method(), self._may_execute
@@ -238,45 +231,10 @@ class HTTPProtocol(HttpToolsProtocol):
         self.on_response_complete()
         return True
 
-    def _set_deadline(self, seconds: float) -> None:
-        """Wait for the client; whoever has waited before may have to wait less now."""
-        self._waiting_since = time.monotonic()
-        self._deadline = self._waiting_since + seconds
-        # One alarm for many requests: what it costs to set it is saved for most of them.
-        if self._deadline_timer is None or self._deadline < self._deadline_timer_at:
-            self._cancel_deadline()
-            self._deadline_timer_at = self._deadline
-            self._deadline_timer = self.loop.call_later(seconds, self._on_deadline)
-
-    def _on_deadline(self) -> None:
-        self._deadline_timer = None
-        if self._deadline is not None:
-            remaining = self._deadline - time.monotonic()
-            if remaining > 0:
-                self._deadline_timer_at = self._deadline
-                self._deadline_timer = self.loop.call_later(remaining, self._on_deadline)
-            else:
-                self._deadline = None
-                self._handle_timeout()
-
-    def _cancel_deadline(self) -> None:
-        if self._deadline_timer is not None:
-            self._deadline_timer.cancel()
-            self._deadline_timer = None
-
-    def _start_send_timer(self) -> None:
-        self._cancel_send_timer()
-        self._send_timer = self.loop.call_later(SEND_TIMEOUT, self.transport.abort)
-
-    def _cancel_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
-
     def _handle_timeout(self) -> None:
-        """Close the connection, whose client has taken too long."""
+        """Respond with 408 or 503, or just close, when the client has not sent in time."""
         if self._is_responding_to_earlier():
-            self._set_deadline(self._request_timeout)
+            self._deadline.set(self._request_timeout)
         elif self._is_stopping:
             self._reject_unavailable("The server is stopping.")
         elif self._in_head or (self._in_body and not self.cycle.response_started):
@@ -285,21 +243,21 @@ class HTTPProtocol(HttpToolsProtocol):
             self._close()
 
     def _is_responding_to_earlier(self) -> bool:
-        """Tell whether an earlier request of this connection is being answered."""
+        """Return whether an earlier request of this connection has no complete response yet."""
         return bool(self.pipeline) or (self._in_head and self._is_responding)
 
     def _close_idlest_connection(self) -> None:
-        """Close the connection that has waited longest, or this one if nobody waits."""
+        """Close the connection that has been idle longest, or this one if none is idle."""
         idle = [
             connection
             for connection in self.connections
             if isinstance(connection, HTTPProtocol)
             and connection is not self
-            and connection._is_awaiting_client  # noqa: SLF001 - of this class
+            and connection._is_awaiting_client  # noqa: SLF001 - this class's
             and not connection.transport.is_closing()
         ]
         if idle:
-            min(idle, key=lambda connection: connection._waiting_since)._close()  # noqa: SLF001 - likewise
+            min(idle, key=lambda connection: connection._deadline.set_at)._close()  # noqa: SLF001 - this class's
         else:
             self._reject_unavailable("There are too many connections.")
 
@@ -317,7 +275,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._dispatch_buffered()
         request_id = self._new_id()
         log_rejection(request_id, status, reason)
-        self._metrics.record_request(NO_KIND, status, time.monotonic() - self._waiting_since)
+        self._metrics.record_request(NO_KIND, status, time.monotonic() - self._deadline.set_at)
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -327,9 +285,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self._close()
 
     def _close(self) -> None:
-        """Close once what is written has been read, or has not been for too long."""
-        self._deadline = None
-        self._cancel_deadline()
+        """Close once the client has read what is written, at the latest after `SEND_TIMEOUT`."""
+        self._deadline.cancel()
         if not self.transport.is_closing():
             self.transport.close()
-            self._start_send_timer()
+            self._send_timer.start(self.transport)

@@ -1,7 +1,7 @@
-"""WebSockets that take no more than their share: uvicorn's protocol, with bounds.
+"""uvicorn's WebSocket protocol with bounds on connections, fragments, pongs and time.
 
-uvicorn keeps what a client does not read, may wait for ever to write it, and closes so quickly
-that whoever is still sending does not hear why.
+uvicorn itself buffers what a client does not read, waits without limit to write it, and closes so
+fast that a client that is still sending does not receive the close frame.
 """
 
 import asyncio
@@ -21,16 +21,16 @@ from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_
 from graphql_api.http.raw_response import encode_error_response
 from graphql_api.metrics.definitions import WEBSOCKETS
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.server.http_protocol import SEND_TIMEOUT
+from graphql_api.server.timers import SendTimer
 
 _MAX_FRAGMENTS = 1000
-"""Frames of one message: empty ones count for nothing in its size."""
+"""Maximum frames of one message. Empty ones do not add to its size."""
 _CLOSE_TIMEOUT = 1.0
-"""Seconds in which a client has to answer the end of a connection."""
+"""Seconds for a client to respond to a close frame."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
-    """A WebSocket, of which there are only so many, and which does not wait for ever."""
+    """A WebSocket connection that is closed when its client takes too long."""
 
     def __init__(
         self,
@@ -38,17 +38,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         max_websockets: int,
         metrics: MetricsRecorder,
         new_id: Callable[[], str],
-        **kwargs: Any,  # noqa: ANN401 - likewise
+        **kwargs: Any,  # noqa: ANN401 - uvicorn's
     ) -> None:
-        """Refuse to be one of more than `most`."""
+        """Reject the handshake beyond `max_websockets` connections."""
         super().__init__(*args, **kwargs)
         self._metrics = metrics
         self._new_id = new_id
         self.close_timeout = _CLOSE_TIMEOUT
         self._max_websockets = max_websockets
         self._is_lingering = False
-        self._send_timer: asyncio.TimerHandle | None = None
-        """When the client has to have read what was written."""
+        self._send_timer = SendTimer(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
         self._metrics.add(WEBSOCKETS, 1)
@@ -56,7 +55,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._metrics.add(WEBSOCKETS, -1)
-        self._cancel_send_timer()
+        self._send_timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -99,17 +98,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.close_sent:
-            raise ClientDisconnected  # it was closed here, and the application is yet to hear of it
+            raise ClientDisconnected  # the application has yet to receive the disconnect
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and self.close_sent:
-            # uvicorn takes a refusal for no answer, and would log so.
+            # uvicorn would log that the application sent no response to the handshake.
             self.handshake_complete = True
 
     def handle_ping(self) -> None:
         if self.writable.is_set() and not self._is_lingering:
             super().handle_ping()
         else:
-            self.conn.data_to_send()  # who does not read misses pongs
+            self.conn.data_to_send()  # drops the pong of a client that does not read
 
     def handle_parser_exception(self) -> None:
         close_frame = self.conn.close_sent
@@ -117,27 +116,27 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
-        self._start_send_timer(_CLOSE_TIMEOUT)
+        self._send_timer.start(self.transport, _CLOSE_TIMEOUT)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._start_send_timer(SEND_TIMEOUT)
+        self._send_timer.start(self.transport)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._cancel_send_timer()
+        self._send_timer.cancel()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
         if not self.disconnected:
-            self._start_send_timer(SEND_TIMEOUT)
+            self._send_timer.start(self.transport)
 
     def shutdown(self) -> None:
         if self.conn.state is State.OPEN:
             self._fail_connection(CloseCode.GOING_AWAY, "The server stops")
         else:
             super().shutdown()
-            self._start_send_timer(_CLOSE_TIMEOUT)
+            self._send_timer.start(self.transport, _CLOSE_TIMEOUT)
 
     def _reject_handshake(self, status: int) -> None:
         message = "The WebSocket handshake is malformed. Use a WebSocket client."
@@ -158,7 +157,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._start_lingering_close(code)
 
     def _start_lingering_close(self, code: int) -> None:
-        """Tell both sides of the end, and read on for a while, so that the client reads it too."""
+        """Send the close frame and read on for `_CLOSE_TIMEOUT`, so that the client receives it."""
         if self._is_lingering:
             return
         self._is_lingering = self.close_sent = True
@@ -173,12 +172,3 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self.close_timer is not None:
             self.close_timer.cancel()
         self.close_timer = self.loop.call_later(_CLOSE_TIMEOUT, self.transport.abort)
-
-    def _start_send_timer(self, seconds: float) -> None:
-        self._cancel_send_timer()
-        self._send_timer = self.loop.call_later(seconds, self.transport.abort)
-
-    def _cancel_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
