@@ -1,20 +1,29 @@
-"""What is worked out once of a document and holds for whoever sends it again.
+"""Documents: parsed, measured, validated and planned once per text.
 
-Nothing here depends on the values of variables, but for those that @skip and @include may look at.
+Nothing here depends on variables, except that a plan depends on those of @skip and @include.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from graphql import (
+    DocumentNode,
     FragmentDefinitionNode,
     GraphQLError,
     GraphQLObjectType,
     GraphQLSchema,
+    GraphQLSyntaxError,
+    NamedTypeNode,
     NonNullTypeNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     OperationType,
+    TypeNode,
+    parse,
+    specified_rules,
+    validate,
 )
 from graphql.execution.collect_fields import (
     CollectedFields,
@@ -26,76 +35,117 @@ from graphql.execution.collect_fields import (
 from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_api.errors import InvalidInput
+from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.list_completion import ListCompleter
-from graphql_api.execution.preparation import DocumentParser, ParsedDocument
+from graphql_api.execution.query_cost import QueryCost, measure_cost
+from graphql_api.utils.lru import LRUCache
 
 CACHEABLE_ROOT_FIELDS = frozenset({"country", "countries", "node", "__typename"})
-"""Root fields whose answers change with the data alone, whoever asks and whenever."""
+"""Root fields whose results depend on the snapshot alone, not on the caller or the time."""
 _MAX_PLANS = 8
-"""Plans of one operation; more than that only a client makes who plays with its variables."""
-
-
+"""Plans per operation, one for each combination of its Boolean variables."""
+_MAX_VALIDATION_ERRORS = 5
+"""Validation stops after this number of errors."""
 _MAX_VARIABLE_ERRORS = 50
-"""Errors of variables, after which they are not looked at any more."""
+"""Coercion of variables stops after this number of errors."""
+_CHARACTERS_PER_TOKEN = 5
+"""Bounds a document of few, long tokens. Formatted queries have about 6 characters per token."""
+_TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
 
 
 class ExecutionPlan(NamedTuple):
-    """The fields of an operation, for one choice of what is skipped and included."""
+    """The fields of an operation for one combination of skipped and included selections."""
 
     root_type: GraphQLObjectType
     root_fields: GroupedFieldSet
     sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]]
-    """What the executor has collected below them, by its own keys."""
+    """The executor's cache of collected fields, with its own keys."""
     list_completers: dict[
         tuple[GraphQLObjectType, int], tuple[FieldDetailsList, ListCompleter | None]
     ]
-    """How lists are completed; None for those that are not completed in bulk."""
+    """List completers by type and field details. None: the executor completes the list."""
     cacheable: bool
-    """Whether the answer changes with the data alone."""
+    """Whether the result depends on the snapshot and the variables alone."""
 
 
 class OperationInfo(NamedTuple):
-    """What is asked for, in words."""
+    """Kind and name of an operation, for the log."""
 
     kind: str | None
-    """`query`, `mutation` or `subscription`; None if there is no such operation."""
+    """`query`, `mutation` or `subscription`. None if the document has no such operation."""
     name: str | None
-    """As the client has it; None if it has none."""
+    """The name in the document. None for an anonymous operation."""
 
 
 NO_OPERATION = OperationInfo(None, None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentParser:
+    """Parses, measures and validates documents."""
+
+    schema: GraphQLSchema
+    limits: QueryLimits
+    introspection: bool
+    """If false, introspection is rejected, and error messages suggest no names."""
+
+    def parse(self, text: str) -> "Document":
+        """Parse and measure a document, without validating it.
+
+        Raises:
+            QueryTooComplex: The document exceeds a limit.
+            GraphQLSyntaxError: The text is not a document.
+        """
+        limits = self.limits
+        limits.check("tokens", -(-len(text) // _CHARACTERS_PER_TOKEN))
+        try:
+            node = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+        except GraphQLSyntaxError as error:
+            if error.message.startswith(_TOO_MANY_TOKENS):
+                raise limits.build_error("tokens", f"over {limits.tokens}") from None
+            raise
+        return Document(self, node, measure_cost(node, limits))
+
+    def validate(self, node: DocumentNode) -> list[GraphQLError]:
+        """Return the validation errors of a document that is within the limits."""
+        extra_rules = () if self.introspection else (NoSchemaIntrospectionCustomRule,)
+        return validate(
+            self.schema,
+            node,
+            (*specified_rules, *extra_rules),
+            max_errors=_MAX_VALIDATION_ERRORS,
+            hide_suggestions=not self.introspection,
+        )
+
+
 class PreparedOperation:
-    """An operation, with the fragments of its document."""
+    """An operation with the fragments of its document and its plans."""
 
     def __init__(
         self,
-        schema: GraphQLSchema,
+        parser: DocumentParser,
         node: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
-        parser: DocumentParser,
     ) -> None:
-        """Prepare to plan it."""
-        self.schema = schema
+        """Prepare the operation for planning."""
+        self.schema = parser.schema
         self.node = node
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
         self.definitions = dict(fragments)
         self.fragments = {name: FragmentDetails(fragment) for name, fragment in fragments.items()}
         self.limits = parser.limits
-        # What would be right tells of the schema, too.
         self.hide_suggestions = not parser.introspection
         self._boolean_variables = tuple(
             definition.variable.name.value
             for definition in node.variable_definitions or ()
             if _get_type_name(definition.type) == "Boolean"
         )
-        self._plans: dict[tuple[object, ...], ExecutionPlan] = {}
+        self._plans: LRUCache[tuple[object, ...], ExecutionPlan] = LRUCache(_MAX_PLANS)
 
     def coerce_variables(
         self, raw_variables: Mapping[str, Any]
     ) -> list[GraphQLError] | VariableValues:
-        """Return the variables as their types have them, or what is wrong with them."""
+        """Return the variables as values of their types, or the errors."""
         return get_variable_values(
             self.schema,
             self.node.variable_definitions or (),
@@ -108,20 +158,19 @@ class PreparedOperation:
         """Return the plan for these variables.
 
         Raises:
-            GraphQLError: a variable of @skip or @include is null.
+            GraphQLError: A variable of @skip or @include is null.
         """
         key = tuple(variables.coerced.get(name) for name in self._boolean_variables)
         plan = self._plans.get(key)
         if plan is None:
-            if len(self._plans) >= _MAX_PLANS:
-                self._plans.clear()
-            plan = self._plans[key] = self._build_plan(variables)
+            plan = self._build_plan(variables)
+            self._plans.put(key, plan)
         return plan
 
     def _build_plan(self, variables: VariableValues) -> ExecutionPlan:
         root_type = self.schema.get_root_type(self.node.operation)
         if root_type is None:
-            raise LookupError("validation lets no such operation through")
+            raise LookupError(f"The schema has no root type for a {self.node.operation.value}.")
         fields = collect_fields(
             self.schema, self.fragments, variables, root_type, self.node
         ).grouped_field_set
@@ -133,50 +182,44 @@ class PreparedOperation:
 
 
 class Document:
-    """A document that is within the limits."""
+    """A parsed document that is within the limits."""
 
-    def __init__(self, schema: GraphQLSchema, parser: DocumentParser, text: str) -> None:
-        """Parse and measure it.
-
-        Raises:
-            QueryTooComplex: it is beyond a limit.
-            GraphQLSyntaxError: it is not one.
-        """
-        self.parsed: ParsedDocument = parser.parse(text)
-        definitions = self.parsed.document.definitions
+    def __init__(self, parser: DocumentParser, node: DocumentNode, query_cost: QueryCost) -> None:
+        """Prepare the operations of the document."""
+        self.node = node
+        self.query_cost = query_cost
+        self._parser = parser
         fragments = {
             definition.name.value: definition
-            for definition in definitions
+            for definition in node.definitions
             if isinstance(definition, FragmentDefinitionNode)
         }
         self._operations = [
-            PreparedOperation(schema, definition, fragments, parser)
-            for definition in definitions
+            PreparedOperation(parser, definition, fragments)
+            for definition in node.definitions
             if isinstance(definition, OperationDefinitionNode)
         ]
-        self._schema = schema
-        self._parser = parser
 
     @cached_property
     def validation_errors(self) -> list[GraphQLError]:
-        """Return what is wrong with the document, found out once."""
-        return self._parser.validate(self._schema, self.parsed.document)
+        """Errors of the document's validation against the schema."""
+        return self._parser.validate(self.node)
 
     def get_operation(self, name: str | None) -> PreparedOperation:
-        """Return the operation of that name, or the only one.
+        """Return the operation of that name; without a name, the only operation.
 
         Raises:
-            InvalidInput: there is none, or there are several and none is named.
+            InvalidInput: There is no such operation, or several and no name.
         """
         if name is None and len(self._operations) > 1:
             raise InvalidInput("The document has several operations: name one in operationName.")
         for operation in self._operations:
-            if name is None or (operation.node.name and operation.node.name.value == name):
+            if name is None or operation.info.name == name:
                 return operation
         problem = "no operation" if name is None else f"no operation named {name!r}"
         raise InvalidInput(f"The document has {problem}.")
 
 
-def _get_type_name(node: Any) -> str | None:  # noqa: ANN401 - any node of a type
+def _get_type_name(node: TypeNode) -> str | None:
     named_type = node.type if isinstance(node, NonNullTypeNode) else node
-    return getattr(getattr(named_type, "name", None), "value", None)
+    return named_type.name.value if isinstance(named_type, NamedTypeNode) else None

@@ -1,4 +1,4 @@
-"""The schema itself: operations, scalars and rules, put together."""
+"""The executable schema: operations, scalars, argument converters and the document cache."""
 
 from datetime import datetime
 
@@ -7,9 +7,9 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.execution.argument_converters import ArgumentConverters
+from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.preparation import DocumentParser
 from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.scalars import DATE_TIME
 
@@ -17,19 +17,18 @@ _DEFAULT_LIMITS = QueryLimits()
 
 
 class Schema(strawberry.Schema):
-    """Strawberry's schema, and what is remembered of the documents that were sent to it."""
+    """Strawberry's schema with a cache of the documents that clients sent."""
 
     document_cache: DocumentCache
 
     @property
     def executable(self) -> GraphQLSchema:
-        """Return the schema as graphql-core knows it."""
+        """graphql-core's schema."""
         return self._schema
 
 
 def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LIMITS) -> Schema:
-    """Return the schema; without `introspection` it answers no questions about itself."""
-    parser = DocumentParser(limits=query_limits, introspection=introspection)
+    """Build the schema. Without `introspection`, queries of the schema itself are rejected."""
     schema = Schema(
         query=Query,
         mutation=Mutation,
@@ -37,5 +36,7 @@ def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LI
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
     ArgumentConverters(schema.config).install(schema.executable)
-    schema.document_cache = DocumentCache(schema.executable, parser)
+    schema.document_cache = DocumentCache(
+        DocumentParser(schema=schema.executable, limits=query_limits, introspection=introspection)
+    )
     return schema

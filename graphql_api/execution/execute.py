@@ -1,4 +1,4 @@
-"""Running one request against the schema, and telling its errors as clients know them."""
+"""Execution of one request: its result, or its errors in the form that clients know."""
 
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
@@ -34,47 +34,47 @@ from graphql_api.schema.scalars import format_instant
 logger = logging.getLogger(__name__)
 
 _MAX_ERRORS = 20
-"""Errors of one answer; what comes after them is left out."""
+"""Errors in one response. Further ones are dropped."""
 _MAX_MESSAGE_LENGTH = 500
-"""Characters of an error's message, which may quote the client."""
+"""Characters of an error message, which may quote the client. The rest is cut off."""
 
 MAX_SYNC_COST = 5_000
-"""The cost up to which a query is answered at once: some milliseconds of work."""
+"""Cost up to which a query is executed synchronously: a few milliseconds."""
 
 _VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 
 QUERIES_ONLY = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
-"""All that is answered once."""
+"""The operations with a single result."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLRequest:
-    """What a client asks."""
+    """A parsed request."""
 
     query: str
-    """The document; not empty."""
+    """The document, not empty."""
     variables: Mapping[str, Any] | None
     operation_name: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class GraphQLResponse:
-    """What it is answered."""
+    """A response, before it is serialized."""
 
     body: Mapping[str, Any]
-    """`data` and `errors`, ready to be written as JSON."""
+    """`data` and `errors`, as JSON values."""
     executed: bool
-    """False when the request was refused as a whole; `data` is then absent."""
+    """False if the request was rejected as a whole. The body then has no `data`."""
     cacheable: bool = False
-    """Whether it stays the same, for every caller, until the data changes."""
+    """Whether every caller gets the same response until the data changes."""
     operation: OperationInfo = NO_OPERATION
 
     @property
     def error_codes(self) -> list[str]:
-        """Return the code of each error."""
+        """`extensions.code` of each error."""
         return [error["extensions"]["code"] for error in self.body.get("errors", ())]
 
 
@@ -86,10 +86,10 @@ async def execute(
     allowed_operations: Iterable[OperationType],
     request_id: str,
 ) -> GraphQLResponse:
-    """Answer a request once; an error is an answer too.
+    """Execute a query or mutation. A rejected request is a response too.
 
     Raises:
-        InvalidOperationTypeError: the operation is of a kind that is not `allowed`.
+        InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
     """
 
     async def prepare_and_run() -> GraphQLResponse:
@@ -102,7 +102,7 @@ async def execute(
 async def execute_or_subscribe(
     schema: Schema, request: GraphQLRequest, *, context: GraphQLContext, request_id: str
 ) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
-    """Answer a request over a connection that stays: a subscription again and again."""
+    """Execute any operation. A subscription returns a generator of its responses."""
 
     async def prepare_and_run() -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
         prepared = _prepare(schema, request, context, OperationType)
@@ -116,9 +116,10 @@ async def execute_or_subscribe(
 def execute_sync_if_cheap(
     schema: Schema, request: GraphQLRequest, *, context: GraphQLContext
 ) -> GraphQLResponse | None:
-    """Answer a query of the data that is known and short; None leaves it to `execute`.
+    """Execute a cacheable query of low cost whose document is cached.
 
-    Whatever is wrong with it is left, too.
+    Returns None for every other request, and for every request with an error: `execute` handles
+    them.
     """
     if request.query not in schema.document_cache:
         return None
@@ -143,7 +144,7 @@ def execute_sync_if_cheap(
 
 
 class _RequestRejected(Exception):
-    """The request is answered by errors alone."""
+    """The request is rejected: its response has errors and no data."""
 
     def __init__(
         self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str
@@ -155,7 +156,7 @@ class _RequestRejected(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _PreparedExecution:
-    """An operation that is allowed, valid and planned."""
+    """An allowed and valid operation, with its plan and variables."""
 
     operation: PreparedOperation
     plan: ExecutionPlan
@@ -164,7 +165,7 @@ class _PreparedExecution:
     cost: int
 
     def create_executor(self, event: object = None) -> BulkExecutor:
-        """Return what executes it once."""
+        """Create the executor of one execution."""
         return BulkExecutor(self.operation, self.plan, self.variables, self.context, event=event)
 
 
@@ -191,7 +192,7 @@ def _prepare(
 ) -> _PreparedExecution:
     document = schema.document_cache.get_or_parse(request.query)
     raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
-    cost = document.parsed.query_cost.check(raw_variables, country_count=len(rows))
+    cost = document.query_cost.check(raw_variables, country_count=len(rows))
     operation = document.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
     if operation_type not in allowed_operations:
@@ -246,13 +247,13 @@ def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResp
 
 
 def build_error_response(error: CountriesError) -> GraphQLResponse:
-    """Return the answer to a request that is refused before it reaches the schema."""
+    """Build the response to a request that is rejected before its execution."""
     body = graphql_error_body(_truncate(error.public_message), error.code)
     return GraphQLResponse(body, executed=False)
 
 
 def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
-    """Present an error of a resolver; what nobody raised on purpose is logged and masked."""
+    """Format an error of a resolver. Unexpected errors are logged, and masked for the client."""
     cause = error.original_error
     if isinstance(cause, DatabaseUnavailable):
         logger.error("Request %s: %s", request_id, cause)
@@ -274,7 +275,7 @@ def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str,
 
 
 def _is_argument_error(error: GraphQLError) -> bool:
-    """Tell whether the executor refused an argument that only the variables made wrong."""
+    """Return whether the executor rejected an argument because of its variables."""
     return any(isinstance(node, ValueNode) for node in error.nodes or ())
 
 

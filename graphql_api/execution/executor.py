@@ -1,7 +1,6 @@
-"""Executing a planned operation: as graphql-core does, but plain objects and lists in bulk."""
+"""Executor: graphql-core's, but for a prepared plan and with bulk completion of lists."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from graphql import (
@@ -28,7 +27,7 @@ from graphql_api.schema.context import GraphQLContext
 
 
 class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
-    """Strawberry's executor, which keeps to a plan, and completes by tables what it can."""
+    """Strawberry's executor with a prepared plan and list completers."""
 
     def __init__(
         self,
@@ -39,7 +38,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         *,
         event: object = None,
     ) -> None:
-        """Prepare to execute an operation once: a subscription for one event."""
+        """Prepare one execution of an operation. `event` is the root value of a subscription."""
         super().__init__(
             operation.schema,
             operation.definitions,
@@ -56,12 +55,12 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         )
         self._plan = plan
         self._relevant_sub_fields = plan.sub_fields
-        # Everything else waits, for sources and for the database, within limits of its own.
+        # Mutations and subscriptions wait for sources and database, which have their own timeouts.
         is_query = operation.node.operation is OperationType.QUERY
         self._check_time = operation.limits.start_timer() if is_query else None
 
     async def run(self) -> tuple[dict[str, Any] | None, list[GraphQLError]]:
-        """Return the data, None where an error left nothing of it, and the errors."""
+        """Return data and errors. The data is None if an error propagates to the root."""
         data, errors = self.run_sync()
         if self.is_awaitable(data):
             try:
@@ -72,7 +71,10 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         return data, errors
 
     def run_sync(self) -> tuple[Any, list[GraphQLError]]:
-        """Return the same, but for what has to be awaited: of the data nothing has."""
+        """Execute synchronously. Fields that need awaiting make the data an awaitable.
+
+        Queries of cacheable root fields never need awaiting.
+        """
         data: Any
         try:
             data = self.execute_root_grouped_field_set(
@@ -93,13 +95,13 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         field_details_list: FieldDetailsList,
         info: GraphQLResolveInfo[Any],
         path: Path,
-        result: Any,  # noqa: ANN401 - whatever a resolver returns
+        result: Any,  # noqa: ANN401 - any result of a resolver
         position_context: Any,  # noqa: ANN401 - graphql-core's
     ) -> Any:  # noqa: ANN401 - as graphql-core has it
-        """Complete a list, in bulk if it is one of plain objects.
+        """Complete a list, in bulk if it has a completer.
 
         Raises:
-            QueryTooComplex: the query has been worked at for too long.
+            QueryTooComplex: The query exceeds the limit of milliseconds.
         """
         if self._check_time is not None:
             self._check_time()
@@ -107,13 +109,17 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         if completer is not None and isinstance(result, list | tuple):
             try:
                 rows: list[Any] = completer.complete(result)
-            except Exception:  # noqa: BLE001, S110 - whatever it is, the ordinary way tells it
+            except Exception:  # noqa: BLE001, S110 - full execution reports it
                 pass
             else:
-                on_error = partial(
-                    self._add_field_error, item_type=return_type.of_type, details=field_details_list
-                )
-                self._complete_executor_fields(completer, path, result, rows, on_error)
+                if completer.executor_fields:
+
+                    def on_error(error: Exception, item_path: Path) -> None:
+                        self.handle_field_error(
+                            error, return_type.of_type, field_details_list, item_path
+                        )
+
+                    self._complete_executor_fields(completer, path, result, rows, on_error)
                 return rows
         return super().complete_list_value(
             return_type, field_details_list, info, path, result, position_context
@@ -125,13 +131,13 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         field_details_list: FieldDetailsList,
         info: GraphQLResolveInfo[Any],
         path: Path,
-        result: Any,  # noqa: ANN401 - whatever a resolver returns
+        result: Any,  # noqa: ANN401 - any result of a resolver
         position_context: Any,  # noqa: ANN401 - graphql-core's
     ) -> Any:  # noqa: ANN401 - as graphql-core has it
-        """Complete an object, as a list of one if a table does all of it.
+        """Complete an object, as a list of one if its completer covers every field.
 
         Raises:
-            QueryTooComplex: the query has been worked at for too long.
+            QueryTooComplex: The query exceeds the limit of milliseconds.
         """
         if self._check_time is not None:
             self._check_time()
@@ -139,7 +145,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         if completer is not None and not completer.executor_fields:
             try:
                 return completer.complete((result,))[0]
-            except Exception:  # noqa: BLE001, S110 - whatever it is, the ordinary way tells it
+            except Exception:  # noqa: BLE001, S110 - full execution reports it
                 pass
         return super().complete_object_value(
             return_type, field_details_list, info, path, result, position_context
@@ -157,7 +163,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
             completer = build_list_completer(
                 object_type, self._collect(object_type, details), self._collect
             )
-            # The list is kept too, so that no other one gets its id.
+            # A reference to the details keeps their id from being reused.
             cached = self._plan.list_completers[key] = (details, completer)
         return cached[1]
 
@@ -174,9 +180,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         rows: list[Any],
         on_error: Callable[[Exception, Path], None],
     ) -> None:
-        """Fill in the fields that only the executor can complete, one by one."""
-        if not completer.executor_fields:
-            return
+        """Complete the fields that have no reader, one object at a time."""
         for index, source in enumerate(objects):
             item_path = path.add_key(index, None)
             try:
@@ -188,8 +192,3 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
             except Exception as error:  # noqa: BLE001 - as the executor does
                 on_error(error, item_path)
                 rows[index] = None
-
-    def _add_field_error(
-        self, error: Exception, path: Path, item_type: GraphQLOutputType, details: FieldDetailsList
-    ) -> None:
-        self.handle_field_error(error, item_type, details, path)

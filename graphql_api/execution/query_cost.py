@@ -1,7 +1,7 @@
-"""Measuring a document in one pass, each fragment once, however often it is used.
+"""Query cost: measure a document in one pass, each fragment once however often it is used.
 
-What does not depend on variables is checked at once. What does is kept as a sum of products, which
-`Measures.check` works out for the variables of a request, so that a document is measured once.
+The pass checks every limit that does not depend on variables. It returns the cost as a sum of
+products, which `QueryCost.check` evaluates for the variables of each request.
 """
 
 from collections import Counter
@@ -29,21 +29,25 @@ from graphql import (
 from graphql_api.execution.limits import QueryLimits
 
 _CHARACTERS_PER_FIELD = 10
-"""So many characters of a text cost as much as one field of one row."""
+"""Characters of a text that cost as much as one field of one row: each condition folds them."""
 _MAX_ROW_COUNT_DIGITS = 10
-"""No number of rows has more."""
+"""Longer integers are out of range; Python's parsing of them is quadratic."""
+_MUTATION_COST = 2_000
+"""A mutation takes round trips to the database."""
+_COST_BY_FIELD = {"refreshCountries": _MUTATION_COST, "deleteCountry": _MUTATION_COST}
+"""Cost of a field by its name. All others cost 1."""
 
 
 class RowCount(NamedTuple):
-    """How many rows a field has: as many as are asked for, but no more than there are."""
+    """Number of rows of a field: the requested number, at most `max_rows`."""
 
     max_rows: int | None
-    """None for as many as there are countries."""
+    """None: as many as there are countries."""
     requested: int | str | None = None
-    """A number, the name of a variable, or None where the client does not say."""
+    """A number, the name of a variable, or None without `first` and `last`."""
 
     def resolve(self, country_count: int, variables: Mapping[str, Any]) -> int:
-        """Return the number, for so many countries and these variables."""
+        """Return the number of rows for these variables."""
         max_rows = country_count if self.max_rows is None else self.max_rows
         requested = (
             variables.get(self.requested) if isinstance(self.requested, str) else self.requested
@@ -56,88 +60,89 @@ _ROW_COUNTS_BY_FIELD = {
     "countries": _ALL_ROWS,
     "refreshes": RowCount(1000, 10),
     "failedRefreshes": RowCount(1000, 10),
-    # An introspection's rows are a rough guess.
+    # A rough estimate of the rows of an introspection.
     "__schema": RowCount(50),
     "__type": RowCount(50),
 }
-"""Fields whose selections are made for many rows, and for how many without first and last."""
+"""Fields with several rows, and the default number of rows."""
 
 
 class _VariableRef(NamedTuple):
-    """A variable in an argument."""
-
     name: str
 
 
 @dataclass(slots=True)
 class _ValueSize:
-    """What an argument or a variable asks to be worked through."""
+    """Size of an argument or a variable."""
 
     operands: int = 0
-    """Fields of objects, each of which is compared with every country."""
+    """Fields of objects. Each is compared with every country."""
     elements: int = 0
-    """Items of lists, and texts by their length."""
+    """Items of lists, and characters divided by `_CHARACTERS_PER_FIELD`."""
     variable_uses: Counter[str] = field(default_factory=Counter)
-    """How often it holds each variable."""
 
 
 @dataclass(slots=True)
 class _SelectionStats:
-    """What a selection holds, its fragments included."""
+    """Measures of a selection, its fragments included."""
 
     depth: int = 1
     fields: int = 0
     aliases: int = 0
-    roots: int = 0
-    directives: int = 0
+    extras: int = 0
+    """Fragments and directives: limited together with fields, but without a cost."""
     fields_by_row_count: Counter[RowCount] = field(default_factory=Counter)
-    """How many fields are made for each row of a page."""
     variable_uses: Counter[str] = field(default_factory=Counter)
 
     def add_fragment(self, fragment: "_SelectionStats") -> None:
-        """Take in a fragment."""
-        self.roots += fragment.roots
+        """Add the measures of a fragment."""
         self.fields_by_row_count.update(fragment.fields_by_row_count)
         self.add_nested(fragment)
 
     def add_nested(self, nested: "_SelectionStats") -> None:
-        """Take in what a field selects, but for its rows."""
+        """Add the measures of a field's selection, without its rows."""
         self.depth = max(self.depth, nested.depth + 1)
         self.fields += nested.fields
         self.aliases += nested.aliases
-        self.directives += nested.directives
+        self.extras += nested.extras
         self.variable_uses.update(nested.variable_uses)
 
-    def add_value_size(self, size: _ValueSize) -> None:
-        """Take in an argument."""
+    def add_value(self, node: ValueNode, limits: QueryLimits) -> None:
+        """Add the size of an argument."""
+        size = _measure_value(_to_plain_value(node), limits)
         self.fields_by_row_count[_ALL_ROWS] += size.operands
         self.fields_by_row_count[_ONE_ROW] += size.elements
         self.variable_uses.update(size.variable_uses)
 
+    def check(self, limits: QueryLimits) -> None:
+        """Compare the numbers of fields and aliases with their limits."""
+        limits.check("fields", self.fields + self.extras)
+        limits.check("aliases", self.aliases)
+
 
 class OperationCost(NamedTuple):
-    """What an operation costs."""
+    """Cost of an operation, before its variables are known."""
 
     fields_by_row_count: Mapping[RowCount, int]
-    """How many fields are made for each row of a page."""
+    """Number of fields for each number of rows."""
     variable_uses: Mapping[str, int]
     """How often each variable is used."""
     defaults: Mapping[str, object]
-    """The values of variables that are not given."""
+    """Default values of variables."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueryCost:
-    """What is left to check of a document that is within the limits whatever its variables."""
+    """Costs of a document's operations. Its other measures are within the limits."""
 
     operations: Sequence[OperationCost]
     limits: QueryLimits
 
     def check(self, variables: Mapping[str, Any], *, country_count: int) -> int:
-        """Return the cost for so many countries, of the dearest operation.
+        """Return the cost of the most expensive operation for these variables.
 
         Raises:
-            QueryTooComplex: a list, the nesting or the cost is beyond its limit.
+            QueryTooComplex: The cost, or a variable's depth or items, exceeds its limit.
         """
         sizes = {
             name: _measure_value(value, self.limits)
@@ -172,17 +177,16 @@ class QueryCost:
 
 
 def measure_cost(document: DocumentNode, limits: QueryLimits) -> QueryCost:
-    """Return the measures of a document; fragments that use one another in a circle count once.
+    """Measure a document. Fragments that use each other in a cycle count once.
 
     Raises:
-        QueryTooComplex: it is beyond a limit whatever its variables.
+        QueryTooComplex: A measure that does not depend on variables exceeds its limit.
     """
-    limits.check("definitions", len(document.definitions))
     return _CostVisitor(document, limits).build_query_cost()
 
 
 class _CostVisitor:
-    """One document being measured; nothing in it is looked at twice."""
+    """Visits each node of one document once."""
 
     def __init__(self, document: DocumentNode, limits: QueryLimits) -> None:
         self._document = document
@@ -193,9 +197,9 @@ class _CostVisitor:
             if isinstance(definition, FragmentDefinitionNode)
         }
         self._stats_by_fragment: dict[str, _SelectionStats | None] = {}
-        """Of each fragment; None while it is being measured."""
-        self._document_stats = _SelectionStats()
-        """Of the document as it is written, with every fragment once."""
+        """Measures by fragment. None while it is being visited."""
+        # Validation visits each fragment as written, used or not.
+        self._document_stats = _SelectionStats(extras=len(self._fragments))
 
     def build_query_cost(self) -> QueryCost:
         operations = [
@@ -205,7 +209,7 @@ class _CostVisitor:
         ]
         for name in self._fragments:
             self._visit_fragment(name, 1)
-        self._check_limits(self._document_stats)
+        self._document_stats.check(self._limits)
         return QueryCost(operations, self._limits)
 
     def _visit_operation(self, operation: OperationDefinitionNode) -> OperationCost:
@@ -216,8 +220,7 @@ class _CostVisitor:
             self._visit_directives(definition.directives, stats)
             if definition.default_value is not None:
                 defaults[definition.variable.name.value] = _to_plain_value(definition.default_value)
-        self._check_limits(stats)
-        self._limits.check("roots", stats.roots)
+        stats.check(self._limits)
         return OperationCost(stats.fields_by_row_count, stats.variable_uses, defaults)
 
     def _visit_selections(self, selection_set: SelectionSetNode, level: int) -> _SelectionStats:
@@ -227,11 +230,15 @@ class _CostVisitor:
             self._visit_directives(selection.directives, stats)
             if isinstance(selection, FieldNode):
                 self._visit_field(selection, level, stats)
-            elif isinstance(selection, FragmentSpreadNode):
-                if fragment_stats := self._visit_fragment(selection.name.value, level + 1):
-                    stats.add_fragment(fragment_stats)
-            elif isinstance(selection, InlineFragmentNode):
+                continue
+            for totals in (stats, self._document_stats):
+                totals.extras += 1
+            if isinstance(selection, InlineFragmentNode):
                 stats.add_fragment(self._visit_selections(selection.selection_set, level + 1))
+            elif isinstance(selection, FragmentSpreadNode) and (
+                fragment := self._visit_fragment(selection.name.value, level + 1)
+            ):
+                stats.add_fragment(fragment)
         return stats
 
     def _visit_field(self, node: FieldNode, level: int, stats: _SelectionStats) -> None:
@@ -241,21 +248,20 @@ class _CostVisitor:
         for totals in (stats, self._document_stats):
             totals.fields += 1
             totals.aliases += node.alias is not None
-        stats.roots += 1
         for argument in node.arguments or ():
-            stats.add_value_size(_measure_value(_to_plain_value(argument.value), self._limits))
+            stats.add_value(argument.value, self._limits)
         row_count = _find_row_count(node)
         if row_count is not None:
             stats.fields_by_row_count[row_count] += 1 + (nested.fields if nested else 0)
         else:
-            stats.fields_by_row_count[_ONE_ROW] += 1
+            stats.fields_by_row_count[_ONE_ROW] += _COST_BY_FIELD.get(node.name.value, 1)
         if nested is not None:
             stats.add_nested(nested)
             if row_count is None:
                 stats.fields_by_row_count.update(nested.fields_by_row_count)
 
     def _visit_fragment(self, name: str, level: int) -> _SelectionStats | None:
-        """Return what a fragment holds; None if there is none, or it is being measured."""
+        """Return the measures of a fragment, or None if it is unknown or being visited."""
         if name in self._stats_by_fragment or name not in self._fragments:
             stats = self._stats_by_fragment.get(name)
             self._limits.check("depth", level + stats.depth - 1 if stats else level)
@@ -263,7 +269,7 @@ class _CostVisitor:
         self._stats_by_fragment[name] = None
         stats = self._visit_selections(self._fragments[name].selection_set, level)
         self._visit_directives(self._fragments[name].directives, stats)
-        self._check_limits(stats)
+        stats.check(self._limits)
         self._stats_by_fragment[name] = stats
         return stats
 
@@ -271,18 +277,14 @@ class _CostVisitor:
         self, directives: Sequence[DirectiveNode] | None, stats: _SelectionStats
     ) -> None:
         for directive in directives or ():
-            stats.directives += 1
-            self._document_stats.directives += 1
+            for totals in (stats, self._document_stats):
+                totals.extras += 1
             for argument in directive.arguments or ():
-                stats.add_value_size(_measure_value(_to_plain_value(argument.value), self._limits))
-
-    def _check_limits(self, stats: _SelectionStats) -> None:
-        for name in ("fields", "aliases", "directives"):
-            self._limits.check(name, getattr(stats, name))
+                stats.add_value(argument.value, self._limits)
 
 
 def _find_row_count(node: FieldNode) -> RowCount | None:
-    """Return how many rows a field has; None if it is one."""
+    """Return the number of rows of a field, or None if it has no list of rows."""
     row_count = _ROW_COUNTS_BY_FIELD.get(node.name.value)
     if row_count is None:
         return None
@@ -297,7 +299,7 @@ def _find_row_count(node: FieldNode) -> RowCount | None:
 
 
 def _to_plain_value(node: ValueNode) -> object:
-    """Return a value as JSON would have it, as far as its size depends on it."""
+    """Convert a literal as JSON has it. Scalars that have no size and no rows become None."""
     match node:
         case ObjectValueNode():
             return {
@@ -316,13 +318,13 @@ def _to_plain_value(node: ValueNode) -> object:
 
 
 def _measure_value(value: object, limits: QueryLimits) -> _ValueSize:
-    """Return the size of a value.
+    """Measure the value of an argument or a variable.
 
     Raises:
-        QueryTooComplex: a list in it is too long, or it is nested too deeply.
+        QueryTooComplex: Its depth, or the length of a list in it, exceeds the limit.
     """
     size = _ValueSize()
-    _add_value(value, size, limits, 0)
+    _add_value(value, size, limits, 1)
     return size
 
 
@@ -332,7 +334,7 @@ def _add_value(value: object, size: _ValueSize, limits: QueryLimits, level: int)
     elif isinstance(value, str):
         size.elements += len(value) // _CHARACTERS_PER_FIELD
     elif isinstance(value, dict | list):
-        limits.check("nesting", level + 1)
+        limits.check("depth", level)
         if isinstance(value, dict):
             size.operands += len(value)
         else:

@@ -1,13 +1,14 @@
 """What clients may ask: filters and sort keys, and their translation into the domain's terms."""
 
 from collections.abc import Iterator
+from dataclasses import make_dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Any
 
 import strawberry
 
-from graphql_api.domain.country import CountryField
+from graphql_api.domain.country import FIELDS, CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.sorting import SortKey
 
@@ -88,25 +89,29 @@ class DateTimeFilter:
 FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter
 
 
-@strawberry.input(
-    description="Which countries are wanted. Fields given together must all hold; a field that is "
-    "null is as if not given; an empty filter matches every country."
+_FILTERS_BY_KIND = {
+    FieldKind.TEXT: StringFilter,
+    FieldKind.INT: IntFilter,
+    FieldKind.FLOAT: FloatFilter,
+    FieldKind.INSTANT: DateTimeFilter,
+}
+_FieldFilters = make_dataclass(
+    "_FieldFilters",
+    [
+        (name, filter_type | None, _operator_field(info.description or ""))
+        for kind, filter_type in _FILTERS_BY_KIND.items()
+        for name, info in FIELDS.items()
+        if info.filterable and info.kind is kind
+    ],
 )
-class CountryFilter:
-    code: StringFilter | None = _operator_field("By ISO 3166-1 alpha-2 code, e.g. FR.")
-    alpha3: StringFilter | None = _operator_field("By ISO 3166-1 alpha-3 code, e.g. FRA.")
-    name: StringFilter | None = _operator_field("By English name.")
-    capital: StringFilter | None = _operator_field("By capital; absent where there is none.")
-    region: StringFilter | None = _operator_field("By UN M49 region, e.g. Africa.")
-    subregion: StringFilter | None = _operator_field("By UN M49 subregion, e.g. Western Africa.")
-    currency_code: StringFilter | None = _operator_field("By ISO 4217 code, e.g. EUR.")
-    population: IntFilter | None = _operator_field("By number of people.")
-    area_km2: FloatFilter | None = _operator_field("By area in square kilometres.")
-    exchange_rate: FloatFilter | None = _operator_field(
-        "By units of the currency for one US dollar."
-    )
-    estimated_gdp: FloatFilter | None = _operator_field("By estimated GDP in US dollars.")
-    last_refreshed_at: DateTimeFilter | None = _operator_field("By the time of the last refresh.")
+"""The filterable fields, grouped by kind."""
+
+
+@strawberry.input(
+    description="Conditions on countries. All fields must match; a null field is ignored, and an "
+    "empty filter matches every country."
+)
+class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of the table of fields
     and_: list["CountryFilter"] | None = _operator_field(
         "All of these hold; an empty list matches everything.", "and"
     )
@@ -158,30 +163,15 @@ _OPERATORS = {
 """What the attributes of the inputs above mean."""
 
 
-@strawberry.enum(description="What countries can be sorted by: the fields of Country.")
-class CountrySortField(Enum):
-    CODE = strawberry.enum_value(CountryField.CODE, description="By ISO 3166-1 alpha-2 code.")
-    ALPHA3 = strawberry.enum_value(CountryField.ALPHA3, description="By ISO 3166-1 alpha-3 code.")
-    NAME = strawberry.enum_value(CountryField.NAME, description="By English name.")
-    CAPITAL = strawberry.enum_value(CountryField.CAPITAL, description="By name of the capital.")
-    REGION = strawberry.enum_value(CountryField.REGION, description="By UN M49 region.")
-    SUBREGION = strawberry.enum_value(CountryField.SUBREGION, description="By UN M49 subregion.")
-    POPULATION = strawberry.enum_value(CountryField.POPULATION, description="By number of people.")
-    AREA_KM2 = strawberry.enum_value(
-        CountryField.AREA_KM2, description="By area in square kilometres."
-    )
-    CURRENCY_CODE = strawberry.enum_value(
-        CountryField.CURRENCY_CODE, description="By ISO 4217 code."
-    )
-    EXCHANGE_RATE = strawberry.enum_value(
-        CountryField.EXCHANGE_RATE, description="By units of the currency for one US dollar."
-    )
-    ESTIMATED_GDP = strawberry.enum_value(
-        CountryField.ESTIMATED_GDP, description="By estimated GDP in US dollars."
-    )
-    LAST_REFRESHED_AT = strawberry.enum_value(
-        CountryField.LAST_REFRESHED_AT, description="By the time of the last refresh."
-    )
+_SORT_VALUES = {
+    field.name: strawberry.enum_value(field, description=field.info.description)
+    for field in CountryField
+    if field.info.sortable
+}
+CountrySortField: type[Enum] = strawberry.enum(
+    Enum("CountrySortField", _SORT_VALUES),  # type: ignore[call-overload] # mypy expects literals
+    description="Fields of Country to sort by.",
+)
 
 
 @strawberry.enum(description="Which end of an order comes first.")
@@ -196,7 +186,7 @@ class SortDirection(Enum):
     "accents."
 )
 class CountrySort:
-    field: CountrySortField = strawberry.field(description="What to sort by.")
+    field: Enum = strawberry.field(description="What to sort by.", graphql_type=CountrySortField)
     direction: SortDirection = strawberry.field(
         default=SortDirection.ASC, description="Which end comes first."
     )

@@ -1,4 +1,4 @@
-"""Drawing documents over the whole schema: aliases, fragments, @skip, @include and __typename."""
+"""Strategies of documents over the whole schema: aliases, fragments, @skip, @include."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,17 +34,17 @@ _DIRECTIVES = ("", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if:
 
 @dataclass
 class _DocumentBuilder:
-    """One document being drawn; what is defined so far."""
+    """One document being drawn, with the fragments defined so far."""
 
     draw: st.DrawFn
     fragments: list[str] = field(default_factory=list)
 
     def selections(self, parent_type: CompositeType, depth: int) -> str:
-        """Return what is selected of a type."""
+        """Draw a selection set of a type."""
         return "{ " + " ".join(self.selection_parts(parent_type, depth)) + " }"
 
     def selection_parts(self, parent_type: CompositeType, depth: int) -> list[str]:
-        """Return some fields and fragments."""
+        """Draw fields and fragments of a type."""
         names = [
             name
             for name, field_def in parent_type.fields.items()
@@ -57,13 +57,13 @@ class _DocumentBuilder:
         return parts or ["__typename"]
 
     def field_selection(self, parent_type: CompositeType, name: str, depth: int) -> str:
-        """Return one field."""
+        """Draw one field."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
         if name == "__typename":
             return f"{self.draw(st.sampled_from(('', 'type: ')))}__typename{directive}"
         arguments = ARGUMENTS.get(name, ("",)) if parent_type.name == "Query" else ("",)
         index = self.draw(st.integers(0, len(arguments) - 1))
-        # Fields of one name must ask for the same, and have the same type.
+        # Fields of one response name must have the same arguments and type to merge.
         alias = f"{name}{index}: " if index or self.draw(st.booleans()) else ""
         argument_list = f"({arguments[index]})" if arguments[index] else ""
         field_type = get_named_type(parent_type.fields[name].type)
@@ -73,7 +73,7 @@ class _DocumentBuilder:
         return f"{alias}{name}{argument_list}{directive} {subselection}"
 
     def fragment(self, parent_type: CompositeType, depth: int) -> str:
-        """Return a fragment in place, or one defined elsewhere."""
+        """Draw an inline fragment, or define one and spread it."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
         if isinstance(parent_type, GraphQLInterfaceType):
             types: list[CompositeType] = [

@@ -1,4 +1,4 @@
-"""Asking the schema itself: without HTTP, over a snapshot by hand or over a running service."""
+"""A client of the schema without HTTP, over given rows or a refresh service."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -34,13 +34,13 @@ _UNUSED_HTTP_CLIENT: LazyHTTPClient = Lazy(lambda: create_client("tests"))
 
 
 def now() -> datetime:
-    """Return what the clock of a context says: a little after the rows were refreshed."""
+    """Return the fixed time of a context: an hour after the rows were refreshed."""
     return REFRESHED_AT + timedelta(hours=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SchemaClient:
-    """A client of the schema, who may do what `authorized` says."""
+    """Executes documents on one schema and catalog."""
 
     catalog: Catalog
     refreshes: RefreshService
@@ -54,7 +54,7 @@ class SchemaClient:
         variables: Mapping[str, Any] | None = None,
         operation_name: str | None = None,
     ) -> GraphQLResponse:
-        """Return the whole response to a request."""
+        """Return the response to a request."""
         context = GraphQLContext(
             catalog=self.catalog,
             refresh_service=self.refreshes,
@@ -72,20 +72,20 @@ class SchemaClient:
         )
 
     async def query(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
-        """Return the data of a request that has no errors."""
+        """Return the data of a response without errors."""
         response = await self.request(document, variables)
         assert list(response.body) == ["data"], response.body
         return response.body["data"]
 
     async def query_error(self, document: str, **variables: Any) -> tuple[str, str]:  # noqa: ANN401 - JSON
-        """Return code and message of the one error of a request, that gives no data."""
+        """Return code and message of the only error of a response without data."""
         response = await self.request(document, variables)
         assert not any((response.body.get("data") or {}).values())
         [error] = response.body["errors"]
         return error["extensions"]["code"], error["message"]
 
     async def query_codes(self, arguments: str = "", **variables: Any) -> list[str]:  # noqa: ANN401 - JSON
-        """Return the codes of the countries that the arguments, in parentheses, ask for."""
+        """Return the codes of the countries for these arguments, written in parentheses."""
         data = await self.query(f"{{ countries{arguments} {{ nodes {{ code }} }} }}", **variables)
         return [node["code"] for node in data["countries"]["nodes"]]
 
@@ -93,7 +93,7 @@ class SchemaClient:
 def offline_client(
     rows: Iterable[Country] = (), reference: Reference | None = None
 ) -> SchemaClient:
-    """Return a client of a server that serves `rows`, whose database is never opened."""
+    """Return a client of a catalog with these rows. Its database is never opened."""
     catalog = Catalog(_UNOPENED_DATABASE, reference or {})
     catalog.snapshot = make_snapshot(rows, reference)
     service = RefreshService(
@@ -103,7 +103,7 @@ def offline_client(
         http_client=_UNUSED_HTTP_CLIENT,
         sources=SourceConfig(countries=(), rates=(), api_timeout=1, refresh_timeout=1),
         limits=RefreshLimits(),
-        holder="nobody",
+        holder="tests",
         clock=now,
         new_id="never".upper,
     )
@@ -111,5 +111,5 @@ def offline_client(
 
 
 def client_for(instance: ServiceInstance, *, authorized: bool = True) -> SchemaClient:
-    """Return a client of a process's worth of the project."""
+    """Return a client of a service instance."""
     return SchemaClient(catalog=instance.catalog, refreshes=instance.service, authorized=authorized)

@@ -323,7 +323,7 @@ NO_FOLDER = (
             2,
             f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN_PROVIDERS}.",
         ),
-        ({"QUERY_LIMITS": "nesting=101"}, 2, "QUERY_LIMITS: nesting can be at most 100."),
+        ({"QUERY_LIMITS": "depth=101"}, 2, "QUERY_LIMITS: depth can be at most 100."),
         (
             {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},
             2,

@@ -123,9 +123,9 @@ def test_end_of_the_supervisor(tmp_path: Path) -> None:
     ("variables", "code", "message"),
     [
         (
-            {"QUERY_LIMITS": "nesting=101"},
+            {"QUERY_LIMITS": "depth=101"},
             2,
-            "QUERY_LIMITS: nesting can be at most 100.",
+            "QUERY_LIMITS: depth can be at most 100.",
         ),
         (
             {"DATABASE_URL": "sqlite:///diary"},

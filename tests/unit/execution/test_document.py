@@ -1,16 +1,18 @@
-"""Preparing documents: limits come before validation, and errors are few, short and silent."""
+"""Documents: limits come before validation, and errors are few, short and without hints."""
+
+from dataclasses import replace
 
 import pytest
 from graphql import GraphQLSyntaxError, get_introspection_query
 
 from graphql_api.errors import QueryTooComplex
+from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.preparation import DocumentParser
 from tests.support.factories import make_country
-from tests.support.schema_client import SchemaClient, offline_client
+from tests.support.schema_client import SCHEMA, SchemaClient, offline_client
 
-PARSER = DocumentParser(limits=QueryLimits(), introspection=True)
+PARSER = DocumentParser(schema=SCHEMA.executable, limits=QueryLimits(), introspection=True)
 INTROSPECTION = get_introspection_query(
     descriptions=True,
     specified_by_url=True,
@@ -25,44 +27,47 @@ NO_INTROSPECTION_CLIENT = SchemaClient(
 
 
 def parse_error_message(text: str) -> str:
-    """Return why a document is not even validated."""
+    """Return the message that a document is rejected with before its validation."""
     with pytest.raises(QueryTooComplex) as exc_info:
         PARSER.parse(text)
     return str(exc_info.value)
 
 
 def test_characters() -> None:
-    """A document is refused for its length before it is parsed, whatever it says."""
-    assert PARSER.parse("{a}" + " " * 19_997).document.definitions
-    message = "The query is too complex: characters 20001, at most 20000."
+    """Five characters count as a token, which rejects a long document before it is parsed."""
+    assert PARSER.parse("{a}" + " " * 19_997).node.definitions
+    message = "The query is too complex: tokens 4001, at most 4000."
     assert parse_error_message("{a}" + " " * 19_998) == message
     assert parse_error_message("}" * 20_001) == message
 
 
 def test_tokens() -> None:
-    """A document is refused for its tokens, and for its comments, while it is parsed."""
+    """The parser stops at too many tokens, and at too many comments."""
     message = "The query is too complex: tokens over 4000, at most 4000."
     assert parse_error_message("{" + "a " * 4000 + "}") == message
-    assert PARSER.parse("#\n" * 4000 + "{a}").document.definitions
+    assert PARSER.parse("#\n" * 4000 + "{a}").node.definitions
     assert parse_error_message("#\n" * 4001 + "{a}") == message
 
 
 def test_not_a_document() -> None:
-    """What is no document is a syntax error, even one that says what a refusal would."""
+    """A text that quotes the parser's message about tokens is a syntax error like any other."""
     with pytest.raises(GraphQLSyntaxError):
         PARSER.parse("Document contains more than 4000 tokens. Parsing aborted.")
 
 
 async def test_introspection_query() -> None:
-    """The question that playgrounds ask about the schema, in full, is within the limits."""
-    data = await offline_client().query(INTROSPECTION)
+    """The full introspection query of playgrounds is within the limits, by these measures."""
+    limits = QueryLimits(tokens=400, depth=18, fields=239, aliases=0, items=0, cost=11_450)
+    data = await replace(
+        offline_client(), schema=build_schema(introspection=True, query_limits=limits)
+    ).query(INTROSPECTION)
     assert data["__schema"]["queryType"]["name"] == "Query"
     names = {kind["name"] for kind in data["__schema"]["types"]}
     assert {"CountryFilter", "Country", "RefreshReport"} <= names
 
 
 async def test_limits_come_first() -> None:
-    """A document that is too complex is not validated, so that nothing wrong in it costs time."""
+    """A document beyond a limit is not validated, so its errors cost no time."""
     response = await offline_client().request("{ " + "nothing " * 301 + "}")
     message = "The query is too complex: fields 301, at most 300."
     assert response.executed is False
@@ -72,7 +77,7 @@ async def test_limits_come_first() -> None:
 
 
 async def test_few_errors() -> None:
-    """Validation stops at the fifth error, and says so."""
+    """Validation stops after five errors, and the last message says so."""
     response = await offline_client().request("{ " + "nothing " * 30 + "}")
     messages = [error["message"] for error in response.body["errors"]]
     assert messages == [
@@ -82,7 +87,7 @@ async def test_few_errors() -> None:
 
 
 async def test_few_failures() -> None:
-    """However many fields fail, twenty errors are told."""
+    """A response has at most twenty errors."""
     fields = " ".join(f"a{i}: country {{ id }}" for i in range(30))
     response = await CLIENT.request(f"{{ {fields} }}")
     assert len(response.body["data"]) == 30
@@ -90,7 +95,7 @@ async def test_few_failures() -> None:
 
 
 async def test_short_errors() -> None:
-    """A message that quotes the client is cut short."""
+    """A message that quotes the client is cut off after 500 characters."""
     response = await offline_client().request("{ " + "x" * 10_000 + " }")
     [error] = response.body["errors"]
     assert error["message"] == "Cannot query field '" + "x" * 480 + "…"
@@ -116,7 +121,7 @@ MISSPELLED = [
 
 @pytest.mark.parametrize(("document", "variables"), MISSPELLED)
 async def test_suggestions(document: str, variables: dict[str, object]) -> None:
-    """Who is nearly right is told what would be, unless the schema is not to be known."""
+    """Messages suggest names of the schema only if introspection is allowed."""
     response = await CLIENT.request(document, variables)
     assert response.executed is False
     assert "Did you mean" in " ".join(error["message"] for error in response.body["errors"])

@@ -1,51 +1,49 @@
-"""Documents are remembered by their text, within bounds, the least recently used out."""
+"""DocumentCache: documents are cached by their text, within a bound of bytes."""
 
 from graphql_api.execution import document_cache
+from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.preparation import DocumentParser
 from tests.support.schema_client import SCHEMA
+
+LONGEST = 20_000
+"""Characters of the longest document within the limits."""
 
 
 def make_document_cache() -> DocumentCache:
-    """Return a memory of documents that is empty."""
-    preparation = DocumentParser(limits=QueryLimits(), introspection=True)
-    return DocumentCache(SCHEMA.executable, preparation)
+    """Return an empty cache."""
+    return DocumentCache(
+        DocumentParser(schema=SCHEMA.executable, limits=QueryLimits(), introspection=True)
+    )
 
 
 def test_the_same_text() -> None:
-    """A text that was read before is the same document, and validated once."""
+    """A cached text returns the same document, validated once."""
     cache = make_document_cache()
     first = cache.get_or_parse("{ __typename }")
+    assert "{ __typename }" in cache
     assert cache.get_or_parse("{ __typename }") is first
     assert first.validation_errors is first.validation_errors
     assert cache.get_or_parse("{  __typename }") is not first
 
 
-def test_long_texts() -> None:
-    """A document over the limit is read every time."""
+def test_bytes() -> None:
+    """Beyond the bound of bytes, the least recently used document is evicted."""
     cache = make_document_cache()
-    text = "{ __typename }".ljust(document_cache._MAX_DOCUMENT_LENGTH)
-    assert cache.get_or_parse(text) is cache.get_or_parse(text)
-    assert cache.get_or_parse(text + " ") is not cache.get_or_parse(text + " ")
+    size = document_cache._BYTES_PER_DOCUMENT + document_cache._BYTES_PER_CHARACTER * LONGEST
+    count = document_cache._MAX_BYTES // size
+    texts = [f"{{ a{number} }}".ljust(LONGEST) for number in range(count + 1)]
+    parsed = [cache.get_or_parse(text) for text in texts[:count]]
+    assert cache.get_or_parse(texts[0]) is parsed[0]
+    cache.get_or_parse(texts[count])
+    assert [text in cache for text in texts] == [True, False, *[True] * (count - 1)]
 
 
-def test_number() -> None:
-    """Beyond the greatest number, that which was not used for longest is forgotten."""
+def test_small_documents() -> None:
+    """Each document counts with a fixed size, so that small ones are bounded too."""
     cache = make_document_cache()
-    parsed = [
-        cache.get_or_parse(f"{{ a{number} }}") for number in range(document_cache._MAX_DOCUMENTS)
-    ]
-    assert cache.get_or_parse("{ a0 }") is parsed[0]
-    cache.get_or_parse("{ another }")
-    assert cache.get_or_parse("{ a0 }") is parsed[0]
-    assert cache.get_or_parse("{ a1 }") is not parsed[1]
-
-
-def test_characters() -> None:
-    """Beyond the greatest number of characters, likewise."""
-    cache = make_document_cache()
-    texts = [f"{{ a{number} }}".ljust(document_cache._MAX_DOCUMENT_LENGTH) for number in range(13)]
-    parsed = [cache.get_or_parse(text) for text in texts]
-    assert cache.get_or_parse(texts[12]) is parsed[12]
-    assert cache.get_or_parse(texts[0]) is not parsed[0]
+    count = document_cache._MAX_BYTES // document_cache._BYTES_PER_DOCUMENT
+    for number in range(count):
+        cache.get_or_parse(f"{{a{number}}}")
+    assert "{a0}" not in cache
+    assert f"{{a{count - 1}}}" in cache

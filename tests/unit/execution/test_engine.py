@@ -1,4 +1,4 @@
-"""The schema as a whole: it keeps the contract, explains itself, and is the printed one."""
+"""The schema keeps the contract, describes everything, and equals schema.graphql."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def load_contract() -> GraphQLSchema:
 
 
 def iter_descriptions(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
-    """Yield everything that can have a description, by its name, with it."""
+    """Yield the name and the description of everything that can have one."""
     for name, graphql_type in schema.type_map.items():
         if is_introspection_type(graphql_type) or is_specified_scalar_type(graphql_type):
             continue
@@ -48,7 +48,7 @@ def iter_descriptions(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]
 
 
 def build_signatures(schema: GraphQLSchema) -> dict[str, str]:
-    """Return the type, with its nullability, of every field, argument and input field."""
+    """Return the type of every field, argument and input field, and the values of every enum."""
     types = {}
     for name, graphql_type in schema.type_map.items():
         if is_introspection_type(graphql_type):
@@ -70,30 +70,30 @@ def build_signatures(schema: GraphQLSchema) -> dict[str, str]:
 
 
 def test_printed_schema() -> None:
-    """schema.graphql is the schema: `graphql-api schema` prints it anew."""
+    """schema.graphql equals the schema; `graphql-api schema` prints it."""
     printed = ROOT / "schema.graphql"
     assert printed.read_text() == f"{SCHEMA}\n"
 
 
 def test_introspection_does_not_change_the_schema() -> None:
-    """With or without introspection it is the same schema."""
+    """The schema is the same with and without introspection."""
     assert str(build_schema(introspection=False)) == str(SCHEMA)
 
 
 def test_contract_is_kept() -> None:
-    """No client of the contract breaks."""
+    """The schema has no breaking change from the contract."""
     assert find_breaking_changes(load_contract(), PARSED_SCHEMA) == []
 
 
 def test_contract_is_kept_to_the_letter() -> None:
-    """Every type, nullability, argument and enum value is exactly the contract's."""
+    """Every type, nullability, argument and enum value of the contract is unchanged."""
     contract, actual = build_signatures(load_contract()), build_signatures(PARSED_SCHEMA)
     assert len(contract) == 142
     assert {name: actual.get(name) for name in contract} == contract
 
 
 def test_defaults_of_the_contract() -> None:
-    """What the contract fills in when it is not given is filled in the same."""
+    """Defaults of arguments are those of the contract."""
     for schema in (PARSED_SCHEMA, load_contract()):
         assert "first: Int! = 10" in print_type(schema.type_map["Query"])
         assert "direction: SortDirection! = ASC" in print_type(schema.type_map["CountrySort"])
@@ -107,15 +107,15 @@ def test_everything_is_described() -> None:
     assert undescribed == []
 
 
-def test_instants_say_what_they_are() -> None:
-    """DateTime names the specification that it follows."""
+def test_date_time_names_its_specification() -> None:
+    """DateTime names RFC 3339 in @specifiedBy."""
     scalar = PARSED_SCHEMA.type_map["DateTime"]
     assert isinstance(scalar, GraphQLScalarType)
     assert scalar.specified_by_url == "https://www.rfc-editor.org/rfc/rfc3339"
 
 
 async def test_introspection() -> None:
-    """The schema answers questions about itself."""
+    """With introspection, queries of the schema are executed."""
     query = '{ __schema { queryType { name } } __type(name: "PageInfo") { name } __typename }'
     assert await offline_client().query(query) == {
         "__schema": {"queryType": {"name": "Query"}},
@@ -125,7 +125,7 @@ async def test_introspection() -> None:
 
 
 async def test_no_introspection() -> None:
-    """Without introspection it refuses those questions, and only those."""
+    """Without introspection, queries of the schema are rejected, __typename is not."""
     base_client = offline_client()
     schema = build_schema(introspection=False)
     client = SchemaClient(

@@ -1,4 +1,4 @@
-"""From a document to an answer: what is refused, with which code, and what is masked."""
+"""Execution of a request: rejections with their codes, limits of time, masked errors."""
 
 import asyncio
 import re
@@ -43,7 +43,7 @@ NOT_NULL = "Expected variable '$first' provided to non-null type 'Int!' not to b
 
 
 def nested_filter(levels: int) -> dict[str, Any]:
-    """Return a filter that deep."""
+    """Return a filter with that many levels of `not`."""
     filter_input: dict[str, Any] = {}
     for _ in range(levels):
         filter_input = {"not": filter_input}
@@ -51,7 +51,7 @@ def nested_filter(levels: int) -> dict[str, Any]:
 
 
 def only_error(response: GraphQLResponse) -> tuple[str, str]:
-    """Return code and message of the one error of a request that was refused as a whole."""
+    """Return code and message of the only error of a rejected request."""
     assert response.executed is False
     assert list(response.body) == ["errors"]
     [error] = response.body["errors"]
@@ -108,13 +108,13 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
         ),
     ],
 )
-async def test_refused_documents(document: str, code: str, message: str) -> None:
-    """A document that cannot be executed is refused as a whole, with its kind of error."""
+async def test_rejected_documents(document: str, code: str, message: str) -> None:
+    """A document that cannot be executed is rejected as a whole, with the code of its error."""
     assert only_error(await CLIENT.request(document)) == (code, message)
 
 
 async def test_several_errors() -> None:
-    """Every error of validation is told, each with its place."""
+    """Every validation error is in the response, with its location."""
     response = await CLIENT.request("{ abc two }")
     assert response.executed is False
     assert response.body == {
@@ -131,12 +131,12 @@ async def test_several_errors() -> None:
 
 SHORT_TIMEOUT_SCHEMA = build_schema(
     introspection=True,
-    query_limits=QueryLimits(milliseconds=1, cost=10**6, aliases=100, fields=1000),
+    query_limits=QueryLimits(milliseconds=1, cost=10**6),
 )
 
 
-async def test_worked_at_for_too_long() -> None:
-    """A query that takes too long is given up at one of its lists, and gives no data."""
+async def test_too_many_milliseconds() -> None:
+    """A query over the limit of milliseconds stops at the next list, and its data is null."""
     client = replace(
         offline_client([make_country(f"{n:02}") for n in range(1000)]), schema=SHORT_TIMEOUT_SCHEMA
     )
@@ -149,8 +149,8 @@ async def test_worked_at_for_too_long() -> None:
     assert re.fullmatch(pattern, error["message"])
 
 
-async def test_refresh_takes_its_time(instance: ServiceInstance) -> None:
-    """A mutation may wait longer for the sources than a query may be worked at."""
+async def test_refresh_has_no_limit_of_milliseconds(instance: ServiceInstance) -> None:
+    """A mutation may take longer than the limit of milliseconds."""
     client = replace(client_for(instance), schema=SHORT_TIMEOUT_SCHEMA)
     data = await client.query("mutation { refreshCountries { sources { provider } } }")
     assert data == {
@@ -159,7 +159,7 @@ async def test_refresh_takes_its_time(instance: ServiceInstance) -> None:
 
 
 async def test_operation_name() -> None:
-    """Of several operations the one that is named is executed."""
+    """Of several operations, the one of the requested name is executed."""
     assert await CLIENT.request(TWO_OPERATIONS, operation_name="a") == GraphQLResponse(
         {"data": {"__typename": "Query"}},
         executed=True,
@@ -175,9 +175,9 @@ async def test_operation_name() -> None:
 
 @pytest.mark.parametrize("document", [TWO_OPERATIONS, "{ __typename }", "query c2 { __typename }"])
 async def test_unknown_operation_name(document: str) -> None:
-    """A name that no operation has is refused, even where there is only one operation."""
-    refusal = only_error(await CLIENT.request(document, operation_name="c"))
-    assert refusal == ("BAD_USER_INPUT", "The document has no operation named 'c'.")
+    """An unknown operation name is rejected, even if the document has only one operation."""
+    rejection = only_error(await CLIENT.request(document, operation_name="c"))
+    assert rejection == ("BAD_USER_INPUT", "The document has no operation named 'c'.")
 
 
 QUERY_BY_TYPE = {
@@ -189,7 +189,7 @@ QUERY_BY_TYPE = {
     "DateTime": "countries(filter: {lastRefreshedAt: {gt: $value}}) { totalCount }",
     "CountrySortField!": "countries(sort: {field: $value}) { totalCount }",
 }
-"""By type, a place for a variable."""
+"""A field with the variable $value, by the type of the variable."""
 
 
 @pytest.mark.parametrize(
@@ -217,15 +217,15 @@ QUERY_BY_TYPE = {
         ),
     ],
 )
-async def test_refused_variables(declared: str, value: object, message: str) -> None:
-    """A variable that its type cannot hold is refused as the caller's mistake."""
+async def test_rejected_variables(declared: str, value: object, message: str) -> None:
+    """A variable with an invalid value for its type is rejected with BAD_USER_INPUT."""
     document = f"query ($value: {declared}) {{ {QUERY_BY_TYPE[declared]} }}"
-    refusal = only_error(await CLIENT.request(document, {"value": value}))
-    assert refusal == ("BAD_USER_INPUT", f"Variable '$value' has invalid value{message}")
+    rejection = only_error(await CLIENT.request(document, {"value": value}))
+    assert rejection == ("BAD_USER_INPUT", f"Variable '$value' has invalid value{message}")
 
 
 async def test_missing_variable() -> None:
-    """A variable that is needed and not given is the caller's mistake."""
+    """A missing required variable is rejected with BAD_USER_INPUT."""
     response = await CLIENT.request("query ($first: Int!) { refreshes(first: $first) { id } }")
     assert only_error(response) == (
         "BAD_USER_INPUT",
@@ -233,8 +233,8 @@ async def test_missing_variable() -> None:
     )
 
 
-async def test_null_in_a_place_that_has_a_default() -> None:
-    """A null variable in a place that has a default, and takes no null, is the caller's mistake."""
+async def test_null_for_an_argument_with_a_default() -> None:
+    """A null variable for a non-null argument with a default is an error with BAD_USER_INPUT."""
     document = "query ($first: Int) { refreshes(first: $first) { id } }"
     assert await CLIENT.query(document) == {"refreshes": []}
     assert await CLIENT.query_error(document, first=None) == (
@@ -253,7 +253,7 @@ async def test_null_in_a_place_that_has_a_default() -> None:
     ],
 )
 async def test_deep_documents(document: str) -> None:
-    """A document nested too deeply is a syntax error, however it is nested."""
+    """A document nested beyond the parser's bound is a syntax error, whatever nests in it."""
     assert only_error(await CLIENT.request(document)) == (
         "GRAPHQL_PARSE_FAILED",
         "Syntax Error: Document is nested too deeply. Parsing aborted.",
@@ -262,14 +262,14 @@ async def test_deep_documents(document: str) -> None:
 
 @pytest.mark.parametrize("levels", [21, 500, DEPTH])
 async def test_deep_variables(levels: int) -> None:
-    """Variables nested too deeply are refused, however much too deeply."""
+    """Variables beyond the limit of depth are rejected, even beyond Python's recursion."""
     response = await CLIENT.request(FILTER_QUERY, {"filter": nested_filter(levels)})
-    refusal = ("QUERY_TOO_COMPLEX", "The query is too complex: nesting 21, at most 20.")
-    assert only_error(response) == refusal
+    rejection = ("QUERY_TOO_COMPLEX", "The query is too complex: depth 21, at most 20.")
+    assert only_error(response) == rejection
 
 
-async def test_deep_enough() -> None:
-    """Nineteen levels, which no person writes, are still answered."""
+async def test_deep_filter() -> None:
+    """A filter of 19 levels is applied, as a variable and as a literal."""
     expected = {"countries": {"totalCount": 1}}
     assert await CLIENT.query(FILTER_QUERY, filter=nested_filter(18)) == expected
     filter_literal = "{not:" * 18 + "{}" + "}" * 18
@@ -277,12 +277,12 @@ async def test_deep_enough() -> None:
 
 
 def broken_clock() -> datetime:
-    """Fail as no clock should."""
-    raise RuntimeError("the cause, which is nobody's business")
+    """Raise an error that no resolver expects."""
+    raise RuntimeError("the secret cause")
 
 
 async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
-    """A resolver's defect is told without its cause, which the log has under the same name."""
+    """An unexpected error is masked, and logged with its cause under the same request id."""
     response = await replace(CLIENT, clock=broken_clock).request("{ status { stale } }")
     assert response == GraphQLResponse(
         {
@@ -302,11 +302,11 @@ async def test_defect_is_masked(caplog: pytest.LogCaptureFixture) -> None:
     [record] = caplog.records
     assert record.getMessage() == f"Request {REQUEST_ID} failed at ['status', 'stale']"
     assert record.exc_info is not None
-    assert repr(record.exc_info[1]) == repr(RuntimeError("the cause, which is nobody's business"))
+    assert repr(record.exc_info[1]) == repr(RuntimeError("the secret cause"))
 
 
-async def test_undrawable_value_is_masked(caplog: pytest.LogCaptureFixture) -> None:
-    """A value that its type cannot show is a defect too."""
+async def test_unserializable_value_is_masked(caplog: pytest.LogCaptureFixture) -> None:
+    """A value that its type cannot serialize is masked and logged too."""
     response = await offline_client([make_country("FR", population=2**31)]).request(
         '{ country(code: "FR") { population } }'
     )
@@ -317,8 +317,8 @@ async def test_undrawable_value_is_masked(caplog: pytest.LogCaptureFixture) -> N
     assert record.getMessage() == f"Request {REQUEST_ID} failed at ['country', 'population']"
 
 
-async def test_refusals_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The caller's mistakes are told to the caller, and leave the log alone."""
+async def test_rejections_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """The client's errors are in the response, not in the log."""
     await CLIENT.request("{ country { id } }")
     await CLIENT.request("{")
     await CLIENT.request("{ nothing }")
@@ -329,7 +329,7 @@ async def test_refusals_are_not_logged(caplog: pytest.LogCaptureFixture) -> None
 async def test_database_is_not_described(
     instance: ServiceInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A database that fails is told without its address and its words, which the log has."""
+    """The response to a database error has neither URL nor message of the database; the log has."""
     await instance.service.refresh()
     await instance.service.close()
     initial = await InitialState.capture(instance)
@@ -353,8 +353,8 @@ async def test_database_is_not_described(
     assert await initial.is_unchanged()
 
 
-async def test_only_what_is_allowed(instance: ServiceInstance) -> None:
-    """A mutation is not executed where only queries are allowed."""
+async def test_allowed_operations(instance: ServiceInstance) -> None:
+    """A mutation is not executed if only queries are allowed."""
     client = client_for(instance)
     context = GraphQLContext(
         catalog=instance.catalog,
@@ -384,7 +384,7 @@ async def test_only_what_is_allowed(instance: ServiceInstance) -> None:
         ),
     ],
 )
-def test_refuse(error: CountryNotFound | DatabaseUnavailable, message: str) -> None:
-    """A refusal before execution has the public message, the code, and no data."""
+def test_error_response(error: CountryNotFound | DatabaseUnavailable, message: str) -> None:
+    """The response to an error before execution has the public message, the code and no data."""
     body = {"errors": [{"message": message, "extensions": {"code": error.code}}]}
     assert build_error_response(error) == GraphQLResponse(body, executed=False)

@@ -1,4 +1,4 @@
-"""The executor in bulk answers what the ordinary one answers, byte by byte, errors included."""
+"""BulkExecutor returns the bytes of Strawberry's executor, errors included."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -41,15 +41,15 @@ from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, o
 
 SCHEMA = build_schema(
     introspection=True,
-    query_limits=QueryLimits(fields=10**6, aliases=10**6, directives=10**6, roots=10**6),
+    query_limits=QueryLimits(fields=10**6, aliases=10**6),
 )
 
 
 class ReferenceSchema(strawberry.Schema):
-    """Strawberry's schema as it comes, but that it logs nothing."""
+    """Strawberry's own schema, without its error log."""
 
     def process_errors(self, *_: Any) -> None:  # noqa: ANN401 - Strawberry's
-        """Say nothing."""
+        """Log nothing."""
 
 
 REFERENCE_SCHEMA = ReferenceSchema(
@@ -68,18 +68,18 @@ EDGE_CASES: list[dict[str, Any]] = [
     {"capital": None, "region": None, "area_km2": None, "exchange_rate": -0.0},
     {"flag_url": "\ud800", "population": True},
 ]
-"""Changes to a row that no source can make, and some that it can."""
+"""Changed values of a row, valid and invalid ones."""
 
 
 @st.composite
 def rows(draw: st.DrawFn) -> list[Country]:
-    """Draw rows, some of which hold what their fields cannot."""
+    """Draw rows, some of them with invalid values."""
     codes = draw(st.lists(st.sampled_from(("AX", "FR", "TR", "US", "ZW")), unique=True))
     return [make_country(code, **draw(st.sampled_from(EDGE_CASES))) for code in codes]
 
 
 def make_client(countries: Sequence[Country]) -> tuple[SchemaClient, GraphQLContext]:
-    """Return a client of these rows and of some history, and what its resolvers get."""
+    """Return a client of these rows and of some history, and its context."""
     client = offline_client(countries)
     client.catalog.history = (make_report("a"), make_failure("b"), make_report("c"))
     context = GraphQLContext(
@@ -94,7 +94,7 @@ def make_client(countries: Sequence[Country]) -> tuple[SchemaClient, GraphQLCont
 
 
 def serialize(data: object, errors: Sequence[GraphQLError] | None) -> bytes:
-    """Return an answer as bytes; a lone surrogate, which has none, as it is escaped."""
+    """Return a response as bytes. A lone surrogate is escaped."""
     formatted_errors = [error.formatted for error in errors or ()]
     try:
         return orjson.dumps([data, formatted_errors])
@@ -105,9 +105,9 @@ def serialize(data: object, errors: Sequence[GraphQLError] | None) -> bytes:
 async def execute_both(
     document: str, variables: dict[str, Any], context: GraphQLContext
 ) -> tuple[bytes, bytes]:
-    """Return what the executor in bulk answers, and what the ordinary one does."""
+    """Return the responses of BulkExecutor and of Strawberry's executor."""
     parsed = SCHEMA.document_cache.get_or_parse(document)
-    assert validate(SCHEMA.executable, parsed.parsed.document, specified_rules) == []
+    assert validate(SCHEMA.executable, parsed.node, specified_rules) == []
     operation = parsed.get_operation(None)
     variable_values = operation.coerce_variables(variables)
     assert not isinstance(variable_values, list)
@@ -133,7 +133,7 @@ VALUES = st.fixed_dictionaries(
 async def test_same_bytes(
     document: str, countries: list[Country], variables: dict[str, Any]
 ) -> None:
-    """Any document gives the same bytes, and the same errors at the same places, also again."""
+    """Any document gives the same bytes, and the same errors at the same paths, twice."""
     _, context = make_client(countries)
     for _ in range(2):
         actual, expected = await execute_both(document, variables, context)
@@ -142,8 +142,8 @@ async def test_same_bytes(
 
 @settings(max_examples=50, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(documents(), rows(), VALUES)
-async def test_at_once(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
-    """What is answered at once is what is answered otherwise, and it has no errors."""
+async def test_sync(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
+    """Synchronous execution returns the same response, or leaves it to asynchronous execution."""
     _, context = make_client(countries)
     request = GraphQLRequest(query=document, variables=variables, operation_name=None)
     expected = await execute(
@@ -156,8 +156,8 @@ async def test_at_once(document: str, countries: list[Country], variables: dict[
         assert not expected.cacheable
 
 
-def test_data_need_no_waiting() -> None:
-    """Nothing is awaited for a query of the data, whatever it selects."""
+def test_cacheable_fields_are_synchronous() -> None:
+    """No field below a cacheable root field is asynchronous."""
     schema = SCHEMA.executable
     assert schema.query_type is not None
     fields = [schema.query_type.fields[name] for name in ("country", "countries", "node")]
@@ -205,14 +205,14 @@ BROKEN_ROWS = [make_country("AX"), make_country("FR", population=2**31), make_co
     ],
 )
 async def test_documents(document: str) -> None:
-    """Lists that a table completes in full, in part or not at all are those of the executor."""
+    """Lists with a completer, with a partial one and without one give the same bytes."""
     _, context = make_client(BROKEN_ROWS)
     actual, expected = await execute_both(document, {}, context)
     assert actual == expected
 
 
-async def test_tables_are_used() -> None:
-    """A page of countries, and of their edges, is completed by one table alone."""
+async def test_list_completers_are_used() -> None:
+    """One list completer completes a connection with its nodes and edges."""
     _, context = make_client([make_country("FR")])
     document = "{ countries { nodes { id code } edges { cursor node { name __typename } } } }"
     actual, expected = await execute_both(document, {}, context)

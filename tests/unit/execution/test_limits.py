@@ -1,35 +1,36 @@
-"""The limits themselves: which there are, how they are changed, and in which words they refuse."""
+"""QueryLimits: names, overrides, and the messages of rejections."""
 
 import pytest
 
 from graphql_api.errors import InvalidSetting, QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
 
-LIMIT_NAMES = (
-    "characters, tokens, definitions, depth, fields, aliases, roots, directives, items, nesting, "
-    "cost, milliseconds"
-)
+LIMIT_NAMES = "tokens, depth, fields, aliases, items, cost, milliseconds"
 
 
-def test_changed() -> None:
-    """What is changed is changed, and everything else is as usual."""
+def test_overrides() -> None:
+    """An override changes its own limit and leaves the others at their defaults."""
     assert QueryLimits.with_overrides({}) == QueryLimits()
     assert QueryLimits.with_overrides({"depth": 100, "cost": 1}) == QueryLimits(depth=100, cost=1)
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("overrides", "message"),
     [
         ({"dpeth": 3}, f"QUERY_LIMITS names 'dpeth', which is not one of {LIMIT_NAMES}."),
         ({"check": 3}, f"QUERY_LIMITS names 'check', which is not one of {LIMIT_NAMES}."),
         ({"depth": 101}, "QUERY_LIMITS: depth can be at most 100."),
-        ({"nesting": 101}, "QUERY_LIMITS: nesting can be at most 100."),
+        ({"characters": 3}, "QUERY_LIMITS: characters is now tokens."),
+        ({"definitions": 3}, "QUERY_LIMITS: definitions is now fields."),
+        ({"roots": 3}, "QUERY_LIMITS: roots is now aliases."),
+        ({"directives": 3}, "QUERY_LIMITS: directives is now fields."),
+        ({"nesting": 3}, "QUERY_LIMITS: nesting is now depth."),
     ],
 )
-def test_refused_changes(changes: dict[str, int], message: str) -> None:
-    """A limit that there is not, or that Python's stack could not keep, is refused by name."""
+def test_rejected_overrides(overrides: dict[str, int], message: str) -> None:
+    """An unknown limit, a merged one and one beyond Python's recursion are rejected by name."""
     with pytest.raises(InvalidSetting) as exc_info:
-        QueryLimits.with_overrides(changes)
+        QueryLimits.with_overrides(overrides)
     assert str(exc_info.value) == message
 
 
@@ -37,20 +38,20 @@ def test_refused_changes(changes: dict[str, int], message: str) -> None:
     ("value", "shown"),
     [(21, "21"), (10**9 - 1, "999999999"), (2**60, "over 1000000000")],
 )
-def test_refusal(value: int, shown: str) -> None:
-    """A refusal names the limit, the value, in few digits, and the maximum."""
+def test_message(value: int, shown: str) -> None:
+    """The message has the limit's name, the value in at most ten digits, and the maximum."""
     with pytest.raises(QueryTooComplex) as exc_info:
         QueryLimits().check("depth", value)
     assert str(exc_info.value) == f"The query is too complex: depth {shown}, at most 20."
 
 
-def test_within() -> None:
-    """A value that is the maximum is within the limit."""
+def test_maximum() -> None:
+    """A value equal to the limit is accepted."""
     QueryLimits().check("depth", 20)
 
 
-def test_stopwatch() -> None:
-    """A stopwatch checks the time since it was begun, in whole milliseconds."""
+def test_timer() -> None:
+    """A timer compares the whole milliseconds since its start with the limit."""
     times = iter([7.0, 8.0, 8.0009, 8.25])
     check = QueryLimits(milliseconds=1000).start_timer(lambda: next(times))
     check()

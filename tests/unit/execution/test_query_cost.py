@@ -1,4 +1,4 @@
-"""What a document measures: every limit at its edge, fragments once, and variables by their use."""
+"""Query cost: every limit at its edge, fragments measured once, variables at each use."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,19 +8,10 @@ from graphql import parse
 
 from graphql_api.errors import QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import measure_cost
+from graphql_api.execution.query_cost import _COST_BY_FIELD, measure_cost
+from tests.support.schema_client import SCHEMA
 
-UNLIMITED = QueryLimits(
-    definitions=1000,
-    depth=100,
-    fields=10**30,
-    aliases=10**30,
-    roots=10**30,
-    directives=10**30,
-    items=10**9,
-    nesting=100,
-    cost=10**30,
-)
+UNLIMITED = QueryLimits(depth=100, fields=10**30, aliases=10**30, items=10**9, cost=10**30)
 COUNTRY_COUNT = 250
 LEVELS = 60
 
@@ -28,7 +19,7 @@ LEVELS = 60
 def rejection_message(
     document: str, variables: Mapping[str, Any], limits: QueryLimits
 ) -> str | None:
-    """Return why a document is refused, or None if it is not."""
+    """Return the message that a document is rejected with, or None."""
     try:
         measure_cost(parse(document), limits).check(variables, country_count=COUNTRY_COUNT)
     except QueryTooComplex as error:
@@ -37,14 +28,14 @@ def rejection_message(
 
 
 def compute_cost(document: str, **variables: object) -> int:
-    """Return what a document costs, whatever else it measures."""
+    """Return the cost of a document with one operation."""
     [operation] = measure_cost(parse(document), UNLIMITED).operations
     query_cost = measure_cost(parse(document), UNLIMITED)
     return query_cost._compute_cost(operation, variables, {}, COUNTRY_COUNT)
 
 
 def check_limit_edge(name: str, value: int, document: str, **variables: object) -> None:
-    """Check that the document is refused by a limit one below its measure, and by no other."""
+    """Assert that the limit rejects the document one below the value, but not at it."""
     unlimited = {field: getattr(UNLIMITED, field) for field in UNLIMITED.__slots__}
     exact = QueryLimits(**{**unlimited, name: value})
     too_low = QueryLimits(**{**unlimited, name: value - 1})
@@ -59,7 +50,6 @@ NESTED_FRAGMENT = "fragment f on Query { status { version } }"
 @pytest.mark.parametrize(
     ("name", "value", "document"),
     [
-        ("definitions", 3, "{ ...f } query b { __typename } fragment f on Query { __typename }"),
         ("depth", 1, "{ __typename }"),
         ("depth", 3, "{ status { lastRefresh { id } } }"),
         ("depth", 3, "{ ...f } fragment f on Query { status { version } }"),
@@ -67,29 +57,29 @@ NESTED_FRAGMENT = "fragment f on Query { status { version } }"
         ("depth", 4, "{ ...f status { ...f } } fragment f on Query { status { version } }"),
         ("depth", 5, "{ x { ...g ...f } } fragment f on Q { x { ...g } } fragment g on Q { y }"),
         ("fields", 2, "{ status { version } }"),
-        ("fields", 4, f"{{ ...f ...f }} {NESTED_FRAGMENT}"),
-        ("fields", 3, f"{{ __typename }} {NESTED_FRAGMENT}"),
-        ("fields", 4, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED_FRAGMENT}"),
-        ("aliases", 2, "{ a: status { b: version version } }"),
-        ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),
-        ("roots", 3, "{ a b { c d } e }"),
-        ("roots", 4, "{ ...f ... { ...f } } fragment f on Query { a b { c } }"),
-        ("directives", 2, "{ a @x @y }"),
+        # At each use, or as written with the definition of the fragment: the greater of the two.
+        ("fields", 6, f"{{ ...f ...f }} {NESTED_FRAGMENT}"),
+        ("fields", 4, f"{{ __typename }} {NESTED_FRAGMENT}"),
+        ("fields", 6, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED_FRAGMENT}"),
+        ("fields", 4, "{ ... { a } ... { b } }"),
+        ("fields", 3, "{ a @x @y }"),
         (
-            "directives",
-            5,
+            "fields",
+            10,
             "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }",
         ),
-        ("directives", 2, "{ ...f ...f } fragment f on Q { a @x }"),
+        ("fields", 6, "{ ...f ...f } fragment f on Q { a @x }"),
+        ("aliases", 2, "{ a: status { b: version version } }"),
+        ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),
         ("items", 3, "{ countries(sort: [1, 2, 3]) { totalCount } }"),
         ("items", 3, "{ a @x(b: [{c: [1, 2, 3]}]) }"),
         ("items", 2, "query ($v: [Int] = [1, 2]) { a(v: $v) }"),
-        ("nesting", 4, "{ countries(filter: {and: [{name: {eq: 1}}]}) { totalCount } }"),
-        ("nesting", 2, "query ($v: [Int] = [[1]]) { a(v: $v) }"),
+        ("depth", 4, "{ countries(filter: {and: [{name: {eq: 1}}]}) { totalCount } }"),
+        ("depth", 2, "query ($v: [Int] = [[1]]) { a(v: $v) }"),
     ],
 )
 def test_edges(name: str, value: int, document: str) -> None:
-    """A document is refused when, and only when, it measures more than the limit."""
+    """A document is rejected exactly when a measure exceeds its limit."""
     check_limit_edge(name, value, document)
 
 
@@ -98,12 +88,12 @@ def test_edges(name: str, value: int, document: str) -> None:
     [
         ("items", 3, [1, 2, 3]),
         ("items", 3, {"a": [{"b": [1, 2, 3]}]}),
-        ("nesting", 1, {}),
-        ("nesting", 3, {"a": [{"b": 1}]}),
+        ("depth", 1, {}),
+        ("depth", 3, {"a": [{"b": 1}]}),
     ],
 )
 def test_edges_of_variables(name: str, value: int, variable: object) -> None:
-    """A variable is refused likewise, even one that nobody uses."""
+    """A variable is measured too, even one that the document does not use."""
     check_limit_edge(name, value, "query ($v: X) { __typename }", v=variable)
     check_limit_edge(name, value, "{ __typename }", v=variable)
 
@@ -113,6 +103,8 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
     [
         ("{ __typename }", {}, 1),
         ("{ status { version stale } country { id } }", {}, 5),
+        # A mutation has a flat cost, its selection adds to it.
+        ('mutation { deleteCountry(code: "FR") { id } refreshCountries { id } }', {}, 4002),
         # The field itself and two below it, for every country.
         ("{ countries { nodes { code } } }", {}, 250 * 3),
         ("{ countries(first: 10) { nodes { code } } }", {}, 10 * 3),
@@ -148,30 +140,34 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
     ],
 )
 def test_cost(document: str, variables: dict[str, Any], expected_cost: int) -> None:
-    """The cost is rows times fields, and what is compared with every country."""
+    """The cost is rows times fields, selected and compared."""
     assert compute_cost(document, **variables) == expected_cost
     if expected_cost:
         check_limit_edge("cost", expected_cost, document, **variables)
 
 
 def fragment_bomb(leaf: str) -> str:
-    """Return a document whose fragments each use the next one twice, sixty levels deep."""
+    """Return a document with 60 levels of fragments, each of which uses the next one twice."""
     fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(LEVELS)]
     return f"{{ ...f0 }} {' '.join(fragments)} fragment f{LEVELS} on Query {{ {leaf} }}"
 
 
 def test_bomb() -> None:
-    """Fragments within fragments are measured once each, or this would not end before the sun."""
+    """Nested fragments are measured once each, so 2^60 uses take no time."""
     assert compute_cost(fragment_bomb("a: __typename @x")) == 2**LEVELS
     assert compute_cost(fragment_bomb("countries { nodes { code } }")) == 2**LEVELS * 250 * 3
     assert compute_cost(fragment_bomb("...nothing")) == 0
-    message = "The query is too complex: definitions 62, at most 50."
+    message = "The query is too complex: depth 21, at most 20."
     assert rejection_message(fragment_bomb("__typename"), {}, QueryLimits()) == message
-    message = "The query is too complex: fields 512, at most 300."
-    assert (
-        rejection_message(fragment_bomb("__typename"), {}, QueryLimits(definitions=100, depth=100))
-        == message
-    )
+    message = "The query is too complex: fields 382, at most 300."
+    assert rejection_message(fragment_bomb("__typename"), {}, QueryLimits(depth=100)) == message
+
+
+def test_every_mutation_has_its_cost() -> None:
+    """The flat cost of mutations covers every field of the mutation type."""
+    mutation_type = SCHEMA.executable.mutation_type
+    assert mutation_type is not None
+    assert set(_COST_BY_FIELD) == set(mutation_type.fields)
 
 
 @pytest.mark.parametrize(
@@ -182,6 +178,6 @@ def test_bomb() -> None:
         "{ __typename } fragment a on Query { ...b } fragment b on Query { ...a }",
     ],
 )
-def test_circles(document: str) -> None:
-    """Fragments in a circle are measured to an end; that they are wrong is for validation."""
+def test_cycles(document: str) -> None:
+    """Measuring fragments in a cycle ends, and rejecting them is left to validation."""
     assert rejection_message(document, {}, QueryLimits()) is None
