@@ -1,7 +1,7 @@
-"""The current data of this process: who reads it, who may change it, how it follows the database.
+"""The current data of this process, and how it follows the database.
 
-Queries read `snapshot` and `history` and never wait. Whoever changes rows holds `writing`, so that
-what is published is always what the database holds.
+Queries read `snapshot` and `history`, and never wait. A writer holds `write_lock` from before it
+changes rows until it has published them, so that the snapshot is what the database holds.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 
 class Catalog:
-    """Holds the snapshot and the history of refreshes, and keeps both as the database has them."""
+    """Holds the snapshot and the history of refreshes, and follows the database."""
 
     def __init__(
         self,
@@ -32,58 +32,58 @@ class Catalog:
         *,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """Begin empty; `sync` loads. The clock tells the present instant, in UTC."""
+        """Start empty; `sync` loads. `clock` returns the current time, in UTC."""
         self.reference = reference
         self._clock = clock
         self.snapshot = Snapshot.from_rows((), reference)
         self.history: tuple[Attempt, ...] = ()
-        """Newest first, at most `refreshes.KEPT`."""
+        """Newest first, at most `refreshes.MAX_STORED_REFRESHES`."""
         self.provider_cache = ProviderCache()
-        """What the sources said last."""
+        """Latest data of each provider."""
         self.is_loaded = False
-        """Whether there has been data to serve; before that nothing that is served is an answer."""
+        """Whether there has ever been data to serve."""
         self.unreachable_since: datetime | None = None
-        """When the database was first found not to answer; None if it did the last time."""
+        """When the database stopped responding; None if it responded the last time."""
         self.lease_holder: str | None = None
-        """Which process had the lease for refreshes then; None when nobody had."""
+        """Process that held the lease at the last sync; None if the lease was free."""
         self.write_lock = asyncio.Lock()
-        """Held by whoever changes the data."""
+        """Held while rows are written and published."""
         self._database = database
         self._sequence = 0
         self._unwritten_ids: set[str] = set()
-        """Ids of attempts that this process remembers and has not seen in the database."""
+        """Ids of attempts in the history that this process has not yet read from the database."""
 
     @property
     def is_database_available(self) -> bool:
-        """Return whether the database answered when it was last looked at."""
+        """Whether the database responded the last time."""
         return self.unreachable_since is None
 
     @property
     def last_refresh(self) -> RefreshReport | None:
-        """Return the newest refresh that succeeded, if it is remembered."""
+        """The newest successful refresh in the history."""
         return next(
             (attempt for attempt in self.history if isinstance(attempt, RefreshReport)), None
         )
 
     @property
     def last_failure(self) -> RefreshFailure | None:
-        """Return the newest refresh that failed, if it is remembered."""
+        """The newest failed refresh in the history."""
         return next(
             (attempt for attempt in self.history if isinstance(attempt, RefreshFailure)), None
         )
 
     async def sync(self) -> None:
-        """Load what changed in the database since it was last looked at.
+        """Load what changed in the database since the last sync.
 
         Raises:
-            DatabaseUnavailable: it did not answer; what was loaded before stays.
+            DatabaseUnavailable: the database did not respond; the loaded data stays.
         """
         with self.tracking_availability():
             await self._database.run(self.sync_on)
 
     @contextmanager
     def tracking_availability(self) -> Iterator[None]:
-        """Note whether the database answers in what is done meanwhile."""
+        """Record whether the database responds to what the context does."""
         try:
             yield
         except DatabaseUnavailable:
@@ -92,7 +92,7 @@ class Catalog:
         self.unreachable_since = None
 
     async def sync_on(self, connection: DatabaseConnection) -> None:
-        """Do what `sync` does over a connection; afterwards all that was committed is served."""
+        """Sync over a connection. Afterwards everything committed before the call is served."""
         while True:
             previous = self.snapshot
             current = await change_marker.read(connection)
@@ -108,7 +108,7 @@ class Catalog:
             if current.version == previous.version:
                 return
             rows = await countries.load(connection)
-            # Whoever changes the data now publishes it too, and then this is read anew.
+            # If a writer of this process publishes meanwhile, these rows are outdated: read again.
             async with self.write_lock:
                 if self.snapshot is previous:
                     self._set_snapshot(Snapshot.from_rows(rows, self.reference))
@@ -117,11 +117,9 @@ class Catalog:
     def publish(
         self, snapshot: Snapshot, report: RefreshReport, cache_update: ProviderCache
     ) -> None:
-        """Serve what a refresh has written, and its report, from one moment on.
+        """Serve the snapshot, the report and the provider data of a refresh, all at once.
 
-        What it `heard` of the sources is remembered.
-
-        The caller holds `writing`, and has done so since before it wrote.
+        The caller must have held `write_lock` since before it wrote the rows.
         """
         self._set_snapshot(snapshot)
         self.provider_cache = self.provider_cache.updated(cache_update)
@@ -131,46 +129,47 @@ class Catalog:
         """Remove a country from the database and from the snapshot.
 
         Raises:
-            CountryNotFound: another process removed it first.
-            DatabaseUnavailable: nothing was removed.
+            CountryNotFound: another client deleted it first.
+            DatabaseUnavailable: nothing was deleted.
         """
         async with self.write_lock:
             removed = await self._database.run(
                 lambda connection: countries.remove(connection, country.code)
             )
-            # Not read back: what is committed must not fail any more. The poller finds the rest.
+            # Not read back, because a failure after the commit would be reported as none. The
+            # poller finds what other processes changed.
             remaining_rows = (row for row in self.snapshot.rows if row.code != country.code)
             self.snapshot = Snapshot.from_rows(remaining_rows, self.reference)
         if not removed:
-            raise CountryNotFound(f"{country.name} was deleted by somebody else just now.")
+            raise CountryNotFound(f"{country.name} has just been deleted by another client.")
 
     def add_attempt(self, attempt: Attempt) -> None:
-        """Show an attempt in the history at once; writing it down is the caller's."""
+        """Add an attempt to the history in memory; the caller writes it to the database."""
         self._unwritten_ids.add(attempt.id)
         self._set_history([attempt, *self.history])
 
     async def poll(self, snapshot_poll: float) -> None:
-        """Follow the database for ever, looking every `interval` seconds."""
+        """Sync every `snapshot_poll` seconds, until cancelled."""
         while True:
             await asyncio.sleep(snapshot_poll)
             was_available = self.is_database_available
             try:
                 await self.sync()
             except DatabaseUnavailable:
-                pass  # told below, once
+                pass  # logged once, below
             except Exception:
-                logger.exception("What the database holds cannot be read; trying again.")
+                logger.exception("The data in the database cannot be read; trying again.")
             if was_available and not self.is_database_available:
-                logger.error("The database does not answer; serving what was loaded before.")
+                logger.error("The database does not respond; serving the data loaded before.")
             if self.is_database_available and not was_available:
-                logger.info("The database answers again.")
+                logger.info("The database responds again.")
 
     def _set_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
         self.is_loaded = self.is_loaded or bool(snapshot.rows)
 
     def _merge_history(self, new_attempts: list[Attempt]) -> None:
-        """Add what the database has newly got, below the attempts that it is still to get."""
+        """Add attempts read from the database, below those that it does not have yet."""
         self._unwritten_ids -= {attempt.id for attempt in new_attempts}
         unwritten = list(takewhile(lambda attempt: attempt.id in self._unwritten_ids, self.history))
         known_ids = {attempt.id for attempt in (*unwritten, *new_attempts)}

@@ -229,8 +229,12 @@ class RefreshPipeline:
         """Report the provider of a source, with the number of records and the next fraction."""
         fetched = await fetch
         report = fetched.report
-        status = "answered" if report.live else "was not asked"
-        message = f"{report.provider} {status}: {describe(fetched.data)}"
+        records = describe(fetched.data)
+        message = (
+            f"Reused {records} of {report.provider}"
+            if report.cached
+            else f"{report.provider} returned {records}"
+        )
         self.reporter.emit(Phase.FETCHING, next(fractions), message)
         return fetched
 

@@ -1,4 +1,4 @@
-"""What refreshes tell while they run, and who hears of it: one hub in each process."""
+"""Progress of refreshes: events, and one broadcaster in each process that passes them on."""
 
 import asyncio
 import time
@@ -11,13 +11,13 @@ from enum import StrEnum
 from graphql_api.domain.report import RefreshReport
 
 _MAX_UNREAD_EVENTS = 32
-"""Events that wait for a follower at most; a refresh has a dozen."""
+"""Events that a queue holds at most; a refresh has a dozen."""
 _MAX_SEEN_REFRESHES = 1000
-"""Refreshes of which a hub remembers that they were told."""
+"""Number of refresh ids that a broadcaster remembers."""
 
 
 class Phase(StrEnum):
-    """The steps of a refresh, in order; the last is one of the last two."""
+    """Steps of a refresh, in order. It ends with `DONE` or `FAILED`."""
 
     STARTED = "started"
     FETCHING = "fetching"
@@ -30,65 +30,65 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where a refresh is."""
+    """Event of a refresh."""
 
     refresh_id: str
     phase: Phase
     fraction: float
-    """Share done, 0 to 1, never decreasing within a refresh."""
+    """Share that is done, 0 to 1. Never decreases within a refresh."""
     elapsed_ms: float
-    """Milliseconds since it began."""
+    """Milliseconds since the refresh started."""
     message: str
     report: RefreshReport | None = None
-    """Set at DONE alone."""
+    """Only set with `DONE`."""
     code: str | None = None
-    """The error's, set at FAILED alone."""
+    """Error code, only set with `FAILED`."""
 
     @property
     def is_last(self) -> bool:
-        """Tell whether the refresh has ended."""
+        """Whether the refresh has ended."""
         return self.phase in {Phase.DONE, Phase.FAILED}
 
 
 Listener = Callable[[Progress], None]
-"""Is told; must return at once."""
+"""Called with each event; must not block."""
 
 
 class ProgressBroadcaster:
-    """Passes on what every refresh tells, at once, to everybody who listens or follows."""
+    """Passes each event of every refresh to listeners and subscribers. Never waits for them."""
 
     def __init__(self) -> None:
-        """Begin with nobody."""
+        """Start without listeners."""
         self.has_subscribers = asyncio.Event()
-        """Set while anybody follows."""
+        """Set while there is a subscriber."""
         self._listeners: dict[object, Listener] = {}
         self._subscriber_count = 0
         self._running: dict[str, Progress] = {}
-        """The last event of each refresh that has not ended."""
+        """Last event of each running refresh, by id."""
         self._seen: deque[str] = deque(maxlen=_MAX_SEEN_REFRESHES)
 
     def create_reporter(self, refresh_id: str, *, elapsed_ms: float = 0) -> "ProgressReporter":
-        """Return what tells of one refresh, which began so long ago."""
+        """Return the reporter of a refresh that started `elapsed_ms` milliseconds ago."""
         self.mark_seen(refresh_id)
         return ProgressReporter(self._emit, refresh_id, elapsed_ms)
 
     def mark_seen(self, refresh_id: str) -> None:
-        """Take note that a refresh is told of."""
+        """Remember that a refresh is reported, by a reporter or as part of another refresh."""
         self._seen.append(refresh_id)
 
     def has_seen(self, refresh_id: str) -> bool:
-        """Tell whether a refresh is told of."""
+        """Return whether a refresh was or is reported."""
         return refresh_id in self._seen
 
     def discard(self, refresh_id: str) -> None:
-        """Take it that a refresh whose end was not told is told of no more."""
+        """Forget a refresh that stopped without reporting its end."""
         self._running.pop(refresh_id, None)
         with suppress(ValueError):
             self._seen.remove(refresh_id)
 
     @contextmanager
     def listen(self, listener: Listener) -> Iterator[None]:
-        """Let a listener be told of everything while the context lasts."""
+        """Call a listener with every event while the context lasts."""
         key = object()
         self._listeners[key] = listener
         try:
@@ -97,9 +97,9 @@ class ProgressBroadcaster:
             del self._listeners[key]
 
     async def subscribe(self) -> AsyncGenerator[Progress, None]:
-        """Yield where the refreshes that run are, and then whatever is told, for ever.
+        """Yield the last event of each running refresh, then every event, without end.
 
-        Who is too slow misses what lies before: of each of the last refreshes the end is kept.
+        Slow subscribers lose the oldest events, but not the final ones of the last refreshes.
         """
         queue = SubscriberQueue(_MAX_UNREAD_EVENTS)
         for progress in self._running.values():
@@ -129,21 +129,21 @@ class ProgressBroadcaster:
 
 
 class ProgressReporter:
-    """The voice of one refresh: its share never falls, and nothing is said after its end."""
+    """Emits the events of one refresh: fractions never decrease, and none follows the last."""
 
     def __init__(self, on_event: Listener, refresh_id: str, elapsed_ms: float) -> None:
-        """Let `tell` know; the refresh began so many milliseconds ago."""
+        """Report to `on_event` on a refresh that started `elapsed_ms` milliseconds ago."""
         self.refresh_id = refresh_id
         self._on_event = on_event
         self._started = time.perf_counter() - elapsed_ms / 1000
         self._last: Progress | None = None
 
     def emit_done(self, report: RefreshReport, message: str = "Done") -> None:
-        """Tell that it has succeeded."""
+        """Emit the successful end."""
         self.emit(Phase.DONE, 1, message, report=report)
 
     def emit_failed(self, code: str, message: str) -> None:
-        """Tell that it has failed, by the code of the error; the share stays where it was."""
+        """Emit the failure, with an error code. The fraction stays as it was."""
         self.emit(Phase.FAILED, 0, message, code=code)
 
     def emit(
@@ -155,7 +155,7 @@ class ProgressReporter:
         report: RefreshReport | None = None,
         code: str | None = None,
     ) -> None:
-        """Tell that the refresh is at a phase; `fraction` is the share done, 0 to 1."""
+        """Emit an event, unless it repeats the last one. `fraction` is the share done, 0 to 1."""
         last = self._last
         if last and (last.is_last or (last.phase, last.message) == (phase, message)):
             return
@@ -172,20 +172,23 @@ class ProgressReporter:
 
 
 class SubscriberQueue:
-    """Holds what one follower has not read yet, and no more than so many events of it."""
+    """Bounded queue of the events that one subscriber has not read yet."""
 
     def __init__(self, max_events: int) -> None:
-        """Begin empty."""
+        """Start empty."""
         self._max_events = max_events
         self._events: deque[Progress] = deque()
         self._not_empty = asyncio.Event()
 
     def __len__(self) -> int:
-        """Return how many events wait."""
+        """Return the number of unread events."""
         return len(self._events)
 
     def put(self, progress: Progress) -> None:
-        """Add an event; one too many drives out the oldest, if possible not a refresh's last."""
+        """Add an event. A full queue drops its oldest one that is not the last of a refresh.
+
+        If it holds nothing else, it drops the oldest.
+        """
         if len(self._events) >= self._max_events:
             droppable = (event for event in self._events if not event.is_last)
             self._events.remove(next(droppable, self._events[0]))
@@ -193,7 +196,7 @@ class SubscriberQueue:
         self._not_empty.set()
 
     async def get(self) -> Progress:
-        """Return the oldest event, once there is one."""
+        """Return the oldest event; wait until there is one."""
         await self._not_empty.wait()
         progress = self._events.popleft()
         if not self._events:

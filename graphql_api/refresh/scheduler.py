@@ -1,7 +1,8 @@
-"""Refreshing by itself, every so often, on one replica at a time."""
+"""Automatic refreshes, on one replica at a time."""
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Callable
 from datetime import datetime
@@ -11,17 +12,18 @@ from graphql_api.domain.report import Trigger
 from graphql_api.errors import CountriesError, RefreshInProgress, RefreshTooSoon
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.service import RefreshService
+from graphql_api.utils.backoff import backoff_delay
 
 logger = logging.getLogger(__name__)
 
 _MAX_JITTER_SHARE = 0.1
-"""Share of the interval by which a pause is longer at most, so that replicas do not race."""
+"""Share of the interval added to a delay at most, so that replicas do not race."""
 _MIN_DELAY_SHARE = 0.1
-"""Share of the interval that a pause takes at least, as when another replica is at it."""
+"""Share of the interval that a delay lasts at least, as while another replica refreshes."""
 _DUE_SHARE = 0.9
 """Share of the interval after which data is old enough to be refreshed."""
 _MAX_BACKOFF = 3600
-"""Seconds beyond which failures do not lengthen a pause."""
+"""Seconds up to which failures extend a delay."""
 
 
 async def refresh_periodically(
@@ -32,60 +34,49 @@ async def refresh_periodically(
     clock: Callable[[], datetime],
     jitter: Callable[[], float] = random.random,
 ) -> None:
-    """Refresh for ever, about `interval` seconds after whoever did it last; log what fails.
+    """Refresh about `refresh_interval` seconds after the last refresh of any replica.
 
-    `jitter` returns a number from 0 to 1.
+    Runs until cancelled, and logs failures. `jitter` returns a number from 0 to 1.
     """
     failures = 0
     while True:
+        age = _data_age(catalog, clock())
         await asyncio.sleep(
-            compute_delay(
-                refresh_interval, age=_age(catalog, clock()), failures=failures, jitter=jitter()
-            )
+            compute_delay(refresh_interval, age=age, failures=failures, jitter=jitter())
         )
-        age = _age(catalog, clock())
-        if age is not None and age < refresh_interval * _DUE_SHARE:
+        if _data_age(catalog, clock()) < refresh_interval * _DUE_SHARE:
             failures = 0
-            continue  # another replica has just done it
+            continue  # another replica has refreshed meanwhile
         try:
             await service.refresh(RefreshOptions(trigger=Trigger.SCHEDULE, wait=False))
         except (RefreshInProgress, RefreshTooSoon):
-            pass  # somebody else does it, or has done it
+            pass  # another replica refreshes, or has just done so
         except CountriesError:
             failures += 1  # the service has logged it
         except Exception:
-            logger.exception("An automatic refresh broke off.")
+            logger.exception("An automatic refresh was aborted by an internal error.")
             failures += 1
         else:
             failures = 0
 
 
-def compute_delay(
-    refresh_interval: float, *, age: float | None, failures: int, jitter: float
-) -> float:
-    """Return for how many seconds to sleep.
+def compute_delay(refresh_interval: float, *, age: float, failures: int, jitter: float) -> float:
+    """Return the seconds until the next refresh.
 
-    `age` is how many seconds ago data was refreshed last, None if it never was. After failures in
-    a row the pause doubles with each, up to an hour; an interval that is longer stays as it is.
+    `age` is the number of seconds since the last one, infinite if there was none. Each consecutive
+    failure doubles the delay, up to an hour or the interval, whichever is longer.
     """
-    extra_delay = refresh_interval * _MAX_JITTER_SHARE * jitter
     if failures:
-        return (
-            min(refresh_interval * (1 << min(failures, 20)), max(refresh_interval, _MAX_BACKOFF))
-            + extra_delay
-        )
-    return (
-        max(
-            refresh_interval - (refresh_interval if age is None else age),
-            refresh_interval * _MIN_DELAY_SHARE,
-        )
-        + extra_delay
-    )
+        maximum = max(refresh_interval, _MAX_BACKOFF)
+        # The whole bound, since jitter is added below.
+        delay = backoff_delay(failures, initial=refresh_interval, maximum=maximum, jitter=1)
+    else:
+        delay = max(refresh_interval - age, refresh_interval * _MIN_DELAY_SHARE)
+    return delay + refresh_interval * _MAX_JITTER_SHARE * jitter
 
 
-def _age(catalog: Catalog, now: datetime) -> float | None:
-    """Return the seconds since the last refresh; a clock that was set back makes them 0."""
-    last_refresh = catalog.last_refresh
-    return (
-        None if last_refresh is None else max((now - last_refresh.finished_at).total_seconds(), 0)
-    )
+def _data_age(catalog: Catalog, now: datetime) -> float:
+    """Return the seconds since the last refresh; 0 if the clock was set back."""
+    if catalog.last_refresh is None:
+        return math.inf
+    return max((now - catalog.last_refresh.finished_at).total_seconds(), 0)

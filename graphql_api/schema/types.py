@@ -337,7 +337,7 @@ class RefreshProgress:
     )
     elapsed_ms: float = strawberry.field(description="Milliseconds since it began.")
     message: str = strawberry.field(
-        description="What happens, for people, e.g. geonames answered: 250 countries."
+        description="What happens, for people, e.g. geonames returned 250 countries."
     )
     report: RefreshReport | None = strawberry.field(
         description="What it did: set once, with DONE. Its id is another one where this server "

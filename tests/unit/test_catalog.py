@@ -199,7 +199,7 @@ async def test_delete_what_somebody_else_deleted(catalog: Catalog, replica: Cata
     await replica.delete(TURKEY)
     with pytest.raises(CountryNotFound) as exc_info:
         await catalog.delete(TURKEY)
-    assert str(exc_info.value) == "Türkiye was deleted by somebody else just now."
+    assert str(exc_info.value) == "Türkiye has just been deleted by another client."
     assert catalog.snapshot.rows == (FRANCE,)
 
 
@@ -297,8 +297,8 @@ async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
                 poll_task.cancel()
                 await asyncio.wait([poll_task])
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("ERROR", "The database does not answer; serving what was loaded before."),
-        ("INFO", "The database answers again."),
+        ("ERROR", "The database does not respond; serving the data loaded before."),
+        ("INFO", "The database responds again."),
     ]
 
 
@@ -316,7 +316,7 @@ async def test_poll_survives(
     await wait_until_async(lambda: catalog.snapshot.rows == (FRANCE,))
     poll_task.cancel()
     await asyncio.wait([poll_task])
-    assert set(caplog.messages) == {"What the database holds cannot be read; trying again."}
+    assert set(caplog.messages) == {"The data in the database cannot be read; trying again."}
 
 
 async def test_remember_and_record(catalog: Catalog, database: Database) -> None:

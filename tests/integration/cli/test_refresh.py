@@ -163,7 +163,7 @@ def last_bar(output: str) -> str:
 
 def without_provider_lines(stdout: str) -> list[str]:
     """Return the lines that were printed but for those of sources, whose order is of chance."""
-    return [line for line in stdout.split("\n") if " answered: " not in line]
+    return [line for line in stdout.split("\n") if " returned " not in line]
 
 
 def test_first(first: FirstRefresh) -> None:
@@ -176,8 +176,8 @@ def test_first(first: FirstRefresh) -> None:
     assert sorted(
         set(first.result.stdout.splitlines()) - set(without_provider_lines(first.result.stdout))
     ) == [
-        "er-api answered: 155 rates",
-        "geonames answered: 250 countries",
+        "er-api returned 155 rates",
+        "geonames returned 250 countries",
     ]
     assert list_paths(first.folder) == [DATABASE]
     assert len(read_rows(first.folder)) == 250

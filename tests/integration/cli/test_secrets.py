@@ -152,7 +152,7 @@ def test_server_that_works_and_then_does_not(
         healthy_output = collect_responses(process)
         proxy.refuse()
         proxy.cut()
-        process.wait_for_log("error.*The database does not answer")
+        process.wait_for_log("error.*The database does not respond")
         failing_output = collect_responses(process)
         result = process.stop(signal.SIGTERM)
     # In single quotes: the metrics name every code, in double ones.

@@ -44,8 +44,8 @@ def test_growth() -> None:
 def test_log() -> None:
     """What no fault explains is told, line by line."""
     expected_lines = (
-        "21:00:00 ERROR   The database does not answer; serving what was loaded before.\n"
-        "21:00:01 INFO    The database answers again.\n"
+        "21:00:00 ERROR   The database does not respond; serving the data loaded before.\n"
+        "21:00:01 INFO    The database responds again.\n"
     )
     assert soak_benchmark.find_unexpected_lines(expected_lines) == []
     unexpected_lines = (

@@ -1,6 +1,7 @@
-"""Automatic refreshes: when the next one is due, and that one replica alone does it."""
+"""Automatic refreshes: when the next one is due, and that only one replica runs it."""
 
 import asyncio
+import math
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,27 +29,28 @@ DAY = 86_400.0
         (100, 40, 0, 0.5, 65),
         (100, 99, 0, 0, 10),
         (100, 1000, 0, 0, 10),
-        (100, None, 0, 0, 10),
+        (100, math.inf, 0, 0, 10),
         (100, 0, 1, 0, 200),
         (100, 0, 3, 1, 810),
         (100, 0, 50, 0, 3600),
         (DAY, 0, 3, 0, DAY),
     ],
 )
-def test_pause(
-    interval: float, age: float | None, failures: int, jitter: float, seconds: float
-) -> None:
-    """It is what is left of the interval, a little more by chance, and longer after failures."""
+def test_delay(interval: float, age: float, failures: int, jitter: float, seconds: float) -> None:
+    """The delay is the rest of the interval, plus jitter, and doubles with each failure."""
     assert compute_delay(interval, age=age, failures=failures, jitter=jitter) == pytest.approx(
         seconds
     )
 
 
-async def run_scheduler(home: ServiceInstance, upstream: Upstream, times: int) -> None:
-    """Let it refresh by itself until the countries were asked for that often."""
+async def run_scheduler(instance: ServiceInstance, upstream: Upstream, times: int) -> None:
+    """Run the scheduler until the countries were requested that often."""
     task = asyncio.create_task(
         refresh_periodically(
-            home.service, home.catalog, refresh_interval=0.05, clock=lambda: datetime.now(UTC)
+            instance.service,
+            instance.catalog,
+            refresh_interval=0.05,
+            clock=lambda: datetime.now(UTC),
         )
     )
     await asyncio.to_thread(upstream.wait_for_requests, "countries", times)
@@ -57,31 +59,34 @@ async def run_scheduler(home: ServiceInstance, upstream: Upstream, times: int) -
         await task
 
 
-async def test_every_so_often(path: Path, upstream: Upstream) -> None:
-    """It goes on and on, and the history says what began each refresh."""
-    async with running_instance(path, make_source_config(upstream)) as home:
-        await run_scheduler(home, upstream, 3)
-        history = await home.load_history()
+async def test_periodic(path: Path, upstream: Upstream) -> None:
+    """The scheduler keeps refreshing, and the history has the trigger of each refresh."""
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        await run_scheduler(instance, upstream, 3)
+        history = await instance.load_history()
     assert len(history) >= 2
     assert {attempt.trigger for attempt in history} == {Trigger.SCHEDULE}
 
 
 async def test_failures(path: Path, upstream: Upstream) -> None:
-    """A failure does not end it."""
+    """The scheduler continues after a failure."""
     upstream.set_responses("countries", SERVER_ERROR)
-    async with running_instance(path, make_source_config(upstream)) as home:
-        await run_scheduler(home, upstream, 2)
-        history = await home.load_history()
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        await run_scheduler(instance, upstream, 2)
+        history = await instance.load_history()
     assert isinstance(history[-1], RefreshFailure)
 
 
-async def test_another_has_just_done_it(path: Path, upstream: Upstream) -> None:
-    """A replica leaves alone what another one has just refreshed."""
-    async with running_instance(path, make_source_config(upstream)) as home:
-        report = await home.service.refresh()
+async def test_refreshed_by_another_replica(path: Path, upstream: Upstream) -> None:
+    """A replica does not refresh data that another one has just refreshed."""
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        report = await instance.service.refresh()
         task = asyncio.create_task(
             refresh_periodically(
-                home.service, home.catalog, refresh_interval=0.02, clock=lambda: report.finished_at
+                instance.service,
+                instance.catalog,
+                refresh_interval=0.02,
+                clock=lambda: report.finished_at,
             )
         )
         await asyncio.sleep(0.2)

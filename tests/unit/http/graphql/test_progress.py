@@ -53,7 +53,7 @@ def released(upstream: Upstream) -> Iterator[threading.Event]:
 
 async def wait_until_fetching(client: WebSocketClient) -> None:
     """Read until the source that is not held back has answered."""
-    while (await client.receive_progress())["message"] != "er-api answered: 155 rates":
+    while (await client.receive_progress())["message"] != "er-api returned 155 rates":
         pass
 
 
@@ -75,8 +75,8 @@ async def test_refresh(server: Process) -> None:
         ("DONE", 1.0),
     ]
     assert {event["message"] for event in events[2:4]} == {
-        "geonames answered: 250 countries",
-        "er-api answered: 155 rates",
+        "geonames returned 250 countries",
+        "er-api returned 155 rates",
     }
     elapsed = [event["elapsedMs"] for event in events]
     assert elapsed == sorted(elapsed)
@@ -115,7 +115,7 @@ async def test_late(server: Process, released: threading.Event) -> None:
         await wait_until_fetching(early)
         await late.subscribe(PROGRESS)
         first = await late.receive_progress()
-        assert (first["phase"], first["message"]) == ("FETCHING", "er-api answered: 155 rates")
+        assert (first["phase"], first["message"]) == ("FETCHING", "er-api returned 155 rates")
         released.set()
         rest = await late.receive_until_done()
         assert rest == await early.receive_until_done()
