@@ -1,4 +1,4 @@
-"""The certificates of tests: databases show them, and only the good one is accepted."""
+"""Certificates of tests: database servers present them, and clients accept only the good one."""
 
 import ssl
 from collections.abc import Callable
@@ -18,10 +18,10 @@ EXPECTED_ERRORS = {
 }
 
 
-async def test_mariadb_shows_a_certificate(
+async def test_mariadb_good_certificate(
     new_mariadb: Callable[..., MariaDB], certificates: Certificates
 ) -> None:
-    """A client that verifies is let in over TLS."""
+    """A client that verifies the certificate connects over TLS."""
     with new_mariadb(tls=certificates.good) as server:
         context = ssl.create_default_context(cafile=certificates.authority)
         async with mariadb_client(server.url(""), ssl=context) as execute:
@@ -29,8 +29,8 @@ async def test_mariadb_shows_a_certificate(
             assert cipher.startswith("TLS_")
 
 
-async def test_mariadb_speaks_no_tls_without_one(mariadb: MariaDB) -> None:
-    """Without a certificate the server has no TLS to offer."""
+async def test_mariadb_without_certificate(mariadb: MariaDB) -> None:
+    """Without a certificate the server refuses TLS."""
     context = ssl.create_default_context()
     with pytest.raises(OperationalError, match="SSL"):
         async with mariadb_client(mariadb.url(""), ssl=context):
@@ -38,10 +38,10 @@ async def test_mariadb_speaks_no_tls_without_one(mariadb: MariaDB) -> None:
     assert mariadb.execute("SELECT @@have_ssl") == "DISABLED"
 
 
-async def test_postgresql_shows_a_certificate(
+async def test_postgresql_good_certificate(
     new_postgresql: Callable[..., PostgreSQL], certificates: Certificates
 ) -> None:
-    """A client that verifies is let in over TLS."""
+    """A client that verifies the certificate connects over TLS."""
     with new_postgresql(tls=certificates.good) as server:
         context = ssl.create_default_context(cafile=certificates.authority)
         async with postgresql_client(server.url("postgres"), ssl=context) as execute:
@@ -49,8 +49,8 @@ async def test_postgresql_shows_a_certificate(
             assert await execute(query) == [(True, "TLSv1.3")]
 
 
-async def test_postgresql_speaks_no_tls_without_one(postgresql: PostgreSQL) -> None:
-    """Without a certificate the server has no TLS to offer."""
+async def test_postgresql_without_certificate(postgresql: PostgreSQL) -> None:
+    """Without a certificate the server refuses TLS."""
     context = ssl.create_default_context()
     with pytest.raises(ConnectionError, match="rejected SSL upgrade"):
         async with postgresql_client(postgresql.url("postgres"), ssl=context):
@@ -58,10 +58,10 @@ async def test_postgresql_speaks_no_tls_without_one(postgresql: PostgreSQL) -> N
 
 
 @pytest.mark.parametrize("kind", EXPECTED_ERRORS)
-async def test_the_bad_are_refused_of_mariadb(
+async def test_mariadb_bad_certificate(
     new_mariadb: Callable[..., MariaDB], certificates: Certificates, kind: str
 ) -> None:
-    """A client that verifies refuses each bad certificate for its own reason."""
+    """A client that verifies rejects each bad certificate with its own error."""
     context = ssl.create_default_context(cafile=certificates.authority)
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
@@ -74,10 +74,10 @@ async def test_the_bad_are_refused_of_mariadb(
 
 
 @pytest.mark.parametrize("kind", EXPECTED_ERRORS)
-async def test_the_bad_are_refused_of_postgresql(
+async def test_postgresql_bad_certificate(
     new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, kind: str
 ) -> None:
-    """A client that verifies refuses each bad certificate for its own reason."""
+    """A client that verifies rejects each bad certificate with its own error."""
     context = ssl.create_default_context(cafile=certificates.authority)
     with new_postgresql(tls=getattr(certificates, kind)) as server:
         with pytest.raises(ssl.SSLCertVerificationError, match=EXPECTED_ERRORS[kind]):

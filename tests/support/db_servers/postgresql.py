@@ -54,24 +54,11 @@ class PostgreSQL(DatabaseServer):
         )
         return versions[-1] if versions else None
 
-    def execute(self, sql: str, database: str = "postgres") -> str:
-        """Run SQL as the superuser, and return its rows: tabs between columns, no head."""
-        command = [
-            self._tool_path("psql"),
-            "--no-psqlrc",
-            f"--host={self._folder}",
-            "--username=master",
-        ]
+    def _build_client_command(self, sql: str, database: str) -> list[str]:
+        command = [self._tool_path("psql"), "--no-psqlrc", "--username=master"]
+        address = [f"--host={self._folder}", f"--port={self.port}"]
         output_options = ["--quiet", "--no-align", "--tuples-only", "--field-separator=\t"]
-        completed = subprocess.run(
-            [*command, *output_options, f"--port={self.port}", f"--command={sql}", database],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if completed.returncode != 0:
-            raise RuntimeError(completed.stderr.strip())
-        return completed.stdout.removesuffix("\n")
+        return [*command, *address, *output_options, f"--command={sql}", database or "postgres"]
 
     def kill(self) -> None:
         """End the server at once, and remove the memory that outlives it."""
