@@ -1,44 +1,41 @@
-"""The rules of the house that no linter knows: docstrings, short functions, one-way imports."""
+"""Conventions that no linter checks: names, sizes, docstrings, and rules with one place each."""
 
 import ast
-import re
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
+from tests.support.conventions import (
+    SINGLE_PLACES,
+    SinglePlace,
+    find_gerund_names,
+    find_long_functions,
+    find_long_modules,
+    find_renamed_settings,
+    find_repeated_classes,
+    find_restating_docstrings,
+    find_undocumented,
+    is_sentence,
+    iter_functions,
+    parse_modules,
+)
 from tests.support.paths import ROOT
 
-MAX_FUNCTION_LINES = 50
-
-FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-def parse_modules(folder: str) -> dict[str, ast.Module]:
-    """Return the modules below a folder, by their path in the project."""
-    return {
-        str(path.relative_to(ROOT)): ast.parse(path.read_text("utf-8"))
-        for path in sorted((ROOT / folder).rglob("*.py"))
-    }
+PACKAGE = parse_modules("graphql_api")
+PROGRAMS = {**PACKAGE, **parse_modules("benchmarks", "scripts")}
+TESTS = parse_modules("tests")
 
 
-def iter_functions(folder: str) -> Iterator[tuple[str, FunctionNode]]:
-    """Yield every function below a folder, those within others too, with where it is."""
-    for path, module in parse_modules(folder).items():
-        for node in ast.walk(module):
-            if isinstance(node, FunctionNode):
-                yield f"{path}:{node.lineno} {node.name}", node
-
-
-def is_sentence(docstring: str | None) -> bool:
-    """Tell whether a docstring is one sentence, which ends with a full stop."""
-    text = " ".join((docstring or "").split())
-    return re.fullmatch(r"(?!.*[.!?] [A-Z]).+\.", text) is not None
+def test_modules_are_found() -> None:
+    """Every check below has modules to check."""
+    assert "graphql_api/__init__.py" in PACKAGE
+    assert "benchmarks/__init__.py" in PROGRAMS
+    assert "tests/unit/test_conventions.py" in TESTS
 
 
 @pytest.mark.parametrize(
-    ("docstring", "sentence"),
+    ("docstring", "expected"),
     [
         ("It works.", True),
         ("It works, e.g. in\n    two lines.", True),
@@ -50,46 +47,135 @@ def is_sentence(docstring: str | None) -> bool:
         ("Does it? It does.", False),
     ],
 )
-def test_sentences(docstring: str | None, sentence: bool) -> None:
-    """What counts as one sentence in the tests below is this."""
-    assert is_sentence(docstring) is sentence
+def test_is_sentence(docstring: str | None, expected: bool) -> None:
+    """One sentence ends with its only full stop."""
+    assert is_sentence(docstring) is expected
 
 
-def test_test_modules_say_what_they_prove() -> None:
+def test_test_modules() -> None:
     """Every module of the tests begins with one sentence."""
-    parsed = parse_modules("tests")
-    assert "tests/unit/test_conventions.py" in parsed
-    undocumented = [
-        path for path, module in parsed.items() if not is_sentence(ast.get_docstring(module))
-    ]
-    assert undocumented == []
+    assert [
+        path for path, module in TESTS.items() if not is_sentence(ast.get_docstring(module))
+    ] == []
 
 
-def test_tests_say_what_they_prove() -> None:
+def test_tests() -> None:
     """Every test has one sentence that says what it proves."""
-    tests = {name: node for name, node in iter_functions("tests") if node.name.startswith("test")}
-    assert [name for name, node in tests.items() if not is_sentence(ast.get_docstring(node))] == []
+    tests = [(place, node) for place, node in iter_functions(TESTS) if node.name.startswith("test")]
+    assert [place for place, node in tests if not is_sentence(ast.get_docstring(node))] == []
 
 
-def test_modules_say_what_they_own() -> None:
-    """Every module of the package and of the benchmarks begins with a docstring."""
-    parsed = parse_modules("graphql_api") | parse_modules("benchmarks")
-    assert {"graphql_api/__init__.py", "benchmarks/__init__.py"} <= set(parsed)
-    assert [path for path, module in parsed.items() if not ast.get_docstring(module)] == []
+def test_no_module_is_a_bare_gerund() -> None:
+    """Modules are named by the noun that a reader searches for."""
+    assert find_gerund_names([*PROGRAMS, *TESTS]) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "is_bare"),
+    [
+        ("graphql_api/sources/keeping.py", True),
+        ("tests/unit/test_telling.py", True),
+        ("graphql_api/domain/sorting.py", False),
+        ("graphql_api/http/graphql/server_timing.py", False),
+    ],
+)
+def test_find_gerund_names(path: str, is_bare: bool) -> None:
+    """A bare gerund is found; a noun of the field and a compound are not."""
+    assert find_gerund_names([path]) == [path] * is_bare
+
+
+def test_find_repeated_classes() -> None:
+    """A public class that two modules define is found; private ones may be repeated."""
+    modules = {
+        "a.py": ast.parse("class Page: ...\nclass _Page: ..."),
+        "b.py": ast.parse("class Page: ...\nclass _Page: ..."),
+    }
+    assert find_repeated_classes(modules) == {"Page": ["a.py:1", "b.py:1"]}
 
 
 def test_functions_are_short() -> None:
-    """No function of the package or of the benchmarks is longer than 50 lines."""
-    lengths = {
-        name: (node.end_lineno or 0) - node.lineno + 1
-        for folder in ("graphql_api", "benchmarks")
-        for name, node in iter_functions(folder)
-    }
-    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION_LINES} == {}
+    """No function has more than 50 lines."""
+    assert find_long_functions(PROGRAMS) == []
 
 
-def test_imports_point_one_way() -> None:
-    """The contracts of import-linter in pyproject.toml are kept, as `make lint` checks them."""
+@pytest.mark.parametrize(("lines", "is_long"), [(50, False), (51, True)])
+def test_find_long_functions(lines: int, is_long: bool) -> None:
+    """The fifty-first line of a function is one too many."""
+    module = ast.parse("async def run():\n" + "    pass\n" * (lines - 1))
+    assert find_long_functions({"a.py": module}) == ["a.py:1 run"] * is_long
+
+
+@pytest.mark.parametrize(("lines", "is_long"), [(350, False), (351, True)])
+def test_find_long_modules(lines: int, is_long: bool) -> None:
+    """The 351st line of a module is one too many."""
+    assert find_long_modules({"a.py": "pass\n" * lines}) == ({"a.py": 351} if is_long else {})
+
+
+def test_docstrings() -> None:
+    """Every module, public class and public function has a docstring, or a GraphQL description."""
+    assert find_undocumented(PROGRAMS) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "undocumented"),
+    [
+        ("x = 1", ["a.py"]),
+        ('"""A."""\ndef run(): ...', ["a.py:2 run"]),
+        ('"""A."""\nclass Run: ...', ["a.py:2 Run"]),
+        ('"""A."""\ndef _run(): ...', []),
+        ('"""A."""\n@strawberry.type(description="A run.")\nclass Run: ...', []),
+    ],
+)
+def test_find_undocumented(code: str, undocumented: list[str]) -> None:
+    """A missing docstring is found, except of a private name or beside a description."""
+    assert find_undocumented({"a.py": ast.parse(code)}) == undocumented
+
+
+@pytest.mark.parametrize(
+    ("code", "restates"),
+    [
+        ('def load_rows():\n    """Load the rows."""', True),
+        ('class HTTPClient:\n    """An HTTP client."""', True),
+        ('class Proxy:\n    def close(self):\n        """Close the proxy."""', True),
+        ('def load_rows():\n    """Load the rows, in order of code."""', False),
+    ],
+)
+def test_find_restating_docstrings(code: str, restates: bool) -> None:
+    """A docstring that has no other word than the name is found."""
+    assert bool(find_restating_docstrings({"a.py": ast.parse(code)})) is restates
+
+
+@pytest.mark.parametrize("rule", SINGLE_PLACES, ids=lambda rule: rule.name)
+def test_find_outside(rule: SinglePlace) -> None:
+    """A rule written a second time is found, and so is its home."""
+    example = ast.parse(rule.example)
+    assert rule.find_outside({"a.py": example}) != []
+    for home in rule.homes:
+        assert rule.find_outside({home: example}) == []
+        assert rule.find_outside({"a.py": PACKAGE[home]}) != []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_renamed"),
+    [
+        ("Server(patience=settings.request_timeout)", True),
+        ("Server(timeout=self._settings.request_timeout)", False),
+        ("Server(request_timeout=settings.request_timeout)", False),
+        ("timedelta(seconds=settings.stale_after)", False),
+    ],
+)
+def test_find_renamed_settings(code: str, is_renamed: bool) -> None:
+    """An argument that takes a setting under another name is found."""
+    assert bool(find_renamed_settings({"a.py": ast.parse(code)})) is is_renamed
+
+
+def test_settings_keep_their_names() -> None:
+    """A setting is passed on under its own name."""
+    assert find_renamed_settings(PACKAGE) == []
+
+
+def test_imports() -> None:
+    """The contracts of import-linter in pyproject.toml hold, as `make lint` checks them."""
     program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
     result = subprocess.run(
         [sys.executable, "-c", program, "--no-logo", "--no-cache"],
