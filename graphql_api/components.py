@@ -1,4 +1,4 @@
-"""Build the parts that a server and the `refresh` command share, from the settings."""
+"""Components that a server and the `refresh` command share, built from the settings."""
 
 import logging
 import uuid
@@ -29,13 +29,13 @@ logger = logging.getLogger(__name__)
 
 
 class Components:
-    """What a server and the `refresh` command have in common."""
+    """Database, catalog, providers' client, refresh service and metrics of one process."""
 
     def __init__(self, settings: Settings, metrics: MetricsRecorder | None = None) -> None:
-        """Build the parts; nothing is opened yet. What they do is counted by the meter, if any.
+        """Build the components without opening anything. Default metrics: this process's own.
 
         Raises:
-            InvalidSetting: a setting is not one that the parts can work with.
+            InvalidSetting: a component rejects a setting.
         """
         self.metrics = metrics or MetricsRecorder.standalone()
         self.query_limits = QueryLimits.with_overrides(settings.query_limits)
@@ -63,10 +63,10 @@ class Components:
         )
 
     async def open(self) -> None:
-        """Bring the database up to date, and load what it holds; may be tried again.
+        """Migrate the database and load its data. May be called again after a failure.
 
         Raises:
-            DatabaseUnavailable: it cannot be used.
+            DatabaseUnavailable: the database cannot be used.
         """
         with self.catalog.tracking_availability():
             if await migrate(self.database):
@@ -74,13 +74,13 @@ class Components:
             await self.catalog.sync()
 
     async def open_and_seed(self) -> None:
-        """Do the same, and fill an empty database from the bundled data.
+        """Open, and fill an empty database from the bundled data.
 
         Several processes may do so at once on the same database.
 
         Raises:
-            DatabaseUnavailable: it cannot be used.
-            RefreshInProgress: another process was in the way.
+            DatabaseUnavailable: the database cannot be used.
+            RefreshInProgress: another process is writing to the database.
         """
         await self.open()
         if not self.catalog.snapshot.rows:
@@ -88,12 +88,12 @@ class Components:
                 with self.catalog.tracking_availability():
                     await self.refresh_service.load_bundled()
             except SourceUnavailable:
-                # Another process that started on the same database was faster, and has live data.
+                # Another process on the same database may have stored live data meanwhile.
                 if not self.catalog.snapshot.rows:
                     raise
 
     async def __aenter__(self) -> Self:
-        """Open, as `open` does."""
+        """Open, and close if that fails."""
         try:
             await self.open()
         except BaseException:
@@ -102,11 +102,11 @@ class Components:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Close, as `close` does."""
+        """Close."""
         await self.close()
 
     async def close(self) -> None:
-        """Finish what runs, and close every connection."""
+        """Finish the follow-up of refreshes, then close every connection."""
         await self.refresh_service.close()
         if self.http_client.value is not None:
             await self.http_client.value.aclose()
@@ -114,10 +114,10 @@ class Components:
 
 
 async def migrate_database(settings: Settings) -> bool:
-    """Bring the database to the tables of this version, and tell whether there was work to do.
+    """Migrate the database to this version's tables; return whether there was anything to do.
 
     Raises:
-        InvalidSetting: DATABASE_URL is not one that the project can work with.
+        InvalidSetting: DATABASE_URL or DATABASE_SSL_CA is invalid.
         DatabaseUnavailable: the database cannot be used.
     """
     database = _build_database(settings)
@@ -162,10 +162,10 @@ def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> Source
 
 
 def utc_now() -> datetime:
-    """Return the present instant, in UTC."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def create_id() -> str:
-    """Return a unique id."""
+    """Return a random id of 32 hexadecimal digits."""
     return uuid.uuid4().hex

@@ -1,4 +1,4 @@
-"""The command line: arguments in, text and exit codes out; the work is done by `app`."""
+"""The command line: arguments, exit codes, and one-line errors. Other modules do the work."""
 
 import asyncio
 import gc
@@ -15,13 +15,14 @@ from graphql_api.errors import CountriesError, InvalidSetting
 P = ParamSpec("P")
 
 _EPILOG = """
-Settings come from environment variables or from a file .env in this folder; README.md lists them.
-Exit codes: 0 done, 1 failed, 2 a setting or an argument is wrong, 130 interrupted.
+Settings come from environment variables or from a file .env in this folder;
+docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong setting or argument,
+130 interrupted.
 """
 
 
 def _handle_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Tell the errors that a person can act on in one line; Ctrl-C ends quietly."""
+    """Print the project's own errors as one line, and exit quietly on Ctrl-C."""
 
     @wraps(command)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -47,8 +48,8 @@ def _exit_with_error(error: CountriesError, *, exit_code: int) -> None:
 def main() -> None:
     """A GraphQL API for the world's countries.
 
-    `serve` is all that is needed: it makes the database, fills it and keeps it fresh enough to
-    look at. The other commands do one part of it by hand.
+    `serve` is the only command you need: it creates the database, fills it and refreshes it. The
+    other commands run one step of that by hand.
     """
 
 
@@ -57,11 +58,11 @@ def main() -> None:
 def serve_command() -> None:
     """Serve the API until Ctrl-C.
 
-    Migrates the database, fills an empty one from the data bundled with the package, then tries a
-    live refresh in the background. HOST and PORT say where to listen, DATABASE_URL where the data
-    is. Without ADMIN_TOKEN it serves this machine alone.
+    Migrates the database, fills an empty one from the bundled data, then tries a live refresh in
+    the background. HOST and PORT set the address to listen on, DATABASE_URL the database. Without
+    ADMIN_TOKEN, HOST must be a loopback address.
     """
-    # What is imported stays: to look for garbage in it takes a tenth of the start.
+    # Collecting garbage among imports takes a tenth of the start and finds none.
     gc.disable()
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
@@ -73,14 +74,16 @@ def serve_command() -> None:
 
 
 @main.command("refresh")
-@click.option("--force", is_flag=True, help="Ask every provider, also one without anything new.")
+@click.option(
+    "--force", is_flag=True, help="Request every provider, also those that have nothing new."
+)
 @_handle_errors
 def refresh_command(*, force: bool) -> None:
     """Fetch every source once and store the countries.
 
-    Prints where the data came from and how long each part took. A server on the same database
-    serves the new data a moment later. When a source fails it changes nothing, and ends with
-    exit code 1 and one line.
+    Prints which providers the data came from and how long each phase took. Servers on the same
+    database serve the new data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data
+    stays as it was.
     """
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
@@ -95,9 +98,9 @@ def refresh_command(*, force: bool) -> None:
 def schema() -> None:
     """Print the GraphQL schema.
 
-    The file schema.graphql in the repository is made so.
+    The repository has a copy of it in schema.graphql.
     """
-    from graphql_api.execution.engine import build_schema  # noqa: PLC0415 - as above
+    from graphql_api.execution.engine import build_schema  # noqa: PLC0415 - --help does not wait for it
 
     click.echo(build_schema(introspection=True))
 
@@ -105,14 +108,15 @@ def schema() -> None:
 @main.command()
 @_handle_errors
 def migrate() -> None:
-    """Bring the database to the tables of this version.
+    """Migrate the database to the tables of this version.
 
-    `serve` and `refresh` do it too; this is for those who want it done at a time of their own.
+    `serve` and `refresh` do so too. Run it by hand to choose the time, for example before a
+    deployment.
     """
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     settings = Settings.load()
-    from graphql_api.components import migrate_database  # noqa: PLC0415 - as above
+    from graphql_api.components import migrate_database  # noqa: PLC0415 - --help does not wait for it
 
     has_migrated = asyncio.run(migrate_database(settings))
     click.echo("Migrated." if has_migrated else "Nothing to do: the database is up to date.")

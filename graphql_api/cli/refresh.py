@@ -1,4 +1,4 @@
-"""`graphql-api refresh`: its progress and its report, for a terminal and for a log."""
+"""`graphql-api refresh`: run one refresh, show its progress and print its report."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,19 +16,19 @@ from graphql_api.refresh.progress import Listener, Phase, Progress
 from graphql_api.settings import LogLevel, Settings
 
 _BAR_WIDTH = 40
-"""Characters that the whole time takes in the waterfall."""
+"""Characters of the bar of the total time."""
 
 
 async def refresh(settings: Settings, *, force: bool) -> None:
-    """Run one refresh and print it; with `force` providers without news are asked too.
+    """Run one refresh and print its report; with `force`, request providers without news too.
 
     Raises:
-        CountriesError: it failed, and nothing was changed.
+        CountriesError: the refresh failed and changed nothing.
     """
-    # What the log would say is printed here.
+    # The report replaces the log lines below error.
     log_level = max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index)
     configure_logging(log_level, settings.effective_log_format)
-    # Lines stay whole, so that a log or a pipe can be searched.
+    # Without wrapping, a pipe or a log has whole lines to search.
     console = Console(highlight=False, soft_wrap=True)
     with _progress_listener(console) as on_progress:
         async with Components(settings) as components:
@@ -39,7 +39,7 @@ async def refresh(settings: Settings, *, force: bool) -> None:
 
 @contextmanager
 def _progress_listener(console: Console) -> Iterator[Listener]:
-    """Show progress as a bar on a terminal, as lines anywhere else."""
+    """Yield a listener that shows progress as a bar on a terminal, as lines elsewhere."""
     if not console.is_terminal:
         yield lambda progress: _print_line(console, progress)
         return
@@ -53,16 +53,15 @@ def _progress_listener(console: Console) -> Iterator[Listener]:
         task = bar.add_task("Started", total=1)
 
         def on_progress(progress: Progress) -> None:
-            # Why it failed is told once, on stderr.
-            has_failed = progress.phase is Phase.FAILED
-            text = "Failed" if has_failed else progress.message
+            # The message of a failure goes to stderr, once.
+            text = "Failed" if progress.phase is Phase.FAILED else progress.message
             bar.update(task, completed=progress.fraction, description=text)
 
         yield on_progress
 
 
 def _print_line(console: Console, progress: Progress) -> None:
-    # A failure is told once, on stderr.
+    # The message of a failure goes to stderr, once.
     if progress.phase is not Phase.FAILED:
         console.print(progress.message, markup=False)
 
@@ -86,7 +85,7 @@ def _print_report(console: Console, report: RefreshReport) -> None:
 def _describe_source(source: SourceReport) -> str:
     phrases = [f"{source.kind} from {source.provider}"]
     if source.cached:
-        phrases[0] += ", kept since it had nothing new"
+        phrases[0] += ", cached (nothing new)"
     if source.as_of is not None:
         phrases.append(f"as of {source.as_of:%Y-%m-%d %H:%M} UTC")
     phrases.extend(f"not from {failure}" for failure in source.failures)
@@ -96,7 +95,7 @@ def _describe_source(source: SourceReport) -> str:
 
 
 def _build_timings_table(report: RefreshReport, *, bar_character: str) -> Table:
-    """Return the phases as a waterfall: where a bar begins the phase began."""
+    """Return the phases as a waterfall: each bar begins where its phase began."""
     table = Table("phase", "", box=None, pad_edge=False)
     table.add_column("ms", justify="right")
     timings = report.timings

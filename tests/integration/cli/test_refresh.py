@@ -260,6 +260,6 @@ def test_force(folder: Path, upstream: Upstream) -> None:
         "rates from er-api; as of 2026-09-29 00:02 UTC; "
         "Rates by Exchange Rate API (https://www.exchangerate-api.com)"
     )
-    cached_line = fetched_line.replace("er-api;", "er-api, kept since it had nothing new;")
+    cached_line = fetched_line.replace("er-api;", "er-api, cached (nothing new);")
     assert rates_lines == [[fetched_line], [cached_line], [fetched_line]]
     assert upstream.request_count("rates") == 2
