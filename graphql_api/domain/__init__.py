@@ -1,1 +1,1 @@
-"""Pure functions and frozen dataclasses: what the project knows, without I/O or framework."""
+"""The rules of the data: pure functions and frozen dataclasses, without I/O or framework."""

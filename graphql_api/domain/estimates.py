@@ -1,13 +1,13 @@
-"""The estimated GDP: one rule, the same on every replica and at every refresh."""
+"""The estimated GDP, computed the same way on every replica and at every refresh."""
 
 import hashlib
 import math
 
 
 def gdp_multiplier(code: str) -> int:
-    """Return the number from 1000 to 2000 that belongs to a country code for ever.
+    """Return the multiplier of a country code, 1000 to 2000.
 
-    It is drawn by SHA-256 of the code, so no machine, version or random seed changes it.
+    It is derived from SHA-256 of the code, so no machine, version or random seed changes it.
     """
     digest = hashlib.sha256(code.encode()).digest()
     return 1000 + int.from_bytes(digest[:8], "big") % 1001
@@ -16,7 +16,7 @@ def gdp_multiplier(code: str) -> int:
 def estimated_gdp(code: str, population: int, exchange_rate: float | None) -> float | None:
     """Return population x multiplier / exchange rate, in US dollars.
 
-    None where there is no rate, or where the quotient is not a finite number.
+    None without a rate, or if the result is not a finite number.
     """
     if exchange_rate is None:
         return None

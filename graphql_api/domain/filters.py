@@ -1,4 +1,4 @@
-"""What clients ask for: conditions on fields, joined by and, or, not, applied to a snapshot."""
+"""Filters: conditions on fields, combined by and, or, not, applied to a snapshot."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from graphql_api.domain.snapshot import ComparableValue, Snapshot
 
 
 class Operator(StrEnum):
-    """How a field's value is compared with the value given; the value is the name clients use."""
+    """Compares a field's value with an operand. The value is the operator's GraphQL name."""
 
     EQ = "eq"
     NE = "ne"
@@ -34,7 +34,7 @@ Operand = str | int | float | bool | datetime | frozenset[str | int | float]
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One field compared with one value. Text is folded when it is compared, not before."""
+    """Compares one field with one operand, which is folded on comparison if it is text."""
 
     field: CountryField
     operator: Operator
@@ -43,28 +43,27 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Every part holds; without parts, always."""
+    """Matches if every part matches; always without parts."""
 
     parts: tuple["Filter", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one part holds; without parts, never."""
+    """Matches if at least one part matches; never without parts."""
 
     parts: tuple["Filter", ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """The part does not hold."""
+    """Matches if the part does not."""
 
     part: "Filter"
 
 
 Filter = Condition | AllOf | AnyOf | Not
 
-# What a value is tested by, and what is true of an absent one; the value tested is never None.
 _COMPARISONS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
     Operator.EQ: (operator.eq, False),
     Operator.NE: (operator.ne, True),
@@ -78,12 +77,13 @@ _COMPARISONS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
     Operator.STARTS_WITH: (str.startswith, False),
     Operator.ENDS_WITH: (str.endswith, False),
 }
+"""The comparison of a value that is not None, and the result for None."""
 
 
 def apply_filter(
     country_filter: Filter, snapshot: Snapshot, candidates: Sequence[int]
 ) -> Sequence[int]:
-    """Return those of `candidates` (places in `snapshot.rows`) that match, in the same order."""
+    """Return the `candidates` (indexes into `snapshot.rows`) that match, in the same order."""
     match country_filter:
         case Condition():
             return _apply_condition(

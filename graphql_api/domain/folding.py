@@ -1,9 +1,7 @@
-"""Text as people compare it: without regard to case, accents or the kind of apostrophe."""
+"""Text folding for comparison: case, accents and kinds of apostrophe do not matter."""
 
 import unicodedata
 
-# Letters that Unicode does not decompose into a base letter and a mark, and the apostrophes that
-# sources use for one another (U+02BB is the Hawaiian and Tongan okina).
 _LETTERS = str.maketrans(
     {
         "ø": "o",
@@ -23,22 +21,21 @@ _LETTERS = str.maketrans(
         "ʹ": "'",
         "`": "'",
         "´": "'",
-        "\u1ffd": "'",  # another code for the one before
+        "\u1ffd": "'",  # oxia, canonically equivalent to the acute accent above
         "＇": "'",
     }
 )
+"""Letters that Unicode does not decompose into a base letter and a mark, and the characters that
+providers use as apostrophes (U+02BB is the Hawaiian and Tongan okina)."""
 
 
 def fold(text: str) -> str:
-    """Return the form of `text` in which equal means "the same but for case, accents, apostrophes".
-
-    Folding a folded text changes nothing. The form is for comparing and sorting, not for showing.
-    """
-    if text.isascii():  # most names: the rules below come to this
+    """Return the form of `text` to compare and sort by. Folding it again changes nothing."""
+    if text.isascii():  # a shortcut for most names, with the result of the rules below
         return text.lower().replace("`", "'")
     folded = text
     for _ in range(2):
-        # Compatibility forms may bring new capitals, and case folding new marks: twice settles it.
+        # NFKD may add capitals, and case folding may add marks. A second pass removes both.
         decomposed = unicodedata.normalize("NFKD", folded.translate(_LETTERS).casefold())
         folded = "".join(c for c in decomposed if not unicodedata.combining(c))
     return folded.translate(_LETTERS)

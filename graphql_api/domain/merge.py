@@ -1,7 +1,7 @@
-"""From what the sources say to the rows to store: a pure function, the heart of a refresh."""
+"""Merges provider data, reference and stored rows into the rows of a refresh."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 
 from graphql_api.domain.country import Country, CountryFigures, Reference
@@ -12,26 +12,29 @@ from graphql_api.domain.snapshot import Snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceData:
-    """What the sources say, checked: one set of figures per country, one table of rates."""
+    """Validated data of both kinds of source."""
 
     figures: Sequence[CountryFigures]
+    """One per country, in any order."""
     figures_from: Provenance
     rates: Mapping[str, float]
+    """Units of each currency for 1 US dollar, by ISO 4217 code."""
     rates_from: Provenance
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MergeResult:
-    """The rows that a refresh writes, and how they differ from those that it found."""
+    """The rows that a refresh writes, and how they differ from the stored ones."""
 
     rows: tuple[Country, ...]
-    """In order of code: concurrent writers then lock rows in one order."""
+    """Ordered by code, so that concurrent writers lock rows in the same order."""
     snapshot: Snapshot
-    """The set as it will be: the rows written, and the stored ones that were not listed."""
+    """The data after the write: `rows`, and the stored rows that no provider listed."""
     inserted: int
     updated: int
     unchanged: int
     missing: tuple[str, ...]
+    """Names of the stored countries that no provider listed."""
 
 
 def merge(
@@ -42,7 +45,7 @@ def merge(
     refreshed_at: datetime,
     revision: int,
 ) -> MergeResult:
-    """Make the rows of a revision; every listed country is stamped with it and with the time."""
+    """Build the rows of a refresh. Every listed country gets `refreshed_at` and `revision`."""
     rows = tuple(
         _build_row(
             figures, source_data, reference=reference, refreshed_at=refreshed_at, revision=revision
@@ -77,15 +80,11 @@ def _build_row(
     identity = reference[figures.code]
     rate = source_data.rates.get(figures.currency_code) if figures.currency_code else None
     return Country(
-        code=identity.code,
+        **{field.name: getattr(figures, field.name) for field in fields(figures)},
         alpha3=identity.alpha3,
         name=identity.name,
-        capital=figures.capital,
         region=identity.region,
         subregion=identity.subregion,
-        population=figures.population,
-        area_km2=figures.area_km2,
-        currency_code=figures.currency_code,
         exchange_rate=rate,
         estimated_gdp=estimated_gdp(figures.code, figures.population, rate),
         flag_url=identity.flag_url,
@@ -99,7 +98,7 @@ def _build_row(
 
 
 def _has_same_data(new: Country, old: Country) -> bool:
-    """Tell whether two rows differ in nothing but when, and from whom, their data came."""
+    """Return whether two rows are equal apart from time, revision and provenance."""
     return old == replace(
         new,
         last_refreshed_at=old.last_refreshed_at,

@@ -1,7 +1,7 @@
-"""Pages of a list, forward and backward, by cursor and by offset.
+"""Pagination, forward and backward, by cursor and by offset.
 
-A cursor names a position in an order, not a row: it holds the values that the order compares. So
-it stays right when its row is deleted or another refresh comes, and paging goes on where it was.
+A cursor is a position in an order, not a row: it holds the values that the order compares. So it
+stays valid after its row is deleted or refreshed.
 """
 
 import base64
@@ -24,10 +24,10 @@ from graphql_api.errors import InvalidInput
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """Which part of a list is wanted; the whole list by default.
+    """The pagination arguments of a client. The default is the whole list.
 
     Raises:
-        InvalidInput: the arguments contradict one another, or a number is negative.
+        InvalidInput: arguments exclude each other, or a number is negative.
     """
 
     first: int | None = None
@@ -51,19 +51,19 @@ class PageRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """A part of the list of matching rows; everything else about it is computed when asked for."""
+    """A slice of the matching rows. Rows and cursors are built on demand."""
 
     snapshot: Snapshot
     sort: tuple[SortKey, ...]
     matching: Sequence[int]
-    """Places in `snapshot.rows` of all rows that match, in order."""
+    """Indexes into `snapshot.rows` of all matching rows, in order."""
     start: int
     stop: int
     """The page is matching[start:stop]."""
 
     @property
     def row_indexes(self) -> Sequence[int]:
-        """Return the places in `snapshot.rows` of the rows on the page."""
+        """Return the indexes into `snapshot.rows` of the rows on the page."""
         return self.matching[self.start : self.stop]
 
     @property
@@ -73,17 +73,17 @@ class Page:
         return [rows[row_index] for row_index in self.row_indexes]
 
     def cursor(self, row_index: int) -> str:
-        """Return the cursor of the row at `place` in `snapshot.rows`."""
+        """Return the cursor of `snapshot.rows[row_index]`."""
         return encode_cursor(sort_values(row_index, self.sort, self.snapshot), self.sort)
 
 
 def paginate(
     snapshot: Snapshot, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest
 ) -> Page:
-    """Filter, sort and cut.
+    """Filter, sort and slice the rows of a snapshot.
 
     Raises:
-        InvalidInput: a cursor is broken, or belongs to another order.
+        InvalidInput: a cursor is malformed, or belongs to another order.
     """
     keys = tuple(sort)
     matching = sort_rows(
@@ -109,7 +109,7 @@ def _parse_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequen
     except ValueError:
         raise InvalidInput(
             f"{argument} is not a cursor of this list in this order; "
-            "use one that the same query, with the same sort, gave."
+            "use one that the same query with the same sort returned."
         ) from None
 
 
@@ -129,17 +129,17 @@ def _find_index(
 
 
 def encode_cursor(position: Sequence[ComparableValue], keys: Sequence[SortKey]) -> str:
-    """Return the opaque text for a position in the order of `keys`."""
+    """Return the cursor of a position in the order of `keys`."""
     values = [value.isoformat() if isinstance(value, datetime) else value for value in position]
     text = orjson.dumps([_signature(keys), *values])
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
 def decode_cursor(cursor: str, keys: Sequence[SortKey]) -> tuple[ComparableValue, ...]:
-    """Return the position that `encode_cursor` was given.
+    """Return the position of a cursor from `encode_cursor`.
 
     Raises:
-        ValueError: it is not such a text, or was made for another order.
+        ValueError: `cursor` is malformed, or belongs to another order.
     """
     padded = cursor.encode("ascii") + b"=" * (-len(cursor) % 4)
     try:
@@ -172,7 +172,7 @@ def _decode_value(value: object, field: CountryField) -> ComparableValue:
         field.info.kind in (FieldKind.INT, FieldKind.FLOAT)
         and isinstance(value, int | float)
         and not isinstance(value, bool)
-        # NaN has no place in an order, and no row holds a number beyond the largest float.
+        # False for NaN, which has no place in an order, and for integers beyond any float.
         and abs(value) <= sys.float_info.max
     ):
         return value

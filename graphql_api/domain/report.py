@@ -1,4 +1,4 @@
-"""What a refresh leaves behind: a report if it succeeded, a failure if it did not."""
+"""The result of a refresh: a report if it succeeded, else a failure."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,51 +9,51 @@ from graphql_api.domain.snapshot import DataVersion
 
 
 class SourceKind(StrEnum):
-    """The two kinds of data that a refresh is made of."""
+    """The kinds of data that a refresh fetches."""
 
     COUNTRIES = "countries"
     RATES = "rates"
 
 
 class Trigger(StrEnum):
-    """What a refresh was begun by."""
+    """The reason why a refresh started."""
 
     START = "start"
-    """A server that starts with no data, or with stale data."""
+    """A server started with no data or stale data."""
     SCHEDULE = "schedule"
     REQUEST = "request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceReport:
-    """Which provider answered for one kind of data."""
+    """The provider that delivered one kind of data, and the ones that failed before it."""
 
     kind: SourceKind
     provider: str
     live: bool
-    """Whether it was asked for this refresh; one that has nothing new since before is too."""
+    """Whether this refresh contacted the provider, even if the provider had nothing new."""
     cached: bool = False
-    """Whether it was not asked, since it had said when it would have something new."""
+    """Whether the data is from the provider cache, as the provider announced its next update."""
     as_of: datetime | None
-    """When the provider says the data is from, UTC."""
+    """UTC time of the data according to the provider; None if it reports none."""
     failures: tuple[str, ...]
-    """The providers tried before it, and why each failed."""
+    """One message per provider tried before this one."""
     attribution: str | None
-    """What the provider's licence asks to be shown."""
+    """The credit that the provider's licence requires, if any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """Milliseconds of wall time, measured where the work happens."""
+    """Milliseconds of wall time per phase."""
 
     fetch_countries_ms: float
     fetch_rates_ms: float
     fetch_ms: float
-    """All sources together: they are fetched at the same time."""
+    """All sources, which are fetched in parallel."""
     transform_ms: float
     upsert_ms: float
     image_ms: float | None
-    """Overlaps the upsert; None when the picture could not be drawn."""
+    """Overlaps the upsert. None if drawing failed."""
     total_ms: float
 
 
@@ -65,33 +65,33 @@ class RefreshReport:
     started_at: datetime
     finished_at: datetime
     version: DataVersion
-    """The version of the data that it published."""
+    """Version of the published data."""
     inserted: int
     updated: int
     unchanged: int
-    """Listed rows whose data were the same already."""
+    """Listed rows whose data did not change."""
     missing: tuple[str, ...]
-    """Names of stored countries that the source did not list; they are kept."""
+    """Names of stored countries that the provider did not list. Their rows stay."""
     skipped: tuple[SkippedRecord, ...]
     statements: int
-    """SQL statements that carried the upsert."""
+    """Number of SQL statements of the upsert."""
     timings: Timings
     sources: tuple[SourceReport, ...]
     trigger: Trigger = Trigger.REQUEST
 
     @property
     def at(self) -> datetime:
-        """Return when it ended."""
+        """Return `finished_at`, under the name that failures use too."""
         return self.finished_at
 
     @property
     def total_countries(self) -> int:
-        """Return how many countries are served after it, the missing ones included."""
+        """Return the number of countries after the refresh, missing ones included."""
         return self.version.count
 
     @property
     def has_asked_all_providers(self) -> bool:
-        """Tell whether every source was asked: none was taken as kept."""
+        """Return whether no source came from the provider cache."""
         return not any(source.cached for source in self.sources)
 
 
@@ -102,7 +102,7 @@ class RefreshFailure:
     id: str
     at: datetime
     code: str
-    """The `code` of the error."""
+    """The `code` of the `CountriesError`."""
     message: str
     trigger: Trigger = Trigger.REQUEST
 

@@ -1,4 +1,4 @@
-"""The whole set of countries at one version: immutable, indexed, and all that a query reads."""
+"""The snapshot: all countries at one version, immutable and indexed. Queries read nothing else."""
 
 import re
 from collections import Counter
@@ -14,24 +14,24 @@ from graphql_api.domain.summary import Summary, TopCountry
 from graphql_api.errors import InvalidInput
 
 ComparableValue = str | int | float | datetime | None
-"""A value as it is compared: folded text, a number, an instant, or None where there is none."""
+"""A value in the form that filters and sorting compare. Text is folded."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DataVersion:
-    """What tells one state of the data from another: the same on every replica."""
+    """Identifies one state of the data, the same on every replica."""
 
     revision: int
-    """The highest revision among the rows; 0 without rows."""
+    """Highest revision of all rows; 0 without rows."""
     count: int
-    """The number of rows: a deletion changes it."""
+    """Number of rows, which a deletion changes."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read what `str` wrote.
+        """Parse the result of `str`.
 
         Raises:
-            ValueError: it is anything else.
+            ValueError: `text` is not a version.
         """
         if re.fullmatch(r"(0|[1-9][0-9]{0,9})-(0|[1-9][0-9]{0,9})", text) is None:
             raise ValueError("not a version")
@@ -43,19 +43,21 @@ class DataVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """Rows in order of name, then code; columns of comparable keys in the same order."""
+    """All rows at one version, with indexes."""
 
     rows: tuple[Country, ...]
+    """Ordered by folded name, then code."""
     version: DataVersion
     columns: Mapping[CountryField, tuple[ComparableValue, ...]]
+    """One value per row, in the order of `rows`."""
     by_code: Mapping[str, Country]
-    """By alpha-2 and alpha-3 code, in capitals."""
+    """By alpha-2 and by alpha-3 code, upper case."""
     by_name: Mapping[str, Country]
-    """By folded name and folded alias."""
+    """By folded name and by folded alias."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:
-        """Index `rows`; `reference` tells the other names that they are found by."""
+        """Sort and index `rows`, under the aliases of `reference` too."""
         ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
         return cls(
             rows=ordered,
@@ -66,10 +68,10 @@ class Snapshot:
         )
 
     def find(self, *, code: str | None, name: str | None) -> Country | None:
-        """Return the country with that alpha-2 or alpha-3 code, or with that name; None if none is.
+        """Return the country with an alpha-2 or alpha-3 code, or with a name or alias.
 
         Raises:
-            InvalidInput: neither or both are given.
+            InvalidInput: neither or both of `code` and `name` are set.
         """
         if code is not None and name is None:
             return self.by_code.get(fold(code.strip()).upper())
@@ -79,27 +81,27 @@ class Snapshot:
 
     @property
     def last_refreshed_at(self) -> datetime | None:
-        """Return the time of the newest row, or None without rows."""
+        """Return the time of the newest row; None without rows."""
         return max((row.last_refreshed_at for row in self.rows), default=None)
 
     @property
     def has_live_figures(self) -> bool:
-        """Tell whether any row's figures are from a provider other than the bundled data."""
+        """Return whether the figures of any row are from a live provider."""
         return any(row.countries_provider != BUNDLED for row in self.rows)
 
     @property
     def has_live_rates(self) -> bool:
-        """Tell whether any row's rate is from a provider other than the bundled data."""
+        """Return whether the rate of any row is from a live provider."""
         return any(row.rates_provider not in (BUNDLED, None) for row in self.rows)
 
     def is_stale(self, *, now: datetime, stale_after: timedelta) -> bool:
-        """Tell whether the data is older than `after`, bundled (either kind of it), or absent."""
+        """Return whether there is no data, one kind is bundled, or all is older than `stale_after`."""
         refreshed_at = self.last_refreshed_at
         is_live = self.has_live_figures and self.has_live_rates
         return refreshed_at is None or not is_live or now - refreshed_at > stale_after
 
     def summarize(self) -> Summary:
-        """Return the figures of the summary picture."""
+        """Return the contents of the summary image."""
         estimates = [
             TopCountry(name=row.name, estimated_gdp=row.estimated_gdp)
             for row in self.rows
@@ -115,11 +117,11 @@ class Snapshot:
         )
 
     def count_figures_provenance(self) -> Mapping[Provenance, int]:
-        """Return where figures are from, and of how many rows, the most common first."""
+        """Return the number of rows per provenance of figures, most common first."""
         return _count_provenance((row.countries_provider, row.countries_as_of) for row in self.rows)
 
     def count_rates_provenance(self) -> Mapping[Provenance, int]:
-        """Return where rates are from, and of how many rows, the most common first."""
+        """Return the number of rows per provenance of rates, most common first."""
         return _count_provenance((row.rates_provider, row.rates_as_of) for row in self.rows)
 
 
@@ -136,7 +138,7 @@ def _index_names(rows: tuple[Country, ...], reference: Reference) -> dict[str, C
         identity = reference.get(row.code)
         for alias in identity.aliases if identity else ():
             names[fold(alias)] = row
-    # A country's own name wins over another one's alias.
+    # Last, so that a country's name wins over the alias of another.
     names.update((fold(row.name), row) for row in rows)
     return names
 

@@ -1,4 +1,4 @@
-"""The order that clients ask for: total, stable, nulls last in both directions."""
+"""Sorting: a total order by any keys, nulls last in both directions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,21 +16,21 @@ class SortKey:
 
 
 TIE_BREAKERS = (SortKey(CountryField.NAME), SortKey(CountryField.CODE))
-"""What decides among rows that the client's keys leave equal; the code is unique."""
+"""The keys after the client's keys. The code is unique, so the order is total."""
 
 
 def sort_rows(keys: Sequence[SortKey], snapshot: Snapshot, row_indexes: Sequence[int]) -> list[int]:
-    """Return `places` in the order of `keys`, then of name and code.
+    """Return `row_indexes` in the order of `keys`, then of name and code.
 
-    `places` must be ascending, as `filters.select` gives them: a snapshot's rows already stand in
-    the order of the tie-breakers, and every sort here is stable.
+    `row_indexes` must be ascending: the rows of a snapshot are already in the order of the
+    tie-breakers, and every sort here is stable.
     """
     ordered = list(row_indexes)
     for key in reversed(keys):
         column = snapshot.columns[key.field]
         present = [row_index for row_index in ordered if column[row_index] is not None]
         absent = [row_index for row_index in ordered if column[row_index] is None]
-        present.sort(key=lambda row_index: column[row_index], reverse=key.descending)  # type: ignore[arg-type, return-value] # the None are gone, and one column holds one type
+        present.sort(key=lambda row_index: column[row_index], reverse=key.descending)  # type: ignore[arg-type, return-value] # no None is left, and a column has one type
         ordered = present + absent
     return ordered
 
@@ -38,19 +38,19 @@ def sort_rows(keys: Sequence[SortKey], snapshot: Snapshot, row_indexes: Sequence
 def sort_values(
     row_index: int, keys: Sequence[SortKey], snapshot: Snapshot
 ) -> tuple[ComparableValue, ...]:
-    """Return the values that give a row its position: one per key, then name and code."""
+    """Return the position of a row in the order: one value per key, then name and code."""
     return tuple(snapshot.columns[key.field][row_index] for key in (*keys, *TIE_BREAKERS))
 
 
 def compare(
     left: Sequence[ComparableValue], right: Sequence[ComparableValue], keys: Sequence[SortKey]
 ) -> int:
-    """Return -1, 0 or 1 as position `left` comes before, at or after position `right`."""
+    """Return -1, 0 or 1 if position `left` is before, at or after position `right`."""
     for left_value, right_value, key in zip(left, right, (*keys, *TIE_BREAKERS), strict=True):
         if left_value == right_value:
             continue
         if left_value is None or right_value is None:
             return 1 if left_value is None else -1
-        is_before = left_value < right_value  # type: ignore[operator] # one column holds one type
+        is_before = left_value < right_value  # type: ignore[operator] # a column has one type
         return -1 if is_before is not key.descending else 1
     return 0

@@ -1,4 +1,4 @@
-"""The figures that the summary picture shows, computed from a snapshot."""
+"""The contents of the summary image."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,7 +8,7 @@ from graphql_api.domain.provenance import Provenance
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopCountry:
-    """One bar of the picture."""
+    """One bar of the image."""
 
     name: str
     estimated_gdp: float
@@ -17,12 +17,12 @@ class TopCountry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """What the picture says; equal summaries give equal pictures."""
+    """The contents of the summary image. Equal summaries give equal images."""
 
     total_countries: int
     top: tuple[TopCountry, ...]
-    """At most five countries, the highest estimated GDP first."""
+    """At most five countries, highest estimated GDP first."""
     countries_source: Provenance | None
     rates_source: Provenance | None
     refreshed_at: datetime | None
-    """When the newest row was refreshed, UTC; None when there are no rows."""
+    """UTC time of the newest row; None without rows."""

@@ -61,7 +61,7 @@ def refusal_pattern(argument: str) -> str:
     """Return the whole message, as a pattern, that refuses a cursor."""
     message = (
         f"{argument} is not a cursor of this list in this order; "
-        "use one that the same query, with the same sort, gave."
+        "use one that the same query with the same sort returned."
     )
     return f"^{re.escape(message)}$"
 

@@ -28,7 +28,7 @@ COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
 ONE_OF_BOTH = "Give either code or name: exactly one of them."
 NO_CURSOR = (
     "is not a cursor of this list in this order; "
-    "use one that the same query, with the same sort, gave."
+    "use one that the same query with the same sort returned."
 )
 TOO_FEW = (
     "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
