@@ -95,7 +95,7 @@ class Snapshot:
         return any(row.rates_provider not in (BUNDLED, None) for row in self.rows)
 
     def is_stale(self, *, now: datetime, stale_after: timedelta) -> bool:
-        """Return whether there is no data, one kind is bundled, or all is older than `stale_after`."""
+        """Return whether data is absent, older than `stale_after`, or of one kind all bundled."""
         refreshed_at = self.last_refreshed_at
         is_live = self.has_live_figures and self.has_live_rates
         return refreshed_at is None or not is_live or now - refreshed_at > stale_after

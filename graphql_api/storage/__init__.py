@@ -1,1 +1,1 @@
-"""The database: the only place with SQL."""
+"""The database. Only this package uses SQL."""

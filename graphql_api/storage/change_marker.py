@@ -1,28 +1,28 @@
-"""One tiny query that tells whether anything changed."""
+"""One short query that shows whether the data or the history changed."""
 
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.storage import lease
+from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.tables import countries, refreshes
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeMarker:
-    """What the database holds, in a few words."""
+    """The state of the database in four values."""
 
     version: DataVersion
     last_sequence: int
-    """The sequence number of the newest refresh; 0 without any."""
+    """Sequence number of the newest refresh in the history; 0 without any."""
     holder: str | None
-    """The process that has the lease; None when it is free."""
+    """The process that holds the lease; None if it is free."""
 
 
-async def read(connection: AsyncConnection) -> ChangeMarker:
-    """Return the marker of the database's present state."""
+async def read(connection: DatabaseConnection) -> ChangeMarker:
+    """Return the present state of the database."""
     max_revision = func.coalesce(func.max(countries.c.revision), 0)
     max_sequence = select(func.coalesce(func.max(refreshes.c.sequence), 0)).scalar_subquery()
     row_count = func.count(countries.c.code)

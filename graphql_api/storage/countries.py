@@ -1,4 +1,4 @@
-"""Reading and writing the rows of countries."""
+"""Loads and writes the rows of countries."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Dialect as SQLAlchemyDialect
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import FIELDS, Country
+from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.dialects import get_connection_dialect, get_dialect
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
@@ -19,27 +19,31 @@ from graphql_api.storage.url import DatabaseKind
 
 RowValues = tuple[Any, ...]
 
-_PREPARED_KEY = "upsert rehearsed"
-"""What a connection's own notes say, for as long as it lives."""
+_PREPARED_KEY = "upsert prepared"
+"""Marks a connection in its `info`."""
 _FENCE_COLUMN = "revision"
 _COLUMNS = tuple(FIELDS)
+_STATEMENT_OVERHEAD_BYTES = 4096
+"""Upper bound of a statement without its rows."""
+_MAX_SCALAR_BYTES = 32
+"""Upper bound of a number or instant as text, with separator."""
 
 
 class StaleWriteError(Exception):
-    """A writer comes too late, and has changed nothing: somebody has written a higher revision."""
+    """Another writer has stored a higher revision. Nothing was written."""
 
 
-async def load(connection: AsyncConnection) -> list[Country]:
-    """Return every row, in one statement, so that it is one state of the table."""
+async def load(connection: DatabaseConnection) -> list[Country]:
+    """Return all rows, in one statement and so of one state of the table."""
     rows = await connection.execute(select(*(countries.c[name] for name in _COLUMNS)))
     return [Country(**row) for row in rows.mappings()]
 
 
-async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
-    """Insert or overwrite all of `rows` or none, and return how many statements carried them.
+async def upsert(connection: DatabaseConnection, rows: Sequence[Country]) -> int:
+    """Insert or overwrite all `rows`, or none. Return the number of statements.
 
     Raises:
-        Overtaken: one of them is stored with a higher revision; nothing was written.
+        StaleWriteError: a row is stored with a higher revision. Nothing was written.
     """
     dialect = get_connection_dialect(connection)
     compiled_upsert = _compile_upsert(connection.dialect)
@@ -53,15 +57,15 @@ async def upsert(connection: AsyncConnection, rows: Sequence[Country]) -> int:
                 for batch in batches:
                     await connection.exec_driver_sql(compiled_upsert.sql, batch)
     except IntegrityError as error:
-        # Every database names the column that would have become null.
+        # Every database names the column that would be null.
         if _FENCE_COLUMN not in str(error.orig):
             raise
         raise StaleWriteError from error
     return len(batches)
 
 
-async def prepare_statements(connection: AsyncConnection) -> None:
-    """Let the driver prepare the upsert, once, so that the first one is as quick as the next."""
+async def prepare_statements(connection: DatabaseConnection) -> None:
+    """Prepare the upsert, once per connection, so that the first is as fast as the next."""
     info = await _connection_info(connection)
     if not info.get(_PREPARED_KEY):
         await get_connection_dialect(connection).prepare(
@@ -70,23 +74,23 @@ async def prepare_statements(connection: AsyncConnection) -> None:
         info[_PREPARED_KEY] = True
 
 
-async def _connection_info(connection: AsyncConnection) -> dict[str, Any]:
-    """Return what is noted of a connection; in place of one that died another is opened first."""
+async def _connection_info(connection: DatabaseConnection) -> dict[str, Any]:
+    """Return the `info` of a connection, which is reopened first if it is lost."""
     return (await connection.get_raw_connection()).info
 
 
 @dataclass(frozen=True, slots=True)
 class _CompiledUpsert:
-    """The upsert as a driver takes it; SQLAlchemy would look at each value of each row anew."""
+    """The upsert in the form of the driver. SQLAlchemy would process each value again."""
 
     sql: str
     get_values: Callable[[Country], RowValues]
-    """Returns a row's values in the order of the statement."""
+    """Returns the values of a row in the order of the statement."""
     bind_processors: Sequence[tuple[int, Callable[[Any], Any]]]
-    """The places of values that the driver wants in another form, and what gives it."""
+    """Index and converter of each value that the driver takes in another form."""
 
     def bind_rows(self, rows: Sequence[Country]) -> list[RowValues]:
-        """Return the values of the rows as the driver takes them."""
+        """Return the values of the rows in the form of the driver."""
         bound = []
         for row in rows:
             values = list(self.get_values(row))
@@ -114,14 +118,14 @@ def _compile_upsert(sqlalchemy_dialect: SQLAlchemyDialect) -> _CompiledUpsert:
     )
 
 
-async def remove(connection: AsyncConnection, code: str) -> bool:
-    """Delete the row with that code, and tell whether there was one."""
+async def remove(connection: DatabaseConnection, code: str) -> bool:
+    """Delete the row with a code. Return whether there was one."""
     result = await connection.execute(delete(countries).where(countries.c.code == code))
     return result.rowcount == 1
 
 
 def _split_into_batches(rows: list[RowValues], max_bytes: int | None) -> Iterator[list[RowValues]]:
-    """Yield the rows in groups whose statements are at most `limit` bytes long."""
+    """Yield the rows in batches of statements of at most `max_bytes`."""
     if max_bytes is None:
         yield rows
         return
@@ -137,14 +141,8 @@ def _split_into_batches(rows: list[RowValues], max_bytes: int | None) -> Iterato
     yield batch
 
 
-_STATEMENT_OVERHEAD_BYTES = 4096
-"""Bytes of a statement without its rows, and some."""
-_MAX_SCALAR_BYTES = 32
-"""Bytes of the longest number or instant as text, its separator included."""
-
-
 def _estimate_row_bytes(row: RowValues) -> int:
-    """Return how many bytes a row's values take at most; a text may double when it is quoted."""
+    """Return an upper bound of the bytes of a row. Quoting can double a text."""
     texts = [value for value in row if isinstance(value, str)]
     return (
         2 * len("".join(texts).encode())

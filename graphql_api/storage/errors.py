@@ -1,4 +1,4 @@
-"""Why a database could not be used, in words for the person who can change it."""
+"""Interprets database errors: timeout, permanent or not, and a message for operators."""
 
 import socket
 import ssl
@@ -7,42 +7,42 @@ from collections.abc import Iterator
 from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, ProgrammingError
 
 _MAX_MESSAGE_LENGTH = 300
-"""Characters of a database's own words: they may quote a whole statement."""
+"""Characters. A database may quote a whole statement."""
 
 _TLS_DISCONNECTS = (ssl.SSLEOFError, ssl.SSLZeroReturnError, ssl.SSLSyscallError)
 _CERTIFICATE_EXPIRED, _CERTIFICATE_NOT_YET_VALID = 10, 9  # OpenSSL's X509_V_ERR_…
 _HOST_NAME_MISMATCH = (62, 64)
 
 _TLS_REJECTED_MESSAGE = "rejected SSL upgrade"
-"""asyncpg's words."""
+"""Part of asyncpg's message."""
 _STATEMENT_ERRORS = (ProgrammingError, DataError, NotSupportedError)
-"""What is wrong with the statement, or with the tables that it is for."""
+"""Errors of the statement or of its tables."""
 
 _NO_TLS_HINT = (
-    "the server offers no TLS; turn it on there, or, if the network between is yours alone, write "
+    "the server does not support TLS; enable it there, or, on a private network, write "
     "ssl-mode=DISABLED in DATABASE_URL"
 )
 
 
 class TLSNotSupported(ConnectionError):
-    """The server offers no TLS, which asyncmy would find out when it is too late."""
+    """The server does not support TLS. asyncmy itself would send the password without it."""
 
 
 def unwrap_driver_error(error: BaseException) -> BaseException:
-    """Return the driver's own error."""
+    """Return the driver's error if SQLAlchemy has wrapped one, else `error`."""
     return error.orig if isinstance(error, DBAPIError) and error.orig else error
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Tell whether the error is that the database was waited for too long."""
+    """Return whether an error is caused by a time limit."""
     return any(isinstance(cause, TimeoutError) for cause in _iter_causes(error))
 
 
 def is_permanent(error: BaseException) -> bool:
-    """Tell whether it lasts until a person does something, whatever the database.
+    """Return whether an error stays until an operator acts, on any database.
 
-    What is not known to last is taken to pass: a server that starts, or is overloaded, or hands
-    over to another one, has many ways to say so.
+    Unknown errors are treated as transient: a database that is starting, overloaded or failing
+    over reports it in too many ways to list.
     """
     if isinstance(error, _STATEMENT_ERRORS):
         return True
@@ -55,7 +55,7 @@ def is_permanent(error: BaseException) -> bool:
 
 
 def describe(error: BaseException) -> str:
-    """Return what went wrong, and what to do about it where that is the same for every database."""
+    """Return the message of an error, with a fix if that is the same for every database."""
     for cause in _iter_causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return _describe_certificate_error(cause)
@@ -67,7 +67,7 @@ def describe(error: BaseException) -> str:
 
 
 def _iter_causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield the error, what it was raised from, and so on; not what else was being handled."""
+    """Yield an error and its chain of causes, without contexts."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -75,28 +75,28 @@ def _iter_causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _is_tls_failure(error: BaseException) -> bool:
-    """Tell whether two who spoke TLS did not agree; one that broke off has not said so."""
+    """Return whether a TLS handshake failed, not just disconnected."""
     return isinstance(error, ssl.SSLError) and not isinstance(error, _TLS_DISCONNECTS)
 
 
 def _describe_certificate_error(error: ssl.SSLCertVerificationError) -> str:
     reason = f"certificate verify failed, {error.verify_message.removesuffix('.')}; "
     if error.verify_code == _CERTIFICATE_EXPIRED:
-        return f"{reason}renew it on the server, and check the clock here"
+        return f"{reason}renew it on the server, or check the clock of this machine"
     if error.verify_code == _CERTIFICATE_NOT_YET_VALID:
-        return f"{reason}check the clock here"
+        return f"{reason}check the clock of this machine"
     if error.verify_code in _HOST_NAME_MISMATCH:
         return (
-            f"{reason}write the host in DATABASE_URL as your provider shows it, or, to trust every "
-            "server of that authority, ssl-mode=VERIFY_CA"
+            f"{reason}write the host in DATABASE_URL as your provider shows it, or "
+            "ssl-mode=VERIFY_CA to trust every server of that authority"
         )
     return f"{reason}set DATABASE_SSL_CA to the CA certificate that your provider shows"
 
 
 def _format_message(error: BaseException) -> str:
-    """Return an error's own words in one line, without what follows of statement and values."""
+    """Return the message of an error in one line, without statement and values."""
     match error.args:
-        case (int(code), str(message)):  # as MySQL's drivers have it
+        case (int(code), str(message)):  # the format of MySQL's drivers
             reason = f"{message} ({code})"
         case _:
             reason = str(error) or type(error).__name__

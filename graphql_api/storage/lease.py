@@ -1,15 +1,15 @@
-"""The lease: one process at a time refreshes, whoever dies; its number fences off who is late."""
+"""The lease: only its holder refreshes. It expires, and its revision rejects late writers."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Double, Row, ScalarSelect, Select, case, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
+from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.tables import countries, leases
 
 _LEASE_NAME = "refresh"
@@ -39,36 +39,36 @@ def _compile_now_postgresql(_element: _Now, _compiler: SQLCompiler, **_: object)
 
 @dataclass(frozen=True, slots=True)
 class LeaseInfo:
-    """Somebody has the lease."""
+    """The refresh that holds the lease."""
 
     refresh_id: str
     taken_at: datetime
     """By the database's clock."""
     revision: int
-    """Of the rows that will be written."""
+    """Revision of the rows that the refresh writes."""
 
 
 async def acquire(
-    connection: AsyncConnection, *, holder: str, refresh_id: str, ttl: float
+    connection: DatabaseConnection, *, holder: str, refresh_id: str, ttl: float
 ) -> int | LeaseInfo:
-    """Take the lease for so long, and return its revision; or tell who has it.
+    """Take the lease for `ttl` seconds and return its revision, or return the present lease.
 
-    The revision is higher than that of every row and of every lease before: what is written under
-    an older lease is fenced off by what was written under this one. Who holds it may take it anew.
+    The revision is higher than that of every row and every earlier lease, so rows of this lease
+    reject those of an older one. The holder can take the lease again.
     """
     await _try_acquire(connection, _LEASE_NAME, holder=holder, refresh_id=refresh_id, ttl=ttl)
     row = (await connection.execute(_select_lease(_LEASE_NAME))).one()
     return int(row.revision) if row.refresh_id == refresh_id else _to_lease_info(row)
 
 
-async def prepare_statements(connection: AsyncConnection) -> None:
-    """Let the driver prepare the statements above: no lease has the name that they are given."""
+async def prepare_statements(connection: DatabaseConnection) -> None:
+    """Prepare the statements of `acquire`, with the name of no lease."""
     await _try_acquire(connection, "", holder="", refresh_id="", ttl=0)
     await connection.execute(_select_lease(""))
 
 
 async def _try_acquire(
-    connection: AsyncConnection, name: str, *, holder: str, refresh_id: str, ttl: float
+    connection: DatabaseConnection, name: str, *, holder: str, refresh_id: str, ttl: float
 ) -> None:
     max_row_revision = select(func.coalesce(func.max(countries.c.revision), 0)).scalar_subquery()
     max_revision = case(
@@ -88,14 +88,14 @@ async def _try_acquire(
     )
 
 
-async def read(connection: AsyncConnection) -> LeaseInfo | None:
-    """Tell who has the lease, or None when it is free."""
+async def read(connection: DatabaseConnection) -> LeaseInfo | None:
+    """Return the present lease; None if it is free."""
     row = (await connection.execute(_select_lease(_LEASE_NAME))).one()
     return _to_lease_info(row) if row.held else None
 
 
 def holder_subquery() -> ScalarSelect[str | None]:
-    """Return the part of a query that tells which process has the lease; null when it is free."""
+    """Return a subquery for the process that holds the lease; null if it is free."""
     is_held = (leases.c.name == _LEASE_NAME) & (leases.c.expires_at > _Now())
     return select(leases.c.holder).where(is_held).scalar_subquery()
 
@@ -110,7 +110,7 @@ def _select_lease(name: str) -> Select[Any]:
     return query.where(leases.c.name == name)
 
 
-async def release(connection: AsyncConnection, *, refresh_id: str) -> None:
-    """Give back the lease that was taken for a refresh, unless somebody has taken it since."""
+async def release(connection: DatabaseConnection, *, refresh_id: str) -> None:
+    """Release the lease of a refresh, unless another one holds it by now."""
     is_own = (leases.c.name == _LEASE_NAME) & (leases.c.refresh_id == refresh_id)
     await connection.execute(update(leases).where(is_own).values(expires_at=0))

@@ -1,36 +1,32 @@
-"""Reading and writing the history of refreshes."""
+"""Loads and extends the history of refreshes."""
 
 import logging
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ScalarSelect, delete, func, insert, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
+from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.tables import refreshes
 
 logger = logging.getLogger(__name__)
 
 MAX_STORED_REFRESHES = 1000
-"""How many refreshes are kept: the newest ones."""
+"""Older refreshes are deleted."""
 
 _attempt_adapter: TypeAdapter[Attempt] = TypeAdapter(RefreshReport | RefreshFailure)
 
 
-async def append(connection: AsyncConnection, attempt: Attempt) -> None:
-    """Add an attempt, unless it is there already, and drop what is older than the newest `KEPT`.
+async def append(connection: DatabaseConnection, attempt: Attempt) -> None:
+    """Add an attempt unless it is stored already, and delete those beyond the newest 1000.
 
-    Two that are added at once would have the same number, so that one of them fails, with an error
-    that passes; thus whoever has seen a number has seen all that are lower.
+    Of two concurrent writers with the same sequence number one fails with a transient error. So a
+    reader that has seen a number has seen all lower ones.
     """
-    if isinstance(attempt, RefreshFailure):
-        finished_at, outcome = attempt.at, attempt.code
-    else:
-        finished_at, outcome = attempt.finished_at, "SUCCEEDED"
     values = {
         "id": attempt.id,
-        "finished_at": finished_at,
-        "outcome": outcome,
+        "finished_at": attempt.at,
+        "outcome": attempt.code if isinstance(attempt, RefreshFailure) else "SUCCEEDED",
         "attempt": _attempt_adapter.dump_json(attempt).decode(),
     }
     columns = [refreshes.c.sequence, *(refreshes.c[name] for name in values)]
@@ -38,22 +34,22 @@ async def append(connection: AsyncConnection, attempt: Attempt) -> None:
     is_stored = select(refreshes.c.id).where(refreshes.c.id == attempt.id).exists()
     new_row = select(_newest_sequence() + 1, *literals).where(~is_stored)
     await connection.execute(insert(refreshes).from_select(columns, new_row))
-    # MySQL does not read the table that it deletes from, except by way of another.
+    # MySQL cannot select from the table it deletes from, except in a derived table.
     newest = select(_newest_sequence().label("newest")).subquery()
     cutoff = select(newest.c.newest - MAX_STORED_REFRESHES).scalar_subquery()
     await connection.execute(delete(refreshes).where(refreshes.c.sequence <= cutoff))
 
 
 def _newest_sequence() -> ScalarSelect[int]:
-    """Return the newest number; numbers that the database gives need not be in order."""
+    """Not an autoincrement value: those need not follow the order of commits."""
     alias = refreshes.alias()
     return select(func.coalesce(func.max(alias.c.sequence), 0)).scalar_subquery()
 
 
-async def load(connection: AsyncConnection, *, after: int) -> tuple[list[Attempt], int]:
-    """Return what came after a sequence number, newest first, and the newest sequence number.
+async def load(connection: DatabaseConnection, *, after: int) -> tuple[list[Attempt], int]:
+    """Return the attempts after a sequence number, newest first, and the newest sequence number.
 
-    What cannot be read, because another version of this project wrote it, is left out and logged.
+    Attempts that another version wrote and this one cannot parse are logged and skipped.
     """
     result = await connection.execute(
         select(refreshes.c.sequence, refreshes.c.id, refreshes.c.attempt)
@@ -72,5 +68,5 @@ def _read(attempt_id: str, body: str) -> Attempt | None:
     try:
         return _attempt_adapter.validate_json(body)
     except ValidationError:
-        logger.warning("The refresh %s in the history cannot be read.", attempt_id)
+        logger.warning("Skipped the refresh %s in the history: it cannot be parsed.", attempt_id)
         return None

@@ -1,4 +1,4 @@
-"""Logging statements: their text, how long each took, never their values."""
+"""Logs SQL statements with their duration and without their values."""
 
 import logging
 import time
@@ -10,8 +10,8 @@ from graphql_api.logging import extra_fields
 
 logger = logging.getLogger(__name__)
 
-_STARTED_KEY = "statement begun"
-"""What a connection's own notes say: one statement at a time runs over it."""
+_STARTED_KEY = "statement started"
+"""The start of the running statement in the `info` of its connection."""
 
 
 def log_statements(engine: Engine) -> None:
@@ -36,7 +36,7 @@ def _on_error(context: ExceptionContext) -> None:
 
 def _log_statement(connection: Connection, statement: str, suffix: str) -> None:
     started = connection.info.pop(_STARTED_KEY, None)
-    if started is None:  # it failed before it was sent
+    if started is None:  # failed before it was sent
         return
     duration_ms = round((time.perf_counter() - started) * 1000, 1)
     sql = " ".join(statement.split())

@@ -1,4 +1,4 @@
-"""The tables, as this version of the code reads and writes them; migrations make them so."""
+"""The SQL tables of this version. Migrations create them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,19 +12,19 @@ from graphql_api.domain.country import FIELDS, FieldInfo, FieldKind
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An instant with microseconds, kept in UTC without saying so."""
+    """An instant with microseconds, stored in UTC without a time zone."""
 
-    # MySQL's own DATETIME drops fractions of a second.
+    # The default DATETIME of MySQL drops fractions of a second.
     impl = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql")
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Write an aware datetime as UTC."""
+        """Convert an aware datetime to naive UTC."""
         del dialect
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Read it back aware."""
+        """Convert naive UTC to an aware datetime."""
         del dialect
         return None if value is None else value.replace(tzinfo=UTC)
 
@@ -36,7 +36,7 @@ _OPTIONS: Mapping[str, Any] = {
     "mysql_charset": "utf8mb4",
     "mysql_collate": "utf8mb4_bin",
 }
-"""MySQL's texts are whole and compared by their bytes, whatever the server's defaults are."""
+"""All of Unicode and binary comparison on MySQL, whatever the defaults of the server."""
 
 _COLUMN_TYPES: Mapping[FieldKind, TypeEngine[Any]] = {
     FieldKind.INT: Integer(),
@@ -62,11 +62,11 @@ refreshes = Table(
     Column("id", String(36), nullable=False, unique=True),
     Column("finished_at", UtcDateTime, nullable=False),
     Column("outcome", String(50), nullable=False),
-    # MySQL's own TEXT ends at 64 kB.
+    # TEXT of MySQL ends at 64 kB.
     Column("attempt", Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
     **_OPTIONS,
 )
-"""One row per refresh tried: outcome is "SUCCEEDED" or an error code, attempt the whole as JSON."""
+"""One row per refresh. `outcome` is "SUCCEEDED" or an error code, `attempt` the report as JSON."""
 
 answers = Table(
     "answers",
@@ -75,7 +75,7 @@ answers = Table(
     Column("answer", Text().with_variant(mysql.MEDIUMTEXT(), "mysql"), nullable=False),
     **_OPTIONS,
 )
-"""One row per kind of source: what its provider said last, as JSON."""
+"""The provider cache: one row per kind of source, with the last data of its provider as JSON."""
 
 leases = Table(
     "leases",
@@ -88,5 +88,5 @@ leases = Table(
     Column("revision", Integer, nullable=False),
     **_OPTIONS,
 )
-"""One row, "refresh": which process refreshes, for which refresh, since and until when in seconds
-since 1970 by the database's clock, and the revision of its rows: a higher one each time."""
+"""One row, "refresh": the process and refresh that hold the lease, from when until when (seconds
+since 1970 by the database's clock), and the revision of its rows, higher with each lease."""

@@ -1,4 +1,4 @@
-"""Whom the connection to the database trusts: the system's authorities, or DATABASE_SSL_CA."""
+"""TLS to the database: verify by the certificate authorities of the system or DATABASE_SSL_CA."""
 
 import base64
 import ssl
@@ -9,33 +9,36 @@ from graphql_api.storage.url import TLSMode
 
 _PEM = b"-----BEGIN CERTIFICATE-----"
 _MIN_CERTIFICATE_BYTES = 100
-"""Bytes: less than any certificate; a path without a dot or a dash can be base64 by chance."""
+"""No certificate is shorter. A path without a dot or dash can be valid base64."""
 
 
 def create_context(tls_mode: TLSMode, ssl_ca: str | None) -> ssl.SSLContext:
-    """Return how to verify a server; `authority` is a path to PEM, PEM, or base64 of PEM or DER.
+    """Return the TLS context for a mode.
+
+    `ssl_ca` is the path of a PEM file, PEM text, or base64 of PEM or DER. It replaces the
+    certificate authorities of the system.
 
     Raises:
-        InvalidSetting: the authority cannot be read as a certificate.
+        InvalidSetting: `ssl_ca` holds no certificate.
     """
     context = ssl.create_default_context()
     if ssl_ca is not None:
         content = _read_ca(ssl_ca.strip())
-        # That authority alone: a certificate by any other one is a stranger's.
+        # Unlike create_default_context, without the authorities of the system.
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
-            # OpenSSL wants PEM as text, with no other than ASCII in what stands around it.
+            # OpenSSL takes PEM as text, and only ASCII in the comments around it.
             context.load_verify_locations(
                 cadata=content.decode("ascii", "ignore") if _PEM in content else content
             )
-        except (ssl.SSLError, ValueError):  # the latter for nothing at all
+        except (ssl.SSLError, ValueError):  # ValueError for empty data
             raise InvalidSetting(_error_message("holds no certificate")) from None
     context.check_hostname = tls_mode is TLSMode.VERIFY_FULL
     return context
 
 
 def _read_ca(ssl_ca: str) -> bytes:
-    # What an environment file has on one line.
+    # PEM on one line, as in an environment file.
     pem = ssl_ca.replace("\\n", "\n").encode(errors="replace")
     if _PEM in pem:
         return pem

@@ -1,4 +1,4 @@
-"""Explicit transactions on connections that otherwise commit each statement."""
+"""Explicit transactions on autocommit connections."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,14 +8,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @asynccontextmanager
 async def transaction(connection: AsyncConnection, begin: str) -> AsyncIterator[None]:
-    """Keep all statements of the context, or, after an exception, none of them."""
+    """Commit the statements of the context, or none of them after an exception."""
     try:
         await connection.exec_driver_sql(begin)
         yield
         await connection.exec_driver_sql("COMMIT")
     except BaseException:
-        # A connection with an open transaction must never go back to the pool.
+        # A connection with an open transaction must not return to the pool.
         await connection.invalidate()
-        # Whoever goes on has another one in its place.
+        # Lets the caller go on: the next statement opens a new connection.
         await connection.rollback()
         raise

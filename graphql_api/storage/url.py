@@ -1,4 +1,4 @@
-"""Where the database is: DATABASE_URL as providers hand it out, read into what a driver needs."""
+"""Parses DATABASE_URL in the forms that database providers issue."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,31 +15,31 @@ EXAMPLES = "for example sqlite:///var/countries.db or mysql://user:password@host
 
 
 class DatabaseKind(Enum):
-    """The kinds of database that the project speaks to."""
+    """The supported kinds of database."""
 
     SQLITE = "sqlite"
     MYSQL = "mysql"
-    """MariaDB too: the server tells which of the two it is."""
+    """Also MariaDB, which SQLAlchemy detects on connecting."""
     POSTGRESQL = "postgresql"
 
 
 class TLSMode(Enum):
-    """How a connection is protected."""
+    """How to secure a connection."""
 
     DISABLED = auto()
     VERIFY_CA = auto()
-    """The server's certificate must be of a trusted authority; its name does not matter."""
+    """Verify the server's certificate but not its host name."""
     VERIFY_FULL = auto()
-    """The certificate must be of a trusted authority, and for this host."""
+    """Verify the server's certificate and host name."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseURL:
-    """One database."""
+    """A parsed DATABASE_URL. Its text form hides the password."""
 
     kind: DatabaseKind
     url: URL
-    """Without options; the password is in it."""
+    """Without options, with the password."""
     tls_mode: TLSMode
 
     def __str__(self) -> str:
@@ -71,34 +71,33 @@ _TLS_MODES = {
     "true": TLSMode.VERIFY_FULL,
     '{"rejectunauthorized":true}': TLSMode.VERIFY_FULL,
 }
-"""What the options below may say; to require TLS is to verify whom it is with."""
+"""Values of `_TLS_OPTIONS`. "Required" verifies certificate and host name."""
 
 _TLS_OPTIONS = ("ssl-mode", "ssl_mode", "sslmode", "sslaccept", "ssl", "tls")
-"""What clients of MySQL and PostgreSQL call the same thing; sslaccept is Prisma's, and PlanetScale
-shows it, or `ssl` with the JSON of Node's mysql2."""
+"""Names of one option in the URLs of MySQL and PostgreSQL clients. PlanetScale shows sslaccept, for
+Prisma, and `ssl` with JSON, for Node's mysql2."""
 
 _NOT_A_URL = f"DATABASE_URL is not a URL; give one, {EXAMPLES}."
 _MAX_PORT = 65_535
 _HOST_PATTERN = re.compile(r"[\w.:%-]+")
 
 _IGNORED_OPTIONS = ("channel_binding", "reconnect")
-"""What providers add and nothing is missed without: Neon's protects against a false server, as
-verified TLS does, and ClearDB's is what a pool does anyway."""
+"""Options that providers add and that have no use here. channel_binding (Neon) detects a false
+server, as verified TLS does. reconnect (ClearDB) is what the pool does."""
 
 
 def parse_database_url(text: str, *, has_ca: bool) -> DatabaseURL:
-    """Read DATABASE_URL; `ca_given` tells whether DATABASE_SSL_CA names an authority.
+    """Parse DATABASE_URL. `has_ca` tells whether DATABASE_SSL_CA is set.
 
     Raises:
-        InvalidSetting: it is not the address of a database that the project speaks to; the message
-            says what to write, and repeats nothing that may be secret.
+        InvalidSetting: the URL is invalid or not supported. The message shows no secret.
     """
     text = text.strip()
     try:
         url = make_url(text, keep_blank_values=True)
-    except (ArgumentError, ValueError):  # the latter for a port that is not a number
+    except (ArgumentError, ValueError):  # ValueError for a port that is not a number
         raise InvalidSetting(_NOT_A_URL) from None
-    # Neither can be sent; an environment may hold bytes that are not text.
+    # No driver can send NUL, or bytes of the environment that are not UTF-8.
     if "\0" in unquote(text) or text.encode(errors="ignore").decode() != text:
         raise InvalidSetting(_NOT_A_URL)
     kind = _KINDS_BY_SCHEME.get(url.drivername)
@@ -115,25 +114,25 @@ def parse_database_url(text: str, *, has_ca: bool) -> DatabaseURL:
 
 
 def _validate_server(text: str, url: URL) -> None:
-    # What follows an '@' of the password is taken for host, database or options, and shown.
+    # The rest of a password after an unescaped '@' would be parsed as the host, and shown.
     if text.count("@") > (url.username is not None):
         raise InvalidSetting(
-            "DATABASE_URL has an '@' that is no separator, or one of '/', ':' and '?' before it; "
-            "in a user's name and a password write %40 for '@', %2F, %3A and %3F."
+            "DATABASE_URL has an unescaped '@', '/', ':' or '?' in its user name or password; "
+            "write %40, %2F, %3A or %3F."
         )
     if not url.host or not url.database:
         raise InvalidSetting(f"DATABASE_URL must name a host and a database, {EXAMPLES}.")
     port = 1 if url.port is None else url.port
     if not _is_valid_host(url.host) or not 1 <= port <= _MAX_PORT:
         raise InvalidSetting(
-            f"DATABASE_URL names a host or a port that cannot be; give one, {EXAMPLES}."
+            f"DATABASE_URL has an invalid host or port; give valid ones, {EXAMPLES}."
         )
 
 
 def _is_valid_host(name: str) -> bool:
     try:
         name.encode("idna")
-    except UnicodeError:  # a part of it is empty or too long
+    except UnicodeError:  # a label is empty or too long
         return False
     return _HOST_PATTERN.fullmatch(name) is not None
 
@@ -141,8 +140,8 @@ def _is_valid_host(name: str) -> bool:
 def _parse_sqlite_url(url: URL, *, has_ca: bool) -> DatabaseURL:
     if any((url.host, url.port, url.username, url.password)):
         raise InvalidSetting(
-            "DATABASE_URL names a host or a user, and SQLite has neither; "
-            "the path follows three slashes, for example sqlite:///var/countries.db."
+            "DATABASE_URL names a host or a user, but SQLite has neither; "
+            "write three slashes before the path, for example sqlite:///var/countries.db."
         )
     if url.database in (None, "", ":memory:"):
         raise InvalidSetting(
@@ -150,11 +149,13 @@ def _parse_sqlite_url(url: URL, *, has_ca: bool) -> DatabaseURL:
         )
     if url.query:
         raise InvalidSetting(
-            "DATABASE_URL has options after '?', and SQLite takes none here; "
-            "in a file's name write %3F for '?'."
+            "DATABASE_URL has options after '?', but SQLite takes none; "
+            "in a file name write %3F for '?'."
         )
     if has_ca:
-        raise InvalidSetting("DATABASE_SSL_CA is set, and DATABASE_URL names a file: unset it.")
+        raise InvalidSetting(
+            "DATABASE_SSL_CA is set, but DATABASE_URL names a file; unset DATABASE_SSL_CA."
+        )
     return DatabaseURL(DatabaseKind.SQLITE, url.set(drivername="sqlite"), TLSMode.DISABLED)
 
 
@@ -163,23 +164,23 @@ def _parse_tls_mode(options: Mapping[str, Sequence[str]], *, has_ca: bool) -> TL
     unknown_options = sorted(set(options) - set(known_options))
     if unknown_options:
         raise InvalidSetting(
-            f"DATABASE_URL has the option {unknown_options[0]!r}, which is not known here; only "
-            "ssl-mode or sslmode is, and a CA certificate goes into DATABASE_SSL_CA."
+            f"DATABASE_URL has the unknown option {unknown_options[0]!r}; use only ssl-mode or "
+            "sslmode, and set a CA certificate in DATABASE_SSL_CA."
         )
     values = [value for name in _TLS_OPTIONS for value in options.get(name, ())]
     if not values:
         return TLSMode.VERIFY_FULL if has_ca else TLSMode.DISABLED
     if len(values) > 1:
-        raise InvalidSetting("DATABASE_URL says more than once whether to use TLS; say it once.")
+        raise InvalidSetting("DATABASE_URL sets the TLS mode more than once; set it once.")
     tls_mode = _TLS_MODES.get("".join(values[0].split()).lower())
     if tls_mode is None:
-        # "prefer" would go without TLS when somebody in between says that the server has none.
+        # With "prefer", an attacker on the network could turn TLS off.
         raise InvalidSetting(
-            "DATABASE_URL must say ssl-mode=REQUIRED (or VERIFY_CA, VERIFY_IDENTITY) or "
-            "ssl-mode=DISABLED; TLS that is not verified, or may silently be off, is not offered."
+            "DATABASE_URL has an unsupported TLS mode; write ssl-mode=REQUIRED (or VERIFY_CA, "
+            "VERIFY_IDENTITY) or ssl-mode=DISABLED. Unverified or optional TLS is not supported."
         )
     if tls_mode is TLSMode.DISABLED and has_ca:
         raise InvalidSetting(
-            "DATABASE_SSL_CA is set, and DATABASE_URL turns TLS off: leave one of them out."
+            "DATABASE_SSL_CA is set, but DATABASE_URL disables TLS; remove one of them."
         )
     return tls_mode

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import event, insert
 
 from graphql_api.domain.country import Country
+from graphql_api.storage import transactions
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.tables import countries
 from tests.support.wait import WAIT_TIMEOUT
@@ -28,6 +29,16 @@ async def open_database(
         yield database
     finally:
         await database.dispose()
+
+
+@asynccontextmanager
+async def begin_transaction(database: Database) -> AsyncIterator[DatabaseConnection]:
+    """Lend a connection in a transaction, which commits at the end of the context."""
+    async with (
+        database.connect() as connection,
+        transactions.transaction(connection, database.dialect.begin),
+    ):
+        yield connection
 
 
 async def wait_for_connection_threads() -> None:

@@ -19,7 +19,12 @@ from graphql_api.storage import countries, refreshes
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 from tests.support.attempts import make_failure, make_report
-from tests.support.database import open_database, record_statements, wait_for_connection_threads
+from tests.support.database import (
+    begin_transaction,
+    open_database,
+    record_statements,
+    wait_for_connection_threads,
+)
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.factories import country_codes, make_country
 from tests.support.tcp_proxy import TCPProxy
@@ -78,7 +83,7 @@ async def store_rows(catalog: Catalog, *rows: Country) -> Snapshot:
 
 async def record_attempt(database: Database, attempt: Attempt) -> None:
     """Write an attempt down as a refresh does."""
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await refreshes.append(connection, attempt)
 
 

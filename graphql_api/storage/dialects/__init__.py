@@ -1,4 +1,4 @@
-"""What differs between the databases: one module each, behind one protocol."""
+"""The dialects of the supported databases, one module each."""
 
 from functools import cache
 
@@ -12,7 +12,7 @@ from graphql_api.storage.url import DatabaseKind
 def get_dialect(kind: DatabaseKind) -> Dialect:
     """Return the dialect of a kind of database.
 
-    A process uses one, and importing the drivers of all takes as long as everything else here.
+    Imports only that one: the drivers of all take as long to import as the rest of the program.
     """
     match kind:
         case DatabaseKind.SQLITE:
@@ -30,5 +30,5 @@ def get_dialect(kind: DatabaseKind) -> Dialect:
 
 
 def get_connection_dialect(connection: AsyncConnection) -> Dialect:
-    """Return the dialect that a connection speaks."""
+    """Return the dialect of a connection."""
     return get_dialect(DatabaseKind(connection.dialect.name))

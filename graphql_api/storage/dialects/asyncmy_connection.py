@@ -1,4 +1,4 @@
-"""What asyncmy's connections lack: they never go without TLS, and never wait for a mute server."""
+"""asyncmy connections that never skip TLS and never wait longer than their timeout."""
 
 import asyncio
 import ssl
@@ -13,13 +13,13 @@ from graphql_api.storage.errors import TLSNotSupported
 
 
 class _AsyncmyConnection(Connection):
-    """asyncmy's connection.
+    """A connection with one time limit per statement.
 
-    Its `read_timeout` is not used: it is for each packet, so that an answer may drip for ever, and
-    waits by `asyncio.wait_for`, which up to Python 3.11 loses a cancellation now and then.
+    asyncmy's `read_timeout` is unused: it limits each packet, not the whole response, and it uses
+    `asyncio.wait_for`, which can lose a cancellation up to Python 3.11.
     """
 
-    # What its types do not tell.
+    # Missing in asyncmy's types.
     _transport: asyncio.Transport | None
     _ssl_context: ssl.SSLContext | None
     server_capabilities: int
@@ -29,43 +29,43 @@ class _AsyncmyConnection(Connection):
         self._timeout = timeout
 
     async def query(self, sql: str, unbuffered: bool = False) -> int:
-        """Send a statement and read its answer, all of which must be there in time."""
+        """Send a statement and read the whole response within the timeout."""
         try:
             async with asyncio.timeout(self._timeout):
-                pending = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # likewise
+                pending = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # as above
                 affected_rows: int = await pending
                 return affected_rows
         except TimeoutError as error:
             self.close()
-            # By this code it is known that the connection is of no more use.
-            raise OperationalError(CR.CR_SERVER_LOST, "The answer took too long") from error
+            # SQLAlchemy drops a connection that fails with this code.
+            raise OperationalError(CR.CR_SERVER_LOST, "The response took too long") from error
 
     async def ensure_closed(self) -> None:
-        """Take leave, without waiting for the server to do so: over TLS that would be 30 s."""
+        """Send the quit command and close, without the wait for the server: 30 s over TLS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(0):
                 await super().ensure_closed()
         self.close()
 
     def close(self) -> None:
-        """Close the socket at once; what the server has not read so far is lost."""
-        # First of all: of TLS that is closed for the second time asyncio would not let go.
+        """Close the socket at once. Unsent data is lost."""
+        # Before the regular close: asyncio keeps a TLS transport open that is closed twice.
         if self._transport is not None:
             self._transport.abort()
         super().close()
 
     async def _get_server_information(self) -> None:
-        await super()._get_server_information()  # type: ignore[misc] # its types lack it
+        await super()._get_server_information()  # type: ignore[misc] # missing in its types
         if self._ssl_context and not self.server_capabilities & CLIENT.SSL:
             raise TLSNotSupported
 
 
 async def connect(*, timeout: float, **options: Any) -> Connection:  # noqa: ANN401, ASYNC109 - asyncmy's; its own timeout leaves out the handshake
-    """Return an open connection, as `asyncmy.connect` does."""
+    """Open a connection, as `asyncmy.connect` does."""
     connection = _AsyncmyConnection(timeout=timeout, connect_timeout=timeout, **options)
     async with asyncio.timeout(timeout):
         try:
             await connection.connect()
-        except RuntimeError as error:  # asyncmy's, of a socket that has gone with its connection
-            raise ConnectionResetError("The connection ended while it was opened") from error
+        except RuntimeError as error:  # asyncmy's, for a socket that the server has closed
+            raise ConnectionResetError("The server closed the connection on opening") from error
     return connection

@@ -1,10 +1,11 @@
-"""The protocol of a dialect: how one kind of database is opened, written to and understood."""
+"""The base class of dialects: how to open, write to and interpret one kind of database."""
 
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 from sqlalchemy import Table
 from sqlalchemy.engine import URL
@@ -14,7 +15,7 @@ from sqlalchemy.sql.dml import Insert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionOptions:
-    """How connections are opened."""
+    """How to open connections."""
 
     timeout: float
     """Seconds: for connecting, for one statement, and for a free connection of the pool."""
@@ -27,8 +28,8 @@ class ConnectionOptions:
     def engine_kwargs(self) -> Mapping[str, Any]:
         """Return the arguments of `create_async_engine` that are the same for every database.
 
-        Every statement commits by itself, and a connection that comes back needs no ROLLBACK: on
-        a database that is 500 ms away each of them would cost as much as the statement.
+        Statements commit by themselves, and returned connections need no ROLLBACK: with a database
+        500 ms away each COMMIT and ROLLBACK would cost as much as the statement.
         """
         return {
             "pool_size": self.pool_size,
@@ -40,48 +41,61 @@ class ConnectionOptions:
         }
 
 
-class Dialect(Protocol):
-    """What the rest of the storage asks of a kind of database."""
+class Dialect(ABC):
+    """One kind of database."""
 
-    begin: str
-    """The statement that begins a transaction which may read and then write."""
-    batch_is_atomic: bool
-    """Whether many rows given to one upsert on a connection that commits by itself are one."""
+    begin: ClassVar[str]
+    """The statement that begins a transaction which reads and then writes."""
+    batch_is_atomic: ClassVar[bool]
+    """Whether one upsert of many rows in autocommit mode is atomic."""
+    needs_client_timeout: ClassVar[bool] = True
+    """Whether the caller must limit the time to open and close a connection."""
 
+    @abstractmethod
     def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
-        """Return an engine; nothing is opened yet.
+        """Return an engine without opening a connection.
 
         Raises:
-            InvalidSetting: a package that it needs is not installed.
+            InvalidSetting: the driver is not installed.
         """
 
+    @abstractmethod
     def upsert(self, table: Table, columns: Sequence[str], *, key: str, fence: str) -> Insert:
-        """Return the statement that inserts a row, or overwrites the one of the same `key`.
+        """Return a statement that inserts a row, or overwrites the row with the same `key`.
 
-        Where the stored row's column `fence` is higher the new one would be null, which it must
-        not be: the statement fails, with all its rows.
+        If the stored row has a higher `fence`, the statement sets that column to null. The column
+        is not nullable, so the statement fails with all its rows.
         """
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
-        """Let the driver get ready for the text of an upsert, if it can."""
+        """Prepare an upsert, if the driver prepares statements. The default does nothing."""
+        del connection, sql
 
     def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
-        """Return how long a statement may be, or None where nothing limits it.
+        """Return the maximum length of a statement, None if there is none. That is the default.
 
-        `notes` are those of the connection.
+        `info` is the `info` of the connection.
         """
+        del info
+        return None
 
+    @abstractmethod
     def is_transient(self, error: BaseException | None) -> bool:
-        """Tell whether the driver's error is of a conflict with others, gone with a new try."""
+        """Return whether a driver's error is a conflict that a retry resolves."""
 
     def is_timeout(self, error: BaseException) -> bool:
-        """Tell whether the driver's error is that a statement took too long."""
+        """Return whether a driver's error is a time limit of the server. The default is no."""
+        del error
+        return False
 
+    @abstractmethod
     def is_permanent(self, error: BaseException) -> bool:
-        """Tell whether the driver's error lasts until a person does something about it."""
+        """Return whether a driver's error stays until an operator acts."""
 
+    @abstractmethod
     def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
-        """Return what to do about the driver's error, as the end of a sentence, or nothing."""
+        """Return how to fix a driver's error, as the end of a sentence; empty if unknown."""
 
+    @abstractmethod
     def migration_lock(self, connection: AsyncConnection) -> AbstractAsyncContextManager[None]:
-        """Keep other processes from migrating meanwhile, as well as this database can."""
+        """Exclude other processes from migrating, as far as the database can."""

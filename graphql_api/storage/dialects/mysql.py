@@ -1,4 +1,4 @@
-"""MySQL and MariaDB: one statement carries all rows, as text, over a connection that commits."""
+"""MySQL and MariaDB: one text statement carries all rows of an upsert."""
 
 import math
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -15,42 +15,43 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
 from graphql_api.storage.dialects.asyncmy_connection import connect
-from graphql_api.storage.dialects.base import ConnectionOptions
+from graphql_api.storage.dialects.base import ConnectionOptions, Dialect
 
 _DEFAULT_PORT = 3306
 _MAX_DRIVER_STATEMENT_BYTES = 1_000_000
-"""Bytes; asyncmy splits a statement of more than 1,024,000 in two without saying so."""
+"""asyncmy silently splits an upsert of more than 1,024,000 bytes in two statements."""
 _MAX_PACKET_KEY = "max_allowed_packet"
 
 _CONFLICT_CODES = (1213, 1205, 1062, 8022, 8028, 9007)
-"""A deadlock, or in a cluster its like; a lock that another one held too long; a number that
-another one has taken; TiDB's conflicts."""
+"""Deadlock, also as a Galera cluster reports it; lock wait timeout; duplicate key of a sequence
+number; TiDB's conflicts."""
 _NOT_WRITABLE_CODES = (1047, 1290, 1792, 1836)
-"""A node that its cluster has left behind, and one that only reads since another took over."""
+"""A node outside its cluster, and a server that became read-only after a failover."""
 _ACCESS_DENIED_CODES = (1044, 1045, 1049, 1698)
 _FORBIDDEN_CODES = (1129, 1130, 1142, 1143, 1227, 1251)
-"""A host that is shut out, a host or a user without the right, and a way to log in not known."""
+"""Blocked or unknown host, missing privilege, unsupported authentication method."""
 _TLS_REQUIRED_CODE = 3159
 _TIMEOUT_CODES = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
-# NO_BACKSLASH_ESCAPES and ANSI_QUOTES change what text means: a server's default must not.
-# SQLAlchemy adds SET NAMES, for servers that ignore the character set of the handshake.
+# The sql_mode of the server may have NO_BACKSLASH_ESCAPES or ANSI_QUOTES, which change the meaning
+# of quoted text.
+# SQLAlchemy adds SET NAMES, as some servers ignore the character set of the handshake.
 _SESSION_SQL = (
     "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
     "innodb_lock_wait_timeout = %s"
-    # Comments that MariaDB alone reads, and MySQL alone: a statement whose caller has gone ends.
+    # Executable comments of MariaDB and of MySQL. The limits end statements whose caller is gone.
     " /*M!100100 , max_statement_time = %s */ /*!50708 , max_execution_time = %s */"
 )
 
 
-class MySQL:
+class MySQL(Dialect):
     """MySQL 8 and MariaDB, through asyncmy."""
 
     begin = "START TRANSACTION"
     batch_is_atomic = True
 
     def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
-        """Return an engine whose sessions mean the same on every server."""
+        """Return an engine whose sessions have the same settings on every server."""
         engine = create_async_engine(
             url.set(drivername="mysql+asyncmy", port=url.port or _DEFAULT_PORT),
             connect_args={
@@ -61,12 +62,12 @@ class MySQL:
             **options.engine_kwargs,
         )
         timeouts = (
-            math.ceil(options.timeout),  # InnoDB knows whole seconds only
+            math.ceil(options.timeout),  # InnoDB takes whole seconds
             options.timeout,
             math.ceil(options.timeout * 1000),
         )
 
-        # Before SQLAlchemy looks at a server for the first time.
+        # insert=True: before SQLAlchemy inspects the server.
         @event.listens_for(engine.sync_engine, "connect", insert=True)
         def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
             cursor = connection.cursor()
@@ -86,40 +87,37 @@ class MySQL:
         fenced_value = func.IF(new[fence] >= table.c[fence], new[fence], null())
         return statement.on_duplicate_key_update({**updates, fence: fenced_value})
 
-    async def prepare(self, connection: AsyncConnection, sql: str) -> None:
-        """Do nothing: the driver sends text."""
-
     def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
-        """Return the server's limit or the driver's, whichever is less."""
+        """Return the lower of the server's and the driver's limit."""
         return min(_MAX_DRIVER_STATEMENT_BYTES, int(info[_MAX_PACKET_KEY]) - 1024)
 
     def is_transient(self, error: BaseException | None) -> bool:
-        """Tell whether it was a deadlock, or another one held a row too long."""
+        """Return whether it is a deadlock, a lock wait timeout or a duplicate key."""
         return _error_code(error) in _CONFLICT_CODES
 
     def is_timeout(self, error: BaseException) -> bool:
-        """Tell whether the server gave up working; the driver says it in Python's own way."""
+        """Return whether the server stopped the statement."""
         return _error_code(error) in _TIMEOUT_CODES
 
     def is_permanent(self, error: BaseException) -> bool:
-        """Tell whether the server refuses who asks, or what is asked."""
+        """Return whether the server rejects the user, the host or the connection."""
         return _error_code(error) in (*_ACCESS_DENIED_CODES, *_FORBIDDEN_CODES) or _requires_tls(
             error
         )
 
     def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
-        """Return what to do about a user, a database or a connection that is refused."""
+        """Return how to fix a rejected user, database or connection."""
         if _requires_tls(error):
             return "; add ?ssl-mode=REQUIRED to DATABASE_URL"
         if _error_code(error) not in _ACCESS_DENIED_CODES:
             return ""
-        # MariaDB refuses a connection without TLS in the same words as a wrong password.
-        tls_hint = "" if is_encrypted else ", and add ?ssl-mode=REQUIRED if the server demands TLS"
+        # MariaDB rejects a connection without TLS with the error of a wrong password.
+        tls_hint = "" if is_encrypted else ", and add ?ssl-mode=REQUIRED if the server requires TLS"
         return f"; check user, password and database in DATABASE_URL{tls_hint}"
 
     @asynccontextmanager
     async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        """Hold a named lock: statements that make tables commit by themselves here."""
+        """Hold a named lock. MySQL commits each DDL statement, so a transaction does not help."""
         name = {"name": "graphql_api.migrations"}
         await connection.execute(text("SELECT GET_LOCK(:name, 60)"), name)
         try:
@@ -129,12 +127,12 @@ class MySQL:
 
 
 def _requires_tls(error: BaseException) -> bool:
-    # Vitess and TiDB have the word, and no code of its own.
+    # Vitess and TiDB have no code for it, only this word.
     return _error_code(error) == _TLS_REQUIRED_CODE or "insecure" in str(error)
 
 
 def _mark_disconnected(context: ExceptionContext) -> None:
-    """Part with a connection to a server that does not write any more: the next finds who does."""
+    """Drop a connection to a server that is read-only now: the next one reaches its successor."""
     if _error_code(context.original_exception) in _NOT_WRITABLE_CODES:
         context.is_disconnect = True
 

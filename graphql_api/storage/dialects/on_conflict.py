@@ -1,11 +1,11 @@
-"""The upsert that SQLite and PostgreSQL have in common: INSERT … ON CONFLICT."""
+"""The upsert of SQLite and PostgreSQL: INSERT … ON CONFLICT."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import Table, case
 
-if TYPE_CHECKING:  # a process needs one of them
+if TYPE_CHECKING:  # a process imports one of them
     from sqlalchemy.dialects import postgresql, sqlite
 
 InsertT = TypeVar("InsertT", "sqlite.Insert", "postgresql.Insert")
@@ -14,7 +14,7 @@ InsertT = TypeVar("InsertT", "sqlite.Insert", "postgresql.Insert")
 def overwrite_on_conflict(
     statement: InsertT, table: Table, columns: Sequence[str], *, key: str, fence: str
 ) -> InsertT:
-    """Return an INSERT that overwrites the row of the same key; it fails where that is fenced."""
+    """Return the upsert that `Dialect.upsert` describes."""
     new = statement.excluded
     updates = {name: new[name] for name in columns if name not in (key, fence)}
     fenced_value = case((new[fence] >= table.c[fence], new[fence]))

@@ -1,6 +1,6 @@
-"""PostgreSQL: rows are bound to one prepared statement and sent together."""
+"""PostgreSQL: one prepared statement, with the values of all rows sent together."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,33 +12,32 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.sql.dml import Insert
 
 from graphql_api.errors import InvalidSetting
-from graphql_api.storage.dialects.base import ConnectionOptions
+from graphql_api.storage.dialects.base import ConnectionOptions, Dialect
 from graphql_api.storage.dialects.on_conflict import overwrite_on_conflict
 from graphql_api.storage.transactions import transaction
 
 _DEFAULT_PORT = 5432
 _CONFLICT_SQLSTATES = ("40001", "40P01", "55P03", "23505")
-"""Serialisation failure, deadlock, a lock that another one held too long, and a number that another
-one has taken."""
+"""Serialization failure, deadlock, lock timeout, and duplicate key of a sequence number."""
 _ACCESS_DENIED_SQLSTATES = ("28000", "28P01", "3D000")
 _FORBIDDEN_SQLSTATE = "42501"
 _TIMEOUT_SQLSTATE = "57014"
 _READ_ONLY_SQLSTATE = "25006"
-"""Since another server has taken over."""
-_TLS_REQUIRED_MESSAGES = ("no encryption", "SSL off", "insecure")  # pg_hba.conf's words, and Neon's
+"""The server became read-only after a failover."""
+_TLS_REQUIRED_MESSAGES = ("no encryption", "SSL off", "insecure")  # of pg_hba.conf, and of Neon
 _MIGRATION_LOCK_ID = 7_264_105_316_297_814_016
-"""Names the migrations of this project among the advisory locks of a database."""
+"""Id of the advisory lock of this project's migrations."""
 
 
-class PostgreSQL:
-    """PostgreSQL, through asyncpg, which the extra `postgresql` installs."""
+class PostgreSQL(Dialect):
+    """PostgreSQL through asyncpg, which the extra `postgresql` installs."""
 
     begin = "BEGIN"
-    # asyncpg sends the rows of one statement before one Sync: an implicit transaction.
+    # asyncpg sends all rows before one Sync, which makes them an implicit transaction.
     batch_is_atomic = True
 
     def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
-        """Return an engine whose statements are bounded on the server too."""
+        """Return an engine with time limits on the client and on the server."""
         timeout_ms = f"{options.timeout * 1000:.0f}"
         try:
             engine = create_async_engine(
@@ -67,35 +66,30 @@ class PostgreSQL:
         return overwrite_on_conflict(insert(table), table, columns, key=key, fence=fence)
 
     async def prepare(self, connection: AsyncConnection, sql: str) -> None:
-        """Prepare it on the server, which would cost its first use a round trip."""
+        """Prepare the upsert on the server, to save its first use a round trip."""
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
             await driver.executemany(sql, [])
         except Exception as error:
-            # Behind SQLAlchemy's back, which must be told.
+            # SQLAlchemy has not seen this use of the connection, so invalidate it explicitly.
             driver.terminate()
             await connection.invalidate(error)
             raise OperationalError(sql, None, error, connection_invalidated=True) from error
 
-    def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
-        """Return None: values are bound, each row by itself."""
-        del info
-        return None
-
     def is_transient(self, error: BaseException | None) -> bool:
-        """Tell whether it was a conflict with another transaction."""
+        """Return whether it is a conflict with another transaction."""
         return getattr(error, "sqlstate", None) in _CONFLICT_SQLSTATES
 
     def is_timeout(self, error: BaseException) -> bool:
-        """Tell whether the server gave up working; the driver says it in Python's own way."""
+        """Return whether the server stopped the statement."""
         return getattr(error, "sqlstate", None) == _TIMEOUT_SQLSTATE
 
     def is_permanent(self, error: BaseException) -> bool:
-        """Tell whether the server refuses who asks, or what is asked."""
+        """Return whether the server rejects the user, the database or the permission."""
         return getattr(error, "sqlstate", None) in (*_ACCESS_DENIED_SQLSTATES, _FORBIDDEN_SQLSTATE)
 
     def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
-        """Return what to do about a user, a database or a connection that is refused."""
+        """Return how to fix a rejected user, database or connection."""
         if not is_encrypted and any(message in str(error) for message in _TLS_REQUIRED_MESSAGES):
             return "; add ?sslmode=require to DATABASE_URL"
         is_access_denied = getattr(error, "sqlstate", None) in _ACCESS_DENIED_SQLSTATES
@@ -103,7 +97,7 @@ class PostgreSQL:
 
     @asynccontextmanager
     async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        """Hold an advisory lock: all migrations are one transaction."""
+        """Hold an advisory lock in the one transaction of all migrations."""
         async with transaction(connection, self.begin):
             await connection.execute(
                 text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK_ID}
@@ -112,7 +106,7 @@ class PostgreSQL:
 
 
 def _mark_disconnected(context: ExceptionContext) -> OperationalError | None:
-    """Part with a connection that is of no more use; return what to raise instead of its error."""
+    """Drop an unusable connection. Return the error to raise instead, if any."""
     error = context.original_exception
     if getattr(error, "sqlstate", None) == _READ_ONLY_SQLSTATE:
         context.is_disconnect = True
@@ -120,11 +114,11 @@ def _mark_disconnected(context: ExceptionContext) -> OperationalError | None:
         context.is_disconnect = True
         driver = context.connection.connection.driver_connection
         if driver is not None:
-            # It is not waited for once more.
+            # A regular close would wait for the server again.
             driver.terminate()
     dbapi: Any = context.dialect.loaded_dbapi
     if isinstance(error, dbapi.asyncpg.InternalClientError):
-        # The server has taken its leave, and asyncpg has not yet seen the end of the connection.
+        # The server has closed the connection, and asyncpg has not noticed yet.
         context.is_disconnect = True
         return OperationalError(context.statement, None, error, connection_invalidated=True)
     return None

@@ -1,12 +1,11 @@
-"""SQLite: a file, one writer at a time, readers that do not wait."""
+"""SQLite: one file, one writer at a time, readers that never wait."""
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiosqlite
 from sqlalchemy import Table, event
@@ -17,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.dml import Insert
 
-from graphql_api.storage.dialects.base import ConnectionOptions
+from graphql_api.errors import DatabaseUnavailable
+from graphql_api.storage.dialects.base import ConnectionOptions, Dialect
 from graphql_api.storage.dialects.on_conflict import overwrite_on_conflict
 from graphql_api.storage.transactions import transaction
 
 _RETRY_INTERVAL = 0.01
-"""Seconds between two attempts to change a file that is in use."""
+"""Seconds between two attempts to switch a busy file to WAL mode."""
 
 _FILE_ID_KEY = "file"
 _REQUIRED_ACCESS = {
@@ -32,20 +32,26 @@ _REQUIRED_ACCESS = {
 }
 
 
-class SQLite:
-    """The embedded default, through aiosqlite."""
+class SQLite(Dialect):
+    """SQLite through aiosqlite, the default."""
 
-    # The write lock is taken at once, so nothing changes between the first read and the commit.
+    # Takes the write lock at once, so nothing changes between the first read and the commit.
     begin = "BEGIN IMMEDIATE"
     batch_is_atomic = False
+    # SQLite itself limits the wait for a locked file, and its error names the reason.
+    needs_client_timeout = False
 
     def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
-        """Return an engine whose connections are in WAL mode."""
+        """Return an engine whose connections use WAL mode and create the folder of the file."""
         engine = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
             connect_args={"timeout": options.timeout},
             **options.engine_kwargs,
         )
+
+        @event.listens_for(engine.sync_engine, "do_connect")
+        def on_do_connect(*_: object) -> None:
+            _create_folder(Path(str(url.database)).parent)
 
         @event.listens_for(engine.sync_engine, "connect")
         def on_connect(connection: AdaptedConnection, record: ConnectionPoolEntry) -> None:
@@ -54,9 +60,9 @@ class SQLite:
 
         @event.listens_for(engine.sync_engine, "checkout")
         def on_checkout(_connection: object, record: ConnectionPoolEntry, _proxy: object) -> None:
-            # What is written to a file that has no name any more is lost with the last connection.
+            # Data written to a deleted file is lost when its last connection closes.
             if record.info[_FILE_ID_KEY] != _file_id(url):
-                raise DisconnectionError("The file has been removed or replaced.")
+                raise DisconnectionError("The file was deleted or replaced.")
 
         return engine
 
@@ -64,32 +70,19 @@ class SQLite:
         """Return INSERT … ON CONFLICT."""
         return overwrite_on_conflict(insert(table), table, columns, key=key, fence=fence)
 
-    async def prepare(self, connection: AsyncConnection, sql: str) -> None:
-        """Do nothing: there is no way to the database that a statement could wait for."""
-
-    def max_statement_bytes(self, info: Mapping[str, Any]) -> int | None:
-        """Return None: values are bound, each row by itself."""
-        del info
-        return None
-
     def is_transient(self, error: BaseException | None) -> bool:
-        """Tell whether another writer was in the way."""
+        """Return whether another writer holds the lock."""
         return _primary_error_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
-    def is_timeout(self, error: BaseException) -> bool:
-        """Return False: SQLite says itself what it has waited for."""
-        del error
-        return False
-
     def is_permanent(self, error: BaseException) -> bool:
-        """Tell whether the file is none of SQLite's, or not to be opened or written."""
+        """Return whether the file is corrupt, or cannot be opened or written."""
         return (
             _primary_error_code(error) in _REQUIRED_ACCESS
             or _primary_error_code(error) == sqlite3.SQLITE_CORRUPT
         )
 
     def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
-        """Return what to do about a file that is none, or must not be written."""
+        """Return how to fix a file that cannot be opened or written."""
         del is_encrypted
         required_access = _REQUIRED_ACCESS.get(_primary_error_code(error))
         return (
@@ -100,19 +93,30 @@ class SQLite:
 
     @asynccontextmanager
     async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
-        """Hold the write lock: all migrations are one transaction."""
+        """Hold the write lock in the one transaction of all migrations."""
         async with transaction(connection, self.begin):
             yield
 
 
 def _primary_error_code(error: BaseException | None) -> int:
-    """Return the low byte of the code; the rest tells more, such as SQLITE_BUSY_SNAPSHOT."""
+    """Return the low byte of an extended code such as SQLITE_BUSY_SNAPSHOT."""
     code: int = getattr(error, "sqlite_errorcode", 0)
     return code & 0xFF
 
 
+def _create_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DatabaseUnavailable(
+            f"Cannot create the folder {folder} for the database ({error.strerror}); "
+            "set DATABASE_URL to a writable path.",
+            permanent=True,
+        ) from error
+
+
 def _file_id(url: URL) -> tuple[int, int] | None:
-    """Return what tells the file from any other that has its name later; None if there is none."""
+    """Return device and inode, which change if the file is replaced; None without a file."""
     try:
         file_stat = Path(str(url.database)).stat()
     except OSError:
@@ -120,15 +124,15 @@ def _file_id(url: URL) -> tuple[int, int] | None:
     return file_stat.st_dev, file_stat.st_ino
 
 
-async def _enable_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - kept by the loop below
-    """Let readers go on while a writer writes, in this process and in others."""
+async def _enable_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - the loop below ends by it
+    """Switch to WAL mode, so that readers do not wait for a writer."""
     deadline = time.monotonic() + timeout
     while True:
         try:
             async with connection.execute("PRAGMA journal_mode = WAL"):
                 return
         except sqlite3.OperationalError as error:
-            # A file that is not in this mode yet is refused at once to all who come together.
+            # SQLite does not wait here: connections that switch at the same time fail at once.
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
                 raise
         await asyncio.sleep(_RETRY_INTERVAL)

@@ -1,35 +1,35 @@
-"""Bringing the database to the tables of this version, once, whoever else is trying."""
+"""Migrations: bring the tables to this version, once, even if several processes try."""
 
 import asyncio
+from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.storage.database import Database
+from graphql_api.storage.database import Database, DatabaseConnection
 
-HEAD = "0003"
-"""The newest revision in versions/; a test compares."""
+HEAD = max(path.name for path in (Path(__file__).parent / "versions").glob("0*.py"))[:4]
+"""The newest revision. Files in versions/ start with their revision."""
 
 _MAX_CHECKS = 8
 _POLL_INTERVAL = 0.25
-"""Seconds between two looks whether another process finishes what this one could not."""
+"""Seconds between two checks for the end of another process's migration."""
 
 
 async def migrate(database: Database) -> bool:
-    """Bring the database to `HEAD`, and tell whether there was anything to do.
+    """Migrate the database to `HEAD`. Return whether there was anything to do.
 
     Raises:
-        DatabaseUnavailable: it cannot be opened, was migrated by a newer version, or has tables
-            of somebody else's under our names.
+        DatabaseUnavailable: it cannot be opened, has the schema of a newer version, or has foreign
+            tables under this project's names.
     """
     if await database.run(_read_revision) == HEAD:
         return False
     try:
         return await _upgrade(database)
     except DatabaseUnavailable as error:
-        # On a cluster the lock of one server does not keep out the processes on another; what has
-        # no cause is our own refusal.
+        # In a cluster, the lock of one server does not stop processes on another: wait for them.
+        # An error without a cause is from `_upgrade` itself.
         if error.__cause__ is None or not await _wait_until_migrated(database):
             raise
         return False
@@ -38,8 +38,8 @@ async def migrate(database: Database) -> bool:
 async def _upgrade(database: Database) -> bool:
     from graphql_api.storage.migrations import upgrade  # noqa: PLC0415 - Alembic costs 0.3 s
 
-    async with database.connect_for_migration() as connection:
-        # Whoever else was migrating has finished: the lock was waited for.
+    async with database.connect() as connection, database.dialect.migration_lock(connection):
+        # Another process may have migrated during the wait for the lock.
         revision = await _read_revision(connection)
         if revision == HEAD:
             return False
@@ -54,8 +54,8 @@ async def _upgrade(database: Database) -> bool:
         )
         if foreign_table is not None:
             raise DatabaseUnavailable(
-                f"The database at {database} has a table {foreign_table!r} of somebody else's; "
-                "set DATABASE_URL to an empty database.",
+                f"The database at {database} has a table {foreign_table!r} that this program did "
+                "not create; set DATABASE_URL to an empty database.",
                 permanent=True,
             )
         await connection.run_sync(upgrade.to_head)
@@ -73,7 +73,7 @@ async def _wait_until_migrated(database: Database) -> bool:
     return False
 
 
-async def _read_revision(connection: AsyncConnection) -> str | None:
+async def _read_revision(connection: DatabaseConnection) -> str | None:
     def read_version(connection: Connection) -> str | None:
         if not inspect(connection).has_table("alembic_version"):
             return None

@@ -1,4 +1,4 @@
-"""What Alembic runs around the migrations: they use the connection that `upgrade` hands over."""
+"""Alembic's environment: migrations run on the connection that `upgrade.to_head` passes."""
 
 from alembic import context
 

@@ -1,4 +1,4 @@
-"""Alembic, driven from code: there is no alembic.ini. Imported only when there is work to do."""
+"""Runs Alembic without an alembic.ini. Imported only if there is something to migrate."""
 
 from pathlib import Path
 
@@ -15,8 +15,8 @@ _VERSION_TABLE = Table(
 
 
 def to_head(connection: Connection) -> None:
-    """Run every migration that the database lacks, on this connection."""
-    # MariaDB warns of the name that Alembic would give to the primary key.
+    """Run all pending migrations on this connection."""
+    # Not left to Alembic: MariaDB warns about the name of its primary key.
     _VERSION_TABLE.create(connection, checkfirst=True)
     config = create_config()
     config.attributes["connection"] = connection
@@ -24,15 +24,15 @@ def to_head(connection: Connection) -> None:
 
 
 def is_known_revision(revision: str | None) -> bool:
-    """Tell whether `revision` is one of ours, or None, the empty database."""
+    """Return whether `revision` is None, for an empty database, or in versions/."""
     scripts = ScriptDirectory.from_config(create_config())
     return revision in {None, *(script.revision for script in scripts.walk_revisions())}
 
 
 def find_foreign_table(connection: Connection) -> str | None:
-    """Return a table that has one of our names and lacks our columns; None without any.
+    """Return a table that has a name of this project but not its columns; None without any.
 
-    One that has them is our own: MySQL commits each table by itself, and may be interrupted.
+    A table with all columns is from an interrupted migration: MySQL commits each table by itself.
     """
     inspector = inspect(connection)
     for table in metadata.sorted_tables:
@@ -44,7 +44,7 @@ def find_foreign_table(connection: Connection) -> str | None:
 
 
 def create_config() -> Config:
-    """Return a configuration that points at this folder, wherever the package is installed."""
+    """Return a configuration for this folder."""
     config = Config()
     # Alembic interpolates percent signs.
     config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))

@@ -106,7 +106,7 @@ def test_servers_that_fail(
     )
     run_unavailable = run_waiting if command == "serve" else run_failing
     proxy.hang = True
-    assert "did not answer within 0.5 s" in run_unavailable(
+    assert "did not respond within 0.5 s" in run_unavailable(
         tmp_path, command, DATABASE_URL=proxied_url, DATABASE_TIMEOUT="0.5"
     )
     proxy.refuse()

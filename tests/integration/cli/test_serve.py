@@ -289,8 +289,8 @@ NOT_KNOWN = (
     "sqlite:///var/countries.db or mysql://user:password@host:3306/database."
 )
 NO_FOLDER = (
-    "The folder diary for the database cannot be made (File exists); "
-    "set DATABASE_URL to a place that can be written."
+    "Cannot create the folder diary for the database (File exists); "
+    "set DATABASE_URL to a writable path."
 )
 
 

@@ -12,7 +12,7 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.tables import countries as table
-from tests.support.database import open_database
+from tests.support.database import begin_transaction, open_database
 from tests.support.factories import make_country
 
 pytestmark = pytest.mark.slow
@@ -82,7 +82,7 @@ async def test_gives_up(database: Database, database_url: str) -> None:
     await database.run(lambda connection: countries.upsert(connection, [make_country()]))
     async with (
         open_database(database_url, timeout=1) as impatient_database,
-        database.transaction() as connection,
+        begin_transaction(database) as connection,
     ):
         await connection.execute(update(table).values(name="mine"))
         with pytest.raises(DatabaseUnavailable):

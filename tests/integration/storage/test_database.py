@@ -11,7 +11,7 @@ from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
-from tests.support.database import insert_country, open_database
+from tests.support.database import begin_transaction, insert_country, open_database
 from tests.support.factories import make_country
 from tests.support.wait import WAIT_TIMEOUT
 
@@ -26,7 +26,7 @@ async def load_rows(database: Database) -> list[Country]:
 
 async def replace_rows(database: Database, rows: Sequence[Country]) -> None:
     """Put rows in the place of those of their codes, in a transaction."""
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         for row in rows:
             await countries.remove(connection, row.code)
             await insert_country(connection, row)
@@ -46,7 +46,7 @@ async def test_connection_commits_each_statement(database: Database, replica: Da
 
 async def test_transaction_keeps_all_at_its_end(database: Database, replica: Database) -> None:
     """Others see nothing of a transaction until it has ended, and then all of it."""
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await insert_country(connection, FRANCE)
         await insert_country(connection, TURKEY)
         assert await load_rows(replica) == []
@@ -57,7 +57,7 @@ async def test_exception_keeps_nothing(database: Database, replica: Database) ->
     """An exception leaves a transaction as it is, with nothing kept, and the next one is clean."""
 
     async def fail() -> None:
-        async with database.transaction() as connection:
+        async with begin_transaction(database) as connection:
             await insert_country(connection, FRANCE)
             raise ZeroDivisionError
 
@@ -73,16 +73,16 @@ async def test_connection_is_not_used_after_an_exception(database: Database) -> 
     connections = []
 
     async def fail(error: BaseException) -> None:
-        async with database.transaction() as connection:
+        async with begin_transaction(database) as connection:
             connections.append(await driver_connection(connection))
             raise error
 
     for error in (ZeroDivisionError(), asyncio.CancelledError()):
         with pytest.raises(type(error)):
             await fail(error)
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         connections.append(await driver_connection(connection))
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         connections.append(await driver_connection(connection))
     assert len(set(connections)) == 3
     assert connections[2] is connections[3]
@@ -92,7 +92,7 @@ async def test_failed_statement_keeps_nothing(database: Database, replica: Datab
     """A statement that fails undoes those before it, and leaves as DatabaseUnavailable."""
 
     async def fail() -> None:
-        async with database.transaction() as connection:
+        async with begin_transaction(database) as connection:
             await insert_country(connection, FRANCE)
             await connection.exec_driver_sql("INSERT INTO countries (code) VALUES ('TR')")
 
@@ -108,7 +108,7 @@ async def test_cancellation_keeps_nothing(database: Database, replica: Database)
     entered = asyncio.Event()
 
     async def hold_transaction() -> None:
-        async with database.transaction() as connection:
+        async with begin_transaction(database) as connection:
             await insert_country(connection, FRANCE)
             entered.set()
             await asyncio.Event().wait()
@@ -141,7 +141,7 @@ async def test_cancellation_anywhere(steps: int, database: Database, replica: Da
 
 async def test_cancellation_while_waiting(database: Database, replica: Database) -> None:
     """A task cancelled while it waits for another writer takes no lock when that one ends."""
-    async with replica.transaction() as connection:
+    async with begin_transaction(replica) as connection:
         await insert_country(connection, FRANCE)
         waiting_task = asyncio.create_task(replace_rows(database, [FRANCE]))
         await asyncio.sleep(0.1)

@@ -110,15 +110,15 @@ async def test_newer_database(database: Database) -> None:
 
 
 async def test_foreign_database(empty_database: Database) -> None:
-    """A database with a table of somebody else's under our name stays as it is."""
+    """A database with a foreign table under the name of one of ours stays as it is."""
     async with empty_database.connect() as connection:
         await connection.exec_driver_sql("CREATE TABLE refreshes (theirs INTEGER)")
     before = await describe(empty_database)
     with pytest.raises(DatabaseUnavailable) as exc_info:
         await migrate(empty_database)
     assert str(exc_info.value) == (
-        f"The database at {empty_database} has a table 'refreshes' of somebody else's; "
-        "set DATABASE_URL to an empty database."
+        f"The database at {empty_database} has a table 'refreshes' that this program did not "
+        "create; set DATABASE_URL to an empty database."
     )
     assert exc_info.value.permanent is True
     assert await describe(empty_database) == before

@@ -2,11 +2,12 @@
 
 from graphql_api.storage import provider_cache
 from graphql_api.storage.database import Database
+from tests.support.database import begin_transaction
 
 
 async def test_nothing_said(database: Database) -> None:
     """A new database remembers nothing, and saving nothing keeps it so."""
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await provider_cache.save(connection, {})
     async with database.connect() as connection:
         assert await provider_cache.load(connection) == {}
@@ -15,7 +16,7 @@ async def test_nothing_said(database: Database) -> None:
 async def test_round_trip(database: Database) -> None:
     """A text comes back whole, however long and whatever is in it."""
     texts = {"countries": "x" * 1_000_000, "rates": '{"a": "\\\\\' « 🏴 » %s :x"}'}
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await provider_cache.save(connection, texts)
     async with database.connect() as connection:
         assert await provider_cache.load(connection) == texts
@@ -23,9 +24,9 @@ async def test_round_trip(database: Database) -> None:
 
 async def test_replaced(database: Database) -> None:
     """A newer text takes the place of its own kind alone."""
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await provider_cache.save(connection, {"countries": "1", "rates": "1"})
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await provider_cache.save(connection, {"rates": "2"})
     async with database.connect() as connection:
         assert await provider_cache.load(connection) == {"countries": "1", "rates": "2"}

@@ -50,7 +50,7 @@ async def test_an_attempt_of_another_version(
         await refreshes.append(connection, REPORT)
         await connection.execute(insert(table).values(sequence=2, **foreign_row))
         assert await refreshes.load(connection, after=0) == ([REPORT], 2)
-    assert caplog.messages == ["The refresh foreign in the history cannot be read."]
+    assert caplog.messages == ["Skipped the refresh foreign in the history: it cannot be parsed."]
 
 
 async def test_columns(database: Database) -> None:

@@ -12,7 +12,7 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
-from tests.support.database import insert_country, open_database
+from tests.support.database import begin_transaction, insert_country, open_database
 from tests.support.factories import make_country
 
 
@@ -52,11 +52,11 @@ async def test_mode_is_changed_when_the_writer_has_ended(tmp_path: Path) -> None
 
 async def test_transaction_excludes_other_writers(database: Database, replica: Database) -> None:
     """Transactions that read and then write follow one another, so that no update is lost."""
-    async with database.transaction() as connection:
+    async with begin_transaction(database) as connection:
         await insert_country(connection, make_country(population=0))
 
     async def increment_population(writer: Database) -> None:
-        async with writer.transaction() as connection:
+        async with begin_transaction(writer) as connection:
             (row,) = await countries.load(connection)
             await countries.remove(connection, row.code)
             await insert_country(connection, make_country(population=row.population + 1))
@@ -84,7 +84,7 @@ async def test_busy(database: Database, database_url: str) -> None:
     """A writer gives up after timeout with nothing changed; readers do not notice."""
     async with (
         open_database(database_url, timeout=0.1) as impatient_database,
-        database.transaction(),
+        begin_transaction(database),
     ):
         with pytest.raises(DatabaseUnavailable) as exc_info:
             async with impatient_database.connect() as connection:
@@ -104,7 +104,7 @@ async def test_patient_writer(database: Database, replica: Database) -> None:
         async with replica.connect() as connection:
             await countries.upsert(connection, [make_country()])
 
-    async with database.transaction():
+    async with begin_transaction(database):
         write_task = asyncio.create_task(write())
         await asyncio.sleep(0.1)
         assert not write_task.done()
@@ -133,8 +133,8 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
         with pytest.raises(DatabaseUnavailable) as exc_info:
             await migrate(database)
     assert str(exc_info.value) == (
-        f"The folder {tmp_path}/file/var for the database cannot be made (Not a directory); "
-        "set DATABASE_URL to a place that can be written."
+        f"Cannot create the folder {tmp_path}/file/var for the database (Not a directory); "
+        "set DATABASE_URL to a writable path."
     )
     assert exc_info.value.permanent is True
     assert (tmp_path / "file").read_text() == "mine"

@@ -15,7 +15,7 @@ from sqlalchemy.pool import QueuePool
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.database import Database, DatabaseConnection
 from tests.support.certificates import Certificates
-from tests.support.database import open_database
+from tests.support.database import begin_transaction, open_database
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.tcp_proxy import TCPProxy
@@ -79,7 +79,7 @@ async def expect_failure(database: Database, reason: str | None = None) -> Async
     with pytest.raises(DatabaseUnavailable) as exc_info:
         yield
     assert str(exc_info.value) == (
-        f"The database at {database} did not answer within 0.5 s."
+        f"The database at {database} did not respond within 0.5 s."
         if reason is None
         else f"The database at {database} failed: {reason}."
     )
@@ -334,7 +334,7 @@ async def test_fails_while_the_server_hangs(tls_server: Server, certificates: Ce
     """Who gives a transaction up does not wait for a hung server to confirm the end of TLS."""
 
     async def fail(relay: TCPProxy, database: Database) -> None:
-        async with database.transaction():
+        async with begin_transaction(database):
             relay.hang = True
             raise ZeroDivisionError
 
@@ -391,8 +391,8 @@ async def test_full_pool(server: Server, relay: TCPProxy) -> None:
             with pytest.raises(DatabaseUnavailable) as exc_info:
                 await run_statement(database)
             assert str(exc_info.value) == (
-                f"No connection to the database at {database} was free within 0.5 s; "
-                "DATABASE_POOL_SIZE and DATABASE_MAX_OVERFLOW say how many there may be."
+                f"All 2 connections to the database at {database} were in use for 0.5 s; "
+                "raise DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW."
             )
         assert count_checked_out(database) == 0
         await run_until_success(database)

@@ -30,21 +30,21 @@ SET_AUTHORITY = "; set DATABASE_SSL_CA to the CA certificate that your provider 
 UNKNOWN = f"certificate verify failed, unable to get local issuer certificate{SET_AUTHORITY}"
 EXPIRED = (
     "certificate verify failed, certificate has expired; "
-    "renew it on the server, and check the clock here"
+    "renew it on the server, or check the clock of this machine"
 )
 ELSEWHERE = (
     "certificate verify failed, IP address mismatch, certificate is not valid for '127.0.0.1'; "
-    "write the host in DATABASE_URL as your provider shows it, or, to trust every server of that "
-    "authority, ssl-mode=VERIFY_CA"
+    "write the host in DATABASE_URL as your provider shows it, or ssl-mode=VERIFY_CA to trust "
+    "every server of that authority"
 )
 NO_TLS = (
-    "the server offers no TLS; turn it on there, or, if the network between is yours alone, write "
+    "the server does not support TLS; enable it there, or, on a private network, write "
     "ssl-mode=DISABLED in DATABASE_URL"
 )
 DENIED = {
     MariaDB: (
         "Access denied for user 'tester'@'127.0.0.1' (using password: YES) (1045); check user, "
-        "password and database in DATABASE_URL, and add ?ssl-mode=REQUIRED if the server demands "
+        "password and database in DATABASE_URL, and add ?ssl-mode=REQUIRED if the server requires "
         "TLS"
     ),
     PostgreSQL: (

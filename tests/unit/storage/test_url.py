@@ -191,37 +191,36 @@ def test_authority_asks_for_tls() -> None:
 EXAMPLES = "for example sqlite:///var/countries.db or mysql://user:password@host:3306/database."
 NOT_A_URL = f"DATABASE_URL is not a URL; give one, {EXAMPLES}"
 NOWHERE = f"DATABASE_URL must name a host and a database, {EXAMPLES}"
-IMPOSSIBLE = f"DATABASE_URL names a host or a port that cannot be; give one, {EXAMPLES}"
+IMPOSSIBLE = f"DATABASE_URL has an invalid host or port; give valid ones, {EXAMPLES}"
 NO_FILE = "DATABASE_URL names no file; give one, for example sqlite:///var/countries.db."
 NO_HOST = (
-    "DATABASE_URL names a host or a user, and SQLite has neither; "
-    "the path follows three slashes, for example sqlite:///var/countries.db."
+    "DATABASE_URL names a host or a user, but SQLite has neither; "
+    "write three slashes before the path, for example sqlite:///var/countries.db."
 )
 NO_OPTIONS = (
-    "DATABASE_URL has options after '?', and SQLite takes none here; "
-    "in a file's name write %3F for '?'."
+    "DATABASE_URL has options after '?', but SQLite takes none; in a file name write %3F for '?'."
 )
 SEPARATOR = (
-    "DATABASE_URL has an '@' that is no separator, or one of '/', ':' and '?' before it; "
-    "in a user's name and a password write %40 for '@', %2F, %3A and %3F."
+    "DATABASE_URL has an unescaped '@', '/', ':' or '?' in its user name or password; "
+    "write %40, %2F, %3A or %3F."
 )
 NO_MODE = (
-    "DATABASE_URL must say ssl-mode=REQUIRED (or VERIFY_CA, VERIFY_IDENTITY) or ssl-mode=DISABLED; "
-    "TLS that is not verified, or may silently be off, is not offered."
+    "DATABASE_URL has an unsupported TLS mode; write ssl-mode=REQUIRED (or VERIFY_CA, "
+    "VERIFY_IDENTITY) or ssl-mode=DISABLED. Unverified or optional TLS is not supported."
 )
-TWICE = "DATABASE_URL says more than once whether to use TLS; say it once."
+TWICE = "DATABASE_URL sets the TLS mode more than once; set it once."
 
 
 def unsupported_kind_message(name: str) -> str:
-    """Return what is said of a kind of database that the project does not speak to."""
+    """Return the error for an unsupported kind of database."""
     return f"DATABASE_URL names '{name}'; give sqlite, mysql, mariadb or postgresql, {EXAMPLES}"
 
 
 def unknown_option_message(name: str) -> str:
-    """Return what is said of an option that is not known."""
+    """Return the error for an unknown option."""
     return (
-        f"DATABASE_URL has the option '{name}', which is not known here; only ssl-mode or sslmode "
-        "is, and a CA certificate goes into DATABASE_SSL_CA."
+        f"DATABASE_URL has the unknown option '{name}'; use only ssl-mode or sslmode, and set a CA "
+        "certificate in DATABASE_SSL_CA."
     )
 
 
@@ -298,11 +297,11 @@ def test_refusal(text: str, message: str) -> None:
     [
         (
             "sqlite:///x.db",
-            "DATABASE_SSL_CA is set, and DATABASE_URL names a file: unset it.",
+            "DATABASE_SSL_CA is set, but DATABASE_URL names a file; unset DATABASE_SSL_CA.",
         ),
         (
             "mysql://root:hunter2@db/x?ssl-mode=DISABLED",
-            "DATABASE_SSL_CA is set, and DATABASE_URL turns TLS off: leave one of them out.",
+            "DATABASE_SSL_CA is set, but DATABASE_URL disables TLS; remove one of them.",
         ),
     ],
 )

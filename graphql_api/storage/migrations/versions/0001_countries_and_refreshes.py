@@ -1,4 +1,4 @@
-"""Create the tables of countries and of refreshes."""
+"""Create the tables `countries` and `refreshes`."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,7 @@ _OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate
 
 
 def upgrade() -> None:
-    """Create them; types are named here as they were then, not as the code has them now."""
+    """Create both tables. Types are spelled out, as those of the code may change later."""
     op.create_table(
         "countries",
         sa.Column("code", sa.String(2), primary_key=True),
@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.Column("countries_as_of", _INSTANT),
         sa.Column("rates_provider", sa.String(50)),
         sa.Column("rates_as_of", _INSTANT),
-        if_not_exists=True,  # where MySQL was interrupted: it commits each table by itself
+        if_not_exists=True,  # MySQL commits each table by itself and may have been interrupted
         **_OPTIONS,
     )
     op.create_table(

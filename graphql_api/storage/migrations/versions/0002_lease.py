@@ -1,4 +1,4 @@
-"""Create the table of leases, with the one that refreshes take."""
+"""Create the table `leases` with the lease of refreshes."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ _OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate
 
 
 def upgrade() -> None:
-    """Create it; the revisions that the lease gives out go on from those of the rows."""
+    """Create table and lease. The lease continues from the highest revision of the rows."""
     op.create_table(
         "leases",
         sa.Column("name", sa.String(50), primary_key=True),
@@ -24,7 +24,7 @@ def upgrade() -> None:
     )
     connection = op.get_bind()
     leases = sa.table("leases", *map(sa.column, ("name", "expires_at", "revision")))
-    # MySQL may have been interrupted after it.
+    # MySQL may have been interrupted after this statement.
     if connection.scalar(sa.select(sa.func.count()).select_from(leases)) == 0:
         highest = connection.scalar(sa.text("SELECT MAX(revision) FROM countries")) or 0
         op.bulk_insert(leases, [{"name": "refresh", "expires_at": 0, "revision": highest}])

@@ -1,4 +1,4 @@
-"""Create the table of what providers said last."""
+"""Create the table `answers`, the provider cache."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,7 +11,7 @@ _OPTIONS = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate
 
 
 def upgrade() -> None:
-    """Create it."""
+    """Create the table."""
     op.create_table(
         "answers",
         sa.Column("kind", sa.String(20), primary_key=True),

@@ -1,1 +1,1 @@
-"""The migrations, oldest first by number."""
+"""The migrations, one file per revision."""
