@@ -1,7 +1,7 @@
-# The server without what built it: not root, no pip, nothing that it writes to.
-# Tags name versions; whoever wants the same bytes for ever adds the image's digest to both.
+# An image without build tools and pip, which runs as non-root on a read-only file system.
+# Tags name versions. For reproducible bytes, add the digest to each FROM.
 
-# What the playground loads, and its licences; switched off in production, unless PLAYGROUND says so.
+# The playground's files and their licences. Production serves them with PLAYGROUND=true only.
 FROM node:20-bookworm-slim AS playground
 WORKDIR /playground
 COPY playground ./
@@ -13,18 +13,18 @@ FROM python:3.11.15-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv --without-pip /app
-# What changes least comes first, so that a change of the code downloads nothing.
+# Dependencies first: a change of the code does not download them again.
 COPY requirements.txt ./
 RUN pip --python /app/bin/python install --no-compile --require-hashes -r requirements.txt
 COPY . ./
 RUN pip --python /app/bin/python wheel --no-index --no-deps --no-build-isolation -w dist . \
     && pip --python /app/bin/python install --no-compile --no-index --no-deps dist/*.whl \
     && pip --python /app/bin/python uninstall --yes flit_core
-# Bytecode that is not compared with its source: neither can change any more.
+# Unchecked bytecode, because neither it nor its source changes in the image.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app/lib
 
 FROM python:3.11.15-slim-bookworm
-# Python comes without bytecode, and would compile its own library at every start.
+# The base image has no bytecode, so Python would compile its library at every start.
 RUN pip uninstall --yes --root-user-action ignore pip setuptools wheel \
     && python -m compileall -q --invalidation-mode unchecked-hash \
         -x '/(ensurepip|idlelib|lib2to3|pydoc_data|tkinter|turtledemo)/' /usr/local/lib/python3.11 \
@@ -35,12 +35,12 @@ COPY --from=playground /playground/node_modules /app/share/graphql-api/playgroun
 ENV PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 ENV ENVIRONMENT=production HOST=0.0.0.0
 WORKDIR /srv
-# By number, so that an orchestrator can tell that it is not root.
+# By number, so that an orchestrator can verify that it is not root (runAsNonRoot).
 USER 10001:10001
 EXPOSE 8000
-# The first process of a container hears this one from the beginning, SIGTERM only once it serves.
+# Python handles SIGINT from its start. As process 1 it ignores SIGTERM until uvicorn handles it.
 STOPSIGNAL SIGINT
-# Not by urllib, which would ask a proxy that is meant for the sources.
+# http.client, because urllib would use the proxy that is meant for the providers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "\
 import http.client, os, sys; \
 server = http.client.HTTPConnection('127.0.0.1', os.environ.get('PORT') or 8000, timeout=4); \

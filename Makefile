@@ -1,4 +1,4 @@
-# What a person types: `make run`, `make test`. Paths are relative, so a folder's name may hold spaces.
+# Commands for people, such as `make run`. Relative paths, so the folder's name may have spaces.
 SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
@@ -19,11 +19,11 @@ test-all: .venv/installed-dev $(PLAYGROUND)/installed
 bench: .venv/installed-dev
 	$(PYTHON) -m benchmarks
 
-# What clients wait for at four fifths of what one process can do.
+# Latency at four fifths of one process's capacity.
 load: .venv/installed-dev
 	$(PYTHON) -m benchmarks load
 
-# A server among faults for five minutes, or for `make soak SECONDS=60`.
+# A server under injected faults for SECONDS seconds. Default 300.
 SECONDS ?= 300
 soak: .venv/installed-dev
 	$(PYTHON) -m benchmarks.soak_benchmark $(SECONDS)
@@ -34,25 +34,25 @@ lint: .venv/installed-dev
 	$(PYTHON) -m mypy
 	$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
-# Each stamp means: what the file on its right pins is installed, and so is this package.
+# A stamp file means that the pinned requirements and this package are installed.
 .venv/installed: requirements.txt pyproject.toml | .venv/bin/python
-	@echo "Installing into .venv: this takes a minute, once."
+	@echo "Installing into .venv; the first time takes a minute."
 	@$(PIP) install --require-hashes -r requirements.txt
 	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-# A convenience: where npm or its network is missing, the page loads its files from elsewhere.
+# Optional: without npm or its registry, the playground loads its files from a CDN.
 $(PLAYGROUND)/installed: playground/package.json playground/package-lock.json | .venv/bin/python
 	@mkdir -p $(@D) && cp $^ $(@D)
 	@if ! command -v npm >/dev/null; then \
-		echo "npm is not here, so the playground is not installed."; \
+		echo "npm is not installed; the playground will load its files from a CDN."; \
 	elif ! (cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=silent \
 			--fetch-retries=0 --fetch-timeout=10000 >/dev/null); then \
-		echo "npm could not download the playground, so it is not installed."; \
+		echo "npm could not download the playground; it will load its files from a CDN."; \
 	else touch $@; fi
 
 .venv/installed-dev: requirements-dev.txt pyproject.toml | .venv/bin/python
-	@echo "Installing into .venv, with what the tests need: this takes a minute, once."
+	@echo "Installing into .venv, with test dependencies; the first time takes a minute."
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
@@ -61,12 +61,12 @@ $(PLAYGROUND)/installed: playground/package.json playground/package-lock.json | 
 	@for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 		$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
 		$$python -c 'import ensurepip, venv' 2>/dev/null \
-			|| { echo "$$python lacks the module venv; on Debian, install python3-venv." >&2; exit 1; }; \
+			|| { echo "$$python has no module venv. On Debian, install python3-venv." >&2; exit 1; }; \
 		exec $$python -m venv .venv; \
 	done; \
-	echo "Python 3.11 or newer is needed; none is in PATH." >&2; exit 1
+	echo "Python 3.11 or newer is required, but PATH has none. Install one." >&2; exit 1
 
-# Pins every dependency by hash, with no address to download from.
+# Pins every dependency by hash, without the address of a registry.
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --group build \
 	--extra postgresql
@@ -75,6 +75,6 @@ lock: .venv/installed-dev
 	$(COMPILE) -o requirements.txt
 	$(COMPILE) --group dev -c requirements.txt -o requirements-dev.txt
 
-# Rebuilds the data that is shipped with the package, and prints what changed. Needs npm.
+# Rebuilds the bundled data and prints the differences. Requires npm.
 bundled-data: .venv/installed-dev
 	$(PYTHON) scripts/build_bundled_data.py

@@ -1,4 +1,4 @@
-"""What the project is made of: no dependency may be as old as a known hole in it."""
+"""Dependencies: none may be older than the fix of a known vulnerability."""
 
 import re
 import tomllib
@@ -27,19 +27,19 @@ FIRST_FIXED = {
     "starlette": "1.3.1",
     "strawberry-graphql": "0.327.2",
 }
-"""The first version without each package's known holes."""
+"""First version of each package without known vulnerabilities."""
 
 
 @pytest.mark.parametrize(("name", "fixed"), FIRST_FIXED.items())
 def test_fixed(name: str, fixed: str) -> None:
-    """Neither what may be installed, nor what is pinned or runs here, is older than the fix."""
+    """The lowest allowed, the pinned and the installed version have the fix."""
     assert FLOORS[name] >= Version(fixed)
     assert PINS[name] >= Version(fixed)
     assert Version(version(name)) >= Version(fixed)
 
 
 def test_no_uploads() -> None:
-    """Nothing reads forms or files: the parser for them, if it comes along, is not an old one."""
+    """The package reads no forms; their parser, if another package requires it, has its fix."""
     assert "python-multipart" not in FLOORS
     assert PINS.get("python-multipart", Version("0.0.26")) >= Version("0.0.26")
     code = "".join(path.read_text() for path in (ROOT / "graphql_api").rglob("*.py"))
@@ -47,6 +47,6 @@ def test_no_uploads() -> None:
 
 
 def test_every_dependency_has_a_floor() -> None:
-    """Every dependency says from which version on it will do, and is pinned to one that does."""
+    """Every dependency has a lowest version, and its pin satisfies it."""
     assert {name for name in FLOORS if PINS[name.lower()] < FLOORS[name]} == set()
     assert len(FLOORS) == len(PROJECT["dependencies"])

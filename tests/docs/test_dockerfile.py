@@ -1,4 +1,4 @@
-"""The container, as far as it goes without an engine: its files say what they should, and work."""
+"""The container's files, tested without a container engine: contents, build steps, commands."""
 
 import json
 import re
@@ -36,7 +36,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-
 HEALTH_COMMAND = parse_command(FINAL, "HEALTHCHECK")
 TOKEN = "hunter2-hunter2"
 SECRETS = ["ADMIN_TOKEN", "MYSQL_PASSWORD"]
-"""What compose.yaml must be given."""
+"""Variables that compose.yaml requires."""
 
 UNSHARE_COMMAND = ["unshare", "--mount"]
 READ_ONLY_SCRIPT = """
@@ -48,18 +48,18 @@ for folder in . /tmp /var/tmp /dev/shm; do
 done
 exec "$@"
 """
-"""A script that takes from a process, and from it alone, what can be written, and tries it."""
+"""Makes every file system read-only for one process, checks that, and runs a command."""
 
 
 def test_base() -> None:
-    """Both stages are of one image, whose tag names a whole version, and which is a slim one."""
+    """Both Python stages use one slim image whose tag names a patch version."""
     image, _, _ = BUILD[0].text.partition(" ")
     assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", image)
     assert (BUILD[0].text, FINAL[0].text) == (f"{image} AS build", image)
 
 
 def test_build() -> None:
-    """What is installed is pinned by hash, and the package is a wheel, not a link to a folder."""
+    """Dependencies are installed by hash, and the package as a wheel, not in editable mode."""
     install_commands = [text for text in find_instructions(BUILD, "RUN") if " install " in text]
     assert len(install_commands) == 2
     assert "--require-hashes -r requirements.txt" in install_commands[0]
@@ -68,9 +68,9 @@ def test_build() -> None:
 
 @pytest.mark.slow
 def test_playground(tmp_path: Path) -> None:
-    """What the stage of the playground leaves is where the final stage has it, whole, and small."""
+    """The playground stage leaves all files the page needs, with licences, in less than 6 MB."""
     if shutil.which("npm") is None:
-        pytest.skip("install nodejs and npm to carry out the stage of the playground")
+        pytest.skip("install nodejs and npm to run the playground stage")
     assert re.fullmatch(r"node:\d+-bookworm-slim AS playground", PLAYGROUND[0].text)
     assert find_instructions(PLAYGROUND, "COPY") == ["playground ./"]
     folder = tmp_path / "share" / "graphql-api" / "playground"
@@ -88,7 +88,7 @@ def test_playground(tmp_path: Path) -> None:
 
 
 def test_final_stage() -> None:
-    """The final stage installs nothing, takes the finished folder alone, and is not root."""
+    """The final stage installs nothing, copies the built folders only, and does not run as root."""
     (run,) = find_instructions(FINAL, "RUN")
     assert re.findall(r"apt-get|curl|gcc| install ", run) == []
     assert run.startswith("pip uninstall --yes ")
@@ -108,7 +108,7 @@ def test_final_stage() -> None:
 
 
 def test_environment() -> None:
-    """The image serves everybody in production mode, so it wants a token and its own address."""
+    """The image listens on all addresses in production mode, which requires a token and a URL."""
     assert parse_environment(FINAL) == {
         "PATH": "/app/bin:$PATH",
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -119,7 +119,7 @@ def test_environment() -> None:
 
 
 def test_context() -> None:
-    """What the image is built of is sent to the builder, and no secret, database or history is."""
+    """The build context has what the image is built from, and no secret, database or history."""
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout.splitlines()
@@ -146,7 +146,7 @@ def test_context() -> None:
 
 
 def test_drivers() -> None:
-    """What the drivers need for PostgreSQL and for MySQL 8's passwords is pinned for the image."""
+    """The drivers for PostgreSQL and for the passwords of MySQL 8 are pinned for the image."""
     packages = re.findall(
         r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
     )
@@ -157,7 +157,7 @@ def test_drivers() -> None:
 
 
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
-    """Return a value of compose.yaml with variables, defaults, and nothing where none is given."""
+    """Return a value of compose.yaml with its variables replaced by values or defaults."""
 
     def substitute(match: re.Match[str]) -> str:
         if match["operator"] == ":?":
@@ -168,7 +168,7 @@ def interpolate(text: str, variables: Mapping[str, str]) -> str:
 
 
 def test_compose_server() -> None:
-    """The server may write nothing, do nothing as root, and waits for a database that answers."""
+    """The server's container is read-only and unprivileged, and waits for a healthy database."""
     service = COMPOSE["services"]["countries"]
     assert {name: value for name, value in service.items() if name != "environment"} == {
         "build": ".",
@@ -182,7 +182,7 @@ def test_compose_server() -> None:
 
 
 def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With two secrets the server has all that it needs, and neither has a default."""
+    """Two secrets without defaults are all the server requires."""
     templates = COMPOSE["services"]["countries"]["environment"]
     variables = dict(zip(SECRETS, (TOKEN, "letters8digits"), strict=True))
     for secret in variables:
@@ -201,7 +201,7 @@ def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compose_database() -> None:
-    """MySQL 8.4 makes the database and the user that the server has in its URL, and keeps them."""
+    """MySQL 8.4 creates the database and user of the server's URL, and stores them in a volume."""
     service = COMPOSE["services"]["mysql"]
     assert service["image"] == "mysql:8.4"
     assert {
@@ -251,7 +251,7 @@ def test_documented_commands(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextmanager
 def running_health_server(status: int) -> Iterator[int]:
-    """Lend the port of a server that answers /healthz so, and anything else with 404."""
+    """Run a server that responds to /healthz with `status`, else with 404; yield its port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -259,14 +259,14 @@ def running_health_server(status: int) -> Iterator[int]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with running_http_server(Handler) as port:
         yield port
 
 
 def run_health_check(port: int, python: Path | str = sys.executable) -> int:
-    """Return the exit code of the health check, where a proxy is set that nobody listens at."""
+    """Return the exit code of the health check; its environment has a proxy that is down."""
     result = subprocess.run(
         [python, *HEALTH_COMMAND[1:]],
         env={"PORT": f"{port}", "http_proxy": "http://127.0.0.1:1"},
@@ -278,19 +278,19 @@ def run_health_check(port: int, python: Path | str = sys.executable) -> int:
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 1), (503, 1)])
 def test_health(status: int, code: int) -> None:
-    """A server is well when it says so itself, at its own port."""
+    """The health check succeeds only if the server on PORT responds with 200."""
     with running_health_server(status) as port:
         assert run_health_check(port) == code
 
 
-def test_health_of_nobody() -> None:
-    """Where nobody listens, nobody is well."""
+def test_health_without_server() -> None:
+    """The health check fails if no server listens."""
     assert run_health_check(free_port()) == 1
 
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Carry out the build stage in a folder, and lend what the final stage copies."""
+    """Run the build stage in a folder, and return the folder that the final stage copies."""
     root = tmp_path_factory.mktemp("image")
     context = root / "context"
     subprocess.run(["git", "clone", "-q", ROOT, context], check=True)
@@ -309,7 +309,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def copy_files(context: Path, source: str, target: Path) -> None:
-    """Copy what COPY copies: one file, or whatever .dockerignore lets through."""
+    """Copy one file, or all that .dockerignore includes, as COPY does."""
     for path in (path for path in context.rglob("*") if path.is_file()):
         name = str(path.relative_to(context))
         if is_in_build_context(name) and source in (".", name):
@@ -319,7 +319,7 @@ def copy_files(context: Path, source: str, target: Path) -> None:
 
 @pytest.mark.slow
 def test_installed(app: Path) -> None:
-    """The folder has the package and what it needs, compiled, and no tool that installs."""
+    """The built folder has the package and its dependencies, compiled, and no installer."""
     (packages,) = app.glob("lib/python3.*/site-packages")
     assert (packages / "graphql_api" / "sources" / "bundled" / "LICENSES.md").is_file()
     assert [name for name in ("pip", "setuptools", "flit_core") if (packages / name).exists()] == []
@@ -332,7 +332,7 @@ def test_installed(app: Path) -> None:
 
 
 def can_unshare_mounts() -> bool:
-    """Tell whether a process may have its own view of the disks, which not even every root may."""
+    """Return whether this process may unshare mounts; not every root may."""
     if shutil.which("unshare") is None:
         return False
     result = subprocess.run([*UNSHARE_COMMAND, "true"], stderr=subprocess.DEVNULL, check=False)
@@ -345,7 +345,7 @@ def can_unshare_mounts() -> bool:
     reason="run as root, with unshare (apt-get install util-linux), to make all disks read-only",
 )
 def test_served_from_a_read_only_disk(app: Path, mariadb: MariaDB, tmp_path: Path) -> None:
-    """The image's command serves MariaDB's data where nothing can be written, and is healthy."""
+    """The image's command serves and refreshes MariaDB's data from a read-only file system."""
     port = free_port()
     variables = {
         **parse_environment(FINAL),
@@ -370,7 +370,7 @@ def test_served_from_a_read_only_disk(app: Path, mariadb: MariaDB, tmp_path: Pat
 
 
 def run_refresh(port: int) -> object:
-    """Return what a refresh tells over HTTP."""
+    """Run a refresh over HTTP and return its report."""
     response = httpx.post(
         f"http://127.0.0.1:{port}/graphql",
         json={"query": "mutation { refreshCountries { totalCountries statements } }"},

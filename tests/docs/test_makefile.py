@@ -1,4 +1,4 @@
-"""The two commands, on a clone in a folder with a space, as somebody who has never seen it."""
+"""`make run` and `make test` on a fresh clone in a folder whose name has a space."""
 
 import os
 import re
@@ -17,14 +17,14 @@ from tests.support.processes import inherited_environment
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lend a clone of the last commit."""
-    folder = tmp_path_factory.mktemp("somebody's") / "new folder"
+    """Return a clone of the last commit."""
+    folder = tmp_path_factory.mktemp("user's") / "new folder"
     subprocess.run(["git", "clone", "-q", ROOT, folder], check=True)
     return folder
 
 
 def run_and_query(clone: Path) -> tuple[object, int, str]:
-    """Type `make run`, ask for the number of countries, press Ctrl-C; tell what came of each."""
+    """Run `make run`, send a query, press Ctrl-C; return the response, exit code and stderr."""
     with subprocess.Popen(
         ["make", "run"],
         cwd=clone,
@@ -46,7 +46,7 @@ def run_and_query(clone: Path) -> tuple[object, int, str]:
 
 @pytest.mark.slow
 def test_make_run(clone: Path) -> None:
-    """From a clone to an answer by one command, and again; Ctrl-C leaves no traceback."""
+    """`make run` serves a query on a fresh clone, and a second time; Ctrl-C prints no traceback."""
     for _ in range(2):
         body, code, output = run_and_query(clone)
         assert body == {"data": {"status": {"totalCountries": 250}}}
@@ -56,7 +56,7 @@ def test_make_run(clone: Path) -> None:
 
 @pytest.mark.slow
 def test_make_test(clone: Path) -> None:
-    """`make test` sets up what it needs and runs; here a small part, twice."""
+    """`make test` installs its dependencies and runs the tests; here one module, twice."""
     for _ in range(2):
         variables = inherited_environment(PYTEST_ADDOPTS="tests/unit/test_errors.py")
         result = subprocess.run(
@@ -66,7 +66,7 @@ def test_make_test(clone: Path) -> None:
 
 
 def run_make_with(scripts: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Type `make run` where PATH holds just the programs given, by name and script."""
+    """Run `make run` with a PATH of these scripts only, by program name."""
     bin_dir = folder / "bin"
     bin_dir.mkdir()
     for name, script in scripts.items():
@@ -87,19 +87,19 @@ def run_make_with(scripts: Mapping[str, str], folder: Path) -> subprocess.Comple
 
 @pytest.mark.parametrize("scripts", [{}, {"python3": "exit 1"}], ids=["none", "too old"])
 def test_no_python(tmp_path: Path, scripts: Mapping[str, str]) -> None:
-    """Without a Python that is new enough, one line says so, and nothing is made."""
+    """Without a new enough Python, `make run` prints one line and creates nothing."""
     result = run_make_with(scripts, tmp_path)
     lines = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
-    assert lines == ["Python 3.11 or newer is needed; none is in PATH."]
+    assert lines == ["Python 3.11 or newer is required, but PATH has none. Install one."]
     assert result.returncode == 2
     assert not (tmp_path / ".venv").exists()
 
 
 def test_no_venv(tmp_path: Path) -> None:
-    """A Python without the module venv, as Debian's is at first: one line says what to install."""
+    """With a Python that has no module venv, `make run` prints one line naming the package."""
     result = run_make_with({"python3": 'case "$2" in *ensurepip*) exit 1;; esac'}, tmp_path)
     lines = [line for line in result.stderr.splitlines() if not line.startswith("make: ***")]
-    assert lines == ["python3 lacks the module venv; on Debian, install python3-venv."]
+    assert lines == ["python3 has no module venv. On Debian, install python3-venv."]
     assert result.returncode == 2
     assert not (tmp_path / ".venv").exists()
 
@@ -107,12 +107,12 @@ def test_no_venv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("npm", "message"),
     [
-        (None, "npm is not here, so the playground is not installed."),
-        ("exit 1", "npm could not download the playground, so it is not installed."),
+        (None, "npm is not installed; the playground will load its files from a CDN."),
+        ("exit 1", "npm could not download the playground; it will load its files from a CDN."),
     ],
 )
 def test_no_playground(tmp_path: Path, npm: str | None, message: str) -> None:
-    """Without npm, or when it fails, one line says so, and the next run tries again."""
+    """Without npm, or when npm fails, make prints one line and the next run tries again."""
     bin_dir = tmp_path / "bin"
     bin_dir.mkdir()
     for name in ("cp", "mkdir", "touch"):

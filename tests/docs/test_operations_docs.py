@@ -1,4 +1,4 @@
-"""The guide for operators names every metric, and neither it nor its files name any other."""
+"""docs/operations.md, the dashboard and the alerts name every metric, and no unknown one."""
 
 import json
 import re
@@ -24,7 +24,7 @@ SAMPLES = {
     for family in FAMILIES
     for suffix in (("_bucket", "_count", "_sum") if family.type is MetricType.HISTOGRAM else ("",))
 }
-"""What can be asked of Prometheus."""
+"""Names of the samples in Prometheus."""
 
 
 def expressions(node: Any) -> Iterator[str]:  # noqa: ANN401 - whatever JSON holds
@@ -39,7 +39,7 @@ def expressions(node: Any) -> Iterator[str]:  # noqa: ANN401 - whatever JSON hol
 
 
 def test_table() -> None:
-    """The table of metrics is that of the program: name, type, labels and meaning."""
+    """The table of metrics matches the definitions: name, type, labels and meaning."""
     rows = [
         "| `{}` | {} | {} | {} |".format(
             family.name,
@@ -55,7 +55,7 @@ def test_table() -> None:
 
 
 def test_dashboard() -> None:
-    """Every query of the dashboard is of metrics that there are, and shows all of them."""
+    """The dashboard queries every metric, and no unknown one."""
     queried = {name for text in expressions(DASHBOARD) for name in METRIC.findall(text)}
     assert queried - SAMPLES == set()
     displayed = {re.sub("_(bucket|count|sum)$", "", name) for name in queried}
@@ -63,7 +63,7 @@ def test_dashboard() -> None:
 
 
 def test_labels() -> None:
-    """Every label that the dashboard and the rules choose by is one of the metric's own."""
+    """The dashboard and the alerts select by labels that the metric has."""
     labels = {family.name: {*family.labels, "instance", "le"} for family in FAMILIES}
     texts = [*expressions(DASHBOARD), *(rule["expr"] for rule in RULES)]
     matchers = [
@@ -77,7 +77,7 @@ def test_labels() -> None:
 
 
 def test_panels() -> None:
-    """Panels have places of their own, titles and identities."""
+    """Each panel has a position, an id and a title of its own, and queries."""
     panels = DASHBOARD["panels"]
     positions = [tuple(panel["gridPos"][side] for side in "xy") for panel in panels]
     for values in (
@@ -91,7 +91,7 @@ def test_panels() -> None:
 
 
 def test_rules() -> None:
-    """The rules are of metrics that there are, and the guide says of each what to do."""
+    """The alerts query known metrics, and docs/operations.md describes each, in the same order."""
     queried = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
     assert queried - SAMPLES == set()
     section = GUIDE.split("## Alerts")[1].split("\n## ")[0]

@@ -1,4 +1,4 @@
-"""What may happen to a database server, seen from a process that uses it through a relay."""
+"""Faults of a database server, as a process sees them that connects through a proxy."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from tests.support.tcp_proxy import TCPProxy
 
 @dataclass(frozen=True)
 class DatabaseFault:
-    """A fault, and how it ends."""
+    """A fault: how to begin it, and how to end it."""
 
     name: str
     begin: Callable[[DatabaseServer, TCPProxy], object]
@@ -18,7 +18,7 @@ class DatabaseFault:
 
     @contextmanager
     def inject(self, server: DatabaseServer, proxy: TCPProxy) -> Iterator[Callable[[], object]]:
-        """Have the fault until what is lent is called, or the context ends."""
+        """Begin the fault; end it when the yielded function is called or the context ends."""
         self.begin(server, proxy)
         has_ended = False
 
@@ -48,9 +48,9 @@ def _resume_connections(_server: DatabaseServer, proxy: TCPProxy) -> None:
 
 
 REFUSED = DatabaseFault("refused", _refuse_connections, lambda _, proxy: proxy.accept())
-HUNG = DatabaseFault("accepts, never answers", _hang_connections, _resume_connections)
+HUNG = DatabaseFault("accepts, never responds", _hang_connections, _resume_connections)
 CUT = DatabaseFault(
-    "cut in mid-answer",
+    "cut within a response",
     lambda _, proxy: proxy.cut_after(from_server=20),
     lambda _, proxy: proxy.cut_after(),
 )
@@ -63,5 +63,5 @@ FROZEN = DatabaseFault(
 
 
 def markdown_row(*cells: object) -> str:
-    """Return a row of a table, for the output of a test."""
+    """Return a row of a Markdown table."""
     return f"| {' | '.join(map(str, cells))} |"

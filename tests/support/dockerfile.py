@@ -1,4 +1,4 @@
-"""The Dockerfile, read as its builder reads it: stages, each a list of instructions."""
+"""Parser of the Dockerfile: stages, each a list of instructions."""
 
 import json
 import re
@@ -9,7 +9,7 @@ from tests.support.paths import ROOT
 
 
 class Instruction(NamedTuple):
-    """One instruction, e.g. RUN, and what follows it, in one line."""
+    """One instruction, for example RUN, and its arguments on one line."""
 
     name: str
     text: str
@@ -19,7 +19,7 @@ Stage = list[Instruction]
 
 
 def read_stages() -> list[Stage]:
-    """Return the stages, each of which begins with FROM."""
+    """Return the stages. Each begins with FROM."""
     lines = (ROOT / "Dockerfile").read_text("utf-8").splitlines(keepends=True)
     text = "".join(line for line in lines if not line.startswith("#")).replace("\\\n", "")
     stages: list[Stage] = []
@@ -32,25 +32,25 @@ def read_stages() -> list[Stage]:
 
 
 def find_instructions(stage: Stage, name: str) -> list[str]:
-    """Return what follows each instruction of that name."""
+    """Return the arguments of each instruction of this name."""
     return [text for instruction, text in stage if instruction == name]
 
 
 def parse_environment(stage: Stage) -> dict[str, str]:
-    """Return what ENV sets; the values are as they are written."""
+    """Return the variables that ENV sets, with their values unexpanded."""
     pairs = (pair for text in find_instructions(stage, "ENV") for pair in shlex.split(text))
     return {name: value for name, _, value in (pair.partition("=") for pair in pairs)}
 
 
 def parse_command(stage: Stage, name: str) -> list[str]:
-    """Return the words of a command that is given as a list, after options if there are any."""
+    """Return the words of a command in its JSON form, without the instruction's options."""
     (text,) = find_instructions(stage, name)
     command: list[str] = json.loads(text[text.index("[") :])
     return command
 
 
 def is_in_build_context(path: str) -> bool:
-    """Tell whether .dockerignore lets a file of the project be sent to the builder."""
+    """Return whether .dockerignore includes a file of the project in the build context."""
     rules = (ROOT / ".dockerignore").read_text("utf-8").splitlines()
     is_included = True
     for rule in (rule for rule in rules if rule and not rule.startswith("#")):
