@@ -1,4 +1,4 @@
-"""JSON that nobody expects, for the parsers of every provider."""
+"""Strategies of hostile bodies, for the parsers of every provider."""
 
 import json
 
@@ -20,11 +20,11 @@ VALUES = st.recursive(
 
 
 def objects(*names: str) -> st.SearchStrategy[dict[str, object]]:
-    """Return objects that have some of these names, with values of any kind."""
+    """Return objects with some of these keys, and any values."""
     return st.dictionaries(st.sampled_from(names), VALUES, max_size=len(names))
 
 
-def bodies(*answers: st.SearchStrategy[object]) -> st.SearchStrategy[bytes]:
-    """Return any bytes, any text, any JSON, and these answers as JSON."""
-    written = st.one_of(VALUES, *answers).map(lambda value: json.dumps(value).encode())
+def bodies(*values: st.SearchStrategy[object]) -> st.SearchStrategy[bytes]:
+    """Return any bytes, any text, any JSON, and these values as JSON."""
+    written = st.one_of(VALUES, *values).map(lambda value: json.dumps(value).encode())
     return st.binary() | st.text().map(str.encode) | written

@@ -1,4 +1,4 @@
-"""What a process may remember of the sources."""
+"""Provider caches with every kind of value."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""Every way in which a provider is known to fail, with the words in which the project tells it."""
+"""Every known fault of a provider, and the reason that the report has for it."""
 
 import gzip
 import zlib
@@ -9,19 +9,19 @@ from tests.support.fake_providers.fixtures import FakeProvider
 from tests.support.fake_providers.server import GONE, HTML, FakeResponse, Upstream
 
 FAULTY_PATH = "faulty"
-"""Where a faulty provider is played."""
+"""Path of the faulty provider."""
 LONG_TIMEOUT = 30.0
-"""Seconds that no test here waits."""
+"""Seconds; never reached by a passing test."""
 SHORT_TIMEOUT = 0.5
-"""Seconds that are waited for answers that never come."""
+"""Seconds to wait for responses that never come."""
 
-# A port that only a system's own service could take, and none does.
+# Ports below 1024 are the system's, and nothing listens on this one.
 REFUSING_URL = "http://127.0.0.1:1/"
-"""A URL where connections are refused."""
+"""URL that refuses connections."""
 
-# Longer than a name may be: no resolver asks its network for it.
+# Longer than a host name may be, so resolvers fail without the network.
 UNRESOLVABLE_URL = f"http://{'.'.join(['x' * 60] * 5)}/"
-"""A URL whose name does not resolve."""
+"""URL whose host name does not resolve."""
 
 TOO_LARGE_REASON = "the response is larger than 20000000 bytes"
 CONNECTION_LOST_PREFIX = "the connection was lost: "
@@ -29,39 +29,39 @@ JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", 
 
 
 def gzip_bomb(megabytes: int) -> bytes:
-    """Return gzip data of so many megabytes of nought, a thousandth of its size."""
+    """Return gzip data, a thousandth of its content, which is `megabytes` of zero bytes."""
     compressor = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
     first_block = compressor.compress(bytes(1_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
-    # After a full flush a block stands for itself, so the same one may follow as often as it likes.
+    # After a full flush a block does not depend on the one before, so it can be repeated.
     block = compressor.compress(bytes(1_000_000)) + compressor.flush(zlib.Z_FULL_FLUSH)
     return first_block + block * (megabytes - 1) + compressor.flush()
 
 
 def empty_gzip_blocks(length: int) -> bytes:
-    """Return the beginning of gzip data, so long and without end, that hold nothing at all."""
+    """Return `length` bytes of unfinished gzip data with no content."""
     empty_block = b"\x00\x00\x00\xff\xff"
     return gzip.compress(b"")[:10] + empty_block * (length // 5)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderFault:
-    """One way to fail."""
+    """One fault: the response, and how the application reports it."""
 
     name: str
     build_response: Callable[[FakeProvider], FakeResponse] = lambda _: FakeResponse()
-    """What is answered at PATH."""
+    """Response at `FAULTY_PATH`."""
     build_url: Callable[[Upstream], str] = lambda upstream: f"{upstream.url}/{FAULTY_PATH}"
-    """What is asked."""
+    """URL of the provider."""
     reason: str = ""
     reason_by_provider: Mapping[str, str] = field(default_factory=dict)
-    """By the name of the provider, where it is not `reason`."""
+    """Reasons that differ from `reason`, by provider name."""
     expected_requests: int = 1
-    """How often PATH is asked."""
+    """Number of requests for `FAULTY_PATH`."""
     api_timeout: float = LONG_TIMEOUT
-    """How long the provider is given."""
+    """API_TIMEOUT in seconds."""
 
     def expected_failure(self, provider: FakeProvider) -> str:
-        """Return why the provider fails, in the words of the report."""
+        """Return the failure as the report has it."""
         return f"{provider.name}: {self.reason_by_provider.get(provider.name, self.reason)}"
 
 

@@ -1,4 +1,4 @@
-"""The live providers as the upstream server plays them: on which path, and with which answers."""
+"""The live providers' fakes: valid, empty and paged responses."""
 
 from dataclasses import dataclass
 
@@ -18,22 +18,22 @@ from tests.support.fake_providers.server import (
 )
 
 API_KEY = "rc_live_hunter2"
-"""The key that the upstream server wants."""
+"""Key that the fake server requires."""
 API_KEYS = {"RESTCOUNTRIES_API_KEY": API_KEY}
 
 
 @dataclass(frozen=True, slots=True)
 class FakeProvider:
-    """One live provider, played."""
+    """Responses of one live provider."""
 
     name: str
     kind: SourceKind
     body: bytes
-    """Its answer, or the first page of it."""
+    """Valid body, or its first page."""
     empty_body: bytes
-    """Its answer when it has nothing."""
+    """Valid body without any records."""
     responder: Responder
-    """What it answers when all is well."""
+    """Response to valid requests."""
 
 
 FAKE_PROVIDERS = (
@@ -67,10 +67,10 @@ FAKE_PROVIDERS = (
 def select_countries_providers(
     *selections: tuple[str, str | None],
 ) -> tuple[Provider[RawCountries], ...]:
-    """Return these providers of countries, with the key."""
+    """Return these countries providers, with the key."""
     return select_providers("COUNTRIES_SOURCES", selections, COUNTRIES_PROVIDERS, API_KEYS)
 
 
 def select_rates_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawRates], ...]:
-    """Return these providers of rates, with the key."""
+    """Return these rates providers, with the key."""
     return select_providers("RATES_SOURCES", selections, RATES_PROVIDERS, API_KEYS)

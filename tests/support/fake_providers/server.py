@@ -1,4 +1,4 @@
-"""A real HTTP server, on real sockets, that plays the sources and fails in every way they might."""
+"""An HTTP server on a real socket that acts as the providers and can fail in any way."""
 
 import asyncio
 import socket
@@ -18,77 +18,77 @@ from tests.support.wait import WAIT_TIMEOUT
 BODIES = Path(__file__).parent / "bodies"
 
 COUNTRIES = (BODIES / "geonames.countryInfo.txt").read_bytes()
-"""What geonames answers."""
+"""Body of geonames."""
 RATES = (BODIES / "er-api.v6.latest-USD.json").read_bytes()
-"""What er-api answers."""
+"""Body of er-api."""
 PAGES = tuple((BODIES / f"restcountries.v5.page{n}.json").read_bytes() for n in range(3))
-"""What restcountries answers, a hundred countries each."""
+"""Pages of restcountries, 100 countries each."""
 V3 = (BODIES / "restcountries.v3.1.all.json").read_bytes()
-"""What restcountries-v3 answers."""
+"""Body of restcountries-v3."""
 GONE = (BODIES / "restcountries.legacy-gone.json").read_bytes()
-"""What the old addresses of REST Countries answer, with status 200."""
+"""Body of the old URLs of REST Countries, which have status 200."""
 FRANKFURTER = (BODIES / "frankfurter.v2.rates-USD.json").read_bytes()
-"""What frankfurter answers."""
+"""Body of frankfurter."""
 FAWAZAHMED0 = (BODIES / "fawazahmed0.usd.json").read_bytes()
-"""What fawazahmed0 answers."""
+"""Body of fawazahmed0."""
 HTML = b"<!doctype html><title>Under maintenance</title><h1>Back soon</h1>"
-"""What a proxy or a captive portal answers, with status 200."""
+"""Body of a proxy or captive portal, with status 200."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeResponse:
-    """One answer, or one way of failing to give it."""
+    """A response, or a failure to send one."""
 
     body: bytes = b""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     delay: float = 0
-    """Seconds before it begins."""
+    """Seconds before the head is sent."""
     hold_until: Callable[[], bool] = lambda: True
-    """It is held back while this is false, for ever if need be; `event.is_set` fits."""
+    """Polled; sending waits while it returns false, without a time limit."""
     hold_after: int | None = None
-    """How much of the body is sent, after the head, before it is held back; None: not even that."""
+    """Bytes of the body sent before waiting for `hold_until`. None: not even the head."""
     cut_after: int | None = None
-    """How much of the body is sent before the connection is closed; None: all of it."""
+    """Bytes of the body sent before the connection closes. None: all."""
     byte_delay: float = 0
-    """Seconds after each byte of the body, which then come one by one; 0: all at once."""
+    """Seconds after each byte of the body. 0: the body is sent at once."""
     reset: bool = False
-    """Whether the connection is reset instead of closed, after what is sent."""
+    """Whether the connection ends with a reset."""
     raw: bool = False
-    """Whether the body is sent as it is, without a head; empty, the connection is just closed."""
+    """Whether the body is sent without a head."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked."""
+    """A request as received."""
 
     method: str
     path: str
-    """Without the slash that it begins with."""
+    """Without the leading slash."""
     query: Mapping[str, str]
     headers: Mapping[str, str]
-    """Names in lower case."""
+    """By name in lower case."""
 
 
 @dataclass(slots=True)
 class Exchange:
-    """A connection on which something was asked, and how it ended."""
+    """A request, and when its response ended."""
 
     path: str
     started_at: float
-    """By a clock that only counts on."""
+    """Monotonic time."""
     completed_at: float | None = None
-    """When all of the answer was sent; None before."""
+    """Monotonic time when the whole response was sent; None before."""
     is_abandoned: bool = False
-    """Whether the client went away before that."""
+    """Whether the client disconnected before that."""
 
 
 Responder = FakeResponse | Callable[[Request], FakeResponse]
-"""An answer, or what makes one to fit the request."""
+"""A response, or a function from the request to one."""
 
 
 def paginated_responder(key: str) -> Callable[[Request], FakeResponse]:
-    """Return what answers like restcountries: a page, to whoever has the key."""
+    """Return a responder like restcountries: it sends pages to requests with the key."""
 
     def respond(request: Request) -> FakeResponse:
         if request.headers.get("authorization") != f"Bearer {key}":
@@ -102,13 +102,13 @@ def paginated_responder(key: str) -> Callable[[Request], FakeResponse]:
 
 
 class Upstream(ThreadServer):
-    """The server, in a thread of its own while the context lasts, on a port that was free.
+    """A server that runs in its own thread within its context.
 
-    It answers `countries` and `rates` well until it is told otherwise.
+    Until `set_responses` is called, `countries` and `rates` have valid responses.
     """
 
     def __init__(self) -> None:
-        """Bind the port; connections wait in its queue until the context is entered."""
+        """Bind a free port. Connections wait in its queue until the context is entered."""
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._port: int = self._socket.getsockname()[1]
         self._responders: dict[str, list[Responder]] = {
@@ -117,27 +117,27 @@ class Upstream(ThreadServer):
         }
         self._requests: list[Request] = []
         self.exchanges: list[Exchange] = []
-        """Every request so far, in order; a test only looks."""
+        """Every request so far, in order. Tests only read it."""
         self._changed = threading.Condition()
 
     @property
     def url(self) -> str:
-        """Return its URL, without a slash at the end."""
+        """Return the server's URL, without a trailing slash."""
         return f"http://127.0.0.1:{self._port}"
 
     @property
     def countries_url(self) -> str:
-        """Return the complete URL of the countries, in the layout of geonames."""
+        """Return the URL of the countries, in the format of geonames."""
         return f"{self.url}/countries"
 
     @property
     def rates_url(self) -> str:
-        """Return the complete URL of the rates, in the layout of er-api."""
+        """Return the URL of the rates, in the format of er-api."""
         return f"{self.url}/rates"
 
     @property
     def environment(self) -> dict[str, str]:
-        """Return the settings that make a server of the project ask here, and nobody else."""
+        """Return the settings that make the application request this server only."""
         return {
             "COUNTRIES_SOURCES": f"geonames={self.countries_url},bundled",
             "RATES_SOURCES": f"er-api={self.rates_url},bundled",
@@ -150,23 +150,23 @@ class Upstream(ThreadServer):
             return tuple(self._requests)
 
     def request_count(self, path: str) -> int:
-        """Return how often a path was asked for."""
+        """Return the number of requests for a path."""
         return sum(request.path == path for request in self.requests)
 
     def set_responses(self, path: str, *responders: Responder) -> None:
-        """Give these answers to the next requests for `path`, in order; the last one for ever."""
+        """Set the responses to the next requests for `path`, in order. The last one repeats."""
         with self._changed:
             self._responders[path] = list(responders)
 
     def wait_for_requests(self, path: str, count: int = 1) -> None:
-        """Wait until `path` was asked for that often; from asyncio call it in a thread."""
+        """Block until `path` has `count` requests. Call it in a thread from asyncio."""
         with self._changed:
             has_arrived = self._changed.wait_for(
                 lambda: self.request_count(path) >= count, WAIT_TIMEOUT
             )
         if not has_arrived:
             raise TimeoutError(
-                f"/{path} was asked for {self.request_count(path)} times, not {count}"
+                f"/{path} has {self.request_count(path)} requests instead of {count}"
             )
 
     async def _serve(self) -> None:
@@ -175,8 +175,7 @@ class Upstream(ThreadServer):
 
     async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            # A client may go away whenever it likes, and the server as well: Python 3.11 reports
-            # an answer that ends by being cancelled.
+            # Either side may disconnect at any time. Python 3.11 logs a handler that is cancelled.
             with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 request = _parse(await reader.readuntil(b"\r\n\r\n"))
                 exchange = Exchange(request.path, time.monotonic())
@@ -200,7 +199,7 @@ class Upstream(ThreadServer):
 
 
 async def _watch_for_disconnect(reader: asyncio.StreamReader, exchange: Exchange) -> None:
-    """Notice that a client goes away before it has its answer."""
+    """Record that the client disconnected before it had the response."""
     with suppress(ConnectionError):
         await reader.read()
     exchange.is_abandoned = exchange.completed_at is None
@@ -238,7 +237,7 @@ async def _send_response(response: FakeResponse, writer: asyncio.StreamWriter) -
         writer.write(body[held_from:])
         await writer.drain()
     if response.reset:
-        # Nothing lingers: what is still on its way is thrown away, and the client is told so.
+        # SO_LINGER with 0 seconds discards unsent data and sends a reset.
         writer.get_extra_info("socket").setsockopt(
             socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
         )

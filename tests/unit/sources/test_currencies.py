@@ -1,4 +1,4 @@
-"""Currency codes: what is one, and what replaces a retired one."""
+"""Currency codes: their form, the codes in use, and the successors of retired ones."""
 
 import json
 from importlib import resources
@@ -13,13 +13,13 @@ from tests.support.fake_providers.server import FAWAZAHMED0
 
 @pytest.mark.parametrize("code", ["USD", "XCG", "AAA"])
 def test_codes(code: str) -> None:
-    """Three capital letters are a code."""
+    """Three capital letters have the form of a code."""
     assert is_code(code) is True
 
 
 @pytest.mark.parametrize("code", ["", "US", "USDT", "usd", "US1", "USD\n", " USD", "ÀÉÎ", "ＵＳＤ"])
-def test_what_is_no_code(code: str) -> None:
-    """Anything else is none: length, case, digits, space and other alphabets count."""
+def test_other_text(code: str) -> None:
+    """Other lengths, cases, digits, spaces and alphabets are not a code."""
     assert is_code(code) is False
 
 
@@ -39,26 +39,26 @@ def test_what_is_no_code(code: str) -> None:
     ],
 )
 def test_first_in_use(codes: list[object], first: str | None) -> None:
-    """The first in use counts, stripped, a retired one as its successor; else the first code."""
+    """The first code in use is selected, after replacing retired ones; else the first code."""
     assert select_current_code(codes) == first
 
 
 def test_successors_are_in_use() -> None:
-    """Every successor is a currency in use, and no retired one is."""
+    """Every successor is in use, and no retired currency is."""
     assert set(RETIRED.values()) <= CURRENT
     assert set(RETIRED) & CURRENT == set()
     assert [code for code in (*RETIRED, *CURRENT) if not is_code(code)] == []
 
 
 def test_table() -> None:
-    """The table has the money of countries, and no metals, funds, units or codes for tests."""
+    """The table has no metals, funds, units of account or test codes."""
     assert len(CURRENT) == 155
     assert {"USD", "EUR", "XAF", "XCG", "ZWG", "SLE"} <= CURRENT
     assert {"XAU", "XDR", "XTS", "XXX", "CHE", "CLF", "BTC"} & CURRENT == set()
 
 
 def test_every_bundled_currency_is_in_use() -> None:
-    """The table knows every currency of the bundled data."""
+    """Every currency of the bundled data is in use."""
     bundled = json.loads(
         resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes()
     )
@@ -67,7 +67,7 @@ def test_every_bundled_currency_is_in_use() -> None:
 
 
 def test_retired_codes_in_the_wild() -> None:
-    """The retired codes that providers still send lead to their successors."""
+    """Retired codes that providers still send are replaced by their successors."""
     wild = ["CUC", "MRO", "STD", "VEF", "ANG", "ZWL", "BGN", "HRK", "SLL"]
     assert [select_current_code([code]) for code in wild] == [
         *["CUP", "MRU", "STN", "VES", "XCG", "ZWG", "EUR", "EUR", "SLE"],
@@ -75,19 +75,19 @@ def test_retired_codes_in_the_wild() -> None:
 
 
 def test_retired_codes_of_a_recorded_table() -> None:
-    """A recorded table has every currency in use, and 41 that are known to be retired."""
+    """A recorded table of rates has every currency in use, and 41 retired ones."""
     recorded = {code.upper() for code in json.loads(FAWAZAHMED0)["usd"]}
     assert len(recorded & CURRENT) == 155
     assert len(recorded & set(RETIRED)) == 41
 
 
-ANYTHING = st.one_of(
+ANY_VALUE = st.one_of(
     st.none(), st.integers(), st.text(max_size=5), st.sampled_from(list(RETIRED)), st.floats()
 )
 
 
-@given(st.lists(ANYTHING, max_size=4))
+@given(st.lists(ANY_VALUE, max_size=4))
 def test_anything(codes: list[object]) -> None:
-    """Whatever is listed, the answer is none or a code that is not retired."""
+    """Of any list, the selection is None or a code that is not retired."""
     code = select_current_code(codes)
     assert code is None or (is_code(code) and code not in RETIRED)

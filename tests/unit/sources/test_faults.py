@@ -1,4 +1,4 @@
-"""Every live provider in every way to fail: it is given up, it is said why, the next is asked."""
+"""Every fault of every live provider: the reason is reported, and the next provider is used."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -32,12 +32,12 @@ NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 REFERENCE = load_reference()
 IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
-"""Retries without a pause."""
+"""Retries without a delay."""
 
 
 @pytest.fixture
 async def http_client() -> AsyncIterator[LazyHTTPClient]:
-    """Lend what the project asks with, which is ready."""
+    """Yield an HTTP client that exists already, so that no time limit includes its import."""
     async with lazy_http_client() as http_client:
         await http_client.get()
         yield http_client
@@ -46,7 +46,7 @@ async def http_client() -> AsyncIterator[LazyHTTPClient]:
 async def fetch(
     web: LazyHTTPClient, kind: SourceKind, *choices: tuple[str, str | None], api_timeout: float
 ) -> FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]:
-    """Ask these providers as the project does."""
+    """Fetch from these providers as the application does."""
     context = FetchContext(
         http_client=web, now=NOW, api_timeout=api_timeout, retry_policy=IMMEDIATE_RETRIES
     )
@@ -71,7 +71,7 @@ async def fetch(
 async def test_fault(
     upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider, fault: ProviderFault
 ) -> None:
-    """A provider that fails is given up with its reason, and the next one's data is reported."""
+    """A faulty provider is reported with its reason, and the next provider's data is used."""
     upstream.set_responses(FAULTY_PATH, fault.build_response(player))
     faulty = (player.name, fault.build_url(upstream))
     result = await fetch(
@@ -102,7 +102,7 @@ COUNTS = {
 
 
 def count_data(result: FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]) -> object:
-    """Return how many countries were kept and skipped, or how many rates there are."""
+    """Return the numbers of countries and of skipped records, or the number of rates."""
     data = result.data
     return (
         len(data.rates)
@@ -115,7 +115,7 @@ def count_data(result: FetchResult[ValidatedCountries] | FetchResult[ValidatedRa
 async def test_no_fault(
     upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
 ) -> None:
-    """A provider that answers well gives so many countries or rates, and nobody else is asked."""
+    """A provider without a fault has this much data, and no other provider is requested."""
     upstream.set_responses(FAULTY_PATH, player.responder)
     url = f"{upstream.url}/{FAULTY_PATH}"
     next_provider = (NEXT_PROVIDER[player.kind], f"{upstream.url}/next")
@@ -131,7 +131,7 @@ async def test_no_fault(
 async def test_next_live(
     upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
 ) -> None:
-    """The next provider may be a live one, of another name or the same at another address."""
+    """The next provider may be live: another one, or the same one at another URL."""
     upstream.set_responses("down", FakeResponse(status=500))
     upstream.set_responses(FAULTY_PATH, player.responder)
     failing = [
@@ -154,7 +154,7 @@ async def test_key_is_not_told(
     fault: ProviderFault,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """However the provider with a key fails, neither the report nor the log has the key."""
+    """After any fault of a provider with a key, neither report nor log contains the key."""
     caplog.set_level("DEBUG")
     player = FAKE_PROVIDERS[0]
     upstream.set_responses(FAULTY_PATH, fault.build_response(player))

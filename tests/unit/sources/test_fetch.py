@@ -1,4 +1,4 @@
-"""Asking providers in order: what is believed, what is a failure, and how long anybody waits."""
+"""Fetching with failover: order, failures, time limits, keys, pages and cached data."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -19,9 +19,9 @@ from tests.support.fake_providers.server import FakeResponse, Request, Upstream
 from tests.support.http_client import lazy_http_client
 
 LONG_TIMEOUT = 30.0
-"""Seconds that no test here waits."""
+"""Seconds; never reached by a passing test."""
 SHORT_TIMEOUT = 0.05
-"""Seconds that are waited for answers that never come."""
+"""Seconds to wait for responses that never come."""
 MODIFIED = "Tue, 29 Sep 2026 00:02:31 GMT"
 
 
@@ -30,7 +30,7 @@ NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class FakeData:
-    """What a provider of these tests says: its body."""
+    """Data of these tests' providers: the body."""
 
     body: bytes
     as_of: datetime | None = None
@@ -38,14 +38,14 @@ class FakeData:
 
 
 def parse(body: bytes) -> bytes:
-    """Return a body, unless it is none."""
+    """Return the body, and reject an empty one."""
     if not body:
         raise ProviderError("the body is empty")
     return body
 
 
 def provider(name: str, url: str) -> Provider[bytes]:
-    """Return a provider that is asked there."""
+    """Return a provider with this URL."""
     return Provider(name=name, url=url, attribution=f"By {name}", short_attribution="", parse=parse)
 
 
@@ -61,7 +61,7 @@ BUNDLED_PROVIDER: Provider[bytes] = Provider(
 
 @pytest.fixture
 async def http_client() -> AsyncIterator[LazyHTTPClient]:
-    """Lend what the project asks with, which is ready."""
+    """Yield an HTTP client that exists already, so that no time limit includes its import."""
     async with lazy_http_client() as http_client:
         await http_client.get()
         yield http_client
@@ -70,18 +70,18 @@ async def http_client() -> AsyncIterator[LazyHTTPClient]:
 async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
     http_client: LazyHTTPClient,
     *providers: Provider[bytes],
-    check: Callable[[bytes], FakeData] = FakeData,
+    validate: Callable[[bytes], FakeData] = FakeData,
     api_timeout: float = LONG_TIMEOUT,
     failures: list[str] | None = None,
     cached_data: CachedData[FakeData] | None = None,
     now: datetime = NOW,
 ) -> FetchResult[FakeData]:
-    """Ask the providers as the project does, but for the pauses before retries."""
+    """Fetch as the application does, with no delay before retries."""
     retries = RetryPolicy(base_delay=0)
     return await fetch_first(
         SourceKind.RATES,
         providers,
-        check,
+        validate,
         context=FetchContext(
             http_client=http_client, now=now, api_timeout=api_timeout, retry_policy=retries
         ),
@@ -93,7 +93,7 @@ async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
 async def fetch_failure(
     http_client: LazyHTTPClient, url: str, *, api_timeout: float = LONG_TIMEOUT
 ) -> str:
-    """Return why a provider asked there failed; the one after it answers from the package."""
+    """Return the reason why a provider with this URL failed; bundled data is used instead."""
     first = provider("first", url)
     result = await fetch(http_client, first, BUNDLED_PROVIDER, api_timeout=api_timeout)
     assert result.report.provider == "bundled"
@@ -103,7 +103,7 @@ async def fetch_failure(
 
 
 async def test_first_answer(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The first provider that answers is believed and reported, and the next is not asked."""
+    """The first provider that succeeds is used and reported, and the next is not requested."""
     upstream.set_responses("rates", FakeResponse(body=b"figures"))
     result = await fetch(
         http_client, provider("first", upstream.rates_url), provider("next", f"{upstream.url}/next")
@@ -121,7 +121,7 @@ async def test_first_answer(upstream: Upstream, http_client: LazyHTTPClient) -> 
 
 
 async def test_failover(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """Providers are asked in order, and the report says why each before the answer failed."""
+    """Providers are tried in order, and the report has the reason of each that failed."""
     upstream.set_responses(
         "rates", FakeResponse(status=500), FakeResponse(body=b""), FakeResponse(body=b"third time")
     )
@@ -137,7 +137,7 @@ async def test_failover(upstream: Upstream, http_client: LazyHTTPClient) -> None
 
 
 async def test_bundled(http_client: LazyHTTPClient) -> None:
-    """A provider with a file is read from the package, and is not live."""
+    """A provider with a resource is read from the package and is not live."""
     result = await fetch(http_client, BUNDLED_PROVIDER)
     file = resources.files("graphql_api.sources.bundled").joinpath("rates.json")
     assert result.data.body == file.read_bytes()
@@ -151,8 +151,8 @@ async def test_bundled(http_client: LazyHTTPClient) -> None:
     )
 
 
-async def test_nobody_answers(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """When all fail the error names the kind, and each provider with its reason."""
+async def test_every_provider_fails(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """If all providers fail, the error has the kind, and each provider with its reason."""
     upstream.set_responses("rates", FakeResponse(status=500))
     first, second = provider("one", upstream.rates_url), provider("two", f"{upstream.url}/nowhere")
     with pytest.raises(SourceUnavailable) as exc_info:
@@ -163,22 +163,22 @@ async def test_nobody_answers(upstream: Upstream, http_client: LazyHTTPClient) -
     )
 
 
-async def test_check_refuses(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """What the check refuses is a failure of the provider like any other."""
+async def test_rejected_by_validation(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """Data that validation rejects is a failure of its provider."""
 
-    def check(body: bytes) -> FakeData:
+    def validate(body: bytes) -> FakeData:
         if body == b"bad":
             raise ProviderError("it is bad")
         return FakeData(body)
 
     upstream.set_responses("rates", FakeResponse(body=b"bad"), FakeResponse(body=b"good"))
     providers = [provider("one", upstream.rates_url), provider("two", upstream.rates_url)]
-    result = await fetch(http_client, *providers, check=check)
+    result = await fetch(http_client, *providers, validate=validate)
     assert (result.data.body, result.report.failures) == (b"good", ("one: it is bad",))
 
 
-async def test_mute(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """Providers that do not answer are given up one after the other, each after its time."""
+async def test_silent(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """Providers that do not respond time out one after the other."""
     upstream.set_responses("rates", FakeResponse(hold_until=lambda: False))
     silent = [provider(name, upstream.rates_url) for name in ("one", "two")]
     result = await fetch(http_client, *silent, BUNDLED_PROVIDER, api_timeout=SHORT_TIMEOUT)
@@ -189,8 +189,8 @@ async def test_mute(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     assert result.duration_ms > SHORT_TIMEOUT * 1000
 
 
-async def test_mute_amid_the_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The time ends with the last byte, not with the first."""
+async def test_silent_within_the_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """The time limit covers the whole body, not only its first byte."""
     upstream.set_responses(
         "rates", FakeResponse(body=b"figures", hold_after=3, hold_until=lambda: False)
     )
@@ -198,8 +198,8 @@ async def test_mute_amid_the_body(upstream: Upstream, http_client: LazyHTTPClien
     assert reason == "no complete response within 0.05 s"
 
 
-async def test_mute_after_a_redirect(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The time of a provider covers the redirects that it sends."""
+async def test_silent_after_a_redirect(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """The time limit covers redirects."""
     upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": "/elsewhere"}))
     upstream.set_responses("elsewhere", FakeResponse(hold_until=lambda: False))
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
@@ -207,7 +207,7 @@ async def test_mute_after_a_redirect(upstream: Upstream, http_client: LazyHTTPCl
 
 
 async def test_cancelling(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A fetch that is cancelled ends, and asks nobody else."""
+    """A cancelled fetch ends without trying the next provider."""
     upstream.set_responses("rates", FakeResponse(hold_until=lambda: False))
     task = asyncio.create_task(
         fetch(http_client, provider("one", upstream.rates_url), BUNDLED_PROVIDER)
@@ -219,17 +219,19 @@ async def test_cancelling(upstream: Upstream, http_client: LazyHTTPClient) -> No
 
 
 async def test_date_of_the_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The date that the body gives wins over Last-Modified."""
+    """The date of the body takes precedence over Last-Modified."""
     as_of = datetime(2020, 1, 1, tzinfo=UTC)
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"Last-Modified": MODIFIED}))
     result = await fetch(
-        http_client, provider("one", upstream.rates_url), check=lambda body: FakeData(body, as_of)
+        http_client,
+        provider("one", upstream.rates_url),
+        validate=lambda body: FakeData(body, as_of),
     )
     assert result.report.as_of == as_of
 
 
 async def test_last_modified(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """An answer whose body is not dated is as of its Last-Modified."""
+    """Without a date in the body, the date is Last-Modified."""
     headers = {"ETag": '"1"', "Last-Modified": MODIFIED}
     upstream.set_responses("rates", FakeResponse(body=b"x", headers=headers))
     result = await fetch(http_client, provider("one", upstream.rates_url))
@@ -238,15 +240,15 @@ async def test_last_modified(upstream: Upstream, http_client: LazyHTTPClient) ->
     assert result.to_cache.validators == Validators(etag='"1"', last_modified=MODIFIED)
 
 
-async def test_drips(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """Bytes that keep coming do not make the time any longer."""
+async def test_slow_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """A body that arrives slowly does not extend the time limit."""
     upstream.set_responses("rates", FakeResponse(body=bytes(1000), byte_delay=0.01))
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
     assert reason == "no complete response within 0.05 s"
 
 
-async def test_time_of_retries(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The time of a provider covers its retries."""
+async def test_time_limit_of_retries(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """The time limit covers retries."""
     upstream.set_responses(
         "rates", FakeResponse(status=503), FakeResponse(hold_until=lambda: False)
     )
@@ -254,8 +256,10 @@ async def test_time_of_retries(upstream: Upstream, http_client: LazyHTTPClient) 
     assert reason == "no complete response within 0.05 s"
 
 
-async def test_failures_are_told_at_once(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """Who stops waiting knows the providers that had failed by then."""
+async def test_failures_are_reported_at_once(
+    upstream: Upstream, http_client: LazyHTTPClient
+) -> None:
+    """A caller that stops waiting has the reasons of the providers that failed until then."""
     upstream.set_responses("one", FakeResponse(status=500))
     upstream.set_responses("rates", FakeResponse(hold_until=lambda: False))
     failures: list[str] = []
@@ -268,7 +272,7 @@ async def test_failures_are_told_at_once(upstream: Upstream, http_client: LazyHT
 
 
 async def test_reasons_are_short(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """No more than a little of what a provider sent is in a reason, and nothing strange."""
+    """A reason quotes at most 200 printable characters of a provider's response."""
     junk = b"HTTP/1.1 200 OK\r\n" + b"junk\x1b" * 5000 + b"\r\n\r\n"
     upstream.set_responses("rates", FakeResponse(body=junk, raw=True))
     reason = await fetch_failure(http_client, upstream.rates_url)
@@ -279,7 +283,7 @@ KEYED = replace(provider("keyed", ""), api_key_setting="THE_KEY", api_key="hunte
 
 
 async def test_no_key(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A provider whose key is not set is not asked."""
+    """A provider whose key is not set fails without a request."""
     keyless = replace(KEYED, url=upstream.rates_url, api_key=None)
     result = await fetch(http_client, keyless, BUNDLED_PROVIDER)
     assert result.report.failures == ("keyed: THE_KEY is not set",)
@@ -287,7 +291,7 @@ async def test_no_key(upstream: Upstream, http_client: LazyHTTPClient) -> None:
 
 
 async def test_key(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A provider whose key is set is asked with it, and does not show it."""
+    """A provider's key is sent with the request and is not part of its representation."""
     keyed = replace(KEYED, url=upstream.rates_url)
     await fetch(http_client, keyed)
     assert upstream.requests[0].headers["authorization"] == "Bearer hunter2"
@@ -295,21 +299,21 @@ async def test_key(upstream: Upstream, http_client: LazyHTTPClient) -> None:
 
 
 async def test_key_is_not_repeated(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A reason in which the provider repeats the key has it no more."""
+    """A reason that quotes the key shows … in its place."""
 
-    def check(body: bytes) -> FakeData:
+    def validate(body: bytes) -> FakeData:
         raise ProviderError(body.decode())
 
     upstream.set_responses("rates", FakeResponse(body=b"the key hunter2 is invalid."))
     keyed = replace(KEYED, url=upstream.rates_url)
     with pytest.raises(SourceUnavailable) as exc_info:
-        await fetch(http_client, keyed, check=check)
+        await fetch(http_client, keyed, validate=validate)
     reason = "No source of rates could be used. keyed: the key … is invalid."
     assert str(exc_info.value) == reason
 
 
 def rest_of_pages(first: bytes) -> Sequence[Mapping[str, str]]:
-    """Return what asks for the pages after the first, which says how many there are."""
+    """Return the parameters of the pages after the first, whose first digit is their number."""
     return [{"page": str(number)} for number in range(1, int(first[:1]))]
 
 
@@ -321,12 +325,12 @@ PAGED = replace(
 
 
 def page_responder(pages: Mapping[str, FakeResponse]) -> Callable[[Request], FakeResponse]:
-    """Return what answers each page by its number."""
+    """Return a responder that sends each page by its number."""
     return lambda request: pages[request.query["page"]]
 
 
 async def test_pages(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """After the first page all others are asked for at once, and joined in order."""
+    """The pages after the first are requested concurrently, and joined in order."""
 
     def all_requested() -> bool:
         return upstream.request_count("rates") == 3
@@ -343,7 +347,7 @@ async def test_pages(upstream: Upstream, http_client: LazyHTTPClient) -> None:
 
 
 async def test_single_page(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A provider whose first page is all is asked once."""
+    """A provider with one page gets one request."""
     upstream.set_responses("rates", page_responder({"0": FakeResponse(body=b"1")}))
     result = await fetch(http_client, replace(PAGED, url=upstream.rates_url))
     assert (result.data.body, upstream.request_count("rates")) == (b"1", 1)
@@ -364,7 +368,7 @@ async def test_single_page(upstream: Upstream, http_client: LazyHTTPClient) -> N
 async def test_page_that_fails(
     upstream: Upstream, http_client: LazyHTTPClient, second: FakeResponse, reason: str
 ) -> None:
-    """One page that fails is a failure of the provider; all of them share the largest size."""
+    """A page that fails is a failure of the provider, and all pages share the size limit."""
     upstream.set_responses(
         "rates",
         page_responder({"0": FakeResponse(body=b"3"), "1": second, "2": FakeResponse(body=b"2")}),
@@ -373,8 +377,8 @@ async def test_page_that_fails(
     assert result.report.failures == (f"paged: {reason}",)
 
 
-async def test_page_that_is_late(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The time of a provider covers all its pages."""
+async def test_late_page(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """The time limit covers all pages."""
     late = FakeResponse(hold_until=lambda: False)
     upstream.set_responses(
         "rates",
@@ -389,8 +393,8 @@ async def test_page_that_is_late(upstream: Upstream, http_client: LazyHTTPClient
     assert result.report.failures == ("paged: no complete response within 0.05 s",)
 
 
-async def test_page_that_passes(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A page that fails for a moment is asked for again, by itself."""
+async def test_page_with_a_retry(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """A page that fails for a moment is retried by itself."""
     responses = {"1": [FakeResponse(status=503), FakeResponse(body=b"1")]}
 
     def reply(request: Request) -> FakeResponse:
@@ -404,7 +408,7 @@ async def test_page_that_passes(upstream: Upstream, http_client: LazyHTTPClient)
 def make_cached(
     provider: Provider[bytes], *, fresh_until: datetime | None = None, etag: str | None = '"1"'
 ) -> CachedData[FakeData]:
-    """Return what a provider said before, as it is kept."""
+    """Return earlier data of a provider, as the provider cache has it."""
     validators = Validators(etag=etag, last_modified=MODIFIED)
     return CachedData(
         origin=provider_fingerprint(provider),
@@ -417,11 +421,11 @@ def make_cached(
 LATER = NOW + timedelta(hours=3)
 
 
-async def test_keep(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """What a provider said is to be kept with its validators until its own next update."""
+async def test_cache(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """Data is cached with its validators until the provider's next update."""
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"ETag": '"7"'}))
     first = provider("one", upstream.rates_url)
-    result = await fetch(http_client, first, check=lambda body: FakeData(body, None, LATER))
+    result = await fetch(http_client, first, validate=lambda body: FakeData(body, None, LATER))
     assert result.to_cache == CachedData(
         origin=provider_fingerprint(first),
         data=FakeData(b"x", None, LATER),
@@ -431,29 +435,31 @@ async def test_keep(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     assert (result.report.live, result.report.cached) == (True, False)
 
 
-async def test_keep_for_two_days_at_most(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A provider that promises nothing new for a year is asked again after two days."""
+async def test_cache_for_two_days_at_most(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """A next update in a year skips the provider for two days only."""
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     year = NOW + timedelta(days=365)
     first = provider("one", upstream.rates_url)
-    result = await fetch(http_client, first, check=lambda body: FakeData(body, None, year))
+    result = await fetch(http_client, first, validate=lambda body: FakeData(body, None, year))
     assert result.to_cache is not None
     assert result.to_cache.until == NOW + timedelta(days=2)
 
 
 @pytest.mark.parametrize("next_update", [None, NOW])
-async def test_nothing_to_keep(
+async def test_nothing_to_cache(
     upstream: Upstream, http_client: LazyHTTPClient, next_update: datetime | None
 ) -> None:
-    """An answer without validators and without an update to come is of no use the next time."""
+    """Data without validators and without a future update is not cached."""
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     first = provider("one", upstream.rates_url)
-    result = await fetch(http_client, first, check=lambda body: FakeData(body, None, next_update))
+    result = await fetch(
+        http_client, first, validate=lambda body: FakeData(body, None, next_update)
+    )
     assert result.to_cache is None
 
 
 async def test_before_the_next_update(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """Until its next update a provider is not asked, and the report does not call that live."""
+    """Until its next update a provider is skipped, and the report does not call it live."""
     first = provider("one", upstream.rates_url)
     result = await fetch(http_client, first, cached_data=make_cached(first, fresh_until=LATER))
     assert (result.data, result.to_cache) == (FakeData(b"before"), None)
@@ -463,7 +469,7 @@ async def test_before_the_next_update(upstream: Upstream, http_client: LazyHTTPC
 
 
 async def test_after_the_next_update(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """From the instant of its next update on a provider is asked again."""
+    """From its next update on, a provider is requested again."""
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     first = provider("one", upstream.rates_url)
     result = await fetch(http_client, first, cached_data=make_cached(first, fresh_until=NOW))
@@ -474,7 +480,7 @@ async def test_after_the_next_update(upstream: Upstream, http_client: LazyHTTPCl
 async def test_nothing_new(
     upstream: Upstream, http_client: LazyHTTPClient, etag: str | None
 ) -> None:
-    """A provider is asked for something new, and its having nothing is a live answer."""
+    """A conditional request that finds nothing new counts as live."""
     upstream.set_responses("rates", FakeResponse(status=304))
     first = provider("one", upstream.rates_url)
     result = await fetch(http_client, first, cached_data=make_cached(first, etag=etag))
@@ -486,7 +492,7 @@ async def test_nothing_new(
 
 
 async def test_something_new(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """What is new replaces what was kept, and is kept itself."""
+    """New data replaces cached data and is cached in turn."""
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"ETag": '"2"'}))
     first = provider("one", upstream.rates_url)
     result = await fetch(http_client, first, cached_data=make_cached(first))
@@ -495,16 +501,16 @@ async def test_something_new(upstream: Upstream, http_client: LazyHTTPClient) ->
     assert result.to_cache.validators.etag == '"2"'
 
 
-async def test_nothing_new_to_who_did_not_ask(
-    upstream: Upstream, http_client: LazyHTTPClient
-) -> None:
-    """Status 304 for a question without validators is a failure like any other."""
+async def test_unconditional_not_modified(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """Status 304 without validators in the request is a failure."""
     upstream.set_responses("rates", FakeResponse(status=304))
     assert await fetch_failure(http_client, upstream.rates_url) == "responded with status 304"
 
 
-async def test_kept_of_another_provider(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """What another provider said, or the same one at another URL, is not this one's."""
+async def test_cached_data_of_another_provider(
+    upstream: Upstream, http_client: LazyHTTPClient
+) -> None:
+    """Cached data of another provider, or of the same one at another URL, is ignored."""
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     first = provider("one", upstream.rates_url)
     for other in (replace(first, name="two"), replace(first, url="http://localhost/"), PAGED):
@@ -513,10 +519,10 @@ async def test_kept_of_another_provider(upstream: Upstream, http_client: LazyHTT
     assert "if-none-match" not in upstream.requests[-1].headers
 
 
-async def test_kept_while_a_provider_before_it_fails(
+async def test_cached_data_after_a_failed_provider(
     upstream: Upstream, http_client: LazyHTTPClient
 ) -> None:
-    """The providers before the one whose answer is kept are asked, since they are preferred."""
+    """Providers before the cached one are still requested, because they are preferred."""
     upstream.set_responses("countries", FakeResponse(status=404))
     first, second = provider("first", upstream.countries_url), provider("second", upstream.url)
     result = await fetch(

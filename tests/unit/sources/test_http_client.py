@@ -1,4 +1,4 @@
-"""Asking one URL: what is sent, what comes back, and in which words a failure is told."""
+"""Requests to providers: headers, limits, redirects, retries, and the reasons of failures."""
 
 import asyncio
 import gzip
@@ -20,17 +20,17 @@ from tests.support.fake_providers.faults import REFUSING_URL, UNRESOLVABLE_URL
 from tests.support.fake_providers.server import HTML, FakeResponse, Upstream
 
 LONG_TIMEOUT = 30.0
-"""Seconds that no test here waits."""
+"""Seconds; never reached by a passing test."""
 MODIFIED = "Tue, 29 Sep 2026 00:02:31 GMT"
 NOW = datetime(2026, 9, 29, 12, 0, tzinfo=UTC)
 IMMEDIATE_RETRIES = RetryPolicy(base_delay=0, clock=lambda: NOW)
-"""Retries without a pause."""
+"""Retries without a delay."""
 KEY = "rc_live_hunter2"
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    """Lend the client that the project uses."""
+    """Yield the client that the application uses."""
     async with create_client("tests/1") as created:
         yield created
 
@@ -38,7 +38,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 def make_provider_client(
     client: httpx.AsyncClient, *, key: str | None = None, timeout: float = LONG_TIMEOUT
 ) -> ProviderClient:
-    """Return an asker that has so many seconds from now."""
+    """Return a client whose deadline is `timeout` seconds from now."""
     deadline = asyncio.get_running_loop().time() + timeout
     return ProviderClient(
         client=client, retry_policy=IMMEDIATE_RETRIES, deadline=deadline, api_key=key
@@ -48,19 +48,19 @@ def make_provider_client(
 async def fetch(
     client: httpx.AsyncClient, url: str, params: Mapping[str, str] | None = None
 ) -> ProviderResponse:
-    """Ask as the project does, without a key."""
+    """Request a URL as the application does, without a key."""
     return await make_provider_client(client).get(url, params or {})
 
 
 async def fetch_failure(provider_client: ProviderClient, url: str) -> str:
-    """Return why a URL could not be used."""
+    """Return the reason why a request failed."""
     with pytest.raises(ProviderError) as exc_info:
         await provider_client.get(url, {})
     return str(exc_info.value)
 
 
 async def test_what_is_asked(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The URL is asked with GET as it stands, its query included, and says who asks."""
+    """The request is a GET of the unchanged URL with the client's User-Agent."""
     await fetch(client, f"{upstream.rates_url}?base=USD&key=a%26b")
     (request,) = upstream.requests
     assert (request.method, request.path) == ("GET", "rates")
@@ -73,7 +73,7 @@ async def test_what_is_asked(upstream: Upstream, client: httpx.AsyncClient) -> N
 
 
 async def test_parameters(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """Parameters are added to the URL's own query, and win over those of the same name."""
+    """Parameters are added to the URL's query and replace those of the same name."""
     await fetch(
         client, f"{upstream.rates_url}?key=a%26b&base=EUR", {"base": "USD", "fields": "a,b"}
     )
@@ -102,7 +102,7 @@ async def test_key_stays_with_its_host(upstream: Upstream, client: httpx.AsyncCl
 async def test_key_is_not_logged(
     upstream: Upstream, client: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither the most talkative log nor the asker itself shows the key."""
+    """Neither the debug log nor the client's representation contains the key."""
     caplog.set_level(logging.DEBUG)
     provider_client = make_provider_client(client, key=KEY)
     await provider_client.get(upstream.rates_url, {})
@@ -113,7 +113,7 @@ async def test_key_is_not_logged(
 
 @pytest.mark.parametrize("status", [201, 204, 206, 304, 400, 401, 403, 404, 418, 500, 501])
 async def test_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
-    """Any status but 200 is a failure, whatever the body, and most are not asked again."""
+    """Any status but 200 is a failure, and most are not retried."""
     body = b"" if status in (204, 304) else b"figures"
     upstream.set_responses("rates", FakeResponse(status=status, body=body))
     assert (
@@ -124,8 +124,8 @@ async def test_status(upstream: Upstream, client: httpx.AsyncClient, status: int
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-async def test_passing_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
-    """A status that may pass is asked about twice again, and not more."""
+async def test_retryable_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
+    """A status that may pass is retried twice."""
     upstream.set_responses("rates", FakeResponse(status=status))
     assert (
         await fetch_failure(make_provider_client(client), upstream.rates_url)
@@ -134,8 +134,8 @@ async def test_passing_status(upstream: Upstream, client: httpx.AsyncClient, sta
     assert upstream.request_count("rates") == 3
 
 
-async def test_failures_that_pass(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """Whatever passes within two retries does no harm."""
+async def test_failures_that_retries_hide(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """Failures that pass within two retries are not reported."""
     upstream.set_responses(
         "rates",
         FakeResponse(raw=True, reset=True),
@@ -146,7 +146,7 @@ async def test_failures_that_pass(upstream: Upstream, client: httpx.AsyncClient)
 
 
 async def test_retry_after(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A pause that the provider asks for is made, however impatient the project is."""
+    """A delay that Retry-After requests is kept, even if the policy's own is shorter."""
     upstream.set_responses(
         "rates", FakeResponse(status=429, headers={"Retry-After": "1"}), FakeResponse(body=b"x")
     )
@@ -158,10 +158,10 @@ async def test_retry_after(upstream: Upstream, client: httpx.AsyncClient) -> Non
 @pytest.mark.parametrize(
     "header", ["60", format_datetime(NOW + timedelta(seconds=60), usegmt=True)]
 )
-async def test_retry_after_the_end(
+async def test_retry_after_the_deadline(
     upstream: Upstream, client: httpx.AsyncClient, header: str
 ) -> None:
-    """A provider that asks for a longer pause than there is time is given up at once."""
+    """A provider that requests a delay beyond the deadline fails at once."""
     upstream.set_responses("rates", FakeResponse(status=503, headers={"Retry-After": header}))
     assert await fetch_failure(make_provider_client(client, timeout=59), upstream.rates_url) == (
         "responded with status 503 and requested a delay of 60 s, longer than the time left"
@@ -169,8 +169,8 @@ async def test_retry_after_the_end(
     assert upstream.request_count("rates") == 1
 
 
-async def test_no_time_to_ask_again(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """When the pause would take longer than there is time, what failed is told at once."""
+async def test_no_time_for_a_retry(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A delay that would end after the deadline is not started, and the failure is reported."""
     upstream.set_responses("rates", FakeResponse(status=503))
     provider_client = ProviderClient(
         client=client,
@@ -182,21 +182,21 @@ async def test_no_time_to_ask_again(upstream: Upstream, client: httpx.AsyncClien
 
 
 async def test_largest_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A body of the largest size is read whole."""
+    """A body of the maximum size is accepted."""
     upstream.set_responses("rates", FakeResponse(body=b"x" * MAX_BODY_BYTES))
     response = await fetch(client, upstream.rates_url)
     assert len(response.body) == MAX_BODY_BYTES
 
 
-async def test_too_large_a_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """One byte more is refused."""
+async def test_body_that_is_too_large(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A body one byte larger is rejected."""
     upstream.set_responses("rates", FakeResponse(body=b"x" * (MAX_BODY_BYTES + 1)))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
     assert reason == "the response is larger than 20000000 bytes"
 
 
-async def test_too_large_a_body_does_not_end(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The rest of a body that is too large is not waited for."""
+async def test_endless_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A body that is too large fails without its rest."""
     endless = FakeResponse(
         body=b"x" * (MAX_BODY_BYTES + 2), hold_after=MAX_BODY_BYTES + 1, hold_until=lambda: False
     )
@@ -206,15 +206,17 @@ async def test_too_large_a_body_does_not_end(upstream: Upstream, client: httpx.A
 
 
 async def test_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A compressed body is read as what it holds."""
+    """A compressed body is decompressed."""
     headers = {"Content-Encoding": "gzip"}
     upstream.set_responses("rates", FakeResponse(body=gzip.compress(b"figures"), headers=headers))
     response = await fetch(client, upstream.rates_url)
     assert response.body == b"figures"
 
 
-async def test_too_large_a_body_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """The size that counts is the one after decompression."""
+async def test_compressed_body_that_is_too_large(
+    upstream: Upstream, client: httpx.AsyncClient
+) -> None:
+    """The size limit applies after decompression."""
     bomb = gzip.compress(bytes(MAX_BODY_BYTES + 1))
     upstream.set_responses("rates", FakeResponse(body=bomb, headers={"Content-Encoding": "gzip"}))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
@@ -222,7 +224,7 @@ async def test_too_large_a_body_compressed(upstream: Upstream, client: httpx.Asy
 
 
 async def test_broken_compression(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A body that is not compressed as it says is a failure."""
+    """A body that does not match its encoding is a failure."""
     upstream.set_responses("rates", FakeResponse(body=HTML, headers={"Content-Encoding": "gzip"}))
     assert await fetch_failure(make_provider_client(client), upstream.rates_url) == (
         "the response is not valid gzip: Error -3 while decompressing data: incorrect header check"
@@ -230,7 +232,7 @@ async def test_broken_compression(upstream: Upstream, client: httpx.AsyncClient)
 
 
 async def test_redirects(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """Five redirects are followed, to relative and absolute URLs alike."""
+    """Five redirects are followed, relative and absolute."""
     for step in range(5):
         target = f"/{step + 1}" if step % 2 else f"{upstream.url}/{step + 1}"
         upstream.set_responses(str(step), FakeResponse(status=301, headers={"Location": target}))
@@ -257,10 +259,10 @@ async def test_redirect_loop(upstream: Upstream, client: httpx.AsyncClient) -> N
         ("http://\u00e9..b/", "redirects to an invalid URL"),
     ],
 )
-async def test_redirect_to_nowhere(
+async def test_redirect_to_an_unusable_url(
     upstream: Upstream, client: httpx.AsyncClient, target: str, error: str
 ) -> None:
-    """A redirect to what cannot be asked is a failure, whichever layer refuses it."""
+    """A redirect to an unusable URL is a failure, whichever layer rejects it."""
     upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": target}))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
     assert reason.partition(":")[0] == error
@@ -280,13 +282,13 @@ async def test_redirect_to_nowhere(
     ],
 )
 async def test_invalid_url(client: httpx.AsyncClient, url: str, error: str) -> None:
-    """A URL that cannot be asked is a failure, whichever layer refuses it."""
+    """An unusable URL is a failure, whichever layer rejects it."""
     reason = await fetch_failure(make_provider_client(client), url)
     assert reason.partition(":")[0] == error
 
 
 async def test_connection_refused(client: httpx.AsyncClient) -> None:
-    """A port that nobody listens on is a failure."""
+    """A closed port is a failure."""
     assert (
         await fetch_failure(make_provider_client(client), REFUSING_URL)
         == "the server refuses connections"
@@ -294,7 +296,7 @@ async def test_connection_refused(client: httpx.AsyncClient) -> None:
 
 
 async def test_name_that_does_not_resolve(client: httpx.AsyncClient) -> None:
-    """A name that no resolver knows is a failure."""
+    """A name that does not resolve is a failure."""
     assert (
         await fetch_failure(make_provider_client(client), UNRESOLVABLE_URL)
         == "the name of the server does not resolve"
@@ -311,17 +313,17 @@ async def test_name_that_does_not_resolve(client: httpx.AsyncClient) -> None:
         (UNRESOLVABLE_URL, "the name of the redirect target does not resolve"),
     ],
 )
-async def test_redirect_to_nobody(
+async def test_redirect_to_an_unreachable_server(
     upstream: Upstream, client: httpx.AsyncClient, target: str, reason: str
 ) -> None:
-    """A redirect to where nobody answers is told apart from a provider that does not."""
+    """The reason tells an unreachable redirect target from an unreachable provider."""
     upstream.set_responses("rates", FakeResponse(status=302, headers={"Location": target}))
     assert await fetch_failure(make_provider_client(client), upstream.rates_url) == reason
     assert upstream.request_count("rates") == 1
 
 
 async def test_no_tls(client: httpx.AsyncClient) -> None:
-    """A server that does not speak TLS where it should is a failure that names why."""
+    """A server without TLS behind an https URL is a failure that names the TLS error."""
 
     def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"220 mail.example ESMTP\r\n")
@@ -333,8 +335,8 @@ async def test_no_tls(client: httpx.AsyncClient) -> None:
     assert reason.startswith("the server cannot be reached: [SSL")
 
 
-async def test_body_cut_short(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A connection closed amid the body is a failure, though what came could be read."""
+async def test_closed_within_the_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A connection that closes within the body is a failure after two retries."""
     upstream.set_responses("rates", FakeResponse(body=b"figures", cut_after=4))
     assert await fetch_failure(make_provider_client(client), upstream.rates_url) == (
         "the connection was lost: peer closed connection without sending complete message body "
@@ -343,8 +345,8 @@ async def test_body_cut_short(upstream: Upstream, client: httpx.AsyncClient) -> 
     assert upstream.request_count("rates") == 3
 
 
-async def test_no_answer(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A connection closed before the answer is a failure."""
+async def test_closed_before_the_response(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A connection that closes before the response is a failure after two retries."""
     upstream.set_responses("rates", FakeResponse(raw=True))
     assert await fetch_failure(make_provider_client(client), upstream.rates_url) == (
         "the connection was lost: Server disconnected without sending a response."
@@ -353,15 +355,15 @@ async def test_no_answer(upstream: Upstream, client: httpx.AsyncClient) -> None:
 
 
 async def test_reset(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A connection that is reset is a failure after two retries."""
+    """A connection reset is a failure after two retries."""
     upstream.set_responses("rates", FakeResponse(raw=True, reset=True))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
     assert reason == "the connection was lost: reset"
     assert upstream.request_count("rates") == 3
 
 
-async def test_other_coding(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """A body in a coding that was not asked for is a failure."""
+async def test_other_encoding(upstream: Upstream, client: httpx.AsyncClient) -> None:
+    """A body in an encoding that was not requested is a failure."""
     upstream.set_responses(
         "rates", FakeResponse(body=b"figures", headers={"Content-Encoding": "br"})
     )
@@ -370,7 +372,7 @@ async def test_other_coding(upstream: Upstream, client: httpx.AsyncClient) -> No
 
 
 async def test_validators(upstream: Upstream, client: httpx.AsyncClient) -> None:
-    """An answer carries its validators as they were written."""
+    """A response has its validators as they were sent."""
     headers = {"ETag": 'W/"1"', "Last-Modified": MODIFIED}
     upstream.set_responses("rates", FakeResponse(body=b"figures", headers=headers))
     response = await fetch(client, upstream.rates_url)
@@ -381,7 +383,7 @@ async def test_validators(upstream: Upstream, client: httpx.AsyncClient) -> None
 async def test_no_validators(
     upstream: Upstream, client: httpx.AsyncClient, headers: dict[str, str]
 ) -> None:
-    """Validators that are missing, or too long to be kept, are none."""
+    """Missing and overlong validators are None."""
     upstream.set_responses("rates", FakeResponse(body=b"figures", headers=headers))
     response = await fetch(client, upstream.rates_url)
     assert response.validators == Validators(etag=None, last_modified=None)
@@ -398,7 +400,7 @@ async def test_no_validators(
 )
 @pytest.mark.usefixtures("far_from_utc")
 async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
-    """Last-Modified names an instant, in UTC unless it says so."""
+    """Last-Modified is converted to UTC; without a time zone it is in UTC."""
     upstream.set_responses(
         "rates", FakeResponse(body=b"figures", headers={"Last-Modified": header})
     )
@@ -409,7 +411,7 @@ async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient, head
 
 @pytest.fixture
 def far_from_utc() -> Iterator[None]:
-    """Move the machine's clock to Kiritimati, 14 hours ahead of UTC."""
+    """Set the time zone to that of Kiritimati, 14 hours ahead of UTC."""
     before = os.environ.get("TZ")
     os.environ["TZ"] = "XXX-14"
     time.tzset()
@@ -424,10 +426,10 @@ def far_from_utc() -> Iterator[None]:
 @pytest.mark.parametrize(
     "header", ["", "yesterday", "1790640151", "Tue, 99 Sep 2026 00:02:31 GMT", "1 Jan 99999"]
 )
-async def test_last_modified_unread(
+async def test_invalid_last_modified(
     upstream: Upstream, client: httpx.AsyncClient, header: str
 ) -> None:
-    """A Last-Modified that is no date is as if there were none."""
+    """An invalid Last-Modified is ignored."""
     upstream.set_responses(
         "rates", FakeResponse(body=b"figures", headers={"Last-Modified": header})
     )

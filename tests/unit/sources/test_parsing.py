@@ -1,4 +1,4 @@
-"""Reading what somebody else wrote: exact on what is good, and never surprised by the rest."""
+"""Parsing of untrusted values: valid ones exactly, any other as None or a ProviderError."""
 
 import json
 import math
@@ -20,29 +20,29 @@ SCALARS = st.one_of(
     st.text(),
     st.sampled_from([10**400, -(10**400), "\ud800", "\x00", " ", 1e308, 5e-324, "２"]),
 )
-ANYTHING = st.recursive(
+ANY_VALUE = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=5,
 )
 
 
-def refusal(body: bytes) -> str:
-    """Return the message that a body is refused with."""
+def rejection(body: bytes) -> str:
+    """Return the message that rejects a body."""
     with pytest.raises(ProviderError) as exc_info:
         parsing.parse_json_object(body)
     return str(exc_info.value)
 
 
 def test_json_object() -> None:
-    """An object in UTF-8 is read."""
+    """A JSON object in UTF-8 is parsed."""
     assert parsing.parse_json_object('{"name": "Türkiye"}'.encode()) == {"name": "Türkiye"}
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"text"', b"NaN"])
-def test_json_that_is_no_object(body: bytes) -> None:
-    """JSON of another kind is refused."""
-    assert refusal(body) == "the body is not a JSON object"
+def test_other_json_types(body: bytes) -> None:
+    """JSON that is no object is rejected."""
+    assert rejection(body) == "the body is not a JSON object"
 
 
 @pytest.mark.parametrize(
@@ -56,27 +56,27 @@ def test_json_that_is_no_object(body: bytes) -> None:
         b'{"a": ' + b"9" * 5000 + b"}",
     ],
 )
-def test_what_is_no_json(body: bytes) -> None:
-    """Broken, deep, foreign and oversized JSON is refused."""
-    assert refusal(body) == "the body is not JSON"
+def test_invalid_json(body: bytes) -> None:
+    """Broken, deep, foreign and oversized JSON is rejected."""
+    assert rejection(body) == "the body is not JSON"
 
 
 @pytest.mark.parametrize(
     "body", ['{"é": 1}'.encode("latin-1"), '{"a": 1}'.encode("utf-16"), b"\xff", b"\x1f\x8b\x08"]
 )
-def test_what_is_no_utf8(body: bytes) -> None:
-    """Another encoding is refused as such."""
-    assert refusal(body) == "the body is not UTF-8 text"
+def test_other_encoding(body: bytes) -> None:
+    """A body that is not UTF-8 is rejected as such."""
+    assert rejection(body) == "the body is not UTF-8 text"
 
 
 def test_byte_order_mark() -> None:
-    """The mark that some editors begin a file with is no part of it."""
+    """A byte order mark is removed."""
     assert parsing.decode_utf8(b"\xef\xbb\xbftext") == "text"
     assert parsing.parse_json_object(b'\xef\xbb\xbf{"a": 1}') == {"a": 1}
 
 
 @pytest.mark.parametrize(
-    ("answer", "message"),
+    ("body", "message"),
     [
         ('{"success": false, "data": null, "errors": [{"message": "gone"}]}', "gone"),
         ('{"errors": [{"code": 1}, {"message": " no key\\n"}, {"message": "b"}]}', "no key"),
@@ -89,22 +89,22 @@ def test_byte_order_mark() -> None:
         (json.dumps({"message": "x" * 1000}), "x" * 149 + "…"),
     ],
 )
-def test_error(answer: str, message: str) -> None:
-    """An object that says that it is an error is refused with what it says."""
-    assert refusal(answer.encode()) == f"responded with an error: {message}"
+def test_error(body: str, message: str) -> None:
+    """An object that reports an error is rejected with its message."""
+    assert rejection(body.encode()) == f"responded with an error: {message}"
 
 
 @pytest.mark.parametrize(
-    "answer", ['{"success": true}', '{"errors": []}', '{"error": null, "message": 7}', "{}"]
+    "body", ['{"success": true}', '{"errors": []}', '{"error": null, "message": 7}', "{}"]
 )
-def test_no_error(answer: str) -> None:
-    """An object that says nothing of an error is none."""
-    assert parsing.parse_json_object(answer.encode()) == json.loads(answer)
+def test_no_error(body: str) -> None:
+    """An object without an error message is accepted."""
+    assert parsing.parse_json_object(body.encode()) == json.loads(body)
 
 
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"message"'])
 def test_json_value(body: bytes) -> None:
-    """JSON of any kind is read where any is asked for."""
+    """parse_json accepts JSON of any type."""
     assert parsing.parse_json(body) == json.loads(body)
 
 
@@ -113,27 +113,27 @@ def test_json_value(body: bytes) -> None:
     [((), {"a": {"b": 1}}), (("a",), {"b": 1}), (("a", "b"), 1), (("b",), None)],
 )
 def test_member(path: tuple[str, ...], expected: object) -> None:
-    """What objects within objects hold is found by its path."""
+    """A nested value is found by its path."""
     assert parsing.get_nested({"a": {"b": 1}}, *path) == expected
 
 
-@given(ANYTHING, st.lists(st.text(), min_size=1, max_size=2))
+@given(ANY_VALUE, st.lists(st.text(), min_size=1, max_size=2))
 def test_any_member(value: object, path: list[str]) -> None:
-    """Whatever there is instead of an object has no members."""
+    """Any value that is no object has no members."""
     if not isinstance(value, dict):
         assert parsing.get_nested(value, *path) is None
         assert parsing.get_nested({"a": value}, "a", *path) is None
 
 
-@given(ANYTHING)
+@given(ANY_VALUE)
 def test_elements(value: object) -> None:
-    """A list has its elements, and anything else has none."""
+    """A list keeps its elements, and any other value has none."""
     assert parsing.as_list(value) == (value if isinstance(value, list) else [])
 
 
 @given(st.binary() | st.text().map(str.encode))
 def test_any_body(body: bytes) -> None:
-    """Any bytes give an object or the one exception for it."""
+    """Any bytes give an object or a ProviderError."""
     try:
         assert isinstance(parsing.parse_json_object(body), dict)
     except ProviderError:
@@ -163,13 +163,13 @@ def test_any_body(body: bytes) -> None:
     ],
 )
 def test_text(value: object, expected: str | None) -> None:
-    """Text is stripped, and is none when empty, too long, or not storable everywhere."""
+    """Text is stripped; empty, overlong and unstorable text becomes None."""
     assert parsing.clean_text(value) == expected
 
 
-@given(ANYTHING)
+@given(ANY_VALUE)
 def test_any_text(value: object) -> None:
-    """Whatever is read as text fits the column, is stripped, and reads the same again."""
+    """Any text that is kept fits the column, is stripped, and stays the same when parsed again."""
     result = parsing.clean_text(value)
     if result is not None:
         assert 1 <= len(result) <= parsing.MAX_TEXT_LENGTH
@@ -190,19 +190,19 @@ def test_any_text(value: object) -> None:
     ],
 )
 def test_printable(value: object, shown: str) -> None:
-    """A value is shown on one line of at most 80 characters, with marks for what has no shape."""
+    """A value is shown on one line of at most 80 characters, with replacement characters."""
     assert parsing.to_printable(value) == shown
 
 
 def test_printable_at_most() -> None:
-    """A caller sets another length."""
+    """The maximum length is an argument."""
     assert parsing.to_printable("abcdef", max_length=5) == "abcd…"
     assert parsing.to_printable("abcde", max_length=5) == "abcde"
 
 
-@given(ANYTHING)
+@given(ANY_VALUE)
 def test_anything_printable(value: object) -> None:
-    """Whatever is shown is one short line of characters that have a shape."""
+    """Any value is shown as one short printable line."""
     shown = parsing.to_printable(value)
     assert len(shown) <= 80
     assert shown.isprintable()
@@ -229,13 +229,13 @@ def test_anything_printable(value: object) -> None:
     ],
 )
 def test_non_negative(value: object, number: float | None) -> None:
-    """Finite numbers from nought are read as floats, and nothing else is."""
+    """Finite numbers of at least zero become floats, and any other value None."""
     result = parsing.parse_non_negative(value)
     assert (result, type(result)) == (number, type(number))
 
 
-def test_negative_nought() -> None:
-    """Nought has no sign: a database would drop it, and a copy in memory would not."""
+def test_negative_zero() -> None:
+    """Negative zero loses its sign, as it would in a database."""
     assert repr(parsing.parse_non_negative(-0.0)) == "0.0"
 
 
@@ -243,13 +243,13 @@ def test_negative_nought() -> None:
     ("value", "number"), [(0, None), (0.0, None), (5e-324, 5e-324), (3, 3.0), (-3, None)]
 )
 def test_positive(value: object, number: float | None) -> None:
-    """Nought is not positive; otherwise the same numbers are read."""
+    """Zero is not positive; other numbers are the same."""
     assert parsing.parse_positive(value) == number
 
 
-@given(ANYTHING)
+@given(ANY_VALUE)
 def test_any_number(value: object) -> None:
-    """Whatever is read as a number is finite and not below nought."""
+    """Any number that is kept is finite and not negative."""
     result = parsing.parse_non_negative(value)
     assert result is None or (math.isfinite(result) and math.copysign(1, result) == 1)
     assert parsing.parse_positive(value) == (result if result != 0 else None)
@@ -270,7 +270,7 @@ def test_any_number(value: object) -> None:
     ],
 )
 def test_instant_of_unix(value: object, instant: datetime | None) -> None:
-    """Seconds since 1970 are an instant in UTC, up to the end of the year 9999."""
+    """Seconds since 1970 become an instant in UTC, up to the end of the year 9999."""
     assert parsing.parse_unix_time(value) == instant
 
 
@@ -286,12 +286,12 @@ def test_instant_of_unix(value: object, instant: datetime | None) -> None:
     ],
 )
 def test_instant_of_date(value: object, instant: datetime | None) -> None:
-    """A date is its first instant in UTC."""
+    """A date becomes midnight UTC."""
     assert parsing.parse_date(value) == instant
 
 
-@given(ANYTHING)
+@given(ANY_VALUE)
 def test_any_instant(value: object) -> None:
-    """Whatever is read as an instant is in UTC."""
+    """Any instant that is kept is in UTC."""
     for result in (parsing.parse_unix_time(value), parsing.parse_date(value)):
         assert result is None or result.tzinfo is UTC

@@ -1,5 +1,6 @@
-"""What is remembered of the sources: it comes back as it was, and is nobody else's."""
+"""The provider cache: JSON round trips, unreadable entries, and fingerprints of providers."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from tests.support.provider_caches import CACHED_COUNTRIES, CACHED_RATES, FULL_C
 
 
 @pytest.mark.parametrize(
-    "memory",
+    "cache",
     [
         ProviderCache(),
         ProviderCache(countries=CACHED_COUNTRIES),
@@ -18,20 +19,37 @@ from tests.support.provider_caches import CACHED_COUNTRIES, CACHED_RATES, FULL_C
         FULL_CACHE,
     ],
 )
-def test_round_trip(memory: ProviderCache) -> None:
-    """What is written as text is read as what it was, to the last digit."""
-    assert ProviderCache.deserialize(memory.serialize()) == memory
+def test_round_trip(cache: ProviderCache) -> None:
+    """Serialized data is restored unchanged, to the last digit."""
+    assert ProviderCache.deserialize(cache.serialize()) == cache
 
 
-def test_texts() -> None:
-    """There is one text for each kind that is remembered."""
+def test_serialized_kinds() -> None:
+    """Only cached kinds are serialized."""
     assert list(FULL_CACHE.serialize()) == ["countries", "rates"]
     assert list(ProviderCache(rates=CACHED_RATES).serialize()) == ["rates"]
 
 
+def test_stored_names() -> None:
+    """The JSON in the database keeps its names, so that every version can read it."""
+    assert json.loads(FULL_CACHE.serialize()["rates"]) == {
+        "origin": "er-api",
+        "data": {
+            "rates": {"USD": 1.0, "IRR": 1e6 / 3},
+            "as_of": "2026-11-24T12:00:00.000001Z",
+            "next_update": "2026-11-24T12:00:00.000001Z",
+        },
+        "validators": {"etag": None, "last_modified": "Tue, 24 Nov 2026 12:00:00 GMT"},
+        "until": "2026-11-24T12:00:00.000001Z",
+    }
+    assert list(json.loads(FULL_CACHE.serialize()["countries"])["data"]) == [
+        *("figures", "skipped", "as_of", "next_update"),
+    ]
+
+
 @pytest.mark.parametrize("text", ["", "{}", "null", '{"origin": 1}'])
-def test_what_another_version_wrote(text: str, caplog: pytest.LogCaptureFixture) -> None:
-    """What cannot be read is as if it were not remembered, and the log says so."""
+def test_unreadable_json(text: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An unreadable entry is dropped with a warning, and the other one is kept."""
     texts = {**FULL_CACHE.serialize(), "rates": text}
     assert ProviderCache.deserialize(texts) == ProviderCache(countries=CACHED_COUNTRIES)
     assert [record.getMessage() for record in caplog.records] == [
@@ -40,7 +58,7 @@ def test_what_another_version_wrote(text: str, caplog: pytest.LogCaptureFixture)
 
 
 def test_updated() -> None:
-    """What was heard newly replaces its kind, and leaves the other one."""
+    """New data replaces its own kind only."""
     newer_rates = replace(CACHED_RATES, origin="frankfurter")
     assert FULL_CACHE.updated(ProviderCache(rates=newer_rates)) == ProviderCache(
         countries=CACHED_COUNTRIES, rates=newer_rates
@@ -48,20 +66,24 @@ def test_updated() -> None:
     assert FULL_CACHE.updated(ProviderCache()) == FULL_CACHE
 
 
-def test_origin() -> None:
-    """A provider is the same whatever its key is, and another one at another URL."""
-    origin = provider_fingerprint(restcountries.PROVIDER)
-    assert provider_fingerprint(replace(restcountries.PROVIDER, api_key="k")) == origin
+def test_fingerprint() -> None:
+    """The fingerprint depends on name, URL and parameters, and not on the key."""
+    fingerprint = provider_fingerprint(restcountries.PROVIDER)
+    assert provider_fingerprint(replace(restcountries.PROVIDER, api_key="k")) == fingerprint
     assert (
-        provider_fingerprint(replace(restcountries.PROVIDER, url="https://example.org/")) != origin
+        provider_fingerprint(replace(restcountries.PROVIDER, url="https://example.org/"))
+        != fingerprint
     )
-    assert provider_fingerprint(replace(restcountries.PROVIDER, params={})) != origin
-    assert provider_fingerprint(replace(er_api.PROVIDER, url=restcountries.PROVIDER.url)) != origin
+    assert provider_fingerprint(replace(restcountries.PROVIDER, params={})) != fingerprint
+    assert (
+        provider_fingerprint(replace(er_api.PROVIDER, url=restcountries.PROVIDER.url))
+        != fingerprint
+    )
 
 
-def test_origin_tells_no_secret() -> None:
-    """A secret in a URL is not in what is written down."""
-    origin = provider_fingerprint(
+def test_fingerprint_hides_secrets() -> None:
+    """The fingerprint does not reveal a secret in a URL."""
+    fingerprint = provider_fingerprint(
         replace(er_api.PROVIDER, url="https://example.org/?api_key=hunter2")
     )
-    assert "hunter2" not in origin
+    assert "hunter2" not in fingerprint

@@ -1,11 +1,11 @@
-"""The reference as the project loads it: identities by code, with their flags."""
+"""The loaded reference: identities by code, with flags."""
 
 from graphql_api.domain.country import CountryIdentity
 from graphql_api.sources.reference import load_reference
 
 
 def test_every_country_by_its_code() -> None:
-    """The 250 countries are there, each under its own code."""
+    """All 250 countries are there, each under its own code."""
     reference = load_reference()
     assert len(reference) == 250
     assert [code for code, identity in reference.items() if identity.code != code] == []
@@ -25,12 +25,12 @@ def test_identity() -> None:
 
 
 def test_no_subregion() -> None:
-    """Antarctica has no subregion, and no text stands for that."""
+    """Antarctica has no subregion: None, not an empty text."""
     antarctica = load_reference()["AQ"]
     assert (antarctica.region, antarctica.subregion) == ("Antarctica", None)
 
 
 def test_flags() -> None:
-    """Every flag's URL is of its own country."""
+    """Every flag's URL has the code of its own country."""
     flags = {identity.flag_url: code for code, identity in load_reference().items()}
     assert flags == {f"https://flagcdn.com/{code.lower()}.svg": code for code in load_reference()}

@@ -1,4 +1,4 @@
-"""When to ask again: the pauses, what a provider asks for, and when it is enough."""
+"""The retry policy: delays, Retry-After, and when it stops."""
 
 from datetime import UTC, datetime
 
@@ -12,14 +12,14 @@ from graphql_api.sources.retry import RetryableError, RetryPolicy, parse_http_da
 NOW = datetime(2026, 9, 29, 12, 0, tzinfo=UTC)
 
 
-def pause(
+def next_delay(
     retry_after: str | None = None,
     *,
     retry_count: int = 0,
     remaining: float = 10,
     jitter: float = 1,
 ) -> float:
-    """Return the pause after a failure."""
+    """Return the delay before the next retry."""
     retries = RetryPolicy(jitter=lambda: jitter, clock=lambda: NOW)
     failure = RetryableError("it is busy", retry_after=retry_after)
     return retries.next_delay(failure, retry_count=retry_count, remaining=remaining)
@@ -29,13 +29,13 @@ def pause(
     ("retry_count", "jitter", "seconds"),
     [(0, 0, 0.125), (0, 0.5, 0.1875), (0, 1, 0.25), (1, 0, 0.25), (1, 0.5, 0.375), (1, 1, 0.5)],
 )
-def test_pauses(retry_count: int, jitter: float, seconds: float) -> None:
-    """The second pause is twice the first, and each is half as much longer or shorter."""
-    assert pause(retry_count=retry_count, jitter=jitter) == seconds
+def test_delays(retry_count: int, jitter: float, seconds: float) -> None:
+    """The second delay is twice the first, and jitter shortens each by up to a half."""
+    assert next_delay(retry_count=retry_count, jitter=jitter) == seconds
 
 
 def test_randomness() -> None:
-    """Left to themselves two projects do not ask again at the same moment."""
+    """By default the delays are random, so that servers do not retry together."""
     failure = RetryableError("it is busy")
     assert (
         len({RetryPolicy().next_delay(failure, retry_count=0, remaining=10) for _ in range(5)}) > 1
@@ -57,16 +57,16 @@ def test_randomness() -> None:
     ],
 )
 def test_retry_after(retry_after: str, seconds: float) -> None:
-    """What a provider asks for is waited when it can be read and is more than the pause."""
-    assert pause(retry_after) == seconds
+    """A valid Retry-After is kept if it is longer than the policy's own delay."""
+    assert next_delay(retry_after) == seconds
 
 
 @pytest.mark.parametrize("retry_after", ["11", "9999999999", "Tue, 29 Sep 2026 12:00:11 GMT"])
 @pytest.mark.parametrize("retry_count", [0, 2])
-def test_asks_for_too_long(retry_after: str, retry_count: int) -> None:
-    """A pause that is longer than what is left is not made, and the reason says so."""
+def test_retry_after_is_too_long(retry_after: str, retry_count: int) -> None:
+    """A Retry-After longer than the time left ends the retries, and the reason has both."""
     with pytest.raises(ProviderError) as exc_info:
-        pause(retry_after, retry_count=retry_count)
+        next_delay(retry_after, retry_count=retry_count)
     seconds = "9999999999" if retry_after[0] == "9" else "11"
     assert str(exc_info.value) == (
         f"it is busy and requested a delay of {seconds} s, longer than the time left"
@@ -76,31 +76,33 @@ def test_asks_for_too_long(retry_after: str, retry_count: int) -> None:
 @pytest.mark.parametrize(
     ("retry_count", "remaining"), [(2, 10), (3, 10), (0, 0.2), (0, 0), (0, -1)]
 )
-def test_enough(retry_count: int, remaining: float) -> None:
-    """After two retries, or when the time is up before the next, the failure itself is told."""
+def test_no_retry_left(retry_count: int, remaining: float) -> None:
+    """After two retries, or without time for the next, the failure itself is raised."""
     with pytest.raises(RetryableError) as exc_info:
-        pause(retry_count=retry_count, remaining=remaining)
+        next_delay(retry_count=retry_count, remaining=remaining)
     assert str(exc_info.value) == "it is busy"
 
 
 @given(st.text(), st.integers(0, 3), st.floats(-1, 100), st.floats(0, 1))
 def test_any_header(retry_after: str, retry_count: int, remaining: float, jitter: float) -> None:
-    """Whatever the header says, the pause is within what is left, or there is none."""
+    """With any header, the delay fits the time left, or there is no retry."""
     try:
-        seconds = pause(retry_after, retry_count=retry_count, remaining=remaining, jitter=jitter)
+        seconds = next_delay(
+            retry_after, retry_count=retry_count, remaining=remaining, jitter=jitter
+        )
     except ProviderError:
         return
     assert 0 <= seconds <= remaining
 
 
 def test_date() -> None:
-    """A date of HTTP is an instant in UTC, and other text is none."""
+    """An HTTP date becomes an instant in UTC, and other text None."""
     assert parse_http_date("Tue, 29 Sep 2026 14:00:00 +0200") == NOW
     assert parse_http_date("yesterday") is None
 
 
 @given(st.text() | st.from_regex(r"\w{3}, \d{1,2} \w{3} \d{1,6} \d\d:\d\d:\d\d \S{0,6}"))
 def test_any_date(text: str) -> None:
-    """Whatever is written, it is an instant in UTC or none."""
+    """Any text becomes an instant in UTC or None."""
     instant = parse_http_date(text)
     assert instant is None or instant.tzinfo is UTC

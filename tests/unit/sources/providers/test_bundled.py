@@ -1,4 +1,4 @@
-"""The bundled data as providers: read from the package, whole and dated."""
+"""The bundled providers: their data, and its date."""
 
 from datetime import UTC, datetime
 from importlib import resources
@@ -8,14 +8,17 @@ from graphql_api.sources.providers.bundled import COUNTRIES, RATES
 
 
 def body(file: str | None) -> bytes:
-    """Return a file of the package."""
+    """Return a file of the bundled data."""
     assert file is not None
     return resources.files("graphql_api.sources.bundled").joinpath(file).read_bytes()
 
 
 def test_providers() -> None:
-    """Both go by one name, are not live, and name where their data are from."""
-    assert [(one.name, one.is_live, one.url, one.attribution) for one in (COUNTRIES, RATES)] == [
+    """Both have the same name, are not live, and have their own attribution."""
+    assert [
+        (provider.name, provider.is_live, provider.url, provider.attribution)
+        for provider in (COUNTRIES, RATES)
+    ] == [
         (
             "bundled",
             False,
@@ -27,10 +30,10 @@ def test_providers() -> None:
 
 
 def test_countries() -> None:
-    """Its 250 countries are read with every field."""
+    """All 250 countries are parsed with every field."""
     raw = COUNTRIES.parse(body(COUNTRIES.resource))
     assert (len(raw.countries), raw.as_of) == (250, datetime(2026, 7, 28, tzinfo=UTC))
-    assert next(one for one in raw.countries if one.code == "VA") == RawCountry(
+    assert next(country for country in raw.countries if country.code == "VA") == RawCountry(
         label="VA",
         code="VA",
         capital="Vatican City",
@@ -41,7 +44,7 @@ def test_countries() -> None:
 
 
 def test_rates() -> None:
-    """Its 153 rates are read as they stand."""
+    """All 153 rates are parsed unchanged."""
     raw = RATES.parse(body(RATES.resource))
     assert (len(raw.rates), raw.as_of) == (153, datetime(2026, 9, 29, tzinfo=UTC))
     assert (raw.rates["USD"], raw.rates["EUR"]) == (1, 0.88022588)

@@ -1,4 +1,4 @@
-"""ExchangeRate-API's answer: its table read as it stands, and anything else refused."""
+"""ExchangeRate-API: its table is parsed unchanged, and any other body is rejected."""
 
 import json
 from datetime import UTC, datetime
@@ -21,20 +21,20 @@ GOOD: dict[str, object] = {
 }
 
 
-def answer(**changes: object) -> bytes:
-    """Return a good answer with these fields changed."""
+def make_body(**changes: object) -> bytes:
+    """Return a valid body with these fields changed."""
     return json.dumps({**GOOD, **changes}).encode()
 
 
-def refusal(body: bytes) -> str:
-    """Return the message that a body is refused with."""
-    with pytest.raises(ProviderError) as refused:
+def rejection(body: bytes) -> str:
+    """Return the message that rejects a body."""
+    with pytest.raises(ProviderError) as exc_info:
         parse(body)
-    return str(refused.value)
+    return str(exc_info.value)
 
 
 def test_provider() -> None:
-    """The provider is live, keyless, and named as its terms ask."""
+    """The provider is live and keyless, with the attribution of its terms."""
     assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "er-api",
         True,
@@ -44,20 +44,20 @@ def test_provider() -> None:
 
 
 def test_whole_answer() -> None:
-    """The 155 rates are read and believed, dated and good for as long as the answer says."""
+    """All 155 rates are parsed and valid, with their date and next update."""
     raw = parse(RATES)
     assert (len(raw.rates), raw.as_of) == (155, datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC))
-    checked = validate_rates(raw)
-    assert (len(checked.rates), checked.as_of) == (155, raw.as_of)
-    assert checked.next_update == datetime(2026, 9, 30, 0, 21, 21, tzinfo=UTC)
-    some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
+    validated = validate_rates(raw)
+    assert (len(validated.rates), validated.as_of) == (155, raw.as_of)
+    assert validated.next_update == datetime(2026, 9, 30, 0, 21, 21, tzinfo=UTC)
+    some = {code: validated.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
 
 
 @pytest.mark.parametrize("when", [None, "1790640151", -1, 1e300, True])
 def test_undated(when: object) -> None:
-    """Without times that can be read the rates count, undated."""
-    raw = parse(answer(time_last_update_unix=when, time_next_update_unix=when))
+    """Rates with invalid dates are parsed without dates."""
+    raw = parse(make_body(time_last_update_unix=when, time_next_update_unix=when))
     assert (raw.rates, raw.as_of, raw.next_update) == ({"USD": 1, "EUR": 0.88}, None, None)
 
 
@@ -73,26 +73,26 @@ def test_undated(when: object) -> None:
     ],
 )
 def test_error(changes: dict[str, object], reason: str) -> None:
-    """An answer whose result is not success is refused with the kind of error that it names."""
-    assert refusal(answer(**changes)) == f"responded with an error: {reason}"
+    """A result other than success is rejected with its error type."""
+    assert rejection(make_body(**changes)) == f"responded with an error: {reason}"
 
 
 @pytest.mark.parametrize("table", [None, [], "rates", 1])
 def test_no_table(table: object) -> None:
-    """Success without a table is refused."""
-    assert refusal(answer(rates=table)) == "the body has no table of rates"
+    """A success without a table is rejected."""
+    assert rejection(make_body(rates=table)) == "the body has no table of rates"
 
 
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
-    """Rates for another currency are refused."""
-    assert refusal(answer(base_code=base)) == "the base of the rates is not USD"
+    """Rates with another base are rejected."""
+    assert rejection(make_body(base_code=base)) == "the base of the rates is not USD"
 
 
 @pytest.mark.parametrize("body", [b"", HTML, RATES[:-100]])
 def test_no_json(body: bytes) -> None:
-    """Empty, foreign and broken bodies are refused."""
-    assert refusal(body) == "the body is not JSON"
+    """Empty, foreign and broken bodies are rejected."""
+    assert rejection(body) == "the body is not JSON"
 
 
 VALUES = st.recursive(
@@ -104,11 +104,11 @@ TABLES = st.dictionaries(st.sampled_from(["USD", "EUR", "eur", ""]), VALUES, max
 CHANGES = st.dictionaries(st.sampled_from([*GOOD, "error-type"]), VALUES | TABLES, max_size=2)
 
 
-@given(st.binary() | CHANGES.map(lambda changes: answer(**changes)))
+@given(st.binary() | CHANGES.map(lambda changes: make_body(**changes)))
 def test_any_body(body: bytes) -> None:
-    """Any bytes give rates above nought or the one exception for it."""
+    """Any bytes give rates above zero or a ProviderError."""
     try:
-        checked = validate_rates(parse(body))
+        validated = validate_rates(parse(body))
     except ProviderError:
         return
-    assert min(checked.rates.values()) > 0
+    assert min(validated.rates.values()) > 0

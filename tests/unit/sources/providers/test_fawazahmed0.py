@@ -1,4 +1,4 @@
-"""The answer of fawazahmed0's currency-api: money in use read, the rest left out or refused."""
+"""The currency-api of fawazahmed0: currencies in use are parsed, and others dropped."""
 
 import json
 from datetime import UTC, datetime
@@ -28,26 +28,26 @@ def test_provider() -> None:
 
 
 def test_whole_answer() -> None:
-    """Of the 339 codes the 155 of money in use are taken, in capitals, and dated."""
+    """Of 339 codes the 155 in use are parsed, in capitals, with their date."""
     assert len(json.loads(FAWAZAHMED0)["usd"]) == 339
     raw = parse(FAWAZAHMED0)
     assert set(raw.rates) == CURRENT
-    checked = validate_rates(raw)
-    assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
-    some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
+    validated = validate_rates(raw)
+    assert (len(validated.rates), validated.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
+    some = {code: validated.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
 
 
 @pytest.mark.parametrize("code", ["btc", "xau", "xdr", "ggp", "ang", "dem", "1inch", "", "ab"])
 def test_other_codes(code: str) -> None:
-    """Cryptocurrencies, metals, units, unofficial and retired codes are left out."""
+    """Cryptocurrencies, metals, units, unofficial and retired codes are dropped."""
     body = json.dumps({"usd": {code: 2, "eur": 0.88}}).encode()
     assert parse(body).rates == {"EUR": 0.88}
 
 
 @pytest.mark.parametrize("date", [None, "", "29.9.2026", 20260929])
 def test_undated(date: object) -> None:
-    """Without a date that can be read the rates count, undated."""
+    """Rates with an invalid date are parsed without a date."""
     raw = parse(json.dumps({**GOOD, "date": date}).encode())
     assert (raw.rates, raw.as_of) == ({"USD": 1, "EUR": 0.88}, None)
 
@@ -68,10 +68,10 @@ NO_TABLE = "the body has no table of rates for USD"
     ],
 )
 def test_no_table(body: bytes, reason: str) -> None:
-    """What has no table for one US dollar is refused."""
-    with pytest.raises(ProviderError) as refused:
+    """A body without a table of the US dollar is rejected."""
+    with pytest.raises(ProviderError) as exc_info:
         parse(body)
-    assert str(refused.value) == reason
+    assert str(exc_info.value) == reason
 
 
 TABLES = st.dictionaries(st.sampled_from(["usd", "eur", "EUR", "btc", ""]), VALUES, max_size=3)
@@ -79,10 +79,10 @@ TABLES = st.dictionaries(st.sampled_from(["usd", "eur", "EUR", "btc", ""]), VALU
 
 @given(bodies(objects("date", "usd"), TABLES.map(lambda table: {**GOOD, "usd": table})))
 def test_any_body(body: bytes) -> None:
-    """Any bytes give rates above nought of money in use or the one exception for it."""
+    """Any bytes give rates above zero of currencies in use, or a ProviderError."""
     try:
-        checked = validate_rates(parse(body))
+        validated = validate_rates(parse(body))
     except ProviderError:
         return
-    assert min(checked.rates.values()) > 0
-    assert set(checked.rates) <= CURRENT
+    assert min(validated.rates.values()) > 0
+    assert set(validated.rates) <= CURRENT

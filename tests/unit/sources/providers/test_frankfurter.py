@@ -1,4 +1,4 @@
-"""Frankfurter's answer: its rows read as they stand, and anything else refused."""
+"""Frankfurter: its rows are parsed unchanged, and any other body is rejected."""
 
 import json
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ from tests.support.hostile_json import VALUES, bodies, objects
 EURO: dict[str, object] = {"date": "2026-09-29", "base": "USD", "quote": "EUR", "rate": 0.88}
 
 
-def answer(*rows: object) -> bytes:
-    """Return an answer of these rows."""
+def make_body(*rows: object) -> bytes:
+    """Return a body of these rows."""
     return json.dumps(rows).encode()
 
 
 def test_provider() -> None:
-    """The provider is live, keyless, and asked for one US dollar."""
+    """The provider is live and keyless, and requests rates for the US dollar."""
     assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "frankfurter",
         True,
@@ -33,12 +33,12 @@ def test_provider() -> None:
 
 
 def test_whole_answer() -> None:
-    """The 154 rates are read and believed, and the US dollar, which is not listed, is 1."""
+    """All 154 rates are parsed and valid; the US dollar, which is not listed, is 1."""
     raw = parse(FRANKFURTER)
     assert (len(raw.rates), "USD" in raw.rates) == (154, False)
-    checked = validate_rates(raw)
-    assert (len(checked.rates), checked.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
-    some = {code: checked.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
+    validated = validate_rates(raw)
+    assert (len(validated.rates), validated.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
+    some = {code: validated.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
     assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
 
 
@@ -51,22 +51,22 @@ def test_whole_answer() -> None:
     ],
 )
 def test_dates(dates: list[object], as_of: datetime | None) -> None:
-    """The newest date that can be read is the table's."""
-    assert parse(answer(*({**EURO, "date": date} for date in dates))).as_of == as_of
+    """The table's date is the newest valid one."""
+    assert parse(make_body(*({**EURO, "date": date} for date in dates))).as_of == as_of
 
 
 def test_rows_without_a_quote() -> None:
-    """A row that names no currency is left out."""
-    raw = parse(answer(EURO, {**EURO, "quote": None}, {**EURO, "quote": ["GBP"]}))
+    """A row without a currency is dropped."""
+    raw = parse(make_body(EURO, {**EURO, "quote": None}, {**EURO, "quote": ["GBP"]}))
     assert raw.rates == {"EUR": 0.88}
 
 
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
-    """Rates for another currency are refused, also when it is one row of many."""
-    with pytest.raises(ProviderError) as refused:
-        parse(answer(EURO, {**EURO, "base": base}))
-    assert str(refused.value) == "the base of the rates is not USD"
+    """Rates with another base are rejected, even a single row."""
+    with pytest.raises(ProviderError) as exc_info:
+        parse(make_body(EURO, {**EURO, "base": base}))
+    assert str(exc_info.value) == "the base of the rates is not USD"
 
 
 @pytest.mark.parametrize(
@@ -81,17 +81,17 @@ def test_other_base(base: object) -> None:
     ],
 )
 def test_no_list(body: bytes, reason: str) -> None:
-    """What is no list of rates is refused."""
-    with pytest.raises(ProviderError) as refused:
+    """A body that is no list of rates is rejected."""
+    with pytest.raises(ProviderError) as exc_info:
         parse(body)
-    assert str(refused.value) == reason
+    assert str(exc_info.value) == reason
 
 
 def test_empty_list() -> None:
-    """An empty list is no table, though the US dollar would be known."""
-    with pytest.raises(ProviderError) as refused:
+    """An empty list is rejected by validation, although the US dollar would be known."""
+    with pytest.raises(ProviderError) as exc_info:
         validate_rates(parse(b"[]"))
-    assert str(refused.value) == "none of its 0 rates can be used"
+    assert str(exc_info.value) == "none of its 0 rates can be used"
 
 
 ROWS = st.sampled_from([*EURO]).flatmap(
@@ -101,10 +101,10 @@ ROWS = st.sampled_from([*EURO]).flatmap(
 
 @given(bodies(st.lists(ROWS | objects(*EURO), max_size=3)))
 def test_any_body(body: bytes) -> None:
-    """Any bytes give rates above nought or the one exception for it."""
+    """Any bytes give rates above zero or a ProviderError."""
     try:
-        checked = validate_rates(parse(body))
+        validated = validate_rates(parse(body))
     except ProviderError:
         return
-    assert min(checked.rates.values()) > 0
-    assert checked.rates["USD"] == 1
+    assert min(validated.rates.values()) > 0
+    assert validated.rates["USD"] == 1

@@ -1,4 +1,4 @@
-"""GeoNames' table: every row of it read as it stands, and any other bytes refused."""
+"""GeoNames: every row is parsed unchanged, and any other body is rejected."""
 
 import pytest
 from hypothesis import given
@@ -23,15 +23,15 @@ ANDORRA = RawCountry(
 ROW = b"AD\tAND\t020\tAN\tAndorra\tAndorra la Vella\t468\t77006\tEU\t.ad\tEUR"
 
 
-def refusal(body: bytes) -> str:
-    """Return the message that a body is refused with."""
-    with pytest.raises(ProviderError) as refused:
+def rejection(body: bytes) -> str:
+    """Return the message that rejects a body."""
+    with pytest.raises(ProviderError) as exc_info:
         parse(body)
-    return str(refused.value)
+    return str(exc_info.value)
 
 
 def test_provider() -> None:
-    """The provider is live, keyless, and named as its licence asks."""
+    """The provider is live and keyless, with the attribution of its licence."""
     assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "geonames",
         True,
@@ -41,17 +41,17 @@ def test_provider() -> None:
 
 
 def test_whole_table() -> None:
-    """The 252 rows are read, the comments are not, and the body is not dated."""
+    """All 252 rows are parsed without comments, and without a date."""
     raw = parse(COUNTRIES)
     assert (len(raw.countries), raw.countries[0], raw.as_of) == (252, ANDORRA, None)
 
 
-def test_what_of_it_is_believed() -> None:
-    """All but the two dissolved countries are kept, and those two are named."""
-    checked = validate_countries(parse(COUNTRIES), REFERENCE)
-    assert {one.code for one in checked.figures} == set(REFERENCE)
-    assert len(checked.figures) == 250
-    assert checked.skipped == (
+def test_validation() -> None:
+    """All countries are valid except the two dissolved ones, which are reported."""
+    validated = validate_countries(parse(COUNTRIES), REFERENCE)
+    assert {figures.code for figures in validated.figures} == set(REFERENCE)
+    assert len(validated.figures) == 250
+    assert validated.skipped == (
         SkippedRecord(
             record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"
         ),
@@ -62,9 +62,9 @@ def test_what_of_it_is_believed() -> None:
 
 
 def test_figures_of_some_countries() -> None:
-    """A few countries have exactly these figures, retired currencies replaced."""
-    checked = validate_countries(parse(COUNTRIES), REFERENCE)
-    by_code = {one.code: one for one in checked.figures}
+    """A few countries have exactly these figures, with retired currencies replaced."""
+    validated = validate_countries(parse(COUNTRIES), REFERENCE)
+    by_code = {figures.code: figures for figures in validated.figures}
     expected = [
         ("AQ", None, 0, 14000000.0, None),
         ("BG", "Sofia", 7000039, 110910.0, "EUR"),
@@ -83,22 +83,22 @@ def test_figures_of_some_countries() -> None:
         )
         for code, capital, population, area, currency in expected
     ]
-    without_capital = sorted(code for code, one in by_code.items() if one.capital is None)
+    without_capital = sorted(code for code, figures in by_code.items() if figures.capital is None)
     assert without_capital == ["AQ", "BQ", "BV", "HM", "TK", "UM"]
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b"\n\n\n", b"\n# the end", b"\tEuro\t376"])
 def test_line_ends(end: bytes) -> None:
-    """Line ends of either kind, empty lines, comments and more columns change nothing."""
+    """Either line end, empty lines, comments and extra columns change nothing."""
     assert parse(b"# a comment\r\n\r\n" + ROW + end).countries == [ANDORRA]
 
 
 def test_rows_cut_short() -> None:
-    """A row without all its columns is skipped and reported, its numbers not believed."""
+    """A row without all its columns is skipped and reported."""
     raw = parse(b"FR\tFRA\t250\tFR\tFrance\tParis\t547030\t669\n" + ROW)
-    checked = validate_countries(raw, REFERENCE)
-    assert [one.code for one in checked.figures] == ["AD"]
-    assert checked.skipped == (
+    validated = validate_countries(raw, REFERENCE)
+    assert [figures.code for figures in validated.figures] == ["AD"]
+    assert validated.skipped == (
         SkippedRecord(
             record="FR", reason="its population is not a whole number from 0 to 2147483647"
         ),
@@ -107,44 +107,44 @@ def test_rows_cut_short() -> None:
 
 @pytest.mark.parametrize("cut", [1, 2, 20, 52, 60, len(ROW)])
 def test_table_cut_short(cut: int) -> None:
-    """A table that ends amid the columns that are read is refused, though most of it is there."""
+    """A table that ends within the parsed columns is rejected."""
     whole = ROW + b"\tEuro\n"
-    assert refusal(whole + whole + ROW[:cut]) == "the table is truncated"
+    assert rejection(whole + whole + ROW[:cut]) == "the table is truncated"
 
 
 @pytest.mark.parametrize("end", [b"\t", b"\tEu", b"\tEuro"])
 def test_table_cut_behind_what_counts(end: bytes) -> None:
-    """A table that ends after the columns that are read is whole enough."""
+    """A table that ends after the parsed columns is accepted."""
     assert parse(ROW + b"\tEuro\t376\n" + ROW + end).countries == [ANDORRA] * 2
 
 
 def test_byte_order_mark() -> None:
-    """The mark that some editors begin a file with does not make a comment a row."""
+    """A byte order mark before a comment does not make it a row."""
     assert parse(b"\xef\xbb\xbf# a comment\n" + ROW).countries == [ANDORRA]
 
 
 def test_numbers_that_are_none() -> None:
-    """What is no number is handed on as it is, for the check to skip."""
+    """A value that is no number is kept for validation to reject."""
     (country,) = parse(ROW.replace(b"77006", b"many").replace(b"468", b"")).countries
     assert (country.population, country.area_km2) == ("many", "")
 
 
 def test_nameless_row() -> None:
-    """A row without a name goes by its code."""
+    """The label of a row without a name is its code."""
     (country,) = parse(ROW.replace(b"Andorra\t", b"\t", 1)).countries
     assert country.label == "AD"
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"# only comments\n", HTML, b'{"success": false}'])
 def test_no_table(body: bytes) -> None:
-    """A body without a single whole row is no table."""
-    assert refusal(body) == "the body is not a table of countries"
+    """A body without a complete row is rejected."""
+    assert rejection(body) == "the body is not a table of countries"
 
 
 @pytest.mark.parametrize("body", [ROW + b"\xff", ROW.decode().encode("utf-16"), b"\x1f\x8b\x08"])
 def test_no_utf8(body: bytes) -> None:
-    """A body in another encoding is no text."""
-    assert refusal(body) == "the body is not UTF-8 text"
+    """A body in another encoding is rejected."""
+    assert rejection(body) == "the body is not UTF-8 text"
 
 
 CELLS = st.sampled_from(
@@ -157,9 +157,9 @@ TABLES = st.lists(
 
 @given(st.binary() | TABLES)
 def test_any_body(body: bytes) -> None:
-    """Any bytes give figures of known countries or the one exception for it."""
+    """Any bytes give figures of known countries or a ProviderError."""
     try:
-        checked = validate_countries(parse(body), REFERENCE)
+        validated = validate_countries(parse(body), REFERENCE)
     except ProviderError:
         return
-    assert {one.code for one in checked.figures} <= set(REFERENCE)
+    assert {figures.code for figures in validated.figures} <= set(REFERENCE)

@@ -1,4 +1,4 @@
-"""REST Countries 5: its pages read, asked for and joined, and anything else refused."""
+"""REST Countries 5: its pages are requested, parsed and joined; other bodies are rejected."""
 
 import json
 
@@ -26,38 +26,38 @@ FRANCE: dict[str, object] = {
 }
 
 
-def answer(*listed: object, total: object = None) -> bytes:
-    """Return a page that lists these, of so many; without a number, of no more than these."""
+def make_body(*listed: object, total: object = None) -> bytes:
+    """Return a page of these countries, and a total; by default their number."""
     meta = {"total": len(listed) if total is None else total}
     return json.dumps({"data": {"objects": listed, "meta": meta}}).encode()
 
 
 def country(**changes: object) -> RawCountry:
-    """Return what is read of France with these fields changed."""
-    (read,) = parse(answer({**FRANCE, **changes})).countries
+    """Return the parsed record of France with these fields changed."""
+    (read,) = parse(make_body({**FRANCE, **changes})).countries
     return read
 
 
 def page(size: int, total: int) -> RawCountries:
-    """Return a page of so many countries, of so many in all."""
+    """Return a page of `size` countries of `total`."""
     return RawCountries(countries=[NONE] * size, as_of=None, total=total)
 
 
-def refusal(body: bytes) -> str:
-    """Return the message that a body is refused with."""
-    with pytest.raises(ProviderError) as refused:
+def rejection(body: bytes) -> str:
+    """Return the message that rejects a body."""
+    with pytest.raises(ProviderError) as exc_info:
         parse(body)
-    return str(refused.value)
+    return str(exc_info.value)
 
 
 @pytest.fixture(scope="module")
-def checked() -> ValidatedCountries:
-    """Return what is believed of all three pages."""
+def validated() -> ValidatedCountries:
+    """Return the validated countries of all three pages."""
     return validate_countries(join([parse(body) for body in PAGES]), REFERENCE)
 
 
 def test_provider() -> None:
-    """The provider is live, needs a key, and asks for no more than it reads."""
+    """The provider is live, needs a key, and requests only the fields it parses."""
     assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "restcountries",
         True,
@@ -73,7 +73,7 @@ def test_provider() -> None:
 
 
 def test_first_page() -> None:
-    """A page has its countries, says how many there are in all, and is not dated."""
+    """A page has its countries, the total, and no date."""
     first = parse(PAGES[0])
     assert (len(first.countries), first.total, first.as_of) == (100, 256, None)
     assert first.countries[0] == RawCountry(
@@ -86,12 +86,12 @@ def test_first_page() -> None:
     )
 
 
-def test_what_of_it_is_believed(checked: ValidatedCountries) -> None:
-    """All but the dissolved countries and the entries without codes are kept, and those named."""
-    assert {one.code for one in checked.figures} == set(REFERENCE)
-    assert len(checked.figures) == 250
+def test_validation(validated: ValidatedCountries) -> None:
+    """All countries are valid except dissolved ones and those without codes, which are reported."""
+    assert {figures.code for figures in validated.figures} == set(REFERENCE)
+    assert len(validated.figures) == 250
     dissolved = "is not a current ISO 3166-1 alpha-2 code"
-    assert checked.skipped == (
+    assert validated.skipped == (
         SkippedRecord(record="Netherlands Antilles", reason=f"AN {dissolved}"),
         SkippedRecord(record="Serbia and Montenegro", reason=f"CS {dissolved}"),
         *[
@@ -101,9 +101,9 @@ def test_what_of_it_is_believed(checked: ValidatedCountries) -> None:
     )
 
 
-def test_figures_of_some_countries(checked: ValidatedCountries) -> None:
-    """A few countries have exactly these figures, retired and unofficial currencies replaced."""
-    by_code = {one.code: one for one in checked.figures}
+def test_figures_of_some_countries(validated: ValidatedCountries) -> None:
+    """A few countries have exactly these figures, with retired currencies replaced."""
+    by_code = {figures.code: figures for figures in validated.figures}
     expected = [
         ("AQ", None, 0, 14000000.0, None),
         ("CK", "Avarua", 21388, 240.0, "NZD"),
@@ -136,14 +136,14 @@ def test_figures_of_some_countries(checked: ValidatedCountries) -> None:
     ],
 )
 def test_capital(capitals: object, capital: str | None) -> None:
-    """The primary capital counts, without one the first, and what is none is none."""
+    """The capital is the primary one, or else the first; anything invalid is None."""
     assert country(capitals=capitals).capital == capital
 
 
-@pytest.mark.parametrize("one", [None, 7, "FR", [], {}, {"names": [], "codes": "FR", "area": 1}])
-def test_no_country(one: object) -> None:
-    """What is no country is handed on as one without anything, for the check to skip."""
-    assert parse(answer(one)).countries == [NONE]
+@pytest.mark.parametrize("entry", [None, 7, "FR", [], {}, {"names": [], "codes": "FR", "area": 1}])
+def test_no_country(entry: object) -> None:
+    """A value that is no country becomes an empty record, for validation to skip."""
+    assert parse(make_body(entry)).countries == [NONE]
 
 
 @pytest.mark.parametrize(
@@ -162,20 +162,20 @@ def test_no_country(one: object) -> None:
     ],
 )
 def test_rest(size: int, total: int, offsets: list[str]) -> None:
-    """The other pages begin where the first one ends, each as long as it."""
+    """The other pages start where the first one ends, and have its size."""
     assert remaining_params(page(size, total)) == [{"offset": offset} for offset in offsets]
 
 
 @pytest.mark.parametrize(("size", "total"), [(100, 2001), (1, 21), (1, 10**400)])
 def test_too_many_pages(size: int, total: int) -> None:
-    """More pages than any list of countries has are not asked for."""
-    with pytest.raises(ProviderError) as refused:
+    """A total that needs more than 20 pages is rejected."""
+    with pytest.raises(ProviderError) as exc_info:
         remaining_params(page(size, total))
-    assert str(refused.value) == "the list has more than 20 pages"
+    assert str(exc_info.value) == "the list has more than 20 pages"
 
 
 def test_join() -> None:
-    """Pages are joined in order, and the total is the first one's."""
+    """Pages are joined in order, with the total of the first."""
     first, second = parse(PAGES[0]), parse(PAGES[2])
     joined = join([first, second])
     assert joined.countries == [*first.countries, *second.countries]
@@ -193,13 +193,13 @@ def test_join() -> None:
         (b'{"data": []}', "the body has no list of countries"),
         (b'{"data": {"objects": {}}}', "the body has no list of countries"),
         (b'{"data": {"objects": []}}', "the body has no total of countries"),
-        (answer(total="256"), "the body has no total of countries"),
-        (answer(total=True), "the body has no total of countries"),
+        (make_body(total="256"), "the body has no total of countries"),
+        (make_body(total=True), "the body has no total of countries"),
     ],
 )
 def test_no_list(body: bytes, reason: str) -> None:
-    """What is no page is refused."""
-    assert refusal(body).startswith(reason)
+    """A body that is no page is rejected."""
+    assert rejection(body).startswith(reason)
 
 
 ENTRIES = st.lists(
@@ -211,20 +211,20 @@ ENTRIES = st.lists(
     ),
     max_size=3,
 )
-ANSWERS = st.builds(
+BODIES = st.builds(
     lambda listed, total: {"data": {"objects": listed, "meta": {"total": total}}},
     ENTRIES,
     st.integers(0, 3) | VALUES,
 )
 
 
-@given(bodies(ANSWERS), bodies(ANSWERS))
+@given(bodies(BODIES), bodies(BODIES))
 def test_any_body(first: bytes, second: bytes) -> None:
-    """Any bytes give figures of known countries or the one exception for it."""
+    """Any bytes give figures of known countries or a ProviderError."""
     try:
-        one = parse(first)
-        assert len(remaining_params(one)) < 20
-        checked = validate_countries(join([one, parse(second)]), REFERENCE)
+        first_page = parse(first)
+        assert len(remaining_params(first_page)) < 20
+        validated = validate_countries(join([first_page, parse(second)]), REFERENCE)
     except ProviderError:
         return
-    assert {one.code for one in checked.figures} <= set(REFERENCE)
+    assert {figures.code for figures in validated.figures} <= set(REFERENCE)

@@ -1,4 +1,4 @@
-"""REST Countries 3.1: its list read as it stands, and anything else refused."""
+"""REST Countries 3.1: its list is parsed unchanged, and any other body is rejected."""
 
 import json
 
@@ -26,13 +26,13 @@ FRANCE: dict[str, object] = {
 
 
 def country(**changes: object) -> RawCountry:
-    """Return what is read of France with these fields changed."""
+    """Return the parsed record of France with these fields changed."""
     (read,) = parse(json.dumps([{**FRANCE, **changes}]).encode()).countries
     return read
 
 
 def test_provider() -> None:
-    """The provider is live and keyless, has no URL, and asks for at most ten fields."""
+    """The provider is live and keyless, has no URL, and requests at most ten fields."""
     assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
         "restcountries-v3",
         True,
@@ -44,18 +44,18 @@ def test_provider() -> None:
 
 
 def test_whole_list() -> None:
-    """The 247 countries are read and believed, and not dated; three are not listed."""
+    """All 247 countries are parsed and valid, without a date; three are not listed."""
     raw = parse(V3)
     assert (len(raw.countries), raw.as_of, raw.total) == (247, None, None)
-    checked = validate_countries(raw, REFERENCE)
-    assert (len(checked.figures), checked.skipped) == (247, ())
-    assert set(REFERENCE) - {one.code for one in checked.figures} == {"AQ", "BV", "HM"}
+    validated = validate_countries(raw, REFERENCE)
+    assert (len(validated.figures), validated.skipped) == (247, ())
+    assert set(REFERENCE) - {figures.code for figures in validated.figures} == {"AQ", "BV", "HM"}
 
 
 def test_figures_of_some_countries() -> None:
-    """A few countries have exactly these figures, retired and unofficial currencies replaced."""
-    checked = validate_countries(parse(V3), REFERENCE)
-    by_code = {one.code: one for one in checked.figures}
+    """A few countries have exactly these figures, with retired currencies replaced."""
+    validated = validate_countries(parse(V3), REFERENCE)
+    by_code = {figures.code: figures for figures in validated.figures}
     expected = [
         ("AD", "Andorra la Vella", 88406, 468.0, "EUR"),
         ("CK", "Avarua", 15040, 236.0, "NZD"),
@@ -80,20 +80,20 @@ def test_figures_of_some_countries() -> None:
     [({"CUC": {}, "CUP": None}, ["CUC", "CUP"]), ({}, []), (None, []), (["EUR"], []), ("EUR", [])],
 )
 def test_currencies(currencies: object, codes: list[str]) -> None:
-    """Currencies are the names of an object, in its order."""
+    """Currency codes are the keys of an object, in its order."""
     assert country(currencies=currencies).currencies == codes
 
 
 @pytest.mark.parametrize(("capital", "read"), [(["A", "B"], "A"), ([], None), ("A", None)])
 def test_capital(capital: object, read: str | None) -> None:
-    """The first capital counts."""
+    """The capital is the first one."""
     assert country(capital=capital).capital == read
 
 
-@pytest.mark.parametrize("one", [None, 7, "FR", [], {}, {"name": "France"}])
-def test_no_country(one: object) -> None:
-    """What is no country is handed on as one without anything, for the check to skip."""
-    assert parse(json.dumps([one]).encode()).countries == [
+@pytest.mark.parametrize("entry", [None, 7, "FR", [], {}, {"name": "France"}])
+def test_no_country(entry: object) -> None:
+    """A value that is no country becomes an empty record, for validation to skip."""
+    assert parse(json.dumps([entry]).encode()).countries == [
         RawCountry(label="", code=None, capital=None, population=None, area_km2=None, currencies=[])
     ]
 
@@ -116,10 +116,10 @@ DEPRECATED = (
     ],
 )
 def test_no_list(body: bytes, reason: str) -> None:
-    """What is no list is refused, the error of the old addresses with its message."""
-    with pytest.raises(ProviderError) as refused:
+    """A body that is no list is rejected, the error of the old URLs with its message."""
+    with pytest.raises(ProviderError) as exc_info:
         parse(body)
-    assert str(refused.value) == reason
+    assert str(exc_info.value) == reason
 
 
 ENTRIES = st.sampled_from([*FRANCE]).flatmap(
@@ -129,9 +129,9 @@ ENTRIES = st.sampled_from([*FRANCE]).flatmap(
 
 @given(bodies(st.lists(objects(*FRANCE) | VALUES | ENTRIES, max_size=3)))
 def test_any_body(body: bytes) -> None:
-    """Any bytes give figures of known countries or the one exception for it."""
+    """Any bytes give figures of known countries or a ProviderError."""
     try:
-        checked = validate_countries(parse(body), REFERENCE)
+        validated = validate_countries(parse(body), REFERENCE)
     except ProviderError:
         return
-    assert {one.code for one in checked.figures} <= set(REFERENCE)
+    assert {figures.code for figures in validated.figures} <= set(REFERENCE)
