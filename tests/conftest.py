@@ -1,4 +1,4 @@
-"""Fixtures that any test may ask for, and what a skip means."""
+"""Fixtures for every test, and what a skip means."""
 
 import os
 import signal
@@ -18,14 +18,14 @@ from tests.support.refresh_service import ServiceInstance, make_source_config, r
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as usual: a shell that starts tests in the background has it ignored by all."""
+    """Restore Ctrl-C: a shell that starts tests in the background makes them ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
 def upstream() -> Iterator[Upstream]:
-    """Lend a server that plays the sources, on a port of its own."""
+    """Return a running server that plays the sources, on a port of its own."""
     with Upstream() as server:
         yield server
 
@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
-    """Lend a refresh service over SQLite that fetches from the fake providers alone."""
+    """Return a refresh service over SQLite that fetches from the fake providers alone."""
     async with running_instance(path, make_source_config(upstream)) as instance:
         yield instance
     await wait_for_connection_threads()
@@ -46,7 +46,7 @@ async def instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInsta
 
 @pytest.fixture
 async def fallback_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
-    """Lend a refresh service that falls back to the bundled data."""
+    """Return a refresh service that falls back to the bundled data."""
     async with running_instance(path, make_source_config(upstream, bundled=True)) as instance:
         yield instance
     await wait_for_connection_threads()
@@ -54,7 +54,7 @@ async def fallback_instance(path: Path, upstream: Upstream) -> AsyncIterator[Ser
 
 @pytest.fixture(scope="session")
 def new_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., MariaDB]:
-    """Return what makes a MariaDB, not yet started, of arguments of its own."""
+    """Return the factory of MariaDB servers, which are not started yet."""
     if MariaDB.find_program() is None:
         pytest.skip(MariaDB.install_hint)
     return partial(MariaDB, template=tmp_path_factory.mktemp("mariadb") / "data")
@@ -62,14 +62,14 @@ def new_mariadb(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Maria
 
 @pytest.fixture(scope="session")
 def mariadb(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
-    """Lend the MariaDB that tests share; each makes a database of its own."""
+    """Return the running MariaDB that tests share; each test creates its own database."""
     with new_mariadb() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def new_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., PostgreSQL]:
-    """Return what makes a PostgreSQL, not yet started, of arguments of its own."""
+    """Return the factory of PostgreSQL servers, which are not started yet."""
     if PostgreSQL.find_program() is None:
         pytest.skip(PostgreSQL.install_hint)
     return partial(PostgreSQL, template=tmp_path_factory.mktemp("postgresql") / "data")
@@ -77,7 +77,7 @@ def new_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Po
 
 @pytest.fixture(scope="session")
 def postgresql(new_postgresql: Callable[..., PostgreSQL]) -> Iterator[PostgreSQL]:
-    """Lend the PostgreSQL that tests share; each makes a database of its own."""
+    """Return the running PostgreSQL that tests share; each test creates its own database."""
     with new_postgresql() as server:
         yield server
 
@@ -90,7 +90,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """In CI a skip is a failure: CI installs everything that a test might need."""
+    """Fail a skipped test in CI, which installs everything that a test may need."""
     report = yield
     if report.skipped and os.environ.get("CI") == "true":
         report.outcome = "failed"
@@ -99,7 +99,7 @@ def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.Tes
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the tables whose rows tests have recorded under the name of a table."""
+    """Print each table whose rows tests recorded with `record_property`."""
     tables: dict[str, list[list[object]]] = {}
     for report in chain(*terminalreporter.stats.values()):
         for name, rows in getattr(report, "user_properties", ()):

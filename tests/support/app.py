@@ -1,4 +1,4 @@
-"""The whole application in this process, over a real file and the sources that `upstream` plays."""
+"""The whole application in this process, over a SQLite file and fake sources."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -19,15 +19,15 @@ from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.wait import WAIT_TIMEOUT, wait_until_async
 
 HANGING_RESPONSE = FakeResponse(hold_until=lambda: False)
-"""A source that accepts the question and never answers."""
+"""A source that accepts the request and never responds."""
 BASE_URL = "http://countries.example:8000"
-"""Where clients here believe the server to be."""
+"""The server's URL as clients here see it."""
 _LONG_TIMEOUT = 3600.0
-"""Seconds that no test here lasts."""
+"""Seconds; longer than any test."""
 
 
 class ExplicitSettings(Settings):
-    """Settings that are what a test says, whatever the environment and `.env` say."""
+    """Settings from the test alone: neither the environment nor `.env` is read."""
 
     @classmethod
     def settings_customise_sources(
@@ -37,12 +37,12 @@ class ExplicitSettings(Settings):
         *_: PydanticBaseSettingsSource,
         **__: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what the test says alone."""
+        """Read nothing but the arguments."""
         return (init_settings,)
 
 
 def make_settings(path: Path, upstream: Upstream, **changes: Any) -> Settings:  # noqa: ANN401 - any setting
-    """Return settings for the database at `path` that ask the upstream, then the bundled data."""
+    """Return settings for the database at `path`: fake sources first, then the bundled data."""
     values = {
         "database_url": f"sqlite:///{path}",
         "countries_sources": (("geonames", upstream.countries_url), ("bundled", None)),
@@ -57,7 +57,7 @@ def make_settings(path: Path, upstream: Upstream, **changes: Any) -> Settings:  
 
 @dataclass(frozen=True)
 class AppClient:
-    """A running application, and a client of it."""
+    """A running application and a client of it."""
 
     app: Starlette
     client: httpx.AsyncClient
@@ -67,25 +67,25 @@ class AppClient:
         return await self.client.get(path, headers=_normalize_headers(headers))
 
     async def post(self, content: object, **headers: str) -> httpx.Response:
-        """POST to /graphql: bytes and text as they are, anything else as JSON."""
+        """POST to /graphql: bytes and text unchanged, anything else as JSON."""
         request_headers = _normalize_headers({"Content_Type": "application/json", **headers})
         if isinstance(content, bytes | str):
             return await self.client.post("/graphql", content=content, headers=request_headers)
         return await self.client.post("/graphql", json=content, headers=request_headers)
 
     async def query(self, query: str, **headers: str) -> dict[str, Any]:
-        """Return the data of a query that has no errors."""
+        """Return the data of a query; it must have no errors."""
         body = (await self.post({"query": query}, **headers)).json()
         assert list(body) == ["data"], body
         data: dict[str, Any] = body["data"]
         return data
 
     async def version(self) -> str:
-        """Return the version of what is served."""
+        """Return the version of the data served."""
         return str((await self.query("{ status { version } }"))["status"]["version"])
 
     async def wait_for_version(self, version: str) -> None:
-        """Wait until that version is served."""
+        """Wait until `version` is served."""
 
         async def is_served() -> bool:
             return await self.version() == version
@@ -95,14 +95,14 @@ class AppClient:
 
 @asynccontextmanager
 async def running_client(settings: Settings) -> AsyncIterator[AppClient]:
-    """Run the application of these settings, from its start to its end."""
+    """Run the application with these settings, and return a client of it."""
     async with running_app(settings) as app, connect_client(app) as client:
         yield client
 
 
 @asynccontextmanager
 async def running_app(settings: Settings) -> AsyncIterator[Starlette]:
-    """Run the application of these settings, once it has data to serve."""
+    """Run the application with these settings; yields it once it has data to serve."""
     startup = asyncio.get_running_loop().create_future()
 
     def on_event(event: StartupEvent) -> None:
@@ -119,14 +119,14 @@ async def running_app(settings: Settings) -> AsyncIterator[Starlette]:
 
 @asynccontextmanager
 async def connect_client(app: Starlette) -> AsyncIterator[AppClient]:
-    """Lend a client of an application that runs."""
+    """Return a client of a running application."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
         yield AppClient(app, client)
 
 
 def parse_errors(response: httpx.Response) -> list[tuple[str, str]]:
-    """Return code and message of each error; there is nothing else in the answer."""
+    """Return code and message of each error; the body must hold nothing else."""
     body = response.json()
     assert list(body) == ["errors"], body
     return [(error["extensions"]["code"], error["message"]) for error in body["errors"]]

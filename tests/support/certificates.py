@@ -1,4 +1,4 @@
-"""Certificates for servers of tests: one that is right, and every kind that must be refused."""
+"""Certificates for servers of tests: a good one, and one of every kind that clients must reject."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ import trustme
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What a server shows, as files in PEM; a database server copies them to where it may read."""
+    """Paths of a server's certificate chain and key, in PEM. A database server copies both."""
 
     chain: Path
     key: Path
@@ -18,22 +18,22 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificates:
-    """The certificates, and the authority that made all but one of them."""
+    """The certificates, all but one issued by `authority`."""
 
     authority: Path
-    """What a client trusts, in PEM."""
+    """The certificate that clients trust, in PEM."""
     good: Certificate
     """For 127.0.0.1 and localhost."""
     wrong_host: Certificate
-    """For another host."""
+    """For another host name."""
     expired: Certificate
-    """It was good once."""
+    """Valid until 2001."""
     untrusted: Certificate
-    """For the right host, by an authority that nobody knows."""
+    """For the right host, issued by an authority that no client trusts."""
 
     @classmethod
     def generate(cls, folder: Path) -> Self:
-        """Make them all, as files in that folder."""
+        """Generate all of them as files in a folder."""
         ca, untrusted_ca = trustme.CA(), trustme.CA(organization_name="Strangers")
         path = folder / "authority.pem"
         ca.cert_pem.write_to_path(path)

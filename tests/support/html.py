@@ -1,4 +1,4 @@
-"""Pages as browsers read them."""
+"""HTML pages parsed as browsers parse them."""
 
 from collections.abc import Mapping
 from html.parser import HTMLParser
@@ -7,10 +7,10 @@ VOID_ELEMENTS = {"meta", "img", "link", "input"}
 
 
 class HTMLPage(HTMLParser):
-    """A page as a browser reads it: what is open is closed, in order."""
+    """A parsed page; elements must be closed in order."""
 
     def __init__(self, text: str) -> None:
-        """Read the page."""
+        """Parse a page."""
         super().__init__()
         self.declaration = ""
         self.tags: list[tuple[str, Mapping[str, str | None]]] = []
@@ -21,7 +21,7 @@ class HTMLPage(HTMLParser):
         assert self._open_tags == []
 
     def handle_decl(self, decl: str) -> None:
-        """Keep the declaration."""
+        """Record the declaration."""
         self.declaration = decl
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -32,14 +32,14 @@ class HTMLPage(HTMLParser):
             self._open_tags.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
-        """Close the element that is open."""
+        """Close the innermost element."""
         assert self._open_tags.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Keep the text that is shown."""
+        """Record visible text."""
         if "style" not in self._open_tags:
             self.text += data
 
     def find_all(self, tag: str) -> list[Mapping[str, str | None]]:
-        """Return the attributes of each element of that name."""
+        """Return the attributes of each element with this name."""
         return [attributes for name, attributes in self.tags if name == tag]

@@ -1,4 +1,4 @@
-"""What a scrape of a server tells, and what has changed since another."""
+"""Scrapes of a server's metrics, and what changed between two."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,30 +6,30 @@ from dataclasses import dataclass
 from tests.support.processes import Process
 
 Samples = Mapping[str, float]
-"""Every sample of a scrape, by its name and labels as they are written."""
+"""Every sample of a scrape by its name and labels, as written."""
 
 _OWN_SAMPLES = (
     'graphql_api_requests_total{kind="none",status="200"}',
     'graphql_api_request_duration_seconds_count{kind="none"}',
 )
-"""What a scrape counts of itself, to be seen by the next one."""
+"""Counters that a scrape itself raises; the next scrape shows it."""
 
 
 def parse_samples(text: str) -> Samples:
-    """Return the samples of a text."""
+    """Return the samples of a metrics text."""
     lines = (line.rpartition(" ") for line in text.splitlines() if not line.startswith("#"))
     return {name: float(value) for name, _, value in lines}
 
 
 @dataclass(frozen=True)
 class Scraper:
-    """Scrapes one server, as whoever has its token."""
+    """Scrapes one server with its token."""
 
     server: Process
     token: str | None = None
 
     def fetch_text(self) -> str:
-        """Return a scrape as it comes."""
+        """Return the response of a scrape."""
         headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
         response = self.server.get("/metrics", **headers)
         assert response.status_code == 200, response.text
@@ -41,9 +41,9 @@ class Scraper:
 
 
 def counter_increases(before: Samples, after: Samples) -> dict[str, float]:
-    """Return by how much each counter has risen, but for what the scrape before counts itself.
+    """Return by how much each counter rose, without what the earlier scrape itself counted.
 
-    Of histograms only how many there are; times differ.
+    Of a histogram only the count is compared; durations differ.
     """
     assert list(before) == list(after)
     own_samples = dict.fromkeys(_OWN_SAMPLES, 1)

@@ -1,4 +1,4 @@
-"""Speaking to a real server byte by byte, as no client library would."""
+"""HTTP on a raw socket: requests that no client library would send."""
 
 import json
 import socket
@@ -17,7 +17,7 @@ TYPENAME_RESPONSE = {"data": {"__typename": "Query"}}
 
 
 class RawResponse(NamedTuple):
-    """An answer as it came."""
+    """A response as it came."""
 
     status: int
     headers: HTTPMessage
@@ -25,36 +25,36 @@ class RawResponse(NamedTuple):
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - whatever JSON holds
-        """Return what the body says."""
+        """Return the body, parsed."""
         return json.loads(self.body)
 
     @property
     def error_codes(self) -> list[str]:
-        """Return the codes of the errors, of which the answer consists."""
+        """Return the codes of the errors; the body must hold nothing else."""
         assert list(self.json) == ["errors"], self.body
         return [error["extensions"]["code"] for error in self.json["errors"]]
 
 
 class _PersistentReader(BufferedReader):
-    """What has come and not been read yet; it outlives the answers that are read from it."""
+    """Bytes received and not read yet. They outlive the response that was read before them."""
 
     def close(self) -> None:
-        """Stay open."""
+        """Do nothing: the next response is read from the same buffer."""
 
 
 @dataclass(frozen=True)
 class RawConnection:
-    """A connection to a server."""
+    """A raw connection to a server."""
 
     socket: socket.socket
     _reader: _PersistentReader
 
     def send(self, data: bytes) -> None:
-        """Send bytes as they are."""
+        """Send bytes unchanged."""
         self.socket.sendall(data)
 
     def read_response(self, method: str = "POST") -> RawResponse:
-        """Return the next answer."""
+        """Return the next response."""
         with HTTPResponse(self.socket, method=method) as response:
             response.fp.close()
             response.fp = self._reader
@@ -62,17 +62,17 @@ class RawConnection:
             return RawResponse(response.status, response.headers, response.read())
 
     def post(self, body: bytes, **headers: str) -> RawResponse:
-        """POST a body to /graphql, and return the answer."""
+        """POST a body to /graphql, and return the response."""
         self.send(request_head(**{"Content-Length": str(len(body)), **headers}) + body)
         return self.read_response()
 
     def is_closed(self) -> bool:
-        """Wait until the server has nothing more to say, and tell whether it said nothing."""
+        """Wait for the next byte or the server's close, and return whether it is the close."""
         return self._reader.read(1) == b""
 
 
 def request_head(request: str = "POST /graphql", **headers: str) -> bytes:
-    """Return a request line and headers; their names are written with underscores."""
+    """Return a request line and headers; header names are written with underscores."""
     renamed = {name.replace("_", "-"): value for name, value in headers.items()}
     all_headers = {"Host": "here", "Content-Type": "application/json", **renamed}
     lines = [f"{name}: {value}\r\n" for name, value in all_headers.items()]
@@ -81,7 +81,7 @@ def request_head(request: str = "POST /graphql", **headers: str) -> bytes:
 
 @contextmanager
 def open_connection(server: Process) -> Iterator[RawConnection]:
-    """Lend a connection to a server."""
+    """Return a connection to a server."""
     with (
         closing(socket.create_connection(("127.0.0.1", server.port), WAIT_TIMEOUT)) as sock,
         closing(sock.makefile("rb", buffering=0)) as reader,
@@ -90,6 +90,6 @@ def open_connection(server: Process) -> Iterator[RawConnection]:
 
 
 def is_usable(connection: RawConnection) -> bool:
-    """Tell whether the same connection still answers a query."""
+    """Return whether a connection still serves a query."""
     response = connection.post(QUERY)
     return (response.status, response.json) == (200, TYPENAME_RESPONSE)

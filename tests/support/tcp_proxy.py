@@ -1,4 +1,4 @@
-"""A relay of TCP before any server, which plays the network between: far, slow, hung or broken."""
+"""A TCP proxy that plays the network before a server: far, slow, hanging or broken."""
 
 import asyncio
 import socket
@@ -13,13 +13,13 @@ from tests.support.server import ThreadServer, free_port
 _HOST = "127.0.0.1"
 _CHUNK_BYTES = 65_536
 _RESET_LINGER = struct.pack("ii", 1, 0)
-"""The linger with which a connection that is closed is reset."""
+"""The SO_LINGER with which closing a connection resets it."""
 _DRIP_INTERVAL = 0.01
-"""Seconds between two pieces of what drips."""
+"""Seconds between two chunks of throttled traffic."""
 
 
 class ByteLimitError(Exception):
-    """As much has passed as was to pass."""
+    """A connection's byte limit is reached."""
 
 
 @dataclass(slots=True, eq=False)
@@ -29,26 +29,26 @@ class Direction:
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
     earliest_arrival: float
-    """When the first byte may arrive, because opening a connection takes time, too."""
+    """Time before which no byte arrives: opening a connection takes time, too."""
     remaining_bytes: int | None
-    """How many more bytes pass before the connection is cut; None: all."""
+    """Bytes that still pass before the connection is cut; None: no limit."""
     in_flight: asyncio.Queue[tuple[float, bytes]] = field(default_factory=asyncio.Queue)
-    """What was read, and when it arrives; b"" is the end."""
+    """Chunks read, each with its time of arrival; b"" is the end of the stream."""
 
 
 @dataclass(slots=True, eq=False)
 class _ProxiedConnection:
-    """A client's connection, and the relay's own to the server."""
+    """A client's connection, and the proxy's own to the server."""
 
     task: asyncio.Task[Any] | None
     writers: list[asyncio.StreamWriter]
     to_server: Direction | None = None
     to_client: Direction | None = None
     is_awaiting_reply: bool = False
-    """Whether the client sent something that nothing has come back for."""
+    """Whether the client sent something that the server has not responded to."""
 
     def reset(self) -> None:
-        """Break it off on both sides, as a network does that has forgotten it."""
+        """Reset both sides, as a network does that has lost the connection's state."""
         for writer in self.writers:
             with suppress(OSError):  # it may have ended
                 sock: socket.socket = writer.get_extra_info("socket")
@@ -56,7 +56,7 @@ class _ProxiedConnection:
             writer.transport.abort()
 
     async def close(self) -> None:
-        """End it on both sides, after what was written."""
+        """Close both sides once everything written has been sent."""
         for writer in self.writers:
             writer.close()
         for writer in self.writers:
@@ -65,24 +65,24 @@ class _ProxiedConnection:
 
 
 class TCPProxy(ThreadServer):
-    """The relay, in a thread of its own while the context lasts, on a port that was free.
+    """A proxy on a free port of this machine.
 
-    What it does to the traffic may be changed at any time, from any thread.
+    Its attributes may change at any time, from any thread.
     """
 
     def __init__(self, port: int) -> None:
-        """Take the port, of this machine, that connections are passed on to."""
+        """Forward connections to `port` of this machine."""
         self.port = free_port()
         self.delay = 0.0
-        """Seconds each way: a round trip takes twice as long, and opening a connection is one."""
+        """Seconds each way. A round trip takes twice as long, and opening a connection is one."""
         self.hang = False
-        """Whether connections are taken but nothing passes; all goes on when this ends."""
+        """Whether connections are accepted without forwarding a byte. False resumes them."""
         self.bytes_per_second: float | None = None
-        """The most bytes that pass in a second, each way of each connection; None: no limit."""
+        """Maximum bytes per second, each way of each connection; None: no limit."""
         self.connections = 0
-        """How many were taken."""
+        """Number of connections accepted."""
         self.round_trips = 0
-        """How often a client sent something and had an answer, whatever came in between."""
+        """Number of round trips: a client sent something, and the server responded."""
         self._server_port = port
         self._cut_to_server: int | None = None
         self._cut_to_client: int | None = None
@@ -98,11 +98,11 @@ class TCPProxy(ThreadServer):
 
     @property
     def live_connections(self) -> int:
-        """Return how many connections there are now."""
+        """Return the number of open connections."""
         return len(self._live_connections)
 
     def reset_counts(self) -> None:
-        """Count connections and round trips from zero."""
+        """Set the counts of connections and round trips to 0."""
         self._run_in_loop(self._reset_counts())
 
     def cut_after(
@@ -112,22 +112,22 @@ class TCPProxy(ThreadServer):
         from_server: int | None = None,
         once: bool = False,
     ) -> None:
-        """End each connection, or once the first of them, when so many more bytes have passed.
+        """Cut each connection, or with `once` only the first, after this many more bytes.
 
-        Without a number, all passes again.
+        Without a number, remove the limit.
         """
         self._run_in_loop(self._cut_after(to_server, from_server, once=once))
 
     def cut(self) -> None:
-        """Reset every connection that there is."""
+        """Reset every open connection."""
         self._run_in_loop(self._cut())
 
     def refuse(self) -> None:
-        """Refuse new connections; those that there are live on."""
+        """Refuse new connections; open ones go on."""
         self._run_in_loop(self._refuse())
 
     def accept(self) -> None:
-        """Take new connections again."""
+        """Accept new connections again."""
         self._run_in_loop(self._accept())
 
     async def _reset_counts(self) -> None:
@@ -167,7 +167,7 @@ class TCPProxy(ThreadServer):
         self.connections += 1
         self._live_connections.add(connection)
         try:
-            # Python 3.11 reports a connection that ends by being cancelled.
+            # Python 3.11 logs an error for a connection handler that is cancelled.
             with suppress(ConnectionError, asyncio.CancelledError):
                 await self._connect(connection, reader)
                 await self._forward_both(connection)
@@ -176,13 +176,13 @@ class TCPProxy(ThreadServer):
             self._live_connections.discard(connection)
 
     async def _connect(self, connection: _ProxiedConnection, reader: asyncio.StreamReader) -> None:
-        """Connect to the server, as if that took as long as it does over the distance."""
+        """Connect to the server, and delay the first bytes by the time that connecting takes."""
         opened_at = self._loop.time()
         await self._wait_while_hung()
         server_reader, server_writer = await asyncio.open_connection(_HOST, self._server_port)
         (client_writer,) = connection.writers
         connection.writers.append(server_writer)
-        # The client knows after one round trip, and the server one way later, that it is open.
+        # The client knows after one round trip that it is open, the server one way later.
         request_arrival, response_arrival = opened_at + 3 * self.delay, opened_at + 4 * self.delay
         connection.to_server = Direction(
             reader, server_writer, request_arrival, self._cut_to_server
@@ -192,7 +192,7 @@ class TCPProxy(ThreadServer):
         )
 
     async def _forward_both(self, connection: _ProxiedConnection) -> None:
-        """Pass on what comes, until both sides have ended or one breaks."""
+        """Forward both directions until both have ended or one breaks."""
         try:
             async with asyncio.TaskGroup() as group:
                 for direction in filter(None, (connection.to_server, connection.to_client)):
@@ -205,7 +205,7 @@ class TCPProxy(ThreadServer):
             connection.reset()
 
     async def _read(self, direction: Direction, connection: _ProxiedConnection) -> None:
-        """Take in what comes, as fast as it comes, however far it has to travel."""
+        """Read chunks as fast as they come, whatever their delay."""
         data = None
         while data != b"":
             data = await direction.reader.read(_CHUNK_BYTES)
@@ -215,13 +215,13 @@ class TCPProxy(ThreadServer):
                 connection.is_awaiting_reply = True
 
     async def _forward(self, direction: Direction, connection: _ProxiedConnection) -> None:
-        """Hand over what arrives, when it does."""
+        """Write each chunk when it arrives."""
         while True:
             arrival, data = await direction.in_flight.get()
             await asyncio.sleep(arrival - self._loop.time())
             await self._wait_while_hung()
             if not data:
-                with suppress(OSError):  # who does not listen any more need not be told of an end
+                with suppress(OSError):  # the receiver may have gone
                     direction.writer.write_eof()
                 return
             if direction is connection.to_client and connection.is_awaiting_reply:
@@ -233,7 +233,7 @@ class TCPProxy(ThreadServer):
                 await asyncio.sleep(pause)
 
     def _split(self, data: bytes) -> Iterator[tuple[bytes, float]]:
-        """Cut data into what passes at once, each with the seconds until the next may."""
+        """Split data into chunks, each with the seconds until the next one may pass."""
         while data:
             size, pause = len(data), 0.0
             if bytes_per_second := self.bytes_per_second:

@@ -1,4 +1,4 @@
-"""Speaking graphql-transport-ws to a real server, with a client library that knows WebSockets."""
+"""A client of graphql-transport-ws, over real WebSockets."""
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -23,12 +23,12 @@ REFRESH = "mutation { refreshCountries { id totalCountries } }"
 
 @dataclass(frozen=True)
 class WebSocketClient:
-    """A conversation with a server."""
+    """A connection to a server."""
 
     connection: ClientConnection
 
     async def send(self, message: object) -> None:
-        """Send a message: text and bytes as they are, anything else as JSON."""
+        """Send a message: text and bytes unchanged, anything else as JSON."""
         if not isinstance(message, str | bytes):
             message = json.dumps(message)
         await self.connection.send(message)
@@ -39,19 +39,19 @@ class WebSocketClient:
         return message
 
     async def subscribe(self, document: str, operation_id: str = "1", **payload: object) -> None:
-        """Ask for an operation."""
+        """Start an operation."""
         await self.send(
             {"type": "subscribe", "id": operation_id, "payload": {"query": document, **payload}}
         )
 
     async def receive_next(self, operation_id: str = "1") -> Any:  # noqa: ANN401 - JSON
-        """Return what comes next of an operation."""
+        """Return the next result of an operation."""
         message = await self.receive()
         assert (message["id"], message["type"]) == (operation_id, "next"), message
         return message["payload"]
 
     async def execute(self, document: str, operation_id: str = "1") -> Any:  # noqa: ANN401 - JSON
-        """Return the answer to an operation that is answered once."""
+        """Return the only result of an operation."""
         await self.subscribe(document, operation_id)
         payload = await self.receive_next(operation_id)
         assert await self.receive() == {"id": operation_id, "type": "complete"}
@@ -70,7 +70,7 @@ class WebSocketClient:
         return events
 
     async def receive_close(self) -> tuple[int, str]:
-        """Return by which code and why the server closes the connection, which says no more."""
+        """Return code and reason of the server's close; no message may come before it."""
         try:
             message = await self.connection.recv()
         except ConnectionClosed:
@@ -87,7 +87,7 @@ async def open_websocket(
     path: str = "/graphql",
     **headers: str,
 ) -> AsyncIterator[WebSocketClient]:
-    """Connect to a server, and say nothing yet."""
+    """Connect to a server without sending a message."""
     url = server if isinstance(server, str) else server.url
     async with connect(
         url.replace("http", "ws", 1) + path,
@@ -112,7 +112,7 @@ async def websocket_client(
     origin: str | None = None,
     **headers: str,
 ) -> AsyncIterator[WebSocketClient]:
-    """Connect to a server, and say hello."""
+    """Connect to a server, and initialise the connection."""
     async with open_websocket(
         server, subprotocols=subprotocols, origin=origin, **headers
     ) as client:

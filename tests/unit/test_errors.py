@@ -1,4 +1,4 @@
-"""The exception tree: what its docstring draws is what there is."""
+"""The exception tree: the module's docstring draws it as it is."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ ERROR_CLASSES = [
 
 
 def draw_tree(cls: type[CountriesError], indent: str = "") -> Iterator[str]:
-    """Draw the classes below one, as the docstring does."""
+    """Draw the subclasses of `cls`, as the docstring does."""
     for child in cls.__subclasses__():
         is_last = child is cls.__subclasses__()[-1]
         yield f"{indent}{'└' if is_last else '├'}── {child.__name__}"
@@ -22,7 +22,7 @@ def draw_tree(cls: type[CountriesError], indent: str = "") -> Iterator[str]:
 
 
 def test_tree() -> None:
-    """The docstring draws the classes as they descend from each other, and says what each means."""
+    """The docstring draws the classes as they inherit, each with its meaning."""
     documented = re.findall(r"^ {4}(\W*\w+)  +\S", errors.__doc__ or "", re.MULTILINE)
     assert documented == list(draw_tree(CountriesError))
 
@@ -33,7 +33,7 @@ def test_nothing_else_is_defined() -> None:
 
 
 def test_codes() -> None:
-    """Programs know each error by the code of the contract."""
+    """Each error has the code of the contract."""
     codes = {cls.__name__: getattr(cls, "code", None) for cls in ERROR_CLASSES}
     assert codes == {
         "CountriesError": None,

@@ -1,4 +1,4 @@
-"""Clients of the database servers: the drivers as they are, without the project around them."""
+"""Clients of the database servers: plain drivers, without the project's code."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,12 +9,12 @@ import asyncpg
 from sqlalchemy import make_url
 
 ExecuteSQL = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
-"""Sends SQL, and returns the rows."""
+"""Sends SQL and returns the rows."""
 
 
 @asynccontextmanager
 async def mariadb_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:  # noqa: ANN401 - asyncmy's
-    """Lend a connection on which every statement is a transaction."""
+    """Return a connection in autocommit mode."""
     parsed_url = make_url(url)
     connection = await asyncmy.connect(
         host=parsed_url.host,
@@ -39,7 +39,7 @@ async def mariadb_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:
 
 @asynccontextmanager
 async def postgresql_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:  # noqa: ANN401 - asyncpg's
-    """Lend a connection on which every statement is a transaction."""
+    """Return a connection in autocommit mode."""
     connection = await asyncpg.connect(url, **options)
 
     async def execute(sql: str) -> list[tuple[Any, ...]]:

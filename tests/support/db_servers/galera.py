@@ -1,4 +1,4 @@
-"""A Galera cluster of a test's own: MariaDB servers that agree on every commit."""
+"""A Galera cluster: three MariaDB servers that replicate every commit synchronously."""
 
 import shutil
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ _PROVIDER_PATHS = (
 
 
 class Node(MariaDB):
-    """One server of a cluster; where its data is not what the others have, it fetches theirs."""
+    """One server of a cluster. If its data is stale, it copies another node's."""
 
     install_hint: ClassVar = "install mariadb-server, galera-4 and rsync to run this test"
 
     def __init__(self, *, port: int, others: Sequence[int], template: Path | None = None) -> None:
-        """Take the port for the cluster's own traffic, and those of nodes that run already."""
+        """Use `port` for the cluster's traffic, and join the nodes at the ports `others`."""
         options = {
             "gmcast.listen_addr": f"tcp://127.0.0.1:{port}",
             "ist.recv_addr": f"127.0.0.1:{free_port()}",
@@ -30,7 +30,7 @@ class Node(MariaDB):
         }
         provider_options = ";".join(f"{name}={value}" for name, value in options.items())
         self.others = others
-        """The ports of the nodes that it asks to take it in; without any it begins a cluster."""
+        """Ports of the nodes to join; empty: bootstrap a cluster."""
         super().__init__(
             "--wsrep-on=ON",
             f"--wsrep-provider={_find_provider()}",
@@ -45,25 +45,25 @@ class Node(MariaDB):
 
     @classmethod
     def find_program(cls) -> Path | None:
-        """Return where mariadbd is, if there is all that a cluster needs besides."""
+        """Return the path of mariadbd if Galera and rsync are installed too, else None."""
         return super().find_program() if _find_provider() and shutil.which("rsync") else None
 
     @property
     def state(self) -> str:
-        """Return what the node says of itself: Synced, Donor/Desynced, Joiner, Initialized."""
+        """Return the node's state: Synced, Donor/Desynced, Joiner or Initialized."""
         return self._read_status("wsrep_local_state_comment")
 
     @property
     def size(self) -> int:
-        """Return how many nodes it sees, itself included."""
+        """Return the number of nodes that it sees, itself included."""
         return int(self._read_status("wsrep_cluster_size"))
 
     def cut_off(self) -> None:
-        """Part it from the other nodes, as a broken network does; its clients still reach it."""
+        """Isolate it from the other nodes, as a network partition does; clients still reach it."""
         self._set_isolation(1)
 
     def reconnect(self) -> None:
-        """Let it find the other nodes again."""
+        """End the isolation."""
         self._set_isolation(0)
 
     def _set_isolation(self, isolated: int) -> None:
@@ -77,16 +77,18 @@ class Node(MariaDB):
         return [*super()._build_command(program), f"--wsrep-cluster-address=gcomm://{others}"]
 
     def _is_ready(self, pid: int) -> bool:
-        with suppress(RuntimeError):  # it takes clients, and turns them away while it joins
+        with suppress(
+            RuntimeError
+        ):  # while it joins, it accepts clients and rejects their statements
             return super()._is_ready(pid) and self._read_status("wsrep_ready") == "ON"
         return False
 
 
 class Galera(Server):
-    """A cluster of three, running while the context lasts; each node may be broken at will."""
+    """A cluster of three nodes, each of which can be broken on demand."""
 
     def __init__(self, template: Path | None = None) -> None:
-        """Describe the nodes; the template is as servers have it."""
+        """Describe the nodes; `template` is that of `DatabaseServer`."""
         ports = [free_port() for _ in range(3)]
         self._ports = ports
         self.nodes = tuple(

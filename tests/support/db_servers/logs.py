@@ -1,4 +1,4 @@
-"""Reading what a server writes down, entry by entry, where an entry may be many lines."""
+"""Entries of a server's log file, where an entry may have many lines."""
 
 import re
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One entry."""
+    """An entry of a log."""
 
     groups: dict[str, str]
-    """The named groups of what it begins with; one that is not there is empty."""
+    """Named groups of the match that begins the entry; empty where a group did not match."""
     text: str
-    """All that follows, to the next entry."""
+    """Everything up to the next entry."""
 
 
 class LogFile:
-    """A file that grows; however often it is asked for its entries, each is read once."""
+    """A growing log file, of which each entry is read once."""
 
     def __init__(self, path: Path, entry_pattern: re.Pattern[bytes]) -> None:
-        """Take the file, and what the beginning of an entry, and nothing else, looks like."""
+        """Read `path`; `entry_pattern` matches the beginning of an entry and nothing else."""
         self.path = path
         self._entry_pattern = entry_pattern
         self._entries: list[LogEntry] = []
         self._last_offset = 0
-        """Where the last entry begins, which is read again: it may still have been written."""
+        """Offset of the last entry, which is read again: it may have been incomplete."""
 
     def read_entries(self) -> list[LogEntry]:
         """Return all entries so far."""

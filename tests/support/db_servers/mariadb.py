@@ -1,4 +1,4 @@
-"""A MariaDB of a test's own."""
+"""A MariaDB server for tests."""
 
 import re
 import shutil
@@ -11,7 +11,7 @@ from tests.support.db_servers.logs import LogFile
 from tests.support.db_servers.process import PASSWORD, USER, DatabaseServer
 from tests.support.wait import WAIT_TIMEOUT
 
-# What is committed outlives the process, as everywhere, but need not outlive the machine.
+# Commits survive a kill of the process, but need not survive the machine.
 _FAST_OPTIONS = (
     "--innodb-buffer-pool-dump-at-shutdown=0",
     "--innodb-buffer-pool-load-at-startup=0",
@@ -24,10 +24,10 @@ _FAST_OPTIONS = (
     "--skip-log-bin",
     "--skip-name-resolve",
 )
-# A line like this within a statement would be taken for an entry; no test has a reason to send one.
+# A statement with such a line in it would be read as an entry; no test sends one.
 _ENTRY_PATTERN = re.compile(
     rb"^(?:(?:\d{6} [ \d]\d:\d\d:\d\d\t|\t\t) *(?P<connection>\d+) (?P<kind>[A-Z][A-Za-z ]*)\t"
-    # With which the log begins again after each start.
+    # The log's header, which each start writes again.
     rb"|[^\n]*mariadbd, Version: )",
     re.MULTILINE,
 )
@@ -37,7 +37,7 @@ _SQL_COMMANDS = {"Query", "Prepare", "Execute"}
 
 
 class MariaDB(DatabaseServer):
-    """The server; without a certificate it speaks no TLS."""
+    """MariaDB; without a certificate it refuses TLS."""
 
     scheme: ClassVar = "mysql"
     install_hint: ClassVar = (
@@ -46,7 +46,7 @@ class MariaDB(DatabaseServer):
 
     @classmethod
     def find_program(cls) -> Path | None:
-        """Return where mariadbd is."""
+        """Return the path of mariadbd, None if it is not installed."""
         path = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         return Path(path) if path else None
 
@@ -56,7 +56,7 @@ class MariaDB(DatabaseServer):
         return [*command, *output_options, f"--execute={sql}", database]
 
     def _read_queries(self) -> Iterator[tuple[str, str]]:
-        """Read the general log, which lacks spaces and semicolons at the end of a statement."""
+        """Read the general log, which strips spaces and semicolons at the end of a statement."""
         databases: dict[str, str | None] = {}
         for entry in self._general_log.read_entries():
             connection, kind = entry.groups["connection"], entry.groups["kind"]
@@ -78,7 +78,7 @@ class MariaDB(DatabaseServer):
             "mariadb-install-db",
             "--no-defaults",
             f"--datadir={data_folder}",
-            # In a folder that they share, servers remove the temporary files of each other.
+            # Servers that share a folder remove each other's temporary files.
             f"--tmpdir={self._folder}",
             "--auth-root-authentication-method=normal",
             "--skip-test-db",

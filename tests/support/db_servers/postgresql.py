@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own."""
+"""A PostgreSQL server for tests."""
 
 import re
 import shutil
@@ -14,7 +14,7 @@ from tests.support.db_servers.process import PASSWORD, USER, DatabaseServer
 
 _DEBIAN_FOLDER = Path("/usr/lib/postgresql")
 _SETTINGS = {
-    # What is committed outlives the process, as everywhere, but need not outlive the machine.
+    # Commits survive a kill of the process, but need not survive the machine.
     "fsync": "off",
     "full_page_writes": "off",
     "shared_buffers": "16MB",
@@ -25,19 +25,19 @@ _SETTINGS = {
     "log_parameter_max_length": "0",
     "log_line_prefix": "%q%u %d ",
 }
-# Every line that goes on with an entry begins with a tab.
+# Continuation lines of an entry begin with a tab.
 _ENTRY_PATTERN = re.compile(
     rb"^(?:(?P<user>\S+) (?P<database>\S+) LOG:  (?:statement|execute [^:]*): |(?=[^\t]))",
     re.MULTILINE,
 )
 _READY_LINE = 8
-"""The line of postmaster.pid that says whether the server is ready."""
+"""Line of postmaster.pid with the server's state."""
 _SHARED_MEMORY_LINE = 7
-"""The line of postmaster.pid that names the shared memory, after its key."""
+"""Line of postmaster.pid with key and id of the shared memory."""
 
 
 class PostgreSQL(DatabaseServer):
-    """The server; without a certificate it speaks no TLS."""
+    """PostgreSQL; without a certificate it refuses TLS."""
 
     scheme: ClassVar = "postgresql"
     create_statement: ClassVar = f"CREATE DATABASE {{}} OWNER {USER}"
@@ -46,7 +46,7 @@ class PostgreSQL(DatabaseServer):
 
     @classmethod
     def find_program(cls) -> Path | None:
-        """Return where postgres is: in PATH, or the newest where Debian puts them."""
+        """Return the path of postgres: in PATH, else the newest version in Debian's folder."""
         if program := shutil.which("postgres"):
             return Path(program).resolve()
         versions = sorted(
@@ -61,7 +61,7 @@ class PostgreSQL(DatabaseServer):
         return [*command, *address, *output_options, f"--command={sql}", database or "postgres"]
 
     def kill(self) -> None:
-        """End the server at once, and remove the memory that outlives it."""
+        """Kill the server, and remove the shared memory that it leaves."""
         pid_lines = self._read_pid_file() if self._process else []
         super().kill()
         if len(pid_lines) >= _SHARED_MEMORY_LINE:
@@ -118,14 +118,14 @@ class PostgreSQL(DatabaseServer):
         return pid_lines[:1] == [f"{pid}"] and pid_lines[_READY_LINE - 1 :] == ["ready   "]
 
     def _read_pid_file(self) -> list[str]:
-        """Return the lines of postmaster.pid, none where there is no such file."""
+        """Return the lines of postmaster.pid; empty if there is no such file."""
         try:
             return (self._data_folder / "postmaster.pid").read_text("utf-8").splitlines()
         except FileNotFoundError:
             return []
 
     def _tool_path(self, name: str) -> str:
-        """Return the path of a program that belongs to the server."""
+        """Return the path of a program from the server's folder."""
         program = self.find_program()
         if program is None:
             raise RuntimeError(self.install_hint)

@@ -1,4 +1,4 @@
-"""A database server of a test's own, in a folder and on a port of its own, broken at will."""
+"""A database server for tests: its own folder and port, started, paused and killed on demand."""
 
 import os
 import pwd
@@ -20,14 +20,14 @@ from tests.support.server import Server, free_port
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 USER = "tester"
-"""Who tests are to the server: all is theirs in their databases, but they are not its master."""
+"""The tests' role: it owns their databases and is not the superuser."""
 PASSWORD = "p@ss:/?#% +&="
-"""Every character here means something else in a URL."""
+"""Every character has a meaning of its own in a URL."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserAccount:
-    """Who runs the server: root may not, so that it hands the server to nobody."""
+    """The account that runs the server: root hands it to `nobody`, since servers refuse root."""
 
     user: int | None = None
     group: int | None = None
@@ -42,14 +42,14 @@ class UserAccount:
         return cls(nobody.pw_uid, nobody.pw_gid, ())
 
     def chown(self, folder: Path) -> None:
-        """Give a folder and all in it to the account."""
+        """Give a folder with all its files to the account."""
         if self.user is None or self.group is None:
             return
         for path in (folder, *folder.rglob("*")):
             os.chown(path, self.user, self.group)
 
     def run(self, *command: str | Path, input_text: str = "") -> None:
-        """Run a program that must succeed, and that reads the text."""
+        """Run a program as the account; it must succeed."""
         completed = subprocess.run(
             command,
             input=input_text,
@@ -69,16 +69,16 @@ class UserAccount:
 
 
 class DatabaseServer(Server):
-    """The server, running while the context lasts unless it is stopped or killed before."""
+    """A database server. It may be stopped or killed before its context ends."""
 
     scheme: ClassVar[str]
-    """How its URLs begin."""
+    """Scheme of its URLs."""
     create_statement: ClassVar[str] = "CREATE DATABASE {}"
-    """The statement that makes a database."""
+    """SQL that creates a database."""
     install_hint: ClassVar[str]
-    """What to do where it is not installed."""
+    """What to install where its program is missing."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
-    """The signal that ends it in an orderly way, whoever is connected."""
+    """Signal that stops it in an orderly way, with connections open."""
 
     def __init__(
         self,
@@ -86,7 +86,10 @@ class DatabaseServer(Server):
         tls: Certificate | None = None,
         template: Path | None = None,
     ) -> None:
-        """Take arguments for the server's program; the template holds, or will, a fresh folder."""
+        """Pass `arguments` to the program.
+
+        New data is copied from `template`, a folder that the first server makes.
+        """
         self.port = free_port()
         self._arguments = arguments
         self._tls = tls
@@ -98,7 +101,7 @@ class DatabaseServer(Server):
     @classmethod
     @abstractmethod
     def find_program(cls) -> Path | None:
-        """Return where the server's program is, or None where it is not installed."""
+        """Return the path of the server's program, None if it is not installed."""
 
     @abstractmethod
     def _build_client_command(self, sql: str, database: str) -> list[str]:
@@ -106,19 +109,19 @@ class DatabaseServer(Server):
 
     @abstractmethod
     def _read_queries(self) -> Iterator[tuple[str, str]]:
-        """Yield the database and the text of each SQL that tests have sent, in order."""
+        """Yield database and text of each statement of the tests, in order."""
 
     @abstractmethod
     def _initialize_data(self, data_folder: Path) -> None:
-        """Make the data of a new server."""
+        """Create the data folder of a new server."""
 
     @abstractmethod
     def _build_command(self, program: Path) -> list[str]:
-        """Return the command that runs the server, without the arguments of tests."""
+        """Return the command that starts the server, without the test's own arguments."""
 
     @abstractmethod
     def _is_ready(self, pid: int) -> bool:
-        """Tell whether that process of the server takes questions."""
+        """Return whether the process accepts statements."""
 
     def _open(self, stack: ExitStack) -> None:
         # Not below pytest's folder: the account that runs the server may not read that.
@@ -129,12 +132,12 @@ class DatabaseServer(Server):
         self.start()
 
     def url(self, database: str, *, port: int | None = None) -> str:
-        """Return the URL of a database, at the server's port or at that of a relay."""
+        """Return the URL of a database, at the server's port or a proxy's."""
         user = f"{USER}:{quote(PASSWORD, safe='')}"
         return f"{self.scheme}://{user}@127.0.0.1:{port or self.port}/{database}"
 
     def create_database(self) -> str:
-        """Return the name of a new and empty database, made as the server makes them."""
+        """Create an empty database with the server's defaults, and return its name."""
         self._database_count += 1
         name = f"test_{self._database_count}"
         self.execute(self.create_statement.format(name))
@@ -153,7 +156,7 @@ class DatabaseServer(Server):
         return completed.stdout.removesuffix("\n")
 
     def queries(self, database: str | None = None) -> list[str]:
-        """Return each text of SQL that tests have sent, in order: to any database, or to one."""
+        """Return the tests' statements in order: all, or those of one database."""
         return [
             sql
             for queried_database, sql in self._read_queries()
@@ -161,7 +164,7 @@ class DatabaseServer(Server):
         ]
 
     def start(self) -> None:
-        """Start the server, on its port and with its data, and wait until it is ready."""
+        """Start the server on its port, with its data, and wait until it is ready."""
         program = self.find_program()
         if program is None:
             raise RuntimeError(self.install_hint)
@@ -172,7 +175,7 @@ class DatabaseServer(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # What is typed at the keyboard is meant for pytest.
+                # Ctrl-C is for pytest.
                 start_new_session=True,
                 user=self._account.user,
                 group=self._account.group,
@@ -181,7 +184,7 @@ class DatabaseServer(Server):
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
-        """End the server in an orderly way, even one that is paused, or do nothing if it ended."""
+        """Stop the server in an orderly way, even when it is paused; no-op if it has ended."""
         if self._process is None:
             return
         self._process.send_signal(self.stop_signal)
@@ -193,10 +196,10 @@ class DatabaseServer(Server):
         self._process = None
 
     def kill(self) -> None:
-        """End the server at once and unprepared; what was committed is not lost."""
+        """Kill the server with all its processes; commits survive."""
         if self._process is None:
             return
-        # The first to stop is the one that would start others.
+        # The parent stops first: it could start other processes.
         pids = self._send_signal(signal.SIGSTOP)
         for pid in pids:
             with suppress(ProcessLookupError):
@@ -206,12 +209,12 @@ class DatabaseServer(Server):
         wait_until(lambda: not any(map(is_running, pids)), "a killed server still runs")
 
     def pause(self) -> None:
-        """Make the server hang: connections are taken by the system, and nobody answers them."""
+        """Stop all its processes: the system accepts connections, and nothing responds."""
         pids = self._send_signal(signal.SIGSTOP)
         wait_until(lambda: all(map(is_stopped, pids)), "a paused server goes on")
 
     def resume(self) -> None:
-        """Let a paused server go on."""
+        """Continue a paused server."""
         self._send_signal(signal.SIGCONT)
 
     @property
@@ -247,7 +250,7 @@ class DatabaseServer(Server):
         wait_until(is_ready, "the server is not ready")
 
     def _send_signal(self, signum: signal.Signals) -> list[int]:
-        """Send a signal to all processes of the server, and return which they are."""
+        """Send a signal to all processes of the server, and return their ids."""
         if self._process is None or self._process.poll() is not None:
             return []
         os.kill(self._process.pid, signum)

@@ -1,4 +1,4 @@
-"""The snippets of docs/clients.md, found in its text."""
+"""The snippets of docs/clients.md."""
 
 import re
 from pathlib import Path
@@ -7,16 +7,16 @@ from typing import NamedTuple
 from tests.support.paths import ROOT
 
 SNIPPET_HOST = "127.0.0.1:8000"
-"""Where the snippets believe the server to be."""
+"""Host and port of the server in the snippets."""
 CLIENTS_DOC = (ROOT / "docs" / "clients.md").read_text()
 
 
 class Snippet(NamedTuple):
-    """A block of code."""
+    """A fenced code block."""
 
     language: str
     name: str
-    """Of the file that it is; empty if it is none."""
+    """File name; empty if the block has none."""
     text: str
 
 
@@ -27,19 +27,19 @@ SNIPPETS = [
 
 
 def expected_output(text: str) -> str:
-    """Return what the page shows as the output of a snippet: the block that follows it."""
+    """Return the output that the page shows for a snippet: the block that follows it."""
     indexes = [index for index, snippet in enumerate(SNIPPETS) if snippet.text == text]
     assert len(indexes) == 1
     return SNIPPETS[indexes[0] + 1].text
 
 
 def replace_host(url: str, text: str) -> str:
-    """Return a snippet that asks the server at a URL."""
+    """Return a snippet that requests the server at `url`."""
     return text.replace(SNIPPET_HOST, url.removeprefix("http://"))
 
 
 def write_snippets(folder: Path, url: str) -> None:
-    """Write all files of the page, pointed at the server at a URL."""
+    """Write every file of the page, with the server at `url`."""
     for snippet in SNIPPETS:
         if snippet.name:
             (folder / snippet.name).write_text(replace_host(url, snippet.text))

@@ -1,4 +1,4 @@
-"""Foreign clients from npm: installed once at the pinned versions, and used in folders of tests."""
+"""Client libraries from npm, installed once at the pinned versions."""
 
 import fcntl
 import shutil
@@ -22,7 +22,7 @@ def install_packages(folder: Path) -> None:
     package_lock = CLIENTS_DIR / "package-lock.json"
     installed_lock = folder / "installed.json"
     with (folder / "busy").open("w") as lock_file:
-        # Tests run in several processes, and one of them is enough for this.
+        # Tests run in several processes; one of them installs.
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         if installed_lock.exists() and installed_lock.read_bytes() == package_lock.read_bytes():
             return
@@ -34,7 +34,7 @@ def install_packages(folder: Path) -> None:
 
 
 def run_program(folder: Path, *command: str) -> str:
-    """Run a program of the packages in a folder, and return what it printed; it succeeds."""
+    """Run a program of the packages in a folder, and return its output; it must succeed."""
     program = folder / "node_modules" / ".bin" / command[0]
     completed = subprocess.run(
         [str(program) if program.exists() else command[0], *command[1:]],

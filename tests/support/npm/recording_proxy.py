@@ -1,4 +1,4 @@
-"""A proxy in front of servers that tells what clients asked, and how it was answered."""
+"""An HTTP proxy before servers, which records each request with its response."""
 
 import http.client
 import json
@@ -14,37 +14,37 @@ from tests.support.server import running_http_server
 from tests.support.wait import WAIT_TIMEOUT
 
 _HOP_BY_HOP_HEADERS = {"connection", "keep-alive", "transfer-encoding", "date", "server"}
-"""Headers that are not passed on."""
+"""Headers that are not forwarded."""
 
 
 class ProxyRecording:
-    """What went through the proxy at `url`."""
+    """The exchanges that went through the proxy at `url`."""
 
     def __init__(self, url: str) -> None:
-        """Begin without any."""
+        """Start without exchanges."""
         self.url = url
         self._exchanges: list[str] = []
         self._header_names: set[str] = set()
 
     def record(self, exchange: str, header_names: set[str]) -> None:
-        """Take in a request."""
+        """Add an exchange."""
         self._exchanges.append(exchange)
         self._header_names |= header_names
 
     def take_exchanges(self) -> list[str]:
-        """Return what went through since this was asked last: what was sent, and what came."""
+        """Return the exchanges since the last call, sorted."""
         exchanges, self._exchanges = sorted(self._exchanges), []
         return exchanges
 
     @property
     def header_names(self) -> set[str]:
-        """Return the names of all headers that were sent, in small letters."""
+        """Return the names of all request headers, in lower case."""
         return self._header_names
 
 
 @contextmanager
 def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
-    """Put a proxy in front of servers, which get the requests by turns."""
+    """Forward requests to the servers in turn."""
     server_addresses = cycle([urlsplit(server.url).netloc for server in servers])
 
     class Handler(BaseHTTPRequestHandler):
@@ -77,7 +77,7 @@ def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
             self.wfile.write(content)
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-            """Say nothing."""
+            """Log nothing."""
 
     with running_http_server(Handler) as port:
         recording = ProxyRecording(f"http://127.0.0.1:{port}")
@@ -85,7 +85,7 @@ def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
 
 
 def _describe_request(method: str, path: str, body: bytes, header_names: set[str]) -> str:
-    """Return the method, what the document is told by, and whether an answer is known."""
+    """Return the method, how the document is named, and whether the request is conditional."""
     params: dict[str, Any] = json.loads(body) if body else {}
     if method == "GET":
         params = {name: value for name, [value] in parse_qs(urlsplit(path).query).items()}
@@ -97,9 +97,9 @@ def _describe_request(method: str, path: str, body: bytes, header_names: set[str
 
 
 def _describe_response(status: int, content: bytes) -> str:
-    """Return the status, and the code of what went wrong."""
+    """Return the status and the error codes."""
     try:
         errors = json.loads(content).get("errors", [])
-    except ValueError:  # it is compressed, or there is none
+    except ValueError:  # compressed or empty
         errors = []
     return " ".join([str(status), *(error["extensions"]["code"] for error in errors)])

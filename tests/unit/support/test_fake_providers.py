@@ -1,4 +1,4 @@
-"""The server that plays the sources: it answers, fails and holds back as it is told, and ends."""
+"""The server that plays the sources: it responds, fails and holds responses back on demand."""
 
 import asyncio
 import socket
@@ -21,14 +21,14 @@ from tests.support.fake_providers.server import (
 
 
 def test_answers_well_until_told_otherwise(upstream: Upstream) -> None:
-    """Both sources answer their bodies at once, and nothing else is there."""
+    """By default both sources respond with their bodies, and any other path with 404."""
     assert httpx.get(upstream.countries_url).content == COUNTRIES
     assert httpx.get(upstream.rates_url).content == RATES
     assert httpx.get(f"{upstream.url}/elsewhere").status_code == 404
 
 
 def test_remembers_requests(upstream: Upstream) -> None:
-    """Every request is kept with its method, path, query and headers."""
+    """Every request is recorded with its method, path, query and headers."""
     httpx.get(upstream.countries_url, params={"page": "2", "all": ""}, headers={"X-Key": "secret"})
     (request,) = upstream.requests
     assert (request.method, request.path) == ("GET", "countries")
@@ -38,7 +38,7 @@ def test_remembers_requests(upstream: Upstream) -> None:
 
 
 def test_answers_in_order(upstream: Upstream) -> None:
-    """The answers are given one after the other, and the last one again and again."""
+    """Responses are sent in order; the last one repeats."""
     upstream.set_responses(
         "rates", FakeResponse(status=503), FakeResponse(body=b"at last", headers={"X-Try": "2"})
     )
@@ -49,14 +49,14 @@ def test_answers_in_order(upstream: Upstream) -> None:
 
 
 def test_cuts_the_body(upstream: Upstream) -> None:
-    """A cut answer promises more than it sends."""
+    """A cut response announces more bytes than it sends."""
     upstream.set_responses("rates", FakeResponse(body=b"0123456789", cut_after=4))
     with pytest.raises(httpx.RemoteProtocolError, match="received 4 bytes, expected 10"):
         httpx.get(upstream.rates_url)
 
 
 def test_sends_raw_bytes(upstream: Upstream) -> None:
-    """A raw answer is what it is, HTTP or not."""
+    """A raw response is sent unchanged, HTTP or not."""
     upstream.set_responses(
         "rates", FakeResponse(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), FakeResponse(raw=True)
     )
@@ -66,7 +66,7 @@ def test_sends_raw_bytes(upstream: Upstream) -> None:
 
 
 def test_answers_what_is_asked(upstream: Upstream) -> None:
-    """A reply may depend on the request."""
+    """A response may depend on the request."""
     upstream.set_responses(
         "rates", lambda request: FakeResponse(body=request.query["page"].encode())
     )
@@ -75,7 +75,7 @@ def test_answers_what_is_asked(upstream: Upstream) -> None:
 
 
 def test_pages(upstream: Upstream) -> None:
-    """The pages of restcountries need the key and the limit, and are found by their offset."""
+    """The pages of restcountries need key and limit, and are selected by their offset."""
     upstream.set_responses("countries", paginated_responder("hunter2"))
     responses = [
         httpx.get(
@@ -95,7 +95,7 @@ def test_pages(upstream: Upstream) -> None:
 
 
 def test_drips(upstream: Upstream) -> None:
-    """A body that drips comes byte by byte, and whole in the end."""
+    """A slow body comes byte by byte, and whole in the end."""
     upstream.set_responses("rates", FakeResponse(body=b"drip", byte_delay=0.02))
     started_at = time.monotonic()
     assert httpx.get(upstream.rates_url).content == b"drip"
@@ -103,7 +103,7 @@ def test_drips(upstream: Upstream) -> None:
 
 
 def test_resets(upstream: Upstream) -> None:
-    """A connection that is reset ends with an error and not with an end."""
+    """A reset connection fails instead of ending."""
     upstream.set_responses("rates", FakeResponse(raw=True, reset=True))
     with pytest.raises(httpx.ReadError, match="Connection reset by peer"):
         httpx.get(upstream.rates_url)
@@ -116,7 +116,7 @@ def test_bodies_are_small() -> None:
 
 
 async def test_holds_back(upstream: Upstream) -> None:
-    """An answer waits for its condition, before the head or in the middle of the body."""
+    """A response waits for its condition, before the head or within the body."""
     released = threading.Event()
     upstream.set_responses("countries", FakeResponse(body=b"all", hold_until=released.is_set))
     upstream.set_responses(
@@ -137,7 +137,7 @@ async def test_holds_back(upstream: Upstream) -> None:
 
 
 def test_ends_while_it_holds_an_answer_back() -> None:
-    """Leaving the context ends the thread and frees the port, whoever is still waiting."""
+    """Leaving the context ends the thread and frees the port while clients wait."""
     with Upstream() as upstream:
         upstream.set_responses("countries", FakeResponse(hold_until=lambda: False))
         client = socket.create_connection(("127.0.0.1", upstream._port))
@@ -151,7 +151,7 @@ def test_ends_while_it_holds_an_answer_back() -> None:
 
 
 def test_environment(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A program of the project that is started with the environment asks here."""
+    """A program started with the environment requests this server."""
     for name, value in upstream.environment.items():
         monkeypatch.setenv(name, value)
     settings = Settings.load()

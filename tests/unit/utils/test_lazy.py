@@ -1,4 +1,4 @@
-"""Things that are made later: once, for everybody who asks, while the event loop goes on."""
+"""Lazy values: made once for all callers, in a thread."""
 
 import asyncio
 import threading
@@ -10,7 +10,7 @@ from graphql_api.utils.lazy import Lazy
 
 
 async def test_made_once() -> None:
-    """Whoever asks while it is being made has the same thing, and the event loop goes on."""
+    """Callers during the making get the same value, and the event loop goes on."""
     created: list[object] = []
     release = threading.Event()
 
@@ -29,7 +29,7 @@ async def test_made_once() -> None:
 
 
 async def test_fails() -> None:
-    """What its making raises is raised to who asked, and the next one tries again."""
+    """A failure is raised to its caller, and the next call tries again."""
     outcomes: Iterator[Exception | str] = iter([RuntimeError("not now"), "thing"])
 
     def create() -> str:
@@ -45,7 +45,7 @@ async def test_fails() -> None:
 
 
 async def test_nobody_waits_any_more() -> None:
-    """Who goes away in the middle leaves the next one nothing that is half made."""
+    """A cancelled first call leaves the next one a whole value."""
     lazy = Lazy(lambda: "thing")
     first = asyncio.create_task(lazy.get())
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Things that are done at once: in order, whole, and nobody works on when it is over."""
+"""Groups of tasks: ordered results, the first failure, and no task left running."""
 
 import asyncio
 import gc
@@ -10,7 +10,7 @@ from graphql_api.utils.tasks import cancel_all, gather, retrieve_exception, task
 
 
 async def return_after(text: str, delay: float, finished: list[str]) -> str:
-    """Return a text after so long, and write down that this has ended, however it did."""
+    """Return `text` after a delay; add it to `finished` however the task ends."""
     try:
         await asyncio.sleep(delay)
         if text == "wrong":
@@ -22,7 +22,7 @@ async def return_after(text: str, delay: float, finished: list[str]) -> str:
 
 
 async def test_in_order() -> None:
-    """The answers come in the order of the questions."""
+    """Results come in the order of the coroutines."""
     finished: list[str] = []
     results = gather([return_after("slow", 0.05, finished), return_after("quick", 0, finished)])
     assert await results == ["slow", "quick"]
@@ -31,7 +31,7 @@ async def test_in_order() -> None:
 
 
 async def test_fails() -> None:
-    """The first failure is raised as it is, when the others have ended."""
+    """The first failure is raised unchanged, once the other tasks have ended."""
     finished: list[str] = []
     with pytest.raises(ValueError, match=r"^wrong$"):
         await gather([return_after("slow", 60, finished), return_after("wrong", 0, finished)])
@@ -39,7 +39,7 @@ async def test_fails() -> None:
 
 
 async def test_cancelled() -> None:
-    """Who is cancelled goes when all have ended."""
+    """A cancellation is raised once all tasks have ended."""
     finished: list[str] = []
     task = asyncio.create_task(
         gather([return_after("a", 60, finished), return_after("later", 60, finished)])
