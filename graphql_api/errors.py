@@ -1,20 +1,20 @@
 """Every error that the project raises on purpose.
 
     CountriesError
-    ├── InvalidInput          what the caller sent cannot be used; the message says what can
-    │   └── InvalidSetting    the same for an environment variable, which it names
-    ├── Unauthenticated       the action needs the administrator's token
-    ├── CountryNotFound       no country answers to that code or name
-    ├── SourceUnavailable     no provider of a kind could be used; names each one and its reason
-    ├── SourceInvalid         a provider answered with data that must not be stored
-    ├── QueryTooComplex       a query asks for more than one may; names the limit and the value
-    ├── PersistedQueryNotFound  no document of such a hash is kept; the client sends it then
-    ├── RefreshInProgress     somebody else refreshes, or took over from this process
-    ├── RefreshTooSoon        the refresh before it is too recent; says when the next may be
-    └── DatabaseUnavailable   the database did not do what it was asked
+    ├── InvalidInput          an argument of the caller is invalid
+    │   └── InvalidSetting    an environment variable is missing or invalid
+    ├── Unauthenticated       the action requires the administrator's token
+    ├── CountryNotFound       no country has that code or name
+    ├── SourceUnavailable     every provider of a kind failed
+    ├── SourceInvalid         a provider's data must not be stored
+    ├── QueryTooComplex       a query exceeds a limit
+    ├── PersistedQueryNotFound  no document with that hash is stored
+    ├── RefreshInProgress     another refresh is running, or replaced this one
+    ├── RefreshTooSoon        the minimum interval since the last refresh has not passed
+    └── DatabaseUnavailable   the database failed or did not respond
 
-A message is one sentence for the person who can do something about it. Anything else that is
-raised is a defect.
+A message is one sentence that tells the person in charge what to do. Any other exception is a
+defect.
 """
 
 from collections.abc import Mapping
@@ -22,120 +22,120 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 INTERNAL_ERROR_CODE = "INTERNAL_SERVER_ERROR"
-"""The code of a defect."""
+"""The code of defects."""
 
 
 class CountriesError(Exception):
-    """The root of the tree; `code` is the name by which programs know the error."""
+    """The base class. `code` identifies the error to programs."""
 
     code: ClassVar[str]
 
     @property
     def details(self) -> Mapping[str, datetime]:
-        """Return what programs may want to know besides the code."""
+        """Return the times that clients get besides the code."""
         return {}
 
     @property
     def public_message(self) -> str:
-        """Return the message that strangers may read; the whole one is for the log."""
+        """Return the message for clients. The log has the full one."""
         return str(self)
 
 
 class InvalidInput(CountriesError):
-    """What the caller sent cannot be used; the message says what can."""
+    """An argument of the caller is invalid. The message says what is valid."""
 
     code = "BAD_USER_INPUT"
 
 
 class InvalidSetting(InvalidInput):
-    """An environment variable is missing or malformed; the message names it."""
+    """An environment variable is missing or invalid. The message names it."""
 
 
 class Unauthenticated(CountriesError):
-    """The action needs the administrator's token."""
+    """The action requires the administrator's token."""
 
     code = "UNAUTHENTICATED"
 
 
 class CountryNotFound(CountriesError):
-    """No country answers to that code or name."""
+    """No country has that code or name."""
 
     code = "COUNTRY_NOT_FOUND"
 
 
 class SourceUnavailable(CountriesError):
-    """No provider of a kind could be used; names each one and its reason."""
+    """Every provider of a kind failed. The message names each one with its reason."""
 
     code = "SOURCE_UNAVAILABLE"
 
 
 class SourceInvalid(CountriesError):
-    """A provider answered with data that must not be stored."""
+    """A provider's data must not be stored, e.g. as it lacks most countries."""
 
     code = "SOURCE_INVALID"
 
 
 class QueryTooComplex(CountriesError):
-    """A query asks for more than one may; names the limit, the value and the maximum."""
+    """A query exceeds a limit. The message names the limit, the value and the maximum."""
 
     code = "QUERY_TOO_COMPLEX"
 
 
 class PersistedQueryNotFound(CountriesError):
-    """No document of such a hash is kept; the client sends it then."""
+    """No document with that hash is stored. Clients then send the document."""
 
     code = "PERSISTED_QUERY_NOT_FOUND"
 
 
 class RefreshInProgress(CountriesError):
-    """Somebody else refreshes, or took over from this process."""
+    """Another refresh is running, or replaced this one."""
 
     code = "REFRESH_IN_PROGRESS"
 
     def __init__(self, message: str, *, started_at: datetime | None = None) -> None:
-        """Say since when, if it is known."""
+        """`started_at` is the start of the other refresh, if known."""
         super().__init__(message)
         self.started_at = started_at
 
     @property
     def details(self) -> Mapping[str, datetime]:
-        """Return when the refresh began that is in progress."""
+        """Return the start of the other refresh, if known."""
         return {} if self.started_at is None else {"started_at": self.started_at}
 
 
 class RefreshTooSoon(CountriesError):
-    """The refresh before it is too recent; says when the next may be."""
+    """The minimum interval since the last refresh has not passed."""
 
     code = "REFRESH_TOO_SOON"
 
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
-        """Say from when on it may be tried again."""
+        """`retry_at` is the earliest time of the next refresh, if known."""
         super().__init__(message)
         self.retry_at = retry_at
 
     @property
     def details(self) -> Mapping[str, datetime]:
-        """Return from when on it may be tried again."""
+        """Return the earliest time of the next refresh, if known."""
         return {} if self.retry_at is None else {"retry_at": self.retry_at}
 
 
 class DatabaseUnavailable(CountriesError):
-    """The database did not do what it was asked."""
+    """The database failed or did not respond."""
 
     code = "DATABASE_UNAVAILABLE"
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        """Say whether it lasts until a person does something about it."""
+        """`permanent` errors stay until an operator acts."""
         super().__init__(message)
         self.permanent = permanent
 
     @property
     def public_message(self) -> str:
-        """Return a message without the database's address and its own words.
+        """Return a message without the database's address and its own message.
 
-        What was under way when it broke off may have been done after all.
+        An operation that lost its connection may have been done.
         """
-        return "The database did not confirm what it was asked; all of it was done, or nothing."
+        return "The database did not confirm the operation; it was done completely or not at all."
 
 
 def graphql_error_body(message: str, code: str, **extensions: str) -> dict[str, Any]:
@@ -144,6 +144,6 @@ def graphql_error_body(message: str, code: str, **extensions: str) -> dict[str, 
 
 
 def error_from_code(code: str, message: str) -> CountriesError:
-    """Return the error that another process told of by its code and its public message."""
+    """Return the error that another process reported by code and public message."""
     error_types = {error_type.code: error_type for error_type in CountriesError.__subclasses__()}
     return error_types.get(code, CountriesError)(message)

@@ -1,1 +1,1 @@
-"""What operators count and look at: declared as data, kept for all workers together."""
+"""Metrics: declared as data, recorded in memory that all workers share."""

@@ -1,4 +1,4 @@
-"""The board as Prometheus reads it."""
+"""The text formats of Prometheus."""
 
 from collections.abc import Iterator
 from itertools import accumulate
@@ -17,9 +17,9 @@ from graphql_api.metrics.shared_memory import SharedMetrics
 
 
 def expose(shared_metrics: SharedMetrics, *, accept: str, now: float) -> tuple[bytes, str]:
-    """Return what a board holds, and its media type: one that is accepted.
+    """Return all metrics in the format that `accept` prefers, and its media type.
 
-    `now` is by `time.monotonic`.
+    `now` is from `time.monotonic`.
     """
     encode, media_type = choose_encoder(accept)
     return encode(_SharedMetricsCollector(shared_metrics, now)), media_type

@@ -1,4 +1,4 @@
-"""What one process counts: the verbs that its other parts call, each below a microsecond."""
+"""Records the metrics of one worker. Each call takes less than a microsecond."""
 
 import time
 from bisect import bisect_left
@@ -11,51 +11,51 @@ from graphql_api.metrics.shared_memory import MetricRow, MetricSlot, SharedMetri
 from graphql_api.sources.fetch import FetchAttempt, FetchOutcome
 
 _OTHER_STATUS = 0
-"""Stands for a status that is not foreseen."""
+"""Stands for every unexpected status."""
 _EVENT_GAUGES = (
     definitions.CACHE_BYTES,
     definitions.CONNECTIONS,
     definitions.WEBSOCKETS,
     definitions.SUBSCRIPTIONS,
 )
-"""Gauges that rise and fall by what happens; nobody looks at the thing itself."""
+"""Gauges that events raise and lower. The sampler does not write them."""
 
 
 class Counter:
-    """Counts in one row."""
+    """A counter of one worker."""
 
     def __init__(self, slot: MetricSlot, row: MetricRow) -> None:
-        """Count on from where the row is."""
+        """Continue from the numbers in the row."""
         self._row = row
         self._offsets = slot.get_offsets_by_labels()
 
     def add(self, *labels: str) -> None:
-        """Count one more of the series of these values of the labels."""
+        """Add one to the series with these label values."""
         self._row[self._offsets[labels]] += 1
 
 
 class Histogram:
-    """Counts by size in one row."""
+    """A histogram of one worker."""
 
     def __init__(self, family: MetricFamily, slot: MetricSlot, row: MetricRow) -> None:
-        """Count on from where the row is."""
+        """Continue from the numbers in the row."""
         self._row = row
         self._offsets = slot.get_offsets_by_labels()
         self._bounds = tuple(family.buckets)
         self._sum_offset = len(self._bounds) + 1
 
     def observe(self, seconds: float, *labels: str) -> None:
-        """Count one that took so long."""
+        """Record a duration in the series with these label values."""
         start = self._offsets[labels]
         self._row[start + bisect_left(self._bounds, seconds)] += 1
         self._row[start + self._sum_offset] += seconds
 
 
 class MetricsRecorder:
-    """Counts what one worker does."""
+    """Records the metrics of one worker."""
 
     def __init__(self, shared_metrics: SharedMetrics, *, worker: int = 0) -> None:
-        """Take the row of a worker, counted from 0."""
+        """Take over the row of a worker, counted from 0."""
         self.shared_metrics = shared_metrics
         self._row = shared_metrics.row_for(worker)
         self._requests = _index_by_status(shared_metrics.slots[definitions.REQUESTS.name])
@@ -73,37 +73,37 @@ class MetricsRecorder:
 
     @classmethod
     def standalone(cls) -> "MetricsRecorder":
-        """Return the meter of a process that has no fellows."""
+        """Return the recorder of a process without other workers."""
         return cls(SharedMetrics(definitions.FAMILIES, workers=1))
 
     def set(self, family: MetricFamily, value: float) -> None:
-        """Write a gauge that has one series."""
+        """Set a gauge without labels."""
         self._row[self.shared_metrics.slots[family.name].start] = value
 
     def add(self, family: MetricFamily, change: float) -> None:
-        """Change what has one series."""
+        """Change a gauge or counter without labels."""
         self._row[self.shared_metrics.slots[family.name].start] += change
 
     def heartbeat(self) -> None:
-        """Note that this worker lives."""
+        """Mark this worker as alive."""
         self._row[0] = time.monotonic()
 
     def record_request(self, kind: str, status: int, seconds: float) -> None:
-        """Count a request that was answered."""
+        """Count a response, with the time since its request's head."""
         offsets = self._requests[kind]
         self._row[offsets.get(status, offsets[_OTHER_STATUS])] += 1
         self._durations.observe(seconds, kind)
 
     def record_error(self, code: str) -> None:
-        """Count an error of an answer."""
+        """Count an error in a GraphQL response."""
         self._errors.add(code if code in definitions.ERROR_CODES else definitions.OTHER)
 
     def record_cache_lookup(self, result: str) -> None:
-        """Count an answer of the data: see `families.LOOKUPS`."""
+        """Count a cacheable response, see `definitions.LOOKUP_RESULTS`."""
         self._lookups.add(result)
 
     def record_refresh(self, attempt: Attempt) -> None:
-        """Count a refresh that has ended."""
+        """Count a refresh that ended, and its phases if it succeeded."""
         if isinstance(attempt, RefreshReport):
             self._refreshes.add(attempt.trigger, definitions.SUCCESS)
             self._observe_phases(attempt.timings)
@@ -111,7 +111,7 @@ class MetricsRecorder:
             self._refreshes.add(attempt.trigger, attempt.code)
 
     def record_fetch(self, fetch_attempt: FetchAttempt) -> None:
-        """Count a provider that has given its data, or failed to."""
+        """Count the use of a provider."""
         self._provider_fetches.add(fetch_attempt.provider, fetch_attempt.outcome)
         if fetch_attempt.outcome is not FetchOutcome.KEPT:
             self._provider_durations.observe(fetch_attempt.seconds, fetch_attempt.provider)
@@ -130,7 +130,7 @@ class MetricsRecorder:
 
 
 def _index_by_status(slot: MetricSlot) -> dict[str, dict[int, int]]:
-    """Return where requests are counted, by kind and, as HTTP has it, by status."""
+    """Return the offset of each request counter by kind and numeric status."""
     offsets: dict[str, dict[int, int]] = {}
     for (kind, status), offset in slot.get_offsets_by_labels().items():
         offsets.setdefault(kind, {})[

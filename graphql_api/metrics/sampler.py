@@ -1,4 +1,4 @@
-"""Looking, every second, at what is not counted but is as it is: data, database, process."""
+"""Samples gauges once a second: data, database pool, process."""
 
 import asyncio
 import math
@@ -13,31 +13,31 @@ from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.refresh.service import RefreshService
 
 _SAMPLING_INTERVAL = 1.0
-"""Seconds: what the workers tell that are not asked may be as old."""
+"""Seconds. Gauges of workers other than the one scraped may be this stale."""
 
 
 class Sampler:
-    """Writes what it sees of this process into its meter."""
+    """Records the gauges of this process that no event changes."""
 
     def __init__(
         self, metrics: MetricsRecorder, refresh_service: RefreshService, *, stale_after: timedelta
     ) -> None:
-        """Look at the refreshes, and at what they work on."""
+        """Sample the service, its catalog and its database."""
         self._metrics = metrics
         self._refresh_service = refresh_service
         self._stale_after = stale_after
         self._process_collector = ProcessCollector(registry=None)
         self._last_values: dict[str, float] = {}
-        """What rises only, as it was last seen: what has come since is added."""
+        """Last value of each monotonic counter. Only the increase is added."""
 
     def sample(self) -> None:
-        """Look once."""
+        """Record every gauge once."""
         self._metrics.heartbeat()
         for family, value in (*self._sample_data(), *self._sample_pool(), *self._sample_process()):
             self._write(family, value)
 
     async def run_forever(self) -> None:
-        """Look for ever."""
+        """Record every gauge once a second, until cancelled."""
         while True:
             self.sample()
             await asyncio.sleep(_SAMPLING_INTERVAL)

@@ -1,7 +1,7 @@
-"""The numbers of all workers, in memory that they share: no file, no lock, no message.
+"""The metrics of all workers in shared memory, without files, locks or messages.
 
-Each worker has a row of its own, to which nobody else writes. One that takes the place of a worker
-that died goes on with its row, so that counters never fall.
+Each worker writes to its own row only. A worker that replaces a dead one continues its row, so
+counters never decrease.
 """
 
 import math
@@ -15,36 +15,35 @@ from typing import TypeAlias
 from graphql_api.metrics.definitions import MetricFamily, MetricType
 
 _DOUBLE_BYTES = 8
-"""Bytes."""
 _HEARTBEAT_TIMEOUT = 10.0
-"""Seconds since it was last heard of, after which the gauges of a worker are left out."""
+"""Seconds after the last heartbeat of a worker until its gauges are left out."""
 
 MetricRow: TypeAlias = "memoryview[float]"
-"""Of doubles; the first is when its worker was last heard of, by `time.monotonic`."""
+"""Doubles. The first one is the last heartbeat, by `time.monotonic`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSlot:
-    """Where the numbers of a family are in a row."""
+    """The position of a metric in a row."""
 
     start: int
     series: Sequence[tuple[str, ...]]
     values_per_series: int
 
     def get_offset(self, index: int) -> int:
-        """Return where those of a series begin."""
+        """Return the offset of a series."""
         return self.start + index * self.values_per_series
 
     def get_offsets_by_labels(self) -> dict[tuple[str, ...], int]:
-        """Return where the numbers of each series begin, by the values of its labels."""
+        """Return the offset of each series by its label values."""
         return {labels: self.get_offset(index) for index, labels in enumerate(self.series)}
 
 
 class SharedMetrics:
-    """Made by the process that starts the workers; they inherit it when they are forked."""
+    """The rows of all workers. The parent process creates them, and forked workers inherit them."""
 
     def __init__(self, families: Sequence[MetricFamily], *, workers: int) -> None:
-        """Begin with zeros."""
+        """Allocate rows of zeros."""
         self.families = families
         starts = accumulate((family.value_count for family in families), initial=1)
         self.slots = {
@@ -59,7 +58,7 @@ class SharedMetrics:
         ]
 
     def row_for(self, worker: int) -> MetricRow:
-        """Return the row of a worker, counted from 0; what its predecessor gauged is forgotten."""
+        """Return the row of a worker, counted from 0, with the gauges of its predecessor unset."""
         row = self._rows[worker]
         for family in self.families:
             if family.type is MetricType.GAUGE:
@@ -71,9 +70,9 @@ class SharedMetrics:
     def collect(
         self, family: MetricFamily, now: float
     ) -> Iterator[tuple[tuple[str, ...], list[float]]]:
-        """Yield the numbers of each series, those of all workers made one; no gauge that is unset.
+        """Yield label values and numbers of each series, combined over the workers.
 
-        Counters are of all workers that ever were, gauges of those that live.
+        Counters include dead workers, gauges only live ones. Unset gauges are left out.
         """
         slot = self.slots[family.name]
         rows = self._get_live_rows(now) if family.type is MetricType.GAUGE else self._rows

@@ -247,7 +247,7 @@ async def test_loading_bundled_over_live(instance: ServiceInstance) -> None:
     assert await initial.is_unchanged()
 
 
-PUBLIC_MESSAGE = "The database did not confirm what it was asked; all of it was done, or nothing."
+PUBLIC_MESSAGE = "The database did not confirm the operation; it was done completely or not at all."
 """What strangers are told: nothing of where the database is."""
 
 

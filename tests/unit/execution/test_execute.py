@@ -342,7 +342,7 @@ async def test_database_is_not_described(
     [error] = response.body["errors"]
     assert (
         error["message"]
-        == "The database did not confirm what it was asked; all of it was done, or nothing."
+        == "The database did not confirm the operation; it was done completely or not at all."
     )
     assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
     assert response.body["data"] is None
@@ -380,7 +380,7 @@ async def test_allowed_operations(instance: ServiceInstance) -> None:
         (CountryNotFound("There is none."), "There is none."),
         (
             DatabaseUnavailable("The database at sqlite:///secret failed."),
-            "The database did not confirm what it was asked; all of it was done, or nothing.",
+            "The database did not confirm the operation; it was done completely or not at all.",
         ),
     ],
 )
