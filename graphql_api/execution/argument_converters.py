@@ -1,7 +1,7 @@
-"""Giving resolvers their arguments, by converters that are made once.
+"""Argument converters of resolvers, built once.
 
-Strawberry finds out anew at every call what type each argument and each field of an input has,
-which takes longer than most queries.
+Strawberry resolves the type of each argument and each input field again at every call, which takes
+longer than most queries.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,20 +13,20 @@ from strawberry.types.base import StrawberryList, StrawberryOptional, has_object
 from strawberry.types.field import StrawberryField
 
 ValueConverter = Callable[[Any], Any]
-"""From what graphql-core makes of a value that is not null to what a resolver takes."""
+"""From graphql-core's value of an argument, not null, to the resolver's value."""
 
 
 class ArgumentConverters:
-    """Lets the resolvers of queries convert their arguments without asking what they are."""
+    """Replaces Strawberry's conversion of arguments in the resolvers of queries."""
 
     def __init__(self, config: StrawberryConfig) -> None:
-        """Use the names that `config` gives."""
+        """Use the names of arguments and fields that `config` defines."""
         self._config = config
         self._converters_by_class: dict[type, dict[str, tuple[str, ValueConverter]]] = {}
-        """By input class, by name in GraphQL: the attribute, and how its value is converted."""
+        """Attribute and converter by GraphQL name, by input class."""
 
     def install(self, schema: GraphQLSchema) -> None:
-        """Let every query that takes arguments, and need not be awaited, do so."""
+        """Replace the resolver of every synchronous query with arguments."""
         for field in schema.query_type.fields.values() if schema.query_type else ():
             definition = field.extensions.get("strawberry-definition")
             if field.args and isinstance(definition, StrawberryField) and not definition.is_async:
@@ -47,7 +47,7 @@ class ArgumentConverters:
         info_class, info_name = self._config.info_class, resolver.info_parameter.name
         resolver_function = resolver._unbound_wrapped_func  # noqa: SLF001 - the public one may be a staticmethod
 
-        def resolve(_: object, info: GraphQLResolveInfo[Any], **raw_arguments: Any) -> Any:  # noqa: ANN401 - as resolvers do
+        def resolve(_: object, info: GraphQLResolveInfo[Any], **raw_arguments: Any) -> Any:  # noqa: ANN401 - as in every resolver
             kwargs = _convert_fields(raw_arguments, arguments)
             kwargs[info_name] = info_class(_raw_info=info, _field=definition)
             return resolver_function(**kwargs)
@@ -68,7 +68,7 @@ class ArgumentConverters:
     def _get_field_converters(self, input_class: type) -> dict[str, tuple[str, ValueConverter]]:
         fields = self._converters_by_class.get(input_class)
         if fields is None:
-            # Known before it is complete, because an input may have fields of its own type.
+            # Stored before it is complete: an input may have fields of its own type.
             fields = self._converters_by_class[input_class] = {}
             definition = input_class.__strawberry_definition__  # type: ignore[attr-defined] # checked
             for field in definition.fields:

@@ -1,1 +1,1 @@
-"""The GraphQL schema: types, inputs, resolvers of a few lines, error codes."""
+"""The GraphQL schema: types, inputs and operations."""

@@ -1,4 +1,4 @@
-"""What a resolver may use besides its arguments."""
+"""The context of resolvers: the server's objects and the caller's rights."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,28 +14,27 @@ from graphql_api.refresh.service import RefreshService
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphQLContext:
-    """One request's view of the server."""
+    """The server as one request sees it."""
 
     catalog: Catalog
     refresh_service: RefreshService
     clock: Callable[[], datetime]
     stale_after: timedelta
     public_url: str
-    """What absolute URLs begin with, without a slash at the end."""
+    """The start of absolute URLs, without a trailing slash."""
     is_authorized: bool
-    """Whether the caller may change data."""
     reports: list[RefreshReport] = field(default_factory=list)
-    """The refreshes that the request has asked for and that are done, for who answers it."""
+    """Reports of the refreshes this request ran. The endpoint puts the last in `Server-Timing`."""
 
     def image_url(self, version: object) -> str:
-        """Return the absolute URL of the picture of a version of the data."""
+        """Return the absolute URL of the summary image of a version of the data."""
         return f"{self.public_url}/images/summary-{version}.png"
 
     def require_authorization(self) -> None:
-        """Refuse callers that may not change data.
+        """Let only authorized callers pass.
 
         Raises:
-            Unauthenticated: this one may not.
+            Unauthenticated: The caller did not send the administrator's token.
         """
         if not self.is_authorized:
             raise Unauthenticated(

@@ -1,4 +1,4 @@
-"""What clients may ask: filters and sort keys, and their translation into the domain's terms."""
+"""Inputs: filters and sort keys, and their conversion to the domain."""
 
 from collections.abc import Iterator
 from dataclasses import make_dataclass
@@ -12,78 +12,73 @@ from graphql_api.domain.country import FIELDS, CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.sorting import SortKey
 
-_EQ = "Equal to this."
-_NE = "Not equal to this; an absent value is not equal to anything."
-_IN = "Equal to one of these; an empty list matches nothing."
-_NOT_IN = "Equal to none of these, or absent; an empty list matches everything."
-_GT, _GTE, _LT, _LTE = "Greater than this.", "This or greater.", "Less than this.", "This or less."
-_IS_NULL = "true: the value is absent. false: it is present."
+_EQ = "Equal."
+_NE = "Not equal. Null is not equal to any value."
+_IN = "Equal to one of these. An empty list matches nothing."
+_NOT_IN = "Equal to none of these. Null matches, and an empty list matches everything."
+_GT, _GTE, _LT, _LTE = "Greater than.", "Greater or equal.", "Less than.", "Less or equal."
+_IS_NULL = "true: the value is null. false: it is not null."
+_ALL_MUST_MATCH = "All operators must match; a null operator is ignored."
+_NULL_MATCHES = "A null value matches only isNull: true, ne and notIn."
 
 
-def _operator_field(description: str, name: str | None = None) -> Any:  # noqa: ANN401 - as strawberry.field
+def _optional(description: str | None, name: str | None = None) -> Any:  # noqa: ANN401 - as strawberry.field
     return strawberry.field(default=None, description=description, name=name)
 
 
 @strawberry.input(
-    description="Conditions on a text. Case and accents do not matter, and either kind of "
-    "apostrophe will do. Operators given together must all hold; an operator that is null is as "
-    "if not given. An absent value satisfies only isNull: true, ne and notIn."
+    description=f"Conditions on text. {_ALL_MUST_MATCH} {_NULL_MATCHES} Case, accents, kinds of "
+    "apostrophes and dashes, and runs of white space do not matter."
 )
 class StringFilter:
-    eq: str | None = _operator_field(_EQ)
-    ne: str | None = _operator_field(_NE)
-    in_: list[str] | None = _operator_field(_IN, "in")
-    not_in: list[str] | None = _operator_field(_NOT_IN)
-    contains: str | None = _operator_field("Contains this anywhere.")
-    starts_with: str | None = _operator_field("Begins with this.")
-    ends_with: str | None = _operator_field("Ends with this.")
-    is_null: bool | None = _operator_field(_IS_NULL)
+    eq: str | None = _optional(_EQ)
+    ne: str | None = _optional(_NE)
+    in_: list[str] | None = _optional(_IN, "in")
+    not_in: list[str] | None = _optional(_NOT_IN)
+    contains: str | None = _optional("Contains this text.")
+    starts_with: str | None = _optional("Starts with this text.")
+    ends_with: str | None = _optional("Ends with this text.")
+    is_null: bool | None = _optional(_IS_NULL)
 
 
-@strawberry.input(
-    description="Conditions on a whole number. Operators given together must all hold; an "
-    "operator that is null is as if not given."
-)
+@strawberry.input(description=f"Conditions on an integer. {_ALL_MUST_MATCH} {_NULL_MATCHES}")
 class IntFilter:
-    eq: int | None = _operator_field(_EQ)
-    ne: int | None = _operator_field(_NE)
-    in_: list[int] | None = _operator_field(_IN, "in")
-    not_in: list[int] | None = _operator_field(_NOT_IN)
-    gt: int | None = _operator_field(_GT)
-    gte: int | None = _operator_field(_GTE)
-    lt: int | None = _operator_field(_LT)
-    lte: int | None = _operator_field(_LTE)
-    is_null: bool | None = _operator_field(_IS_NULL)
+    eq: int | None = _optional(_EQ)
+    ne: int | None = _optional(_NE)
+    in_: list[int] | None = _optional(_IN, "in")
+    not_in: list[int] | None = _optional(_NOT_IN)
+    gt: int | None = _optional(_GT)
+    gte: int | None = _optional(_GTE)
+    lt: int | None = _optional(_LT)
+    lte: int | None = _optional(_LTE)
+    is_null: bool | None = _optional(_IS_NULL)
 
 
-@strawberry.input(
-    description="Conditions on a number. Operators given together must all hold; an operator that "
-    "is null is as if not given. An absent value satisfies only isNull: true, ne and notIn."
-)
+@strawberry.input(description=f"Conditions on a number. {_ALL_MUST_MATCH} {_NULL_MATCHES}")
 class FloatFilter:
-    eq: float | None = _operator_field(_EQ)
-    ne: float | None = _operator_field(_NE)
-    in_: list[float] | None = _operator_field(_IN, "in")
-    not_in: list[float] | None = _operator_field(_NOT_IN)
-    gt: float | None = _operator_field(_GT)
-    gte: float | None = _operator_field(_GTE)
-    lt: float | None = _operator_field(_LT)
-    lte: float | None = _operator_field(_LTE)
-    is_null: bool | None = _operator_field(_IS_NULL)
+    eq: float | None = _optional(_EQ)
+    ne: float | None = _optional(_NE)
+    in_: list[float] | None = _optional(_IN, "in")
+    not_in: list[float] | None = _optional(_NOT_IN)
+    gt: float | None = _optional(_GT)
+    gte: float | None = _optional(_GTE)
+    lt: float | None = _optional(_LT)
+    lte: float | None = _optional(_LTE)
+    is_null: bool | None = _optional(_IS_NULL)
 
 
 @strawberry.input(
-    description="Conditions on an instant. Operators given together must all hold; an operator "
-    "that is null is as if not given."
+    description=f"Conditions on an instant. {_ALL_MUST_MATCH} A null value matches only "
+    "isNull: true and ne."
 )
 class DateTimeFilter:
-    eq: datetime | None = _operator_field(_EQ)
-    ne: datetime | None = _operator_field(_NE)
-    gt: datetime | None = _operator_field("Later than this.")
-    gte: datetime | None = _operator_field("This or later.")
-    lt: datetime | None = _operator_field("Earlier than this.")
-    lte: datetime | None = _operator_field("This or earlier.")
-    is_null: bool | None = _operator_field(_IS_NULL)
+    eq: datetime | None = _optional(_EQ)
+    ne: datetime | None = _optional(_NE)
+    gt: datetime | None = _optional("Later than.")
+    gte: datetime | None = _optional("Later or equal.")
+    lt: datetime | None = _optional("Earlier than.")
+    lte: datetime | None = _optional("Earlier or equal.")
+    is_null: bool | None = _optional(_IS_NULL)
 
 
 FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter
@@ -98,7 +93,7 @@ _FILTERS_BY_KIND = {
 _FieldFilters = make_dataclass(
     "_FieldFilters",
     [
-        (name, filter_type | None, _operator_field(info.description or ""))
+        (name, filter_type | None, _optional(info.description))
         for kind, filter_type in _FILTERS_BY_KIND.items()
         for name, info in FIELDS.items()
         if info.filterable and info.kind is kind
@@ -112,16 +107,16 @@ _FieldFilters = make_dataclass(
     "empty filter matches every country."
 )
 class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of the table of fields
-    and_: list["CountryFilter"] | None = _operator_field(
-        "All of these hold; an empty list matches everything.", "and"
+    and_: list["CountryFilter"] | None = _optional(
+        "All of these must match. An empty list matches everything.", "and"
     )
-    or_: list["CountryFilter"] | None = _operator_field(
-        "At least one of these holds; an empty list matches nothing.", "or"
+    or_: list["CountryFilter"] | None = _optional(
+        "At least one of these must match. An empty list matches nothing.", "or"
     )
-    not_: "CountryFilter | None" = _operator_field("This does not hold.", "not")
+    not_: "CountryFilter | None" = _optional("This must not match.", "not")
 
     def to_domain(self) -> Filter:
-        """Return the same wish in the domain's terms; what is null is as if not given."""
+        """Convert the filter to the domain. Null fields and operators are ignored."""
         conditions = [
             condition
             for field in CountryField
@@ -143,24 +138,8 @@ def _build_conditions(field: CountryField, field_filter: FieldFilter | None) -> 
     for attribute, operand in vars(field_filter).items():
         if operand is not None:
             value = frozenset(operand) if isinstance(operand, list) else operand
-            yield Condition(field, _OPERATORS[attribute], value)
-
-
-_OPERATORS = {
-    "eq": Operator.EQ,
-    "ne": Operator.NE,
-    "in_": Operator.IN,
-    "not_in": Operator.NOT_IN,
-    "gt": Operator.GT,
-    "gte": Operator.GTE,
-    "lt": Operator.LT,
-    "lte": Operator.LTE,
-    "contains": Operator.CONTAINS,
-    "starts_with": Operator.STARTS_WITH,
-    "ends_with": Operator.ENDS_WITH,
-    "is_null": Operator.IS_NULL,
-}
-"""What the attributes of the inputs above mean."""
+            # Attributes that are Python keywords end with an underscore.
+            yield Condition(field, Operator[attribute.rstrip("_").upper()], value)
 
 
 _SORT_VALUES = {
@@ -174,25 +153,26 @@ CountrySortField: type[Enum] = strawberry.enum(
 )
 
 
-@strawberry.enum(description="Which end of an order comes first.")
+@strawberry.enum(description="Direction of an order. Nulls sort last in both.")
 class SortDirection(Enum):
-    ASC = strawberry.enum_value("asc", description="The least, the earliest or A first.")
-    DESC = strawberry.enum_value("desc", description="The greatest, the latest or Z first.")
+    ASC = strawberry.enum_value("asc", description="Smallest, earliest or A first.")
+    DESC = strawberry.enum_value("desc", description="Greatest, latest or Z first.")
 
 
 @strawberry.input(
-    description="One key of an order. Nulls sort last in both directions; ties fall to the next "
-    "key, and after all keys to the name, then the code. Text sorts without regard to case or "
-    "accents."
+    description="One sort key. Equal values are ordered by the next key, and finally by name and "
+    "code. Nulls sort last in both directions. Text sorts without case and accents."
 )
 class CountrySort:
-    field: Enum = strawberry.field(description="What to sort by.", graphql_type=CountrySortField)
+    field: Enum = strawberry.field(
+        description="The field to sort by.", graphql_type=CountrySortField
+    )
     direction: SortDirection = strawberry.field(
-        default=SortDirection.ASC, description="Which end comes first."
+        default=SortDirection.ASC, description="The direction."
     )
 
     def to_domain(self) -> SortKey:
-        """Return the same key in the domain's terms."""
+        """Convert the sort key to the domain."""
         return SortKey(
             CountryField[self.field.name], descending=self.direction is SortDirection.DESC
         )

@@ -1,4 +1,4 @@
-"""What clients can do: the root fields, each a few lines over the catalog and the refresh."""
+"""Root fields: queries, mutations and the subscription."""
 
 from collections.abc import AsyncGenerator
 from itertools import islice
@@ -17,85 +17,78 @@ from graphql_api.refresh.progress import Progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import decode_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
-from graphql_api.schema.types import (
-    Country,
-    CountryConnection,
-    Node,
-    RefreshFailure,
-    RefreshProgress,
-    RefreshReport,
-    Status,
-)
+from graphql_api.schema.refresh_types import RefreshFailure, RefreshProgress, RefreshReport
+from graphql_api.schema.types import Country, CountryConnection, Node, Status
 
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
 CodeArgument = Annotated[
     str | None,
     strawberry.argument(
-        description="ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA; case does not matter."
+        description="ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA. Case does not matter."
     ),
 ]
 NameArgument = Annotated[
     str | None,
     strawberry.argument(
-        description="Name, or another name that it goes by, e.g. Ivory Coast; case and accents "
-        "do not matter."
+        description="Name or alternative name, e.g. Ivory Coast. Case and accents do not matter."
     ),
 ]
 IdArgument = Annotated[
     strawberry.ID,
-    strawberry.argument(description="What `id` of the object was; opaque."),
+    strawberry.argument(description="The opaque `id` of the object."),
 ]
 FilterArgument = Annotated[
     CountryFilter | None,
-    strawberry.argument(description="Which countries; null for all."),
+    strawberry.argument(description="Conditions on the countries. Null: all countries."),
 ]
 SortArgument = Annotated[
     list[CountrySort] | None,
-    strawberry.argument(description="The first key decides, then the next; null: by name."),
+    strawberry.argument(description="Sort keys, the most significant first. Null: by name."),
 ]
 FirstArgument = Annotated[
     int | None,
-    strawberry.argument(description="At most this many, from the front; null: no limit."),
+    strawberry.argument(description="Maximum number, from the start of the list. Null: no limit."),
 ]
 AfterArgument = Annotated[
     str | None,
-    strawberry.argument(description="Only those after this cursor, in the same order."),
+    strawberry.argument(description="Cursor of the country before the page, in the same order."),
 ]
 LastArgument = Annotated[
     int | None,
-    strawberry.argument(description="At most this many, from the back; not with first."),
+    strawberry.argument(description="Maximum number, from the end of the list. Not with first."),
 ]
 BeforeArgument = Annotated[
     str | None,
-    strawberry.argument(description="Only those before this cursor, in the same order."),
+    strawberry.argument(description="Cursor of the country after the page, in the same order."),
 ]
 OffsetArgument = Annotated[
     int | None,
-    strawberry.argument(description="Leave out this many; goes with first, not with cursors."),
+    strawberry.argument(description="Number of countries to skip. Not with cursors or last."),
 ]
 ForceArgument = Annotated[
     bool,
-    strawberry.argument(description="Ask every provider, also one that has nothing new yet."),
+    strawberry.argument(
+        description="Request every provider, even one that announced a later update."
+    ),
 ]
 WaitArgument = Annotated[
     bool,
     strawberry.argument(
-        description="Whether to wait for a refresh that runs already, and have its report; "
-        "otherwise REFRESH_IN_PROGRESS says when it began."
+        description="Whether to wait for a refresh that is already running and return its report. "
+        "If false, such a call fails with REFRESH_IN_PROGRESS and the start time."
     ),
 ]
 FirstRefreshesArgument = Annotated[
     int,
-    strawberry.argument(description="At most this many; the server remembers 1000."),
+    strawberry.argument(description="Maximum number. The server keeps the last 1000 refreshes."),
 ]
 
 
-@strawberry.type(description="What can be read; answered from memory.")
+@strawberry.type(description="Queries. The server answers them from memory.")
 class Query:
     @strawberry.field(
-        description="One country by code or by name: give exactly one of them. Null if there is "
-        "no such country.",
+        description="One country, by either code or name. Null if there is no such country.",
         graphql_type=Country | None,
     )
     @staticmethod
@@ -105,17 +98,16 @@ class Query:
         return info.context.catalog.snapshot.find(code=code, name=name)
 
     @strawberry.field(
-        description="The object with that id, as Relay's clients ask for it. Null if there is none "
-        "any more.",
+        description="The object with this id, for Relay. Null if it no longer exists.",
         graphql_type=Node | None,
     )
     @staticmethod
-    def node(info: Info, id: IdArgument) -> domain.Country | None:  # noqa: A002 - the name that Relay asks by
+    def node(info: Info, id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
         return info.context.catalog.snapshot.by_code.get(decode_country_id(id))
 
     @strawberry.field(
-        description="Countries, filtered, sorted and paged; all of them, by name, without "
-        "arguments. Page with first and after, with last and before, or with first and offset.",
+        description="Countries, filtered, sorted and paged. Without arguments: all of them, by "
+        "name. Page with first and after, with last and before, or with first and offset.",
         graphql_type=CountryConnection,
     )
     @staticmethod
@@ -138,15 +130,15 @@ class Query:
         )
 
     @strawberry.field(
-        description="How fresh the data is, and what happened to it last.", graphql_type=Status
+        description="Age, version and sources of the served data.", graphql_type=Status
     )
     @staticmethod
     def status(info: Info) -> Snapshot:
         return info.context.catalog.snapshot
 
     @strawberry.field(
-        description="Past refreshes that succeeded, newest first. One whose server was killed "
-        "when it had just written may be missing; its data are served all the same.",
+        description="Successful refreshes, newest first. One may be missing if its server was "
+        "killed just after the upsert; its data is served nevertheless.",
         graphql_type=list[RefreshReport],
     )
     @staticmethod
@@ -154,7 +146,7 @@ class Query:
         return _list_newest(report.RefreshReport, info, first)
 
     @strawberry.field(
-        description="Past refreshes that failed, newest first.",
+        description="Failed refreshes, newest first.",
         graphql_type=list[RefreshFailure],
     )
     @staticmethod
@@ -165,7 +157,7 @@ class Query:
 
 
 def _list_newest(attempt_type: type[AttemptT], info: Info, first: int) -> list[AttemptT]:
-    """Return the newest attempts of a kind."""
+    """Return the `first` newest attempts of a type."""
     if first < 0:
         raise InvalidInput(f"first must be 0 or more, not {first}.")
     history = info.context.catalog.history
@@ -174,13 +166,15 @@ def _list_newest(attempt_type: type[AttemptT], info: Info, first: int) -> list[A
     )
 
 
-@strawberry.type(description="What changes data; needs the administrator's token if one is set.")
+@strawberry.type(
+    description="Mutations. They require the administrator's token if ADMIN_TOKEN is set."
+)
 class Mutation:
     @strawberry.mutation(
-        description="Fetch every source in parallel, upsert all countries, publish them, draw the "
-        "summary picture. Whoever asks while a refresh runs gets that one's report. If a source "
-        "fails, nothing changes. A provider that has said when it will have something new is not "
-        "asked before, and one that can tell is asked for nothing but news.",
+        description="Fetch all sources in parallel, upsert all countries, publish them, and draw "
+        "the summary image. If a refresh is already running on any replica, wait for it and return "
+        "its report. If a source fails, nothing changes. A provider that announced its next update "
+        "is not requested before it; the others get conditional requests.",
         graphql_type=RefreshReport,
     )
     @staticmethod
@@ -195,8 +189,8 @@ class Mutation:
         return refresh_report
 
     @strawberry.mutation(
-        description="Delete one country by code or by name: give exactly one of them. It returns "
-        "with the next refresh while a source lists it. Answers with what was deleted.",
+        description="Delete one country, by either code or name, and return it. The next refresh "
+        "adds it again if the provider lists it.",
         graphql_type=Country,
     )
     @staticmethod
@@ -211,13 +205,12 @@ class Mutation:
         return country
 
 
-@strawberry.type(description="What is told as it happens, over a WebSocket to this address.")
+@strawberry.type(description="Subscriptions, over a WebSocket to the same URL.")
 class Subscription:
     @strawberry.subscription(
-        description="The phases of the refresh that runs now, and of those that start while "
-        "subscribed, whoever asked for them: it stays open from one to the next. A refresh that "
-        "another server runs over the same database is told coarsely. Who reads too slowly misses "
-        "phases, but not the end.",
+        description="Phases of the running refresh and of all later ones, whatever started them. "
+        "Refreshes of other replicas are reported in fewer phases. Slow subscribers lose phases, "
+        "but never the final one.",
         graphql_type=RefreshProgress,
     )
     @staticmethod

@@ -1,4 +1,4 @@
-"""Scalars that GraphQL does not have of its own."""
+"""Custom scalars."""
 
 import re
 from datetime import UTC, datetime
@@ -11,15 +11,15 @@ _RFC_3339 = re.compile(
 
 
 def format_instant(instant: datetime) -> str:
-    """Return RFC 3339 in UTC, with microseconds where there are any."""
+    """Return RFC 3339 in UTC, with microseconds unless they are 0."""
     return instant.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 def parse_instant(value: object) -> datetime:
-    """Read RFC 3339.
+    """Parse RFC 3339 with an offset, and convert it to UTC.
 
     Raises:
-        ValueError: it is anything else; the message says what is right.
+        ValueError: The value is anything else.
     """
     if isinstance(value, str) and _RFC_3339.fullmatch(value):
         try:
@@ -31,7 +31,8 @@ def parse_instant(value: object) -> datetime:
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="An instant, RFC 3339, always UTC, e.g. 2026-11-23T16:26:00Z.",
+    description="An instant in RFC 3339, e.g. 2026-11-23T16:26:00Z. Results are in UTC; inputs "
+    "need an offset.",
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
     serialize=format_instant,
     parse_value=parse_instant,

@@ -1,11 +1,11 @@
-"""What clients see: the output types, each over the domain object that it shows.
+"""Output types of countries, pages and the server's status, each over its domain object.
 
-Fields without a body read the attribute of the same name from that object.
+A field without a resolver reads the attribute of the same name from that object.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from enum import Enum
+from typing import Any
 
 import strawberry
 
@@ -13,9 +13,9 @@ from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.pagination import Page
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.refresh import progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import encode_country_id
+from graphql_api.schema.refresh_types import RefreshFailure, RefreshReport, SourceKind
 from graphql_api.sources.registry import get_attribution
 
 
@@ -23,10 +23,10 @@ def _resolve_country_id(parent: strawberry.Parent[domain.Country]) -> strawberry
     return strawberry.ID(encode_country_id(parent.code))
 
 
-@strawberry.interface(description="What has an id, by which `node` finds it again.")
+@strawberry.interface(description="An object with an id, which `node` returns for that id.")
 class Node:
     id: strawberry.ID = strawberry.field(
-        description="Opaque, and the same for ever: a key for client caches."
+        description="Opaque. Never changes: a key for client caches."
     )
 
     @classmethod
@@ -34,23 +34,15 @@ class Node:
         return type(instance).__name__
 
 
-@strawberry.enum(description="The two kinds of data that a refresh fetches.")
-class SourceKind(Enum):
-    COUNTRIES = strawberry.enum_value(
-        report.SourceKind.COUNTRIES, description="Capitals, populations, areas and currencies."
-    )
-    RATES = strawberry.enum_value(report.SourceKind.RATES, description="Exchange rates.")
-
-
-@strawberry.type(description="Where a figure or a rate that is served came from.")
+@strawberry.type(description="Where a served figure or rate came from.")
 class Provenance:
-    provider: str = strawberry.field(description="The provider: geonames, er-api or bundled.")
-    live: bool = strawberry.field(description="False for the data that is bundled with the server.")
+    provider: str = strawberry.field(description="The provider, e.g. geonames, er-api or bundled.")
+    live: bool = strawberry.field(description="False for the data bundled with the server.")
     as_of: datetime | None = strawberry.field(
-        description="When the provider says its data is from, UTC; null if it does not say."
+        description="UTC time of the provider's last update; null if it states none."
     )
     attribution: str | None = strawberry.field(
-        description="What the provider's licence asks to be shown; null if nothing."
+        description="Credit that the provider's licence requires; null if none is required."
     )
 
 
@@ -63,57 +55,38 @@ def _build_provenance(kind: report.SourceKind, provider: str, as_of: datetime | 
     )
 
 
-@strawberry.type(description="A country, or a territory with a code of its own in ISO 3166-1.")
+def _described(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
+    return strawberry.field(description=domain.FIELDS[name].description)
+
+
+@strawberry.type(description="A country, or a territory with its own ISO 3166-1 code.")
 class Country(Node):
     id: strawberry.ID = strawberry.field(
         resolver=_resolve_country_id,
-        description="Opaque, and the same for ever: a key for client caches. `node` takes it.",
+        description="Opaque. Never changes: a key for client caches. `node` accepts it.",
     )
 
     @classmethod
     def is_type_of(cls, instance: object, *_: object) -> bool:
         return isinstance(instance, domain.Country)
 
-    code: str = strawberry.field(description="ISO 3166-1 alpha-2 code; XK for Kosovo.")
-    alpha3: str = strawberry.field(description="ISO 3166-1 alpha-3 code; XKX for Kosovo.")
-    name: str = strawberry.field(
-        description="English short name, from Unicode CLDR: no source renames a country."
-    )
-    capital: str | None = strawberry.field(
-        description="Capital; null where there is none, or the source names none."
-    )
-    region: str | None = strawberry.field(
-        description="UN M49 region, e.g. Africa; null where M49 lists none, e.g. Antarctica."
-    )
-    subregion: str | None = strawberry.field(
-        description="UN M49 subregion, e.g. Western Africa; null where M49 lists none."
-    )
-    population: int = strawberry.field(description="Number of people, as the source gives it.")
-    area_km2: float | None = strawberry.field(
-        description="Area in square kilometres; null where the source gives none."
-    )
-    currency_code: str | None = strawberry.field(
-        description="ISO 4217 code of the first currency in use; null where there is none."
-    )
-    exchange_rate: float | None = strawberry.field(
-        description="Units of that currency for one US dollar; null where no rate is known."
-    )
-    estimated_gdp: float | None = strawberry.field(
-        description="A rough estimate in US dollars, made for demonstration and no statistic: "
-        "population x multiplier / exchangeRate, where the multiplier, 1000 to 2000, belongs to "
-        "the country code for ever. The same inputs always give the same estimate. Null where "
-        "there is no exchange rate."
-    )
-    flag_url: str | None = strawberry.field(
-        description="Address of an SVG picture of the flag; null where none is known."
-    )
-    last_refreshed_at: datetime = strawberry.field(
-        description="When a refresh last listed this country, UTC."
-    )
+    code: str = _described("code")
+    alpha3: str = _described("alpha3")
+    name: str = _described("name")
+    capital: str | None = _described("capital")
+    region: str | None = _described("region")
+    subregion: str | None = _described("subregion")
+    population: int = _described("population")
+    area_km2: float | None = _described("area_km2")
+    currency_code: str | None = _described("currency_code")
+    exchange_rate: float | None = _described("exchange_rate")
+    estimated_gdp: float | None = _described("estimated_gdp")
+    flag_url: str | None = _described("flag_url")
+    last_refreshed_at: datetime = _described("last_refreshed_at")
 
     @strawberry.field(
-        description="Where its capital, population, area and currency came from. Names, codes, "
-        "regions and flags are bundled with the server, whoever gives the figures."
+        description="Where capital, population, area and currency came from. Names, codes, regions "
+        "and flags are bundled with the server, whatever the provider."
     )
     @staticmethod
     def figures_from(parent: strawberry.Parent[domain.Country]) -> Provenance:
@@ -121,7 +94,7 @@ class Country(Node):
             report.SourceKind.COUNTRIES, parent.countries_provider, parent.countries_as_of
         )
 
-    @strawberry.field(description="Where its exchange rate came from; null where there is none.")
+    @strawberry.field(description="Where the exchange rate came from; null if there is no rate.")
     @staticmethod
     def rate_from(parent: strawberry.Parent[domain.Country]) -> Provenance | None:
         if parent.rates_provider is None:
@@ -129,14 +102,14 @@ class Country(Node):
         return _build_provenance(report.SourceKind.RATES, parent.rates_provider, parent.rates_as_of)
 
 
-@strawberry.type(description="A country on a page, and its place in the order.")
+@strawberry.type(description="A country on a page, with its cursor.")
 class CountryEdge:
     page: strawberry.Private[Page]
     row_index: strawberry.Private[int]
 
     @strawberry.field(
-        description="Opaque place in this order: give it as `after` or `before`. It stays right "
-        "through refreshes, and even when the country is deleted."
+        description="Opaque position in this order, for `after` or `before`. It stays valid after "
+        "refreshes, and even if the country is deleted."
     )
     def cursor(self) -> str:
         return self.page.cursor(self.row_index)
@@ -146,24 +119,24 @@ class CountryEdge:
         return self.page.snapshot.rows[self.row_index]
 
 
-@strawberry.type(description="Where a page lies in its list.")
+@strawberry.type(description="The position of a page in its list.")
 class PageInfo:
     @strawberry.field(description="Whether countries follow the page.")
     @staticmethod
     def has_next_page(parent: strawberry.Parent[Page]) -> bool:
         return parent.stop < len(parent.matching)
 
-    @strawberry.field(description="Whether countries come before the page.")
+    @strawberry.field(description="Whether countries precede the page.")
     @staticmethod
     def has_previous_page(parent: strawberry.Parent[Page]) -> bool:
         return parent.start > 0
 
-    @strawberry.field(description="Cursor of the first country; null on an empty page.")
+    @strawberry.field(description="Cursor of the first country; null for an empty page.")
     @staticmethod
     def start_cursor(parent: strawberry.Parent[Page]) -> str | None:
         return parent.cursor(parent.row_indexes[0]) if parent.row_indexes else None
 
-    @strawberry.field(description="Cursor of the last country; null on an empty page.")
+    @strawberry.field(description="Cursor of the last country; null for an empty page.")
     @staticmethod
     def end_cursor(parent: strawberry.Parent[Page]) -> str | None:
         return parent.cursor(parent.row_indexes[-1]) if parent.row_indexes else None
@@ -181,209 +154,53 @@ class CountryConnection:
     def edges(parent: strawberry.Parent[Page]) -> list[CountryEdge]:
         return [CountryEdge(page=parent, row_index=row_index) for row_index in parent.row_indexes]
 
-    @strawberry.field(description="Where the page lies in the list.", graphql_type=PageInfo)
+    @strawberry.field(description="The position of the page.", graphql_type=PageInfo)
     @staticmethod
     def page_info(parent: strawberry.Parent[Page]) -> Page:
         return parent
 
-    @strawberry.field(description="How many countries match the filter, whatever the page.")
+    @strawberry.field(description="Number of countries that match the filter, on all pages.")
     @staticmethod
     def total_count(parent: strawberry.Parent[Page]) -> int:
         return len(parent.matching)
 
 
-@strawberry.type(description="A record that a source sent and that could not be used.")
-class SkippedRecord:
-    record: str = strawberry.field(description="Its name, its code or its place in the list.")
-    reason: str = strawberry.field(description="Why it could not be used.")
-
-
-@strawberry.type(
-    description="Milliseconds of wall time. fetchMs covers all sources together; imageMs overlaps "
-    "upsertMs; totalMs is what the caller waited."
-)
-class RefreshTimings:
-    fetch_countries_ms: float = strawberry.field(description="Milliseconds to fetch the countries.")
-    fetch_rates_ms: float = strawberry.field(description="Milliseconds to fetch exchange rates.")
-    fetch_ms: float = strawberry.field(
-        description="Milliseconds for all sources together; they are fetched at the same time."
-    )
-    transform_ms: float = strawberry.field(description="Milliseconds to make rows of the answers.")
-    upsert_ms: float = strawberry.field(description="Milliseconds that the database took.")
-    image_ms: float | None = strawberry.field(
-        description="Milliseconds to draw the picture; null when it could not be drawn."
-    )
-    total_ms: float = strawberry.field(description="Milliseconds from the first step to the last.")
-
-
-@strawberry.type(description="Where one kind of data came from.")
-class SourceReport:
-    kind: SourceKind = strawberry.field(description="Which kind of data.")
-    provider: str = strawberry.field(
-        description="The provider that answered: geonames, er-api or bundled."
-    )
-    live: bool = strawberry.field(
-        description="Whether the provider was asked just then, also if it had nothing new; false "
-        "for bundled and cached data."
-    )
-    cached: bool = strawberry.field(
-        description="Whether it is what the provider said before: it had said when it would have "
-        "something new, and was not asked until then. `force` asks anyway."
-    )
-    as_of: datetime | None = strawberry.field(
-        description="When the provider says its data is from, UTC; null if it does not say."
-    )
-    failures: list[str] = strawberry.field(
-        description="The providers tried before it, and why each failed."
-    )
-    attribution: str | None = strawberry.field(
-        description="What the provider's licence asks to be shown; null if nothing."
-    )
-
-
-@strawberry.enum(description="What a refresh was begun by.")
-class RefreshTrigger(Enum):
-    START = strawberry.enum_value(
-        report.Trigger.START, description="A server that started without data, or with stale data."
-    )
-    SCHEDULE = strawberry.enum_value(
-        report.Trigger.SCHEDULE, description="The clock of a server that refreshes by itself."
-    )
-    REQUEST = strawberry.enum_value(
-        report.Trigger.REQUEST, description="The mutation, or the command `graphql-api refresh`."
-    )
-
-
-@strawberry.type(description="What a refresh did.")
-class RefreshReport:
-    id: strawberry.ID = strawberry.field(description="Opaque; also in the server's log.")
-    trigger: RefreshTrigger = strawberry.field(description="What it was begun by.")
-    started_at: datetime = strawberry.field(description="When it began, UTC.")
-    finished_at: datetime = strawberry.field(description="When its data were published, UTC.")
-    total_countries: int = strawberry.field(
-        description="How many countries are served since, the missing ones included."
-    )
-    inserted: int = strawberry.field(description="How many countries are new.")
-    updated: int = strawberry.field(description="How many countries changed.")
-    unchanged: int = strawberry.field(
-        description="How many were listed with the data that they had; they are stamped anew."
-    )
-    missing: list[str] = strawberry.field(
-        description="Names of stored countries that the source no longer lists; they are kept."
-    )
-    skipped: list[SkippedRecord] = strawberry.field(
-        description="Records that the source sent and that could not be used, and why."
-    )
-    statements: int = strawberry.field(description="SQL statements that carried the upsert.")
-    timings: RefreshTimings = strawberry.field(description="How long each part took.")
-    sources: list[SourceReport] = strawberry.field(
-        description="Where the data came from, one entry per kind."
-    )
-
-    @strawberry.field(
-        description="Absolute address of the summary picture of this refresh, PNG, 1200 x 630 "
-        "pixels. Once newer data is served, it leads to the newest picture."
-    )
-    @staticmethod
-    def image_url(parent: strawberry.Parent[report.RefreshReport], info: Info) -> str:
-        return info.context.image_url(parent.version)
-
-
-@strawberry.type(
-    description="A refresh that failed; nothing was changed by it, unless the database broke off "
-    "and wrote all of it after all: then `status` shows newer data."
-)
-class RefreshFailure:
-    id: strawberry.ID = strawberry.field(description="Opaque; also in the server's log.")
-    trigger: RefreshTrigger = strawberry.field(description="What it was begun by.")
-    at: datetime = strawberry.field(description="When it failed, UTC.")
-    code: str = strawberry.field(
-        description="What kind of failure, as in extensions.code, e.g. SOURCE_UNAVAILABLE."
-    )
-    message: str = strawberry.field(description="What happened, in a sentence.")
-
-
-@strawberry.enum(description="The steps of a refresh, in order; it ends with DONE or FAILED.")
-class RefreshPhase(Enum):
-    STARTED = strawberry.enum_value(progress.Phase.STARTED, description="It has begun.")
-    FETCHING = strawberry.enum_value(
-        progress.Phase.FETCHING, description="The sources are asked, all at once."
-    )
-    TRANSFORMING = strawberry.enum_value(
-        progress.Phase.TRANSFORMING, description="Rows are made of the answers."
-    )
-    UPSERTING = strawberry.enum_value(
-        progress.Phase.UPSERTING, description="The rows are being written."
-    )
-    DRAWING = strawberry.enum_value(
-        progress.Phase.DRAWING, description="The rows are written; the picture is being finished."
-    )
-    DONE = strawberry.enum_value(
-        progress.Phase.DONE, description="It has succeeded; `report` says what it did."
-    )
-    FAILED = strawberry.enum_value(
-        progress.Phase.FAILED, description="It has failed and changed nothing; `code` says why."
-    )
-
-
-@strawberry.type(description="Where a refresh is.")
-class RefreshProgress:
-    refresh_id: strawberry.ID = strawberry.field(
-        description="Opaque; the same in all events of a refresh, and in the server's log."
-    )
-    phase: RefreshPhase = strawberry.field(description="The step that it is at.")
-    fraction: float = strawberry.field(
-        description="Share done, 0 to 1, never decreasing within a refresh."
-    )
-    elapsed_ms: float = strawberry.field(description="Milliseconds since it began.")
-    message: str = strawberry.field(
-        description="What happens, for people, e.g. geonames returned 250 countries."
-    )
-    report: RefreshReport | None = strawberry.field(
-        description="What it did: set once, with DONE. Its id is another one where this server "
-        "has waited for the refresh of another."
-    )
-    code: str | None = strawberry.field(
-        description="What kind of failure, as in extensions.code: set once, with FAILED."
-    )
-
-
-@strawberry.type(description="Where data that is served came from, and how much of it.")
+@strawberry.type(description="A provider of served data, and how much of it.")
 class DataSource:
-    kind: SourceKind = strawberry.field(description="Which kind of data.")
-    countries: int = strawberry.field(description="Of how many countries it is.")
-    provenance: Provenance = strawberry.field(description="Who gave it, and as of when.")
+    kind: SourceKind = strawberry.field(description="The kind of data.")
+    countries: int = strawberry.field(description="Number of countries with data of this origin.")
+    provenance: Provenance = strawberry.field(description="The provider and its last update.")
 
 
-@strawberry.type(description="What is served at this moment.")
+@strawberry.type(description="The served data: its age, its version and its sources.")
 class Status:
-    @strawberry.field(description="How many countries are served.")
+    @strawberry.field(description="Number of countries served.")
     @staticmethod
     def total_countries(parent: strawberry.Parent[Snapshot]) -> int:
         return len(parent.rows)
 
     last_refreshed_at: datetime | None = strawberry.field(
-        description="When the newest country was refreshed, UTC; null without any country."
+        description="UTC time of the last refresh of any country; null without countries."
     )
 
     @strawberry.field(
-        description="Changes exactly when the data does; the same on every replica. Opaque."
+        description="Opaque. Changes exactly when the data changes; the same on every replica."
     )
     @staticmethod
     def version(parent: strawberry.Parent[Snapshot]) -> str:
         return str(parent.version)
 
     @strawberry.field(
-        description="True when the last refresh is older than the configured age (STALE_AFTER), "
-        "or figures or rates are the data bundled with the server, or there is no data."
+        description="True if the last refresh is older than the configured age (STALE_AFTER), if "
+        "all figures or all rates are the data bundled with the server, or if there is no data."
     )
     @staticmethod
     def stale(parent: strawberry.Parent[Snapshot], info: Info) -> bool:
         return parent.is_stale(now=info.context.clock(), stale_after=info.context.stale_after)
 
     @strawberry.field(
-        description="Where the data came from: one entry per kind, unless a source stopped "
-        "listing countries that are still served; the most of a kind first."
+        description="Where the data came from: one entry per kind, or several if served countries "
+        "are no longer listed by their source. The most common of a kind comes first."
     )
     @staticmethod
     def sources(parent: strawberry.Parent[Snapshot]) -> list[DataSource]:
@@ -401,21 +218,21 @@ class Status:
             for provenance, countries in counts.items()
         ]
 
-    @strawberry.field(description="Whether this server refreshes right now.")
+    @strawberry.field(description="Whether this server is refreshing now.")
     @staticmethod
     def refreshing(info: Info) -> bool:
         return info.context.refresh_service.is_running
 
     @strawberry.field(
-        description="Absolute address of the summary picture, PNG, 1200 x 630 pixels; null "
-        "without any country."
+        description="Absolute URL of the summary image, PNG, 1200 x 630 pixels; null without "
+        "countries."
     )
     @staticmethod
     def image_url(parent: strawberry.Parent[Snapshot], info: Info) -> str | None:
         return info.context.image_url(parent.version) if parent.rows else None
 
     @strawberry.field(
-        description="The last refresh that succeeded; null if none is remembered.",
+        description="The last successful refresh; null if the history has none.",
         graphql_type=RefreshReport | None,
     )
     @staticmethod
@@ -423,8 +240,8 @@ class Status:
         return info.context.catalog.last_refresh
 
     @strawberry.field(
-        description="The last refresh that failed; null if none is remembered. It may be older "
-        "than the last one that succeeded: compare the times.",
+        description="The last failed refresh; null if the history has none. It may be older than "
+        "the last successful one: compare the times.",
         graphql_type=RefreshFailure | None,
     )
     @staticmethod

@@ -1,4 +1,4 @@
-"""Ids are read back as they were made, and in no other way."""
+"""Global ids: each decodes to its own country, and no other text does."""
 
 import base64
 
@@ -17,13 +17,13 @@ FRANCE = "Q291bnRyeTpGUg=="
 
 
 def test_ids() -> None:
-    """The id of a country has stayed what clients have in their caches, and reads as its code."""
+    """The id of a country is the one in clients' caches, and decodes to its code."""
     assert encode_country_id("FR") == FRANCE
     assert decode_country_id(FRANCE) == "FR"
 
 
 def encode(text: str) -> str:
-    """Return a text as ids are written."""
+    """Return a text in base64."""
     return base64.b64encode(text.encode()).decode()
 
 
@@ -48,7 +48,7 @@ def encode(text: str) -> str:
     ],
 )
 def test_no_ids(text: str) -> None:
-    """Whatever was not made here is refused."""
+    """A text that no query returns as an id is rejected."""
     with pytest.raises(InvalidInput) as exc_info:
         decode_country_id(text)
     assert str(exc_info.value) == NO_ID
@@ -56,7 +56,7 @@ def test_no_ids(text: str) -> None:
 
 @given(st.text() | st.text().map(encode))
 def test_one_object_has_one_id(text: str) -> None:
-    """What is read is what that code's id is, letter by letter."""
+    """A decoded id equals the id of its code, character by character."""
     try:
         code = decode_country_id(text)
     except InvalidInput:
@@ -65,7 +65,7 @@ def test_one_object_has_one_id(text: str) -> None:
 
 
 async def test_node() -> None:
-    """Every object is found by its id, whatever of its type is asked for."""
+    """`node` returns the object of an id, through the interface and the type."""
     client = offline_client(COUNTRIES)
     data = await client.query("{ countries { nodes { id __typename code } } }")
     query = "query ($id: ID!) { node(id: $id) { id __typename ... on Country { code } } }"
@@ -75,7 +75,7 @@ async def test_node() -> None:
 
 
 async def test_nobody() -> None:
-    """An id that nothing has any more gives null, and what is no id an error."""
+    """`node` returns null for the id of a deleted country, and an error for other texts."""
     client = offline_client(COUNTRIES)
     query = "query ($id: ID!) { node(id: $id) { id } }"
     assert await client.query(query, id=encode_country_id("DE")) == {"node": None}

@@ -1,4 +1,4 @@
-"""Filters and sort keys through GraphQL: every operator, every field, and any mix of them."""
+"""Filters and sort keys through GraphQL: every operator, every field, any combination."""
 
 import json
 import re
@@ -145,7 +145,7 @@ OPERATORS = {
         ("lastRefreshedAt: {isNull: false}", ALL_CODES),
     ],
 }
-"""By input type, a filter with each of its operators, and the codes that it leaves."""
+"""Filters by input type, one per operator, and the codes that match."""
 
 FIELDS = [
     ('code: {eq: "fr"}', "FR"),
@@ -161,7 +161,7 @@ FIELDS = [
     ("estimatedGdp: {eq: 60000000}", "CI"),
     ('lastRefreshedAt: {eq: "2026-11-20T00:00:00Z"}', "AQ"),
 ]
-"""A filter by each field, and the one code that it leaves."""
+"""A filter by each field, and the only code that matches."""
 
 COMBINED = [
     ("", ALL_CODES),
@@ -187,7 +187,7 @@ COMBINED = [
     ),
     ('and: {code: {eq: "FR"}}, or: {code: {eq: "FR"}}', "FR"),
 ]
-"""Filters joined by and, or and not, and the codes that they leave."""
+"""Filters combined by and, or and not, and the codes that match."""
 
 NULLS = [
     "null",
@@ -201,17 +201,17 @@ NULLS = [
     "{lastRefreshedAt: {eq: null, ne: null, gt: null, gte: null, lt: null, lte: null}}",
     "{lastRefreshedAt: {isNull: null}}",
 ]
-"""Filters in which everything given is null."""
+"""Filters with nulls only."""
 
 
 def build_contract() -> GraphQLSchema:
-    """Return the schema as clients see it."""
+    """Return the schema, parsed from its printed form."""
     return build_schema(str(SCHEMA))
 
 
 @pytest.mark.parametrize(("filter_", "codes"), [*chain(*OPERATORS.values()), *FIELDS, *COMBINED])
 async def test_filter(filter_: str, codes: str) -> None:
-    """Each filter leaves exactly these countries."""
+    """Each filter matches exactly these countries."""
     assert (
         await CLIENT.query_codes(f"(filter: {{{filter_}}}, sort: {{field: CODE}})") == codes.split()
     )
@@ -219,7 +219,7 @@ async def test_filter(filter_: str, codes: str) -> None:
 
 @pytest.mark.parametrize("kind", OPERATORS)
 def test_every_operator_is_tried(kind: str) -> None:
-    """The table above has every operator of the input type, and no other."""
+    """The cases cover exactly the operators of the input type."""
     conditions = (filter_literal.partition("{")[2] for filter_literal, _ in OPERATORS[kind])
     named = {name for condition in conditions for name in re.findall(r"(\w+): ", condition)}
     declared = build_contract().type_map[kind]
@@ -228,7 +228,7 @@ def test_every_operator_is_tried(kind: str) -> None:
 
 
 def test_every_field_is_tried() -> None:
-    """The table above filters by every field, and the fields are those that countries have."""
+    """The cases cover exactly the fields of the filter, which are fields of Country."""
     declared = build_contract().type_map["CountryFilter"]
     assert isinstance(declared, GraphQLInputObjectType)
     named = {filter_literal.partition(":")[0] for filter_literal, _ in FIELDS}
@@ -237,8 +237,8 @@ def test_every_field_is_tried() -> None:
 
 
 @pytest.mark.parametrize("filter_", NULLS)
-async def test_nulls_are_as_if_not_given(filter_: str) -> None:
-    """A filter of nulls leaves every country."""
+async def test_nulls_are_ignored(filter_: str) -> None:
+    """A filter of nulls matches every country."""
     assert (
         await CLIENT.query_codes(f"(filter: {filter_}, sort: {{field: CODE}})") == ALL_CODES.split()
     )
@@ -246,20 +246,20 @@ async def test_nulls_are_as_if_not_given(filter_: str) -> None:
 
 @pytest.mark.parametrize("nulls", NULLS[1:])
 async def test_nulls_beside_a_condition(nulls: str) -> None:
-    """Nulls do not change what a condition beside them leaves."""
+    """Nulls beside a condition are ignored."""
     filter_literal = f'{{and: [{nulls}, {{code: {{eq: "FR"}}}}]}}'
     assert await CLIENT.query_codes(f"(filter: {filter_literal})") == ["FR"]
 
 
 async def test_nulls_in_variables() -> None:
-    """A variable that is null, or not given at all, is as if the argument were not given."""
+    """A null or missing variable has the effect of a missing argument."""
     document = """
         query ($filter: CountryFilter, $eq: String, $sort: [CountrySort!], $first: Int) {
-          given: countries(filter: $filter, sort: $sort, first: $first) { totalCount }
+          argument: countries(filter: $filter, sort: $sort, first: $first) { totalCount }
           nested: countries(filter: {name: {eq: $eq}}) { totalCount }
         }
     """
-    expected = {"given": {"totalCount": 4}, "nested": {"totalCount": 4}}
+    expected = {"argument": {"totalCount": 4}, "nested": {"totalCount": 4}}
     assert await CLIENT.query(document) == expected
     assert await CLIENT.query(document, filter=None, eq=None, sort=None, first=None) == expected
 
@@ -288,12 +288,12 @@ async def test_nulls_in_variables() -> None:
     ],
 )
 async def test_sort(sort: str, codes: str) -> None:
-    """Each order is exactly this, and what is absent comes last in both directions."""
+    """Each order is exactly this one, with nulls last in both directions."""
     assert await CLIENT.query_codes(f"(sort: {sort})") == codes.split()
 
 
 async def test_second_key() -> None:
-    """The second key decides where the first leaves countries equal, and after it the name."""
+    """The second key orders countries with equal first keys, and the name the remaining ones."""
     rows = [
         make_country("ZW", region="Africa", population=2, name="B"),
         make_country("CI", region="Africa", population=2, name="A"),
@@ -312,12 +312,12 @@ async def test_second_key() -> None:
 
 
 def to_camel_case(name: str) -> str:
-    """Return a field's name as GraphQL has it."""
+    """Return the GraphQL name of a field."""
     return re.sub(r"_(\w)", lambda match: match[1].upper(), name)
 
 
 def with_whole_numbers(filter_: Filter) -> Filter:
-    """Return a filter with whole numbers where the field has none but whole ones."""
+    """Return a filter whose operands for Int fields are integers."""
     match filter_:
         case AllOf(parts):
             return AllOf(tuple(map(with_whole_numbers, parts)))
@@ -352,14 +352,14 @@ def to_filter_input(filter_: Filter) -> dict[str, Any]:
 
 
 def to_sort_input(sort: tuple[SortKey, ...]) -> list[dict[str, str]]:
-    """Return an order as a client sends it."""
+    """Return sort keys as a client sends them."""
     return [
         {"field": key.field.name, "direction": "DESC" if key.descending else "ASC"} for key in sort
     ]
 
 
 def to_literal(value: object) -> str:
-    """Return a value as it is written in a document."""
+    """Return a value as a GraphQL literal."""
     if isinstance(value, dict):
         return f"{{{', '.join(f'{name}: {to_literal(one)}' for name, one in value.items())}}}"
     if isinstance(value, list):
@@ -370,7 +370,7 @@ def to_literal(value: object) -> str:
 @few_examples
 @given(rows=country_lists(), filter_=filters().map(with_whole_numbers), sort=sort_keys())
 async def test_any_query(rows: list[Country], filter_: Filter, sort: tuple[SortKey, ...]) -> None:
-    """Any filter and any order give the countries that the slow model gives, in its order."""
+    """Any filter and order return the countries of the reference model, in its order."""
     expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), sort))
     data = await offline_client(rows).query(
         """query ($filter: CountryFilter, $sort: [CountrySort!]) {
@@ -386,7 +386,7 @@ async def test_any_query(rows: list[Country], filter_: Filter, sort: tuple[SortK
 @few_examples
 @given(rows=country_lists(), filter_=filters().map(with_whole_numbers))
 async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) -> None:
-    """A filter written in the document means what the same filter in a variable means."""
+    """A filter as a literal returns the same countries as the filter in a variable."""
     expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), ()))
     assert (
         await offline_client(rows).query_codes(f"(filter: {to_literal(to_filter_input(filter_))})")
@@ -397,7 +397,7 @@ async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) 
 @few_examples
 @given(instant=instants(), rows=country_lists())
 async def test_shown_instants_are_found(instant: datetime, rows: list[Country]) -> None:
-    """The text that a country shows for its time finds exactly the countries of that time."""
+    """The time of a country, sent back as an operand, matches exactly its countries."""
     filter_literal = f'{{lastRefreshedAt: {{eq: "{format_instant(instant)}"}}}}'
     codes = await offline_client(rows).query_codes(
         f"(filter: {filter_literal}, sort: {{field: CODE}})"
@@ -420,11 +420,11 @@ REFUSED = {
         'with an offset, e.g. 2026-11-23T16:26:00Z\'; found: "yesterday".'
     ),
 }
-"""Arguments that the types refuse, and the message."""
+"""Invalid arguments, and the error message."""
 
 
 @pytest.mark.parametrize(("arguments", "message"), REFUSED.items())
-async def test_refused_in_the_document(arguments: str, message: str) -> None:
-    """What a type cannot hold is refused, and the message says what was found."""
+async def test_rejected_literals(arguments: str, message: str) -> None:
+    """An argument that its type cannot hold is rejected, and the message quotes the value."""
     document = f"{{ countries{arguments} {{ totalCount }} }}"
     assert await CLIENT.query_error(document) == ("GRAPHQL_VALIDATION_FAILED", message)

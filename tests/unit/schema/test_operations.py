@@ -1,4 +1,4 @@
-"""Each query and mutation: its exact answer, its refusals, and what it leaves untouched."""
+"""Queries and mutations: exact responses, rejections, and what they leave unchanged."""
 
 import asyncio
 import json
@@ -92,23 +92,23 @@ REPORT_DATA = {
     ],
     "imageUrl": f"{PUBLIC_URL}/images/summary-7-250.png",
 }
-"""The report of tests/support/attempts.py as clients see it."""
+"""The report of tests/support/attempts.py in GraphQL."""
 
 
 @pytest.fixture
 async def client(instance: ServiceInstance) -> SchemaClient:
-    """Return a client of a process that holds the upstream's 250 countries."""
+    """Return a client of a service instance after a refresh of 250 countries."""
     await instance.service.refresh()
     return client_for(instance)
 
 
 def unauthorized_client(home: ServiceInstance) -> SchemaClient:
-    """Return a client who may not change data."""
+    """Return a client without authorization."""
     return client_for(home, authorized=False)
 
 
 async def test_country() -> None:
-    """One country is found by code or by name, and null is the answer where there is none."""
+    """`country` finds a country by code or by name, and returns null if there is none."""
     data = await offline_client(COUNTRIES).query(
         '{ a: country(code: "fr") { name } b: country(name: "land ci") { code }'
         ' c: country(code: "ZZ") { code } }'
@@ -121,7 +121,7 @@ async def test_country() -> None:
 )
 @pytest.mark.parametrize("operation", ["query { country", "mutation { deleteCountry"])
 async def test_neither_or_both(operation: str, arguments: str) -> None:
-    """Code and name together, or neither, are refused."""
+    """Code and name together, or neither, are rejected."""
     refusal = await offline_client(COUNTRIES).query_error(f"{operation}{arguments} {{ id }} }}")
     assert refusal == ("BAD_USER_INPUT", ONE_OF_BOTH)
 
@@ -140,14 +140,14 @@ async def test_neither_or_both(operation: str, arguments: str) -> None:
         ('before: "🇹🇷"', f"before {NO_CURSOR}"),
     ],
 )
-async def test_refused_pages(arguments: str, message: str) -> None:
-    """A page that cannot be is refused, in words that say what can."""
+async def test_rejected_pages(arguments: str, message: str) -> None:
+    """Invalid arguments of a page are rejected, and the message says what is valid."""
     document = f"{{ countries({arguments}) {{ totalCount }} }}"
     assert await offline_client(COUNTRIES).query_error(document) == ("BAD_USER_INPUT", message)
 
 
 async def test_cursor_of_another_sort() -> None:
-    """A cursor that another order gave is refused."""
+    """A cursor of another order is rejected."""
     client = offline_client(COUNTRIES)
     data = await client.query("{ countries { pageInfo { startCursor } } }")
     cursor = data["countries"]["pageInfo"]["startCursor"]
@@ -155,8 +155,8 @@ async def test_cursor_of_another_sort() -> None:
     assert await client.query_error(document) == ("BAD_USER_INPUT", f"after {NO_CURSOR}")
 
 
-async def test_refusal_of_one_field() -> None:
-    """A refused field that may be null leaves its neighbours their answers."""
+async def test_error_of_one_field() -> None:
+    """An error of a nullable field leaves the other fields their data."""
     response = await offline_client(COUNTRIES).request(
         '{ a: country { id } b: country(code: "FR") { id } }'
     )
@@ -175,7 +175,7 @@ async def test_refusal_of_one_field() -> None:
 
 
 async def test_status_of_nothing() -> None:
-    """Before anything was loaded, the status says so."""
+    """Before the first refresh, `status` reports no data."""
     assert await offline_client().query(STATUS_QUERY) == {
         "status": {
             "totalCountries": 0,
@@ -191,7 +191,7 @@ async def test_status_of_nothing() -> None:
 
 
 async def test_status() -> None:
-    """The status tells what is served, since when, and how the last refreshes ended."""
+    """`status` reports the served data, its age, and the last refreshes."""
     client = offline_client([*COUNTRIES, make_country("TR", revision=7)])
     client.catalog.history = (make_failure("2"), make_report("report"), make_failure("0", code="X"))
     assert await client.query(STATUS_QUERY) == {
@@ -213,7 +213,7 @@ async def test_status() -> None:
 
 
 async def test_sources_of_what_is_served() -> None:
-    """The status says where each kind of data is from, and of how many countries it is."""
+    """`status` reports the provider of each kind of data, with its number of countries."""
     rows = [*COUNTRIES, make_country("AQ", countries_provider="bundled", rates_provider=None)]
     data = await offline_client(rows).query(
         "{ status { sources { kind countries provenance { provider live asOf } } } }"
@@ -230,7 +230,7 @@ async def test_sources_of_what_is_served() -> None:
 
 
 async def test_force(instance: ServiceInstance, upstream: Upstream) -> None:
-    """Rates that are not new yet are asked for only by force, and the report tells cached."""
+    """Rates without an update are requested with `force` only; otherwise they are cached."""
     rates = json.loads(RATES)
     rates["time_next_update_unix"] = int((START + timedelta(days=1)).timestamp())
     upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
@@ -255,20 +255,20 @@ async def test_force(instance: ServiceInstance, upstream: Upstream) -> None:
     ],
 )
 async def test_stale(age: timedelta, stale: bool) -> None:
-    """Data is stale once it is older than the age that is configured, and not before."""
+    """Data is stale once it is older than STALE_AFTER, not before."""
     client = replace(offline_client(COUNTRIES), clock=lambda: REFRESHED_AT + age)
     assert await client.query("{ status { stale } }") == {"status": {"stale": stale}}
 
 
 @pytest.mark.parametrize("provider", ["countries_provider", "rates_provider"])
 async def test_bundled_is_stale(provider: str) -> None:
-    """Bundled data of either kind is stale, however new."""
+    """Bundled data of either kind is stale at any age."""
     client = offline_client([make_country("FR", **{provider: "bundled"})])
     assert await client.query("{ status { stale } }") == {"status": {"stale": True}}
 
 
 async def test_refreshes() -> None:
-    """Past refreshes are those that succeeded, newest first, at most as many as wanted."""
+    """`refreshes` returns the successful refreshes, newest first, at most `first`."""
     client = offline_client(COUNTRIES)
     reports = [make_report(str(number)) for number in range(12, 0, -1)]
     client.catalog.history = (make_failure("f"), *reports[:5], make_failure("g"), *reports[5:])
@@ -284,7 +284,7 @@ async def test_refreshes() -> None:
 
 
 async def test_whole_report() -> None:
-    """A past refresh is shown whole."""
+    """A past refresh has every field of its report."""
     client = offline_client(COUNTRIES)
     client.catalog.history = (make_report("report"),)
     assert await client.query(f"{{ refreshes {{ {REPORT_FIELDS} }} }}") == {
@@ -293,7 +293,7 @@ async def test_whole_report() -> None:
 
 
 async def test_failed_refreshes() -> None:
-    """Past refreshes that failed are listed apart, newest first, at most as many as wanted."""
+    """`failedRefreshes` returns the failed refreshes, newest first, at most `first`."""
     client = offline_client(COUNTRIES)
     failures = [make_failure(str(number)) for number in range(12, 0, -1)]
     client.catalog.history = (make_report("r"), *failures[:5], make_report("s"), *failures[5:])
@@ -304,7 +304,7 @@ async def test_failed_refreshes() -> None:
 
 
 async def test_whole_failure() -> None:
-    """A refresh that failed is shown whole, with what it was begun by."""
+    """A failed refresh has every field, including its trigger."""
     client = offline_client(COUNTRIES)
     client.catalog.history = (make_failure("failure", trigger=Trigger.SCHEDULE),)
     data = await client.query("{ failedRefreshes { id trigger at code message } }")
@@ -320,8 +320,8 @@ async def test_whole_failure() -> None:
 
 
 @pytest.mark.parametrize("name", ["refreshes", "failedRefreshes"])
-async def test_refused_refreshes(name: str) -> None:
-    """Fewer than no refreshes are refused."""
+async def test_rejected_refreshes(name: str) -> None:
+    """A negative `first` is rejected."""
     assert await offline_client().query_error(f"{{ {name}(first: -1) {{ id }} }}") == (
         "BAD_USER_INPUT",
         "first must be 0 or more, not -1.",
@@ -329,7 +329,7 @@ async def test_refused_refreshes(name: str) -> None:
 
 
 async def test_refresh_countries(instance: ServiceInstance) -> None:
-    """A refresh is answered with its report, which the status then shows too."""
+    """`refreshCountries` returns its report, and `status` has the same one."""
     client = client_for(instance)
     report = (await client.query(f"mutation {{ refreshCountries {{ {REPORT_FIELDS} }} }}"))[
         "refreshCountries"
@@ -386,7 +386,7 @@ async def test_refresh_countries(instance: ServiceInstance) -> None:
 
 
 async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None:
-    """While a refresh runs the status says so, and whoever asks for another gets that one."""
+    """During a refresh `status` is refreshing, and a second call joins it."""
     released = threading.Event()
     upstream.set_responses("countries", replace(countries_response({}), hold_until=released.is_set))
     client = client_for(instance)
@@ -416,14 +416,14 @@ async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None
         ),
     ],
 )
-async def test_refused_refresh(
+async def test_rejected_refresh(
     instance: ServiceInstance,
     client: SchemaClient,
     upstream: Upstream,
     answer: FakeResponse,
     refusal: tuple[str, str],
 ) -> None:
-    """A source that fails changes nothing, and the status tells what happened and when."""
+    """A failed source changes nothing, and `status` reports the failure with its time."""
     initial = await InitialState.capture(instance)
     report = (await client.query(STATUS_QUERY))["status"]["lastRefresh"]
     upstream.set_responses("countries", answer)
@@ -447,7 +447,7 @@ async def test_refused_refresh(
 async def test_delete_country(
     instance: ServiceInstance, client: SchemaClient, arguments: str
 ) -> None:
-    """A deleted country is answered with what it was, and is gone from memory and database."""
+    """`deleteCountry` returns the country, and removes it from snapshot and database."""
     data = await client.query(
         f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}"
     )
@@ -462,7 +462,7 @@ async def test_delete_country(
 
 
 async def test_deleted_country_returns(client: SchemaClient) -> None:
-    """A country that was deleted returns with the next refresh."""
+    """The next refresh adds a deleted country again."""
     await client.query('mutation { deleteCountry(code: "AD") { id } }')
     data = await client.query("mutation { refreshCountries { inserted unchanged totalCountries } }")
     assert data == {"refreshCountries": {"inserted": 1, "unchanged": 249, "totalCountries": 250}}
@@ -482,7 +482,7 @@ async def test_deleted_country_returns(client: SchemaClient) -> None:
 async def test_delete_unknown_country(
     instance: ServiceInstance, client: SchemaClient, arguments: str, message: str
 ) -> None:
-    """Deleting what there is not is refused, and nothing is deleted."""
+    """Deleting an unknown country is rejected, and nothing is deleted."""
     initial = await InitialState.capture(instance)
     document = f"mutation {{ deleteCountry({arguments}) {{ id }} }}"
     assert await client.query_error(document) == ("COUNTRY_NOT_FOUND", message)
@@ -496,7 +496,7 @@ async def test_delete_unknown_country(
 async def test_unauthenticated(
     instance: ServiceInstance, client: SchemaClient, upstream: Upstream, mutation: str
 ) -> None:
-    """Who may not change data is told so before anything is fetched or written."""
+    """Mutations of unauthorized callers fail before anything is fetched or written."""
     del client
     initial, requests, executed = (
         await InitialState.capture(instance),
@@ -513,14 +513,14 @@ async def test_unauthenticated(
 
 
 async def test_strangers_may_read(instance: ServiceInstance, client: SchemaClient) -> None:
-    """Who may not change data reads what everybody reads."""
+    """Unauthorized callers can read everything."""
     assert await unauthorized_client(instance).query(STATUS_QUERY) == await client.query(
         STATUS_QUERY
     )
 
 
 async def test_mutations_run_in_order(client: SchemaClient) -> None:
-    """Two mutations in a document run one after the other."""
+    """Two mutations of a document run one after the other."""
     data = await client.query(
         'mutation { deleteCountry(code: "AD") { code } refreshCountries { inserted } }'
     )
@@ -541,7 +541,7 @@ QUERIES = [
 async def test_queries_never_touch_the_database(
     instance: ServiceInstance, client: SchemaClient, upstream: Upstream
 ) -> None:
-    """Queries are answered from memory: no statement is executed, and no source is asked."""
+    """Queries execute no statement and request no source."""
     await instance.service.close()
     await instance.catalog.sync()
     executed, requests = record_statements(instance.database), upstream.requests

@@ -1,4 +1,4 @@
-"""Countries and pages through GraphQL: what is shown of a row, and walks over all rows."""
+"""Countries and pages through GraphQL: the fields of a row, and paging over all rows."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ BY_REGION = [{"field": "REGION", "direction": "DESC"}, {"field": "POPULATION"}]
 
 
 def make_all_countries() -> list[Country]:
-    """Return a row for each of the 250 countries that are known."""
+    """Return a row for each of the 250 countries of the reference."""
     return [
         make_country(
             identity.code,
@@ -41,7 +41,7 @@ def make_all_countries() -> list[Country]:
 
 
 async def fetch_page(client: SchemaClient, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    """Return a page, whose edges and nodes agree."""
+    """Return a page after checking that its edges match its nodes."""
     connection: dict[str, Any] = (await client.query(PAGE, **arguments))["countries"]
     assert [edge["node"] for edge in connection["edges"]] == connection["nodes"]
     cursors = [edge["cursor"] for edge in connection["edges"]] or [None]
@@ -56,7 +56,7 @@ def page_codes(connection: dict[str, Any]) -> list[str]:
 
 
 async def collect_codes(client: SchemaClient, size: int, *, forward: bool) -> list[str]:
-    """Return all codes as a client meets them that follows the pages."""
+    """Return the codes of all pages, following their cursors."""
     size_arguments, cursor_arguments = ("first", "last"), ("after", "before")
     cursor_fields, next_fields = ("endCursor", "startCursor"), ("hasNextPage", "hasPreviousPage")
     direction = 0 if forward else 1
@@ -76,7 +76,7 @@ async def collect_codes(client: SchemaClient, size: int, *, forward: bool) -> li
 
 
 async def test_country() -> None:
-    """A country is shown with every field of its row, and nothing else of it."""
+    """A country has every field of its row."""
     fields = (
         "id code alpha3 name capital region subregion population areaKm2 currencyCode "
         "exchangeRate estimatedGdp flagUrl lastRefreshedAt"
@@ -102,7 +102,7 @@ async def test_country() -> None:
 
 
 async def test_provenance() -> None:
-    """A country says where its figures and its rate are from, with what licences ask for."""
+    """A country has the provenance of its figures and its rate, with attributions."""
     rows = [
         FRANCE,
         make_country("AQ", countries_provider="bundled", rates_provider=None),
@@ -147,7 +147,7 @@ async def test_provenance() -> None:
 
 
 async def test_absent_values() -> None:
-    """What a row has not is null."""
+    """A missing value of a row is null."""
     columns = "capital region subregion currency_code exchange_rate estimated_gdp flag_url area_km2"
     fields = "capital region subregion currencyCode exchangeRate estimatedGdp flagUrl areaKm2"
     row = make_country("FR", **dict.fromkeys(columns.split()))
@@ -156,7 +156,7 @@ async def test_absent_values() -> None:
 
 
 async def test_id_is_stable() -> None:
-    """The id is the same whatever else becomes of the country, and another for each country."""
+    """The id depends on the code alone, and differs between countries."""
     renamed = replace(FRANCE, name="Francia", alpha3="FRX", revision=9)
     query = "{ countries { nodes { id } } }"
     before, after = [await offline_client([row]).query(query) for row in (FRANCE, renamed)]
@@ -166,7 +166,7 @@ async def test_id_is_stable() -> None:
 
 
 async def test_hostile_text() -> None:
-    """Text is shown as it is, whatever it would mean elsewhere."""
+    """Text with markup or control characters is returned unchanged."""
     name = '\'; DROP TABLE "x" \\ %s <b>{0}</b> \u202e 🇹🇷 two\nlines\x00'
     data = await offline_client([replace(FRANCE, name=name)]).query(
         '{ country(code: "FR") { name } }'
@@ -200,7 +200,7 @@ async def test_hostile_text() -> None:
     ],
 )
 async def test_lookup(arguments: str, code: str | None) -> None:
-    """A country is found by either code, by its name and by others, whatever case or accents."""
+    """A country is found by either code, by name and by alias, without case and accents."""
     ivory_coast = make_country("CI", alpha3="CIV", name="Côte d’Ivoire")
     reference = make_reference(
         make_identity("CI", aliases=("Ivory Coast", "Elfenbeinküste")),
@@ -215,7 +215,7 @@ async def test_lookup(arguments: str, code: str | None) -> None:
 @pytest.mark.parametrize("forward", [True, False])
 @pytest.mark.parametrize("size", [3, 125, 250, 1000])
 async def test_walk(size: int, forward: bool) -> None:
-    """Following the pages, either way, meets each of the 250 countries once, in order."""
+    """Paging in either direction returns each of the 250 countries once, in order."""
     client = offline_client(make_all_countries())
     all_codes = page_codes(await fetch_page(client, sort=BY_REGION))
     assert len(set(all_codes)) == 250
@@ -223,7 +223,7 @@ async def test_walk(size: int, forward: bool) -> None:
 
 
 async def test_whole_list() -> None:
-    """Without arguments there is one page, of every country, by name."""
+    """Without arguments there is one page with every country, by name."""
     connection = await fetch_page(offline_client(ROWS))
     assert page_codes(connection) == ["AX", "CI", "FR", "ST", "TO"]
     assert connection["totalCount"] == 5
@@ -234,7 +234,7 @@ async def test_whole_list() -> None:
 
 
 async def test_empty_page() -> None:
-    """An empty page has no cursors, and still says how many countries match."""
+    """An empty page has null cursors and the total count."""
     for arguments, following, preceding in (
         ({"first": 0}, True, False),
         ({"last": 0}, False, True),
@@ -253,7 +253,7 @@ async def test_empty_page() -> None:
 
 
 async def test_cursors() -> None:
-    """After and before leave out the country of the cursor itself, and go together."""
+    """`after` and `before` exclude the country of the cursor, and can be combined."""
     client = offline_client(ROWS)
     cursors = [edge["cursor"] for edge in (await fetch_page(client))["edges"]]
     assert page_codes(await fetch_page(client, after=cursors[1])) == ["FR", "ST", "TO"]
@@ -280,12 +280,12 @@ async def test_cursors() -> None:
     ],
 )
 async def test_offset(arguments: str, expected: list[str]) -> None:
-    """An offset leaves out that many countries from the front."""
+    """`offset` skips that number of countries."""
     assert await offline_client(ROWS).query_codes(arguments) == expected
 
 
 async def test_cursor_survives_a_refresh(instance: ServiceInstance) -> None:
-    """A cursor from before a refresh goes on at the same place, even when its country is gone."""
+    """A cursor stays valid after a refresh, even if its country is gone."""
     client = client_for(instance)
     await client.query("mutation { refreshCountries { id } }")
     first_page = await fetch_page(client, first=100)
