@@ -54,24 +54,24 @@ class _JsonFormatter(logging.Formatter):
 _FORMATTERS = {"console": _ConsoleFormatter, "json": _JsonFormatter}
 
 
-def configure_logging(level: str, log_format: str = "console") -> None:
-    """Log messages of at least `level`, e.g. "info", to stderr as "console" text or "json"."""
+def configure_logging(log_level: str, log_format: str = "console") -> None:
+    """Log messages of at least `log_level`, e.g. "info", to stderr as "console" text or "json"."""
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
             "formatters": {"selected": {"()": _FORMATTERS[log_format]}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "selected"}},
-            "root": {"handlers": ["stderr"], "level": level.upper()},
-            "loggers": {name: {"level": library_log_level(level)} for name in _QUIET_LOGGERS},
+            "root": {"handlers": ["stderr"], "level": log_level.upper()},
+            "loggers": {name: {"level": library_log_level(log_level)} for name in _QUIET_LOGGERS},
         }
     )
 
 
-def library_log_level(level: str) -> int:
-    """Return the numeric level for libraries: at least warning, and no less than `level`."""
+def library_log_level(log_level: str) -> int:
+    """Return the numeric level for libraries: at least warning, and no less than `log_level`."""
     # A logger's own level takes precedence over the root's.
-    return max(logging.getLevelNamesMapping()[level.upper()], logging.WARNING)
+    return max(logging.getLevelNamesMapping()[log_level.upper()], logging.WARNING)
 
 
 def _escape(match: re.Match[str]) -> str:

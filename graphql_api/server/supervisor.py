@@ -61,19 +61,19 @@ class Supervisor:
 
     def __init__(
         self,
-        count: int,
+        workers: int,
         worker_main: WorkerMain,
         *,
         listener: socket.socket,
         on_event: StartupListener,
         stop_timeout: float,
     ) -> None:
-        """Run `count` workers.
+        """Run `workers` processes.
 
         Emits an event when the first is ready, and one for each new reason to wait. Kills a worker
         that has not exited `stop_timeout` seconds after the signal to stop.
         """
-        self._count = count
+        self._worker_count = workers
         self._worker_main = worker_main
         self._listener = listener
         self._on_event = on_event
@@ -168,7 +168,7 @@ class Supervisor:
                 if not self._is_ready:
                     self._is_ready = True
                     self._on_event(event)
-                    for number in range(1, self._count):
+                    for number in range(1, self._worker_count):
                         self._start(number)
 
     def _replace(self, worker: _WorkerProcess) -> None:
