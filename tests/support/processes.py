@@ -1,4 +1,4 @@
-"""Running the real program: a command to its end, or a server for as long as a test needs it."""
+"""Processes of the program: a command run to its end, or a server that runs during a test."""
 
 import os
 import re
@@ -24,17 +24,17 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 PROGRAM = (sys.executable, "-m", "graphql_api")
 
 BUNDLED_SOURCES = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled"}
-"""Settings with which nobody is asked."""
+"""Settings without requests to providers."""
 UNREACHABLE_SOURCES = {
-    # Nobody listens on port 1.
+    # No server listens on port 1.
     "COUNTRIES_SOURCES": "geonames=http://127.0.0.1:1/countries,bundled",
     "RATES_SOURCES": "er-api=http://127.0.0.1:1/rates,bundled",
 }
-"""Settings with which nobody answers."""
+"""Settings with providers that refuse connections."""
 
 
 class CommandResult(NamedTuple):
-    """What came of a command."""
+    """Exit code and output of a command."""
 
     exit_code: int
     stdout: str
@@ -42,7 +42,7 @@ class CommandResult(NamedTuple):
 
 
 def build_environment(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process that runs this tree and has these settings alone."""
+    """Return the environment of a process that runs this tree with these settings only."""
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **variables}
 
 
@@ -72,7 +72,7 @@ def run_command(folder: Path, *arguments: str, **variables: str) -> CommandResul
 
 @dataclass(frozen=True)
 class Process:
-    """A program that runs; what it says goes into files that are in nobody's way."""
+    """A running program. Its output goes to files, so that it never blocks."""
 
     _process: subprocess.Popen[bytes]
     _stdout: IO[bytes]
@@ -80,17 +80,17 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Return its process id."""
+        """Return the process id."""
         return self._process.pid
 
     @property
     def stderr(self) -> str:
-        """Return what it has said on stderr so far."""
+        """Return its stderr so far."""
         return _read_output(self._stderr)
 
     @property
     def stdout(self) -> str:
-        """Return what it has printed so far."""
+        """Return its stdout so far."""
         return _read_output(self._stdout)
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
@@ -106,21 +106,21 @@ class Process:
         raise AssertionError(f"no match of {pattern!r} in {self.stderr!r}")
 
     def send_signal(self, signum: signal.Signals) -> None:
-        """Send it a signal."""
+        """Send a signal and return at once."""
         self._process.send_signal(signum)
 
     def wait(self) -> CommandResult:
-        """Wait for its end."""
+        """Wait until the process has exited."""
         return CommandResult(self._process.wait(WAIT_TIMEOUT), self.stdout, self.stderr)
 
     def stop(self, signum: signal.Signals) -> CommandResult:
-        """Send it a signal, and wait for its end."""
+        """Send a signal and wait until the process has exited."""
         self.send_signal(signum)
         return self.wait()
 
     @cached_property
     def url(self) -> str:
-        """Return where a server listens, once it has said so."""
+        """Return the base URL of a server, once it has logged it."""
         return self.wait_for_log(r"(http://127\.0\.0\.1:\d+)\S* \((Ctrl-C stops|Press CTRL)")[1]
 
     @property
@@ -129,13 +129,13 @@ class Process:
         return int(self.url.rpartition(":")[2])
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        """Ask over a socket."""
+        """Send a GET request over a new connection."""
         return httpx.get(
             f"{self.url}{path}", headers=headers, trust_env=False, timeout=WAIT_TIMEOUT
         )
 
     def query(self, document: str, **headers: str) -> dict[str, Any]:
-        """Ask a query over a socket, and return the whole answer."""
+        """Send a query over a new connection, and return the JSON body of the response."""
         response = httpx.post(
             f"{self.url}/graphql",
             json={"query": document},
@@ -148,7 +148,7 @@ class Process:
 
 
 def wait_for_port(port: int, *, listening: bool) -> None:
-    """Wait until somebody listens on a port, or nobody does."""
+    """Wait until a server listens on a port, or none does."""
 
     def is_listening() -> bool:
         try:
@@ -176,7 +176,7 @@ def wait_until_ready(url: str) -> None:
 def running_process(
     command: Sequence[str], folder: Path, variables: Mapping[str, str]
 ) -> Iterator[Process]:
-    """Run a command in a folder; it is killed when the context ends, if it still runs."""
+    """Run a command in a folder, and kill it at the end of the context if it still runs."""
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
@@ -198,12 +198,12 @@ def running_process(
 def running_command(
     folder: Path, *arguments: str, **variables: str
 ) -> AbstractContextManager[Process]:
-    """Start a command of the program in a folder, for at most as long as the context lasts."""
+    """Run a command of the program in a folder, at most until the end of the context."""
     return running_process([*PROGRAM, *arguments], folder, build_environment(variables))
 
 
 def running_server(folder: Path, **variables: str) -> AbstractContextManager[Process]:
-    """Start a server in a folder, on a port that is free, for as long as the context lasts."""
+    """Run a server in a folder, on a free port, until the end of the context."""
     return running_command(folder, "serve", **{"PORT": "0", **variables})
 
 
@@ -213,5 +213,5 @@ def _read_output(file: IO[bytes]) -> str:
 
 
 def list_paths(folder: Path) -> list[str]:
-    """Return what is in a folder and below it."""
+    """Return the relative paths of all files and folders below a folder."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

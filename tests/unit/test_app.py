@@ -1,4 +1,4 @@
-"""The application from its start to its end: first starts, restarts, refreshes, addresses."""
+"""The application without sockets: starts, restarts, refreshes, absolute URLs, failures."""
 
 import asyncio
 import logging
@@ -56,29 +56,29 @@ BUNDLED_STATUS = {
     "lastFailure": None,
     "lastRefresh": BUNDLED_REFRESH,
 }
-"""The status of a server that has just filled itself from the bundled data."""
+"""Status of a server that has just loaded the bundled data."""
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the database is."""
+    """Return the path of the database."""
     return tmp_path / "countries.db"
 
 
 async def fetch_status(client: AppClient) -> dict[str, Any]:
-    """Return what the server says of its data."""
+    """Return the status that the server reports."""
     result: dict[str, Any] = (await client.query(STATUS_QUERY))["status"]
     return result
 
 
 async def create_live_database(path: Path, upstream: Upstream) -> None:
-    """Leave a database that a server has refreshed from live sources, as version 2-250."""
+    """Create a database that a server has refreshed from live providers, as version 2-250."""
     async with running_client(make_settings(path, upstream)) as client:
         await client.wait_for_version("2-250")
 
 
 async def test_first_start_without_sources(path: Path) -> None:
-    """A first start whose sources cannot be reached serves the bundled data at once."""
+    """A first start with unreachable providers serves the bundled data at once."""
     with Upstream() as stopped_upstream:
         settings = make_settings(path, stopped_upstream)
     async with running_client(settings) as client:
@@ -97,7 +97,7 @@ async def test_first_start_without_sources(path: Path) -> None:
 
 
 async def test_first_start_with_slow_sources(path: Path, upstream: Upstream) -> None:
-    """The bundled data is served while the live sources are awaited, and then theirs is."""
+    """A first start serves the bundled data until the live providers have responded."""
     released = threading.Event()
     upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
     async with running_client(make_settings(path, upstream)) as client:
@@ -116,7 +116,7 @@ async def test_first_start_with_slow_sources(path: Path, upstream: Upstream) -> 
 
 
 async def test_restart_with_fresh_data(path: Path, upstream: Upstream) -> None:
-    """A restart with fresh live data serves it and asks nobody."""
+    """A restart with fresh live data serves it, and sends no request to providers."""
     await create_live_database(path, upstream)
     requests_before = upstream.requests
     upstream.set_responses("countries", HANGING_RESPONSE)
@@ -128,7 +128,7 @@ async def test_restart_with_fresh_data(path: Path, upstream: Upstream) -> None:
 
 
 async def test_restart_with_stale_data(path: Path, upstream: Upstream) -> None:
-    """A restart with data that is older than is configured serves it, and refreshes it once."""
+    """A restart with data older than STALE_AFTER serves it, and refreshes it once."""
     await create_live_database(path, upstream)
     async with running_client(make_settings(path, upstream, stale_after=1e-6)) as client:
         await client.wait_for_version("3-250")
@@ -137,7 +137,7 @@ async def test_restart_with_stale_data(path: Path, upstream: Upstream) -> None:
 
 
 async def test_restart_without_sources(path: Path, upstream: Upstream) -> None:
-    """Live data outlives its sources: bundled data does not take its place at a restart."""
+    """Bundled data does not replace live data at a restart without providers."""
     await create_live_database(path, upstream)
     upstream.set_responses("countries", SERVER_ERROR)
     async with running_client(make_settings(path, upstream, stale_after=1e-6)) as client:
@@ -152,7 +152,7 @@ async def test_restart_without_sources(path: Path, upstream: Upstream) -> None:
 
 
 async def test_restart_of_an_emptied_database(path: Path, upstream: Upstream) -> None:
-    """A database that was emptied is filled again at the next start."""
+    """A start fills a database that was emptied."""
     upstream.set_responses("countries", SERVER_ERROR)
     async with Components(make_settings(path, upstream)) as parts:
         await parts.open_and_seed()
@@ -164,7 +164,7 @@ async def test_restart_of_an_emptied_database(path: Path, upstream: Upstream) ->
 async def test_shutdown_during_a_refresh(
     path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server that ends while it refreshes does so at once, in silence, and changes nothing."""
+    """A shutdown during a refresh is immediate, logs nothing, and changes nothing."""
     caplog.set_level(logging.INFO)
     upstream.set_responses("countries", HANGING_RESPONSE)
     async with running_client(make_settings(path, upstream)) as client:
@@ -178,7 +178,7 @@ async def test_shutdown_during_a_refresh(
 
 
 async def test_end_of_what_loses_a_cancellation() -> None:
-    """A task that a library keeps from hearing of its end is told again."""
+    """A task whose library swallows a cancellation is cancelled again."""
     cancellations = 0
 
     async def ignore_first_cancellation() -> None:
@@ -196,7 +196,7 @@ async def test_end_of_what_loses_a_cancellation() -> None:
 
 
 async def test_replicas_follow_one_another(path: Path, upstream: Upstream) -> None:
-    """What one server changes, another one on the same database serves after its next look."""
+    """A server serves another one's change of the same database after its next poll."""
     await create_live_database(path, upstream)
     async with (
         running_client(make_settings(path, upstream)) as first,
@@ -222,7 +222,7 @@ REFRESH_MUTATION = """
 
 
 async def test_refresh_countries(path: Path, upstream: Upstream) -> None:
-    """A refresh over HTTP counts what it did, and its picture loads from the address it tells."""
+    """A refresh over HTTP reports its counts, and its imageUrl serves the image."""
     async with running_client(make_settings(path, upstream)) as client:
         await client.wait_for_version("2-250")
         report = (await client.query(REFRESH_MUTATION))["refreshCountries"]
@@ -241,7 +241,7 @@ async def test_refresh_countries(path: Path, upstream: Upstream) -> None:
 
 
 async def test_refresh_changes_the_picture_s_address(path: Path, upstream: Upstream) -> None:
-    """After a refresh the former address of the picture leads to the newest one."""
+    """After a refresh, the former image URL redirects to the current one."""
     await create_live_database(path, upstream)
     async with running_client(make_settings(path, upstream)) as client:
         assert (await client.get("/images/summary-2-250.png")).status_code == 200
@@ -252,7 +252,7 @@ async def test_refresh_changes_the_picture_s_address(path: Path, upstream: Upstr
 
 
 async def test_client_s_address(path: Path, upstream: Upstream) -> None:
-    """Without a public URL, absolute addresses begin with what the client asked for."""
+    """Without PUBLIC_URL, absolute URLs start with the address that the client requested."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     async with running_client(make_settings(path, upstream)) as client:
         data = await client.query("{ status { imageUrl } }", Host="10.1.2.3:81")
@@ -267,7 +267,7 @@ async def test_client_s_address(path: Path, upstream: Upstream) -> None:
     ],
 )
 async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, image: str) -> None:
-    """The scheme that a trusted proxy tells is believed, and that of anybody else is not."""
+    """X-Forwarded-Proto is trusted from a trusted proxy only."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     settings = make_settings(path, upstream)
     headers = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
@@ -286,7 +286,7 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
 
 
 async def test_open_filled(path: Path, upstream: Upstream) -> None:
-    """Opening fills an empty database from the bundled data alone, once."""
+    """Opening fills an empty database from the bundled data, once."""
     settings = make_settings(path, upstream)
     for _ in range(2):
         async with Components(settings) as parts:
@@ -299,7 +299,7 @@ async def test_open_filled(path: Path, upstream: Upstream) -> None:
 
 
 async def test_migrate(path: Path, upstream: Upstream) -> None:
-    """Migrating tells whether there was work to do, and loads nothing."""
+    """Migrating returns whether it changed anything, and loads no data."""
     settings = make_settings(path, upstream)
     assert [await migrate_database(settings) for _ in range(2)] == [True, False]
     async with Components(settings) as parts:
@@ -330,7 +330,7 @@ V3 = "restcountries-v3"
 def test_refused_settings(
     path: Path, upstream: Upstream, changes: dict[str, Any], message: str
 ) -> None:
-    """A setting that the parts cannot work with is refused before anything is opened."""
+    """A setting that a component rejects is reported before anything is opened."""
     with pytest.raises(InvalidSetting) as exc_info:
         create_app(make_settings(path, upstream, **changes))
     assert str(exc_info.value) == message
@@ -338,7 +338,7 @@ def test_refused_settings(
 
 
 async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
-    """The key that is set is sent to the provider that asks for it, and its pages are read."""
+    """The configured key is sent to its provider, and all of its pages are read."""
     upstream.set_responses("countries", paginated_responder("hunter2"))
     sources = (("restcountries", upstream.countries_url),)
     key = SecretStr("hunter2")
@@ -353,7 +353,7 @@ async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
 
 
 async def test_unusable_database(path: Path, upstream: Upstream) -> None:
-    """A server whose database cannot be used does not start, and leaves the file as it was."""
+    """A server with an unusable database fails to start, and leaves the file as it was."""
     await asyncio.to_thread(path.write_bytes, b"garbage" * 1000)
     with pytest.raises(DatabaseUnavailable) as exc_info:
         async with running_client(make_settings(path, upstream)):
@@ -367,7 +367,7 @@ async def test_unusable_database(path: Path, upstream: Upstream) -> None:
 
 
 async def test_locked_file(path: Path, upstream: Upstream) -> None:
-    """While somebody locks the file queries are answered and changes fail; then all goes on."""
+    """While the file is locked, queries are served and changes fail; then all works again."""
     await create_live_database(path, upstream)
     async with running_client(
         make_settings(path, upstream, database_timeout=0.1, snapshot_poll=0.01)
@@ -385,6 +385,6 @@ async def test_locked_file(path: Path, upstream: Upstream) -> None:
 
 
 async def load_stored_version(path: Path, upstream: Upstream) -> str:
-    """Return the version that a process finds which starts now."""
+    """Return the version that a process loads which starts now."""
     async with Components(make_settings(path, upstream)) as parts:
         return str(parts.catalog.snapshot.version)

@@ -1,4 +1,4 @@
-"""How the log looks, and whose news it leaves out; seen from outside, as logging is global."""
+"""Format and levels of the log, tested in a process of its own because logging is global."""
 
 import json
 import re
@@ -33,7 +33,7 @@ LIBRARY_LINES = ["WARNING their warning", "ERROR   their error"]
 def run_and_capture_log(
     level_or_format: str, program: str = LOGGING_PROGRAM
 ) -> tuple[str, list[str]]:
-    """Return what a program logs, given an argument: on stdout, and the lines on stderr."""
+    """Run a program with one argument; return its stdout and the lines of its stderr."""
     result = subprocess.run(
         [sys.executable, "-c", program, level_or_format],
         env={"PYTHONPATH": str(ROOT)},
@@ -59,7 +59,7 @@ def run_and_capture_log(
     ],
 )
 def test_levels(level: str, expected: list[str]) -> None:
-    """Lines have a time and a level, on stderr; other libraries' news is left out."""
+    """Lines on stderr have time and level; libraries log warnings and errors only."""
     stdout, lines = run_and_capture_log(level)
     traceback_start = lines.index("  Traceback (most recent call last):")
     messages = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines[:traceback_start]]
@@ -84,7 +84,7 @@ except ValueError:
 
 
 def test_console_lines_stay_whole() -> None:
-    """What a client writes neither breaks a line, nor looks like one, nor colours the terminal."""
+    """Text from a client cannot break a line, imitate one, or control the terminal."""
     _, lines = run_and_capture_log("console", HOSTILE_PROGRAM)
     assert lines[0][9:] == ("INFO    it is a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\"'é")
     assert lines[1][9:] == "ERROR   it broke"
@@ -93,7 +93,7 @@ def test_console_lines_stay_whole() -> None:
 
 
 def test_json() -> None:
-    """Each event is one line of ASCII, an object with its fields, whatever is in it."""
+    """Each event is one ASCII line, a JSON object with its fields, whatever their text."""
     _, lines = run_and_capture_log("json", HOSTILE_PROGRAM)
     records = [json.loads(record) for record in lines]
     times = [record.pop("time") for record in records]

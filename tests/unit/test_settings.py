@@ -1,4 +1,4 @@
-"""Settings: what is read, what is refused, in which words, and what is never shown."""
+"""Settings: defaults, parsing, error messages, and secrets that are never shown."""
 
 from pathlib import Path
 
@@ -51,26 +51,26 @@ DEFAULTS = {
 
 @pytest.fixture(autouse=True)
 def _clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the variables of whoever runs the tests, and their .env."""
+    """Hide the environment and .env of the person who runs the tests."""
     monkeypatch.chdir(tmp_path)
     for name in DEFAULTS:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 def load_settings(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Settings:
-    """Read the settings in an environment that has these variables, given in small letters."""
+    """Load the settings from an environment with these variables, named in lower case."""
     for name, value in variables.items():
         monkeypatch.setenv(name.upper(), value)
     return Settings.load()
 
 
 def test_defaults() -> None:
-    """Without any variable, every setting is exactly this."""
+    """Without variables, every setting has its default."""
     assert Settings.load().model_dump() == DEFAULTS
 
 
 def test_empty_variables_are_as_if_unset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is set to nothing means the default."""
+    """An empty variable means the default."""
     assert load_settings(monkeypatch, **dict.fromkeys(DEFAULTS, "")).model_dump() == DEFAULTS
 
 
@@ -245,28 +245,28 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
     ],
 )
 def test_malformed(name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A malformed variable is refused by name, saying what it should be and not what it was."""
+    """A malformed variable is rejected by name; the message has the rule, not the value."""
     with pytest.raises(InvalidSetting) as exc_info:
         load_settings(monkeypatch, **{name: value})
     assert str(exc_info.value) == f"{name.upper()}: {message}"
 
 
 def test_all_that_is_malformed_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message names every variable that has to be changed."""
+    """One message names every malformed variable."""
     with pytest.raises(InvalidSetting) as exc_info:
         load_settings(monkeypatch, port="http", admin_token="hunter 2", playground="maybe")
     assert str(exc_info.value) == f"PORT: {INTEGER}; ADMIN_TOKEN: {TOKEN}; PLAYGROUND: {BOOLEAN}"
 
 
 def test_cause_of_a_refusal_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A traceback of the refusal does not print pydantic's own error, which has the value."""
+    """The error hides pydantic's own, which has the value, from tracebacks."""
     with pytest.raises(InvalidSetting) as exc_info:
         load_settings(monkeypatch, admin_token="hunter 2")
     assert (exc_info.value.__cause__, exc_info.value.__suppress_context__) == (None, True)
 
 
 def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a token nor a password or key in a URL is in what the settings print as."""
+    """Printed settings have no token, and no password or key of a URL."""
     settings = load_settings(
         monkeypatch,
         admin_token="hunter2",
@@ -282,19 +282,19 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     ("key", "keys"), [("", {}), ("hunter2", {"RESTCOUNTRIES_API_KEY": "hunter2"})]
 )
 def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The keys that are set are at hand for the providers, by the names of their variables."""
+    """provider_keys has the keys that are set, by the names of their variables."""
     assert load_settings(monkeypatch, restcountries_api_key=key).provider_keys == keys
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A .env file is read, the environment wins over it, and a name it alone knows is ignored."""
+    """Settings are read from .env, the environment overrides it, and unknown names are ignored."""
     (tmp_path / ".env").write_text("PORT=81\nHOST=192.0.2.1\nNOT_A_SETTING=x\n")
     settings = load_settings(monkeypatch, host="192.0.2.2")
     assert settings.model_dump() == {**DEFAULTS, "port": 81, "host": "192.0.2.2"}
 
 
 def test_malformed_env_file(tmp_path: Path) -> None:
-    """A malformed variable in .env is refused like one in the environment."""
+    """A malformed variable in .env is rejected like one in the environment."""
     (tmp_path / ".env").write_text("PORT=http\n")
     with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
@@ -302,7 +302,7 @@ def test_malformed_env_file(tmp_path: Path) -> None:
 
 
 def test_unreadable_env_file(tmp_path: Path) -> None:
-    """A .env file that is not text is refused by name."""
+    """A .env file that is not UTF-8 is rejected by name."""
     (tmp_path / ".env").write_bytes(b"PORT=\xff\n")
     with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
@@ -326,7 +326,7 @@ def test_unreadable_env_file(tmp_path: Path) -> None:
 def test_playground_and_introspection(
     environment: str, setting: str, is_enabled: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is served as its own setting says, and without it only outside production."""
+    """Each follows its own setting; without it, it is on outside production only."""
     default = environment == "development"
     settings = load_settings(monkeypatch, environment=environment, playground=setting)
     assert (settings.has_playground, settings.has_introspection) == (is_enabled, default)
@@ -359,7 +359,7 @@ PRODUCTION = {"environment": "production"}
     ],
 )
 def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What strangers could reach is not served without the token, nor production without a URL."""
+    """A public address requires ADMIN_TOKEN, and production requires PUBLIC_URL too."""
     settings = load_settings(monkeypatch, **variables)
     with pytest.raises(InvalidSetting) as exc_info:
         settings.require_secure_exposure()
@@ -378,7 +378,7 @@ def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.Mo
     ],
 )
 def test_not_exposed(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """This machine alone needs no token, and others need no more than what is asked for."""
+    """A loopback address requires no token; with token and URL, any address is accepted."""
     load_settings(monkeypatch, **variables).require_secure_exposure()
 
 
@@ -391,10 +391,10 @@ def test_not_exposed(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch)
         ({"refresh_min_interval": "7.5"}, 7.5),
     ],
 )
-def test_least_between_refreshes(
+def test_effective_refresh_min_interval(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], seconds: float
 ) -> None:
-    """In production a minute passes between two refreshes, unless a setting says otherwise."""
+    """REFRESH_MIN_INTERVAL defaults to 60 seconds in production, and to 0 elsewhere."""
     assert load_settings(monkeypatch, **variables).effective_refresh_min_interval == seconds
 
 
@@ -410,5 +410,5 @@ def test_least_between_refreshes(
 def test_log_format(
     monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], log_format: LogFormat
 ) -> None:
-    """In production the log is for programs, unless a setting says otherwise."""
+    """LOG_FORMAT defaults to JSON in production, and to console elsewhere."""
     assert load_settings(monkeypatch, **variables).effective_log_format is log_format

@@ -1,4 +1,4 @@
-"""Reading while the database is away: queries are answered as before, changes fail in time."""
+"""Database outages: queries go on being served, and changes fail within DATABASE_TIMEOUT."""
 
 # Tests print a row: database, fault, what a query, a refresh and a deletion got, what /readyz said,
 # and the time from the end of the fault until another replica's change was served.
@@ -18,9 +18,9 @@ from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 DATABASE_TIMEOUT = 1.0
-"""Seconds that the server waits for its database."""
+"""DATABASE_TIMEOUT in seconds."""
 TOLERANCE = 5.0
-"""Seconds that an answer may be later than that, on a machine that has other things to do."""
+"""Seconds that a response may take beyond that on a busy machine."""
 PAGE_QUERY = """{ countries(first: 5, sort: [{ field: POPULATION, direction: DESC }]) {
     nodes { code name population }
 } }"""
@@ -33,11 +33,11 @@ POPULATION_UPDATE = (
     "revision = (SELECT most FROM (SELECT MAX(revision) + 1 AS most FROM countries) AS counted) "
     "WHERE code = 'FR'"
 )
-"""What another replica does."""
+"""A change that another replica makes."""
 
 
 class OutageSetup(NamedTuple):
-    """A process, its database server, and the relay between them."""
+    """A server process, its database server, and the proxy between them."""
 
     process: Process
     server: DatabaseServer
@@ -49,7 +49,7 @@ class OutageSetup(NamedTuple):
 def outage(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OutageSetup]:
-    """Lend a process that serves from a server of each kind in turn."""
+    """Run a server process on a database server of each kind."""
     server: DatabaseServer = request.getfixturevalue(request.param)
     database = server.create_database()
     with TCPProxy(server.port) as proxy:
@@ -65,7 +65,7 @@ def outage(
 
 
 def wait_for_readiness(process: Process, **expected: str) -> int:
-    """Wait until /readyz says this, and return its status."""
+    """Wait until /readyz reports this, and return its status."""
     statuses: list[int] = []
 
     def is_reported() -> bool:
@@ -78,7 +78,7 @@ def wait_for_readiness(process: Process, **expected: str) -> int:
 
 
 def run_failing_mutation(process: Process, mutation: str) -> tuple[str, float]:
-    """Return how a change fails, and after how many seconds."""
+    """Return the error code of a change and the seconds it took."""
     started_at = time.monotonic()
     body = process.query(mutation)
     elapsed = time.monotonic() - started_at
@@ -87,7 +87,7 @@ def run_failing_mutation(process: Process, mutation: str) -> tuple[str, float]:
 
 
 def query_pages(process: Process, count: int) -> tuple[list[dict[str, Any]], float]:
-    """Ask so often, each time in other words, and return the answers and the median's seconds."""
+    """Send `count` different queries; return the responses and the median seconds of one."""
     bodies, durations = [], []
     url = f"{process.url}/graphql"
     with httpx.Client(trust_env=False, timeout=WAIT_TIMEOUT) as client:
@@ -100,7 +100,7 @@ def query_pages(process: Process, count: int) -> tuple[list[dict[str, Any]], flo
 
 
 def read_population(process: Process) -> int:
-    """Return how many people live in France."""
+    """Return the population of France."""
     return int(process.query(FRANCE)["data"]["country"]["population"])
 
 
@@ -109,7 +109,7 @@ def read_population(process: Process) -> int:
     "fault", [REFUSED, HUNG, CUT, STOPPED, FROZEN], ids=lambda fault: fault.name
 )
 def test_reads_survive(outage: OutageSetup, fault: DatabaseFault) -> None:
-    """Nobody who reads notices, whoever changes is told in time, and it recovers by itself."""
+    """Queries are served without delay, changes fail in time, and the server recovers by itself."""
     process, server, database, proxy = outage
     before, usual_latency = query_pages(process, 20)
     version = process.query(STATUS)["data"]["status"]["version"]

@@ -1,4 +1,4 @@
-"""What a start imports: what answers need, and nothing that is for later."""
+"""Imports of a start: only what the first query needs."""
 
 import re
 import signal
@@ -8,11 +8,11 @@ from pathlib import Path
 from tests.support.processes import BUNDLED_SOURCES, build_environment, run_command, running_process
 
 DEFERRED_MODULES = {
-    "PIL",  # for pictures
+    "PIL",  # for images
     "alembic",  # at the newest revision there is nothing to migrate
-    "asyncmy",  # another database's
-    "asyncpg",  # likewise
-    "cryptography",  # asyncmy's
+    "asyncmy",  # for another database
+    "asyncpg",  # for another database
+    "cryptography",  # for asyncmy
     "fastapi",  # for pages
     "httpx",  # for sources
     "jinja2",  # for pages
@@ -22,7 +22,7 @@ QUERY = "{ countries { totalCount } }"
 
 
 def test_until_it_serves(tmp_path: Path) -> None:
-    """A server over a file that has its data imports nothing that it does not need to answer."""
+    """A server with data imports nothing before it is ready that queries do not need."""
     assert run_command(tmp_path, "refresh", **BUNDLED_SOURCES).exit_code == 0
     command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
     with running_process(
@@ -37,7 +37,7 @@ def test_until_it_serves(tmp_path: Path) -> None:
 
 
 def test_workers_share(tmp_path: Path) -> None:
-    """With several workers all of it is imported once, before there are any."""
+    """With several workers, the supervisor imports everything once, before it forks them."""
     command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
     settings = {**BUNDLED_SOURCES, "PORT": "0", "WORKERS": "2"}
     with running_process(command, tmp_path, build_environment(settings)) as server:

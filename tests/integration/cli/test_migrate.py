@@ -1,4 +1,4 @@
-"""`graphql-api migrate`: the tables of this version, and no data."""
+"""`graphql-api migrate` creates the tables of this version, and stores no data."""
 
 import sqlite3
 from contextlib import closing
@@ -20,7 +20,7 @@ def count_rows(path: Path) -> dict[str, int]:
 
 
 def test_migrate(tmp_path: Path) -> None:
-    """It makes the tables, empty; a second time there is nothing to do."""
+    """The first run creates empty tables; a second one has nothing to do."""
     assert run_command(tmp_path, "migrate") == CommandResult(0, "Migrated.\n", "")
     assert list_paths(tmp_path) == ["var", "var/countries.db"]
     row_counts = count_rows(tmp_path / "var" / "countries.db")
@@ -38,7 +38,7 @@ def test_migrate(tmp_path: Path) -> None:
 
 
 def test_malformed_setting(tmp_path: Path) -> None:
-    """A setting that is wrong is refused in one line with its name, and nothing is made."""
+    """A wrong setting ends the command with one line that names it, and creates nothing."""
     assert run_command(tmp_path, "migrate", API_TIMEOUT="10s") == CommandResult(
         2,
         "",

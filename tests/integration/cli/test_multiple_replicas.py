@@ -1,4 +1,4 @@
-"""Several servers on one database: they start together, and serve the same bytes soon after."""
+"""Replicas on one database start together, and serve each other's changes byte for byte."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,13 +21,13 @@ ALL_COUNTRIES = (
 
 @pytest.fixture(params=["mariadb", "postgresql"])
 def url(request: pytest.FixtureRequest) -> str:
-    """Return the address of a database that nobody has used, on each kind of server in turn."""
+    """Return the URL of an unused database on a server of each kind."""
     server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
     return server.url(server.create_database())
 
 
 def fetch_body(process: Process) -> bytes:
-    """Return the bytes of everything that a server serves."""
+    """Return the bytes of the responses that depend on the data."""
     response = httpx.post(
         f"{process.url}/graphql",
         json={"query": ALL_COUNTRIES},
@@ -38,17 +38,17 @@ def fetch_body(process: Process) -> bytes:
 
 
 def fetch_version(process: Process) -> str:
-    """Return the version of what a server serves."""
+    """Return the version of the data that a server serves."""
     return str(process.query("{ status { version } }")["data"]["status"]["version"])
 
 
 def test_refresh_of_one_is_served_by_the_other(
     tmp_path: Path, url: str, upstream: Upstream
 ) -> None:
-    """A refresh in one server is served by the other within SNAPSHOT_POLL + 1 s, byte for byte."""
+    """A replica serves the other one's refresh within SNAPSHOT_POLL + 1 s, byte for byte."""
     settings = {**BUNDLED_SOURCES, "DATABASE_URL": url, "SNAPSHOT_POLL": "0.5"}
     with running_server(tmp_path, **{**settings, **upstream.environment}) as first:
-        # Loads bundled data, then refreshes from the upstream at once.
+        # Loads the bundled data, then refreshes at once.
         first.wait_for_log("Refresh .* countries from geonames")
         with running_server(tmp_path, **settings) as second:
             assert fetch_body(first) == fetch_body(second)
@@ -63,7 +63,7 @@ def test_refresh_of_one_is_served_by_the_other(
 
 
 def test_four_start_at_once(tmp_path: Path, url: str) -> None:
-    """Four servers that start on an empty database migrate it once, fill it, and all serve."""
+    """Four servers that start on an empty database migrate and fill it once, and all serve."""
     with ExitStack() as stack:
         servers = [
             stack.enter_context(running_server(tmp_path, **BUNDLED_SOURCES, DATABASE_URL=url))
@@ -79,7 +79,7 @@ def test_four_start_at_once(tmp_path: Path, url: str) -> None:
 
 
 def test_commands_on_a_server(tmp_path: Path, url: str, upstream: Upstream) -> None:
-    """The commands migrate and refresh work on a database server as they do on a file."""
+    """`migrate` and `refresh` work on a database server as on a file."""
     migrated = run_command(tmp_path, "migrate", DATABASE_URL=url)
     assert migrated == (0, "Migrated.\n", "")
     refreshed = run_command(tmp_path, "refresh", DATABASE_URL=url, **upstream.environment)

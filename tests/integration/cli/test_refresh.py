@@ -1,4 +1,4 @@
-"""`graphql-api refresh`: what it prints, what it stores, and that a failure changes nothing."""
+"""`graphql-api refresh`: its output, the rows it stores, and failures that change nothing."""
 
 import errno
 import json
@@ -71,7 +71,7 @@ ALL_NEW, UNCHANGED = (
 
 
 class FirstRefresh(NamedTuple):
-    """A first refresh: where it was run, and what came of it."""
+    """A first refresh: its folder and its result."""
 
     folder: Path
     result: CommandResult
@@ -79,7 +79,7 @@ class FirstRefresh(NamedTuple):
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRefresh:
-    """Lend a folder in which the countries were refreshed once."""
+    """Run a first refresh in a folder of its own."""
     folder = tmp_path_factory.mktemp("first")
     with Upstream() as upstream:
         return FirstRefresh(
@@ -89,13 +89,13 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRefresh:
 
 @pytest.fixture
 def folder(first: FirstRefresh, tmp_path: Path) -> Path:
-    """Lend a copy of that folder."""
+    """Return a copy of the folder of the first refresh."""
     shutil.copy(first.folder / DATABASE, tmp_path)
     return tmp_path
 
 
 def refresh_settings(upstream: Upstream) -> dict[str, str]:
-    """Return the settings of a refresh that asks `upstream`, and has no patience to lose."""
+    """Return settings with `upstream` as the provider, and timeouts that never expire."""
     return {
         **DATABASE_SETTINGS,
         **upstream.environment,
@@ -105,7 +105,7 @@ def refresh_settings(upstream: Upstream) -> dict[str, str]:
 
 
 def settings_without_fallback(upstream: Upstream) -> dict[str, str]:
-    """Return the settings with which a source that fails has no other after it."""
+    """Return settings with one provider of each kind, so that its failure fails the refresh."""
     return {
         **refresh_settings(upstream),
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
@@ -114,18 +114,18 @@ def settings_without_fallback(upstream: Upstream) -> dict[str, str]:
 
 
 def mask(text: str) -> str:
-    """Return a text without what differs from run to run: timings, and the widths of what is."""
+    """Return output with its timings and bars masked."""
     return re.sub(r"\d+\.\d$", "N", re.sub("[ █]+", " ", text), flags=re.MULTILINE)
 
 
 def read_rows(folder: Path) -> list[tuple[object, ...]]:
-    """Return every row that is stored of the countries."""
+    """Return all rows of the table of countries."""
     with closing(sqlite3.connect(folder / DATABASE)) as connection:
         return connection.execute("SELECT * FROM countries ORDER BY code").fetchall()
 
 
 def run_on_terminal(folder: Path, **variables: str) -> CommandResult:
-    """Refresh with a terminal for stdout; return what it shows, without its colours."""
+    """Refresh with a terminal as stdout; return its text without escape sequences."""
     controller_fd, terminal_fd = pty.openpty()
     try:
         with subprocess.Popen(
@@ -150,24 +150,24 @@ def _read_terminal(controller_fd: int) -> Iterator[bytes]:
         while chunk := os.read(controller_fd, 4096):
             yield chunk
     except OSError as error:
-        # What Linux says when nobody has the other end any more.
+        # Linux' error once the other end is closed.
         if error.errno != errno.EIO:
             raise
 
 
 def last_bar(output: str) -> str:
-    """Return the progress as it was shown last, with its time masked."""
+    """Return the last state of the progress bar, with its time masked."""
     bars = re.findall(r"^.* (?:━|╸|╺).*$", output.replace("\r", "\n"), re.MULTILINE)
     return re.sub(r"\d:\d\d:\d\d", "TIME", re.sub("[━╸╺]+", "BAR", bars[-1].strip()))
 
 
 def without_provider_lines(stdout: str) -> list[str]:
-    """Return the lines that were printed but for those of sources, whose order is of chance."""
+    """Return the printed lines except those of providers, whose order varies."""
     return [line for line in stdout.split("\n") if " returned " not in line]
 
 
 def test_first(first: FirstRefresh) -> None:
-    """On an empty folder it makes the database, fills it, and says each step in plain lines."""
+    """In an empty folder, a refresh creates the database, fills it, and prints each step."""
     expected = mask(STEPS + REPORT.format(counts=ALL_NEW))
     result = first.result._replace(
         stdout=mask("\n".join(without_provider_lines(first.result.stdout)))
@@ -184,7 +184,7 @@ def test_first(first: FirstRefresh) -> None:
 
 
 def test_terminal(folder: Path, upstream: Upstream) -> None:
-    """On a terminal a bar is drawn up to its end; below it, a second refresh says unchanged."""
+    """On a terminal, a refresh shows a bar up to 100 %, and its report below."""
     result = run_on_terminal(folder, **refresh_settings(upstream))
     assert (result.exit_code, result.stderr) == (0, "")
     assert last_bar(result.stdout) == "Done BAR 100 % TIME"
@@ -193,7 +193,7 @@ def test_terminal(folder: Path, upstream: Upstream) -> None:
 
 
 def test_failure(folder: Path, upstream: Upstream) -> None:
-    """A source that fails is named with its reason in one line; the rows stay as they were."""
+    """A failing provider is named with its reason in one line; the rows stay as they were."""
     before = read_rows(folder)
     upstream.set_responses("countries", DOWN)
     result = run_command(folder, "refresh", **settings_without_fallback(upstream))
@@ -206,7 +206,7 @@ def test_failure(folder: Path, upstream: Upstream) -> None:
 
 
 def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
-    """On a terminal too the reason is told once, below a bar; bundled data replaces nothing."""
+    """On a terminal too, the reason is printed once; bundled data does not replace live data."""
     before = read_rows(folder)
     upstream.set_responses("countries", DOWN)
     result = run_on_terminal(folder, **refresh_settings(upstream))
@@ -217,7 +217,7 @@ def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
 
 
 def test_interrupt(folder: Path, upstream: Upstream) -> None:
-    """Ctrl-C while a source is mute ends it at once, without a word, and nothing is changed."""
+    """Ctrl-C while a provider hangs ends the command at once, silently, and changes nothing."""
     before = read_rows(folder)
     upstream.set_responses("countries", HANGING)
     with running_command(folder, "refresh", **refresh_settings(upstream)) as process:
@@ -232,7 +232,7 @@ def test_interrupt(folder: Path, upstream: Upstream) -> None:
 
 
 def test_running_server(folder: Path, upstream: Upstream) -> None:
-    """A server on the same database serves what was refreshed beside it, at its next look."""
+    """A server on the same database serves the refreshed data after its next poll."""
     query = '{ country(code: "FR") { population } }'
     old = {"data": {"country": {"population": 66_987_244}}}
     new = {"data": {"country": {"population": 1}}}
@@ -246,7 +246,7 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
 
 
 def test_force(folder: Path, upstream: Upstream) -> None:
-    """What a source said is kept over processes, the report says so, and --force asks anyway."""
+    """Provider data is cached across processes, the report says so, and --force bypasses it."""
     rates = {**json.loads(RATES), "time_next_update_unix": int(time.time()) + 10**6}
     upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
     settings = settings_without_fallback(upstream)

@@ -1,4 +1,4 @@
-"""`graphql-api schema`: the schema as text, and nothing else."""
+"""`graphql-api schema` prints the schema, and nothing else."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ from tests.support.processes import CommandResult, list_paths, run_command
 
 
 def test_schema(tmp_path: Path) -> None:
-    """It prints the file of the repository, whatever the settings are, and writes nothing."""
+    """The output equals schema.graphql, independent of the settings, and no file is written."""
     result = run_command(
         tmp_path, "schema", ENVIRONMENT="production", DATABASE_URL="mysql://db/countries"
     )

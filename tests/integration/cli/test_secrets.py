@@ -1,4 +1,4 @@
-"""No command shows the database's password, whatever happens to it, however much is logged."""
+"""No command prints or logs the database's password, at any log level, whatever fails."""
 
 import base64
 import signal
@@ -35,15 +35,15 @@ VERBOSE_SETTINGS = {
 }
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 WRONG_PASSWORD = "w(r)ong@: hunter2"
-"""A password that the server does not know."""
+"""A password that the database server rejects."""
 
 
 PASSWORD_PARTS = ("p@ss", "hunter2")
-"""What nothing but the passwords of this module has in it."""
+"""Text that occurs only in the passwords of this module."""
 
 
 def assert_no_password(*texts: str) -> None:
-    """Assert that no text has a part of a password in it, plain or encoded for a URL."""
+    """Assert that no text has a part of a password, plain or percent-encoded."""
     assert all(part in PASSWORD + WRONG_PASSWORD for part in PASSWORD_PARTS)
     for text in texts:
         for part in PASSWORD_PARTS:
@@ -55,7 +55,7 @@ def assert_no_password(*texts: str) -> None:
 def server(
     request: pytest.FixtureRequest, certificates: Certificates
 ) -> Iterator[AnyDatabaseServer]:
-    """Lend a server of each kind in turn that speaks TLS."""
+    """Return a database server of each kind with TLS."""
     new_server: Callable[..., AnyDatabaseServer] = request.getfixturevalue(f"new_{request.param}")
     with new_server(tls=certificates.good) as server:
         yield server
@@ -63,13 +63,13 @@ def server(
 
 @pytest.fixture
 def proxy(server: AnyDatabaseServer) -> Iterator[TCPProxy]:
-    """Lend a relay before the server."""
+    """Run a proxy in front of the database server."""
     with TCPProxy(server.port) as proxy:
         yield proxy
 
 
 def run_failing(folder: Path, command: str, **variables: str) -> str:
-    """Run a command that cannot use its database, and return the line that it ends with."""
+    """Run a command that cannot use its database, and return its error line."""
     result = run_command(folder, command, **VERBOSE_SETTINGS, **variables)
     assert_no_password(result.stdout, result.stderr)
     assert (result.exit_code == 0, result.stdout, result.stderr.count("\n")) == (False, "", 1)
@@ -77,7 +77,7 @@ def run_failing(folder: Path, command: str, **variables: str) -> str:
 
 
 def run_waiting(folder: Path, command: str, **variables: str) -> str:
-    """Run a command that waits for its database, and return the line that says so."""
+    """Run a command that waits for its database, and return the log line of that."""
     with running_command(folder, command, **VERBOSE_SETTINGS, **variables) as process:
         log_line = process.wait_for_log(".*Retrying until it responds.*")[0]
         result = process.stop(signal.SIGTERM)
@@ -87,7 +87,7 @@ def run_waiting(folder: Path, command: str, **variables: str) -> str:
 
 
 def denial_message(server: AnyDatabaseServer) -> str:
-    """Return a part of what a server says to a wrong password."""
+    """Return a part of a database server's error for a wrong password."""
     return "Access denied" if isinstance(server, MariaDB) else "password authentication failed"
 
 
@@ -96,7 +96,7 @@ def denial_message(server: AnyDatabaseServer) -> str:
 def test_servers_that_fail(
     server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str
 ) -> None:
-    """Each command says in one line why the database cannot be used, and not with what password."""
+    """Each command reports in one line why the database cannot be used, without the password."""
     database = server.create_database()
     url, proxied_url = server.url(database), server.url(database, port=proxy.port)
     wrong_url = url.replace(quote(PASSWORD, safe=""), quote(WRONG_PASSWORD, safe=""))
@@ -124,12 +124,12 @@ def test_servers_that_fail(
     ],
 )
 def test_bad_urls(tmp_path: Path, url: str, words: str) -> None:
-    """A server says in one line what is wrong with a URL, without repeating it."""
+    """A malformed URL ends `serve` with one line that does not repeat it."""
     assert words in run_failing(tmp_path, "serve", DATABASE_URL=url)
 
 
 def collect_responses(process: Process) -> str:
-    """Return everything that a server answers of its database."""
+    """Return all responses that mention the database."""
     pages = [process.get(path).text for path in ("/readyz", "/healthz", "/metrics", "/")]
     return "\n".join([*pages, str(process.query(REFRESH))])
 
@@ -138,7 +138,7 @@ def collect_responses(process: Process) -> str:
 def test_server_that_works_and_then_does_not(
     server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path
 ) -> None:
-    """Neither what works over TLS nor what fails in the middle shows the password to anybody."""
+    """Neither a working server over TLS nor an outage shows the password to clients or the log."""
     variables = {
         **VERBOSE_SETTINGS,
         "DATABASE_URL": server.url(server.create_database(), port=proxy.port),
@@ -155,7 +155,7 @@ def test_server_that_works_and_then_does_not(
         process.wait_for_log("error.*The database does not respond")
         failing_output = collect_responses(process)
         result = process.stop(signal.SIGTERM)
-    # In single quotes: the metrics name every code, in double ones.
+    # In single quotes, because the metrics have every code in double quotes.
     assert (
         "'DATABASE_UNAVAILABLE'" in healthy_output,
         "'DATABASE_UNAVAILABLE'" in failing_output,
@@ -166,5 +166,5 @@ def test_server_that_works_and_then_does_not(
 
 
 def outputs(result: CommandResult) -> tuple[str, str]:
-    """Return what a command has printed."""
+    """Return the output of a command."""
     return result.stdout, result.stderr

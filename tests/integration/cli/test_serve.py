@@ -1,4 +1,4 @@
-"""`graphql-api serve`: the real server over real sockets, from its first start to its end."""
+"""`graphql-api serve` over real sockets: start, restart, shutdown, production, wrong settings."""
 
 import json
 import signal
@@ -48,7 +48,7 @@ STOPPING_RESPONSE = (
         ]
     },
 )
-"""What a request is answered that the end of the server cuts off."""
+"""Status, Retry-After and body of a request that the shutdown interrupts."""
 REFUSAL_LINE = "TIME INFO    Request ID is refused, 503: The server is stopping.\n"
 PARTIAL_LINE = "TIME INFO    Request ID did not arrive in full\n"
 KNOWN_PROVIDERS = "bundled, geonames, restcountries, restcountries-v3"
@@ -57,33 +57,33 @@ UNANSWERED = "the server refuses connections"
 
 @pytest.fixture
 def unhurried_settings(upstream: Upstream) -> dict[str, str]:
-    """Return the settings of a server that asks `upstream`, and waits for it as long as need be."""
+    """Return settings with `upstream` as the provider, and timeouts that never expire."""
     return {**upstream.environment, "API_TIMEOUT": "1000", "REFRESH_TIMEOUT": "1000"}
 
 
 @pytest.fixture(scope="module")
 def offline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server started in a fresh folder whose sources do not answer, for looking only."""
+    """Run a server in an empty folder with unreachable providers, for tests that only read."""
     with running_server(tmp_path_factory.mktemp("fresh"), **UNREACHABLE_SOURCES) as server:
         server.wait_for_log("countries from bundled after geonames")
         yield server
 
 
 def test_first_start(offline_server: Process) -> None:
-    """It makes its database, fills it, says where the playground is, and why nothing is live."""
+    """A first start migrates, fills and logs the playground's URL and the providers' failures."""
     sources = (
         f"countries from bundled after geonames: {UNANSWERED}, "
         f"rates from bundled after er-api: {UNANSWERED}"
     )
     retried = refresh_line("0 new, 0 changed, 250 unchanged", sources)
-    # The last two are independent of each other.
+    # The order of the last two varies.
     lines = mask_log(offline_server.stderr).splitlines(keepends=True)
     assert [*lines[:2], *sorted(lines[2:])] == [MIGRATED, FILLED, retried, GREETING]
     assert offline_server.stdout == ""
 
 
 def test_health(offline_server: Process) -> None:
-    """It lives, and is ready with all countries."""
+    """/healthz and /readyz report a server that is ready with 250 countries."""
     live, ready = offline_server.get("/healthz"), offline_server.get("/readyz")
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     assert (ready.status_code, ready.json()) == (
@@ -93,12 +93,12 @@ def test_health(offline_server: Process) -> None:
 
 
 def test_query(offline_server: Process) -> None:
-    """It answers a query."""
+    """A query over HTTP returns its data."""
     assert offline_server.query(CAPITAL) == BRASILIA
 
 
 def test_playground(offline_server: Process) -> None:
-    """The playground is where the log says, and links begin with the address that was asked."""
+    """The playground is at the logged URL, and image URLs start with the requested address."""
     page = offline_server.get("/graphql", Accept="text/html")
     assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
     assert offline_server.query("{ status { imageUrl } }") == {
@@ -107,7 +107,7 @@ def test_playground(offline_server: Process) -> None:
 
 
 def test_live_and_started_again(tmp_path: Path, unhurried_settings: dict[str, str]) -> None:
-    """A first start becomes live and can be refreshed; the next loads what is there, no more."""
+    """A first start refreshes from live providers; the next one loads that data, and no more."""
     with running_server(tmp_path, **unhurried_settings) as server:
         server.wait_for_log("countries from geonames")
         assert server.query(REFRESH) == {
@@ -148,7 +148,7 @@ def test_live_and_started_again(tmp_path: Path, unhurried_settings: dict[str, st
 def open_request(
     server: Process, query: str, *, body_size: int | None = None
 ) -> Iterator[HTTPConnection]:
-    """Lend a connection on which a query, or so much of its body, has been sent."""
+    """Open a connection and send a query, or only the first `body_size` bytes of its body."""
     body = json.dumps({"query": query}).encode()
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=WAIT_TIMEOUT)) as connection:
         connection.putrequest("POST", "/graphql")
@@ -156,14 +156,14 @@ def open_request(
         connection.putheader("Content-Length", str(len(body)))
         connection.putheader("Expect", "100-continue")
         connection.endheaders()
-        # What the server says once it waits for the body.
+        # The server sends this when it waits for the body.
         assert connection.sock.recv(4096) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.send(body[:body_size])
         yield connection
 
 
 def read_response(connection: HTTPConnection) -> tuple[int, str | None, object]:
-    """Return the answer's status, when to try again, and what it says."""
+    """Return status, Retry-After and JSON body of the response."""
     with HTTPResponse(connection.sock, method="POST") as response:
         response.begin()
         return response.status, response.getheader("Retry-After"), json.load(response)
@@ -172,7 +172,7 @@ def read_response(connection: HTTPConnection) -> tuple[int, str | None, object]:
 def test_end_does_not_wait_for_ever(
     tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
 ) -> None:
-    """Ctrl-C and SIGTERM end it well, with a body half sent and a refresh at a mute source."""
+    """SIGINT and SIGTERM end a server despite an incomplete body and a hanging provider."""
     upstream.set_responses("countries", HANGING)
     signals = (signal.SIGINT, signal.SIGTERM)
     folders = [tmp_path / signum.name for signum in signals]
@@ -198,7 +198,7 @@ def test_end_does_not_wait_for_ever(
 def test_second_signal_ends_at_once(
     tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
 ) -> None:
-    """Asked to end a second time, it waits for nobody; who waits for a refresh is told."""
+    """A second signal ends the server at once; a caller that waits for a refresh gets 503."""
     upstream.set_responses("countries", HANGING)
     with (
         running_server(tmp_path, **unhurried_settings) as server,
@@ -216,13 +216,13 @@ def test_second_signal_ends_at_once(
 
 
 def stored_revisions(path: Path) -> set[tuple[int, str]]:
-    """Return the revisions and the sources of the rows that are stored."""
+    """Return the distinct revisions and providers of the stored rows."""
     with closing(sqlite3.connect(path)) as connection:
         return set(connection.execute("SELECT revision, countries_provider FROM countries"))
 
 
 def test_env_file_and_silence(tmp_path: Path) -> None:
-    """It reads .env where it starts; paths may be odd; at LOG_LEVEL=warning it says nothing."""
+    """`serve` reads .env, accepts unusual paths, and logs nothing at LOG_LEVEL=warning."""
     folder = tmp_path / "100% mine"
     folder.mkdir()
     port = free_port()
@@ -245,7 +245,7 @@ TO_PRODUCTION = "Serving https://countries.example.org, listening at http://HERE
 
 
 def test_production(tmp_path: Path) -> None:
-    """In production there is no playground and no introspection, and only the token refreshes."""
+    """Production has no playground and no introspection, and mutations require the token."""
     variables = {**BUNDLED_SOURCES, **PRODUCTION, "ADMIN_TOKEN": TOKEN, "ACCESS_LOG": "true"}
     with running_server(tmp_path, **variables) as server:
         assert server.get("/graphql", Accept="text/html").status_code == 406
@@ -310,7 +310,7 @@ NO_FOLDER = (
             2,
             NEEDS_URL,
         ),
-        # Names below .invalid, and addresses of 192.0.2, are nobody's.
+        # .invalid and 192.0.2.0/24 are reserved, so no machine has them.
         (
             {"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN},
             2,
@@ -342,7 +342,7 @@ NO_FOLDER = (
     ],
 )
 def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
-    """What is set wrong is told in one line that names it, and nothing is made or changed."""
+    """A wrong setting ends `serve` with one line that names it; no file is created or changed."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
     result = run_command(tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", **variables})
     assert result == CommandResult(code, "", f"graphql-api: {message}\n")
@@ -351,7 +351,7 @@ def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: 
 
 
 def test_port_is_taken(tmp_path: Path) -> None:
-    """A port that somebody else listens on is refused before anything is made."""
+    """A port that is in use ends `serve` before any file is created."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
         result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, PORT=str(port))

@@ -1,4 +1,4 @@
-"""Being told to stop: who asks is told first, what runs is finished, and nothing holds it up."""
+"""Shutdown: /readyz reports it first, running work is finished, and nothing delays it for long."""
 
 import signal
 import sqlite3
@@ -24,7 +24,7 @@ BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_says_so_before_it_stops(tmp_path: Path, workers: str) -> None:
-    """For STOP_DELAY it serves on, on new connections too, and says that it is not ready."""
+    """During STOP_DELAY the server accepts and serves requests while /readyz returns 503."""
     settings = {**BUNDLED_SOURCES, "STOP_DELAY": "60", "WORKERS": workers}
     with running_server(tmp_path, **settings) as server:
         assert server.get("/readyz").status_code == 200
@@ -34,7 +34,7 @@ def test_says_so_before_it_stops(tmp_path: Path, workers: str) -> None:
             assert time.monotonic() < deadline
         assert (ready.status_code, ready.json()["status"]) == (503, "stopping")
         assert server.query(CAPITAL) == BRASILIA
-        # Told again, it does not wait.
+        # A second signal skips the rest of STOP_DELAY.
         result = server.stop(signal.SIGTERM)
     assert (result.exit_code, "ERROR" in result.stderr, "Traceback" in result.stderr) == (
         0,
@@ -44,14 +44,14 @@ def test_says_so_before_it_stops(tmp_path: Path, workers: str) -> None:
 
 
 def test_delay_ends(tmp_path: Path) -> None:
-    """When STOP_DELAY is over it stops by itself."""
+    """The server exits when STOP_DELAY is over."""
     with running_server(tmp_path, **BUNDLED_SOURCES, STOP_DELAY="0.3") as server:
         assert server.url
         assert server.stop(signal.SIGTERM).exit_code == 0
 
 
 def test_what_runs_is_finished(tmp_path: Path, upstream: Upstream) -> None:
-    """A refresh that runs is finished and answered, and so is what follows it: nothing is lost."""
+    """A running refresh is finished, returned and recorded before the server exits."""
     released = threading.Event()
     with running_server(tmp_path, **upstream.environment) as server, ThreadPoolExecutor() as pool:
         server.wait_for_log("countries from geonames")
@@ -75,7 +75,7 @@ def test_what_runs_is_finished(tmp_path: Path, upstream: Upstream) -> None:
 
 @pytest.mark.slow
 def test_database_that_hangs(tmp_path: Path, mariadb: MariaDB) -> None:
-    """A database that does not answer any more holds up the end for seconds at most."""
+    """A database that hangs delays the exit by seconds, not by DATABASE_TIMEOUT."""
     with TCPProxy(mariadb.port) as proxy:
         url = mariadb.url(mariadb.create_database(), port=proxy.port)
         settings = {**BUNDLED_SOURCES, "DATABASE_URL": url, "DATABASE_TIMEOUT": "600"}

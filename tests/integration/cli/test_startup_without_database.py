@@ -1,4 +1,4 @@
-"""Starting while the database is away: it listens, says so, and comes up by itself."""
+"""Start-up while the database is away: listen, log the reason once, become ready by itself."""
 
 # Tests print a row: database, fault, what a query got, what /readyz said, time to recover.
 
@@ -24,33 +24,33 @@ WAITING_PATTERN = r"ERROR .* Retrying until it responds; listening at (http://12
 
 @pytest.fixture(params=["mariadb", "postgresql"])
 def server(request: pytest.FixtureRequest) -> DatabaseServer:
-    """Return a server of each kind in turn."""
+    """Return a database server of each kind."""
     server: DatabaseServer = request.getfixturevalue(request.param)
     return server
 
 
 @pytest.fixture
 def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
-    """Lend a relay before the server."""
+    """Run a proxy in front of the database server."""
     with TCPProxy(server.port) as proxy:
         yield proxy
 
 
 def query_server(url: str) -> httpx.Response:
-    """Ask for data."""
+    """Send a query that needs data."""
     return httpx.post(
         f"{url}/graphql", json={"query": QUERY}, trust_env=False, timeout=WAIT_TIMEOUT
     )
 
 
 def settings(server: DatabaseServer, proxy: TCPProxy) -> dict[str, str]:
-    """Return the settings of a server that is soon tired of waiting."""
+    """Return settings with a short DATABASE_TIMEOUT."""
     url = server.url(server.create_database(), port=proxy.port)
     return {**BUNDLED_SOURCES, "DATABASE_URL": url, "DATABASE_TIMEOUT": "1"}
 
 
 def check_unavailable(process: Process) -> tuple[str, str]:
-    """Return what a query and /readyz are told by a process that waits, once it does."""
+    """Return the responses to a query and to /readyz once a process waits for its database."""
     url = process.wait_for_log(WAITING_PATTERN)[1]
     live = httpx.get(f"{url}/healthz", trust_env=False, timeout=WAIT_TIMEOUT)
     ready = httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
@@ -75,7 +75,7 @@ def check_unavailable(process: Process) -> tuple[str, str]:
 def test_comes_up_by_itself(
     tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, fault: DatabaseFault
 ) -> None:
-    """It refuses what needs data until the database is there, and then has all of it."""
+    """Requests that need data get 503 until the database is back; then all data is served."""
     variables = settings(server, proxy)
     with fault.inject(server, proxy) as end_fault, running_server(tmp_path, **variables) as process:
         client, readiness = check_unavailable(process)
@@ -94,14 +94,14 @@ def test_comes_up_by_itself(
 def test_each_reason_is_logged_once(
     tmp_path: Path, server: DatabaseServer, proxy: TCPProxy
 ) -> None:
-    """However often it has tried, a reason that stays the same is one line of the log."""
+    """A reason that stays the same is logged once, however many attempts fail."""
     variables = settings(server, proxy)
     with (
         REFUSED.inject(server, proxy) as end_fault,
         running_server(tmp_path, **variables) as process,
     ):
         process.wait_for_log(WAITING_PATTERN)
-        time.sleep(1)  # for a few tries
+        time.sleep(1)  # several attempts
         end_fault()
         assert process.url
         assert process.stderr.count("ERROR") == 1
@@ -111,7 +111,7 @@ def test_each_reason_is_logged_once(
 def test_ends_while_it_waits(
     tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, number: signal.Signals
 ) -> None:
-    """Told to stop while nobody answers it, it ends well, without another word."""
+    """SIGTERM while the database is away ends the server with 0, and logs nothing more."""
     variables = settings(server, proxy)
     with HUNG.inject(server, proxy), running_server(tmp_path, **variables) as process:
         process.wait_for_log(WAITING_PATTERN)

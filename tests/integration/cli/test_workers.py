@@ -1,4 +1,4 @@
-"""`WORKERS=n`: several processes on one port that start, serve, fail and end as one."""
+"""`WORKERS=n`: several processes on one port that start, serve, fail and stop as one."""
 
 import os
 import re
@@ -36,7 +36,7 @@ def worker_pids(server: Process) -> list[int]:
 
 
 def worker_version(server: Process, worker: int) -> str:
-    """Return what one worker of two serves, empty while it starts: the other one cannot answer."""
+    """Return the version that one of two workers serves, empty during its start."""
     (other,) = set(worker_pids(server)) - {worker}
     with paused(other):
         body = server.query(VERSION)
@@ -44,26 +44,26 @@ def worker_version(server: Process, worker: int) -> str:
 
 
 def workers_agree(server: Process) -> bool:
-    """Tell whether both workers serve the same."""
+    """Return whether both workers serve the same version."""
     first, second = (worker_version(server, worker) for worker in worker_pids(server))
     return first == second != ""
 
 
 def serves_other_version(server: Process, worker: int, version: str) -> bool:
-    """Tell whether a worker serves another version than this."""
+    """Return whether a worker serves another version than this."""
     return worker_version(server, worker) != version
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server of two workers, which have done what they do at their first start."""
+    """Run a server of two workers whose first refresh is over."""
     with running_server(tmp_path_factory.mktemp("workers"), **TWO_WORKERS) as server:
         server.wait_for_log(REFRESHED_PATTERN)
         yield server
 
 
 def test_both_answer_and_agree(server: Process) -> None:
-    """Each worker answers by itself, and what one has refreshed the other serves soon after."""
+    """Each worker responds on its own, and serves what the other has refreshed soon after."""
     wait_until(lambda: len(worker_pids(server)) == 2)
     workers = worker_pids(server)
     wait_until(lambda: workers_agree(server))
@@ -75,13 +75,13 @@ def test_both_answer_and_agree(server: Process) -> None:
 
 
 def test_started_as_one(server: Process) -> None:
-    """The database is migrated and filled once, and the greeting is one."""
+    """Two workers migrate and fill the database once, and log one line when ready."""
     log = mask_log(server.stderr)
     assert [log.count(line) for line in (MIGRATED, FILLED, GREETING)] == [1, 1, 1]
 
 
 def test_killed_worker_is_replaced(server: Process) -> None:
-    """Another worker takes the place of one that was killed; queries are answered meanwhile."""
+    """A killed worker is replaced; queries are served meanwhile."""
     killed, other = worker_pids(server)
     os.kill(killed, signal.SIGKILL)
     server.wait_for_log("A worker exited with code -9; starting a replacement")
@@ -94,7 +94,7 @@ def test_killed_worker_is_replaced(server: Process) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_end(tmp_path: Path, number: signal.Signals) -> None:
-    """Ctrl-C, which the terminal sends to all of them, and SIGTERM end all, well and in silence."""
+    """Ctrl-C, which a terminal sends to all processes, and SIGTERM end all with 0, silently."""
     with running_server(tmp_path, **TWO_WORKERS) as server:
         server.wait_for_log(REFRESHED_PATTERN)
         workers = worker_pids(server)
@@ -104,14 +104,14 @@ def test_end(tmp_path: Path, number: signal.Signals) -> None:
                 os.kill(worker, number)
         result = server.stop(number)
     later_lines = result.stderr.removeprefix(log).splitlines()
-    # Each worker refreshes once when it has started.
+    # Each worker refreshes once after its start.
     assert [line for line in later_lines if not re.search(REFRESHED_PATTERN, line)] == []
     assert (result.exit_code, result.stdout) == (0, "")
     assert not any(map(is_running, workers))
 
 
 def test_end_of_the_supervisor(tmp_path: Path) -> None:
-    """Workers whose supervisor is killed end by themselves, and leave the port."""
+    """Workers whose supervisor is killed exit by themselves, and release the port."""
     with running_server(tmp_path, **TWO_WORKERS) as server:
         port, workers = server.port, worker_pids(server)
         server.stop(signal.SIGKILL)
@@ -136,7 +136,7 @@ def test_end_of_the_supervisor(tmp_path: Path) -> None:
     ],
 )
 def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
-    """What is wrong is told once, however many workers there would be."""
+    """A wrong setting or an unusable database is reported once, not once per worker."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
     result = run_command(
         tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", "WORKERS": "3", **variables}
@@ -146,8 +146,8 @@ def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: 
 
 
 def test_waits_as_one(tmp_path: Path) -> None:
-    """While the database is away that is told once, and all of them end when they are told to."""
-    # Nobody listens on port 1.
+    """An unreachable database is logged once for all workers, and SIGTERM ends them with 0."""
+    # No server listens on port 1.
     url = "mysql://somebody:hunter2@127.0.0.1:1/countries"
     with running_server(tmp_path, **TWO_WORKERS, DATABASE_URL=url) as server:
         base_url = server.wait_for_log(r"listening at (\S+)\.\n")[1]

@@ -1,4 +1,4 @@
-"""A scrape tells of all workers, whichever answers it, and of those that have died."""
+"""A scrape covers all workers, whichever responds, and the counters of dead ones."""
 
 import os
 import signal
@@ -23,7 +23,7 @@ REQUESTS = f'graphql_api_requests_total{{{KIND},status="200"}}'
 
 @pytest.fixture
 def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
-    """Lend a server of two workers, which have no reason to refresh."""
+    """Run a server of two workers with fresh data, so that they do not refresh."""
     assert run_command(tmp_path, "refresh", **upstream.environment).exit_code == 0
     with running_server(tmp_path, **upstream.environment, WORKERS="2") as server:
         wait_until(lambda: Scraper(server).scrape()["graphql_api_workers"] == 2)
@@ -31,14 +31,14 @@ def server(tmp_path: Path, upstream: Upstream) -> Iterator[Process]:
 
 
 def send_queries(server: Process, count: int) -> None:
-    """Ask so often, each time over a connection of its own, several at once."""
+    """Send `count` queries, each over a connection of its own, eight at once."""
     with ThreadPoolExecutor(8) as pool:
         bodies = list(pool.map(lambda _: server.query(QUERY), range(count)))
     assert bodies == [{"data": {"countries": {"totalCount": 250}}}] * count
 
 
 def scrape_each(server: Process) -> list[Samples]:
-    """Scrape each worker, while the other one cannot answer."""
+    """Scrape each worker while the other one is paused."""
     scrapes = []
     first, second = child_pids(server.pid)
     for paused_pid in (first, second):
@@ -48,7 +48,7 @@ def scrape_each(server: Process) -> list[Samples]:
 
 
 def test_one_number(server: Process) -> None:
-    """What both have answered is told exactly by each, also after one was killed and replaced."""
+    """Each worker reports the exact counts of both, also after one was killed and replaced."""
     before = Scraper(server).scrape()
     send_queries(server, 60)
     for worker in child_pids(server.pid):

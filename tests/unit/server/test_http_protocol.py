@@ -1,4 +1,4 @@
-"""What a connection answers by itself is what the application would have answered."""
+"""Responses of the protocol's fast path equal those of the application."""
 
 import json
 import socket
@@ -31,28 +31,28 @@ GET_LINE = f"GET /graphql?query={quote('{ countries { nodes { code } } }')}"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that closes idle connections after a second, and lets a page elsewhere ask."""
+    """Run a server with KEEP_ALIVE=1 and one allowed origin."""
     folder = tmp_path_factory.mktemp("server")
     changes = {"KEEP_ALIVE": "1", "CORS_ORIGINS": "https://countries.example"}
     with running_server(folder, **BUNDLED_SOURCES, **changes) as process:
-        # The refresh at the start, after which answers have other tags, is over.
+        # After the refresh of the start, which changes the ETags.
         process.wait_for_log(r"250 countries \(0 new")
         yield process
 
 
 def build_post(body: bytes, **headers: str) -> bytes:
-    """Return a request that posts a body."""
+    """Return a POST request with this body."""
     return request_head(Content_Length=str(len(body)), **headers) + body
 
 
 def exchange(connection: RawConnection, request: bytes) -> RawResponse:
-    """Send a request, and return its answer."""
+    """Send a request and return its response."""
     connection.send(request)
     return connection.read_response(request.partition(b" ")[0].decode())
 
 
 def stable_headers(headers: HTTPMessage) -> list[tuple[str, str]]:
-    """Return the headers but for those that differ each time."""
+    """Return the headers except those that differ each time."""
     return sorted(
         (name.lower(), value)
         for name, value in headers.items()
@@ -82,9 +82,9 @@ def stable_headers(headers: HTTPMessage) -> list[tuple[str, str]]:
     ],
 )
 def test_answers(server: Process, request_: bytes) -> None:
-    """Repeated, a request gets the status, headers and bytes that it got when it was executed."""
+    """A repeated request gets the status, headers and bytes of its first execution."""
     responses = []
-    # The first of them is one byte more than what came at once, so that it is not answered here.
+    # The first one is one byte longer than a read, so that the fast path does not serve it.
     for size in (len(request_) - 1, len(request_), len(request_)):
         with open_connection(server) as connection:
             connection.send(request_[:size])
@@ -105,7 +105,7 @@ def test_answers(server: Process, request_: bytes) -> None:
     [{}, {"Accept_Encoding": "br"}, {"Accept": "application/graphql-response+json"}],
 )
 def test_at_once(server: Process, headers: dict[str, str]) -> None:
-    """What is new is answered as the application does, of which it needs to know the document."""
+    """New variables of a known document get the response that the application would send."""
     document = '{ countries(first: 40) { nodes { name capital } } one: country(code: "FR") { id } }'
     responses = []
     with open_connection(server) as connection:
@@ -131,7 +131,7 @@ def test_at_once(server: Process, headers: dict[str, str]) -> None:
 
 
 def test_not_at_once(server: Process) -> None:
-    """Of a document that is known, too, errors are told and large bodies refused."""
+    """Requests of a known document still get errors, and 413 for large bodies."""
     document = "query ($n: Int) { countries(first: $n) { totalCount } }"
     with open_connection(server) as connection:
 
@@ -147,7 +147,7 @@ def test_not_at_once(server: Process) -> None:
 
 
 def test_not_modified(server: Process) -> None:
-    """Who has the answer is told so, on a connection that stays."""
+    """A conditional request gets 304 on a connection that stays open."""
     with open_connection(server) as connection:
         tag = exchange(connection, request_head(GET_LINE)).headers["ETag"]
         not_modified = exchange(connection, request_head(GET_LINE, If_None_Match=f'"x", {tag}'))
@@ -161,7 +161,7 @@ def test_not_modified(server: Process) -> None:
 
 @pytest.mark.parametrize("closing", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
 def test_closes(server: Process, closing: str) -> None:
-    """A client that wants no second answer gets one, and the connection's end."""
+    """A client that sends `Connection: close` gets one response, then the connection closes."""
     request = request_head(GET_LINE).replace(b"HTTP/1.1", closing.encode())
     for _ in range(2):
         with open_connection(server) as connection:
@@ -171,7 +171,7 @@ def test_closes(server: Process, closing: str) -> None:
 
 
 def test_idle(server: Process) -> None:
-    """After such answers, too, a connection that asks no more is closed."""
+    """A connection is closed after KEEP_ALIVE, also if the fast path served it."""
     with open_connection(server) as connection:
         for _ in range(3):
             assert exchange(connection, build_post(LIST_BODY)).status == 200
@@ -179,7 +179,7 @@ def test_idle(server: Process) -> None:
 
 
 def test_pipelined(server: Process) -> None:
-    """Known and new requests that come all at once are answered in their order."""
+    """Known and new requests in one write get their responses in order."""
     new_bodies = [json.dumps({"query": f"{{ a{n}: __typename }}"}).encode() for n in range(3)]
     with open_connection(server) as connection:
         exchange(connection, build_post(LIST_BODY))
@@ -207,11 +207,11 @@ MIXED_REQUESTS = (
     build_post(b"{"),
     request_head(GET_LINE),
 )
-"""Requests that are answered here, or by the application, or refused."""
+"""Requests for the fast path, for the application, and malformed ones."""
 
 
 def send_in_pieces(server: Process, pieces: list[bytes]) -> list[tuple[int, bytes]]:
-    """Return the answers to the mixed requests, which are sent in these pieces."""
+    """Return the responses to the mixed requests, sent in these pieces."""
     with open_connection(server) as connection:
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
@@ -228,7 +228,7 @@ def send_in_pieces(server: Process, pieces: list[bytes]) -> list[tuple[int, byte
 )
 @given(cuts=st.sets(st.integers(0, len(b"".join(MIXED_REQUESTS))), max_size=12))
 def test_cut_anywhere(server: Process, cuts: set[int]) -> None:
-    """However the bytes of requests that follow one another are cut, the answers are the same."""
+    """Pipelined requests get the same responses, however their bytes are split."""
     stream = b"".join(MIXED_REQUESTS)
     ends = [*sorted(cuts), len(stream)]
     pieces = [stream[begin:end] for begin, end in zip([0, *ends], ends, strict=False)]
@@ -236,7 +236,7 @@ def test_cut_anywhere(server: Process, cuts: set[int]) -> None:
 
 
 def test_byte_by_byte(server: Process) -> None:
-    """Requests that come byte by byte get the same answers, too."""
+    """Requests sent byte by byte get the same responses."""
     pieces = [bytes([byte]) for byte in b"".join(MIXED_REQUESTS)]
     responses = send_in_pieces(server, pieces)
     assert responses == send_in_pieces(server, list(MIXED_REQUESTS))
@@ -245,7 +245,7 @@ def test_byte_by_byte(server: Process) -> None:
 
 
 def test_head_behind_others(server: Process) -> None:
-    """A head that is cut off counts for itself alone, however much comes with it."""
+    """The size limit of a head counts that head only, not the requests before it."""
     with open_connection(server) as connection:
         requests = build_post(QUERY + b" " * 90_000) + request_head("GET /healthz")
         for _ in range(20):
@@ -256,7 +256,7 @@ def test_head_behind_others(server: Process) -> None:
 
 
 def test_pipelines_without_end(server: Process) -> None:
-    """Requests that wait for their turn are not read, so that they take no memory."""
+    """Pipelined requests beyond the current one are not read, so that they take no memory."""
     memory = "process_resident_memory_bytes"
     before = Scraper(server).scrape()[memory]
     with open_connection(server) as connection:
@@ -277,7 +277,7 @@ def test_pipelines_without_end(server: Process) -> None:
 
 
 def test_keeps_alive(server: Process) -> None:
-    """Two hundred callers with a connection each are answered on it, time after time."""
+    """Two hundred clients, each with its own connection, are served repeatedly."""
     request = build_post(b'{"query": "mutation { deleteCountry(code: \\"XX\\") { id } }"}')
     with ExitStack() as stack:
         connections = [stack.enter_context(open_connection(server)) for _ in range(200)]
@@ -292,7 +292,7 @@ def test_keeps_alive(server: Process) -> None:
 
 
 def test_pipelined_work(server: Process) -> None:
-    """New requests of a known document that come all at once are answered in their order."""
+    """New requests of a known document in one write get their responses in order."""
     bodies = [
         json.dumps({"query": "query($n:Int){countries(first:$n){nodes{code}}}", **fields}).encode()
         for fields in ({"variables": {"n": number}} for number in range(12))
@@ -305,7 +305,7 @@ def test_pipelined_work(server: Process) -> None:
 
 
 def test_nobody_reads(server: Process) -> None:
-    """Known answers are kept back for a client that does not read, and none is lost."""
+    """Cached responses wait for a client that does not read, and none is lost."""
     with open_connection(server) as connection:
         exchange(connection, build_post(LIST_BODY))
         connection.send(build_post(LIST_BODY) * 1000)
@@ -316,7 +316,7 @@ def test_nobody_reads(server: Process) -> None:
 
 
 def test_access_log(tmp_path: Path) -> None:
-    """With the access log on, a repeated request has its line as well."""
+    """With ACCESS_LOG, a repeated request is logged too."""
     with (
         running_server(tmp_path, **BUNDLED_SOURCES, ACCESS_LOG="true") as server,
         open_connection(server) as connection,

@@ -1,4 +1,4 @@
-"""WebSockets byte by byte: handshakes and frames as no client sends them, and who never reads."""
+"""WebSocket bytes: handshakes and frames that no client sends, and clients that never read."""
 
 import re
 import signal
@@ -28,7 +28,7 @@ HANDSHAKE = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server of the bundled data; what it logs is looked at when all is done."""
+    """Run a server of the bundled data, and check its log at the end."""
     with running_server(tmp_path_factory.mktemp("sockets"), **BUNDLED_SOURCES) as process:
         process.wait_for_log(r"250 countries \(0 new")
         yield process
@@ -37,7 +37,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def handshake(start: str = "GET /graphql HTTP/1.1", **changes: str | None) -> bytes:
-    """Return a handshake with these headers instead, or without those that are None."""
+    """Return a handshake with these headers replaced, or left out if None."""
     overrides = {name.replace("_", "-"): value for name, value in changes.items()}
     headers = {name: value for name, value in (HANDSHAKE | overrides).items() if value is not None}
     lines = [start, *(f"{name}: {value}" for name, value in headers.items())]
@@ -52,7 +52,7 @@ def frame(
     reserved: int = 0,
     masked: bool = True,
 ) -> bytes:
-    """Return a frame as a client sends it, masked by zeros."""
+    """Return a client's frame, masked by zeros."""
     first = final << 7 | reserved << 4 | opcode
     size, mask = len(payload), masked << 7
     if size < 126:
@@ -65,12 +65,12 @@ def frame(
 
 
 def read_bytes(connection: RawConnection, size: int) -> bytes:
-    """Return the next bytes, fewer at the end."""
+    """Return the next `count` bytes, or fewer at the end."""
     return connection._reader.read(size)
 
 
 def read_frame(connection: RawConnection) -> tuple[int, bytes]:
-    """Return opcode and payload of the next frame of the server; (0, b"") at the end."""
+    """Return opcode and payload of the server's next frame; (0, b"") at the end."""
     header = read_bytes(connection, 2)
     if len(header) < 2:
         return 0, b""
@@ -81,7 +81,7 @@ def read_frame(connection: RawConnection) -> tuple[int, bytes]:
 
 
 def open_websocket(connection: RawConnection) -> None:
-    """Begin a WebSocket, and say hello."""
+    """Open a WebSocket and send connection_init."""
     connection.send(handshake())
     assert connection._reader.readline() == b"HTTP/1.1 101 Switching Protocols\r\n"
     while connection._reader.readline() != b"\r\n":
@@ -91,7 +91,7 @@ def open_websocket(connection: RawConnection) -> None:
 
 
 def read_close_code(connection: RawConnection) -> int:
-    """Return by which code the server closes; 0 if it just ends the connection."""
+    """Return the close code of the server; 0 if it closes without one."""
     opcode, payload = read_frame(connection)
     if opcode == CLOSE:
         (code,) = struct.unpack("!H", payload[:2])
@@ -102,7 +102,7 @@ def read_close_code(connection: RawConnection) -> int:
 
 
 def is_serving(server: Process) -> bool:
-    """Tell whether somebody else is served."""
+    """Return whether the server responds to another client."""
     return server.query("{ __typename }") == TYPENAME_RESPONSE
 
 
@@ -123,13 +123,13 @@ def is_serving(server: Process) -> bool:
         (handshake(Upgrade="WebSocket"), 101),
         (handshake("GET /graphql?query={a} HTTP/1.1"), 101),
         (handshake("GET /%ff%00 HTTP/1.1"), 403),
-        # No WebSocket is asked for: a request like any other.
+        # Without an Upgrade header: a plain HTTP request.
         (handshake(Upgrade="h2c"), 400),
         (handshake(Connection="close"), 400),
     ],
 )
 def test_handshakes(server: Process, sent: bytes, status: int) -> None:
-    """A handshake that is not one is answered by HTTP, with a status that says why."""
+    """A malformed handshake gets an HTTP response with the status that fits."""
     with open_connection(server) as connection:
         connection.send(sent)
         line = connection._reader.readline()
@@ -173,7 +173,7 @@ FRAMES: dict[str, tuple[bytes, int]] = {
 
 @pytest.mark.parametrize(("sent", "code"), FRAMES.values(), ids=FRAMES)
 def test_frames(server: Process, sent: bytes, code: int) -> None:
-    """Frames that are not allowed close the connection by the code that RFC 6455 has for them."""
+    """Forbidden frames close the connection with the code of RFC 6455."""
     with open_connection(server) as connection:
         open_websocket(connection)
         connection.send(sent)
@@ -185,7 +185,7 @@ def test_frames(server: Process, sent: bytes, code: int) -> None:
 
 
 def test_pieces(server: Process) -> None:
-    """A message in pieces, with pings between them, is one message."""
+    """A message in fragments, with pings between them, is one message."""
     with open_connection(server) as connection:
         open_websocket(connection)
         text = b'{"type": "ping"}'
@@ -197,7 +197,7 @@ def test_pieces(server: Process) -> None:
 
 @pytest.mark.parametrize("farewell", [b"", frame(INIT)[:-5], frame(b"x", final=False)])
 def test_vanishes(server: Process, farewell: bytes) -> None:
-    """A client that is gone without a word, or in the middle of one, leaves no trace."""
+    """A client that disconnects without a close frame, or within a frame, leaves no error."""
     with open_connection(server) as connection:
         open_websocket(connection)
         connection.send(frame(b'{"type":"subscribe","id":"1","payload":{"query":"{__typename}"}}'))
@@ -217,7 +217,7 @@ def test_vanishes(server: Process, farewell: bytes) -> None:
     ids=["pings", "queries"],
 )
 def test_never_reads(tmp_path: Path, message: bytes) -> None:
-    """Who only sends is not answered without end: the server keeps little, and stops in time."""
+    """A client that sends and never reads costs little memory, and does not delay the shutdown."""
     with running_server(tmp_path, **BUNDLED_SOURCES) as process:
         process.wait_for_log(r"250 countries \(0 new")
         with open_connection(process) as connection:
@@ -239,7 +239,7 @@ def test_never_reads(tmp_path: Path, message: bytes) -> None:
 
 
 def resident_memory(process: Process) -> int:
-    """Return how many bytes of memory a process has."""
+    """Return the resident memory of a process in bytes."""
     pid = process._process.pid
     match = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text("utf-8"))
     assert match is not None
