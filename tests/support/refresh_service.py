@@ -1,8 +1,9 @@
-"""What the tests of a refresh share: a service over a real file, and bodies with changes."""
+"""Refresh services over real databases for tests, and provider responses with changes."""
 
 import asyncio
 import json
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
@@ -20,26 +21,28 @@ from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.service import RefreshLimits, RefreshService
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
+from graphql_api.storage import lease
 from graphql_api.storage.countries import load
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 from tests.support.fake_providers.fixtures import select_countries_providers, select_rates_providers
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.http_client import lazy_http_client
+from tests.support.wait import wait_until_async
 
 REFERENCE = load_reference()
 START = datetime(2026, 11, 24, 3, 0, 0, 123_456, tzinfo=UTC)
-"""What the clock says when it is first asked."""
+"""First time that the clock returns."""
 LONG_TIMEOUT = 20.0
-"""Seconds that no test here waits."""
+"""Timeout in seconds that no test reaches."""
 SERVER_ERROR = FakeResponse(status=500)
 NO_LIMITS = RefreshLimits()
 IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
-"""Retries without a pause."""
+"""Retries without delay."""
 
 
 def clock_time(second: int) -> datetime:
-    """Return what the clock says when it was asked so often before: a second more each time."""
+    """Return the time of the clock's call number `second`, counted from 0: one second per call."""
     return START + timedelta(seconds=second)
 
 
@@ -50,7 +53,7 @@ def make_source_config(
     api_timeout: float = LONG_TIMEOUT,
     refresh_timeout: float = LONG_TIMEOUT,
 ) -> SourceConfig:
-    """Return the sources that `upstream` plays, with or without the bundled data after them."""
+    """Return the sources that `upstream` fakes, optionally with bundled data as a fallback."""
     fallback = [("bundled", None)] if bundled else []
     return SourceConfig(
         countries=select_countries_providers(("geonames", upstream.countries_url), *fallback),
@@ -63,7 +66,7 @@ def make_source_config(
 
 @dataclass(frozen=True)
 class ServiceInstance:
-    """A process's worth of the project: its database, its catalog and its refreshes."""
+    """What a process has for refreshes: a database, a catalog and a service."""
 
     path: Path
     database: Database
@@ -71,27 +74,27 @@ class ServiceInstance:
     service: RefreshService
 
     async def load_rows(self) -> list[Country]:
-        """Return the rows that the database holds, in order of code."""
+        """Return the stored rows, in order of code."""
         async with self.database.connect() as connection:
             return sorted(await load(connection), key=lambda row: row.code)
 
     async def load_row(self, code: str) -> Country:
-        """Return one row that the database holds."""
+        """Return a stored row by its code."""
         return next(row for row in await self.load_rows() if row.code == code)
 
     async def reload_catalog(self) -> Catalog:
-        """Return what another process that starts now would hold."""
+        """Return the catalog of a process that starts now."""
         catalog = Catalog(self.database, REFERENCE)
         await catalog.sync()
         return catalog
 
     async def execute_externally(self, statement: str) -> None:
-        """Do one thing to the database as somebody else would, once nothing more follows."""
+        """Execute SQL in the database file like another program, once the service is idle."""
         await self.service.close()
         await asyncio.to_thread(execute_sql, self.path, statement)
 
     async def load_history(self) -> tuple[Attempt, ...]:
-        """Return the history that the database holds, once nothing more follows."""
+        """Return the stored history, once the service is idle."""
         await self.service.close()
         return (await self.reload_catalog()).history
 
@@ -105,7 +108,7 @@ async def running_instance(
     database_timeout: float = LONG_TIMEOUT,
     limits: RefreshLimits = NO_LIMITS,
 ) -> AsyncIterator[ServiceInstance]:
-    """Start a process's worth over a file or a URL; its refreshes are name-1, name-2, and so on."""
+    """Run a service over a file or a URL; `name-1` is the id of its first refresh."""
     url = location if isinstance(location, str) else f"sqlite:///{location}"
     database = Database(url, timeout=database_timeout)
     await migrate(database)
@@ -131,7 +134,7 @@ async def running_instance(
 
 @dataclass(frozen=True)
 class InitialState:
-    """What there was before an action that must change nothing."""
+    """Rows and snapshot before an action that must not change them."""
 
     instance: ServiceInstance
     rows: list[Country]
@@ -139,54 +142,71 @@ class InitialState:
 
     @classmethod
     async def capture(cls, instance: ServiceInstance) -> "InitialState":
-        """Look now."""
+        """Capture the current state."""
         return cls(instance, await instance.load_rows(), instance.catalog.snapshot)
 
     async def is_unchanged(self) -> bool:
-        """Tell whether every row is the same, and the snapshot not even replaced."""
+        """Return whether every row is the same and the snapshot is the same object."""
         is_same_snapshot = self.instance.catalog.snapshot is self.snapshot
         return is_same_snapshot and await self.instance.load_rows() == self.rows
 
 
 class ProgressRecorder:
-    """A listener that keeps what it is told, and does something at one phase."""
+    """Listener that records events, and runs an action at a phase."""
 
     def __init__(
         self, phase: Phase | None = None, action: Callable[[], object] = lambda: None
     ) -> None:
-        """Keep everything; at the phase `at`, do `do`."""
+        """Record every event; call `action` at `phase`."""
         self.events: list[Progress] = []
         self._phase = phase
         self._action = action
 
     def __call__(self, progress: Progress) -> None:
-        """Be told."""
+        """Record an event."""
         self.events.append(progress)
         if progress.phase is self._phase:
             self._action()
 
     @property
     def phases(self) -> list[tuple[Phase, float]]:
-        """Return the phases told, with the share done."""
+        """The phase and the fraction of each event."""
         return [(progress.phase, progress.fraction) for progress in self.events]
 
 
 def execute_sql(path: Path, statement: str) -> None:
-    """Do one thing to the database at once, as somebody else would."""
+    """Execute SQL in the database file like another program."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute(statement)
 
 
 @contextmanager
 def hold_write_lock(path: Path) -> Iterator[None]:
-    """Hold the lock that writers need, as somebody else would."""
+    """Hold SQLite's write lock like another program."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield
 
 
+async def wait_for_lease(instance: ServiceInstance) -> None:
+    """Wait until a process holds the lease."""
+
+    async def is_held() -> bool:
+        return await instance.database.run(lease.read) is not None
+
+    await wait_until_async(is_held)
+
+
+def hold_countries(upstream: Upstream, *, status: int = 200) -> threading.Event:
+    """Hold back the response with the countries until the returned event is set."""
+    released = threading.Event()
+    response = FakeResponse(status=status, body=COUNTRIES, hold_until=released.is_set)
+    upstream.set_responses("countries", response)
+    return released
+
+
 def countries_response(changes: dict[str, str | None]) -> FakeResponse:
-    """Return the countries with these lines, by code, replaced; or left out, for None."""
+    """Return the countries with some lines replaced, by code; None removes a line."""
     lines = [line for line in COUNTRIES.decode().splitlines() if not line.startswith("#")]
     by_code = {line[:2]: line for line in lines} | changes
     return FakeResponse(
@@ -195,19 +215,19 @@ def countries_response(changes: dict[str, str | None]) -> FakeResponse:
 
 
 def change_column(code: str, old: str, new: str) -> dict[str, str | None]:
-    """Return the line of a country with one column changed."""
+    """Return the line of a country, by its code, with one column changed."""
     original = next(row for row in COUNTRIES.decode().splitlines() if row.startswith(f"{code}\t"))
     assert original.count(f"\t{old}\t") == 1
     return {code: original.replace(f"\t{old}\t", f"\t{new}\t")}
 
 
 def first_countries(number: int) -> FakeResponse:
-    """Return the first so many of the countries that are known, in order of code."""
+    """Return the first `number` countries of the reference, in order of code."""
     return countries_response(dict.fromkeys([*sorted(REFERENCE)[number:], "AN", "CS"]))
 
 
 def rates_response(**changes: float | None) -> FakeResponse:
-    """Return the rates with these replaced; or left out, for None."""
+    """Return the rates with some replaced; None removes a rate."""
     table = json.loads(RATES)
     rates = {**table["rates"], **changes}
     remaining = {code: rate for code, rate in rates.items() if rate is not None}

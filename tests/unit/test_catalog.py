@@ -1,4 +1,4 @@
-"""The catalog: it follows the database, changes it or nothing, and serves on when it is gone."""
+"""The catalog: it follows the database, changes all or nothing, and serves without it."""
 
 import asyncio
 import logging
@@ -46,7 +46,7 @@ REFERENCE = {
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return where the database is."""
+    """Return the path of the database."""
     return tmp_path / "countries.db"
 
 
@@ -67,7 +67,7 @@ def catalog(database: Database) -> Catalog:
 
 @pytest.fixture
 async def replica(catalog: Catalog, path: Path) -> AsyncIterator[Catalog]:
-    """Lend what another process has: a catalog of the same database, with its own connections."""
+    """Lend the catalog of another process: the same database through connections of its own."""
     async with open_database(f"sqlite:///{path}") as database:
         yield Catalog(database, catalog.reference)
 
@@ -82,34 +82,34 @@ async def store_rows(catalog: Catalog, *rows: Country) -> Snapshot:
 
 
 async def record_attempt(database: Database, attempt: Attempt) -> None:
-    """Write an attempt down as a refresh does."""
+    """Store an attempt as a refresh does."""
     async with begin_transaction(database) as connection:
         await refreshes.append(connection, attempt)
 
 
 async def load_rows(database: Database) -> list[Country]:
-    """Return the rows of the database, in order of code."""
+    """Return the stored rows, in order of code."""
     async with database.connect() as connection:
         return sorted(await countries.load(connection), key=lambda row: row.code)
 
 
-def test_beginning(catalog: Catalog) -> None:
-    """Before anything is loaded there is an empty snapshot, no history, and no complaint."""
+def test_new(catalog: Catalog) -> None:
+    """A new catalog has an empty snapshot and no history."""
     assert catalog.snapshot == Snapshot.from_rows((), REFERENCE)
     assert (catalog.history, catalog.last_refresh, catalog.last_failure) == ((), None, None)
     assert catalog.is_database_available is True
 
 
-async def test_store_publishes_what_a_reload_gives(catalog: Catalog, replica: Catalog) -> None:
-    """The stored snapshot is served at once, and equals what another process loads."""
+async def test_published_equals_reloaded(catalog: Catalog, replica: Catalog) -> None:
+    """The published snapshot equals the one that another process loads."""
     await store_rows(catalog, FRANCE, TURKEY)
     await replica.sync()
     assert replica.snapshot == catalog.snapshot
     assert replica.snapshot.by_name["gaul"] == FRANCE
 
 
-async def test_late_store(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """What a refresh writes that lost its lease is refused, and not published."""
+async def test_stale_write(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """A stale write is rejected and not published."""
     await store_rows(replica, make_country("FR", revision=5))
     with pytest.raises(countries.StaleWriteError):
         await store_rows(catalog, make_country("FR", revision=4, name="late"))
@@ -119,10 +119,8 @@ async def test_late_store(catalog: Catalog, replica: Catalog, database: Database
     assert catalog.snapshot.rows == (make_country("FR", revision=5),)
 
 
-async def test_store_on_a_database_that_is_gone(
-    catalog: Catalog, database: Database, path: Path
-) -> None:
-    """A refresh that cannot be written is not published."""
+async def test_store_without_database(catalog: Catalog, database: Database, path: Path) -> None:
+    """Rows that cannot be written are not published."""
     await store_rows(catalog, FRANCE)
     snapshot_before = catalog.snapshot
     await replace_with_directory(database, path)
@@ -132,7 +130,7 @@ async def test_store_on_a_database_that_is_gone(
 
 
 async def test_sync_follows_rows(catalog: Catalog, replica: Catalog) -> None:
-    """What another process stored or deleted is served after sync, and not before."""
+    """Rows that another process stored or deleted are served after a sync, and not before."""
     await store_rows(catalog, FRANCE, TURKEY)
     assert replica.snapshot.version == DataVersion(0, 0)
     await replica.sync()
@@ -144,7 +142,7 @@ async def test_sync_follows_rows(catalog: Catalog, replica: Catalog) -> None:
 
 
 async def test_sync_follows_history(replica: Catalog, database: Database) -> None:
-    """What another process recorded is in the history after sync, newest first."""
+    """Attempts that another process stored are in the history after a sync, newest first."""
     report, failure, newest = make_report("1"), make_failure("2"), make_report("3")
     await record_attempt(database, report)
     await record_attempt(database, failure)
@@ -158,7 +156,7 @@ async def test_sync_follows_history(replica: Catalog, database: Database) -> Non
 
 
 async def test_sync_costs_one_statement(catalog: Catalog, database: Database) -> None:
-    """When nothing has changed, sync is one statement and keeps the very snapshot."""
+    """Without a change, a sync is one statement and keeps the same snapshot object."""
     await store_rows(catalog, FRANCE)
     await record_attempt(database, make_report("1"))
     await catalog.sync()
@@ -171,7 +169,7 @@ async def test_sync_costs_one_statement(catalog: Catalog, database: Database) ->
 async def test_sync_beside_a_writer(
     catalog: Catalog, replica: Catalog, database: Database, path: Path
 ) -> None:
-    """What was read before this process changed the data is not published over the change."""
+    """Rows that were read before this process changed the data do not replace the change."""
     await store_rows(replica, FRANCE)
     newer = Snapshot.from_rows([make_country("FR", revision=2)], REFERENCE)
 
@@ -189,7 +187,7 @@ async def test_sync_beside_a_writer(
 
 
 async def test_delete(catalog: Catalog, database: Database) -> None:
-    """A deleted country is gone from the database and the snapshot, whose version has changed."""
+    """A deleted country is gone from the database and the snapshot, whose version changes."""
     await store_rows(catalog, FRANCE, TURKEY)
     await catalog.delete(FRANCE)
     assert await load_rows(database) == [TURKEY]
@@ -197,8 +195,8 @@ async def test_delete(catalog: Catalog, database: Database) -> None:
     assert catalog.snapshot.version == DataVersion(1, 1)
 
 
-async def test_delete_what_somebody_else_deleted(catalog: Catalog, replica: Catalog) -> None:
-    """The second of two processes that delete a country is told, and sees it gone."""
+async def test_delete_after_another_process(catalog: Catalog, replica: Catalog) -> None:
+    """The second of two processes that delete a country gets an error, and the country is gone."""
     await store_rows(catalog, FRANCE, TURKEY)
     await replica.sync()
     await replica.delete(TURKEY)
@@ -209,7 +207,7 @@ async def test_delete_what_somebody_else_deleted(catalog: Catalog, replica: Cata
 
 
 async def test_delete_twice_at_once(catalog: Catalog) -> None:
-    """Of two deletions of a country at once, one deletes and the other is told."""
+    """Of two deletions of a country at once, one deletes it and the other fails."""
     await store_rows(catalog, FRANCE, TURKEY)
     deletions = (catalog.delete(FRANCE), catalog.delete(FRANCE))
     results = await asyncio.gather(*deletions, return_exceptions=True)
@@ -217,10 +215,8 @@ async def test_delete_twice_at_once(catalog: Catalog) -> None:
     assert catalog.snapshot.rows == (TURKEY,)
 
 
-async def test_delete_from_a_database_that_is_gone(
-    catalog: Catalog, database: Database, path: Path
-) -> None:
-    """A deletion that the database did not do does not show."""
+async def test_delete_without_database(catalog: Catalog, database: Database, path: Path) -> None:
+    """A deletion that the database did not execute does not change the snapshot."""
     await store_rows(catalog, FRANCE)
     snapshot_before = catalog.snapshot
     await replace_with_directory(database, path)
@@ -233,22 +229,22 @@ async def test_delete_from_a_database_that_is_gone(
 
 
 async def replace_with_directory(database: Database, path: Path) -> None:
-    """Put a folder in the place of the database's file."""
+    """Replace the database file by a folder."""
     await database.dispose()
     await asyncio.to_thread(path.rename, path.with_suffix(".away"))
     await asyncio.to_thread(path.mkdir)
 
 
 async def restore_file(path: Path) -> None:
-    """Put the file back."""
+    """Restore the database file."""
     await asyncio.to_thread(path.rmdir)
     await asyncio.to_thread(path.with_suffix(".away").rename, path)
 
 
-async def test_reads_go_on(
+async def test_database_outage(
     catalog: Catalog, replica: Catalog, database: Database, path: Path
 ) -> None:
-    """While the database is gone what was loaded is served, and afterwards it is followed again."""
+    """Without the database the loaded data is served; afterwards the catalog follows it again."""
     await store_rows(catalog, FRANCE)
     await record_attempt(database, make_report("1"))
     await catalog.sync()
@@ -266,8 +262,8 @@ async def test_reads_go_on(
     assert catalog.snapshot.rows == (FRANCE, TURKEY)
 
 
-async def test_garbage(catalog: Catalog, database: Database, path: Path) -> None:
-    """A file that has become something else is as if the database were gone."""
+async def test_corrupt_file(catalog: Catalog, database: Database, path: Path) -> None:
+    """A file that is no database any more counts as unavailable."""
     await store_rows(catalog, FRANCE)
     before = catalog.snapshot
     await database.dispose()
@@ -278,25 +274,25 @@ async def test_garbage(catalog: Catalog, database: Database, path: Path) -> None
 
 
 async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
-    """Polling serves what others wrote, and logs once each that the database went and is back."""
+    """Polling serves changes of other processes, and logs an outage and its end once each."""
     caplog.set_level(logging.INFO, logger="graphql_api")
     name = mariadb.create_database()
     async with open_database(mariadb.url(name)) as direct_database:
         await migrate(direct_database)
         replica = Catalog(direct_database, REFERENCE)
-        with TCPProxy(mariadb.port) as relay:
-            async with open_database(mariadb.url(name, port=relay.port)) as relayed_database:
-                catalog = Catalog(relayed_database, REFERENCE)
+        with TCPProxy(mariadb.port) as proxy:
+            async with open_database(mariadb.url(name, port=proxy.port)) as proxied_database:
+                catalog = Catalog(proxied_database, REFERENCE)
                 poll_task = asyncio.create_task(catalog.poll(0.005))
                 await store_rows(replica, FRANCE)
                 await wait_until_async(lambda: catalog.snapshot.version == DataVersion(1, 1))
-                await asyncio.to_thread(relay.refuse)
-                await asyncio.to_thread(relay.cut)
+                await asyncio.to_thread(proxy.refuse)
+                await asyncio.to_thread(proxy.cut)
                 await wait_until_async(lambda: not catalog.is_database_available)
                 await asyncio.sleep(0.1)
                 assert catalog.snapshot.rows == (FRANCE,)
                 await store_rows(replica, make_country("FR", revision=2), TURKEY)
-                await asyncio.to_thread(relay.accept)
+                await asyncio.to_thread(proxy.accept)
                 await wait_until_async(lambda: catalog.is_database_available)
                 await wait_until_async(lambda: catalog.snapshot.version == DataVersion(2, 2))
                 poll_task.cancel()
@@ -307,10 +303,10 @@ async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-async def test_poll_survives(
+async def test_poll_continues_after_an_error(
     catalog: Catalog, database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Polling goes on after a row that cannot be understood, and says so."""
+    """Polling continues after a row that cannot be parsed, and logs it."""
     async with database.connect() as connection:
         await countries.upsert(connection, [FRANCE])
         await connection.exec_driver_sql("UPDATE countries SET last_refreshed_at = 'never'")
@@ -324,8 +320,8 @@ async def test_poll_survives(
     assert set(caplog.messages) == {"The data in the database cannot be read; trying again."}
 
 
-async def test_remember_and_record(catalog: Catalog, database: Database) -> None:
-    """An attempt shows at once, and once only when the database has it too."""
+async def test_attempt_appears_once(catalog: Catalog, database: Database) -> None:
+    """An attempt is in the history at once, and not twice when the database has it, too."""
     first, second = make_report("1"), make_failure("2")
     catalog.add_attempt(first)
     assert list(catalog.history) == [first]
@@ -336,8 +332,8 @@ async def test_remember_and_record(catalog: Catalog, database: Database) -> None
     assert list(catalog.history) == [second, first]
 
 
-async def test_history_goes_forward(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """What the database gets late stays below the attempts that it is still to get."""
+async def test_history_order(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """Attempts that are stored late stay below those that are not stored yet."""
     oldest, lost, newer, newest = (make_failure(name) for name in ("1", "2", "3", "4"))
     for attempt in (oldest, lost, newer, newest):
         catalog.add_attempt(attempt)
@@ -355,7 +351,7 @@ async def test_history_goes_forward(catalog: Catalog, replica: Catalog, database
 
 
 def test_history_is_bounded(catalog: Catalog) -> None:
-    """The history in memory is as long as the one in the database, and drops the oldest."""
+    """The history in memory is bounded like the stored one, and drops the oldest attempts."""
     attempts = [make_failure(str(number)) for number in range(refreshes.MAX_STORED_REFRESHES + 2)]
     for attempt in attempts:
         catalog.add_attempt(attempt)

@@ -14,21 +14,23 @@ from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.remote import RemoteRefreshWatcher
 from graphql_api.storage import lease
 from tests.support.db_servers.mariadb import MariaDB
-from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
+from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
     START,
     ServiceInstance,
+    hold_countries,
     make_source_config,
     running_instance,
 )
+from tests.support.wait import wait_until_async
 
 POLL_INTERVAL = 0.01
 
 
 @contextmanager
 def recorded_statements(instance: ServiceInstance) -> Iterator[list[str]]:
-    """Keep the statements that a process sends while the context lasts."""
+    """Record the SQL statements that a process sends while the context lasts."""
     executed: list[str] = []
 
     def on_execute(*args: object) -> None:
@@ -44,7 +46,7 @@ def recorded_statements(instance: ServiceInstance) -> Iterator[list[str]]:
 
 @pytest.fixture
 async def watching_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
-    """Lend a process that watches, and polls the database as the server does."""
+    """Lend a process that watches other processes and polls the database, as the server does."""
     async with running_instance(path, make_source_config(upstream), name="here") as instance:
         watcher = RemoteRefreshWatcher(
             instance.service.progress,
@@ -69,7 +71,7 @@ async def watching_instance(path: Path, upstream: Upstream) -> AsyncIterator[Ser
 async def remote_instance(
     path: Path, watching_instance: ServiceInstance, upstream: Upstream
 ) -> AsyncIterator[ServiceInstance]:
-    """Lend another process over the same database."""
+    """Lend another process on the same database."""
     assert watching_instance.path == path
     async with running_instance(path, make_source_config(upstream), name="there") as instance:
         yield instance
@@ -77,9 +79,8 @@ async def remote_instance(
 
 @pytest.fixture
 def released(upstream: Upstream) -> Iterator[threading.Event]:
-    """Hold back the countries until the event is set."""
-    event = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=event.is_set))
+    """Hold back the response with the countries until the event is set."""
+    event = hold_countries(upstream)
     yield event
     event.set()
 
@@ -89,7 +90,7 @@ EventQueue = asyncio.Queue[Progress]
 
 @asynccontextmanager
 async def subscription(instance: ServiceInstance) -> AsyncIterator[EventQueue]:
-    """Follow the hub of a process."""
+    """Subscribe to the progress of a process."""
     queue = EventQueue()
 
     async def forward_events() -> None:
@@ -119,14 +120,14 @@ async def collect_until_end(events: EventQueue) -> list[Progress]:
 
 
 def summarize(events: list[Progress]) -> list[tuple[str, Phase]]:
-    """Return of which refresh and at which phase events are, but for what is told in passing."""
+    """Return the refresh id and the phase of each event, except `DRAWING`, which may be missed."""
     return [(item.refresh_id, item.phase) for item in events if item.phase is not Phase.DRAWING]
 
 
 async def test_succeeds(
     watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """A refresh of another process is told when it is seen, and ends with the report it leaves."""
+    """A refresh of another process is reported once it is seen, and ends with its report."""
     async with subscription(watching_instance) as events:
         refresh = asyncio.create_task(remote_instance.service.refresh())
         first = await next_event(events)
@@ -145,10 +146,9 @@ async def test_fails(
     upstream: Upstream,
     released: threading.Event,
 ) -> None:
-    """One that fails ends with the code and the message of its error."""
+    """A failing refresh of another process ends with the code and the message of its error."""
     del released
-    event = threading.Event()
-    upstream.set_responses("countries", FakeResponse(status=500, hold_until=event.is_set))
+    event = hold_countries(upstream, status=500)
     async with subscription(watching_instance) as events:
         refresh = asyncio.create_task(remote_instance.service.refresh())
         await next_event(events)
@@ -161,14 +161,12 @@ async def test_fails(
     assert (last.code, last.message) == ("SOURCE_UNAVAILABLE", str(exc_info.value))
 
 
-async def test_begun_before(
+async def test_subscribe_during_refresh(
     watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """Who subscribes while another process refreshes is told so, and who comes later at once."""
+    """Subscribers get a running refresh of another process, and later ones get it at once."""
     refresh = asyncio.create_task(remote_instance.service.refresh())
-    async with asyncio.timeout(60):
-        while watching_instance.catalog.lease_holder is None:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(POLL_INTERVAL)
+    await wait_until_async(lambda: watching_instance.catalog.lease_holder is not None)
     async with subscription(watching_instance) as events:
         first = await next_event(events)
         async with subscription(watching_instance) as late_events:
@@ -178,10 +176,10 @@ async def test_begun_before(
         await refresh
 
 
-async def test_ended_before(
+async def test_subscribe_after_refresh(
     watching_instance: ServiceInstance, remote_instance: ServiceInstance
 ) -> None:
-    """Who subscribes after a refresh of another process is told nothing of it."""
+    """Subscribers get no events of another process's refresh that ended before."""
     await remote_instance.service.refresh()
     await remote_instance.service.close()
     async with subscription(watching_instance) as events:
@@ -190,8 +188,8 @@ async def test_ended_before(
     assert {item.refresh_id for item in received} == {report.id} == {"here-1"}
 
 
-async def test_own_are_told_once(watching_instance: ServiceInstance) -> None:
-    """What this process has told itself is not told again, though it is in the history."""
+async def test_local_refresh_is_reported_once(watching_instance: ServiceInstance) -> None:
+    """Refreshes of this process are reported once, although they appear in the history."""
     async with subscription(watching_instance) as events:
         for _ in range(2):
             await watching_instance.service.refresh()
@@ -201,14 +199,12 @@ async def test_own_are_told_once(watching_instance: ServiceInstance) -> None:
     assert [item.refresh_id for item in received if item.is_last] == ["here-1", "here-2"]
 
 
-async def test_joined_is_told_once(
+async def test_joined_refresh_is_reported_once(
     watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """A refresh that this process waits for is told as its own, with the other's report."""
+    """A refresh that this process waits for has one id here, and ends with the other's report."""
     refresh = asyncio.create_task(remote_instance.service.refresh())
-    async with asyncio.timeout(60):
-        while watching_instance.catalog.lease_holder is None:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(POLL_INTERVAL)
+    await wait_until_async(lambda: watching_instance.catalog.lease_holder is not None)
     waiting_message, is_waiting = "Waiting for another process's refresh", asyncio.Event()
 
     def on_progress(progress: Progress) -> None:
@@ -229,8 +225,8 @@ async def test_joined_is_told_once(
     assert await waiting_task == received[-1].report
 
 
-async def test_dies(watching_instance: ServiceInstance) -> None:
-    """One whose process dies ends as failed once its lease has run out, since nobody says more."""
+async def test_process_dies(watching_instance: ServiceInstance) -> None:
+    """A refresh whose process dies ends as failed once its lease has expired."""
     async with subscription(watching_instance) as events:
         await watching_instance.database.run(
             lambda connection: lease.acquire(
@@ -242,10 +238,10 @@ async def test_dies(watching_instance: ServiceInstance) -> None:
     assert (received[-1].code, received[-1].report) == ("INTERNAL_SERVER_ERROR", None)
 
 
-async def test_nobody_follows_any_more(
+async def test_subscribers_return(
     watching_instance: ServiceInstance, remote_instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """Who comes after everybody has left is told of the same refresh anew."""
+    """A running refresh is reported again to subscribers that come after all others have left."""
     refresh = asyncio.create_task(remote_instance.service.refresh())
     for _ in range(2):
         async with subscription(watching_instance) as events:
@@ -255,8 +251,8 @@ async def test_nobody_follows_any_more(
     await refresh
 
 
-async def test_costs_nothing(path: Path, upstream: Upstream) -> None:
-    """Nobody who follows costs a statement, and one who does a single one, until there is news."""
+async def test_statements(path: Path, upstream: Upstream) -> None:
+    """Watching costs no statement without subscribers, and a single one with an idle one."""
     async with running_instance(path, make_source_config(upstream), name="here") as instance:
         await instance.service.refresh()
         await instance.service.close()
@@ -280,7 +276,7 @@ async def test_costs_nothing(path: Path, upstream: Upstream) -> None:
             await asyncio.wait([task])
 
 
-async def test_died_after_it_had_written(
+async def test_process_dies_after_writing(
     mariadb: MariaDB, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A lease whose rows are written is released after 5 s, long before it expires."""

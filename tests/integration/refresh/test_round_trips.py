@@ -1,4 +1,4 @@
-"""A refresh waits for the database once after the last source, and a query never does."""
+"""Round trips: a refresh waits for one after the last source, a query for none."""
 
 import asyncio
 import threading
@@ -17,26 +17,19 @@ from tests.support.schema_client import client_for
 from tests.support.tcp_proxy import TCPProxy
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
-def server(request: pytest.FixtureRequest) -> MariaDB | PostgreSQL:
-    """Return a server, one of each kind in turn."""
-    database_server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
-    return database_server
-
-
 @pytest.fixture
-def relay(server: MariaDB | PostgreSQL) -> Iterator[TCPProxy]:
-    """Lend the way to the server, on which round trips are counted."""
+def proxy(server: MariaDB | PostgreSQL) -> Iterator[TCPProxy]:
+    """Lend a proxy in front of the server that counts round trips."""
     with TCPProxy(server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
 async def instance(
-    server: MariaDB | PostgreSQL, relay: TCPProxy, upstream: Upstream
+    server: MariaDB | PostgreSQL, proxy: TCPProxy, upstream: Upstream
 ) -> AsyncIterator[ServiceInstance]:
-    """Lend a process's worth that has just started, as the server does, behind the relay."""
-    url = server.url(server.create_database(), port=relay.port)
+    """Lend a service behind the proxy, whose connections are warm as after a server's start."""
+    url = server.url(server.create_database(), port=proxy.port)
     async with running_instance(url, make_source_config(upstream)) as instance:
         await instance.database.warm_pool(
             lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
@@ -45,16 +38,16 @@ async def instance(
 
 
 @asynccontextmanager
-async def block_tail(instance: ServiceInstance) -> AsyncIterator[None]:
-    """Let nothing follow a refresh, so that what is counted belongs to it."""
+async def block_finishing(instance: ServiceInstance) -> AsyncIterator[None]:
+    """Keep lease sessions from finishing, so that only the refresh itself is counted."""
     async with instance.service.lease_sessions.finish_lock:
         yield
 
 
 async def run_refresh(
-    instance: ServiceInstance, relay: TCPProxy, upstream: Upstream, *, revision: int
+    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream, *, revision: int
 ) -> tuple[RefreshReport, int]:
-    """Refresh; return the report, and the round trips from the last source's answer to it."""
+    """Refresh; return the report and the round trips after the last source's response."""
     released = threading.Event()
     upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
     upstream.set_responses("rates", FakeResponse(body=RATES, hold_until=released.is_set))
@@ -63,54 +56,56 @@ async def run_refresh(
     local_run = instance.service._local_run
     assert local_run is not None
     await local_run.lease_session.acquire()
-    relay.reset_counts()
+    proxy.reset_counts()
     released.set()
     report = await refresh
-    return report, relay.round_trips
+    return report, proxy.round_trips
 
 
 async def test_first_refresh(
-    instance: ServiceInstance, relay: TCPProxy, upstream: Upstream
+    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream
 ) -> None:
-    """The first refresh after the start waits for the database once."""
-    relay.reset_counts()
-    async with block_tail(instance):
-        report, round_trips = await run_refresh(instance, relay, upstream, revision=1)
+    """The first refresh after the start waits for one round trip."""
+    proxy.reset_counts()
+    async with block_finishing(instance):
+        report, round_trips = await run_refresh(instance, proxy, upstream, revision=1)
     assert (round_trips, report.statements, report.inserted) == (1, 1, 250)
-    assert relay.connections == 0
+    assert proxy.connections == 0
 
 
-async def test_two_in_a_row(instance: ServiceInstance, relay: TCPProxy, upstream: Upstream) -> None:
-    """A refresh waits once, too, while nothing of the one before it has been written down."""
-    async with block_tail(instance):
-        await run_refresh(instance, relay, upstream, revision=1)
-        report, round_trips = await run_refresh(instance, relay, upstream, revision=2)
+async def test_consecutive_refreshes(
+    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream
+) -> None:
+    """A refresh waits for one round trip also while the one before it is not finished."""
+    async with block_finishing(instance):
+        await run_refresh(instance, proxy, upstream, revision=1)
+        report, round_trips = await run_refresh(instance, proxy, upstream, revision=2)
         assert (round_trips, report.statements, report.unchanged) == (1, 1, 250)
-    assert relay.connections == 0
+    assert proxy.connections == 0
     assert [attempt.id for attempt in await instance.load_history()] == ["refresh-2", "refresh-1"]
 
 
 async def test_dead_connections(
-    instance: ServiceInstance, relay: TCPProxy, upstream: Upstream
+    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream
 ) -> None:
-    """Connections that died meanwhile are replaced while the sources are fetched."""
-    await run_refresh(instance, relay, upstream, revision=1)
+    """Connections that died since the last refresh are replaced while the sources are fetched."""
+    await run_refresh(instance, proxy, upstream, revision=1)
     await instance.service.close()
-    relay.cut()
-    async with block_tail(instance):
-        report, round_trips = await run_refresh(instance, relay, upstream, revision=2)
+    proxy.cut()
+    async with block_finishing(instance):
+        report, round_trips = await run_refresh(instance, proxy, upstream, revision=2)
     assert (round_trips, report.statements, report.unchanged) == (1, 1, 250)
 
 
-async def test_query(instance: ServiceInstance, relay: TCPProxy, upstream: Upstream) -> None:
-    """A query waits for no database."""
-    await run_refresh(instance, relay, upstream, revision=1)
+async def test_query(instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream) -> None:
+    """A query causes no round trip."""
+    await run_refresh(instance, proxy, upstream, revision=1)
     await instance.service.close()
-    relay.reset_counts()
+    proxy.reset_counts()
     client = client_for(instance)
     assert len(await client.query_codes()) == 250
     assert await client.query('{ country(code: "FR") { name } status { totalCountries } }') == {
         "country": {"name": "France"},
         "status": {"totalCountries": 250},
     }
-    assert (relay.round_trips, relay.connections) == (0, 0)
+    assert (proxy.round_trips, proxy.connections) == (0, 0)

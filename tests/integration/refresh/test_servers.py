@@ -1,32 +1,15 @@
-"""Refreshes on database servers: what reaches them, what they keep, and who waits for what."""
+"""Refreshes on each kind of database: statements, stored rows, and two processes at once."""
 
 import asyncio
-import threading
-
-import pytest
 
 from graphql_api.domain.snapshot import DataVersion
 from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
-from tests.support.refresh_service import make_source_config, running_instance
+from tests.support.fake_providers.server import Upstream
+from tests.support.refresh_service import hold_countries, make_source_config, running_instance
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
-def server(request: pytest.FixtureRequest) -> MariaDB | PostgreSQL:
-    """Return a server, one of each kind in turn."""
-    database_server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
-    return database_server
-
-
-@pytest.fixture
-def url(server: MariaDB | PostgreSQL) -> str:
-    """Return the address of a database that nobody has used."""
-    return server.url(server.create_database())
-
-
-async def test_published_is_what_a_reload_gives(url: str, upstream: Upstream) -> None:
-    """What a refresh publishes equals, to the bit, what another process loads."""
+async def test_published_equals_reloaded(url: str, upstream: Upstream) -> None:
+    """The published snapshot equals, to the bit, the one that another process loads."""
     async with running_instance(url, make_source_config(upstream)) as instance:
         report = await instance.service.refresh()
         assert (report.inserted, report.statements) == (250, 1)
@@ -43,8 +26,8 @@ async def test_published_is_what_a_reload_gives(url: str, upstream: Upstream) ->
         assert reloaded.history == (second_report, report)
 
 
-async def test_what_reaches_mariadb(mariadb: MariaDB, upstream: Upstream) -> None:
-    """A refresh is the lease, a look and one INSERT; the history and the lease's end follow."""
+async def test_mariadb_statements(mariadb: MariaDB, upstream: Upstream) -> None:
+    """A refresh sends the lease, two reads and one INSERT; history and release follow."""
     name = mariadb.create_database()
     async with running_instance(mariadb.url(name), make_source_config(upstream)) as instance:
         await instance.service.refresh()
@@ -68,9 +51,8 @@ async def test_what_reaches_mariadb(mariadb: MariaDB, upstream: Upstream) -> Non
 
 
 async def test_two_processes_at_once(url: str, upstream: Upstream) -> None:
-    """Of two processes that refresh at once one does it, and both answer with its report."""
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+    """Of two processes that refresh at once, one does, and both return its report."""
+    released = hold_countries(upstream)
     async with (
         running_instance(url, make_source_config(upstream), name="one") as instance_a,
         running_instance(url, make_source_config(upstream), name="two") as instance_b,
@@ -83,5 +65,7 @@ async def test_two_processes_at_once(url: str, upstream: Upstream) -> None:
         released.set()
         reports = await asyncio.gather(*refreshes)
         assert reports[0] == reports[1]
+        assert {row.revision for row in await instance_a.load_rows()} == {1}
         assert (reports[0].version, reports[0].inserted) == (DataVersion(1, 250), 250)
         assert instance_a.catalog.snapshot == instance_b.catalog.snapshot
+        assert instance_a.catalog.history == instance_b.catalog.history == (reports[0],)

@@ -1,4 +1,4 @@
-"""A refresh that succeeds: what it writes, what it publishes, what it reports, what it costs."""
+"""Successful refreshes: rows, snapshot, report, history, log and statements."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -71,7 +71,7 @@ ANDORRA = Country(
 
 
 async def test_first_refresh(instance: ServiceInstance) -> None:
-    """The first refresh inserts everything and reports exactly what it did and from whom."""
+    """The first refresh inserts all countries and reports the exact counts and providers."""
     report = await instance.service.refresh()
     assert report == RefreshReport(
         id="refresh-1",
@@ -90,7 +90,7 @@ async def test_first_refresh(instance: ServiceInstance) -> None:
 
 
 async def test_timings(instance: ServiceInstance) -> None:
-    """What contains something else takes at least as long, and the picture is timed."""
+    """A phase takes at least as long as its parts, and drawing the image is timed."""
     timings = (await instance.service.refresh()).timings
     assert timings.fetch_ms >= max(timings.fetch_countries_ms, timings.fetch_rates_ms)
     parts = timings.fetch_ms + timings.transform_ms + timings.upsert_ms
@@ -100,7 +100,7 @@ async def test_timings(instance: ServiceInstance) -> None:
 
 
 async def test_rows(instance: ServiceInstance) -> None:
-    """Each row is who the reference says, with the sources' figures, provenance and estimate."""
+    """Each row has the reference's names, the sources' figures, provenance and estimate."""
     await instance.service.refresh()
     assert len(await instance.load_rows()) == 250
     assert await instance.load_row("AD") == ANDORRA
@@ -110,8 +110,8 @@ async def test_rows(instance: ServiceInstance) -> None:
     assert (antarctica.rates_provider, antarctica.rates_as_of) == (None, None)
 
 
-async def test_date_of_the_figures(upstream: Upstream, instance: ServiceInstance) -> None:
-    """When the source says of when its figures are, the report and every row say so too."""
+async def test_figures_as_of(upstream: Upstream, instance: ServiceInstance) -> None:
+    """The date that a provider gives for its figures is in the report and in every row."""
     headers = {"Last-Modified": "Wed, 28 Oct 2026 04:05:06 GMT"}
     upstream.set_responses("countries", FakeResponse(body=COUNTRIES, headers=headers))
     report = await instance.service.refresh()
@@ -120,8 +120,8 @@ async def test_date_of_the_figures(upstream: Upstream, instance: ServiceInstance
     assert {row.countries_as_of for row in await instance.load_rows()} == {as_of}
 
 
-async def test_nothing_new(instance: ServiceInstance) -> None:
-    """A second refresh with the same data stamps every row and counts them all as unchanged."""
+async def test_unchanged(instance: ServiceInstance) -> None:
+    """A refresh with the same data gives each row its time and revision, and counts no update."""
     await instance.service.refresh()
     report = await instance.service.refresh()
     assert (report.id, report.version) == ("refresh-2", DataVersion(2, 250))
@@ -140,7 +140,7 @@ async def test_nothing_new(instance: ServiceInstance) -> None:
 
 
 async def test_updated(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Rows whose figures or rate changed, appeared or went are counted as updated, no others."""
+    """Rows whose figures or rate changed, appeared or vanished count as updated, no others."""
     await instance.service.refresh()
     upstream.set_responses(
         "countries",
@@ -159,7 +159,7 @@ async def test_updated(upstream: Upstream, instance: ServiceInstance) -> None:
 
 
 async def test_missing(upstream: Upstream, instance: ServiceInstance) -> None:
-    """A country that is no longer listed is named and stays as it was, its time included."""
+    """A country that is no longer listed is reported and stays as it was, its time included."""
     await instance.service.refresh()
     before = [await instance.load_row("AD"), await instance.load_row("XK")]
     upstream.set_responses("countries", countries_response({"AD": None, "XK": None}))
@@ -200,7 +200,7 @@ async def test_deleted_country_returns(instance: ServiceInstance) -> None:
 
 
 async def test_statements(instance: ServiceInstance) -> None:
-    """All rows go in one statement, and nothing is asked that is not needed."""
+    """A refresh writes all rows in one statement, and sends no statement that it does not need."""
     executed: list[tuple[str, int]] = []
 
     def on_execute(*args: Any) -> None:  # noqa: ANN401 - SQLAlchemy's own types, six of them
@@ -214,13 +214,13 @@ async def test_statements(instance: ServiceInstance) -> None:
     begin, commit = ("BEGIN", 1), ("COMMIT", 1)
     change = ("UPDATE", 1)
     history = [begin, ("INSERT", 1), ("DELETE", 1), commit]
-    # The lease, what changed since, the rows; then what nobody waits for.
+    # The lease, its owner, the changes, the rows; then what the caller does not wait for.
     assert executed == [change, look, look, begin, write, commit, *history, change]
     assert report.statements == executed.count(write)
 
 
-async def test_both_kinds_at_once(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Neither source has to answer for the other to be asked."""
+async def test_sources_in_parallel(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Both sources are requested at once: each responds only after the other was requested."""
     after_rates = FakeResponse(
         body=COUNTRIES, hold_until=lambda: upstream.request_count("rates") == 1
     )
@@ -233,10 +233,8 @@ async def test_both_kinds_at_once(upstream: Upstream, instance: ServiceInstance)
     assert (report.inserted, report.sources) == (250, SOURCES)
 
 
-async def test_published_is_what_a_reload_gives(
-    upstream: Upstream, instance: ServiceInstance
-) -> None:
-    """What is published without reading back equals what another process loads, to the bit."""
+async def test_published_equals_reloaded(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Hostile and extreme values are published exactly as another process loads them."""
     await instance.service.refresh()
     changes = (
         change_column("AD", "Andorra la Vella", "'; DROP TABLE \\ %s \" 🏙 {} :name ?")
@@ -255,14 +253,14 @@ async def test_published_is_what_a_reload_gives(
     assert published.version == loaded.version == DataVersion(2, 250)
     assert published.rows == loaded.rows
     assert published == loaded
-    # Unlike ==, the text of a float tells 1 from 1.0, and 0.0 from -0.0.
+    # Unlike ==, repr() distinguishes 1 from 1.0, and 0.0 from -0.0.
     assert repr(published) == repr(loaded)
     assert published.by_code["AD"].exchange_rate == 0.30000000000000004
     assert published.by_code["AF"].estimated_gdp is None
 
 
-async def test_picture(instance: ServiceInstance) -> None:
-    """The picture of what is published is drawn before the answer."""
+async def test_image(instance: ServiceInstance) -> None:
+    """The image of the published snapshot is drawn before the refresh returns."""
     await instance.service.refresh()
     summary = instance.catalog.snapshot.summarize()
     image_task = instance.service.summary_images._tasks.get(summary)
@@ -271,15 +269,15 @@ async def test_picture(instance: ServiceInstance) -> None:
 
 
 class FailingImageCache(SummaryImageCache):
-    """Stands for a machine that cannot draw."""
+    """Image cache of a machine that cannot draw."""
 
     async def get(self, snapshot: Snapshot) -> bytes:
         """Fail."""
         raise MemoryError(str(snapshot.version))
 
 
-async def test_no_picture(instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
-    """A picture that cannot be drawn is logged, and fails nothing else."""
+async def test_image_fails(instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
+    """A failure to draw the image is logged and does not fail the refresh."""
     instance.service.summary_images = FailingImageCache()
     report = await instance.service.refresh()
     assert (report.inserted, report.timings.image_ms) == (250, None)
@@ -289,7 +287,7 @@ async def test_no_picture(instance: ServiceInstance, caplog: pytest.LogCaptureFi
 
 
 async def test_history(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Every report is in the history, newest first, and the database gives back the same."""
+    """Reports are in the history, newest first, in memory and in the database alike."""
     first = await instance.service.refresh()
     upstream.set_responses("countries", countries_response({"AD": None}))
     second = await instance.service.refresh()
@@ -301,7 +299,7 @@ async def test_history(upstream: Upstream, instance: ServiceInstance) -> None:
 async def test_log(
     upstream: Upstream, fallback_instance: ServiceInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A refresh leaves one line in the log: what changed, from whom, and why not from others."""
+    """A refresh logs one line: the counts, the providers, and why earlier ones failed."""
     caplog.set_level("INFO", "graphql_api.refresh")
     upstream.set_responses("rates", FakeResponse(status=500))
     await fallback_instance.service.refresh()

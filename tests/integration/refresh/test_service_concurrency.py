@@ -1,4 +1,4 @@
-"""Refreshes beside other things: callers that join or go away, other processes, the end."""
+"""Concurrency: callers that join or are cancelled, other processes, deletions, shutdown."""
 
 import asyncio
 import gc
@@ -6,7 +6,7 @@ import threading
 from contextlib import ExitStack
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -15,43 +15,37 @@ from graphql_api.domain.snapshot import DataVersion
 from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase
 from graphql_api.storage import lease
+from graphql_api.utils.tasks import CANCEL_GRACE_PERIOD
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
     InitialState,
     ProgressRecorder,
     ServiceInstance,
+    hold_countries,
     hold_write_lock,
     make_source_config,
     rates_response,
     running_instance,
+    wait_for_lease,
 )
 
 
 @pytest.fixture
 def released(upstream: Upstream) -> threading.Event:
-    """Hold the countries back until the event is set."""
-    event = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=event.is_set))
-    return event
-
-
-async def wait_for_lease(instance: ServiceInstance) -> None:
-    """Wait until somebody has the lease."""
-    async with asyncio.timeout(60):
-        while await instance.database.run(lease.read) is None:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.005)
+    """Hold back the response with the countries until the event is set."""
+    return hold_countries(upstream)
 
 
 async def start_refresh(instance: ServiceInstance, upstream: Upstream) -> "asyncio.Task[object]":
-    """Begin a refresh, and wait until it has asked for the countries, which are held back."""
+    """Start a refresh, and wait until it has requested the countries, which are held back."""
     refresh: asyncio.Task[object] = asyncio.create_task(instance.service.refresh())
     await asyncio.to_thread(upstream.wait_for_requests, "countries")
     return refresh
 
 
-async def test_five_at_once(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Whoever asks while a refresh runs gets that one's report; each source is asked once."""
+async def test_join(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Callers that join a running refresh get its report; each source is requested once."""
     reports = await asyncio.gather(*(instance.service.refresh() for _ in range(5)))
     assert [report is reports[0] for report in reports] == [True] * 5
     assert (upstream.request_count("countries"), upstream.request_count("rates")) == (1, 1)
@@ -60,8 +54,8 @@ async def test_five_at_once(upstream: Upstream, instance: ServiceInstance) -> No
     assert (upstream.request_count("countries"), upstream.request_count("rates")) == (2, 2)
 
 
-async def test_five_failures_at_once(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Whoever joined a refresh that fails gets its error."""
+async def test_join_failure(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Callers that joined a refresh that fails get its error."""
     upstream.set_responses("countries", SERVER_ERROR)
     results = await asyncio.gather(
         *(instance.service.refresh() for _ in range(5)), return_exceptions=True
@@ -74,7 +68,7 @@ async def test_five_failures_at_once(upstream: Upstream, instance: ServiceInstan
 async def test_running(
     upstream: Upstream, instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """The service says that a refresh runs while one does."""
+    """`is_running` is true while a refresh runs."""
     assert instance.service.is_running is False
     refresh = await start_refresh(instance, upstream)
     assert instance.service.is_running is True
@@ -83,7 +77,7 @@ async def test_running(
     assert instance.service.is_running is False
 
 
-async def test_caller_goes_away(
+async def test_cancelled_caller(
     upstream: Upstream, instance: ServiceInstance, released: threading.Event
 ) -> None:
     """A caller that is cancelled does not stop the refresh, which others can still join."""
@@ -100,16 +94,15 @@ async def test_caller_goes_away(
     assert await instance.load_history() == (report,)
 
 
-async def test_caller_goes_away_from_a_failure(
+async def test_cancelled_caller_of_failure(
     upstream: Upstream, instance: ServiceInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A failure that nobody waits for is in the history, and is no unclaimed exception."""
-    # A record of the failure would keep the exception, and so the task, until the test ends.
+    """A failure whose caller was cancelled is in the history, and asyncio does not report it."""
+    # A captured log record would keep the exception, and so the task, until the test ends.
     caplog.set_level("ERROR")
     unhandled: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(status=500, hold_until=released.is_set))
+    released = hold_countries(upstream, status=500)
     caller = await start_refresh(instance, upstream)
     caller.cancel()
     await asyncio.wait([caller])
@@ -117,7 +110,7 @@ async def test_caller_goes_away_from_a_failure(
     assert instance.service._task is not None
     await asyncio.wait([instance.service._task])
     assert [attempt.id for attempt in instance.catalog.history] == ["refresh-1"]
-    # When nothing refers to the task any more asyncio complains.
+    # asyncio reports an unretrieved exception when the last reference to the task goes.
     instance.service._task = None
     del caller
     await instance.service.close()
@@ -128,7 +121,7 @@ async def test_caller_goes_away_from_a_failure(
 async def test_reads_go_on(
     upstream: Upstream, instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """What was published before is served while a refresh runs, and replaced at once."""
+    """The old snapshot is served while a refresh runs, and is not changed by it."""
     released.set()
     await instance.service.refresh()
     before = instance.catalog.snapshot
@@ -144,7 +137,7 @@ async def test_reads_go_on(
 
 
 async def test_close_waits_for_the_history(instance: ServiceInstance) -> None:
-    """Closing waits until the report of a refresh that has answered is written down."""
+    """Closing waits until the report of a refresh that has returned is stored."""
     with ExitStack() as stack:
         recorder = ProgressRecorder(
             Phase.DONE, lambda: stack.enter_context(hold_write_lock(instance.path))
@@ -159,10 +152,10 @@ async def test_close_waits_for_the_history(instance: ServiceInstance) -> None:
     assert (await instance.reload_catalog()).history == (report,)
 
 
-async def test_close_stops_a_refresh(
+async def test_close_while_fetching(
     upstream: Upstream, instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """Closing stops a refresh that runs: its callers hear of it and nothing was changed."""
+    """Closing cancels a refresh that fetches, and its callers; nothing is changed."""
     initial = await InitialState.capture(instance)
     caller = await start_refresh(instance, upstream)
     await instance.service.close()
@@ -174,38 +167,40 @@ async def test_close_stops_a_refresh(
     assert instance.catalog.history == ()
 
 
-async def test_close_with_nothing_to_do(instance: ServiceInstance) -> None:
+async def test_close_while_writing(instance: ServiceInstance) -> None:
+    """Closing does not cancel a refresh that writes: its rows are published and recorded."""
+    is_writing = asyncio.Event()
+    with ExitStack() as stack:
+        lock = ExitStack()
+
+        def hold_back_write() -> None:
+            lock.enter_context(hold_write_lock(instance.path))
+            is_writing.set()
+
+        stack.enter_context(lock)
+        recorder = ProgressRecorder(Phase.UPSERTING, hold_back_write)
+        stack.enter_context(instance.service.progress.listen(recorder))
+        refresh = asyncio.create_task(instance.service.refresh())
+        await is_writing.wait()
+        close_task = asyncio.create_task(instance.service.close())
+        await asyncio.sleep(CANCEL_GRACE_PERIOD * 2)
+        assert (close_task.done(), refresh.done()) == (False, False)
+    report = await refresh
+    await close_task
+    reloaded = await instance.reload_catalog()
+    assert report.version == instance.catalog.snapshot.version == reloaded.snapshot.version
+    assert instance.catalog.history == reloaded.history == (report,)
+
+
+async def test_close_unused(instance: ServiceInstance) -> None:
     """A service that never ran can be closed, twice."""
     await instance.service.close()
     await instance.service.close()
 
 
-async def test_two_processes_at_once(path: Path, upstream: Upstream) -> None:
-    """Of two processes that refresh at once one does it, and both answer with its report."""
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
-    async with (
-        running_instance(path, make_source_config(upstream), name="one") as instance_a,
-        running_instance(path, make_source_config(upstream), name="two") as instance_b,
-    ):
-        first = await start_refresh(instance_a, upstream)
-        await wait_for_lease(instance_a)
-        second = asyncio.create_task(instance_b.service.refresh())
-        await asyncio.sleep(0.1)
-        released.set()
-        await asyncio.wait([first, second])
-        reports = [cast("RefreshReport", task.result()) for task in (first, second)]
-        assert reports[0] == reports[1]
-        assert (reports[0].version, reports[0].inserted) == (DataVersion(1, 250), 250)
-        assert {row.revision for row in await instance_a.load_rows()} == {1}
-        assert instance_a.catalog.snapshot == instance_b.catalog.snapshot
-        assert instance_a.catalog.history == instance_b.catalog.history == (reports[0],)
-
-
-async def test_asks_nobody_when_it_has_seen_the_lease(path: Path, upstream: Upstream) -> None:
-    """Who saw another's refresh at the last look asks nobody, unless that look is out of date."""
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+async def test_known_lease(path: Path, upstream: Upstream) -> None:
+    """A process that knows of another's lease requests no source, unless the lease is gone."""
+    released = hold_countries(upstream)
     with Upstream() as other_upstream:
         async with (
             running_instance(path, make_source_config(upstream), name="one") as instance_a,
@@ -226,9 +221,8 @@ async def test_asks_nobody_when_it_has_seen_the_lease(path: Path, upstream: Upst
 
 
 async def test_other_process_fails(path: Path, upstream: Upstream) -> None:
-    """Whoever waits for another process's refresh that fails is told why it failed."""
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(status=503, hold_until=released.is_set))
+    """A process that waits for another's refresh raises the error of that refresh."""
+    released = hold_countries(upstream, status=503)
     async with (
         running_instance(path, make_source_config(upstream), name="one") as instance_a,
         running_instance(path, make_source_config(upstream), name="two") as instance_b,
@@ -246,7 +240,7 @@ async def test_other_process_fails(path: Path, upstream: Upstream) -> None:
 
 
 async def test_other_process_dies(path: Path, upstream: Upstream) -> None:
-    """A lease whose holder is gone is waited for no longer than it lasts; then it is taken over."""
+    """The lease of a dead process is acquired once it has expired."""
     async with running_instance(path, make_source_config(upstream)) as instance:
         await instance.database.run(
             lambda connection: lease.acquire(
@@ -259,7 +253,7 @@ async def test_other_process_dies(path: Path, upstream: Upstream) -> None:
 
 
 async def test_many_refreshes_of_two_processes(path: Path, upstream: Upstream) -> None:
-    """However refreshes of two processes fall, one runs at a time, with a revision of its own."""
+    """Refreshes of two processes run one at a time, each with a revision of its own."""
     async with (
         running_instance(path, make_source_config(upstream), name="one") as instance_a,
         running_instance(path, make_source_config(upstream), name="two") as instance_b,
@@ -276,8 +270,8 @@ async def test_many_refreshes_of_two_processes(path: Path, upstream: Upstream) -
         assert {row.revision for row in await instance_a.load_rows()} == {revisions[-1]}
 
 
-async def test_follows_another_process(path: Path, upstream: Upstream) -> None:
-    """A refresh begins from what another process wrote before it, whose tail it waits for."""
+async def test_after_another_process(path: Path, upstream: Upstream) -> None:
+    """A refresh starts from the rows of another process, and waits for it to release the lease."""
     async with (
         running_instance(path, make_source_config(upstream), name="one") as instance_a,
         running_instance(path, make_source_config(upstream), name="two") as instance_b,
@@ -288,8 +282,8 @@ async def test_follows_another_process(path: Path, upstream: Upstream) -> None:
         assert report.id.startswith("two-")
 
 
-async def test_two_in_a_row(upstream: Upstream, instance: ServiceInstance) -> None:
-    """A second refresh does not wait for what follows the first one's answer."""
+async def test_consecutive_refreshes(upstream: Upstream, instance: ServiceInstance) -> None:
+    """A refresh does not wait for the sessions of earlier refreshes to finish."""
     with ExitStack() as stack:
         recorder = ProgressRecorder(
             Phase.DONE, lambda: stack.enter_context(hold_write_lock(instance.path))
@@ -306,10 +300,8 @@ async def test_two_in_a_row(upstream: Upstream, instance: ServiceInstance) -> No
 
 
 @pytest.mark.parametrize(("phase", "is_locked"), [(Phase.FETCHING, False), (Phase.UPSERTING, True)])
-async def test_holds_back_other_writers(
-    instance: ServiceInstance, phase: Phase, is_locked: bool
-) -> None:
-    """Deletions of this process wait while a refresh writes, and not while it fetches."""
+async def test_write_lock(instance: ServiceInstance, phase: Phase, is_locked: bool) -> None:
+    """The write lock is held while a refresh writes, and not while it fetches."""
     lock_states: list[bool] = []
     recorder = ProgressRecorder(
         phase, lambda: lock_states.append(instance.catalog.write_lock.locked())
@@ -319,10 +311,10 @@ async def test_holds_back_other_writers(
     assert set(lock_states) == {is_locked}
 
 
-async def test_deletion_amid_a_refresh(
+async def test_delete_while_fetching(
     upstream: Upstream, instance: ServiceInstance, released: threading.Event
 ) -> None:
-    """A country that is deleted while the sources are asked is inserted again."""
+    """A country that is deleted while the sources are fetched is inserted again."""
     released.set()
     await instance.service.refresh()
     released.clear()
@@ -336,8 +328,8 @@ async def test_deletion_amid_a_refresh(
     assert instance.catalog.snapshot == (await instance.reload_catalog()).snapshot
 
 
-async def test_history_keeps_the_order(instance: ServiceInstance, upstream: Upstream) -> None:
-    """Attempts that could not be written down at once stand in the order in which they ended."""
+async def test_history_order(instance: ServiceInstance, upstream: Upstream) -> None:
+    """Attempts that are stored late are stored in the order in which they ended."""
     upstream.set_responses("countries", FakeResponse(status=500))
     with hold_write_lock(instance.path):
         for _ in range(8):

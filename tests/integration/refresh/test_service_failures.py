@@ -1,4 +1,4 @@
-"""A refresh that fails: it says why, leaves the reason in the history, and changes nothing."""
+"""Failed refreshes: the error, the history, the log, and no change of the data."""
 
 import json
 from dataclasses import replace
@@ -37,7 +37,7 @@ NO_DATA_RESPONSE = FakeResponse(body=json.dumps({"success": False, "data": None}
 
 
 async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesError]) -> str:
-    """Return the message of the refresh that fails; the database and the snapshot stay."""
+    """Expect a refresh to fail without any change; return the error's message."""
     initial = await InitialState.capture(instance)
     recorder = ProgressRecorder()
     with instance.service.progress.listen(recorder), pytest.raises(error) as exc_info:
@@ -70,7 +70,7 @@ async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesEr
 async def test_source_fails(
     upstream: Upstream, instance: ServiceInstance, source: str, answer: FakeResponse, reason: str
 ) -> None:
-    """A kind that nobody answers for fails the refresh, whatever is wrong with the answer."""
+    """A source without a usable provider fails the refresh, with the provider's reason."""
     await instance.service.refresh()
     upstream.set_responses(source, answer)
     message = await run_failing_refresh(instance, SourceUnavailable)
@@ -80,7 +80,7 @@ async def test_source_fails(
 async def test_history_of_a_failure(
     upstream: Upstream, instance: ServiceInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A failure is in the history at once and in the database soon, and in the log."""
+    """A failure is in the history, in the database and in the log."""
     report = await instance.service.refresh()
     upstream.set_responses("rates", SERVER_ERROR)
     message = await run_failing_refresh(instance, SourceUnavailable)
@@ -96,7 +96,7 @@ async def test_history_of_a_failure(
 
 
 async def test_first_refresh_fails(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Nothing is stored and nothing published when there was nothing before."""
+    """A failure on an empty database stores and publishes nothing."""
     upstream.set_responses("countries", SERVER_ERROR)
     await run_failing_refresh(instance, SourceUnavailable)
     assert await instance.load_rows() == []
@@ -104,7 +104,7 @@ async def test_first_refresh_fails(upstream: Upstream, instance: ServiceInstance
 
 
 async def test_after_a_failure(upstream: Upstream, instance: ServiceInstance) -> None:
-    """The next refresh begins anew, and succeeds when the source does."""
+    """The refresh after a failure succeeds when the source does."""
     upstream.set_responses("countries", SERVER_ERROR)
     await run_failing_refresh(instance, SourceUnavailable)
     upstream.set_responses("countries", first_countries(250))
@@ -113,7 +113,7 @@ async def test_after_a_failure(upstream: Upstream, instance: ServiceInstance) ->
 
 
 async def test_less_than_half(upstream: Upstream, instance: ServiceInstance) -> None:
-    """A source that lists less than half of what is stored is refused."""
+    """A source that lists less than half of the stored countries is rejected."""
     await instance.service.refresh()
     upstream.set_responses("countries", first_countries(124))
     assert await run_failing_refresh(instance, SourceInvalid) == (
@@ -130,7 +130,7 @@ async def test_less_than_half(upstream: Upstream, instance: ServiceInstance) -> 
 
 
 async def test_half(upstream: Upstream, instance: ServiceInstance) -> None:
-    """A source that lists exactly half is believed, and the other half is missing."""
+    """A source that lists exactly half is accepted, and the other half is missing."""
     await instance.service.refresh()
     upstream.set_responses("countries", first_countries(125))
     report = await instance.service.refresh()
@@ -138,18 +138,18 @@ async def test_half(upstream: Upstream, instance: ServiceInstance) -> None:
     assert report.version == DataVersion(2, 250)
 
 
-async def test_time_of_one_provider(path: Path, upstream: Upstream) -> None:
-    """A provider that does not answer is given up after its time."""
+async def test_api_timeout(path: Path, upstream: Upstream) -> None:
+    """A provider that does not respond within API_TIMEOUT fails."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     async with running_instance(path, make_source_config(upstream, api_timeout=0.05)) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
-    # The other one may have been late as well, on a busy machine.
+    # On a busy machine the other provider may be late, too.
     assert message.startswith("No source of ")
     assert message.endswith(": no complete response within 0.05 s.")
 
 
-async def test_time_of_all_providers(path: Path, upstream: Upstream) -> None:
-    """All fetching together is given up after its time, though each provider had more."""
+async def test_refresh_timeout(path: Path, upstream: Upstream) -> None:
+    """Fetching fails after REFRESH_TIMEOUT, although each provider has more time."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     async with running_instance(
         path, make_source_config(upstream, refresh_timeout=0.05)
@@ -158,8 +158,8 @@ async def test_time_of_all_providers(path: Path, upstream: Upstream) -> None:
     assert message == "The sources did not respond within 0.05 s."
 
 
-async def test_time_of_all_providers_and_what_failed_within(path: Path, upstream: Upstream) -> None:
-    """Who had failed by then is named with the reason."""
+async def test_refresh_timeout_names_failed_providers(path: Path, upstream: Upstream) -> None:
+    """The error of a timeout names the providers that had failed before, with their reasons."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     sources = make_source_config(upstream, refresh_timeout=0.2)
     without_key = select_providers("", [("restcountries", None)], COUNTRIES_PROVIDERS, {})
@@ -190,7 +190,7 @@ async def test_bundled_never_replaces_live(
     after: list[str],
     kind: str,
 ) -> None:
-    """A kind that is stored live is not replaced when its source is down; the other may be."""
+    """Bundled data does not replace a source that is stored live; it may replace the other."""
     for source in before:
         upstream.set_responses(source, SERVER_ERROR)
     await fallback_instance.service.refresh()
@@ -203,7 +203,7 @@ async def test_bundled_never_replaces_live(
 
 
 async def test_bundled_beside_live(upstream: Upstream, fallback_instance: ServiceInstance) -> None:
-    """Where one kind was never stored live, bundled data of it go on being used."""
+    """Bundled data stays in use for a source that was never stored live."""
     upstream.set_responses("countries", SERVER_ERROR)
     reports = [await fallback_instance.service.refresh() for _ in range(2)]
     assert [
@@ -213,7 +213,7 @@ async def test_bundled_beside_live(upstream: Upstream, fallback_instance: Servic
 
 
 async def test_bundled_data(upstream: Upstream, fallback_instance: ServiceInstance) -> None:
-    """The bundled data fill an empty catalog, and themselves again, without asking anybody."""
+    """Bundled data fills an empty catalog, and replaces itself, without any request."""
     first_report, second_report = [await fallback_instance.service.load_bundled() for _ in range(2)]
     assert (first_report.inserted, first_report.version) == (250, DataVersion(1, 250))
     assert (second_report.unchanged, second_report.version) == (250, DataVersion(2, 250))
@@ -222,7 +222,7 @@ async def test_bundled_data(upstream: Upstream, fallback_instance: ServiceInstan
 
 
 async def test_live_replaces_bundled(fallback_instance: ServiceInstance) -> None:
-    """Live data replace bundled data, of both kinds."""
+    """Live data of both sources replaces bundled data."""
     await fallback_instance.service.load_bundled()
     report = await fallback_instance.service.refresh()
     assert [source.provider for source in report.sources] == ["geonames", "er-api"]
@@ -235,7 +235,7 @@ async def test_live_replaces_bundled(fallback_instance: ServiceInstance) -> None
 
 
 async def test_loading_bundled_over_live(instance: ServiceInstance) -> None:
-    """Asked for by themselves, too, the bundled data do not replace live data."""
+    """Loading the bundled data on purpose does not replace live data either."""
     await instance.service.refresh()
     initial = await InitialState.capture(instance)
     with pytest.raises(SourceUnavailable) as exc_info:
@@ -248,13 +248,13 @@ async def test_loading_bundled_over_live(instance: ServiceInstance) -> None:
 
 
 PUBLIC_MESSAGE = "The database did not confirm the operation; it was done completely or not at all."
-"""What strangers are told: nothing of where the database is."""
+"""Message for clients, without the address of the database."""
 
 
 async def test_database_is_locked(
     path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A writer that does not let go fails the refresh; the next one works when it is gone."""
+    """A locked database fails the refresh; the next one succeeds when the lock is gone."""
     async with running_instance(
         path, make_source_config(upstream), database_timeout=0.05
     ) as instance:
@@ -276,7 +276,7 @@ async def test_database_is_locked(
 
 
 async def test_database_fails_before_the_upsert(instance: ServiceInstance) -> None:
-    """A database that cannot be read fails the refresh, which is in the history all the same."""
+    """A database that cannot be read fails the refresh, and the history has the failure."""
     report = await instance.service.refresh()
     published = instance.catalog.snapshot
     await instance.execute_externally("ALTER TABLE countries RENAME TO hidden")
@@ -294,18 +294,18 @@ async def test_database_fails_before_the_upsert(instance: ServiceInstance) -> No
     assert await instance.load_history() == (failure, report)
 
 
-async def test_database_fails_amid_the_upsert(
+async def test_database_fails_during_the_upsert(
     upstream: Upstream, instance: ServiceInstance, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """When the database refuses one row of many, none of the others is kept; the history tells."""
+    """When the database rejects one row, no row is stored, and the history has the failure."""
     await instance.service.refresh()
     await instance.execute_externally(
         "CREATE TRIGGER refuse BEFORE INSERT ON countries WHEN NEW.code = 'ZW' "
-        "BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+        "BEGIN SELECT RAISE(ABORT, 'rejected by a trigger'); END",
     )
     upstream.set_responses("rates", rates_response(EUR=2.0))
     message = await run_failing_refresh(instance, DatabaseUnavailable)
-    assert message == f"The database at {instance.database} failed: not this one."
+    assert message == f"The database at {instance.database} failed: rejected by a trigger."
     assert [attempt.id for attempt in await instance.load_history()] == ["refresh-2", "refresh-1"]
     assert await instance.database.run(lease.read) is None
     assert [record.getMessage() for record in caplog.records] == [
@@ -315,8 +315,10 @@ async def test_database_fails_amid_the_upsert(
     assert (await instance.service.refresh()).version == DataVersion(3, 250)
 
 
-async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
-    """A defect in a parser ends the refresh too: logged with its trace, nothing changed."""
+async def test_internal_error(
+    path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An internal error fails the refresh, is logged with its traceback, and changes nothing."""
 
     def parse(body: bytes) -> RawCountries:
         raise KeyError(len(body))
@@ -338,8 +340,8 @@ async def test_defect(path: Path, upstream: Upstream, caplog: pytest.LogCaptureF
     assert record.exc_info is not None
 
 
-async def test_time_of_the_database(path: Path, upstream: Upstream) -> None:
-    """A database that takes longer than fetching may is not told of as a source."""
+async def test_slow_database(path: Path, upstream: Upstream) -> None:
+    """A slow database fails with its own error, not with the timeout of the sources."""
     async with running_instance(
         path, make_source_config(upstream, refresh_timeout=0.2), database_timeout=1
     ) as instance:

@@ -1,4 +1,4 @@
-"""Every fault of every live provider, with nobody after it: the refresh fails, nothing changes."""
+"""Every fault of every live provider without a fallback: the refresh fails, nothing changes."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.slow
 def single_provider_config(
     upstream: Upstream, player: FakeProvider, fault: ProviderFault
 ) -> SourceConfig:
-    """Return the sources of a refresh that asks this one alone; the other kind needs no asking."""
+    """Return sources with the faulty provider alone, and bundled data for the other source."""
     faulty, other = (player.name, fault.build_url(upstream)), (BUNDLED, None)
     is_countries = player.kind is SourceKind.COUNTRIES
     return SourceConfig(
@@ -44,7 +44,7 @@ def single_provider_config(
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_fault(path: Path, upstream: Upstream, fault: ProviderFault) -> None:
-    """The error names the provider and what is wrong with it, and not a row is another."""
+    """The error has each provider's name and reason, and no row changes."""
     async with running_instance(path, make_source_config(upstream)) as instance:
         await instance.service.refresh()
         initial = await InitialState.capture(instance)

@@ -1,7 +1,6 @@
-"""Who may refresh when: not too soon, not too many at once, and not in spite of another."""
+"""Limits: the minimum interval, the number of waiting callers, and `wait=False`."""
 
 import asyncio
-import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,11 +11,12 @@ from graphql_api.errors import RefreshInProgress, RefreshTooSoon, SourceUnavaila
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.service import RefreshLimits
 from graphql_api.schema.scalars import format_instant
-from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
+from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
     InitialState,
     ServiceInstance,
+    hold_countries,
     make_source_config,
     running_instance,
 )
@@ -26,23 +26,16 @@ ONE_MINUTE_LIMIT = RefreshLimits(min_interval=timedelta(minutes=1))
 NO_WAIT = RefreshOptions(wait=False)
 
 
-def hold_countries(upstream: Upstream) -> threading.Event:
-    """Hold the countries back until the event is set."""
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
-    return released
-
-
 @pytest.mark.parametrize("options", [RefreshOptions(), RefreshOptions(force=True), NO_WAIT])
 async def test_too_soon(path: Path, upstream: Upstream, options: RefreshOptions) -> None:
-    """Within the pause nobody is asked and nothing changes, however much somebody insists."""
+    """Within the interval no source is requested and nothing changes, with any options."""
     async with running_instance(
         path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as home:
-        first = await home.service.refresh()
-        initial = await InitialState.capture(home)
+    ) as instance:
+        first = await instance.service.refresh()
+        initial = await InitialState.capture(instance)
         with pytest.raises(RefreshTooSoon) as exc_info:
-            await home.service.refresh(options)
+            await instance.service.refresh(options)
         assert exc_info.value.retry_at == first.finished_at + ONE_MINUTE_LIMIT.min_interval
         assert str(exc_info.value) == (
             "The last refresh ended less than 60 s ago; try again at "
@@ -50,48 +43,48 @@ async def test_too_soon(path: Path, upstream: Upstream, options: RefreshOptions)
         )
         assert await initial.is_unchanged()
         assert (upstream.request_count("countries"), upstream.request_count("rates")) == (1, 1)
-        assert home.catalog.history == (first,)
+        assert instance.catalog.history == (first,)
 
 
-async def test_pause_is_over(path: Path, upstream: Upstream) -> None:
-    """Once the pause is over a refresh is a refresh."""
-    # The clock of these tests goes a second on each time that it is asked.
+async def test_interval_has_passed(path: Path, upstream: Upstream) -> None:
+    """A refresh runs once the interval has passed."""
+    # Each call of the clock adds a second.
     async with running_instance(
         path, make_source_config(upstream), limits=RefreshLimits(min_interval=timedelta(seconds=1))
-    ) as home:
-        await home.service.refresh()
-        assert (await home.service.refresh()).version.revision == 2
+    ) as instance:
+        await instance.service.refresh()
+        assert (await instance.service.refresh()).version.revision == 2
 
 
 async def test_too_soon_after_a_failure(path: Path, upstream: Upstream) -> None:
-    """A refresh that failed counts: its sources were asked."""
+    """The interval also counts from a failed refresh, whose sources were requested."""
     upstream.set_responses("countries", SERVER_ERROR)
     async with running_instance(
         path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as home:
+    ) as instance:
         with pytest.raises(SourceUnavailable):
-            await home.service.refresh()
+            await instance.service.refresh()
         with pytest.raises(RefreshTooSoon):
-            await home.service.refresh()
+            await instance.service.refresh()
 
 
-async def test_starts_do_not_count(path: Path, upstream: Upstream) -> None:
-    """What a server loads when it starts neither waits for the pause nor begins one."""
+async def test_start_does_not_count(path: Path, upstream: Upstream) -> None:
+    """Refreshes of a starting server neither wait for the interval nor start one."""
     async with running_instance(
         path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as home:
+    ) as instance:
         at_start = RefreshOptions(trigger=Trigger.START)
-        await home.service.load_bundled()
-        await home.service.refresh(at_start)
-        report = await home.service.refresh()
+        await instance.service.load_bundled()
+        await instance.service.refresh(at_start)
+        report = await instance.service.refresh()
         assert report.version.revision == 3
-        assert (await home.service.refresh(at_start)).version.revision == 4
-        triggers = [attempt.trigger for attempt in await home.load_history()]
+        assert (await instance.service.refresh(at_start)).version.revision == 4
+        triggers = [attempt.trigger for attempt in await instance.load_history()]
     assert triggers == [Trigger.START, Trigger.REQUEST, Trigger.START, Trigger.START]
 
 
 async def test_too_soon_after_another_replica(path: Path, upstream: Upstream) -> None:
-    """A replica that has not yet heard of another one's refresh finds it out and stops."""
+    """A replica that finds another's recent refresh under the lease stops with its time."""
     async with (
         running_instance(
             path, make_source_config(upstream), name="one", limits=ONE_MINUTE_LIMIT
@@ -113,38 +106,38 @@ async def test_too_soon_after_another_replica(path: Path, upstream: Upstream) ->
 
 
 async def test_joining_is_not_too_soon(path: Path, upstream: Upstream) -> None:
-    """Whoever asks while a refresh runs has its report, whatever the pause."""
+    """Callers may join a running refresh within the interval."""
     released = hold_countries(upstream)
     async with running_instance(
         path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as home:
-        callers = [asyncio.create_task(home.service.refresh()) for _ in range(3)]
+    ) as instance:
+        callers = [asyncio.create_task(instance.service.refresh()) for _ in range(3)]
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
         released.set()
         assert len({report.id for report in await asyncio.gather(*callers)}) == 1
 
 
 async def test_too_many_callers(path: Path, upstream: Upstream) -> None:
-    """One caller too many is refused at once, and the others have their report."""
+    """A caller beyond the limit is rejected at once, and the others get their report."""
     released = hold_countries(upstream)
     async with running_instance(
         path, make_source_config(upstream), limits=RefreshLimits(max_waiting=2)
-    ) as home:
-        callers = [asyncio.create_task(home.service.refresh()) for _ in range(2)]
+    ) as instance:
+        callers = [asyncio.create_task(instance.service.refresh()) for _ in range(2)]
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
         with pytest.raises(RefreshInProgress) as exc_info:
-            await home.service.refresh()
+            await instance.service.refresh()
         assert str(exc_info.value) == (
             "2 callers already wait for the running refresh; try again later."
         )
         released.set()
         first, second = await asyncio.gather(*callers)
         assert first is second
-        assert (await home.service.refresh()).version.revision == 2
+        assert (await instance.service.refresh()).version.revision == 2
 
 
-async def test_not_waiting_here(instance: ServiceInstance, upstream: Upstream) -> None:
-    """Whoever does not want to wait is told since when a refresh runs in this process."""
+async def test_no_wait(instance: ServiceInstance, upstream: Upstream) -> None:
+    """With `wait=False`, the error has the start of the refresh that runs in this process."""
     released = hold_countries(upstream)
     waiting_task = asyncio.create_task(instance.service.refresh())
     await asyncio.to_thread(upstream.wait_for_requests, "countries")
@@ -155,8 +148,8 @@ async def test_not_waiting_here(instance: ServiceInstance, upstream: Upstream) -
     assert (await instance.service.refresh(NO_WAIT)).version.revision == 2
 
 
-async def test_not_waiting_for_another_process(path: Path, upstream: Upstream) -> None:
-    """Whoever does not want to wait is told since when another process refreshes; others wait."""
+async def test_no_wait_for_another_process(path: Path, upstream: Upstream) -> None:
+    """With `wait=False`, the error has the start of another process's refresh; others wait."""
     released = hold_countries(upstream)
     async with (
         running_instance(path, make_source_config(upstream), name="one") as instance_a,
@@ -180,13 +173,13 @@ async def test_not_waiting_for_another_process(path: Path, upstream: Upstream) -
 
 
 async def test_through_graphql(path: Path, upstream: Upstream) -> None:
-    """Programs are told when to try again, and since when a refresh runs."""
+    """GraphQL errors have `startedAt` of the running refresh, and `retryAt`."""
     released = hold_countries(upstream)
     async with running_instance(
         path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as home:
-        client = client_for(home)
-        waiting_task = asyncio.create_task(home.service.refresh())
+    ) as instance:
+        client = client_for(instance)
+        waiting_task = asyncio.create_task(instance.service.refresh())
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
         response = await client.request("mutation { refreshCountries(wait: false) { id } }")
         extensions = response.body["errors"][0]["extensions"]

@@ -1,4 +1,4 @@
-"""No needless asking: what sources said is kept, told from live, and outlives the process."""
+"""Cached provider data: no needless requests, also after a restart and on other replicas."""
 
 import asyncio
 import json
@@ -45,13 +45,13 @@ async def second(
 
 @pytest.fixture(autouse=True)
 def provider_responses(upstream: Upstream) -> None:
-    """Let the sources say when they have something new, as the real ones do."""
+    """Let the providers announce their next update and support revalidation, like real ones."""
     upstream.set_responses("countries", make_revalidating_reply('"1"'))
     upstream.set_responses("rates", FakeResponse(body=rates_with_next_update(TOMORROW.timestamp())))
 
 
 def make_revalidating_reply(etag: str, until: Callable[[], bool] = lambda: True) -> Responder:
-    """Return what answers with the countries, or that they are what they were."""
+    """Return a responder with the countries, or with 304 if the client has this ETag."""
 
     def reply(request: Request) -> FakeResponse:
         if request.headers.get("if-none-match") == etag:
@@ -62,12 +62,12 @@ def make_revalidating_reply(etag: str, until: Callable[[], bool] = lambda: True)
 
 
 def rates_with_next_update(next_update: float) -> bytes:
-    """Return the rates, with the instant of their next update."""
+    """Return the rates with the time of their next update."""
     return json.dumps({**json.loads(RATES), "time_next_update_unix": int(next_update)}).encode()
 
 
 def source_states(report: RefreshReport) -> list[tuple[str, bool, bool]]:
-    """Return who answered, whether live, and whether as kept."""
+    """Return each source's provider, and whether it is live and whether it was cached."""
     return [(source.provider, source.live, source.cached) for source in report.sources]
 
 
@@ -76,7 +76,7 @@ RATES_CACHED = [("geonames", True, False), ("er-api", False, True)]
 
 
 async def test_second_refresh(upstream: Upstream, instance: ServiceInstance) -> None:
-    """The rates are not asked for before they are new, the countries only for what is new."""
+    """Rates are not requested before their next update, and countries are revalidated."""
     first = await instance.service.refresh()
     second = await instance.service.refresh()
     assert (source_states(first), source_states(second)) == (ALL_FETCHED, RATES_CACHED)
@@ -87,7 +87,7 @@ async def test_second_refresh(upstream: Upstream, instance: ServiceInstance) -> 
 
 
 async def test_after_a_restart(upstream: Upstream, path: Path) -> None:
-    """A process that starts anew knows what the one before it was told."""
+    """A process that starts has the provider data of the one before it."""
     for _ in range(2):
         async with running_instance(path, make_source_config(upstream)) as instance:
             await instance.catalog.sync()
@@ -100,7 +100,7 @@ async def test_after_a_restart(upstream: Upstream, path: Path) -> None:
 async def test_on_another_replica(
     upstream: Upstream, instance: ServiceInstance, second: ServiceInstance
 ) -> None:
-    """A replica that has looked at the database knows what another one was told."""
+    """A replica that has synced has the provider data of another one."""
     await instance.service.refresh()
     await instance.service.close()
     await second.catalog.sync()
@@ -110,7 +110,7 @@ async def test_on_another_replica(
 
 
 async def test_force(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Whoever insists has every source asked, as if nothing were known."""
+    """`force` requests every provider without validators."""
     await instance.service.refresh()
     report = await instance.service.refresh(RefreshOptions(force=True))
     assert source_states(report) == ALL_FETCHED
@@ -119,7 +119,7 @@ async def test_force(upstream: Upstream, instance: ServiceInstance) -> None:
 
 
 async def test_force_while_another_runs(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Whoever insists and joins a refresh that has not asked every source gets one that does."""
+    """A forced call that joined a refresh with cached data starts one that requests all."""
     released = threading.Event()
     await instance.service.refresh()
     upstream.set_responses("countries", make_revalidating_reply('"1"', released.is_set))
@@ -136,8 +136,8 @@ async def test_force_while_another_runs(upstream: Upstream, instance: ServiceIns
     assert (upstream.request_count("countries"), upstream.request_count("rates")) == (3, 2)
 
 
-async def test_something_new(upstream: Upstream, instance: ServiceInstance) -> None:
-    """New countries and new rates are taken, and remembered in the place of the old ones."""
+async def test_new_data(upstream: Upstream, instance: ServiceInstance) -> None:
+    """New provider data replaces the cached data."""
     await instance.service.refresh()
     upstream.set_responses("countries", make_revalidating_reply('"2"'))
     assert source_states(await instance.service.refresh()) == RATES_CACHED
@@ -148,7 +148,7 @@ async def test_something_new(upstream: Upstream, instance: ServiceInstance) -> N
 
 
 async def test_deleted_country(upstream: Upstream, instance: ServiceInstance) -> None:
-    """A deleted country returns though the source has nothing new."""
+    """A deleted country is inserted again although the source has nothing new."""
     await instance.service.refresh()
     await instance.catalog.delete(instance.catalog.snapshot.by_code["FR"])
     report = await instance.service.refresh()
@@ -156,10 +156,10 @@ async def test_deleted_country(upstream: Upstream, instance: ServiceInstance) ->
     assert upstream.requests[-1].headers["if-none-match"] == '"1"'
 
 
-async def test_one_kind_kept_and_the_other_down(
+async def test_one_source_cached_and_the_other_down(
     upstream: Upstream, fallback_instance: ServiceInstance
 ) -> None:
-    """Kept rates do not make up for countries that are down: all or nothing."""
+    """Cached rates do not make up for countries that fail: all or nothing."""
     await fallback_instance.service.refresh()
     initial, cached = (
         await InitialState.capture(fallback_instance),
@@ -178,10 +178,10 @@ async def test_one_kind_kept_and_the_other_down(
 
 
 @pytest.mark.parametrize("failing_kind", list(SourceKind))
-async def test_one_kind_live_and_the_other_down(
+async def test_one_source_live_and_the_other_down(
     upstream: Upstream, fallback_instance: ServiceInstance, failing_kind: SourceKind
 ) -> None:
-    """With live data stored one kind that is down is a failure, whichever it is."""
+    """With live data stored, a refresh fails if either source does."""
     await fallback_instance.service.refresh()
     initial = await InitialState.capture(fallback_instance)
     upstream.set_responses(failing_kind, SERVER_ERROR)
@@ -191,10 +191,8 @@ async def test_one_kind_live_and_the_other_down(
     assert await initial.is_unchanged()
 
 
-async def test_failed_refresh_is_not_remembered(
-    upstream: Upstream, instance: ServiceInstance
-) -> None:
-    """What was heard in a refresh that failed is not kept: nothing of it was stored."""
+async def test_failed_refresh_is_not_cached(upstream: Upstream, instance: ServiceInstance) -> None:
+    """Provider data of a failed refresh is not cached."""
     upstream.set_responses("countries", SERVER_ERROR)
     with pytest.raises(SourceUnavailable):
         await instance.service.refresh()

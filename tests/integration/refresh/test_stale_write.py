@@ -1,8 +1,6 @@
-"""A refresh that is overtaken: its lease ran out unseen, and another process has written since."""
+"""Stale writes: the lease expired unnoticed, and another process has written since."""
 
 import asyncio
-import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -12,15 +10,15 @@ from graphql_api.errors import RefreshInProgress
 from graphql_api.storage import lease
 from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.tables import leases
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
+from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import (
     ServiceInstance,
     first_countries,
+    hold_countries,
     make_source_config,
     rates_response,
     running_instance,
+    wait_for_lease,
 )
 
 MESSAGE = (
@@ -29,30 +27,18 @@ MESSAGE = (
 )
 
 
-@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the address of a database that nobody has used, of each kind in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/countries.db"
-    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
-    return server.url(server.create_database())
-
-
 async def expire_lease(connection: DatabaseConnection) -> None:
-    """Let the lease run out, by the database's clock alone, as while a machine sleeps."""
+    """Expire the lease by the database's clock alone, as while a machine sleeps."""
     await connection.execute(update(leases).values(expires_at=0))
 
 
-async def run_overtaken_refresh(
+async def run_stale_refresh(
     late: ServiceInstance, upstream: Upstream, other: ServiceInstance
 ) -> RefreshReport:
-    """Let a refresh be overtaken by another one, whose report is returned."""
-    released = threading.Event()
-    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+    """Expect a refresh of `late` to fail because `other` refreshes; return the other's report."""
+    released = hold_countries(upstream)
     refresh = asyncio.create_task(late.service.refresh())
-    async with asyncio.timeout(60):
-        while await other.database.run(lease.read) is None:  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.005)
+    await wait_for_lease(other)
     await other.database.run(expire_lease)
     report = await other.service.refresh()
     released.set()
@@ -62,8 +48,8 @@ async def run_overtaken_refresh(
     return report
 
 
-async def test_overtaken(url: str, upstream: Upstream) -> None:
-    """It changes nothing, not even rows that the other does not list, and it says what happened."""
+async def test_update_is_rejected(url: str, upstream: Upstream) -> None:
+    """A stale write changes nothing, not even rows that the newer refresh does not list."""
     with Upstream() as other_upstream:
         other_upstream.set_responses("countries", first_countries(200))
         other_upstream.set_responses("rates", rates_response(EUR=2.0))
@@ -73,7 +59,7 @@ async def test_overtaken(url: str, upstream: Upstream) -> None:
         ):
             await late.service.refresh()
             await late.service.close()
-            report = await run_overtaken_refresh(late, upstream, other)
+            report = await run_stale_refresh(late, upstream, other)
             assert (report.version.revision, len(report.missing)) == (3, 50)
             await other.service.close()
             assert {row.revision for row in await late.load_rows()} == {1, 3}
@@ -90,14 +76,14 @@ async def test_overtaken(url: str, upstream: Upstream) -> None:
             assert (await late.service.refresh()).version.revision == 4
 
 
-async def test_overtaken_before_there_was_anything(url: str, upstream: Upstream) -> None:
-    """The same where it is new countries that it would add."""
+async def test_insert_is_rejected(url: str, upstream: Upstream) -> None:
+    """A stale write does not insert countries either."""
     with Upstream() as other_upstream:
         other_upstream.set_responses("countries", first_countries(200))
         async with (
             running_instance(url, make_source_config(upstream), name="late") as late,
             running_instance(url, make_source_config(other_upstream), name="other") as other,
         ):
-            report = await run_overtaken_refresh(late, upstream, other)
+            report = await run_stale_refresh(late, upstream, other)
             assert report.inserted == 200
             assert len(await late.load_rows()) == 200

@@ -1,4 +1,4 @@
-"""The hub of progress: who hears what, in which order, and how much of it may wait."""
+"""Progress: the events of a refresh, their order, and the queues of subscribers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -21,20 +21,20 @@ STEPS = st.tuples(
 
 
 def make_event(number: int, phase: Phase = Phase.FETCHING) -> Progress:
-    """Return an event of the refresh of that number."""
+    """Return an event of the refresh with this number as its id."""
     return Progress(
         refresh_id=str(number), phase=phase, fraction=0.5, elapsed_ms=1, message="A step"
     )
 
 
 async def next_event(events: AsyncIterator[Progress]) -> Progress:
-    """Return the next event, which is there at once."""
+    """Return the next event."""
     async with asyncio.timeout(60):
         return await anext(events)
 
 
 async def test_refresh(instance: ServiceInstance) -> None:
-    """Whoever listens is told of every phase of a refresh in order, and of its report at last."""
+    """Listeners get every phase of a refresh in order, and its report at the end."""
     recorder, other_recorder = ProgressRecorder(), ProgressRecorder()
     with (
         instance.service.progress.listen(recorder),
@@ -58,8 +58,8 @@ async def test_refresh(instance: ServiceInstance) -> None:
     assert sum(item.is_last for item in recorder.events) == 1
 
 
-async def test_gives_way(instance: ServiceInstance) -> None:
-    """A refresh that does not wait for another process's ends with what its caller gets."""
+async def test_lease_held_by_other(instance: ServiceInstance) -> None:
+    """A refresh that does not wait for another process fails with its caller's error."""
     await instance.database.run(
         lambda connection: lease.acquire(connection, holder="other", refresh_id="other-1", ttl=60)
     )
@@ -72,7 +72,7 @@ async def test_gives_way(instance: ServiceInstance) -> None:
 
 
 async def test_bundled(instance: ServiceInstance) -> None:
-    """What a server loads at its start is told like any other refresh."""
+    """Loading the bundled data emits events like any other refresh."""
     recorder = ProgressRecorder()
     with instance.service.progress.listen(recorder):
         report = await instance.service.load_bundled()
@@ -81,8 +81,8 @@ async def test_bundled(instance: ServiceInstance) -> None:
 
 @few_examples
 @given(steps=st.lists(STEPS))
-def test_share_never_falls(steps: list[tuple[Phase, float, str]]) -> None:
-    """Whatever a refresh tells, its share never falls, and nothing comes after its end."""
+def test_fraction_never_decreases(steps: list[tuple[Phase, float, str]]) -> None:
+    """For any events, the fraction never decreases, and none follows the last event."""
     broadcaster, recorder = ProgressBroadcaster(), ProgressRecorder()
     with broadcaster.listen(recorder):
         reporter = broadcaster.create_reporter("one")
@@ -95,8 +95,8 @@ def test_share_never_falls(steps: list[tuple[Phase, float, str]]) -> None:
     assert elapsed == sorted(elapsed)
 
 
-async def test_follow() -> None:
-    """A follower gets where running refreshes are, nothing of those that ended, and the rest."""
+async def test_subscribe() -> None:
+    """A subscriber gets the last event of running refreshes, none of ended ones, and the rest."""
     broadcaster = ProgressBroadcaster()
     ended, active = (
         broadcaster.create_reporter("ended"),
@@ -116,8 +116,8 @@ async def test_follow() -> None:
         assert (await next_event(events)).refresh_id == "next"
 
 
-async def test_followed() -> None:
-    """The hub knows whether anybody follows, from the first to the last."""
+async def test_has_subscribers() -> None:
+    """`has_subscribers` is set from the first subscriber to the last."""
     broadcaster = ProgressBroadcaster()
     broadcaster.create_reporter("runs").emit(Phase.STARTED, 0, "Started")
     assert not broadcaster.has_subscribers.is_set()
@@ -132,8 +132,8 @@ async def test_followed() -> None:
     assert not broadcaster.has_subscribers.is_set()
 
 
-async def test_slow_follower() -> None:
-    """Who does not read holds no more than 32 events, and gets the end of the last refreshes."""
+async def test_slow_subscriber() -> None:
+    """A queue that is not read holds 32 events, the ends of the last refreshes."""
     broadcaster, max_events = ProgressBroadcaster(), 32
     queue = SubscriberQueue(max_events)
     with broadcaster.listen(queue.put):
@@ -151,8 +151,8 @@ async def test_slow_follower() -> None:
 
 @few_examples
 @given(numbers=st.lists(st.integers(0, 3), max_size=40), max_events=st.integers(1, 5))
-async def test_any_events(numbers: list[int], max_events: int) -> None:
-    """A mailbox keeps the order, and drives out what is not the end of a refresh first."""
+async def test_queue_order(numbers: list[int], max_events: int) -> None:
+    """A queue keeps the order, and first drops events that do not end a refresh."""
     events = [
         make_event(number, Phase.DONE if number == 0 else Phase.FETCHING) for number in numbers
     ]
@@ -168,8 +168,8 @@ async def test_any_events(numbers: list[int], max_events: int) -> None:
     assert sum(item.is_last for item in received) >= min(ends, max_events - 1)
 
 
-async def test_waits() -> None:
-    """Who reads faster than there are events waits for the next one."""
+async def test_empty_queue() -> None:
+    """Reading from an empty queue waits for the next event."""
     queue = SubscriberQueue(2)
     get_task = asyncio.create_task(queue.get())
     await asyncio.sleep(0)
