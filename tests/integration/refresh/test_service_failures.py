@@ -161,13 +161,13 @@ async def test_refresh_timeout(path: Path, upstream: Upstream) -> None:
 async def test_refresh_timeout_names_failed_providers(path: Path, upstream: Upstream) -> None:
     """The error of a timeout names the providers that had failed before, with their reasons."""
     upstream.set_responses("countries", HANGING_RESPONSE)
-    sources = make_source_config(upstream, refresh_timeout=0.2)
+    sources = make_source_config(upstream, refresh_timeout=1)
     without_key = select_providers("", [("restcountries", None)], COUNTRIES_PROVIDERS, {})
     with_missing_key = replace(sources, countries=[*without_key, *sources.countries])
     async with running_instance(path, with_missing_key) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
     assert message == (
-        "The sources did not respond within 0.2 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
+        "The sources did not respond within 1 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
     )
 
 
@@ -343,7 +343,7 @@ async def test_internal_error(
 async def test_slow_database(path: Path, upstream: Upstream) -> None:
     """A slow database fails with its own error, not with the timeout of the sources."""
     async with running_instance(
-        path, make_source_config(upstream, refresh_timeout=0.2), database_timeout=1
+        path, make_source_config(upstream, refresh_timeout=1), database_timeout=2
     ) as instance:
         with hold_write_lock(path):
             message = await run_failing_refresh(instance, DatabaseUnavailable)
