@@ -177,7 +177,7 @@ async def test_shutdown_during_a_refresh(
         assert (len(parts.catalog.history), parts.catalog.last_failure) == (1, None)
 
 
-async def test_end_of_what_loses_a_cancellation() -> None:
+async def test_swallowed_cancellation() -> None:
     """A task whose library swallows a cancellation is cancelled again."""
     cancellations = 0
 
@@ -195,7 +195,7 @@ async def test_end_of_what_loses_a_cancellation() -> None:
     assert (cancellations, task.done()) == (2, True)
 
 
-async def test_replicas_follow_one_another(path: Path, upstream: Upstream) -> None:
+async def test_replica_serves_change_of_other(path: Path, upstream: Upstream) -> None:
     """A server serves another one's change of the same database after its next poll."""
     await create_live_database(path, upstream)
     async with (
@@ -240,7 +240,7 @@ async def test_refresh_countries(path: Path, upstream: Upstream) -> None:
         assert image.content == (await client.get("/images/summary.png")).content
 
 
-async def test_refresh_changes_the_picture_s_address(path: Path, upstream: Upstream) -> None:
+async def test_image_url_after_refresh(path: Path, upstream: Upstream) -> None:
     """After a refresh, the former image URL redirects to the current one."""
     await create_live_database(path, upstream)
     async with running_client(make_settings(path, upstream)) as client:
@@ -251,7 +251,7 @@ async def test_refresh_changes_the_picture_s_address(path: Path, upstream: Upstr
         assert (await client.get("/images/summary-3-250.png")).status_code == 200
 
 
-async def test_client_s_address(path: Path, upstream: Upstream) -> None:
+async def test_absolute_urls(path: Path, upstream: Upstream) -> None:
     """Without PUBLIC_URL, absolute URLs start with the address that the client requested."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     async with running_client(make_settings(path, upstream)) as client:
@@ -285,7 +285,7 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
         assert (await app_client.query("{ status { imageUrl } }"))["status"]["imageUrl"] == image
 
 
-async def test_open_filled(path: Path, upstream: Upstream) -> None:
+async def test_open_and_seed(path: Path, upstream: Upstream) -> None:
     """Opening fills an empty database from the bundled data, once."""
     settings = make_settings(path, upstream)
     for _ in range(2):
@@ -327,7 +327,7 @@ V3 = "restcountries-v3"
         ),
     ],
 )
-def test_refused_settings(
+def test_rejected_settings(
     path: Path, upstream: Upstream, changes: dict[str, Any], message: str
 ) -> None:
     """A setting that a component rejects is reported before anything is opened."""

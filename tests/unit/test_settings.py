@@ -69,7 +69,7 @@ def test_defaults() -> None:
     assert Settings.load().model_dump() == DEFAULTS
 
 
-def test_empty_variables_are_as_if_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty variable means the default."""
     assert load_settings(monkeypatch, **dict.fromkeys(DEFAULTS, "")).model_dump() == DEFAULTS
 
@@ -251,14 +251,14 @@ def test_malformed(name: str, value: str, message: str, monkeypatch: pytest.Monk
     assert str(exc_info.value) == f"{name.upper()}: {message}"
 
 
-def test_all_that_is_malformed_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_malformed_variables_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """One message names every malformed variable."""
     with pytest.raises(InvalidSetting) as exc_info:
         load_settings(monkeypatch, port="http", admin_token="hunter 2", playground="maybe")
     assert str(exc_info.value) == f"PORT: {INTEGER}; ADMIN_TOKEN: {TOKEN}; PLAYGROUND: {BOOLEAN}"
 
 
-def test_cause_of_a_refusal_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pydantic_error_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error hides pydantic's own, which has the value, from tracebacks."""
     with pytest.raises(InvalidSetting) as exc_info:
         load_settings(monkeypatch, admin_token="hunter 2")

@@ -108,7 +108,7 @@ def read_population(process: Process) -> int:
 @pytest.mark.parametrize(
     "fault", [REFUSED, HUNG, CUT, STOPPED, FROZEN], ids=lambda fault: fault.name
 )
-def test_reads_survive(outage: OutageSetup, fault: DatabaseFault) -> None:
+def test_outage(outage: OutageSetup, fault: DatabaseFault) -> None:
     """Queries are served without delay, changes fail in time, and the server recovers by itself."""
     process, server, database, proxy = outage
     before, usual_latency = query_pages(process, 20)

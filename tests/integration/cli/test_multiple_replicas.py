@@ -42,9 +42,7 @@ def fetch_version(process: Process) -> str:
     return str(process.query("{ status { version } }")["data"]["status"]["version"])
 
 
-def test_refresh_of_one_is_served_by_the_other(
-    tmp_path: Path, url: str, upstream: Upstream
-) -> None:
+def test_replica_serves_refresh_of_other(tmp_path: Path, url: str, upstream: Upstream) -> None:
     """A replica serves the other one's refresh within SNAPSHOT_POLL + 1 s, byte for byte."""
     settings = {**BUNDLED_SOURCES, "DATABASE_URL": url, "SNAPSHOT_POLL": "0.5"}
     with running_server(tmp_path, **{**settings, **upstream.environment}) as first:

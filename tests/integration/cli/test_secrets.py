@@ -93,7 +93,7 @@ def denial_message(server: AnyDatabaseServer) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_servers_that_fail(
+def test_unusable_database(
     server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str
 ) -> None:
     """Each command reports in one line why the database cannot be used, without the password."""
@@ -135,7 +135,7 @@ def collect_responses(process: Process) -> str:
 
 
 @pytest.mark.slow
-def test_server_that_works_and_then_does_not(
+def test_outage(
     server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path
 ) -> None:
     """Neither a working server over TLS nor an outage shows the password to clients or the log."""

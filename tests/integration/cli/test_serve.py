@@ -106,7 +106,7 @@ def test_playground(offline_server: Process) -> None:
     }
 
 
-def test_live_and_started_again(tmp_path: Path, unhurried_settings: dict[str, str]) -> None:
+def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, str]) -> None:
     """A first start refreshes from live providers; the next one loads that data, and no more."""
     with running_server(tmp_path, **unhurried_settings) as server:
         server.wait_for_log("countries from geonames")
@@ -169,7 +169,7 @@ def read_response(connection: HTTPConnection) -> tuple[int, str | None, object]:
         return response.status, response.getheader("Retry-After"), json.load(response)
 
 
-def test_end_does_not_wait_for_ever(
+def test_shutdown_is_bounded(
     tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
 ) -> None:
     """SIGINT and SIGTERM end a server despite an incomplete body and a hanging provider."""
@@ -341,7 +341,7 @@ NO_FOLDER = (
         ),
     ],
 )
-def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
+def test_wrong_setting(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
     """A wrong setting ends `serve` with one line that names it; no file is created or changed."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
     result = run_command(tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", **variables})

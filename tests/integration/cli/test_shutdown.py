@@ -23,7 +23,7 @@ BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_says_so_before_it_stops(tmp_path: Path, workers: str) -> None:
+def test_readiness_during_stop_delay(tmp_path: Path, workers: str) -> None:
     """During STOP_DELAY the server accepts and serves requests while /readyz returns 503."""
     settings = {**BUNDLED_SOURCES, "STOP_DELAY": "60", "WORKERS": workers}
     with running_server(tmp_path, **settings) as server:
@@ -43,14 +43,14 @@ def test_says_so_before_it_stops(tmp_path: Path, workers: str) -> None:
     )
 
 
-def test_delay_ends(tmp_path: Path) -> None:
+def test_stop_delay_ends(tmp_path: Path) -> None:
     """The server exits when STOP_DELAY is over."""
     with running_server(tmp_path, **BUNDLED_SOURCES, STOP_DELAY="0.3") as server:
         assert server.url
         assert server.stop(signal.SIGTERM).exit_code == 0
 
 
-def test_what_runs_is_finished(tmp_path: Path, upstream: Upstream) -> None:
+def test_running_refresh_is_finished(tmp_path: Path, upstream: Upstream) -> None:
     """A running refresh is finished, returned and recorded before the server exits."""
     released = threading.Event()
     with running_server(tmp_path, **upstream.environment) as server, ThreadPoolExecutor() as pool:

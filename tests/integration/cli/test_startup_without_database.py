@@ -72,7 +72,7 @@ def check_unavailable(process: Process) -> tuple[str, str]:
     ],
     ids=lambda fault: fault.name,
 )
-def test_comes_up_by_itself(
+def test_recovery(
     tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, fault: DatabaseFault
 ) -> None:
     """Requests that need data get 503 until the database is back; then all data is served."""
@@ -108,7 +108,7 @@ def test_each_reason_is_logged_once(
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_ends_while_it_waits(
+def test_shutdown_while_waiting(
     tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, number: signal.Signals
 ) -> None:
     """SIGTERM while the database is away ends the server with 0, and logs nothing more."""

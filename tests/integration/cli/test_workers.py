@@ -62,7 +62,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         yield server
 
 
-def test_both_answer_and_agree(server: Process) -> None:
+def test_both_workers_serve(server: Process) -> None:
     """Each worker responds on its own, and serves what the other has refreshed soon after."""
     wait_until(lambda: len(worker_pids(server)) == 2)
     workers = worker_pids(server)
@@ -74,7 +74,7 @@ def test_both_answer_and_agree(server: Process) -> None:
     assert workers_agree(server)
 
 
-def test_started_as_one(server: Process) -> None:
+def test_first_start(server: Process) -> None:
     """Two workers migrate and fill the database once, and log one line when ready."""
     log = mask_log(server.stderr)
     assert [log.count(line) for line in (MIGRATED, FILLED, GREETING)] == [1, 1, 1]
@@ -93,7 +93,7 @@ def test_killed_worker_is_replaced(server: Process) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_end(tmp_path: Path, number: signal.Signals) -> None:
+def test_shutdown(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, which a terminal sends to all processes, and SIGTERM end all with 0, silently."""
     with running_server(tmp_path, **TWO_WORKERS) as server:
         server.wait_for_log(REFRESHED_PATTERN)
@@ -110,7 +110,7 @@ def test_end(tmp_path: Path, number: signal.Signals) -> None:
     assert not any(map(is_running, workers))
 
 
-def test_end_of_the_supervisor(tmp_path: Path) -> None:
+def test_killed_supervisor(tmp_path: Path) -> None:
     """Workers whose supervisor is killed exit by themselves, and release the port."""
     with running_server(tmp_path, **TWO_WORKERS) as server:
         port, workers = server.port, worker_pids(server)
@@ -135,7 +135,7 @@ def test_end_of_the_supervisor(tmp_path: Path) -> None:
         ({"WORKERS": "65"}, 2, "WORKERS: Input should be less than or equal to 64"),
     ],
 )
-def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
+def test_reported_once(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
     """A wrong setting or an unusable database is reported once, not once per worker."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
     result = run_command(
@@ -145,7 +145,7 @@ def test_refused(tmp_path: Path, variables: dict[str, str], code: int, message: 
     assert list_paths(tmp_path) == ["diary"]
 
 
-def test_waits_as_one(tmp_path: Path) -> None:
+def test_database_away(tmp_path: Path) -> None:
     """An unreachable database is logged once for all workers, and SIGTERM ends them with 0."""
     # No server listens on port 1.
     url = "mysql://somebody:hunter2@127.0.0.1:1/countries"

@@ -47,7 +47,7 @@ def scrape_each(server: Process) -> list[Samples]:
     return scrapes
 
 
-def test_one_number(server: Process) -> None:
+def test_totals(server: Process) -> None:
     """Each worker reports the exact counts of both, also after one was killed and replaced."""
     before = Scraper(server).scrape()
     send_queries(server, 60)

@@ -81,7 +81,7 @@ def stable_headers(headers: HTTPMessage) -> list[tuple[str, str]]:
         build_post(LIST_BODY, Content_Encoding="gzip"),
     ],
 )
-def test_answers(server: Process, request_: bytes) -> None:
+def test_repeated_requests(server: Process, request_: bytes) -> None:
     """A repeated request gets the status, headers and bytes of its first execution."""
     responses = []
     # The first one is one byte longer than a read, so that the fast path does not serve it.
@@ -104,7 +104,7 @@ def test_answers(server: Process, request_: bytes) -> None:
     "headers",
     [{}, {"Accept_Encoding": "br"}, {"Accept": "application/graphql-response+json"}],
 )
-def test_at_once(server: Process, headers: dict[str, str]) -> None:
+def test_new_variables(server: Process, headers: dict[str, str]) -> None:
     """New variables of a known document get the response that the application would send."""
     document = '{ countries(first: 40) { nodes { name capital } } one: country(code: "FR") { id } }'
     responses = []
@@ -130,7 +130,7 @@ def test_at_once(server: Process, headers: dict[str, str]) -> None:
     )
 
 
-def test_not_at_once(server: Process) -> None:
+def test_errors_of_known_documents(server: Process) -> None:
     """Requests of a known document still get errors, and 413 for large bodies."""
     document = "query ($n: Int) { countries(first: $n) { totalCount } }"
     with open_connection(server) as connection:
@@ -160,7 +160,7 @@ def test_not_modified(server: Process) -> None:
 
 
 @pytest.mark.parametrize("closing", ["HTTP/1.0", "HTTP/1.1\r\nConnection: close"])
-def test_closes(server: Process, closing: str) -> None:
+def test_connection_close(server: Process, closing: str) -> None:
     """A client that sends `Connection: close` gets one response, then the connection closes."""
     request = request_head(GET_LINE).replace(b"HTTP/1.1", closing.encode())
     for _ in range(2):
@@ -227,7 +227,7 @@ def send_in_pieces(server: Process, pieces: list[bytes]) -> list[tuple[int, byte
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(cuts=st.sets(st.integers(0, len(b"".join(MIXED_REQUESTS))), max_size=12))
-def test_cut_anywhere(server: Process, cuts: set[int]) -> None:
+def test_any_split(server: Process, cuts: set[int]) -> None:
     """Pipelined requests get the same responses, however their bytes are split."""
     stream = b"".join(MIXED_REQUESTS)
     ends = [*sorted(cuts), len(stream)]
@@ -244,7 +244,7 @@ def test_byte_by_byte(server: Process) -> None:
     assert json.loads(responses[3][1]) == TYPENAME_RESPONSE
 
 
-def test_head_behind_others(server: Process) -> None:
+def test_head_limit_when_pipelined(server: Process) -> None:
     """The size limit of a head counts that head only, not the requests before it."""
     with open_connection(server) as connection:
         requests = build_post(QUERY + b" " * 90_000) + request_head("GET /healthz")
@@ -255,7 +255,7 @@ def test_head_behind_others(server: Process) -> None:
             assert connection.read_response("GET").status == 200
 
 
-def test_pipelines_without_end(server: Process) -> None:
+def test_endless_pipeline(server: Process) -> None:
     """Pipelined requests beyond the current one are not read, so that they take no memory."""
     memory = "process_resident_memory_bytes"
     before = Scraper(server).scrape()[memory]
@@ -276,7 +276,7 @@ def test_pipelines_without_end(server: Process) -> None:
     assert after - before < 100_000_000
 
 
-def test_keeps_alive(server: Process) -> None:
+def test_many_connections(server: Process) -> None:
     """Two hundred clients, each with its own connection, are served repeatedly."""
     request = build_post(b'{"query": "mutation { deleteCountry(code: \\"XX\\") { id } }"}')
     with ExitStack() as stack:
@@ -291,7 +291,7 @@ def test_keeps_alive(server: Process) -> None:
     assert codes == {"COUNTRY_NOT_FOUND": 1000}
 
 
-def test_pipelined_work(server: Process) -> None:
+def test_pipelined_new_requests(server: Process) -> None:
     """New requests of a known document in one write get their responses in order."""
     bodies = [
         json.dumps({"query": "query($n:Int){countries(first:$n){nodes{code}}}", **fields}).encode()
@@ -304,7 +304,7 @@ def test_pipelined_work(server: Process) -> None:
             assert len(connection.read_response().json["data"]["countries"]["nodes"]) == number
 
 
-def test_nobody_reads(server: Process) -> None:
+def test_client_does_not_read(server: Process) -> None:
     """Cached responses wait for a client that does not read, and none is lost."""
     with open_connection(server) as connection:
         exchange(connection, build_post(LIST_BODY))

@@ -184,7 +184,7 @@ def test_frames(server: Process, sent: bytes, code: int) -> None:
     assert is_serving(server)
 
 
-def test_pieces(server: Process) -> None:
+def test_fragments(server: Process) -> None:
     """A message in fragments, with pings between them, is one message."""
     with open_connection(server) as connection:
         open_websocket(connection)
@@ -196,7 +196,7 @@ def test_pieces(server: Process) -> None:
 
 
 @pytest.mark.parametrize("farewell", [b"", frame(INIT)[:-5], frame(b"x", final=False)])
-def test_vanishes(server: Process, farewell: bytes) -> None:
+def test_disconnect(server: Process, farewell: bytes) -> None:
     """A client that disconnects without a close frame, or within a frame, leaves no error."""
     with open_connection(server) as connection:
         open_websocket(connection)
