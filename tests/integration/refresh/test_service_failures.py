@@ -56,7 +56,7 @@ async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesEr
 
 
 @pytest.mark.parametrize(
-    ("source", "answer", "reason"),
+    ("source", "response", "reason"),
     [
         ("countries", SERVER_ERROR, "geonames: responded with status 500"),
         ("countries", FakeResponse(body=HTML), "geonames: the body is not a table of countries"),
@@ -68,11 +68,11 @@ async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesEr
     ],
 )
 async def test_source_fails(
-    upstream: Upstream, instance: ServiceInstance, source: str, answer: FakeResponse, reason: str
+    upstream: Upstream, instance: ServiceInstance, source: str, response: FakeResponse, reason: str
 ) -> None:
     """A source without a usable provider fails the refresh, with the provider's reason."""
     await instance.service.refresh()
-    upstream.set_responses(source, answer)
+    upstream.set_responses(source, response)
     message = await run_failing_refresh(instance, SourceUnavailable)
     assert message == f"No source of {source} could be used. {reason}."
 
