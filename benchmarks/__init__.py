@@ -1,1 +1,1 @@
-"""What README's figures come from: `python -m benchmarks`, or `make bench`, measures them anew."""
+"""Benchmarks: `python -m benchmarks`, or `make bench`, updates docs/performance.md."""

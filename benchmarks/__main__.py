@@ -1,4 +1,4 @@
-"""`python -m benchmarks [PART …]`: measure the parts, or all, and publish what was found."""
+"""`python -m benchmarks [PART …]`: run the parts, by default all, and publish their figures."""
 
 import sys
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ BENCHMARKS: Mapping[str, ModuleType] = {
     "load": load_benchmark,
     "start": startup_benchmark,
 }
-"""Each can `require()` what it needs, `run(say)`, and tell the `versions()` of what took part."""
+"""Each module has `require()`, `run(on_progress)` and `versions()`."""
 
 
 def main(selected_names: list[str]) -> None:
-    """Run the parts of these names; without any, all."""
+    """Run the named parts, by default all."""
     if unknown_names := [name for name in selected_names if name not in BENCHMARKS]:
-        sys.exit(f"There is no part {unknown_names[0]}; there is {', '.join(BENCHMARKS)}.")
+        sys.exit(f"Unknown part {unknown_names[0]}; choose from {', '.join(BENCHMARKS)}.")
     benchmarks_to_run = {name: BENCHMARKS[name] for name in selected_names or BENCHMARKS}
     try:
         for benchmark in benchmarks_to_run.values():
@@ -33,7 +33,7 @@ def main(selected_names: list[str]) -> None:
         report = benchmark.run(_print_progress)
         machine = describe_environment(benchmark.versions())
         publish(ROOT, name, report, machine)
-        print(f"\n{report.told}\n{format_environment(machine)}")
+        print(f"\n{report.markdown}\n{format_environment(machine)}")
 
 
 def _print_progress(activity: str) -> None:

@@ -1,7 +1,7 @@
-"""The original case's three ways to refresh, made anew from what is told of them.
+"""The original case's three implementations of a refresh, rebuilt from their descriptions.
 
-Countries are found by their names, sessions are synchronous, and everything is committed by the
-session's own means: what a developer writes first, second and third.
+Countries are identified by name, sessions are synchronous, and sessions commit: the first, second
+and third version that a developer writes.
 """
 
 import csv
@@ -18,19 +18,19 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 _BATCH_SIZE = 100
 _DEFUNCT_COUNTRIES = {"AN", "CS"}
-"""Countries of geonames' table that no longer exist."""
+"""Dissolved countries in geonames' table."""
 _TIMEOUT = 60.0
-"""Seconds that a source may take."""
+"""Seconds for one source."""
 
 Row = dict[str, Any]
 
 
 class Base(DeclarativeBase):
-    """The tables of the case."""
+    """Base of the original case's tables."""
 
 
 class Country(Base):
-    """A country, which its name identifies."""
+    """A country, identified by its name."""
 
     __tablename__ = "countries"
 
@@ -47,7 +47,7 @@ class Country(Base):
 
 
 class Status(Base):
-    """The one row that says when the last refresh was, and what it left."""
+    """The single row about the last refresh."""
 
     __tablename__ = "status"
 
@@ -58,14 +58,14 @@ class Status(Base):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineRefresh:
-    """A refresh of the case: the database, and the URLs of geonames' table and er-api's rates."""
+    """The original case's refresh, with the URLs of geonames' table and er-api's rates."""
 
     engine: Engine
     countries_url: str
     rates_url: str
 
     def update_in_loop(self) -> None:
-        """Fetch one source after the other, and set the attributes of one object after another."""
+        """Fetch sequentially, and set the attributes of one object after another."""
         rows = _parse_rows(_fetch(self.countries_url), _fetch(self.rates_url))
         with Session(self.engine) as session:
             names = [row["name"] for row in rows]
@@ -81,7 +81,7 @@ class BaselineRefresh:
             session.commit()
 
     def bulk_update(self) -> None:
-        """Fetch one source after the other, and hand all rows to one update by key."""
+        """Fetch sequentially, and pass all rows to one update by key."""
         rows = _parse_rows(_fetch(self.countries_url), _fetch(self.rates_url))
         with Session(self.engine) as session:
             stored = session.execute(select(Country.name, Country.id))
@@ -92,7 +92,7 @@ class BaselineRefresh:
             session.commit()
 
     def upsert_in_batches(self) -> None:
-        """Fetch both sources at once, write a hundred rows a statement, and sum up afterwards."""
+        """Fetch concurrently, write 100 rows per statement, and read the summary afterwards."""
         with ThreadPoolExecutor() as pool:
             rows = _parse_rows(*pool.map(_fetch, (self.countries_url, self.rates_url)))
         with Session(self.engine) as session:
@@ -113,14 +113,14 @@ RefreshMethod = Callable[[BaselineRefresh], None]
 
 _COLUMN_NAMES = [column.name for column in Country.__table__.columns if column.name != "id"]
 _UPSERT = text(
-    f"INSERT INTO countries ({', '.join(_COLUMN_NAMES)}) "  # noqa: S608 - the names are this module's own
+    f"INSERT INTO countries ({', '.join(_COLUMN_NAMES)}) "  # noqa: S608 - the names are constants of this module
     f"VALUES ({', '.join(f':{name}' for name in _COLUMN_NAMES)}) ON DUPLICATE KEY UPDATE "
     + ", ".join(f"{name} = VALUES({name})" for name in _COLUMN_NAMES if name != "name")
 )
 
 
 def _summarize(session: Session, status: Status) -> str:
-    """Return what the picture says; the status is read again, since the commit expired it."""
+    """Return the image's text. The status is read again because the commit expired it."""
     order = Country.estimated_gdp.desc()
     top = session.scalars(select(Country).order_by(order).limit(5)).all()
     names = ", ".join(country.name for country in top)

@@ -1,4 +1,4 @@
-"""What a figure depends on: the machine, and the versions of all that takes part."""
+"""The machine and the versions that figures depend on."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def describe_environment(versions: Mapping[str, str]) -> Mapping[str, str]:
-    """Return each thing's name, and which it is; `versions` are of what takes part."""
+    """Return Python's version, `versions`, and the machine, by name."""
     host = f"{os.cpu_count()} cores of {_processor()}, {platform.system()}"
     return {"Python": platform.python_version(), **versions, "on": host}
 
@@ -21,7 +21,7 @@ def package_versions(*names: str) -> Mapping[str, str]:
 
 
 def program_version(*command: str) -> str:
-    """Return the version that a program tells of itself."""
+    """Return the version in the output of a command."""
     completed = subprocess.run(command, capture_output=True, check=False, text=True)
     output = completed.stdout or completed.stderr
     match = re.search(r"\d+\.\d+(\.\d+)?", output)
@@ -31,7 +31,7 @@ def program_version(*command: str) -> str:
 def _processor() -> str:
     try:
         cpuinfo = Path("/proc/cpuinfo").read_text("utf-8")
-    except OSError:  # only Linux tells
+    except OSError:  # not Linux
         cpuinfo = ""
     match = re.search(r"^model name\s*: (.+)$", cpuinfo, re.MULTILINE)
     return match[1] if match else platform.machine()

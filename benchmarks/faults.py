@@ -1,4 +1,4 @@
-"""Faults of the network, the database and the sources, by chance that can be had again."""
+"""Random faults of the network, the database and the sources, reproducible by a seed."""
 
 import random
 import threading
@@ -10,15 +10,15 @@ from tests.support.generation_data import GenerationData
 from tests.support.tcp_proxy import TCPProxy
 
 _PAUSE_RANGE = (0.5, 4.0)
-"""Seconds, at least and at most, between two faults."""
+"""Shortest and longest pause between two faults, in seconds."""
 _DURATION_RANGE = (0.2, 3.0)
-"""Seconds that one lasts."""
+"""Shortest and longest fault, in seconds."""
 
 Fault = Callable[[], AbstractContextManager[None]]
 
 
 def _database_faults(proxy: TCPProxy) -> Mapping[str, Fault]:
-    """Return what a network may do, by name; while the context lasts, it does."""
+    """Return faults of the network to the database, by name. Each lasts as long as its context."""
 
     @contextmanager
     def add_latency() -> Iterator[None]:
@@ -61,7 +61,7 @@ def _database_faults(proxy: TCPProxy) -> Mapping[str, Fault]:
 
 
 def _source_faults(sources: GenerationData) -> Mapping[str, Fault]:
-    """Return what sources may do, by name."""
+    """Return faults of the sources, by name."""
 
     def responding(response: FakeResponse) -> Fault:
         @contextmanager
@@ -91,7 +91,7 @@ def inject_faults(
     stopped: threading.Event,
     on_fault: Callable[[str], None],
 ) -> None:
-    """Play one fault after the other, without a relay those of the sources alone, until stopped."""
+    """Inject random faults until stopped. Without a proxy, only sources have faults."""
     faults = {**_source_faults(sources), **(_database_faults(proxy) if proxy else {})}
     rng = random.Random(seed)  # noqa: S311 - no secret
     while not stopped.wait(rng.uniform(*_PAUSE_RANGE)):

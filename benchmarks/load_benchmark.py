@@ -1,4 +1,4 @@
-"""Part "load": what clients wait for when four fifths of what is possible is asked for."""
+"""Part "load": latency at four fifths of the highest possible rate."""
 
 import json
 import random
@@ -25,18 +25,18 @@ from tests.support.fake_providers.server import Upstream
 from tests.support.processes import running_server
 
 LOAD_FRACTION = 0.8
-"""Of what is possible."""
+"""Fraction of the highest possible rate."""
 REFRESH_INTERVAL = 10.0
 """Seconds between two refreshes."""
 REFRESH_WINDOW = 1.0
-"""Seconds from the begin of a refresh that its influence is looked for in."""
+"""Seconds after the start of a refresh that count as during it."""
 _DURATION = 60.0
 _PROBE_DURATION = 10.0
-"""Seconds in which it is found out what is possible."""
+"""Seconds to measure the highest possible rate."""
 _CONNECTIONS = 32
 _SEED = 9
 _REFRESH_TIMEOUT = 30.0
-"""Seconds that a refresh is waited for."""
+"""Seconds to wait for a refresh."""
 
 _LIST_QUERY = (
     "{ countries { nodes { code name capital region population currencyCode exchangeRate "
@@ -54,7 +54,7 @@ _REFRESH_RESPONSE = {"data": {"refreshCountries": {"totalCountries": 250}}}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latency:
-    """What some requests took, in milliseconds."""
+    """Percentiles of latency, in milliseconds."""
 
     requests: int
     p50: float
@@ -64,7 +64,7 @@ class Latency:
 
     @classmethod
     def from_seconds(cls, seconds: Sequence[float]) -> "Latency":
-        """Return it of how many seconds each took, of which there is one at least."""
+        """Compute the percentiles of at least one latency in seconds."""
         ordered = sorted(seconds)
 
         def percentile(fraction: float) -> float:
@@ -81,10 +81,10 @@ class Latency:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadResults:
-    """What was measured."""
+    """Figures of this part; the names are those of its JSON."""
 
     possible: float
-    """Requests a second."""
+    """Highest possible rate, in requests a second."""
     rate: float
     seconds: float
     refreshes: int
@@ -101,7 +101,7 @@ def run(
     seconds: float = _DURATION,
     probe_seconds: float = _PROBE_DURATION,
 ) -> BenchmarkReport:
-    """Measure, in little more than a minute."""
+    """Measure for little more than a minute."""
     with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
         generation_data.GenerationData(upstream).activate()
         settings = {"DATABASE_URL": server.url(server.create_database()), **upstream.environment}
@@ -134,7 +134,7 @@ def _collect_results(
         (during_refresh if is_during_refresh else other_times).append(latency)
     groups = {
         "all requests": during_refresh + other_times,
-        f"within {REFRESH_WINDOW:g} s of a refresh's begin": during_refresh,
+        f"within {REFRESH_WINDOW:g} s of a refresh's start": during_refresh,
         "at other times": other_times,
     }
     return LoadResults(
@@ -150,7 +150,7 @@ def _collect_results(
 
 
 def build_report(results: LoadResults) -> BenchmarkReport:
-    """Return what is published of the figures."""
+    """Return the published form of the figures."""
     errors = ", ".join(f"{count} × {error}" for error, count in results.errors.items()) or "none"
     rows = [
         (name, f"{latency.requests:,}", *(f"{ms:.2f} ms" for ms in _percentiles(latency).values()))
@@ -165,15 +165,14 @@ def build_report(results: LoadResults) -> BenchmarkReport:
     return BenchmarkReport(
         results=asdict(results),
         markdown=(
-            f"{format_table(header, rows)}\n\nPossible were {results.possible:,.0f} "
-            "requests/s of one "
-            f"process, asked were {LOAD_FRACTION:.0%} of it. Errors: {errors}.\n"
+            f"{format_table(header, rows)}\n\nOne process can serve {results.possible:,.0f} "
+            f"requests/s; the rate was {LOAD_FRACTION:.0%} of that. Errors: {errors}.\n"
         ),
         chart=bar_chart.draw(_build_chart(results)),
         caption=(
             f"At {results.rate:,.0f} requests a second, with a refresh every "
             f"{REFRESH_INTERVAL:g} s, half of "
-            f"the answers take {overall.p50:.2f} ms at most, and 99.9 % {overall.p999:.1f} ms"
+            f"the responses take {overall.p50:.2f} ms at most, and 99.9 % {overall.p999:.1f} ms"
         ),
     )
 
@@ -189,7 +188,7 @@ def _percentiles(latency: Latency) -> Mapping[str, float]:
 
 def _build_chart(results: LoadResults) -> bar_chart.Chart:
     return bar_chart.Chart(
-        title=f"Milliseconds until an answer, at {results.rate:,.0f} requests/s "
+        title=f"Milliseconds until the response, at {results.rate:,.0f} requests/s "
         f"({LOAD_FRACTION:.0%})",
         groups=tuple(
             bar_chart.Group(
@@ -207,10 +206,7 @@ def _build_chart(results: LoadResults) -> bar_chart.Chart:
 
 
 def _generate_requests() -> Iterator[bytes]:
-    """Yield requests for ever: what is repeated, one of 250 countries, and what is never repeated.
-
-    They are the same each time.
-    """
+    """Yield, without end and reproducibly, a repeated, a sometimes repeated and a new request."""
     rng = random.Random(_SEED)  # noqa: S311 - no secret
     list_request = _build_request(_LIST_QUERY)
     country_requests = [_build_request(_COUNTRY_QUERY, code=code) for code in generation_data.CODES]
@@ -233,7 +229,7 @@ def _build_request(query: str, **variables: object) -> bytes:
 
 @contextmanager
 def _refresh_periodically(url: str) -> Iterator[list[float]]:
-    """Refresh every so often while the context lasts, and lend when each began."""
+    """Refresh periodically in the background; yield the start times."""
     refresh_starts: list[float] = []
     stopped = threading.Event()
 
@@ -245,7 +241,7 @@ def _refresh_periodically(url: str) -> Iterator[list[float]]:
                 refresh_starts.append(perf_counter())
                 response = client.post("/graphql", json=_REFRESH_REQUEST).json()
                 if response != _REFRESH_RESPONSE:
-                    raise RuntimeError(f"the refresh was answered with {response}")
+                    raise RuntimeError(f"Unexpected response to the refresh: {response}")
 
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(refresh)

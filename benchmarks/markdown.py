@@ -1,10 +1,10 @@
-"""Tables as Markdown has them, aligned so that a terminal shows them as well."""
+"""Markdown tables, aligned for terminals."""
 
 from collections.abc import Sequence
 
 
 def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return the table; the first column is of words, the others of figures."""
+    """Return a table whose first column is aligned left, and the others right."""
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     separator = [f"{'-' * (width + 1)}:" for width in widths]
     separator[0] = "-" * (widths[0] + 2)

@@ -1,8 +1,8 @@
-"""Load: requests that come when they come, whether or not those before have been answered.
+"""Open-loop load: requests are due at fixed times, whether or not earlier ones have responses.
 
-A client that waits for an answer before it asks again asks less of a server that is slow, and does
-not see what others would have waited. Here each request has its time, and what it takes is counted
-from then on, so that the time in which no connection was free for it is not left out.
+A client that waits for a response before its next request sends less to a slow server, and hides
+how long others would have waited (coordinated omission). Here latency starts when a request is due,
+so it includes the wait for a free connection.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ import uvloop
 
 _END_OF_HEAD = b"\r\n\r\n"
 _DRAIN_TIMEOUT = 10.0
-"""Seconds that answers have after the last request."""
+"""Seconds to wait for responses after the last request."""
 
 
 @dataclass(slots=True, kw_only=True)
 class LoadMeasurement:
-    """What came of the requests."""
+    """Latencies and errors of a load."""
 
     started_at: float
-    """When, by `perf_counter`."""
+    """Start, by `perf_counter`."""
     seconds: float = 0
     latencies: list[tuple[float, float]] = field(default_factory=list)
-    """When each request was to be sent, in seconds since the begin, and how many it took."""
+    """Seconds from the start until each request was due, and from then to its response."""
     errors: Counter[str] = field(default_factory=Counter)
-    """What was wrong, and how often."""
+    """Number of each error."""
 
     @property
     def rate(self) -> float:
-        """Return the answers in a second."""
+        """Return the responses per second."""
         return len(self.latencies) / self.seconds
 
 
@@ -46,9 +46,9 @@ def measure(
     connections: int,
     rate: float | None = None,
 ) -> LoadMeasurement:
-    """Send requests to a port of this machine, so many a second, and measure each answer.
+    """Send `rate` requests per second to a local port, and measure each response.
 
-    Without a rate each connection asks as soon as it is answered, which tells what is possible.
+    Without a rate, each connection sends its next request at once: that measures the highest rate.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_LoadGenerator(requests).run(port, seconds, connections, rate))
@@ -62,7 +62,7 @@ class _LoadGenerator:
         self._requests = requests
         self._idle: list[_ClientProtocol] = []
         self._backlog: deque[float] = deque()
-        """When the requests were to be sent for which no connection is free."""
+        """Due times of the requests that wait for a free connection."""
         self._is_closed_loop = False
         self._lost_connections = 0
 
@@ -79,7 +79,7 @@ class _LoadGenerator:
         self.result.seconds = perf_counter() - self.result.started_at
         with suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_TIMEOUT):
-                while self._has_pending_responses(connections):  # noqa: ASYNC110 - nothing tells
+                while self._has_pending_responses(connections):  # noqa: ASYNC110 - there is no event to wait for
                     await asyncio.sleep(0.01)
         if (
             unanswered := connections
@@ -87,7 +87,7 @@ class _LoadGenerator:
             - len(self._idle)
             + len(self._backlog)
         ):
-            self.result.errors["no answer"] += unanswered
+            self.result.errors["no response"] += unanswered
         for transport, _ in endpoints:
             transport.abort()
         return self.result
@@ -98,7 +98,7 @@ class _LoadGenerator:
             while sent < now * rate:
                 self._send_or_queue(sent / rate)
                 sent += 1
-            # A timer is a millisecond late: as much as what is measured.
+            # Timers are late by a millisecond, as much as the latencies measured.
             await asyncio.sleep(0)
 
     async def _send_closed_loop(self, seconds: float) -> None:
@@ -115,7 +115,7 @@ class _LoadGenerator:
             self._backlog.append(due_at)
 
     def on_response(self, connection: "_ClientProtocol", due_at: float, error: str | None) -> None:
-        """Note an answer, and give its connection the next request."""
+        """Record a response, and send the next request on its connection."""
         now = perf_counter() - self.result.started_at
         self.result.latencies.append((due_at, now - due_at))
         if error:
@@ -127,39 +127,39 @@ class _LoadGenerator:
             self._send_or_queue(self._backlog.popleft())
 
     def _has_pending_responses(self, connections: int) -> bool:
-        """Tell whether an answer may still come, or be asked for."""
+        """Return whether a response is pending or a request is waiting to be sent."""
         open_connections = connections - self._lost_connections
         return open_connections > 0 and (len(self._idle) < open_connections or bool(self._backlog))
 
     def on_connection_lost(self, connection: "_ClientProtocol") -> None:
-        """Do without a connection that has ended."""
+        """Count a lost connection, and the response that it owes."""
         self._lost_connections += 1
         if connection in self._idle:
             self._idle.remove(connection)
         else:
-            self.result.errors["no answer"] += 1
+            self.result.errors["no response"] += 1
 
     def on_idle(self, connection: "_ClientProtocol") -> None:
-        """Take a connection that has nothing to do."""
+        """Add a connection that is free."""
         self._idle.append(connection)
 
 
 class _ClientProtocol(asyncio.Protocol):
-    """One connection, which sends a request and reads its answer."""
+    """A connection that sends one request at a time."""
 
     def __init__(self, generator: _LoadGenerator) -> None:
         self._generator = generator
         self._due_at = 0.0
         self._response = b""
         self._response_length = 0
-        """Of the whole answer; 0 before its head is there."""
+        """Bytes of the whole response; 0 until the head is complete."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.WriteTransport, transport)
         self._generator.on_idle(self)
 
     def send(self, request: bytes, due_at: float) -> None:
-        """Send a request that was due then."""
+        """Send a request that was due at `due_at`."""
         self._due_at = due_at
         self._response, self._response_length = b"", 0
         self._transport.write(request)
@@ -181,7 +181,7 @@ class _ClientProtocol(asyncio.Protocol):
 
 
 def _find_error(response: bytes) -> str | None:
-    """Return what is wrong with an answer."""
+    """Return the error of a response, if any."""
     if not response.startswith(b"HTTP/1.1 200 "):
         return response[:12].decode()
     if _END_OF_HEAD + b'{"data":' not in response:

@@ -1,4 +1,4 @@
-"""What a process takes, second by second: memory, open files, threads, and database connections."""
+"""Samples of a process: memory, open files, threads and database connections."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,25 +8,25 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
-    """What there was at one moment."""
+    """Resources at one moment."""
 
     second: float
-    """Since the begin."""
+    """Since the start."""
     megabytes: float
-    """Of memory that the process has in use."""
+    """Resident memory."""
     files: int
-    """That it has open, sockets among them."""
+    """Open files, sockets included."""
     sockets: int
     threads: int
     connections: int
-    """Of the database, by its own count."""
+    """Connections that the database counts."""
     answers: int
-    """To queries, since the begin."""
+    """Responses to queries since the start."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStats:
-    """What a process takes by what the system says."""
+    """Resources of a process, from /proc."""
 
     megabytes: float
     files: int
@@ -35,7 +35,7 @@ class ProcessStats:
 
     @classmethod
     def of_process(cls, pid: int) -> "ProcessStats":
-        """Look at a process."""
+        """Read the current resources of a process."""
         folder = Path(f"/proc/{pid}")
         status = dict(
             line.split(":", 1) for line in (folder / "status").read_text("ascii").splitlines()
@@ -50,7 +50,7 @@ class ProcessStats:
 
 
 def slope_per_minute(samples: Sequence[Sample], get_value: Callable[[Sample], float]) -> float:
-    """Return by how much a value grows in a minute, by least squares; 0 of less than two."""
+    """Return the growth of a value per minute, by least squares; 0 for fewer than two samples."""
     if len(samples) < 2:  # noqa: PLR2004 - a line has two points
         return 0.0
     seconds = [sample.second for sample in samples]
@@ -65,7 +65,7 @@ def slope_per_minute(samples: Sequence[Sample], get_value: Callable[[Sample], fl
 
 
 def sleep_until_second(started_at: float, second: int) -> None:
-    """Wait until so many seconds after the begin have passed, by the monotonic clock."""
+    """Sleep until `second` seconds after `started_at`, by the monotonic clock."""
     time.sleep(max(0.0, started_at + second - time.monotonic()))
 
 

@@ -1,4 +1,4 @@
-"""Part two, queries: requests a second of this project, of other servers, and of the bare least."""
+"""Part "serving": requests per second of this project, other servers, and a bare ASGI server."""
 
 import json
 import statistics
@@ -27,11 +27,11 @@ from benchmarks.wrk import RequestBody, WrkResult, build_request_body, is_instal
 NEW, REPEATED = f"{OURS}, new", f"{OURS}, repeated"
 ROUNDS = 3
 ROUND_SECONDS = 2
-"""Of one server under one query, in one round."""
+"""Seconds per server, query and round."""
 _WARM_UP_SECONDS = 1
-"""Seconds of the same before the first round, so that what compiles has compiled."""
+"""Seconds before the first round, so that servers have compiled the query."""
 _NUMBER_STRIDE = 100_000
-"""More than the requests that a server answers in a round: none comes again in the next."""
+"""More than the requests of one round, so that no round repeats another's."""
 FIELDS = "code name capital region population currencyCode exchangeRate estimatedGdp flagUrl"
 _PAGE_QUERY = """\
 query ($n: Int!) {
@@ -45,7 +45,7 @@ query ($n: Int!) {
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkQuery:
-    """What is asked, with a number that each new request raises."""
+    """A query whose variable `n` new requests count up from `number`."""
 
     title: str
     document: str
@@ -67,21 +67,21 @@ QUERIES: Mapping[str, BenchmarkQuery] = {
 
 ServersByName = Mapping[str, BenchmarkServer]
 QueryResults = dict[str, dict[str, WrkResult]]
-"""By question, by the name of the server."""
+"""By query name, then by server name."""
 
 
 def require() -> None:
-    """Make sure that there is what this part needs.
+    """Check that the required tools are installed.
 
     Raises:
-        Missing: there is not.
+        MissingToolError: wrk is missing.
     """
     if not is_installed():
         raise MissingToolError("Install wrk to measure (apt-get install wrk).")
 
 
 def versions() -> Mapping[str, str]:
-    """Return the versions of what takes part."""
+    """Return the versions of servers and tools."""
     python_packages = package_versions(
         "uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi"
     )
@@ -95,15 +95,15 @@ def versions() -> Mapping[str, str]:
 
 
 def run(on_progress: ProgressCallback) -> BenchmarkReport:
-    """Measure everything, in three minutes.
+    """Measure for three minutes.
 
     Raises:
-        RuntimeError: a server answers otherwise than the others.
+        RuntimeError: a server's data differs.
     """
     if has_node():
         registry.install_node_servers()
     else:
-        on_progress("without Yoga, Apollo and Mercurius: install nodejs and npm to have them")
+        on_progress("without Yoga, Apollo and Mercurius: install nodejs and npm to include them")
     return build_report(measure(on_progress, QUERIES, rounds=ROUNDS, seconds=ROUND_SECONDS))
 
 
@@ -114,7 +114,7 @@ def measure(
     rounds: int,
     seconds: int,
 ) -> QueryResults:
-    """Measure each question in rounds of so many seconds a server, and take the medians."""
+    """Measure each query in rounds of `seconds` per server, and return the medians."""
     server_taskset, load_taskset = registry.taskset_commands()
     results: QueryResults = {}
     with start_servers(server_taskset) as servers:
@@ -145,7 +145,7 @@ def measure(
 
 @contextmanager
 def start_servers(taskset: Sequence[str]) -> Iterator[ServersByName]:
-    """Start all servers on the same data, but for the bare one; those on Node if there is Node."""
+    """Start all servers but the bare one on the same data; those on Node if Node is installed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         project = stack.enter_context(registry.run_project(taskset))
@@ -164,7 +164,7 @@ def start_servers(taskset: Sequence[str]) -> Iterator[ServersByName]:
 def add_bare_server(
     servers: ServersByName, query: BenchmarkQuery, taskset: Sequence[str]
 ) -> Iterator[ServersByName]:
-    """Start the server that sends the bytes of one answer."""
+    """Start the server that sends the bytes of one response."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "body.json")
         path.write_bytes(servers[REPEATED].post(body_for(BARE, query).render()))
@@ -173,28 +173,28 @@ def add_bare_server(
 
 
 def body_for(server: str, query: BenchmarkQuery) -> RequestBody:
-    """Return what a server is asked: one that may keep answers never gets the same twice."""
+    """Return a server's request body; with new queries no server gets the same one twice."""
     return build_request_body(
         query.document, query.number, is_counting=server not in (REPEATED, BARE)
     )
 
 
 def check_same_data(servers: ServersByName, query: BenchmarkQuery) -> Mapping[str, RequestBody]:
-    """Return what each server is asked, once all of them have given the same data.
+    """Return each server's request body. Check that all servers respond with the same data.
 
     Raises:
-        RuntimeError: one has not.
+        RuntimeError: a server's data differs.
     """
     bodies = {name: body_for(name, query) for name in servers}
     expected = servers[REPEATED].post_json(bodies[REPEATED].render())
     for name, server in servers.items():
         if server.post_json(bodies[name].render()) != expected:
-            raise RuntimeError(f"{name} answers otherwise than {OURS}.")
+            raise RuntimeError(f"{name} responds with other data than {OURS}.")
     return bodies
 
 
 def _median_result(wrk_results: Sequence[WrkResult]) -> WrkResult:
-    """Return the load of the median rate, with the medians of the times."""
+    """Return the medians of rate and latencies."""
     return WrkResult(
         per_second=statistics.median(wrk_result.per_second for wrk_result in wrk_results),
         p50_ms=statistics.median(wrk_result.p50_ms for wrk_result in wrk_results),
@@ -203,7 +203,7 @@ def _median_result(wrk_results: Sequence[WrkResult]) -> WrkResult:
 
 
 def build_report(results: QueryResults) -> BenchmarkReport:
-    """Return what is published of the figures."""
+    """Return the published form of the figures."""
     markdown = "\n\n".join(
         _format_table(QUERIES[name].title, wrk_results) for name, wrk_results in results.items()
     )

@@ -1,4 +1,4 @@
-"""Part one, a refresh: the original case's three ways beside ours, the database far and near."""
+"""Part "refresh": this project and the original case's three implementations, far and near."""
 
 import signal
 import tempfile
@@ -28,7 +28,7 @@ from tests.support.db_servers.mariadb import MariaDB
 from tests.support.processes import running_server
 
 FAR_ROUND_TRIP, NEAR_ROUND_TRIP = 0.5, 0.001
-"""Seconds of a round trip."""
+"""Seconds per round trip to the database."""
 LOOP, BULK = "ORM loop, an UPDATE a row", "bulk update by key"
 BATCHES = "batches of 100 in text SQL"
 BATCHES_FIRST = f"{BATCHES}, first after start"
@@ -40,12 +40,12 @@ _MUTATION = "mutation { refreshCountries { totalCountries statements } }"
 _RESPONSE = {"data": {"refreshCountries": {"totalCountries": 250, "statements": 1}}}
 
 CostsByMethod = dict[str, RefreshCost]
-"""By the name of the way."""
+"""By the name of the implementation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshResults:
-    """What part one has measured."""
+    """Figures of this part; the names are those of its JSON."""
 
     far: CostsByMethod
     near: CostsByMethod
@@ -53,15 +53,15 @@ class RefreshResults:
 
 
 def lower_bound(round_trip: float) -> float:
-    """Return the least seconds that a refresh can take: the slowest source and one round trip."""
+    """Return the shortest possible refresh in seconds: the slowest source and one round trip."""
     return PROVIDER_DELAY + round_trip
 
 
 def require() -> None:
-    """Make sure that there is what this part needs.
+    """Check that the required tools are installed.
 
     Raises:
-        Missing: there is not.
+        MissingToolError: MariaDB is missing.
     """
     if MariaDB.find_program() is None:
         raise MissingToolError(
@@ -70,7 +70,7 @@ def require() -> None:
 
 
 def versions() -> Mapping[str, str]:
-    """Return the versions of what takes part."""
+    """Return the versions of database and libraries."""
     package_names = package_versions(
         "asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql"
     )
@@ -78,12 +78,12 @@ def versions() -> Mapping[str, str]:
 
 
 def run(on_progress: ProgressCallback) -> BenchmarkReport:
-    """Measure everything, in less than four minutes."""
+    """Measure for less than four minutes."""
     with MariaDB() as server:
         on_progress("the upsert alone")
         upsert_results = upsert_benchmark.measure(server)
         on_progress(f"refreshes at {FAR_ROUND_TRIP * 1000:g} ms a trip: two minutes")
-        # Nearly all of it is waiting, which they may do together.
+        # Nearly all of the time is waiting, so the four run concurrently.
         far = _measure_all(server, FAR_ROUND_TRIP, max_workers=4)
         on_progress(f"refreshes at {NEAR_ROUND_TRIP * 1000:g} ms a trip")
         near = _measure_all(server, NEAR_ROUND_TRIP, max_workers=1)
@@ -91,7 +91,7 @@ def run(on_progress: ProgressCallback) -> BenchmarkReport:
 
 
 def build_report(results: RefreshResults) -> BenchmarkReport:
-    """Return what is published of the figures."""
+    """Return the published form of the figures."""
     limits = {"far": lower_bound(FAR_ROUND_TRIP), "near": lower_bound(NEAR_ROUND_TRIP)}
     return BenchmarkReport(
         results={"sources_seconds": PROVIDER_DELAY, "limits": limits, **asdict(results)},
@@ -121,7 +121,7 @@ def _measure_all(server: MariaDB, round_trip: float, *, max_workers: int) -> Cos
 def _measure_method(
     environment: RefreshEnvironment, round_trip: float, name: str, method: RefreshMethod
 ) -> CostsByMethod:
-    """Measure one of the slow ways, once and over a connection that is open."""
+    """Measure a slow implementation once, over an open connection."""
     _seed_tables(environment)
     with _baseline_refresh(environment) as baseline:
         method(baseline)
@@ -130,7 +130,7 @@ def _measure_method(
 
 
 def _measure_batches(environment: RefreshEnvironment, round_trip: float) -> CostsByMethod:
-    """Measure the best way twice: its first refresh has to connect."""
+    """Measure batches twice: the first refresh has to connect."""
     _seed_tables(environment)
     environment.set_round_trip(round_trip)
     with _baseline_refresh(environment) as baseline:
@@ -141,7 +141,7 @@ def _measure_batches(environment: RefreshEnvironment, round_trip: float) -> Cost
 
 
 def _seed_tables(environment: RefreshEnvironment) -> None:
-    """Make the original's tables, and let them hold all countries: every way updates them."""
+    """Create the original tables with all countries, so that every implementation updates them."""
     with _baseline_refresh(environment) as baseline:
         Base.metadata.create_all(baseline.engine)
         baseline.upsert_in_batches()
@@ -161,7 +161,7 @@ def _baseline_refresh(environment: RefreshEnvironment) -> Iterator[BaselineRefre
 
 
 def _measure_project(environment: RefreshEnvironment, round_trip: float) -> CostsByMethod:
-    """Measure the server's first refreshes, started on live data: none is under way by itself."""
+    """Measure the first refreshes of a server that started with live data."""
     with _run_server(environment) as refresh:
         refresh()
     environment.set_round_trip(round_trip)
@@ -172,10 +172,10 @@ def _measure_project(environment: RefreshEnvironment, round_trip: float) -> Cost
 
 @contextmanager
 def _run_server(environment: RefreshEnvironment) -> Iterator[Callable[[], None]]:
-    """Run the real server in a process of its own, and lend what refreshes over HTTP."""
+    """Run the real server in its own process; yield a function that refreshes over HTTP."""
     settings = {
         "DATABASE_URL": environment.url,
-        "SNAPSHOT_POLL": "3600",  # nobody else writes, and each look would be a round trip
+        "SNAPSHOT_POLL": "3600",  # no other writer, and each poll would be a round trip
         **environment.upstream.environment,
     }
     with (
@@ -188,10 +188,10 @@ def _run_server(environment: RefreshEnvironment) -> Iterator[Callable[[], None]]
         def refresh() -> None:
             response = client.post("/graphql", json={"query": _MUTATION}).json()
             if response != _RESPONSE:
-                raise RuntimeError(f"the refresh was answered with {response}")
+                raise RuntimeError(f"Unexpected response to the refresh: {response}")
 
         yield refresh
-        # Killed, it would leave a lease behind.
+        # A killed server would leave its lease.
         process.stop(signal.SIGINT)
 
 
@@ -243,7 +243,7 @@ def _format_upsert_table(results: Sequence[UpsertResult]) -> str:
 
 def _build_chart(results: RefreshResults) -> bar_chart.Chart:
     return bar_chart.Chart(
-        title="Seconds until a refresh of 250 countries answers (sources take 2.5 s)",
+        title="Seconds until a refresh of 250 countries responds (sources take 2.5 s)",
         groups=tuple(
             bar_chart.Group(
                 title=f"Database {round_trip * 1000:g} ms away",

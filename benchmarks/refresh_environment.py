@@ -1,4 +1,4 @@
-"""Where a refresh is measured: a database behind a relay, slow sources, and what it costs there."""
+"""Environment of a measured refresh: a database behind a proxy, and slow sources."""
 
 import json
 import time
@@ -11,29 +11,29 @@ from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, 
 from tests.support.tcp_proxy import TCPProxy
 
 PROVIDER_DELAY = 2.5
-"""Seconds that each source takes to answer."""
+"""Seconds until each source responds."""
 _QUIET_PERIOD = 0.2
-"""Seconds, beyond some trips, without a round trip after which none is under way."""
+"""Seconds without a round trip, beyond three round trips, that mean the server is idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshCost:
-    """What one refresh cost."""
+    """Time and round trips of one refresh."""
 
     seconds: float
-    """Wall time, as its caller sees it."""
+    """Wall time that the caller waits."""
     trips_after_sources: int
-    """Round trips to the database from the last source's answer until the refresh answered."""
+    """Database round trips from the last source's response until the refresh responded."""
     trips: int
-    """All round trips to the database, those that nobody waited for included."""
+    """All database round trips, including those after the response."""
 
 
 @dataclass(slots=True)
 class RefreshEnvironment:
-    """A database of its own, near at first and with sources that answer at once."""
+    """A database and sources; both respond at once until `set_round_trip`."""
 
     url: str
-    """Of the database, through the relay."""
+    """URL of the database, through the proxy."""
     proxy: TCPProxy
     upstream: Upstream
     round_trip: float = 0
@@ -41,13 +41,13 @@ class RefreshEnvironment:
     _round_trips_at_response: int = field(default=0, init=False)
 
     def set_round_trip(self, round_trip: float) -> None:
-        """Let each round trip take so many seconds, and each source its time."""
+        """Set the seconds of each round trip, and delay the sources."""
         self.round_trip = round_trip
         self.proxy.delay = round_trip / 2
         self._set_provider_delay(PROVIDER_DELAY)
 
     def measure(self, refresh: Callable[[], None]) -> RefreshCost:
-        """Run a refresh that asks both sources, and wait until what follows it has ended too."""
+        """Measure a refresh, including the work that follows its response."""
         self._wait_until_idle()
         self.proxy.reset_counts()
         requests_before = len(self.upstream.requests)
@@ -57,7 +57,7 @@ class RefreshEnvironment:
         round_trips_after_sources = self.proxy.round_trips - self._round_trips_at_response
         self._wait_until_idle()
         if len(self.upstream.requests) != requests_before + 2:
-            raise RuntimeError("the refresh has not asked each source once")
+            raise RuntimeError("The refresh did not request each source once.")
         return RefreshCost(
             seconds=seconds,
             trips_after_sources=round_trips_after_sources,
@@ -65,7 +65,7 @@ class RefreshEnvironment:
         )
 
     def _set_provider_delay(self, delay: float) -> None:
-        # Without its next update a provider is asked each time, whatever today's date is.
+        # Without a next update in the future, the provider is requested on any date.
         rates = {**json.loads(RATES), "time_next_update_unix": 0}
         for path, body in (("countries", COUNTRIES), ("rates", json.dumps(rates).encode())):
             self.upstream.set_responses(
@@ -73,12 +73,12 @@ class RefreshEnvironment:
             )
 
     def _on_response(self) -> bool:
-        """Count the round trips so far; the upstream server calls it as it begins to answer."""
+        """Store the round trips so far; called when a source responds."""
         self._round_trips_at_response = self.proxy.round_trips
         return True
 
     def _wait_until_idle(self) -> None:
-        """Wait until no round trip is under way."""
+        """Block until there are no more round trips."""
         last_count = -1
         while last_count != self.proxy.round_trips:
             last_count = self.proxy.round_trips
@@ -87,10 +87,10 @@ class RefreshEnvironment:
 
 @contextmanager
 def refresh_environment(server: MariaDB) -> Iterator[RefreshEnvironment]:
-    """Lend a stage with an empty database of the server."""
+    """Yield an environment with an empty database."""
     with TCPProxy(server.port) as proxy, Upstream() as upstream:
         environment = RefreshEnvironment(
             server.url(server.create_database(), port=proxy.port), proxy, upstream
         )
-        environment._set_provider_delay(0)  # noqa: SLF001 - the stage is made here alone
+        environment._set_provider_delay(0)  # noqa: SLF001 - only this function creates it
         yield environment

@@ -1,4 +1,4 @@
-"""Where figures go: a part's JSON, its chart, and its place in README."""
+"""Publishes a part's figures: its JSON, its chart, and its section of docs/performance.md."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -7,57 +7,56 @@ from pathlib import Path
 from typing import Any
 
 ProgressCallback = Callable[[str], None]
-"""Tells whoever waits what is being measured."""
+"""Called with a description of what is measured next."""
 
 
 class MissingToolError(Exception):
-    """A part cannot be measured without something; the message says how to get it."""
+    """A required tool is missing. The message says how to install it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkReport:
-    """What a part of the benchmarks has found."""
+    """Figures of one part of the benchmarks."""
 
     results: Mapping[str, Any]
-    """Everything that was measured, as JSON has it."""
+    """All figures, as stored in JSON."""
     markdown: str
-    """The same as tables in Markdown."""
+    """The figures as Markdown tables."""
     chart: str
-    """The same as an SVG document."""
+    """The figures as an SVG document."""
     caption: str
-    """The chart in words, for those who do not see it."""
+    """Alternative text of the chart."""
 
 
 def publish(
     root: Path, benchmark: str, report: BenchmarkReport, machine: Mapping[str, str]
 ) -> None:
-    """Write a part's figures below the project's folder, in place of those before."""
+    """Replace a part's published figures in the project's folder."""
     results = {"machine": machine, **report.results}
     text = json.dumps(results, indent=2, ensure_ascii=False)
     (root / "benchmarks" / "results" / f"{benchmark}.json").write_text(f"{text}\n", "utf-8")
-    chart_path = f"docs/{benchmark}.svg"
-    (root / chart_path).write_text(report.chart, "utf-8")
-    readme = root / "README.md"
-    section = (
-        f"![{report.caption}]({chart_path})\n\n{report.markdown}\n{format_environment(machine)}\n"
-    )
-    readme.write_text(replace_section(readme.read_text("utf-8"), benchmark, section), "utf-8")
+    docs = root / "docs"
+    (docs / f"{benchmark}.svg").write_text(report.chart, "utf-8")
+    page = docs / "performance.md"
+    figure = f"![{report.caption}]({benchmark}.svg)"
+    section = f"{figure}\n\n{report.markdown}\n{format_environment(machine)}\n"
+    page.write_text(replace_section(page.read_text("utf-8"), benchmark, section), "utf-8")
 
 
 def format_environment(machine: Mapping[str, str]) -> str:
-    """Return the machine and the versions in one line."""
+    """Return machine and versions in one sentence."""
     return f"Measured with {', '.join(f'{name} {value}' for name, value in machine.items())}."
 
 
 def replace_section(text: str, benchmark: str, section: str) -> str:
-    """Return a text in which a part's section is the one given.
+    """Return the text with a part's section replaced.
 
     Raises:
-        ValueError: the text has no place for it.
+        ValueError: the text does not have the section's markers.
     """
     begin, end = f"<!-- benchmark {benchmark} -->", f"<!-- end of benchmark {benchmark} -->"
     before, opened, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
     if not (opened and closed):
-        raise ValueError(f"README.md has no place between {begin} and {end}.")
+        raise ValueError(f"docs/performance.md lacks the markers {begin} and {end}.")
     return f"{before}{begin}\n{section}{end}{after}"

@@ -1,7 +1,7 @@
-"""`make soak`: run a server among faults for minutes.
+"""`make soak`: runs a server among random faults for minutes.
 
-Clients query and refresh while the network, the database and the sources fail by chance. What the
-server takes must not grow, every answer must be right, and its log must hold nothing unforeseen.
+Clients query and refresh while network, database and sources fail. The server's resources must not
+grow, every response must be right, and its log must have no unexpected line.
 """
 
 import json
@@ -30,18 +30,18 @@ from tests.support.tcp_proxy import TCPProxy
 ROOT = Path(__file__).parent.parent
 SEED = 64
 MAX_MEGABYTES_PER_MINUTE = 1.0
-"""By which memory may grow, once warm."""
+"""Allowed growth of memory after the warm-up."""
 MAX_FILES_PER_MINUTE = 1.0
 _WARM_UP_FRACTION = 0.3
-"""The share of the time after which what the server takes should not grow any more."""
+"""Fraction of the time after which resources must not grow."""
 _MIN_GROWTH_SECONDS = 60.0
-"""Seconds, those of warming up aside, that growth can be told from chance in."""
+"""Seconds after the warm-up that are needed to tell growth from noise."""
 _SETTLE_SECONDS = 8.0
-"""Seconds that the server has at the end to let go of what it does not need."""
+"""Seconds at the end for the server to release resources."""
 _POOL_SIZE = 4
-"""Connections to the database that the server keeps: one more than it uses when all is well."""
+"""Database connections in the pool: one more than the server uses without faults."""
 _MAX_CONNECTIONS = 2 * _POOL_SIZE
-"""To the database: those of the pool, and those that it has not yet heard the end of."""
+"""Database connections: those of the pool, and those that the database has not closed yet."""
 
 _EXPECTED_LOG_LINE = re.compile(
     r"\S+ (INFO|WARNING|ERROR) +(?:"
@@ -55,22 +55,22 @@ _EXPECTED_LOG_LINE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoakResults:
-    """What the soak has found."""
+    """Figures of the soak; the names are those of its JSON."""
 
     seconds: float
     seed: int
     database: str
     answers: int
     events: int
-    """Of refreshes, told to subscribers who come and go."""
+    """Progress events received by subscribers."""
     refreshes: dict[str, int]
     faults: dict[str, int]
     megabytes_a_minute: float
     files_a_minute: float
     connections_left: int
-    """To the database, after the clients and the faults had ended."""
+    """Database connections after clients and faults ended."""
     wrong: Sequence[str]
-    """Everything that must not be; a soak without any has passed."""
+    """Failures; the soak passes without any."""
     samples: Sequence[Sample]
 
 
@@ -84,7 +84,7 @@ class SoakEnvironment:
     server: MariaDB | None
 
     def count_connections(self) -> int:
-        """Return how many there are to the database, by its own count."""
+        """Return the number of connections that the database counts."""
         if self.server is None:
             return 0
         sql = "SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'tester'"
@@ -93,7 +93,7 @@ class SoakEnvironment:
 
 @contextmanager
 def soak_environment() -> Iterator[SoakEnvironment]:
-    """Run the server on a MariaDB behind a relay; on SQLite where MariaDB is not installed."""
+    """Run the server on MariaDB behind a proxy, or on SQLite if MariaDB is not installed."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         upstream = stack.enter_context(Upstream())
@@ -103,7 +103,7 @@ def soak_environment() -> Iterator[SoakEnvironment]:
             **upstream.environment,
             "API_TIMEOUT": "2",
             "DATABASE_TIMEOUT": "2",
-            # A pool that fills up, slowly, as faults keep others busy, would look like a leak.
+            # A larger pool would fill up slowly during faults and look like a leak.
             "DATABASE_POOL_SIZE": f"{_POOL_SIZE}",
             "DATABASE_MAX_OVERFLOW": f"{_POOL_SIZE}",
         }
@@ -124,7 +124,7 @@ def soak_environment() -> Iterator[SoakEnvironment]:
 
 
 def run(seconds: float, *, seed: int = SEED) -> SoakResults:
-    """Let the server run for so long among faults that the seed decides."""
+    """Run a server among random faults for some seconds; `seed` makes them reproducible."""
     injected_faults: list[str] = []
     with soak_environment() as environment:
         clients = SoakClients(environment.process.url)
@@ -142,7 +142,7 @@ def run(seconds: float, *, seed: int = SEED) -> SoakResults:
     if (1 - _WARM_UP_FRACTION) * seconds >= _MIN_GROWTH_SECONDS:
         failures += describe_growth(memory_growth, file_growth)
     if connections_left > _MAX_CONNECTIONS:
-        failures.append(f"{connections_left} connections to the database are left")
+        failures.append(f"{connections_left} database connections are left")
     return SoakResults(
         seconds=seconds,
         seed=seed,
@@ -167,7 +167,7 @@ def _inject_faults_and_sample(
     seconds: float,
     seed: int,
 ) -> list[Sample]:
-    """Play faults for so long, and take a sample each second."""
+    """Inject faults for `seconds`, and take a sample each second."""
     stopped = threading.Event()
     fault_thread = threading.Thread(
         target=faults.inject_faults,
@@ -195,12 +195,12 @@ def _inject_faults_and_sample(
 
 
 def find_unexpected_lines(log: str) -> list[str]:
-    """Return the lines of a log that no fault explains."""
+    """Return the log lines that no fault explains."""
     return [f"logged: {line}" for line in log.splitlines() if not _EXPECTED_LOG_LINE.match(line)]
 
 
 def describe_growth(memory_growth: float, file_growth: float) -> list[str]:
-    """Return what grows by more than its bound, in a minute."""
+    """Return a message for each resource that grows beyond its limit per minute."""
     messages = []
     if memory_growth > MAX_MEGABYTES_PER_MINUTE:
         messages.append(f"memory grows by {memory_growth:.2f} MB a minute")
@@ -210,14 +210,14 @@ def describe_growth(memory_growth: float, file_growth: float) -> list[str]:
 
 
 def format_report(results: SoakResults) -> str:
-    """Return the figures in words."""
+    """Return the figures as text."""
     last_sample = results.samples[-1]
-    traffic = f"{results.answers:,} answers, {results.events:,} events to subscribers"
+    traffic = f"{results.answers:,} responses, {results.events:,} events to subscribers"
     summary = f"{traffic}, refreshes {_format_counts(results.refreshes)}"
     memory_growth = (
-        f"{results.megabytes_a_minute:+.2f} MB a minute (bound {MAX_MEGABYTES_PER_MINUTE:g})"
+        f"{results.megabytes_a_minute:+.2f} MB a minute (limit {MAX_MEGABYTES_PER_MINUTE:g})"
     )
-    file_growth = f"{results.files_a_minute:+.2f} a minute (bound {MAX_FILES_PER_MINUTE:g})"
+    file_growth = f"{results.files_a_minute:+.2f} a minute (limit {MAX_FILES_PER_MINUTE:g})"
     lines = [
         f"{results.seconds:g} s on {results.database}, seed {results.seed}: {summary}",
         f"faults: {_format_counts(results.faults)}",
@@ -226,9 +226,9 @@ def format_report(results: SoakResults) -> str:
             f"open files {last_sample.files} at the end; once warm {file_growth}; "
             f"threads {last_sample.threads}"
         ),
-        f"connections to the database left after it: {results.connections_left}",
+        f"database connections left: {results.connections_left}",
         *(f"WRONG: {failure}" for failure in results.wrong),
-        "FAILED" if results.wrong else "passed: every answer was right, and nothing has grown",
+        "FAILED" if results.wrong else "passed: every response was right, and nothing grew",
     ]
     return "\n".join(lines)
 
@@ -238,7 +238,7 @@ def _format_counts(counts: dict[str, int]) -> str:
 
 
 def draw_chart(results: SoakResults) -> str:
-    """Return what the server took over time as an SVG document."""
+    """Return the resources over time as an SVG document."""
     samples = results.samples
     panels = {
         "Memory in use, MB": [(sample.second, sample.megabytes) for sample in samples],
@@ -247,7 +247,7 @@ def draw_chart(results: SoakResults) -> str:
             (sample.second, float(sample.connections)) for sample in samples
         ],
         "Threads": [(sample.second, float(sample.threads)) for sample in samples],
-        "Answers so far": [(sample.second, float(sample.answers)) for sample in samples],
+        "Responses so far": [(sample.second, float(sample.answers)) for sample in samples],
     }
     return line_chart.draw(
         f"A server among faults for {results.seconds:g} s",
@@ -256,7 +256,7 @@ def draw_chart(results: SoakResults) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Soak, write the curve and the figures, and end with 1 if anything was wrong."""
+    """Run the soak, write chart and figures, and exit with 1 on any failure."""
     seconds = float(arguments[0]) if arguments else 300.0
     print(f"Soaking for {seconds:g} s …", file=sys.stderr)
     results = run(seconds)

@@ -1,4 +1,4 @@
-"""Clients of a server among faults, who judge every answer."""
+"""Clients of the soak test, which check every response."""
 
 import json
 import threading
@@ -20,10 +20,10 @@ from tests.support import generation_data
 _REFRESH_INTERVAL = 3.0
 """Seconds."""
 _TIMEOUT = 100.0
-"""Seconds that an answer is waited for: a lease may have to run out."""
+"""Seconds to wait for a response: a lease may have to expire."""
 _COUNT_QUERY = "query ($more: Int!) { countries(filter: {population: {gt: $more}}) { totalCount } }"
 _MAX_SUBSCRIPTION_SECONDS = 7
-"""Seconds, roughly, that a subscriber stays."""
+"""Longest subscription, in seconds."""
 _PROGRESS_SUBSCRIPTION = "subscription { refreshProgress { phase fraction message code } }"
 _REFRESH_MUTATION = "mutation { refreshCountries { totalCountries } }"
 _ACCEPTED_ERROR_CODES = {"DATABASE_UNAVAILABLE", "SOURCE_UNAVAILABLE", "REFRESH_IN_PROGRESS"}
@@ -31,20 +31,20 @@ _ACCEPTED_ERROR_CODES = {"DATABASE_UNAVAILABLE", "SOURCE_UNAVAILABLE", "REFRESH_
 
 @dataclass(slots=True)
 class SoakClients:
-    """Who asks the server, and what they have had."""
+    """Clients of one server, and what they received."""
 
     url: str
     stopped: threading.Event = field(default_factory=threading.Event)
     response_count: int = 0
     event_count: int = 0
-    """Of refreshes, told to subscribers."""
+    """Progress events received by subscribers."""
     refresh_outcomes: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
-    """What must not be, in words."""
+    """Descriptions of unexpected responses."""
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Ask for as long as the context lasts."""
+        """Run the clients within the context."""
         targets = (
             self._send_repeated_queries,
             self._send_unique_queries,
@@ -62,7 +62,7 @@ class SoakClients:
                 thread.join()
 
     def _send_repeated_queries(self) -> None:
-        """Ask the same again and again: it is one of the generations, never a mixture."""
+        """Repeat one query: the response is one generation of the data, never a mixture."""
         with self._client() as client:
             while not self.stopped.wait(0.02):
                 with self._recording_failures("a query"):
@@ -72,7 +72,7 @@ class SoakClients:
                     self.response_count += 1
 
     def _send_unique_queries(self) -> None:
-        """Ask what nobody has asked before, now and then over a connection of its own."""
+        """Send queries that are new to the server, with a new connection for every 50."""
         query_number = 0
         while not self.stopped.is_set():
             with self._client() as client:
@@ -88,7 +88,7 @@ class SoakClients:
                         return
 
     def _send_refreshes(self) -> None:
-        """Refresh every few seconds: it succeeds, or is refused with a code that says why."""
+        """Refresh every few seconds: it succeeds or fails with an accepted error code."""
         with self._client() as client:
             while not self.stopped.wait(_REFRESH_INTERVAL):
                 with self._recording_failures("a refresh"):
@@ -99,7 +99,7 @@ class SoakClients:
                     self.refresh_outcomes[outcome] += 1
 
     def _follow_progress(self) -> None:
-        """Subscribe for some seconds, and go away, in turn with a farewell and without."""
+        """Subscribe for some seconds; every other time disconnect without closing."""
         subscription_number = 0
         while not self.stopped.is_set():
             subscription_number += 1
@@ -119,7 +119,7 @@ class SoakClients:
         protocol = Subprotocol("graphql-transport-ws")
         with connect(url, subprotocols=[protocol], proxy=None) as connection:
             connection.send(json.dumps({"type": "connection_init"}))
-            _expect(json.loads(connection.recv())["type"] == "connection_ack", "no answer")
+            _expect(json.loads(connection.recv())["type"] == "connection_ack", "no acknowledgement")
             subscribe_message = {
                 "type": "subscribe",
                 "id": "1",

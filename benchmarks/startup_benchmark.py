@@ -1,4 +1,4 @@
-"""Part "start": from the command to the first answer, and what is imported meanwhile."""
+"""Part "start": seconds from the command to the first response, and imports until then."""
 
 import json
 import re
@@ -25,15 +25,15 @@ from tests.support.processes import (
 )
 
 FIRST_START, WITH_DATA, TWO_WORKERS = (
-    "the first, which fills SQLite",
+    "first start, which fills SQLite",
     "with data",
     "with data, WORKERS=2",
 )
-_START_HEADER = ("start to first answer", "median", "fastest", "slowest")
+_START_HEADER = ("start to first response", "median", "fastest", "slowest")
 _ROUNDS = 9
 _IMPORT_LINE = re.compile(r"^import time: +(\d+) \|[^|]+\| +(\S+)$", re.MULTILINE)
 _MAX_PACKAGES = 6
-"""Packages whose imports are told, those that take longest."""
+"""Number of reported packages, slowest first."""
 _QUERY = json.dumps({"query": "{ countries { totalCount } }"})
 _RESPONSE = b'{"data":{"countries":{"totalCount":250}}}'
 _SETTINGS = {**BUNDLED_SOURCES, "STALE_AFTER": "1000000000"}
@@ -41,25 +41,25 @@ _SETTINGS = {**BUNDLED_SOURCES, "STALE_AFTER": "1000000000"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartupResults:
-    """What was measured."""
+    """Figures of this part; the names are those of its JSON."""
 
     starts: Mapping[str, Sequence[float]]
-    """Seconds from the command to the first answer, of each kind of start."""
+    """Seconds from the command to the first response, by kind of start."""
     imports: Mapping[str, float]
-    """Milliseconds that the packages took until then, the longest first."""
+    """Import time of packages in milliseconds, slowest first."""
 
 
 def require() -> None:
-    """Do nothing: SQLite is always there."""
+    """Do nothing: this part needs no tools."""
 
 
 def versions() -> Mapping[str, str]:
-    """Return the versions of what is imported."""
+    """Return the versions of the imported packages."""
     return package_versions("SQLAlchemy", "strawberry-graphql", "fastapi", "pydantic", "uvicorn")
 
 
 def run(on_progress: ProgressCallback, *, rounds: int = _ROUNDS) -> BenchmarkReport:
-    """Measure, in about a minute."""
+    """Measure for about a minute."""
     starts: dict[str, list[float]] = {FIRST_START: [], WITH_DATA: [], TWO_WORKERS: []}
     for round_number in range(rounds):
         on_progress(f"starts, round {round_number + 1}")
@@ -84,7 +84,7 @@ def _send_query(url: str) -> None:
     connection = HTTPConnection(url.removeprefix("http://"))
     connection.request("POST", "/graphql", _QUERY, {"Content-Type": "application/json"})
     if (response := connection.getresponse().read()) != _RESPONSE:
-        raise RuntimeError(f"The server answered {response.decode()}.")
+        raise RuntimeError(f"Unexpected response: {response.decode()}")
     connection.close()
 
 
@@ -101,7 +101,7 @@ def _measure_imports() -> Mapping[str, float]:
 
 
 def sum_import_times(log: str) -> Mapping[str, float]:
-    """Return for how many milliseconds Python says that it imported modules, by package."""
+    """Sum up a log of `-X importtime`: milliseconds by package."""
     package_times: Counter[str] = Counter()
     for microseconds, module in _IMPORT_LINE.findall(log):
         package_times[module.partition(".")[0]] += int(microseconds)
@@ -111,7 +111,7 @@ def sum_import_times(log: str) -> Mapping[str, float]:
 
 
 def build_report(results: StartupResults) -> BenchmarkReport:
-    """Return what is published of the figures."""
+    """Return the published form of the figures."""
     start_rows = [
         (kind, *(f"{value:.2f} s" for value in (median(seconds), min(seconds), max(seconds))))
         for kind, seconds in results.starts.items()
@@ -124,12 +124,12 @@ def build_report(results: StartupResults) -> BenchmarkReport:
         results=asdict(results),
         markdown=(
             f"{format_table(_START_HEADER, start_rows)}\n\n"
-            f"{rounds} of each, in turns. What is imported until then, as `-X importtime` has it:\n"
+            f"{rounds} of each, in turns. Imports until the first response, by `-X importtime`:\n"
             f"\n{format_table(('package', 'import'), import_rows)}\n"
         ),
         chart=bar_chart.draw(_build_chart(results)),
         caption=(
-            "From the command to the first answer it takes "
+            "From the command to the first response it takes "
             f"{median(results.starts[WITH_DATA]):.2f} s "
             f"with data, and {median(results.starts[FIRST_START]):.2f} s the first time"
         ),
@@ -138,7 +138,7 @@ def build_report(results: StartupResults) -> BenchmarkReport:
 
 def _build_chart(results: StartupResults) -> bar_chart.Chart:
     return bar_chart.Chart(
-        title="Seconds from the command to the first answer",
+        title="Seconds from the command to the first response",
         groups=(bar_chart.Group(title="median", bars=tuple(_build_bars(results))),),
         is_linear=True,
     )

@@ -1,4 +1,4 @@
-"""The upsert alone: rows a second and memory, beside the bare driver given the same statement."""
+"""The upsert alone: rows per second and memory, compared with the bare driver."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ from graphql_api.storage.migrations import migrate
 from tests.support.db_servers.mariadb import MariaDB
 
 _ROUNDS = {250: 60, 10_000: 15}
-"""How often each number of rows is written, each way in turn."""
+"""Rounds by number of rows; both writers take turns."""
 _TIMEOUT = 60.0
 # Two of a hundred different letters make ten thousand codes.
 _LETTERS = (string.ascii_letters + string.digits + string.punctuation + "ÄÖÜäöüß")[:100]
@@ -33,24 +33,24 @@ WriteFunction = Callable[[], Awaitable[object]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpsertResult:
-    """Both ways to write so many rows."""
+    """Both writers' figures for one number of rows."""
 
     rows: int
     ours_per_second: float
-    """Rows, in the quickest round: what disturbs one can only slow it."""
+    """Rows per second of the fastest round, because disturbances only slow it down."""
     bare_per_second: float
     ours_peak: int
-    """Bytes that Python and the driver held beyond the rows, at most."""
+    """Peak memory in bytes, without the rows."""
     bare_peak: int
 
     @property
     def speed_ratio(self) -> float:
-        """Return how much of the bare driver's speed is left."""
+        """Return the fraction of the bare driver's speed."""
         return self.ours_per_second / self.bare_per_second
 
 
 def measure(server: MariaDB) -> list[UpsertResult]:
-    """Measure both ways on a database of the server, near."""
+    """Measure both writers on a nearby database."""
     return asyncio.run(_measure(server.url(server.create_database())))
 
 
@@ -66,7 +66,7 @@ async def _measure(url: str) -> list[UpsertResult]:
 
 @asynccontextmanager
 async def _connect_driver(url: str) -> AsyncIterator[Any]:
-    """Lend a connection of the driver as it is."""
+    """Yield a connection of the bare driver."""
     database_url = make_url(url)
     connection = await asyncmy.connect(
         host=database_url.host,
@@ -114,7 +114,7 @@ async def _compare(
 async def _capture_statement(
     connection: DatabaseConnection, write: WriteFunction
 ) -> tuple[str, list[Any]]:
-    """Return the statement and the values that a write of ours gives to the driver."""
+    """Return the statement and the values that this project's upsert passes to the driver."""
     statements, parameters = [], []
 
     def on_execute(_connection: object, _cursor: object, sql: str, rows: Any, *_: object) -> None:  # noqa: ANN401 - the driver's
@@ -130,7 +130,7 @@ async def _capture_statement(
 
 
 async def _measure_seconds(write: WriteFunction) -> float:
-    # What the way before has left is not for this one to clear away.
+    # Collect the garbage of the other writer first.
     gc.collect()
     started_at = time.perf_counter()
     await write()

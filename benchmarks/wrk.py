@@ -1,4 +1,4 @@
-"""Load on a server: wrk, which counts how many requests a second it answers, and how soon."""
+"""Runs wrk: requests per second and latency of a server under full load."""
 
 import json
 import shutil
@@ -29,31 +29,31 @@ function done(summary, latency, _)
   ))
 end
 """
-"""What wrk is told; it ends with one line of JSON."""
+"""Lua script of wrk. Its last line of output is JSON."""
 _NUMBER_PLACEHOLDER = "#NUMBER#"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestBody:
-    """A body to post, with a number in it, which may count up."""
+    """A request body with a number that may count up."""
 
     text: str
     number: int
     is_counting: bool
-    """Whether the number is another one in each request."""
+    """Whether each request has the next number."""
 
     def advance(self, count: int) -> "RequestBody":
-        """Return the body with so many numbers passed over, if it counts."""
+        """Skip `count` numbers, if it counts."""
         return replace(self, number=self.number + count) if self.is_counting else self
 
     def render(self) -> str:
-        """Return the first one."""
+        """Return the first request's body."""
         return self.text.replace(_NUMBER_PLACEHOLDER, str(self.number))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrkResult:
-    """What came of pressing a server."""
+    """Rate and latencies of one run."""
 
     per_second: float
     p50_ms: float
@@ -61,7 +61,7 @@ class WrkResult:
 
 
 def build_request_body(query: str, number: int, *, is_counting: bool) -> RequestBody:
-    """Return the body of a query whose variable `n` is a number; the query need not use it."""
+    """Return the body of a query with the variable `n`, which the query need not use."""
     text = json.dumps({"query": query, "variables": {"n": _NUMBER_PLACEHOLDER}})
     return RequestBody(
         text=text.replace(f'"{_NUMBER_PLACEHOLDER}"', _NUMBER_PLACEHOLDER),
@@ -71,15 +71,15 @@ def build_request_body(query: str, number: int, *, is_counting: bool) -> Request
 
 
 def is_installed() -> bool:
-    """Tell whether there is wrk to press with."""
+    """Return whether wrk is installed."""
     return shutil.which("wrk") is not None
 
 
 def run_wrk(url: str, body: RequestBody, *, seconds: int, taskset: tuple[str, ...]) -> WrkResult:
-    """Post as fast as the server answers; `pinned` is the command that chooses a core.
+    """Send requests as fast as the server responds. `taskset` is the command that sets the core.
 
     Raises:
-        RuntimeError: an answer was missing, or had another status than 200.
+        RuntimeError: a response was missing or had a status other than 200.
     """
     before, after = body.text.split(_NUMBER_PLACEHOLDER)
     script = _SCRIPT.format(
@@ -98,12 +98,12 @@ def run_wrk(url: str, body: RequestBody, *, seconds: int, taskset: tuple[str, ..
     summary = json.loads(completed.stdout.splitlines()[-1])
     if summary["failed"] or not summary["requests"]:
         raise RuntimeError(
-            f"{url} has failed {summary['failed']} of {summary['requests']} requests"
+            f"{summary['failed']} of {summary['requests']} requests to {url} failed."
         )
     per_second = summary["requests"] / summary["microseconds"] * 1e6
     return WrkResult(per_second=per_second, p50_ms=summary["p50_ms"], p99_ms=summary["p99_ms"])
 
 
 def _quote_lua(text: str) -> str:
-    """Return a text as Lua reads it."""
+    """Return a Lua string literal."""
     return f"[==[{text}]==]"

@@ -1,4 +1,4 @@
-// Apollo Server, alone; it keeps documents by default.
+// Apollo Server, standalone; it caches documents by default.
 import { ApolloServer } from '@apollo/server';
 import { startStandaloneServer } from '@apollo/server/standalone';
 import { port, resolvers, typeDefs } from './resolvers.mjs';

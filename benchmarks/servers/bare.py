@@ -1,4 +1,4 @@
-"""The least that an ASGI application can do: send the same bytes to whoever asks."""
+"""The fastest possible ASGI application: sends the same bytes to every request."""
 
 import os
 from pathlib import Path
@@ -18,6 +18,6 @@ _BODY_MESSAGE = {"type": "http.response.body", "body": BODY}
 
 
 async def app(_: Scope, __: Receive, send: Send) -> None:
-    """Answer one request."""
+    """Send the response."""
     await send(_START_MESSAGE)
     await send(_BODY_MESSAGE)

@@ -1,4 +1,4 @@
-// Mercurius on Fastify; it compiles a query when it comes for the second time.
+// Mercurius on Fastify; it compiles a query on its second request.
 import Fastify from 'fastify';
 import mercurius from 'mercurius';
 import { port, resolvers, typeDefs } from './resolvers.mjs';

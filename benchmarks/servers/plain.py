@@ -1,4 +1,4 @@
-"""What one writes first: plain Strawberry on FastAPI, with its caches and data in memory."""
+"""Plain Strawberry on FastAPI, with its caches and with data in memory."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Country:
 
 @strawberry.enum
 class SortField(Enum):
-    """What one can sort by."""
+    """Sortable fields."""
 
     NAME = "name"
     POPULATION = "population"
@@ -39,7 +39,7 @@ class SortField(Enum):
 
 @strawberry.enum
 class SortDirection(Enum):
-    """Which way."""
+    """Sort direction."""
 
     ASC = "asc"
     DESC = "desc"
@@ -47,7 +47,7 @@ class SortDirection(Enum):
 
 @strawberry.input
 class TextFilter:
-    """Compares text, without regard to case."""
+    """Compares text, ignoring case."""
 
     eq: str | None = None
 
@@ -61,13 +61,13 @@ class NumberFilter:
 
 @strawberry.input
 class CountryFilter:
-    """Which countries."""
+    """Conditions that countries must meet."""
 
     region: TextFilter | None = None
     population: NumberFilter | None = None
 
     def matches(self, country: Country) -> bool:
-        """Tell whether a country is wanted."""
+        """Return whether a country meets the conditions."""
         region = self.region.eq if self.region else None
         min_population = self.population.gt if self.population else None
         return (region is None or (country.region or "").lower() == region.lower()) and (
@@ -77,7 +77,7 @@ class CountryFilter:
 
 @strawberry.input
 class CountrySort:
-    """One key."""
+    """One sort key."""
 
     field: SortField
     direction: SortDirection = SortDirection.ASC
@@ -85,7 +85,7 @@ class CountrySort:
 
 @strawberry.type
 class CountryConnection:
-    """Some countries."""
+    """A page of countries."""
 
     nodes: list[Country]
     total_count: int
@@ -103,7 +103,7 @@ BY_CODE = {country.code: country for country in COUNTRIES}
 
 @strawberry.type
 class Query:
-    """What can be asked."""
+    """Root of queries."""
 
     @strawberry.field
     def country(self, code: str) -> Country | None:
@@ -117,7 +117,7 @@ class Query:
         sort: list[CountrySort] | None = None,
         first: int | None = None,
     ) -> CountryConnection:
-        """Return countries; the data stands in the order of names."""
+        """Return a page; without `sort` in order of name, as in the data."""
         matching = [country for country in COUNTRIES if filter is None or filter.matches(country)]
         ordered = list(matching)
         for criterion in reversed(sort or []):

@@ -1,4 +1,4 @@
-"""The servers that are compared, each in a process of its own, on a core of its own."""
+"""The compared servers; each runs in its own process on its own core."""
 
 import fcntl
 import json
@@ -28,9 +28,9 @@ from tests.support.processes import (
 
 SERVERS_DIR = Path(__file__).parent
 INSTALL_DIR = ROOT / "var" / "servers"
-"""Where they are copied to, and their packages installed."""
+"""Folder of the Node servers and their packages."""
 _TIMEOUT = 60.0
-"""Seconds that a server has to start in."""
+"""Seconds until a server must have started."""
 _NPM_TIMEOUT = 300.0
 
 OURS, PLAIN, BARE = "this project", "plain Strawberry", "bare ASGI"
@@ -39,22 +39,22 @@ NODE_PROGRAMS = {
     "Apollo Server": "apollo.mjs",
     "Mercurius, JIT": "mercurius.mjs",
 }
-"""The servers that run on Node, and their programs."""
+"""Programs of the servers on Node, by name."""
 
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkServer:
-    """A server that runs."""
+    """A running server."""
 
     url: str
-    """Of its GraphQL."""
+    """URL of its GraphQL endpoint."""
 
-    def post_json(self, body: str) -> Any:  # noqa: ANN401 - whatever it says
-        """Return what it answers."""
+    def post_json(self, body: str) -> Any:  # noqa: ANN401 - any JSON
+        """Return the parsed response."""
         return json.loads(self.post(body))
 
     def post(self, body: str) -> bytes:
-        """Return the same as it comes, without compression."""
+        """Return the uncompressed bytes of the response."""
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
         response = httpx.post(
             self.url, content=body, headers=headers, trust_env=False, timeout=_TIMEOUT
@@ -63,7 +63,7 @@ class BenchmarkServer:
 
 
 def taskset_commands() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return what chooses the core of a server, and that of the load: nothing, without taskset."""
+    """Return the commands that pin server and load to a core; empty without taskset."""
     available_cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(available_cores) < 2 or shutil.which("taskset") is None:  # noqa: PLR2004 - one each
         return (), ()
@@ -75,7 +75,7 @@ def taskset_commands() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @contextmanager
 def run_project(taskset: Sequence[str]) -> Iterator[BenchmarkServer]:
-    """Run this project as in production, on its bundled data."""
+    """Run this project in production mode on its bundled data."""
     production = {
         "ENVIRONMENT": "production",
         "ADMIN_TOKEN": "no-request-here-needs-it",
@@ -109,15 +109,15 @@ def run_node(
 
 
 def has_node() -> bool:
-    """Tell whether there is Node, with npm."""
+    """Return whether Node and npm are installed."""
     return shutil.which("npm") is not None and shutil.which("node") is not None
 
 
 def install_node_servers() -> None:
-    """Install the servers that run on Node, unless they are; there is Node."""
+    """Install the servers on Node, unless they are installed."""
     INSTALL_DIR.mkdir(parents=True, exist_ok=True)
-    with (INSTALL_DIR / "busy").open("w") as lock_file:
-        # Tests run in several processes, and one of them is enough for this.
+    with (INSTALL_DIR / "install.lock").open("w") as lock_file:
+        # Tests run in several processes; one of them installs.
         fcntl.flock(lock_file, fcntl.LOCK_EX)
         for path in SERVERS_DIR.iterdir():
             if path.suffix in (".graphql", ".json", ".mjs"):
@@ -127,7 +127,7 @@ def install_node_servers() -> None:
 
 def _install_packages() -> None:
     package_lock = SERVERS_DIR / "package-lock.json"
-    # Written last: what was interrupted is done again.
+    # Written last, so that an interrupted installation is repeated.
     installed_lock = INSTALL_DIR / "installed.json"
     if not installed_lock.exists() or installed_lock.read_bytes() != package_lock.read_bytes():
         subprocess.run(
@@ -164,7 +164,7 @@ def _wait_until_ready(server: BenchmarkServer, process: Process) -> None:
             server.post_json('{"query": "{ countries(first: 1) { totalCount } }"}')
         except httpx.HTTPError:
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{server.url} has not started: {process.stderr}") from None
+                raise RuntimeError(f"{server.url} did not start: {process.stderr}") from None
             time.sleep(0.1)
         else:
             return

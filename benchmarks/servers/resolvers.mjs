@@ -1,4 +1,4 @@
-// The data in memory, and the resolvers, which every server of this folder has.
+// Data in memory and resolvers, shared by every server in this folder.
 import { readFileSync } from 'node:fs';
 
 export const typeDefs = readFileSync(new URL('schema.graphql', import.meta.url), 'utf8');
@@ -13,11 +13,11 @@ function matches(country, { region, population }) {
   );
 }
 
-function compare(one, other, sort) {
+function compare(left, right, sort) {
   for (const { field, direction } of sort) {
     const name = attributes[field];
-    if (one[name] !== other[name]) {
-      return one[name] < other[name] === (direction === 'ASC') ? -1 : 1;
+    if (left[name] !== right[name]) {
+      return left[name] < right[name] === (direction === 'ASC') ? -1 : 1;
     }
   }
   return 0;
@@ -27,10 +27,10 @@ export const resolvers = {
   Query: {
     country: (_, { code }) => byCode.get(code.toUpperCase()),
     countries(_, { filter, sort, first }) {
-      // The data stands in the order of names.
-      const matching = filter ? countries.filter((one) => matches(one, filter)) : countries;
-      const arranged = sort ? matching.toSorted((a, b) => compare(a, b, sort)) : matching;
-      return { nodes: arranged.slice(0, first ?? undefined), totalCount: matching.length };
+      // The data is in order of name.
+      const matching = filter ? countries.filter((country) => matches(country, filter)) : countries;
+      const sorted = sort ? matching.toSorted((a, b) => compare(a, b, sort)) : matching;
+      return { nodes: sorted.slice(0, first ?? undefined), totalCount: matching.length };
     },
   },
 };

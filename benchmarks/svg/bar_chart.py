@@ -1,4 +1,4 @@
-"""Charts as SVG: bars over one scale, in the colours of a light page or a dark one."""
+"""Bar charts as SVG, for light and dark pages."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -7,13 +7,13 @@ from html import escape
 
 WIDTH = 860
 _LEFT_MARGIN = 310
-"""Where the bars begin; their labels end before."""
+"""Left end of the bars, in pixels; labels are to the left of it."""
 _RIGHT_MARGIN = 110
-"""What is kept free behind the longest bar, for its figure."""
+"""Pixels right of the longest bar, for its figure."""
 _TOP_MARGIN = 64
 _ROW_HEIGHT, _BAR_HEIGHT = 26, 16
 _GROUP_GAP = 50
-"""From the last bar of a group to the first of the next: the room of its title."""
+"""Pixels between the bars of two groups, for a title."""
 _BOTTOM_MARGIN = 44
 
 SVG_START_TAG = (
@@ -24,30 +24,30 @@ STYLE = """\
     text { font: 13px system-ui, -apple-system, "Segoe UI", Roboto, Helvetica, Arial, sans-serif }
     .page { fill: #ffffff } .ink { fill: #1f2328 } .dim { fill: #59636e }
     .grid { stroke: #d1d9e0 } .mark { stroke: #cf222e; stroke-dasharray: 4 3 }
-    .told-mark { fill: #cf222e } .bar { fill: #8c959f } .strong { fill: #0969da }
+    .mark-label { fill: #cf222e } .bar { fill: #8c959f } .strong { fill: #0969da }
     .title { font-weight: 600; font-size: 15px } .group { font-weight: 600 }
     @media (prefers-color-scheme: dark) {
       .page { fill: #0d1117 } .ink { fill: #f0f6fc } .dim { fill: #9198a1 }
       .grid { stroke: #3d444d } .mark { stroke: #ff7b72 }
-      .told-mark { fill: #ff7b72 } .bar { fill: #6e7681 } .strong { fill: #4493f8 }
+      .mark-label { fill: #ff7b72 } .bar { fill: #6e7681 } .strong { fill: #4493f8 }
     }"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """One figure."""
+    """One bar."""
 
     label: str
     value: float
     value_text: str
-    """The figure as people read it."""
+    """Text of the figure."""
     is_highlighted: bool
-    """Whether it is of this project."""
+    """Whether it belongs to this project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A line across the bars of a group."""
+    """A vertical line across the bars of a group."""
 
     value: float
     label: str
@@ -55,7 +55,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Bars of one kind, below a title of their own."""
+    """Bars below a title."""
 
     title: str
     bars: Sequence[Bar]
@@ -64,12 +64,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """Groups over one scale."""
+    """Groups of bars over one scale."""
 
     title: str
     groups: Sequence[Group]
     is_linear: bool = False
-    """Whether the scale is even, from 0; else it is logarithmic, from a power of ten."""
+    """Whether the scale is linear from 0, or logarithmic from a power of ten."""
 
 
 def draw(chart: Chart) -> str:
@@ -93,14 +93,14 @@ def draw(chart: Chart) -> str:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """Return the round values (1, 2, 5, 10, 20 …) from `low`, a power of ten, up to `high`."""
+    """Return 1, 2 and 5 times each power of ten from `low`, itself one, up to `high`."""
     powers = range(math.ceil(math.log10(high / low)) + 1)
     values = (multiple * low * 10**power for power in powers for multiple in (1, 2, 5))
     return [value for value in values if value <= high]
 
 
 def linear_ticks(high: float) -> list[float]:
-    """Return the multiples, from 0 to `high`, of half the power of ten below it."""
+    """Return the multiples of half the power of ten below `high`, from 0 to `high`."""
     step = 10.0 ** math.floor(math.log10(high)) / 2
     return [multiple * step for multiple in range(math.floor(high / step) + 1)]
 
@@ -108,15 +108,15 @@ def linear_ticks(high: float) -> list[float]:
 @dataclass(frozen=True, slots=True)
 class _Scale:
     low: float
-    """0: it is even."""
+    """0: the scale is linear."""
     high: float
 
     def ticks(self) -> list[float]:
-        """Return the values that are marked."""
+        """Return the labelled values."""
         return log_ticks(self.low, self.high) if self.low else linear_ticks(self.high)
 
     def x_position(self, value: float) -> float:
-        """Return where a value is, in pixels from the left."""
+        """Return the position of a value, in pixels from the left."""
         if self.low:
             fraction = math.log(value / self.low) / math.log(self.high / self.low)
         else:
@@ -132,7 +132,7 @@ def _draw_grid(scale: _Scale, bottom: int) -> Iterator[str]:
 
 
 def _group_height(group: Group) -> int:
-    """Return the pixels from a group's title to the title of the next."""
+    """Return the pixels from a group's title to the next group's."""
     return _GROUP_GAP + (len(group.bars) - 1) * _ROW_HEIGHT + _BAR_HEIGHT
 
 
@@ -148,7 +148,7 @@ def _draw_groups(groups: Sequence[Group], scale: _Scale) -> Iterator[str]:
             x = scale.x_position(group.mark.value)
             yield _line_element(x, first_bar_top - 5, next_top - _ROW_HEIGHT + 5, "mark")
             yield text_element(
-                x, first_bar_top - 10, group.mark.label, "told-mark", anchor="middle"
+                x, first_bar_top - 10, group.mark.label, "mark-label", anchor="middle"
             )
         top = next_top
 
@@ -166,7 +166,7 @@ def _draw_bar(bar: Bar, top: float, scale: _Scale) -> Iterator[str]:
 
 
 def text_element(x: float, y: float, content: str, css_class: str, *, anchor: str = "start") -> str:
-    """Return words at a place; `kind` is a class of the style."""
+    """Return a text element; `css_class` is a class of `STYLE`."""
     position = f'x="{x:.1f}" y="{y}" text-anchor="{anchor}"'
     return f'  <text class="{css_class}" {position}>{escape(content)}</text>'
 

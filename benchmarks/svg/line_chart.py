@@ -1,4 +1,4 @@
-"""Curves as SVG: panels one above the other over the same seconds, in the colours of charts."""
+"""Line charts as SVG: panels over the same seconds, in the style of the bar charts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Panel:
 
     title: str
     points: Sequence[tuple[float, float]]
-    """Seconds and values; one at least."""
+    """Seconds and values; at least one point."""
 
 
 def draw(title: str, panels: Sequence[Panel]) -> str:

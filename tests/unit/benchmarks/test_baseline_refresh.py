@@ -1,4 +1,4 @@
-"""The original case's ways, made anew, cost the round trips that are told of them."""
+"""The original case's implementations cost their documented round trips."""
 
 from collections.abc import Iterator
 
@@ -11,21 +11,24 @@ from tests.support.db_servers.mariadb import MariaDB
 
 
 @pytest.fixture
-def stage(mariadb: MariaDB) -> Iterator[RefreshEnvironment]:
-    """Lend a stage that is near."""
-    with refresh_environment(mariadb) as stage:
-        yield stage
+def environment(mariadb: MariaDB) -> Iterator[RefreshEnvironment]:
+    """Yield an environment with a nearby database."""
+    with refresh_environment(mariadb) as environment:
+        yield environment
 
 
 @pytest.fixture
-def case(stage: RefreshEnvironment) -> Iterator[BaselineRefresh]:
-    """Lend the case, with its tables filled and its connection open."""
-    engine = create_engine(make_url(stage.url).set(drivername="mysql+pymysql"))
-    urls = {"countries_url": stage.upstream.countries_url, "rates_url": stage.upstream.rates_url}
-    case = BaselineRefresh(engine=engine, **urls)
+def baseline(environment: RefreshEnvironment) -> Iterator[BaselineRefresh]:
+    """Yield the original case, with filled tables and an open connection."""
+    engine = create_engine(make_url(environment.url).set(drivername="mysql+pymysql"))
+    urls = {
+        "countries_url": environment.upstream.countries_url,
+        "rates_url": environment.upstream.rates_url,
+    }
+    baseline = BaselineRefresh(engine=engine, **urls)
     Base.metadata.create_all(engine)
-    case.upsert_in_batches()
-    yield case
+    baseline.upsert_in_batches()
+    yield baseline
     engine.dispose()
 
 
@@ -38,9 +41,9 @@ def case(stage: RefreshEnvironment) -> Iterator[BaselineRefresh]:
     ],
 )
 def test_round_trips(
-    method: RefreshMethod, trips: int, stage: RefreshEnvironment, case: BaselineRefresh
+    method: RefreshMethod, trips: int, environment: RefreshEnvironment, baseline: BaselineRefresh
 ) -> None:
-    """Over an open connection, every round trip comes after the last source has answered."""
-    method(case)
-    cost = stage.measure(lambda: method(case))
+    """Over an open connection, every round trip follows the last source's response."""
+    method(baseline)
+    cost = environment.measure(lambda: method(baseline))
     assert (cost.trips_after_sources, cost.trips) == (trips, trips)

@@ -1,4 +1,4 @@
-"""The soak runs, and tells what must not be."""
+"""The soak benchmark: it passes, and finds growth and unexpected log lines."""
 
 import json
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from tests.support.db_servers.mariadb import MariaDB
 
 
 def make_samples(*megabytes: float) -> list[Sample]:
-    """Return samples, a second apart, of a process that has so much memory."""
+    """Return samples of a process with this memory, one per second."""
     return [
         Sample(
             second=second, megabytes=value, files=9, sockets=5, threads=3, connections=2, answers=7
@@ -26,14 +26,14 @@ def make_samples(*megabytes: float) -> list[Sample]:
     [((5,), 0), ((5, 5, 5), 0), ((5, 6, 7), 60), ((7, 6.5, 6), -30), ((5, 6, 5, 6), 12)],
 )
 def test_slope(megabytes: tuple[float, ...], expected: float) -> None:
-    """Growth is the slope of the least squares, in a minute."""
+    """Growth is the least-squares slope per minute."""
     assert slope_per_minute(
         make_samples(*megabytes), lambda sample: sample.megabytes
     ) == pytest.approx(expected)
 
 
 def test_growth() -> None:
-    """What grows by more than its bound is told."""
+    """Growth beyond its limit is reported."""
     assert soak_benchmark.describe_growth(1.0, 1.0) == []
     assert soak_benchmark.describe_growth(1.01, 1.01) == [
         "memory grows by 1.01 MB a minute",
@@ -42,7 +42,7 @@ def test_growth() -> None:
 
 
 def test_log() -> None:
-    """What no fault explains is told, line by line."""
+    """Log lines that no fault explains are reported."""
     expected_lines = (
         "21:00:00 ERROR   The database does not respond; serving the data loaded before.\n"
         "21:00:01 INFO    The database responds again.\n"
@@ -59,7 +59,7 @@ def test_log() -> None:
 
 @pytest.mark.slow
 def test_soak() -> None:
-    """A few seconds among faults: every answer is right, and the report, JSON and curve tell it."""
+    """A few seconds among faults pass, and the report, JSON and chart have the figures."""
     if MariaDB.find_program() is None:
         pytest.skip(MariaDB.install_hint)
     results = soak_benchmark.run(6)
@@ -67,7 +67,7 @@ def test_soak() -> None:
     assert [len(results.samples), results.database] == [6, "MariaDB"]
     assert min(results.answers, sum(results.refreshes.values()), sum(results.faults.values())) > 0
     assert soak_benchmark.format_report(results).endswith(
-        "\npassed: every answer was right, and nothing has grown"
+        "\npassed: every response was right, and nothing grew"
     )
     assert json.loads(json.dumps(asdict(results)))["seed"] == soak_benchmark.SEED
     chart = ET.fromstring(soak_benchmark.draw_chart(results))  # noqa: S314 - our own
