@@ -185,13 +185,16 @@ Reference = Mapping[str, CountryIdentity]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountryFigures:
-    """The validated figures of one country, as a provider reports them."""
+    """The validated figures of one country, as a provider reports them.
+
+    Optional ones have a default, so that data which an older version cached stays readable.
+    """
 
     code: str
-    capital: str | None
     population: int
-    area_km2: float | None
-    currency_code: str | None
+    capital: str | None = None
+    area_km2: float | None = None
+    currency_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,6 @@ from typing import Any
 
 from graphql_api.sources.provider import ProviderError
 
-MAX_TEXT_LENGTH = 200
-"""Characters that the database's text columns can hold."""
-
 _MAX_MESSAGE_LENGTH = 150
 """Characters of a provider's error message that are kept."""
 
@@ -83,14 +80,14 @@ def as_list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def clean_text(value: object) -> str | None:
+def clean_text(value: object, *, max_length: int) -> str | None:
     """Return stripped text; None if it is empty, too long, or not storable in every database."""
     if not isinstance(value, str):
         return None
     stripped = value.strip()
     # Some databases refuse control characters (Cc) and lone surrogates (Cs).
     is_storable = not any(unicodedata.category(c) in ("Cc", "Cs") for c in stripped)
-    return stripped if 0 < len(stripped) <= MAX_TEXT_LENGTH and is_storable else None
+    return stripped if 0 < len(stripped) <= max_length and is_storable else None
 
 
 def to_printable(value: object, *, max_length: int = 80) -> str:

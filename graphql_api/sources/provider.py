@@ -58,10 +58,10 @@ class RawCountry:
     label: str
     """Names the record if it is skipped."""
     code: object
-    capital: object
-    population: object
-    area_km2: object
-    currencies: Sequence[object]
+    capital: object = None
+    population: object = None
+    area_km2: object = None
+    currencies: Sequence[object] = ()
     """In the provider's order."""
 
 

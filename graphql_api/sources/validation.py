@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
+from typing import Any
 
-from graphql_api.domain.country import CountryFigures, Reference, SkippedRecord
+from graphql_api.domain.country import FIELDS, CountryFigures, Reference, SkippedRecord
 from graphql_api.sources.currencies import is_code, select_current_code
 from graphql_api.sources.parsing import (
     clean_text,
@@ -17,6 +18,13 @@ from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry
 
 MAX_POPULATION = 2**31 - 1
 """GraphQL's Int is 32 bits wide."""
+
+_OPTIONAL_FIGURES = tuple(
+    field.name
+    for field in fields(CountryFigures)
+    if field.name not in ("code", "population", "currency_code")
+)
+"""Texts and numbers that become null if they are invalid."""
 
 _DOLLAR_TOLERANCE = 1e-6
 """Relative error allowed in the dollar's own rate: tables converted from another base have one."""
@@ -96,11 +104,17 @@ def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures |
         return f"its population is not a whole number from 0 to {MAX_POPULATION}"
     return CountryFigures(
         code=code,
-        capital=clean_text(raw.capital),
         population=int(population),
-        area_km2=parse_non_negative(raw.area_km2),
         currency_code=select_current_code(raw.currencies),
+        **{name: _parse_optional(name, getattr(raw, name)) for name in _OPTIONAL_FIGURES},
     )
+
+
+def _parse_optional(name: str, value: object) -> Any:  # noqa: ANN401 - the type of the field
+    field = FIELDS[name]
+    if field.max_length is not None:
+        return clean_text(value, max_length=field.max_length)
+    return parse_non_negative(value)
 
 
 def _normalize_code(value: object) -> str:

@@ -20,9 +20,7 @@ CACHED_COUNTRIES = CachedData(
                 area_km2=0.1 + 0.2,
                 currency_code="XOF",
             ),
-            CountryFigures(
-                code="AQ", capital=None, population=0, area_km2=None, currency_code=None
-            ),
+            CountryFigures(code="AQ", population=0),
         ),
         skipped=(SkippedRecord(record="\N{FLAG IN HOLE}", reason="it has no two-letter code"),),
         as_of=None,

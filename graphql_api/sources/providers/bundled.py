@@ -12,17 +12,7 @@ def parse_countries(body: bytes) -> RawCountries:
     """Parse countries.json."""
     content = parse_json_object(body)
     return RawCountries(
-        countries=[
-            RawCountry(
-                label=row["code"],
-                code=row["code"],
-                capital=row["capital"],
-                population=row["population"],
-                area_km2=row["area_km2"],
-                currencies=row["currencies"],
-            )
-            for row in content["countries"]
-        ],
+        countries=[RawCountry(label=row["code"], **row) for row in content["countries"]],
         as_of=parse_date(content["as_of"]),
     )
 

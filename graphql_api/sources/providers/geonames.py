@@ -28,14 +28,7 @@ def _is_complete(columns: list[str]) -> bool:
 def _parse_country(columns: list[str]) -> RawCountry:
     if not _is_complete(columns):
         # Its last number may be truncated, so none is used.
-        return RawCountry(
-            label=columns[_CODE],
-            code=columns[_CODE],
-            capital=None,
-            population=None,
-            area_km2=None,
-            currencies=(),
-        )
+        return RawCountry(label=columns[_CODE], code=columns[_CODE])
     return RawCountry(
         label=columns[_NAME] or columns[_CODE],
         code=columns[_CODE],

@@ -10,7 +10,6 @@ from sqlalchemy import Double, Integer, String
 from strawberry.utils.str_converters import to_camel_case
 
 from graphql_api.domain.country import FIELDS, Country, CountryField, FieldKind
-from graphql_api.sources.parsing import MAX_TEXT_LENGTH
 from graphql_api.storage.tables import UtcDateTime, countries
 from tests.support.factories import make_country
 from tests.support.schema_client import SCHEMA
@@ -117,12 +116,6 @@ def test_hidden_fields_cannot_be_queried() -> None:
         "rates_as_of",
     ]
     assert [name for name, field in hidden.items() if field.filterable or field.sortable] == []
-
-
-def test_free_text_fits() -> None:
-    """Free text may be as long as the longest text that validation accepts from a provider."""
-    names = ("name", "capital", "region", "subregion")
-    assert [FIELDS[name].max_length for name in names] == [MAX_TEXT_LENGTH] * 4
 
 
 def test_rows_do_not_change() -> None:

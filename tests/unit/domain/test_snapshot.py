@@ -104,7 +104,7 @@ def test_columns() -> None:
     """Columns hold folded text, numbers and instants as they are, and None for what is absent."""
     france = make_country("FR", name="FRANCE", capital="Évry", subregion=None, area_km2=None)
     columns = make_snapshot([make_country("US", name="U.S."), france]).columns
-    assert {field: column[0] for field, column in columns.items()} == {
+    expected = {
         CountryField.CODE: "fr",
         CountryField.ALPHA3: "fra",
         CountryField.NAME: "france",
@@ -118,6 +118,8 @@ def test_columns() -> None:
         CountryField.ESTIMATED_GDP: 3_000_000.0,
         CountryField.LAST_REFRESHED_AT: REFRESHED_AT,
     }
+    assert list(columns) == list(CountryField)
+    assert {field: columns[field][0] for field in expected} == expected
     assert columns[CountryField.CODE] == ("fr", "us")
 
 

@@ -15,7 +15,7 @@ from tests.support.fake_providers.server import GONE, HTML, PAGES
 from tests.support.hostile_json import VALUES, bodies, objects
 
 REFERENCE = load_reference()
-NONE = RawCountry(label="", code=None, capital=None, population=None, area_km2=None, currencies=[])
+NONE = RawCountry(label="", code=None, currencies=[])
 FRANCE: dict[str, object] = {
     "names": {"common": "France"},
     "codes": {"alpha_2": "FR"},
