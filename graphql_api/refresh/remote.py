@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from graphql_api.catalog import Catalog
@@ -75,35 +75,27 @@ class _RemoteRefresh:
     """Revision of the rows that it will write."""
 
 
+@dataclass(slots=True)
 class RemoteRefreshWatcher:
     """Reports on refreshes of other processes while the broadcaster has subscribers.
 
     Until a refresh is found, this only uses what the catalog reads from the database anyway.
     """
 
-    def __init__(
-        self,
-        broadcaster: ProgressBroadcaster,
-        *,
-        database: Database,
-        catalog: Catalog,
-        holder: str,
-        clock: Callable[[], datetime],
-    ) -> None:
-        """Report to `broadcaster`. `holder` names this process, which reports its own refreshes."""
-        self._broadcaster = broadcaster
-        self._database = database
-        self._catalog = catalog
-        self._holder = holder
-        self._clock = clock
-        self._current: _RemoteRefresh | None = None
-        self._seen_ids: set[str] = set()
-        """Ids of the attempts in the history that are not new."""
+    broadcaster: ProgressBroadcaster
+    database: Database
+    catalog: Catalog
+    holder: str
+    """Names this process, which reports its own refreshes."""
+    clock: Callable[[], datetime]
+    _current: _RemoteRefresh | None = field(default=None, init=False)
+    _seen_ids: set[str] = field(default_factory=set, init=False)
+    """Ids of the attempts in the history that are not new."""
 
     async def run(self, snapshot_poll: float) -> None:
         """Run until cancelled. Poll every `snapshot_poll` seconds, or every 0.5 if that is more."""
         while True:
-            await self._broadcaster.has_subscribers.wait()
+            await self.broadcaster.has_subscribers.wait()
             try:
                 await self._watch_while_subscribed(min(snapshot_poll, _MAX_WATCH_POLL_INTERVAL))
             except Exception:
@@ -112,54 +104,54 @@ class RemoteRefreshWatcher:
 
     async def _watch_while_subscribed(self, interval: float) -> None:
         with suppress(DatabaseUnavailable):
-            await self._catalog.sync()
+            await self.catalog.sync()
         self._new_attempts()
-        while self._broadcaster.has_subscribers.is_set():
+        while self.broadcaster.has_subscribers.is_set():
             with suppress(DatabaseUnavailable):  # the catalog's poller logs it
                 await self._poll()
             await asyncio.sleep(interval)
         if self._current is not None:
-            self._broadcaster.discard(self._current.reporter.refresh_id)
+            self.broadcaster.discard(self._current.reporter.refresh_id)
             self._current = None
 
     async def _poll(self) -> None:
         if self._current is not None:
-            await self._catalog.sync()
+            await self.catalog.sync()
         for attempt in self._new_attempts():
             self._report_end(attempt)
         if self._current is None:
             await self._report_start()
-        elif self._catalog.lease_holder != self._current.holder:
+        elif self.catalog.lease_holder != self._current.holder:
             self._current.reporter.emit_failed(
                 INTERNAL_ERROR_CODE,
                 "The process of this refresh ended without a result; the stored data is served.",
             )
             self._current = None
-        elif _has_written(self._catalog, self._current.revision):
+        elif _has_written(self.catalog, self._current.revision):
             self._current.reporter.emit(
                 Phase.DRAWING, 0.9, "Another server has written the countries"
             )
 
     async def _report_start(self) -> None:
         """Report on the refresh of another process that holds the lease and has not written yet."""
-        holder = self._catalog.lease_holder
-        if holder is None or holder == self._holder:
+        holder = self.catalog.lease_holder
+        if holder is None or holder == self.holder:
             return
-        lease_info = await self._database.run(lease.read)
+        lease_info = await self.database.run(lease.read)
         if (
             lease_info is None
-            or self._broadcaster.has_seen(lease_info.refresh_id)
-            or _has_written(self._catalog, lease_info.revision)
+            or self.broadcaster.has_seen(lease_info.refresh_id)
+            or _has_written(self.catalog, lease_info.revision)
         ):
             return
-        elapsed_ms = max((self._clock() - lease_info.taken_at).total_seconds() * 1000, 0)
-        reporter = self._broadcaster.create_reporter(lease_info.refresh_id, elapsed_ms=elapsed_ms)
+        elapsed_ms = max((self.clock() - lease_info.taken_at).total_seconds() * 1000, 0)
+        reporter = self.broadcaster.create_reporter(lease_info.refresh_id, elapsed_ms=elapsed_ms)
         self._current = _RemoteRefresh(reporter, holder, lease_info.revision)
         reporter.emit(Phase.FETCHING, 0.05, "Another server fetches countries and exchange rates")
 
     def _new_attempts(self) -> list[Attempt]:
         """Return the attempts added to the history since the last call, oldest first."""
-        history, seen_ids = self._catalog.history, self._seen_ids
+        history, seen_ids = self.catalog.history, self._seen_ids
         self._seen_ids = {attempt.id for attempt in history}
         return [attempt for attempt in reversed(history) if attempt.id not in seen_ids]
 
@@ -167,11 +159,11 @@ class RemoteRefreshWatcher:
         if self._current is not None and self._current.reporter.refresh_id == attempt.id:
             reporter = self._current.reporter
             self._current = None
-        elif self._broadcaster.has_seen(attempt.id):
+        elif self.broadcaster.has_seen(attempt.id):
             return
         else:
             elapsed_ms = attempt.timings.total_ms if isinstance(attempt, RefreshReport) else 0
-            reporter = self._broadcaster.create_reporter(attempt.id, elapsed_ms=elapsed_ms)
+            reporter = self.broadcaster.create_reporter(attempt.id, elapsed_ms=elapsed_ms)
         if isinstance(attempt, RefreshReport):
             reporter.emit_done(attempt, "Done by another server")
         else:

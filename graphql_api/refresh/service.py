@@ -282,42 +282,31 @@ def _in_progress_error(started_at: datetime | None) -> RefreshInProgress:
 
 
 def _log_report(report: RefreshReport) -> None:
-    timings = report.timings
-    providers = ", ".join(
+    fields = {
+        "refresh": report.id,
+        "trigger": report.trigger,
+        "countries": report.total_countries,
+        "inserted": report.inserted,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "missing": len(report.missing),
+        "skipped": len(report.skipped),
+        "statements": report.statements,
+        "revision": report.version.revision,
+        "providers": {str(source.kind): source.provider for source in report.sources},
+        **asdict(report.timings),
+    }
+    sources = ", ".join(
         f"{source.kind} from {source.provider}"
         + (" (cached)" if source.cached else "")
         + (f" after {'; '.join(source.failures)}" if source.failures else "")
         for source in report.sources
     )
     logger.info(
-        "Refresh %s: %d countries (%d new, %d changed, %d unchanged), %s; "
-        "fetch %.0f ms (countries %.0f, rates %.0f), transform %.0f ms, upsert %.0f ms, "
-        "image %.0f ms in parallel, total %.0f ms",
-        report.id,
-        report.total_countries,
-        report.inserted,
-        report.updated,
-        report.unchanged,
-        providers,
-        timings.fetch_ms,
-        timings.fetch_countries_ms,
-        timings.fetch_rates_ms,
-        timings.transform_ms,
-        timings.upsert_ms,
-        timings.image_ms or 0,
-        timings.total_ms,
-        extra=extra_fields(
-            refresh=report.id,
-            trigger=report.trigger,
-            countries=report.total_countries,
-            inserted=report.inserted,
-            updated=report.updated,
-            unchanged=report.unchanged,
-            missing=len(report.missing),
-            skipped=len(report.skipped),
-            statements=report.statements,
-            revision=report.version.revision,
-            providers={str(source.kind): source.provider for source in report.sources},
-            **asdict(timings),
-        ),
+        "Refresh %(refresh)s: %(countries)d countries (%(inserted)d new, %(updated)d changed, "
+        "%(unchanged)d unchanged), %(sources)s; fetch %(fetch_ms).0f ms (countries "
+        "%(fetch_countries_ms).0f, rates %(fetch_rates_ms).0f), transform %(transform_ms).0f ms, "
+        "upsert %(upsert_ms).0f ms, image %(image_ms).0f ms in parallel, total %(total_ms).0f ms",
+        {**fields, "sources": sources, "image_ms": report.timings.image_ms or 0},
+        extra=extra_fields(**fields),
     )

@@ -1,5 +1,6 @@
 """Successful refreshes: rows, snapshot, report, history, log and statements."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -304,8 +305,13 @@ async def test_log(
     upstream.set_responses("rates", FakeResponse(status=500))
     await fallback_instance.service.refresh()
     (record,) = caplog.records
-    assert record.getMessage().partition("; fetch ")[0] == (
+    counts, _, durations = record.getMessage().partition("; ")
+    assert counts == (
         "Refresh refresh-1: 250 countries (250 new, 0 changed, 0 unchanged), "
         "countries from geonames, "
         "rates from bundled after er-api: responded with status 500"
+    )
+    assert re.sub(r"\d+", "N", durations) == (
+        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, image N ms in parallel, "
+        "total N ms"
     )
