@@ -1,4 +1,4 @@
-"""Folders in which programs for Node find the foreign clients."""
+"""A folder in which Node finds the client libraries."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.support.npm.install import CLIENTS_DIR, install_packages
 
 @pytest.fixture
 def home(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
-    """Lend a folder with the scripts of this one, and the packages that they import."""
+    """Return a folder with the scripts of this one and the packages that they import."""
     cache = pytestconfig.cache
     assert cache is not None
     packages = cache.mkdir("clients")

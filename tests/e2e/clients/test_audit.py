@@ -1,4 +1,4 @@
-"""The official audit of GraphQL over HTTP, run against a real server by the client that has it."""
+"""The official audit of GraphQL over HTTP, run against a real server."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.support.processes import BUNDLED_SOURCES, running_server
 
 @pytest.mark.slow
 def test_audit(home: Path) -> None:
-    """All 61 checks pass, those that are optional, too."""
+    """All 61 checks pass, the optional ones too."""
     with running_server(home, **BUNDLED_SOURCES) as server:
         lines = run_program(home, "node", "audit.mjs", f"{server.url}/graphql").splitlines()
     assert [line for line in lines if not line.startswith("ok ")] == []

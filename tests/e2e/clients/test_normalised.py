@@ -1,4 +1,4 @@
-"""Apollo Client's cache knows a country by its id, whichever way it came."""
+"""Apollo Client's normalised cache keeps one entry per country."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.processes import BUNDLED_SOURCES, running_server
 
 @pytest.mark.slow
 def test_one_entry_per_country(home: Path) -> None:
-    """A list, its edges, a country by code and a node by id fill one entry together."""
+    """A list, its edges, a country by code and a node by id share one entry."""
     with running_server(home, **BUNDLED_SOURCES) as server:
         cache_entries = json.loads(
             run_program(home, "node", "normalised.mjs", f"{server.url}/graphql")

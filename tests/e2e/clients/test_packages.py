@@ -1,4 +1,4 @@
-"""What npm installs for the tests is pinned, and is no part of the project."""
+"""npm packages of the tests are pinned."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from tests.support.npm.install import CLIENTS_DIR
 
 
 def test_lock_names_no_registry() -> None:
-    """What npm installs is pinned by version and hash, wherever it is downloaded from."""
+    """Every package is pinned by version and hash, without an address."""
     lock = (CLIENTS_DIR / "package-lock.json").read_text()
     packages = json.loads(lock)["packages"]
     installed_packages = {name: package for name, package in packages.items() if name}
@@ -25,7 +25,7 @@ def test_lock_names_no_registry() -> None:
 
 
 def test_direct_versions_are_exact() -> None:
-    """Each package that a test names is asked for in one version."""
+    """Each package that a test uses has one exact version."""
     dependencies = json.loads((CLIENTS_DIR / "package.json").read_text())["dependencies"]
     unpinned = [
         dependency

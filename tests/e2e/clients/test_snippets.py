@@ -1,4 +1,4 @@
-"""Every snippet of docs/clients.md runs from the page's text, and prints what the page shows."""
+"""Every snippet of docs/clients.md runs, and prints what the page shows."""
 
 import json
 import re
@@ -33,13 +33,13 @@ PYTHON_SNIPPETS = ["with_gql.py", "with_httpx.py"]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server of the bundled data."""
+    """Return a server of the bundled data."""
     with running_server(tmp_path_factory.mktemp("server"), **BUNDLED_SOURCES) as process:
         yield process
 
 
 def test_page() -> None:
-    """The page has a snippet for each client, and each that prints something shows what."""
+    """The page has a snippet for each client, and the output of each that prints."""
     assert sorted(PROGRAMS) == [
         "apollo.ts",
         "codegen.ts",
@@ -57,7 +57,7 @@ def test_page() -> None:
 
 
 def test_packages_are_those_of_the_tests() -> None:
-    """Whatever the page says to install is pinned here, and so tried."""
+    """Every package that the page installs is pinned here, and so tried."""
     dependencies = json.loads((CLIENTS_DIR / "package.json").read_text())["dependencies"]
     install_commands = re.findall(r"npm install(?: --save-dev)? (.*)", CLIENTS_DOC)
     assert len(install_commands) == 7
@@ -98,14 +98,14 @@ def test_in_python(tmp_path: Path, server: Process, name: str) -> None:
 
 
 def test_progress_in_python(tmp_path: Path, server: Process) -> None:
-    """The snippet for Python that waits for a refresh tells of it as the page shows."""
+    """The snippet for Python that waits for a refresh prints its progress as the page shows."""
     name = "with_gql_progress.py"
     (tmp_path / name).write_text(replace_host(server.url, PROGRAMS[name]))
     assert_progress(refresh_until_exit(tmp_path, server, sys.executable, "-W", "error", name), name)
 
 
 def refresh_until_exit(folder: Path, server: Process, *command: str) -> list[str]:
-    """Return the lines of a program that waits for a refresh, and refresh until it has ended."""
+    """Return the lines of a program that waits for a refresh; refresh until it has ended."""
     deadline = time.monotonic() + WAIT_TIMEOUT
     with subprocess.Popen(
         command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -121,15 +121,15 @@ def refresh_until_exit(folder: Path, server: Process, *command: str) -> list[str
 
 
 def assert_progress(printed_lines: list[str], name: str) -> None:
-    """Assert that these are lines of those that the page shows, in order, to the last one."""
+    """Assert that these lines are some of those on the page, in order, and the last one."""
     expected_lines = expected_output(PROGRAMS[name]).splitlines()
     assert printed_lines[-1] == expected_lines[-1]
-    # Who comes late begins later, and who reads slowly misses some.
+    # A late subscriber misses the first events, a slow one some of the others.
     assert printed_lines == [line for line in expected_lines if line in printed_lines]
 
 
 def test_in_the_shell(tmp_path: Path, server: Process) -> None:
-    """What is asked with curl is answered as the page shows, and is the schema of this version."""
+    """The curl commands print the response that the page shows, and the schema of this version."""
     [query_command] = [
         snippet.text
         for snippet in SNIPPETS
@@ -145,7 +145,7 @@ def test_in_the_shell(tmp_path: Path, server: Process) -> None:
 
 @pytest.mark.slow
 def test_relay_refetches(home: Path, server: Process) -> None:
-    """The queries that Relay's compiler makes of @refetchable are answered."""
+    """The queries that Relay's compiler makes of @refetchable succeed."""
     write_snippets(home, server.url)
     write_schema(home)
     run_program(home, "relay-compiler")
@@ -166,20 +166,20 @@ def test_relay_refetches(home: Path, server: Process) -> None:
 
 
 def write_schema(home: Path) -> None:
-    """Put beside the snippets what the page takes to be there."""
+    """Write the files that the page presupposes."""
     (home / "schema.graphql").write_text((ROOT / "schema.graphql").read_text())
     (home / "__generated__").mkdir()
 
 
 def read_generated_document(home: Path, name: str) -> str:
-    """Return the document that Relay's compiler made of a fragment that can be refetched."""
+    """Return the document that Relay's compiler made of a refetchable fragment."""
     source = (home / "__generated__" / f"refetchable{name}Query.graphql.ts").read_text()
     text: str = json.loads(re.findall(r'"text": (".*")', source)[0])
     return text
 
 
 def post_query(server: Process, document: str, variables: dict[str, object]) -> dict[str, Any]:
-    """Return the data of a document that has no errors."""
+    """Return the data of a document; it must have no errors."""
     payload = {"query": document, "variables": variables}
     response = httpx.post(f"{server.url}/graphql", json=payload, trust_env=False).json()
     assert list(response) == ["data"], response

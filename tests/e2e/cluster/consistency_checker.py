@@ -1,4 +1,4 @@
-"""Clients of replicas on a cluster, who judge every answer, and the timeline of what they saw."""
+"""Clients of replicas on a cluster that check every response, and a timeline of what they saw."""
 
 import json
 import re
@@ -17,15 +17,15 @@ from tests.support.db_servers.galera import Node
 from tests.support.processes import Process
 
 _CLIENT_TIMEOUT = 100.0
-"""Seconds that a client waits for an answer; none is to take so long."""
+"""Timeout of a client in seconds, longer than any response may take."""
 DATABASE = "test_1"
-"""The first that is made."""
+"""Name of the first database that a node creates."""
 _SELECT_COUNTS = (
     "SELECT COUNT(*), COUNT(DISTINCT population), COUNT(DISTINCT revision), MAX(revision) "
     "FROM countries"
 )
 _REFRESH_INTERVAL = 0.3
-"""Seconds from the answer of a refresh to the next one."""
+"""Seconds between two refreshes."""
 VERSION_QUERY = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { id imageUrl } }"
 
@@ -41,7 +41,7 @@ class ServedData:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgedRefresh:
-    """A refresh that was answered with its report."""
+    """A refresh that returned its report."""
 
     id: str
     revision: int
@@ -49,7 +49,7 @@ class AcknowledgedRefresh:
 
 @dataclass(slots=True)
 class Replica:
-    """A server of ours on a node of the cluster, and what its clients have had from it."""
+    """A server on a node of the cluster, and what its clients received."""
 
     name: str
     process: Process
@@ -58,15 +58,15 @@ class Replica:
     slowest_read: float = 0
     slowest_refresh: float = 0
     outcomes: Counter[str] = field(default_factory=Counter)
-    """How often a refresh was acknowledged, or refused with which code."""
+    """Number of refreshes by outcome: "ok" or an error code."""
     acknowledged: list[AcknowledgedRefresh] = field(default_factory=list)
     peer: Node | None = None
-    """Another node, which is to have each acknowledged refresh as soon as it is acknowledged."""
+    """Another node, which must have each acknowledged refresh at once."""
     violations: list[str] = field(default_factory=list)
-    """What must not be."""
+    """Violations of consistency."""
 
     def read_served(self) -> ServedData:
-        """Return what it serves now; the version is that of the rows, or of the ones after."""
+        """Return version, ETag and body that it serves; the version may be newer than the body."""
         with self._client() as client:
             response = client.get("/graphql", params={"query": generation_data.QUERY})
             status = client.post("/graphql", json={"query": VERSION_QUERY}).json()
@@ -75,7 +75,7 @@ class Replica:
         )
 
     def refresh(self) -> str:
-        """Ask for a refresh, and return how that was answered: "ok", or a code."""
+        """Refresh; return "ok" or the error's code."""
         started_at = time.monotonic()
         with self._client() as client:
             body = client.post("/graphql", json={"query": REFRESH}).json()
@@ -89,7 +89,7 @@ class Replica:
         return outcome
 
     def read_until(self, stopped: threading.Event) -> None:
-        """Read again and again, over one connection, and judge each answer."""
+        """Read repeatedly over one connection, and check each response."""
         newest = 0
         with self._client() as client:
             while not stopped.wait(0.02):
@@ -106,14 +106,14 @@ class Replica:
                 self.slowest_read = max(self.slowest_read, time.monotonic() - started_at)
 
     def refresh_until(self, stopped: threading.Event) -> None:
-        """Refresh again and again."""
+        """Refresh repeatedly."""
         while not stopped.wait(_REFRESH_INTERVAL):
             with self._recording_violations("a refresh"):
                 if self.refresh() == "ok" and self.peer:
                     self._check_peer(self.peer)
 
     def check_table_until(self, stopped: threading.Event) -> None:
-        """Look at the node's own table again and again: it is one refresh, never an older one."""
+        """Check the node's own table repeatedly: it holds one refresh, never an older one."""
         newest = 0
         while not stopped.wait(0.5):
             with suppress(RuntimeError), self._recording_violations("the table"):  # it may be down
@@ -122,7 +122,7 @@ class Replica:
                 newest = revision
 
     def _check_peer(self, peer: Node) -> None:
-        """Ask another node for what was just acknowledged."""
+        """Check that another node has the refresh just acknowledged."""
         with suppress(RuntimeError):  # it may be broken by now
             revision = read_revision(peer, caught_up=True)
             newest = self.acknowledged[-1].revision
@@ -145,7 +145,7 @@ class Replica:
 
 
 def read_revision(node: Node, *, caught_up: bool = False) -> int:
-    """Return the one revision that all rows of a node have, once it has caught up if need be."""
+    """Return the revision that all rows of a node share, with `caught_up` once it has caught up."""
     sync_statement = "SET SESSION wsrep_sync_wait = 1; " if caught_up else ""
     output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE)
     rows, populations, revisions, newest = map(int, output.split("\t"))
@@ -156,7 +156,7 @@ def read_revision(node: Node, *, caught_up: bool = False) -> int:
 
 @contextmanager
 def running_clients(replicas: Sequence[Replica]) -> Iterator[None]:
-    """Let clients read, refresh and look on every replica while the context lasts."""
+    """Run clients that read, refresh and check the table of every replica."""
     stopped = threading.Event()
     threads = [
         threading.Thread(target=target, args=(stopped,))
@@ -175,14 +175,14 @@ def running_clients(replicas: Sequence[Replica]) -> Iterator[None]:
 
 @dataclass(slots=True)
 class Timeline:
-    """What happened, and what each replica's clients had of it."""
+    """Events, and what each replica's clients saw after each."""
 
     replicas: Sequence[Replica]
     _started_at: float = field(default_factory=time.monotonic)
     _previous_counts: list[tuple[int, Counter[str]]] = field(default_factory=list)
 
     def observe(self, event: str, seconds: float, *, healthy_nodes: Sequence[Node]) -> None:
-        """Watch for so long after an event, and print what clients have seen since the last one."""
+        """Watch for a number of seconds after an event, and print what clients saw."""
         started_at = time.monotonic()
         for replica in self.replicas:
             others = [node for node in healthy_nodes if node is not replica.node]
@@ -210,7 +210,7 @@ class Timeline:
 
 
 def wait_until_consistent(replicas: Sequence[Replica], seconds: float) -> float:
-    """Wait until all replicas serve the same, for so many seconds, and return how long it took."""
+    """Wait until all replicas serve the same, at most `seconds`; return the seconds it took."""
     started_at = time.monotonic()
     while True:
         seen = {replica.read_served() for replica in replicas}

@@ -1,4 +1,4 @@
-"""Three replicas on the three nodes of a Galera cluster: what they agree on while nodes fail."""
+"""Replicas on three nodes of a Galera cluster agree while nodes fail."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,16 +22,16 @@ from tests.support.processes import running_server
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("galera")]
 
 SNAPSHOT_POLL = 1.0
-"""SNAPSHOT_POLL, in seconds."""
+"""SNAPSHOT_POLL in seconds."""
 FAULT_DURATION = 8
-"""Seconds that a fault lasts: the others wait 5 s for a node before they go on without it."""
+"""Seconds that a fault lasts; the other nodes wait 5 s before they go on without one."""
 CONVERGENCE_TIMEOUT = 60
-"""Seconds after which replicas are taken not to agree any more; what it took is printed."""
+"""Seconds within which replicas must agree; the time they took is printed."""
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Galera]:
-    """Lend a cluster."""
+    """Return a running cluster."""
     if Node.find_program() is None:
         pytest.skip(Node.install_hint)
     with Galera(tmp_path_factory.mktemp("galera") / "data") as cluster:
@@ -40,7 +40,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Galera]:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    """Lend sources whose every answer is another."""
+    """Return sources whose every response differs."""
     with Upstream() as upstream:
         GenerationData(upstream).activate()
         yield upstream
@@ -50,7 +50,7 @@ def upstream() -> Iterator[Upstream]:
 def replicas(
     cluster: Galera, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Replica]]:
-    """Lend a replica on each node."""
+    """Return a replica on each node."""
     assert cluster.nodes[0].create_database() == DATABASE
     folder = tmp_path_factory.mktemp("replicas")
     settings = {"SNAPSHOT_POLL": f"{SNAPSHOT_POLL}", "REFRESH_TIMEOUT": "5", **upstream.environment}
@@ -69,7 +69,7 @@ def replicas(
 
 
 def test_seen_everywhere(replicas: list[Replica]) -> None:
-    """A refresh on one is soon served by all: version, bytes and ETag."""
+    """A refresh on one replica is soon served by all: version, bytes and ETag."""
     for replica in replicas:
         before = {other.read_served() for other in replicas}
         assert replica.refresh() == "ok"
@@ -81,7 +81,7 @@ def test_seen_everywhere(replicas: list[Replica]) -> None:
 
 
 def test_one_at_a_time(replicas: list[Replica]) -> None:
-    """Of three that refresh at once on three nodes one does it, and all answer with its report."""
+    """Of three refreshes at once on three nodes one runs, and all return its report."""
     wait_until_consistent(replicas, CONVERGENCE_TIMEOUT)
     for _ in range(10):
         before = read_revision(replicas[0].node, caught_up=True)
@@ -98,7 +98,7 @@ def test_one_at_a_time(replicas: list[Replica]) -> None:
 
 
 def test_faults(cluster: Galera, replicas: list[Replica]) -> None:
-    """While nodes are killed, cut off and hung, nothing acknowledged is lost, and reads go on."""
+    """While nodes are killed, isolated and paused, reads go on and no refresh is lost."""
     timeline = Timeline(replicas)
     with running_clients(replicas):
         _inject_faults(cluster, timeline)
@@ -123,7 +123,7 @@ def test_faults(cluster: Galera, replicas: list[Replica]) -> None:
 
 
 def _inject_faults(cluster: Galera, timeline: Timeline) -> None:
-    """Break one node after the other, and in the end all, each in another way."""
+    """Break one node after the other, and then all, each in another way."""
     first, second, third = cluster.nodes
     timeline.observe("all is well", 2, healthy_nodes=cluster.nodes)
     first.kill()

@@ -1,4 +1,4 @@
-"""Two sets of data that differ in every row: figures, rates, and where both came from."""
+"""Two sets of source data that differ in every row: figures, rates and providers."""
 
 import json
 
@@ -8,7 +8,7 @@ DATASETS = ("a", "b")
 
 
 def serve_datasets(upstream: Upstream) -> None:
-    """Let the upstream play the sources of both sets."""
+    """Serve the sources of both sets."""
     lines = [line.split("\t") for line in COUNTRIES.decode().splitlines() if line[0] != "#"]
     records = [
         {
@@ -33,7 +33,7 @@ def serve_datasets(upstream: Upstream) -> None:
 
 
 def source_settings(upstream: Upstream, name: str) -> dict[str, str]:
-    """Return the settings that make a process ask for one of the sets."""
+    """Return the settings with which a process fetches one of the sets."""
     countries, rates = {
         "a": ("geonames", "er-api"),
         "b": ("restcountries-v3", "frankfurter"),

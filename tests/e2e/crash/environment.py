@@ -1,4 +1,4 @@
-"""What a kill happens to: a database, the sources, and processes of the program between them."""
+"""What a crash test runs on: a database, the sources, and processes of the program."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 
 REFRESH_TIMEOUT = 5.0
-"""Seconds that fetching may take; the lease lasts a minute longer."""
+"""Seconds for fetching; the lease lasts 60 s longer."""
 _REVISION_COLUMNS = ("last_refreshed_at", "revision")
 _DATA_COLUMNS = [name for name in countries.columns.keys() if name not in _REVISION_COLUMNS]  # noqa: SIM118 - not of a dict
 _SELECT_ROWS = (
@@ -27,42 +27,42 @@ Row = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class DatabaseState:
-    """What the database holds, read without the program's help."""
+    """State of the database, read without the program."""
 
     rows: list[Row]
     history: dict[str, str]
-    """The outcome of each refresh in the history, by its id."""
+    """Outcome of each refresh in the history, by id."""
     lease: tuple[str, float, int]
-    """For which refresh the lease was taken last, for how long, and its revision."""
+    """Refresh id, duration in seconds and revision of the lease taken last."""
     is_lease_held: bool
-    """Whether the lease has not been given back."""
+    """Whether the lease has not been released."""
 
     @property
     def data(self) -> list[Row]:
-        """Return the rows without what is another with each refresh."""
+        """Return the rows without the columns that differ with each refresh."""
         return [row[: -len(_REVISION_COLUMNS)] for row in self.rows]
 
     @property
     def revision_stamps(self) -> set[Row]:
-        """Return when the rows were refreshed, and their revisions; a whole set has one of each."""
+        """Return time and revision of the rows' refresh; a whole set has one pair."""
         return {row[-len(_REVISION_COLUMNS) :] for row in self.rows}
 
 
 class CrashEnvironment:
-    """A database of one kind, with the sources and the program; a server stands behind a trap."""
+    """A database, the sources and the program. A database server is behind a proxy."""
 
     database_kind: str
 
     def __init__(self, fork_server: ForkServer, upstream: Upstream) -> None:
-        """Take what makes processes, and what plays the sources."""
+        """Use a fork server for processes, and `upstream` for sources."""
         self.fork_server = fork_server
         self.upstream = upstream
         self.url = ""
         self.datasets: dict[str, list[Row]] = {}
-        """What the table holds after a refresh with each set of data."""
+        """Rows in the table after a refresh with each set."""
 
     def settings(self, name: str) -> dict[str, str]:
-        """Return the settings with which a process refreshes with one of the sets."""
+        """Return the settings for a refresh with one of the sets."""
         return {
             "DATABASE_URL": self.url,
             "DATABASE_TIMEOUT": "5",
@@ -77,7 +77,7 @@ class CrashEnvironment:
         return self.fork_server.start("refresh", "--force", **self.settings(name))
 
     def run_refresh(self, name: str) -> DatabaseState:
-        """Refresh with one of the sets, which must succeed, and return what there is then."""
+        """Run a refresh with one of the sets, and return the state; it must succeed."""
         before = self.read_state()
         code, child = self.fork_server.run("refresh", "--force", **self.settings(name))
         assert (code, child.stderr) == (0, "")
@@ -89,7 +89,7 @@ class CrashEnvironment:
         return after
 
     def prepare(self) -> DatabaseState:
-        """Make the tables, and learn what they hold after a refresh with each of the sets."""
+        """Create the tables, and learn their rows by a refresh with each set."""
         assert self.fork_server.run("migrate", **self.settings("a"))[0] == 0
         for name in datasets.DATASETS:
             state = self.run_refresh(name)
@@ -99,7 +99,7 @@ class CrashEnvironment:
         return state
 
     def read_state(self) -> DatabaseState:
-        """Read what there is."""
+        """Read the state."""
         ((lease, duration, revision, expires_at),) = self.query(
             "SELECT coalesce(refresh_id, ''), expires_at - coalesce(taken_at, 0), revision, "
             "expires_at FROM leases"
@@ -113,33 +113,33 @@ class CrashEnvironment:
         )
 
     def expire_lease(self) -> None:
-        """Let the lease run out."""
+        """Expire the lease."""
         self.query("UPDATE leases SET expires_at = 0")
 
     def query(self, sql: str) -> list[Row]:
-        """Ask the database directly."""
+        """Run SQL without the program."""
         raise NotImplementedError
 
 
 class SQLiteEnvironment(CrashEnvironment):
-    """SQLite: nothing stands between the program and the file."""
+    """SQLite, without a proxy."""
 
     database_kind = "SQLite"
 
     def __init__(self, fork_server: ForkServer, upstream: Upstream, folder: Path) -> None:
-        """Take the folder of the file."""
+        """Put the database file into `folder`."""
         super().__init__(fork_server, upstream)
         self._path = folder / "countries.db"
         self.url = f"sqlite:///{self._path}"
 
     def query(self, sql: str) -> list[Row]:
-        """Ask over a connection of its own."""
+        """Run SQL on a new connection."""
         with closing(sqlite3.connect(self._path, isolation_level=None)) as connection:
             return [tuple(map(str, row)) for row in connection.execute(sql)]
 
 
 class ServerEnvironment(CrashEnvironment):
-    """A database server behind a trap."""
+    """A database server behind a proxy."""
 
     def __init__(
         self,
@@ -148,7 +148,7 @@ class ServerEnvironment(CrashEnvironment):
         server: DatabaseServer,
         proxy: ByteLimitProxy,
     ) -> None:
-        """Take the server, and the trap before it."""
+        """Create a database on `server`, which the program reaches through `proxy`."""
         super().__init__(fork_server, upstream)
         self.database_kind = type(server).__name__
         self.server = server
@@ -157,14 +157,14 @@ class ServerEnvironment(CrashEnvironment):
         self.url = server.url(self._database, port=proxy.port)
 
     def query(self, sql: str) -> list[Row]:
-        """Ask as the server's master, past the trap."""
+        """Run SQL as superuser, past the proxy."""
         output = self.server.execute(sql, self._database)
         return [tuple(line.split("\t")) for line in output.splitlines()]
 
 
 @contextmanager
 def running_fork_server(folder: Path) -> Iterator[tuple[ForkServer, Upstream]]:
-    """Lend what makes processes in a folder, and what plays the sources."""
+    """Return a fork server for a folder, and an upstream that serves both sets."""
     with Upstream() as upstream, ForkServer(folder) as fork_server:
         datasets.serve_datasets(upstream)
         yield fork_server, upstream

@@ -1,4 +1,4 @@
-"""A process that writes ten thousand rows, in as many statements as that takes, to be killed."""
+"""A process to be killed: it writes ten thousand rows, in as many statements as that takes."""
 
 import asyncio
 import sys
@@ -8,11 +8,11 @@ from tests.support.database import open_database
 from tests.support.factories import make_country
 
 ROW_COUNT = 10_000
-"""A hundred letters, by a hundred."""
+"""10,000 codes: every pair of a hundred letters."""
 
 
 async def write_rows(url: str, revision: int) -> None:
-    """Write all rows at a revision, and say so before and afterwards."""
+    """Write all rows at a revision; print a line before and after."""
     codes = [
         f"{chr(0x4E00 + number // 100)}{chr(0x4E00 + number % 100)}" for number in range(ROW_COUNT)
     ]

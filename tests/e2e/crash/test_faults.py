@@ -1,4 +1,4 @@
-"""Every fault of database, source, network and process: what is answered, kept, and how it ends."""
+"""Faults of database, source, network and process: the response, the table, and the recovery."""
 
 import socket
 import threading
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from signal import SIGCONT, SIGKILL, SIGSTOP
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -31,13 +32,21 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 HANGING = FakeResponse(hold_until=lambda: False)
 MUTATION = b'{"query": "mutation { refreshCountries(force: true) { id } }"}'
 
+PAUSED_SERVER_SETTINGS = {
+    "API_TIMEOUT": "60",
+    "DATABASE_TIMEOUT": "60",
+    "REFRESH_TIMEOUT": "60",
+    "LOG_SQL": "true",
+}
+"""Settings of a server that is paused: no timeout expires meanwhile, whatever it waits for."""
+
 RecordProperty = Callable[[str, object], None]
 
 pytestmark = pytest.mark.slow
 
 
 class FaultEnvironment(ServerEnvironment):
-    """A server of the program that asks the upstream, and a database server behind a relay."""
+    """A running server of the program, its sources, and a database server behind a proxy."""
 
     def __init__(
         self,
@@ -46,7 +55,7 @@ class FaultEnvironment(ServerEnvironment):
         server: DatabaseServer,
         proxy: ByteLimitProxy,
     ) -> None:
-        """Start the program."""
+        """Start the server."""
         super().__init__(fork_server, upstream, server, proxy)
         self._rate = 1.0
         assert fork_server.run("migrate", **self.settings("a"))[0] == 0
@@ -54,7 +63,7 @@ class FaultEnvironment(ServerEnvironment):
         assert self.mutate() == "data"
 
     def settings(self, name: str) -> dict[str, str]:
-        """Return settings with little patience; the name of a set means nothing here."""
+        """Return settings with short timeouts, whatever `name` is."""
         del name
         return {
             "DATABASE_URL": self.url,
@@ -63,8 +72,7 @@ class FaultEnvironment(ServerEnvironment):
             "REFRESH_TIMEOUT": "3",
             "SNAPSHOT_POLL": "0.5",
             "STALE_AFTER": "1000000000",
-            "COUNTRIES_SOURCES": f"geonames={self.upstream.countries_url},bundled",
-            "RATES_SOURCES": f"er-api={self.upstream.rates_url},bundled",
+            **self.upstream.environment,
         }
 
     def start(self, **changes: str) -> ForkedProcess:
@@ -74,7 +82,7 @@ class FaultEnvironment(ServerEnvironment):
         return child
 
     def publish_new_data(self) -> FakeResponse:
-        """Let the source have something new, in every row with a euro, and return it."""
+        """Change every row with a euro in the source of rates, and return its new response."""
         self._rate += 1
         self.upstream.set_responses("countries", FakeResponse(body=COUNTRIES))
         reply = rates_response(EUR=self._rate)
@@ -82,11 +90,11 @@ class FaultEnvironment(ServerEnvironment):
         return reply
 
     def mutate(self) -> str:
-        """Ask for a refresh, and return "data", or the code of the error."""
+        """Refresh; return "data" or the error's code."""
         return mutate(self.program)
 
     def table_state(self, before: list[Row]) -> str:
-        """Tell whether the table is the old one, or has the new data whole."""
+        """Return "old" if the rows are `before`, "new" if the new data is whole."""
         after = self.read_state()
         if after.rows == before:
             return "old"
@@ -98,7 +106,7 @@ class FaultEnvironment(ServerEnvironment):
         return "new"
 
     def recover(self) -> float:
-        """Refresh until it succeeds, and return how many seconds that took."""
+        """Refresh until it succeeds, and return the seconds until then."""
         started_at = time.monotonic()
         while self.mutate() != "data":
             assert time.monotonic() < started_at + WAIT_TIMEOUT
@@ -109,31 +117,24 @@ class FaultEnvironment(ServerEnvironment):
 
     @property
     def is_lease_held(self) -> bool:
-        """Tell whether somebody has the lease."""
+        """Return whether a process holds the lease."""
         return self.read_state().is_lease_held
 
 
 def has_taken_lease(program: ForkedProcess) -> bool:
-    """Tell whether a new server has taken the lease: it has looked once more whose it is.
+    """Return whether a new server has taken the lease: it has read the lease once more.
 
-    It looked over each of its connections when it started. If it is paused before it has looked,
-    it waits for whoever takes the lease then.
+    It reads it on each connection when it starts. A server that is paused before it has read
+    it again waits for the process that takes the lease then.
     """
     return program.stderr.count(": SELECT leases.refresh_id") > WARM_CONNECTIONS
 
 
-def address_of(program: ForkedProcess) -> tuple[str, int]:
-    """Return where a server of the program listens."""
-    host, port = program.stderr.split("http://")[1].split()[0].split("/")[0].split(":")
-    return host, int(port)
-
-
 def mutate(program: ForkedProcess) -> str:
-    """Ask a server of the program for a refresh; return "data", or the code of the error."""
-    host, port = address_of(program)
+    """Refresh on a server of the program; return "data" or the error's code."""
     try:
         body: dict[str, Any] = httpx.post(
-            f"http://{host}:{port}/graphql",
+            f"{program.url}/graphql",
             content=MUTATION,
             headers={"Content-Type": "application/json"},
             trust_env=False,
@@ -149,7 +150,7 @@ def mutate(program: ForkedProcess) -> str:
 def fault_environment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FaultEnvironment]:
-    """Lend the ground for one fault after the other, on a server of each kind in turn."""
+    """Return an environment for all faults, with a server of each kind in turn."""
     new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
     with (
         Upstream() as upstream,
@@ -162,7 +163,7 @@ def fault_environment(
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault: how it begins and ends, and what it must lead to."""
+    """A fault, and what it must lead to."""
 
     name: str
     begin: Callable[[FaultEnvironment], object]
@@ -172,30 +173,28 @@ class Fault:
 
 
 def refuse(fault_environment: FaultEnvironment) -> None:
-    """Refuse connections, and cut those that there are."""
+    """Refuse new connections, and cut open ones."""
     fault_environment.proxy.refuse()
     fault_environment.proxy.cut()
 
 
 def hang(*, enabled: bool) -> Callable[[FaultEnvironment], None]:
-    """Return what makes the network hang, or go on."""
-    return lambda fault_environment: setattr(fault_environment.proxy, "hang", enabled)
+    """Return a function that makes the network hang, or resume."""
+    return lambda env: setattr(env.proxy, "hang", enabled)
 
 
 def throttle(bytes_per_second: int | None) -> Callable[[FaultEnvironment], None]:
-    """Return what makes the network slow, or quick again."""
-    return lambda fault_environment: setattr(
-        fault_environment.proxy, "bytes_per_second", bytes_per_second
-    )
+    """Return a function that limits the network's speed; None: no limit."""
+    return lambda env: setattr(env.proxy, "bytes_per_second", bytes_per_second)
 
 
 def cut_in_upsert(*, once: bool) -> Callable[[FaultEnvironment], None]:
-    """Return what cuts connections when a part of the upsert has passed."""
+    """Return a function that cuts connections within the upsert."""
     return lambda fault_environment: fault_environment.proxy.cut_after(to_server=20_000, once=once)
 
 
 def set_rates_reply(reply: FakeResponse) -> Callable[[FaultEnvironment], None]:
-    """Return what makes the source of rates answer so."""
+    """Return a function that sets the response of the source of rates."""
     return lambda fault_environment: fault_environment.upstream.set_responses("rates", reply)
 
 
@@ -207,30 +206,42 @@ def do_nothing(fault_environment: FaultEnvironment) -> None:
 DATABASE, SOURCE = "DATABASE_UNAVAILABLE", "SOURCE_UNAVAILABLE"
 FAULTS = (
     Fault(
-        "database stopped", lambda g: g.server.stop(), lambda g: g.server.start(), DATABASE, "old"
+        "database stopped",
+        lambda env: env.server.stop(),
+        lambda env: env.server.start(),
+        DATABASE,
+        "old",
     ),
     Fault(
-        "database killed", lambda g: g.server.kill(), lambda g: g.server.start(), DATABASE, "old"
+        "database killed",
+        lambda env: env.server.kill(),
+        lambda env: env.server.start(),
+        DATABASE,
+        "old",
     ),
     Fault(
-        "database hangs", lambda g: g.server.pause(), lambda g: g.server.resume(), DATABASE, "old"
+        "database hangs",
+        lambda env: env.server.pause(),
+        lambda env: env.server.resume(),
+        DATABASE,
+        "old",
     ),
-    Fault("database refuses", refuse, lambda g: g.proxy.accept(), DATABASE, "old"),
+    Fault("database refuses", refuse, lambda env: env.proxy.accept(), DATABASE, "old"),
     Fault("network hangs", hang(enabled=True), hang(enabled=False), DATABASE, "old"),
-    # What is on its way when the program gives up may still arrive.
+    # Bytes on their way when the program gives up may still arrive.
     Fault("network drips", throttle(5000), throttle(None), DATABASE, "old or new"),
-    Fault("connections cut before", lambda g: g.proxy.cut(), do_nothing, "data", "new"),
+    Fault("connections cut before", lambda env: env.proxy.cut(), do_nothing, "data", "new"),
     Fault(
         "cut in the upsert, once",
         cut_in_upsert(once=True),
-        lambda g: g.proxy.cut_after(),
+        lambda env: env.proxy.cut_after(),
         "data",
         "new",
     ),
     Fault(
         "cut in the upsert, always",
         cut_in_upsert(once=False),
-        lambda g: g.proxy.cut_after(),
+        lambda env: env.proxy.cut_after(),
         DATABASE,
         "old",
     ),
@@ -259,7 +270,7 @@ FAULTS = (
 def record_row(
     record: RecordProperty, fault_environment: FaultEnvironment, fault: str, *columns: object
 ) -> None:
-    """Record a line of the table: the fault, the answer, the table, the time to recover."""
+    """Record a row of the table: fault, response, table, recovery."""
     record("faults", [[fault_environment.database_kind, fault, *columns]])
 
 
@@ -267,7 +278,7 @@ def record_row(
 def test_fault(
     fault_environment: FaultEnvironment, fault: Fault, record_property: RecordProperty
 ) -> None:
-    """The client is told, the table is the old one or the new one, and the next refresh works."""
+    """The client gets the error, the table stays whole, and the next refresh succeeds."""
     fault_environment.publish_new_data()
     before = fault_environment.read_state().rows
     with ExitStack() as stack:
@@ -295,7 +306,7 @@ def test_fault(
 def refresh_in_progress(
     fault_environment: FaultEnvironment, program: ForkedProcess
 ) -> Iterator[tuple[Future[str], threading.Event]]:
-    """Begin a refresh that has the lease and waits for its source, until the event is set."""
+    """Start a refresh that holds the lease and waits for its source until the event is set."""
     released = threading.Event()
     reply = fault_environment.publish_new_data()
     fault_environment.upstream.set_responses(
@@ -313,7 +324,7 @@ def refresh_in_progress(
 def test_client_goes_away(
     fault_environment: FaultEnvironment, record_property: RecordProperty
 ) -> None:
-    """A client that goes away in mid-mutation changes nothing: it is done, the lease is freed."""
+    """A refresh whose client disconnects is finished, and its lease released."""
     released = threading.Event()
     reply = fault_environment.publish_new_data()
     fault_environment.upstream.set_responses(
@@ -324,7 +335,8 @@ def test_client_goes_away(
         b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n" % len(MUTATION)
     )
-    with socket.create_connection(address_of(fault_environment.program)) as client:
+    url = urlsplit(fault_environment.program.url)
+    with socket.create_connection((url.hostname, url.port)) as client:
         client.sendall(head + MUTATION)
         wait_until(lambda: fault_environment.is_lease_held)
     released.set()
@@ -345,7 +357,7 @@ def test_client_goes_away(
 def test_program_is_killed(
     fault_environment: FaultEnvironment, record_property: RecordProperty
 ) -> None:
-    """A program that is killed while it fetches leaves the old table, and a lease that runs out."""
+    """A program killed while it fetches leaves the old table, and a lease that expires."""
     before = fault_environment.read_state().rows
     with refresh_in_progress(fault_environment, fault_environment.program) as (future, _):
         fault_environment.program.send_signal(SIGKILL)
@@ -377,14 +389,14 @@ def test_program_is_killed(
 def test_writer_is_paused(
     fault_environment: FaultEnvironment, record_property: RecordProperty
 ) -> None:
-    """A writer that is paused beyond its lease changes nothing, and its client is told so."""
-    paused_server = fault_environment.start(API_TIMEOUT="60", REFRESH_TIMEOUT="60", LOG_SQL="true")
+    """A writer paused beyond its lease changes nothing, and its client gets an error."""
+    paused_server = fault_environment.start(**PAUSED_SERVER_SETTINGS)
     with refresh_in_progress(fault_environment, paused_server) as (future, released):
         wait_until(lambda: has_taken_lease(paused_server))
         paused_server.send_signal(SIGSTOP)
         try:
             fault_environment.expire_lease()
-            # The other one asks the same source, which has something newer by now.
+            # The other server fetches newer data from the same source.
             fault_environment.publish_new_data()
             code, other = fault_environment.fork_server.run(
                 "refresh", "--force", **fault_environment.settings("a")
@@ -415,15 +427,14 @@ def test_writer_is_paused(
 
 
 def test_writer_on_a_file_is_paused(tmp_path: Path, record_property: RecordProperty) -> None:
-    """The same over SQLite."""
+    """A writer over SQLite that is paused beyond its lease changes nothing either."""
     released = threading.Event()
     with running_fork_server(tmp_path) as (fork_server, upstream), ThreadPoolExecutor() as pool:
         environment = SQLiteEnvironment(fork_server, upstream, tmp_path)
         environment.prepare()
         upstream.set_responses("a/rates", FakeResponse(body=RATES, hold_until=released.is_set))
-        long_timeouts = {"API_TIMEOUT": "60", "REFRESH_TIMEOUT": "60", "LOG_SQL": "true"}
         paused_server = fork_server.start(
-            "serve", PORT="0", **{**environment.settings("a"), **long_timeouts}
+            "serve", PORT="0", **{**environment.settings("a"), **PAUSED_SERVER_SETTINGS}
         )
         paused_server.wait_for_output("(Ctrl-C stops)")
         future = pool.submit(mutate, paused_server)

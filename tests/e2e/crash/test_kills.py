@@ -1,4 +1,4 @@
-"""Refreshes that are killed at any moment leave the old rows or the new ones, and no mixture."""
+"""Refreshes killed at any moment leave all old rows or all new ones."""
 
 import os
 import random
@@ -27,11 +27,11 @@ from tests.support.db_servers.process import DatabaseServer
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 KILL_FACTOR = float(os.environ.get("KILLS", "1"))
-"""How many times as many kills as CI has time for."""
+"""Factor for the number of kills; CI has time for 1."""
 LEASE_MARGIN = 60.0
-"""Seconds that a lease lasts longer than fetching may take."""
+"""Seconds that a lease outlasts the timeout of fetching."""
 PHASES = ("Fetching", "Merging", "Writing", "Drawing", "Done")
-"""What a refresh says at the beginning of each of its parts, after its start."""
+"""Output at the beginning of each phase of a refresh, after its start."""
 
 _PHASE_LABELS = {
     "": "at the start",
@@ -48,13 +48,13 @@ pytestmark = pytest.mark.slow
 
 
 def kill_count(base_count: int) -> int:
-    """Return how many kills of a kind there are."""
+    """Return the number of kills of a kind."""
     return max(1, round(base_count * KILL_FACTOR))
 
 
 @pytest.fixture
 def sqlite_environment(tmp_path: Path) -> Iterator[SQLiteEnvironment]:
-    """Lend a stage with a file."""
+    """Return an environment over SQLite."""
     with running_fork_server(tmp_path) as (fork_server, upstream):
         yield SQLiteEnvironment(fork_server, upstream, tmp_path)
 
@@ -63,7 +63,7 @@ def sqlite_environment(tmp_path: Path) -> Iterator[SQLiteEnvironment]:
 def crash_environment(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[ServerEnvironment]:
-    """Lend a stage with a server of its own, of each kind in turn."""
+    """Return an environment with a server of its own, of each kind in turn."""
     new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
     with (
         running_fork_server(tmp_path) as (fork_server, upstream),
@@ -74,10 +74,10 @@ def crash_environment(
 
 
 class KillRecorder:
-    """What came of kills: each is checked, followed by a refresh that works, and counted."""
+    """Checks the state after each kill, runs a refresh that must succeed, and counts outcomes."""
 
     def __init__(self, environment: CrashEnvironment, method: str, record: RecordProperty) -> None:
-        """Begin with a whole set of data in the table."""
+        """Start from a whole set of data."""
         self.environment = environment
         self.state_before = environment.prepare()
         self.counts: Counter[tuple[str, str, str, str]] = Counter()
@@ -87,16 +87,16 @@ class KillRecorder:
 
     @property
     def target_dataset(self) -> str:
-        """Return which set the refresh to be killed brings: the one that is not in the table."""
+        """Return the set that the refresh to kill brings: the one not in the table."""
         (other,) = (
             name for name in DATASETS if self.environment.datasets[name] != self.state_before.data
         )
         return other
 
     def check(self, position: str, *, is_acknowledged: bool) -> None:
-        """Prove that the table holds the old set or the new one, and that the next refresh works.
+        """Check that the table holds one set as a whole, and that the next refresh succeeds.
 
-        `place` is how far the refresh had come, as far as the database does not tell.
+        `place` is the position of the refresh, as far as the database does not show it.
         """
         before, after = self.state_before, self.environment.read_state()
         outcome = "old" if after.rows == before.rows else "new"
@@ -125,7 +125,7 @@ class KillRecorder:
 def _describe_position(
     position: str, before: DatabaseState, after: DatabaseState, *, is_acknowledged: bool
 ) -> str:
-    """Return how far a refresh had come, by what it said and by what it left."""
+    """Return the position of a refresh, from its output and what it left."""
     effect = "lease not yet taken"
     if len(after.history) > len(before.history):
         effect = "history written, " + ("lease held" if after.is_lease_held else "lease given back")
@@ -137,12 +137,12 @@ def _describe_position(
 
 
 def has_ended(child: ForkedProcess) -> bool:
-    """Tell whether a process has ended."""
+    """Return whether a process has ended."""
     return child.has_ended
 
 
 def reported_position(child: ForkedProcess) -> str:
-    """Return how far a refresh said that it had come."""
+    """Return the position that a refresh printed."""
     output = child.stdout
     phases = [phase for phase in PHASES if phase in output]
     return _PHASE_LABELS[phases[-1] if phases else ""]
@@ -164,7 +164,7 @@ def test_process_on_a_file(
 
 
 class RandomTrigger:
-    """Traps that are sprung at moments that chance decides, anywhere in a refresh."""
+    """Triggers at random points of a refresh."""
 
     def __init__(self, environment: ServerEnvironment, seed: str) -> None:
         """Measure a refresh."""
@@ -173,22 +173,24 @@ class RandomTrigger:
         self._totals: dict[str, int] = {}
         self._turn = 0
         self.position = ""
-        """How far the refresh had come when the trap was sprung."""
+        """Position of the refresh when the trigger fired."""
 
     def measure(self, operation: Callable[[], object]) -> None:
-        """Do something that is to be broken off, and learn how much passes meanwhile."""
+        """Run a refresh to its end, and record how much traffic it has."""
         self._proxy.disarm()
         operation()
         self._totals = dict(self._proxy.passed)
 
     def arm(self, child: ForkedProcess, on_trigger: Callable[[], None]) -> None:
-        """Set a trap: half of them within the upsert, half at any exchange with the server."""
+        """Arm a trigger: half of them within the upsert, half at any exchange with the server."""
         self._turn += 1
         if self._turn % 2:
-            trigger_point = TriggerPoint("there", self._rng.randint(1, self._totals["there"]))
+            trigger_point = TriggerPoint(
+                "to_server", self._rng.randint(1, self._totals["to_server"])
+            )
         else:
-            chunk_number = self._rng.randint(1, self._totals["pieces"])
-            trigger_point = TriggerPoint("pieces", chunk_number, self._rng.choice((0, 0.5, 1)))
+            chunk_number = self._rng.randint(1, self._totals["chunks"])
+            trigger_point = TriggerPoint("chunks", chunk_number, self._rng.choice((0, 0.5, 1)))
 
         def fire() -> None:
             self.position = reported_position(child)
@@ -198,7 +200,7 @@ class RandomTrigger:
         self._proxy.arm(trigger_point, fire)
 
     def wait(self, is_over: Callable[[], bool]) -> None:
-        """Wait until the trap has been sprung, or that which it was set for is over."""
+        """Wait until the trigger has fired, or what it was armed for is over."""
         wait_until(lambda: self._proxy.has_triggered or is_over())
         self._proxy.disarm()
 
@@ -206,7 +208,7 @@ class RandomTrigger:
 def test_process_on_a_server(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
-    """The command `refresh` is killed when any number of bytes has passed."""
+    """The command `refresh` is killed after a random number of bytes."""
     recorder = KillRecorder(crash_environment, "SIGKILL of refresh", record_property)
     trigger = RandomTrigger(crash_environment, "process")
     trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
@@ -220,12 +222,11 @@ def test_process_on_a_server(
 
 
 def mutate(child: ForkedProcess) -> httpx.Response | None:
-    """Ask a server for a refresh, and return its answer, if there is one."""
-    url = child.wait_for_output("(Ctrl-C stops)").split("http://")[1].split("/")[0].split(" ")[0]
+    """Refresh on a server, and return its response, None if there is none."""
     payload = {"query": "mutation { refreshCountries(force: true) { totalCountries } }"}
     try:
         return httpx.post(
-            f"http://{url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT
+            f"{child.url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT
         )
     except httpx.TransportError:
         return None
@@ -234,7 +235,7 @@ def mutate(child: ForkedProcess) -> httpx.Response | None:
 def test_server_that_refreshes(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
-    """A server is killed while it refreshes because a client asked, and another one goes on."""
+    """A server is killed while it refreshes for a client, and another one goes on."""
     recorder = KillRecorder(crash_environment, "SIGKILL of serve", record_property)
     trigger = RandomTrigger(crash_environment, "serve")
 
@@ -267,7 +268,7 @@ def test_server_that_refreshes(
 def test_connection_is_cut(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
-    """The connection to the database is cut when any number of bytes has passed."""
+    """The connection to the database is cut after a random number of bytes."""
     recorder = KillRecorder(crash_environment, "cut connection", record_property)
     trigger = RandomTrigger(crash_environment, "cut")
     trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
@@ -283,7 +284,7 @@ def test_connection_is_cut(
 def test_database_is_killed(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
-    """The database server is killed when any number of bytes has passed, and started again."""
+    """The database server is killed after a random number of bytes, and restarted."""
     recorder = KillRecorder(crash_environment, "SIGKILL of the database", record_property)
     trigger = RandomTrigger(crash_environment, "database")
     trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))

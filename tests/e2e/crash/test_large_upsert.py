@@ -1,4 +1,4 @@
-"""Ten thousand rows are more than one statement holds, and are written whole all the same."""
+"""Ten thousand rows, more than one statement holds, are written as a whole."""
 
 import os
 import random
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["sqlite", "new_mariadb", "new_postgresql"])
 def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CrashEnvironment]:
-    """Lend a stage of each kind in turn."""
+    """Return an environment of each kind in turn."""
     with running_fork_server(tmp_path) as (fork_server, upstream):
         if request.param == "sqlite":
             yield SQLiteEnvironment(fork_server, upstream, tmp_path)
@@ -43,7 +43,7 @@ def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
 
 
 def start_writer(url: str, revision: int) -> "subprocess.Popen[str]":
-    """Start a process that writes all rows, and return when it begins to."""
+    """Start a process that writes all rows; return once it begins."""
     process = subprocess.Popen(
         [sys.executable, "-m", "tests.e2e.crash.large_upsert", url, f"{revision}"],
         cwd=ROOT,
@@ -59,14 +59,14 @@ def start_writer(url: str, revision: int) -> "subprocess.Popen[str]":
 def test_killed_between_batches(
     crash_environment: CrashEnvironment, record_property: Callable[[str, object], None]
 ) -> None:
-    """A process that is killed amid its statements leaves all old rows or all new ones."""
+    """A process killed between its statements leaves all old rows or all new ones."""
     assert crash_environment.fork_server.run("migrate", **crash_environment.settings("a"))[0] == 0
     started_at = time.monotonic()
     with start_writer(crash_environment.url, 1) as process:
         assert process.communicate()[0] == "written\n"
     elapsed = time.monotonic() - started_at
     upsert_bytes = (
-        crash_environment.proxy.passed["there"]
+        crash_environment.proxy.passed["to_server"]
         if isinstance(crash_environment, ServerEnvironment)
         else 0
     )
@@ -76,7 +76,7 @@ def test_killed_between_batches(
     for turn in range(2, 2 + KILL_COUNT):
         with start_writer(crash_environment.url, turn) as process:
             if isinstance(crash_environment, ServerEnvironment):
-                trigger_point = TriggerPoint("there", rng.randint(1, upsert_bytes))
+                trigger_point = TriggerPoint("to_server", rng.randint(1, upsert_bytes))
                 crash_environment.proxy.arm(
                     trigger_point, partial(process.send_signal, signal.SIGKILL)
                 )

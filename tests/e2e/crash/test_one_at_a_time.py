@@ -1,4 +1,4 @@
-"""Eight servers and four hundred callers at once: one refresh at a time, and all are answered."""
+"""Many servers and callers at once: refreshes run one at a time, and every caller gets a report."""
 
 import asyncio
 import re
@@ -32,35 +32,30 @@ WAITING_PATTERN = re.compile(
 RecordProperty = Callable[[str, object], None]
 
 TLS = ssl.create_default_context()
-"""Made once for all clients, though none of them needs it: that takes longer than a call."""
+"""One context for all clients: making one takes longer than a request."""
 
 pytestmark = pytest.mark.slow
 
 
 def make_client() -> httpx.AsyncClient:
-    """Return one caller, whose connection stays.
+    """Return a client with a connection of its own.
 
     They share no pool: httpx closes an idle connection of a pool that it has just lent to another.
     """
     return httpx.AsyncClient(timeout=WAIT_TIMEOUT, trust_env=False, verify=TLS)
 
 
-def address_of(server: ForkedProcess) -> str:
-    """Return where a server listens."""
-    return f"http://{server.stderr.split('http://')[1].split(' ')[0].split('/')[0]}"
-
-
 @dataclass(frozen=True)
 class CallerGroup:
-    """Servers on one database, each of which asks sources of its own, and their callers."""
+    """Servers on one database, each with sources of its own, and their callers."""
 
     upstream: Upstream
     servers: list[ForkedProcess]
     callers_per_server: int
-    """How many callers a server has."""
+    """Number of callers of each server."""
 
     def hold_sources(self, until: Callable[[], bool] = lambda: True, delay: float = 0) -> None:
-        """Hold the answers of all sources back."""
+        """Hold the responses of all sources back."""
         for number in range(len(self.servers)):
             for kind, body in (("countries", COUNTRIES), ("rates", RATES)):
                 reply = FakeResponse(body=body, hold_until=until, delay=delay)
@@ -69,29 +64,27 @@ class CallerGroup:
     async def execute(
         self, server: ForkedProcess, query: dict[str, str] = REFRESH_REQUEST
     ) -> dict[str, Any]:
-        """Ask once, and return the data of the answer, which has no errors."""
+        """Send one request, and return its data; it must have no errors."""
         async with make_client() as client:
             return await self._post(client, server, query)
 
     async def all_are_waiting(self, extra: int = 0) -> bool:
-        """Tell whether all callers have got through to their servers, and these others."""
+        """Return whether all callers, and `extra` others, wait on their servers."""
         async with make_client() as client:
-            texts = [
-                (await client.get(f"{address_of(server)}/metrics")).text for server in self.servers
-            ]
+            texts = [(await client.get(f"{server.url}/metrics")).text for server in self.servers]
         waiting = sum(float(WAITING_PATTERN.findall(text)[0]) for text in texts)
         return waiting == len(self.servers) * self.callers_per_server + extra
 
     async def _post(
         self, client: httpx.AsyncClient, server: ForkedProcess, query: dict[str, str]
     ) -> dict[str, Any]:
-        body = (await client.post(f"{address_of(server)}/graphql", json=query)).json()
+        body = (await client.post(f"{server.url}/graphql", json=query)).json()
         assert list(body) == ["data"], body
         data: dict[str, Any] = body["data"]
         return data
 
     async def refresh_all(self, times: int = 1) -> list[str]:
-        """Ask every server for a refresh, as often as it has callers, and return the answers."""
+        """Refresh `times` times for each caller of each server, and return the refresh ids."""
 
         async def refresh(server: ForkedProcess) -> list[str]:
             async with make_client() as client:
@@ -104,7 +97,7 @@ class CallerGroup:
         return [refresh_id for ids in await asyncio.gather(*callers) for refresh_id in ids]
 
     async def read_history(self) -> list[dict[str, Any]]:
-        """Return the reports of all refreshes so far, the newest first, once all have heard."""
+        """Return the reports of all refreshes, newest first, once all servers agree on them."""
         query = {
             "query": "{ status { version } failedRefreshes { message } "
             "refreshes(first: 1000) { id startedAt finishedAt inserted updated unchanged } }"
@@ -127,7 +120,7 @@ class CallerGroup:
 
 @pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("postgresql", 4, 25)], ids=str)
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int]:
-    """Return a database that nobody has used, how many servers there are, and callers of each."""
+    """Return the URL of a new database, the number of servers, and of callers of each."""
     kind, servers, callers = request.param
     if kind == "sqlite":
         return f"sqlite:///{tmp_path}/countries.db", servers, callers
@@ -139,7 +132,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int
 def servers(
     deployment: tuple[str, int, int], upstream: Upstream, tmp_path: Path
 ) -> Iterator[list[ForkedProcess]]:
-    """Lend so many servers that run, over live data: none refreshes because it has just started."""
+    """Return running servers over live data, so that none refreshes at its start."""
 
     def settings(number: int) -> dict[str, str]:
         return {
@@ -173,7 +166,7 @@ async def test_one_at_a_time(
     upstream: Upstream,
     record_property: RecordProperty,
 ) -> None:
-    """However many ask, refreshes follow one another, ask each source once, and answer all."""
+    """Refreshes of many callers follow each other, fetch each source once, and all get a report."""
     group = CallerGroup(upstream, servers, deployment[2])
     group.hold_sources()
     first = (await group.execute(servers[0]))["refreshCountries"]["id"]
@@ -207,7 +200,7 @@ async def test_one_at_a_time(
 
 
 async def refresh_after_poll(group: CallerGroup) -> list[str]:
-    """Let all servers see that one of them refreshes before the others are asked."""
+    """Refresh on all servers after each has seen that one of them refreshes."""
     visit_count, released = len(group.upstream.exchanges), threading.Event()
     group.hold_sources(released.is_set)
     first = asyncio.create_task(group.execute(group.servers[0]))
@@ -228,7 +221,7 @@ async def refresh_after_poll(group: CallerGroup) -> list[str]:
 
 
 async def refresh_at_once(group: CallerGroup) -> list[str]:
-    """Let all servers be asked at once, when the last look has shown that nobody refreshes."""
+    """Refresh on all servers at once, after each has seen that none refreshes."""
     await asyncio.sleep(20 * SNAPSHOT_POLL)
     visit_count, released = len(group.upstream.exchanges), threading.Event()
     group.hold_sources(released.is_set)
