@@ -21,7 +21,7 @@ def refresh_line(counts: str, sources: str) -> str:
     """Return the line that tells of a refresh, masked."""
     return (
         f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
-        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, draw N ms meanwhile, "
+        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, image N ms in parallel, "
         "total N ms\n"
     )
 
