@@ -85,7 +85,7 @@ FirstRefreshesArgument = Annotated[
 ]
 
 
-@strawberry.type(description="Queries. The server answers them from memory.")
+@strawberry.type(description="Queries, served from memory.")
 class Query:
     @strawberry.field(
         description="One country, by either code or name. Null if there is no such country.",

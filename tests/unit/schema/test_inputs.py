@@ -361,7 +361,7 @@ def to_sort_input(sort: tuple[SortKey, ...]) -> list[dict[str, str]]:
 def to_literal(value: object) -> str:
     """Return a value as a GraphQL literal."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{name}: {to_literal(one)}' for name, one in value.items())}}}"
+        return f"{{{', '.join(f'{name}: {to_literal(item)}' for name, item in value.items())}}}"
     if isinstance(value, list):
         return f"[{', '.join(map(to_literal, value))}]"
     return json.dumps(value, ensure_ascii=False)
@@ -405,7 +405,7 @@ async def test_shown_instants_are_found(instant: datetime, rows: list[Country]) 
     assert codes == sorted(row.code for row in rows if row.last_refreshed_at == instant)
 
 
-REFUSED = {
+REJECTED = {
     "(filter: {population: {eq: 2147483648}})": (
         "Int cannot represent non 32-bit signed integer value: 2147483648"
     ),
@@ -423,7 +423,7 @@ REFUSED = {
 """Invalid arguments, and the error message."""
 
 
-@pytest.mark.parametrize(("arguments", "message"), REFUSED.items())
+@pytest.mark.parametrize(("arguments", "message"), REJECTED.items())
 async def test_rejected_literals(arguments: str, message: str) -> None:
     """An argument that its type cannot hold is rejected, and the message quotes the value."""
     document = f"{{ countries{arguments} {{ totalCount }} }}"

@@ -122,8 +122,8 @@ async def test_country() -> None:
 @pytest.mark.parametrize("operation", ["query { country", "mutation { deleteCountry"])
 async def test_neither_or_both(operation: str, arguments: str) -> None:
     """Code and name together, or neither, are rejected."""
-    refusal = await offline_client(COUNTRIES).query_error(f"{operation}{arguments} {{ id }} }}")
-    assert refusal == ("BAD_USER_INPUT", ONE_OF_BOTH)
+    error = await offline_client(COUNTRIES).query_error(f"{operation}{arguments} {{ id }} }}")
+    assert error == ("BAD_USER_INPUT", ONE_OF_BOTH)
 
 
 @pytest.mark.parametrize(
@@ -401,7 +401,7 @@ async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None
 
 
 @pytest.mark.parametrize(
-    ("answer", "refusal"),
+    ("response", "error"),
     [
         (
             SERVER_ERROR,
@@ -420,21 +420,21 @@ async def test_rejected_refresh(
     instance: ServiceInstance,
     client: SchemaClient,
     upstream: Upstream,
-    answer: FakeResponse,
-    refusal: tuple[str, str],
+    response: FakeResponse,
+    error: tuple[str, str],
 ) -> None:
     """A failed source changes nothing, and `status` reports the failure with its time."""
     initial = await InitialState.capture(instance)
     report = (await client.query(STATUS_QUERY))["status"]["lastRefresh"]
-    upstream.set_responses("countries", answer)
-    assert await client.query_error("mutation { refreshCountries { id } }") == refusal
+    upstream.set_responses("countries", response)
+    assert await client.query_error("mutation { refreshCountries { id } }") == error
     assert await initial.is_unchanged()
     status = (await client.query(STATUS_QUERY))["status"]
     failed_at = clock_time(3).isoformat().replace("+00:00", "Z")
     assert status["lastFailure"] == {
         "at": failed_at,
-        "code": refusal[0],
-        "message": refusal[1],
+        "code": error[0],
+        "message": error[1],
     }
     assert (status["lastRefresh"], status["refreshing"]) == (report, False)
     assert await client.query("{ refreshes { id } failedRefreshes { id } }") == {
