@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.certificates import Certificates
 from tests.support.database import wait_for_connection_threads
@@ -15,6 +16,10 @@ from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import ServiceInstance, make_source_config, running_instance
+
+# A busy machine is no fault of the code under test.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 def pytest_configure() -> None:
