@@ -1,10 +1,10 @@
 """Execution of one request: its result, or its errors in the form that clients know."""
 
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from inspect import isawaitable
-from typing import Any, TypeVar
+from typing import Any
 
 from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, ValueNode
 from graphql import OperationType as CoreOperationType
@@ -46,8 +46,6 @@ _VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 QUERIES_ONLY = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 """The operations with a single result."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,26 +89,23 @@ async def execute(
     Raises:
         InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
     """
-
-    async def prepare_and_run() -> GraphQLResponse:
-        prepared = _prepare(schema, request, context, allowed_operations)
-        return await _run(prepared, request_id)
-
-    return await _convert_rejections(prepare_and_run())
+    try:
+        return await _run(_prepare(schema, request, context, allowed_operations), request_id)
+    except _REJECTIONS as error:
+        return _build_rejection(error)
 
 
 async def execute_or_subscribe(
     schema: Schema, request: GraphQLRequest, *, context: GraphQLContext, request_id: str
 ) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
     """Execute any operation. A subscription returns a generator of its responses."""
-
-    async def prepare_and_run() -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+    try:
         prepared = _prepare(schema, request, context, OperationType)
         if prepared.operation.node.operation is CoreOperationType.SUBSCRIPTION:
             return await _subscribe(prepared, request_id)
         return await _run(prepared, request_id)
-
-    return await _convert_rejections(prepare_and_run())
+    except _REJECTIONS as error:
+        return _build_rejection(error)
 
 
 def execute_sync_if_cheap(
@@ -125,13 +120,7 @@ def execute_sync_if_cheap(
         return None
     try:
         prepared = _prepare(schema, request, context, QUERIES_ONLY)
-    except (
-        _RequestRejected,
-        InvalidInput,
-        QueryTooComplex,
-        InvalidOperationTypeError,
-        RecursionError,
-    ):
+    except (*_REJECTIONS, InvalidOperationTypeError):
         return None
     if prepared.cost > MAX_SYNC_COST or not prepared.plan.cacheable:
         return None
@@ -169,19 +158,21 @@ class _PreparedExecution:
         return BulkExecutor(self.operation, self.plan, self.variables, self.context, event=event)
 
 
-async def _convert_rejections(awaitable: Awaitable[T]) -> T | GraphQLResponse:
-    try:
-        return await awaitable
-    except _RequestRejected as rejection:
-        return rejection.response
-    except GraphQLSyntaxError as error:
-        return _build_rejected_response([_format_error(error, "GRAPHQL_PARSE_FAILED")])
-    except (InvalidInput, QueryTooComplex) as error:
-        return build_error_response(error)
-    except RecursionError:
-        return build_error_response(
-            InvalidInput("The document or its variables are nested too deeply.")
-        )
+_REJECTIONS = (_RequestRejected, GraphQLSyntaxError, InvalidInput, QueryTooComplex, RecursionError)
+
+
+def _build_rejection(error: Exception) -> GraphQLResponse:
+    match error:
+        case _RequestRejected():
+            return error.response
+        case GraphQLSyntaxError():
+            return _build_rejected_response([_format_error(error, "GRAPHQL_PARSE_FAILED")])
+        case CountriesError():
+            return build_error_response(error)
+        case _:
+            return build_error_response(
+                InvalidInput("The document or its variables are nested too deeply.")
+            )
 
 
 def _prepare(
