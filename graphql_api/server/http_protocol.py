@@ -13,7 +13,9 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
 from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_rejection
-from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPathHandler
+from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
+from graphql_api.http.graphql.request import PARSED_REQUEST_KEY
+from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
 from graphql_api.http.raw_response import encode_error_response, encode_headers
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
@@ -63,7 +65,7 @@ class HTTPProtocol(HttpToolsProtocol):
         self._deadline = Deadline(self.loop, self._handle_timeout)
         """Pending while the server waits for the client to send."""
         self._send_timer = SendTimer(self.loop)
-        self._fast_path: FastPathHandler | None = self.app_state.get(FAST_PATH_KEY)
+        self._fast_path: FastPath | None = self.app_state.get(FAST_PATH_KEY)
         self._buffered_body: bytes | None = None
         """Body received so far of a request that the fast path may serve."""
         self._may_execute = True
@@ -213,19 +215,27 @@ class HTTPProtocol(HttpToolsProtocol):
         """Respond to a complete request without the application; return whether that was done."""
         if self._fast_path is None:
             return False
-        method, may_execute = self.parser.get_method(), self._may_execute
-        self._may_execute = False
-        response = self._fast_path(method, self.url, self.headers, body, may_execute=may_execute)
+        may_execute, self._may_execute = self._may_execute, False
+        request = self._fast_path.parse(self.parser.get_method(), self.url, self.headers, body)
+        if request is None:
+            return False
+        response = self._fast_path.respond(request, may_execute=may_execute)
         if response is None:
+            self.scope["state"][PARSED_REQUEST_KEY] = request
             return False
         self._buffered_body = None
-        headers = encode_headers(self.server_state.default_headers)
+        headers = [
+            (REQUEST_ID_HEADER, self._new_id().encode()),
+            *self.server_state.default_headers,
+        ]
         should_keep_alive = (
             self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
         )
         if not should_keep_alive:
-            headers += b"connection: close\r\n"
-        self.transport.writelines((response[0] + headers + b"\r\n", response[1]))
+            headers.append((b"connection", b"close"))
+        self.transport.writelines(
+            (response.head + encode_headers(headers) + b"\r\n", response.body)
+        )
         if not should_keep_alive:
             self.transport.close()
         self.on_response_complete()

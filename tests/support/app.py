@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 from asgi_lifespan import LifespanManager
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-from starlette.applications import Starlette
+from starlette.routing import Router
 
 from graphql_api.app import create_app
 from graphql_api.settings import Settings
@@ -59,7 +59,7 @@ def make_settings(path: Path, upstream: Upstream, **changes: Any) -> Settings:  
 class AppClient:
     """A running application and a client of it."""
 
-    app: Starlette
+    app: Router
     client: httpx.AsyncClient
 
     async def get(self, path: str, **headers: str) -> httpx.Response:
@@ -101,7 +101,7 @@ async def running_client(settings: Settings) -> AsyncIterator[AppClient]:
 
 
 @asynccontextmanager
-async def running_app(settings: Settings) -> AsyncIterator[Starlette]:
+async def running_app(settings: Settings) -> AsyncIterator[Router]:
     """Run the application with these settings; yields it once it has data to serve."""
     startup = asyncio.get_running_loop().create_future()
 
@@ -118,7 +118,7 @@ async def running_app(settings: Settings) -> AsyncIterator[Starlette]:
 
 
 @asynccontextmanager
-async def connect_client(app: Starlette) -> AsyncIterator[AppClient]:
+async def connect_client(app: Router) -> AsyncIterator[AppClient]:
     """Return a client of a running application."""
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:

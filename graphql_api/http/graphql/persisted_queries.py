@@ -1,85 +1,75 @@
-"""Automatic persisted queries: documents that clients sent once, and name by their hash since.
+"""Automatic persisted queries: clients send a document once, and then only its hash.
 
-As Apollo's clients do it: https://www.apollographql.com/docs/apollo-server/performance/apq
+The protocol is Apollo's: https://www.apollographql.com/docs/apollo-server/performance/apq
 """
 
 import hashlib
 import re
 import sys
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from graphql_api.errors import PersistedQueryNotFound
 from graphql_api.http.errors import HTTPRejection
+from graphql_api.utils.lru import LRUCache
 
 _MAX_BYTES = 8_000_000
-"""Bytes of the documents that a process keeps."""
+"""Bytes of documents that a process holds."""
 _ENTRY_OVERHEAD_BYTES = 300
-"""Bytes that a document takes besides its text: its hash, and its place."""
+"""Bytes of an entry besides its document: the hash and the place in the cache."""
 _NOT_FOUND_MESSAGE = "PersistedQueryNotFound"
-"""The message by which urql's client knows the error; Apollo's knows it by the code, too."""
+"""urql recognizes the error by this message, Apollo Client by its code too."""
 _HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
 class PersistedQueries:
-    """Keeps documents by their hash, the least recently used out."""
+    """Documents by the SHA-256 of their text, least recently used out first."""
 
     def __init__(self, *, max_bytes: int = _MAX_BYTES) -> None:
-        """Keep `limit` bytes of documents."""
-        self._max_bytes = max_bytes
-        self._documents: OrderedDict[str, str] = OrderedDict()
-        self._total_bytes = 0
+        self._documents = LRUCache[str, str](max_bytes, size_of=_measure_entry)
 
-    def find(self, digest: str) -> str:
-        """Return the document of a hash.
+    def find(self, query_hash: str) -> str:
+        """Return the document with this hash.
 
         Raises:
-            PersistedQueryNotFound: it is not kept; the client sends it then.
+            PersistedQueryNotFound: it is not held. The client then sends the document too.
         """
-        text = self._documents.get(digest)
-        if text is None:
+        document = self._documents.get(query_hash)
+        if document is None:
             raise PersistedQueryNotFound(_NOT_FOUND_MESSAGE)
-        self._documents.move_to_end(digest)
-        return text
+        return document
 
-    def add(self, digest: str, text: str) -> None:
-        """Keep a document by its hash."""
-        if digest in self._documents:
-            self._documents.move_to_end(digest)
-            return
-        self._documents[digest] = text
-        self._total_bytes += _measure_entry(text)
-        while self._total_bytes > self._max_bytes:
-            self._total_bytes -= _measure_entry(self._documents.popitem(last=False)[1])
+    def add(self, query_hash: str, document: str) -> None:
+        """Hold a document under its hash, which the caller has verified."""
+        self._documents.put(query_hash, document)
 
 
 def read_hash(extensions: Mapping[str, object] | None, query: object) -> str | None:
-    """Return the hash by which a request names its document, if it does; it is that of `query`.
+    """Return the hash from a request's extensions, or None if it has none.
 
     Raises:
-        Refused: it is malformed, or the query's hash is another one.
+        HTTPRejection: the extension is malformed, or the hash is not that of `query`.
     """
     persisted_query = (extensions or {}).get("persistedQuery")
     if persisted_query is None:
         return None
     if not isinstance(persisted_query, Mapping):
         raise HTTPRejection(400, "extensions.persistedQuery must be an object or null.")
-    version, digest = persisted_query.get("version"), persisted_query.get("sha256Hash")
+    version, query_hash = persisted_query.get("version"), persisted_query.get("sha256Hash")
     if version != 1 or isinstance(version, bool):
         raise HTTPRejection(400, "extensions.persistedQuery.version must be 1.")
-    if not isinstance(digest, str) or not _HASH_PATTERN.fullmatch(digest):
+    if not isinstance(query_hash, str) or not _HASH_PATTERN.fullmatch(query_hash):
         raise HTTPRejection(
             400, "extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits."
         )
-    if isinstance(query, str) and _hash_query(query) != digest:
+    if isinstance(query, str) and _hash_query(query) != query_hash:
         raise HTTPRejection(400, "extensions.persistedQuery.sha256Hash is not the hash of query.")
-    return digest
+    return query_hash
 
 
-def _hash_query(text: str) -> str:
-    # No two texts have the same bytes, not even those with lone surrogates.
-    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
+def _hash_query(query: str) -> str:
+    # JSON may contain lone surrogates. This way, different texts never share their bytes.
+    return hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
 
 
-def _measure_entry(text: str) -> int:
-    return sys.getsizeof(text) + _ENTRY_OVERHEAD_BYTES
+def _measure_entry(_query_hash: str, document: str) -> int:
+    return sys.getsizeof(document) + _ENTRY_OVERHEAD_BYTES

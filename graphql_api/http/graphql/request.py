@@ -1,25 +1,196 @@
-"""Reading the body of a request, no more of it than is allowed."""
+"""Requests to /graphql, parsed once: by the fast path if it can, else by the endpoint."""
 
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple, NoReturn
+
+from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
+from graphql_api.http.content_negotiation import (
+    GRAPHQL_RESPONSE,
+    JSON,
+    get_content_type,
+    negotiate_encoding,
+    negotiate_media_type,
+)
 from graphql_api.http.errors import HTTPRejection
+from graphql_api.http.graphql.cache_key import CacheKey
+from graphql_api.http.graphql.persisted_queries import read_hash
+
+RESPONSE_TYPES = (JSON, GRAPHQL_RESPONSE)
+PARSED_REQUEST_KEY = "graphql_request"
+"""Key of `scope["state"]` under which the fast path hands on the request that it has parsed."""
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-async def read_body(request: Request, body_limit: int) -> bytes:
-    """Return the body.
+class RequestFields(NamedTuple):
+    """The validated fields of a request. It has a query, a hash, or both."""
+
+    query: str | None
+    variables: Mapping[str, Any] | None
+    operation_name: str | None
+    query_hash: str | None
+    """SHA-256 of the query, if the client uses persisted queries."""
+
+    @property
+    def persist_as(self) -> str | None:
+        """Return the hash to register the query under, if the client sent both."""
+        return None if self.query is None else self.query_hash
+
+
+class _RequestValues(NamedTuple):
+    key: CacheKey
+    if_none_match: str = ""
+    """The If-None-Match header; empty if there is none."""
+    has_origin: bool = False
+    """Whether the response depends on the Origin header."""
+
+
+class ParsedRequest(_RequestValues):
+    """A GET or POST that is well-formed as far as HTTP is concerned.
+
+    It is a tuple because every cached response makes one: a frozen dataclass takes twice the time.
+    """
+
+    @cached_property
+    def fields(self) -> RequestFields:
+        """Parse the fields on first use; a cached response does not need them.
+
+        Raises:
+            HTTPRejection: the text is not JSON, or a field is missing or of the wrong type.
+        """
+        if self.key.method == "GET":
+            return parse_fields(_parse_query_string(self.key.text))
+        try:
+            text = self.key.text.decode()
+        except UnicodeDecodeError:
+            raise HTTPRejection(400, "The body is not UTF-8.") from None
+        return parse_fields(parse_json(text, "The body"))
+
+
+def parse_buffered(
+    method: str, query_string: bytes, raw_headers: RawHeaders, body: bytes, *, body_limit: int
+) -> ParsedRequest | None:
+    """Parse a request that has arrived in full. Return None if `read_request` may reject it."""
+    headers = _merge_headers(raw_headers)
+    if method == "POST":
+        is_json = _is_json(headers.get(b"content-type", b""))
+        if not is_json or b"content-encoding" in headers or len(body) > body_limit:
+            return None
+    elif method != "GET":
+        return None
+    return _build_request(method, body if method == "POST" else query_string, headers)
+
+
+async def read_request(request: Request, *, body_limit: int) -> ParsedRequest:
+    """Read a request and its body of at most `body_limit` bytes.
 
     Raises:
-        Refused: it is compressed, or has more than `limit` bytes; the rest is not read then.
-        ClientDisconnect: the client left before the body's end, or took too long.
+        HTTPRejection: method, headers or size of the body are not accepted.
+        ClientDisconnect: the client disconnected, or timed out, before the end of the body.
     """
-    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
-        headers = {"Accept-Encoding": "identity"}
-        raise HTTPRejection(415, "Send the body without compression.", headers)
-    content_length = request.headers.get("Content-Length", "")
-    # The server checks that it is a number; one that Python will not read is large.
-    if len(content_length) > len(str(body_limit)) or (
-        content_length and int(content_length) > body_limit
-    ):
+    if request.method not in ("GET", "POST"):
+        raise HTTPRejection(405, "Send GET or POST.", {"Allow": "GET, POST"})
+    headers = _merge_headers(request.scope["headers"])
+    if request.method == "GET":
+        text: bytes = request.scope["query_string"]
+    elif _is_json(headers.get(b"content-type", b"")) or get_content_type(request) == JSON:
+        text = await _read_body(request, headers, body_limit)
+    else:
+        raise HTTPRejection(415, f"Send {JSON}.")
+    parsed = _build_request(request.method, text, headers)
+    if parsed is None:
+        raise HTTPRejection(406, f"Accept {JSON}.")
+    return parsed
+
+
+def parse_fields(parameters: object) -> RequestFields:
+    """Validate the fields of a request, of whichever transport.
+
+    Raises:
+        HTTPRejection: a field is missing or of the wrong type.
+    """
+    if not isinstance(parameters, Mapping):
+        raise HTTPRejection(400, 'The body must be an object: {"query": …, "variables": {…}}.')
+    query, variables = parameters.get("query"), parameters.get("variables")
+    operation_name, extensions = parameters.get("operationName"), parameters.get("extensions")
+    if extensions is not None and not isinstance(extensions, Mapping):
+        raise HTTPRejection(400, "extensions must be an object or null.")
+    query_hash = read_hash(extensions, query)
+    is_by_hash = query is None and query_hash is not None
+    if not is_by_hash and (not isinstance(query, str) or not query.strip()):
+        raise HTTPRejection(400, "query must be the text of a GraphQL document.")
+    if variables is not None and not isinstance(variables, Mapping):
+        raise HTTPRejection(400, "variables must be an object or null.")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise HTTPRejection(400, "operationName must be a text or null.")
+    return RequestFields(query, variables, operation_name or None, query_hash)
+
+
+def parse_json(text: str, subject: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Parse strict JSON: no NaN, no duplicate keys.
+
+    Raises:
+        HTTPRejection: the text is not JSON. The message names `subject`.
+    """
+    try:
+        return _JSON_DECODER.decode(text)
+    except (ValueError, RecursionError):
+        raise HTTPRejection(400, f"{subject} is not JSON.") from None
+
+
+def _build_request(
+    method: str, text: bytes, headers: Mapping[bytes, bytes]
+) -> ParsedRequest | None:
+    """Return the request, or None if it accepts no media type that the endpoint offers."""
+    media_type, encoding = _negotiate(
+        headers.get(b"accept", b""), headers.get(b"accept-encoding", b"")
+    )
+    if media_type is None:
+        return None
+    if_none_match = headers.get(b"if-none-match")
+    return ParsedRequest(
+        CacheKey(method, text, media_type, encoding),
+        if_none_match.decode("latin-1").strip() if if_none_match else "",
+        b"origin" in headers,
+    )
+
+
+def _merge_headers(raw_headers: RawHeaders) -> dict[bytes, bytes]:
+    """Return the headers by name. Values of a repeated header are joined by commas."""
+    headers = dict(raw_headers)
+    if len(headers) < len(raw_headers):
+        headers = {}
+        for name, value in raw_headers:
+            headers[name] = headers[name] + b"," + value if name in headers else value
+    return headers
+
+
+@lru_cache(maxsize=64)
+def _is_json(content_type: bytes) -> bool:
+    """Return whether this is JSON. A comma may join two headers, which are not accepted."""
+    media_type = content_type.partition(b";")[0].strip().lower()
+    return media_type == b"application/json" and b"," not in content_type
+
+
+@lru_cache(maxsize=256)
+def _negotiate(accept: bytes, accept_encoding: bytes) -> tuple[str | None, str]:
+    """Return media type and encoding of the response. The type is None if none is acceptable."""
+    media_type = negotiate_media_type(accept.decode("latin-1"), RESPONSE_TYPES)
+    return media_type, negotiate_encoding(accept_encoding.decode("latin-1"))
+
+
+async def _read_body(request: Request, headers: Mapping[bytes, bytes], body_limit: int) -> bytes:
+    if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise HTTPRejection(
+            415, "Send the body without compression.", {"Accept-Encoding": "identity"}
+        )
+    content_length = headers.get(b"content-length", b"0")
+    # The server checks that it is a number. Python does not parse one of thousands of digits.
+    if len(content_length) > len(str(body_limit)) or int(content_length) > body_limit:
         raise _build_too_large_rejection(body_limit)
     body = bytearray()
     async for chunk in request.stream():
@@ -31,3 +202,29 @@ async def read_body(request: Request, body_limit: int) -> bytes:
 
 def _build_too_large_rejection(body_limit: int) -> HTTPRejection:
     return HTTPRejection(413, f"Send at most {body_limit} bytes.")
+
+
+def _parse_query_string(query_string: bytes) -> Mapping[str, Any]:
+    items = QueryParams(query_string).multi_items()
+    parameters: dict[str, Any] = dict(items)
+    if len(parameters) < len(items):
+        raise HTTPRejection(400, "A parameter is given twice.")
+    for name in ("variables", "extensions"):
+        if name in parameters:
+            parameters[name] = parse_json(parameters[name], name)
+    return parameters
+
+
+def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Reject duplicate keys: a proxy may read the other one."""
+    json_object = dict(pairs)
+    if len(json_object) < len(pairs):
+        raise HTTPRejection(400, "An object has the same key twice.")
+    return json_object
+
+
+def _reject_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_JSON_DECODER = json.JSONDecoder(parse_constant=_reject_constant, object_pairs_hook=_build_object)

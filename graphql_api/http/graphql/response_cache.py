@@ -1,68 +1,65 @@
-"""Answers of the data that were given before, ready to be sent again: plain and compressed.
+"""Response cache: responses that depend on the data alone, ready to send, plain and compressed.
 
-They hold for one snapshot: with the next one all of them are forgotten.
+It belongs to one snapshot. A new snapshot empties it.
 """
 
 import gzip
-import hashlib
-from collections import OrderedDict
 from collections.abc import Callable
+from http.client import NOT_MODIFIED
 from typing import NamedTuple
 
 import brotli
+from starlette.types import Receive, Scope, Send
 
 from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.document import OperationInfo
+from graphql_api.http.conditional import etag_matches
 from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY
+from graphql_api.http.graphql.cache_key import CacheKey
+from graphql_api.http.graphql.request import ParsedRequest
 from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
-from graphql_api.http.raw_response import encode_head
+from graphql_api.http.raw_response import Header, encode_head
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.utils.lru import LRUCache
 
 _MIN_COMPRESSIBLE_BYTES = 1000
-"""Bytes of the shortest body that is compressed."""
+"""Shorter bodies are sent plain."""
 _ENTRY_OVERHEAD_BYTES = 1000
-"""Bytes that an answer takes besides its body and its request, roughly."""
+"""Estimated bytes of an entry besides its body and the text of its request."""
 
 _VARY = b"Accept, Accept-Encoding"
 
-HeaderList = list[tuple[bytes, bytes]]
-
 _COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     BROTLI: lambda body: brotli.compress(body, mode=brotli.MODE_TEXT, quality=5),
-    # Without a time in it, so that every replica sends the same.
+    # Without a timestamp, so that every replica sends the same bytes.
     GZIP: lambda body: gzip.compress(body, compresslevel=6, mtime=0),
 }
 
-
 _ANONYMOUS_QUERY = OperationInfo("query", None)
-"""What is asked with the tag of an answer: its name is not kept."""
-
-
-class CacheKey(NamedTuple):
-    """A request, as far as an answer of the data depends on it."""
-
-    method: str
-    payload: bytes
-    """The query of the URL, or the body."""
-    media_type: str
-    encoding: str
+"""The operation of a 304, for which the query is not parsed."""
 
 
 class CachedResponse(NamedTuple):
-    """What is sent, but for what differs from one request to the next."""
+    """A response without the headers that differ from one request to the next."""
 
     status: int
-    headers: HeaderList
+    headers: list[Header]
+    """Headers for ASGI; the middleware adds others."""
     body: bytes
     head: bytes
-    """The status and the headers as HTTP/1.1 writes them, with those that others add."""
+    """Status line and headers for HTTP/1.1, with those that the middleware would add."""
     operation: OperationInfo
+
+    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+        """Send the response as an ASGI application."""
+        await send({"type": "http.response.start", "status": self.status, "headers": self.headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 class ResponseCache:
-    """Keeps answers, and says what caches elsewhere may do with them."""
+    """Holds responses of one snapshot and decides when a client's own copy is still good."""
 
     def __init__(
         self,
@@ -72,108 +69,105 @@ class ResponseCache:
         metrics: MetricsRecorder,
         vary_on_origin: bool = False,
     ) -> None:
-        """Keep `limit` bytes; caches may use an answer `max_age` seconds without asking.
+        """Hold at most `response_cache_bytes`.
 
-        `cross_origin` when requests from pages elsewhere are answered with other headers.
+        Other caches may use a response for `cache_max_age` seconds before they revalidate it.
+        `vary_on_origin` tells them that CORS headers depend on the Origin.
         """
         self._metrics = metrics
-        self._response_cache_bytes = response_cache_bytes
         self._cache_control = f"public, max-age={cache_max_age}, must-revalidate".encode()
         self._vary = b"Accept, Accept-Encoding, Origin" if vary_on_origin else _VARY
         self._snapshot: Snapshot | None = None
-        self._snapshot_fingerprint = b""
-        self._entries: OrderedDict[CacheKey, CachedResponse] = OrderedDict()
-        self._total_bytes = 0
-
-    def find(self, key: CacheKey, snapshot: Snapshot) -> CachedResponse | None:
-        """Return the answer to a request over a snapshot, if it is kept."""
-        if snapshot is not self._snapshot:
-            self._reset(snapshot)
-        cached = self._entries.get(key)
-        if cached is not None:
-            self._entries.move_to_end(key)
-            return cached
-        uncompressed = self._entries.get(key._replace(encoding=IDENTITY))
-        return (
-            self._store(key, uncompressed.body, uncompressed.operation)
-            if uncompressed is not None
-            else None
+        self._data_fingerprint = b""
+        self._entries = LRUCache[CacheKey, CachedResponse](
+            response_cache_bytes, size_of=_measure_entry
         )
 
-    def add(
-        self, key: CacheKey, body: bytes, snapshot: Snapshot, operation: OperationInfo
-    ) -> CachedResponse:
-        """Return the answer to a request, whose body over a snapshot is this, and keep it."""
-        if snapshot is not self._snapshot:
-            self._reset(snapshot)
-        if key.encoding != IDENTITY:
-            self._store(key._replace(encoding=IDENTITY), body, operation)
-        return self._store(key, body, operation)
+    def find(self, request: ParsedRequest, snapshot: Snapshot) -> CachedResponse | None:
+        """Return the cached response over a snapshot, or a 304 if the client holds it.
 
-    def compute_etag(self, key: CacheKey, snapshot: Snapshot) -> bytes:
-        """Return the ETag of the answer to a request over a snapshot.
-
-        It is the same on every replica, and another one for any other body.
+        A 304 needs no cached response unless If-None-Match is `*`, which is true only of a
+        response that exists.
         """
         if snapshot is not self._snapshot:
             self._reset(snapshot)
-        variant = f"{key.method}\n{key.media_type}\n{key.encoding}".encode()
-        digest = hashlib.blake2b(
-            b"\n".join((self._snapshot_fingerprint, variant, key.payload)), digest_size=16
-        )
-        return f'"{digest.hexdigest()}"'.encode()
+        response = self._entries.get(request.key) or self._compress_entry(request.key)
+        if request.if_none_match and (response is not None or request.if_none_match != "*"):
+            response = self._build_not_modified(request) or response
+        if response is not None:
+            self._metrics.record_cache_lookup(
+                "not_modified" if response.status == NOT_MODIFIED else "hit"
+            )
+        return response
 
-    def build_not_modified(self, etag: bytes) -> CachedResponse:
-        """Return the answer to whoever has that of this tag already."""
-        return self._build_response(304, self._build_cache_headers(etag), b"", _ANONYMOUS_QUERY)
-
-    def _build_cache_headers(self, etag: bytes) -> HeaderList:
-        return [
-            (b"etag", etag),
-            (b"cache-control", self._cache_control),
-            (b"vary", _VARY),
-        ]
+    def add(
+        self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo
+    ) -> CachedResponse:
+        """Cache the uncompressed body of a response over a snapshot, and return the response."""
+        if snapshot is not self._snapshot:
+            self._reset(snapshot)
+        self._metrics.record_cache_lookup("miss")
+        if request.key.encoding != IDENTITY:
+            self._store(request.key._replace(encoding=IDENTITY), body, operation)
+        response = self._store(request.key, body, operation)
+        return self._build_not_modified(request) or response
 
     def _reset(self, snapshot: Snapshot) -> None:
         self._entries.clear()
-        self._total_bytes = 0
         self._metrics.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
-        # The time tells apart what begins anew at revision 1, in a database that was emptied.
-        self._snapshot_fingerprint = (
+        # The time distinguishes a database that was emptied and restarted at revision 1.
+        self._data_fingerprint = (
             f"{__version__} {snapshot.version} {snapshot.last_refreshed_at}".encode()
         )
 
-    def _store(
-        self, key: CacheKey, uncompressed_body: bytes, operation: OperationInfo
-    ) -> CachedResponse:
-        response = self._build_ok_response(key, uncompressed_body, operation)
-        entry_bytes = _measure_entry(key, response)
-        if entry_bytes <= self._response_cache_bytes and key not in self._entries:
-            self._entries[key] = response
-            self._total_bytes += entry_bytes
-            while self._total_bytes > self._response_cache_bytes:
-                self._total_bytes -= _measure_entry(*self._entries.popitem(last=False))
-            self._metrics.set(CACHE_BYTES, self._total_bytes)
+    def _compress_entry(self, key: CacheKey) -> CachedResponse | None:
+        """Cache and return the compressed form of a response that is held plain."""
+        plain = None
+        if key.encoding != IDENTITY:
+            plain = self._entries.get(key._replace(encoding=IDENTITY))
+        return plain and self._store(key, plain.body, plain.operation)
+
+    def _store(self, key: CacheKey, plain_body: bytes, operation: OperationInfo) -> CachedResponse:
+        response = self._build_ok_response(key, plain_body, operation)
+        self._entries.put(key, response)
+        self._metrics.set(CACHE_BYTES, self._entries.size)
         return response
 
     def _build_ok_response(
-        self, key: CacheKey, uncompressed_body: bytes, operation: OperationInfo
+        self, key: CacheKey, plain_body: bytes, operation: OperationInfo
     ) -> CachedResponse:
-        body = uncompressed_body
-        headers: HeaderList = [(b"content-type", f"{key.media_type}; charset=utf-8".encode())]
-        if key.encoding != IDENTITY and len(uncompressed_body) >= _MIN_COMPRESSIBLE_BYTES:
-            body = _COMPRESSORS[key.encoding](uncompressed_body)
+        body = plain_body
+        headers = [(b"content-type", f"{key.media_type}; charset=utf-8".encode())]
+        if key.encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES:
+            body = _COMPRESSORS[key.encoding](plain_body)
             headers.append((b"content-encoding", key.encoding.encode()))
         headers.append((b"content-length", str(len(body)).encode()))
-        if key.method == "GET" and self._snapshot is not None:
-            headers += self._build_cache_headers(self.compute_etag(key, self._snapshot))
+        if key.method == "GET":
+            headers += self._build_cache_headers(key.compute_etag(self._data_fingerprint))
         else:
             headers.append((b"vary", _VARY))
         return self._build_response(200, headers, body, operation)
 
+    def _build_not_modified(self, request: ParsedRequest) -> CachedResponse | None:
+        if request.key.method != "GET" or not request.if_none_match:
+            return None
+        etag = request.key.compute_etag(self._data_fingerprint)
+        if not etag_matches(request.if_none_match, etag):
+            return None
+        return self._build_response(
+            NOT_MODIFIED, self._build_cache_headers(etag), b"", _ANONYMOUS_QUERY
+        )
+
+    def _build_cache_headers(self, etag: str) -> list[Header]:
+        return [
+            (b"etag", etag.encode()),
+            (b"cache-control", self._cache_control),
+            (b"vary", _VARY),
+        ]
+
     def _build_response(
-        self, status: int, headers: HeaderList, body: bytes, operation: OperationInfo
+        self, status: int, headers: list[Header], body: bytes, operation: OperationInfo
     ) -> CachedResponse:
         all_headers = {**dict(headers), b"vary": self._vary, **dict(SECURITY_HEADERS)}
         head = encode_head(status, all_headers.items())
@@ -181,4 +175,4 @@ class ResponseCache:
 
 
 def _measure_entry(key: CacheKey, response: CachedResponse) -> int:
-    return len(key.payload) + len(response.body) + _ENTRY_OVERHEAD_BYTES
+    return len(key.text) + len(response.body) + _ENTRY_OVERHEAD_BYTES

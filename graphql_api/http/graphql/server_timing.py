@@ -1,4 +1,4 @@
-"""The header in which a response says how long each part of its refresh took."""
+"""The Server-Timing header: how long each part of a refresh took."""
 
 from collections.abc import Mapping
 
@@ -6,7 +6,7 @@ from graphql_api.domain.report import Timings
 
 
 def build_server_timing(timings: Timings) -> Mapping[str, str]:
-    """Return the header: https://www.w3.org/TR/server-timing/, in milliseconds."""
+    """Return the header, in milliseconds: https://www.w3.org/TR/server-timing/."""
     durations = {
         "fetch-countries": timings.fetch_countries_ms,
         "fetch-rates": timings.fetch_rates_ms,

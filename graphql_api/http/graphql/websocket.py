@@ -1,7 +1,6 @@
-"""GraphQL over WebSocket: the protocol graphql-transport-ws, and who may speak it.
+"""GraphQL over WebSocket: the graphql-transport-ws protocol, for every kind of operation.
 
-https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md says what messages there are, and
-by which codes a connection is closed. Queries and mutations may come this way too.
+Messages and close codes: https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 """
 
 import asyncio
@@ -18,17 +17,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_error_body
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import (
+    GraphQLRequest,
     GraphQLResponse,
     build_error_response,
     execute_or_subscribe,
 )
-from graphql_api.http.errors import HTTPRejection
-from graphql_api.http.graphql.endpoint import (
-    GraphQLEndpoint,
-    ParsedRequest,
-    encode_json,
-    parse_json,
-)
+from graphql_api.http.errors import HTTPRejection, log_rejection
+from graphql_api.http.graphql.endpoint import GRAPHQL_PATH, GraphQLEndpoint, encode_json
+from graphql_api.http.graphql.request import RequestFields, parse_fields, parse_json
 from graphql_api.http.middleware.request_id import get_request_id
 from graphql_api.metrics.definitions import NO_KIND, SUBSCRIPTIONS
 from graphql_api.schema.context import GraphQLContext
@@ -38,14 +34,15 @@ logger = logging.getLogger(__name__)
 SUBPROTOCOL = "graphql-transport-ws"
 
 _MAX_OPERATIONS = 20
-"""Operations of one connection that may go on at the same time."""
+"""Concurrent operations of one connection."""
 _MAX_ID_LENGTH = 200
-"""Characters of an operation's id, which every one of its answers repeats."""
+"""Characters of an operation's id, which each of its messages repeats."""
 _MAX_REASON_BYTES = 123
-"""Bytes of why a connection is closed, by RFC 6455."""
+"""Bytes of a close reason, by RFC 6455."""
 
 _ANONYMOUS_SUBSCRIPTION = OperationInfo("subscription", None)
 
+_FORBIDDEN = 403
 _INTERNAL_ERROR = 1011
 _BAD_REQUEST = 4400
 _UNAUTHORIZED = 4401
@@ -56,7 +53,7 @@ _TOO_MANY_INIT_REQUESTS = 4429
 
 
 class _CloseConnection(Exception):
-    """The connection is to be closed, by a code and for a reason."""
+    """Closes the connection with a code and a reason."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
@@ -65,22 +62,23 @@ class _CloseConnection(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebSocketEndpoint:
-    """Answers WebSockets at /graphql."""
+    """The endpoint at /graphql, for WebSockets."""
 
     http_endpoint: GraphQLEndpoint
-    """Answers the same otherwise."""
+    """The endpoint for HTTP, whose schema, contexts and persisted queries this one shares."""
     allowed_origins: Collection[str]
-    """Whose pages may connect, besides those of the host that is connected to; `*` is all."""
+    """Origins of pages that may connect, besides the server's own host. `*` allows all."""
     request_timeout: float
-    """Seconds that a client has to say hello."""
+    """Seconds that a client has to send `connection_init`."""
     new_id: Callable[[], str]
+    """Makes the ids of operations, as those of requests."""
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Serve one connection to its end."""
+        """Serve one connection until it is closed."""
         connection_id = get_request_id(websocket)
         if not self._is_origin_allowed(websocket):
-            logger.info("WebSocket %s is refused: its page is of a foreign origin", connection_id)
-            await websocket.send_denial_response(_build_origin_rejection())
+            message = "Pages of this origin may not connect; CORS_ORIGINS names those that may."
+            await _reject(websocket, message)
             return
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
         await websocket.accept(subprotocol)
@@ -88,11 +86,11 @@ class WebSocketEndpoint:
         try:
             await handler.run()
         except Exception:
-            logger.exception("WebSocket %s broke off.", connection_id)
+            logger.exception("WebSocket %s failed", connection_id)
             await handler.close(_INTERNAL_ERROR, "Something went wrong here")
 
     def _is_origin_allowed(self, websocket: WebSocket) -> bool:
-        """Tell whether it is no browser's, or that of a page that may connect."""
+        """Return whether the client is no browser, or its page may connect."""
         origin = websocket.headers.get("Origin")
         if origin is None or "*" in self.allowed_origins or origin in self.allowed_origins:
             return True
@@ -102,35 +100,30 @@ class WebSocketEndpoint:
 
 @dataclass(slots=True, eq=False)
 class _ActiveOperation:
-    """An operation that goes on."""
-
     id: str
     stream_task: asyncio.Task[None] | None = None
-    """What may be broken off: set once a subscription has begun."""
+    """Set once a subscription has started. Only subscriptions are cancelled."""
     started_at: float = field(default_factory=time.perf_counter)
 
 
 @dataclass(slots=True)
 class _ConnectionHandler:
-    """One client's, from its hello to its end."""
+    """The state of one connection."""
 
     endpoint: WebSocketEndpoint
     websocket: WebSocket
     id: str
     context: GraphQLContext | None = None
-    """Set once the client has said hello."""
+    """Set once the client has sent `connection_init`."""
     operations: dict[str, _ActiveOperation] = field(default_factory=dict)
-    """Those whose answers the client waits for."""
+    """Operations whose results the client expects, by id."""
     detached_operations: set[_ActiveOperation] = field(default_factory=set)
-    """Those that go on though nobody waits for their answers."""
+    """Queries and mutations that the client has completed and that still run."""
     send_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_closed: bool = False
 
     async def run(self) -> None:
-        """Take messages until the client leaves.
-
-        Mutations that go on then are waited for: nothing breaks them off.
-        """
+        """Handle messages until the connection is closed, then wait for running mutations."""
         async with asyncio.TaskGroup() as tasks:
             try:
                 await self._receive_loop(tasks)
@@ -144,7 +137,7 @@ class _ConnectionHandler:
                     self._cancel_operation(operation)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection, if it is open."""
+        """Close the connection unless it is closed already."""
         if not self.is_closed:
             self.is_closed = True
             truncated = reason.encode(errors="replace")[:_MAX_REASON_BYTES]
@@ -215,34 +208,39 @@ class _ConnectionHandler:
             )
         self.operations[operation.id] = operation
         try:
-            parsed = self._parse_operation(message.get("payload"))
+            fields = self._parse_operation(message.get("payload"))
+            request = self.endpoint.http_endpoint.build_graphql_request(fields)
         except (InvalidInput, PersistedQueryNotFound) as error:
             result = build_error_response(error)
             self._record_operation(operation, result.operation, result.error_codes)
             await self._send_result(operation, result)
         else:
-            tasks.create_task(self._execute(operation, parsed, self.context))
+            tasks.create_task(self._execute(operation, fields, request, self.context))
 
-    def _parse_operation(self, payload: object) -> ParsedRequest:
+    def _parse_operation(self, payload: object) -> RequestFields:
         with _close_on_rejection():
-            parsed = self.endpoint.http_endpoint.parse_request(payload)
+            fields = parse_fields(payload)
         if len(self.operations) + len(self.detached_operations) > _MAX_OPERATIONS:
             raise InvalidInput(
                 f"At most {_MAX_OPERATIONS} operations may go on over one connection."
             )
-        return parsed
+        return fields
 
     async def _execute(
-        self, operation: _ActiveOperation, parsed: ParsedRequest, context: GraphQLContext
+        self,
+        operation: _ActiveOperation,
+        fields: RequestFields,
+        request: GraphQLRequest,
+        context: GraphQLContext,
     ) -> None:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
         try:
             result = await execute_or_subscribe(
-                http_endpoint.schema, parsed.request, context=context, request_id=request_id
+                http_endpoint.schema, request, context=context, request_id=request_id
             )
             if isinstance(result, GraphQLResponse):
                 self._record_operation(operation, result.operation, result.error_codes)
-                http_endpoint.register_persisted_query(parsed, result, request_id)
+                http_endpoint.register_persisted_query(fields, result, request_id)
                 await self._send_result(operation, result)
             else:
                 self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])
@@ -254,7 +252,7 @@ class _ConnectionHandler:
     def _record_operation(
         self, operation: _ActiveOperation, info: OperationInfo, codes: list[str]
     ) -> None:
-        """Count an operation that is answered, or that has begun to be."""
+        """Record a finished operation, or a subscription that has started."""
         seconds = time.perf_counter() - operation.started_at
         request_log = self.endpoint.http_endpoint.request_log
         request_log.record_operation({}, info, codes)
@@ -270,7 +268,7 @@ class _ConnectionHandler:
             metrics.add(SUBSCRIPTIONS, -1)
 
     async def _send_result(self, operation: _ActiveOperation, result: GraphQLResponse) -> None:
-        """Answer an operation once, unless the client has completed it."""
+        """Send the only result of an operation, unless the client has completed it."""
         if not result.executed:
             await self._send_final(operation, {"type": "error", "payload": result.body["errors"]})
         else:
@@ -280,7 +278,7 @@ class _ConnectionHandler:
     async def _stream(
         self, operation: _ActiveOperation, results: AsyncGenerator[GraphQLResponse, None]
     ) -> None:
-        """Pass on what a subscription yields, until the client completes it."""
+        """Send the results of a subscription until it ends or the client completes it."""
         async with aclosing(results):
             if not self._is_active(operation):
                 return
@@ -297,13 +295,13 @@ class _ConnectionHandler:
             await self._send({"id": operation.id, "type": "next", "payload": result.body})
 
     async def _send_final(self, operation: _ActiveOperation, message: Mapping[str, Any]) -> None:
-        """Send the last message of an operation, whose id is then free."""
+        """Send the last message of an operation, whose id may then be used again."""
         if self._is_active(operation):
             del self.operations[operation.id]
             await self._send({"id": operation.id, **message})
 
     def _is_active(self, operation: _ActiveOperation) -> bool:
-        """Tell whether the client waits for answers; it may have used the id again."""
+        """Return whether the client expects results; it may have used the id again."""
         return self.operations.get(operation.id) is operation
 
     def _cancel_operation(self, operation: _ActiveOperation) -> None:
@@ -314,14 +312,14 @@ class _ConnectionHandler:
             operation.stream_task.cancel()
 
     async def _send(self, message: Mapping[str, Any]) -> None:
-        """Send a message, one after another, when the client has read enough of those before."""
+        """Send a message once those before it are sent and the client has read enough of them."""
         text = encode_json(message).decode()
         async with self.send_lock:
             if not self.is_closed:
                 try:
                     await self.websocket.send_text(text)
                 except WebSocketDisconnect:
-                    self.is_closed = True  # and whoever listens is told
+                    self.is_closed = True  # `_receive` raises as well and ends the connection
 
 
 @contextmanager
@@ -348,6 +346,12 @@ def _read_id(message: Mapping[str, Any]) -> str:
     return operation_id
 
 
-def _build_origin_rejection() -> JSONResponse:
-    message = "Pages of this origin may not connect; CORS_ORIGINS names those that may."
-    return JSONResponse(graphql_error_body(message, InvalidInput.code), 403)
+async def reject_path(websocket: WebSocket) -> None:
+    """Reject a WebSocket at any other path."""
+    await _reject(websocket, f"WebSockets are served at {GRAPHQL_PATH} only.")
+
+
+async def _reject(websocket: WebSocket, message: str) -> None:
+    log_rejection(get_request_id(websocket), _FORBIDDEN, message)
+    body = graphql_error_body(message, InvalidInput.code)
+    await websocket.send_denial_response(JSONResponse(body, _FORBIDDEN))

@@ -52,13 +52,16 @@ class RequestIdMiddleware:
         if scope["type"] == "http":
             await self._serve_http(request_id, scope, receive, send)
         else:
-            await self._app(scope, receive, _add_header(request_id, send))
+
+            async def send_with_id(message: Message) -> None:
+                await send(_add_request_id(message, request_id))
+
+            await self._app(scope, receive, send_with_id)
 
     async def _serve_http(
         self, request_id: str, scope: Scope, receive: Receive, send: Send
     ) -> None:
         started_at, status, size = time.perf_counter(), 0, 0
-        send_with_id = _add_header(request_id, send)
 
         async def send_recorded(message: Message) -> None:
             nonlocal status, size
@@ -72,7 +75,7 @@ class RequestIdMiddleware:
                     self._request_log.record_response(
                         scope, status=status, size=size, seconds=seconds
                     )
-            await send_with_id(message)
+            await send(_add_request_id(message, request_id))
 
         try:
             await self._app(scope, receive, send_recorded)
@@ -82,7 +85,7 @@ class RequestIdMiddleware:
         except asyncio.CancelledError:
             # Servers cancel requests that outlast a shutdown.
             if not status:
-                await _build_stopping_response()(scope, receive, send_with_id)
+                await _build_stopping_response(request_id)(scope, receive, send)
             raise
         except Exception as error:
             _log_failure(request_id, scope, error)
@@ -97,15 +100,11 @@ def get_request_id(connection: HTTPConnection) -> str:
     return request_id
 
 
-def _add_header(request_id: str, send: Send) -> Send:
-    header = (REQUEST_ID_HEADER, request_id.encode())
-
-    async def send_with_id(message: Message) -> None:
-        if message["type"] in _RESPONSE_START_TYPES:
-            message = {**message, "headers": [*message.get("headers", ()), header]}
-        await send(message)
-
-    return send_with_id
+def _add_request_id(message: Message, request_id: str) -> Message:
+    if message["type"] not in _RESPONSE_START_TYPES:
+        return message
+    headers = [*message.get("headers", ()), (REQUEST_ID_HEADER, request_id.encode())]
+    return {**message, "headers": headers}
 
 
 def _log_failure(request_id: str, scope: Scope, error: Exception) -> None:
@@ -126,6 +125,7 @@ def _build_internal_error(request_id: str) -> JSONResponse:
     return JSONResponse(body, 500)
 
 
-def _build_stopping_response() -> JSONResponse:
+def _build_stopping_response(request_id: str) -> JSONResponse:
     body = graphql_error_body(STOPPING_MESSAGE, INTERNAL_ERROR_CODE)
-    return JSONResponse(body, 503, {"Retry-After": STOPPING_RETRY_AFTER})
+    headers = {"Retry-After": STOPPING_RETRY_AFTER, REQUEST_ID_HEADER.decode(): request_id}
+    return JSONResponse(body, 503, headers)

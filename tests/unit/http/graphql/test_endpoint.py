@@ -9,8 +9,7 @@ import httpx
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
+from starlette.requests import HTTPConnection
 from starlette.types import Message
 
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, JSON
@@ -370,16 +369,21 @@ async def test_any_body(body: bytes) -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
+    messages: list[Message] = []
+
+    async def send(message: Message) -> None:
+        messages.append(message)
+
     scope = {
         "type": "http",
         "method": "POST",
         "headers": [(b"content-type", b"application/json")],
         "state": {"request_id": "drawn"},
     }
-    response = await ENDPOINT.handle(Request(scope, receive), None)
-    assert isinstance(response, Response)
-    payload = json.loads(bytes(response.body))
-    assert response.status_code in {200, 400}
+    await ENDPOINT(scope, receive, send)
+    start, content = messages
+    payload = json.loads(content["body"])
+    assert start["status"] in {200, 400}
     assert set(payload) <= {"data", "errors"}
     codes = {error["extensions"]["code"] for error in payload.get("errors", [])}
     allowed_codes = {"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"}

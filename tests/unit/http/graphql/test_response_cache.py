@@ -1,13 +1,17 @@
-"""Answers are kept for one snapshot, within a number of bytes, plain and compressed."""
+"""The response cache: one snapshot, a limit of bytes, plain and compressed, 304s."""
 
 import gzip
 
 import brotli
 import pytest
 
+from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.document import OperationInfo
 from graphql_api.http.content_negotiation import JSON
-from graphql_api.http.graphql.response_cache import CacheKey, ResponseCache
+from graphql_api.http.graphql.cache_key import CacheKey
+from graphql_api.http.graphql.request import ParsedRequest
+from graphql_api.http.graphql.response_cache import CachedResponse, ResponseCache
+from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
 from tests.support.factories import make_country, make_snapshot
 
@@ -16,118 +20,187 @@ PLAIN_KEY = CacheKey("POST", b"a", JSON, "identity")
 OPERATION = OperationInfo("query", "Name")
 LONG_BODY = b'{"data":"' + b"long " * 400 + b'"}'
 ENTRY_BYTES = 1 + 1000 + 100
-"""Bytes that an answer of 100 bytes takes."""
+"""Bytes of an entry whose request has 1 byte and whose body has 100."""
 
 
 def make_cache(max_bytes: int = 100_000) -> ResponseCache:
-    """Return a memory of answers that is empty."""
+    """Return an empty cache."""
     return ResponseCache(
         response_cache_bytes=max_bytes, cache_max_age=60, metrics=MetricsRecorder.standalone()
     )
 
 
-def test_kept() -> None:
-    """An answer is found by the same request over the same snapshot, and by no other."""
+def find(
+    cache: ResponseCache,
+    key: CacheKey = PLAIN_KEY,
+    snapshot: Snapshot = SNAPSHOT,
+    if_none_match: str = "",
+) -> CachedResponse | None:
+    """Return the cached response to a request."""
+    return cache.find(ParsedRequest(key, if_none_match), snapshot)
+
+
+def add(
+    cache: ResponseCache,
+    key: CacheKey = PLAIN_KEY,
+    body: bytes = b"{}",
+    if_none_match: str = "",
+) -> CachedResponse:
+    """Cache a response."""
+    return cache.add(ParsedRequest(key, if_none_match), body, SNAPSHOT, OPERATION)
+
+
+def test_found() -> None:
+    """A response is found by the same request over the same snapshot only."""
     cache = make_cache()
-    assert cache.find(PLAIN_KEY, SNAPSHOT) is None
-    cached = cache.add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
-    assert cache.find(PLAIN_KEY, SNAPSHOT) is cached
+    assert find(cache) is None
+    cached = add(cache)
+    assert find(cache) is cached
     for other_key in (
         PLAIN_KEY._replace(method="GET"),
-        PLAIN_KEY._replace(payload=b"b"),
+        PLAIN_KEY._replace(text=b"b"),
         PLAIN_KEY._replace(media_type="application/graphql-response+json"),
     ):
-        assert cache.find(other_key, SNAPSHOT) is None
+        assert find(cache, other_key) is None
 
 
 def test_next_snapshot() -> None:
-    """With another snapshot nothing is left, even if it is of the same rows."""
+    """Another snapshot empties the cache, even one of the same rows."""
     cache = make_cache()
-    cache.add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
-    assert cache.find(PLAIN_KEY, make_snapshot(SNAPSHOT.rows)) is None
-    assert cache.find(PLAIN_KEY, SNAPSHOT) is None
+    add(cache)
+    assert find(cache, snapshot=make_snapshot(SNAPSHOT.rows)) is None
+    assert find(cache) is None
 
 
 def test_least_recently_used() -> None:
-    """Beyond the number of bytes, what was not used for longest is forgotten."""
+    """Beyond the limit, the least recently used response is evicted."""
     cache = make_cache(max_bytes=2 * ENTRY_BYTES)
-    keys = [PLAIN_KEY._replace(payload=text) for text in (b"1", b"2", b"3")]
+    keys = [PLAIN_KEY._replace(text=text) for text in (b"1", b"2", b"3")]
     for key in keys[:2]:
-        cache.add(key, b"x" * 100, SNAPSHOT, OPERATION)
-    assert cache.find(keys[0], SNAPSHOT) is not None
-    cache.add(keys[2], b"x" * 100, SNAPSHOT, OPERATION)
-    hits = [cache.find(key, SNAPSHOT) is not None for key in keys]
-    assert hits == [True, False, True]
+        add(cache, key, b"x" * 100)
+    assert find(cache, keys[0]) is not None
+    add(cache, keys[2], b"x" * 100)
+    assert [find(cache, key) is not None for key in keys] == [True, False, True]
 
 
 @pytest.mark.parametrize("limit", [0, ENTRY_BYTES - 1])
 def test_too_large(limit: int) -> None:
-    """What is larger than everything that may be kept is answered, and not kept."""
+    """A response larger than the cache is returned and not held."""
     cache = make_cache(limit)
-    assert cache.add(PLAIN_KEY, b"x" * 100, SNAPSHOT, OPERATION).body == b"x" * 100
-    assert cache.find(PLAIN_KEY, SNAPSHOT) is None
+    assert add(cache, body=b"x" * 100).body == b"x" * 100
+    assert find(cache) is None
+
+
+def test_bytes() -> None:
+    """The gauge of bytes follows what is held."""
+    metrics = MetricsRecorder.standalone()
+    cache = ResponseCache(response_cache_bytes=100_000, cache_max_age=60, metrics=metrics)
+    start = metrics.shared_metrics.slots[CACHE_BYTES.name].start
+    row = metrics.shared_metrics.row_for(0)
+    for _ in range(2):
+        add(cache, body=b"x" * 100)
+        assert row[start] == ENTRY_BYTES
+    find(cache, snapshot=make_snapshot(SNAPSHOT.rows))
+    assert row[start] == 0
 
 
 @pytest.mark.parametrize(
     ("coding", "decompress"), [("gzip", gzip.decompress), ("br", brotli.decompress)]
 )
 def test_compressed(coding: str, decompress: object) -> None:
-    """A long answer is compressed, once, from the plain one, which is kept beside it."""
+    """A long response is compressed once, from the plain one, which is held beside it."""
     cache = make_cache()
     key = PLAIN_KEY._replace(encoding=coding)
-    cache.add(PLAIN_KEY, LONG_BODY, SNAPSHOT, OPERATION)
-    compressed = cache.find(key, SNAPSHOT)
+    add(cache, body=LONG_BODY)
+    compressed = find(cache, key)
     assert compressed is not None
     assert callable(decompress)
     assert decompress(compressed.body) == LONG_BODY
     assert len(compressed.body) < 100
     assert (b"content-encoding", coding.encode()) in compressed.headers
     assert (b"content-length", str(len(compressed.body)).encode()) in compressed.headers
-    assert cache.find(key, SNAPSHOT) is compressed
-    plain = cache.find(PLAIN_KEY, SNAPSHOT)
+    assert find(cache, key) is compressed
+    plain = find(cache)
     assert plain is not None
     assert (plain.body, plain.operation, compressed.operation) == (LONG_BODY, OPERATION, OPERATION)
 
 
-def test_short_answers_are_plain() -> None:
-    """A short answer is not compressed."""
-    cached = make_cache().add(PLAIN_KEY._replace(encoding="br"), b"{}", SNAPSHOT, OPERATION)
+def test_short_responses_are_plain() -> None:
+    """A short response is not compressed."""
+    cached = add(make_cache(), PLAIN_KEY._replace(encoding="br"))
     assert cached.body == b"{}"
     assert b"content-encoding" not in dict(cached.headers)
 
 
-def test_tags() -> None:
-    """A tag is the same for the same request and rows, and another for anything else."""
+def get_etag(key: CacheKey, snapshot: Snapshot = SNAPSHOT) -> bytes:
+    """Return the ETag of a response over a snapshot."""
+    request = ParsedRequest(key, "")
+    return dict(make_cache().add(request, b"{}", snapshot, OPERATION).headers)[b"etag"]
+
+
+def test_etags() -> None:
+    """An ETag is the same for the same request and rows, and differs for anything else."""
     key = PLAIN_KEY._replace(method="GET")
-    tag = make_cache().compute_etag(key, SNAPSHOT)
-    assert make_cache().compute_etag(key, make_snapshot(SNAPSHOT.rows)) == tag
+    etag = get_etag(key)
+    assert get_etag(key, make_snapshot(SNAPSHOT.rows)) == etag
     others = {
-        make_cache().compute_etag(key, make_snapshot([make_country("FR", revision=2)])),
-        make_cache().compute_etag(key._replace(payload=b"b"), SNAPSHOT),
-        make_cache().compute_etag(key._replace(encoding="br"), SNAPSHOT),
-        make_cache().compute_etag(key._replace(media_type="x"), SNAPSHOT),
-        tag,
+        get_etag(key, make_snapshot([make_country("FR", revision=2)])),
+        get_etag(key._replace(text=b"b")),
+        get_etag(key._replace(encoding="br")),
+        get_etag(key._replace(media_type="x")),
+        etag,
     }
     assert len(others) == 5
 
 
+def test_not_modified() -> None:
+    """A matching ETag gets a 304 whether or not the response is cached; `*` only if it exists."""
+    key = PLAIN_KEY._replace(method="GET")
+    cache, etag = make_cache(), get_etag(key).decode()
+    for response in (find(cache, key, if_none_match=f'W/{etag}, "x"'), add(cache, key, b"", "*")):
+        assert response is not None
+        assert (response.status, response.body) == (304, b"")
+        assert dict(response.headers) == {
+            b"etag": etag.encode(),
+            b"cache-control": b"public, max-age=60, must-revalidate",
+            b"vary": b"Accept, Accept-Encoding",
+        }
+    cached = find(cache, key)
+    assert cached is not None
+    assert [
+        response is not None and response.status
+        for response in (
+            find(cache, key, if_none_match="*"),
+            find(cache, key, if_none_match='"x"'),
+            find(cache, key._replace(text=b"b"), if_none_match="*"),
+            find(cache, key._replace(text=b"b"), if_none_match=etag),
+        )
+    ] == [304, 200, False, False]
+
+
+def test_post_is_unconditional() -> None:
+    """A response to POST has no ETag, so If-None-Match does not apply to it."""
+    cache = make_cache()
+    assert add(cache, if_none_match="*").status == 200
+    response = find(cache, if_none_match="*")
+    assert response is not None
+    assert response.status == 200
+
+
 def test_headers_by_method() -> None:
-    """Only an answer to GET says what caches may do."""
-    post_headers = dict(make_cache().add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION).headers)
+    """Only a response to GET says what caches may do."""
+    post_headers = dict(add(make_cache()).headers)
     assert set(post_headers) == {b"content-type", b"content-length", b"vary"}
-    get_headers = dict(
-        make_cache().add(PLAIN_KEY._replace(method="GET"), b"{}", SNAPSHOT, OPERATION).headers
-    )
+    key = PLAIN_KEY._replace(method="GET")
+    get_headers = dict(add(make_cache(), key).headers)
     assert get_headers[b"cache-control"] == b"public, max-age=60, must-revalidate"
     assert get_headers[b"vary"] == b"Accept, Accept-Encoding"
-    assert get_headers[b"etag"] == make_cache().compute_etag(
-        PLAIN_KEY._replace(method="GET"), SNAPSHOT
-    )
+    assert get_headers[b"etag"] == get_etag(key)
 
 
 def test_head() -> None:
-    """The head that is written has the status, the headers, and those that others would add."""
-    cached = make_cache().add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
+    """The head for HTTP/1.1 has the status, the headers, and those that middleware would add."""
+    cached = add(make_cache())
     assert cached.head == (
         b"HTTP/1.1 200 OK\r\n"
         b"content-type: application/json; charset=utf-8\r\n"
@@ -144,6 +217,6 @@ def test_head() -> None:
         metrics=MetricsRecorder.standalone(),
         vary_on_origin=True,
     )
-    cross_origin = cross_origin_cache.add(PLAIN_KEY, b"{}", SNAPSHOT, OPERATION)
+    cross_origin = add(cross_origin_cache)
     assert b"vary: Accept, Accept-Encoding, Origin\r\n" in cross_origin.head
     assert cross_origin.headers == cached.headers

@@ -139,11 +139,11 @@ async def test_defect_in_the_application(
     server: AppClient, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A defect in an endpoint of the application itself is answered and logged under one id."""
-    server.app.router.routes.append(Route("/fail", fail))
+    server.app.routes.insert(0, Route("/fail", fail))
     try:
         response = await server.get("/fail")
     finally:
-        server.app.router.routes.pop()
+        server.app.routes.pop(0)
     request_id = response.headers["X-Request-Id"]
     assert (response.status_code, response.json()["errors"][0]["message"]) == (
         500,

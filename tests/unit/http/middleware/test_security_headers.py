@@ -34,6 +34,7 @@ REQUESTS = {
         request_head("GET /graphql", **HANDSHAKE | {"Sec_WebSocket_Version": "12"}),
         400,
     ),
+    "handshake elsewhere": (request_head("GET /nowhere", **HANDSHAKE), 403),
     "handshake of a page elsewhere": (
         request_head("GET /graphql", **HANDSHAKE, Origin="https://a.example"),
         403,
