@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -38,11 +39,19 @@ class LogFormat(StrEnum):
 _PROVIDER_NAME = re.compile(r"[a-z0-9-]+")
 
 
-def _parse_sources(value: object) -> object:
-    """Parse `name,name=url,…`; return a value that is parsed already as it is."""
-    if not isinstance(value, str):
-        return value
-    entries = [entry.strip() for entry in value.split(",") if entry.strip()]
+def _comma_separated(parse: Callable[[list[str]], object]) -> BeforeValidator:
+    """Return a validator that parses the entries of a text, and leaves other values as they are."""
+
+    def validate(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return parse([entry.strip() for entry in value.split(",") if entry.strip()])
+
+    return BeforeValidator(validate)
+
+
+def _parse_sources(entries: list[str]) -> tuple[tuple[str, str | None], ...]:
+    """Parse entries of the form `name` or `name=url`."""
     if not entries:
         raise ValueError("name at least one provider")
     return tuple(_parse_source(*entry.partition("=")) for entry in entries)
@@ -57,25 +66,20 @@ def _parse_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
     return name, url or None
 
 
-def _parse_query_limits(value: object) -> object:
-    """Parse `name=number,…`; return a value that is parsed already as it is."""
-    if not isinstance(value, str):
-        return value
-    entries = [entry.strip().partition("=") for entry in value.split(",") if entry.strip()]
+def _parse_query_limits(entries: list[str]) -> dict[str, int]:
+    """Parse entries of the form `name=number`."""
+    pairs = [entry.partition("=") for entry in entries]
     # `int` also accepts signs, underscores and other scripts' digits.
-    if any(not re.fullmatch(r"[1-9][0-9]{0,8}", number) for _, _, number in entries):
+    if any(not re.fullmatch(r"[1-9][0-9]{0,8}", number) for _, _, number in pairs):
         raise ValueError("should be name=number, separated by commas, numbers from 1 to 999999999")
-    return {name: int(number) for name, _, number in entries}
+    return {name: int(number) for name, _, number in pairs}
 
 
-def _parse_origins(value: object) -> object:
-    """Parse `https://host,…` or `*`; return a value that is parsed already as it is."""
-    if not isinstance(value, str):
-        return value
-    entries = tuple(entry.strip() for entry in value.split(",") if entry.strip())
-    if entries != ("*",) and not all(map(_is_origin, entries)):
+def _parse_origins(entries: list[str]) -> tuple[str, ...]:
+    """Parse entries of the form `https://host`, or a single `*`."""
+    if entries != ["*"] and not all(map(_is_origin, entries)):
         raise ValueError("should be origins such as https://example.org, separated by commas, or *")
-    return entries
+    return tuple(entries)
 
 
 def _is_origin(value: str) -> bool:
@@ -121,11 +125,11 @@ def _check_token(value: SecretStr) -> SecretStr:
 SourceList = Annotated[
     tuple[tuple[str, str | None], ...],
     NoDecode,
-    BeforeValidator(_parse_sources),
+    _comma_separated(_parse_sources),
     Field(repr=False),  # a URL may hold a key
 ]
-Origins = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_parse_origins)]
-QueryLimitOverrides = Annotated[dict[str, int], NoDecode, BeforeValidator(_parse_query_limits)]
+Origins = Annotated[tuple[str, ...], NoDecode, _comma_separated(_parse_origins)]
+QueryLimitOverrides = Annotated[dict[str, int], NoDecode, _comma_separated(_parse_query_limits)]
 # SQLite counts milliseconds in 32 bits; beyond that it does not wait at all.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]

@@ -3,16 +3,15 @@
 import asyncio
 import gc
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec
+from typing import TYPE_CHECKING
 
 import click
 
 from graphql_api import __version__
 from graphql_api.errors import CountriesError, InvalidSetting
 
-P = ParamSpec("P")
+if TYPE_CHECKING:
+    from graphql_api.settings import Settings
 
 _EPILOG = """
 Settings come from environment variables or from a file .env in this folder;
@@ -21,29 +20,20 @@ docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong sett
 """
 
 
-def _handle_errors(command: Callable[P, None]) -> Callable[P, None]:
-    """Print the project's own errors as one line, and exit quietly on Ctrl-C."""
+class _Group(click.Group):
+    """Prints the project's own errors as one line, and exits quietly on Ctrl-C."""
 
-    @wraps(command)
-    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+    def invoke(self, ctx: click.Context) -> object:
         try:
-            command(*args, **kwargs)
-        except InvalidSetting as error:
-            _exit_with_error(error, exit_code=2)
+            return super().invoke(ctx)
         except CountriesError as error:
-            _exit_with_error(error, exit_code=1)
+            click.echo(f"graphql-api: {error}", err=True)
+            sys.exit(2 if isinstance(error, InvalidSetting) else 1)
         except KeyboardInterrupt:
             sys.exit(130)
 
-    return wrapper
 
-
-def _exit_with_error(error: CountriesError, *, exit_code: int) -> None:
-    click.echo(f"graphql-api: {error}", err=True)
-    sys.exit(exit_code)
-
-
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_Group, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="graphql-api")
 def main() -> None:
     """A GraphQL API for the world's countries.
@@ -54,7 +44,6 @@ def main() -> None:
 
 
 @main.command("serve")
-@_handle_errors
 def serve_command() -> None:
     """Serve the API until Ctrl-C.
 
@@ -64,9 +53,7 @@ def serve_command() -> None:
     """
     # Collecting garbage among imports takes a tenth of the start and finds none.
     gc.disable()
-    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
-
-    settings = Settings.load()
+    settings = _load_settings()
     settings.require_secure_exposure()
     from graphql_api.cli.serve import serve  # noqa: PLC0415 - a wrong setting does not wait for it
 
@@ -77,7 +64,6 @@ def serve_command() -> None:
 @click.option(
     "--force", is_flag=True, help="Request every provider, also those that have nothing new."
 )
-@_handle_errors
 def refresh_command(*, force: bool) -> None:
     """Fetch every source once and store the countries.
 
@@ -85,16 +71,13 @@ def refresh_command(*, force: bool) -> None:
     database serve the new data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data
     stays as it was.
     """
-    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
-
-    settings = Settings.load()
+    settings = _load_settings()
     from graphql_api.cli.refresh import refresh  # noqa: PLC0415 - a wrong setting does not wait for it
 
     asyncio.run(refresh(settings, force=force))
 
 
 @main.command()
-@_handle_errors
 def schema() -> None:
     """Print the GraphQL schema.
 
@@ -106,17 +89,20 @@ def schema() -> None:
 
 
 @main.command()
-@_handle_errors
 def migrate() -> None:
     """Migrate the database to the tables of this version.
 
     `serve` and `refresh` do so too. Run it by hand to choose the time, for example before a
     deployment.
     """
-    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
-
-    settings = Settings.load()
-    from graphql_api.components import migrate_database  # noqa: PLC0415 - --help does not wait for it
+    settings = _load_settings()
+    from graphql_api.components import migrate_database  # noqa: PLC0415 - a wrong setting does not wait for it
 
     has_migrated = asyncio.run(migrate_database(settings))
     click.echo("Migrated." if has_migrated else "Nothing to do: the database is up to date.")
+
+
+def _load_settings() -> "Settings":
+    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
+
+    return Settings.load()

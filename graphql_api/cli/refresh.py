@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -9,7 +10,7 @@ from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from graphql_api.components import Components
-from graphql_api.domain.report import RefreshReport, SourceReport
+from graphql_api.domain.report import RefreshReport, SourceReport, Timings
 from graphql_api.logging import configure_logging
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Listener, Phase, Progress
@@ -41,7 +42,7 @@ async def refresh(settings: Settings, *, force: bool) -> None:
 def _progress_listener(console: Console) -> Iterator[Listener]:
     """Yield a listener that shows progress as a bar on a terminal, as lines elsewhere."""
     if not console.is_terminal:
-        yield lambda progress: _print_line(console, progress)
+        yield partial(_print_line, console)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -75,11 +76,8 @@ def _print_report(console: Console, report: RefreshReport) -> None:
     )
     for source in report.sources:
         console.print(_describe_source(source), markup=False)
-    console.print(
-        _build_timings_table(
-            report, bar_character="█" if console.encoding.startswith("utf") else "#"
-        )
-    )
+    bar_character = "█" if console.encoding.startswith("utf") else "#"
+    console.print(_build_timings_table(report.timings, bar_character))
 
 
 def _describe_source(source: SourceReport) -> str:
@@ -94,11 +92,10 @@ def _describe_source(source: SourceReport) -> str:
     return "; ".join(phrases)
 
 
-def _build_timings_table(report: RefreshReport, *, bar_character: str) -> Table:
+def _build_timings_table(timings: Timings, bar_character: str) -> Table:
     """Return the phases as a waterfall: each bar begins where its phase began."""
     table = Table("phase", "", box=None, pad_edge=False)
     table.add_column("ms", justify="right")
-    timings = report.timings
     fetch_end_ms = timings.fetch_ms
     transform_end_ms = fetch_end_ms + timings.transform_ms
     phases = (
@@ -113,11 +110,8 @@ def _build_timings_table(report: RefreshReport, *, bar_character: str) -> Table:
         if duration_ms is None:
             table.add_row(name, "", "failed")
         else:
-            table.add_row(
-                name,
-                _render_bar(start_ms, duration_ms, timings.total_ms, bar_character),
-                f"{duration_ms:.1f}",
-            )
+            bar = _render_bar(start_ms, duration_ms, timings.total_ms, bar_character)
+            table.add_row(name, bar, f"{duration_ms:.1f}")
     return table
 
 

@@ -118,7 +118,10 @@ def test_unusable_database(
     [
         ("mysql://root:hunter2@host:port/db", "is not a URL"),
         ("mysql://root:hunt@er@host/hunter2?hunter2", "write %40, %2F, %3A or %3F"),
-        ("mysql://root:hunter2@host/db?ssl-mode=PREFERRED", "write ssl-mode=REQUIRED (or VERIFY_CA"),
+        (
+            "mysql://root:hunter2@host/db?ssl-mode=PREFERRED",
+            "write ssl-mode=REQUIRED (or VERIFY_CA",
+        ),
         ("oracle://root:hunter2@host/db", "DATABASE_URL names 'oracle'"),
         ("sqlite://root:hunter2@host/db", "SQLite has neither"),
     ],
