@@ -19,7 +19,7 @@ from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
 from graphql_api.http.raw_response import encode_error_response, encode_headers
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.server.timers import Deadline, SendTimer
+from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
 
 _MAX_HEAD_BYTES = 65_536
 """Maximum bytes of a request's line and headers."""
@@ -62,9 +62,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self._new_id = new_id
         self._request_timeout = request_timeout
         self._max_connections = max_connections
-        self._deadline = Deadline(self.loop, self._handle_timeout)
-        """Pending while the server waits for the client to send."""
-        self._send_timer = SendTimer(self.loop)
+        self._receive_deadline = Deadline(self.loop, self._handle_timeout)
+        """Pending while the client has to send."""
         self._fast_path: FastPath | None = self.app_state.get(FAST_PATH_KEY)
         self._buffered_body: bytes | None = None
         """Body received so far of a request that the fast path may serve."""
@@ -91,16 +90,18 @@ class HTTPProtocol(HttpToolsProtocol):
         return cycle is not None and not cycle.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        self._send_deadline = Deadline(self.loop, transport.abort)
+        """Pending while the client has to read."""
         super().connection_made(transport)
         self.flow = _PipelineFlowControl(transport, self.pipeline)
         self._metrics.add(CONNECTIONS, 1)
-        self._deadline.set(self._request_timeout)
+        self._receive_deadline.set(self._request_timeout)
         if len(self.connections) > self._max_connections:
             self._close_idlest_connection()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._deadline.cancel()
-        self._send_timer.cancel()
+        self._receive_deadline.cancel()
+        self._send_deadline.cancel()
         self._metrics.add(CONNECTIONS, -1)
         super().connection_lost(exc)
 
@@ -117,16 +118,16 @@ class HTTPProtocol(HttpToolsProtocol):
                 self._reject(431, f"Send at most {_MAX_HEAD_BYTES} bytes of address and headers.")
                 return
         if not self._is_awaiting_client:
-            self._deadline.clear()
-        elif self._deadline.expires_at is None:
-            self._deadline.set(self._request_timeout)
+            self._receive_deadline.clear()
+        elif self._receive_deadline.expires_at is None:
+            self._receive_deadline.set(self._request_timeout)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
         self._head_bytes = self._drained_bytes = 0
         # Only here: bytes that begin no request, such as empty lines, do not extend the deadline.
-        self._deadline.clear()
+        self._receive_deadline.clear()
 
     def on_headers_complete(self) -> None:
         if self._may_buffer():
@@ -161,34 +162,34 @@ class HTTPProtocol(HttpToolsProtocol):
         if next_request is not None:
             self._start_asgi_task(*next_request)
         elif self._in_head:
-            self._deadline.set(self._request_timeout)  # reading may have been paused
+            self._receive_deadline.set(self._request_timeout)  # reading may have been paused
         elif not self._in_body:
-            self._deadline.set(self.timeout_keep_alive)
+            self._receive_deadline.set(self.timeout_keep_alive)
 
     def handle_websocket_upgrade(self) -> None:
         self._is_upgraded = True
         # Another protocol takes over the transport, so connection_lost is not called here.
         self._metrics.add(CONNECTIONS, -1)
-        self._deadline.cancel()
-        self._send_timer.cancel()
+        self._receive_deadline.cancel()
+        self._send_deadline.cancel()
         super().handle_websocket_upgrade()
 
     def shutdown(self) -> None:
         self._is_stopping = True
         super().shutdown()
         if self._in_body and not self.transport.is_closing():
-            self._deadline.set(_SHUTDOWN_READ_TIMEOUT)
+            self._receive_deadline.set(_SHUTDOWN_READ_TIMEOUT)
 
     def send_400_response(self, msg: str) -> None:
         self._reject(400, msg)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._send_timer.start(self.transport)
+        self._send_deadline.set(SEND_TIMEOUT)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._send_timer.cancel()
+        self._send_deadline.cancel()
 
     def _unsupported_upgrade_warning(self) -> None:
         """Log nothing: the request is served as if it had no Upgrade header."""
@@ -243,18 +244,15 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def _handle_timeout(self) -> None:
         """Respond with 408 or 503, or just close, when the client has not sent in time."""
-        if self._is_responding_to_earlier():
-            self._deadline.set(self._request_timeout)
+        is_serving_earlier = bool(self.pipeline) or (self._in_head and self._is_responding)
+        if is_serving_earlier:
+            self._receive_deadline.set(self._request_timeout)
         elif self._is_stopping:
             self._reject_unavailable("The server is stopping.")
         elif self._in_head or (self._in_body and not self.cycle.response_started):
             self._reject(408, f"The request did not arrive within {self._request_timeout:g} s.")
         else:
             self._close()
-
-    def _is_responding_to_earlier(self) -> bool:
-        """Return whether an earlier request of this connection has no complete response yet."""
-        return bool(self.pipeline) or (self._in_head and self._is_responding)
 
     def _close_idlest_connection(self) -> None:
         """Close the connection that has been idle longest, or this one if none is idle."""
@@ -267,7 +265,7 @@ class HTTPProtocol(HttpToolsProtocol):
             and not connection.transport.is_closing()
         ]
         if idle:
-            min(idle, key=lambda connection: connection._deadline.set_at)._close()  # noqa: SLF001 - this class's
+            min(idle, key=lambda connection: connection._receive_deadline.set_at)._close()  # noqa: SLF001 - this class's
         else:
             self._reject_unavailable("There are too many connections.")
 
@@ -285,7 +283,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self._dispatch_buffered()
         request_id = self._new_id()
         log_rejection(request_id, status, reason)
-        self._metrics.record_request(NO_KIND, status, time.monotonic() - self._deadline.set_at)
+        self._metrics.record_request(
+            NO_KIND, status, time.monotonic() - self._receive_deadline.set_at
+        )
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
@@ -296,7 +296,7 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def _close(self) -> None:
         """Close once the client has read what is written, at the latest after `SEND_TIMEOUT`."""
-        self._deadline.cancel()
+        self._receive_deadline.cancel()
         if not self.transport.is_closing():
             self.transport.close()
-            self._send_timer.start(self.transport)
+            self._send_deadline.set(SEND_TIMEOUT)

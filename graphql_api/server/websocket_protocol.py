@@ -21,7 +21,7 @@ from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_
 from graphql_api.http.raw_response import encode_error_response
 from graphql_api.metrics.definitions import WEBSOCKETS
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.server.timers import SendTimer
+from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
 
 _MAX_FRAGMENTS = 1000
 """Maximum frames of one message. Empty ones do not add to its size."""
@@ -47,15 +47,16 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.close_timeout = _CLOSE_TIMEOUT
         self._max_websockets = max_websockets
         self._is_lingering = False
-        self._send_timer = SendTimer(self.loop)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+        self._send_deadline = Deadline(self.loop, transport.abort)
+        """Pending while the client has to read."""
         self._metrics.add(WEBSOCKETS, 1)
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._metrics.add(WEBSOCKETS, -1)
-        self._send_timer.cancel()
+        self._send_deadline.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -116,27 +117,27 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
-        self._send_timer.start(self.transport, _CLOSE_TIMEOUT)
+        self._send_deadline.set(_CLOSE_TIMEOUT)
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._send_timer.start(self.transport)
+        self._send_deadline.set(SEND_TIMEOUT)
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._send_timer.cancel()
+        self._send_deadline.cancel()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
         super().on_task_complete(task)
         if not self.disconnected:
-            self._send_timer.start(self.transport)
+            self._send_deadline.set(SEND_TIMEOUT)
 
     def shutdown(self) -> None:
         if self.conn.state is State.OPEN:
             self._fail_connection(CloseCode.GOING_AWAY, "The server stops")
         else:
             super().shutdown()
-            self._send_timer.start(self.transport, _CLOSE_TIMEOUT)
+            self._send_deadline.set(_CLOSE_TIMEOUT)
 
     def _reject_handshake(self, status: int) -> None:
         message = "The WebSocket handshake is malformed. Use a WebSocket client."

@@ -1,4 +1,4 @@
-"""Deadlines of a connection: for what its client has to send, and for what it has to read."""
+"""Deadlines for the client of a connection: to send a request, or to read a response."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ SEND_TIMEOUT = 60.0
 
 
 class Deadline:
-    """A deadline that moves with every request.
+    """A deadline that is set again with every request.
 
     A timer that fires too early is set again, so that most moves cost no timer of their own.
     """
@@ -59,22 +59,3 @@ class Deadline:
         else:
             self.expires_at = None
             self._on_expired()
-
-
-class SendTimer:
-    """Aborts a connection whose client does not read in time."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-
-    def start(self, transport: asyncio.Transport, seconds: float = SEND_TIMEOUT) -> None:
-        """Abort the connection in `seconds`, in place of a former time."""
-        self.cancel()
-        self._timer = self._loop.call_later(seconds, transport.abort)
-
-    def cancel(self) -> None:
-        """Leave the connection open."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
