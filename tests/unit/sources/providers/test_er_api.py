@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.sources.provider import ProviderError
-from graphql_api.sources.providers.er_api import PROVIDER, parse
+from graphql_api.sources.providers.er_api import parse
 from graphql_api.sources.validation import validate_rates
 from tests.support.fake_providers.server import HTML, RATES
+from tests.support.provider_checks import SOME_RATES, rejection, some_rates
 
 GOOD: dict[str, object] = {
     "result": "success",
@@ -26,23 +27,6 @@ def make_body(**changes: object) -> bytes:
     return json.dumps({**GOOD, **changes}).encode()
 
 
-def rejection(body: bytes) -> str:
-    """Return the message that rejects a body."""
-    with pytest.raises(ProviderError) as exc_info:
-        parse(body)
-    return str(exc_info.value)
-
-
-def test_provider() -> None:
-    """The provider is live and keyless, with the attribution of its terms."""
-    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
-        "er-api",
-        True,
-        "https://open.er-api.com/v6/latest/USD",
-        "Rates by Exchange Rate API (https://www.exchangerate-api.com)",
-    )
-
-
 def test_whole_answer() -> None:
     """All 155 rates are parsed and valid, with their date and next update."""
     raw = parse(RATES)
@@ -50,8 +34,7 @@ def test_whole_answer() -> None:
     validated = validate_rates(raw)
     assert (len(validated.rates), validated.as_of) == (155, raw.as_of)
     assert validated.next_update == datetime(2026, 9, 30, 0, 21, 21, tzinfo=UTC)
-    some = {code: validated.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
-    assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
+    assert some_rates(validated) == SOME_RATES
 
 
 @pytest.mark.parametrize("when", [None, "1790640151", -1, 1e300, True])
@@ -74,25 +57,25 @@ def test_undated(when: object) -> None:
 )
 def test_error(changes: dict[str, object], reason: str) -> None:
     """A result other than success is rejected with its error type."""
-    assert rejection(make_body(**changes)) == f"responded with an error: {reason}"
+    assert rejection(parse, make_body(**changes)) == f"responded with an error: {reason}"
 
 
 @pytest.mark.parametrize("table", [None, [], "rates", 1])
 def test_no_table(table: object) -> None:
     """A success without a table is rejected."""
-    assert rejection(make_body(rates=table)) == "the body has no table of rates"
+    assert rejection(parse, make_body(rates=table)) == "the body has no table of rates"
 
 
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
     """Rates with another base are rejected."""
-    assert rejection(make_body(base_code=base)) == "the base of the rates is not USD"
+    assert rejection(parse, make_body(base_code=base)) == "the base of the rates is not USD"
 
 
 @pytest.mark.parametrize("body", [b"", HTML, RATES[:-100]])
 def test_no_json(body: bytes) -> None:
     """Empty, foreign and broken bodies are rejected."""
-    assert rejection(body) == "the body is not JSON"
+    assert rejection(parse, body) == "the body is not JSON"
 
 
 VALUES = st.recursive(

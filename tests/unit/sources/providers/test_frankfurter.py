@@ -12,6 +12,7 @@ from graphql_api.sources.providers.frankfurter import PROVIDER, parse
 from graphql_api.sources.validation import validate_rates
 from tests.support.fake_providers.server import FRANKFURTER, HTML
 from tests.support.hostile_json import VALUES, bodies, objects
+from tests.support.provider_checks import SOME_RATES, rejection, some_rates
 
 EURO: dict[str, object] = {"date": "2026-09-29", "base": "USD", "quote": "EUR", "rate": 0.88}
 
@@ -22,13 +23,7 @@ def make_body(*rows: object) -> bytes:
 
 
 def test_provider() -> None:
-    """The provider is live and keyless, and requests rates for the US dollar."""
-    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
-        "frankfurter",
-        True,
-        "https://api.frankfurter.dev/v2/rates",
-        "Rates by Frankfurter (https://frankfurter.dev)",
-    )
+    """The provider requests rates for the US dollar."""
     assert PROVIDER.params == {"base": "USD"}
 
 
@@ -38,8 +33,7 @@ def test_whole_answer() -> None:
     assert (len(raw.rates), "USD" in raw.rates) == (154, False)
     validated = validate_rates(raw)
     assert (len(validated.rates), validated.as_of) == (155, datetime(2026, 9, 29, tzinfo=UTC))
-    some = {code: validated.rates[code] for code in ("USD", "EUR", "AED", "XCG")}
-    assert some == {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
+    assert some_rates(validated) == SOME_RATES
 
 
 @pytest.mark.parametrize(
@@ -64,9 +58,10 @@ def test_rows_without_a_quote() -> None:
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
     """Rates with another base are rejected, even a single row."""
-    with pytest.raises(ProviderError) as exc_info:
-        parse(make_body(EURO, {**EURO, "base": base}))
-    assert str(exc_info.value) == "the base of the rates is not USD"
+    assert (
+        rejection(parse, make_body(EURO, {**EURO, "base": base}))
+        == "the base of the rates is not USD"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,9 +77,7 @@ def test_other_base(base: object) -> None:
 )
 def test_no_list(body: bytes, reason: str) -> None:
     """A body that is no list of rates is rejected."""
-    with pytest.raises(ProviderError) as exc_info:
-        parse(body)
-    assert str(exc_info.value) == reason
+    assert rejection(parse, body) == reason
 
 
 def test_empty_list() -> None:

@@ -4,12 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import CountryFigures, SkippedRecord
+from graphql_api.domain.country import SkippedRecord
 from graphql_api.sources.provider import ProviderError, RawCountry
-from graphql_api.sources.providers.geonames import PROVIDER, parse
+from graphql_api.sources.providers.geonames import parse
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import validate_countries
 from tests.support.fake_providers.server import COUNTRIES, HTML
+from tests.support.provider_checks import assert_figures, rejection
 
 REFERENCE = load_reference()
 ANDORRA = RawCountry(
@@ -21,23 +22,6 @@ ANDORRA = RawCountry(
     currencies=["EUR"],
 )
 ROW = b"AD\tAND\t020\tAN\tAndorra\tAndorra la Vella\t468\t77006\tEU\t.ad\tEUR"
-
-
-def rejection(body: bytes) -> str:
-    """Return the message that rejects a body."""
-    with pytest.raises(ProviderError) as exc_info:
-        parse(body)
-    return str(exc_info.value)
-
-
-def test_provider() -> None:
-    """The provider is live and keyless, with the attribution of its licence."""
-    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
-        "geonames",
-        True,
-        "https://download.geonames.org/export/dump/countryInfo.txt",
-        "GeoNames (https://www.geonames.org), CC BY 4.0",
-    )
 
 
 def test_whole_table() -> None:
@@ -64,26 +48,20 @@ def test_validation() -> None:
 def test_figures_of_some_countries() -> None:
     """A few countries have exactly these figures, with retired currencies replaced."""
     validated = validate_countries(parse(COUNTRIES), REFERENCE)
-    by_code = {figures.code: figures for figures in validated.figures}
-    expected = [
-        ("AQ", None, 0, 14000000.0, None),
-        ("BG", "Sofia", 7000039, 110910.0, "EUR"),
-        ("CI", "Yamoussoukro", 25069229, 322460.0, "XOF"),
-        ("CW", "Willemstad", 159849, 444.0, "XCG"),
-        ("US", "Washington", 327167434, 9629091.0, "USD"),
-        ("XK", "Pristina", 1845300, 10908.0, "EUR"),
-    ]
-    assert [by_code[code] for code, *_ in expected] == [
-        CountryFigures(
-            code=code,
-            capital=capital,
-            population=population,
-            area_km2=area,
-            currency_code=currency,
-        )
-        for code, capital, population, area, currency in expected
-    ]
-    without_capital = sorted(code for code, figures in by_code.items() if figures.capital is None)
+    assert_figures(
+        validated,
+        [
+            ("AQ", None, 0, 14000000.0, None),
+            ("BG", "Sofia", 7000039, 110910.0, "EUR"),
+            ("CI", "Yamoussoukro", 25069229, 322460.0, "XOF"),
+            ("CW", "Willemstad", 159849, 444.0, "XCG"),
+            ("US", "Washington", 327167434, 9629091.0, "USD"),
+            ("XK", "Pristina", 1845300, 10908.0, "EUR"),
+        ],
+    )
+    without_capital = sorted(
+        figures.code for figures in validated.figures if figures.capital is None
+    )
     assert without_capital == ["AQ", "BQ", "BV", "HM", "TK", "UM"]
 
 
@@ -109,7 +87,7 @@ def test_rows_cut_short() -> None:
 def test_table_cut_short(cut: int) -> None:
     """A table that ends within the parsed columns is rejected."""
     whole = ROW + b"\tEuro\n"
-    assert rejection(whole + whole + ROW[:cut]) == "the table is truncated"
+    assert rejection(parse, whole + whole + ROW[:cut]) == "the table is truncated"
 
 
 @pytest.mark.parametrize("end", [b"\t", b"\tEu", b"\tEuro"])
@@ -138,13 +116,13 @@ def test_nameless_row() -> None:
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"# only comments\n", HTML, b'{"success": false}'])
 def test_no_table(body: bytes) -> None:
     """A body without a complete row is rejected."""
-    assert rejection(body) == "the body is not a table of countries"
+    assert rejection(parse, body) == "the body is not a table of countries"
 
 
 @pytest.mark.parametrize("body", [ROW + b"\xff", ROW.decode().encode("utf-16"), b"\x1f\x8b\x08"])
 def test_no_utf8(body: bytes) -> None:
     """A body in another encoding is rejected."""
-    assert rejection(body) == "the body is not UTF-8 text"
+    assert rejection(parse, body) == "the body is not UTF-8 text"
 
 
 CELLS = st.sampled_from(

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import CountryFigures, SkippedRecord
+from graphql_api.domain.country import SkippedRecord
 from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry
 from graphql_api.sources.providers.restcountries import PROVIDER, join, parse, remaining_params
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import ValidatedCountries, validate_countries
 from tests.support.fake_providers.server import GONE, HTML, PAGES
 from tests.support.hostile_json import VALUES, bodies, objects
+from tests.support.provider_checks import assert_figures, rejection
 
 REFERENCE = load_reference()
 NONE = RawCountry(label="", code=None, currencies=[])
@@ -43,13 +44,6 @@ def page(size: int, total: int) -> RawCountries:
     return RawCountries(countries=[NONE] * size, as_of=None, total=total)
 
 
-def rejection(body: bytes) -> str:
-    """Return the message that rejects a body."""
-    with pytest.raises(ProviderError) as exc_info:
-        parse(body)
-    return str(exc_info.value)
-
-
 @pytest.fixture(scope="module")
 def validated() -> ValidatedCountries:
     """Return the validated countries of all three pages."""
@@ -57,13 +51,7 @@ def validated() -> ValidatedCountries:
 
 
 def test_provider() -> None:
-    """The provider is live, needs a key, and requests only the fields it parses."""
-    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
-        "restcountries",
-        True,
-        "https://api.restcountries.com/countries/v5",
-        "REST Countries (https://restcountries.com)",
-    )
+    """The provider needs a key, and requests only the fields it parses."""
     assert (PROVIDER.api_key_setting, PROVIDER.api_key) == ("RESTCOUNTRIES_API_KEY", None)
     assert PROVIDER.params == {
         "response_fields": "names.common,codes.alpha_2,capitals,population,area,currencies",
@@ -103,23 +91,15 @@ def test_validation(validated: ValidatedCountries) -> None:
 
 def test_figures_of_some_countries(validated: ValidatedCountries) -> None:
     """A few countries have exactly these figures, with retired currencies replaced."""
-    by_code = {figures.code: figures for figures in validated.figures}
-    expected = [
-        ("AQ", None, 0, 14000000.0, None),
-        ("CK", "Avarua", 21388, 240.0, "NZD"),
-        ("CU", "Havana", 11338138, 110860.0, "CUP"),
-        ("UM", None, 0, 0.0, "USD"),
-    ]
-    assert [by_code[code] for code, *_ in expected] == [
-        CountryFigures(
-            code=code,
-            capital=capital,
-            population=population,
-            area_km2=area,
-            currency_code=currency,
-        )
-        for code, capital, population, area, currency in expected
-    ]
+    assert_figures(
+        validated,
+        [
+            ("AQ", None, 0, 14000000.0, None),
+            ("CK", "Avarua", 21388, 240.0, "NZD"),
+            ("CU", "Havana", 11338138, 110860.0, "CUP"),
+            ("UM", None, 0, 0.0, "USD"),
+        ],
+    )
 
 
 @pytest.mark.parametrize(
@@ -199,7 +179,7 @@ def test_join() -> None:
 )
 def test_no_list(body: bytes, reason: str) -> None:
     """A body that is no page is rejected."""
-    assert rejection(body).startswith(reason)
+    assert rejection(parse, body).startswith(reason)
 
 
 ENTRIES = st.lists(

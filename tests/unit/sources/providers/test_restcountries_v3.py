@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import CountryFigures
 from graphql_api.sources.provider import ProviderError, RawCountry
 from graphql_api.sources.providers.restcountries_v3 import PROVIDER, parse
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import validate_countries
 from tests.support.fake_providers.server import GONE, HTML, V3
 from tests.support.hostile_json import VALUES, bodies, objects
+from tests.support.provider_checks import assert_figures, rejection
 
 REFERENCE = load_reference()
 FRANCE: dict[str, object] = {
@@ -32,13 +32,7 @@ def country(**changes: object) -> RawCountry:
 
 
 def test_provider() -> None:
-    """The provider is live and keyless, has no URL, and requests at most ten fields."""
-    assert (PROVIDER.name, PROVIDER.is_live, PROVIDER.url, PROVIDER.attribution) == (
-        "restcountries-v3",
-        True,
-        None,
-        "REST Countries 3.1 (https://gitlab.com/restcountries/restcountries)",
-    )
+    """The provider requests at most ten fields."""
     assert PROVIDER.params == {"fields": "name,cca2,capital,population,area,currencies"}
     assert len(PROVIDER.params["fields"].split(",")) <= 10
 
@@ -55,24 +49,16 @@ def test_whole_list() -> None:
 def test_figures_of_some_countries() -> None:
     """A few countries have exactly these figures, with retired currencies replaced."""
     validated = validate_countries(parse(V3), REFERENCE)
-    by_code = {figures.code: figures for figures in validated.figures}
-    expected = [
-        ("AD", "Andorra la Vella", 88406, 468.0, "EUR"),
-        ("CK", "Avarua", 15040, 236.0, "NZD"),
-        ("CU", "Havana", 9748007, 109884.0, "CUP"),
-        ("MO", None, 685900, 30.0, "MOP"),
-        ("ZA", "Pretoria", 63100945, 1221037.0, "ZAR"),
-    ]
-    assert [by_code[code] for code, *_ in expected] == [
-        CountryFigures(
-            code=code,
-            capital=capital,
-            population=population,
-            area_km2=area,
-            currency_code=currency,
-        )
-        for code, capital, population, area, currency in expected
-    ]
+    assert_figures(
+        validated,
+        [
+            ("AD", "Andorra la Vella", 88406, 468.0, "EUR"),
+            ("CK", "Avarua", 15040, 236.0, "NZD"),
+            ("CU", "Havana", 9748007, 109884.0, "CUP"),
+            ("MO", None, 685900, 30.0, "MOP"),
+            ("ZA", "Pretoria", 63100945, 1221037.0, "ZAR"),
+        ],
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,9 +103,7 @@ DEPRECATED = (
 )
 def test_no_list(body: bytes, reason: str) -> None:
     """A body that is no list is rejected, the error of the old URLs with its message."""
-    with pytest.raises(ProviderError) as exc_info:
-        parse(body)
-    assert str(exc_info.value) == reason
+    assert rejection(parse, body) == reason
 
 
 ENTRIES = st.sampled_from([*FRANCE]).flatmap(
