@@ -1,4 +1,4 @@
-"""Attempts at a refresh for tests, filled in but for what a test says."""
+"""Attempts at a refresh for tests: builders with every default filled in."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,6 +15,20 @@ from graphql_api.domain.report import (
 from graphql_api.domain.snapshot import DataVersion
 
 STARTED_AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
+
+
+def make_source_report(provider: str, **changes: Any) -> SourceReport:  # noqa: ANN401 - what replace takes
+    """Return the report of a live provider of rates that did not fail, with `changes`."""
+    report = SourceReport(
+        kind=SourceKind.RATES,
+        provider=provider,
+        live=True,
+        as_of=None,
+        failures=(),
+        attribution=None,
+    )
+    return replace(report, **changes)
+
 
 REPORT = RefreshReport(
     id="report",
@@ -37,22 +51,13 @@ REPORT = RefreshReport(
         total_ms=1e300,
     ),
     sources=(
-        SourceReport(
+        make_source_report(
+            "geonames",
             kind=SourceKind.COUNTRIES,
-            provider="geonames",
-            live=True,
-            as_of=None,
             failures=("restcountries: it answered 503",),
             attribution="GeoNames (CC BY 4.0)",
         ),
-        SourceReport(
-            kind=SourceKind.RATES,
-            provider="bundled",
-            live=False,
-            as_of=datetime(2026, 9, 29, tzinfo=UTC),
-            failures=(),
-            attribution=None,
-        ),
+        make_source_report("bundled", live=False, as_of=datetime(2026, 9, 29, tzinfo=UTC)),
     ),
 )
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields
 from typing import Any
 
+import pytest
 from sqlalchemy import event, insert
 
 from graphql_api.domain.country import Country
+from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import transactions
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.tables import countries
@@ -47,6 +49,14 @@ async def wait_for_connection_threads() -> None:
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join, WAIT_TIMEOUT)
             assert not thread.is_alive(), "a connection was not closed"
+
+
+@contextmanager
+def permanent_failure(message: str) -> Iterator[None]:
+    """Assert that the block raises a permanent DatabaseUnavailable with this message."""
+    with pytest.raises(DatabaseUnavailable) as exc_info:
+        yield
+    assert (str(exc_info.value), exc_info.value.permanent) == (message, True)
 
 
 async def insert_country(connection: DatabaseConnection, row: Country) -> None:

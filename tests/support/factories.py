@@ -73,6 +73,13 @@ def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  
     return replace(country, **changes)
 
 
+def make_sparse_country(code: str = "AQ", **changes: Any) -> Country:  # noqa: ANN401  (what replace takes)
+    """Return a row of that code without region and figures, but for `changes`."""
+    absent = ("capital", "region", "subregion", "area_km2", "currency_code", "exchange_rate")
+    row = make_country(code, **dict.fromkeys((*absent, "estimated_gdp")), population=0)
+    return replace(row, **changes)
+
+
 def make_identity(code: str = "FR", **changes: Any) -> CountryIdentity:  # noqa: ANN401  (what replace takes)
     """Return who a country is, such that `make_country` of the code agrees with it."""
     row = make_country(code)

@@ -44,17 +44,22 @@ def recorded_statements(instance: ServiceInstance) -> Iterator[list[str]]:
         event.remove(engine, "before_cursor_execute", on_execute)
 
 
+def make_watcher(instance: ServiceInstance) -> RemoteRefreshWatcher:
+    """Return a watcher that follows the refreshes of other processes."""
+    return RemoteRefreshWatcher(
+        instance.service.progress,
+        database=instance.database,
+        catalog=instance.catalog,
+        holder="here",
+        clock=lambda: START,
+    )
+
+
 @pytest.fixture
 async def watching_instance(path: Path, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend a process that watches other processes and polls the database, as the server does."""
     async with running_instance(path, make_source_config(upstream), name="here") as instance:
-        watcher = RemoteRefreshWatcher(
-            instance.service.progress,
-            database=instance.database,
-            catalog=instance.catalog,
-            holder="here",
-            clock=lambda: START,
-        )
+        watcher = make_watcher(instance)
         tasks = [
             asyncio.create_task(watcher.run(POLL_INTERVAL)),
             asyncio.create_task(instance.catalog.poll(POLL_INTERVAL)),
@@ -257,13 +262,7 @@ async def test_statements(path: Path, upstream: Upstream) -> None:
         await instance.service.refresh()
         await instance.service.close()
         await instance.catalog.sync()
-        watcher = RemoteRefreshWatcher(
-            instance.service.progress,
-            database=instance.database,
-            catalog=instance.catalog,
-            holder="here",
-            clock=lambda: START,
-        )
+        watcher = make_watcher(instance)
         with recorded_statements(instance) as executed:
             task = asyncio.create_task(watcher.run(POLL_INTERVAL))
             await asyncio.sleep(POLL_INTERVAL * 20)

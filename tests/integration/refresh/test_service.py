@@ -10,9 +10,10 @@ from sqlalchemy import event
 
 from graphql_api.domain.country import Country, SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
-from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport
+from graphql_api.domain.report import RefreshReport, SourceKind
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.images.cache import SummaryImageCache
+from tests.support.attempts import make_source_report
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     ServiceInstance,
@@ -32,20 +33,14 @@ DISSOLVED = (
     ),
 )
 SOURCES = (
-    SourceReport(
+    make_source_report(
+        "geonames",
         kind=SourceKind.COUNTRIES,
-        provider="geonames",
-        live=True,
-        as_of=None,
-        failures=(),
         attribution="GeoNames (https://www.geonames.org), CC BY 4.0",
     ),
-    SourceReport(
-        kind=SourceKind.RATES,
-        provider="er-api",
-        live=True,
+    make_source_report(
+        "er-api",
         as_of=RATES_AS_OF,
-        failures=(),
         attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)",
     ),
 )

@@ -16,7 +16,7 @@ from graphql_api.sources.parsing import clean_text
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from tests.support.database import record_statements
-from tests.support.factories import REFRESHED_AT, make_country
+from tests.support.factories import REFRESHED_AT, make_country, make_sparse_country
 
 HOSTILE_TEXTS = (
     "'; DROP TABLE countries; --",
@@ -56,15 +56,8 @@ rows = st.builds(
     rates_as_of=st.none() | instants,
 )
 
-ROW_WITH_NULLS = make_country(
+ROW_WITH_NULLS = make_sparse_country(
     "AQ",
-    capital=None,
-    region=None,
-    subregion=None,
-    area_km2=None,
-    currency_code=None,
-    exchange_rate=None,
-    estimated_gdp=None,
     flag_url=None,
     countries_as_of=None,
     rates_provider=None,

@@ -9,19 +9,17 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Inspector, inspect
 
 import graphql_api
-from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import HEAD, migrate
 from graphql_api.storage.migrations.upgrade import create_config
 from graphql_api.storage.tables import metadata
-from tests.support.database import open_database
+from tests.support.database import open_database, permanent_failure
 
 MIGRATION_PROGRAM = """
 import asyncio, sys
@@ -96,13 +94,12 @@ async def test_newer_database(database: Database) -> None:
     async with database.connect() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     before = await describe(database)
-    with pytest.raises(DatabaseUnavailable) as exc_info:
-        await migrate(database)
-    assert str(exc_info.value) == (
+    message = (
         f"The database at {database} has the schema '9999' of a newer version; "
         "run that version, or set DATABASE_URL to another database."
     )
-    assert exc_info.value.permanent is True
+    with permanent_failure(message):
+        await migrate(database)
     assert await describe(database) == before
     async with database.connect() as connection:
         result = await connection.exec_driver_sql("SELECT version_num FROM alembic_version")
@@ -114,13 +111,12 @@ async def test_foreign_database(empty_database: Database) -> None:
     async with empty_database.connect() as connection:
         await connection.exec_driver_sql("CREATE TABLE refreshes (theirs INTEGER)")
     before = await describe(empty_database)
-    with pytest.raises(DatabaseUnavailable) as exc_info:
-        await migrate(empty_database)
-    assert str(exc_info.value) == (
+    message = (
         f"The database at {empty_database} has a table 'refreshes' that this program did not "
         "create; set DATABASE_URL to an empty database."
     )
-    assert exc_info.value.permanent is True
+    with permanent_failure(message):
+        await migrate(empty_database)
     assert await describe(empty_database) == before
 
 

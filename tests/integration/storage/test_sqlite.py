@@ -12,7 +12,12 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
-from tests.support.database import begin_transaction, insert_country, open_database
+from tests.support.database import (
+    begin_transaction,
+    insert_country,
+    open_database,
+    permanent_failure,
+)
 from tests.support.factories import make_country
 
 
@@ -130,26 +135,24 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
     """A folder that cannot be made is named, with the reason and the setting to change."""
     (tmp_path / "file").write_text("mine")
     async with open_database(f"sqlite:///{tmp_path}/file/var/countries.db") as database:
-        with pytest.raises(DatabaseUnavailable) as exc_info:
+        message = (
+            f"Cannot create the folder {tmp_path}/file/var for the database (Not a directory); "
+            "set DATABASE_URL to a writable path."
+        )
+        with permanent_failure(message):
             await migrate(database)
-    assert str(exc_info.value) == (
-        f"Cannot create the folder {tmp_path}/file/var for the database (Not a directory); "
-        "set DATABASE_URL to a writable path."
-    )
-    assert exc_info.value.permanent is True
     assert (tmp_path / "file").read_text() == "mine"
 
 
 async def test_file_is_a_folder(tmp_path: Path) -> None:
     """A folder where the file should be is unavailable, in one line."""
     async with open_database(f"sqlite:///{tmp_path}") as database:
-        with pytest.raises(DatabaseUnavailable) as exc_info:
-            await migrate(database)
-        assert str(exc_info.value) == (
+        message = (
             f"The database at {database} failed: unable to open database file; "
             "DATABASE_URL must name a SQLite file that can be opened."
         )
-        assert exc_info.value.permanent is True
+        with permanent_failure(message):
+            await migrate(database)
 
 
 async def test_file_is_not_a_database(tmp_path: Path) -> None:
@@ -157,13 +160,12 @@ async def test_file_is_not_a_database(tmp_path: Path) -> None:
     path = tmp_path / "countries.db"
     path.write_text("Dear diary,\n" * 100)
     async with open_database(f"sqlite:///{path}") as database:
-        with pytest.raises(DatabaseUnavailable) as exc_info:
-            await migrate(database)
-        assert str(exc_info.value) == (
+        message = (
             f"The database at {database} failed: file is not a database; "
             "DATABASE_URL must name a SQLite file that can be opened."
         )
-        assert exc_info.value.permanent is True
+        with permanent_failure(message):
+            await migrate(database)
     assert path.read_text() == "Dear diary,\n" * 100
 
 
@@ -195,14 +197,13 @@ async def test_file_that_must_not_be_written(database: Database, database_url: s
         def set_read_only(connection: AdaptedConnection, _record: object) -> None:
             connection.run_async(lambda driver: driver.execute("PRAGMA query_only = 1"))
 
-        with pytest.raises(DatabaseUnavailable) as exc_info:
-            async with read_only.connect() as connection:
-                await insert_country(connection, make_country())
-        assert str(exc_info.value) == (
+        message = (
             f"The database at {read_only} failed: attempt to write a readonly database; "
             "DATABASE_URL must name a SQLite file that can be written."
         )
-        assert exc_info.value.permanent is True
+        with permanent_failure(message):
+            async with read_only.connect() as connection:
+                await insert_country(connection, make_country())
 
 
 def move_database(database_file: Path, folder: Path) -> None:

@@ -25,22 +25,13 @@ from tests.support.factories import (
     few_examples,
     make_country,
     make_snapshot,
+    make_sparse_country,
 )
 from tests.support.reference_model import filters, matches
 
 LATER = REFRESHED_AT + timedelta(microseconds=1)
 
-ABSENT = make_country(
-    "AQ",
-    name="Antarctica",
-    capital=None,
-    subregion=None,
-    population=0,
-    area_km2=None,
-    currency_code=None,
-    exchange_rate=None,
-    estimated_gdp=None,
-)
+ABSENT = make_sparse_country("AQ", name="Antarctica", region="Europe")
 SNAPSHOT = make_snapshot(
     [
         ABSENT,

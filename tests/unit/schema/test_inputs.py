@@ -21,22 +21,15 @@ from tests.support.factories import (
     few_examples,
     instants,
     make_country,
+    make_sparse_country,
 )
 from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
 from tests.support.schema_client import SCHEMA, offline_client
 
 ROWS = [
-    make_country(
+    make_sparse_country(
         "AQ",
         name="Antarctica",
-        capital=None,
-        region=None,
-        subregion=None,
-        population=0,
-        area_km2=None,
-        currency_code=None,
-        exchange_rate=None,
-        estimated_gdp=None,
         last_refreshed_at=datetime.fromisoformat("2026-11-20T00:00:00Z"),
     ),
     make_country(

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from graphql_api.domain.country import BUNDLED
-from graphql_api.domain.report import SourceKind, SourceReport
+from graphql_api.domain.report import SourceKind
 from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, fetch_first
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
@@ -17,6 +17,7 @@ from graphql_api.sources.validation import (
     validate_countries,
     validate_rates,
 )
+from tests.support.attempts import make_source_report
 from tests.support.fake_providers.faults import FAULTS, FAULTY_PATH, LONG_TIMEOUT, ProviderFault
 from tests.support.fake_providers.fixtures import (
     API_KEY,
@@ -79,9 +80,9 @@ async def test_fault(
     )
     expected = await fetch(http_client, player.kind, (BUNDLED, None), api_timeout=LONG_TIMEOUT)
     assert result.data == expected.data
-    assert result.report == SourceReport(
+    assert result.report == make_source_report(
+        BUNDLED,
         kind=player.kind,
-        provider=BUNDLED,
         live=False,
         as_of=expected.data.as_of,
         failures=(fault.expected_failure(player),),

@@ -8,13 +8,14 @@ from importlib import resources
 
 import pytest
 
-from graphql_api.domain.report import SourceKind, SourceReport
+from graphql_api.domain.report import SourceKind
 from graphql_api.errors import SourceUnavailable
 from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, fetch_first
 from graphql_api.sources.provider import Pagination, Provider, ProviderError
 from graphql_api.sources.provider_cache import CachedData, provider_fingerprint
 from graphql_api.sources.response import MAX_BODY_BYTES, Validators
 from graphql_api.sources.retry import RetryPolicy
+from tests.support.attempts import make_source_report
 from tests.support.fake_providers.server import FakeResponse, Request, Upstream
 from tests.support.http_client import lazy_http_client
 
@@ -109,14 +110,7 @@ async def test_first_answer(upstream: Upstream, http_client: LazyHTTPClient) -> 
         http_client, provider("first", upstream.rates_url), provider("next", f"{upstream.url}/next")
     )
     assert result.data == FakeData(b"figures")
-    assert result.report == SourceReport(
-        kind=SourceKind.RATES,
-        provider="first",
-        live=True,
-        as_of=None,
-        failures=(),
-        attribution="By first",
-    )
+    assert result.report == make_source_report("first", attribution="By first")
     assert [request.path for request in upstream.requests] == ["rates"]
 
 
@@ -141,14 +135,7 @@ async def test_bundled(http_client: LazyHTTPClient) -> None:
     result = await fetch(http_client, BUNDLED_PROVIDER)
     file = resources.files("graphql_api.sources.bundled").joinpath("rates.json")
     assert result.data.body == file.read_bytes()
-    assert result.report == SourceReport(
-        kind=SourceKind.RATES,
-        provider="bundled",
-        live=False,
-        as_of=None,
-        failures=(),
-        attribution="By itself",
-    )
+    assert result.report == make_source_report("bundled", live=False, attribution="By itself")
 
 
 async def test_every_provider_fails(upstream: Upstream, http_client: LazyHTTPClient) -> None:
