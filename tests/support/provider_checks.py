@@ -1,13 +1,20 @@
 """What the tests of every provider's parser share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
 from graphql_api.domain.country import CountryFigures
-from graphql_api.sources.provider import ProviderError
-from graphql_api.sources.validation import ValidatedCountries, ValidatedRates
+from graphql_api.sources.provider import ProviderError, RawCountries, RawRates
+from graphql_api.sources.reference import load_reference
+from graphql_api.sources.validation import (
+    ValidatedCountries,
+    ValidatedRates,
+    validate_countries,
+    validate_rates,
+)
 
+REFERENCE = load_reference()
 FiguresRow = tuple[str, str | None, int, float | None, str | None]
 """Code, capital, population, area in km² and currency of a country."""
 SOME_RATES = {"USD": 1.0, "EUR": 0.88022588, "AED": 3.6725, "XCG": 1.80284863}
@@ -34,6 +41,25 @@ def assert_figures(validated: ValidatedCountries, expected: Sequence[FiguresRow]
         )
         for code, capital, population, area, currency in expected
     ]
+
+
+def validate_any_rates(parse: Callable[[bytes], RawRates], body: bytes) -> Mapping[str, float]:
+    """Return the valid rates of any bytes, empty if they are rejected; assert that each is > 0."""
+    try:
+        rates = validate_rates(parse(body)).rates
+    except ProviderError:
+        return {}
+    assert min(rates.values()) > 0
+    return rates
+
+
+def assert_known_countries(parse: Callable[[bytes], RawCountries], body: bytes) -> None:
+    """Assert that any bytes give figures of known countries, or are rejected."""
+    try:
+        validated = validate_countries(parse(body), REFERENCE)
+    except ProviderError:
+        return
+    assert {figures.code for figures in validated.figures} <= set(REFERENCE)
 
 
 def some_rates(validated: ValidatedRates) -> dict[str, float]:

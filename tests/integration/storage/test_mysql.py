@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from sqlalchemy import func, select
 from sqlalchemy.dialects.mysql.pymysql import MySQLDialect_pymysql
 from sqlalchemy.dialects.mysql.pymysql import dialect as mysql_dialect
@@ -16,10 +16,10 @@ from graphql_api.storage.database import Database
 from graphql_api.storage.dialects.mysql import MySQL
 from graphql_api.storage.migrations import migrate
 from graphql_api.storage.tables import countries as table
-from tests.integration.storage.test_countries import HOSTILE_TEXTS, rows
 from tests.support.database import insert_country, open_database
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.factories import make_country
+from tests.support.stored_rows import HOSTILE_TEXTS, assert_round_trip, few_round_trips, stored_rows
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 CODES = [f"{first}{second}" for first in ALPHABET for second in ALPHABET]
@@ -122,16 +122,11 @@ async def test_hostile_text_on_a_hostile_server(hostile_database: Database) -> N
     assert await load_rows(hostile_database) == sorted(expected_rows, key=lambda row: row.code)
 
 
-@settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(row=rows)
+@few_round_trips
+@given(row=stored_rows)
 async def test_round_trip_on_a_hostile_server(row: Country, hostile_database: Database) -> None:
     """Any row comes back to the bit there too."""
-    async with hostile_database.connect() as connection:
-        await countries.remove(connection, "FR")
-        await countries.upsert(connection, [row])
-        assert repr(await countries.load(connection)) == repr([row])
+    await assert_round_trip(hostile_database, row)
 
 
 async def test_tables_on_a_hostile_server(

@@ -228,31 +228,35 @@ async def test_statement_that_nobody_takes_in(server: Server) -> None:
         await run_until_success(database)
 
 
+@asynccontextmanager
+async def tls_database(
+    server: Server, certificates: Certificates
+) -> AsyncIterator[tuple[TCPProxy, Database]]:
+    """Return a database over TLS, and the relay before it."""
+    with TCPProxy(server.port) as relay:
+        async with relayed_database(relay, server, ssl_ca=str(certificates.authority)) as database:
+            yield relay, database
+
+
 async def test_hangs_in_a_statement_over_tls(
     tls_server: Server, certificates: Certificates
 ) -> None:
     """It is the same over TLS, whose end a server has to confirm."""
-    with TCPProxy(tls_server.port) as relay:
-        async with relayed_database(
-            relay, tls_server, ssl_ca=str(certificates.authority)
-        ) as database:
-            await check_hang_in_statement(relay, database, "SELECT 1")
+    async with tls_database(tls_server, certificates) as (relay, database):
+        await check_hang_in_statement(relay, database, "SELECT 1")
 
 
 async def test_hangs_when_taking_leave_over_tls(
     tls_server: Server, certificates: Certificates
 ) -> None:
     """Closing the database closes its sockets at once, though over TLS the server confirms none."""
-    with TCPProxy(tls_server.port) as relay:
-        async with relayed_database(
-            relay, tls_server, ssl_ca=str(certificates.authority)
-        ) as database:
-            before = count_open_files()
-            await run_until_success(database)
-            relay.hang = True
-            await database.dispose()
-            await asyncio.sleep(0)  # the event loop closes what was given up
-            assert count_open_files() <= before + 2  # the relay's own, to either side
+    async with tls_database(tls_server, certificates) as (relay, database):
+        before = count_open_files()
+        await run_until_success(database)
+        relay.hang = True
+        await database.dispose()
+        await asyncio.sleep(0)  # the event loop closes what was given up
+        assert count_open_files() <= before + 2  # the relay's own, to either side
 
 
 async def start_slow_query(

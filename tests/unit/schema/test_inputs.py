@@ -3,7 +3,7 @@
 import json
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
 
@@ -21,59 +21,47 @@ from tests.support.factories import (
     few_examples,
     instants,
     make_country,
-    make_sparse_country,
 )
 from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
 from tests.support.schema_client import SCHEMA, offline_client
 
+COLUMNS = (
+    "code",
+    "alpha3",
+    "name",
+    "capital",
+    "region",
+    "subregion",
+    "population",
+    "area_km2",
+    "currency_code",
+    "exchange_rate",
+    "estimated_gdp",
+)
+# fmt: off
+ROW_VALUES: tuple[tuple[Any, ...], ...] = (
+    ("AQ", "AQA", "Antarctica", None, None, None, 0, None, None, None, None),
+    (
+        "CI", "CIV", "Côte d’Ivoire", "Yamoussoukro", "Africa", "Western Africa",
+        25_000_000, 322_463.5, "XOF", 577.25, 6e7,
+    ),
+    (
+        "FR", "FRA", "France", "Paris", "Europe", "Western Europe",
+        66_000_000, 547_030.0, "EUR", 0.88, 1e11,
+    ),
+    (
+        "TR", "TUR", "Türkiye", "Ankara", "Asia", "Western Asia",
+        82_000_000, 780_580.0, "TRY", 42.0, 3e9,
+    ),
+)
+# fmt: on
+REFRESHED = ("2026-11-20", "2026-11-21", "2026-11-22", "2026-11-23T16:26:00.123456")
 ROWS = [
-    make_sparse_country(
-        "AQ",
-        name="Antarctica",
-        last_refreshed_at=datetime.fromisoformat("2026-11-20T00:00:00Z"),
-    ),
     make_country(
-        "CI",
-        alpha3="CIV",
-        name="Côte d’Ivoire",
-        capital="Yamoussoukro",
-        region="Africa",
-        subregion="Western Africa",
-        population=25_000_000,
-        area_km2=322_463.5,
-        currency_code="XOF",
-        exchange_rate=577.25,
-        estimated_gdp=6e7,
-        last_refreshed_at=datetime.fromisoformat("2026-11-21T00:00:00Z"),
-    ),
-    make_country(
-        "FR",
-        alpha3="FRA",
-        name="France",
-        capital="Paris",
-        region="Europe",
-        subregion="Western Europe",
-        population=66_000_000,
-        area_km2=547_030.0,
-        currency_code="EUR",
-        exchange_rate=0.88,
-        estimated_gdp=1e11,
-        last_refreshed_at=datetime.fromisoformat("2026-11-22T00:00:00Z"),
-    ),
-    make_country(
-        "TR",
-        alpha3="TUR",
-        name="Türkiye",
-        capital="Ankara",
-        region="Asia",
-        subregion="Western Asia",
-        population=82_000_000,
-        area_km2=780_580.0,
-        currency_code="TRY",
-        exchange_rate=42.0,
-        estimated_gdp=3e9,
-        last_refreshed_at=datetime.fromisoformat("2026-11-23T16:26:00.123456Z"),
-    ),
+        **dict(zip(COLUMNS, values, strict=True)),
+        last_refreshed_at=datetime.fromisoformat(refreshed_at).replace(tzinfo=UTC),
+    )
+    for values, refreshed_at in zip(ROW_VALUES, REFRESHED, strict=True)
 ]
 CLIENT = offline_client(ROWS)
 ALL_CODES = "AQ CI FR TR"
