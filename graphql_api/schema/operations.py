@@ -17,8 +17,8 @@ from graphql_api.refresh.progress import Progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import decode_country_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
-from graphql_api.schema.refresh_types import RefreshFailure, RefreshProgress, RefreshReport
-from graphql_api.schema.types import Country, CountryConnection, Node, Status
+from graphql_api.schema.refresh_types import RefreshFailureType, RefreshProgress, RefreshReportType
+from graphql_api.schema.types import CountryConnection, CountryType, Node, Status
 
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
@@ -89,7 +89,7 @@ FirstRefreshesArgument = Annotated[
 class Query:
     @strawberry.field(
         description="One country, by either code or name. Null if there is no such country.",
-        graphql_type=Country | None,
+        graphql_type=CountryType | None,
     )
     @staticmethod
     def country(
@@ -139,7 +139,7 @@ class Query:
     @strawberry.field(
         description="Successful refreshes, newest first. One may be missing if its server was "
         "killed just after the upsert; its data is served nevertheless.",
-        graphql_type=list[RefreshReport],
+        graphql_type=list[RefreshReportType],
     )
     @staticmethod
     def refreshes(info: Info, first: FirstRefreshesArgument = 10) -> list[report.RefreshReport]:
@@ -147,7 +147,7 @@ class Query:
 
     @strawberry.field(
         description="Failed refreshes, newest first.",
-        graphql_type=list[RefreshFailure],
+        graphql_type=list[RefreshFailureType],
     )
     @staticmethod
     def failed_refreshes(
@@ -175,7 +175,7 @@ class Mutation:
         "the summary image. If a refresh is already running on any replica, wait for it and return "
         "its report. If a source fails, nothing changes. A provider that announced its next update "
         "is not requested before it; the others get conditional requests.",
-        graphql_type=RefreshReport,
+        graphql_type=RefreshReportType,
     )
     @staticmethod
     async def refresh_countries(
@@ -191,7 +191,7 @@ class Mutation:
     @strawberry.mutation(
         description="Delete one country, by either code or name, and return it. The next refresh "
         "adds it again if the provider lists it.",
-        graphql_type=Country,
+        graphql_type=CountryType,
     )
     @staticmethod
     async def delete_country(

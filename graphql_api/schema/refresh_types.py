@@ -17,16 +17,16 @@ _TRIGGER = "What started the refresh."
 _ERROR_CODE = "Kind of failure, as in extensions.code, e.g. SOURCE_UNAVAILABLE."
 
 
-@strawberry.enum(description="The kinds of data that a refresh fetches.")
-class SourceKind(Enum):
+@strawberry.enum(name="SourceKind", description="The kinds of data that a refresh fetches.")
+class SourceKindType(Enum):
     COUNTRIES = strawberry.enum_value(
         report.SourceKind.COUNTRIES, description="Capitals, populations, areas and currencies."
     )
     RATES = strawberry.enum_value(report.SourceKind.RATES, description="Exchange rates.")
 
 
-@strawberry.type(description="A record of a provider that failed validation.")
-class SkippedRecord:
+@strawberry.type(name="SkippedRecord", description="A record of a provider that failed validation.")
+class SkippedRecordType:
     record: str = strawberry.field(description="Its name, its code or its position in the list.")
     reason: str = strawberry.field(description="Why it is invalid.")
 
@@ -49,9 +49,9 @@ class RefreshTimings:
     total_ms: float = strawberry.field(description="Milliseconds from the first step to the last.")
 
 
-@strawberry.type(description="Where one kind of data in a refresh came from.")
-class SourceReport:
-    kind: SourceKind = strawberry.field(description="The kind of data.")
+@strawberry.type(name="SourceReport", description="Where one kind of data in a refresh came from.")
+class SourceReportType:
+    kind: SourceKindType = strawberry.field(description="The kind of data.")
     provider: str = strawberry.field(
         description="The provider that delivered the data, e.g. geonames, er-api or bundled."
     )
@@ -87,8 +87,8 @@ class RefreshTrigger(Enum):
     )
 
 
-@strawberry.type(description="The result of a successful refresh.")
-class RefreshReport:
+@strawberry.type(name="RefreshReport", description="The result of a successful refresh.")
+class RefreshReportType:
     id: strawberry.ID = strawberry.field(description=_LOGGED_ID)
     trigger: RefreshTrigger = strawberry.field(description=_TRIGGER)
     started_at: datetime = strawberry.field(description="UTC time of its start.")
@@ -104,12 +104,12 @@ class RefreshReport:
     missing: list[str] = strawberry.field(
         description="Names of stored countries that the provider no longer lists. They are kept."
     )
-    skipped: list[SkippedRecord] = strawberry.field(
+    skipped: list[SkippedRecordType] = strawberry.field(
         description="Records of the provider that failed validation."
     )
     statements: int = strawberry.field(description="Number of SQL statements of the upsert.")
     timings: RefreshTimings = strawberry.field(description="Duration of each part.")
-    sources: list[SourceReport] = strawberry.field(
+    sources: list[SourceReportType] = strawberry.field(
         description="Where the data came from, one entry per kind."
     )
 
@@ -123,10 +123,11 @@ class RefreshReport:
 
 
 @strawberry.type(
+    name="RefreshFailure",
     description="A failed refresh. It changed nothing, unless the connection to the database broke "
-    "before the upsert was confirmed: then `status` may show newer data."
+    "before the upsert was confirmed: then `status` may show newer data.",
 )
-class RefreshFailure:
+class RefreshFailureType:
     id: strawberry.ID = strawberry.field(description=_LOGGED_ID)
     trigger: RefreshTrigger = strawberry.field(description=_TRIGGER)
     at: datetime = strawberry.field(description="UTC time of the failure.")
@@ -170,7 +171,7 @@ class RefreshProgress:
     message: str = strawberry.field(
         description="The event in words, e.g. geonames returned 250 countries."
     )
-    report: RefreshReport | None = strawberry.field(
+    report: RefreshReportType | None = strawberry.field(
         description="The result, set with DONE only. Its id differs from refreshId if this server "
         "waited for the refresh of another replica."
     )

@@ -15,7 +15,7 @@ from graphql_api.domain.pagination import Page
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import encode_country_id
-from graphql_api.schema.refresh_types import RefreshFailure, RefreshReport, SourceKind
+from graphql_api.schema.refresh_types import RefreshFailureType, RefreshReportType, SourceKindType
 from graphql_api.sources.registry import get_attribution
 
 
@@ -34,8 +34,8 @@ class Node:
         return type(instance).__name__
 
 
-@strawberry.type(description="Where a served figure or rate came from.")
-class Provenance:
+@strawberry.type(name="Provenance", description="Where a served figure or rate came from.")
+class ProvenanceType:
     provider: str = strawberry.field(description="The provider, e.g. geonames, er-api or bundled.")
     live: bool = strawberry.field(description="False for the data bundled with the server.")
     as_of: datetime | None = strawberry.field(
@@ -46,8 +46,10 @@ class Provenance:
     )
 
 
-def _build_provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) -> Provenance:
-    return Provenance(
+def _build_provenance(
+    kind: report.SourceKind, provider: str, as_of: datetime | None
+) -> ProvenanceType:
+    return ProvenanceType(
         provider=provider,
         live=provider != domain.BUNDLED,
         as_of=as_of,
@@ -59,8 +61,10 @@ def _described(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
     return strawberry.field(description=domain.FIELDS[name].description)
 
 
-@strawberry.type(description="A country, or a territory with its own ISO 3166-1 code.")
-class Country(Node):
+@strawberry.type(
+    name="Country", description="A country, or a territory with its own ISO 3166-1 code."
+)
+class CountryType(Node):
     id: strawberry.ID = strawberry.field(
         resolver=_resolve_country_id,
         description="Opaque. Never changes: a key for client caches. `node` accepts it.",
@@ -89,14 +93,14 @@ class Country(Node):
         "and flags are bundled with the server, whatever the provider."
     )
     @staticmethod
-    def figures_from(parent: strawberry.Parent[domain.Country]) -> Provenance:
+    def figures_from(parent: strawberry.Parent[domain.Country]) -> ProvenanceType:
         return _build_provenance(
             report.SourceKind.COUNTRIES, parent.countries_provider, parent.countries_as_of
         )
 
     @strawberry.field(description="Where the exchange rate came from; null if there is no rate.")
     @staticmethod
-    def rate_from(parent: strawberry.Parent[domain.Country]) -> Provenance | None:
+    def rate_from(parent: strawberry.Parent[domain.Country]) -> ProvenanceType | None:
         if parent.rates_provider is None:
             return None
         return _build_provenance(report.SourceKind.RATES, parent.rates_provider, parent.rates_as_of)
@@ -114,7 +118,7 @@ class CountryEdge:
     def cursor(self) -> str:
         return self.page.cursor(self.row_index)
 
-    @strawberry.field(description="The country.", graphql_type=Country)
+    @strawberry.field(description="The country.", graphql_type=CountryType)
     def node(self) -> domain.Country:
         return self.page.snapshot.rows[self.row_index]
 
@@ -144,7 +148,7 @@ class PageInfo:
 
 @strawberry.type(description="A page of countries.")
 class CountryConnection:
-    @strawberry.field(description="The countries on the page.", graphql_type=list[Country])
+    @strawberry.field(description="The countries on the page.", graphql_type=list[CountryType])
     @staticmethod
     def nodes(parent: strawberry.Parent[Page]) -> Sequence[domain.Country]:
         return parent.rows
@@ -167,9 +171,9 @@ class CountryConnection:
 
 @strawberry.type(description="A provider of served data, and how much of it.")
 class DataSource:
-    kind: SourceKind = strawberry.field(description="The kind of data.")
+    kind: SourceKindType = strawberry.field(description="The kind of data.")
     countries: int = strawberry.field(description="Number of countries with data of this origin.")
-    provenance: Provenance = strawberry.field(description="The provider and its last update.")
+    provenance: ProvenanceType = strawberry.field(description="The provider and its last update.")
 
 
 @strawberry.type(description="The served data: its age, its version and its sources.")
@@ -210,7 +214,7 @@ class Status:
         }
         return [
             DataSource(
-                kind=SourceKind(kind),
+                kind=SourceKindType(kind),
                 countries=countries,
                 provenance=_build_provenance(kind, provenance.provider, provenance.as_of),
             )
@@ -233,7 +237,7 @@ class Status:
 
     @strawberry.field(
         description="The last successful refresh; null if the history has none.",
-        graphql_type=RefreshReport | None,
+        graphql_type=RefreshReportType | None,
     )
     @staticmethod
     def last_refresh(info: Info) -> report.RefreshReport | None:
@@ -242,7 +246,7 @@ class Status:
     @strawberry.field(
         description="The last failed refresh; null if the history has none. It may be older than "
         "the last successful one: compare the times.",
-        graphql_type=RefreshFailure | None,
+        graphql_type=RefreshFailureType | None,
     )
     @staticmethod
     def last_failure(info: Info) -> report.RefreshFailure | None:

@@ -84,3 +84,15 @@ def test_form(record: Path) -> None:
     text = record.read_text("utf-8")
     assert re.findall(r"^##+ (.*)$", text, re.MULTILINE) == HEADINGS
     assert len(text.splitlines()) <= MAX_LINES
+
+
+def test_references() -> None:
+    """Every path and name in backticks exists, unless the record is superseded."""
+    words = read_code_words()
+    texts = {record.name: record.read_text("utf-8") for record in RECORDS}
+    dead = {
+        name: find_dead_references(text, words)
+        for name, text in texts.items()
+        if "## Status\n\nSuperseded" not in text
+    }
+    assert {name: references for name, references in dead.items() if references} == {}

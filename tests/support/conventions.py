@@ -156,11 +156,11 @@ class SinglePlace:
 
 
 def _is_error_body(node: ast.AST) -> bool:
-    """Match a dict with the key "errors"."""
-    if not isinstance(node, ast.Dict):
-        return False
-    keys = [key.value for key in node.keys if isinstance(key, ast.Constant)]
-    return "errors" in keys
+    """Match a dict whose "errors" are written out; results of an execution are formatted."""
+    return isinstance(node, ast.Dict) and any(
+        isinstance(key, ast.Constant) and key.value == "errors" and isinstance(value, ast.List)
+        for key, value in zip(node.keys, node.values, strict=True)
+    )
 
 
 def _is_raw_response(node: ast.AST) -> bool:
@@ -225,7 +225,15 @@ SINGLE_PLACES = (
     SinglePlace(
         "conditional request",
         _is_conditional_header,
-        frozenset({"graphql_api/http/conditional.py", "graphql_api/sources/response.py"}),
+        frozenset(
+            {
+                "graphql_api/http/conditional.py",
+                # The header of a request in raw bytes.
+                "graphql_api/http/graphql/request.py",
+                # Requests to providers.
+                "graphql_api/sources/response.py",
+            }
+        ),
         'etag = headers.get(b"if-none-match")',
     ),
     SinglePlace(

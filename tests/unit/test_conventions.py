@@ -84,6 +84,11 @@ def test_find_gerund_names(path: str, is_bare: bool) -> None:
     assert find_gerund_names([path]) == [path] * is_bare
 
 
+def test_class_names_are_unique() -> None:
+    """A public class name occurs once in the package."""
+    assert find_repeated_classes(PACKAGE) == {}
+
+
 def test_find_repeated_classes() -> None:
     """A public class that two modules define is found; private ones may be repeated."""
     modules = {
@@ -143,6 +148,12 @@ def test_find_undocumented(code: str, undocumented: list[str]) -> None:
 def test_find_restating_docstrings(code: str, restates: bool) -> None:
     """A docstring that has no other word than the name is found."""
     assert bool(find_restating_docstrings({"a.py": ast.parse(code)})) is restates
+
+
+@pytest.mark.parametrize("rule", SINGLE_PLACES, ids=lambda rule: rule.name)
+def test_rule_has_one_place(rule: SinglePlace) -> None:
+    """A rule of the project stands in its home alone."""
+    assert rule.find_outside(PACKAGE) == []
 
 
 @pytest.mark.parametrize("rule", SINGLE_PLACES, ids=lambda rule: rule.name)
