@@ -68,7 +68,7 @@ class Page:
 
     @property
     def rows(self) -> list[Country]:
-        """Return the rows on the page."""
+        """Return the countries on the page, in its order."""
         rows = self.snapshot.rows
         return [rows[row_index] for row_index in self.row_indexes]
 

@@ -154,7 +154,7 @@ class _PreparedExecution:
     cost: int
 
     def create_executor(self, event: object = None) -> BulkExecutor:
-        """Create the executor of one execution."""
+        """Create the executor of a query, or of one `event` of a subscription."""
         return BulkExecutor(self.operation, self.plan, self.variables, self.context, event=event)
 
 

@@ -1,5 +1,6 @@
 """Decision records: numbered, of one form, and true to the code that they name."""
 
+import builtins
 import re
 import subprocess
 from pathlib import Path
@@ -19,11 +20,12 @@ TRACKED = subprocess.run(
 
 
 def read_code_words() -> set[str]:
-    """Return every word of the code, in lower case: names of settings are written in both."""
+    """Return the words of the code and Python's builtins, in lower case like `settings.py`."""
     suffixes = {".py", ".graphql", ".toml", ".yaml", ".html", ".js", ".css", ".mjs", ".ts"}
     paths = [path for path in TRACKED if Path(path).suffix in suffixes or "." not in path]
     texts = ((ROOT / path).read_text("utf-8") for path in paths if (ROOT / path).is_file())
-    return {word for text in texts for word in re.findall(r"\w+", text.lower())}
+    words = {word for text in texts for word in re.findall(r"\w+", text.lower())}
+    return words | {name.lower() for name in dir(builtins)}
 
 
 def find_dead_references(text: str, words: set[str]) -> list[str]:

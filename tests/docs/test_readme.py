@@ -128,6 +128,11 @@ def test_queries_are_found() -> None:
     assert len(CLIENT_QUERIES) == 2
 
 
+def test_readme_is_one_screen() -> None:
+    """README has at most 150 lines; everything else is in docs/."""
+    assert len(README.splitlines()) <= 150
+
+
 def test_mutation(server_url: str) -> None:
     """The mutation of README returns the report printed below it, except timings."""
     query, expected_body = MUTATION

@@ -110,6 +110,12 @@ def test_find_long_functions(lines: int, is_long: bool) -> None:
     assert find_long_functions({"a.py": module}) == ["a.py:1 run"] * is_long
 
 
+def test_modules_are_short() -> None:
+    """No module of the package or of the benchmarks has more than 350 lines."""
+    paths = [path for path in PROGRAMS if not path.startswith("scripts/")]
+    assert find_long_modules({path: (ROOT / path).read_text("utf-8") for path in paths}) == {}
+
+
 @pytest.mark.parametrize(("lines", "is_long"), [(350, False), (351, True)])
 def test_find_long_modules(lines: int, is_long: bool) -> None:
     """The 351st line of a module is one too many."""
@@ -134,6 +140,11 @@ def test_docstrings() -> None:
 def test_find_undocumented(code: str, undocumented: list[str]) -> None:
     """A missing docstring is found, except of a private name or beside a description."""
     assert find_undocumented({"a.py": ast.parse(code)}) == undocumented
+
+
+def test_docstrings_say_more_than_names() -> None:
+    """No docstring only repeats the name that it documents."""
+    assert find_restating_docstrings(PACKAGE) == []
 
 
 @pytest.mark.parametrize(

@@ -189,10 +189,8 @@ class _ConnectionHandler:
     async def _handle_connection_init(self, payload: Mapping[str, Any]) -> None:
         if self.context is not None:
             raise _CloseConnection(_TOO_MANY_INIT_REQUESTS, "Too many initialisation requests")
-        authorization_values = (
-            value for name, value in payload.items() if name.lower() == "authorization"
-        )
-        credentials = next(authorization_values, self.websocket.headers.get("Authorization", ""))
+        values = (value for name, value in payload.items() if name.lower() == "authorization")
+        credentials = next(values, self.websocket.headers.get("Authorization", ""))
         if not isinstance(credentials, str):
             raise _CloseConnection(_BAD_REQUEST, "Authorization must be a text")
         self.context = self.endpoint.http_endpoint.create_context(self.websocket, credentials)
@@ -244,8 +242,12 @@ class _ConnectionHandler:
                 await self._send_result(operation, result)
             else:
                 self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])
-                with self._count_subscription():
+                metrics = http_endpoint.request_log.metrics
+                metrics.add(SUBSCRIPTIONS, 1)
+                try:
                     await self._stream(operation, result)
+                finally:
+                    metrics.add(SUBSCRIPTIONS, -1)
         finally:
             self.detached_operations.discard(operation)
 
@@ -257,15 +259,6 @@ class _ConnectionHandler:
         request_log = self.endpoint.http_endpoint.request_log
         request_log.record_operation({}, info, codes)
         request_log.metrics.record_request(info.kind or NO_KIND, 200, seconds)
-
-    @contextmanager
-    def _count_subscription(self) -> Iterator[None]:
-        metrics = self.endpoint.http_endpoint.request_log.metrics
-        metrics.add(SUBSCRIPTIONS, 1)
-        try:
-            yield
-        finally:
-            metrics.add(SUBSCRIPTIONS, -1)
 
     async def _send_result(self, operation: _ActiveOperation, result: GraphQLResponse) -> None:
         """Send the only result of an operation, unless the client has completed it."""

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 
 def render_template(name: str, **context: object) -> str:
-    """Render a template of `templates/`."""
+    """Render a file of `templates/` to HTML; a variable that it lacks raises."""
     return _get_environment().get_template(name).render(context)
 
 

@@ -30,5 +30,5 @@ def get_dialect(kind: DatabaseKind) -> Dialect:
 
 
 def get_connection_dialect(connection: AsyncConnection) -> Dialect:
-    """Return the dialect of a connection."""
+    """Return the dialect of the database behind a connection."""
     return get_dialect(DatabaseKind(connection.dialect.name))
