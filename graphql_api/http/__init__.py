@@ -1,1 +1,1 @@
-"""ASGI: the GraphQL endpoint, the pictures, health and the pages for people."""
+"""ASGI: the GraphQL endpoint, the pages, images, health and metrics."""

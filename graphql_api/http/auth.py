@@ -1,17 +1,17 @@
-"""Who may change data: whoever sends the administrator's token."""
+"""Authorization by the administrator's token."""
 
 import hmac
 
 
 def is_authorized(credentials: str, admin_token: str | None) -> bool:
-    """Tell whether the credentials, of an Authorization header, are `Bearer <admin_token>`.
+    """Return whether the value of an Authorization header is `Bearer <admin_token>`.
 
-    Without a token everybody may: the server then listens on this machine alone.
+    Without a token every client is authorized: the server then listens on the loopback only.
     """
     if admin_token is None:
         return True
     scheme, _, token = credentials.partition(" ")
-    # Compared in constant time, so that its time tells nothing about the token.
+    # Constant time: a comparison that stops early would reveal how much of the token matches.
     matches = hmac.compare_digest(
         token.strip().encode(errors="surrogatepass"), admin_token.encode()
     )

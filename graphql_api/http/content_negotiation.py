@@ -1,4 +1,4 @@
-"""Which media types a request sends and accepts: compared whole, never as parts of a text."""
+"""Content negotiation: media types and encodings, compared whole and never as substrings."""
 
 from collections.abc import Sequence
 
@@ -11,22 +11,22 @@ HTML = "text/html"
 BROTLI = "br"
 GZIP = "gzip"
 IDENTITY = "identity"
-"""Not compressed."""
+"""No compression."""
 
 
 def get_content_type(request: Request) -> str:
-    """Return the media type of the body, without parameters; empty if there is not one of them."""
+    """Return the body's media type without parameters, or "" unless there is exactly one header."""
     values = request.headers.getlist("Content-Type")
     return _strip_parameters(values[0]) if len(values) == 1 else ""
 
 
 def negotiate_response_type(request: Request, offered: Sequence[str]) -> str | None:
-    """Return the type to answer with, the first of `offered` if all are as welcome, or None."""
+    """Return the offered type with the highest weight, the first of equals, or None."""
     return negotiate_media_type(",".join(request.headers.getlist("Accept")), offered)
 
 
 def negotiate_media_type(header: str, offered: Sequence[str]) -> str | None:
-    """Return the same for the text of an Accept header, empty if there is none."""
+    """Do the same for the value of an Accept header. An empty one accepts everything."""
     if not header.strip():
         return offered[0]
     accepted = [_parse_accept_entry(entry) for entry in header.split(",") if entry.strip()]
@@ -36,7 +36,7 @@ def negotiate_media_type(header: str, offered: Sequence[str]) -> str | None:
 
 
 def negotiate_encoding(header: str) -> str:
-    """Return how to compress for the text of an Accept-Encoding header: br, gzip or identity."""
+    """Return the encoding for the value of an Accept-Encoding header: br, gzip or identity."""
     accepted = dict(_parse_accept_entry(entry) for entry in header.split(",") if entry.strip())
     weights = {
         encoding: accepted.get(encoding, accepted.get("*", 0.0)) for encoding in (BROTLI, GZIP)
@@ -46,7 +46,7 @@ def negotiate_encoding(header: str) -> str:
 
 
 def _parse_accept_entry(entry: str) -> tuple[str, float]:
-    """Read one media range and its weight, from 0 (unwelcome) to 1."""
+    """Return a media range or encoding and its weight, from 0 (not acceptable) to 1."""
     weight = 1.0
     for parameter in entry.split(";")[1:]:
         name, _, value = parameter.partition("=")
@@ -59,7 +59,7 @@ def _parse_accept_entry(entry: str) -> tuple[str, float]:
 
 
 def _find_weight(media_type: str, accepted: Sequence[tuple[str, float]]) -> float:
-    """Return the weight of the most specific range that covers a type."""
+    """Return the weight of the most specific range that includes a type."""
     for pattern in (media_type, f"{media_type.partition('/')[0]}/*", "*/*"):
         weights = [weight for media_range, weight in accepted if media_range == pattern]
         if weights:

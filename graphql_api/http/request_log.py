@@ -1,4 +1,4 @@
-"""What is counted and logged of a request once it is answered."""
+"""Request log: metrics of every response, a log line for failed and slow ones, or for all."""
 
 import logging
 from collections.abc import MutableMapping
@@ -22,29 +22,30 @@ from graphql_api.metrics.recorder import MetricsRecorder
 logger = logging.getLogger(__name__)
 
 _SLOW_REQUEST_SECONDS = 1.0
-"""Seconds from which a request is slow; not a mutation, which waits for sources."""
+"""Slower responses are logged, except those to mutations, which wait for providers."""
 _MAX_LOGGED_LENGTH = 100
-"""Characters of a name or a path that are logged."""
+"""Characters of an operation's name, or of a path, in the log."""
 _SERVER_ERROR_CODES = frozenset(
     {INTERNAL_ERROR_CODE, DatabaseUnavailable.code, SourceInvalid.code, SourceUnavailable.code}
 )
-"""Codes of errors that the client is not to blame for."""
+"""Codes of errors that are not the client's fault."""
 
 RequestState = MutableMapping[str, Any]
-"""What the parts that serve a request tell one another of it."""
+"""The `state` of an ASGI scope: `request_id`, `operation`, `failed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLog:
-    """Counts every answer, and logs the failed and the slow ones, or all."""
+    """Records responses."""
 
     metrics: MetricsRecorder
     access_log: bool
+    """Whether to log every response."""
 
     def record_operation(
         self, state: RequestState, operation: OperationInfo, codes: list[str]
     ) -> None:
-        """Note what a request asks, and the codes of the errors that it is answered."""
+        """Record the operation of a request and the codes of its errors."""
         state["operation"] = operation
         for code in codes:
             self.metrics.record_error(code)
@@ -52,7 +53,7 @@ class RequestLog:
                 state["failed"] = True
 
     def record_response(self, scope: Scope, *, status: int, size: int, seconds: float) -> None:
-        """Count an answer, whose body has `size` bytes, and log it if need be."""
+        """Record a response whose body has `size` bytes."""
         state: RequestState = scope["state"]
         operation: OperationInfo = state.get("operation", NO_OPERATION)
         kind = operation.kind or NO_KIND
@@ -64,13 +65,13 @@ class RequestLog:
             _log_request(level, scope, operation, status=status, size=size, seconds=seconds)
 
 
-def _log_request(  # noqa: PLR0913 - all that is told of an answer
+def _log_request(  # noqa: PLR0913 - the values of the line
     level: int, scope: Scope, operation: OperationInfo, *, status: int, size: int, seconds: float
 ) -> None:
     kind = operation.kind or NO_KIND
     name = None if operation.name is None else _truncate(operation.name)
     client = scope["client"][0] if scope.get("client") else None
-    # The query of the URL is left out: it may hold variables.
+    # Without the query string, which may contain variables.
     method, path = scope["method"], _truncate(scope["path"])
     duration_ms = round(seconds * 1000, 2)
     request_id = scope["state"]["request_id"]

@@ -3,19 +3,17 @@
 It belongs to one snapshot. A new snapshot empties it.
 """
 
-import gzip
-from collections.abc import Callable
 from http.client import NOT_MODIFIED
 from typing import NamedTuple
 
-import brotli
 from starlette.types import Receive, Scope, Send
 
 from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.document import OperationInfo
+from graphql_api.http.compression import compress
 from graphql_api.http.conditional import etag_matches
-from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY
+from graphql_api.http.content_negotiation import IDENTITY
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.request import ParsedRequest
 from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
@@ -30,12 +28,6 @@ _ENTRY_OVERHEAD_BYTES = 1000
 """Estimated bytes of an entry besides its body and the text of its request."""
 
 _VARY = b"Accept, Accept-Encoding"
-
-_COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
-    BROTLI: lambda body: brotli.compress(body, mode=brotli.MODE_TEXT, quality=5),
-    # Without a timestamp, so that every replica sends the same bytes.
-    GZIP: lambda body: gzip.compress(body, compresslevel=6, mtime=0),
-}
 
 _ANONYMOUS_QUERY = OperationInfo("query", None)
 """The operation of a 304, for which the query is not parsed."""
@@ -140,7 +132,7 @@ class ResponseCache:
         body = plain_body
         headers = [(b"content-type", f"{key.media_type}; charset=utf-8".encode())]
         if key.encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES:
-            body = _COMPRESSORS[key.encoding](plain_body)
+            body = compress(plain_body, key.encoding)
             headers.append((b"content-encoding", key.encoding.encode()))
         headers.append((b"content-length", str(len(body)).encode()))
         if key.method == "GET":

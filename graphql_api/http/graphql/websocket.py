@@ -6,8 +6,8 @@ Messages and close codes: https://github.com/enisdenjo/graphql-ws/blob/master/PR
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Mapping
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +71,7 @@ class WebSocketEndpoint:
     request_timeout: float
     """Seconds that a client has to send `connection_init`."""
     new_id: Callable[[], str]
-    """Makes the ids of operations, as those of requests."""
+    """Makes the ids of operations, like those of requests."""
 
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection until it is closed."""
@@ -127,9 +127,10 @@ class _ConnectionHandler:
         async with asyncio.TaskGroup() as tasks:
             try:
                 await self._receive_loop(tasks)
-            except _CloseConnection as error:
-                logger.info("WebSocket %s is closed, %d: %r", self.id, error.code, str(error))
-                await self.close(error.code, str(error))
+            except (_CloseConnection, HTTPRejection) as error:
+                code = error.code if isinstance(error, _CloseConnection) else _BAD_REQUEST
+                logger.info("WebSocket %s is closed, %d: %r", self.id, code, str(error))
+                await self.close(code, str(error))
             except WebSocketDisconnect:
                 self.is_closed = True
             finally:
@@ -162,8 +163,7 @@ class _ConnectionHandler:
             raise WebSocketDisconnect
         if message.get("text") is None:
             raise _CloseConnection(_BAD_REQUEST, "Send text")
-        with _close_on_rejection():
-            parsed = parse_json(message["text"], "The message")
+        parsed = parse_json(message["text"], "The message")
         if not isinstance(parsed, dict):
             raise _CloseConnection(_BAD_REQUEST, "The message must be an object")
         return parsed
@@ -216,8 +216,7 @@ class _ConnectionHandler:
             tasks.create_task(self._execute(operation, fields, request, self.context))
 
     def _parse_operation(self, payload: object) -> RequestFields:
-        with _close_on_rejection():
-            fields = parse_fields(payload)
+        fields = parse_fields(payload)
         if len(self.operations) + len(self.detached_operations) > _MAX_OPERATIONS:
             raise InvalidInput(
                 f"At most {_MAX_OPERATIONS} operations may go on over one connection."
@@ -313,14 +312,6 @@ class _ConnectionHandler:
                     await self.websocket.send_text(text)
                 except WebSocketDisconnect:
                     self.is_closed = True  # `_receive` raises as well and ends the connection
-
-
-@contextmanager
-def _close_on_rejection() -> Iterator[None]:
-    try:
-        yield
-    except HTTPRejection as rejection:
-        raise _CloseConnection(_BAD_REQUEST, str(rejection)) from None
 
 
 def _read_payload(message: Mapping[str, Any]) -> Mapping[str, Any]:

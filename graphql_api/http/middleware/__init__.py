@@ -1,1 +1,1 @@
-"""ASGI middleware that every request passes through."""
+"""ASGI middleware of the application."""

@@ -1,4 +1,7 @@
-"""Refusing what only data can answer as long as there is none: an empty list would look true."""
+"""Readiness: 503 for requests that need data, until there is some.
+
+An empty list would look like a valid response.
+"""
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
@@ -18,7 +21,7 @@ from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
 
 _RETRY_AFTER_SECONDS = 2
-"""After how many to ask again."""
+"""Seconds after which clients should retry, and after which the page reloads itself."""
 _RESPONSE_HEADERS = {
     "Retry-After": str(_RETRY_AFTER_SECONDS),
     "Cache-Control": "no-store",
@@ -30,15 +33,14 @@ _STYLESHEET = Asset.from_package("landing.css")
 
 
 class ReadinessMiddleware:
-    """Lets through what needs no data, and everything once data has been loaded."""
+    """Rejects requests that need data until the catalog has loaded it."""
 
     def __init__(self, app: ASGIApp, *, catalog: Catalog) -> None:
-        """Wrap `app`."""
         self._app = app
         self._catalog = catalog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve a request or a WebSocket handshake."""
         if self._catalog.is_loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -54,7 +56,7 @@ def _needs_data(path: str) -> bool:
 
 
 def _build_rejection(request: Request) -> Response:
-    """Return the answer in the form that was asked for."""
+    """Return the 503 in the media type that the client prefers."""
     path, is_read = request.url.path, request.method in ("GET", "HEAD")
     offered = (HTML,) if path == "/" else (JSON, GRAPHQL_RESPONSE, HTML)
     media_type = negotiate_response_type(request, offered)

@@ -43,7 +43,7 @@ class RequestIdMiddleware:
         self._request_log = request_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or one WebSocket, whose errors its endpoint handles."""
+        """Serve a request or a WebSocket, whose errors its endpoint handles."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Headers that keep browsers from doing with answers what they are not for."""
+"""Security headers for every response."""
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -12,14 +12,13 @@ _RESPONSE_START_TYPES = ("http.response.start", "websocket.http.response.start")
 
 
 class SecurityHeadersMiddleware:
-    """Adds the headers to every answer that does not bring its own."""
+    """Adds each header to every response that does not set its own."""
 
     def __init__(self, app: ASGIApp) -> None:
-        """Wrap `app`."""
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
+        """Serve a request or a WebSocket handshake."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] in _RESPONSE_START_TYPES:
@@ -35,10 +34,12 @@ class SecurityHeadersMiddleware:
 def build_csp(
     *, script_sources: str = "'self'", style_hashes: str = "", allow_data_urls: bool = False
 ) -> str:
-    """Return the Content-Security-Policy of a page whose scripts and styles are files.
+    """Return the Content-Security-Policy of a page without inline scripts.
 
-    They come from `sources`. `styles` are hashes of more styles; `data` lets pictures and fonts be
-    within a file.
+    Args:
+        script_sources: Where scripts and styles may be loaded from.
+        style_hashes: Hashes of inline styles that are allowed too.
+        allow_data_urls: Whether images and fonts may be embedded as `data:` URLs.
     """
     file_sources = "'self' data:" if allow_data_urls else "'self'"
     return (
