@@ -15,7 +15,7 @@ from typing import Any
 import asyncmy
 from sqlalchemy import event, make_url
 
-from graphql_api.domain.country import Country
+from graphql_api.domain.country import FIELDS, Country, FieldKind
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.migrations import migrate
@@ -148,23 +148,13 @@ async def _measure_peak_bytes(write: WriteFunction) -> int:
 
 
 def _build_country(code: str) -> Country:
-    return Country(
-        code=code,
-        alpha3=f"{code}A",
-        name=f"The Republic of {code}",
-        capital=f"Saint {code}’s",
-        region="Europe",
-        subregion="Western Europe",
-        population=66_987_244,
-        area_km2=547_030.0,
-        currency_code="EUR",
-        exchange_rate=0.87654321,
-        estimated_gdp=109_237_461_923.25,
-        flag_url="https://flagcdn.com/fr.svg",
-        last_refreshed_at=_NOW,
-        revision=1,
-        countries_provider="geonames",
-        countries_as_of=_NOW,
-        rates_provider="er-api",
-        rates_as_of=_NOW,
-    )
+    text = f"The Republic of Saint {code}’s"
+    values = {
+        FieldKind.INT: 66_987_244,
+        FieldKind.FLOAT: 109_237_461_923.25,
+        FieldKind.INSTANT: _NOW,
+    }
+    row: dict[str, Any] = {
+        name: values.get(field.kind, text[: field.max_length]) for name, field in FIELDS.items()
+    }
+    return Country(**row | {"code": code, "revision": 1})

@@ -1,19 +1,23 @@
 """Successful refreshes: rows, snapshot, report, history, log and statements."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import event
 
-from graphql_api.domain.country import Country, SkippedRecord
+from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.report import RefreshReport, SourceKind
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.images.cache import SummaryImageCache
+from graphql_api.sources.providers import geonames
+from graphql_api.sources.reference import load_reference
+from graphql_api.sources.validation import validate_countries
 from tests.support.attempts import make_source_report
+from tests.support.factories import make_country
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     ServiceInstance,
@@ -44,16 +48,13 @@ SOURCES = (
         attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)",
     ),
 )
-ANDORRA = Country(
-    code="AD",
+FIGURES = validate_countries(geonames.parse(COUNTRIES), load_reference()).figures
+ANDORRA = make_country(
+    **asdict(next(figures for figures in FIGURES if figures.code == "AD")),
     alpha3="AND",
     name="Andorra",
-    capital="Andorra la Vella",
     region="Europe",
     subregion="Southern Europe",
-    population=77006,
-    area_km2=468.0,
-    currency_code="EUR",
     exchange_rate=0.88022588,
     estimated_gdp=estimated_gdp("AD", 77006, 0.88022588),
     flag_url="https://flagcdn.com/ad.svg",

@@ -86,8 +86,8 @@ def test_row() -> None:
         revision=REVISION,
     )
     assert result.rows == (
-        Country(
-            code="FR",
+        make_country(
+            "FR",
             alpha3="FRX",
             name="France",
             capital="Évry",
