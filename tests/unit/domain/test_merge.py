@@ -1,7 +1,7 @@
 """Merging: the rows of a refresh, how they differ from those stored, and what is published."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,16 +35,9 @@ REVISION = 9
 
 def make_figures(code: str = "FR", **changes: Any) -> CountryFigures:  # noqa: ANN401  (what replace takes)
     """Return the figures that `make_country` of the code was made from."""
-    return replace(
-        CountryFigures(
-            code=code,
-            capital=f"City {code}",
-            population=1000,
-            area_km2=50.5,
-            currency_code="EUR",
-        ),
-        **changes,
-    )
+    row = make_country(code)
+    figures = {field.name: getattr(row, field.name) for field in fields(CountryFigures)}
+    return CountryFigures(**figures | changes)
 
 
 def merge_figures(
