@@ -1,4 +1,4 @@
-"""The attacks of graphql-cop, and those of OWASP's list, on a real server in production."""
+"""The attacks of graphql-cop and of OWASP's list on a real server in production."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ DELETION = 'mutation { deleteCountry(code: "ZW") { code } }'
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server in production that asks nobody."""
+    """Run a server in production with bundled sources."""
     with running_server(
         tmp_path_factory.mktemp("attacked"), **BUNDLED_SOURCES, **PRODUCTION
     ) as process:
@@ -29,7 +29,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def development_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server in development, which answers questions about its schema."""
+    """Run a server in development, which allows introspection."""
     with running_server(tmp_path_factory.mktemp("open"), **BUNDLED_SOURCES) as process:
         process.wait_for_log("Ctrl-C stops")
         yield process
@@ -49,24 +49,24 @@ def get(server: Process, path: str, **headers: str) -> RawResponse:
 
 
 def error_messages(response: RawResponse) -> list[str]:
-    """Return the messages of the errors, of which the answer consists."""
+    """Return the messages of a response that consists of errors."""
     assert list(response.json) == ["errors"]
     return [error["message"] for error in response.json["errors"]]
 
 
 def too_complex(detail: str) -> list[str]:
-    """Return the refusal of a query."""
+    """Return the error messages of a rejected query."""
     return [f"The query is too complex: {detail}."]
 
 
 def test_alias_overloading(server: Process) -> None:
-    """A hundred aliases are refused."""
+    """A hundred aliases are rejected."""
     query = "query cop { " + " ".join(f"alias{i}: __typename" for i in range(101)) + " }"
     assert error_messages(post(server, {"query": query})) == too_complex("aliases 101, at most 50")
 
 
 def test_batching(server: Process) -> None:
-    """A batch of queries is refused."""
+    """A batch of queries is rejected."""
     response = post(server, [{"query": "query cop { __typename }"}] * 10)
     assert (response.status, response.error_codes) == (400, ["BAD_USER_INPUT"])
 
@@ -80,7 +80,7 @@ def test_directive_overloading(server: Process) -> None:
 
 
 def test_circular_introspection(development_server: Process) -> None:
-    """Introspection in circles is refused even where introspection is allowed."""
+    """Circular introspection is rejected even where introspection is allowed."""
     cycle = "fields { type { " * 4 + "name" + " } }" * 4
     query = f"query cop {{ __schema {{ types {{ {cycle} }} }} }}"
     response = post(development_server, {"query": query})
@@ -88,20 +88,20 @@ def test_circular_introspection(development_server: Process) -> None:
 
 
 def test_field_duplication(server: Process) -> None:
-    """Five hundred times the same field is refused."""
+    """Five hundred times the same field is rejected."""
     query = "query cop { " + "__typename " * 500 + "}"
     assert error_messages(post(server, {"query": query})) == too_complex("fields 500, at most 300")
 
 
 def test_mutation_by_get(server: Process) -> None:
-    """A mutation by GET is refused."""
+    """A mutation by GET is rejected."""
     response = get(server, "/graphql?query=mutation+cop+%7B__typename%7D")
     assert (response.status, response.headers["Allow"]) == (405, "POST")
     assert response.error_codes == ["BAD_USER_INPUT"]
 
 
 def test_query_by_get(server: Process) -> None:
-    """A query by GET changes nothing, and no page of another origin reads the answer."""
+    """A query by GET changes nothing, and no page of another origin can read the response."""
     response = get(
         server, "/graphql?query=query+cop+%7B__typename%7D", Origin="https://evil.example"
     )
@@ -113,26 +113,26 @@ def test_query_by_get(server: Process) -> None:
     "content_type", ["application/x-www-form-urlencoded", "multipart/form-data; boundary=x"]
 )
 def test_form(server: Process, content_type: str) -> None:
-    """A form, which any page may send, is refused; so are uploads."""
+    """A form, which any page may send, is rejected; so are uploads."""
     with open_connection(server) as connection:
         response = connection.post(b"query=query+cop+%7B__typename%7D", Content_Type=content_type)
     assert (response.status, response.error_codes) == (415, ["BAD_USER_INPUT"])
 
 
 def test_tracing(server: Process) -> None:
-    """No answer has extensions, so none traces how it was made."""
+    """No response has extensions, so none contains a trace."""
     response = post(server, {"query": "query cop { __typename }"}, X_Apollo_Tracing="1")
     assert response.json == TYPENAME_RESPONSE
 
 
 def test_suggestions(server: Process) -> None:
-    """A wrong name is not answered with the right one."""
+    """A wrong field name gets no suggestion."""
     response = post(server, {"query": "query cop { __schema { directive } countris }"})
     assert "Did you mean" not in response.body.decode()
 
 
 def test_introspection(server: Process) -> None:
-    """The schema is not told."""
+    """The schema is not public."""
     response = post(server, {"query": "query cop { __schema { types { name fields { name } } } }"})
     assert set(response.error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
     assert get(server, "/schema.graphql").status == 404
@@ -142,14 +142,14 @@ def test_introspection(server: Process) -> None:
     "path", ["/graphiql", "/playground", "/console", "/graphql", "/v1/graphql"]
 )
 def test_playground(server: Process, path: str) -> None:
-    """There is no playground, at any of its usual addresses."""
+    """There is no playground at any of the usual paths."""
     response = get(server, path, Accept="text/html")
     assert response.status in {404, 406}
     assert b"graphiql" not in response.body.lower()
 
 
 def test_unhandled_errors(server: Process) -> None:
-    """What is wrong is told without a trace of the code."""
+    """Errors contain no stack trace."""
     response = post(server, {"query": "qwerty cop { abc }"})
     assert response.error_codes == ["GRAPHQL_PARSE_FAILED"]
     [error] = response.json["errors"]
@@ -168,7 +168,7 @@ INJECTIONS = [
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_injection(server: Process, text: str) -> None:
-    """OWASP, injection: an argument is compared as text, and finds nothing."""
+    """OWASP, injection: an argument is compared as text and matches nothing."""
     query = """query ($t: String) {
         country(name: $t) { code }
         countries(filter: {or: [{name: {eq: $t}}, {capital: {contains: $t}}]}) { totalCount }
@@ -178,20 +178,20 @@ def test_injection(server: Process, text: str) -> None:
 
 
 def test_depth(server: Process) -> None:
-    """OWASP, depth: a query that goes round and round is refused."""
+    """OWASP, depth: a circular query is rejected."""
     query = "query { a " + "{ a " * 30 + "} " * 30 + "}"
     assert error_messages(post(server, {"query": query})) == too_complex("depth 21, at most 20")
 
 
 def test_fragment_bomb(server: Process) -> None:
-    """Denial of service: fragments that double one another are counted, and refused."""
+    """Denial of service: fragments that double one another are counted and rejected."""
     fragments = [f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(17)]
     query = f"{{ ...f0 }} {' '.join(fragments)} fragment f17 on Query {{ __typename }}"
     assert error_messages(post(server, {"query": query})) == too_complex("fields 382, at most 300")
 
 
 def test_fragment_circle(server: Process) -> None:
-    """Denial of service: a fragment that uses itself is refused."""
+    """Denial of service: a fragment that uses itself is rejected."""
     query = "{ ...a } fragment a on Query { ...b } fragment b on Query { ...a }"
     assert error_messages(post(server, {"query": query})) == [
         "Cannot spread fragment 'a' within itself via 'b'."
@@ -199,7 +199,7 @@ def test_fragment_circle(server: Process) -> None:
 
 
 def test_amount(server: Process) -> None:
-    """OWASP, amount: everything, many times, is refused by what it costs; a page each is not."""
+    """OWASP, amount: many complete lists are rejected for their cost; many pages are not."""
     fields = "nodes { code name capital region subregion population areaKm2 flagUrl }"
     expensive_query = "{ " + " ".join(f"a{i}: countries {{ {fields} }}" for i in range(21)) + " }"
     assert error_messages(post(server, {"query": expensive_query})) == too_complex(
@@ -212,7 +212,7 @@ def test_amount(server: Process) -> None:
 
 
 def test_brute_force(server: Process) -> None:
-    """OWASP, batching: one request cannot try mutations in number."""
+    """OWASP, batching: one request cannot run many mutations."""
     query = (
         "mutation { "
         + " ".join(f'a{i}: deleteCountry(code: "ZW") {{ id }}' for i in range(25))
@@ -235,7 +235,7 @@ def test_access(server: Process, origin: str | None) -> None:
 
 
 def test_other_limits(tmp_path: Path) -> None:
-    """The limits are those that QUERY_LIMITS sets."""
+    """QUERY_LIMITS sets the limits."""
     with running_server(tmp_path, **BUNDLED_SOURCES, QUERY_LIMITS="depth=2,aliases=1") as limited:
         deep_response = post(limited, {"query": "{ status { lastRefresh { id } } }"})
         assert error_messages(deep_response) == too_complex("depth 3, at most 2")

@@ -1,4 +1,4 @@
-"""Whatever bytes, JSON or documents are sent to a real server, its answer is well-formed."""
+"""Fuzzing: whatever bytes, JSON or documents a real server receives, it responds well-formed."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ CLIENT_ERROR_CODES = {
     "QUERY_TOO_COMPLEX",
     "UNAUTHENTICATED",
 }
-"""Codes that blame the client, none of which says that the server is broken."""
+"""Codes of errors that are the client's fault."""
 ACCEPTS = ("application/json", "application/graphql-response+json", "*/*", "text/html", "")
 few_examples = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 many_examples = settings(few_examples, max_examples=2000)
@@ -34,7 +34,7 @@ many_examples = settings(few_examples, max_examples=2000)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that asks nobody, and lets nobody change anything; it never says an error."""
+    """Run a server that fetches nothing and rejects mutations, and check that it logs no error."""
     folder = tmp_path_factory.mktemp("fuzzed")
     with running_server(folder, **BUNDLED_SOURCES, ADMIN_TOKEN="s3cret-Token") as process:
         process.wait_for_log("Ctrl-C stops")
@@ -45,13 +45,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def client(server: Process) -> Iterator[httpx.Client]:
-    """Lend a client that keeps its connection."""
+    """Return a client with a persistent connection."""
     with httpx.Client(base_url=server.url, trust_env=False, timeout=WAIT_TIMEOUT) as http_client:
         yield http_client
 
 
 def check_response(response: httpx.Response) -> dict[str, Any]:
-    """Check that an answer is GraphQL's, that it blames the client if anybody, and return it."""
+    """Return a response after checking its shape, and that its errors are the client's fault."""
     assert response.status_code in {200, 400, 406, 413, 415}
     body: dict[str, Any] = response.json()
     assert set(body) <= {"data", "errors"}
@@ -87,7 +87,7 @@ ENCODINGS = st.sampled_from(("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-32", 
 
 @st.composite
 def bodies(draw: st.DrawFn) -> bytes:
-    """Return bytes: any, or JSON, in some encoding, of which a part may be something else."""
+    """Return bytes: any, or JSON in some encoding, of which a part may be replaced."""
     if draw(st.booleans()):
         return draw(st.binary(max_size=50))
     text = json.dumps(draw(JSON_VALUES), ensure_ascii=draw(st.booleans()))
@@ -99,7 +99,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 
 def send_body(client: httpx.Client, body: bytes, accept: str) -> None:
-    """POST a body, and check the answer."""
+    """POST a body, and check the response."""
     headers = {"Content-Type": "application/json", "Accept": accept}
     check_response(client.post("/graphql", content=body, headers=headers))
 
@@ -107,21 +107,21 @@ def send_body(client: httpx.Client, body: bytes, accept: str) -> None:
 @few_examples
 @given(body=bodies(), accept=st.sampled_from(ACCEPTS))
 def test_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
-    """Any body is answered in GraphQL's shape."""
+    """Any body gets a GraphQL response."""
     send_body(client, body, accept)
 
 
 @many_examples
 @given(body=bodies(), accept=st.sampled_from(ACCEPTS))
 def test_many_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
-    """So are ten times as many."""
+    """So do ten times as many."""
     send_body(client, body, accept)
 
 
 @few_examples
 @given(parameters=st.dictionaries(FIELDS, st.text(max_size=9) | DOCUMENTS))
 def test_parameters(client: httpx.Client, parameters: dict[str, str]) -> None:
-    """Any parameters of a GET are answered in GraphQL's shape; a mutation is refused."""
+    """Any parameters of a GET get a GraphQL response; a mutation is rejected."""
     encoded = httpx.QueryParams(
         {name: text.encode("utf-8", "replace").decode() for name, text in parameters.items()}
     )
@@ -137,7 +137,7 @@ OPERATIONS = graphql.from_schema(SCHEMA, custom_scalars=SCALARS)
 
 
 def send_document(client: httpx.Client, document: str) -> dict[str, Any]:
-    """POST a document, and return the checked answer."""
+    """POST a document, and return the checked response."""
     text = document.encode("utf-8", "replace").decode()
     return check_response(client.post("/graphql", json={"query": text}))
 
@@ -145,7 +145,7 @@ def send_document(client: httpx.Client, document: str) -> dict[str, Any]:
 @few_examples
 @given(document=QUERIES)
 def test_documents(client: httpx.Client, document: str) -> None:
-    """Any query that the schema allows is valid to the server, too."""
+    """Any query that the schema allows is valid for the server too."""
     body = send_document(client, document)
     codes = {error["extensions"]["code"] for error in body.get("errors", [])}
     # Arguments can contradict one another, and DateTime is no text to the schema.
@@ -157,6 +157,6 @@ def test_documents(client: httpx.Client, document: str) -> None:
     document=OPERATIONS, cut=st.integers(0, 400), patch=st.text('{}()[]$@!:."#a1 \n', max_size=4)
 )
 def test_many_documents(client: httpx.Client, document: str, cut: int, patch: str) -> None:
-    """Any operation that the schema allows, whole or broken somewhere, is answered in its shape."""
+    """Any operation that the schema allows, intact or broken, gets a GraphQL response."""
     send_document(client, document)
     send_document(client, document[:cut] + patch + document[cut:])

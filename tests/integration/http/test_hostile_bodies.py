@@ -1,4 +1,4 @@
-"""Bodies that nobody should send, to a real server: refused in one line, with no other effect."""
+"""Malformed bodies on a real server: each is rejected with one log line and no other effect."""
 
 import gzip
 import json
@@ -15,20 +15,20 @@ MAX_BODY_BYTES = 100_000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that asks nobody."""
+    """Run a server with bundled sources."""
     with running_server(tmp_path_factory.mktemp("bodies"), **BUNDLED_SOURCES) as process:
         process.wait_for_log("Ctrl-C stops")
         yield process
 
 
 def request_log_lines(server: Process) -> list[str]:
-    """Return what the log says of requests, without times and ids."""
+    """Return the log lines about requests, without times and ids."""
     log_lines = server.stderr.splitlines()
     return [line.split(maxsplit=4)[-1] for line in log_lines if " Request " in line]
 
 
 def send_forever(connection: RawConnection) -> None:
-    """Send a gigabyte; whoever reads it all has failed."""
+    """Send a gigabyte, which no server should read to its end."""
     for _ in range(1000):
         connection.send(b"x" * 1_000_000)
 
@@ -86,7 +86,7 @@ MALFORMED = {
 
 @pytest.mark.parametrize("body", MALFORMED.values(), ids=MALFORMED)
 def test_malformed(server: Process, body: bytes) -> None:
-    """A malformed body is a 400 in GraphQL's shape and one line of the log, by either framing."""
+    """A malformed body gets a 400 in GraphQL's shape and one log line, whole or in chunks."""
     before = len(request_log_lines(server))
     with open_connection(server) as connection:
         response = connection.post(body)
@@ -120,7 +120,7 @@ HARMLESS = {
 
 @pytest.mark.parametrize("body", HARMLESS.values(), ids=HARMLESS)
 def test_harmless(server: Process, body: bytes) -> None:
-    """What is JSON, however odd, is answered as GraphQL, and logged only if it is too complex."""
+    """Odd but valid JSON gets a GraphQL response, and is logged only if it exceeds a limit."""
     before = len(request_log_lines(server))
     with open_connection(server) as connection:
         response = connection.post(body)
@@ -138,7 +138,7 @@ def test_harmless(server: Process, body: bytes) -> None:
 
 
 def test_too_large(server: Process) -> None:
-    """A body that announces too much is refused before it is sent, and what comes is let pass."""
+    """A body with too large a Content-Length is rejected at once, and what is sent is discarded."""
     before = len(request_log_lines(server))
     with open_connection(server) as connection:
         connection.send(request_head(Content_Length="3000000"))
@@ -153,14 +153,14 @@ def test_too_large(server: Process) -> None:
 
 @pytest.mark.parametrize("length", ["9" * 18, "100001"])
 def test_announced_length(server: Process, length: str) -> None:
-    """One byte too many is too many, and so is any number of them."""
+    """A body one byte above the limit is rejected, and so is one far above it."""
     with open_connection(server) as connection:
         connection.send(request_head(Content_Length=length))
         assert connection.read_response().status == 413
 
 
 def test_largest(server: Process) -> None:
-    """A body of exactly the limit is answered."""
+    """A body of exactly the limit is accepted."""
     with open_connection(server) as connection:
         assert connection.post(QUERY + b" " * (MAX_BODY_BYTES - len(QUERY))).status == 200
         assert connection.post(QUERY + b" " * (MAX_BODY_BYTES + 1 - len(QUERY))).status == 413
@@ -168,7 +168,7 @@ def test_largest(server: Process) -> None:
 
 
 def test_too_large_unannounced(server: Process) -> None:
-    """A body in pieces is counted while it comes, and refused before its end."""
+    """A body in chunks is counted as it arrives, and rejected before its end."""
     with open_connection(server) as connection:
         connection.send(request_head(Transfer_Encoding="chunked"))
         chunk = b"%x\r\n%s\r\n" % (50_000, b" " * 50_000)
@@ -180,7 +180,7 @@ def test_too_large_unannounced(server: Process) -> None:
 
 
 def test_too_large_without_end(server: Process) -> None:
-    """Who goes on sending for ever after the answer is cut off, and others are served."""
+    """A client that goes on sending after the response is disconnected; others are served."""
     with open_connection(server) as connection:
         connection.send(request_head(Content_Length="1000000000"))
         assert connection.read_response().status == 413
@@ -191,7 +191,7 @@ def test_too_large_without_end(server: Process) -> None:
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "x"])
 def test_compressed(server: Process, encoding: str) -> None:
-    """A compressed body is refused unread, so that no bomb is ever unpacked."""
+    """A compressed body is rejected unread, so no bomb is ever unpacked."""
     with open_connection(server) as connection:
         response = connection.post(gzip.compress(b" " * 10_000_000), Content_Encoding=encoding)
         assert (response.status, response.error_codes) == (415, ["BAD_USER_INPUT"])
@@ -213,7 +213,7 @@ PARAMETERS = {
 
 @pytest.mark.parametrize("parameters", PARAMETERS.values(), ids=PARAMETERS)
 def test_malformed_parameters(server: Process, parameters: str) -> None:
-    """Malformed parameters of a GET are a 400 in GraphQL's shape, and one line of the log."""
+    """Malformed parameters of a GET get a 400 in GraphQL's shape and one log line."""
     before = len(request_log_lines(server))
     with open_connection(server) as connection:
         connection.send(request_head(f"GET /graphql?{parameters}".rstrip("?")))
@@ -237,7 +237,7 @@ REQUESTS = {
 
 @pytest.mark.parametrize("request_", REQUESTS.values(), ids=REQUESTS)
 def test_no_http(server: Process, request_: bytes) -> None:
-    """What is no HTTP is a 400 in GraphQL's shape, after which the connection is closed."""
+    """Malformed HTTP gets a 400 in GraphQL's shape, and the connection is closed."""
     with open_connection(server) as connection:
         connection.send(request_)
         response = connection.read_response()
@@ -247,7 +247,7 @@ def test_no_http(server: Process, request_: bytes) -> None:
 
 
 def test_endless_head(server: Process) -> None:
-    """An address or header without end is refused before it fills the memory."""
+    """An endless request line or header is rejected before it fills the memory."""
     with open_connection(server) as connection:
         connection.send(b"GET /graphql?query=")
         with pytest.raises(ConnectionError):

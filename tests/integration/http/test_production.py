@@ -1,4 +1,4 @@
-"""A server in production as strangers find it: closed, silent about itself, and no use to pages."""
+"""A server in production, from outside: what it rejects, what it hides, which pages may use it."""
 
 import json
 import re
@@ -32,7 +32,7 @@ SECURITY_HEADERS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server in production, which asks nobody and lets one origin's pages ask."""
+    """Run a server in production that fetches nothing and allows one other origin."""
     folder = tmp_path_factory.mktemp("production")
     variables = {
         **BUNDLED_SOURCES,
@@ -63,7 +63,7 @@ PATHS = ["/", "/graphql", "/schema.graphql", "/healthz", "/readyz", "/images/sum
 
 @pytest.mark.parametrize("path", PATHS)
 def test_headers(server: Process, path: str) -> None:
-    """Every answer has an id and the headers that bind browsers, and none names the software."""
+    """Every response has an id and the security headers, and none names the software."""
     headers = get(server, path).headers
     assert re.fullmatch("[0-9a-f]{32}", headers["X-Request-Id"])
     assert "Server" not in headers
@@ -77,7 +77,7 @@ def test_headers(server: Process, path: str) -> None:
 
 
 def test_page_keeps_its_own_policy(server: Process) -> None:
-    """The landing page allows its own style, script and picture, all of them files."""
+    """The landing page allows its own style, script and image, all of them files."""
     page = get(server, "/")
     policy = page.headers["Content-Security-Policy"]
     assert "; script-src 'self'; style-src 'self'; img-src 'self';" in policy
@@ -88,12 +88,12 @@ def test_page_keeps_its_own_policy(server: Process) -> None:
     "query", ["{ __schema { types { name } } }", '{ __type(name: "A") { name } }']
 )
 def test_no_introspection(server: Process, query: str) -> None:
-    """The schema is not told."""
+    """The schema is not public."""
     assert set(post(server, query).error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
 
 
 def test_no_suggestions(server: Process) -> None:
-    """Who guesses a name learns nothing of those that are near."""
+    """A wrong name gets no suggestion of similar ones."""
     assert b"ean" not in post(server, "{ countris { cod } contry }").body
 
 
@@ -109,7 +109,7 @@ def test_mutations_need_the_token(server: Process, authorization: str) -> None:
 
 
 def test_refresh_without_the_token_asks_nobody(tmp_path: Path, upstream: Upstream) -> None:
-    """A refused refresh does not reach the sources."""
+    """A rejected refresh does not reach the providers."""
     with running_server(tmp_path, **PRODUCTION, **upstream.environment) as server:
         server.wait_for_log("countries from geonames")
         request_count = len(upstream.requests)
@@ -130,7 +130,7 @@ def test_refresh_without_the_token_asks_nobody(tmp_path: Path, upstream: Upstrea
     ],
 )
 def test_only_json(server: Process, content_type: str, status: int) -> None:
-    """What other people's pages can send without asking first is refused."""
+    """Requests that other sites' pages can send without a preflight are rejected."""
     with open_connection(server) as connection:
         assert connection.post(QUERY, Content_Type=content_type).status == status
 
@@ -138,7 +138,7 @@ def test_only_json(server: Process, content_type: str, status: int) -> None:
 def preflight(
     server: Process, origin: str, header_names: str = "authorization,content-type"
 ) -> RawResponse:
-    """Ask as a browser asks before it lets a page send JSON with a token."""
+    """Send the preflight of a page that wants to send JSON with a token."""
     headers = {
         "Origin": origin,
         "Access_Control_Request_Method": "POST",
@@ -150,7 +150,7 @@ def preflight(
 
 
 def test_cors(server: Process) -> None:
-    """The pages of the origins that are set may ask, without credentials, and no others."""
+    """Pages of the configured origins may send requests, without credentials; others may not."""
     allowed = preflight(server, ORIGIN)
     assert allowed.status == 200
     assert allowed.headers["Access-Control-Allow-Origin"] == ORIGIN
@@ -183,12 +183,12 @@ def test_cors(server: Process) -> None:
     ],
 )
 def test_headers_of_clients(server: Process, names: str, status: int) -> None:
-    """The headers that stock clients send are allowed, and others are not."""
+    """Headers of stock clients are allowed, and others are not."""
     assert preflight(server, ORIGIN, names).status == status
 
 
 def test_cors_for_all(tmp_path: Path) -> None:
-    """`*` lets every page ask, and none with credentials."""
+    """`*` allows every page, without credentials."""
     with running_server(tmp_path, **BUNDLED_SOURCES, CORS_ORIGINS="*") as server:
         for response in (preflight(server, ORIGIN), post(server, "{ __typename }", Origin=ORIGIN)):
             assert response.headers["Access-Control-Allow-Origin"] == "*"
@@ -196,7 +196,7 @@ def test_cors_for_all(tmp_path: Path) -> None:
 
 
 def test_no_cors(tmp_path: Path) -> None:
-    """Without the setting no page of another origin may ask."""
+    """Without CORS_ORIGINS no page of another origin may send requests."""
     with running_server(tmp_path, **BUNDLED_SOURCES) as server:
         refused = preflight(server, ORIGIN)
         assert (refused.status, refused.headers["Allow"]) == (405, "GET, POST")
@@ -214,7 +214,7 @@ FORGED_HEADERS = {
 
 
 def test_forged_headers(server: Process) -> None:
-    """Addresses begin with PUBLIC_URL, and the log has the true peer, whatever a client claims."""
+    """URLs start with PUBLIC_URL, and the log has the true peer, whatever a client sends."""
     response = post(server, "{ status { imageUrl } }", **FORGED_HEADERS)
     url = response.json["data"]["status"]["imageUrl"]
     assert url.startswith("https://countries.example/images/summary-")
@@ -222,7 +222,7 @@ def test_forged_headers(server: Process) -> None:
 
 
 def test_trusted_proxy(tmp_path: Path) -> None:
-    """A proxy of FORWARDED_ALLOW_IPS is believed as to the client and the scheme, no more."""
+    """A proxy in FORWARDED_ALLOW_IPS is trusted for the client's address and the scheme only."""
     with running_server(tmp_path, **BUNDLED_SOURCES, ACCESS_LOG="true") as server:
         forged = {**FORGED_HEADERS, "Host": "countries.example", "X_Forwarded_Proto": "https"}
         response = post(server, "{ status { imageUrl } }", **forged)
@@ -232,7 +232,7 @@ def test_trusted_proxy(tmp_path: Path) -> None:
 
 
 def collect_responses(server: Process) -> list[str]:
-    """Return what the server answers to many questions, with and without the token."""
+    """Return the server's responses to many requests, with and without the token."""
     refresh_mutation = "mutation { refreshCountries { sources { provider failures attribution } } }"
     status_query = "{ status { lastRefresh { sources { failures } } lastFailure { message } } }"
     queries: list[tuple[str, dict[str, str]]] = [
@@ -252,7 +252,7 @@ def collect_responses(server: Process) -> list[str]:
 
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) -> None:
-    """Neither the token nor a key is in anything that is printed or answered, at any level."""
+    """Neither the token nor a key is in any output or response, at any log level."""
     upstream.set_responses("countries", FakeResponse(status=500))
     upstream.set_responses("rates", FakeResponse(status=403))
     settings = {
@@ -279,7 +279,7 @@ def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) 
     ],
 )
 def test_password_is_never_told(tmp_path: Path, url: str) -> None:
-    """A database that cannot be used is told of without its password."""
+    """The error about an unusable database does not contain its password."""
     result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, DATABASE_URL=url, LOG_LEVEL="debug")
     assert result.exit_code != 0
     assert "SECRET" not in result.stdout + result.stderr

@@ -1,4 +1,4 @@
-"""A fuzzer that others wrote, schemathesis, finds no answer of a real server that blames itself."""
+"""Schemathesis, a fuzzer, finds no response of a real server that is the server's fault."""
 
 import re
 import subprocess
@@ -10,12 +10,12 @@ import pytest
 from tests.support.processes import BUNDLED_SOURCES, running_server
 
 EXAMPLES = 50
-"""Documents that are drawn for each root field."""
+"""Documents drawn for each root field."""
 
 
 @pytest.mark.slow
 def test_no_failure_of_the_server(tmp_path: Path) -> None:
-    """Whatever it draws, the server never blames itself; refreshes are among what it draws."""
+    """No drawn document, refreshes included, makes the server fail."""
     program = Path(sys.executable).with_name("schemathesis")
     with running_server(tmp_path, **BUNDLED_SOURCES) as server:
         server.wait_for_log("Ctrl-C stops")

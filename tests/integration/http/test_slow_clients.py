@@ -1,4 +1,4 @@
-"""Clients that dawdle, vanish or only connect: they are given up in time, and delay nobody."""
+"""Clients that stall, disconnect or only connect: they are closed in time and delay no others."""
 
 import json
 import re
@@ -34,7 +34,7 @@ PARTIAL_REQUESTS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that waits half a second for a request."""
+    """Run a server that waits half a second for a request."""
     folder = tmp_path_factory.mktemp("slow")
     with running_server(
         folder, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.5", KEEP_ALIVE="1"
@@ -44,7 +44,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 def is_serving(server: Process) -> bool:
-    """Tell whether somebody else is served."""
+    """Return whether another client is served."""
     return server.query("{ __typename }") == TYPENAME_RESPONSE
 
 
@@ -52,7 +52,7 @@ def is_serving(server: Process) -> bool:
     "sent", list(PARTIAL_REQUESTS.values())[:5], ids=list(PARTIAL_REQUESTS)[:5]
 )
 def test_stalled(server: Process, sent: bytes) -> None:
-    """A request that stalls is answered 408 in GraphQL's shape, and the connection is closed."""
+    """A stalled request gets a 408 in GraphQL's shape, and the connection is closed."""
     with open_connection(server) as connection:
         connection.send(sent)
         assert is_serving(server)
@@ -65,7 +65,7 @@ def test_stalled(server: Process, sent: bytes) -> None:
 
 
 def test_stalled_body_that_nobody_wants(server: Process) -> None:
-    """A request that is answered without its body is closed when that does not come."""
+    """A request that gets its response before its body is closed if the body never comes."""
     with open_connection(server) as connection:
         connection.send(PARTIAL_REQUESTS["no body for a page"])
         assert connection.read_response("GET").status == 200
@@ -73,7 +73,7 @@ def test_stalled_body_that_nobody_wants(server: Process) -> None:
 
 
 def test_stalled_after_the_answer(server: Process) -> None:
-    """A body that was refused as too large, and stalls, is not waited for."""
+    """The server does not wait for a stalled body that it rejected as too large."""
     with open_connection(server) as connection:
         connection.send(request_head(Content_Length="1000000") + b"x")
         assert connection.read_response().status == 413
@@ -82,14 +82,14 @@ def test_stalled_after_the_answer(server: Process) -> None:
 
 @pytest.mark.parametrize("drop", [b"", b"\r\n"])
 def test_silent(server: Process, drop: bytes) -> None:
-    """A connection on which nothing comes, or nothing but empty lines, is closed without a word."""
+    """A connection that sends nothing, or only empty lines, is closed without a response."""
     with open_connection(server) as connection:
         connection.send(drop)
         assert connection.is_closed()
 
 
 def test_idle(server: Process) -> None:
-    """A connection that asks no more is closed after KEEP_ALIVE, though empty lines come."""
+    """An idle connection is closed after KEEP_ALIVE, even if it sends empty lines."""
     with open_connection(server) as connection:
         assert is_usable(connection)
         assert is_usable(connection)
@@ -98,7 +98,7 @@ def test_idle(server: Process) -> None:
 
 
 def test_drips(server: Process) -> None:
-    """Sending a byte now and then does not put the deadline off."""
+    """Sending a byte now and then does not extend the deadline."""
     with open_connection(server) as connection:
         connection.socket.settimeout(0.1)
         connection.send(request_head(Content_Length="1000"))
@@ -114,7 +114,7 @@ def test_drips(server: Process) -> None:
 
 
 def test_200_half_open(server: Process) -> None:
-    """Two hundred connections that begin a request and stop delay nobody, and are gone in time."""
+    """Two hundred half-open requests delay no others, and are closed in time."""
     with ExitStack() as stack:
         connections = [stack.enter_context(open_connection(server)) for _ in range(200)]
         for number, connection in enumerate(connections):
@@ -128,7 +128,7 @@ def test_200_half_open(server: Process) -> None:
 @pytest.mark.parametrize("sent", PARTIAL_REQUESTS.values(), ids=PARTIAL_REQUESTS)
 @pytest.mark.parametrize("reset", [False, True])
 def test_gone(server: Process, sent: bytes, reset: bool) -> None:
-    """A client that leaves in mid-request, politely or not, leaves no error in the log."""
+    """A client that disconnects in mid-request, by FIN or reset, leaves no error in the log."""
     with open_connection(server) as connection:
         connection.send(sent)
         if reset:
@@ -140,7 +140,7 @@ def test_gone(server: Process, sent: bytes, reset: bool) -> None:
 
 
 def test_gone_is_told_in_one_line(tmp_path: Path) -> None:
-    """Of a request that did not arrive in full, the log has one line with its id."""
+    """A request that did not arrive in full is one log line with its id."""
     with running_server(tmp_path, **BUNDLED_SOURCES) as server:
         with open_connection(server) as connection:
             connection.send(PARTIAL_REQUESTS["half a body"])
@@ -152,7 +152,7 @@ def test_gone_is_told_in_one_line(tmp_path: Path) -> None:
 
 
 def test_answer_nobody_reads(server: Process) -> None:
-    """Who asks for much and reads nothing keeps nobody else from being served."""
+    """A client that requests much and reads nothing does not delay others."""
     body = json.dumps({"query": "{ countries { edges { cursor node { id name } } } }"}).encode()
     with open_connection(server) as connection:
         connection.send((request_head(Content_Length=str(len(body))) + body) * 100)
@@ -161,7 +161,7 @@ def test_answer_nobody_reads(server: Process) -> None:
 
 
 def test_pipelined(server: Process) -> None:
-    """Requests that are sent without waiting are answered in their order."""
+    """Pipelined requests get their responses in order."""
     with open_connection(server) as connection:
         connection.send(
             (request_head(Content_Length=str(len(QUERY))) + QUERY) * 3
@@ -172,7 +172,7 @@ def test_pipelined(server: Process) -> None:
 
 
 def test_no_more_connections_than_allowed(tmp_path: Path) -> None:
-    """Beyond MAX_CONNECTIONS, the connection that has been idle longest makes room."""
+    """Beyond MAX_CONNECTIONS, the connection that has been idle longest is closed."""
     with (
         running_server(tmp_path, **BUNDLED_SOURCES, MAX_CONNECTIONS="3") as server,
         ExitStack() as stack,
@@ -189,7 +189,7 @@ def test_no_more_connections_than_allowed(tmp_path: Path) -> None:
 
 
 def test_end_does_not_wait_for_half_a_request(tmp_path: Path) -> None:
-    """Whoever has sent half a request, or nothing, does not hold up the end of the server."""
+    """Half a request, or a silent connection, does not delay the shutdown."""
     with (
         running_server(tmp_path, **BUNDLED_SOURCES, REQUEST_TIMEOUT="1000") as server,
         ExitStack() as stack,

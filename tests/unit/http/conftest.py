@@ -1,4 +1,4 @@
-"""One running application per module, for the tests that change nothing."""
+"""One application per module, for the tests that change nothing."""
 
 from collections.abc import AsyncIterator
 
@@ -11,7 +11,7 @@ from tests.support.fake_providers.server import Upstream
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
-    """Lend a server of the bundled data, version 1-250, whose live sources never answer."""
+    """Run a server of the bundled data, version 1-250, whose live sources never respond."""
     path = tmp_path_factory.mktemp("server") / "countries.db"
     with Upstream() as upstream:
         upstream.set_responses("countries", HANGING_RESPONSE)

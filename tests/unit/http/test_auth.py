@@ -1,4 +1,4 @@
-"""The administrator's token: who has it may change data, and nobody else."""
+"""The administrator's token: only clients that send it may change data."""
 
 import pytest
 from hypothesis import given
@@ -34,18 +34,18 @@ TOKEN = "s3cret-Token"
     ],
 )
 def test_token(header: str, authorized: bool) -> None:
-    """Only the scheme Bearer with exactly the token is enough."""
+    """Only the scheme Bearer with exactly the token authorizes."""
     assert is_authorized(header, TOKEN) is authorized
 
 
 @pytest.mark.parametrize("header", ["", "Bearer anything", "Basic x", "\xff"])
 def test_no_token_is_set(header: str) -> None:
-    """Where no token is set everybody may."""
+    """Without a token every client is authorized."""
     assert is_authorized(header, None) is True
 
 
 @few_examples
 @given(header=st.text(st.characters()))
 def test_any_header(header: str) -> None:
-    """Any header that does not hold the token is refused, and never an error."""
+    """Any header without the token is rejected, and none raises."""
     assert is_authorized(header, TOKEN) is False

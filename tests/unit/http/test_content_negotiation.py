@@ -1,4 +1,4 @@
-"""Media types: what is sent is compared whole, and what is accepted by weight and specificity."""
+"""Content negotiation: content types compared whole, accepted types by weight and specificity."""
 
 from collections.abc import Sequence
 
@@ -41,7 +41,7 @@ def make_request(name: str, *values: str) -> Request:
     ],
 )
 def test_content_type(header: str, media_type: str) -> None:
-    """The media type is all that comes before the parameters, in small letters."""
+    """The media type is the part before the parameters, in lower case."""
     assert get_content_type(make_request("Content-Type", header)) == media_type
 
 
@@ -90,7 +90,7 @@ def test_no_content_type() -> None:
     ],
 )
 def test_preferred(headers: Sequence[str], chosen: str | None) -> None:
-    """The most welcome type is chosen, the first offered if all are as welcome, or none."""
+    """The type with the highest weight is chosen, the first offered of equals, or none."""
     assert (
         negotiate_response_type(make_request("Accept", *headers), (JSON, GRAPHQL_RESPONSE, HTML))
         == chosen
@@ -108,7 +108,7 @@ LATIN = st.text(st.characters(codec="latin-1"))
 @few_examples
 @given(headers=st.lists(ACCEPTED | LATIN, max_size=3))
 def test_any_header(headers: list[str]) -> None:
-    """Any header is read without an error, and what is chosen is one of the types offered."""
+    """Any header is parsed without an error, and the chosen type is one of those offered."""
     offered = (JSON, GRAPHQL_RESPONSE, HTML)
     assert negotiate_response_type(make_request("Accept", *headers), offered) in (*offered, None)
 
@@ -116,7 +116,7 @@ def test_any_header(headers: list[str]) -> None:
 @few_examples
 @given(header=LATIN)
 def test_any_content_type(header: str) -> None:
-    """Any content type is read without an error, and has no parameters."""
+    """Any content type is parsed without an error, and has no parameters."""
     assert ";" not in get_content_type(make_request("Content-Type", header))
 
 
@@ -126,7 +126,7 @@ def test_any_content_type(header: str) -> None:
     rest=st.integers(0, 1000),
 )
 def test_greatest_weight(weights: list[int], rest: int) -> None:
-    """Among types that are named, the greatest weight wins, the first at equal ones, zero never."""
+    """Among named types the highest weight wins, then the first offered; zero never does."""
     offered = (JSON, GRAPHQL_RESPONSE, HTML)
     entries = [
         f"{media_type};q={weight / 1000}"

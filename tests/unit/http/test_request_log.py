@@ -1,4 +1,4 @@
-"""The log of a real server: a line an event, with its fields, whatever clients send."""
+"""The log of a real server: one line an event, with its fields, whatever clients send."""
 
 import json
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ SECRET = "hunter2"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that logs all it can, for programs."""
+    """Run a server that logs everything, as JSON."""
     variables = {**BUNDLED_SOURCES, "LOG_FORMAT": "json", "LOG_SQL": "true", "ACCESS_LOG": "true"}
     with running_server(tmp_path_factory.mktemp("logging"), **variables) as process:
         process.wait_for_log("Refresh .* [1-9]\\d* unchanged")
@@ -54,7 +54,7 @@ def read_log(server: Process) -> list[dict[str, Any]]:
 
 
 def find_request_line(server: Process, response: httpx.Response) -> dict[str, Any]:
-    """Return the line about the request that was answered so."""
+    """Return the log line about the request with this response."""
     request_id = response.headers["X-Request-Id"]
     [line] = [
         entry
@@ -66,7 +66,7 @@ def find_request_line(server: Process, response: httpx.Response) -> dict[str, An
 
 
 def test_request(server: Process) -> None:
-    """A request is one line: who, what, by which name, how it ended, how long and how much."""
+    """A request is one line: client, operation, name, status, duration and size."""
     document = "query Small($code: String) { country(code: $code) { name } }"
     for _ in range(2):  # the second one is answered as the first was
         response = post(server, {"query": document, "variables": {"code": "FR"}})
@@ -88,7 +88,7 @@ def test_request(server: Process) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_names(server: Process, name: str) -> None:
-    """A name that a client made to hurt is one field of one line, cut when it is long."""
+    """A hostile operation name is one field of one line, truncated if it is long."""
     response = post(server, {"query": "query A { __typename }", "operationName": name})
     line = find_request_line(server, response)
     expected = name if len(name) <= 100 else f"{name[:100]}…"
@@ -96,7 +96,7 @@ def test_hostile_names(server: Process, name: str) -> None:
 
 
 def test_hostile_path(server: Process) -> None:
-    """A path that a client made to hurt is one field of one line, without the query after it."""
+    """A hostile path is one field of one line, without the query string."""
     with open_connection(server) as connection:
         connection.send(request_head(f"GET /%0a%1b%ff{'x' * 1000}?token={SECRET}"))
         request_id = connection.read_response("GET").headers["X-Request-Id"]
@@ -105,7 +105,7 @@ def test_hostile_path(server: Process) -> None:
 
 
 def test_refusals(server: Process) -> None:
-    """What is refused before GraphQL is told with its id and status."""
+    """A request rejected before GraphQL is logged with its id and status."""
     response = post(server, [])
     request_id = response.headers["X-Request-Id"]
     [refusal, _] = [entry for entry in read_log(server) if entry.get("request_id") == request_id]
@@ -144,7 +144,7 @@ def test_statements(server: Process) -> None:
 
 
 def test_secrets(server: Process) -> None:
-    """Neither the query of an address nor the variables of a request are in the log."""
+    """The log contains neither query strings nor variables."""
     post(
         server,
         {"query": "query($a: String) { country(code: $a) { id } }", "variables": {"a": SECRET}},

@@ -1,4 +1,4 @@
-"""What was asked before is answered without executing anything, and only what is of the data."""
+"""Cached responses: a repeated request executes nothing, and only data is cached."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ async def get(server: AppClient, query: str, **headers: str) -> httpx.Response:
 
 
 async def test_repeated(server: AppClient) -> None:
-    """The same request gets the same bytes, by POST and by GET, also compressed."""
+    """The same request gets the same bytes, by POST and by GET, compressed or not."""
     plain = [await server.post({"query": LIST_QUERY}, Accept_Encoding="identity") for _ in range(2)]
     assert plain[0].content == plain[1].content
     assert len(plain[0].json()["data"]["countries"]["nodes"]) == 250
@@ -37,7 +37,7 @@ async def test_repeated(server: AppClient) -> None:
 
 
 async def test_not_executed_again(server: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that is repeated does not read the data, nor does one whose tag is known."""
+    """A repeated request does not read the data, nor does one whose ETag the client holds."""
     query = "{countries(first:7){nodes{code}}}"
     first = await get(server, query)
     post_response = await server.post({"query": query})
@@ -67,7 +67,7 @@ async def test_tags(server: AppClient) -> None:
 
 
 async def test_one_object(server: AppClient) -> None:
-    """An object that is asked for by its id is of the data as well."""
+    """An object requested by its id depends on the data alone, so its response has an ETag."""
     response = await get(server, '{node(id:"Q291bnRyeTpGUg=="){id __typename}}')
     assert response.json() == {
         "data": {"node": {"id": "Q291bnRyeTpGUg==", "__typename": "Country"}}
@@ -90,7 +90,7 @@ async def test_one_object(server: AppClient) -> None:
     ],
 )
 async def test_not_of_the_data(server: AppClient, query: str) -> None:
-    """Whatever else than the data is asked for, or in error, is for nobody to keep."""
+    """A response that does not depend on the data alone, or has errors, is not cacheable."""
     for _ in range(2):
         response = await get(server, query)
         assert response.headers["Cache-Control"] == "no-store"
@@ -98,7 +98,7 @@ async def test_not_of_the_data(server: AppClient, query: str) -> None:
 
 
 async def test_media_types(server: AppClient) -> None:
-    """Each media type has its own answer and tag."""
+    """Each media type has its own response and ETag."""
     json_response = await get(server, LIST_QUERY)
     graphql_response = await get(server, LIST_QUERY, Accept="application/graphql-response+json")
     assert (
@@ -110,7 +110,7 @@ async def test_media_types(server: AppClient) -> None:
 
 
 async def test_refusals_stay(server: AppClient) -> None:
-    """A body that was answered is refused where it would have been refused before."""
+    """A body with a cached response is rejected as before where its headers are not accepted."""
     body = json.dumps({"query": LIST_QUERY})
     assert (await server.post(body)).status_code == 200
     assert (await server.post(body, Content_Type="text/plain")).status_code == 415
@@ -121,7 +121,7 @@ async def test_refusals_stay(server: AppClient) -> None:
 
 
 async def test_change_of_the_data(tmp_path: Path, upstream: Upstream) -> None:
-    """After a change the same request is answered anew, with another tag."""
+    """After a change of the data the same request is executed again and has another ETag."""
     async with running_client(
         make_settings(tmp_path / "countries.db", upstream, **bundled_settings())
     ) as server:
@@ -134,12 +134,12 @@ async def test_change_of_the_data(tmp_path: Path, upstream: Upstream) -> None:
 
 
 def bundled_settings() -> dict[str, object]:
-    """Return settings with which nobody is asked."""
+    """Return settings that fetch nothing."""
     return {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
 
 
 async def test_replicas(tmp_path: Path, upstream: Upstream) -> None:
-    """Two servers on one database give a query the same tag and the same bytes."""
+    """Two servers on one database return the same ETag and the same bytes."""
     settings = {
         **upstream.environment,
         "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}",

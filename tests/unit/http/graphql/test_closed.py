@@ -1,4 +1,4 @@
-"""A server that strangers reach: no playground, no introspection, and a token for mutations."""
+"""A server in production: no playground, no introspection, and a token for mutations."""
 
 from collections.abc import AsyncIterator
 
@@ -33,7 +33,7 @@ UNAUTHENTICATED = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def production_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
-    """Lend a server in production, whose sources never answer."""
+    """Run a server in production whose sources never respond."""
     path = tmp_path_factory.mktemp("production_server") / "countries.db"
     with Upstream() as upstream:
         upstream.set_responses("countries", HANGING_RESPONSE)
@@ -49,7 +49,7 @@ async def production_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
 
 
 async def test_no_playground(production_server: AppClient) -> None:
-    """A browser that asks for the playground is told what there is instead."""
+    """A browser that requests the playground gets an error that says what to send instead."""
     response = await production_server.get("/graphql", Accept="text/html")
     assert response.status_code == 406
     assert parse_errors(response) == [("BAD_USER_INPUT", "Accept application/json.")]
@@ -61,7 +61,7 @@ async def test_no_playground(production_server: AppClient) -> None:
 
 
 async def test_no_introspection(production_server: AppClient) -> None:
-    """The schema is told neither by introspection nor as text."""
+    """The schema is available neither by introspection nor as text."""
     response = await production_server.post({"query": "{ __schema { __typename } }"})
     assert [code for code, _ in parse_errors(response)] == ["GRAPHQL_VALIDATION_FAILED"]
     assert await production_server.query("{ __typename }") == {"__typename": "Query"}
@@ -70,7 +70,7 @@ async def test_no_introspection(production_server: AppClient) -> None:
 
 
 async def test_landing_page_links_what_there_is(production_server: AppClient) -> None:
-    """The landing page links neither the playground nor the schema."""
+    """The landing page links to neither the playground nor the schema."""
     page = (await production_server.get("/")).text
     assert ('href="readyz"' in page, 'href="graphql"' in page) == (True, False)
     assert 'href="schema.graphql"' not in page
@@ -80,7 +80,7 @@ async def test_landing_page_links_what_there_is(production_server: AppClient) ->
     "authorization", ["", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer s3cret-Tok\u00e9n"]
 )
 async def test_without_the_token(production_server: AppClient, authorization: str) -> None:
-    """A mutation without the token is refused, whatever else is sent, and nothing is deleted."""
+    """A mutation without the token is rejected, whatever else is sent, and nothing is deleted."""
     headers = {
         b"Content-Type": b"application/json",
         b"Authorization": authorization.encode("latin-1"),
@@ -93,7 +93,7 @@ async def test_without_the_token(production_server: AppClient, authorization: st
 
 
 async def test_with_the_token(production_server: AppClient) -> None:
-    """With the token a mutation is executed: it gets as far as looking for the country."""
+    """With the token a mutation is executed: its error is that the country does not exist."""
     mutation = {"query": 'mutation { deleteCountry(code: "ZZ") { code } }'}
     response = await production_server.post(mutation, Authorization=f"Bearer {TOKEN}")
     [error] = response.json()["errors"]
@@ -101,7 +101,7 @@ async def test_with_the_token(production_server: AppClient) -> None:
 
 
 async def test_public_url(production_server: AppClient) -> None:
-    """Absolute addresses begin with the public URL, wherever the request came in."""
+    """Absolute URLs start with PUBLIC_URL, whatever the request's Host."""
     data = await production_server.query("{ status { imageUrl } }", Host="elsewhere.example")
     image = "https://countries.example/api/images/summary-1-250.png"
     assert data == {"status": {"imageUrl": image}}

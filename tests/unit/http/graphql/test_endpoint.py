@@ -1,4 +1,4 @@
-"""GraphQL over HTTP: methods, media types, status codes, and bodies that nobody should send."""
+"""GraphQL over HTTP: methods, media types, status codes, and malformed bodies."""
 
 import json
 from collections.abc import Mapping
@@ -49,21 +49,21 @@ async def get(server: AppClient, parameters: Mapping[str, str], **headers: str) 
 
 
 async def test_post(server: AppClient) -> None:
-    """A POST is answered as JSON, with its charset, and with nothing but data."""
+    """The response to a POST is JSON, with its charset, and contains data only."""
     response = await server.post({"query": "{ __typename }"})
     assert (response.status_code, response.json()) == (200, TYPENAME_RESPONSE)
     assert media_type(response) == "application/json; charset=utf-8"
 
 
 async def test_get(server: AppClient) -> None:
-    """A GET is answered like a POST."""
+    """The response to a GET is that to a POST."""
     response = await get(server, {"query": "{ __typename }"})
     assert (response.status_code, response.json()) == (200, TYPENAME_RESPONSE)
     assert media_type(response) == "application/json; charset=utf-8"
 
 
 async def test_text_is_utf8(server: AppClient) -> None:
-    """Letters beyond ASCII go out as they are."""
+    """Letters beyond ASCII are sent as UTF-8."""
     response = await server.post({"query": '{ country(code: "CI") { name } }'})
     assert response.content == '{"data":{"country":{"name":"Côte d’Ivoire"}}}'.encode()
 
@@ -87,7 +87,7 @@ async def test_text_is_utf8(server: AppClient) -> None:
     ],
 )
 async def test_fields(server: AppClient, body: dict[str, Any]) -> None:
-    """Variables and operation name are heeded by POST and GET; what is null or unknown is not."""
+    """POST and GET use variables and operation name; null and unknown fields are ignored."""
     expected = {"data": {"country": {"code": "FR"}}}
     assert (await server.post(body)).json() == expected
     parameters = {
@@ -100,14 +100,14 @@ async def test_fields(server: AppClient, body: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "OPTIONS"])
 async def test_other_methods(server: AppClient, method: str) -> None:
-    """Methods other than GET and POST are refused, and the answer names those."""
+    """Methods other than GET and POST are rejected, and the response names those."""
     response = await server.client.request(method, "/graphql", json={"query": "{ __typename }"})
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, POST")
     assert parse_errors(response) == [("BAD_USER_INPUT", "Send GET or POST.")]
 
 
 async def test_head(server: AppClient) -> None:
-    """HEAD is refused too, and has no body to say so."""
+    """HEAD is rejected too, without a body."""
     response = await server.client.head("/graphql")
     assert (response.status_code, response.headers["Allow"]) == (405, "GET, POST")
     assert response.content == b""
@@ -115,7 +115,7 @@ async def test_head(server: AppClient) -> None:
 
 @pytest.mark.parametrize("accept", ["image/png", "text/html", "application/jsonx", "*/*;q=0"])
 async def test_not_acceptable(server: AppClient, accept: str) -> None:
-    """Who accepts neither type of answer is told which there is."""
+    """A client that accepts neither media type gets a 406 that names one."""
     response = await server.post({"query": "{ __typename }"}, Accept=accept)
     assert (response.status_code, media_type(response)) == (406, "application/json; charset=utf-8")
     assert parse_errors(response) == [("BAD_USER_INPUT", "Accept application/json.")]
@@ -134,7 +134,7 @@ async def test_not_acceptable(server: AppClient, accept: str) -> None:
     ],
 )
 async def test_unsupported_media_type(server: AppClient, content_type: str) -> None:
-    """A body of any other type is refused, which also stops forms on other people's pages."""
+    """A body of any other type is rejected, which also stops forms on other sites."""
     body = b'{"query": "{ __typename }"}'
     response = await server.post(body, Content_Type=content_type)
     assert (response.status_code, parse_errors(response)) == (
@@ -147,7 +147,7 @@ async def test_unsupported_media_type(server: AppClient, content_type: str) -> N
     "content_type", ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8"]
 )
 async def test_supported_media_type(server: AppClient, content_type: str) -> None:
-    """JSON is JSON in any case and with any parameters."""
+    """JSON is accepted in upper case and with parameters."""
     response = await server.post('{"query": "{ __typename }"}', Content_Type=content_type)
     assert (response.status_code, response.json()) == (200, TYPENAME_RESPONSE)
 
@@ -194,7 +194,7 @@ async def test_supported_media_type(server: AppClient, content_type: str) -> Non
 async def test_malformed_bodies(
     server: AppClient, body: bytes, errors: list[tuple[str, str]], accept: str
 ) -> None:
-    """Whatever is sent as a body, what is wrong with it is told in GraphQL's shape."""
+    """A malformed body gets a 400 with one GraphQL error that says what is wrong."""
     response = await server.post(body, Accept=accept)
     assert (response.status_code, parse_errors(response)) == (400, errors)
     assert media_type(response) == f"{accept}; charset=utf-8"
@@ -215,7 +215,7 @@ async def test_malformed_bodies(
 async def test_malformed_parameters(
     server: AppClient, parameters: dict[str, str], errors: list[tuple[str, str]]
 ) -> None:
-    """What is wrong with the parameters of a GET is told in GraphQL's shape."""
+    """Malformed parameters of a GET get a 400 with one GraphQL error."""
     response = await get(server, parameters)
     assert (response.status_code, parse_errors(response)) == (400, errors)
 
@@ -233,7 +233,7 @@ INVALID_DOCUMENTS = {
 async def test_status_of_refused_requests(
     server: AppClient, query: str, code: str, accept: str, status: int
 ) -> None:
-    """A request refused before execution is 400 for those who know the new type, 200 for others."""
+    """A request rejected before execution is 400 under the new media type and 200 under JSON."""
     for response in (
         await server.post({"query": query}, Accept=accept),
         await get(server, {"query": query}, Accept=accept),
@@ -244,7 +244,7 @@ async def test_status_of_refused_requests(
 
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE])
 async def test_status_of_executed_requests(server: AppClient, accept: str) -> None:
-    """A request that was executed is 200, whatever its fields said."""
+    """A request that was executed is 200, whatever its fields returned."""
     query = "{ countries(first: -1) { totalCount } }"
     response = await server.post({"query": query}, Accept=accept)
     assert (response.status_code, media_type(response)) == (200, f"{accept}; charset=utf-8")
@@ -257,7 +257,7 @@ async def test_status_of_executed_requests(server: AppClient, accept: str) -> No
     "mutation", ["refreshCountries { id }", 'deleteCountry(code: "FR") { id }']
 )
 async def test_mutation_by_get(server: AppClient, mutation: str) -> None:
-    """A mutation by GET is refused, and nothing happens."""
+    """A mutation by GET is rejected, and nothing happens."""
     response = await get(server, {"query": f"mutation {{ {mutation} }}"})
     assert (response.status_code, response.headers["Allow"]) == (405, "POST")
     message = "GET is for queries; send everything else by POST."
@@ -266,7 +266,7 @@ async def test_mutation_by_get(server: AppClient, mutation: str) -> None:
 
 
 async def test_mutation_by_get_beside_a_query(server: AppClient) -> None:
-    """By GET it is the operation that is named which must be a query."""
+    """By GET the named operation must be a query, whatever else the document contains."""
     document = 'query a { __typename } mutation b { deleteCountry(code: "FR") { id } }'
     response = await get(server, {"query": document, "operationName": "a"})
     assert (response.status_code, response.json()) == (200, TYPENAME_RESPONSE)
@@ -279,7 +279,7 @@ LONE_SURROGATE = {"half": "\ud83c"}
 
 
 async def test_lone_surrogates(server: AppClient) -> None:
-    """Half a character, which JSON can write and UTF-8 cannot, is answered all the same."""
+    """A lone surrogate, which JSON can express and UTF-8 cannot, gets a response."""
     query = "query ($half: String) { country(name: $half) { id } }"
     response = await server.post(json.dumps({"query": query, "variables": LONE_SURROGATE}))
     assert (response.status_code, response.json()) == (200, {"data": {"country": None}})
@@ -295,7 +295,7 @@ async def test_lone_surrogates(server: AppClient) -> None:
 
 @pytest.mark.parametrize("accept", ["text/html", BROWSER_ACCEPT])
 async def test_playground(server: AppClient, accept: str) -> None:
-    """A browser that asks for no query gets the playground."""
+    """A browser that sends no query gets the playground."""
     response = await server.get("/graphql", Accept=accept)
     assert (response.status_code, media_type(response)) == (200, "text/html; charset=utf-8")
     assert response.headers["Vary"] == "Accept"
@@ -304,19 +304,19 @@ async def test_playground(server: AppClient, accept: str) -> None:
 
 @pytest.mark.parametrize("accept", ["*/*", JSON, GRAPHQL_RESPONSE, "application/json, text/html"])
 async def test_no_playground_for_programs(server: AppClient, accept: str) -> None:
-    """A program that asks for no query is told that it must."""
+    """A program that sends no query gets an error."""
     response = await server.get("/graphql", Accept=accept)
     assert (response.status_code, parse_errors(response)) == (400, NO_QUERY)
 
 
 async def test_query_of_a_browser(server: AppClient) -> None:
-    """A browser that follows a link to a query gets its answer."""
+    """A browser that follows a link with a query gets its result."""
     response = await get(server, {"query": "{ __typename }"}, Accept=BROWSER_ACCEPT)
     assert (response.status_code, response.json()) == (200, TYPENAME_RESPONSE)
 
 
 async def test_post_of_a_browser(server: AppClient) -> None:
-    """A POST is never answered with the playground."""
+    """A POST never gets the playground."""
     response = await server.post({"query": "{ __typename }"}, Accept=BROWSER_ACCEPT)
     assert (response.status_code, response.json()) == (200, TYPENAME_RESPONSE)
 
@@ -325,7 +325,7 @@ OFFLINE_CLIENT = offline_client()
 
 
 def make_context(_: HTTPConnection, credentials: str) -> GraphQLContext:  # noqa: ARG001 - as endpoints call it
-    """Return a context for requests that read nothing of it."""
+    """Return a context for requests that do not use it."""
     return GraphQLContext(
         catalog=OFFLINE_CLIENT.catalog,
         refresh_service=OFFLINE_CLIENT.refreshes,
@@ -364,7 +364,7 @@ BODIES = st.binary(max_size=20) | VALUES.map(lambda value: json.dumps(value).enc
 @few_examples
 @drawn(body=BODIES | st.dictionaries(FIELDS, VALUES).map(lambda value: json.dumps(value).encode()))
 async def test_any_body(body: bytes) -> None:
-    """Any bytes are answered in GraphQL's shape, with a status that says whose fault it was."""
+    """Any body gets a GraphQL response, with a status that blames the client."""
 
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}

@@ -1,4 +1,4 @@
-"""Automatic persisted queries: a document is sent once, and named by its hash from then on."""
+"""Automatic persisted queries: clients send a document once, and then only its hash."""
 
 import hashlib
 import json
@@ -22,24 +22,24 @@ FRANCE = {"data": {"country": {"code": "FR"}}}
 
 
 def hash_document(query: str) -> str:
-    """Return the hash by which a document is known."""
+    """Return the hash of a document."""
     return hashlib.sha256(query.encode()).hexdigest()
 
 
 def persisted_extensions(digest: str) -> dict[str, Any]:
-    """Return the extensions that name a document, as Apollo's client writes them."""
+    """Return the extensions of a document's hash, as Apollo Client writes them."""
     return {"persistedQuery": {"version": 1, "sha256Hash": digest}}
 
 
 async def post(server: AppClient, document: str, /, **fields: object) -> httpx.Response:
-    """POST the hash of a document alone, or with more fields."""
+    """POST the hash of a document, with more fields if there are any."""
     return await server.post(
         {"extensions": persisted_extensions(hash_document(document)), **fields}
     )
 
 
 async def get(server: AppClient, document: str, /, **options: str) -> httpx.Response:
-    """GET by the hash of a document alone, without compression; headers are written in capitals."""
+    """GET by the hash of a document, without compression unless the headers ask for it."""
     headers = {name: value for name, value in options.items() if name[0].isupper()}
     fields = {name: value for name, value in options.items() if name not in headers}
     parameters = {"extensions": json.dumps(persisted_extensions(hash_document(document))), **fields}
@@ -48,7 +48,7 @@ async def get(server: AppClient, document: str, /, **options: str) -> httpx.Resp
 
 
 async def test_registering(server: AppClient) -> None:
-    """A hash is not found until its document came along; then it does for POST and GET."""
+    """A hash is unknown until it comes with its document; then POST and GET may use it alone."""
     query = '{ country(code: "FR") { code } } # registering'
     for send in (post, get):
         response = await send(server, query)
@@ -61,7 +61,7 @@ async def test_registering(server: AppClient) -> None:
 
 
 async def test_registering_by_get(server: AppClient) -> None:
-    """Hash and document by GET do as well; what a client says besides is not looked at."""
+    """Hash and document may come by GET too; other extensions are ignored."""
     query = '{ country(code: "FR") { code } } # by GET'
     extensions = {
         "persistedQuery": {
@@ -78,7 +78,7 @@ async def test_registering_by_get(server: AppClient) -> None:
 
 
 async def test_not_found_by_specification(server: AppClient) -> None:
-    """Under the media type of the specification, what has no data has the status 400."""
+    """Under the specification's media type, a response without data has the status 400."""
     response = await get(server, "{ nobody }", Accept=SPEC)
     assert (response.status_code, parse_errors(response)) == (400, NOT_FOUND)
     assert response.headers["Content-Type"] == f"{SPEC}; charset=utf-8"
@@ -86,7 +86,7 @@ async def test_not_found_by_specification(server: AppClient) -> None:
 
 
 async def test_variables_and_operation_name(server: AppClient) -> None:
-    """A document that is known by its hash is asked with any variables and operation name."""
+    """A persisted document is executed with any variables and operation name."""
     query = "query a($c: String) { country(code: $c) { code } } query b { __typename }"
     fields = {"operationName": "a", "variables": {"c": "FR"}}
     assert (await post(server, query, query=query, **fields)).json() == FRANCE
@@ -97,7 +97,7 @@ async def test_variables_and_operation_name(server: AppClient) -> None:
 
 
 async def test_http_caching(server: AppClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A GET by hash has a tag, and is answered again, and with 304, without executing anything."""
+    """A GET by hash has an ETag, and a repeated one, or one with that ETag, executes nothing."""
     query = "{ countries(first: 9) { nodes { code } } }"
     await post(server, query, query=query)
     first = await get(server, query)
@@ -111,7 +111,7 @@ async def test_http_caching(server: AppClient, monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_registering_is_never_answered_from_the_cache(server: AppClient) -> None:
-    """Hash and document are executed and kept each time: a document that fell out comes back."""
+    """A request with hash and document is always executed, so an evicted document comes back."""
     query = '{ country(code: "FR") { code } } # comes back'
     for _ in range(2):
         response = await post(server, query, query=query)
@@ -121,7 +121,7 @@ async def test_registering_is_never_answered_from_the_cache(server: AppClient) -
 
 @pytest.mark.parametrize("wrong", [hash_document("{ other }"), "0" * 64])
 async def test_wrong_hash(server: AppClient, wrong: str) -> None:
-    """A document of another hash is refused, and kept under neither."""
+    """A document with another hash is rejected, and held under neither."""
     query = '{ country(code: "FR") { code } } # never registered'
     body = {"query": query, "extensions": persisted_extensions(wrong)}
     response = await server.post(body)
@@ -153,7 +153,7 @@ async def test_wrong_hash(server: AppClient, wrong: str) -> None:
     ],
 )
 async def test_malformed(server: AppClient, given: object, message: str) -> None:
-    """Another version, or what is no hash, is refused, with a document and without."""
+    """Another version, or a malformed hash, is rejected, with a document and without."""
     prefix = "extensions.persistedQuery"
     separator = "" if message.startswith(".") else " "
     for query in ({}, {"query": "{ __typename }"}):
@@ -163,7 +163,7 @@ async def test_malformed(server: AppClient, given: object, message: str) -> None
 
 
 async def test_null_is_as_if_not_given(server: AppClient) -> None:
-    """A request whose persistedQuery is null is one without."""
+    """A persistedQuery of null is ignored."""
     response = await server.post(
         {"query": "{ __typename }", "extensions": {"persistedQuery": None}}
     )
@@ -181,7 +181,7 @@ async def test_null_is_as_if_not_given(server: AppClient) -> None:
     ],
 )
 async def test_only_what_can_be_executed_is_kept(server: AppClient, query: str, code: str) -> None:
-    """What is refused is not kept: it is not found by its hash afterwards."""
+    """A rejected document is not persisted: its hash stays unknown."""
     digest = hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
     body = {"query": query, "extensions": persisted_extensions(digest)}
     [(error_code, _)] = parse_errors(await server.post(json.dumps(body)))
@@ -192,7 +192,7 @@ async def test_only_what_can_be_executed_is_kept(server: AppClient, query: str, 
 
 
 async def test_limits_hold(server: AppClient) -> None:
-    """A document that is kept is measured by the variables of each request."""
+    """The cost of a persisted document is checked with the variables of each request."""
     query = """query ($c: [CountryFilter!]) {
         countries(filter: {or: $c}, first: 1) { nodes { code } }
     }"""
@@ -203,7 +203,7 @@ async def test_limits_hold(server: AppClient) -> None:
 
 
 async def test_mutations(tmp_path: Path, upstream: Upstream) -> None:
-    """A mutation may be persisted, and is refused by GET all the same; nothing changes by that."""
+    """A mutation may be persisted, and is still rejected by GET."""
     sources = {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
     async with running_client(
         make_settings(tmp_path / "countries.db", upstream, **sources)
@@ -224,7 +224,7 @@ async def test_mutations(tmp_path: Path, upstream: Upstream) -> None:
 
 
 async def test_not_of_the_data(server: AppClient) -> None:
-    """What is not of the data is asked by hash as well, and is for nobody to keep."""
+    """A persisted query that does not depend on the data alone is executed and is not cacheable."""
     query = "{ status { version } }"
     await post(server, query, query=query)
     response = await get(server, query)
@@ -233,7 +233,7 @@ async def test_not_of_the_data(server: AppClient) -> None:
 
 
 def stored_documents(store: PersistedQueries, names: str) -> str:
-    """Return which of these documents are kept, and use them on the way."""
+    """Return the names of these documents that are held, which marks them as used."""
     stored = ""
     for name in names:
         try:

@@ -1,4 +1,4 @@
-"""Live progress, as somebody sees it who subscribes to a real server over a real WebSocket."""
+"""Live progress, over a real WebSocket to a real server."""
 
 import asyncio
 import threading
@@ -16,7 +16,7 @@ DOWN = FakeResponse(status=500)
 
 
 def source_settings(upstream: Upstream) -> Mapping[str, str]:
-    """Return the settings of a server that asks the upstream and nobody else after it."""
+    """Return the settings of a server with one provider of each kind, the fake one."""
     return {
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
@@ -26,14 +26,14 @@ def source_settings(upstream: Upstream) -> Mapping[str, str]:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    """Lend the sources."""
+    """Run the fake providers."""
     with Upstream() as fake_providers:
         yield fake_providers
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Process]:
-    """Lend a server that has done with the refresh of its start."""
+    """Run a server, and wait for the refresh at its start."""
     with running_server(
         tmp_path_factory.mktemp("progress"), **source_settings(upstream)
     ) as process:
@@ -52,13 +52,13 @@ def released(upstream: Upstream) -> Iterator[threading.Event]:
 
 
 async def wait_until_fetching(client: WebSocketClient) -> None:
-    """Read until the source that is not held back has answered."""
+    """Receive events until the provider that does not hang has responded."""
     while (await client.receive_progress())["message"] != "er-api returned 155 rates":
         pass
 
 
 async def test_refresh(server: Process) -> None:
-    """A refresh is told step by step, each once and in order, and its report comes last."""
+    """A refresh reports each step once and in order, and its report comes last."""
     async with websocket_client(server) as client:
         await client.subscribe(PROGRESS)
         await client.subscribe(REFRESH, "2")
@@ -108,7 +108,7 @@ async def test_failure(server: Process, upstream: Upstream, released: threading.
 
 
 async def test_late(server: Process, released: threading.Event) -> None:
-    """Who subscribes in mid-refresh is told at once where it is, and then the rest."""
+    """A subscriber that comes during a refresh gets its state at once, and then the rest."""
     async with websocket_client(server) as early, websocket_client(server) as late:
         await early.subscribe(PROGRESS)
         await early.subscribe(REFRESH, "2")
@@ -123,7 +123,7 @@ async def test_late(server: Process, released: threading.Event) -> None:
 
 
 async def test_too_late(server: Process) -> None:
-    """Who subscribes after a refresh is told nothing of it, and all of the next one."""
+    """A subscriber that comes after a refresh gets nothing of it, and all of the next one."""
     async with websocket_client(server) as client:
         before = (await client.execute(REFRESH))["data"]["refreshCountries"]["id"]
         await client.subscribe(PROGRESS)
@@ -138,7 +138,7 @@ async def test_too_late(server: Process) -> None:
 
 
 async def test_many(server: Process) -> None:
-    """Two hundred subscribers are all told the same."""
+    """Two hundred subscribers all receive the same events."""
     async with AsyncExitStack() as stack:
         clients = [await stack.enter_async_context(websocket_client(server)) for _ in range(200)]
         for client in clients:
@@ -156,7 +156,7 @@ async def test_many(server: Process) -> None:
 async def test_mutation_goes_on(
     server: Process, upstream: Upstream, released: threading.Event, leaves: bool
 ) -> None:
-    """A mutation that its client completes, or leaves, is carried out all the same."""
+    """A mutation finishes although its client completes it or disconnects."""
     async with websocket_client(server) as other:
         await other.subscribe(PROGRESS)
         async with websocket_client(server) as client:
@@ -173,7 +173,7 @@ async def test_mutation_goes_on(
 
 
 async def test_other_server(tmp_path: Path, upstream: Upstream, released: threading.Event) -> None:
-    """What one server refreshes is told by another one over the same database, with the report."""
+    """A server reports the refresh of another one on the same database, with its report."""
     released.set()
     with ExitStack() as stack:
         first_server = stack.enter_context(running_server(tmp_path, **source_settings(upstream)))
@@ -197,7 +197,7 @@ async def test_other_server(tmp_path: Path, upstream: Upstream, released: thread
 
 
 async def test_started_by_itself(tmp_path: Path, upstream: Upstream) -> None:
-    """A refresh that nobody has asked for is told too."""
+    """A scheduled refresh is reported too."""
     settings = {**source_settings(upstream), "REFRESH_INTERVAL": "0.2"}
     with running_server(tmp_path, **settings) as process:
         async with websocket_client(process) as client:

@@ -1,4 +1,4 @@
-"""Server-Timing: the phases of a refresh, as browsers read them."""
+"""The Server-Timing header: the phases of a refresh, as browsers read them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def test_picture_that_could_not_be_drawn() -> None:
 
 
 async def test_response(tmp_path: Path, upstream: Upstream) -> None:
-    """The answer to a refresh has the header, with the figures of its report; others do not."""
+    """The response to a refresh has the header, with the timings of its report; others do not."""
     async with running_client(make_settings(tmp_path / "countries.db", upstream)) as server:
         response = await server.post(
             {"query": "mutation { refreshCountries { timings { upsertMs totalMs } } }"}

@@ -1,4 +1,4 @@
-"""The protocol graphql-transport-ws, spoken to a real server: well, badly, with hostile intent."""
+"""The graphql-transport-ws protocol on a real server: correct, malformed and hostile messages."""
 
 import asyncio
 import json
@@ -36,7 +36,7 @@ DEEP = "[" * 20_000 + "]" * 20_000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server of the bundled data; what it logs is looked at when all is done."""
+    """Run a server of the bundled data, and check at the end that it logged no error."""
     with running_server(tmp_path_factory.mktemp("ws"), **BUNDLED_SOURCES) as process:
         process.wait_for_log(r"250 countries \(0 new")
         yield process
@@ -46,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.fixture(scope="module")
 def upstream() -> Iterator[Upstream]:
-    """Lend the sources of the closed server."""
+    """Run the providers of the server in production."""
     with Upstream() as fake_providers:
         yield fake_providers
 
@@ -55,7 +55,7 @@ def upstream() -> Iterator[Upstream]:
 def production_server(
     tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
 ) -> Iterator[Process]:
-    """Lend a server in production, whose mutations need a token."""
+    """Run a server in production, whose mutations need a token."""
     settings = {
         "ENVIRONMENT": "production",
         "ADMIN_TOKEN": TOKEN,
@@ -72,12 +72,12 @@ def production_server(
 
 
 def subscribe(payload: object, operation_id: object = "1") -> dict[str, object]:
-    """Return the message that asks for an operation."""
+    """Return the message that starts an operation."""
     return {"type": "subscribe", "id": operation_id, "payload": payload}
 
 
 async def test_query_and_mutation(server: Process) -> None:
-    """Queries and mutations are answered as over HTTP, each once, and their ids are free again."""
+    """Queries and mutations get the results of HTTP, once each, and their ids may be used again."""
     list_query = "{ countries { totalCount nodes { code name } } }"
     async with websocket_client(server) as client:
         assert client.connection.subprotocol == SUBPROTOCOL
@@ -92,7 +92,7 @@ async def test_query_and_mutation(server: Process) -> None:
 
 
 async def test_variables(server: Process) -> None:
-    """Variables and the name of an operation are taken as over HTTP."""
+    """Variables and operation name have the same effect as over HTTP."""
     document = "query a($code: String) { country(code: $code) { name } } query b { __typename }"
     async with websocket_client(server) as client:
         await client.subscribe(
@@ -102,7 +102,7 @@ async def test_variables(server: Process) -> None:
 
 
 async def test_ping(server: Process) -> None:
-    """Pings are answered before and after hello, pongs are taken, and payloads do not matter."""
+    """Pings get pongs before and after `connection_init`; pongs and payloads are ignored."""
     async with open_websocket(server) as client:
         for payload in ({}, {"payload": {"x": 1}}, {"payload": None}):
             await client.send({"type": "ping", **payload})
@@ -115,7 +115,7 @@ async def test_ping(server: Process) -> None:
 
 
 async def test_complete(server: Process) -> None:
-    """A subscription that is completed says no more, its id is free, and a stray end is no harm."""
+    """A completed subscription sends no more, its id is free, and a second end is harmless."""
     async with websocket_client(server) as client:
         await client.subscribe(PROGRESS)
         await client.send({"type": "complete", "id": "1"})
@@ -161,7 +161,7 @@ async def test_complete(server: Process) -> None:
     ],
 )
 async def test_refused(server: Process, document: str, code: str, message: str) -> None:
-    """What is refused over HTTP is refused by a message, and the connection stays of use."""
+    """A request that HTTP rejects gets an error message, and the connection stays open."""
     async with websocket_client(server) as client:
         await client.subscribe(document)
         reply = await client.receive()
@@ -222,7 +222,7 @@ HOSTILE_MESSAGES: dict[str, tuple[object, tuple[int, str]]] = {
 
 @pytest.mark.parametrize(("message", "closing"), HOSTILE_MESSAGES.values(), ids=HOSTILE_MESSAGES)
 async def test_hostile(server: Process, message: object, closing: tuple[int, str]) -> None:
-    """What is not the protocol closes the connection by the right code, and harms nobody else."""
+    """A malformed message closes its connection with the right code, and no other connection."""
     async with websocket_client(server) as client, websocket_client(server) as other:
         await client.send(message)
         code, reason = await client.receive_close()
@@ -241,14 +241,14 @@ async def test_hostile(server: Process, message: object, closing: tuple[int, str
     ],
 )
 async def test_hostile_hello(server: Process, payload: object, closing: tuple[int, str]) -> None:
-    """A hello that is not one closes the connection."""
+    """A malformed `connection_init` closes the connection."""
     async with open_websocket(server) as client:
         await client.send({"type": "connection_init", "payload": payload})
         assert await client.receive_close() == closing
 
 
 async def test_same_id(server: Process) -> None:
-    """An id that is in use closes the connection, whatever it is made of."""
+    """An id that is in use closes the connection, whatever characters it has."""
     for operation_id in ("1", "\ud800\n" + "é" * 150):
         async with websocket_client(server) as client:
             for _ in range(2):
@@ -259,7 +259,7 @@ async def test_same_id(server: Process) -> None:
 
 
 async def test_surrogates(server: Process) -> None:
-    """Lone surrogates are taken as text that means nothing."""
+    """Lone surrogates are accepted as text without a meaning."""
     async with websocket_client(
         server, {"Authorization": "Bearer \ud800", "\ud800": "\ud800"}
     ) as client:
@@ -271,7 +271,7 @@ async def test_surrogates(server: Process) -> None:
 
 
 async def test_no_hello(server: Process) -> None:
-    """Who asks before hello is unauthorised."""
+    """An operation before `connection_init` is unauthorized."""
     async with open_websocket(server) as client:
         await client.send(subscribe({"query": QUERY}))
         assert await client.receive_close() == (4401, "Unauthorized")
@@ -279,20 +279,20 @@ async def test_no_hello(server: Process) -> None:
 
 @pytest.mark.parametrize("offered", [(), ("graphql-ws",), ("x", "graphql-ws")])
 async def test_other_protocols(server: Process, offered: tuple[str, ...]) -> None:
-    """Who does not offer the protocol is told which one is spoken; the legacy one is not."""
+    """A client that does not offer the protocol is closed with its name; so is a legacy one."""
     async with open_websocket(server, subprotocols=offered) as client:
         assert client.connection.subprotocol is None
         assert await client.receive_close() == (4406, "Speak graphql-transport-ws")
 
 
 async def test_several_protocols(server: Process) -> None:
-    """Who offers others besides gets the right one."""
+    """Of several protocols that a client offers, the right one is chosen."""
     async with websocket_client(server, subprotocols=("graphql-ws", SUBPROTOCOL)) as client:
         assert client.connection.subprotocol == SUBPROTOCOL
 
 
 async def test_other_paths(server: Process) -> None:
-    """There are WebSockets at /graphql alone."""
+    """WebSockets are served at /graphql only."""
     for path in ("/", "/graphql/", "/healthz", "/nothing"):
         with pytest.raises(InvalidStatus) as exc_info:
             async with open_websocket(server, path=path):
@@ -301,7 +301,7 @@ async def test_other_paths(server: Process) -> None:
 
 
 async def test_many_operations(server: Process) -> None:
-    """Twenty operations may go on over one connection, and one more is refused by a message."""
+    """A connection may run twenty operations, and one more gets an error message."""
     async with websocket_client(server) as client:
         for number in range(20):
             await client.subscribe(PROGRESS, str(number))
@@ -319,7 +319,7 @@ async def test_many_operations(server: Process) -> None:
 
 
 async def test_persisted(server: Process) -> None:
-    """Persisted queries are known over a WebSocket as over HTTP, and an unknown one is told."""
+    """Persisted queries work over a WebSocket, and an unknown hash gets an error message."""
     extensions = {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}
     async with websocket_client(server) as client:
         await client.send(subscribe({"extensions": extensions}))
@@ -336,7 +336,7 @@ async def test_persisted(server: Process) -> None:
     ],
 )
 def test_subscription_over_http(server: Process, method: str, status: int, message: str) -> None:
-    """A subscription that comes by plain HTTP is refused at once, and told where to go."""
+    """A subscription over plain HTTP is rejected with a message that names the WebSocket."""
     headers = {"Accept": "application/graphql-response+json"}
     with httpx.Client(trust_env=False, timeout=WAIT_TIMEOUT, headers=headers) as client:
         if method == "GET":
@@ -372,7 +372,7 @@ async def test_token(
     headers: dict[str, str],
     authorized: bool,
 ) -> None:
-    """Mutations need the token, by header or hello; without it nothing is fetched or written."""
+    """Mutations need the token, by header or `connection_init`, to fetch or write anything."""
     status_query = "{ status { version lastRefreshedAt } refreshes { id } }"
     before, requests_before = production_server.query(status_query), upstream.requests
     async with websocket_client(production_server, payload, **headers) as client:
@@ -388,7 +388,7 @@ async def test_token(
 
 
 async def test_public_subscription(production_server: Process) -> None:
-    """Progress is told to everybody, with absolute URLs that begin as PUBLIC_URL says."""
+    """Progress needs no token, and its absolute URLs start with PUBLIC_URL."""
     document = "subscription { refreshProgress { phase report { imageUrl } } }"
     async with (
         websocket_client(production_server) as public,
@@ -403,14 +403,14 @@ async def test_public_subscription(production_server: Process) -> None:
 
 
 async def test_urls(server: Process) -> None:
-    """Without PUBLIC_URL, absolute URLs are those of the host that was connected to, by HTTP."""
+    """Without PUBLIC_URL, absolute URLs are HTTP URLs of the host that the client connected to."""
     async with websocket_client(server) as client:
         url = (await client.execute("{ status { imageUrl } }"))["data"]["status"]["imageUrl"]
     assert url.startswith(f"{server.url}/images/summary-")
 
 
 async def test_production(production_server: Process) -> None:
-    """In production there are no introspection and no suggestions over a WebSocket either."""
+    """In production a WebSocket offers neither introspection nor suggestions."""
     async with websocket_client(production_server) as client:
         await client.subscribe("{ __schema { types { name } } }")
         reply = await client.receive()
@@ -438,7 +438,7 @@ async def test_production(production_server: Process) -> None:
     ],
 )
 async def test_origin(production_server: Process, origin: str | None, welcome: bool) -> None:
-    """Pages of other origins may not connect; programs, which name none, may."""
+    """Pages of other origins may not connect; programs, which send no Origin, may."""
     if welcome:
         async with websocket_client(production_server, origin=origin) as client:
             assert await client.execute(QUERY) == TYPENAME_RESPONSE
@@ -454,7 +454,7 @@ async def test_origin(production_server: Process, origin: str | None, welcome: b
 
 
 async def test_own_origin(server: Process) -> None:
-    """The server's own pages may connect, by whichever name it was reached."""
+    """The server's own pages may connect, under any of its host names."""
     by_name = server.url.replace("127.0.0.1", "localhost")
     for url, origin in ((server.url, server.url), (by_name, by_name.replace("l", "L"))):
         async with websocket_client(url, origin=origin) as client:
@@ -462,7 +462,7 @@ async def test_own_origin(server: Process) -> None:
 
 
 async def test_hello_in_time(tmp_path: Path) -> None:
-    """Who does not say hello in time is closed, and who has said it may be silent."""
+    """A client without `connection_init` in time is closed; after it, a client may be silent."""
     with running_server(tmp_path, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.3") as process:
         async with websocket_client(process) as client, open_websocket(process) as silent:
             await silent.send({"type": "ping"})
@@ -473,7 +473,7 @@ async def test_hello_in_time(tmp_path: Path) -> None:
 
 
 async def test_room(tmp_path: Path) -> None:
-    """WebSockets take half of MAX_CONNECTIONS at most, so that requests are always answered."""
+    """WebSockets take at most half of MAX_CONNECTIONS, so that HTTP requests are always served."""
     with running_server(tmp_path, **BUNDLED_SOURCES, MAX_CONNECTIONS="6") as process:
         async with AsyncExitStack() as stack:
             clients = [await stack.enter_async_context(websocket_client(process)) for _ in range(3)]
@@ -488,7 +488,7 @@ async def test_room(tmp_path: Path) -> None:
 
 
 async def test_shutdown(tmp_path: Path) -> None:
-    """A server that stops tells every WebSocket that it goes away, and ends at once."""
+    """A server that stops closes every WebSocket with 1001, and exits at once."""
     with running_server(tmp_path, **BUNDLED_SOURCES) as process:
         process.wait_for_log(r"250 countries \(0 new")
         async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Before there is data: what needs some is refused in its own form, and the rest is served."""
+"""Readiness: before there is data, requests that need it get a 503 and others are served."""
 
 import asyncio
 import sqlite3
@@ -30,7 +30,7 @@ GRAPHQL_RESPONSE = "application/graphql-response+json"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def starting_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
-    """Lend a server whose database is not there, and has been found so."""
+    """Run a server whose database is unreachable, and wait until it has noticed."""
     waiting = asyncio.Event()
     with Upstream() as upstream:
         # Nobody listens on port 1.
@@ -44,7 +44,7 @@ async def starting_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
 
 
 def is_uncacheable(response: httpx.Response) -> bool:
-    """Tell whether the answer says when to ask again, and that it is not to be kept."""
+    """Return whether the response says when to retry, and that it is not cacheable."""
     headers = response.headers
     return (headers["Retry-After"], headers["Cache-Control"]) == ("2", "no-store")
 
@@ -53,7 +53,7 @@ def is_uncacheable(response: httpx.Response) -> bool:
     "query", [QUERY, "{ status { version } }", "mutation { refreshCountries { id } }"]
 )
 async def test_post(starting_server: AppClient, query: str) -> None:
-    """Whatever is asked of GraphQL, the answer is an error of its shape, never an empty list."""
+    """Any GraphQL operation gets a GraphQL error, never an empty list."""
     response = await starting_server.post({"query": query})
     assert (response.status_code, parse_errors(response)) == (
         503,
@@ -64,7 +64,7 @@ async def test_post(starting_server: AppClient, query: str) -> None:
 
 
 async def test_get(starting_server: AppClient) -> None:
-    """A query by GET is refused too, in the media type that is wanted, whatever tag it brings."""
+    """A query by GET gets the error too, in the accepted media type, whatever ETag it has."""
     path = f"/graphql?query={QUERY}"
     for accept in ("application/json", GRAPHQL_RESPONSE):
         response = await starting_server.get(path, Accept=accept, If_None_Match="*")
@@ -78,7 +78,7 @@ async def test_get(starting_server: AppClient) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/graphql"])
 async def test_pages(starting_server: AppClient, path: str) -> None:
-    """A browser is shown a page that says what is waited for, and looks again by itself."""
+    """A browser gets a page that says what the server waits for, and that reloads itself."""
     response = await starting_server.get(path, Accept="text/html")
     assert (response.status_code, response.headers["Content-Type"]) == (
         503,
@@ -91,14 +91,14 @@ async def test_pages(starting_server: AppClient, path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/images/summary.png", "/images/summary-1-250.png"])
 async def test_pictures(starting_server: AppClient, path: str) -> None:
-    """There is no picture of nothing."""
+    """Images need data."""
     response = await starting_server.get(path)
     assert (response.status_code, response.text) == (503, f"{STARTING}\n")
     assert is_uncacheable(response)
 
 
 async def test_health(starting_server: AppClient) -> None:
-    """It lives, is not ready, and says since when the database does not answer."""
+    """The server is live, is not ready, and says since when the database is unreachable."""
     live, ready = await starting_server.get("/healthz"), await starting_server.get("/readyz")
     assert (live.status_code, live.json()) == (200, {"status": "ok"})
     body = ready.json()
@@ -110,21 +110,21 @@ async def test_health(starting_server: AppClient) -> None:
 
 
 async def test_what_needs_no_data(starting_server: AppClient) -> None:
-    """The schema is told, and what is nowhere is nowhere."""
+    """The schema is served, and an unknown path is 404."""
     assert (await starting_server.get("/schema.graphql")).status_code == 200
     assert (await starting_server.get("/nowhere")).status_code == 404
 
 
 @contextmanager
 def exclusive_lock(path: Path) -> Iterator[sqlite3.Connection]:
-    """Lend what keeps everybody else from a file until it is closed."""
+    """Hold an exclusive lock on a SQLite file until the connection is closed."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
         yield connection
 
 
 async def test_opened_later(tmp_path: Path, upstream: Upstream) -> None:
-    """What was refused is answered as soon as the database answers; nothing of before is kept."""
+    """Rejected requests succeed as soon as the database responds; no 503 is cached."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     path, events = tmp_path / "countries.db", list[StartupEvent]()
     app = create_app(make_settings(path, upstream, database_timeout=0.05), on_event=events.append)

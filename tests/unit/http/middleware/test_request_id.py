@@ -1,4 +1,4 @@
-"""Request ids: one per request, on every answer, and the key from a failure to its log line."""
+"""Request ids: one per request, on every response and in its log lines."""
 
 import logging
 import re
@@ -27,26 +27,26 @@ MASKED_MESSAGE = "Something went wrong here; the server's log has it as request 
 
 
 async def echo(request: Request) -> Response:
-    """Answer with the id that the endpoint sees."""
+    """Return the id that the endpoint sees."""
     return PlainTextResponse(get_request_id(request))
 
 
 async def fail(_: Request) -> Response:
-    """Fail before anything is answered."""
+    """Fail before a response."""
     raise RuntimeError("the cause, which is nobody's business")
 
 
 class FailingMidResponse:
-    """An application that fails after its answer has begun."""
+    """An application that fails after its response has started."""
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        """Begin, and fail."""
+        """Start a response, and fail."""
         await send({"type": "http.response.start", "status": 200, "headers": []})
         raise RuntimeError("too late to say so")
 
 
 def make_client() -> httpx.AsyncClient:
-    """Return a client of an application whose requests are named r1, r2, and so on."""
+    """Return a client of an application whose request ids are r1, r2, and so on."""
     new_id = map("r{}".format, count(1)).__next__
     recorder = RequestLog(metrics=MetricsRecorder.standalone(), access_log=False)
     middleware = Middleware(RequestIdMiddleware, new_id=new_id, request_log=recorder)
@@ -56,7 +56,7 @@ def make_client() -> httpx.AsyncClient:
 
 
 async def test_id() -> None:
-    """The endpoint sees the id that the header tells, and each request has its own."""
+    """The endpoint sees the id in the header, and each request has its own."""
     async with make_client() as http_client:
         responses = [await http_client.get("/echo") for _ in range(3)]
     assert [response.text for response in responses] == ["r1", "r2", "r3"]
@@ -64,7 +64,7 @@ async def test_id() -> None:
 
 
 def test_new_ids() -> None:
-    """Ids are numbered within a process, and have 32 characters."""
+    """Ids are counted within a process, and have 32 characters."""
     new_id = create_id_generator("0123456789abcdef")
     assert [new_id() for _ in range(3)] == [f"0123456789abcdef{n:016}" for n in range(3)]
 
@@ -77,7 +77,7 @@ async def test_id_is_the_server_s() -> None:
 
 
 async def test_defect(caplog: pytest.LogCaptureFixture) -> None:
-    """A defect is answered without its cause, which the log has under the id of the header."""
+    """An unexpected error gets a 500 without its cause, which the log has under the same id."""
     async with make_client() as http_client:
         response = await http_client.get("/fail?token=secret")
     assert (response.status_code, response.headers["X-Request-Id"]) == (500, "r1")
@@ -99,7 +99,7 @@ async def test_defect(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_defect_after_the_answer_began(caplog: pytest.LogCaptureFixture) -> None:
-    """A defect that comes too late for an answer is logged, and breaks the answer off."""
+    """An unexpected error after the start of a response is logged and breaks the response off."""
     async with make_client() as http_client:
         with pytest.raises(RuntimeError, match=r"^too late to say so$"):
             await http_client.get("/midway")
@@ -126,7 +126,7 @@ async def test_defect_after_the_answer_began(caplog: pytest.LogCaptureFixture) -
 async def test_every_answer_has_an_id(
     server: AppClient, method: str, path: str, status: int
 ) -> None:
-    """Every answer of the application has an id, another one each time."""
+    """Every response of the application has an id of its own."""
     responses = [await server.client.request(method, path) for _ in range(2)]
     assert [response.status_code for response in responses] == [status, status]
     ids = [response.headers["X-Request-Id"] for response in responses]
@@ -138,7 +138,7 @@ async def test_every_answer_has_an_id(
 async def test_defect_in_the_application(
     server: AppClient, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A defect in an endpoint of the application itself is answered and logged under one id."""
+    """An unexpected error in an endpoint has one id in response and log."""
     server.app.routes.insert(0, Route("/fail", fail))
     try:
         response = await server.get("/fail")

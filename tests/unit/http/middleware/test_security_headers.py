@@ -44,7 +44,7 @@ REQUESTS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    """Lend a server that waits half a second for a request."""
+    """Run a server that waits half a second for a request."""
     folder = tmp_path_factory.mktemp("server")
     with running_server(folder, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.5") as process:
         process.wait_for_log("Ctrl-C stops")
