@@ -12,7 +12,6 @@ from functools import partial
 from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
 from graphql_api.logging import configure_logging
-from graphql_api.metrics.definitions import FAMILIES
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.shared_memory import SharedMetrics
 from graphql_api.server.supervisor import Supervisor
@@ -53,7 +52,7 @@ def _run_workers(settings: Settings, listener: socket.socket, on_event: StartupL
     import graphql_api.http.site.routes  # noqa: PLC0415 - a single worker imports it lazily
     import graphql_api.sources.http_client  # noqa: F401, PLC0415 - as above; imported for the workers
 
-    shared_metrics = SharedMetrics(FAMILIES, workers=settings.workers)
+    shared_metrics = SharedMetrics(workers=settings.workers)
 
     def worker_main(number: int, on_event: StartupListener, *, listen_immediately: bool) -> None:
         _run_in_process(

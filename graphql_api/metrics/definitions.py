@@ -9,7 +9,7 @@ import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from itertools import product
+from functools import partial
 
 from graphql_api import __version__
 from graphql_api.domain.report import Trigger
@@ -50,68 +50,29 @@ class MetricType(StrEnum):
     HISTOGRAM = "histogram"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class MetricFamily:
     """A metric. Each combination of label values is a series."""
 
+    type: MetricType
     name: str
     """The exported name. Names of counters end with `_total`."""
-    type: MetricType
     documentation: str
+    aggregate: Callable[[Iterable[float]], float] = math.fsum
+    """Combines the numbers of several workers."""
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     buckets: Sequence[float] = ()
     """Upper bounds of a histogram, ascending, without infinity."""
-    aggregate: Callable[[Iterable[float]], float] = math.fsum
-    """Combines the numbers of several workers."""
-
-    @property
-    def series(self) -> list[tuple[str, ...]]:
-        """Return the label values of each series."""
-        return list(product(*self.labels.values()))
 
     @property
     def values_per_series(self) -> int:
         """Return the count of numbers in a series: for a histogram its buckets and the sum."""
         return len(self.buckets) + 2 if self.buckets else 1
 
-    @property
-    def value_count(self) -> int:
-        """Return the count of numbers in all series."""
-        return len(self.series) * self.values_per_series
 
-
-def _counter(name: str, documentation: str, **labels: Sequence[str]) -> MetricFamily:
-    return MetricFamily(
-        name=name, type=MetricType.COUNTER, documentation=documentation, labels=labels
-    )
-
-
-def _gauge(
-    name: str,
-    documentation: str,
-    aggregate: Callable[[Iterable[float]], float] = math.fsum,
-    **labels: Sequence[str],
-) -> MetricFamily:
-    return MetricFamily(
-        name=name,
-        type=MetricType.GAUGE,
-        documentation=documentation,
-        labels=labels,
-        aggregate=aggregate,
-    )
-
-
-def _histogram(
-    name: str, documentation: str, buckets: Sequence[float], **labels: Sequence[str]
-) -> MetricFamily:
-    return MetricFamily(
-        name=name,
-        type=MetricType.HISTOGRAM,
-        documentation=documentation,
-        labels=labels,
-        buckets=buckets,
-    )
-
+_counter = partial(MetricFamily, MetricType.COUNTER)
+_gauge = partial(MetricFamily, MetricType.GAUGE)
+_histogram = partial(MetricFamily, MetricType.HISTOGRAM)
 
 OPERATION_KINDS = ("query", "mutation", "subscription", NO_KIND)
 STATUSES = (
@@ -140,52 +101,49 @@ LOOKUP_RESULTS = ("hit", "not_modified", "miss")
 REQUESTS = _counter(
     "graphql_api_requests_total",
     "Responses sent, by kind of operation and status.",
-    kind=OPERATION_KINDS,
-    status=STATUSES,
+    labels={"kind": OPERATION_KINDS, "status": STATUSES},
 )
 REQUEST_DURATION = _histogram(
     "graphql_api_request_duration_seconds",
     "Time from a request's head to its response, by kind of operation.",
-    _REQUEST_BUCKETS,
-    kind=OPERATION_KINDS,
+    buckets=_REQUEST_BUCKETS,
+    labels={"kind": OPERATION_KINDS},
 )
 ERRORS = _counter(
     "graphql_api_errors_total",
     "Errors in GraphQL responses, by code. Most responses have status 200.",
-    code=ERROR_CODES,
+    labels={"code": ERROR_CODES},
 )
 CACHE_LOOKUPS = _counter(
     "graphql_api_cache_lookups_total",
     "Cacheable responses: from the cache (hit), held by the client already (not_modified), or "
     "executed (miss).",
-    result=LOOKUP_RESULTS,
+    labels={"result": LOOKUP_RESULTS},
 )
 CACHE_BYTES = _gauge("graphql_api_cache_bytes", "Memory of the response cache.")
 REFRESHES = _counter(
     "graphql_api_refreshes_total",
     "Refreshes that ended here, by trigger and outcome: success or the code of the error.",
-    trigger=tuple(Trigger),
-    outcome=REFRESH_OUTCOMES,
+    labels={"trigger": tuple(Trigger), "outcome": REFRESH_OUTCOMES},
 )
 REFRESH_PHASE_DURATION = _histogram(
     "graphql_api_refresh_phase_duration_seconds",
     "Time of each phase of successful refreshes. image overlaps upsert.",
-    _DEPENDENCY_BUCKETS,
-    phase=PHASES,
+    buckets=_DEPENDENCY_BUCKETS,
+    labels={"phase": PHASES},
 )
 REFRESH_CALLERS = _gauge("graphql_api_refresh_waiting_callers", "Callers that wait for a refresh.")
 PROVIDER_ANSWERS = _counter(
     "graphql_api_provider_answers_total",
     "Uses of a provider: it sent data (answered), had nothing new (not_modified), was skipped "
     "because its cached data is current (kept), or failed.",
-    provider=PROVIDERS,
-    outcome=tuple(FetchOutcome),
+    labels={"provider": PROVIDERS, "outcome": tuple(FetchOutcome)},
 )
 PROVIDER_DURATION = _histogram(
     "graphql_api_provider_duration_seconds",
     "Time of requests to a provider, failures included.",
-    _DEPENDENCY_BUCKETS,
-    provider=PROVIDERS,
+    buckets=_DEPENDENCY_BUCKETS,
+    labels={"provider": PROVIDERS},
 )
 SNAPSHOT_AGE = _gauge(
     "graphql_api_snapshot_age_seconds", "Time since the last refresh of the served data.", max
@@ -217,8 +175,7 @@ BUILD = _gauge(
     "graphql_api_build_info",
     "Always 1. The labels are the versions of this program and of Python.",
     max,
-    version=(__version__,),
-    python=(platform.python_version(),),
+    labels={"version": (__version__,), "python": (platform.python_version(),)},
 )
 CPU = _counter("process_cpu_seconds_total", "CPU time of all workers.")
 MEMORY = _gauge("process_resident_memory_bytes", "Resident memory of all workers.")

@@ -1,14 +1,10 @@
 """The text formats of Prometheus."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import core
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -25,30 +21,27 @@ def expose(shared_metrics: SharedMetrics, *, accept: str, now: float) -> tuple[b
     return encode(_SharedMetricsCollector(shared_metrics, now)), media_type
 
 
+@dataclass(frozen=True, slots=True)
 class _SharedMetricsCollector(Collector):
-    def __init__(self, shared_metrics: SharedMetrics, now: float) -> None:
-        self._shared_metrics = shared_metrics
-        self._now = now
+    shared_metrics: SharedMetrics
+    now: float
 
-    def collect(self) -> Iterator[Metric]:
-        """Yield every metric."""
-        for family in self._shared_metrics.families:
-            yield self._build_metric(family)
+    def collect(self) -> Iterator[core.Metric]:
+        return map(self._build_metric, self.shared_metrics.offsets)
 
-    def _build_metric(self, family: MetricFamily) -> Metric:
-        labels = list(family.labels)
-        series = self._shared_metrics.collect(family, self._now)
+    def _build_metric(self, family: MetricFamily) -> core.Metric:
+        description, labels = (family.name, family.documentation), list(family.labels)
+        series = self.shared_metrics.collect(family, self.now)
         if family.type is MetricType.HISTOGRAM:
-            histogram = HistogramMetricFamily(family.name, family.documentation, labels=labels)
-            bounds = [*(str(bound) for bound in family.buckets), "+Inf"]
+            histogram = core.HistogramMetricFamily(*description, labels=labels)
+            bounds = [*map(str, family.buckets), "+Inf"]
             for label_values, (*counts, total) in series:
                 buckets = list(zip(bounds, accumulate(counts), strict=True))
                 histogram.add_metric(label_values, buckets, sum_value=total)
             return histogram
-        metric_class = (
-            CounterMetricFamily if family.type is MetricType.COUNTER else GaugeMetricFamily
-        )
-        metric = metric_class(family.name, family.documentation, labels=labels)
+        is_counter = family.type is MetricType.COUNTER
+        metric_class = core.CounterMetricFamily if is_counter else core.GaugeMetricFamily
+        metric = metric_class(*description, labels=labels)
         for label_values, (value,) in series:
             metric.add_metric(label_values, value)
         return metric

@@ -2,18 +2,19 @@
 
 import asyncio
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import timedelta
 
 from prometheus_client import ProcessCollector
 
 from graphql_api.metrics import definitions
-from graphql_api.metrics.definitions import MetricFamily
+from graphql_api.metrics.definitions import MetricFamily, MetricType
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.refresh.service import RefreshService
 
 _SAMPLING_INTERVAL = 1.0
 """Seconds. Gauges of workers other than the one scraped may be this stale."""
+_FAMILIES_BY_NAME = {family.name: family for family in definitions.FAMILIES}
 
 
 class Sampler:
@@ -27,14 +28,18 @@ class Sampler:
         self._refresh_service = refresh_service
         self._stale_after = stale_after
         self._process_collector = ProcessCollector(registry=None)
-        self._last_values: dict[str, float] = {}
+        self._last_values: dict[MetricFamily, float] = {}
         """Last value of each monotonic counter. Only the increase is added."""
 
     def sample(self) -> None:
         """Record every gauge once."""
         self._metrics.heartbeat()
-        for family, value in (*self._sample_data(), *self._sample_pool(), *self._sample_process()):
-            self._write(family, value)
+        for family, value in self._collect():
+            if family.type is MetricType.COUNTER:
+                self._metrics.add(family, value - self._last_values.get(family, 0))
+                self._last_values[family] = value
+            else:
+                self._metrics.set(family, value)
 
     async def run_forever(self) -> None:
         """Record every gauge once a second, until cancelled."""
@@ -42,16 +47,9 @@ class Sampler:
             self.sample()
             await asyncio.sleep(_SAMPLING_INTERVAL)
 
-    def _write(self, family: MetricFamily, value: float) -> None:
-        if family.type is definitions.MetricType.COUNTER:
-            self._metrics.add(family, value - self._last_values.get(family.name, 0))
-            self._last_values[family.name] = value
-        else:
-            self._metrics.set(family, value)
-
-    def _sample_data(self) -> Iterator[tuple[MetricFamily, float]]:
-        catalog = self._refresh_service.catalog
-        now, snapshot = self._refresh_service.clock(), catalog.snapshot
+    def _collect(self) -> Iterator[tuple[MetricFamily, float]]:
+        service, catalog = self._refresh_service, self._refresh_service.catalog
+        now, snapshot = service.clock(), catalog.snapshot
         refreshed_at = snapshot.last_refreshed_at
         age = math.nan if refreshed_at is None else (now - refreshed_at).total_seconds()
         yield definitions.SNAPSHOT_AGE, age
@@ -59,29 +57,13 @@ class Sampler:
         yield definitions.SNAPSHOT_REVISION, snapshot.version.revision
         yield definitions.SNAPSHOT_COUNTRIES, len(snapshot.rows)
         yield definitions.DATABASE_REACHABLE, catalog.is_database_available
-        yield definitions.REFRESH_CALLERS, self._refresh_service.waiting_callers
-
-    def _sample_pool(self) -> Iterator[tuple[MetricFamily, float]]:
-        pool_stats = self._refresh_service.database.pool_stats
+        yield definitions.REFRESH_CALLERS, service.waiting_callers
+        pool_stats = service.database.pool_stats
         yield definitions.POOL_IN_USE, pool_stats.in_use
         yield definitions.POOL_SIZE, pool_stats.size
         yield definitions.POOL_OVERFLOW, pool_stats.overflow
         yield definitions.POOL_WAITS, pool_stats.waits
-
-    def _sample_process(self) -> Iterator[tuple[MetricFamily, float]]:
         for metric in self._process_collector.collect():
             for sample in metric.samples:
-                if sample.name in _PROCESS_FAMILIES:
-                    yield _PROCESS_FAMILIES[sample.name], sample.value
-
-
-_PROCESS_FAMILIES: Mapping[str, MetricFamily] = {
-    family.name: family
-    for family in (
-        definitions.CPU,
-        definitions.MEMORY,
-        definitions.OPEN_FILES,
-        definitions.MAX_FILES,
-        definitions.START_TIME,
-    )
-}
+                if sample.name in _FAMILIES_BY_NAME:
+                    yield _FAMILIES_BY_NAME[sample.name], sample.value

@@ -6,13 +6,11 @@ counters never decrease.
 
 import math
 import mmap
-from array import array
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from collections.abc import Iterator
+from itertools import product
 from typing import TypeAlias
 
-from graphql_api.metrics.definitions import MetricFamily, MetricType
+from graphql_api.metrics.definitions import FAMILIES, MetricFamily, MetricType
 
 _DOUBLE_BYTES = 8
 _HEARTBEAT_TIMEOUT = 10.0
@@ -22,49 +20,28 @@ MetricRow: TypeAlias = "memoryview[float]"
 """Doubles. The first one is the last heartbeat, by `time.monotonic`."""
 
 
-@dataclass(frozen=True, slots=True)
-class MetricSlot:
-    """The position of a metric in a row."""
-
-    start: int
-    series: Sequence[tuple[str, ...]]
-    values_per_series: int
-
-    def get_offset(self, index: int) -> int:
-        """Return the offset of a series."""
-        return self.start + index * self.values_per_series
-
-    def get_offsets_by_labels(self) -> dict[tuple[str, ...], int]:
-        """Return the offset of each series by its label values."""
-        return {labels: self.get_offset(index) for index, labels in enumerate(self.series)}
-
-
 class SharedMetrics:
     """The rows of all workers. The parent process creates them, and forked workers inherit them."""
 
-    def __init__(self, families: Sequence[MetricFamily], *, workers: int) -> None:
-        """Allocate rows of zeros."""
-        self.families = families
-        starts = accumulate((family.value_count for family in families), initial=1)
-        self.slots = {
-            family.name: MetricSlot(start, family.series, family.values_per_series)
-            for family, start in zip(families, starts, strict=False)
-        }
-        self._row_length = 1 + sum(family.value_count for family in families)
-        memory = memoryview(mmap.mmap(-1, workers * self._row_length * _DOUBLE_BYTES)).cast("d")
-        self._rows = [
-            memory[index * self._row_length : (index + 1) * self._row_length]
-            for index in range(workers)
-        ]
+    def __init__(self, *, workers: int) -> None:
+        self.offsets: dict[MetricFamily, dict[tuple[str, ...], int]] = {}
+        """Position in a row of each series, by family and label values."""
+        length = 1
+        for family in FAMILIES:
+            self.offsets[family] = {}
+            for labels in product(*family.labels.values()):
+                self.offsets[family][labels] = length
+                length += family.values_per_series
+        memory = memoryview(mmap.mmap(-1, workers * length * _DOUBLE_BYTES)).cast("d")
+        self._rows = [memory[worker * length :][:length] for worker in range(workers)]
 
     def row_for(self, worker: int) -> MetricRow:
         """Return the row of a worker, counted from 0, with the gauges of its predecessor unset."""
         row = self._rows[worker]
-        for family in self.families:
+        for family, offsets in self.offsets.items():
             if family.type is MetricType.GAUGE:
-                slot = self.slots[family.name]
-                unset = memoryview(array("d", [math.nan] * family.value_count))
-                row[slot.start : slot.start + family.value_count] = unset
+                for offset in offsets.values():
+                    row[offset] = math.nan
         return row
 
     def collect(
@@ -74,19 +51,11 @@ class SharedMetrics:
 
         Counters include dead workers, gauges only live ones. Unset gauges are left out.
         """
-        slot = self.slots[family.name]
-        rows = self._get_live_rows(now) if family.type is MetricType.GAUGE else self._rows
-        for index, labels in enumerate(slot.series):
-            start = slot.get_offset(index)
-            columns = zip(
-                *(row[start : start + slot.values_per_series].tolist() for row in rows), strict=True
-            )
-            set_columns = (
-                [value for value in column if not math.isnan(value)] for column in columns
-            )
-            values = [family.aggregate(column) for column in set_columns if column]
-            if len(values) == slot.values_per_series:
+        rows = self._rows
+        if family.type is MetricType.GAUGE:
+            rows = [row for row in rows if row[0] and now - row[0] < _HEARTBEAT_TIMEOUT]
+        for labels, start in self.offsets[family].items():
+            numbers = [row[start:][: family.values_per_series].tolist() for row in rows]
+            columns = zip(*(row for row in numbers if not math.isnan(row[0])), strict=True)
+            if values := [family.aggregate(column) for column in columns]:
                 yield labels, values
-
-    def _get_live_rows(self, now: float) -> list[MetricRow]:
-        return [row for row in self._rows if row[0] and now - row[0] < _HEARTBEAT_TIMEOUT]

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from graphql_api.metrics import definitions
-from graphql_api.metrics.definitions import FAMILIES, MetricFamily
+from graphql_api.metrics.definitions import MetricFamily
 from graphql_api.metrics.exposition import expose
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.shared_memory import SharedMetrics
@@ -30,7 +30,7 @@ DURATION_SERIES = 'graphql_api_request_duration_seconds_{}{{kind="query"{}}}'.fo
 
 def two_workers() -> tuple[SharedMetrics, MetricsRecorder, MetricsRecorder]:
     """Return a board of two workers that live."""
-    shared_metrics = SharedMetrics(FAMILIES, workers=2)
+    shared_metrics = SharedMetrics(workers=2)
     recorders = MetricsRecorder(shared_metrics, worker=0), MetricsRecorder(shared_metrics, worker=1)
     for recorder in recorders:
         recorder.heartbeat()
@@ -106,7 +106,7 @@ def test_silent() -> None:
 
 def test_forked() -> None:
     """What a process counts that was forked is told by the one that forked it."""
-    shared_metrics = SharedMetrics(FAMILIES, workers=2)
+    shared_metrics = SharedMetrics(workers=2)
     child = os.fork()
     if child == 0:
         recorder = MetricsRecorder(shared_metrics, worker=1)

@@ -95,7 +95,7 @@ def test_bytes() -> None:
     """The gauge of bytes follows what is held."""
     metrics = MetricsRecorder.standalone()
     cache = ResponseCache(response_cache_bytes=100_000, cache_max_age=60, metrics=metrics)
-    start = metrics.shared_metrics.slots[CACHE_BYTES.name].start
+    start = metrics.shared_metrics.offsets[CACHE_BYTES][()]
     row = metrics.shared_metrics.row_for(0)
     for _ in range(2):
         add(cache, body=b"x" * 100)
