@@ -32,8 +32,8 @@ class CountriesError(Exception):
 
     @property
     def details(self) -> Mapping[str, datetime]:
-        """Return the times that clients get besides the code."""
-        return {}
+        """Return the times of this error, which clients get besides the code."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, datetime)}
 
     @property
     def public_message(self) -> str:
@@ -97,11 +97,6 @@ class RefreshInProgress(CountriesError):
         super().__init__(message)
         self.started_at = started_at
 
-    @property
-    def details(self) -> Mapping[str, datetime]:
-        """Return the start of the other refresh, if known."""
-        return {} if self.started_at is None else {"started_at": self.started_at}
-
 
 class RefreshTooSoon(CountriesError):
     """The minimum interval since the last refresh has not passed."""
@@ -112,11 +107,6 @@ class RefreshTooSoon(CountriesError):
         """`retry_at` is the earliest time of the next refresh, if known."""
         super().__init__(message)
         self.retry_at = retry_at
-
-    @property
-    def details(self) -> Mapping[str, datetime]:
-        """Return the earliest time of the next refresh, if known."""
-        return {} if self.retry_at is None else {"retry_at": self.retry_at}
 
 
 class DatabaseUnavailable(CountriesError):

@@ -3,40 +3,13 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graphql_api.errors import InvalidSetting
-
-
-class Environment(StrEnum):
-    """How the server is exposed: on a developer's machine or to the public."""
-
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-
-
-class LogLevel(StrEnum):
-    """Minimum severity of the messages that are logged."""
-
-    DEBUG = "debug"
-    INFO = "info"
-    WARNING = "warning"
-    ERROR = "error"
-
-
-class LogFormat(StrEnum):
-    """Format of the log: text for a terminal, or one JSON object per line."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-_PROVIDER_NAME = re.compile(r"[a-z0-9-]+")
 
 
 def _comma_separated(parse: Callable[[list[str]], object]) -> BeforeValidator:
@@ -54,16 +27,14 @@ def _parse_sources(entries: list[str]) -> tuple[tuple[str, str | None], ...]:
     """Parse entries of the form `name` or `name=url`."""
     if not entries:
         raise ValueError("name at least one provider")
-    return tuple(_parse_source(*entry.partition("=")) for entry in entries)
-
-
-def _parse_source(name: str, equals: str, url: str) -> tuple[str, str | None]:
-    # The messages leave the value out: it may be a URL that holds a key.
-    if not _PROVIDER_NAME.fullmatch(name):
-        raise ValueError("should be name or name=URL, separated by commas")
-    if equals and not _is_web_url(url):
-        raise ValueError(f"{name}= must be followed by a complete http or https URL")
-    return name, url or None
+    sources = [entry.partition("=") for entry in entries]
+    for name, equals, url in sources:
+        # The messages leave the value out: it may be a URL that holds a key.
+        if not re.fullmatch(r"[a-z0-9-]+", name):
+            raise ValueError("should be name or name=URL, separated by commas")
+        if equals and not _is_web_url(url):
+            raise ValueError(f"{name}= must be followed by a complete http or https URL")
+    return tuple((name, url or None) for name, _, url in sources)
 
 
 def _parse_query_limits(entries: list[str]) -> dict[str, int]:
@@ -94,14 +65,12 @@ def _check_public_url(value: str) -> str:
 
 
 def _check_proxies(value: str) -> str:
-    for entry in value.split(","):
-        if entry.strip() != "*":
-            try:
-                ipaddress.ip_network(entry.strip())
-            except ValueError:
-                raise ValueError(
-                    "should be IP addresses or networks, separated by commas, or *"
-                ) from None
+    try:
+        for entry in map(str.strip, value.split(",")):
+            if entry != "*":
+                ipaddress.ip_network(entry)
+    except ValueError:
+        raise ValueError("should be IP addresses or networks, separated by commas, or *") from None
     return value
 
 
@@ -133,7 +102,6 @@ QueryLimitOverrides = Annotated[dict[str, int], NoDecode, _comma_separated(_pars
 # SQLite counts milliseconds in 32 bits; beyond that it does not wait at all.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
-Age = Annotated[float, Field(gt=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -143,7 +111,7 @@ class Settings(BaseSettings):
         env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    environment: Environment = Environment.DEVELOPMENT
+    environment: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -164,7 +132,7 @@ class Settings(BaseSettings):
     refresh_interval: Interval = 0
     refresh_min_interval: Interval | None = None
     refresh_max_waiting: int = Field(default=500, ge=1, le=1_000_000)
-    stale_after: Age = 86_400
+    stale_after: float = Field(default=86_400, gt=0, le=1_000_000_000, allow_inf_nan=False)
     snapshot_poll: Seconds = 2
     admin_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
@@ -179,9 +147,9 @@ class Settings(BaseSettings):
     request_timeout: Seconds = 10
     keep_alive: int = Field(default=75, ge=1, le=100_000)
     max_connections: int = Field(default=500, ge=1, le=100_000)
-    stop_delay: Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)] = 0
-    log_level: LogLevel = LogLevel.INFO
-    log_format: LogFormat | None = None
+    stop_delay: float = Field(default=0, ge=0, le=3600, allow_inf_nan=False)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["console", "json"] | None = None
     log_sql: bool = False
     access_log: bool = False
 
@@ -206,7 +174,7 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         """Return whether ENVIRONMENT is production."""
-        return self.environment is Environment.PRODUCTION
+        return self.environment == "production"
 
     @property
     def has_playground(self) -> bool:
@@ -219,16 +187,15 @@ class Settings(BaseSettings):
         return not self.is_production if self.introspection is None else self.introspection
 
     @property
-    def effective_log_format(self) -> LogFormat:
+    def effective_log_format(self) -> str:
         """Return LOG_FORMAT; unless set, JSON in production, console elsewhere."""
-        return self.log_format or (LogFormat.JSON if self.is_production else LogFormat.CONSOLE)
+        return self.log_format or ("json" if self.is_production else "console")
 
     @property
     def effective_refresh_min_interval(self) -> float:
         """Return REFRESH_MIN_INTERVAL in seconds; unless set, 60 in production, 0 elsewhere."""
-        if self.refresh_min_interval is None:
-            return 60 if self.is_production else 0
-        return self.refresh_min_interval
+        default = 60 if self.is_production else 0
+        return default if self.refresh_min_interval is None else self.refresh_min_interval
 
     @property
     def provider_keys(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from graphql_api.domain.report import RefreshReport, SourceReport, Timings
 from graphql_api.logging import configure_logging
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Listener, Phase, Progress
-from graphql_api.settings import LogLevel, Settings
+from graphql_api.settings import Settings
 
 _BAR_WIDTH = 40
 """Characters of the bar of the total time."""
@@ -27,8 +27,7 @@ async def refresh(settings: Settings, *, force: bool) -> None:
         CountriesError: the refresh failed and changed nothing.
     """
     # The report replaces the log lines below error.
-    log_level = max(settings.log_level, LogLevel.ERROR, key=list(LogLevel).index)
-    configure_logging(log_level, settings.effective_log_format)
+    configure_logging("error", settings.effective_log_format)
     # Without wrapping, a pipe or a log has whole lines to search.
     console = Console(highlight=False, soft_wrap=True)
     with _progress_listener(console) as on_progress:
