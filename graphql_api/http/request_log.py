@@ -30,6 +30,11 @@ _SERVER_ERROR_CODES = frozenset(
 )
 """Codes of errors that are not the client's fault."""
 
+_MESSAGE = (
+    "Request %(request_id)s from %(client)s: %(method)s %(path)s, %(label)s, "
+    "status %(status)d, %(bytes)d bytes, %(duration_ms).2f ms"
+)
+
 RequestState = MutableMapping[str, Any]
 """The `state` of an ASGI scope: `request_id`, `operation`, `failed`."""
 
@@ -62,42 +67,20 @@ class RequestLog:
         is_slow = seconds > _SLOW_REQUEST_SECONDS and kind != "mutation"
         if has_failed or is_slow or self.access_log:
             level = logging.ERROR if has_failed else logging.WARNING if is_slow else logging.INFO
-            _log_request(level, scope, operation, status=status, size=size, seconds=seconds)
-
-
-def _log_request(  # noqa: PLR0913 - the values of the line
-    level: int, scope: Scope, operation: OperationInfo, *, status: int, size: int, seconds: float
-) -> None:
-    kind = operation.kind or NO_KIND
-    name = None if operation.name is None else _truncate(operation.name)
-    client = scope["client"][0] if scope.get("client") else None
-    # Without the query string, which may contain variables.
-    method, path = scope["method"], _truncate(scope["path"])
-    duration_ms = round(seconds * 1000, 2)
-    request_id = scope["state"]["request_id"]
-    logger.log(
-        level,
-        "Request %s from %s: %s %s, %s, status %d, %d bytes, %.2f ms",
-        request_id,
-        client,
-        method,
-        path,
-        kind if name is None else f"{kind} {name}",
-        status,
-        size,
-        duration_ms,
-        extra=extra_fields(
-            request_id=request_id,
-            client=client,
-            method=method,
-            path=path,
-            kind=kind,
-            operation=name,
-            status=status,
-            bytes=size,
-            duration_ms=duration_ms,
-        ),
-    )
+            fields = {
+                "request_id": state["request_id"],
+                "client": scope["client"][0] if scope.get("client") else None,
+                "method": scope["method"],
+                # Without the query string, which may contain variables.
+                "path": _truncate(scope["path"]),
+                "kind": kind,
+                "operation": None if operation.name is None else _truncate(operation.name),
+                "status": status,
+                "bytes": size,
+                "duration_ms": round(seconds * 1000, 2),
+            }
+            label = kind if operation.name is None else f"{kind} {fields['operation']}"
+            logger.log(level, _MESSAGE, {**fields, "label": label}, extra=extra_fields(**fields))
 
 
 def _truncate(text: str) -> str:

@@ -205,9 +205,9 @@ class _ConnectionHandler:
                 _SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {operation.id} already exists"
             )
         self.operations[operation.id] = operation
+        fields = parse_fields(message.get("payload"))
         try:
-            fields = self._parse_operation(message.get("payload"))
-            request = self.endpoint.http_endpoint.build_graphql_request(fields)
+            request = self._build_request(fields)
         except (InvalidInput, PersistedQueryNotFound) as error:
             result = build_error_response(error)
             self._record_operation(operation, result.operation, result.error_codes)
@@ -215,13 +215,11 @@ class _ConnectionHandler:
         else:
             tasks.create_task(self._execute(operation, fields, request, self.context))
 
-    def _parse_operation(self, payload: object) -> RequestFields:
-        fields = parse_fields(payload)
+    def _build_request(self, fields: RequestFields) -> GraphQLRequest:
         if len(self.operations) + len(self.detached_operations) > _MAX_OPERATIONS:
-            raise InvalidInput(
-                f"At most {_MAX_OPERATIONS} operations may go on over one connection."
-            )
-        return fields
+            message = f"At most {_MAX_OPERATIONS} operations may go on over one connection."
+            raise InvalidInput(message)
+        return self.endpoint.http_endpoint.build_graphql_request(fields)
 
     async def _execute(
         self,
