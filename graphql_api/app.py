@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
@@ -32,12 +32,11 @@ from graphql_api.settings import Settings
 from graphql_api.startup import StartupListener, run_app
 from graphql_api.utils.lazy import Lazy
 
-_APOLLO_HEADERS = (
-    "Apollo-Require-Preflight",
-    "Apollographql-Client-Name",
-    "Apollographql-Client-Version",
+_ALLOWED_HEADERS = (
+    *("Authorization", "Content-Type"),
+    # Apollo's clients may add these. The server reads none of them.
+    *("Apollo-Require-Preflight", "Apollographql-Client-Name", "Apollographql-Client-Version"),
 )
-"""Headers that Apollo's clients may add. The server reads none of them."""
 
 
 def create_app(
@@ -63,18 +62,15 @@ def create_app(
     components = Components(settings, metrics)
     new_id = create_id_generator(secrets.token_hex(8))
     request_log = RequestLog(metrics=components.metrics, access_log=settings.access_log)
-    endpoint = _build_endpoint(components, settings, request_log)
-    site = Lazy(lambda: _build_site(components, settings, endpoint, is_stopping))
+    endpoint = _build_endpoint(components, request_log)
+    site = Lazy(lambda: _build_site(components, endpoint, is_stopping))
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[dict[str, FastPath]]:
-        async with run_app(
-            components,
-            settings,
-            on_event,
-            site,
-            should_wait=lambda: wait_until_ready and not is_stopping(),
-        ):
+        def should_wait() -> bool:
+            return wait_until_ready and not is_stopping()
+
+        async with run_app(components, on_event, site, should_wait=should_wait):
             # The fast path writes no access log.
             yield {} if settings.access_log else {FAST_PATH_KEY: FastPath(endpoint)}
 
@@ -117,7 +113,7 @@ def _build_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type", *_APOLLO_HEADERS),
+        allow_headers=_ALLOWED_HEADERS,
         expose_headers=("X-Request-Id",),
     )
     return [
@@ -128,19 +124,23 @@ def _build_middleware(
     ]
 
 
-def _build_endpoint(
-    components: Components, settings: Settings, request_log: RequestLog
-) -> GraphQLEndpoint:
-    playground = None
+def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLEndpoint:
+    settings, playground = components.settings, None
     if settings.has_playground:
         is_token_required = settings.admin_token is not None
         playground = Playground.load(INSTALL_FOLDER, is_token_required=is_token_required)
     admin_token = _admin_token(settings)
+    build_context = partial(
+        GraphQLContext,
+        catalog=components.catalog,
+        refresh_service=components.refresh_service,
+        clock=utc_now,
+        stale_after=components.stale_after,
+    )
 
     def create_context(connection: HTTPConnection, credentials: str) -> GraphQLContext:
         url = settings.public_url or _base_url(connection)
-        authorized = is_authorized(credentials, admin_token)
-        return _build_context(components, settings, url, authorized=authorized)
+        return build_context(public_url=url, is_authorized=is_authorized(credentials, admin_token))
 
     return GraphQLEndpoint(
         schema=build_schema(
@@ -148,7 +148,7 @@ def _build_endpoint(
         ),
         create_context=create_context,
         # Cacheable responses contain no absolute URL.
-        anonymous_context=_build_context(components, settings, "", authorized=False),
+        anonymous_context=build_context(public_url="", is_authorized=False),
         response_cache=ResponseCache(
             response_cache_bytes=settings.response_cache_bytes,
             cache_max_age=settings.cache_max_age,
@@ -162,19 +162,6 @@ def _build_endpoint(
     )
 
 
-def _build_context(
-    components: Components, settings: Settings, public_url: str, *, authorized: bool
-) -> GraphQLContext:
-    return GraphQLContext(
-        catalog=components.catalog,
-        refresh_service=components.refresh_service,
-        clock=utc_now,
-        stale_after=timedelta(seconds=settings.stale_after),
-        public_url=public_url,
-        is_authorized=authorized,
-    )
-
-
 def _base_url(connection: HTTPConnection) -> str:
     """Return the HTTP URL under which the client reaches the server, also over a WebSocket."""
     url = str(connection.base_url).rstrip("/")
@@ -182,19 +169,17 @@ def _base_url(connection: HTTPConnection) -> str:
 
 
 def _build_site(
-    components: Components,
-    settings: Settings,
-    endpoint: GraphQLEndpoint,
-    is_stopping: Callable[[], bool],
+    components: Components, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]
 ) -> ASGIApp:
     # Imports FastAPI, which the first query does not need.
     from graphql_api.http.site.routes import build_site  # noqa: PLC0415 - see above
 
+    settings = components.settings
     return build_site(
         catalog=components.catalog,
         summary_images=components.summary_images,
         clock=utc_now,
-        stale_after=timedelta(seconds=settings.stale_after),
+        stale_after=components.stale_after,
         schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,
         playground=endpoint.playground,
         is_stopping=is_stopping,

@@ -2,6 +2,8 @@
 
 import logging
 import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -37,6 +39,8 @@ class Components:
         Raises:
             InvalidSetting: a component rejects a setting.
         """
+        self.settings = settings
+        self.stale_after = timedelta(seconds=settings.stale_after)
         self.metrics = metrics or MetricsRecorder.standalone()
         self.query_limits = QueryLimits.with_overrides(settings.query_limits)
         self.database = _build_database(settings)
@@ -53,14 +57,12 @@ class Components:
                 min_interval=timedelta(seconds=settings.effective_refresh_min_interval),
                 max_waiting=settings.refresh_max_waiting,
             ),
-            holder=create_id(),
+            holder=uuid.uuid4().hex,
             clock=utc_now,
-            new_id=create_id,
+            new_id=lambda: uuid.uuid4().hex,
             on_attempt=self.metrics.record_refresh,
         )
-        self.sampler = Sampler(
-            self.metrics, self.refresh_service, stale_after=timedelta(seconds=settings.stale_after)
-        )
+        self.sampler = Sampler(self.metrics, self.refresh_service, stale_after=self.stale_after)
 
     async def open(self) -> None:
         """Migrate the database and load its data. May be called again after a failure.
@@ -76,34 +78,29 @@ class Components:
     async def open_and_seed(self) -> None:
         """Open, and fill an empty database from the bundled data.
 
-        Several processes may do so at once on the same database.
-
         Raises:
             DatabaseUnavailable: the database cannot be used.
             RefreshInProgress: another process is writing to the database.
         """
         await self.open()
-        if not self.catalog.snapshot.rows:
-            try:
-                with self.catalog.tracking_availability():
-                    await self.refresh_service.load_bundled()
-            except SourceUnavailable:
-                # Another process on the same database may have stored live data meanwhile.
-                if not self.catalog.snapshot.rows:
-                    raise
+        if self.catalog.snapshot.rows:
+            return
+        try:
+            with self.catalog.tracking_availability():
+                await self.refresh_service.load_bundled()
+        except SourceUnavailable:
+            # Another process on the same database may have stored live data meanwhile.
+            if not self.catalog.snapshot.rows:
+                raise
 
-    async def __aenter__(self) -> Self:
-        """Open, and close if that fails."""
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Self]:
+        """Open; close at the end, and if opening fails."""
         try:
             await self.open()
-        except BaseException:
+            yield self
+        finally:
             await self.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Close."""
-        await self.close()
 
     async def close(self) -> None:
         """Finish the follow-up of refreshes, then close every connection."""
@@ -147,14 +144,14 @@ def _create_http_client() -> "httpx.AsyncClient":
 
 
 def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> SourceConfig:
-    provider_keys = settings.provider_keys
+    countries, rates, keys = (
+        settings.countries_sources,
+        settings.rates_sources,
+        settings.provider_keys,
+    )
     return SourceConfig(
-        countries=select_providers(
-            "COUNTRIES_SOURCES", settings.countries_sources, COUNTRIES_PROVIDERS, provider_keys
-        ),
-        rates=select_providers(
-            "RATES_SOURCES", settings.rates_sources, RATES_PROVIDERS, provider_keys
-        ),
+        countries=select_providers("COUNTRIES_SOURCES", countries, COUNTRIES_PROVIDERS, keys),
+        rates=select_providers("RATES_SOURCES", rates, RATES_PROVIDERS, keys),
         api_timeout=settings.api_timeout,
         refresh_timeout=settings.refresh_timeout,
         on_fetch=metrics.record_fetch,
@@ -164,8 +161,3 @@ def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> Source
 def utc_now() -> datetime:
     """Return the current time in UTC."""
     return datetime.now(UTC)
-
-
-def create_id() -> str:
-    """Return a random id of 32 hexadecimal digits."""
-    return uuid.uuid4().hex

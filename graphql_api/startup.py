@@ -6,7 +6,6 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from datetime import timedelta
 from itertools import count
 from typing import Any
 
@@ -19,7 +18,6 @@ from graphql_api.refresh import lease_session
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.remote import RemoteRefreshWatcher
 from graphql_api.refresh.scheduler import refresh_periodically
-from graphql_api.settings import Settings
 from graphql_api.utils.backoff import backoff_delay
 from graphql_api.utils.lazy import Lazy
 from graphql_api.utils.tasks import cancel_all
@@ -78,20 +76,15 @@ async def open_with_retry(
                 on_event(WaitingForDatabase(reason))
         else:
             return
+        jitter = random.random()  # noqa: S311 - spreads retries; protects nothing
         await asyncio.sleep(
-            backoff_delay(
-                attempt,
-                initial=_INITIAL_DELAY,
-                maximum=_MAX_DELAY,
-                jitter=random.random(),  # noqa: S311 - spreads retries; protects nothing
-            )
+            backoff_delay(attempt, initial=_INITIAL_DELAY, maximum=_MAX_DELAY, jitter=jitter)
         )
 
 
 @asynccontextmanager
 async def run_app(
     components: Components,
-    settings: Settings,
     on_event: StartupListener,
     site: Lazy[ASGIApp],
     *,
@@ -110,9 +103,7 @@ async def run_app(
             on_event(StartupFailed(error))
         else:
             on_event(Ready())
-            tasks.update(
-                map(asyncio.create_task, _background_coroutines(components, settings, site))
-            )
+            tasks.update(map(asyncio.create_task, _background_coroutines(components, site)))
 
     startup_task = asyncio.create_task(start())
     tasks.update((startup_task, asyncio.create_task(components.sampler.run_forever())))
@@ -126,10 +117,12 @@ async def run_app(
 
 
 def _background_coroutines(
-    components: Components, settings: Settings, site: Lazy[ASGIApp]
+    components: Components, site: Lazy[ASGIApp]
 ) -> Iterator[Coroutine[Any, Any, None]]:
     """Yield what runs beside the requests once there is data to serve."""
     service, catalog = components.refresh_service, components.catalog
+    snapshot_poll = components.settings.snapshot_poll
+    refresh_interval = components.settings.refresh_interval
     watcher = RemoteRefreshWatcher(
         service.progress,
         database=components.database,
@@ -137,33 +130,29 @@ def _background_coroutines(
         holder=service.holder,
         clock=utc_now,
     )
-    yield catalog.poll(settings.snapshot_poll)
-    yield watcher.run(settings.snapshot_poll)
-    yield _warm_up_and_refresh(components, settings, site)
-    if settings.refresh_interval:
+    yield catalog.poll(snapshot_poll)
+    yield watcher.run(snapshot_poll)
+    yield _warm_up_and_refresh(components, site)
+    if refresh_interval:
         yield refresh_periodically(
-            service, catalog, refresh_interval=settings.refresh_interval, clock=utc_now
+            service, catalog, refresh_interval=refresh_interval, clock=utc_now
         )
 
 
-async def _warm_up_and_refresh(
-    components: Components, settings: Settings, site: Lazy[ASGIApp]
-) -> None:
+async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> None:
     """Warm the pool, build what is lazy, and refresh if the data is stale or bundled."""
     with suppress(DatabaseUnavailable):  # the poll logs it
-        await components.database.warm_pool(
-            lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
-        )
+        connections, prepare = lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
+        await components.database.warm_pool(connections, prepare)
     await site.get()
     await components.http_client.get()
-    stale_after = timedelta(seconds=settings.stale_after)
-    if components.catalog.snapshot.is_stale(now=utc_now(), stale_after=stale_after):
+    snapshot = components.catalog.snapshot
+    if snapshot.is_stale(now=utc_now(), stale_after=components.stale_after):
         with suppress(CountriesError):  # the service logs it; the former data stays
             await components.refresh_service.refresh(RefreshOptions(trigger=Trigger.START))
 
 
 async def _close(components: Components) -> None:
-    """Close the components; stop waiting after `_SHUTDOWN_TIMEOUT`."""
     close_task = asyncio.create_task(components.close())
     await asyncio.wait([close_task], timeout=_SHUTDOWN_TIMEOUT)
     if not close_task.done():

@@ -31,7 +31,7 @@ async def refresh(settings: Settings, *, force: bool) -> None:
     # Without wrapping, a pipe or a log has whole lines to search.
     console = Console(highlight=False, soft_wrap=True)
     with _progress_listener(console) as on_progress:
-        async with Components(settings) as components:
+        async with Components(settings).opened() as components:
             with components.refresh_service.progress.listen(on_progress):
                 report = await components.refresh_service.refresh(RefreshOptions(force=force))
     _print_report(console, report)
