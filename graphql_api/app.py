@@ -41,9 +41,9 @@ _ALLOWED_HEADERS = (
 
 def create_app(
     settings: Settings,
-    *,
     on_event: StartupListener = lambda _: None,
     is_stopping: Callable[[], bool] = lambda: False,
+    *,
     wait_until_ready: bool = False,
     metrics: MetricsRecorder | None = None,
 ) -> Router:

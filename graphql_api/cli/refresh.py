@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -40,8 +39,14 @@ async def refresh(settings: Settings, *, force: bool) -> None:
 @contextmanager
 def _progress_listener(console: Console) -> Iterator[Listener]:
     """Yield a listener that shows progress as a bar on a terminal, as lines elsewhere."""
+
+    def print_line(progress: Progress) -> None:
+        # The message of a failure goes to stderr, once.
+        if progress.phase is not Phase.FAILED:
+            console.print(progress.message, markup=False)
+
     if not console.is_terminal:
-        yield partial(_print_line, console)
+        yield print_line
         return
     columns = (
         TextColumn("{task.description}"),
@@ -53,25 +58,18 @@ def _progress_listener(console: Console) -> Iterator[Listener]:
         task = bar.add_task("Started", total=1)
 
         def on_progress(progress: Progress) -> None:
-            # The message of a failure goes to stderr, once.
             text = "Failed" if progress.phase is Phase.FAILED else progress.message
             bar.update(task, completed=progress.fraction, description=text)
 
         yield on_progress
 
 
-def _print_line(console: Console, progress: Progress) -> None:
-    # The message of a failure goes to stderr, once.
-    if progress.phase is not Phase.FAILED:
-        console.print(progress.message, markup=False)
-
-
 def _print_report(console: Console, report: RefreshReport) -> None:
     console.print(
         f"{report.total_countries} countries: {report.inserted} new, {report.updated} changed, "
         f"{report.unchanged} unchanged, {len(report.missing)} missing, "
-        f"{len(report.skipped)} skipped; {report.statements} SQL "
-        f"{'statement' if report.statements == 1 else 'statements'}"
+        f"{len(report.skipped)} skipped; "
+        f"{report.statements} SQL statement{'' if report.statements == 1 else 's'}"
     )
     for source in report.sources:
         console.print(_describe_source(source), markup=False)

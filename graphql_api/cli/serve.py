@@ -54,18 +54,13 @@ def _run_workers(settings: Settings, listener: socket.socket, on_event: StartupL
 
     shared_metrics = SharedMetrics(workers=settings.workers)
 
-    def worker_main(number: int, on_event: StartupListener, *, listen_immediately: bool) -> None:
-        _run_in_process(
-            settings,
-            listener,
-            on_event,
-            MetricsRecorder(shared_metrics, worker=number),
-            wait_until_ready=not listen_immediately,
-        )
+    def run_worker(number: int, wait_until_ready: bool, on_event: StartupListener) -> None:
+        metrics = MetricsRecorder(shared_metrics, worker=number)
+        _run_in_process(settings, listener, on_event, metrics, wait_until_ready=wait_until_ready)
 
     Supervisor(
         settings.workers,
-        worker_main,
+        run_worker,
         listener=listener,
         on_event=on_event,
         stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
@@ -80,18 +75,8 @@ def _run_in_process(
     *,
     wait_until_ready: bool = False,
 ) -> None:
-    """Serve in this process; with `wait_until_ready`, listen only once there is data.
-
-    Raises:
-        InvalidSetting: a component rejects a setting.
-        DatabaseUnavailable: the database cannot be used, and a retry would not help.
-    """
-    server = UvicornServer(
-        settings,
-        on_event,
-        metrics,
-        partial(create_app, settings, wait_until_ready=wait_until_ready, metrics=metrics),
-    )
+    app = partial(create_app, settings, wait_until_ready=wait_until_ready, metrics=metrics)
+    server = UvicornServer(settings, on_event, metrics, app)
     # What exists by now stays, so the collector never has to look at it.
     gc.freeze()
     gc.enable()
@@ -105,7 +90,14 @@ def _log_event(settings: Settings, listen_url: str, event: StartupEvent) -> None
         case WaitingForDatabase(reason):
             logger.error("%s Retrying until it responds; listening at %s.", reason, listen_url)
         case Ready():
-            logger.info(_build_greeting(settings, listen_url))
+            url = settings.public_url or listen_url
+            greeting = (
+                f"The playground is at {url}/graphql"
+                if settings.has_playground
+                else f"Serving {url}"
+            )
+            note = f", listening at {listen_url}" if settings.public_url else ""
+            logger.info("%s%s (Ctrl-C stops)", greeting, note)
 
 
 def _bind_socket(host: str, port: int) -> socket.socket:
@@ -131,13 +123,3 @@ def _bind_socket(host: str, port: int) -> socket.socket:
 def _build_listen_url(listener: socket.socket) -> str:
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _build_greeting(settings: Settings, listen_url: str) -> str:
-    """Return the line to log when the server is ready."""
-    url = settings.public_url or listen_url
-    location = (
-        f"The playground is at {url}/graphql" if settings.has_playground else f"Serving {url}"
-    )
-    listening_note = f", listening at {listen_url}" if settings.public_url else ""
-    return f"{location}{listening_note} (Ctrl-C stops)"

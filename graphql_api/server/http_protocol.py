@@ -11,15 +11,14 @@ from typing import Any
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
-from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_rejection
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.request import PARSED_REQUEST_KEY
 from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
-from graphql_api.http.raw_response import encode_error_response, encode_headers
+from graphql_api.http.raw_response import encode_headers
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
+from graphql_api.server.rejection import write_rejection
 
 _MAX_HEAD_BYTES = 65_536
 """Maximum bytes of a request's line and headers."""
@@ -229,15 +228,12 @@ class HTTPProtocol(HttpToolsProtocol):
             (REQUEST_ID_HEADER, self._new_id().encode()),
             *self.server_state.default_headers,
         ]
-        should_keep_alive = (
-            self.parser.should_keep_alive() and self.parser.get_http_version() != "1.0"
-        )
-        if not should_keep_alive:
+        is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
+        if is_last:
             headers.append((b"connection", b"close"))
-        self.transport.writelines(
-            (response.head + encode_headers(headers) + b"\r\n", response.body)
-        )
-        if not should_keep_alive:
+        head = response.head + encode_headers(headers) + b"\r\n"
+        self.transport.writelines((head, response.body))
+        if is_last:
             self.transport.close()
         self.on_response_complete()
         return True
@@ -248,7 +244,7 @@ class HTTPProtocol(HttpToolsProtocol):
         if is_serving_earlier:
             self._receive_deadline.set(self._request_timeout)
         elif self._is_stopping:
-            self._reject_unavailable("The server is stopping.")
+            self._reject(503, "The server is stopping.")
         elif self._in_head or (self._in_body and not self.cycle.response_started):
             self._reject(408, f"The request did not arrive within {self._request_timeout:g} s.")
         else:
@@ -267,31 +263,17 @@ class HTTPProtocol(HttpToolsProtocol):
         if idle:
             min(idle, key=lambda connection: connection._receive_deadline.set_at)._close()  # noqa: SLF001 - this class's
         else:
-            self._reject_unavailable("There are too many connections.")
+            self._reject(503, "There are too many connections.")
 
-    def _reject(self, status: int, message: str) -> None:
-        self._send_error(status, message, InvalidInput.code, reason=message)
-
-    def _reject_unavailable(self, reason: str) -> None:
-        retry_after = (b"retry-after", STOPPING_RETRY_AFTER.encode())
-        self._send_error(503, STOPPING_MESSAGE, INTERNAL_ERROR_CODE, retry_after, reason=reason)
-
-    def _send_error(
-        self, status: int, message: str, code: str, *headers: tuple[bytes, bytes], reason: str
-    ) -> None:
-        """Respond in place of the application, which sees the client disconnect, and log why."""
+    def _reject(self, status: int, reason: str) -> None:
+        """Respond in place of the application, which sees the client disconnect."""
         self._dispatch_buffered()
-        request_id = self._new_id()
-        log_rejection(request_id, status, reason)
-        self._metrics.record_request(
-            NO_KIND, status, time.monotonic() - self._receive_deadline.set_at
-        )
+        seconds = time.monotonic() - self._receive_deadline.set_at
+        self._metrics.record_request(NO_KIND, status, seconds)
         if self._in_body:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        self.transport.write(
-            encode_error_response(status, message, code, request_id=request_id, headers=headers)
-        )
+        write_rejection(self.transport, self._new_id(), status, reason)
         self._close()
 
     def _close(self) -> None:

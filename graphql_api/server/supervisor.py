@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Protocol
 
 from graphql_api.errors import CountriesError
 from graphql_api.startup import (
@@ -27,7 +26,6 @@ from graphql_api.startup import (
 
 logger = logging.getLogger(__name__)
 
-
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MIN_RESTART_INTERVAL = 1.0
 """Minimum seconds between two starts of a worker, so that one that dies at once takes no CPU."""
@@ -35,11 +33,8 @@ _POLL_INTERVAL = 1.0
 """Seconds between two checks for workers that exceed the stop timeout."""
 
 
-class WorkerMain(Protocol):
-    """Serves in a worker process until SIGTERM."""
-
-    def __call__(self, number: int, on_event: StartupListener, *, listen_immediately: bool) -> None:
-        """Serve as worker `number`, from 0; listen immediately or only once there is data."""
+WorkerMain = Callable[[int, bool, StartupListener], None]
+"""Serves until SIGTERM, as worker number n from 0; listens at once, or only when there is data."""
 
 
 @dataclass(slots=True, eq=False)
@@ -92,33 +87,22 @@ class Supervisor:
         Raises:
             CountriesError: the first worker failed to start, and a retry would not help.
         """
-        previous_handlers = {signum: signal.signal(signum, self._on_signal) for signum in _SIGNALS}
-        # Its write end closes when this process ends, however it ends; workers wait for that.
-        self._lifeline_read_fd, self._lifeline_write_fd = os.pipe()
-        try:
+        for signum in _SIGNALS:
+            signal.signal(signum, lambda *_: self._stop())
+        # The sender closes when this process ends, however it ends; workers wait for that.
+        self._lifeline_receiver, self._lifeline_sender = self._context.Pipe(duplex=False)
+        with self._lifeline_receiver, self._lifeline_sender:
             self._start(0)
             while self._workers:
                 self._process_events()
-        finally:
-            os.close(self._lifeline_write_fd)
-            os.close(self._lifeline_read_fd)
-            for signum, handler in previous_handlers.items():
-                signal.signal(signum, handler)
         if self._failure is not None:
             raise self._failure
 
     def _start(self, number: int) -> None:
         event_receiver, event_sender = self._context.Pipe(duplex=False)
-        listen_immediately = not any(worker.is_ready for worker in self._workers)
-        process = self._context.Process(
-            target=_run_worker,
-            args=(
-                partial(self._worker_main, number, listen_immediately=listen_immediately),
-                event_sender,
-                self._lifeline_read_fd,
-                self._lifeline_write_fd,
-            ),
-        )
+        wait_until_ready = any(worker.is_ready for worker in self._workers)
+        worker_main = partial(self._worker_main, number, wait_until_ready)
+        process = self._context.Process(target=self._run_worker, args=(worker_main, event_sender))
         # Until it sets its own, a forked worker has the supervisor's signal handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
@@ -187,9 +171,6 @@ class Supervisor:
         time.sleep(max(0, worker.started_at + _MIN_RESTART_INTERVAL - time.monotonic()))
         self._start(worker.number)
 
-    def _on_signal(self, *_: object) -> None:
-        self._stop()
-
     def _stop(self) -> None:
         """Signal all workers to stop; a second call makes them skip the waiting."""
         if self._deadline is None:
@@ -199,31 +180,27 @@ class Supervisor:
         for worker in self._workers:
             worker.process.terminate()
 
+    def _run_worker(
+        self, worker_main: Callable[[StartupListener], None], event_sender: Connection
+    ) -> None:
+        """Run in the worker process."""
+        # A terminal sends Ctrl-C to workers too; the supervisor signals them by SIGTERM instead.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})
+        self._lifeline_sender.close()
+        threading.Thread(target=self._exit_with_supervisor, daemon=True).start()
 
-def _run_worker(
-    worker_main: Callable[[StartupListener], None],
-    event_sender: Connection,
-    lifeline_read_fd: int,
-    lifeline_write_fd: int,
-) -> None:
-    # A terminal sends Ctrl-C to workers too; the supervisor signals them by SIGTERM instead.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})
-    os.close(lifeline_write_fd)
-    threading.Thread(target=_exit_with_supervisor, args=(lifeline_read_fd,), daemon=True).start()
+        def send_event(event: StartupEvent) -> None:
+            with suppress(OSError):  # the supervisor is gone, and this process exits next
+                event_sender.send(event)
 
-    def send_event(event: StartupEvent) -> None:
-        with suppress(OSError):  # the supervisor is gone, and this process exits next
-            event_sender.send(event)
+        try:
+            worker_main(send_event)
+        except CountriesError as error:
+            send_event(StartupFailed(error))
+            sys.exit(1)
 
-    try:
-        worker_main(send_event)
-    except CountriesError as error:
-        send_event(StartupFailed(error))
-        sys.exit(1)
-
-
-def _exit_with_supervisor(lifeline_read_fd: int) -> None:
-    """Terminate this process when the supervisor, the only holder of the write end, has ended."""
-    os.read(lifeline_read_fd, 1)
-    os.kill(os.getpid(), signal.SIGTERM)
+    def _exit_with_supervisor(self) -> None:
+        """Terminate this process when the supervisor, the only holder of the sender, has ended."""
+        self._lifeline_receiver.poll(None)
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from types import FrameType
-from typing import Protocol
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -24,11 +23,8 @@ GRACEFUL_SHUTDOWN_TIMEOUT = 5
 """Seconds that requests have to finish after Ctrl-C or SIGTERM. Containers are killed after 10."""
 
 
-class AppFactory(Protocol):
-    """Builds the application of a server."""
-
-    def __call__(self, *, on_event: StartupListener, is_stopping: Callable[[], bool]) -> ASGIApp:
-        """Return an application that emits start-up events and reports that the server stops."""
+AppFactory = Callable[[StartupListener, Callable[[], bool]], ASGIApp]
+"""Builds an application, which emits start-up events and asks whether the server is stopping."""
 
 
 class UvicornServer(uvicorn.Server):
@@ -51,7 +47,7 @@ class UvicornServer(uvicorn.Server):
         self._is_stopping = False
         self._stop_listening_at: float | None = None
         """Monotonic time at which STOP_DELAY ends."""
-        app = create_app(on_event=self._handle_event, is_stopping=lambda: self._is_stopping)
+        app = create_app(self._handle_event, lambda: self._is_stopping)
         super().__init__(_build_config(settings, app, metrics))
 
     async def on_tick(self, counter: int) -> bool:

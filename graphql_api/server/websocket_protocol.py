@@ -16,12 +16,11 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
-from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_rejection
-from graphql_api.http.raw_response import encode_error_response
+from graphql_api.http.errors import STOPPING_MESSAGE
 from graphql_api.metrics.definitions import WEBSOCKETS
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
+from graphql_api.server.rejection import write_rejection
 
 _MAX_FRAGMENTS = 1000
 """Maximum frames of one message. Empty ones do not add to its size."""
@@ -67,12 +66,9 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._reject_handshake(400)
 
     def handle_connect(self, event: Request) -> None:
-        if (
-            sum(isinstance(connection, WebSocketProtocol) for connection in self.connections)
-            > self._max_websockets
-        ):
-            retry_after = (b"retry-after", STOPPING_RETRY_AFTER.encode())
-            self._reject(503, STOPPING_MESSAGE, INTERNAL_ERROR_CODE, retry_after)
+        is_websocket = [isinstance(other, WebSocketProtocol) for other in self.connections]
+        if sum(is_websocket) > self._max_websockets:
+            self._reject(503, STOPPING_MESSAGE)
             return
         status = self.conn.accept(event).status_code
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
@@ -140,17 +136,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._send_deadline.set(_CLOSE_TIMEOUT)
 
     def _reject_handshake(self, status: int) -> None:
-        message = "The WebSocket handshake is malformed. Use a WebSocket client."
-        self._reject(status, message, InvalidInput.code)
+        self._reject(status, "The WebSocket handshake is malformed. Use a WebSocket client.")
 
-    def _reject(self, status: int, message: str, code: str, *headers: tuple[bytes, bytes]) -> None:
+    def _reject(self, status: int, reason: str) -> None:
         """Respond to the handshake over HTTP and close the connection."""
         self.handshake_complete = self.close_sent = True
-        request_id = self._new_id()
-        log_rejection(request_id, status, message)
-        self.transport.write(
-            encode_error_response(status, message, code, request_id=request_id, headers=headers)
-        )
+        write_rejection(self.transport, self._new_id(), status, reason)
         self.transport.close()
 
     def _fail_connection(self, code: CloseCode, reason: str) -> None:
