@@ -13,7 +13,7 @@
     ├── RefreshTooSoon        the minimum interval since the last refresh has not passed
     └── DatabaseUnavailable   the database failed or did not respond
 
-A message is one sentence that tells the person in charge what to do. Any other exception is a
+A message is one sentence with what to do, for the person in charge. Any other exception is a
 defect.
 """
 

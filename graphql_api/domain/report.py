@@ -31,9 +31,9 @@ class SourceReport:
     kind: SourceKind
     provider: str
     live: bool
-    """Whether this refresh contacted the provider, even if the provider had nothing new."""
+    """True if this refresh contacted the provider, even if it had nothing new."""
     cached: bool = False
-    """Whether the data is from the provider cache, as the provider announced its next update."""
+    """True if the data is from the cache, as the provider announced a later update."""
     as_of: datetime | None
     """UTC time of the data according to the provider; None if it reports none."""
     failures: tuple[str, ...]

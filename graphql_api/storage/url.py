@@ -87,7 +87,7 @@ server, as verified TLS does. reconnect (ClearDB) is what the pool does."""
 
 
 def parse_database_url(text: str, *, has_ca: bool) -> DatabaseURL:
-    """Parse DATABASE_URL. `has_ca` tells whether DATABASE_SSL_CA is set.
+    """Parse DATABASE_URL. `has_ca` is true if DATABASE_SSL_CA is set.
 
     Raises:
         InvalidSetting: the URL is invalid or not supported. The message shows no secret.

@@ -1,4 +1,4 @@
-"""Attempts at a refresh for tests: builders with every default filled in."""
+"""Attempts at a refresh for tests: builders with defaults for every field."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -70,10 +70,10 @@ FAILURE = RefreshFailure(
 
 
 def make_report(refresh_id: str, **changes: Any) -> RefreshReport:  # noqa: ANN401 - what replace takes
-    """Return a report under that id, but for `changes`."""
+    """Return a report with that id, with `changes`."""
     return replace(REPORT, id=refresh_id, **changes)
 
 
-def make_failure(refresh_id: str, **changes: Any) -> RefreshFailure:  # noqa: ANN401 - likewise
-    """Return a failure under that id, but for `changes`."""
+def make_failure(refresh_id: str, **changes: Any) -> RefreshFailure:  # noqa: ANN401 - what replace takes
+    """Return a failure with that id, with `changes`."""
     return replace(FAILURE, id=refresh_id, **changes)

@@ -1,4 +1,4 @@
-"""Opening databases for tests, and closing them before the event loop ends."""
+"""Databases for tests, closed before the event loop ends."""
 
 import asyncio
 import threading
@@ -25,7 +25,7 @@ async def open_database(
     timeout: float = 10,  # noqa: ASYNC109 - the database's, not this function's
     **options: Any,  # noqa: ANN401 - what Database takes
 ) -> AsyncIterator[Database]:
-    """Lend a database, not migrated, and close it."""
+    """Lend a database that is not migrated, and close it."""
     database = Database(url, timeout=timeout, **options)
     try:
         yield database
@@ -44,7 +44,7 @@ async def begin_transaction(database: Database) -> AsyncIterator[DatabaseConnect
 
 
 async def wait_for_connection_threads() -> None:
-    """Wait for the threads of closed connections; aiosqlite does not, where opening failed."""
+    """Wait for the threads of closed connections. aiosqlite does not if opening failed."""
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
             await asyncio.to_thread(thread.join, WAIT_TIMEOUT)
@@ -60,13 +60,13 @@ def permanent_failure(message: str) -> Iterator[None]:
 
 
 async def insert_country(connection: DatabaseConnection, row: Country) -> None:
-    """Insert one row that is not there yet, within a transaction if there is one."""
+    """Insert a new row, in the transaction of the connection if there is one."""
     values = {field.name: getattr(row, field.name) for field in fields(Country)}
     await connection.execute(insert(countries).values(values))
 
 
 def record_statements(database: Database) -> list[str]:
-    """Return a list to which the text of every statement is added from now on."""
+    """Return a list that receives the text of every statement from now on."""
     recorded: list[str] = []
 
     def on_execute(_connection: object, _cursor: object, statement: str, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""Rows for tests: builders with every default filled in, and strategies that draw hard sets."""
+"""Rows for tests: builders with defaults for every field, and strategies of hard cases."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,7 +14,7 @@ from graphql_api.domain.snapshot import Snapshot
 few_examples = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
-"""For property tests over rows: few examples, each of many rows; no timing decides."""
+"""For property tests over rows: few examples of many rows, without a deadline."""
 
 REFRESHED_AT = datetime(2026, 11, 23, 16, 26, 0, 123456, tzinfo=UTC)
 AS_OF = datetime(2026, 11, 22, tzinfo=UTC)
@@ -43,13 +43,13 @@ HARD_TEXTS = (
     "",
     "w" * 200,
 )
-"""Texts that are equal but for case and accents, that mean something elsewhere, or are empty."""
+"""Texts that differ in case or accents only, that are special elsewhere, or are empty."""
 
 HARD_NUMBERS = (0.0, 5e-324, 0.1, 1.0, 1e22, 1.7976931348623157e308)
 
 
 def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  (what replace takes)
-    """Return a live row of that code, filled in but for `changes`."""
+    """Return a row of live providers with that code, with `changes`."""
     country = Country(
         code=code,
         alpha3=f"{code}A",
@@ -74,14 +74,14 @@ def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  
 
 
 def make_sparse_country(code: str = "AQ", **changes: Any) -> Country:  # noqa: ANN401  (what replace takes)
-    """Return a row of that code without region and figures, but for `changes`."""
+    """Return a row with that code without region and figures, with `changes`."""
     absent = ("capital", "region", "subregion", "area_km2", "currency_code", "exchange_rate")
     row = make_country(code, **dict.fromkeys((*absent, "estimated_gdp")), population=0)
     return replace(row, **changes)
 
 
 def make_identity(code: str = "FR", **changes: Any) -> CountryIdentity:  # noqa: ANN401  (what replace takes)
-    """Return who a country is, such that `make_country` of the code agrees with it."""
+    """Return the identity that matches `make_country` of the same code."""
     row = make_country(code)
     identity = CountryIdentity(
         code=code,
@@ -96,27 +96,27 @@ def make_identity(code: str = "FR", **changes: Any) -> CountryIdentity:  # noqa:
 
 
 def make_reference(*identities: CountryIdentity) -> Reference:
-    """Return the table of these identities."""
+    """Return the reference of these identities."""
     return {identity.code: identity for identity in identities}
 
 
 def make_snapshot(rows: Iterable[Country] = (), reference: Reference | None = None) -> Snapshot:
-    """Return the snapshot of `rows`, without aliases unless a reference gives them."""
+    """Return the snapshot of `rows`, by default without aliases."""
     return Snapshot.from_rows(rows, reference or {})
 
 
 def country_codes(rows: Iterable[Country]) -> list[str]:
-    """Return the codes of `rows` in their order."""
+    """Return the codes of `rows`, in order."""
     return [row.code for row in rows]
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Draw mostly hard texts, so that they are often equal, and now and then any text."""
+    """Draw mostly hard texts, so that they are often equal, and sometimes any text."""
     return st.sampled_from(HARD_TEXTS) | st.text(max_size=4)
 
 
 def numbers() -> st.SearchStrategy[float]:
-    """Draw numbers as sources give them: finite and from zero."""
+    """Draw numbers as validation accepts them: finite, from zero."""
     return st.sampled_from(HARD_NUMBERS) | st.floats(0, allow_infinity=False)
 
 
@@ -126,7 +126,7 @@ def instants() -> st.SearchStrategy[datetime]:
 
 
 def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
-    """Draw one row with absent values, common ones and hostile ones."""
+    """Draw a row with nulls, common values and hostile ones."""
     optional = st.none() | texts()
     return st.builds(
         make_country,
@@ -148,5 +148,5 @@ def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
 def country_lists(
     codes: Sequence[str] = CODES, *, min_size: int = 0
 ) -> st.SearchStrategy[list[Country]]:
-    """Draw the rows of a whole table: each code at most once, in any order."""
+    """Draw the rows of a table, each code at most once, in any order."""
     return st.lists(countries(codes), min_size=min_size, max_size=8, unique_by=lambda row: row.code)

@@ -1,4 +1,4 @@
-"""Data of which every refresh has its own: a mixture of two is seen in any answer."""
+"""Provider data that differs with each refresh, so that a mix of two shows in any response."""
 
 import json
 from itertools import count
@@ -6,26 +6,24 @@ from itertools import count
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 
 QUERY = "{ countries { nodes { code population } } }"
-"""What tells of which refresh the served data is."""
+"""Its response shows the generation of the served data."""
 _ROWS = [line.split("\t") for line in COUNTRIES.decode().splitlines() if not line.startswith("#")]
 CODES = [line[0] for line in _ROWS]
-"""Of the countries, two of which exist no more."""
+"""Codes of all rows, two of them dissolved countries."""
 _POPULATION_COLUMN = 7
-"""The column."""
 _FIRST_POPULATION = 1_000_000
 
 
 class GenerationData:
-    """Sources that answer each time with other populations, the same for all countries."""
+    """Makes the fake providers send new populations each time, the same for all countries."""
 
     def __init__(self, upstream: Upstream) -> None:
-        """Begin with the first generation."""
         self.upstream = upstream
         self._numbers = count(1)
 
     def activate(self) -> None:
-        """Let the sources answer so, from now on; generations go on where they were."""
-        # Without its next update a provider is asked each time, whatever today's date is.
+        """Send generations from now on, after those already sent."""
+        # Without an announced update, the provider is requested each time, whatever the date.
         rates = {**json.loads(RATES), "time_next_update_unix": 0}
         self.upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
         self.upstream.set_responses(
@@ -42,10 +40,10 @@ class GenerationData:
 
 
 def parse_generation(body: bytes) -> int:
-    """Return the generation that an answer to `QUERY` is of; 0 for data from before.
+    """Return the generation of a response to `QUERY`; 0 for data from before.
 
     Raises:
-        AssertionError: it is none, or not all countries are of the same.
+        AssertionError: the response mixes generations, or lacks countries.
     """
     nodes = json.loads(body)["data"]["countries"]["nodes"]
     populations = {node["population"] for node in nodes}

@@ -1,4 +1,4 @@
-"""Queries said again, a row at a time and slowly: what the fast code is compared with."""
+"""A slow model of queries, row by row, to compare the fast code with."""
 
 import math
 import unicodedata
@@ -42,7 +42,7 @@ _SPELLINGS: tuple[Callable[[str], str], ...] = (
 
 
 def matches(row: Country, filter_: Filter) -> bool:
-    """Tell whether one row is wanted."""
+    """Return whether a row matches a filter."""
     match filter_:
         case AllOf(parts):
             return all(matches(row, part) for part in parts)
@@ -90,7 +90,7 @@ def filters() -> st.SearchStrategy[Filter]:
 
 
 def conditions() -> st.SearchStrategy[Condition]:
-    """Draw every pair of a field and an operator that clients can ask for."""
+    """Draw every pair of a field and an operator that the schema offers."""
     text = st.builds(lambda transform, text: transform(text), st.sampled_from(_SPELLINGS), texts())
     common_text = st.sampled_from(("fr", "FRA", "Europe", "eur"))
     number = numbers() | st.integers(0, 1000)
@@ -109,7 +109,7 @@ def conditions() -> st.SearchStrategy[Condition]:
 
 
 def sort_keys() -> st.SearchStrategy[tuple[SortKey, ...]]:
-    """Draw up to three sort keys, the same field twice included."""
+    """Draw up to three sort keys, also of the same field."""
     key = st.builds(SortKey, st.sampled_from(CountryField), st.booleans())
     return st.lists(key, max_size=3).map(tuple)
 

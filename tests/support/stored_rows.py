@@ -1,4 +1,4 @@
-"""Rows that a database must return unchanged, and the check that it does."""
+"""Rows that a database must return unchanged, with the check."""
 
 from datetime import UTC
 from typing import Any
@@ -51,11 +51,11 @@ stored_rows = st.builds(
 few_round_trips = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-"""For property tests over one database: each example overwrites the row of the one before."""
+"""For property tests over one database: each example overwrites the row of the previous one."""
 
 
 async def assert_round_trip(database: Database, row: Country) -> None:
-    """Assert that a row comes back unchanged, to the bit and the microsecond."""
+    """Assert that a row is loaded unchanged, to the bit and the microsecond."""
     async with database.connect() as connection:
         await countries.remove(connection, "FR")
         await countries.upsert(connection, [row])

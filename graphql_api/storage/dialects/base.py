@@ -47,9 +47,9 @@ class Dialect(ABC):
     begin: ClassVar[str]
     """The statement that begins a transaction which reads and then writes."""
     batch_is_atomic: ClassVar[bool]
-    """Whether one upsert of many rows in autocommit mode is atomic."""
+    """True if one upsert of many rows in autocommit mode is atomic."""
     needs_client_timeout: ClassVar[bool] = True
-    """Whether the caller must limit the time to open and close a connection."""
+    """True if the caller must limit the time to open and close a connection."""
 
     @abstractmethod
     def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:

@@ -1,4 +1,4 @@
-"""A fresh database for each test, which has it through these fixtures alone."""
+"""Fixtures of a fresh database for each test."""
 
 from collections.abc import AsyncIterator, Callable
 from itertools import count
@@ -15,14 +15,14 @@ from tests.support.db_servers.postgresql import PostgreSQL
 
 @pytest.fixture(autouse=True)
 async def _wait_for_connection_threads() -> AsyncIterator[None]:
-    """Let no thread of a test outlive its event loop."""
+    """Wait for the threads of a test before its event loop ends."""
     yield
     await wait_for_connection_threads()
 
 
 @pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Return what names a database that nobody has used, of each kind in turn."""
+    """Return a factory of URLs of unused databases, of each kind in turn."""
     if request.param == "sqlite":
         names = (f"sqlite:///{tmp_path}/countries{number}.db" for number in count())
         return names.__next__
@@ -32,13 +32,13 @@ def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]
 
 @pytest.fixture
 def database_url(new_url: Callable[[], str]) -> str:
-    """Return the address of the database under test."""
+    """Return the URL of the database under test."""
     return new_url()
 
 
 @pytest.fixture
 def other_url(new_url: Callable[[], str]) -> str:
-    """Return the address of another database of the same kind."""
+    """Return the URL of another database of the same kind."""
     return new_url()
 
 
@@ -58,7 +58,7 @@ async def database(empty_database: Database) -> Database:
 
 @pytest.fixture
 async def replica(database: Database, database_url: str) -> AsyncIterator[Database]:
-    """Lend what another process has: the same database through connections of its own."""
-    del database  # it has migrated
+    """Lend the same database through another pool, as another process has it."""
+    del database  # migrated by it
     async with open_database(database_url) as replica:
         yield replica

@@ -1,4 +1,4 @@
-"""The marker: it changes with whatever changed, and costs one statement."""
+"""The change marker: it changes with data, history and lease, and costs one statement."""
 
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.storage import change_marker, countries, lease, refreshes
@@ -10,13 +10,13 @@ from tests.support.factories import make_country
 
 
 async def test_empty_database(database: Database) -> None:
-    """Without rows and refreshes everything is 0."""
+    """Without rows and refreshes all numbers are 0."""
     async with database.connect() as connection:
         assert await change_marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, None)
 
 
 async def test_every_change_shows(database: Database) -> None:
-    """The highest revision, the number of rows and the newest refresh are each followed."""
+    """The highest revision, the number of rows and the newest refresh each change it."""
     rows = [make_country("FR", revision=1), make_country("TR", revision=7)]
     async with database.connect() as connection:
         await countries.upsert(connection, rows)
@@ -30,7 +30,7 @@ async def test_every_change_shows(database: Database) -> None:
 
 
 async def test_holder(database: Database) -> None:
-    """It tells who has the lease, until it is given back or runs out."""
+    """The marker has the holder of the lease, until it is released or expires."""
     async with database.connect() as connection:
         for seconds in (60, 0):
             await lease.acquire(connection, holder="me", refresh_id="1", ttl=seconds)
@@ -44,7 +44,7 @@ async def test_holder(database: Database) -> None:
 
 
 async def test_one_statement(database: Database) -> None:
-    """It is read in one statement, so that it is of one state of the database."""
+    """The marker is read in one statement, so from one state of the database."""
     async with database.connect() as connection:
         executed = record_statements(database)
         await change_marker.read(connection)

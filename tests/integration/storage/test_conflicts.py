@@ -1,4 +1,4 @@
-"""Writers in one another's way: they try again as a whole, lose nothing, and give up in time."""
+"""Conflicting writers: they retry as a whole, lose nothing, and give up in time."""
 
 import asyncio
 from contextlib import AsyncExitStack, suppress
@@ -27,11 +27,11 @@ async def load_rows(database: Database) -> list[Country]:
 
 
 async def test_eight_writers(database: Database, database_url: str) -> None:
-    """Eight writers, twenty-five upserts of all rows each, at once: the highest revision stays."""
+    """After eight writers with twenty-five upserts each at once, the highest revision is stored."""
 
     async def write(writer: Database, number: int) -> None:
         for turn in range(25):
-            # Each revision once, in no order that any writer keeps.
+            # Each revision once, mixed over the writers.
             revision = 1 + (turn * 8 + number) * 7 % 200
             rows = [make_country(code, revision=revision, name=f"{revision}") for code in CODES]
             with suppress(countries.StaleWriteError):
@@ -48,13 +48,13 @@ async def test_eight_writers(database: Database, database_url: str) -> None:
     ]
 
 
-# SQLite has one writer at a time, so nobody can wait for two; and no server to close a connection.
+# SQLite has one writer at a time, so no deadlocks, and no server that closes connections.
 on_servers = pytest.mark.parametrize("new_url", ["mariadb", "postgresql"], indirect=True)
 
 
 @on_servers
 async def test_deadlock(database: Database, replica: Database) -> None:
-    """Two transactions that lock two rows in opposite order both succeed, one after a new try."""
+    """Two transactions that lock two rows in opposite order both succeed, one after a retry."""
     rows = [make_country("FR", population=0), make_country("TR", population=0)]
     await database.run(lambda connection: countries.upsert(connection, rows))
     barrier = asyncio.Barrier(2)
@@ -78,7 +78,7 @@ async def test_deadlock(database: Database, replica: Database) -> None:
 
 
 async def test_gives_up(database: Database, database_url: str) -> None:
-    """A writer that stays in the way is waited for no longer than the database's time."""
+    """A blocking writer is waited for no longer than the timeout."""
     await database.run(lambda connection: countries.upsert(connection, [make_country()]))
     async with (
         open_database(database_url, timeout=1) as impatient_database,
@@ -94,7 +94,7 @@ async def test_gives_up(database: Database, database_url: str) -> None:
 
 @on_servers
 async def test_connection_that_died(database: Database) -> None:
-    """A pooled connection that the server has closed meanwhile is replaced, and nobody notices."""
+    """A pooled connection that the server closed meanwhile is replaced without an error."""
     await database.run(lambda connection: countries.upsert(connection, [make_country()]))
     async with open_database(database.engine.url.render_as_string(hide_password=False)) as other:
         async with database.connect() as connection:
@@ -110,7 +110,7 @@ async def test_connection_that_died(database: Database) -> None:
 
 @on_servers
 async def test_connection_that_dies_at_work(database: Database, replica: Database) -> None:
-    """A connection that is lent and dies is replaced amid the work over it."""
+    """A connection that dies in use is replaced, and the operation is retried."""
     async with database.connect() as connection, replica.connect() as other:
         for operation in (
             lambda lent: countries.upsert(lent, [make_country()]),
@@ -125,7 +125,7 @@ async def test_connection_that_dies_at_work(database: Database, replica: Databas
 
 @on_servers
 async def test_server_that_only_reads(database: Database) -> None:
-    """A connection to what was the primary server is replaced: its name leads to another one."""
+    """A connection to a former primary server is replaced, to reach its successor."""
     async with database.connect() as connection:
         read_only_id = await fetch_connection_id(connection)
         await connection.exec_driver_sql(MAKE_READ_ONLY[database.engine.dialect.name])
@@ -144,6 +144,6 @@ CONNECTION_ID = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_bac
 
 
 async def fetch_connection_id(connection: DatabaseConnection) -> int:
-    """Return the server's number of a connection."""
+    """Return the id of a connection on the server."""
     result = await connection.exec_driver_sql(CONNECTION_ID[connection.dialect.name])
     return int(result.scalar_one())

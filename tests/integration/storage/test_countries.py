@@ -1,4 +1,4 @@
-"""Rows of countries: they come back to the bit, and no late writer overwrites them."""
+"""Rows of countries: stored to the bit, and safe from late writers."""
 
 import string
 from dataclasses import replace
@@ -40,19 +40,19 @@ async def test_no_rows(database: Database) -> None:
 @few_round_trips
 @given(row=stored_rows)
 async def test_round_trip(row: Country, database: Database) -> None:
-    """A row comes back as it was, to the bit and the microsecond, whatever its text."""
+    """A row with any text is loaded unchanged, to the bit and the microsecond."""
     await assert_round_trip(database, row)
 
 
 async def test_nulls(database: Database) -> None:
-    """What a row does not have stays None, beside a row that has everything."""
+    """Nulls stay None, next to a row without nulls."""
     async with database.connect() as connection:
         await countries.upsert(connection, [ROW_WITH_NULLS, make_country("FR")])
         assert await load_rows(connection) == [ROW_WITH_NULLS, make_country("FR")]
 
 
 async def test_values_become_null(database: Database) -> None:
-    """A new revision that lacks a value removes the old one."""
+    """A null of a new revision replaces the old value."""
     async with database.connect() as connection:
         await countries.upsert(connection, [make_country("AQ")])
         await countries.upsert(connection, [ROW_WITH_NULLS])
@@ -86,7 +86,7 @@ async def test_every_column_is_overwritten(database: Database) -> None:
 
 
 async def test_one_statement(database: Database) -> None:
-    """All 250 rows are carried by one INSERT, first and again, and read by one SELECT."""
+    """All 250 rows take one INSERT, also the second time, and one SELECT."""
     codes = [f"{first}{second}" for first in "ABCDEFGHIJ" for second in "ABCDEFGHIJKLMNOPQRSTUVWXY"]
     rows = [make_country(code) for code in codes]
     async with database.connect() as connection:
@@ -95,7 +95,7 @@ async def test_one_statement(database: Database) -> None:
         assert await countries.upsert(connection, rows) == 1
         assert len(await countries.load(connection)) == 250
     verbs = [statement.split()[0] for statement in executed]
-    # SQLite is given each row by itself.
+    # SQLite executes the statement for each row.
     transaction = ("BEGIN", "COMMIT") if database.engine.dialect.name == "sqlite" else ()
     assert verbs == [*transaction[:1], "INSERT", *transaction[1:]] * 2 + ["SELECT"]
 
@@ -111,7 +111,7 @@ async def test_not_too_late(revision: int, database: Database) -> None:
 
 
 async def test_too_late(database: Database) -> None:
-    """Where one row is stored with a higher revision none is written, not even one that is new."""
+    """If one row is stored with a higher revision none is written, not even a new one."""
     before = [make_country("DE", revision=3), make_country("FR", revision=1)]
     late = [make_country(code, revision=2, name="late") for code in ("DE", "FR", "TR")]
     async with database.connect() as connection:
@@ -123,7 +123,7 @@ async def test_too_late(database: Database) -> None:
 
 
 async def test_too_late_in_batches(database: Database) -> None:
-    """The same of as many rows as take several statements."""
+    """The same holds for rows that take several statements."""
     codes = [
         f"{first}{second}" for first in string.ascii_letters for second in string.ascii_letters
     ][:2000]
@@ -137,7 +137,7 @@ async def test_too_late_in_batches(database: Database) -> None:
 
 
 async def test_no_other_column_may_be_null(database: Database) -> None:
-    """A row that lacks what it must have is a defect, and not taken for one that comes too late."""
+    """A row without a required value is a defect, not mistaken for a late one."""
     nameless = replace(make_country("FR"), name=cast("str", None))
     async with database.connect() as connection:
         with pytest.raises(IntegrityError):
@@ -146,7 +146,7 @@ async def test_no_other_column_may_be_null(database: Database) -> None:
 
 
 async def test_remove(database: Database) -> None:
-    """Removing a row tells whether there was one, and touches no other."""
+    """Removing a row returns whether there was one, and changes no other."""
     france, turkey = make_country("FR"), make_country("TR")
     async with database.connect() as connection:
         await countries.upsert(connection, [france, turkey])
@@ -156,7 +156,7 @@ async def test_remove(database: Database) -> None:
 
 
 async def test_removed_country_returns(database: Database) -> None:
-    """A removed row may be written again, at whatever revision."""
+    """A removed row can be written again, with any revision."""
     again = replace(make_country("FR"), revision=1)
     async with database.connect() as connection:
         await countries.upsert(connection, [make_country("FR", revision=9)])

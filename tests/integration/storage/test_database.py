@@ -1,4 +1,4 @@
-"""Connections and transactions: what is kept, what is not, and what their errors become."""
+"""Connections and transactions: what is committed, what is rolled back, and their errors."""
 
 import asyncio
 from collections.abc import Sequence
@@ -25,7 +25,7 @@ async def load_rows(database: Database) -> list[Country]:
 
 
 async def replace_rows(database: Database, rows: Sequence[Country]) -> None:
-    """Put rows in the place of those of their codes, in a transaction."""
+    """Replace the rows with the same codes, in a transaction."""
     async with begin_transaction(database) as connection:
         for row in rows:
             await countries.remove(connection, row.code)
@@ -33,19 +33,19 @@ async def replace_rows(database: Database, rows: Sequence[Country]) -> None:
 
 
 async def driver_connection(connection: AsyncConnection) -> object:
-    """Return the driver's own connection, to tell one from another."""
+    """Return the driver's own connection, to compare identities."""
     return (await connection.get_raw_connection()).driver_connection
 
 
 async def test_connection_commits_each_statement(database: Database, replica: Database) -> None:
-    """What is written on a plain connection is seen by others before it is given back."""
+    """A write on a plain connection is visible to others before the connection is returned."""
     async with database.connect() as connection:
         await countries.upsert(connection, [FRANCE])
         assert await load_rows(replica) == [FRANCE]
 
 
 async def test_transaction_keeps_all_at_its_end(database: Database, replica: Database) -> None:
-    """Others see nothing of a transaction until it has ended, and then all of it."""
+    """Others see nothing of a transaction until it ends, and then all of it."""
     async with begin_transaction(database) as connection:
         await insert_country(connection, FRANCE)
         await insert_country(connection, TURKEY)
@@ -54,7 +54,7 @@ async def test_transaction_keeps_all_at_its_end(database: Database, replica: Dat
 
 
 async def test_exception_keeps_nothing(database: Database, replica: Database) -> None:
-    """An exception leaves a transaction as it is, with nothing kept, and the next one is clean."""
+    """An exception passes unchanged, nothing is written, and the next transaction is clean."""
 
     async def fail() -> None:
         async with begin_transaction(database) as connection:
@@ -69,7 +69,7 @@ async def test_exception_keeps_nothing(database: Database, replica: Database) ->
 
 
 async def test_connection_is_not_used_after_an_exception(database: Database) -> None:
-    """Whoever comes after a transaction that failed or was cancelled has another connection."""
+    """After a failed or cancelled transaction, the next one gets another connection."""
     connections = []
 
     async def fail(error: BaseException) -> None:
@@ -89,7 +89,7 @@ async def test_connection_is_not_used_after_an_exception(database: Database) -> 
 
 
 async def test_failed_statement_keeps_nothing(database: Database, replica: Database) -> None:
-    """A statement that fails undoes those before it, and leaves as DatabaseUnavailable."""
+    """A failing statement rolls back those before it and raises DatabaseUnavailable."""
 
     async def fail() -> None:
         async with begin_transaction(database) as connection:
@@ -104,7 +104,7 @@ async def test_failed_statement_keeps_nothing(database: Database, replica: Datab
 
 
 async def test_cancellation_keeps_nothing(database: Database, replica: Database) -> None:
-    """A task cancelled inside a transaction leaves nothing, and no transaction in the pool."""
+    """A task cancelled in a transaction writes nothing and leaves none open in the pool."""
     entered = asyncio.Event()
 
     async def hold_transaction() -> None:
@@ -126,7 +126,7 @@ async def test_cancellation_keeps_nothing(database: Database, replica: Database)
 
 @pytest.mark.parametrize("steps", range(0, 30, 3))
 async def test_cancellation_anywhere(steps: int, database: Database, replica: Database) -> None:
-    """Wherever cancellation strikes twice, all is kept or nothing, and others can write."""
+    """Cancelled twice at any step, a transaction writes all or nothing, and others can write."""
     task = asyncio.create_task(replace_rows(database, [FRANCE]))
     for _ in range(steps):
         await asyncio.sleep(0)
@@ -140,7 +140,7 @@ async def test_cancellation_anywhere(steps: int, database: Database, replica: Da
 
 
 async def test_cancellation_while_waiting(database: Database, replica: Database) -> None:
-    """A task cancelled while it waits for another writer takes no lock when that one ends."""
+    """A task cancelled while it waits for another writer takes no lock afterwards."""
     async with begin_transaction(replica) as connection:
         await insert_country(connection, FRANCE)
         waiting_task = asyncio.create_task(replace_rows(database, [FRANCE]))
@@ -161,7 +161,7 @@ REASONS = {
 
 
 async def test_error_of_the_database(database: Database) -> None:
-    """An error of the driver names the database and its reason, in one line."""
+    """A driver's error is reported with the database and the reason, in one line."""
     with pytest.raises(DatabaseUnavailable) as exc_info:
         async with database.connect() as connection:
             await connection.exec_driver_sql("SELECT 1\nFROM nowhere")
@@ -170,7 +170,7 @@ async def test_error_of_the_database(database: Database) -> None:
 
 
 async def test_other_errors_stay_what_they_are(database: Database) -> None:
-    """An error that is not the database's passes through a connection unchanged."""
+    """An error that is not from the database passes unchanged."""
     error = KeyError("mine")
     with pytest.raises(KeyError) as exc_info:
         async with database.connect():
@@ -179,7 +179,7 @@ async def test_other_errors_stay_what_they_are(database: Database) -> None:
 
 
 async def test_pool(tmp_path: Path) -> None:
-    """The pool tells what is lent, what is open beyond its size, and how often one had to wait."""
+    """The pool counts connections in use, those beyond its size, and waits."""
     url = f"sqlite:///{tmp_path / 'file.db'}"
     async with open_database(url, pool_size=1, max_overflow=1) as database:
         samples = [database.pool_stats]
@@ -188,7 +188,7 @@ async def test_pool(tmp_path: Path) -> None:
             async with database.connect():
                 samples.append(database.pool_stats)
                 waiting_task = asyncio.create_task(database.run(select_one))
-                while not database.pool_stats.waits:  # noqa: ASYNC110 - nothing tells
+                while not database.pool_stats.waits:  # noqa: ASYNC110 - there is no event
                     await asyncio.sleep(0.001)
                 samples.append(database.pool_stats)
         await waiting_task
@@ -208,7 +208,7 @@ async def select_one(connection: AsyncConnection) -> None:
 
 
 async def test_warming_is_cancelled(database: Database) -> None:
-    """When warming is over, also by being cancelled, nobody uses a connection any more."""
+    """A cancelled warm-up leaves no connection in use."""
     started: list[AsyncConnection] = []
     finished: list[AsyncConnection] = []
 
@@ -222,7 +222,7 @@ async def test_warming_is_cancelled(database: Database) -> None:
 
     warm_task = asyncio.create_task(database.warm_pool(3, operation))
     async with asyncio.timeout(WAIT_TIMEOUT):
-        while len(started) < 3:  # noqa: ASYNC110 - nothing tells when
+        while len(started) < 3:  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(0.001)
     warm_task.cancel()
     with pytest.raises(asyncio.CancelledError):

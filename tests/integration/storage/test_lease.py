@@ -20,28 +20,28 @@ async def acquire_lease(
 
 
 async def release_lease(database: Database, refresh_id: str) -> None:
-    """Give the lease back."""
+    """Release the lease."""
     await database.run(lambda connection: lease.release(connection, refresh_id=refresh_id))
 
 
 async def test_free_at_first(database: Database) -> None:
-    """Nobody has the lease of a new database."""
+    """The lease of a new database is free."""
     assert await database.run(lease.read) is None
 
 
 async def test_taken(database: Database, replica: Database) -> None:
-    """Who takes it has it, and everybody else is told for which refresh and since when."""
+    """The first process gets the lease, and others get its refresh and start."""
     assert await acquire_lease(database, "me", "1") == 1
     lease_info = await acquire_lease(replica, "other", "2")
     assert isinstance(lease_info, lease.LeaseInfo)
     assert (lease_info.refresh_id, lease_info.revision) == ("1", 1)
-    # The database runs on this machine, by the same clock.
+    # The database runs on this machine, with the same clock.
     assert abs(lease_info.taken_at - datetime.now(UTC)) < timedelta(seconds=30)
     assert await replica.run(lease.read) == lease_info == await acquire_lease(replica, "other", "2")
 
 
 async def test_given_back(database: Database, replica: Database) -> None:
-    """What was given back is free, and the next one's revision is higher."""
+    """A released lease is free, and the next revision is higher."""
     await acquire_lease(database, "me", "1")
     await release_lease(database, "1")
     assert await replica.run(lease.read) is None
@@ -49,7 +49,7 @@ async def test_given_back(database: Database, replica: Database) -> None:
 
 
 async def test_giving_back_what_is_anothers(database: Database, replica: Database) -> None:
-    """A refresh that was overtaken takes the lease from nobody."""
+    """A refresh that lost its lease does not release that of another."""
     await acquire_lease(database, "me", "1", seconds=0)
     assert await acquire_lease(replica, "other", "2") == 2
     await release_lease(database, "1")
@@ -59,7 +59,7 @@ async def test_giving_back_what_is_anothers(database: Database, replica: Databas
 
 
 async def test_runs_out(database: Database, replica: Database) -> None:
-    """A holder that died is waited for as long as it said, and no longer."""
+    """The lease of a dead holder expires after its time."""
     assert await acquire_lease(database, "dead", "1", seconds=1) == 1
     assert isinstance(await acquire_lease(replica, "other", "2"), lease.LeaseInfo)
     await asyncio.sleep(1.05)
@@ -68,7 +68,7 @@ async def test_runs_out(database: Database, replica: Database) -> None:
 
 
 async def test_taken_anew_by_its_holder(database: Database, replica: Database) -> None:
-    """A process that has the lease takes it for its next refresh, whose revision is higher."""
+    """The holder takes the lease again for its next refresh, with a higher revision."""
     assert await acquire_lease(database, "me", "1") == 1
     assert await acquire_lease(database, "me", "2") == 2
     await release_lease(database, "1")
@@ -78,13 +78,13 @@ async def test_taken_anew_by_its_holder(database: Database, replica: Database) -
 
 
 async def test_revision_is_above_every_row(database: Database) -> None:
-    """Rows that an earlier version of this project wrote are below the next revision as well."""
+    """The next revision is higher than that of any row, also of an earlier version."""
     await database.run(lambda connection: countries.upsert(connection, [make_country(revision=41)]))
     assert await acquire_lease(database, "me", "1") == 42
 
 
 async def test_revision_never_goes_back(database: Database) -> None:
-    """When every row is deleted the revisions go on, so that no version comes twice."""
+    """Revisions continue when every row is deleted, so no version repeats."""
     await database.run(lambda connection: countries.upsert(connection, [make_country(revision=41)]))
     await acquire_lease(database, "me", "1")
     await release_lease(database, "1")
@@ -93,7 +93,7 @@ async def test_revision_never_goes_back(database: Database) -> None:
 
 
 async def test_many_at_once(database: Database, replica: Database) -> None:
-    """Of many who try at once exactly one has it."""
+    """Of many processes that try at once exactly one gets the lease."""
     attempts = [
         acquire_lease(target, f"process {number}", str(number))
         for number in range(10)

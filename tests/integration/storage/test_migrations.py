@@ -1,4 +1,4 @@
-"""Migrations: they make the tables of the code, once, whoever else is trying, or change nothing."""
+"""Migrations: they create the tables of the code, once, also with concurrent processes."""
 
 import asyncio
 import shutil
@@ -36,7 +36,7 @@ asyncio.run(main())
 
 
 async def describe(database: Database) -> dict[str, Any]:
-    """Return what the database itself says of its tables."""
+    """Return the description of the tables by the database itself."""
     async with database.connect() as connection:
         return await connection.run_sync(
             lambda sync_connection: describe_tables(inspect(sync_connection))
@@ -71,7 +71,7 @@ async def test_tables_are_those_of_the_code(database: Database) -> None:
 
 
 async def test_tables_to_the_last_column(database: Database, other_url: str) -> None:
-    """A migrated database describes itself as one that was made from tables.py."""
+    """A migrated database has the same description as one created from tables.py."""
     async with open_database(other_url) as created:
         async with created.connect() as connection:
             await connection.run_sync(metadata.create_all)
@@ -82,7 +82,7 @@ async def test_tables_to_the_last_column(database: Database, other_url: str) -> 
 
 
 async def test_twice(empty_database: Database) -> None:
-    """The first call has something to do, the second one nothing."""
+    """The first call migrates, the second one does nothing."""
     assert await migrate(empty_database) is True
     before = await describe(empty_database)
     assert await migrate(empty_database) is False
@@ -90,7 +90,7 @@ async def test_twice(empty_database: Database) -> None:
 
 
 async def test_newer_database(database: Database) -> None:
-    """A database of a newer version is refused by name, and stays as it is."""
+    """A database of a newer version is rejected by name and left unchanged."""
     async with database.connect() as connection:
         await connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     before = await describe(database)
@@ -107,7 +107,7 @@ async def test_newer_database(database: Database) -> None:
 
 
 async def test_foreign_database(empty_database: Database) -> None:
-    """A database with a foreign table under the name of one of ours stays as it is."""
+    """A database with a foreign table under a name of this project is left unchanged."""
     async with empty_database.connect() as connection:
         await connection.exec_driver_sql("CREATE TABLE refreshes (theirs INTEGER)")
     before = await describe(empty_database)
@@ -121,7 +121,7 @@ async def test_foreign_database(empty_database: Database) -> None:
 
 
 async def test_connections_at_once(database_url: str) -> None:
-    """Of eight that migrate an empty database at once, one does it and the others wait for it."""
+    """Of eight pools that migrate an empty database at once, one does and the others wait."""
     async with AsyncExitStack() as stack:
         databases = [await stack.enter_async_context(open_database(database_url)) for _ in range(8)]
         results = await asyncio.gather(*map(migrate, databases))
@@ -129,7 +129,7 @@ async def test_connections_at_once(database_url: str) -> None:
 
 
 async def test_processes_at_once(database_url: str) -> None:
-    """Of four processes that migrate an empty database at once, one does it and none fails."""
+    """Of four processes that migrate an empty database at once, one does and none fails."""
     processes = [
         await asyncio.create_subprocess_exec(
             sys.executable, "-c", MIGRATION_PROGRAM, database_url, stdout=PIPE, stderr=PIPE

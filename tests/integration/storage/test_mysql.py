@@ -1,4 +1,4 @@
-"""What is MySQL's and MariaDB's own: one INSERT on the wire, packets, and sessions."""
+"""MySQL and MariaDB: one INSERT on the wire, packet sizes, and session settings."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
@@ -28,12 +28,12 @@ COLUMNS = ("code", "name", "capital", "revision")
 
 @pytest.fixture
 def database_url(mariadb: MariaDB) -> str:
-    """Return the address of a MariaDB's database that nobody has used."""
+    """Return the URL of an unused database on MariaDB."""
     return mariadb.url(mariadb.create_database())
 
 
 def make_rows(number: int, *, text: str = "Z", revision: int = 1) -> list[Country]:
-    """Return so many rows, each with a text of that size, in order of code."""
+    """Return `count` rows, each with a text of that size, in order of code."""
     return [make_country(code, name=text, revision=revision) for code in sorted(CODES)[:number]]
 
 
@@ -43,7 +43,7 @@ async def load_rows(database: Database) -> list[Country]:
 
 
 async def test_one_insert_on_the_wire(mariadb: MariaDB, database: Database) -> None:
-    """The server's own log has one INSERT for 250 rows, and no transaction around it."""
+    """The server's log has one INSERT for 250 rows, without a transaction."""
     rows = make_rows(250)
     async with database.connect() as connection:
         count_before = len(mariadb.queries(database.engine.url.database))
@@ -56,7 +56,7 @@ async def test_one_insert_on_the_wire(mariadb: MariaDB, database: Database) -> N
 
 
 def compile_upsert(version: tuple[int, ...], *, is_mariadb: bool) -> str:
-    """Return the text of the upsert as a server of that version is sent it."""
+    """Return the upsert for a server of that version."""
     dialect: MySQLDialect_pymysql = mysql_dialect()
     dialect.server_version_info = version
     dialect._set_mariadb(is_mariadb, version)
@@ -66,7 +66,7 @@ def compile_upsert(version: tuple[int, ...], *, is_mariadb: bool) -> str:
 
 
 def test_text_for_mysql_8() -> None:
-    """MySQL 8 is sent its row alias, and a revision that is too low as null, which is refused."""
+    """MySQL 8 gets a row alias, and null for a revision that is too low."""
     assert compile_upsert((8, 4, 0), is_mariadb=False) == (
         "INSERT INTO countries (code, name, capital, revision) "
         "VALUES (%s, %s, %s, %s) AS new ON DUPLICATE KEY UPDATE "
@@ -76,7 +76,7 @@ def test_text_for_mysql_8() -> None:
 
 
 def test_text_for_mariadb() -> None:
-    """MariaDB and older MySQL are sent VALUES()."""
+    """MariaDB and older MySQL get VALUES()."""
     expected = (
         "INSERT INTO countries (code, name, capital, revision) "
         "VALUES (%s, %s, %s, %s) ON DUPLICATE KEY UPDATE "
@@ -99,7 +99,7 @@ HOSTILE_SERVER = (
 
 @pytest.fixture(scope="module")
 def hostile_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
-    """Lend a server on which text, quotes, tables and times mean something else by default."""
+    """Lend a server with unusual defaults for text, quotes, tables and times."""
     with new_mariadb(*HOSTILE_SERVER) as server:
         yield server
 
@@ -113,7 +113,7 @@ async def hostile_database(hostile_server: MariaDB) -> AsyncIterator[Database]:
 
 
 async def test_hostile_text_on_a_hostile_server(hostile_database: Database) -> None:
-    """Whatever a server's defaults are, hostile text comes back as it was, and injects nothing."""
+    """On any server defaults, hostile text is loaded unchanged and injects nothing."""
     expected_rows = [
         make_country(code, name=text) for code, text in zip(CODES, HOSTILE_TEXTS, strict=False)
     ]
@@ -125,14 +125,14 @@ async def test_hostile_text_on_a_hostile_server(hostile_database: Database) -> N
 @few_round_trips
 @given(row=stored_rows)
 async def test_round_trip_on_a_hostile_server(row: Country, hostile_database: Database) -> None:
-    """Any row comes back to the bit there too."""
+    """Any row is loaded unchanged from that server too."""
     await assert_round_trip(hostile_database, row)
 
 
 async def test_tables_on_a_hostile_server(
     hostile_server: MariaDB, hostile_database: Database
 ) -> None:
-    """The tables are transactional and hold any text, whatever the server's defaults are."""
+    """The tables are transactional and hold any text, on any server defaults."""
     output = hostile_server.execute(
         "SELECT table_name, engine, table_collation FROM information_schema.tables "
         "WHERE table_schema = DATABASE() AND table_name <> 'alembic_version' ORDER BY 1",
@@ -144,7 +144,7 @@ async def test_tables_on_a_hostile_server(
 
 
 async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> None:
-    """MySQL keeps each table by itself: a migration that was cut off goes on where it was."""
+    """An interrupted migration continues, as MySQL commits each table by itself."""
     async with open_database(database_url) as database:
         await migrate(database)
         name = str(database.engine.url.database)
@@ -163,13 +163,13 @@ async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> Non
 
 @pytest.fixture(scope="module")
 def small_packet_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
-    """Lend a server that takes packets of 64 kB at most."""
+    """Lend a server with packets of at most 64 kB."""
     with new_mariadb("--max-allowed-packet=64K") as server:
         yield server
 
 
 async def test_many_rows(small_packet_server: MariaDB) -> None:
-    """More rows than a packet holds go in batches, each below the limit, in one transaction."""
+    """More rows than fit a packet are sent in batches below the limit, in one transaction."""
     async with open_database(
         small_packet_server.url(small_packet_server.create_database())
     ) as database:
@@ -190,7 +190,7 @@ async def test_many_rows(small_packet_server: MariaDB) -> None:
 
 
 async def test_drivers_own_limit(mariadb: MariaDB, database: Database) -> None:
-    """Ten thousand bytes a row: no statement is so long that the driver would split it."""
+    """With ten thousand bytes per row, no statement is so long that the driver splits it."""
     expected_rows = make_rows(1296, text="\N{EARTH GLOBE EUROPE-AFRICA}" * 200)
     async with database.connect() as connection:
         count_before = len(mariadb.queries(database.engine.url.database))
@@ -202,7 +202,7 @@ async def test_drivers_own_limit(mariadb: MariaDB, database: Database) -> None:
 
 
 async def test_failure_in_the_last_batch(mariadb: MariaDB, database: Database) -> None:
-    """When the last of many batches fails none is kept, and its connection is not used again."""
+    """If the last of many batches fails none is written, and the connection is not used again."""
     name = str(database.engine.url.database)
     old_rows = make_rows(10)
     await database.run(lambda connection: countries.upsert(connection, old_rows))
@@ -225,7 +225,7 @@ async def test_failure_in_the_last_batch(mariadb: MariaDB, database: Database) -
 
 
 async def test_nothing_is_cut_short(database: Database) -> None:
-    """A strict session refuses what it would have to change, instead of changing it."""
+    """A strict session rejects a value that does not fit instead of truncating it."""
     with pytest.raises(DatabaseUnavailable) as exc_info:
         async with database.connect() as connection:
             await insert_country(connection, replace(make_country("FR"), name="n" * 201))
@@ -235,7 +235,7 @@ async def test_nothing_is_cut_short(database: Database) -> None:
 
 
 async def test_round_trips_of_a_connection(mariadb: MariaDB, database: Database) -> None:
-    """A further connection costs the session, the packet's size and the names; no more is asked."""
+    """A further connection costs three statements: session, packet size and character set."""
     async with database.connect(), database.connect():
         count_before = len(mariadb.queries(database.engine.url.database))
         async with database.connect() as connection:

@@ -1,4 +1,4 @@
-"""What MySQL 8 wants, as far as it can be proven where no MySQL 8 can be installed."""
+"""MySQL 8: its authentication and its statements, tested without an installation."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,9 +19,9 @@ from tests.support.db_servers.mariadb import MariaDB
 PASSWORD = "p@ss word"
 SALT = b"12345678abcdefghijkl"
 GREETING = (
-    b"\x0a8.4.0\x00\x01\x00\x00\x00"  # the protocol, who speaks, and the connection's number
+    b"\x0a8.4.0\x00\x01\x00\x00\x00"  # protocol, server version, and connection id
     + SALT[:8]
-    + b"\x00\x08\x82\xff\x02\x00\x08\x00\x15"  # abilities: a database, a plugin for passwords
+    + b"\x00\x08\x82\xff\x02\x00\x08\x00\x15"  # capabilities: a database, an authentication plugin
     + bytes(10)
     + SALT[8:]
     + b"\x00caching_sha2_password\x00"
@@ -31,7 +31,7 @@ REFUSAL = b"\xff\x15\x04#28000" + b"Access denied for everybody"
 
 @asynccontextmanager
 async def fake_mysql_8(key: rsa.RSAPrivateKey, passwords: list[str]) -> AsyncIterator[int]:
-    """Lend the port of what asks for a password as MySQL 8 does, keeps it, and refuses it."""
+    """Lend the port of a server that authenticates like MySQL 8 and records the password."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         def send(number: int, packet: bytes) -> None:
@@ -43,8 +43,8 @@ async def fake_mysql_8(key: rsa.RSAPrivateKey, passwords: list[str]) -> AsyncIte
 
         send(0, GREETING)
         await receive()
-        send(2, b"\x01\x04")  # this password is not known yet: send the whole
-        assert await receive() == b"\x02"  # the client asks for a key to encrypt it with
+        send(2, b"\x01\x04")  # not cached yet: requires full authentication
+        assert await receive() == b"\x02"  # the client requests the server's public key
         public = serialization.PublicFormat.SubjectPublicKeyInfo
         pem = key.public_key().public_bytes(serialization.Encoding.PEM, public)
         send(4, b"\x01" + pem)
@@ -61,7 +61,7 @@ async def fake_mysql_8(key: rsa.RSAPrivateKey, passwords: list[str]) -> AsyncIte
 
 
 async def test_password_without_tls() -> None:
-    """A password that MySQL 8 does not know yet is sent encrypted by the server's key."""
+    """A password that MySQL 8 has not cached is sent encrypted with the server's key."""
     passwords: list[str] = []
     key = rsa.generate_private_key(65537, 2048)
     async with fake_mysql_8(key, passwords) as port:
@@ -73,10 +73,10 @@ async def test_password_without_tls() -> None:
 
 
 async def test_nothing_returned(mariadb: MariaDB) -> None:
-    """MariaDB could return what it inserts and is not asked to, for MySQL cannot."""
+    """No statement uses RETURNING, which MariaDB has and MySQL lacks."""
     name = mariadb.create_database()
     async with open_database(mariadb.url(name)) as database:
-        await migrate(database)  # by Alembic, which asks only a server that can
+        await migrate(database)  # by Alembic, which uses it where the server has it
         count_before = len(mariadb.queries(name))
         async with database.connect() as connection:
             await lease.acquire(connection, holder="me", refresh_id="report", ttl=60)

@@ -1,4 +1,4 @@
-"""What providers said last: one text of each kind, replaced by the next one."""
+"""The stored provider cache: one text per kind, replaced by the next one."""
 
 from graphql_api.storage import provider_cache
 from graphql_api.storage.database import Database
@@ -6,7 +6,7 @@ from tests.support.database import begin_transaction
 
 
 async def test_nothing_said(database: Database) -> None:
-    """A new database remembers nothing, and saving nothing keeps it so."""
+    """A new database has an empty cache, also after saving nothing."""
     async with begin_transaction(database) as connection:
         await provider_cache.save(connection, {})
     async with database.connect() as connection:
@@ -14,7 +14,7 @@ async def test_nothing_said(database: Database) -> None:
 
 
 async def test_round_trip(database: Database) -> None:
-    """A text comes back whole, however long and whatever is in it."""
+    """A text of any length and content is loaded unchanged."""
     texts = {"countries": "x" * 1_000_000, "rates": '{"a": "\\\\\' « 🏴 » %s :x"}'}
     async with begin_transaction(database) as connection:
         await provider_cache.save(connection, texts)
@@ -23,7 +23,7 @@ async def test_round_trip(database: Database) -> None:
 
 
 async def test_replaced(database: Database) -> None:
-    """A newer text takes the place of its own kind alone."""
+    """A newer text replaces only that of its kind."""
     async with begin_transaction(database) as connection:
         await provider_cache.save(connection, {"countries": "1", "rates": "1"})
     async with begin_transaction(database) as connection:

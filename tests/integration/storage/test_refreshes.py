@@ -1,4 +1,4 @@
-"""The history of refreshes: it comes back as it was, newest first, and does not grow for ever."""
+"""The history of refreshes: loaded unchanged, newest first, and limited in length."""
 
 import asyncio
 from functools import partial
@@ -14,7 +14,7 @@ from tests.support.attempts import FAILURE, REPORT, make_failure, make_report
 
 
 async def test_no_refreshes(database: Database) -> None:
-    """A new database has no history, and the newest number is the one asked after."""
+    """A new database has no history, and returns the sequence number it was called with."""
     async with database.connect() as connection:
         assert await refreshes.load(connection, after=0) == ([], 0)
         assert await refreshes.load(connection, after=5) == ([], 5)
@@ -22,14 +22,14 @@ async def test_no_refreshes(database: Database) -> None:
 
 @pytest.mark.parametrize("attempt", [REPORT, FAILURE])
 async def test_round_trip(attempt: Attempt, database: Database) -> None:
-    """A report and a failure come back as what they were, to the last digit."""
+    """A report and a failure are loaded unchanged, to the last digit."""
     async with database.connect() as connection:
         await refreshes.append(connection, attempt)
         assert await refreshes.load(connection, after=0) == ([attempt], 1)
 
 
 async def test_newest_first(database: Database) -> None:
-    """The history begins with the newest attempt, and can be read after a number."""
+    """The history starts with the newest attempt, and can be loaded after a number."""
     first, second, third = make_report("one"), make_failure("two"), make_report("three")
     async with database.connect() as connection:
         await refreshes.append(connection, first)
@@ -43,7 +43,7 @@ async def test_newest_first(database: Database) -> None:
 async def test_an_attempt_of_another_version(
     database: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """An attempt that cannot be read is left out and logged; the others, and the number, stay."""
+    """An attempt that cannot be parsed is logged and skipped, without effect on the others."""
     body = '{"new": 1}'
     foreign_row = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
     async with database.connect() as connection:
@@ -54,7 +54,7 @@ async def test_an_attempt_of_another_version(
 
 
 async def test_columns(database: Database) -> None:
-    """When an attempt ended and how are columns, for whoever asks the database with SQL."""
+    """End and outcome of an attempt are columns, for queries with SQL."""
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
         await refreshes.append(connection, FAILURE)
@@ -66,7 +66,7 @@ async def test_columns(database: Database) -> None:
 
 
 async def test_one_id_once(database: Database) -> None:
-    """An attempt that is there already, since its writer could not know, is not added again."""
+    """An attempt that is stored already is not added again."""
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
         await refreshes.append(connection, REPORT)
@@ -74,7 +74,7 @@ async def test_one_id_once(database: Database) -> None:
 
 
 async def test_many_at_once(database: Database) -> None:
-    """Attempts that are added at once get numbers without a gap, and none is lost."""
+    """Attempts added at once get consecutive numbers, and none is lost."""
     attempts = [make_failure(f"{number}") for number in range(8)]
     tasks = [
         database.run(database.in_transaction(partial(refreshes.append, attempt=attempt)))
@@ -91,7 +91,7 @@ async def test_many_at_once(database: Database) -> None:
 
 
 async def test_only_the_newest_are_kept(database: Database) -> None:
-    """The attempt after the 1,000th drops the oldest one, and no more."""
+    """The 1,001st attempt deletes the oldest one, and no more."""
     async with database.connect() as connection:
         await refreshes.append(connection, make_failure("1"))
         body = (await connection.execute(select(table.c.attempt))).scalar_one()
@@ -114,7 +114,7 @@ async def test_only_the_newest_are_kept(database: Database) -> None:
 
 
 async def load_sequences(database: Database) -> list[int]:
-    """Return the numbers of the attempts that are kept."""
+    """Return the sequence numbers of the stored attempts."""
     async with database.connect() as connection:
         result = await connection.execute(select(table.c.sequence).order_by(table.c.sequence))
         return list(result.scalars())

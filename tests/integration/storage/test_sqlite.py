@@ -1,4 +1,4 @@
-"""What is SQLite's own: its file, its modes and its locks."""
+"""SQLite: its file, its modes and its locks."""
 
 import asyncio
 import sqlite3
@@ -22,13 +22,13 @@ from tests.support.factories import make_country
 
 
 def list_names(folder: Path) -> list[str]:
-    """Return what a folder holds."""
+    """Return the names in a folder."""
     return [path.name for path in folder.iterdir()]
 
 
 @pytest.fixture
 def database_url(tmp_path: Path) -> str:
-    """Return the address of a file that nobody has used."""
+    """Return the URL of a new file."""
     return f"sqlite:///{tmp_path}/countries.db"
 
 
@@ -43,7 +43,7 @@ async def test_journal_mode(database: Database) -> None:
 
 
 async def test_mode_is_changed_when_the_writer_has_ended(tmp_path: Path) -> None:
-    """A file that another program is writing in the old mode is waited for, as for any lock."""
+    """A file that another program writes in the old mode is waited for, like any lock."""
     path = tmp_path / "countries.db"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -56,7 +56,7 @@ async def test_mode_is_changed_when_the_writer_has_ended(tmp_path: Path) -> None
 
 
 async def test_transaction_excludes_other_writers(database: Database, replica: Database) -> None:
-    """Transactions that read and then write follow one another, so that no update is lost."""
+    """Transactions that read and then write run one after another, so no update is lost."""
     async with begin_transaction(database) as connection:
         await insert_country(connection, make_country(population=0))
 
@@ -74,7 +74,7 @@ async def test_transaction_excludes_other_writers(database: Database, replica: D
 
 
 async def test_mode_cannot_be_changed(tmp_path: Path) -> None:
-    """A file that stays locked in the old mode is unavailable after timeout."""
+    """A file that stays locked in the old mode is unavailable after the timeout."""
     path = tmp_path / "countries.db"
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -86,7 +86,7 @@ async def test_mode_cannot_be_changed(tmp_path: Path) -> None:
 
 
 async def test_busy(database: Database, database_url: str) -> None:
-    """A writer gives up after timeout with nothing changed; readers do not notice."""
+    """A writer gives up after the timeout with nothing changed, and readers are not affected."""
     async with (
         open_database(database_url, timeout=0.1) as impatient_database,
         begin_transaction(database),
@@ -103,7 +103,7 @@ async def test_busy(database: Database, database_url: str) -> None:
 
 
 async def test_patient_writer(database: Database, replica: Database) -> None:
-    """A writer that finds the database busy has its turn when the other one ends."""
+    """A writer waits for another one and then succeeds."""
 
     async def write() -> None:
         async with replica.connect() as connection:
@@ -119,20 +119,20 @@ async def test_patient_writer(database: Database, replica: Database) -> None:
 
 
 def test_nothing_is_opened_at_first(tmp_path: Path) -> None:
-    """Describing a database makes no folder and no file."""
+    """Creating a Database creates no folder and no file."""
     Database(f"sqlite:///{tmp_path}/new/countries.db", timeout=1)
     assert list_names(tmp_path) == []
 
 
 async def test_folder_is_made(tmp_path: Path) -> None:
-    """The folders that the file needs are made with the first connection."""
+    """The first connection creates the folders of the file."""
     async with open_database(f"sqlite:///{tmp_path}/new/newer/countries.db") as database:
         assert await migrate(database) is True
     assert list_names(tmp_path / "new" / "newer") == ["countries.db"]
 
 
 async def test_folder_cannot_be_made(tmp_path: Path) -> None:
-    """A folder that cannot be made is named, with the reason and the setting to change."""
+    """A folder that cannot be created is reported with the reason and the setting to change."""
     (tmp_path / "file").write_text("mine")
     async with open_database(f"sqlite:///{tmp_path}/file/var/countries.db") as database:
         message = (
@@ -145,7 +145,7 @@ async def test_folder_cannot_be_made(tmp_path: Path) -> None:
 
 
 async def test_file_is_a_folder(tmp_path: Path) -> None:
-    """A folder where the file should be is unavailable, in one line."""
+    """A folder in place of the file is unavailable, in one line."""
     async with open_database(f"sqlite:///{tmp_path}") as database:
         message = (
             f"The database at {database} failed: unable to open database file; "
@@ -156,7 +156,7 @@ async def test_file_is_a_folder(tmp_path: Path) -> None:
 
 
 async def test_file_is_not_a_database(tmp_path: Path) -> None:
-    """A file that is something else is unavailable, in one line, and stays as it is."""
+    """A file of another format is unavailable, in one line, and left unchanged."""
     path = tmp_path / "countries.db"
     path.write_text("Dear diary,\n" * 100)
     async with open_database(f"sqlite:///{path}") as database:
@@ -182,15 +182,15 @@ async def test_file_is_not_a_database(tmp_path: Path) -> None:
     ],
 )
 async def test_path(url_path: str, name: str, tmp_path: Path) -> None:
-    """A path in the URL may hold any character; a question mark is written as %3F."""
+    """A path in the URL can have any character, with %3F for a question mark."""
     async with open_database(f"sqlite:///{tmp_path}/{url_path}") as database:
         assert await migrate(database) is True
     assert list_names(tmp_path) == [name]
 
 
 async def test_file_that_must_not_be_written(database: Database, database_url: str) -> None:
-    """A database that may only be read is named with what DATABASE_URL needs."""
-    del database  # it has migrated
+    """A read-only database is reported with what DATABASE_URL needs."""
+    del database  # migrated by it
     async with open_database(database_url) as read_only:
 
         @event.listens_for(read_only.engine.sync_engine, "connect")
@@ -207,13 +207,13 @@ async def test_file_that_must_not_be_written(database: Database, database_url: s
 
 
 def move_database(database_file: Path, folder: Path) -> None:
-    """Move a database, whatever belongs to it, over what is there."""
+    """Move a database, with all its files, over another one."""
     for file in database_file.parent.glob(f"{database_file.name}*"):
         file.replace(folder / file.name)
 
 
 async def test_file_is_removed_and_comes_back(tmp_path: Path) -> None:
-    """Nothing is written to a file that was removed, and one that comes back is used at once."""
+    """Nothing is written to a deleted file, and a restored one is used at once."""
     path, elsewhere, new = (tmp_path / name for name in ("countries.db", "elsewhere", "new"))
     elsewhere.mkdir()
     new.mkdir()

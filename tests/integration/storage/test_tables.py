@@ -9,7 +9,7 @@ from graphql_api.storage.tables import UtcDateTime
 
 
 async def test_instants(empty_database: Database) -> None:
-    """An instant comes back in UTC to the microsecond, whatever zone it was written in."""
+    """An instant of any zone is loaded in UTC, to the microsecond."""
     table = Table("instants", MetaData(), Column("at", UtcDateTime))
     kathmandu = timezone(timedelta(hours=5, minutes=45))
     instants = [

@@ -1,4 +1,4 @@
-"""Databases that hang, drip or refuse: an error in time that says so, and recovery at once."""
+"""Databases that hang, drip or refuse: a clear error in time, and recovery at once."""
 
 import asyncio
 import socket
@@ -26,9 +26,9 @@ pytestmark = pytest.mark.slow
 Server = MariaDB | PostgreSQL
 
 TIMEOUT = 0.5
-"""How long a database is waited for here."""
+"""Timeout of the databases here, in seconds."""
 MAX_WAIT = WAIT_TIMEOUT / 3
-"""Seconds after which a wait has failed; asyncio would wait 30 for the end of TLS."""
+"""Seconds after which a test fails. asyncio waits 30 for the end of TLS."""
 SLEEP_QUERY = {MariaDB: "SELECT SLEEP(60)", PostgreSQL: "SELECT pg_sleep(60)"}
 ROWS_QUERY = {
     MariaDB: "SELECT REPEAT('x', 100), seq FROM seq_1_to_2000",
@@ -50,7 +50,7 @@ def server(request: pytest.FixtureRequest) -> Server:
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
 def tls_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
-    """Lend a server of each kind in turn that speaks TLS."""
+    """Lend a server with TLS, of each kind in turn."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
     with make_server(tls=certificates.good) as server:
         yield server
@@ -64,7 +64,7 @@ async def relayed_database(
     timeout: float = TIMEOUT,  # noqa: ASYNC109 - the database's, not this function's
     **options: Any,  # noqa: ANN401 - what Database takes
 ) -> AsyncIterator[Database]:
-    """Lend an impatient database behind a relay; all of it must end in time."""
+    """Lend a database with a short timeout behind a proxy. Its whole use must end in time."""
     url = server.url(server.create_database(), port=relay.port)
     async with (
         asyncio.timeout(MAX_WAIT),
@@ -75,7 +75,7 @@ async def relayed_database(
 
 @asynccontextmanager
 async def expect_failure(database: Database, reason: str | None = None) -> AsyncIterator[None]:
-    """Expect that the database does not answer in time, or fails for another reason."""
+    """Expect a timeout of the database, or an error with `reason`."""
     with pytest.raises(DatabaseUnavailable) as exc_info:
         yield
     assert str(exc_info.value) == (
@@ -87,21 +87,21 @@ async def expect_failure(database: Database, reason: str | None = None) -> Async
 
 
 async def run_statement(database: Database, sql: str = "SELECT 1") -> object:
-    """Ask over a connection of the pool, and return the connection of the driver."""
+    """Run a statement, and return the driver's connection."""
     async with database.connect() as connection:
         await connection.exec_driver_sql(sql)
         return (await connection.get_raw_connection()).driver_connection
 
 
 async def run_until_success(database: Database) -> object:
-    """Do the same with a server that answers, however slowly this machine connects to it."""
+    """Do the same until it succeeds, however slowly this machine connects."""
     while True:
         with suppress(DatabaseUnavailable):
             return await run_statement(database)
 
 
 def count_checked_out(database: Database) -> int:
-    """Return how many connections the pool has lent."""
+    """Return the number of pooled connections in use."""
     pool = database.engine.pool
     assert isinstance(pool, QueuePool)
     return pool.checkedout()
@@ -109,13 +109,13 @@ def count_checked_out(database: Database) -> int:
 
 @pytest.fixture
 def relay(server: Server) -> Iterator[TCPProxy]:
-    """Lend a relay before the server."""
+    """Lend a proxy in front of the server."""
     with TCPProxy(server.port) as relay:
         yield relay
 
 
 async def test_never_greets(server: Server, relay: TCPProxy) -> None:
-    """A server that takes connections and says nothing is given up, and used when it speaks."""
+    """A server that accepts connections silently times out, and is used once it responds."""
     async with relayed_database(relay, server) as database:
         relay.hang = True
         async with expect_failure(database):
@@ -125,7 +125,7 @@ async def test_never_greets(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_stopped(server: Server, relay: TCPProxy) -> None:
-    """A server whose processes are stopped is the same."""
+    """A server whose processes are stopped times out too."""
     async with relayed_database(relay, server) as database:
         server.pause()
         try:
@@ -137,7 +137,7 @@ async def test_stopped(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_greets_byte_by_byte(server: Server, relay: TCPProxy) -> None:
-    """A handshake that makes headway and does not end is given up, too."""
+    """A handshake that progresses but does not end times out too."""
     async with relayed_database(relay, server) as database:
         relay.bytes_per_second = 50
         async with expect_failure(database):
@@ -147,7 +147,7 @@ async def test_greets_byte_by_byte(server: Server, relay: TCPProxy) -> None:
 
 
 def read_greeting(server: Server) -> bytes:
-    """Return what a server says before the handshake of TLS."""
+    """Return what a server sends before the TLS handshake."""
     if isinstance(server, PostgreSQL):
         return b"S"
     with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -157,7 +157,7 @@ def read_greeting(server: Server) -> bytes:
 async def test_hangs_in_the_handshake_of_tls(
     tls_server: Server, certificates: Certificates
 ) -> None:
-    """A server that agrees to speak TLS, and then says nothing, is given up."""
+    """A server that agrees to TLS and then stays silent times out."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -181,7 +181,7 @@ async def test_hangs_in_the_handshake_of_tls(
 
 
 async def check_hang_in_statement(relay: TCPProxy, database: Database, sql: str) -> None:
-    """Prove that a connection on which a server hangs is not used again, and the next one is."""
+    """Check that a hanging connection is not used again, and the next one is."""
     old_connection = await run_until_success(database)
     assert await run_statement(database) is old_connection
     relay.hang = True
@@ -195,24 +195,24 @@ async def check_hang_in_statement(relay: TCPProxy, database: Database, sql: str)
 
 
 async def test_hangs_in_a_statement(server: Server, relay: TCPProxy) -> None:
-    """A server that hangs in a statement is given up, and its connection with it."""
+    """A server that hangs in a statement times out, and its connection is dropped."""
     async with relayed_database(relay, server, pool_size=1, max_overflow=0) as database:
         await check_hang_in_statement(relay, database, "SELECT 1")
 
 
 async def test_hangs_in_a_long_statement(server: Server, relay: TCPProxy) -> None:
-    """It is the same while the statement is still being sent."""
+    """The same holds while the statement is still being sent."""
     async with relayed_database(relay, server) as database:
         await check_hang_in_statement(relay, database, f"SELECT '{'x' * 12_000_000}'")
 
 
 def count_open_files() -> int:
-    """Return how many files and sockets this process has open."""
+    """Return the number of open files and sockets of this process."""
     return len(list(Path("/dev/fd").iterdir()))
 
 
 async def test_statement_that_nobody_takes_in(server: Server) -> None:
-    """A connection that is given up is closed at once, also with much that is not yet sent."""
+    """A dropped connection is closed at once, also with much unsent data."""
     url = server.url(server.create_database())
     async with asyncio.timeout(MAX_WAIT), open_database(url, timeout=TIMEOUT) as database:
         await run_until_success(database)
@@ -221,7 +221,7 @@ async def test_statement_that_nobody_takes_in(server: Server) -> None:
             before = count_open_files()
             async with expect_failure(database):
                 await run_statement(database, f"SELECT '{'x' * 12_000_000}'")
-            while count_open_files() >= before:  # noqa: ASYNC110 - the event loop closes it, and tells nobody
+            while count_open_files() >= before:  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0)
         finally:
             server.resume()
@@ -232,7 +232,7 @@ async def test_statement_that_nobody_takes_in(server: Server) -> None:
 async def tls_database(
     server: Server, certificates: Certificates
 ) -> AsyncIterator[tuple[TCPProxy, Database]]:
-    """Return a database over TLS, and the relay before it."""
+    """Return a database over TLS, and the proxy in front of it."""
     with TCPProxy(server.port) as relay:
         async with relayed_database(relay, server, ssl_ca=str(certificates.authority)) as database:
             yield relay, database
@@ -249,20 +249,20 @@ async def test_hangs_in_a_statement_over_tls(
 async def test_hangs_when_taking_leave_over_tls(
     tls_server: Server, certificates: Certificates
 ) -> None:
-    """Closing the database closes its sockets at once, though over TLS the server confirms none."""
+    """Closing the database closes its sockets at once, also without a confirmation over TLS."""
     async with tls_database(tls_server, certificates) as (relay, database):
         before = count_open_files()
         await run_until_success(database)
         relay.hang = True
         await database.dispose()
-        await asyncio.sleep(0)  # the event loop closes what was given up
-        assert count_open_files() <= before + 2  # the relay's own, to either side
+        await asyncio.sleep(0)  # lets the event loop close dropped sockets
+        assert count_open_files() <= before + 2  # the proxy's own, to both sides
 
 
 async def start_slow_query(
     relay: TCPProxy, database: Database, server: Server, *, drip: float = 2000
 ) -> asyncio.Task[object]:
-    """Ask for an answer of 200 kB that drips, and return once some of it has come."""
+    """Request a response of 200 kB that drips, and return once some of it has arrived."""
     assert await run_until_success(database)
     relay.reset_counts()
     relay.bytes_per_second = drip
@@ -273,7 +273,7 @@ async def start_slow_query(
 
 
 async def test_drips_an_answer(server: Server, relay: TCPProxy) -> None:
-    """An answer that makes headway and does not end is given up: its time is for all of it."""
+    """A response that progresses but does not end times out: the limit is for all of it."""
     async with relayed_database(relay, server) as database:
         task = await start_slow_query(relay, database, server)
         async with expect_failure(database):
@@ -284,7 +284,7 @@ async def test_drips_an_answer(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_hangs_within_an_answer(server: Server, relay: TCPProxy) -> None:
-    """A server that hangs in the middle of its answer is given up."""
+    """A server that hangs in the middle of its response times out."""
     async with relayed_database(relay, server) as database:
         task = await start_slow_query(relay, database, server)
         relay.hang = True
@@ -296,7 +296,7 @@ async def test_hangs_within_an_answer(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_hangs_in_work(server: Server, relay: TCPProxy) -> None:
-    """Work that would be begun again is given up as soon as a single statement is."""
+    """An operation with retries times out as soon as a single statement does."""
     attempts = []
 
     async def operation(connection: DatabaseConnection) -> None:
@@ -318,7 +318,7 @@ async def test_hangs_in_work(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_hangs_in_place_of_a_dead_connection(server: Server, relay: TCPProxy) -> None:
-    """A server is not waited for longer where a connection has died and another is opened."""
+    """The timeout is no longer if a connection died and another one is opened."""
 
     async def operation(connection: DatabaseConnection) -> None:
         await connection.execute(select(1))
@@ -335,7 +335,7 @@ async def test_hangs_in_place_of_a_dead_connection(server: Server, relay: TCPPro
 
 
 async def test_fails_while_the_server_hangs(tls_server: Server, certificates: Certificates) -> None:
-    """Who gives a transaction up does not wait for a hung server to confirm the end of TLS."""
+    """Dropping a transaction does not wait for a hanging server to confirm the end of TLS."""
 
     async def fail(relay: TCPProxy, database: Database) -> None:
         async with begin_transaction(database):
@@ -355,7 +355,7 @@ async def test_fails_while_the_server_hangs(tls_server: Server, certificates: Ce
 
 
 async def test_works_too_long(server: Server, relay: TCPProxy) -> None:
-    """A statement that takes too long is given up in the same words, here and on the server."""
+    """A slow statement has the same error, whether the client or the server stops it."""
     async with relayed_database(relay, server) as database:
         async with expect_failure(database):
             await run_statement(database, SLEEP_QUERY[type(server)])
@@ -367,7 +367,7 @@ async def test_works_too_long(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_refuses(server: Server, relay: TCPProxy) -> None:
-    """Where nobody listens it is said at once what to check."""
+    """A refused connection fails at once, with what to check."""
     reason = f"Connect call failed ('127.0.0.1', {relay.port}) (111)"
     async with relayed_database(relay, server) as database:
         relay.refuse()
@@ -378,7 +378,7 @@ async def test_refuses(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_no_such_host() -> None:
-    """A host that has no address is said to have none."""
+    """An unknown host is reported as such."""
     async with (
         asyncio.timeout(MAX_WAIT),
         open_database("mysql://user:pw@nowhere.invalid/db") as database,
@@ -389,7 +389,7 @@ async def test_no_such_host() -> None:
 
 
 async def test_full_pool(server: Server, relay: TCPProxy) -> None:
-    """Who finds all connections lent is told so in time, and has one when one comes back."""
+    """With all connections in use a caller fails in time, and succeeds once one is returned."""
     async with relayed_database(relay, server, pool_size=1, max_overflow=1) as database:
         async with database.connect(), database.connect():
             with pytest.raises(DatabaseUnavailable) as exc_info:
@@ -403,7 +403,7 @@ async def test_full_pool(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_many_at_once(server: Server, relay: TCPProxy) -> None:
-    """All who wait for a server that hangs are told in time, and the pool is whole afterwards."""
+    """All callers of a hanging server fail in time, and the pool is complete afterwards."""
     async with relayed_database(relay, server, pool_size=2, max_overflow=1) as database:
         await run_until_success(database)
         relay.hang = True
@@ -420,7 +420,7 @@ async def test_many_at_once(server: Server, relay: TCPProxy) -> None:
 
 
 async def test_cancelled(server: Server, relay: TCPProxy) -> None:
-    """A statement whose caller has gone does not run on, and its connection is not used again."""
+    """A statement of a cancelled caller is stopped, and its connection is not used again."""
     async with relayed_database(relay, server, timeout=2) as database:
         old_connection = await run_until_success(database)
         task = asyncio.create_task(run_statement(database, SLEEP_QUERY[type(server)]))
@@ -438,10 +438,10 @@ async def test_cancelled(server: Server, relay: TCPProxy) -> None:
 
 @pytest.mark.parametrize("steps", range(8))
 async def test_cancelled_within_an_answer(server: Server, relay: TCPProxy, steps: int) -> None:
-    """A cancellation is heeded, also at the moment at which a part of the answer is taken in."""
+    """A cancellation is not lost, even while a part of the response is processed."""
     async with relayed_database(relay, server, timeout=MAX_WAIT) as database:
         task = await start_slow_query(relay, database, server, drip=20_000)
-        time.sleep(0.03)  # noqa: ASYNC251 - some of the answer comes, and waits for the event loop
+        time.sleep(0.03)  # noqa: ASYNC251 - a part of the response arrives and waits for the event loop
         for _ in range(steps):
             await asyncio.sleep(0)
         task.cancel()
@@ -461,7 +461,7 @@ async def open_connections(database: Database) -> None:
 
 
 async def test_dispose(server: Server, relay: TCPProxy) -> None:
-    """Connections on which a server hangs are closed all the same."""
+    """Connections to a hanging server are closed too."""
     async with relayed_database(relay, server) as database:
         await open_connections(database)
         relay.hang = True

@@ -1,4 +1,4 @@
-"""TLS to the database: whom it is with is verified, and what is wrong is said with what to set."""
+"""TLS to the database: the server is verified, and errors name the setting to change."""
 
 import asyncio
 import base64
@@ -21,7 +21,7 @@ from tests.support.wait import WAIT_TIMEOUT
 
 Server = MariaDB | PostgreSQL
 ServerStarter = Callable[[str], Server]
-"""Returns the server that shows the certificate of that name."""
+"""Returns the server with the certificate of that name."""
 
 REQUIRED = "?ssl-mode=REQUIRED"
 VERIFY_CA = "?ssl-mode=VERIFY_CA"
@@ -64,7 +64,7 @@ CIPHER = {
 async def fetch_cipher(
     server: Server, options: str, authority: Path | str | None = None
 ) -> str | None:
-    """Open the shared database of a server, and return what the server encrypts it with."""
+    """Open the shared database of a server, and return the cipher."""
     ssl_ca = None if authority is None else str(authority)
     async with (
         asyncio.timeout(WAIT_TIMEOUT),
@@ -76,7 +76,7 @@ async def fetch_cipher(
 
 
 async def connection_failure(server: Server, options: str, authority: Path | None = None) -> str:
-    """Return why a database is not opened, without its address."""
+    """Return the reason of a failed opening, without the URL."""
     with pytest.raises(DatabaseUnavailable) as exc_info:
         await fetch_cipher(server, options, authority)
     prefix, reason = str(exc_info.value).split(" failed: ")
@@ -90,7 +90,7 @@ async def connection_failure(server: Server, options: str, authority: Path | Non
 def start_server(
     request: pytest.FixtureRequest, certificates: Certificates
 ) -> Iterator[ServerStarter]:
-    """Return what starts a server, of each kind in turn, unless it runs already."""
+    """Return a function that starts servers, of each kind in turn, once per certificate."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
     servers: dict[str, MariaDB | PostgreSQL] = {}
     with ExitStack() as stack:
@@ -106,7 +106,7 @@ def start_server(
 
 
 async def test_right_certificate(start_server: ServerStarter, certificates: Certificates) -> None:
-    """A server whose certificate is by the authority that was given is spoken to over TLS."""
+    """A server with a certificate of DATABASE_SSL_CA is used over TLS."""
     server = start_server("good")
     assert str(await fetch_cipher(server, REQUIRED, certificates.authority)).startswith("TLS_")
     assert str(await fetch_cipher(server, "", certificates.authority)).startswith("TLS_")
@@ -116,18 +116,18 @@ async def test_right_certificate(start_server: ServerStarter, certificates: Cert
 
 
 async def test_unprotected(start_server: ServerStarter) -> None:
-    """Without a word of TLS in the URL there is none, even where the server offers it."""
+    """Without a TLS option in the URL there is no TLS, even if the server supports it."""
     assert await fetch_cipher(start_server("good"), "") is None
 
 
 async def test_system_authorities(start_server: ServerStarter) -> None:
-    """Without an authority of its own the certificate must be by one that the system trusts."""
+    """Without DATABASE_SSL_CA, the certificate must be of an authority of the system."""
     assert await connection_failure(start_server("good"), REQUIRED) == UNKNOWN
     assert await connection_failure(start_server("good"), VERIFY_CA) == UNKNOWN
 
 
 async def test_stranger(start_server: ServerStarter, tmp_path: Path) -> None:
-    """A certificate by another authority than the one that was given is refused."""
+    """A certificate of another authority than DATABASE_SSL_CA is rejected."""
     path = tmp_path / "other.pem"
     trustme.CA(organization_name="Other").cert_pem.write_to_path(path)
     assert await connection_failure(start_server("good"), REQUIRED, path) == UNKNOWN
@@ -135,7 +135,7 @@ async def test_stranger(start_server: ServerStarter, tmp_path: Path) -> None:
 
 
 async def test_expired(start_server: ServerStarter, certificates: Certificates) -> None:
-    """A certificate that was good once is refused."""
+    """An expired certificate is rejected."""
     assert (
         await connection_failure(start_server("expired"), REQUIRED, certificates.authority)
         == EXPIRED
@@ -147,14 +147,14 @@ async def test_expired(start_server: ServerStarter, certificates: Certificates) 
 
 
 async def test_other_host(start_server: ServerStarter, certificates: Certificates) -> None:
-    """A certificate for another host is refused, unless the authority alone shall count."""
+    """A certificate for another host is rejected, except with VERIFY_CA."""
     server = start_server("wrong_host")
     assert await connection_failure(server, REQUIRED, certificates.authority) == ELSEWHERE
     assert str(await fetch_cipher(server, VERIFY_CA, certificates.authority)).startswith("TLS_")
 
 
 async def test_server_without_tls(start_server: ServerStarter, certificates: Certificates) -> None:
-    """A server that offers no TLS is never spoken to without, if TLS was asked for."""
+    """A server without TLS is never used if TLS is required."""
     for options, authority in ((REQUIRED, None), (VERIFY_CA, None), ("", certificates.authority)):
         assert await connection_failure(start_server("none"), options, authority) == NO_TLS
     assert await fetch_cipher(start_server("none"), "?ssl-mode=DISABLED") is None
@@ -162,7 +162,7 @@ async def test_server_without_tls(start_server: ServerStarter, certificates: Cer
 
 @pytest.fixture(params=["mariadb", "postgresql"])
 def tls_only_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
-    """Lend a server that takes no connection without TLS."""
+    """Lend a server that rejects connections without TLS."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
     arguments = ["--require-secure-transport=ON"] if request.param == "mariadb" else []
     with make_server(*arguments, tls=certificates.good) as server:
@@ -176,7 +176,7 @@ def tls_only_server(request: pytest.FixtureRequest, certificates: Certificates) 
 
 
 async def test_server_that_demands_tls(tls_only_server: Server, certificates: Certificates) -> None:
-    """A server that demands TLS refuses a URL that does not speak of it, which is said."""
+    """A server that requires TLS rejects a URL without it, and the error says so."""
     assert await connection_failure(tls_only_server, "") == DENIED[type(tls_only_server)]
     assert str(await fetch_cipher(tls_only_server, REQUIRED, certificates.authority)).startswith(
         "TLS_"
@@ -184,12 +184,12 @@ async def test_server_that_demands_tls(tls_only_server: Server, certificates: Ce
 
 
 def authority_pem(certificates: Certificates) -> str:
-    """Return the authority as text."""
+    """Return the certificate authority as text."""
     return certificates.authority.read_text("ascii")
 
 
 def authority_der(certificates: Certificates) -> bytes:
-    """Return the authority in DER."""
+    """Return the certificate authority in DER."""
     return ssl.PEM_cert_to_DER_cert(authority_pem(certificates))
 
 
@@ -214,7 +214,7 @@ AUTHORITY_FORMATS: dict[str, Callable[[Certificates], str]] = {
 
 @pytest.mark.parametrize("authority_format", AUTHORITY_FORMATS)
 def test_authority(authority_format: str, certificates: Certificates) -> None:
-    """An authority may be given in any way that a provider shows it in, and is trusted alone."""
+    """DATABASE_SSL_CA accepts every form that providers show, and is trusted alone."""
     context = create_context(TLSMode.VERIFY_FULL, AUTHORITY_FORMATS[authority_format](certificates))
     expected = trusted_authorities(create_context(TLSMode.VERIFY_FULL, str(certificates.authority)))
     assert len(expected) == 1
@@ -223,12 +223,12 @@ def test_authority(authority_format: str, certificates: Certificates) -> None:
 
 
 def trusted_authorities(context: ssl.SSLContext) -> list[object]:
-    """Return the authorities that a context trusts."""
+    """Return the certificate authorities that a context trusts."""
     return [authority["serialNumber"] for authority in context.get_ca_certs()]
 
 
 def test_authority_in_a_file_of_der(certificates: Certificates, tmp_path: Path) -> None:
-    """A file may be in DER, too."""
+    """A file can be in DER too."""
     path = tmp_path / "ca.der"
     path.write_bytes(authority_der(certificates))
     expected = trusted_authorities(create_context(TLSMode.VERIFY_FULL, str(certificates.authority)))
@@ -236,7 +236,7 @@ def test_authority_in_a_file_of_der(certificates: Certificates, tmp_path: Path) 
 
 
 def test_chain_alone() -> None:
-    """To verify the authority alone still is to verify."""
+    """VERIFY_CA still verifies the certificate."""
     context = create_context(TLSMode.VERIFY_CA, None)
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, False)
 
@@ -264,7 +264,7 @@ ADVICE = "give the path of a CA certificate in PEM, or its content in base64."
     ],
 )
 def test_no_authority(authority: str, reason: str) -> None:
-    """What is no certificate is refused at once, with what to give instead and no content."""
+    """Anything but a certificate is rejected at once, with a fix and without its content."""
     with pytest.raises(InvalidSetting) as exc_info:
         create_context(TLSMode.VERIFY_FULL, authority)
     assert str(exc_info.value) == f"DATABASE_SSL_CA {reason}; {ADVICE}"

@@ -95,7 +95,7 @@ def test_fields_cover_the_sort_keys() -> None:
 
 
 def test_country_field() -> None:
-    """The enumeration has exactly the fields that can be filtered or sorted by, in their order."""
+    """The enumeration has exactly the filterable and sortable fields, in their order."""
     queryable = {
         name: field for name, field in FIELDS.items() if field.filterable or field.sortable
     }
@@ -119,7 +119,7 @@ def test_hidden_fields_cannot_be_queried() -> None:
 
 
 def test_rows_do_not_change() -> None:
-    """A row refuses to be changed: many readers share it."""
+    """A row is immutable, as many readers share it."""
     row = make_country("FR")
     with pytest.raises(FrozenInstanceError):
         row.population = 2  # type: ignore[misc]  # the refusal is what is tested

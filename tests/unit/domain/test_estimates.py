@@ -1,4 +1,4 @@
-"""The estimated GDP: known multipliers, an exact quotient, and absent where it cannot be."""
+"""The estimated GDP: known multipliers, an exact quotient, and null where it is undefined."""
 
 from fractions import Fraction
 
@@ -30,12 +30,12 @@ MAX_POPULATION = 2**31 - 1
     ],
 )
 def test_multiplier(code: str, multiplier: int) -> None:
-    """The multipliers are those that sha256sum and bc give, both ends of the range included."""
+    """The multipliers equal those of sha256sum and bc, at both ends of the range too."""
     assert gdp_multiplier(code) == multiplier
 
 
 def test_multipliers_of_every_code() -> None:
-    """Over all two-letter codes the multipliers add up to what sha256sum and bc give."""
+    """The multipliers of all two-letter codes add up to the sum by sha256sum and bc."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
     assert (
         sum(gdp_multiplier(first + second) for first in letters for second in letters) == 1_011_955
@@ -55,13 +55,13 @@ def test_multipliers_of_every_code() -> None:
     ],
 )
 def test_estimate(population: int, rate: float | None, estimate: float | None) -> None:
-    """The estimate is population times multiplier over rate; without a rate there is none."""
+    """The estimate is population times multiplier over rate, and None without a rate."""
     assert estimated_gdp("FR", population, rate) == estimate
 
 
 @pytest.mark.parametrize(("population", "estimate"), [(1000, None), (0, 0.0)])
 def test_estimate_beyond_the_numbers(population: int, estimate: float | None) -> None:
-    """A quotient that is too large for a number is absent, not infinite."""
+    """A quotient beyond the largest float is None, not infinite."""
     assert estimated_gdp("FR", population, 5e-324) == estimate
 
 

@@ -1,4 +1,4 @@
-"""Filters: every operator, the rules for absent values and spelling, and how filters nest."""
+"""Filters: every operator, the rules for null and spelling, and nesting."""
 
 from datetime import timedelta
 
@@ -107,7 +107,7 @@ def test_text(operator: Operator, operand: Operand, codes: list[str]) -> None:
     ],
 )
 def test_numbers(operator: Operator, operand: Operand, codes: list[str]) -> None:
-    """Numbers are compared by value; an absent one is neither less nor greater than any."""
+    """Numbers are compared by value, and null is neither less nor greater than any."""
     assert select_codes(Condition(CountryField.AREA_KM2, operator, operand)) == codes
 
 
@@ -141,12 +141,12 @@ def test_instants(operator: Operator, codes: list[str]) -> None:
     ],
 )
 def test_not_is_two_valued(filter_: Filter, codes: list[str]) -> None:
-    """What does not match, matches its negation, absent values and empty lists included."""
+    """A row matches a filter or its negation, also with nulls and empty lists."""
     assert select_codes(filter_) == codes
 
 
 def test_joined() -> None:
-    """All of the parts narrow one another, any of them add up, each row once and in order."""
+    """AllOf intersects its parts and AnyOf unites them, with each row once and in order."""
     tonga = Condition(CountryField.CODE, Operator.EQ, "to")
     europe = Condition(CountryField.REGION, Operator.EQ, "europe")
     has_o = Condition(CountryField.NAME, Operator.CONTAINS, "o")
@@ -157,7 +157,7 @@ def test_joined() -> None:
 
 
 def test_candidates() -> None:
-    """Only the candidates are looked at, and they keep their order."""
+    """Only candidates match, and they keep their order."""
     europe = Condition(CountryField.REGION, Operator.EQ, "europe")
     for filter_ in (europe, AllOf((europe,)), AnyOf((europe, europe)), Not(AnyOf(()))):
         assert list(apply_filter(filter_, SNAPSHOT, (3, 1, 2))) == [3, 1, 2]
@@ -166,7 +166,7 @@ def test_candidates() -> None:
 @few_examples
 @given(rows=country_lists(), filter_=filters())
 def test_model(rows: list[Country], filter_: Filter) -> None:
-    """Over any rows and any nesting, exactly the rows match that a row-by-row reading says."""
+    """For any rows and nesting, the matching rows are those of a row-by-row model."""
     snapshot = make_snapshot(rows)
     assert select_codes(filter_, snapshot) == country_codes(
         row for row in snapshot.rows if matches(row, filter_)
@@ -176,7 +176,7 @@ def test_model(rows: list[Country], filter_: Filter) -> None:
 @few_examples
 @given(rows=country_lists(), filter_=filters(), data=st.data())
 def test_candidates_model(rows: list[Country], filter_: Filter, data: st.DataObject) -> None:
-    """Selecting among candidates is selecting among all, less those that are no candidates."""
+    """Filtering candidates equals filtering all rows and then keeping the candidates."""
     snapshot = make_snapshot(rows)
     all_indexes = range(len(rows))
     candidates = data.draw(

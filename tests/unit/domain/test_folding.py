@@ -1,4 +1,4 @@
-"""Folding: what is the same to a reader is the same text, and nothing else is."""
+"""Folding: texts that read the same become equal, and no others."""
 
 import unicodedata
 
@@ -10,7 +10,7 @@ from graphql_api.domain.folding import fold
 from tests.support.factories import HARD_TEXTS, few_examples
 
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(HARD_TEXTS)
-"""Halves of surrogate pairs included: JSON can carry them."""
+"""With lone surrogates, which JSON can carry."""
 
 
 @pytest.mark.parametrize(
@@ -40,13 +40,13 @@ ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(HARD_
     ],
 )
 def test_fold(text: str, folded: str) -> None:
-    """Case, accents, ligatures and widths are folded away; spaces, hyphens and digits stay."""
+    """Case, accents, ligatures and widths are folded, but spaces, hyphens and digits stay."""
     assert fold(text) == folded
 
 
 @pytest.mark.parametrize("apostrophe", list("'‘’‛ʻʼʹ`´＇\u1ffd\u1fef\u0374"))
 def test_apostrophes(apostrophe: str) -> None:
-    """Every character that sources use as an apostrophe is the same one."""
+    """Every character that providers use as an apostrophe folds to the same one."""
     assert fold(f"Nuku{apostrophe}alofa") == "nuku'alofa"
 
 
@@ -60,14 +60,14 @@ def test_fold_is_idempotent(text: str) -> None:
 @few_examples
 @given(text=ANY_TEXT)
 def test_fold_ignores_case(text: str) -> None:
-    """A text in capitals, in small letters and as it is folds to one form."""
+    """A text and its upper and lower case fold to one form."""
     assert {fold(text.upper()), fold(text.lower())} == {fold(text)}
 
 
 @few_examples
 @given(text=ANY_TEXT, form=st.sampled_from(("NFC", "NFD", "NFKC", "NFKD")))
 def test_fold_ignores_normal_forms(text: str, form: str) -> None:
-    """How accents are encoded makes no difference, and neither do compatibility forms."""
+    """Normal forms, compatibility ones included, make no difference."""
     replaced = text.replace("´", "'").replace(
         "\u1ffd", "'"
     )  # NFKC makes them a space and an accent
@@ -78,5 +78,5 @@ def test_fold_ignores_normal_forms(text: str, form: str) -> None:
 @few_examples
 @given(left=ANY_TEXT, right=ANY_TEXT)
 def test_fold_works_letter_by_letter(left: str, right: str) -> None:
-    """Folding joins: so a folded text contains, begins and ends with its folded parts."""
+    """Folding distributes over concatenation, so substrings can be compared folded."""
     assert fold(left + right) == fold(left) + fold(right)

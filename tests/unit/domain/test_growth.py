@@ -1,4 +1,4 @@
-"""Work grows with the rows, no faster: counted in calls, which no busy machine changes."""
+"""Work grows linearly with the rows, counted in calls, which do not depend on the machine."""
 
 import sys
 import tracemalloc
@@ -20,7 +20,7 @@ FEW, MANY = 250, 10_000
 
 
 def make_sized_snapshot(size: int) -> Snapshot:
-    """Return so many rows; every tenth of them has no capital."""
+    """Return `count` rows, every tenth without a capital."""
     return make_snapshot(
         make_country(
             f"{index}",
@@ -34,7 +34,7 @@ def make_sized_snapshot(size: int) -> Snapshot:
 
 
 def count_calls(function: Callable[[], object]) -> Counter[CodeType | str]:
-    """Return how often each function is called by some work."""
+    """Return the number of calls of each function."""
     calls: Counter[CodeType | str] = Counter()
 
     def profile(frame: FrameType, event: str, callee: object) -> None:
@@ -67,7 +67,7 @@ BY_CAPITAL = (SortKey(CountryField.CAPITAL, descending=True), SortKey(CountryFie
     ],
 )
 def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
-    """Forty times the rows take at most forty times the calls, and fold no more text."""
+    """Forty times the rows take at most forty times the calls, and fold no more operands."""
     few, many = (
         count_calls(
             lambda target=snapshot: paginate(target, filter_, sort, PageRequest(first=10)).rows  # type: ignore[misc] # the default only binds it
@@ -79,7 +79,7 @@ def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
 
 
 def test_cursor() -> None:
-    """To find a cursor's place, few of the rows are compared, however many there are."""
+    """Finding the position of a cursor compares a logarithmic number of rows."""
     snapshot = make_sized_snapshot(MANY)
     page = paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=5000))
     after = page.cursor(page.row_indexes[-1])
@@ -94,16 +94,16 @@ def test_cursor() -> None:
 
 
 def test_one_country() -> None:
-    """To find a country takes the same calls among many as among few."""
+    """Finding a country takes the same calls among many rows as among few."""
     few, many = (
-        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # likewise
+        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # as above
         for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
     )
     assert few == many
 
 
 def bytes_per_row(size: int) -> float:
-    """Return the memory of a snapshot for each of its rows, texts and indexes included."""
+    """Return the bytes of a snapshot per row, texts and indexes included."""
     tracemalloc.start()
     snapshot = make_sized_snapshot(size)
     used_bytes, _ = tracemalloc.get_traced_memory()

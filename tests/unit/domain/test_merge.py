@@ -1,4 +1,4 @@
-"""Merging: the rows of a refresh, how they differ from those stored, and what is published."""
+"""Merging: the rows of a refresh, how they differ from the stored ones, and the new snapshot."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
@@ -43,7 +43,7 @@ def make_figures(code: str = "FR", **changes: Any) -> CountryFigures:  # noqa: A
 def merge_figures(
     figures: Sequence[CountryFigures], stored: Snapshot, rates: Mapping[str, float] | None = None
 ) -> MergeResult:
-    """Merge what is listed, with the two rates unless told otherwise, into what is stored."""
+    """Merge figures, with two rates by default, into the stored rows."""
     source_data = SourceData(
         figures=figures,
         figures_from=FIGURES_FROM,
@@ -54,18 +54,18 @@ def merge_figures(
 
 
 def merge_counts(result: MergeResult) -> tuple[int, int, int, tuple[str, ...]]:
-    """Return what a report says of a merge: inserted, updated, unchanged, missing."""
+    """Return inserted, updated, unchanged and missing, as in a report."""
     return result.inserted, result.updated, result.unchanged, result.missing
 
 
 def make_stored_snapshot(**changes: Any) -> Snapshot:  # noqa: ANN401  (what replace takes)
-    """Return the one row that `figures()` leads to, as an earlier refresh stored it."""
+    """Return the row of `make_figures()`, as an earlier refresh stored it."""
     row = make_country("FR", estimated_gdp=3_806_000.0)
     return make_snapshot([replace(row, **changes)], REFERENCE)
 
 
 def test_row() -> None:
-    """A row is who the reference says, what the providers say, the estimate, and where from."""
+    """A row has the reference's identity, the providers' figures, the estimate and provenance."""
     figures = make_figures("FR", capital="Évry", population=2000, area_km2=None)
     identity = make_identity("FR", name="France", alpha3="FRX", region=None, subregion="West")
     source_data = SourceData(
@@ -104,7 +104,7 @@ def test_row() -> None:
 
 @pytest.mark.parametrize("currency", [None, "XAF"])
 def test_row_without_a_rate(currency: str | None) -> None:
-    """Without a currency, or without its rate, there is no estimate and no source of a rate."""
+    """Without a currency or its rate, a row has no estimate and no provenance of a rate."""
     source_data = SourceData(
         figures=[make_figures(currency_code=currency)],
         figures_from=FIGURES_FROM,
@@ -120,7 +120,7 @@ def test_row_without_a_rate(currency: str | None) -> None:
 
 
 def test_order() -> None:
-    """Rows are in order of code, whatever the provider's order or the names."""
+    """Rows are ordered by code, whatever the provider's order or the names."""
     result = merge_figures(
         [make_figures(code) for code in ("US", "CI", "FR", "AX")], make_snapshot()
     )
@@ -128,7 +128,7 @@ def test_order() -> None:
 
 
 def test_revision() -> None:
-    """Every row written carries the revision given, and the snapshot's version is made of it."""
+    """Every written row has the new revision, which is in the snapshot's version too."""
     stored = make_snapshot([make_country("FR", revision=3), make_country("US", revision=7)])
     result = merge_figures([make_figures("FR"), make_figures("AX")], stored)
     assert [row.revision for row in result.rows] == [9, 9]
@@ -136,7 +136,7 @@ def test_revision() -> None:
 
 
 def test_unchanged() -> None:
-    """A row whose data are the same is unchanged, though its date, revision and source are new."""
+    """A row with equal data is unchanged, although its date, revision and provider are new."""
     result = merge_figures([make_figures()], make_stored_snapshot())
     assert merge_counts(result) == (0, 0, 1, ())
     (row,) = result.rows
@@ -162,14 +162,14 @@ def test_unchanged() -> None:
     ],
 )
 def test_updated(changes: dict[str, object]) -> None:
-    """A row that differs in any one of its data is updated, in full."""
+    """A row that differs in any field of data is updated as a whole."""
     result = merge_figures([make_figures()], make_stored_snapshot(**changes))
     assert merge_counts(result) == (0, 1, 0, ())
     assert result.rows == merge_figures([make_figures()], make_stored_snapshot()).rows
 
 
 def test_missing() -> None:
-    """A stored row that is not listed stays as it is, and is named; it is not written."""
+    """A stored row that is not listed is reported as missing and not written."""
     germany = make_country("DE", countries_provider="old", revision=1)
     former = make_country("AN", name="A former land", revision=4)
     stored = make_snapshot([germany, *make_stored_snapshot().rows, former], REFERENCE)
@@ -183,7 +183,7 @@ def test_missing() -> None:
 
 
 def test_nothing_listed() -> None:
-    """With nothing listed nothing is written, and what is stored is what is published."""
+    """Without listed countries nothing is written, and the stored rows are published."""
     stored = make_stored_snapshot()
     result = merge_figures([], stored)
     assert (result.rows, result.snapshot) == ((), stored)
@@ -191,7 +191,7 @@ def test_nothing_listed() -> None:
 
 
 def figure_lists() -> st.SearchStrategy[list[CountryFigures]]:
-    """Draw what a provider lists: each code at most once, few values, so that many stay equal."""
+    """Draw figures with each code at most once, of few values, so that many stay equal."""
     strategy = st.builds(
         make_figures,
         st.sampled_from(CODES),
@@ -219,7 +219,7 @@ def test_counts(
     second: list[CountryFigures],
     second_rates: dict[str, float],
 ) -> None:
-    """A second refresh counts exactly what it lists anew, differently, alike and not at all."""
+    """A second refresh counts exactly the new, changed, equal and unlisted countries."""
     before = {item.code: (item, first_rates.get(item.currency_code or "")) for item in first}
     after = {item.code: (item, second_rates.get(item.currency_code or "")) for item in second}
     stored = merge_figures(first, make_snapshot(), first_rates).snapshot
@@ -237,7 +237,7 @@ def test_counts(
 def test_published(
     stored: list[Country], listed: list[CountryFigures], data: st.DataObject
 ) -> None:
-    """What is published is what a reload of the rows gives, in whatever order they come back."""
+    """The published snapshot equals one of the reloaded rows, in any order."""
     result = merge_figures(listed, make_snapshot(stored, REFERENCE))
     written_rows = {row.code: row for row in result.rows}
     reloaded = list(({row.code: row for row in stored} | written_rows).values())
@@ -249,7 +249,7 @@ def test_published(
 def test_order_of_the_list(
     stored: list[Country], listed: list[CountryFigures], data: st.DataObject
 ) -> None:
-    """The order in which a provider lists countries makes no difference."""
+    """The order of a provider's list makes no difference."""
     before = make_snapshot(stored, REFERENCE)
     assert merge_figures(data.draw(st.permutations(listed)), before) == merge_figures(
         listed, before

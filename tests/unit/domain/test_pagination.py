@@ -1,4 +1,4 @@
-"""Pages: walks meet every row once, cursors outlive their rows, and broken ones are refused."""
+"""Pagination: walks visit every row once, cursors outlive their rows, and broken ones fail."""
 
 import base64
 import json
@@ -38,27 +38,27 @@ GetPage = Callable[[PageRequest], Page]
 
 
 def queries() -> st.SearchStrategy[ListQuery]:
-    """Draw what a list is asked for; half the time all rows, so that pages are full."""
+    """Draw a filter and sort keys, half of the time of all rows, so that pages are full."""
     return st.tuples(st.just(MATCH_ALL) | filters(), sort_keys())
 
 
 def make_get_page(snapshot: Snapshot, query: ListQuery) -> GetPage:
-    """Return the function from a request to its page."""
+    """Return a function from a request to its page."""
     return lambda request: paginate(snapshot, *query, request)
 
 
 def encode_content(content: object) -> str:
-    """Return what a forger would send: any JSON in the clothes of a cursor."""
+    """Return any JSON, encoded as a cursor."""
     return encode_bytes(json.dumps(content).encode())
 
 
 def encode_bytes(body: bytes) -> str:
-    """Return any bytes in the clothes of a cursor."""
+    """Return any bytes, encoded as a cursor."""
     return base64.urlsafe_b64encode(body).rstrip(b"=").decode()
 
 
 def refusal_pattern(argument: str) -> str:
-    """Return the whole message, as a pattern, that refuses a cursor."""
+    """Return a pattern of the whole message that rejects a cursor."""
     message = (
         f"{argument} is not a cursor of this list in this order; "
         "use one that the same query with the same sort returned."
@@ -67,7 +67,7 @@ def refusal_pattern(argument: str) -> str:
 
 
 def walk_forward(get_page: GetPage, size: int) -> list[str]:
-    """Return the codes that following pages of `size` rows give, as a client follows them."""
+    """Return the codes on pages of `size` rows, walked forward as by a client."""
     page = get_page(PageRequest(first=size))
     assert page.start == 0
     codes = country_codes(page.rows)
@@ -79,7 +79,7 @@ def walk_forward(get_page: GetPage, size: int) -> list[str]:
 
 
 def walk_backward(get_page: GetPage, size: int) -> list[str]:
-    """Return the codes that preceding pages of `size` rows give, in the order of the list."""
+    """Return the codes on pages of `size` rows, walked backward, in the order of the list."""
     page = get_page(PageRequest(last=size))
     assert page.stop == len(page.matching)
     codes = country_codes(page.rows)
@@ -103,7 +103,7 @@ def test_whole_list(rows: list[Country], query: ListQuery) -> None:
 @few_examples
 @given(rows=country_lists(), query=queries(), size=st.integers(1, 4))
 def test_walks(rows: list[Country], query: ListQuery, size: int) -> None:
-    """Walking forward or backward by any page size meets every row of the list exactly once."""
+    """Walking forward or backward by any page size visits every row exactly once."""
     get_page = make_get_page(make_snapshot(rows), query)
     all_rows = country_codes(get_page(WHOLE_LIST).rows)
     assert walk_forward(get_page, size) == all_rows
@@ -113,7 +113,7 @@ def test_walks(rows: list[Country], query: ListQuery, size: int) -> None:
 @few_examples
 @given(rows=country_lists(min_size=1), sort=sort_keys(), data=st.data())
 def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject) -> None:
-    """Every mix of cursors and sizes cuts the list as the Relay specification says."""
+    """Every mix of cursors and sizes slices the list as in the Relay specification."""
     get_page = make_get_page(make_snapshot(rows), (MATCH_ALL, sort))
     page = get_page(WHOLE_LIST)
     start, stop = 0, len(rows)
@@ -149,7 +149,7 @@ def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
     first=st.none() | st.integers(0),
 )
 def test_offset(rows: list[Country], query: ListQuery, offset: int, first: int | None) -> None:
-    """An offset skips that many rows, and beyond the end gives an empty page at the end."""
+    """An offset skips that many rows, and one beyond the end gives an empty page at the end."""
     get_page = make_get_page(make_snapshot(rows), query)
     all_rows = get_page(WHOLE_LIST).rows
     page = get_page(PageRequest(offset=offset, first=first))
@@ -167,7 +167,7 @@ def test_offset(rows: list[Country], query: ListQuery, offset: int, first: int |
 def test_cursor_outlives_changes(
     row: Country, before: list[Country], now: list[Country], sort: tuple[SortKey, ...]
 ) -> None:
-    """Whatever becomes of all other rows, paging goes on on either side of a row that stayed."""
+    """However the other rows change, paging continues on both sides of a row that stays."""
     old_snapshot = make_snapshot([row, *before])
     cursor = make_get_page(old_snapshot, (MATCH_ALL, sort))(WHOLE_LIST).cursor(
         old_snapshot.rows.index(row)
@@ -184,7 +184,7 @@ def test_cursor_outlives_changes(
 def test_cursor_outlives_its_row(
     rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
 ) -> None:
-    """When its row is deleted, a cursor still parts the rows before it from those after it."""
+    """The cursor of a deleted row still separates the rows before it from those after it."""
     page = make_get_page(make_snapshot(rows), (MATCH_ALL, sort))(WHOLE_LIST)
     index = data.draw(st.sampled_from(range(len(rows))))
     cursor = page.cursor(page.row_indexes[index])
@@ -195,7 +195,7 @@ def test_cursor_outlives_its_row(
 
 
 def test_cursor_of_a_row_that_a_filter_leaves_out() -> None:
-    """A cursor goes on in a narrower list that its own row is not in."""
+    """A cursor continues in a narrower list without its own row."""
     cursor = make_get_page(SNAPSHOT, (MATCH_ALL, ()))(WHOLE_LIST).cursor(1)
     no_ivory = Condition(CountryField.CODE, Operator.NE, "CI")
     get_page = make_get_page(SNAPSHOT, (no_ivory, ()))
@@ -206,7 +206,7 @@ def test_cursor_of_a_row_that_a_filter_leaves_out() -> None:
 @few_examples
 @given(rows=country_lists(), sort=sort_keys())
 def test_cursors_read_back(rows: list[Country], sort: tuple[SortKey, ...]) -> None:
-    """A cursor is plain, URL-safe text, one for each row, and holds exactly its position."""
+    """A cursor is URL-safe text, unique per row, and holds exactly its position."""
     snapshot = make_snapshot(rows)
     page = make_get_page(snapshot, (MATCH_ALL, sort))(WHOLE_LIST)
     cursors = [page.cursor(row_index) for row_index in page.row_indexes]
@@ -220,7 +220,7 @@ def test_cursors_read_back(rows: list[Country], sort: tuple[SortKey, ...]) -> No
 @few_examples
 @given(text=st.text(st.characters(exclude_categories=())), sort=sort_keys())
 def test_any_text_is_refused(text: str, sort: tuple[SortKey, ...]) -> None:
-    """Text that no list gave is refused as a cursor, whatever characters it is made of."""
+    """Any text that is not from a list is rejected as a cursor."""
     for body in (text, encode_bytes(text.encode(errors="surrogatepass"))):
         with pytest.raises(InvalidInput, match=refusal_pattern("after")):
             paginate(SNAPSHOT, MATCH_ALL, sort, PageRequest(after=body))
@@ -243,7 +243,7 @@ JSON_VALUES = st.recursive(
     field=st.sampled_from(CountryField),
 )
 def test_forged_cursors(values: tuple[object, ...], field: CountryField) -> None:
-    """A forged cursor is refused, or else names one place in the order: nothing lies between."""
+    """A forged cursor is rejected, or is one position in the order."""
     cursor = encode_content([field, *values])
     get_page = make_get_page(SNAPSHOT, (MATCH_ALL, (SortKey(field),)))
     try:
@@ -256,7 +256,7 @@ def test_forged_cursors(values: tuple[object, ...], field: CountryField) -> None
 @few_examples
 @given(index=st.integers(0, 2), at=st.integers(0, 200), letter=st.characters())
 def test_damaged_cursors(index: int, at: int, letter: str) -> None:
-    """A cursor with one wrong character is refused, or else still names one place."""
+    """A cursor with one wrong character is rejected, or is one position in the order."""
     cursor = make_get_page(SNAPSHOT, (MATCH_ALL, BY_AREA))(WHOLE_LIST).cursor(index)
     damaged = cursor[: at % len(cursor)] + letter + cursor[at % len(cursor) + 1 :]
     get_page = make_get_page(SNAPSHOT, (MATCH_ALL, BY_AREA))
@@ -314,7 +314,7 @@ def test_damaged_cursors(index: int, at: int, letter: str) -> None:
     ],
 )
 def test_broken_cursors(cursor: str) -> None:
-    """A cursor of the wrong shape, order or kind of value is refused with one message."""
+    """A cursor of the wrong shape, order or kind of value is rejected with one message."""
     with pytest.raises(InvalidInput, match=refusal_pattern("after")):
         paginate(SNAPSHOT, MATCH_ALL, BY_AREA, PageRequest(after=cursor))
 
@@ -323,7 +323,7 @@ def test_broken_cursors(cursor: str) -> None:
     "instant", ["", "soon", "2026-11-23T16:26:00", "2026-13-01T00:00Z", 1, 1.5]
 )
 def test_broken_instants(instant: object) -> None:
-    """A cursor with a time that is none, or that lacks its zone, is refused."""
+    """A cursor with an invalid time, or one without a zone, is rejected."""
     cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
     with pytest.raises(InvalidInput, match=refusal_pattern("before")):
         paginate(SNAPSHOT, MATCH_ALL, BY_TIME, PageRequest(before=cursor))
@@ -338,7 +338,7 @@ def test_broken_instants(instant: object) -> None:
     ],
 )
 def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
-    """A position at any instant, in any zone, is in its place."""
+    """A position at any instant, in any zone, is sorted correctly."""
     cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
     page = paginate(SNAPSHOT, MATCH_ALL, BY_TIME, PageRequest(after=cursor))
     assert country_codes(page.rows) == codes
@@ -358,7 +358,7 @@ def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
 def test_cursor_of_another_order(
     cursor_sort: tuple[SortKey, ...], query_sort: tuple[SortKey, ...]
 ) -> None:
-    """A cursor is refused in every order but the one that it was made for."""
+    """A cursor is rejected in every order but its own."""
     cursor = make_get_page(SNAPSHOT, (MATCH_ALL, cursor_sort))(WHOLE_LIST).cursor(1)
     assert decode_cursor(cursor, cursor_sort) == sort_values(1, cursor_sort, SNAPSHOT)
     with pytest.raises(InvalidInput, match=refusal_pattern("before")):
@@ -379,7 +379,7 @@ def test_cursor_of_another_order(
     ],
 )
 def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
-    """A request that contradicts itself, or counts below zero, says so."""
+    """Contradictory arguments and negative numbers are rejected with a message."""
     with pytest.raises(InvalidInput, match=f"^{re.escape(message)}$"):
         PageRequest(**arguments)  # type: ignore[arg-type]  # one table for numbers and cursors
 
@@ -389,7 +389,7 @@ def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
     [(0, None, 0, 0), (None, 0, 3, 3), (2**31, None, 0, 3), (None, 2**31, 0, 3)],
 )
 def test_sizes_at_the_edges(first: int | None, last: int | None, start: int, stop: int) -> None:
-    """A page of no rows stands at its end of the list; a page larger than the list is the list."""
+    """A page of no rows is at its end of the list, and a page larger than the list is the list."""
     page = paginate(SNAPSHOT, MATCH_ALL, (), PageRequest(first=first, last=last))
     assert (page.start, page.stop) == (start, stop)
     assert country_codes(page.rows) == ["AX", "CI", "ST"][start:stop]

@@ -1,4 +1,4 @@
-"""The report of a refresh: the one figure that it computes."""
+"""The report of a refresh: the number that it computes."""
 
 from graphql_api.domain.report import RefreshReport, Timings
 from graphql_api.domain.snapshot import DataVersion
@@ -6,7 +6,7 @@ from tests.support.factories import REFRESHED_AT
 
 
 def test_total_countries() -> None:
-    """The total is how many countries are served, those that no source listed included."""
+    """The total counts all served countries, including those that no provider listed."""
     report = RefreshReport(
         id="one",
         started_at=REFRESHED_AT,

@@ -1,4 +1,4 @@
-"""The snapshot: the same whatever order its rows came in, indexed, dated and versioned."""
+"""The snapshot: independent of the order of rows, indexed, dated and versioned."""
 
 from dataclasses import FrozenInstanceError
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ SNAPSHOT = make_snapshot(
 
 
 def test_empty() -> None:
-    """Without rows there is a version, no date, no live data, and nothing to find."""
+    """An empty snapshot has a version, no date, no live data, and nothing to find."""
     assert EMPTY.rows == ()
     assert EMPTY.version == DataVersion(0, 0)
     assert EMPTY.columns == dict.fromkeys(CountryField, ())
@@ -45,14 +45,14 @@ def test_empty() -> None:
 
 
 def test_order() -> None:
-    """Rows stand in order of folded name, then code."""
+    """Rows are ordered by folded name, then code."""
     named = {"US": "aland", "FR": "Åland", "DE": "zz", "AX": "ÅLAND", "CI": "B"}
     snapshot = make_snapshot(make_country(code, name=name) for code, name in named.items())
     assert country_codes(snapshot.rows) == ["AX", "FR", "US", "CI", "DE"]
 
 
 def test_version() -> None:
-    """The version is the highest revision and the number of rows, and reads as both."""
+    """The version is the highest revision and the number of rows, also as text."""
     rows = [make_country("FR", revision=7), make_country("DE", revision=9), make_country("US")]
     assert make_snapshot(rows).version == DataVersion(9, 3)
     assert str(DataVersion(9, 3)) == "9-3"
@@ -60,7 +60,7 @@ def test_version() -> None:
 
 
 def test_version_changes_with_a_deletion() -> None:
-    """A snapshot that lost a row has another version, whichever row it was."""
+    """A snapshot without one of its rows has another version."""
     rows = [make_country("FR", revision=7), make_country("DE", revision=9)]
     assert make_snapshot(rows[:1]).version == DataVersion(7, 1)
     assert make_snapshot(rows[1:]).version == DataVersion(9, 1)
@@ -69,7 +69,7 @@ def test_version_changes_with_a_deletion() -> None:
 @few_examples
 @given(revision=st.integers(0, 10**10 - 1), count=st.integers(0, 10**10 - 1))
 def test_version_reads_back(revision: int, count: int) -> None:
-    """A version is read from what it reads as."""
+    """A version is parsed from its text."""
     assert DataVersion.parse(str(DataVersion(revision, count))) == DataVersion(revision, count)
 
 
@@ -95,13 +95,13 @@ def test_version_reads_back(revision: int, count: int) -> None:
     ],
 )
 def test_not_a_version(text: str) -> None:
-    """A version has one spelling: signs, spaces, leading zeros and other digits are refused."""
+    """A version has one spelling: signs, spaces, leading zeros and other digits are rejected."""
     with pytest.raises(ValueError, match=r"^not a version$"):
         DataVersion.parse(text)
 
 
 def test_columns() -> None:
-    """Columns hold folded text, numbers and instants as they are, and None for what is absent."""
+    """Columns hold folded text, unchanged numbers and instants, and None for null."""
     france = make_country("FR", name="FRANCE", capital="Évry", subregion=None, area_km2=None)
     columns = make_snapshot([make_country("US", name="U.S."), france]).columns
     expected = {
@@ -124,7 +124,7 @@ def test_columns() -> None:
 
 
 def test_by_code() -> None:
-    """A row is found by both its codes, in capitals, and by nothing else."""
+    """A row is indexed by both its codes, in upper case, and by nothing else."""
     france, germany = make_country("FR"), make_country("DE", alpha3="DEU")
     assert make_snapshot([france, germany]).by_code == {
         "FR": france,
@@ -135,7 +135,7 @@ def test_by_code() -> None:
 
 
 def test_by_name() -> None:
-    """A row is found by its folded name and by every folded alias of its own."""
+    """A row is indexed by its folded name and by each folded alias."""
     ivory_coast = make_country("CI", name="Côte d’Ivoire")
     reference = make_reference(
         make_identity("CI", aliases=("Ivory Coast", "République de Côte d'Ivoire")),
@@ -151,7 +151,7 @@ def test_by_name() -> None:
 
 @pytest.mark.parametrize(("first", "second"), [("AX", "ZW"), ("ZW", "AX")])
 def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
-    """A name that is another country's alias leads to the country that bears it."""
+    """A name that is also another country's alias finds the country with the name."""
     bearer, claimant = make_country(first, name="Congó"), make_country(second, name="Middle")
     reference = make_reference(make_identity(second, aliases=("CONGO",)), make_identity(first))
     assert make_snapshot([bearer, claimant], reference).by_name == {
@@ -163,19 +163,19 @@ def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
 
 @pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n", "ｃｉ"])
 def test_find_by_code(code: str) -> None:
-    """A country is found by either code, whatever its case, its width or the space around it."""
+    """A country is found by either code, in any case or width, with space around it."""
     assert SNAPSHOT.find(code=code, name=None) == IVORY_COAST
 
 
 @pytest.mark.parametrize("name", ["Côte d’Ivoire", " COTE D'IVOIRE\t", "ivory coast"])
 def test_find_by_name(name: str) -> None:
-    """A country is found by its name or an alias, whatever the case, accents or space around."""
+    """A country is found by name or alias, in any case, without accents, with space around it."""
     assert SNAPSHOT.find(code=None, name=name) == IVORY_COAST
 
 
 @pytest.mark.parametrize("text", ["", "C", "Ivory", "Coast Ivory", "'; --", "\ud800", "\x00"])
 def test_find_nothing(text: str) -> None:
-    """What is no code and no name finds nothing, and a code is not a name or a name a code."""
+    """Other text finds nothing, and neither does a code as a name or a name as a code."""
     assert SNAPSHOT.find(code=text, name=None) is None
     assert SNAPSHOT.find(code=None, name=text) is None
     assert SNAPSHOT.find(code="Ivory Coast", name=None) is None
@@ -184,7 +184,7 @@ def test_find_nothing(text: str) -> None:
 
 @pytest.mark.parametrize(("code", "name"), [(None, None), ("CI", "Ivory Coast"), ("", "")])
 def test_find_by_one_argument(code: str | None, name: str | None) -> None:
-    """Neither argument, or both, is refused, and the message says what to give."""
+    """Neither argument, or both, is rejected with a message."""
     message = r"^Give either code or name: exactly one of them\.$"
     with pytest.raises(InvalidInput, match=message):
         SNAPSHOT.find(code=code, name=name)
@@ -193,7 +193,7 @@ def test_find_by_one_argument(code: str | None, name: str | None) -> None:
 @few_examples
 @given(rows=country_lists(), aliases=st.lists(texts(), max_size=3), data=st.data())
 def test_order_of_arrival(rows: list[Country], aliases: list[str], data: st.DataObject) -> None:
-    """The same rows in any order make the same snapshot, its indexes and summary included."""
+    """The same rows in any order make the same snapshot, with the same indexes and summary."""
     reference = make_reference(*(make_identity(row.code, aliases=tuple(aliases)) for row in rows))
     shuffled = make_snapshot(data.draw(st.permutations(rows)), reference)
     assert shuffled == make_snapshot(rows, reference)
@@ -203,7 +203,7 @@ def test_order_of_arrival(rows: list[Country], aliases: list[str], data: st.Data
 @few_examples
 @given(rows=country_lists())
 def test_everyone_is_found(rows: list[Country]) -> None:
-    """Every row is found by its code, and by its name unless another row bears it as well."""
+    """Every row is found by its code, and by its name unless another row has it too."""
     snapshot = make_snapshot(rows)
     assert [snapshot.by_code[row.code] for row in rows] == rows
     assert {key: fold(row.name) for key, row in snapshot.by_name.items()} == {
@@ -212,7 +212,7 @@ def test_everyone_is_found(rows: list[Country]) -> None:
 
 
 def test_last_refreshed_at() -> None:
-    """The date of the data is that of its newest row."""
+    """The date of the data is that of the newest row."""
     older, newer = REFRESHED_AT - DAY, REFRESHED_AT
     rows = [
         make_country("DE", last_refreshed_at=older),
@@ -238,7 +238,7 @@ def test_last_refreshed_at() -> None:
 def test_live_data(
     figures: tuple[str, str], rates: tuple[str | None, str | None], live: tuple[bool, bool]
 ) -> None:
-    """Each kind is live when any row has it from elsewhere than the bundle; fresh needs both."""
+    """Each kind is live if any row has it from a live provider, and fresh data needs both."""
     rows = (
         make_country(code, countries_provider=figures_provider, rates_provider=rates_provider)
         for code, figures_provider, rates_provider in zip(("DE", "FR"), figures, rates, strict=True)
@@ -258,7 +258,7 @@ def test_live_data(
     ],
 )
 def test_stale_with_age(now: datetime, stale: bool) -> None:
-    """Live data is stale from just past the age given, counted from its newest row."""
+    """Live data is stale once its newest row is older than the limit."""
     old = make_country("DE", last_refreshed_at=REFRESHED_AT - 9 * DAY)
     snapshot = make_snapshot([old, make_country("FR")])
     assert snapshot.is_stale(now=now, stale_after=DAY) is stale
@@ -270,7 +270,7 @@ def test_stale_without_rows() -> None:
 
 
 def test_snapshots_do_not_change() -> None:
-    """A snapshot refuses to be changed: queries that run now share it."""
+    """A snapshot is immutable, as running queries share it."""
     snapshot = make_snapshot([make_country("FR")])
     with pytest.raises(FrozenInstanceError):
         snapshot.rows = ()  # type: ignore[misc]  # the refusal is what is tested

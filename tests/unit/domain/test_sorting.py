@@ -1,4 +1,4 @@
-"""Sorting: one total order for any keys, absent values last, ties by name and then by code."""
+"""Sorting: a total order for any keys, nulls last, ties by name and then by code."""
 
 from itertools import combinations
 
@@ -32,7 +32,7 @@ def sorted_codes(snapshot: Snapshot, *keys: SortKey) -> list[str]:
 )
 @pytest.mark.parametrize("field", [CountryField.AREA_KM2, CountryField.CAPITAL])
 def test_absent_values_are_last(field: CountryField, descending: bool, codes: list[str]) -> None:
-    """Rows without a value come last in both directions, for numbers and for text."""
+    """Nulls come last in both directions, for numbers and for text."""
     snapshot = make_snapshot(
         [
             ABSENT,
@@ -46,7 +46,7 @@ def test_absent_values_are_last(field: CountryField, descending: bool, codes: li
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_ties(descending: bool) -> None:
-    """Equal rows, absent values included, fall to the folded name, then the code, upwards."""
+    """Ties, also of nulls, are broken by folded name, then code, ascending."""
     named = {"US": "aland", "FR": "Åland", "DE": "zz", "AX": "ÅLAND", "CI": "B"}
     for area in (1.0, None):
         snapshot = make_snapshot(make_country(c, name=n, area_km2=area) for c, n in named.items())
@@ -74,7 +74,7 @@ def test_keys_in_turn() -> None:
 @few_examples
 @given(rows=country_lists(), keys=sort_keys())
 def test_model(rows: list[Country], keys: tuple[SortKey, ...]) -> None:
-    """Over any rows and keys, the order is that of the ranks of the values."""
+    """For any rows and keys, the order is that of the ranks of the values."""
     assert sorted_codes(make_snapshot(rows), *keys) == country_codes(sort_by_rank(rows, keys))
 
 
@@ -95,7 +95,7 @@ def test_some_of_the_rows(
 @few_examples
 @given(rows=country_lists(), keys=sort_keys())
 def test_positions(rows: list[Country], keys: tuple[SortKey, ...]) -> None:
-    """Positions compare as their rows are arranged, both ways round, and equal only themselves."""
+    """Positions compare in the order of their rows, and equal only themselves."""
     snapshot = make_snapshot(rows)
     row_indexes = sort_rows(keys, snapshot, range(len(rows)))
     positions = [sort_values(row_index, keys, snapshot) for row_index in row_indexes]

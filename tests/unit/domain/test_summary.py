@@ -1,4 +1,4 @@
-"""The figures of the summary picture: the five largest, the commonest sources, the date."""
+"""The contents of the summary image: top five, most common providers, date."""
 
 from datetime import timedelta
 
@@ -20,14 +20,14 @@ DAY = timedelta(days=1)
 
 
 def test_empty() -> None:
-    """Without rows the summary is zero, and absent where there is nothing to say."""
+    """Without rows the summary is zero or None."""
     assert make_snapshot().summarize() == Summary(
         total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None
     )
 
 
 def test_whole() -> None:
-    """The summary of a few rows holds each of its figures, absent estimates left out of the top."""
+    """The summary of a few rows has every value, and no country without an estimate in the top."""
     rows = [
         make_country("DE", estimated_gdp=None, last_refreshed_at=REFRESHED_AT - DAY),
         make_country("FR", estimated_gdp=0.0),
@@ -46,7 +46,7 @@ def test_whole() -> None:
 
 
 def test_top_five() -> None:
-    """The top is the five largest estimates, largest first; equal ones stand in order of name."""
+    """The top has the five largest estimates, largest first, and equal ones in order of name."""
     estimates = {"AX": 3.0, "CI": 9.0, "DE": 3.0, "FR": 4.0, "GB": 3.0, "ST": 1.0, "US": 3.0}
     rows = [make_country(code, estimated_gdp=estimates[code]) for code in reversed(estimates)]
     assert [country.name for country in make_snapshot(rows).summarize().top] == [
@@ -59,7 +59,7 @@ def test_top_five() -> None:
 
 
 def test_commonest_source() -> None:
-    """Each source line is the provider and date of most rows; rows without a rate do not count."""
+    """Each source is the provenance of most rows, without rows that have no rate."""
     rows = [
         make_country("AX", countries_provider="bundled", rates_provider=None, rates_as_of=None),
         make_country("CI", countries_as_of=None, rates_provider=None, rates_as_of=None),
@@ -72,13 +72,13 @@ def test_commonest_source() -> None:
 
 
 def test_no_rates() -> None:
-    """Where no row has a rate there is no source of rates."""
+    """Without any rate there is no source of rates."""
     rows = [make_country("FR", rates_provider=None, rates_as_of=None)]
     assert make_snapshot(rows).summarize().rates_source is None
 
 
 def test_equally_common_sources() -> None:
-    """Of equally common sources the first in order of name is shown, on every replica."""
+    """Of equally common sources the first in order of name is chosen, on every replica."""
     rows = [
         make_country("DE", countries_provider="second"),
         make_country("AX", countries_provider="first"),
@@ -91,7 +91,7 @@ def test_equally_common_sources() -> None:
 @few_examples
 @given(rows=country_lists())
 def test_equal_rows_make_one_key(rows: list[Country]) -> None:
-    """Equal summaries hash alike, as the pictures kept by them need, and none has six bars."""
+    """Equal summaries hash equally, as the image cache needs, and none has more than five bars."""
     first, second = make_snapshot(rows).summarize(), make_snapshot(rows).summarize()
     assert {first: "picture"}[second] == "picture"
     estimates = [row.estimated_gdp for row in rows if row.estimated_gdp is not None]

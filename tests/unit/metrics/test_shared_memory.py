@@ -1,4 +1,4 @@
-"""The numbers of several workers are told as one, whichever is asked, and whoever has died."""
+"""Shared metrics: the numbers of all workers are combined, also of dead ones."""
 
 import os
 import time
@@ -14,13 +14,13 @@ from tests.support.metrics_scrape import Samples, parse_samples
 
 
 def scrape(shared_metrics: SharedMetrics, *, later: float = 0) -> Samples:
-    """Return what a scrape tells so many seconds from now."""
+    """Return the samples of a scrape, `later` seconds from now."""
     body, _ = expose(shared_metrics, accept="", now=time.monotonic() + later)
     return parse_samples(body.decode())
 
 
 def read_value(recorder: MetricsRecorder, family: MetricFamily) -> float:
-    """Return a number that has one series."""
+    """Return the value of a metric without labels."""
     return scrape(recorder.shared_metrics)[family.name]
 
 
@@ -29,7 +29,7 @@ DURATION_SERIES = 'graphql_api_request_duration_seconds_{}{{kind="query"{}}}'.fo
 
 
 def two_workers() -> tuple[SharedMetrics, MetricsRecorder, MetricsRecorder]:
-    """Return a board of two workers that live."""
+    """Return the metrics of two live workers, with their recorders."""
     shared_metrics = SharedMetrics(workers=2)
     recorders = MetricsRecorder(shared_metrics, worker=0), MetricsRecorder(shared_metrics, worker=1)
     for recorder in recorders:
@@ -38,7 +38,7 @@ def two_workers() -> tuple[SharedMetrics, MetricsRecorder, MetricsRecorder]:
 
 
 def test_sums() -> None:
-    """Counters, histograms and what is in use are added up."""
+    """Counters, histograms and gauges of use are summed."""
     shared_metrics, first, second = two_workers()
     for recorder, seconds in ((first, 0.0001), (second, 0.3), (second, 100.0)):
         recorder.record_request("query", 200, seconds)
@@ -60,7 +60,7 @@ def test_sums() -> None:
 
 
 def test_extremes() -> None:
-    """Of what cannot be added the worst is told: the oldest data, and a database that is away."""
+    """Other gauges are combined to the worst: the oldest data, an unreachable database."""
     shared_metrics, first, second = two_workers()
     for recorder, age, revision, reachable in ((first, 5, 8, 1), (second, 7, 7, 0)):
         recorder.set(definitions.SNAPSHOT_AGE, age)
@@ -73,7 +73,7 @@ def test_extremes() -> None:
 
 
 def test_unset() -> None:
-    """What nobody has looked at yet is left out, instead of being told as 0."""
+    """A gauge that has not been sampled is left out, not exported as 0."""
     shared_metrics, first, _ = two_workers()
     assert "graphql_api_snapshot_age_seconds" not in scrape(shared_metrics)
     first.set(definitions.SNAPSHOT_AGE, 1)
@@ -81,7 +81,7 @@ def test_unset() -> None:
 
 
 def test_replaced() -> None:
-    """Who takes the place of a worker that died goes on counting, and forgets what it gauged."""
+    """The replacement of a dead worker continues its counters and resets its gauges."""
     shared_metrics, first, second = two_workers()
     for recorder in (first, second, second):
         recorder.record_request("query", 200, 0.1)
@@ -94,7 +94,7 @@ def test_replaced() -> None:
 
 
 def test_silent() -> None:
-    """The gauges of a worker that has not been heard of are left out; what it counted stays."""
+    """The gauges of a worker without heartbeats are left out, and its counters stay."""
     shared_metrics, first, second = two_workers()
     for recorder in (first, second):
         recorder.record_request("query", 200, 0.1)
@@ -105,7 +105,7 @@ def test_silent() -> None:
 
 
 def test_forked() -> None:
-    """What a process counts that was forked is told by the one that forked it."""
+    """The parent exports what a forked process has counted."""
     shared_metrics = SharedMetrics(workers=2)
     child = os.fork()
     if child == 0:
@@ -119,7 +119,7 @@ def test_forked() -> None:
 
 
 def test_unforeseen() -> None:
-    """A status or a code that nobody foresaw is counted as another one, and makes no series."""
+    """An unexpected status or code is counted as other, without a new series."""
     shared_metrics, first, _ = two_workers()
     before = scrape(shared_metrics)
     first.record_request("none", 418, 0.1)

@@ -1,4 +1,4 @@
-"""Failures: which of them last until a person does something, and which time may heal."""
+"""Database errors: which are permanent, and which are transient."""
 
 import ssl
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ CONNECTION_LIMIT = {
     MariaDB: (f"ALTER USER {USER} WITH MAX_USER_CONNECTIONS {{}}", (1, 0)),
     PostgreSQL: (f"ALTER ROLE {USER} CONNECTION LIMIT {{}}", (1, -1)),
 }
-"""How a server is told how many connections there may be: one, and any number."""
+"""The statement that limits connections, with the values for one and for no limit."""
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -32,7 +32,7 @@ def server(request: pytest.FixtureRequest) -> DatabaseServer:
 
 
 async def open_failure(url: str) -> DatabaseUnavailable:
-    """Return how a database fails to be opened."""
+    """Return the error of opening a database."""
     with pytest.raises(DatabaseUnavailable) as exc_info:
         async with open_database(url, timeout=5) as database, database.connect():
             pass
@@ -40,25 +40,25 @@ async def open_failure(url: str) -> DatabaseUnavailable:
 
 
 async def test_wrong_password(server: DatabaseServer) -> None:
-    """A password that is refused lasts."""
+    """A rejected password is permanent."""
     url = server.url(server.create_database())
     assert (await open_failure(url.replace(quote(PASSWORD, safe=""), "guessed"))).permanent is True
 
 
 async def test_unknown_database(server: DatabaseServer) -> None:
-    """A database that is not there lasts."""
+    """A missing database is permanent."""
     assert (await open_failure(server.url("nowhere"))).permanent is True
 
 
 async def test_unknown_host(server: DatabaseServer) -> None:
-    """A name that nobody knows may be known soon: a database's container has yet to start."""
+    """An unknown host is transient: the container of the database may be starting."""
     url = server.url("countries").replace("127.0.0.1", "database.invalid")
     assert (await open_failure(url)).permanent is False
 
 
 @contextmanager
 def limit_connections(server: DatabaseServer) -> Iterator[None]:
-    """Let a server take one connection of tests at a time."""
+    """Let the tests open one connection at a time."""
     statement, (single, unlimited) = CONNECTION_LIMIT[type(server)]
     server.execute(statement.format(single))
     try:
@@ -68,7 +68,7 @@ def limit_connections(server: DatabaseServer) -> Iterator[None]:
 
 
 async def test_too_many_connections(server: DatabaseServer) -> None:
-    """A server that has too many connections will have fewer."""
+    """Too many connections are transient."""
     url = server.url(server.create_database())
     with limit_connections(server):
         async with open_database(url) as database, database.connect():
@@ -76,13 +76,13 @@ async def test_too_many_connections(server: DatabaseServer) -> None:
 
 
 async def test_stopped(server: DatabaseServer) -> None:
-    """A server that does not run will be started."""
+    """A server that does not run is transient."""
     stopped_server = type(server)()
     assert (await open_failure(stopped_server.url("countries"))).permanent is False
 
 
 async def test_missing_table(server: DatabaseServer) -> None:
-    """A table that somebody has dropped does not come back by itself."""
+    """A missing table is permanent."""
     async with open_database(server.url(server.create_database())) as database:
         with pytest.raises(DatabaseUnavailable) as exc_info:
             async with database.connect() as connection:
@@ -91,54 +91,53 @@ async def test_missing_table(server: DatabaseServer) -> None:
 
 
 class CodedError(Exception):
-    """A driver's error, as far as it is looked at."""
+    """An error with the code where each driver has it."""
 
     def __init__(self, code: object) -> None:
-        """Have the code where each driver has it."""
         super().__init__(code, "words")
         self.sqlstate = code
         self.sqlite_errorcode = code
 
 
 @pytest.mark.parametrize(
-    ("system", "code", "lasting"),
+    ("kind", "code", "permanent"),
     [
         (DatabaseKind.MYSQL, 1040, False),  # too many connections
         (DatabaseKind.MYSQL, 1045, True),  # access denied
         (DatabaseKind.MYSQL, 1047, False),  # Galera is not ready
         (DatabaseKind.MYSQL, 1049, True),  # unknown database
         (DatabaseKind.MYSQL, 1053, False),  # the server is shutting down
-        (DatabaseKind.MYSQL, 1142, True),  # a right is missing
-        (DatabaseKind.MYSQL, 1205, False),  # a lock is waited for
+        (DatabaseKind.MYSQL, 1142, True),  # missing privilege
+        (DatabaseKind.MYSQL, 1205, False),  # lock wait timeout
         (DatabaseKind.MYSQL, 1213, False),  # deadlock
-        (DatabaseKind.MYSQL, 1290, False),  # read only, as while another server takes over
+        (DatabaseKind.MYSQL, 1290, False),  # read-only during a failover
         (DatabaseKind.MYSQL, 2013, False),  # lost
-        (DatabaseKind.MYSQL, 3159, True),  # TLS is demanded
+        (DatabaseKind.MYSQL, 3159, True),  # TLS is required
         (DatabaseKind.MYSQL, 9005, False),  # TiDB's region is unavailable
         (DatabaseKind.POSTGRESQL, "08006", False),  # lost
-        (DatabaseKind.POSTGRESQL, "25006", False),  # read only, as above
+        (DatabaseKind.POSTGRESQL, "25006", False),  # read-only, as above
         (DatabaseKind.POSTGRESQL, "28P01", True),  # wrong password
         (DatabaseKind.POSTGRESQL, "3D000", True),  # unknown database
         (DatabaseKind.POSTGRESQL, "40P01", False),  # deadlock
-        (DatabaseKind.POSTGRESQL, "42501", True),  # a right is missing
+        (DatabaseKind.POSTGRESQL, "42501", True),  # missing privilege
         (DatabaseKind.POSTGRESQL, "53300", False),  # too many connections
         (DatabaseKind.POSTGRESQL, "57P03", False),  # the server is starting
         (DatabaseKind.SQLITE, 5, False),  # busy
-        (DatabaseKind.SQLITE, 8, True),  # read only
+        (DatabaseKind.SQLITE, 8, True),  # read-only
         (DatabaseKind.SQLITE, 11, True),  # corrupt
         (DatabaseKind.SQLITE, 13, False),  # the disk is full
         (DatabaseKind.SQLITE, 14, True),  # cannot be opened
         (DatabaseKind.SQLITE, 26, True),  # not a database
-        (DatabaseKind.SQLITE, 14 | 2 << 8, True),  # cannot be opened, as it is a folder
+        (DatabaseKind.SQLITE, 14 | 2 << 8, True),  # a folder, cannot be opened
     ],
 )
-def test_codes(system: DatabaseKind, code: object, *, lasting: bool) -> None:
-    """Each kind of database tells by its own codes what lasts."""
-    assert get_dialect(system).is_permanent(CodedError(code)) is lasting
+def test_codes(kind: DatabaseKind, code: object, *, permanent: bool) -> None:
+    """Each dialect knows the permanent errors of its database by their codes."""
+    assert get_dialect(kind).is_permanent(CodedError(code)) is permanent
 
 
 @pytest.mark.parametrize(
-    ("error", "lasting"),
+    ("error", "permanent"),
     [
         (ConnectionRefusedError(), False),
         (TimeoutError(), False),
@@ -152,6 +151,6 @@ def test_codes(system: DatabaseKind, code: object, *, lasting: bool) -> None:
         (DataError("SELECT", {}, Exception("words")), True),
     ],
 )
-def test_errors(error: Exception, *, lasting: bool) -> None:
-    """Whatever the database, TLS that is refused and statements that are wrong last."""
-    assert is_permanent(error) is lasting
+def test_errors(error: Exception, *, permanent: bool) -> None:
+    """Failed TLS handshakes and wrong statements are permanent on every database."""
+    assert is_permanent(error) is permanent

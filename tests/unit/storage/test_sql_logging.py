@@ -1,4 +1,4 @@
-"""Statements are logged when that is wanted, with their duration, and never with their values."""
+"""SQL statements are logged on demand, with their duration and without their values."""
 
 import logging
 import re
@@ -15,17 +15,17 @@ SECRET = "hunter2"
 
 
 async def select(connection: DatabaseConnection) -> None:
-    """Send a statement of two lines that has a value."""
-    await connection.execute(text("SELECT\n  :value AS told"), {"value": SECRET})
+    """Send a statement of two lines with a value."""
+    await connection.execute(text("SELECT\n  :value AS result"), {"value": SECRET})
 
 
 async def fail(connection: DatabaseConnection) -> None:
-    """Send a statement that fails, with a value."""
+    """Send a failing statement with a value."""
     await connection.execute(text("SELECT :value FROM nowhere"), {"value": SECRET})
 
 
 async def test_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """What succeeds and what fails is one line each, with its duration, and no value."""
+    """A statement that succeeds or fails is one log line with its duration and no value."""
     caplog.set_level(logging.INFO)
     async with open_database(f"sqlite:///{tmp_path / 'file.db'}") as database:
         database.log_statements()
@@ -34,7 +34,7 @@ async def test_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
             await database.run(fail)
     messages = [re.sub(r"\d+\.\d ms", "T ms", message) for message in caplog.messages]
     assert messages == [
-        "SQL took T ms: SELECT ? AS told",
+        "SQL took T ms: SELECT ? AS result",
         "SQL took T ms and failed: SELECT ? FROM nowhere",
     ]
     durations = [record.__dict__["fields"]["duration_ms"] for record in caplog.records]
@@ -42,7 +42,7 @@ async def test_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_not_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """Unless it is wanted nobody listens to statements."""
+    """By default no listener is registered and nothing is logged."""
     caplog.set_level(logging.DEBUG, "graphql_api")
     async with open_database(f"sqlite:///{tmp_path / 'file.db'}") as database:
         assert not database.engine.sync_engine.dispatch.before_cursor_execute

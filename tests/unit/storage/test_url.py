@@ -1,4 +1,4 @@
-"""DATABASE_URL: what providers hand out is read, and what cannot be used is refused with advice."""
+"""DATABASE_URL: providers' URLs are parsed, and unusable ones are rejected with a fix."""
 
 import logging
 
@@ -14,11 +14,11 @@ SQLITE, MYSQL, POSTGRESQL = DatabaseKind.SQLITE, DatabaseKind.MYSQL, DatabaseKin
 
 
 def make_database_url(
-    system: DatabaseKind, tls: TLSMode, *credentials: str, port: int | None = None
+    kind: DatabaseKind, tls_mode: TLSMode, *credentials: str, port: int | None = None
 ) -> DatabaseURL:
-    """Return an address of user, password, host and database."""
+    """Return a URL of user, password, host and database."""
     user, password, host, database = credentials
-    return DatabaseURL(system, URL.create(system.value, user, password, host, port, database), tls)
+    return DatabaseURL(kind, URL.create(kind.value, user, password, host, port, database), tls_mode)
 
 
 AIVEN = ("avnadmin", "pw", "mysql-1a2b.k.aivencloud.com", "defaultdb")
@@ -33,7 +33,7 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
 
 
 @pytest.mark.parametrize(
-    ("text", "address"),
+    ("text", "database_url"),
     [
         (
             "mysql://avnadmin:pw@mysql-1a2b.k.aivencloud.com:12345/defaultdb?ssl-mode=REQUIRED",
@@ -152,13 +152,13 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
         ),
     ],
 )
-def test_address(text: str, address: DatabaseURL) -> None:
-    """Each provider's URL is read, and so are the names that drivers of Python have."""
-    assert parse_database_url(text, has_ca=False) == address
+def test_valid_url(text: str, database_url: DatabaseURL) -> None:
+    """Each provider's URL is parsed, and so are the scheme names of Python drivers."""
+    assert parse_database_url(text, has_ca=False) == database_url
 
 
 @pytest.mark.parametrize(
-    ("option", "tls"),
+    ("option", "tls_mode"),
     [
         ("ssl-mode=REQUIRED", TLSMode.VERIFY_FULL),
         ("ssl_mode=required", TLSMode.VERIFY_FULL),
@@ -174,15 +174,15 @@ def test_address(text: str, address: DatabaseURL) -> None:
         ("channel_binding=require", TLSMode.DISABLED),
     ],
 )
-def test_tls(option: str, tls: TLSMode) -> None:
-    """Whatever clients call it, TLS that is asked for is verified, and else there is none."""
+def test_tls(option: str, tls_mode: TLSMode) -> None:
+    """TLS is verified if it is required, under any client's option name, and off by default."""
     assert parse_database_url(
         f"mysql://user:pw@host/db?{option}", has_ca=False
-    ) == make_database_url(MYSQL, tls, *PLAIN)
+    ) == make_database_url(MYSQL, tls_mode, *PLAIN)
 
 
-def test_authority_asks_for_tls() -> None:
-    """With DATABASE_SSL_CA a URL that does not speak of TLS asks for it."""
+def test_ca_requires_tls() -> None:
+    """With DATABASE_SSL_CA, a URL without a TLS option requires TLS."""
     assert parse_database_url("mysql://user:pw@host/db", has_ca=True) == make_database_url(
         MYSQL, TLSMode.VERIFY_FULL, *PLAIN
     )
@@ -284,8 +284,8 @@ def unknown_option_message(name: str) -> str:
         ("mysql://root:hunter2@db/x?ssl-mode=REQUIRED&ssl-mode=DISABLED", TWICE),
     ],
 )
-def test_refusal(text: str, message: str) -> None:
-    """A URL that cannot be used is refused, with what to write instead and no secret."""
+def test_invalid_url(text: str, message: str) -> None:
+    """An unusable URL is rejected with a fix and without secrets."""
     with pytest.raises(InvalidSetting) as exc_info:
         parse_database_url(text, has_ca=False)
     assert str(exc_info.value) == message
@@ -305,17 +305,17 @@ def test_refusal(text: str, message: str) -> None:
         ),
     ],
 )
-def test_authority_without_tls(text: str, message: str) -> None:
-    """An authority that would have no effect is refused: somebody believes to be protected."""
+def test_ca_without_tls(text: str, message: str) -> None:
+    """A certificate authority without effect is rejected, as it suggests a protection."""
     with pytest.raises(InvalidSetting) as exc_info:
         parse_database_url(text, has_ca=True)
     assert str(exc_info.value) == message
 
 
-def describe_result(text: str, *, ca_given: bool) -> str:
-    """Return all that is shown of an address or of its refusal, and raise what is neither."""
+def describe_result(text: str, *, has_ca: bool) -> str:
+    """Return the text forms of a URL or of the error that rejects it."""
     try:
-        database_url = parse_database_url(text, has_ca=ca_given)
+        database_url = parse_database_url(text, has_ca=has_ca)
     except InvalidSetting as error:
         return f"{error} {error!r}"
     return f"{database_url} {database_url!r}"
@@ -326,12 +326,12 @@ PIECES = [*"@:/?#%&=[]", "mysql://", "sqlite:///", "host", "ssl-mode=REQUIRED", 
 
 @given(
     text=st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join),
-    ca_given=st.booleans(),
+    has_ca=st.booleans(),
 )
-@example(text="mysql://@[]:0/x?", ca_given=False)
-def test_any_text(text: str, ca_given: bool) -> None:
-    """Whatever the text, it is an address or refused, and nothing else is raised."""
-    assert describe_result(text, ca_given=ca_given)
+@example(text="mysql://@[]:0/x?", has_ca=False)
+def test_any_text(text: str, has_ca: bool) -> None:
+    """Any text is parsed or rejected, without another exception."""
+    assert describe_result(text, has_ca=has_ca)
 
 
 PASSWORDS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), min_size=1).map("".join)
@@ -344,13 +344,13 @@ PASSWORDS = st.lists(st.sampled_from(PIECES) | st.text(max_size=3), min_size=1).
     rest=st.sampled_from(["host/db", "host:1/db?ssl-mode=REQUIRED", "host:x/db", "/db", "h/d?a=b"]),
 )
 def test_password_is_not_shown(scheme: str, before: str, after: str, rest: str) -> None:
-    """No part of a password is shown, however badly it is written."""
-    shown = describe_result(f"{scheme}://user:{before}hunter2{after}@{rest}", ca_given=False)
+    """No part of a password is shown, however badly it is escaped."""
+    shown = describe_result(f"{scheme}://user:{before}hunter2{after}@{rest}", has_ca=False)
     assert "hunter2" not in shown
 
 
 def test_password_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """An address may be logged in any way."""
+    """A URL can be logged in any form without its password."""
     database_url = parse_database_url("mysql://user:hunter2@host/db", has_ca=False)
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("test").debug("%s %r %s", database_url, database_url, database_url.url)
