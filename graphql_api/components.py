@@ -62,7 +62,7 @@ class Components:
             new_id=lambda: uuid.uuid4().hex,
             on_attempt=self.metrics.record_refresh,
         )
-        self.sampler = Sampler(self.metrics, self.refresh_service, stale_after=self.stale_after)
+        self.sampler = Sampler(self.metrics, self.refresh_service, self.stale_after)
 
     async def open(self) -> None:
         """Migrate the database and load its data. May be called again after a failure.

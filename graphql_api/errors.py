@@ -1,18 +1,5 @@
 """Every error that the project raises on purpose.
 
-    CountriesError
-    ├── InvalidInput          an argument of the caller is invalid
-    │   └── InvalidSetting    an environment variable is missing or invalid
-    ├── Unauthenticated       the action requires the administrator's token
-    ├── CountryNotFound       no country has that code or name
-    ├── SourceUnavailable     every provider of a kind failed
-    ├── SourceInvalid         a provider's data must not be stored
-    ├── QueryTooComplex       a query exceeds a limit
-    ├── PersistedQueryNotFound  no document with that hash is stored
-    ├── RefreshInProgress     another refresh is running, or replaced this one
-    ├── RefreshTooSoon        the minimum interval since the last refresh has not passed
-    └── DatabaseUnavailable   the database failed or did not respond
-
 A message is one sentence with what to do, for the person in charge. Any other exception is a
 defect.
 """

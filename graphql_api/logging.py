@@ -20,13 +20,13 @@ def extra_fields(**values: object) -> dict[str, Any]:
 
 
 class _ConsoleFormatter(logging.Formatter):
-    """Formats time, level and message on one line, with a traceback indented below."""
-
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
-        return _CONTROL_CHARACTERS.sub(_escape, super().formatMessage(record))
+        return _CONTROL_CHARACTERS.sub(
+            lambda match: match[0].encode("unicode_escape").decode(), super().formatMessage(record)
+        )
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
         # Indented, because the text of an error may imitate a log line.
@@ -34,8 +34,6 @@ class _ConsoleFormatter(logging.Formatter):
 
 
 class _JsonFormatter(logging.Formatter):
-    """Formats a record as one JSON object on one line."""
-
     def format(self, record: logging.LogRecord) -> str:
         timestamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
         payload = {
@@ -51,16 +49,14 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(payload, default=str)
 
 
-_FORMATTERS = {"console": _ConsoleFormatter, "json": _JsonFormatter}
-
-
 def configure_logging(log_level: str, log_format: str = "console") -> None:
     """Log messages of at least `log_level`, e.g. "info", to stderr as "console" text or "json"."""
+    formatter = _JsonFormatter if log_format == "json" else _ConsoleFormatter
     logging.config.dictConfig(
         {
             "version": 1,
             "disable_existing_loggers": False,
-            "formatters": {"selected": {"()": _FORMATTERS[log_format]}},
+            "formatters": {"selected": {"()": formatter}},
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "selected"}},
             "root": {"handlers": ["stderr"], "level": log_level.upper()},
             "loggers": {name: {"level": library_log_level(log_level)} for name in _QUIET_LOGGERS},
@@ -72,7 +68,3 @@ def library_log_level(log_level: str) -> int:
     """Return the numeric level for libraries: at least warning, and no less than `log_level`."""
     # A logger's own level takes precedence over the root's.
     return max(logging.getLevelNamesMapping()[log_level.upper()], logging.WARNING)
-
-
-def _escape(match: re.Match[str]) -> str:
-    return match[0].encode("unicode_escape").decode()

@@ -24,7 +24,6 @@ def _comma_separated(parse: Callable[[list[str]], object]) -> BeforeValidator:
 
 
 def _parse_sources(entries: list[str]) -> tuple[tuple[str, str | None], ...]:
-    """Parse entries of the form `name` or `name=url`."""
     if not entries:
         raise ValueError("name at least one provider")
     sources = [entry.partition("=") for entry in entries]
@@ -38,7 +37,6 @@ def _parse_sources(entries: list[str]) -> tuple[tuple[str, str | None], ...]:
 
 
 def _parse_query_limits(entries: list[str]) -> dict[str, int]:
-    """Parse entries of the form `name=number`."""
     pairs = [entry.partition("=") for entry in entries]
     # `int` also accepts signs, underscores and other scripts' digits.
     if any(not re.fullmatch(r"[1-9][0-9]{0,8}", number) for _, _, number in pairs):
@@ -47,7 +45,6 @@ def _parse_query_limits(entries: list[str]) -> dict[str, int]:
 
 
 def _parse_origins(entries: list[str]) -> tuple[str, ...]:
-    """Parse entries of the form `https://host`, or a single `*`."""
     if entries != ["*"] and not all(map(_is_origin, entries)):
         raise ValueError("should be origins such as https://example.org, separated by commas, or *")
     return tuple(entries)

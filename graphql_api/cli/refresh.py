@@ -106,13 +106,9 @@ def _build_timings_table(timings: Timings, bar_character: str) -> Table:
     for name, start_ms, duration_ms in phases:
         if duration_ms is None:
             table.add_row(name, "", "failed")
-        else:
-            bar = _render_bar(start_ms, duration_ms, timings.total_ms, bar_character)
-            table.add_row(name, bar, f"{duration_ms:.1f}")
+            continue
+        scale = _BAR_WIDTH / max(timings.total_ms, start_ms + duration_ms)
+        start = min(round(start_ms * scale), _BAR_WIDTH - 1)
+        length = max(round((start_ms + duration_ms) * scale) - start, 1)
+        table.add_row(name, " " * start + bar_character * length, f"{duration_ms:.1f}")
     return table
-
-
-def _render_bar(start_ms: float, duration_ms: float, total_ms: float, bar_character: str) -> str:
-    scale = _BAR_WIDTH / max(total_ms, start_ms + duration_ms)
-    padding = min(round(start_ms * scale), _BAR_WIDTH - 1)
-    return " " * padding + bar_character * max(round((start_ms + duration_ms) * scale) - padding, 1)

@@ -59,8 +59,8 @@ def _run_workers(settings: Settings, listener: socket.socket, on_event: StartupL
         _run_in_process(settings, listener, on_event, metrics, wait_until_ready=wait_until_ready)
 
     Supervisor(
-        settings.workers,
-        run_worker,
+        workers=settings.workers,
+        serve=run_worker,
         listener=listener,
         on_event=on_event,
         stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
@@ -104,20 +104,17 @@ def _bind_socket(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=2048)
-    except (socket.gaierror, UnicodeError):  # the latter for text that no host name can have
-        reason = None
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter for text that no host name can have
+        if isinstance(error, socket.gaierror | UnicodeError) or error.errno == errno.EADDRNOTAVAIL:
+            raise InvalidSetting(
+                f"HOST {host} is not an address of this machine. "
+                "Set HOST to one, for example 127.0.0.1."
+            ) from None
         # The error's own text repeats the address.
-        reason = None if error.errno == errno.EADDRNOTAVAIL else os.strerror(error.errno or 0)
-    if reason is None:
         raise InvalidSetting(
-            f"HOST {host} is not an address of this machine. "
-            "Set HOST to one, for example 127.0.0.1."
-        )
-    raise InvalidSetting(
-        f"Cannot listen on PORT {port} of HOST {host}: {reason}. "
-        "Set PORT to a free one, for example 8001."
-    )
+            f"Cannot listen on PORT {port} of HOST {host}: {os.strerror(error.errno or 0)}. "
+            "Set PORT to a free one, for example 8001."
+        ) from None
 
 
 def _build_listen_url(listener: socket.socket) -> str:

@@ -11,16 +11,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import partial
 
-from graphql_api import __version__
+from graphql_api import __version__, errors
 from graphql_api.domain.report import Trigger
-from graphql_api.errors import (
-    INTERNAL_ERROR_CODE,
-    CountriesError,
-    DatabaseUnavailable,
-    RefreshInProgress,
-    SourceInvalid,
-    SourceUnavailable,
-)
 from graphql_api.sources import registry
 from graphql_api.sources.fetch import FetchOutcome
 
@@ -30,15 +22,10 @@ NO_KIND = "none"
 """Kind of a request that is not GraphQL, or whose document has no such operation."""
 SUCCESS = "success"
 
-_REQUEST_BUCKETS = (
-    *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
-    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
-)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_REQUEST_BUCKETS = (0.0001, 0.00025, 0.0005, *_BUCKETS)
 """Seconds, from a cached response to a mutation that waits for a refresh."""
-_DEPENDENCY_BUCKETS = (
-    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
-    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
-)
+_DEPENDENCY_BUCKETS = (*_BUCKETS, 30.0)
 """Seconds of requests to providers and of refresh phases."""
 
 
@@ -80,21 +67,21 @@ STATUSES = (
     *("500", "503", OTHER),
 )
 ERROR_CODES = (
-    *sorted({error_class.code for error_class in CountriesError.__subclasses__()}),
+    *sorted({error_class.code for error_class in errors.CountriesError.__subclasses__()}),
     "GRAPHQL_PARSE_FAILED",
     "GRAPHQL_VALIDATION_FAILED",
-    INTERNAL_ERROR_CODE,
+    errors.INTERNAL_ERROR_CODE,
     OTHER,
 )
 PHASES = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
 PROVIDERS = tuple(dict.fromkeys(name for kind in registry.PROVIDERS.values() for name in kind))
 REFRESH_OUTCOMES = (
     SUCCESS,
-    DatabaseUnavailable.code,
-    RefreshInProgress.code,
-    SourceInvalid.code,
-    SourceUnavailable.code,
-    INTERNAL_ERROR_CODE,
+    errors.DatabaseUnavailable.code,
+    errors.RefreshInProgress.code,
+    errors.SourceInvalid.code,
+    errors.SourceUnavailable.code,
+    errors.INTERNAL_ERROR_CODE,
 )
 LOOKUP_RESULTS = ("hit", "not_modified", "miss")
 

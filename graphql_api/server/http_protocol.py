@@ -68,18 +68,13 @@ class HTTPProtocol(HttpToolsProtocol):
         """Body received so far of a request that the fast path may serve."""
         self._may_execute = True
         """Whether the fast path may execute a query: once per read, so that others get a turn."""
-        self._in_head = False
-        self._in_body = False
         self._is_head_only = False
         """Whether the data just received belongs to one request head."""
-        self._head_bytes = 0
-        self._drained_bytes = 0
-        self._is_stopping = False
-        self._is_upgraded = False
+        self._in_head = self._in_body = self._is_stopping = self._is_upgraded = False
+        self._head_bytes = self._drained_bytes = 0
 
     @property
     def _is_awaiting_client(self) -> bool:
-        """Whether the server waits for the client to send."""
         return self._in_head or self._in_body or not self._is_responding
 
     @property
@@ -113,10 +108,9 @@ class HTTPProtocol(HttpToolsProtocol):
             return
         if self._in_head and self._is_head_only:
             self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                self._reject(431, f"Send at most {_MAX_HEAD_BYTES} bytes of address and headers.")
-                return
-        if not self._is_awaiting_client:
+        if self._head_bytes > _MAX_HEAD_BYTES:
+            self._reject(431, f"Send at most {_MAX_HEAD_BYTES} bytes of address and headers.")
+        elif not self._is_awaiting_client:
             self._receive_deadline.clear()
         elif self._receive_deadline.expires_at is None:
             self._receive_deadline.set(self._request_timeout)

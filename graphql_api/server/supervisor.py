@@ -10,19 +10,15 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkContext
 from multiprocessing.process import BaseProcess
 
+from graphql_api import startup
 from graphql_api.errors import CountriesError
-from graphql_api.startup import (
-    Ready,
-    StartupEvent,
-    StartupFailed,
-    StartupListener,
-    WaitingForDatabase,
-)
+from graphql_api.startup import StartupEvent, StartupListener
 
 logger = logging.getLogger(__name__)
 
@@ -31,10 +27,6 @@ _MIN_RESTART_INTERVAL = 1.0
 """Minimum seconds between two starts of a worker, so that one that dies at once takes no CPU."""
 _POLL_INTERVAL = 1.0
 """Seconds between two checks for workers that exceed the stop timeout."""
-
-
-WorkerMain = Callable[[int, bool, StartupListener], None]
-"""Serves until SIGTERM, as worker number n from 0; listens at once, or only when there is data."""
 
 
 @dataclass(slots=True, eq=False)
@@ -47,6 +39,7 @@ class _WorkerProcess:
     is_ready: bool = False
 
 
+@dataclass(kw_only=True)
 class Supervisor:
     """Forks workers that accept from one listener, and watches over them.
 
@@ -54,32 +47,22 @@ class Supervisor:
     the others start. A worker without data does not listen beside one that has some.
     """
 
-    def __init__(
-        self,
-        workers: int,
-        worker_main: WorkerMain,
-        *,
-        listener: socket.socket,
-        on_event: StartupListener,
-        stop_timeout: float,
-    ) -> None:
-        """Run `workers` processes.
-
-        Emits an event when the first is ready, and one for each new reason to wait. Kills a worker
-        that has not exited `stop_timeout` seconds after the signal to stop.
-        """
-        self._worker_count = workers
-        self._worker_main = worker_main
-        self._listener = listener
-        self._on_event = on_event
-        self._context = multiprocessing.get_context("fork")
-        self._workers: list[_WorkerProcess] = []
-        self._stop_timeout = stop_timeout
-        self._deadline: float | None = None
-        """Monotonic time at which running workers are killed; None until they are signalled."""
-        self._is_ready = False
-        self._waiting_reason: str | None = None
-        self._failure: CountriesError | None = None
+    workers: int
+    """Number of processes."""
+    serve: Callable[[int, bool, StartupListener], None]
+    """Serves until SIGTERM. Takes the worker's number, from 0, and whether to wait for data."""
+    listener: socket.socket
+    on_event: StartupListener
+    """Called once the first worker is ready, and for each new reason to wait."""
+    stop_timeout: float
+    """Seconds after the signal to stop at which a running worker is killed."""
+    _context: ForkContext = field(init=False)
+    _processes: list[_WorkerProcess] = field(default_factory=list, init=False)
+    _deadline: float | None = field(default=None, init=False)
+    """Monotonic time at which running workers are killed; None until they are signalled."""
+    _is_ready: bool = field(default=False, init=False)
+    _waiting_reason: str | None = field(default=None, init=False)
+    _failure: CountriesError | None = field(default=None, init=False)
 
     def run(self) -> None:
         """Start the workers and return when a signal has stopped all of them.
@@ -87,28 +70,29 @@ class Supervisor:
         Raises:
             CountriesError: the first worker failed to start, and a retry would not help.
         """
+        self._context = multiprocessing.get_context("fork")
         for signum in _SIGNALS:
             signal.signal(signum, lambda *_: self._stop())
         # The sender closes when this process ends, however it ends; workers wait for that.
         self._lifeline_receiver, self._lifeline_sender = self._context.Pipe(duplex=False)
         with self._lifeline_receiver, self._lifeline_sender:
             self._start(0)
-            while self._workers:
+            while self._processes:
                 self._process_events()
         if self._failure is not None:
             raise self._failure
 
     def _start(self, number: int) -> None:
         event_receiver, event_sender = self._context.Pipe(duplex=False)
-        wait_until_ready = any(worker.is_ready for worker in self._workers)
-        worker_main = partial(self._worker_main, number, wait_until_ready)
+        wait_until_ready = any(worker.is_ready for worker in self._processes)
+        worker_main = partial(self.serve, number, wait_until_ready)
         process = self._context.Process(target=self._run_worker, args=(worker_main, event_sender))
         # Until it sets its own, a forked worker has the supervisor's signal handlers.
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             if self._deadline is None:
                 process.start()
-                self._workers.append(
+                self._processes.append(
                     _WorkerProcess(number, process, event_receiver, time.monotonic())
                 )
         finally:
@@ -116,14 +100,13 @@ class Supervisor:
         event_sender.close()
 
     def _process_events(self) -> None:
-        """Wait until a worker emits an event or exits, and handle that."""
-        receivers = [worker.event_receiver for worker in self._workers]
-        sentinels = [worker.process.sentinel for worker in self._workers]
+        receivers = [worker.event_receiver for worker in self._processes]
+        sentinels = [worker.process.sentinel for worker in self._processes]
         wait([*receivers, *sentinels], _POLL_INTERVAL)
         if self._deadline is not None and time.monotonic() > self._deadline:
-            for worker in self._workers:
+            for worker in self._processes:
                 worker.process.kill()
-        for worker in list(self._workers):
+        for worker in list(self._processes):
             self._receive_events(worker)
             if not worker.process.is_alive():
                 self._replace(worker)
@@ -138,25 +121,25 @@ class Supervisor:
 
     def _handle_event(self, worker: _WorkerProcess, event: StartupEvent) -> None:
         match event:
-            case StartupFailed(CountriesError() as error) if not self._is_ready:
+            case startup.StartupFailed(CountriesError() as error) if not self._is_ready:
                 self._failure = error
                 self._stop()
-            case StartupFailed(error):
-                self._handle_event(worker, WaitingForDatabase(str(error)))
-            case WaitingForDatabase(reason) if reason != self._waiting_reason:
+            case startup.StartupFailed(error):
+                self._handle_event(worker, startup.WaitingForDatabase(str(error)))
+            case startup.WaitingForDatabase(reason) if reason != self._waiting_reason:
                 self._waiting_reason = reason
-                self._on_event(event)
-            case Ready():
+                self.on_event(event)
+            case startup.Ready():
                 worker.is_ready = True
                 self._waiting_reason = None
                 if not self._is_ready:
                     self._is_ready = True
-                    self._on_event(event)
-                    for number in range(1, self._worker_count):
+                    self.on_event(event)
+                    for number in range(1, self.workers):
                         self._start(number)
 
     def _replace(self, worker: _WorkerProcess) -> None:
-        self._workers.remove(worker)
+        self._processes.remove(worker)
         exit_code = worker.process.exitcode
         worker.event_receiver.close()
         if self._deadline is not None:
@@ -174,16 +157,15 @@ class Supervisor:
     def _stop(self) -> None:
         """Signal all workers to stop; a second call makes them skip the waiting."""
         if self._deadline is None:
-            self._deadline = time.monotonic() + self._stop_timeout
+            self._deadline = time.monotonic() + self.stop_timeout
         # The workers' copies stay open until each stops listening.
-        self._listener.close()
-        for worker in self._workers:
+        self.listener.close()
+        for worker in self._processes:
             worker.process.terminate()
 
     def _run_worker(
         self, worker_main: Callable[[StartupListener], None], event_sender: Connection
     ) -> None:
-        """Run in the worker process."""
         # A terminal sends Ctrl-C to workers too; the supervisor signals them by SIGTERM instead.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})
@@ -197,7 +179,7 @@ class Supervisor:
         try:
             worker_main(send_event)
         except CountriesError as error:
-            send_event(StartupFailed(error))
+            send_event(startup.StartupFailed(error))
             sys.exit(1)
 
     def _exit_with_supervisor(self) -> None:

@@ -1,7 +1,4 @@
-"""The exception tree: the module's docstring draws it as it is."""
-
-import re
-from collections.abc import Iterator
+"""The exceptions and their codes."""
 
 from graphql_api import errors
 from graphql_api.errors import CountriesError
@@ -13,22 +10,8 @@ ERROR_CLASSES = [
 ]
 
 
-def draw_tree(cls: type[CountriesError], indent: str = "") -> Iterator[str]:
-    """Draw the subclasses of `cls`, as the docstring does."""
-    for child in cls.__subclasses__():
-        is_last = child is cls.__subclasses__()[-1]
-        yield f"{indent}{'└' if is_last else '├'}── {child.__name__}"
-        yield from draw_tree(child, f"{indent}{' ' if is_last else '│'}   ")
-
-
-def test_tree() -> None:
-    """The docstring draws the classes as they inherit, each with its meaning."""
-    documented = re.findall(r"^ {4}(\W*\w+)  +\S", errors.__doc__ or "", re.MULTILINE)
-    assert documented == list(draw_tree(CountriesError))
-
-
 def test_nothing_else_is_defined() -> None:
-    """Every class of the module is in the tree."""
+    """Every class of the module is an error of the project."""
     assert [cls for cls in ERROR_CLASSES if not issubclass(cls, CountriesError)] == []
 
 
