@@ -11,8 +11,6 @@ def is_authorized(credentials: str, admin_token: str | None) -> bool:
     if admin_token is None:
         return True
     scheme, _, token = credentials.partition(" ")
+    token_bytes = token.strip().encode(errors="surrogatepass")
     # Constant time: a comparison that stops early would reveal how much of the token matches.
-    matches = hmac.compare_digest(
-        token.strip().encode(errors="surrogatepass"), admin_token.encode()
-    )
-    return scheme.lower() == "bearer" and matches
+    return scheme.lower() == "bearer" and hmac.compare_digest(token_bytes, admin_token.encode())

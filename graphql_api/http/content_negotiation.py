@@ -31,17 +31,16 @@ def negotiate_media_type(header: str, offered: Sequence[str]) -> str | None:
         return offered[0]
     accepted = [_parse_accept_entry(entry) for entry in header.split(",") if entry.strip()]
     weights = {media_type: _find_weight(media_type, accepted) for media_type in offered}
-    best = max(offered, key=lambda media_type: weights[media_type])
+    best = max(offered, key=weights.__getitem__)
     return best if weights[best] > 0 else None
 
 
 def negotiate_encoding(header: str) -> str:
     """Return the encoding for the value of an Accept-Encoding header: br, gzip or identity."""
     accepted = dict(_parse_accept_entry(entry) for entry in header.split(",") if entry.strip())
-    weights = {
-        encoding: accepted.get(encoding, accepted.get("*", 0.0)) for encoding in (BROTLI, GZIP)
-    }
-    best = max(weights, key=lambda encoding: weights[encoding])
+    default = accepted.get("*", 0.0)
+    weights = {encoding: accepted.get(encoding, default) for encoding in (BROTLI, GZIP)}
+    best = max(weights, key=weights.__getitem__)
     return best if weights[best] > 0 and weights[best] >= accepted.get(IDENTITY, 0.0) else IDENTITY
 
 

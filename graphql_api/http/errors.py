@@ -13,10 +13,9 @@ STOPPING_RETRY_AFTER = "1"
 
 
 class HTTPRejection(Exception):
-    """The request gets an HTTP status of its own. The message says what to send instead."""
+    """The request gets a status from 400 to 499. The message says what to send instead."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
-        """Reject with a status from 400 to 499 and additional response headers."""
         super().__init__(message)
         self.status = status
         self.headers = headers or {}
@@ -27,10 +26,6 @@ def log_rejection(request_id: str, status: int | None, message: str) -> None:
 
     `message` must not quote the client.
     """
-    logger.info(
-        "Request %s is refused%s: %s",
-        request_id,
-        "" if status is None else f", {status}",
-        message,
-        extra=extra_fields(request_id=request_id, status=status),
-    )
+    suffix = "" if status is None else f", {status}"
+    fields = extra_fields(request_id=request_id, status=status)
+    logger.info("Request %s is refused%s: %s", request_id, suffix, message, extra=fields)

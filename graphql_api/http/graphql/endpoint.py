@@ -106,9 +106,7 @@ class GraphQLEndpoint:
         Raises:
             PersistedQueryNotFound: no document with this hash is held.
         """
-        query = fields.query
-        if query is None:
-            query = self.persisted_queries.find(fields.query_hash or "")
+        query = fields.query or self.persisted_queries.find(fields.query_hash or "")
         return GraphQLRequest(
             query=query, variables=fields.variables, operation_name=fields.operation_name
         )
@@ -118,9 +116,12 @@ class GraphQLEndpoint:
     ) -> None:
         """Persist the document of an executed request, or log that it exceeded a limit."""
         if not result.executed:
-            _log_complexity_rejection(result, request_id)
+            for error in result.body["errors"]:
+                if error["extensions"]["code"] == QueryTooComplex.code:
+                    # Unlike those of other invalid requests, this message quotes no client.
+                    log_rejection(request_id, None, error["message"])
         elif fields.query is not None and fields.query_hash is not None:
-            self.persisted_queries.add(fields.query_hash, fields.query)
+            self.persisted_queries.put(fields.query_hash, fields.query)
 
     async def _handle(self, request: Request) -> Response | CachedResponse:
         if self.playground is not None and _wants_playground(request):
@@ -167,9 +168,8 @@ class GraphQLEndpoint:
             body = encode_json(result.body)
             return self.response_cache.add(parsed, body, snapshot, result.operation)
         # A request with several refreshes reports the last one.
-        headers = build_server_timing(context.reports[-1].timings) if context.reports else {}
-        status = _http_status(result, parsed.key.media_type)
-        return _build_response(result, parsed.key.media_type, status, headers)
+        headers = build_server_timing(context.reports[-1].timings) if context.reports else None
+        return _build_response(result, parsed.key.media_type, headers=headers)
 
     def _build_error(
         self,
@@ -181,9 +181,7 @@ class GraphQLEndpoint:
         result = build_error_response(error)
         self._record_operation(request, result, None)
         media_type = negotiate_response_type(request, RESPONSE_TYPES) or JSON
-        return _build_response(
-            result, media_type, status or _http_status(result, media_type), headers or {}
-        )
+        return _build_response(result, media_type, status, headers)
 
     def _record_operation(
         self, request: Request, result: GraphQLResponse, operation_name: str | None
@@ -213,24 +211,14 @@ def _wants_playground(request: Request) -> bool:
     )
 
 
-def _log_complexity_rejection(result: GraphQLResponse, request_id: str) -> None:
-    """Log a query that exceeds a limit. Other invalid requests are the client's own business."""
-    for error in result.body["errors"]:
-        if error["extensions"]["code"] == QueryTooComplex.code:
-            # The message quotes nothing that the client sent.
-            log_rejection(request_id, None, error["message"])
-
-
-def _http_status(result: GraphQLResponse, media_type: str) -> int:
-    return 200 if result.executed or media_type != GRAPHQL_RESPONSE else 400
-
-
 def _build_response(
-    result: GraphQLResponse, media_type: str, status: int, headers: Mapping[str, str]
+    result: GraphQLResponse,
+    media_type: str,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
-    return Response(
-        encode_json(result.body),
-        status,
-        {"Vary": "Accept", "Cache-Control": "no-store", **headers},
-        media_type=f"{media_type}; charset=utf-8",
-    )
+    if status is None:
+        status = 200 if result.executed or media_type != GRAPHQL_RESPONSE else 400
+    all_headers = {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})}
+    content_type = f"{media_type}; charset=utf-8"
+    return Response(encode_json(result.body), status, all_headers, content_type)

@@ -21,11 +21,11 @@ _NOT_FOUND_MESSAGE = "PersistedQueryNotFound"
 _HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
 
 
-class PersistedQueries:
-    """Documents by the SHA-256 of their text, least recently used out first."""
+class PersistedQueries(LRUCache[str, str]):
+    """Documents by the SHA-256 of their text, which the caller has verified."""
 
     def __init__(self, *, max_bytes: int = _MAX_BYTES) -> None:
-        self._documents = LRUCache[str, str](max_bytes, size_of=_measure_entry)
+        super().__init__(max_bytes, size_of=_measure_entry)
 
     def find(self, query_hash: str) -> str:
         """Return the document with this hash.
@@ -33,14 +33,10 @@ class PersistedQueries:
         Raises:
             PersistedQueryNotFound: it is not held. The client then sends the document too.
         """
-        document = self._documents.get(query_hash)
+        document = self.get(query_hash)
         if document is None:
             raise PersistedQueryNotFound(_NOT_FOUND_MESSAGE)
         return document
-
-    def add(self, query_hash: str, document: str) -> None:
-        """Hold a document under its hash, which the caller has verified."""
-        self._documents.put(query_hash, document)
 
 
 def read_hash(extensions: Mapping[str, object] | None, query: object) -> str | None:
@@ -58,17 +54,15 @@ def read_hash(extensions: Mapping[str, object] | None, query: object) -> str | N
     if version != 1 or isinstance(version, bool):
         raise HTTPRejection(400, "extensions.persistedQuery.version must be 1.")
     if not isinstance(query_hash, str) or not _HASH_PATTERN.fullmatch(query_hash):
-        raise HTTPRejection(
-            400, "extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits."
-        )
-    if isinstance(query, str) and _hash_query(query) != query_hash:
-        raise HTTPRejection(400, "extensions.persistedQuery.sha256Hash is not the hash of query.")
+        message = "extensions.persistedQuery.sha256Hash must be 64 hexadecimal digits."
+        raise HTTPRejection(400, message)
+    if isinstance(query, str):
+        # JSON may contain lone surrogates. This way, different texts never share their bytes.
+        digest = hashlib.sha256(query.encode(errors="surrogatepass"))
+        if digest.hexdigest() != query_hash:
+            message = "extensions.persistedQuery.sha256Hash is not the hash of query."
+            raise HTTPRejection(400, message)
     return query_hash
-
-
-def _hash_query(query: str) -> str:
-    # JSON may contain lone surrogates. This way, different texts never share their bytes.
-    return hashlib.sha256(query.encode(errors="surrogatepass")).hexdigest()
 
 
 def _measure_entry(_query_hash: str, document: str) -> int:

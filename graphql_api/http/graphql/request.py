@@ -146,9 +146,8 @@ def _build_request(
     method: str, text: bytes, headers: Mapping[bytes, bytes]
 ) -> ParsedRequest | None:
     """Return the request, or None if it accepts no media type that the endpoint offers."""
-    media_type, encoding = _negotiate(
-        headers.get(b"accept", b""), headers.get(b"accept-encoding", b"")
-    )
+    accept, accept_encoding = headers.get(b"accept", b""), headers.get(b"accept-encoding", b"")
+    media_type, encoding = _negotiate(accept, accept_encoding)
     if media_type is None:
         return None
     if_none_match = headers.get(b"if-none-match")
@@ -185,23 +184,19 @@ def _negotiate(accept: bytes, accept_encoding: bytes) -> tuple[str | None, str]:
 
 async def _read_body(request: Request, headers: Mapping[bytes, bytes], body_limit: int) -> bytes:
     if headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise HTTPRejection(
-            415, "Send the body without compression.", {"Accept-Encoding": "identity"}
-        )
+        message = "Send the body without compression."
+        raise HTTPRejection(415, message, {"Accept-Encoding": "identity"})
+    too_large = HTTPRejection(413, f"Send at most {body_limit} bytes.")
     content_length = headers.get(b"content-length", b"0")
     # The server checks that it is a number. Python does not parse one of thousands of digits.
     if len(content_length) > len(str(body_limit)) or int(content_length) > body_limit:
-        raise _build_too_large_rejection(body_limit)
+        raise too_large
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > body_limit:
-            raise _build_too_large_rejection(body_limit)
+            raise too_large
     return bytes(body)
-
-
-def _build_too_large_rejection(body_limit: int) -> HTTPRejection:
-    return HTTPRejection(413, f"Send at most {body_limit} bytes.")
 
 
 def _parse_query_string(query_string: bytes) -> Mapping[str, Any]:

@@ -71,9 +71,7 @@ class ResponseCache:
         self._vary = b"Accept, Accept-Encoding, Origin" if vary_on_origin else _VARY
         self._snapshot: Snapshot | None = None
         self._data_fingerprint = b""
-        self._entries = LRUCache[CacheKey, CachedResponse](
-            response_cache_bytes, size_of=_measure_entry
-        )
+        self._entries = LRUCache(response_cache_bytes, size_of=_measure_entry)
 
     def find(self, request: ParsedRequest, snapshot: Snapshot) -> CachedResponse | None:
         """Return the cached response over a snapshot, or a 304 if the client holds it.
@@ -87,9 +85,8 @@ class ResponseCache:
         if request.if_none_match and (response is not None or request.if_none_match != "*"):
             response = self._build_not_modified(request) or response
         if response is not None:
-            self._metrics.record_cache_lookup(
-                "not_modified" if response.status == NOT_MODIFIED else "hit"
-            )
+            outcome = "not_modified" if response.status == NOT_MODIFIED else "hit"
+            self._metrics.record_cache_lookup(outcome)
         return response
 
     def add(
@@ -109,26 +106,17 @@ class ResponseCache:
         self._metrics.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
         # The time distinguishes a database that was emptied and restarted at revision 1.
-        self._data_fingerprint = (
-            f"{__version__} {snapshot.version} {snapshot.last_refreshed_at}".encode()
-        )
+        fingerprint = f"{__version__} {snapshot.version} {snapshot.last_refreshed_at}"
+        self._data_fingerprint = fingerprint.encode()
 
     def _compress_entry(self, key: CacheKey) -> CachedResponse | None:
         """Cache and return the compressed form of a response that is held plain."""
-        plain = None
-        if key.encoding != IDENTITY:
-            plain = self._entries.get(key._replace(encoding=IDENTITY))
+        if key.encoding == IDENTITY:
+            return None
+        plain = self._entries.get(key._replace(encoding=IDENTITY))
         return plain and self._store(key, plain.body, plain.operation)
 
     def _store(self, key: CacheKey, plain_body: bytes, operation: OperationInfo) -> CachedResponse:
-        response = self._build_ok_response(key, plain_body, operation)
-        self._entries.put(key, response)
-        self._metrics.set(CACHE_BYTES, self._entries.size)
-        return response
-
-    def _build_ok_response(
-        self, key: CacheKey, plain_body: bytes, operation: OperationInfo
-    ) -> CachedResponse:
         body = plain_body
         headers = [(b"content-type", f"{key.media_type}; charset=utf-8".encode())]
         if key.encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES:
@@ -139,7 +127,10 @@ class ResponseCache:
             headers += self._build_cache_headers(key.compute_etag(self._data_fingerprint))
         else:
             headers.append((b"vary", _VARY))
-        return self._build_response(200, headers, body, operation)
+        response = self._build_response(200, headers, body, operation)
+        self._entries.put(key, response)
+        self._metrics.set(CACHE_BYTES, self._entries.size)
+        return response
 
     def _build_not_modified(self, request: ParsedRequest) -> CachedResponse | None:
         if request.key.method != "GET" or not request.if_none_match:
@@ -147,16 +138,11 @@ class ResponseCache:
         etag = request.key.compute_etag(self._data_fingerprint)
         if not etag_matches(request.if_none_match, etag):
             return None
-        return self._build_response(
-            NOT_MODIFIED, self._build_cache_headers(etag), b"", _ANONYMOUS_QUERY
-        )
+        headers = self._build_cache_headers(etag)
+        return self._build_response(NOT_MODIFIED, headers, b"", _ANONYMOUS_QUERY)
 
     def _build_cache_headers(self, etag: str) -> list[Header]:
-        return [
-            (b"etag", etag.encode()),
-            (b"cache-control", self._cache_control),
-            (b"vary", _VARY),
-        ]
+        return [(b"etag", etag.encode()), (b"cache-control", self._cache_control), (b"vary", _VARY)]
 
     def _build_response(
         self, status: int, headers: list[Header], body: bytes, operation: OperationInfo

@@ -20,10 +20,10 @@ from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
 
-_RETRY_AFTER_SECONDS = 2
+_RETRY_AFTER = 2
 """Seconds after which clients should retry, and after which the page reloads itself."""
 _RESPONSE_HEADERS = {
-    "Retry-After": str(_RETRY_AFTER_SECONDS),
+    "Retry-After": str(_RETRY_AFTER),
     "Cache-Control": "no-store",
     "Vary": "Accept",
 }
@@ -44,9 +44,8 @@ class ReadinessMiddleware:
         if self._catalog.is_loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
-            await WebSocket(scope, receive, send).send_denial_response(
-                _build_graphql_rejection(JSON)
-            )
+            response = _build_graphql_rejection(JSON)
+            await WebSocket(scope, receive, send).send_denial_response(response)
         else:
             await _build_rejection(Request(scope))(scope, receive, send)
 
@@ -63,12 +62,9 @@ def _build_rejection(request: Request) -> Response:
     if path.startswith("/images/"):
         return PlainTextResponse(f"{_MESSAGE}\n", 503, _RESPONSE_HEADERS)
     if is_read and media_type == HTML:
-        page = render_template(
-            "starting.html", retry_after=_RETRY_AFTER_SECONDS, stylesheet_url=_STYLESHEET.url
-        )
-        return HTMLResponse(
-            page, 503, {**_RESPONSE_HEADERS, "Content-Security-Policy": build_csp()}
-        )
+        page = render_template("starting.html", retry_after=_RETRY_AFTER, stylesheet=_STYLESHEET)
+        headers = {**_RESPONSE_HEADERS, "Content-Security-Policy": build_csp()}
+        return HTMLResponse(page, 503, headers)
     return _build_graphql_rejection(GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON)
 
 

@@ -18,11 +18,7 @@ from graphql_api.logging import extra_fields
 logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = b"x-request-id"
-_RESPONSE_START_TYPES = (
-    "http.response.start",
-    "websocket.accept",
-    "websocket.http.response.start",
-)
+_RESPONSE_START_TYPES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
 def create_id_generator(prefix: str) -> Callable[[], str]:
@@ -47,8 +43,7 @@ class RequestIdMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = self._new_id()
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = scope.setdefault("state", {})["request_id"] = self._new_id()
         if scope["type"] == "http":
             await self._serve_http(request_id, scope, receive, send)
         else:
@@ -65,16 +60,13 @@ class RequestIdMiddleware:
 
         async def send_recorded(message: Message) -> None:
             nonlocal status, size
+            size += len(message.get("body", b""))
             if message["type"] == "http.response.start":
                 status = message["status"]
-            else:
-                size += len(message.get("body", b""))
-                if not message.get("more_body"):
-                    # Before sending: a client that has the response finds it counted.
-                    seconds = time.perf_counter() - started_at
-                    self._request_log.record_response(
-                        scope, status=status, size=size, seconds=seconds
-                    )
+            elif not message.get("more_body"):
+                # Before sending: a client that has the response finds it counted.
+                seconds = time.perf_counter() - started_at
+                self._request_log.record_response(scope, status=status, size=size, seconds=seconds)
             await send(_add_request_id(message, request_id))
 
         try:
@@ -108,15 +100,9 @@ def _add_request_id(message: Message, request_id: str) -> Message:
 
 
 def _log_failure(request_id: str, scope: Scope, error: Exception) -> None:
-    method, path = scope["method"], scope["path"]
-    logger.error(
-        "Request %s failed: %s %s",
-        request_id,
-        method,
-        path,
-        exc_info=error,
-        extra=extra_fields(request_id=request_id, method=method, path=path),
-    )
+    fields = {"request_id": request_id, "method": scope["method"], "path": scope["path"]}
+    message = "Request %(request_id)s failed: %(method)s %(path)s"
+    logger.error(message, fields, exc_info=error, extra=extra_fields(**fields))
 
 
 def _build_internal_error(request_id: str) -> JSONResponse:

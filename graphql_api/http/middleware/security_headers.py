@@ -36,10 +36,8 @@ def build_csp(
 ) -> str:
     """Return the Content-Security-Policy of a page without inline scripts.
 
-    Args:
-        script_sources: Where scripts and styles may be loaded from.
-        style_hashes: Hashes of inline styles that are allowed too.
-        allow_data_urls: Whether images and fonts may be embedded as `data:` URLs.
+    Scripts and styles load from `script_sources`; inline styles with `style_hashes` are allowed.
+    `allow_data_urls` allows embedded images and fonts.
     """
     file_sources = "'self' data:" if allow_data_urls else "'self'"
     return (

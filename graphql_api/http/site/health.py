@@ -8,10 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from graphql_api.catalog import Catalog
 
-LIVENESS_PATH, READINESS_PATH = "/healthz", "/readyz"
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class HealthEndpoints:
     """Serves /healthz and /readyz."""
 
@@ -24,14 +22,9 @@ class HealthEndpoints:
 
     async def ready(self, _request: Request) -> Response:
         """Return 200 if there is data to serve; 503 without data and during shutdown."""
-        snapshot = self.catalog.snapshot
-        status = self._get_status()
-        content = {
-            "status": status,
-            "countries": len(snapshot.rows),
-            "version": str(snapshot.version),
-            **self._describe_database(),
-        }
+        snapshot, status = self.catalog.snapshot, self._get_status()
+        data = {"countries": len(snapshot.rows), "version": str(snapshot.version)}
+        content = {"status": status, **data, **self._describe_database()}
         return _build_response(content, 200 if status == "ready" else 503)
 
     def _get_status(self) -> str:

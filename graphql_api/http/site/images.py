@@ -26,8 +26,7 @@ class ImageEndpoints:
     async def current(self, request: Request) -> Response:
         """Return the image of the current version."""
         snapshot = self.catalog.snapshot
-        etag = f'"{snapshot.version}"'
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        headers = {"ETag": f'"{snapshot.version}"', "Cache-Control": "no-cache"}
         not_modified = build_not_modified(request, headers)
         return not_modified or await self._build_response(snapshot, headers)
 
@@ -44,9 +43,8 @@ class ImageEndpoints:
         snapshot = self.catalog.snapshot
         if version != snapshot.version:
             return RedirectResponse(CURRENT_IMAGE_PATH, 302, {"Cache-Control": "no-store"})
-        return await self._build_response(
-            snapshot, {"Cache-Control": "public, max-age=31536000, immutable"}
-        )
+        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+        return await self._build_response(snapshot, headers)
 
     async def _build_response(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
         png = await self.summary_images.get(snapshot)

@@ -12,7 +12,7 @@ from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.sampler import Sampler
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class MetricsEndpoint:
     """Serves the metrics of all workers, from memory."""
 

@@ -25,11 +25,7 @@ logger = logging.getLogger(__name__)
 
 INSTALL_FOLDER = Path(sys.prefix) / "share" / "graphql-api" / "playground" / "node_modules"
 """Folder of the npm packages, in a container as in `.venv`."""
-PACKAGE_ASSETS = (
-    Asset.from_package("playground.css"),
-    Asset.from_package("playground.js"),
-    Asset.from_package("icon.svg"),
-)
+PACKAGE_ASSETS = tuple(map(Asset.from_package, ("playground.css", "playground.js", "icon.svg")))
 
 _DIALOG_STYLE_HASH = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
 """Hash of the one inline style of GraphiQL, which stops scrolling behind an open dialog."""
@@ -64,9 +60,8 @@ class GraphiQLAsset(NamedTuple):
 
 def list_graphiql_assets() -> tuple[GraphiQLAsset, ...]:
     """Return the files of GraphiQL in the order in which a page loads them."""
-    return tuple(
-        GraphiQLAsset(*groups) for groups in _ASSET_TAG.findall(get_graphql_ide_html("graphiql"))
-    )
+    page = get_graphql_ide_html("graphiql")
+    return tuple(GraphiQLAsset(*groups) for groups in _ASSET_TAG.findall(page))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
 from graphql_api.http.site import images, landing
-from graphql_api.http.site.health import LIVENESS_PATH, READINESS_PATH, HealthEndpoints
+from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing import LandingPage
 from graphql_api.http.site.metrics import MetricsEndpoint
@@ -46,10 +46,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         has_schema=schema_text is not None,
     )
     image_endpoints = ImageEndpoints(catalog, summary_images)
-    health_endpoints = HealthEndpoints(catalog=catalog, is_stopping=is_stopping)
-    metrics_endpoint = MetricsEndpoint(
-        metrics=metrics, sampler=sampler, metrics_token=metrics_token
-    )
+    health_endpoints = HealthEndpoints(catalog, is_stopping)
+    metrics_endpoint = MetricsEndpoint(metrics, sampler, metrics_token)
     assets = (*landing.ASSETS, *(playground.assets if playground else ()))
 
     async def serve_schema(_request: Request) -> Response:
@@ -63,8 +61,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Route("/schema.graphql", serve_schema),
         Route(images.CURRENT_IMAGE_PATH, image_endpoints.current),
         Route("/images/summary-{version}.png", image_endpoints.versioned),
-        Route(LIVENESS_PATH, health_endpoints.live),
-        Route(READINESS_PATH, health_endpoints.ready),
+        Route("/healthz", health_endpoints.live),
+        Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint.serve),
     ]
     return FastAPI(routes=routes, openapi_url=None)

@@ -49,7 +49,6 @@ class AssetFiles(StaticFiles):
     """Serves assets at their URLs below `STATIC_PREFIX`, and no other file of their folders."""
 
     def __init__(self, assets: Iterable[Asset]) -> None:
-        """Serve `assets`."""
         super().__init__()
         self._paths = {asset.url.removeprefix(f"{STATIC_PREFIX}/"): asset.path for asset in assets}
         self._compressed: dict[tuple[str, str], bytes] = {}
@@ -62,10 +61,8 @@ class AssetFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         """Return the file in the encoding that the client prefers."""
         response = await super().get_response(path, scope)
-        headers = {
-            "Cache-Control": "public, max-age=31536000, immutable",
-            "Vary": "Accept-Encoding",
-        }
+        cache_control = "public, max-age=31536000, immutable"
+        headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding"}
         encoding = negotiate_encoding(",".join(Headers(scope=scope).getlist("Accept-Encoding")))
         if encoding != IDENTITY and isinstance(response, FileResponse):
             headers["Content-Encoding"] = encoding

@@ -247,15 +247,15 @@ async def test_bounded() -> None:
     """Beyond `max_bytes` the least recently used documents go; one larger than that is not held."""
     store = PersistedQueries(max_bytes=4_500)
     for name in "abc":
-        store.add(name, name * 1_000)
+        store.put(name, name * 1_000)
     assert stored_documents(store, "cba") == "cba"
-    store.add("d", "d" * 1_000)
+    store.put("d", "d" * 1_000)
     assert stored_documents(store, "abcd") == "abd"
-    store.add("a", "a" * 1_000)
-    store.add("e", "e" * 1_000)
+    store.put("a", "a" * 1_000)
+    store.put("e", "e" * 1_000)
     assert stored_documents(store, "abcde") == "ade"
-    store.add("f", "f" * 4_200)
+    store.put("f", "f" * 4_200)
     assert stored_documents(store, "abcdef") == "ade"
-    store.add("g", "😀" * 1_000)
-    store.add("h", "h")
+    store.put("g", "😀" * 1_000)
+    store.put("h", "h")
     assert stored_documents(store, "gh") == "h"

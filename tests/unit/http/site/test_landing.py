@@ -7,15 +7,10 @@ import pytest
 
 from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
-from graphql_api.http.site.landing import (
-    BY_NAME,
-    Link,
-    flag_emoji,
-    parse_sort_key,
-    render,
-)
-from tests.support.factories import REFRESHED_AT, make_country, make_snapshot
+from graphql_api.http.site.landing import BY_NAME, LandingPage, flag_emoji, parse_sort_key
+from tests.support.factories import REFRESHED_AT, make_country
 from tests.support.html import HTMLPage
+from tests.support.schema_client import offline_client
 
 A_DAY = timedelta(days=1)
 
@@ -24,14 +19,14 @@ def render_page(
     *rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)
 ) -> HTMLPage:
     """Return the page of these rows."""
-    html = render(
-        make_snapshot(rows),
-        sort_key,
-        now=REFRESHED_AT + age,
+    landing_page = LandingPage(
+        catalog=offline_client(rows).catalog,
+        clock=lambda: REFRESHED_AT + age,
         stale_after=A_DAY,
-        links=[Link("readyz", "Health", "of it")],
+        has_playground=False,
+        has_schema=False,
     )
-    return HTMLPage(html)
+    return HTMLPage(landing_page.render(sort_key))
 
 
 def test_flags() -> None:
