@@ -144,11 +144,8 @@ def _create_http_client() -> "httpx.AsyncClient":
 
 
 def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> SourceConfig:
-    countries, rates, keys = (
-        settings.countries_sources,
-        settings.rates_sources,
-        settings.provider_keys,
-    )
+    keys = settings.provider_keys
+    countries, rates = settings.countries_sources, settings.rates_sources
     return SourceConfig(
         countries=select_providers("COUNTRIES_SOURCES", countries, COUNTRIES_PROVIDERS, keys),
         rates=select_providers("RATES_SOURCES", rates, RATES_PROVIDERS, keys),

@@ -34,7 +34,9 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings.log_level, settings.effective_log_format)
     with closing(_bind_socket(settings.host, settings.port)) as listener:
-        on_event = partial(_log_event, settings, _build_listen_url(listener))
+        host, port = listener.getsockname()[:2]
+        listen_url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        on_event = partial(_log_event, settings, listen_url)
         if settings.workers == 1:
             _run_in_process(settings, listener, on_event, MetricsRecorder.standalone())
         else:
@@ -115,8 +117,3 @@ def _bind_socket(host: str, port: int) -> socket.socket:
             f"Cannot listen on PORT {port} of HOST {host}: {os.strerror(error.errno or 0)}. "
             "Set PORT to a free one, for example 8001."
         ) from None
-
-
-def _build_listen_url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

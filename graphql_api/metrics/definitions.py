@@ -47,6 +47,8 @@ class MetricFamily:
     documentation: str
     aggregate: Callable[[Iterable[float]], float] = math.fsum
     """Combines the numbers of several workers."""
+    initial: float = math.nan
+    """Value of a gauge until it is set. NaN leaves the gauge out."""
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     buckets: Sequence[float] = ()
     """Upper bounds of a histogram, ascending, without infinity."""
@@ -107,7 +109,7 @@ CACHE_LOOKUPS = _counter(
     "executed (miss).",
     labels={"result": LOOKUP_RESULTS},
 )
-CACHE_BYTES = _gauge("graphql_api_cache_bytes", "Memory of the response cache.")
+CACHE_BYTES = _gauge("graphql_api_cache_bytes", "Memory of the response cache.", initial=0)
 REFRESHES = _counter(
     "graphql_api_refreshes_total",
     "Refreshes that ended here, by trigger and outcome: success or the code of the error.",
@@ -154,14 +156,17 @@ POOL_WAITS = _counter(
     "graphql_api_database_pool_waits_total",
     "Times that a caller waited because all database connections were in use.",
 )
-CONNECTIONS = _gauge("graphql_api_connections", "Open client connections, without WebSockets.")
-WEBSOCKETS = _gauge("graphql_api_websockets", "Open WebSockets.")
-SUBSCRIPTIONS = _gauge("graphql_api_subscriptions", "Active subscriptions.")
-WORKERS = _gauge("graphql_api_workers", "Running workers.")
+CONNECTIONS = _gauge(
+    "graphql_api_connections", "Open client connections, without WebSockets.", initial=0
+)
+WEBSOCKETS = _gauge("graphql_api_websockets", "Open WebSockets.", initial=0)
+SUBSCRIPTIONS = _gauge("graphql_api_subscriptions", "Active subscriptions.", initial=0)
+WORKERS = _gauge("graphql_api_workers", "Running workers.", initial=1)
 BUILD = _gauge(
     "graphql_api_build_info",
     "Always 1. The labels are the versions of this program and of Python.",
     max,
+    initial=1,
     labels={"version": (__version__,), "python": (platform.python_version(),)},
 )
 CPU = _counter("process_cpu_seconds_total", "CPU time of all workers.")

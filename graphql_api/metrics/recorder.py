@@ -13,13 +13,6 @@ from graphql_api.sources.fetch import FetchAttempt, FetchOutcome
 _STATUS_LABELS = {
     int(status): status for status in definitions.STATUSES if status != definitions.OTHER
 }
-_EVENT_GAUGES = (
-    definitions.CACHE_BYTES,
-    definitions.CONNECTIONS,
-    definitions.WEBSOCKETS,
-    definitions.SUBSCRIPTIONS,
-)
-"""Gauges that events raise and lower. The sampler does not write them."""
 
 
 class MetricsRecorder:
@@ -30,10 +23,6 @@ class MetricsRecorder:
         self.shared_metrics = shared_metrics
         self._row = shared_metrics.row_for(worker)
         self._offsets = shared_metrics.offsets
-        for gauge in _EVENT_GAUGES:
-            self.set(gauge, 0)
-        for gauge in (definitions.WORKERS, definitions.BUILD):
-            self.set(gauge, 1)
 
     @classmethod
     def standalone(cls) -> "MetricsRecorder":
@@ -41,9 +30,8 @@ class MetricsRecorder:
         return cls(SharedMetrics(workers=1))
 
     def set(self, family: MetricFamily, value: float) -> None:
-        """Set a gauge of one series."""
-        (offset,) = self._offsets[family].values()
-        self._row[offset] = value
+        """Set a gauge without labels."""
+        self._row[self._offsets[family][()]] = value
 
     def add(self, family: MetricFamily, change: float, *labels: str) -> None:
         """Change the series of a gauge or counter with these label values."""

@@ -36,12 +36,12 @@ class SharedMetrics:
         self._rows = [memory[worker * length :][:length] for worker in range(workers)]
 
     def row_for(self, worker: int) -> MetricRow:
-        """Return the row of a worker, counted from 0, with the gauges of its predecessor unset."""
+        """Return the row of a worker, counted from 0, with the gauges of its predecessor reset."""
         row = self._rows[worker]
         for family, offsets in self.offsets.items():
             if family.type is MetricType.GAUGE:
                 for offset in offsets.values():
-                    row[offset] = math.nan
+                    row[offset] = family.initial
         return row
 
     def collect(

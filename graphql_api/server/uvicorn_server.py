@@ -22,9 +22,8 @@ from graphql_api.startup import StartupEvent, StartupFailed, StartupListener
 GRACEFUL_SHUTDOWN_TIMEOUT = 5
 """Seconds that requests have to finish after Ctrl-C or SIGTERM. Containers are killed after 10."""
 
-
 AppFactory = Callable[[StartupListener, Callable[[], bool]], ASGIApp]
-"""Builds an application, which emits start-up events and asks whether the server is stopping."""
+"""Builds an application. Takes the listener of start-up events, and the check for a shutdown."""
 
 
 class UvicornServer(uvicorn.Server):
