@@ -3,11 +3,15 @@
 import asyncio
 import gc
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from graphql_api import __version__
 from graphql_api.errors import CountriesError, InvalidSetting
+
+if TYPE_CHECKING:
+    from graphql_api.settings import Settings
 
 _EPILOG = """
 Settings come from environment variables or from a file .env in this folder;
@@ -49,9 +53,7 @@ def serve_command() -> None:
     """
     # Collecting garbage among imports takes a tenth of the start and finds none.
     gc.disable()
-    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
-
-    settings = Settings.load()
+    settings = _load_settings()
     settings.require_secure_exposure()
     from graphql_api.cli.serve import serve  # noqa: PLC0415 - a wrong setting does not wait for it
 
@@ -69,9 +71,7 @@ def refresh_command(*, force: bool) -> None:
     database serve the new data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data
     stays as it was.
     """
-    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
-
-    settings = Settings.load()
+    settings = _load_settings()
     from graphql_api.cli.refresh import refresh  # noqa: PLC0415 - a wrong setting does not wait for it
 
     asyncio.run(refresh(settings, force=force))
@@ -95,10 +95,14 @@ def migrate() -> None:
     `serve` and `refresh` do so too. Run it by hand to choose the time, for example before a
     deployment.
     """
-    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
-
-    settings = Settings.load()
+    settings = _load_settings()
     from graphql_api.components import migrate_database  # noqa: PLC0415 - a wrong setting does not wait for it
 
     has_migrated = asyncio.run(migrate_database(settings))
     click.echo("Migrated." if has_migrated else "Nothing to do: the database is up to date.")
+
+
+def _load_settings() -> "Settings":
+    from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
+
+    return Settings.load()
