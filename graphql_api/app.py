@@ -183,7 +183,6 @@ def _build_site(
         schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,
         playground=endpoint.playground,
         is_stopping=is_stopping,
-        metrics=components.metrics,
         sampler=components.sampler,
         metrics_token=_admin_token(settings) if settings.is_production else None,
     )

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 
+from graphql_api.errors import InvalidInput
 from graphql_api.logging import extra_fields
 
 logger = logging.getLogger(__name__)
@@ -12,7 +13,7 @@ STOPPING_RETRY_AFTER = "1"
 """Seconds after which another replica, or the restarted server, may be ready."""
 
 
-class HTTPRejection(Exception):
+class HTTPRejection(InvalidInput):
     """The request gets a status from 400 to 499. The message says what to send instead."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:

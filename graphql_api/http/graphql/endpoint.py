@@ -106,10 +106,9 @@ class GraphQLEndpoint:
         Raises:
             PersistedQueryNotFound: no document with this hash is held.
         """
-        query = fields.query or self.persisted_queries.find(fields.query_hash or "")
-        return GraphQLRequest(
-            query=query, variables=fields.variables, operation_name=fields.operation_name
-        )
+        query, variables, operation_name, query_hash = fields
+        query = query or self.persisted_queries.find(query_hash or "")
+        return GraphQLRequest(query=query, variables=variables, operation_name=operation_name)
 
     def register_persisted_query(
         self, fields: RequestFields, result: GraphQLResponse, request_id: str
@@ -133,12 +132,8 @@ class GraphQLEndpoint:
             cached = self.find_cached(parsed)
             if cached is None:
                 return await self._execute(request, parsed)
-        except HTTPRejection as rejection:
-            log_rejection(get_request_id(request), rejection.status, str(rejection))
-            error = InvalidInput(str(rejection))
-            return self._build_error(request, error, rejection.status, rejection.headers)
-        except PersistedQueryNotFound as error:
-            return self._build_error(request, error)
+        except (HTTPRejection, PersistedQueryNotFound) as error:
+            return self._reject(request, error)
         request.scope["state"]["operation"] = cached.operation
         return cached
 
@@ -160,7 +155,10 @@ class GraphQLEndpoint:
                 message = "GET is for queries; send everything else by POST."
                 raise HTTPRejection(405, message, {"Allow": "POST"}) from None
             result = build_error_response(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
-        self._record_operation(request, result, fields.operation_name)
+        # Of a rejected request, record at least the name that the client sent.
+        is_known = result.operation.kind is not None
+        operation = result.operation if is_known else OperationInfo(None, fields.operation_name)
+        self.request_log.record_operation(request.scope["state"], operation, result.error_codes)
         self.register_persisted_query(fields, result, request_id)
         # A cached response would not register the document.
         may_cache = result.cacheable and fields.persist_as is None
@@ -171,26 +169,16 @@ class GraphQLEndpoint:
         headers = build_server_timing(context.reports[-1].timings) if context.reports else None
         return _build_response(result, parsed.key.media_type, headers=headers)
 
-    def _build_error(
-        self,
-        request: Request,
-        error: InvalidInput | PersistedQueryNotFound,
-        status: int | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
+    def _reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound) -> Response:
+        status, headers = None, dict[str, str]()
+        if isinstance(error, HTTPRejection):
+            status, headers = error.status, dict(error.headers)
+            log_rejection(get_request_id(request), status, str(error))
         result = build_error_response(error)
-        self._record_operation(request, result, None)
+        state = request.scope["state"]
+        self.request_log.record_operation(state, result.operation, result.error_codes)
         media_type = negotiate_response_type(request, RESPONSE_TYPES) or JSON
         return _build_response(result, media_type, status, headers)
-
-    def _record_operation(
-        self, request: Request, result: GraphQLResponse, operation_name: str | None
-    ) -> None:
-        """Record the operation, or at least the name that the client sent."""
-        operation = result.operation
-        if operation.kind is None:
-            operation = OperationInfo(None, operation_name)
-        self.request_log.record_operation(request.scope["state"], operation, result.error_codes)
 
 
 def encode_json(body: Mapping[str, Any]) -> bytes:

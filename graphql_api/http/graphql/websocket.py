@@ -53,8 +53,6 @@ _TOO_MANY_INIT_REQUESTS = 4429
 
 
 class _CloseConnection(Exception):
-    """Closes the connection with a code and a reason."""
-
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code = code
@@ -108,8 +106,6 @@ class _ActiveOperation:
 
 @dataclass(slots=True)
 class _ConnectionHandler:
-    """The state of one connection."""
-
     endpoint: WebSocketEndpoint
     websocket: WebSocket
     id: str
@@ -138,7 +134,6 @@ class _ConnectionHandler:
                     self._cancel_operation(operation)
 
     async def close(self, code: int, reason: str) -> None:
-        """Close the connection unless it is closed already."""
         if not self.is_closed:
             self.is_closed = True
             truncated = reason.encode(errors="replace")[:_MAX_REASON_BYTES]
@@ -201,17 +196,14 @@ class _ConnectionHandler:
             raise _CloseConnection(_UNAUTHORIZED, "Unauthorized")
         operation = _ActiveOperation(_read_id(message))
         if operation.id in self.operations:
-            raise _CloseConnection(
-                _SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {operation.id} already exists"
-            )
+            reason = f"Subscriber for {operation.id} already exists"
+            raise _CloseConnection(_SUBSCRIBER_ALREADY_EXISTS, reason)
         self.operations[operation.id] = operation
         fields = parse_fields(message.get("payload"))
         try:
             request = self._build_request(fields)
         except (InvalidInput, PersistedQueryNotFound) as error:
-            result = build_error_response(error)
-            self._record_operation(operation, result.operation, result.error_codes)
-            await self._send_result(operation, result)
+            await self._send_result(operation, build_error_response(error))
         else:
             tasks.create_task(self._execute(operation, fields, request, self.context))
 
@@ -234,7 +226,6 @@ class _ConnectionHandler:
                 http_endpoint.schema, request, context=context, request_id=request_id
             )
             if isinstance(result, GraphQLResponse):
-                self._record_operation(operation, result.operation, result.error_codes)
                 http_endpoint.register_persisted_query(fields, result, request_id)
                 await self._send_result(operation, result)
             else:
@@ -258,7 +249,8 @@ class _ConnectionHandler:
         request_log.metrics.record_request(info.kind or NO_KIND, 200, seconds)
 
     async def _send_result(self, operation: _ActiveOperation, result: GraphQLResponse) -> None:
-        """Send the only result of an operation, unless the client has completed it."""
+        """Record the only result of an operation; send it unless the client has completed it."""
+        self._record_operation(operation, result.operation, result.error_codes)
         if not result.executed:
             await self._send_final(operation, {"type": "error", "payload": result.body["errors"]})
         else:
@@ -322,9 +314,8 @@ def _read_payload(message: Mapping[str, Any]) -> Mapping[str, Any]:
 def _read_id(message: Mapping[str, Any]) -> str:
     operation_id = message.get("id")
     if not isinstance(operation_id, str) or not 0 < len(operation_id) <= _MAX_ID_LENGTH:
-        raise _CloseConnection(
-            _BAD_REQUEST, f"id must be a text of at most {_MAX_ID_LENGTH} characters"
-        )
+        reason = f"id must be a text of at most {_MAX_ID_LENGTH} characters"
+        raise _CloseConnection(_BAD_REQUEST, reason)
     return operation_id
 
 

@@ -22,11 +22,7 @@ from graphql_api.http.site.templates import render_template
 
 _RETRY_AFTER = 2
 """Seconds after which clients should retry, and after which the page reloads itself."""
-_RESPONSE_HEADERS = {
-    "Retry-After": str(_RETRY_AFTER),
-    "Cache-Control": "no-store",
-    "Vary": "Accept",
-}
+_HEADERS = {"Retry-After": str(_RETRY_AFTER), "Cache-Control": "no-store", "Vary": "Accept"}
 _MESSAGE = "The server is starting: its database has not answered yet. Try again."
 
 _STYLESHEET = Asset.from_package("landing.css")
@@ -60,14 +56,14 @@ def _build_rejection(request: Request) -> Response:
     offered = (HTML,) if path == "/" else (JSON, GRAPHQL_RESPONSE, HTML)
     media_type = negotiate_response_type(request, offered)
     if path.startswith("/images/"):
-        return PlainTextResponse(f"{_MESSAGE}\n", 503, _RESPONSE_HEADERS)
+        return PlainTextResponse(f"{_MESSAGE}\n", 503, _HEADERS)
     if is_read and media_type == HTML:
         page = render_template("starting.html", retry_after=_RETRY_AFTER, stylesheet=_STYLESHEET)
-        headers = {**_RESPONSE_HEADERS, "Content-Security-Policy": build_csp()}
+        headers = {**_HEADERS, "Content-Security-Policy": build_csp()}
         return HTMLResponse(page, 503, headers)
     return _build_graphql_rejection(GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON)
 
 
 def _build_graphql_rejection(media_type: str) -> Response:
     body = graphql_error_body(_MESSAGE, DatabaseUnavailable.code)
-    return JSONResponse(body, 503, _RESPONSE_HEADERS, media_type)
+    return JSONResponse(body, 503, _HEADERS, media_type)

@@ -29,13 +29,6 @@ from graphql_api.utils import formatting
 ASSETS = tuple(map(Asset.from_package, ("landing.css", "landing.js", "icon.svg")))
 BY_NAME = SortKey(CountryField.NAME)
 
-_TAGLINE = (
-    "The world’s countries with population, capital, currency, exchange rate and an estimated GDP: "
-    "filtered, sorted and paged by your query."
-)
-_PLACEHOLDER = "–"
-_REGIONAL_INDICATOR_A = 0x1F1E6
-"""Code point of the first of the 26 letters that flags are spelled with."""
 _CSP = {"Content-Security-Policy": build_csp()}
 
 
@@ -97,10 +90,8 @@ class LandingPage:
         snapshot, now = self.catalog.snapshot, self.clock()
         refreshed_at = snapshot.last_refreshed_at
         row_indexes = sort_rows([sort_key], snapshot, range(len(snapshot.rows)))
-        width, height = SUMMARY_IMAGE_SIZE
         return render_template(
             "landing.html",
-            tagline=_TAGLINE,
             assets={asset.name: asset.url for asset in ASSETS},
             links=self._list_links(),
             refreshed_at=refreshed_at,
@@ -109,8 +100,7 @@ class LandingPage:
             stale_reason=_describe_staleness(snapshot, now=now, stale_after=self.stale_after),
             sources=list(_list_attributions(snapshot)),
             image_url=f"images/summary-{snapshot.version}.png",
-            width=width,
-            height=height,
+            image_size=SUMMARY_IMAGE_SIZE,
             alt=describe(snapshot.summarize()),
             order=_describe_order(sort_key),
             columns=[_build_heading(column, sort_key) for column in _COLUMNS],
@@ -138,7 +128,7 @@ def parse_sort_key(params: Mapping[str, str]) -> SortKey:
 
 def flag_emoji(code: str) -> str:
     """Return the flag of an alpha-2 code as an emoji."""
-    return "".join(chr(_REGIONAL_INDICATOR_A + ord(letter) - ord("A")) for letter in code)
+    return "".join(chr(ord("🇦") + ord(letter) - ord("A")) for letter in code)
 
 
 def _describe_staleness(snapshot: Snapshot, *, now: datetime, stale_after: timedelta) -> str:
@@ -205,4 +195,4 @@ def _build_row(row: Country) -> dict[str, object]:
 
 
 def _format_cell(value: object, column: Column) -> str:
-    return _PLACEHOLDER if value in {None, ""} else column.format(value)
+    return "–" if value in {None, ""} else column.format(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -13,11 +14,10 @@ from graphql_api.http.site import images, landing
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing import LandingPage
-from graphql_api.http.site.metrics import MetricsEndpoint
+from graphql_api.http.site.metrics import serve_metrics
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.site.static_files import STATIC_PREFIX, AssetFiles
 from graphql_api.images.cache import SummaryImageCache
-from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.sampler import Sampler
 
 
@@ -30,7 +30,6 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     schema_text: str | None,
     playground: Playground | None,
     is_stopping: Callable[[], bool],
-    metrics: MetricsRecorder,
     sampler: Sampler,
     metrics_token: str | None,
 ) -> FastAPI:
@@ -47,7 +46,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     )
     image_endpoints = ImageEndpoints(catalog, summary_images)
     health_endpoints = HealthEndpoints(catalog, is_stopping)
-    metrics_endpoint = MetricsEndpoint(metrics, sampler, metrics_token)
+    metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
     assets = (*landing.ASSETS, *(playground.assets if playground else ()))
 
     async def serve_schema(_request: Request) -> Response:
@@ -63,6 +62,6 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Route("/images/summary-{version}.png", image_endpoints.versioned),
         Route("/healthz", health_endpoints.live),
         Route("/readyz", health_endpoints.ready),
-        Route("/metrics", metrics_endpoint.serve),
+        Route("/metrics", metrics_endpoint),
     ]
     return FastAPI(routes=routes, openapi_url=None)

@@ -4,7 +4,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jinja2 import Environment
+    import jinja2
 
 
 def render_template(name: str, **context: object) -> str:
@@ -13,17 +13,13 @@ def render_template(name: str, **context: object) -> str:
 
 
 @cache
-def _get_environment() -> "Environment":
-    from jinja2 import (  # noqa: PLC0415 - Jinja would slow every start; few requests need a page
-        Environment,
-        PackageLoader,
-        StrictUndefined,
-    )
+def _get_environment() -> "jinja2.Environment":
+    import jinja2  # noqa: PLC0415 - Jinja would slow every start; few requests need a page
 
-    return Environment(
-        loader=PackageLoader("graphql_api.http.site"),
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("graphql_api.http.site"),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
