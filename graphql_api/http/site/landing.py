@@ -147,18 +147,13 @@ def _list_attributions(snapshot: Snapshot) -> Iterator[tuple[str, list[tuple[str
         ("Figures", SourceKind.COUNTRIES, snapshot.count_figures_provenance()),
         ("Exchange rates", SourceKind.RATES, snapshot.count_rates_provenance()),
     ):
-        if sources:
-            yield (
-                title,
-                [
-                    (
-                        get_attribution(kind, source.provider) or source.provider,
-                        formatting.format_date(source.as_of) if source.as_of else "",
-                        count,
-                    )
-                    for source, count in sources.items()
-                ],
-            )
+        providers = []
+        for source, count in sources.items():
+            attribution = get_attribution(kind, source.provider) or source.provider
+            as_of = formatting.format_date(source.as_of) if source.as_of else ""
+            providers.append((attribution, as_of, count))
+        if providers:
+            yield title, providers
 
 
 def _describe_order(sort_key: SortKey) -> str:
