@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from importlib.resources import as_file, files
@@ -42,21 +42,22 @@ _BACKGROUND = "#FAF9F6"
 _SHADES = 24  # from background to colour: enough for smooth edges, few enough for a small file
 
 
-@dataclass(frozen=True, slots=True)
-class FontSpec:
-    """A size in pixels and a weight of the typeface, Inter."""
+class TextStyle(NamedTuple):
+    """A size in pixels and a weight of the typeface, Inter, and a colour."""
 
     size: int
     weight: int
+    color: Color = Color.STRONG
 
 
-_COUNT_FONT = FontSpec(118, 700)
-_NOUN_FONT = FontSpec(46, 500)
-_MESSAGE_FONT = FontSpec(34, 600)
-_HEADING_FONT = FontSpec(22, 600)
-_NAME_FONT = FontSpec(23, 500)
-_AMOUNT_FONT = FontSpec(23, 600)
-_SMALL_FONT = FontSpec(18, 400)
+_COUNT = TextStyle(118, 700)
+_NOUN = TextStyle(46, 500, Color.MUTED)
+_MESSAGE = TextStyle(34, 600)
+_HEADING = TextStyle(22, 600)
+_NAME = TextStyle(23, 500)
+_HINT = TextStyle(23, 500, Color.MUTED)
+_AMOUNT = TextStyle(23, 600)
+_SMALL = TextStyle(18, 400, Color.MUTED)
 
 
 class Bounds(NamedTuple):
@@ -68,26 +69,29 @@ class Bounds(NamedTuple):
     bottom: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Text:
     """A line of text, positioned by the left end of its baseline."""
 
     text: str
-    left: float = _LEFT
+    style: TextStyle
     baseline: int
-    font: FontSpec
-    color: Color = Color.STRONG
+    left: float = _LEFT
+
+    @property
+    def color(self) -> Color:
+        """Return the colour of the style."""
+        return self.style.color
 
     @property
     def bounds(self) -> Bounds:
         """Measured pixels of the glyphs."""
-        left, top, right, bottom = _load_font(self.font).getbbox(self.text, anchor="ls")
-        return Bounds(
-            self.left + left, self.baseline + top, self.left + right, self.baseline + bottom
-        )
+        left, top, right, bottom = _load_font(self.style).getbbox(self.text, anchor="ls")
+        x, y = self.left, self.baseline
+        return Bounds(x + left, y + top, x + right, y + bottom)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Bar:
     """A rectangle with rounded corners."""
 
@@ -120,113 +124,78 @@ def build_layout(summary: Summary) -> Layout:
     )
 
 
-def truncate_to_width(text: str, *, font: FontSpec, width: float) -> str:
+def truncate_to_width(text: str, style: TextStyle, width: float) -> str:
     """Return `text` as one plain line, with an ellipsis if it is wider than `width` pixels."""
     line = to_plain_line(text[:_MAX_TEXT_LENGTH])
-    if _measure_width(line, font) <= width:
+    if _measure_width(line, style) <= width:
         return line
 
     def truncated(length: int) -> str:
         return line[:length].rstrip() + "…"
 
-    fitting = bisect_right(
-        range(len(line)), width, key=lambda n: _measure_width(truncated(n), font)
-    )
+    lengths = range(len(line))
+    fitting = bisect_right(lengths, width, key=lambda n: _measure_width(truncated(n), style))
     return truncated(fitting - 1)
 
 
 def _layout_headline(summary: Summary) -> Iterator[Text]:
-    count = truncate_to_width(
-        f"{summary.total_countries:,}", font=_COUNT_FONT, width=_MAX_COUNT_WIDTH
-    )
+    count = truncate_to_width(f"{summary.total_countries:,}", _COUNT, _MAX_COUNT_WIDTH)
     # Removes the bearing left of large digits, which would break the alignment with the text below.
-    left = _LEFT - _load_font(_COUNT_FONT).getbbox(count, anchor="ls")[0]
-    noun_left = left + _measure_width(count, _COUNT_FONT) + _GUTTER // 2
-    yield Text(text=count, left=left, baseline=_COUNT_BASELINE, font=_COUNT_FONT)
-    yield Text(
-        text=summary_text.country_noun(summary),
-        left=noun_left,
-        baseline=_COUNT_BASELINE,
-        font=_NOUN_FONT,
-        color=Color.MUTED,
-    )
+    left = _LEFT - _load_font(_COUNT).getbbox(count, anchor="ls")[0]
+    yield Text(count, _COUNT, _COUNT_BASELINE, left)
+    noun_left = left + _measure_width(count, _COUNT) + _GUTTER // 2
+    yield Text(summary_text.country_noun(summary), _NOUN, _COUNT_BASELINE, noun_left)
 
 
 def _layout_ranking(top: tuple[TopCountry, ...]) -> Iterator[Text | Bar]:
-    yield Text(text=summary_text.TITLE, baseline=_HEADING_BASELINE, font=_HEADING_FONT)
-    yield _align_right(
-        Text(
-            text=summary_text.DISCLAIMER,
-            baseline=_HEADING_BASELINE,
-            font=_SMALL_FONT,
-            color=Color.MUTED,
-        )
-    )
-    names = [
-        truncate_to_width(country.name, font=_NAME_FONT, width=_MAX_NAME_WIDTH) for country in top
-    ]
+    yield Text(summary_text.TITLE, _HEADING, _HEADING_BASELINE)
+    yield _align_right(summary_text.DISCLAIMER, _SMALL, _HEADING_BASELINE)
+    names = [truncate_to_width(country.name, _NAME, _MAX_NAME_WIDTH) for country in top]
     amounts = [format_usd(country.estimated_gdp) for country in top]
-    left = _LEFT + max(_measure_width(name, _NAME_FONT) for name in names) + _GUTTER
-    right = _RIGHT - max(_measure_width(amount, _AMOUNT_FONT) for amount in amounts) - _GUTTER
+    left = _LEFT + max(_measure_width(name, _NAME) for name in names) + _GUTTER
+    right = _RIGHT - max(_measure_width(amount, _AMOUNT) for amount in amounts) - _GUTTER
     max_gdp = max(country.estimated_gdp for country in top) or 1
     for index, country in enumerate(top):
         middle = _FIRST_ROW + index * _ROW_PITCH
-        length = round((right - left) * (country.estimated_gdp / max_gdp))
-        baseline = middle + _BASELINE_OFFSET
-        yield Text(text=names[index], baseline=baseline, font=_NAME_FONT)
-        yield _build_bar(left, right, middle=middle, color=Color.TRACK)
-        yield _build_bar(
-            left, left + max(length, _MIN_BAR_WIDTH), middle=middle, color=Color.ACCENT
-        )
-        yield _align_right(Text(text=amounts[index], baseline=baseline, font=_AMOUNT_FONT))
+        bar_top, bar_bottom = middle - _BAR_HEIGHT // 2, middle + _BAR_HEIGHT // 2
+        length = max(round((right - left) * (country.estimated_gdp / max_gdp)), _MIN_BAR_WIDTH)
+        yield Text(names[index], _NAME, middle + _BASELINE_OFFSET)
+        yield Bar(Bounds(left, bar_top, right, bar_bottom), Color.TRACK)
+        yield Bar(Bounds(left, bar_top, left + length, bar_bottom), Color.ACCENT)
+        yield _align_right(amounts[index], _AMOUNT, middle + _BASELINE_OFFSET)
 
 
 def _layout_empty_ranking() -> Iterator[Text]:
-    yield Text(text=summary_text.EMPTY_TITLE, baseline=_FIRST_ROW + 56, font=_MESSAGE_FONT)
-    yield Text(
-        text=summary_text.EMPTY_HINT, baseline=_FIRST_ROW + 94, font=_NAME_FONT, color=Color.MUTED
-    )
+    yield Text(summary_text.EMPTY_TITLE, _MESSAGE, _FIRST_ROW + 56)
+    yield Text(summary_text.EMPTY_HINT, _HINT, _FIRST_ROW + 94)
 
 
 def _layout_footer(summary: Summary) -> Iterator[Text | Bar]:
-    yield Bar(bounds=Bounds(_LEFT, _RULE, _RIGHT, _RULE + 2), color=Color.TRACK)
-    refreshed_text = summary_text.format_refreshed_at(summary.refreshed_at)
-    refreshed_line = _align_right(
-        Text(text=refreshed_text, baseline=_FOOTER_BASELINE, font=_SMALL_FONT, color=Color.MUTED)
-    )
+    yield Bar(Bounds(_LEFT, _RULE, _RIGHT, _RULE + 2), Color.TRACK)
+    refreshed_at = summary_text.format_refreshed_at(summary.refreshed_at)
+    refreshed_line = _align_right(refreshed_at, _SMALL, _FOOTER_BASELINE)
     yield refreshed_line
     width = refreshed_line.left - _GUTTER - _LEFT
     for index, (attribution, as_of) in enumerate(summary_text.format_attributions(summary)):
-        line = (
-            truncate_to_width(
-                attribution, font=_SMALL_FONT, width=width - _measure_width(as_of, _SMALL_FONT)
-            )
-            + as_of
-        )
-        baseline = _FOOTER_BASELINE + index * _FOOTER_PITCH
-        yield Text(text=line, baseline=baseline, font=_SMALL_FONT, color=Color.MUTED)
+        line = truncate_to_width(attribution, _SMALL, width - _measure_width(as_of, _SMALL)) + as_of
+        yield Text(line, _SMALL, _FOOTER_BASELINE + index * _FOOTER_PITCH)
 
 
-def _align_right(text: Text) -> Text:
-    return replace(text, left=_RIGHT - _measure_width(text.text, text.font))
-
-
-def _build_bar(left: float, right: float, *, middle: int, color: Color) -> Bar:
-    half = _BAR_HEIGHT // 2
-    return Bar(bounds=Bounds(left, middle - half, right, middle + half), color=color)
+def _align_right(text: str, style: TextStyle, baseline: int) -> Text:
+    return Text(text, style, baseline, left=_RIGHT - _measure_width(text, style))
 
 
 @lru_cache(maxsize=16)
-def _load_font(spec: FontSpec) -> ImageFont.FreeTypeFont:
+def _load_font(style: TextStyle) -> ImageFont.FreeTypeFont:
     # Raqm, the other engine, depends on a system library, so that replicas could differ.
     with as_file(files("fontpkg_inter") / "files" / "Inter[opsz,wght].ttf") as path:
-        font = ImageFont.truetype(path, spec.size, layout_engine=ImageFont.Layout.BASIC)
-    font.set_variation_by_axes([min(max(spec.size, 14), 32), spec.weight])
+        font = ImageFont.truetype(path, style.size, layout_engine=ImageFont.Layout.BASIC)
+    font.set_variation_by_axes([min(max(style.size, 14), 32), style.weight])
     return font
 
 
-def _measure_width(text: str, font: FontSpec) -> float:
-    return _load_font(font).getlength(text)
+def _measure_width(text: str, style: TextStyle) -> float:
+    return _load_font(style).getlength(text)
 
 
 def _paint(boxes: Layout) -> Image.Image:
@@ -251,7 +220,7 @@ def _paint_box(mask: Image.Image, box: Text | Bar) -> None:
     if isinstance(box, Bar):
         mask.paste(_bar_mask(box.bounds), (round(box.bounds.left), round(box.bounds.top)))
     else:
-        position, font = (box.left, box.baseline), _load_font(box.font)
+        position, font = (box.left, box.baseline), _load_font(box.style)
         ImageDraw.Draw(mask).text(position, box.text, fill=255, font=font, anchor="ls")
 
 

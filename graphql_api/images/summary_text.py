@@ -5,7 +5,7 @@ from datetime import datetime
 
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.summary import Summary
-from graphql_api.sources.registry import get_short_attribution
+from graphql_api.sources.registry import PROVIDERS
 from graphql_api.utils.formatting import format_date, format_datetime, format_usd, to_plain_line
 
 TITLE = "Highest estimated GDP"
@@ -43,9 +43,10 @@ def format_attributions(summary: Summary) -> Iterator[tuple[str, str]]:
     }
     for kind, source in sources.items():
         if source is not None:
-            attribution = get_short_attribution(kind, source.provider)
+            provider = PROVIDERS[kind].get(source.provider)
+            name = provider.short_attribution if provider else to_plain_line(source.provider)
             as_of = f", {format_date(source.as_of)}" if source.as_of else ""
-            yield f"{kind.capitalize()} by {attribution or to_plain_line(source.provider)}", as_of
+            yield f"{kind.capitalize()} by {name}", as_of
 
 
 def format_refreshed_at(refreshed_at: datetime | None) -> str:

@@ -23,11 +23,9 @@ from graphql_api.sources.fetch import (
     FetchContext,
     FetchResult,
     LazyHTTPClient,
-    ProviderData,
     fetch_first,
-    ignore_attempt,
 )
-from graphql_api.sources.provider import Provider, RawCountries, RawRates
+from graphql_api.sources.provider import Provider, ProviderData, RawCountries, RawRates
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.sources.retry import RetryPolicy
 from graphql_api.sources.validation import (
@@ -54,7 +52,7 @@ class SourceConfig:
     refresh_timeout: float
     """Seconds for fetching all sources of a refresh."""
     retries: RetryPolicy = field(default_factory=RetryPolicy)
-    on_fetch: Callable[[FetchAttempt], None] = ignore_attempt
+    on_fetch: Callable[[FetchAttempt], None] = lambda _attempt: None
     """Called with the outcome of each provider; must not block."""
 
 

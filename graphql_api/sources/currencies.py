@@ -25,62 +25,18 @@ CURRENT = frozenset(
 )
 """Currencies in use."""
 
-# List three, historic denominations: those withdrawn since 2000.
-RETIRED = {
-    "AFA": "AFN",  # Afghan afghani before 2002
-    "ANG": "XCG",  # Netherlands Antillean guilder, 2025
-    "AON": "AOA",  # Angolan new kwanza, 2000
-    "ATS": "EUR",  # Austrian schilling, 2002
-    "AZM": "AZN",  # Azerbaijani manat before 2006
-    "BEF": "EUR",  # Belgian franc, 2002
-    "BGL": "EUR",  # Bulgarian hard lev, 1999, by way of the lev
-    "BGN": "EUR",  # Bulgarian lev, 2026
-    "BYB": "BYN",  # Belarusian ruble before 2000
-    "BYR": "BYN",  # Belarusian ruble before 2016
-    "CSD": "RSD",  # Serbian dinar as Serbia and Montenegro's, 2006
-    "CUC": "CUP",  # Cuban convertible peso, 2021
-    "CYP": "EUR",  # Cypriot pound, 2008
-    "DEM": "EUR",  # German mark, 2002
-    "ECS": "USD",  # Ecuadorian sucre, 2000
-    "EEK": "EUR",  # Estonian kroon, 2011
-    "ESP": "EUR",  # Spanish peseta, 2002
-    "FIM": "EUR",  # Finnish markka, 2002
-    "FRF": "EUR",  # French franc, 2002
-    "GHC": "GHS",  # Ghanaian cedi before 2007
-    "GRD": "EUR",  # Greek drachma, 2002
-    "HRK": "EUR",  # Croatian kuna, 2023
-    "IEP": "EUR",  # Irish pound, 2002
-    "ITL": "EUR",  # Italian lira, 2002
-    "LTL": "EUR",  # Lithuanian litas, 2015
-    "LUF": "EUR",  # Luxembourg franc, 2002
-    "LVL": "EUR",  # Latvian lats, 2014
-    "MGF": "MGA",  # Malagasy franc, 2005
-    "MRO": "MRU",  # Mauritanian ouguiya before 2018
-    "MTL": "EUR",  # Maltese lira, 2008
-    "MZM": "MZN",  # Mozambican metical before 2006
-    "NLG": "EUR",  # Dutch guilder, 2002
-    "PTE": "EUR",  # Portuguese escudo, 2002
-    "ROL": "RON",  # Romanian leu before 2005
-    "RUR": "RUB",  # Russian ruble before 1998
-    "SDD": "SDG",  # Sudanese dinar, 2007
-    "SIT": "EUR",  # Slovenian tolar, 2007
-    "SKK": "EUR",  # Slovak koruna, 2009
-    "SLL": "SLE",  # Sierra Leonean leone before 2022
-    "SRG": "SRD",  # Surinamese guilder, 2004
-    "STD": "STN",  # Sao Tome and Principe dobra before 2018
-    "TJR": "TJS",  # Tajikistani ruble, 2000
-    "TMM": "TMT",  # Turkmen manat before 2009
-    "TPE": "USD",  # Timorese escudo, 2002
-    "TRL": "TRY",  # Turkish lira before 2005
-    "VEB": "VES",  # Venezuelan bolivar before 2008
-    "VEF": "VES",  # Venezuelan bolivar fuerte, 2018
-    "YUM": "RSD",  # Yugoslav dinar, 2003
-    "ZMK": "ZMW",  # Zambian kwacha before 2013
-    "ZWD": "ZWG",  # Zimbabwean dollar, to 2006
-    "ZWL": "ZWG",  # Zimbabwean dollar, 2024
-    "ZWN": "ZWG",  # Zimbabwean dollar, 2006 to 2008
-    "ZWR": "ZWG",  # Zimbabwean dollar, 2008 to 2009
-}
+# List three, historic denominations: those withdrawn since 2000, each with the currency now in use.
+RETIRED = dict(
+    pair.split(":")
+    for pair in """
+    AFA:AFN ANG:XCG AON:AOA ATS:EUR AZM:AZN BEF:EUR BGL:EUR BGN:EUR BYB:BYN BYR:BYN CSD:RSD
+    CUC:CUP CYP:EUR DEM:EUR ECS:USD EEK:EUR ESP:EUR FIM:EUR FRF:EUR GHC:GHS GRD:EUR HRK:EUR
+    IEP:EUR ITL:EUR LTL:EUR LUF:EUR LVL:EUR MGF:MGA MRO:MRU MTL:EUR MZM:MZN NLG:EUR PTE:EUR
+    ROL:RON RUR:RUB SDD:SDG SIT:EUR SKK:EUR SLL:SLE SRG:SRD STD:STN TJR:TJS TMM:TMT TPE:USD
+    TRL:TRY VEB:VES VEF:VES YUM:RSD ZMK:ZMW ZWD:ZWG ZWL:ZWG ZWN:ZWG ZWR:ZWG
+    """.split()  # noqa: SIM905 - as above
+)
+"""Successors of retired currencies, by retired code."""
 
 
 def select_current_code(codes: Iterable[object]) -> str | None:

@@ -2,7 +2,6 @@
 
 import zlib
 from collections.abc import AsyncIterable, Iterator
-from dataclasses import dataclass, field
 
 from graphql_api.sources.parsing import to_printable
 from graphql_api.sources.provider import ProviderError
@@ -23,57 +22,40 @@ async def read_body(
     Raises:
         ProviderError: the body exceeds `max_bytes` or does not match `content_encoding`.
     """
-    decoder = _create_decoder(content_encoding.strip().lower())
+    encoding = content_encoding.strip().lower()
+    if encoding not in ("", "identity", "gzip", "x-gzip"):
+        shown = to_printable(encoding)
+        raise ProviderError(f"the response has the encoding {shown}, which was not requested")
+    decoder = _GzipDecoder() if "gzip" in encoding else None
     body, received_bytes = bytearray(), 0
     async for chunk in chunks:
         received_bytes += len(chunk)
-        for piece in decoder.decode(chunk):
+        for piece in decoder.decode(chunk) if decoder else (chunk,):
             body += piece
             if len(body) > max_bytes:
                 break
         # Received bytes count too: compressed data can be empty at any length.
         if max(len(body), received_bytes) > max_bytes:
             raise ProviderError(f"the response is larger than {max_bytes} bytes")
-    if received_bytes and not decoder.is_complete:
+    if received_bytes and decoder and not decoder.member.eof:
         raise ProviderError("the compressed response is incomplete")
     return bytes(body)
 
 
-class _IdentityDecoder:
-    is_complete = True
-
-    def decode(self, chunk: bytes) -> Iterator[bytes]:
-        yield chunk
-
-
-@dataclass(slots=True)
 class _GzipDecoder:
-    _member: "zlib._Decompress" = field(default_factory=lambda: zlib.decompressobj(_GZIP_WBITS))
-
-    @property
-    def is_complete(self) -> bool:
-        return self._member.eof
+    def __init__(self) -> None:
+        self.member = zlib.decompressobj(_GZIP_WBITS)
 
     def decode(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the chunk's content in pieces. Consecutive gzip members form one body."""
         try:
             while chunk:
-                if self._member.eof:
-                    self._member = zlib.decompressobj(_GZIP_WBITS)
-                piece = self._member.decompress(chunk, _CHUNK_BYTES)
+                if self.member.eof:
+                    self.member = zlib.decompressobj(_GZIP_WBITS)
+                piece = self.member.decompress(chunk, _CHUNK_BYTES)
                 while piece:
                     yield piece
-                    piece = self._member.decompress(self._member.unconsumed_tail, _CHUNK_BYTES)
-                chunk = self._member.unused_data
+                    piece = self.member.decompress(self.member.unconsumed_tail, _CHUNK_BYTES)
+                chunk = self.member.unused_data
         except zlib.error as error:
             raise ProviderError(f"the response is not valid gzip: {error}") from None
-
-
-def _create_decoder(content_encoding: str) -> _IdentityDecoder | _GzipDecoder:
-    if content_encoding in ("", "identity"):
-        return _IdentityDecoder()
-    if content_encoding in ("gzip", "x-gzip"):
-        return _GzipDecoder()
-    raise ProviderError(
-        f"the response has the encoding {to_printable(content_encoding)}, which was not requested"
-    )

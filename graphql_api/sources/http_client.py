@@ -93,12 +93,11 @@ def create_client(user_agent: str) -> httpx.AsyncClient:
 
 def _raise_for_status(response: httpx.Response) -> None:
     status = response.status_code
+    reason = f"responded with status {status}"
     if status in _RETRYABLE_STATUSES:
-        raise RetryableError(
-            f"responded with status {status}", retry_after=response.headers.get("Retry-After")
-        )
+        raise RetryableError(reason, retry_after=response.headers.get("Retry-After"))
     if status != httpx.codes.OK:
-        raise ProviderError(f"responded with status {status}")
+        raise ProviderError(reason)
 
 
 def _parse_validators(response: httpx.Response) -> Validators:
@@ -112,27 +111,27 @@ def _parse_validators(response: httpx.Response) -> Validators:
 def _to_provider_error(error: Exception, url: str) -> ProviderError:
     """Describe the cause in plain words; a `RetryableError` if it may pass."""
     causes = list(_iter_causes(error))
-    if any(isinstance(cause, httpx.InvalidURL) for cause in causes[1:]):
+    if _has(causes[1:], httpx.InvalidURL):
         return ProviderError("redirects to an invalid URL")
-    if isinstance(error, _CONNECTION_ERRORS) or any(
-        isinstance(cause, ConnectionResetError) for cause in causes
-    ):
+    if isinstance(error, _CONNECTION_ERRORS) or _has(causes, ConnectionResetError):
         return RetryableError(f"the connection was lost: {str(error) or 'reset'}")
     server = "the redirect target" if _was_redirected(error, url) else "the server"
-    return ProviderError(_describe_error(error, causes, server))
+    if _has(causes, socket.gaierror):
+        reason = f"the name of {server} does not resolve"
+    elif _has(causes, ConnectionRefusedError):
+        reason = f"{server} refuses connections"
+    elif isinstance(error, httpx.ConnectError):
+        reason = f"{server} cannot be reached: {error}"
+    elif isinstance(error, httpx.TooManyRedirects):
+        reason = "redirects too often"
+    else:
+        cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
+        reason = f"{type(cause).__name__}: {cause}"
+    return ProviderError(reason)
 
 
-def _describe_error(error: Exception, causes: Sequence[BaseException], server: str) -> str:
-    if any(isinstance(cause, socket.gaierror) for cause in causes):
-        return f"the name of {server} does not resolve"
-    if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-        return f"{server} refuses connections"
-    if isinstance(error, httpx.ConnectError):
-        return f"{server} cannot be reached: {error}"
-    if isinstance(error, httpx.TooManyRedirects):
-        return "redirects too often"
-    cause = error.exceptions[0] if isinstance(error, ExceptionGroup) else error
-    return f"{type(cause).__name__}: {cause}"
+def _has(causes: Sequence[BaseException], kind: type[BaseException]) -> bool:
+    return any(isinstance(cause, kind) for cause in causes)
 
 
 def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:

@@ -97,11 +97,6 @@ def to_printable(value: object, *, max_length: int = 80) -> str:
     return cleaned if len(cleaned) <= max_length else f"{cleaned[: max_length - 1]}…"
 
 
-def parse_positive(value: object) -> float | None:
-    """Return a finite number above zero; None for any other value."""
-    return parse_non_negative(value) or None
-
-
 def parse_non_negative(value: object) -> float | None:
     """Return a finite number of at least zero; None for any other value."""
     if isinstance(value, bool) or not isinstance(value, int | float):

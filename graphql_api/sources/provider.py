@@ -10,12 +10,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pagination(Generic[T]):
-    """Requests for the pages after the first, and how to join them. Both functions are pure."""
+    """Pure functions that name the pages after the first, and join all pages."""
 
     remaining_params: Callable[[T], Sequence[Mapping[str, str]]]
     """Maps the first page to the query parameters of each other page."""
     join: Callable[[Sequence[T]], T]
-    """Joins all pages, in order."""
+    """Takes all pages, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ class Provider(Generic[T]):
     """One source of one kind of data; T is what `parse` returns."""
 
     name: str
-    url: str | None = field(repr=False)
+    url: str | None = field(default=None, repr=False)
     """Complete URL, which may contain a key. None: bundled data, or a setting has to give it."""
     attribution: str
     """Attribution that the licence requires, with licence and URL: for reports and pages."""
@@ -52,6 +52,15 @@ class ProviderError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderData:
+    """The dates of a provider's data, as the provider reports them. None: not reported."""
+
+    as_of: datetime | None = None
+    next_update: datetime | None = None
+    """When the provider announced to have new data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawCountry:
     """A country as the provider sent it; no value is trusted yet."""
 
@@ -66,20 +75,16 @@ class RawCountry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawCountries:
+class RawCountries(ProviderData):
     """Parsed countries, not validated."""
 
     countries: Sequence[RawCountry]
-    as_of: datetime | None
     total: int | None = None
     """Number of records on all pages, as the provider reports it. None: not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RawRates:
+class RawRates(ProviderData):
     """Parsed exchange rates, not validated: units of each currency for one US dollar."""
 
     rates: Mapping[str, object]
-    as_of: datetime | None
-    next_update: datetime | None = None
-    """When the provider announced to have new data."""

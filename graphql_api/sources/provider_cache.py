@@ -5,19 +5,19 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from graphql_api import __version__
 from graphql_api.domain.report import SourceKind
-from graphql_api.sources.provider import Provider
+from graphql_api.sources.provider import Provider, ProviderData
 from graphql_api.sources.response import Validators
 from graphql_api.sources.validation import ValidatedCountries, ValidatedRates
 
 logger = logging.getLogger(__name__)
 
-D = TypeVar("D")
+D = TypeVar("D", bound=ProviderData)
 T = TypeVar("T")
 
 
@@ -32,10 +32,21 @@ class CachedData(Generic[D]):
     until: datetime | None
     """The provider is skipped before this instant. None: it never is."""
 
+    @property
+    def as_of(self) -> datetime | None:
+        """Return the date that the data has, or else its response."""
+        return self.data.as_of or self.validators.last_modified_at
+
+
+_ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
+    SourceKind.COUNTRIES: TypeAdapter(CachedData[ValidatedCountries]),
+    SourceKind.RATES: TypeAdapter(CachedData[ValidatedRates]),
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderCache:
-    """The last data of each kind."""
+    """The last data of each kind. The fields are named as the kinds."""
 
     countries: CachedData[ValidatedCountries] | None = None
     rates: CachedData[ValidatedRates] | None = None
@@ -48,19 +59,22 @@ class ProviderCache:
 
     def serialize(self) -> Mapping[str, str]:
         """Return the JSON of each cached kind."""
-        dumped = {
-            SourceKind.COUNTRIES: self.countries and _countries_adapter.dump_json(self.countries),
-            SourceKind.RATES: self.rates and _rates_adapter.dump_json(self.rates),
+        return {
+            kind: adapter.dump_json(entry).decode()
+            for kind, adapter in _ADAPTERS.items()
+            if (entry := getattr(self, kind))
         }
-        return {kind: body.decode() for kind, body in dumped.items() if body}
 
     @classmethod
     def deserialize(cls, json_by_kind: Mapping[str, str]) -> "ProviderCache":
         """Restore what `serialize` returned; unreadable JSON of another version is dropped."""
-        return cls(
-            countries=_deserialize(_countries_adapter, json_by_kind.get(SourceKind.COUNTRIES)),
-            rates=_deserialize(_rates_adapter, json_by_kind.get(SourceKind.RATES)),
-        )
+        entries = {}
+        for kind in _ADAPTERS.keys() & json_by_kind.keys():
+            try:
+                entries[kind] = _ADAPTERS[kind].validate_json(json_by_kind[kind])
+            except ValidationError:
+                logger.warning("The cached data of a provider is unreadable; requesting it again.")
+        return cls(**entries)
 
 
 def provider_fingerprint(provider: Provider[T]) -> str:
@@ -70,17 +84,3 @@ def provider_fingerprint(provider: Provider[T]) -> str:
     """
     identity = (__version__, provider.name, provider.url, sorted(provider.params.items()))
     return hashlib.sha256(repr(identity).encode()).hexdigest()
-
-
-_countries_adapter = TypeAdapter(CachedData[ValidatedCountries])
-_rates_adapter = TypeAdapter(CachedData[ValidatedRates])
-
-
-def _deserialize(adapter: TypeAdapter[CachedData[D]], text: str | None) -> CachedData[D] | None:
-    if text is None:
-        return None
-    try:
-        return adapter.validate_json(text)
-    except ValidationError:
-        logger.warning("The cached data of a provider is unreadable; requesting it again.")
-        return None

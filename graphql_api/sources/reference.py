@@ -5,22 +5,15 @@ from importlib import resources
 
 from graphql_api.domain.country import CountryIdentity, Reference
 
-_FLAG_URL = "https://flagcdn.com/{}.svg"
-
 
 def load_reference() -> Reference:
-    """Load the reference from sources/bundled/reference.json."""
+    """Load the reference from sources/bundled/reference.json, and add the URLs of the flags."""
     bundled = resources.files("graphql_api.sources.bundled")
     entries = json.loads(bundled.joinpath("reference.json").read_bytes())
     return {
         entry["code"]: CountryIdentity(
-            code=entry["code"],
-            alpha3=entry["alpha3"],
-            name=entry["name"],
-            region=entry["region"],
-            subregion=entry["subregion"],
-            flag_url=_FLAG_URL.format(entry["code"].lower()),
-            aliases=tuple(entry["aliases"]),
+            **{**entry, "aliases": tuple(entry["aliases"])},
+            flag_url=f"https://flagcdn.com/{entry['code'].lower()}.svg",
         )
         for entry in entries
     }

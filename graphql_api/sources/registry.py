@@ -46,18 +46,9 @@ PROVIDERS: Mapping[SourceKind, Mapping[str, Provider[Any]]] = {
 
 
 def get_attribution(kind: SourceKind, name: str) -> str | None:
-    """Return a provider's attribution; None for a provider that only another version has.
-
-    Stored rows may name such a provider.
-    """
+    """Return a provider's attribution; None for one of another version, which rows may name."""
     provider = PROVIDERS[kind].get(name)
     return provider.attribution if provider else None
-
-
-def get_short_attribution(kind: SourceKind, name: str) -> str | None:
-    """Return a provider's attribution for images; None as in `get_attribution`."""
-    provider = PROVIDERS[kind].get(name)
-    return provider.short_attribution if provider else None
 
 
 def select_providers(
@@ -74,22 +65,18 @@ def select_providers(
         InvalidSetting: `setting` names an unknown provider, gives a URL to bundled data, or gives
             none to a provider that needs one.
     """
-    selected = (_select_provider(setting, name, url, available) for name, url in selections)
-    return tuple(
-        replace(provider, api_key=provider_keys.get(provider.api_key_setting or ""))
-        for provider in selected
-    )
-
-
-def _select_provider(
-    setting: str, name: str, url: str | None, available: Mapping[str, Provider[T]]
-) -> Provider[T]:
-    provider = available.get(name)
-    if provider is None:
-        names = ", ".join(sorted(available))
-        raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.")
-    if url is not None and not provider.is_live:
-        raise InvalidSetting(f"{setting} gives a URL to {name!r}, which is read from the package.")
-    if url is None and provider.url is None and provider.is_live:
-        raise InvalidSetting(f"{setting} names {name!r}, which needs a URL: {name}=https://….")
-    return replace(provider, url=url or provider.url)
+    selected = []
+    for name, url in selections:
+        provider = available.get(name)
+        if provider is None:
+            names = ", ".join(sorted(available))
+            raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.")
+        if url is not None and not provider.is_live:
+            raise InvalidSetting(
+                f"{setting} gives a URL to {name!r}, which is read from the package."
+            )
+        if url is None and provider.url is None and provider.is_live:
+            raise InvalidSetting(f"{setting} names {name!r}, which needs a URL: {name}=https://….")
+        api_key = provider_keys.get(provider.api_key_setting or "")
+        selected.append(replace(provider, url=url or provider.url, api_key=api_key))
+    return tuple(selected)

@@ -14,11 +14,11 @@ MAX_BODY_BYTES = 20_000_000
 class Validators:
     """`ETag` and `Last-Modified` of a response, as received."""
 
-    etag: str | None
-    last_modified: str | None
+    etag: str | None = None
+    last_modified: str | None = None
 
     def __bool__(self) -> bool:
-        return self.etag is not None or self.last_modified is not None
+        return bool(self.headers)
 
     @property
     def headers(self) -> Mapping[str, str]:

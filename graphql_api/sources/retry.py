@@ -1,6 +1,5 @@
 """Retry policy: which failures are retried, after which delay, within the provider's time."""
 
-import math
 import random
 import re
 from collections.abc import Callable
@@ -18,7 +17,6 @@ class RetryableError(ProviderError):
     """A failure that may pass within seconds."""
 
     def __init__(self, reason: str, *, retry_after: str | None = None) -> None:
-        """Store the reason and the response's `Retry-After` header."""
         super().__init__(reason)
         self.retry_after = retry_after
 
@@ -42,13 +40,10 @@ class RetryPolicy:
         """
         requested = self._requested_delay(error.retry_after)
         if requested > max(remaining, 0):
-            reason = (
+            raise ProviderError(
                 f"{error} and requested a delay of {requested:.0f} s, longer than the time left"
-            )
-            raise ProviderError(reason) from None
-        backoff = backoff_delay(
-            retry_count, initial=self.base_delay, maximum=math.inf, jitter=self.jitter()
-        )
+            ) from None
+        backoff = backoff_delay(retry_count, initial=self.base_delay, jitter=self.jitter())
         delay = max(requested, backoff)
         if retry_count >= self.max_retries or delay > remaining:
             raise error

@@ -3,18 +3,18 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import datetime
 from typing import Any
 
 from graphql_api.domain.country import FIELDS, CountryFigures, Reference, SkippedRecord
 from graphql_api.sources.currencies import is_code, select_current_code
-from graphql_api.sources.parsing import (
-    clean_text,
-    parse_non_negative,
-    parse_positive,
-    to_printable,
+from graphql_api.sources.parsing import clean_text, parse_non_negative, to_printable
+from graphql_api.sources.provider import (
+    ProviderData,
+    ProviderError,
+    RawCountries,
+    RawCountry,
+    RawRates,
 )
-from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry, RawRates
 
 MAX_POPULATION = 2**31 - 1
 """GraphQL's Int is 32 bits wide."""
@@ -31,23 +31,18 @@ _DOLLAR_TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidatedCountries:
+class ValidatedCountries(ProviderData):
     """A provider's credible countries, each code once, and the records that were skipped."""
 
     figures: tuple[CountryFigures, ...]
     skipped: tuple[SkippedRecord, ...]
-    as_of: datetime | None
-    next_update: None = None
-    """No provider of countries announces its next update."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ValidatedRates:
+class ValidatedRates(ProviderData):
     """Units of each currency for one US dollar, by ISO 4217 code. USD is included, as 1."""
 
     rates: Mapping[str, float]
-    as_of: datetime | None
-    next_update: datetime | None = None
 
 
 def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCountries:
@@ -82,12 +77,12 @@ def validate_rates(raw: RawRates) -> ValidatedRates:
     Raises:
         ProviderError: no rate is usable, or the table's own rate of the US dollar is not 1.
     """
-    parsed = {code: parse_positive(rate) for code, rate in raw.rates.items() if is_code(code)}
-    rates = {code: rate for code, rate in parsed.items() if rate is not None}
+    parsed = {code: parse_non_negative(rate) for code, rate in raw.rates.items() if is_code(code)}
+    rates = {code: rate for code, rate in parsed.items() if rate}
     if not rates:
         raise ProviderError(f"none of its {len(raw.rates)} rates can be used")
     dollar_rate = raw.rates.get("USD", 1)
-    if not math.isclose(parse_positive(dollar_rate) or 0, 1, rel_tol=_DOLLAR_TOLERANCE):
+    if not math.isclose(parse_non_negative(dollar_rate) or 0, 1, rel_tol=_DOLLAR_TOLERANCE):
         raise ProviderError(f"lists {to_printable(dollar_rate)} US dollars for one US dollar")
     return ValidatedRates(rates={**rates, "USD": 1.0}, as_of=raw.as_of, next_update=raw.next_update)
 

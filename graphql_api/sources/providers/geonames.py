@@ -18,7 +18,7 @@ def parse(body: bytes) -> RawCountries:
     # A currency code in the last column may be truncated too, unless another column follows it.
     if len(rows[-1]) < min(len(rows[0]), _CURRENCY + 2):
         raise ProviderError("the table is truncated")
-    return RawCountries(countries=[_parse_country(columns) for columns in rows], as_of=None)
+    return RawCountries(countries=[_parse_country(columns) for columns in rows])
 
 
 def _is_complete(columns: list[str]) -> bool:

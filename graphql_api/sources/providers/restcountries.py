@@ -29,9 +29,7 @@ def parse(body: bytes) -> RawCountries:
         raise ProviderError("the body has no list of countries")
     if not isinstance(total, int) or isinstance(total, bool):
         raise ProviderError("the body has no total of countries")
-    return RawCountries(
-        countries=[_parse_country(entry) for entry in entries], as_of=None, total=total
-    )
+    return RawCountries(countries=[_parse_country(entry) for entry in entries], total=total)
 
 
 def remaining_params(first_page: RawCountries) -> list[Mapping[str, str]]:
@@ -47,7 +45,7 @@ def remaining_params(first_page: RawCountries) -> list[Mapping[str, str]]:
 def join(pages: Sequence[RawCountries]) -> RawCountries:
     """Join the pages; the total is that of the first."""
     countries = [country for page in pages for country in page.countries]
-    return RawCountries(countries=countries, as_of=None, total=pages[0].total)
+    return RawCountries(countries=countries, total=pages[0].total)
 
 
 def _parse_country(entry: object) -> RawCountry:

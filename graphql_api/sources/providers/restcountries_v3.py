@@ -16,7 +16,7 @@ def parse(body: bytes) -> RawCountries:
     entries = parse_json(body)
     if not isinstance(entries, list):
         raise ProviderError("the body is not a list of countries")
-    return RawCountries(countries=[_parse_country(entry) for entry in entries], as_of=None)
+    return RawCountries(countries=[_parse_country(entry) for entry in entries])
 
 
 def _parse_country(entry: object) -> RawCountry:
@@ -33,7 +33,6 @@ def _parse_country(entry: object) -> RawCountry:
 
 PROVIDER = Provider(
     name="restcountries-v3",
-    url=None,
     params={"fields": ",".join(_FIELDS)},
     attribution="REST Countries 3.1 (https://gitlab.com/restcountries/restcountries)",
     short_attribution="REST Countries",

@@ -22,8 +22,8 @@ from graphql_api.images.summary_image import (
     Bar,
     Bounds,
     Color,
-    FontSpec,
     Text,
+    TextStyle,
     _load_font,
     build_layout,
     draw,
@@ -258,7 +258,7 @@ def test_bars_of_zero() -> None:
 def test_columns_are_aligned() -> None:
     """Names and bars are aligned left, amounts right."""
     rows = [box for box in build_layout(NORMAL) if isinstance(box, Text)][4:14]
-    ends = [box.left + _load_font(box.font).getlength(box.text) for box in rows[1::2]]
+    ends = [box.left + _load_font(box.style).getlength(box.text) for box in rows[1::2]]
 
     assert [box.left for box in rows[::2]] == [72] * 5
     assert {bar.left for bar in layout_bars(NORMAL)} == {layout_bars(NORMAL)[0].left}
@@ -310,27 +310,27 @@ def test_paint_stays_inside_layout(summary: Summary) -> None:
 @given(names, st.floats(min_value=40, max_value=1000))
 def test_truncated_text_fits(text: str, width: float) -> None:
     """A truncated text is one line of at most the given width."""
-    font_spec = FontSpec(18, 400)
-    fitted = truncate_to_width(text, font=font_spec, width=width)
+    style = TextStyle(18, 400)
+    fitted = truncate_to_width(text, style, width)
 
-    assert _load_font(font_spec).getlength(fitted) <= width
+    assert _load_font(style).getlength(fitted) <= width
     assert fitted == " ".join(fitted.split())
 
 
 def test_truncation_is_minimal() -> None:
     """A text is shortened only if it is too wide, and no more than necessary."""
-    font_spec = FontSpec(18, 400)
-    width = _load_font(font_spec).getlength("Côte d’Iv…")
+    style = TextStyle(18, 400)
+    width = _load_font(style).getlength("Côte d’Iv…")
 
-    assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=1000) == "Côte d’Ivoire"
-    assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=width) == "Côte d’Iv…"
-    assert truncate_to_width("Côte d’Ivoire", font=font_spec, width=width - 1) == "Côte d’I…"
+    assert truncate_to_width("Côte d’Ivoire", style, 1000) == "Côte d’Ivoire"
+    assert truncate_to_width("Côte d’Ivoire", style, width) == "Côte d’Iv…"
+    assert truncate_to_width("Côte d’Ivoire", style, width - 1) == "Côte d’I…"
 
 
 @pytest.mark.parametrize("name", HARD_NAMES)
 def test_every_letter_has_a_glyph(name: str) -> None:
     """The font has a glyph for every letter of hard names."""
-    font = _load_font(FontSpec(23, 500))
+    font = _load_font(TextStyle(23, 500))
     missing_glyph = bytes(font.getmask("\U000e0fff"))
 
     assert [letter for letter in name if bytes(font.getmask(letter)) == missing_glyph] == []

@@ -11,7 +11,7 @@ import pytest
 from graphql_api.domain.report import SourceKind
 from graphql_api.errors import SourceUnavailable
 from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, fetch_first
-from graphql_api.sources.provider import Pagination, Provider, ProviderError
+from graphql_api.sources.provider import Pagination, Provider, ProviderData, ProviderError
 from graphql_api.sources.provider_cache import CachedData, provider_fingerprint
 from graphql_api.sources.response import MAX_BODY_BYTES, Validators
 from graphql_api.sources.retry import RetryPolicy
@@ -30,12 +30,10 @@ NOW = datetime(2026, 11, 25, 8, 0, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
-class FakeData:
+class FakeData(ProviderData):
     """Data of these tests' providers: the body."""
 
     body: bytes
-    as_of: datetime | None = None
-    next_update: datetime | None = None
 
 
 def parse(body: bytes) -> bytes:
@@ -212,7 +210,7 @@ async def test_date_of_the_body(upstream: Upstream, http_client: LazyHTTPClient)
     result = await fetch(
         http_client,
         provider("one", upstream.rates_url),
-        validate=lambda body: FakeData(body, as_of),
+        validate=lambda body: FakeData(body, as_of=as_of),
     )
     assert result.report.as_of == as_of
 
@@ -412,10 +410,12 @@ async def test_cache(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """Data is cached with its validators until the provider's next update."""
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"ETag": '"7"'}))
     first = provider("one", upstream.rates_url)
-    result = await fetch(http_client, first, validate=lambda body: FakeData(body, None, LATER))
+    result = await fetch(
+        http_client, first, validate=lambda body: FakeData(body, next_update=LATER)
+    )
     assert result.to_cache == CachedData(
         origin=provider_fingerprint(first),
-        data=FakeData(b"x", None, LATER),
+        data=FakeData(b"x", next_update=LATER),
         validators=Validators(etag='"7"', last_modified=None),
         until=LATER,
     )
@@ -427,7 +427,7 @@ async def test_cache_for_two_days_at_most(upstream: Upstream, http_client: LazyH
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     year = NOW + timedelta(days=365)
     first = provider("one", upstream.rates_url)
-    result = await fetch(http_client, first, validate=lambda body: FakeData(body, None, year))
+    result = await fetch(http_client, first, validate=lambda body: FakeData(body, next_update=year))
     assert result.to_cache is not None
     assert result.to_cache.until == NOW + timedelta(days=2)
 
@@ -440,7 +440,7 @@ async def test_nothing_to_cache(
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     first = provider("one", upstream.rates_url)
     result = await fetch(
-        http_client, first, validate=lambda body: FakeData(body, None, next_update)
+        http_client, first, validate=lambda body: FakeData(body, next_update=next_update)
     )
     assert result.to_cache is None
 

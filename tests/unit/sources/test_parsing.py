@@ -239,20 +239,11 @@ def test_negative_zero() -> None:
     assert repr(parsing.parse_non_negative(-0.0)) == "0.0"
 
 
-@pytest.mark.parametrize(
-    ("value", "number"), [(0, None), (0.0, None), (5e-324, 5e-324), (3, 3.0), (-3, None)]
-)
-def test_positive(value: object, number: float | None) -> None:
-    """Zero is not positive; other numbers are the same."""
-    assert parsing.parse_positive(value) == number
-
-
 @given(ANY_VALUE)
 def test_any_number(value: object) -> None:
     """Any number that is kept is finite and not negative."""
     result = parsing.parse_non_negative(value)
     assert result is None or (math.isfinite(result) and math.copysign(1, result) == 1)
-    assert parsing.parse_positive(value) == (result if result != 0 else None)
 
 
 @pytest.mark.parametrize(

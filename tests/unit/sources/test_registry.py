@@ -15,7 +15,6 @@ from graphql_api.sources.registry import (
     RATES_PROVIDERS,
     ProviderSelection,
     get_attribution,
-    get_short_attribution,
     select_providers,
 )
 from tests.support.fake_providers.fixtures import FAKE_PROVIDERS
@@ -52,12 +51,9 @@ def test_every_live_provider_has_a_fake() -> None:
 
 @pytest.mark.parametrize(("kind", "providers"), list(PROVIDERS.items()))
 def test_attributions(kind: SourceKind, providers: Mapping[str, Provider[Any]]) -> None:
-    """Each provider has the attributions of its own file; bundled data differs by kind."""
-    assert {
-        name: (get_attribution(kind, name), get_short_attribution(kind, name)) for name in providers
-    } == {
-        name: (provider.attribution, provider.short_attribution)
-        for name, provider in providers.items()
+    """Each provider has the attribution of its own file; bundled data differs by kind."""
+    assert {name: get_attribution(kind, name) for name in providers} == {
+        name: provider.attribution for name, provider in providers.items()
     }
     assert bundled.COUNTRIES.attribution != bundled.RATES.attribution
 
@@ -65,7 +61,7 @@ def test_attributions(kind: SourceKind, providers: Mapping[str, Provider[Any]]) 
 @pytest.mark.parametrize("kind", list(SourceKind))
 def test_attribution_of_an_unknown_provider(kind: SourceKind) -> None:
     """A provider that only another version has, has no attribution."""
-    assert (get_attribution(kind, "gone"), get_short_attribution(kind, "gone")) == (None, None)
+    assert get_attribution(kind, "gone") is None
 
 
 def test_selection_order() -> None:

@@ -211,10 +211,10 @@ def test_any_records(raw: list[RawCountry]) -> None:
 def test_valid_rates() -> None:
     """Numbers above zero under a code are kept as floats, with the table's dates."""
     next_update = datetime(2026, 9, 30, tzinfo=UTC)
-    table = {"USD": 1, "IRR": 1e6, "KWD": 0.3}
+    table = {"USD": 1, "IRR": 1e6, "KWD": 5e-324}
     validated = validate_rates(RawRates(rates=table, as_of=AS_OF, next_update=next_update))
     assert validated == ValidatedRates(
-        rates={"USD": 1.0, "IRR": 1e6, "KWD": 0.3}, as_of=AS_OF, next_update=next_update
+        rates={"USD": 1.0, "IRR": 1e6, "KWD": 5e-324}, as_of=AS_OF, next_update=next_update
     )
     assert isinstance(validated.rates["USD"], float)
 
