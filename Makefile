@@ -10,11 +10,12 @@ PLAYGROUND := .venv/share/graphql-api/playground
 run: .venv/installed $(PLAYGROUND)/installed
 	@$(PYTHON) -m graphql_api serve
 
+# loadfile: the tests of a file share a process, and so the servers that its fixtures start.
 test: .venv/installed-dev $(PLAYGROUND)/installed
-	$(PYTHON) -m pytest -q -n auto --dist loadgroup -m "not slow"
+	$(PYTHON) -m pytest -q -n auto --dist loadfile -m "not slow"
 
 test-all: .venv/installed-dev $(PLAYGROUND)/installed
-	$(PYTHON) -m pytest -q -n auto --dist loadgroup
+	$(PYTHON) -m pytest -q -n auto --dist loadfile
 
 bench: .venv/installed-dev
 	$(PYTHON) -m benchmarks

@@ -22,6 +22,17 @@ settings.register_profile("project", deadline=None, suppress_health_check=[Healt
 settings.load_profile("project")
 
 
+_SLOW_TIMEOUT = 900
+"""Seconds for a slow test with its fixtures; pyproject.toml has the limit of the others."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give slow tests more time, except those with a time limit of their own."""
+    for item in items:
+        if item.get_closest_marker("slow") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(_SLOW_TIMEOUT))
+
+
 def pytest_configure() -> None:
     """Restore Ctrl-C: a shell that starts tests in the background makes them ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

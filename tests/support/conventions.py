@@ -74,7 +74,7 @@ def find_repeated_classes(modules: Modules) -> dict[str, list[str]]:
         for node in ast.walk(module):
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(f"{path}:{node.lineno}")
-    return {name: found for name, found in places.items() if len(found) > 1}
+    return {name: paths for name, paths in places.items() if len(paths) > 1}
 
 
 def find_long_functions(modules: Modules) -> list[str]:

@@ -14,7 +14,7 @@ from tests.e2e.browser.conftest import TOKEN, OpenPage
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.processes import Process, running_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 CONTEXT_OPTIONS: dict[str, dict[str, Any]] = {

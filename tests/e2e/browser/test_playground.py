@@ -11,7 +11,7 @@ from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstrea
 from tests.support.processes import Process
 from tests.support.wait import wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.slow
 
 
 def run_tab(page: Page, tab: str) -> None:

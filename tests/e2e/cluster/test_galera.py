@@ -19,7 +19,7 @@ from tests.support.fake_providers.server import Upstream
 from tests.support.generation_data import GenerationData
 from tests.support.processes import running_server
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("galera")]
+pytestmark = pytest.mark.slow
 
 SNAPSHOT_POLL = 1.0
 """SNAPSHOT_POLL in seconds."""
