@@ -202,7 +202,7 @@ class Timeline:
                 ", ".join(f"{count} {outcome}" for outcome, count in sorted(new_outcomes.items()))
                 or "none"
             )
-            print(  # noqa: T201 - likewise
+            print(  # noqa: T201 - the record
                 f"            {replica.name}: {replica.read_count - reads} reads, refreshes: "
                 f"{summary}; "
                 f"serves {replica.read_served().version}"

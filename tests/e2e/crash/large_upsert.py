@@ -20,7 +20,7 @@ async def write_rows(url: str, revision: int) -> None:
     async with open_database(url) as database, database.connect() as connection:
         print("writing", flush=True)  # noqa: T201 - for who is to kill it
         await database.retrying(connection, lambda transaction: countries.upsert(transaction, rows))
-        print("written", flush=True)  # noqa: T201 - likewise
+        print("written", flush=True)  # noqa: T201 - read by the test
 
 
 if __name__ == "__main__":

@@ -169,7 +169,7 @@ class RandomTrigger:
     def __init__(self, environment: ServerEnvironment, seed: str) -> None:
         """Measure a refresh."""
         self._proxy = environment.proxy
-        self._rng = random.Random(f"{environment.database_kind} {seed}")  # noqa: S311 - likewise
+        self._rng = random.Random(f"{environment.database_kind} {seed}")  # noqa: S311 - no secret
         self._totals: dict[str, int] = {}
         self._turn = 0
         self.position = ""
