@@ -118,7 +118,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert settings.model_dump() == {
         "environment": "production",
-        "host": "0.0.0.0",  # noqa: S104 - likewise
+        "host": "0.0.0.0",  # noqa: S104 - never bound
         "port": 0,
         "workers": 2,
         "database_url": "sqlite:////data/x.db",

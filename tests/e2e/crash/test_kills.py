@@ -205,14 +205,22 @@ class RandomTrigger:
         self._proxy.disarm()
 
 
+def measure_refresh(
+    environment: ServerEnvironment, label: str, record_property: RecordProperty
+) -> tuple[KillRecorder, RandomTrigger]:
+    """Return the recorder and the trigger of a test, after a refresh that shows its traffic."""
+    recorder = KillRecorder(environment, label, record_property)
+    trigger = RandomTrigger(environment, label)
+    trigger.measure(lambda: environment.run_refresh(recorder.target_dataset))
+    recorder.state_before = environment.read_state()
+    return recorder, trigger
+
+
 def test_process_on_a_server(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
     """The command `refresh` is killed after a random number of bytes."""
-    recorder = KillRecorder(crash_environment, "SIGKILL of refresh", record_property)
-    trigger = RandomTrigger(crash_environment, "process")
-    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
-    recorder.state_before = crash_environment.read_state()
+    recorder, trigger = measure_refresh(crash_environment, "SIGKILL of refresh", record_property)
     for _ in range(kill_count(16)):
         child = crash_environment.start_refresh(recorder.target_dataset)
         trigger.arm(child, partial(child.send_signal, signal.SIGKILL))
@@ -269,10 +277,7 @@ def test_connection_is_cut(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
     """The connection to the database is cut after a random number of bytes."""
-    recorder = KillRecorder(crash_environment, "cut connection", record_property)
-    trigger = RandomTrigger(crash_environment, "cut")
-    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
-    recorder.state_before = crash_environment.read_state()
+    recorder, trigger = measure_refresh(crash_environment, "cut connection", record_property)
     for _ in range(kill_count(10)):
         child = crash_environment.start_refresh(recorder.target_dataset)
         trigger.arm(child, lambda: None)
@@ -285,10 +290,9 @@ def test_database_is_killed(
     crash_environment: ServerEnvironment, record_property: RecordProperty
 ) -> None:
     """The database server is killed after a random number of bytes, and restarted."""
-    recorder = KillRecorder(crash_environment, "SIGKILL of the database", record_property)
-    trigger = RandomTrigger(crash_environment, "database")
-    trigger.measure(lambda: crash_environment.run_refresh(recorder.target_dataset))
-    recorder.state_before = crash_environment.read_state()
+    recorder, trigger = measure_refresh(
+        crash_environment, "SIGKILL of the database", record_property
+    )
     for _ in range(kill_count(4)):
         child = crash_environment.start_refresh(recorder.target_dataset)
         trigger.arm(child, crash_environment.server.kill)
