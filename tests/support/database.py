@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import transactions
 from graphql_api.storage.database import Database, DatabaseConnection
+from graphql_api.storage.migrations import migrate
 from graphql_api.storage.tables import countries
 from tests.support.wait import WAIT_TIMEOUT
 
@@ -41,6 +43,15 @@ async def begin_transaction(database: Database) -> AsyncIterator[DatabaseConnect
         transactions.transaction(connection, database.dialect.begin),
     ):
         yield connection
+
+
+@asynccontextmanager
+async def migrated_sqlite(path: Path) -> AsyncIterator[Database]:
+    """Return a migrated SQLite database; waits for its threads at the end."""
+    async with open_database(f"sqlite:///{path}") as database:
+        await migrate(database)
+        yield database
+    await wait_for_connection_threads()
 
 
 async def wait_for_connection_threads() -> None:

@@ -21,9 +21,9 @@ from graphql_api.storage.migrations import migrate
 from tests.support.attempts import make_failure, make_report
 from tests.support.database import (
     begin_transaction,
+    migrated_sqlite,
     open_database,
     record_statements,
-    wait_for_connection_threads,
 )
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.factories import country_codes, make_country
@@ -53,10 +53,8 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[Database]:
     """Lend the database of `catalog`, migrated."""
-    async with open_database(f"sqlite:///{path}") as database:
-        await migrate(database)
+    async with migrated_sqlite(path) as database:
         yield database
-    await wait_for_connection_threads()
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from graphql_api.errors import RefreshInProgress
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSessions
 from graphql_api.storage import lease
 from graphql_api.storage.database import Database
-from graphql_api.storage.migrations import migrate
 from tests.support.attempts import REPORT
-from tests.support.database import open_database, wait_for_connection_threads
+from tests.support.database import migrated_sqlite
 from tests.support.factories import make_country
 from tests.support.provider_caches import FULL_CACHE
 
@@ -22,10 +21,8 @@ from tests.support.provider_caches import FULL_CACHE
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[Database]:
     """Lend a migrated database."""
-    async with open_database(f"sqlite:///{path}") as database:
-        await migrate(database)
+    async with migrated_sqlite(path) as database:
         yield database
-    await wait_for_connection_threads()
 
 
 def make_sessions(database: Database, *, holder: str) -> LeaseSessions:
