@@ -8,30 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from graphql import (
-    DocumentNode,
-    FragmentDefinitionNode,
-    GraphQLError,
-    GraphQLObjectType,
-    GraphQLSchema,
-    GraphQLSyntaxError,
-    NamedTypeNode,
-    NonNullTypeNode,
-    NoSchemaIntrospectionCustomRule,
-    OperationDefinitionNode,
-    OperationType,
-    TypeNode,
-    parse,
-    specified_rules,
-    validate,
-)
-from graphql.execution.collect_fields import (
-    CollectedFields,
-    FieldDetailsList,
-    FragmentDetails,
-    GroupedFieldSet,
-    collect_fields,
-)
+import graphql
+from graphql.execution import collect_fields
 from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_api.errors import InvalidInput
@@ -56,12 +34,16 @@ _TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
 class ExecutionPlan(NamedTuple):
     """The fields of an operation for one combination of skipped and included selections."""
 
-    root_type: GraphQLObjectType
-    root_fields: GroupedFieldSet
-    sub_fields: dict[tuple[GraphQLObjectType, int], tuple[FieldDetailsList, CollectedFields]]
+    root_type: graphql.GraphQLObjectType
+    root_fields: collect_fields.GroupedFieldSet
+    sub_fields: dict[
+        tuple[graphql.GraphQLObjectType, int],
+        tuple[collect_fields.FieldDetailsList, collect_fields.CollectedFields],
+    ]
     """The executor's cache of collected fields, with its own keys."""
     list_completers: dict[
-        tuple[GraphQLObjectType, int], tuple[FieldDetailsList, ListCompleter | None]
+        tuple[graphql.GraphQLObjectType, int],
+        tuple[collect_fields.FieldDetailsList, ListCompleter | None],
     ]
     """List completers by type and field details. None: the executor completes the list."""
     cacheable: bool
@@ -84,7 +66,7 @@ NO_OPERATION = OperationInfo(None, None)
 class DocumentParser:
     """Parses, measures and validates documents."""
 
-    schema: GraphQLSchema
+    schema: graphql.GraphQLSchema
     limits: QueryLimits
     introspection: bool
     """If false, introspection is rejected, and error messages suggest no names."""
@@ -94,25 +76,25 @@ class DocumentParser:
 
         Raises:
             QueryTooComplex: The document exceeds a limit.
-            GraphQLSyntaxError: The text is not a document.
+            graphql.GraphQLSyntaxError: The text is not a document.
         """
         limits = self.limits
         limits.check("tokens", -(-len(text) // _CHARACTERS_PER_TOKEN))
         try:
-            node = parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
-        except GraphQLSyntaxError as error:
+            node = graphql.parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+        except graphql.GraphQLSyntaxError as error:
             if error.message.startswith(_TOO_MANY_TOKENS):
                 raise limits.build_error("tokens", f"over {limits.tokens}") from None
             raise
         return Document(self, node, measure_cost(node, limits))
 
-    def validate(self, node: DocumentNode) -> list[GraphQLError]:
+    def validate(self, node: graphql.DocumentNode) -> list[graphql.GraphQLError]:
         """Return the validation errors of a document that is within the limits."""
-        extra_rules = () if self.introspection else (NoSchemaIntrospectionCustomRule,)
-        return validate(
+        extra_rules = () if self.introspection else (graphql.NoSchemaIntrospectionCustomRule,)
+        return graphql.validate(
             self.schema,
             node,
-            (*specified_rules, *extra_rules),
+            (*graphql.specified_rules, *extra_rules),
             max_errors=_MAX_VALIDATION_ERRORS,
             hide_suggestions=not self.introspection,
         )
@@ -124,15 +106,17 @@ class PreparedOperation:
     def __init__(
         self,
         parser: DocumentParser,
-        node: OperationDefinitionNode,
-        fragments: Mapping[str, FragmentDefinitionNode],
+        node: graphql.OperationDefinitionNode,
+        fragments: Mapping[str, graphql.FragmentDefinitionNode],
     ) -> None:
         """Prepare the operation for planning."""
         self.schema = parser.schema
         self.node = node
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
         self.definitions = dict(fragments)
-        self.fragments = {name: FragmentDetails(fragment) for name, fragment in fragments.items()}
+        self.fragments = {
+            name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()
+        }
         self.limits = parser.limits
         self.hide_suggestions = not parser.introspection
         self._boolean_variables = tuple(
@@ -144,7 +128,7 @@ class PreparedOperation:
 
     def coerce_variables(
         self, raw_variables: Mapping[str, Any]
-    ) -> list[GraphQLError] | VariableValues:
+    ) -> list[graphql.GraphQLError] | VariableValues:
         """Return the variables as values of their types, or the errors."""
         return get_variable_values(
             self.schema,
@@ -158,7 +142,7 @@ class PreparedOperation:
         """Return the plan for these variables.
 
         Raises:
-            GraphQLError: A variable of @skip or @include is null.
+            graphql.GraphQLError: A variable of @skip or @include is null.
         """
         key = tuple(variables.coerced.get(name) for name in self._boolean_variables)
         plan = self._plans.get(key)
@@ -171,12 +155,13 @@ class PreparedOperation:
         root_type = self.schema.get_root_type(self.node.operation)
         if root_type is None:
             raise LookupError(f"The schema has no root type for a {self.node.operation.value}.")
-        fields = collect_fields(
+        fields = collect_fields.collect_fields(
             self.schema, self.fragments, variables, root_type, self.node
         ).grouped_field_set
         root_names = {details[0].node.name.value for details in fields.values()}
         cacheable = (
-            self.node.operation is OperationType.QUERY and root_names <= CACHEABLE_ROOT_FIELDS
+            self.node.operation is graphql.OperationType.QUERY
+            and root_names <= CACHEABLE_ROOT_FIELDS
         )
         return ExecutionPlan(root_type, fields, {}, {}, cacheable)
 
@@ -184,7 +169,9 @@ class PreparedOperation:
 class Document:
     """A parsed document that is within the limits."""
 
-    def __init__(self, parser: DocumentParser, node: DocumentNode, query_cost: QueryCost) -> None:
+    def __init__(
+        self, parser: DocumentParser, node: graphql.DocumentNode, query_cost: QueryCost
+    ) -> None:
         """Prepare the operations of the document."""
         self.node = node
         self.query_cost = query_cost
@@ -192,16 +179,16 @@ class Document:
         fragments = {
             definition.name.value: definition
             for definition in node.definitions
-            if isinstance(definition, FragmentDefinitionNode)
+            if isinstance(definition, graphql.FragmentDefinitionNode)
         }
         self._operations = [
             PreparedOperation(parser, definition, fragments)
             for definition in node.definitions
-            if isinstance(definition, OperationDefinitionNode)
+            if isinstance(definition, graphql.OperationDefinitionNode)
         ]
 
     @cached_property
-    def validation_errors(self) -> list[GraphQLError]:
+    def validation_errors(self) -> list[graphql.GraphQLError]:
         """Errors of the document's validation against the schema."""
         return self._parser.validate(self.node)
 
@@ -220,6 +207,6 @@ class Document:
         raise InvalidInput(f"The document has {problem}.")
 
 
-def _get_type_name(node: TypeNode) -> str | None:
-    named_type = node.type if isinstance(node, NonNullTypeNode) else node
-    return named_type.name.value if isinstance(named_type, NamedTypeNode) else None
+def _get_type_name(node: graphql.TypeNode) -> str | None:
+    named_type = node.type if isinstance(node, graphql.NonNullTypeNode) else node
+    return named_type.name.value if isinstance(named_type, graphql.NamedTypeNode) else None

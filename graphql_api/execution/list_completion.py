@@ -11,19 +11,8 @@ from operator import attrgetter
 from types import NoneType
 from typing import Any, NamedTuple
 
-from graphql import (
-    GraphQLField,
-    GraphQLLeafType,
-    GraphQLObjectType,
-    GraphQLOutputType,
-    Undefined,
-    get_named_type,
-    get_nullable_type,
-    is_leaf_type,
-    is_list_type,
-    is_non_null_type,
-    is_object_type,
-)
+import graphql
+from graphql import GraphQLObjectType, Undefined
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from strawberry.types.field import StrawberryField
 
@@ -107,23 +96,27 @@ def _build_reader(
     getter = _build_getter(field)
     if getter is None:
         return None
-    field_type = get_nullable_type(field.type)
-    nullable = not is_non_null_type(field.type)
-    if is_leaf_type(field_type):
+    field_type = graphql.get_nullable_type(field.type)
+    nullable = not graphql.is_non_null_type(field.type)
+    if graphql.is_leaf_type(field_type):
         return _build_leaf_reader(getter, field_type, nullable=nullable)
     complete = _build_completer(field_type, details, collect)
     return None if complete is None else _build_composed_reader(getter, complete, nullable=nullable)
 
 
 def _build_completer(
-    field_type: GraphQLOutputType, details: FieldDetailsList, collect: SubfieldCollector
+    field_type: graphql.GraphQLOutputType, details: FieldDetailsList, collect: SubfieldCollector
 ) -> Reader | None:
     """Return the function that completes values, none of them None: objects, or lists of them."""
-    if is_object_type(field_type):
+    if graphql.is_object_type(field_type):
         return _build_object_reader(field_type, details, collect)
-    item_type = get_nullable_type(field_type.of_type) if is_list_type(field_type) else None
+    item_type = (
+        graphql.get_nullable_type(field_type.of_type) if graphql.is_list_type(field_type) else None
+    )
     complete = (
-        _build_object_reader(item_type, details, collect) if is_object_type(item_type) else None
+        _build_object_reader(item_type, details, collect)
+        if graphql.is_object_type(item_type)
+        else None
     )
     return None if complete is None else _build_nested_list_reader(complete)
 
@@ -156,7 +149,7 @@ def _complete_non_null(values: Objects, complete: Reader, *, nullable: bool) -> 
     return [None if value is None else next(completed) for value in values]
 
 
-def _build_getter(field: GraphQLField) -> Callable[[Any], Any] | None:
+def _build_getter(field: graphql.GraphQLField) -> Callable[[Any], Any] | None:
     """Return the function from an object to a field's value. None if that needs more arguments."""
     definition = _get_definition(field)
     if definition is None or field.args or definition.extensions:
@@ -170,7 +163,7 @@ def _build_getter(field: GraphQLField) -> Callable[[Any], Any] | None:
     return resolver._unbound_wrapped_func  # noqa: SLF001 - the public one may be a staticmethod
 
 
-def _get_definition(field: GraphQLField) -> StrawberryField | None:
+def _get_definition(field: graphql.GraphQLField) -> StrawberryField | None:
     definition = field.extensions.get("strawberry-definition")
     return definition if isinstance(definition, StrawberryField) else None
 
@@ -185,9 +178,9 @@ def _is_synchronous(
     definition = _get_definition(object_type.fields[name])
     if definition is None or definition.is_async:
         return False
-    named_type = get_named_type(object_type.fields[name].type)
-    if not is_object_type(named_type):
-        return is_leaf_type(named_type)
+    named_type = graphql.get_named_type(object_type.fields[name].type)
+    if not graphql.is_object_type(named_type):
+        return graphql.is_leaf_type(named_type)
     return all(
         _is_synchronous(named_type, subfields, collect)
         for subfields in collect(named_type, details).values()
@@ -202,7 +195,7 @@ def _build_object_reader(
 
 
 def _build_leaf_reader(
-    getter: Callable[[Any], Any], leaf_type: GraphQLLeafType, *, nullable: bool
+    getter: Callable[[Any], Any], leaf_type: graphql.GraphQLLeafType, *, nullable: bool
 ) -> Reader:
     may_pass_through = _PASS_THROUGH_CHECKS.get(leaf_type.name, _never)
     ignored_types = {NoneType} if nullable else set()
@@ -223,7 +216,7 @@ def _build_leaf_reader(
     return read
 
 
-def _coerce_value(leaf_type: GraphQLLeafType, value: object) -> object:
+def _coerce_value(leaf_type: graphql.GraphQLLeafType, value: object) -> object:
     if isinstance(value, Exception):
         raise NeedsFullExecution
     coerced = leaf_type.coerce_output_value(value)

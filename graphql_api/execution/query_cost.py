@@ -9,22 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from graphql import (
-    DirectiveNode,
-    DocumentNode,
-    FieldNode,
-    FragmentDefinitionNode,
-    FragmentSpreadNode,
-    InlineFragmentNode,
-    IntValueNode,
-    ListValueNode,
-    ObjectValueNode,
-    OperationDefinitionNode,
-    SelectionSetNode,
-    StringValueNode,
-    ValueNode,
-    VariableNode,
-)
+from graphql.language import ast
 
 from graphql_api.execution.limits import QueryLimits
 
@@ -107,7 +92,7 @@ class _SelectionStats:
         self.extras += nested.extras
         self.variable_uses.update(nested.variable_uses)
 
-    def add_value(self, node: ValueNode, limits: QueryLimits) -> None:
+    def add_value(self, node: ast.ValueNode, limits: QueryLimits) -> None:
         """Add the size of an argument."""
         size = _measure_value(_to_plain_value(node), limits)
         self.fields_by_row_count[_ALL_ROWS] += size.operands
@@ -176,7 +161,7 @@ class QueryCost:
         return cost
 
 
-def measure_cost(document: DocumentNode, limits: QueryLimits) -> QueryCost:
+def measure_cost(document: ast.DocumentNode, limits: QueryLimits) -> QueryCost:
     """Measure a document. Fragments that use each other in a cycle count once.
 
     Raises:
@@ -188,13 +173,13 @@ def measure_cost(document: DocumentNode, limits: QueryLimits) -> QueryCost:
 class _CostVisitor:
     """Visits each node of one document once."""
 
-    def __init__(self, document: DocumentNode, limits: QueryLimits) -> None:
+    def __init__(self, document: ast.DocumentNode, limits: QueryLimits) -> None:
         self._document = document
         self._limits = limits
         self._fragments = {
             definition.name.value: definition
             for definition in document.definitions
-            if isinstance(definition, FragmentDefinitionNode)
+            if isinstance(definition, ast.FragmentDefinitionNode)
         }
         self._stats_by_fragment: dict[str, _SelectionStats | None] = {}
         """Measures by fragment. None while it is being visited."""
@@ -205,14 +190,14 @@ class _CostVisitor:
         operations = [
             self._visit_operation(definition)
             for definition in self._document.definitions
-            if isinstance(definition, OperationDefinitionNode)
+            if isinstance(definition, ast.OperationDefinitionNode)
         ]
         for name in self._fragments:
             self._visit_fragment(name, 1)
         self._document_stats.check(self._limits)
         return QueryCost(operations, self._limits)
 
-    def _visit_operation(self, operation: OperationDefinitionNode) -> OperationCost:
+    def _visit_operation(self, operation: ast.OperationDefinitionNode) -> OperationCost:
         stats = self._visit_selections(operation.selection_set, 1)
         self._visit_directives(operation.directives, stats)
         defaults = {}
@@ -223,25 +208,25 @@ class _CostVisitor:
         stats.check(self._limits)
         return OperationCost(stats.fields_by_row_count, stats.variable_uses, defaults)
 
-    def _visit_selections(self, selection_set: SelectionSetNode, level: int) -> _SelectionStats:
+    def _visit_selections(self, selection_set: ast.SelectionSetNode, level: int) -> _SelectionStats:
         self._limits.check("depth", level)
         stats = _SelectionStats()
         for selection in selection_set.selections:
             self._visit_directives(selection.directives, stats)
-            if isinstance(selection, FieldNode):
+            if isinstance(selection, ast.FieldNode):
                 self._visit_field(selection, level, stats)
                 continue
             for totals in (stats, self._document_stats):
                 totals.extras += 1
-            if isinstance(selection, InlineFragmentNode):
+            if isinstance(selection, ast.InlineFragmentNode):
                 stats.add_fragment(self._visit_selections(selection.selection_set, level + 1))
-            elif isinstance(selection, FragmentSpreadNode) and (
+            elif isinstance(selection, ast.FragmentSpreadNode) and (
                 fragment := self._visit_fragment(selection.name.value, level + 1)
             ):
                 stats.add_fragment(fragment)
         return stats
 
-    def _visit_field(self, node: FieldNode, level: int, stats: _SelectionStats) -> None:
+    def _visit_field(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
         nested = (
             self._visit_selections(node.selection_set, level + 1) if node.selection_set else None
         )
@@ -274,7 +259,7 @@ class _CostVisitor:
         return stats
 
     def _visit_directives(
-        self, directives: Sequence[DirectiveNode] | None, stats: _SelectionStats
+        self, directives: Sequence[ast.DirectiveNode] | None, stats: _SelectionStats
     ) -> None:
         for directive in directives or ():
             for totals in (stats, self._document_stats):
@@ -283,7 +268,7 @@ class _CostVisitor:
                 stats.add_value(argument.value, self._limits)
 
 
-def _find_row_count(node: FieldNode) -> RowCount | None:
+def _find_row_count(node: ast.FieldNode) -> RowCount | None:
     """Return the number of rows of a field, or None if it has no list of rows."""
     row_count = _ROW_COUNTS_BY_FIELD.get(node.name.value)
     if row_count is None:
@@ -298,21 +283,21 @@ def _find_row_count(node: FieldNode) -> RowCount | None:
     return row_count
 
 
-def _to_plain_value(node: ValueNode) -> object:
+def _to_plain_value(node: ast.ValueNode) -> object:
     """Convert a literal as JSON has it. Scalars that have no size and no rows become None."""
     match node:
-        case ObjectValueNode():
+        case ast.ObjectValueNode():
             return {
                 object_field.name.value: _to_plain_value(object_field.value)
                 for object_field in node.fields
             }
-        case ListValueNode():
+        case ast.ListValueNode():
             return [_to_plain_value(item) for item in node.values]
-        case VariableNode():
+        case ast.VariableNode():
             return _VariableRef(node.name.value)
-        case StringValueNode():
+        case ast.StringValueNode():
             return node.value
-        case IntValueNode() if len(node.value) <= _MAX_ROW_COUNT_DIGITS:
+        case ast.IntValueNode() if len(node.value) <= _MAX_ROW_COUNT_DIGITS:
             return int(node.value)
     return None
 

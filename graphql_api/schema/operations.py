@@ -25,63 +25,50 @@ AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 CodeArgument = Annotated[
     str | None,
     strawberry.argument(
-        description="ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA. Case does not matter."
+        "ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA. Case does not matter."
     ),
 ]
 NameArgument = Annotated[
     str | None,
     strawberry.argument(
-        description="Name or alternative name, e.g. Ivory Coast. Case and accents do not matter."
+        "Name or alternative name, e.g. Ivory Coast. Case and accents do not matter."
     ),
 ]
-IdArgument = Annotated[
-    strawberry.ID,
-    strawberry.argument(description="The opaque `id` of the object."),
-]
+IdArgument = Annotated[strawberry.ID, strawberry.argument("The opaque `id` of the object.")]
 FilterArgument = Annotated[
-    CountryFilter | None,
-    strawberry.argument(description="Conditions on the countries. Null: all countries."),
+    CountryFilter | None, strawberry.argument("Conditions on the countries. Null: all countries.")
 ]
 SortArgument = Annotated[
     list[CountrySort] | None,
-    strawberry.argument(description="Sort keys, the most significant first. Null: by name."),
+    strawberry.argument("Sort keys, the most significant first. Null: by name."),
 ]
 FirstArgument = Annotated[
-    int | None,
-    strawberry.argument(description="Maximum number, from the start of the list. Null: no limit."),
+    int | None, strawberry.argument("Maximum number, from the start of the list. Null: no limit.")
 ]
 AfterArgument = Annotated[
-    str | None,
-    strawberry.argument(description="Cursor of the country before the page, in the same order."),
+    str | None, strawberry.argument("Cursor of the country before the page, in the same order.")
 ]
 LastArgument = Annotated[
-    int | None,
-    strawberry.argument(description="Maximum number, from the end of the list. Not with first."),
+    int | None, strawberry.argument("Maximum number, from the end of the list. Not with first.")
 ]
 BeforeArgument = Annotated[
-    str | None,
-    strawberry.argument(description="Cursor of the country after the page, in the same order."),
+    str | None, strawberry.argument("Cursor of the country after the page, in the same order.")
 ]
 OffsetArgument = Annotated[
-    int | None,
-    strawberry.argument(description="Number of countries to skip. Not with cursors or last."),
+    int | None, strawberry.argument("Number of countries to skip. Not with cursors or last.")
 ]
 ForceArgument = Annotated[
-    bool,
-    strawberry.argument(
-        description="Request every provider, even one that announced a later update."
-    ),
+    bool, strawberry.argument("Request every provider, even one that announced a later update.")
 ]
 WaitArgument = Annotated[
     bool,
     strawberry.argument(
-        description="Whether to wait for a refresh that is already running and return its report. "
+        "Whether to wait for a refresh that is already running and return its report. "
         "If false, such a call fails with REFRESH_IN_PROGRESS and the start time."
     ),
 ]
 FirstRefreshesArgument = Annotated[
-    int,
-    strawberry.argument(description="Maximum number. The server keeps the last 1000 refreshes."),
+    int, strawberry.argument("Maximum number. The server keeps the last 1000 refreshes.")
 ]
 
 

@@ -15,7 +15,12 @@ from graphql_api.domain.pagination import Page
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import encode_country_id
-from graphql_api.schema.refresh_types import RefreshFailureType, RefreshReportType, SourceKindType
+from graphql_api.schema.refresh_types import (
+    RefreshFailureType,
+    RefreshReportType,
+    SourceKindType,
+    described,
+)
 from graphql_api.sources.registry import get_attribution
 
 
@@ -25,9 +30,7 @@ def _resolve_country_id(parent: strawberry.Parent[domain.Country]) -> strawberry
 
 @strawberry.interface(description="An object with an id, which `node` returns for that id.")
 class Node:
-    id: strawberry.ID = strawberry.field(
-        description="Opaque. Never changes: a key for client caches."
-    )
+    id: strawberry.ID = described("Opaque. Never changes: a key for client caches.")
 
     @classmethod
     def resolve_type(cls, instance: object, *_: object) -> str:
@@ -36,13 +39,13 @@ class Node:
 
 @strawberry.type(name="Provenance", description="Where a served figure or rate came from.")
 class ProvenanceType:
-    provider: str = strawberry.field(description="The provider, e.g. geonames, er-api or bundled.")
-    live: bool = strawberry.field(description="False for the data bundled with the server.")
-    as_of: datetime | None = strawberry.field(
-        description="UTC time of the provider's last update; null if it states none."
+    provider: str = described("The provider, e.g. geonames, er-api or bundled.")
+    live: bool = described("False for the data bundled with the server.")
+    as_of: datetime | None = described(
+        "UTC time of the provider's last update; null if it states none."
     )
-    attribution: str | None = strawberry.field(
-        description="Credit that the provider's licence requires; null if none is required."
+    attribution: str | None = described(
+        "Credit that the provider's licence requires; null if none is required."
     )
 
 
@@ -57,8 +60,8 @@ def _build_provenance(
     )
 
 
-def _described(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
-    return strawberry.field(description=domain.FIELDS[name].description)
+def _country_field(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
+    return described(domain.FIELDS[name].description)
 
 
 @strawberry.type(
@@ -74,19 +77,19 @@ class CountryType(Node):
     def is_type_of(cls, instance: object, *_: object) -> bool:
         return isinstance(instance, domain.Country)
 
-    code: str = _described("code")
-    alpha3: str = _described("alpha3")
-    name: str = _described("name")
-    capital: str | None = _described("capital")
-    region: str | None = _described("region")
-    subregion: str | None = _described("subregion")
-    population: int = _described("population")
-    area_km2: float | None = _described("area_km2")
-    currency_code: str | None = _described("currency_code")
-    exchange_rate: float | None = _described("exchange_rate")
-    estimated_gdp: float | None = _described("estimated_gdp")
-    flag_url: str | None = _described("flag_url")
-    last_refreshed_at: datetime = _described("last_refreshed_at")
+    code: str = _country_field("code")
+    alpha3: str = _country_field("alpha3")
+    name: str = _country_field("name")
+    capital: str | None = _country_field("capital")
+    region: str | None = _country_field("region")
+    subregion: str | None = _country_field("subregion")
+    population: int = _country_field("population")
+    area_km2: float | None = _country_field("area_km2")
+    currency_code: str | None = _country_field("currency_code")
+    exchange_rate: float | None = _country_field("exchange_rate")
+    estimated_gdp: float | None = _country_field("estimated_gdp")
+    flag_url: str | None = _country_field("flag_url")
+    last_refreshed_at: datetime = _country_field("last_refreshed_at")
 
     @strawberry.field(
         description="Where capital, population, area and currency came from. Names, codes, regions "
@@ -171,9 +174,9 @@ class CountryConnection:
 
 @strawberry.type(description="A provider of served data, and how much of it.")
 class DataSource:
-    kind: SourceKindType = strawberry.field(description="The kind of data.")
-    countries: int = strawberry.field(description="Number of countries with data of this origin.")
-    provenance: ProvenanceType = strawberry.field(description="The provider and its last update.")
+    kind: SourceKindType = described("The kind of data.")
+    countries: int = described("Number of countries with data of this origin.")
+    provenance: ProvenanceType = described("The provider and its last update.")
 
 
 @strawberry.type(description="The served data: its age, its version and its sources.")
@@ -183,8 +186,8 @@ class Status:
     def total_countries(parent: strawberry.Parent[Snapshot]) -> int:
         return len(parent.rows)
 
-    last_refreshed_at: datetime | None = strawberry.field(
-        description="UTC time of the last refresh of any country; null without countries."
+    last_refreshed_at: datetime | None = described(
+        "UTC time of the last refresh of any country; null without countries."
     )
 
     @strawberry.field(
