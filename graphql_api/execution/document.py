@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import graphql
 from graphql.execution import collect_fields
+from graphql.execution.collect_fields import FieldDetailsList
 from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_api.errors import InvalidInput
@@ -29,6 +30,8 @@ _MAX_VARIABLE_ERRORS = 50
 _CHARACTERS_PER_TOKEN = 5
 """Bounds a document of few, long tokens. Formatted queries have about 6 characters per token."""
 _TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
+_FieldKey = tuple[graphql.GraphQLObjectType, int]
+"""A type and the id of the details of a field of it, or of lists of it."""
 
 
 class ExecutionPlan(NamedTuple):
@@ -36,15 +39,9 @@ class ExecutionPlan(NamedTuple):
 
     root_type: graphql.GraphQLObjectType
     root_fields: collect_fields.GroupedFieldSet
-    sub_fields: dict[
-        tuple[graphql.GraphQLObjectType, int],
-        tuple[collect_fields.FieldDetailsList, collect_fields.CollectedFields],
-    ]
+    sub_fields: dict[_FieldKey, tuple[FieldDetailsList, collect_fields.CollectedFields]]
     """The executor's cache of collected fields, with its own keys."""
-    list_completers: dict[
-        tuple[graphql.GraphQLObjectType, int],
-        tuple[collect_fields.FieldDetailsList, ListCompleter | None],
-    ]
+    list_completers: dict[_FieldKey, tuple[FieldDetailsList, ListCompleter | None]]
     """List completers by type and field details. None: the executor completes the list."""
     cacheable: bool
     """Whether the result depends on the snapshot and the variables alone."""
@@ -76,7 +73,7 @@ class DocumentParser:
 
         Raises:
             QueryTooComplex: The document exceeds a limit.
-            graphql.GraphQLSyntaxError: The text is not a document.
+            GraphQLSyntaxError: The text is not a document.
         """
         limits = self.limits
         limits.check("tokens", -(-len(text) // _CHARACTERS_PER_TOKEN))
@@ -142,7 +139,7 @@ class PreparedOperation:
         """Return the plan for these variables.
 
         Raises:
-            graphql.GraphQLError: A variable of @skip or @include is null.
+            GraphQLError: A variable of @skip or @include is null.
         """
         key = tuple(variables.coerced.get(name) for name in self._boolean_variables)
         plan = self._plans.get(key)

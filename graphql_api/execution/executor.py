@@ -160,9 +160,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
         key = (object_type, id(details))
         cached = self._plan.list_completers.get(key)
         if cached is None:
-            completer = build_list_completer(
-                object_type, self._collect(object_type, details), self._collect
-            )
+            completer = build_list_completer(object_type, details, self._collect)
             # A reference to the details keeps their id from being reused.
             cached = self._plan.list_completers[key] = (details, completer)
         return cached[1]

@@ -65,7 +65,7 @@ class ListCompleter(NamedTuple):
 
 
 def build_list_completer(
-    object_type: GraphQLObjectType, fields: GroupedFieldSet, collect: SubfieldCollector
+    object_type: GraphQLObjectType, details: FieldDetailsList, collect: SubfieldCollector
 ) -> ListCompleter | None:
     """Build the completer of the selected fields of a type.
 
@@ -73,12 +73,13 @@ def build_list_completer(
     """
     readers: list[tuple[str, Reader]] = []
     executor_fields: list[tuple[str, FieldDetailsList]] = []
-    for key, details in fields.items():
-        reader = _build_reader(object_type, details, collect)
+    fields = collect(object_type, details)
+    for key, field in fields.items():
+        reader = _build_reader(object_type, field, collect)
         if reader is not None:
             readers.append((key, reader))
-        elif _is_synchronous(object_type, details, collect):
-            executor_fields.append((key, details))
+        elif _is_synchronous(object_type, field, collect):
+            executor_fields.append((key, field))
         else:
             return None
     if not readers:
@@ -101,7 +102,11 @@ def _build_reader(
     if graphql.is_leaf_type(field_type):
         return _build_leaf_reader(getter, field_type, nullable=nullable)
     complete = _build_completer(field_type, details, collect)
-    return None if complete is None else _build_composed_reader(getter, complete, nullable=nullable)
+    if complete is None:
+        return None
+    return lambda objects: _complete_non_null(
+        list(map(getter, objects)), complete, nullable=nullable
+    )
 
 
 def _build_completer(
@@ -110,31 +115,17 @@ def _build_completer(
     """Return the function that completes values, none of them None: objects, or lists of them."""
     if graphql.is_object_type(field_type):
         return _build_object_reader(field_type, details, collect)
-    item_type = (
-        graphql.get_nullable_type(field_type.of_type) if graphql.is_list_type(field_type) else None
-    )
-    complete = (
-        _build_object_reader(item_type, details, collect)
-        if graphql.is_object_type(item_type)
-        else None
-    )
-    return None if complete is None else _build_nested_list_reader(complete)
+    item_type = graphql.get_nullable_type(getattr(field_type, "of_type", None))
+    if not graphql.is_object_type(item_type):
+        return None
+    complete = _build_object_reader(item_type, details, collect)
+    if complete is None:
+        return None
 
-
-def _build_nested_list_reader(complete: Reader) -> Reader:
     def read(lists: Objects) -> Sequence[Any]:
         if not all(isinstance(nested, list | tuple) for nested in lists):
             raise NeedsFullExecution
         return [complete(nested) for nested in lists]
-
-    return read
-
-
-def _build_composed_reader(
-    getter: Callable[[Any], Any], complete: Reader, *, nullable: bool
-) -> Reader:
-    def read(objects: Objects) -> Sequence[Any]:
-        return _complete_non_null(list(map(getter, objects)), complete, nullable=nullable)
 
     return read
 
@@ -190,19 +181,19 @@ def _is_synchronous(
 def _build_object_reader(
     object_type: GraphQLObjectType, details: FieldDetailsList, collect: SubfieldCollector
 ) -> Reader | None:
-    completer = build_list_completer(object_type, collect(object_type, details), collect)
+    completer = build_list_completer(object_type, details, collect)
     return None if completer is None or completer.executor_fields else completer.complete
 
 
 def _build_leaf_reader(
     getter: Callable[[Any], Any], leaf_type: graphql.GraphQLLeafType, *, nullable: bool
 ) -> Reader:
-    may_pass_through = _PASS_THROUGH_CHECKS.get(leaf_type.name, _never)
+    may_pass_through = _PASS_THROUGH_CHECKS.get(leaf_type.name)
     ignored_types = {NoneType} if nullable else set()
 
     def read(objects: Objects) -> Sequence[Any]:
         values = list(map(getter, objects))
-        if may_pass_through(values, set(map(type, values)) - ignored_types):
+        if may_pass_through and may_pass_through(values, set(map(type, values)) - ignored_types):
             return values
         return _complete_non_null(values, coerce, nullable=nullable)
 
@@ -226,10 +217,6 @@ def _coerce_value(leaf_type: graphql.GraphQLLeafType, value: object) -> object:
 
 
 Types = set[type]
-
-
-def _never(_: Objects, __: Types) -> bool:
-    return False
 
 
 def _are_strings(_: Objects, types: Types) -> bool:

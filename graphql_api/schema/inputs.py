@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import make_dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import strawberry
 
@@ -12,11 +12,11 @@ from graphql_api.domain.country import FIELDS, CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.sorting import SortKey
 
-_EQ = "Equal."
+NumberT = TypeVar("NumberT", int, float)
+
 _NE = "Not equal. Null is not equal to any value."
 _IN = "Equal to one of these. An empty list matches nothing."
 _NOT_IN = "Equal to none of these. Null matches, and an empty list matches everything."
-_GT, _GTE, _LT, _LTE = "Greater than.", "Greater or equal.", "Less than.", "Less or equal."
 _IS_NULL = "true: the value is null. false: it is not null."
 _ALL_MUST_MATCH = "All operators must match; a null operator is ignored."
 _NULL_MATCHES = "A null value matches only isNull: true, ne and notIn."
@@ -31,7 +31,7 @@ def _optional(description: str | None, name: str | None = None) -> Any:  # noqa:
     "apostrophes and dashes, and runs of white space do not matter."
 )
 class StringFilter:
-    eq: str | None = _optional(_EQ)
+    eq: str | None = _optional("Equal.")
     ne: str | None = _optional(_NE)
     in_: list[str] | None = _optional(_IN, "in")
     not_in: list[str] | None = _optional(_NOT_IN)
@@ -41,30 +41,27 @@ class StringFilter:
     is_null: bool | None = _optional(_IS_NULL)
 
 
-@strawberry.input(description=f"Conditions on an integer. {_ALL_MUST_MATCH} {_NULL_MATCHES}")
-class IntFilter:
-    eq: int | None = _optional(_EQ)
-    ne: int | None = _optional(_NE)
-    in_: list[int] | None = _optional(_IN, "in")
-    not_in: list[int] | None = _optional(_NOT_IN)
-    gt: int | None = _optional(_GT)
-    gte: int | None = _optional(_GTE)
-    lt: int | None = _optional(_LT)
-    lte: int | None = _optional(_LTE)
+@strawberry.input
+class _NumberFilter(Generic[NumberT]):
+    eq: NumberT | None = _optional("Equal.")
+    ne: NumberT | None = _optional(_NE)
+    in_: list[NumberT] | None = _optional(_IN, "in")
+    not_in: list[NumberT] | None = _optional(_NOT_IN)
+    gt: NumberT | None = _optional("Greater than.")
+    gte: NumberT | None = _optional("Greater or equal.")
+    lt: NumberT | None = _optional("Less than.")
+    lte: NumberT | None = _optional("Less or equal.")
     is_null: bool | None = _optional(_IS_NULL)
+
+
+@strawberry.input(description=f"Conditions on an integer. {_ALL_MUST_MATCH} {_NULL_MATCHES}")
+class IntFilter(_NumberFilter[int]):
+    pass
 
 
 @strawberry.input(description=f"Conditions on a number. {_ALL_MUST_MATCH} {_NULL_MATCHES}")
-class FloatFilter:
-    eq: float | None = _optional(_EQ)
-    ne: float | None = _optional(_NE)
-    in_: list[float] | None = _optional(_IN, "in")
-    not_in: list[float] | None = _optional(_NOT_IN)
-    gt: float | None = _optional(_GT)
-    gte: float | None = _optional(_GTE)
-    lt: float | None = _optional(_LT)
-    lte: float | None = _optional(_LTE)
-    is_null: bool | None = _optional(_IS_NULL)
+class FloatFilter(_NumberFilter[float]):
+    pass
 
 
 @strawberry.input(
@@ -72,7 +69,7 @@ class FloatFilter:
     "isNull: true and ne."
 )
 class DateTimeFilter:
-    eq: datetime | None = _optional(_EQ)
+    eq: datetime | None = _optional("Equal.")
     ne: datetime | None = _optional(_NE)
     gt: datetime | None = _optional("Later than.")
     gte: datetime | None = _optional("Later or equal.")

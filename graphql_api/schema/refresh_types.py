@@ -14,7 +14,7 @@ from graphql_api.refresh import progress
 from graphql_api.schema.context import Info
 
 
-def described(description: str) -> Any:  # noqa: ANN401 - as strawberry.field
+def described(description: str | None) -> Any:  # noqa: ANN401 - as strawberry.field
     """Return a field with a description, read from the attribute of its name."""
     return strawberry.field(description=description)
 
