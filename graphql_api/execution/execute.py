@@ -20,12 +20,7 @@ from graphql_api.errors import (
     QueryTooComplex,
     graphql_error_body,
 )
-from graphql_api.execution.document import (
-    NO_OPERATION,
-    ExecutionPlan,
-    OperationInfo,
-    PreparedOperation,
-)
+from graphql_api.execution import document
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.executor import BulkExecutor
 from graphql_api.schema.context import GraphQLContext
@@ -40,8 +35,6 @@ _MAX_MESSAGE_LENGTH = 500
 
 MAX_SYNC_COST = 5_000
 """Cost up to which a query is executed synchronously: a few milliseconds."""
-
-_VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 
 QUERIES_ONLY = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
@@ -68,7 +61,7 @@ class GraphQLResponse:
     """False if the request was rejected as a whole. The body then has no `data`."""
     cacheable: bool = False
     """Whether every caller gets the same response until the data changes."""
-    operation: OperationInfo = NO_OPERATION
+    operation: document.OperationInfo = document.NO_OPERATION
 
     @property
     def error_codes(self) -> list[str]:
@@ -136,7 +129,7 @@ class _RequestRejected(Exception):
     """The request is rejected: its response has errors and no data."""
 
     def __init__(
-        self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str
+        self, operation: document.PreparedOperation, errors: Iterable[GraphQLError], code: str
     ) -> None:
         super().__init__()
         response = _build_rejected_response(_format_error(error, code) for error in errors)
@@ -147,8 +140,8 @@ class _RequestRejected(Exception):
 class _PreparedExecution:
     """An allowed and valid operation, with its plan and variables."""
 
-    operation: PreparedOperation
-    plan: ExecutionPlan
+    operation: document.PreparedOperation
+    plan: document.ExecutionPlan
     variables: VariableValues
     context: GraphQLContext
     cost: int
@@ -169,10 +162,9 @@ def _build_rejection(error: Exception) -> GraphQLResponse:
             return _build_rejected_response([_format_error(error, "GRAPHQL_PARSE_FAILED")])
         case CountriesError():
             return build_error_response(error)
-        case _:
-            return build_error_response(
-                InvalidInput("The document or its variables are nested too deeply.")
-            )
+    return build_error_response(
+        InvalidInput("The document or its variables are nested too deeply.")
+    )
 
 
 def _prepare(
@@ -181,15 +173,15 @@ def _prepare(
     context: GraphQLContext,
     allowed_operations: Iterable[OperationType],
 ) -> _PreparedExecution:
-    document = schema.document_cache.get_or_parse(request.query)
+    parsed = schema.document_cache.get_or_parse(request.query)
     raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
-    cost = document.query_cost.check(raw_variables, country_count=len(rows))
-    operation = document.get_operation(request.operation_name)
+    cost = parsed.query_cost.check(raw_variables, country_count=len(rows))
+    operation = parsed.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
     if operation_type not in allowed_operations:
         raise InvalidOperationTypeError(operation_type)
-    if document.validation_errors:
-        raise _RequestRejected(operation, document.validation_errors, _VALIDATION_FAILED)
+    if parsed.validation_errors:
+        raise _RequestRejected(operation, parsed.validation_errors, "GRAPHQL_VALIDATION_FAILED")
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)
@@ -204,15 +196,14 @@ async def _run(
     prepared: _PreparedExecution, request_id: str, event: object = None
 ) -> GraphQLResponse:
     data, errors = await prepared.create_executor(event).run()
-    operation_info = prepared.operation.info
-    if not errors:
-        cacheable = prepared.plan.cacheable
-        return GraphQLResponse(
-            {"data": data}, executed=True, cacheable=cacheable, operation=operation_info
-        )
-    formatted_errors = [_format_resolver_error(error, request_id) for error in errors[:_MAX_ERRORS]]
+    body: dict[str, Any] = {"data": data}
+    cacheable = prepared.plan.cacheable and not errors
+    if errors:
+        body["errors"] = [
+            _format_resolver_error(error, request_id) for error in errors[:_MAX_ERRORS]
+        ]
     return GraphQLResponse(
-        {"data": data, "errors": formatted_errors}, executed=True, operation=operation_info
+        body, executed=True, cacheable=cacheable, operation=prepared.operation.info
     )
 
 
@@ -281,6 +272,5 @@ def _format_error(error: GraphQLError, code: str, **extensions: str) -> Mapping[
 
 
 def _truncate(message: str) -> str:
-    if len(message) <= _MAX_MESSAGE_LENGTH:
-        return message
-    return f"{message[:_MAX_MESSAGE_LENGTH]}…"
+    cut_off = len(message) > _MAX_MESSAGE_LENGTH
+    return f"{message[:_MAX_MESSAGE_LENGTH]}…" if cut_off else message

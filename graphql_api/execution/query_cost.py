@@ -80,7 +80,6 @@ class _SelectionStats:
     variable_uses: Counter[str] = field(default_factory=Counter)
 
     def add_fragment(self, fragment: "_SelectionStats") -> None:
-        """Add the measures of a fragment."""
         self.fields_by_row_count.update(fragment.fields_by_row_count)
         self.add_nested(fragment)
 
@@ -93,14 +92,12 @@ class _SelectionStats:
         self.variable_uses.update(nested.variable_uses)
 
     def add_value(self, node: ast.ValueNode, limits: QueryLimits) -> None:
-        """Add the size of an argument."""
         size = _measure_value(_to_plain_value(node), limits)
         self.fields_by_row_count[_ALL_ROWS] += size.operands
         self.fields_by_row_count[_ONE_ROW] += size.elements
         self.variable_uses.update(size.variable_uses)
 
     def check(self, limits: QueryLimits) -> None:
-        """Compare the numbers of fields and aliases with their limits."""
         limits.check("fields", self.fields + self.extras)
         limits.check("aliases", self.aliases)
 
@@ -303,11 +300,6 @@ def _to_plain_value(node: ast.ValueNode) -> object:
 
 
 def _measure_value(value: object, limits: QueryLimits) -> _ValueSize:
-    """Measure the value of an argument or a variable.
-
-    Raises:
-        QueryTooComplex: Its depth, or the length of a list in it, exceeds the limit.
-    """
     size = _ValueSize()
     _add_value(value, size, limits, 1)
     return size

@@ -31,11 +31,7 @@ class GraphQLContext:
         return f"{self.public_url}/images/summary-{version}.png"
 
     def require_authorization(self) -> None:
-        """Let only authorized callers pass.
-
-        Raises:
-            Unauthenticated: The caller did not send the administrator's token.
-        """
+        """Raise Unauthenticated unless the caller sent the administrator's token."""
         if not self.is_authorized:
             raise Unauthenticated(
                 "This needs the administrator's token: send it as "
