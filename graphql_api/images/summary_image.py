@@ -99,8 +99,6 @@ class Bar:
     color: Color
 
 
-Layout = tuple[Text | Bar, ...]
-
 # Threads share the fonts, and FreeType fonts are not thread-safe.
 _font_lock = Lock()
 
@@ -115,13 +113,10 @@ def draw(summary: Summary) -> bytes:
     return png.getvalue()
 
 
-def build_layout(summary: Summary) -> Layout:
+def build_layout(summary: Summary) -> tuple[Text | Bar, ...]:
     """Return the texts and bars of the image, positioned."""
-    return (
-        *_layout_headline(summary),
-        *(_layout_ranking(summary.top) if summary.top else _layout_empty_ranking()),
-        *_layout_footer(summary),
-    )
+    ranking = _layout_ranking(summary.top)
+    return (*_layout_headline(summary), *ranking, *_layout_footer(summary))
 
 
 def truncate_to_width(text: str, style: TextStyle, width: float) -> str:
@@ -148,6 +143,10 @@ def _layout_headline(summary: Summary) -> Iterator[Text]:
 
 
 def _layout_ranking(top: tuple[TopCountry, ...]) -> Iterator[Text | Bar]:
+    if not top:
+        yield Text(summary_text.EMPTY_TITLE, _MESSAGE, _FIRST_ROW + 56)
+        yield Text(summary_text.EMPTY_HINT, _HINT, _FIRST_ROW + 94)
+        return
     yield Text(summary_text.TITLE, _HEADING, _HEADING_BASELINE)
     yield _align_right(summary_text.DISCLAIMER, _SMALL, _HEADING_BASELINE)
     names = [truncate_to_width(country.name, _NAME, _MAX_NAME_WIDTH) for country in top]
@@ -163,11 +162,6 @@ def _layout_ranking(top: tuple[TopCountry, ...]) -> Iterator[Text | Bar]:
         yield Bar(Bounds(left, bar_top, right, bar_bottom), Color.TRACK)
         yield Bar(Bounds(left, bar_top, left + length, bar_bottom), Color.ACCENT)
         yield _align_right(amounts[index], _AMOUNT, middle + _BASELINE_OFFSET)
-
-
-def _layout_empty_ranking() -> Iterator[Text]:
-    yield Text(summary_text.EMPTY_TITLE, _MESSAGE, _FIRST_ROW + 56)
-    yield Text(summary_text.EMPTY_HINT, _HINT, _FIRST_ROW + 94)
 
 
 def _layout_footer(summary: Summary) -> Iterator[Text | Bar]:
@@ -198,7 +192,7 @@ def _measure_width(text: str, style: TextStyle) -> float:
     return _load_font(style).getlength(text)
 
 
-def _paint(boxes: Layout) -> Image.Image:
+def _paint(boxes: tuple[Text | Bar, ...]) -> Image.Image:
     """Return an image whose pixels are indexes into `_palette`.
 
     Each colour is painted as a mask and mapped to its own range of shades. This gives smooth edges

@@ -17,8 +17,7 @@ EMPTY_HINT = "An estimate needs a population and an exchange rate"
 def describe(summary: Summary) -> str:
     """Return the alt text: what the image shows, in sentences."""
     ranking = ", ".join(
-        f"{to_plain_line(country.name)} {format_usd(country.estimated_gdp)}"
-        for country in summary.top
+        f"{to_plain_line(top.name)} {format_usd(top.estimated_gdp)}" for top in summary.top
     )
     sentences = (
         f"{summary.total_countries:,} {country_noun(summary)}",

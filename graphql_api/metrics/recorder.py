@@ -8,7 +8,7 @@ from graphql_api.domain.report import Attempt, RefreshReport
 from graphql_api.metrics import definitions
 from graphql_api.metrics.definitions import MetricFamily
 from graphql_api.metrics.shared_memory import SharedMetrics
-from graphql_api.sources.fetch import FetchAttempt, FetchOutcome
+from graphql_api.sources.fetch import FetchOutcome
 
 _STATUS_LABELS = {
     int(status): status for status in definitions.STATUSES if status != definitions.OTHER
@@ -68,12 +68,11 @@ class MetricsRecorder:
                 phase = name.removesuffix("_ms")
                 self._observe(definitions.REFRESH_PHASE_DURATION, milliseconds / 1000, phase)
 
-    def record_fetch(self, fetch_attempt: FetchAttempt) -> None:
+    def record_fetch(self, provider: str, outcome: FetchOutcome, seconds: float) -> None:
         """Count the use of a provider."""
-        provider, outcome = fetch_attempt.provider, fetch_attempt.outcome
         self.add(definitions.PROVIDER_ANSWERS, 1, provider, outcome)
         if outcome is not FetchOutcome.KEPT:
-            self._observe(definitions.PROVIDER_DURATION, fetch_attempt.seconds, provider)
+            self._observe(definitions.PROVIDER_DURATION, seconds, provider)
 
     def _observe(self, family: MetricFamily, seconds: float, *labels: str) -> None:
         start = self._offsets[family][labels]

@@ -19,10 +19,10 @@ from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
 from graphql_api.refresh.progress import Phase, ProgressReporter
 from graphql_api.sources.fetch import (
-    FetchAttempt,
     FetchContext,
     FetchResult,
     LazyHTTPClient,
+    OnFetch,
     fetch_first,
 )
 from graphql_api.sources.provider import Provider, ProviderData, RawCountries, RawRates
@@ -52,8 +52,7 @@ class SourceConfig:
     refresh_timeout: float
     """Seconds for fetching all sources of a refresh."""
     retries: RetryPolicy = field(default_factory=RetryPolicy)
-    on_fetch: Callable[[FetchAttempt], None] = lambda _attempt: None
-    """Called with the outcome of each provider; must not block."""
+    on_fetch: OnFetch = lambda *_: None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,6 @@ MAX_FRESHNESS_LIFETIME = timedelta(days=2)
 _MAX_REASON_LENGTH = 200
 """Characters of the reason why a provider failed, which may quote the provider."""
 
-
 T = TypeVar("T")
 D = TypeVar("D", bound=ProviderData)
 LazyHTTPClient: TypeAlias = "Lazy[httpx.AsyncClient]"
@@ -47,13 +46,8 @@ class FetchOutcome(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchAttempt:
-    """One provider that was tried."""
-
-    provider: str
-    outcome: FetchOutcome
-    seconds: float
+OnFetch: TypeAlias = Callable[[str, FetchOutcome, float], None]
+"""Called after each provider with its name, the outcome and the seconds taken; must not block."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +60,7 @@ class FetchContext:
     api_timeout: float
     """Seconds for one provider, including all its pages and retries."""
     retry_policy: RetryPolicy
-    on_fetch: Callable[[FetchAttempt], None] = lambda _attempt: None
-    """Called after each provider; must not block."""
+    on_fetch: OnFetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +95,15 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
     started = time.perf_counter()
     for provider in providers:
         attempt_started = time.perf_counter()
+        entry: CachedData[D] | None = None
+        outcome = FetchOutcome.FAILED
         try:
             entry, outcome = await _fetch_unless_fresh(provider, validate, cached_data, context)
         except (TimeoutError, ProviderError) as error:
             failures.append(f"{provider.name}: {_describe_failure(error, provider, context)}")
-            _emit_attempt(context, provider, FetchOutcome.FAILED, attempt_started)
+        context.on_fetch(provider.name, outcome, time.perf_counter() - attempt_started)
+        if entry is None:
             continue
-        _emit_attempt(context, provider, outcome, attempt_started)
         is_cached = outcome is FetchOutcome.KEPT
         report = SourceReport(
             kind=kind,
@@ -192,13 +187,6 @@ async def _request(
         others = await gather(client.get(url, page, max_bytes=max_bytes) for page in pages)
         parsed = [provider.parse(other.body) for other in others]
         return provider.pagination.join([first, *parsed]), Validators()
-
-
-def _emit_attempt(
-    context: FetchContext, provider: Provider[T], outcome: FetchOutcome, started: float
-) -> None:
-    seconds = time.perf_counter() - started
-    context.on_fetch(FetchAttempt(provider=provider.name, outcome=outcome, seconds=seconds))
 
 
 def _describe_failure(

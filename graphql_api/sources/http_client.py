@@ -52,9 +52,7 @@ class ProviderClient:
                 return await self._get_once(url, params, validators, max_bytes)
             except RetryableError as error:
                 remaining = self.deadline - asyncio.get_running_loop().time()
-                delay = self.retry_policy.next_delay(
-                    error, retry_count=retry_count, remaining=remaining
-                )
+                delay = self.retry_policy.next_delay(error, retry_count, remaining)
             await asyncio.sleep(delay)
             retry_count += 1
 
@@ -71,10 +69,9 @@ class ProviderClient:
                 if validators and response.status_code == httpx.codes.NOT_MODIFIED:
                     raise NotModified
                 _raise_for_status(response)
-                content_encoding = response.headers.get("Content-Encoding", "")
-                body = await read_body(
-                    response.aiter_raw(), content_encoding=content_encoding, max_bytes=max_bytes
-                )
+                chunks = response.aiter_raw()
+                encoding = response.headers.get("Content-Encoding", "")
+                body = await read_body(chunks, content_encoding=encoding, max_bytes=max_bytes)
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as error:
             # The last two: host names and ports, of a redirect too, that only lower layers refuse.
             raise _to_provider_error(error, url) from error
@@ -146,5 +143,4 @@ def _iter_causes(error: BaseException | None) -> Iterator[BaseException]:
 def _was_redirected(error: Exception, url: str) -> bool:
     if not isinstance(error, httpx.RequestError):
         return False
-    request_url, original_url = error.request.url, httpx.URL(url)
-    return (request_url.host, request_url.port) != (original_url.host, original_url.port)
+    return error.request.url.netloc != httpx.URL(url).netloc

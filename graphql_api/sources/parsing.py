@@ -61,11 +61,11 @@ def _reject_error_payload(content: object) -> None:
         content.get("error"),
         content.get("message"),
     ]
-    messages = [message for message in candidates if isinstance(message, str) and message.strip()]
-    if messages or content.get("success") is False:
-        message = messages[0].strip() if messages else "no message"
-        message = to_printable(message, max_length=_MAX_MESSAGE_LENGTH)
-        raise ProviderError(f"responded with an error: {message}")
+    messages = (message.strip() for message in candidates if isinstance(message, str))
+    message = next(filter(None, messages), None)
+    if message or content.get("success") is False:
+        shown = to_printable(message or "no message", max_length=_MAX_MESSAGE_LENGTH)
+        raise ProviderError(f"responded with an error: {shown}")
 
 
 def get_nested(value: object, *path: str) -> object:

@@ -18,7 +18,6 @@ from graphql_api.sources.validation import ValidatedCountries, ValidatedRates
 logger = logging.getLogger(__name__)
 
 D = TypeVar("D", bound=ProviderData)
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +76,7 @@ class ProviderCache:
         return cls(**entries)
 
 
-def provider_fingerprint(provider: Provider[T]) -> str:
+def provider_fingerprint(provider: Provider[Any]) -> str:
     """Identify a provider, its URL, and the version that parsed its data.
 
     A hash, because a URL from a setting may contain a secret.

@@ -28,16 +28,10 @@ def _by_name(*providers: Provider[T]) -> Mapping[str, Provider[T]]:
 
 
 COUNTRIES_PROVIDERS: Mapping[str, Provider[RawCountries]] = _by_name(
-    restcountries.PROVIDER,
-    restcountries_v3.PROVIDER,
-    geonames.PROVIDER,
-    bundled.COUNTRIES,
+    restcountries.PROVIDER, restcountries_v3.PROVIDER, geonames.PROVIDER, bundled.COUNTRIES
 )
 RATES_PROVIDERS: Mapping[str, Provider[RawRates]] = _by_name(
-    er_api.PROVIDER,
-    frankfurter.PROVIDER,
-    fawazahmed0.PROVIDER,
-    bundled.RATES,
+    er_api.PROVIDER, frankfurter.PROVIDER, fawazahmed0.PROVIDER, bundled.RATES
 )
 PROVIDERS: Mapping[SourceKind, Mapping[str, Provider[Any]]] = {
     SourceKind.COUNTRIES: COUNTRIES_PROVIDERS,

@@ -32,7 +32,7 @@ class RetryPolicy:
     """Returns a number from 0 to 1."""
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def next_delay(self, error: RetryableError, *, retry_count: int, remaining: float) -> float:
+    def next_delay(self, error: RetryableError, retry_count: int, remaining: float) -> float:
         """Return the seconds to wait before the next retry; at least what `Retry-After` says.
 
         Raises:

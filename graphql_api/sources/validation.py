@@ -19,10 +19,8 @@ from graphql_api.sources.provider import (
 MAX_POPULATION = 2**31 - 1
 """GraphQL's Int is 32 bits wide."""
 
-_OPTIONAL_FIGURES = tuple(
-    field.name
-    for field in fields(CountryFigures)
-    if field.name not in ("code", "population", "currency_code")
+_OPTIONAL_FIGURES = {field.name for field in fields(CountryFigures)}.difference(
+    {"code", "population", "currency_code"}
 )
 """Texts and numbers that become null if they are invalid."""
 
@@ -89,7 +87,9 @@ def validate_rates(raw: RawRates) -> ValidatedRates:
 
 def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures | str:
     """Return the figures, or the reason to skip the record."""
-    code = _normalize_code(raw.code)
+    code = raw.code.strip() if isinstance(raw.code, str) else ""
+    # Upper case of other letters can be two ASCII ones: ß is not South Sudan.
+    code = code.upper() if code.isascii() else code
     if not code:
         return "it has no two-letter code"
     if code not in reference:
@@ -106,13 +106,5 @@ def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures |
 
 
 def _parse_optional(name: str, value: object) -> Any:  # noqa: ANN401 - the type of the field
-    field = FIELDS[name]
-    if field.max_length is not None:
-        return clean_text(value, max_length=field.max_length)
-    return parse_non_negative(value)
-
-
-def _normalize_code(value: object) -> str:
-    code = value.strip() if isinstance(value, str) else ""
-    # Upper case of other letters can be two ASCII ones: ß is not South Sudan.
-    return code.upper() if code.isascii() else code
+    max_length = FIELDS[name].max_length
+    return clean_text(value, max_length=max_length) if max_length else parse_non_negative(value)

@@ -38,12 +38,11 @@ def format_rate(rate: float) -> str:
 
 def format_age(age: timedelta) -> str:
     """Return a duration in whole minutes, hours or days, e.g. "3 hours ago"."""
-    minutes = int(age.total_seconds() // 60)
-    if minutes < 1:
-        return "just now"
-    length, unit = next(time_unit for time_unit in _TIME_UNITS if minutes >= time_unit[0])
-    count = minutes // length
-    return f"{count:,} {unit}{'' if count == 1 else 's'} ago"
+    minutes = max(int(age.total_seconds() // 60), 0)
+    for length, unit in _TIME_UNITS:
+        if count := minutes // length:
+            return f"{count:,} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"
 
 
 def format_datetime(value: datetime) -> str:

@@ -1,4 +1,4 @@
-"""What takes long to make, and nobody needs at once: it is made when it is first asked for."""
+"""A value that takes long to create, and is created on first use."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,17 +8,16 @@ T = TypeVar("T")
 
 
 class Lazy(Generic[T]):
-    """Makes one thing, once, in a thread, so that everybody else is served meanwhile."""
+    """Creates a value once, in a thread, so that the event loop keeps serving."""
 
     def __init__(self, factory: Callable[[], T]) -> None:
-        """Take what makes it, imports included."""
         self.value: T | None = None
-        """The thing, if it has been asked for."""
+        """None until `get` has created it."""
         self._factory = factory
         self._lock = asyncio.Lock()
 
     async def get(self) -> T:
-        """Return the thing; what its making raises is raised, and the next one tries again."""
+        """Return the value. If the factory raises, so does this call, and the next one retries."""
         async with self._lock:
             if self.value is None:
                 self.value = await asyncio.to_thread(self._factory)

@@ -25,10 +25,6 @@ class LRUCache(Generic[K, V]):
         """Return whether the key is held, without marking it as used."""
         return key in self._entries
 
-    def __len__(self) -> int:
-        """Return the number of entries."""
-        return len(self._entries)
-
     def get(self, key: K) -> V | None:
         """Return the value and mark it as used; None if it is not held."""
         value = self._entries.get(key)

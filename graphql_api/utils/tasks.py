@@ -49,9 +49,6 @@ async def cancel_all(
 
 
 def retrieve_exception(task: asyncio.Task[Any]) -> None:
-    """Mark a failure as retrieved: asyncio logs one that no caller waited for.
-
-    To be passed to `Task.add_done_callback`.
-    """
+    """Mark a failure as retrieved, as a done callback: asyncio logs one that nothing awaited."""
     if not task.cancelled():
         task.exception()

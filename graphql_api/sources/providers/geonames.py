@@ -13,7 +13,7 @@ def parse(body: bytes) -> RawCountries:
     """Parse the table. Lines that start with # are comments."""
     lines = (line.rstrip("\r") for line in decode_utf8(body).split("\n") if line[:1] != "#")
     rows = [line.split("\t") for line in lines if line.strip()]
-    if not any(_is_complete(columns) for columns in rows):
+    if not any(len(columns) > _CURRENCY for columns in rows):
         raise ProviderError("the body is not a table of countries")
     # A currency code in the last column may be truncated too, unless another column follows it.
     if len(rows[-1]) < min(len(rows[0]), _CURRENCY + 2):
@@ -21,12 +21,8 @@ def parse(body: bytes) -> RawCountries:
     return RawCountries(countries=[_parse_country(columns) for columns in rows])
 
 
-def _is_complete(columns: list[str]) -> bool:
-    return len(columns) > _CURRENCY
-
-
 def _parse_country(columns: list[str]) -> RawCountry:
-    if not _is_complete(columns):
+    if len(columns) <= _CURRENCY:
         # Its last number may be truncated, so none is used.
         return RawCountry(label=columns[_CODE], code=columns[_CODE])
     return RawCountry(

@@ -49,7 +49,11 @@ async def fetch(
 ) -> FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]:
     """Fetch from these providers as the application does."""
     context = FetchContext(
-        http_client=web, now=NOW, api_timeout=api_timeout, retry_policy=IMMEDIATE_RETRIES
+        http_client=web,
+        now=NOW,
+        api_timeout=api_timeout,
+        retry_policy=IMMEDIATE_RETRIES,
+        on_fetch=lambda *_: None,
     )
     if kind is SourceKind.COUNTRIES:
         countries_providers = select_countries_providers(*choices)

@@ -82,7 +82,11 @@ async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
         providers,
         validate,
         context=FetchContext(
-            http_client=http_client, now=now, api_timeout=api_timeout, retry_policy=retries
+            http_client=http_client,
+            now=now,
+            api_timeout=api_timeout,
+            retry_policy=retries,
+            on_fetch=lambda *_: None,
         ),
         cached_data=cached_data,
         failures=[] if failures is None else failures,
