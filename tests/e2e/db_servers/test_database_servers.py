@@ -294,7 +294,7 @@ def test_kill_after_timeout(new_server: ServerFactory, monkeypatch: pytest.Monke
         process = server._process
         assert process is not None
         monkeypatch.setattr(server, "stop_signal", signal.SIGCONT)
-        monkeypatch.setattr("tests.support.db_servers.process.WAIT_TIMEOUT", 0.5)
+        monkeypatch.setattr("tests.support.db_servers.process.WAIT_TIMEOUT", 2.0)
         server.stop()
     assert process.returncode == -signal.SIGKILL
 

@@ -11,13 +11,15 @@ from tests.support.processes import inherited_environment
 from tests.support.wait import WAIT_TIMEOUT
 
 HANGING_TESTS = """
-import asyncio, time
+import asyncio, time, pytest
 
+@pytest.mark.timeout(0.5)
 def test_blocks():
-    time.sleep(60)
+    time.sleep(200)
 
+@pytest.mark.timeout(0.5)
 async def test_waits():
-    await asyncio.sleep(60)
+    await asyncio.sleep(200)
 
 def test_goes_on():
     pass
@@ -27,7 +29,7 @@ def test_goes_on():
 def test_hang(tmp_path: Path) -> None:
     """A test that hangs fails under its name after the limit, and the next test runs."""
     (tmp_path / "test_hanging.py").write_text(HANGING_TESTS)
-    options = ["-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider", "--timeout=0.5"]
+    options = ["-q", "-c", str(ROOT / "pyproject.toml"), "-p", "no:cacheprovider"]
     result = subprocess.run(
         [sys.executable, "-m", "pytest", *options, str(tmp_path)],
         cwd=ROOT,
