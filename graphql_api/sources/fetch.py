@@ -178,14 +178,14 @@ async def _request(
             api_key=provider.api_key,
         )
         url, params = str(provider.url), provider.params
-        response = await client.get(url, params, validators=validators)
-        first = provider.parse(response.body)
+        body, new_validators = await client.get(url, params, validators=validators)
+        first = provider.parse(body)
         if provider.pagination is None:
-            return first, response.validators
+            return first, new_validators
         pages = [{**params, **page} for page in provider.pagination.remaining_params(first)]
-        max_bytes = (MAX_BODY_BYTES - len(response.body)) // max(len(pages), 1)
+        max_bytes = (MAX_BODY_BYTES - len(body)) // max(len(pages), 1)
         others = await gather(client.get(url, page, max_bytes=max_bytes) for page in pages)
-        parsed = [provider.parse(other.body) for other in others]
+        parsed = [provider.parse(other_body) for other_body, _ in others]
         return provider.pagination.join([first, *parsed]), Validators()
 
 

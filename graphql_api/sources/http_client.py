@@ -13,7 +13,7 @@ import httpx
 
 from graphql_api.sources.decompression import ACCEPT_ENCODING, read_body
 from graphql_api.sources.provider import ProviderError
-from graphql_api.sources.response import MAX_BODY_BYTES, NotModified, ProviderResponse, Validators
+from graphql_api.sources.response import MAX_BODY_BYTES, NotModified, Validators
 from graphql_api.sources.retry import RetryableError, RetryPolicy
 
 _RETRYABLE_STATUSES = frozenset({429, 502, 503, 504})
@@ -39,8 +39,10 @@ class ProviderClient:
         *,
         validators: Validators | None = None,
         max_bytes: int = MAX_BODY_BYTES,
-    ) -> ProviderResponse:
-        """Request `url` with `params` added to its query, and retry failures that may pass.
+    ) -> tuple[bytes, Validators]:
+        """Return the decompressed body and its validators; retry failures that may pass.
+
+        `params` replace those of the same name in the query of `url`.
 
         Raises:
             NotModified: the response still matches `validators`.
@@ -58,7 +60,7 @@ class ProviderClient:
 
     async def _get_once(
         self, url: str, params: Mapping[str, str], validators: Validators | None, max_bytes: int
-    ) -> ProviderResponse:
+    ) -> tuple[bytes, Validators]:
         headers = dict(validators.headers) if validators else {}
         if self.api_key:
             # As a header of this request httpx drops it when a redirect leads to another host.
@@ -75,7 +77,7 @@ class ProviderClient:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, ExceptionGroup) as error:
             # The last two: host names and ports, of a redirect too, that only lower layers refuse.
             raise _to_provider_error(error, url) from error
-        return ProviderResponse(body=body, validators=_parse_validators(response))
+        return body, _parse_validators(response)
 
 
 def create_client(user_agent: str) -> httpx.AsyncClient:

@@ -1,4 +1,4 @@
-"""A provider's HTTP response, and the validators that make the next request conditional."""
+"""Limits and validators of providers' HTTP responses."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,11 +34,3 @@ class Validators:
 
 class NotModified(Exception):
     """The provider responded 304 to a conditional request: a signal, not an error."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderResponse:
-    """A complete, decompressed body and its validators."""
-
-    body: bytes
-    validators: Validators

@@ -5,8 +5,7 @@ from datetime import datetime, timedelta
 
 _UNIT_SUFFIXES = ("", "K", "M", "B", "T", "Q")
 _UNIT_FACTOR = 1000
-_MIN_WITHOUT_DECIMALS = 100
-_MIN_LARGE_RATE = 100
+_MIN_THREE_DIGITS = 100
 _TIME_UNITS = ((1440, "day"), (60, "hour"), (1, "minute"))
 """Units with their length in minutes, the longest first."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -17,7 +16,7 @@ def format_compact(amount: float) -> str:
     """Return an amount with at most three digits before the point and a unit, e.g. "3.1T"."""
     scaled = amount
     for unit in _UNIT_SUFFIXES:
-        decimals = 1 if unit and round(scaled, 1) < _MIN_WITHOUT_DECIMALS else 0
+        decimals = 1 if unit and round(scaled, 1) < _MIN_THREE_DIGITS else 0
         if round(scaled, decimals) < _UNIT_FACTOR:
             return f"{scaled:.{decimals}f}{unit}"
         scaled /= _UNIT_FACTOR
@@ -31,7 +30,7 @@ def format_usd(amount: float) -> str:
 
 def format_rate(rate: float) -> str:
     """Return an exchange rate with at least four significant digits."""
-    if rate >= _MIN_LARGE_RATE:
+    if rate >= _MIN_THREE_DIGITS:
         return f"{rate:,.2f}"
     return f"{rate:.4f}" if rate >= 1 else f"{rate:.4g}"
 

@@ -15,7 +15,6 @@ from graphql_api.sources.provider import (
     RawCountry,
 )
 
-_PAGE_SIZE = 100
 _MAX_PAGES = 20
 """Eleven pages of the service's default size, 25 countries, hold all of them."""
 _FIELDS = "names.common,codes.alpha_2,capitals,population,area,currencies"
@@ -66,7 +65,7 @@ def _parse_country(entry: object) -> RawCountry:
 PROVIDER = Provider(
     name="restcountries",
     url="https://api.restcountries.com/countries/v5",
-    params={"response_fields": _FIELDS, "limit": str(_PAGE_SIZE), "offset": "0"},
+    params={"response_fields": _FIELDS, "limit": "100", "offset": "0"},
     attribution="REST Countries (https://restcountries.com)",
     short_attribution="REST Countries",
     parse=parse,
