@@ -39,8 +39,7 @@ _REFRESH_TIMEOUT = 30.0
 """Seconds to wait for a refresh."""
 
 _LIST_QUERY = (
-    "{ countries { nodes { code name capital region population currencyCode exchangeRate "
-    "estimatedGdp flagUrl } } }"
+    "{ countries { nodes { code name capital region population currencyCode exchangeRate estimatedGdp flagUrl } } }"
 )
 _COUNTRY_QUERY = "query ($code: String!) { country(code: $code) { name capital population } }"
 _PAGE_QUERY = (
@@ -71,11 +70,7 @@ class Latency:
             return round(ordered[ceil(fraction * len(ordered)) - 1] * 1000, 2)
 
         return cls(
-            requests=len(ordered),
-            p50=percentile(0.5),
-            p99=percentile(0.99),
-            p999=percentile(0.999),
-            most=percentile(1),
+            requests=len(ordered), p50=percentile(0.5), p99=percentile(0.99), p999=percentile(0.999), most=percentile(1)
         )
 
 
@@ -96,10 +91,7 @@ require, versions = refresh_benchmark.require, refresh_benchmark.versions
 
 
 def run(
-    on_progress: ProgressCallback,
-    *,
-    seconds: float = _DURATION,
-    probe_seconds: float = _PROBE_DURATION,
+    on_progress: ProgressCallback, *, seconds: float = _DURATION, probe_seconds: float = _PROBE_DURATION
 ) -> BenchmarkReport:
     """Measure for little more than a minute."""
     with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
@@ -109,15 +101,11 @@ def run(
             process.wait_for_log("Refresh .* countries from geonames")
             port = int(process.url.rpartition(":")[2])
             on_progress("what load is possible")
-            capacity = measure(
-                port, _generate_requests(), seconds=probe_seconds, connections=_CONNECTIONS
-            )
+            capacity = measure(port, _generate_requests(), seconds=probe_seconds, connections=_CONNECTIONS)
             rate = LOAD_FRACTION * capacity.rate
             on_progress(f"{rate:.0f} requests a second for {seconds:g} s")
             with _refresh_periodically(process.url) as refresh_starts:
-                result = measure(
-                    port, _generate_requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate
-                )
+                result = measure(port, _generate_requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate)
     return build_report(_collect_results(capacity, rate, result, refresh_starts))
 
 
@@ -128,9 +116,7 @@ def _collect_results(
     during_refresh: list[float] = []
     other_times: list[float] = []
     for due_at, latency in result.latencies:
-        is_during_refresh = any(
-            start <= due_at < start + REFRESH_WINDOW for start in refresh_offsets
-        )
+        is_during_refresh = any(start <= due_at < start + REFRESH_WINDOW for start in refresh_offsets)
         (during_refresh if is_during_refresh else other_times).append(latency)
     groups = {
         "all requests": during_refresh + other_times,
@@ -143,9 +129,7 @@ def _collect_results(
         seconds=round(result.seconds),
         refreshes=len(refresh_offsets),
         errors=dict(capacity.errors + result.errors),
-        latencies={
-            name: Latency.from_seconds(seconds) for name, seconds in groups.items() if seconds
-        },
+        latencies={name: Latency.from_seconds(seconds) for name, seconds in groups.items() if seconds},
     )
 
 
@@ -178,25 +162,17 @@ def build_report(results: LoadResults) -> BenchmarkReport:
 
 
 def _percentiles(latency: Latency) -> Mapping[str, float]:
-    return {
-        "p50": latency.p50,
-        "p99": latency.p99,
-        "p99.9": latency.p999,
-        "slowest": latency.most,
-    }
+    return {"p50": latency.p50, "p99": latency.p99, "p99.9": latency.p999, "slowest": latency.most}
 
 
 def _build_chart(results: LoadResults) -> bar_chart.Chart:
     return bar_chart.Chart(
-        title=f"Milliseconds until the response, at {results.rate:,.0f} requests/s "
-        f"({LOAD_FRACTION:.0%})",
+        title=f"Milliseconds until the response, at {results.rate:,.0f} requests/s ({LOAD_FRACTION:.0%})",
         groups=tuple(
             bar_chart.Group(
                 title=name,
                 bars=tuple(
-                    bar_chart.Bar(
-                        label=label, value=ms, value_text=f"{ms:.2f} ms", is_highlighted=True
-                    )
+                    bar_chart.Bar(label=label, value=ms, value_text=f"{ms:.2f} ms", is_highlighted=True)
                     for label, ms in _percentiles(latency).items()
                 ),
             )

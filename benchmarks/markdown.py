@@ -8,11 +8,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     separator = [f"{'-' * (width + 1)}:" for width in widths]
     separator[0] = "-" * (widths[0] + 2)
-    lines = [
-        _format_row(header, widths),
-        f"|{'|'.join(separator)}|",
-        *(_format_row(row, widths) for row in rows),
-    ]
+    lines = [_format_row(header, widths), f"|{'|'.join(separator)}|", *(_format_row(row, widths) for row in rows)]
     return "\n".join(lines)
 
 

@@ -39,12 +39,7 @@ class LoadMeasurement:
 
 
 def measure(
-    port: int,
-    requests: Iterator[bytes],
-    *,
-    seconds: float,
-    connections: int,
-    rate: float | None = None,
+    port: int, requests: Iterator[bytes], *, seconds: float, connections: int, rate: float | None = None
 ) -> LoadMeasurement:
     """Send `rate` requests per second to a local port, and measure each response.
 
@@ -66,13 +61,10 @@ class _LoadGenerator:
         self._is_closed_loop = False
         self._lost_connections = 0
 
-    async def run(
-        self, port: int, seconds: float, connections: int, rate: float | None
-    ) -> LoadMeasurement:
+    async def run(self, port: int, seconds: float, connections: int, rate: float | None) -> LoadMeasurement:
         loop = asyncio.get_running_loop()
         endpoints = [
-            await loop.create_connection(lambda: _ClientProtocol(self), "127.0.0.1", port)
-            for _ in range(connections)
+            await loop.create_connection(lambda: _ClientProtocol(self), "127.0.0.1", port) for _ in range(connections)
         ]
         self.result.started_at = perf_counter()
         await (self._send_at_rate(rate, seconds) if rate else self._send_closed_loop(seconds))
@@ -81,12 +73,7 @@ class _LoadGenerator:
             async with asyncio.timeout(_DRAIN_TIMEOUT):
                 while self._has_pending_responses(connections):  # noqa: ASYNC110 - there is no event to wait for
                     await asyncio.sleep(0.01)
-        if (
-            unanswered := connections
-            - self._lost_connections
-            - len(self._idle)
-            + len(self._backlog)
-        ):
+        if unanswered := connections - self._lost_connections - len(self._idle) + len(self._backlog):
             self.result.errors["no response"] += unanswered
         for transport, _ in endpoints:
             transport.abort()

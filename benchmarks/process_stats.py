@@ -37,9 +37,7 @@ class ProcessStats:
     def of_process(cls, pid: int) -> "ProcessStats":
         """Read the current resources of a process."""
         folder = Path(f"/proc/{pid}")
-        status = dict(
-            line.split(":", 1) for line in (folder / "status").read_text("ascii").splitlines()
-        )
+        status = dict(line.split(":", 1) for line in (folder / "status").read_text("ascii").splitlines())
         files = [_read_link(file) for file in (folder / "fd").iterdir()]
         return cls(
             megabytes=round(int(status["VmRSS"].split()[0]) / 1024, 2),
@@ -58,8 +56,7 @@ def slope_per_minute(samples: Sequence[Sample], get_value: Callable[[Sample], fl
     mean_second, mean_value = sum(seconds) / len(seconds), sum(values) / len(values)
     squared_deviations = sum((second - mean_second) ** 2 for second in seconds)
     cross_deviations = sum(
-        (second - mean_second) * (value - mean_value)
-        for second, value in zip(seconds, values, strict=True)
+        (second - mean_second) * (value - mean_value) for second, value in zip(seconds, values, strict=True)
     )
     return 60 * cross_deviations / squared_deviations
 

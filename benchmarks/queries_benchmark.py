@@ -12,15 +12,7 @@ from benchmarks.environment import package_versions, program_version
 from benchmarks.markdown import format_table
 from benchmarks.report import BenchmarkReport, MissingToolError, ProgressCallback
 from benchmarks.servers import registry
-from benchmarks.servers.registry import (
-    BARE,
-    NODE_PROGRAMS,
-    OURS,
-    PLAIN,
-    SERVERS_DIR,
-    BenchmarkServer,
-    has_node,
-)
+from benchmarks.servers.registry import BARE, NODE_PROGRAMS, OURS, PLAIN, SERVERS_DIR, BenchmarkServer, has_node
 from benchmarks.svg import bar_chart
 from benchmarks.wrk import RequestBody, WrkResult, build_request_body, is_installed, run_wrk
 
@@ -54,13 +46,9 @@ class BenchmarkQuery:
 
 QUERIES: Mapping[str, BenchmarkQuery] = {
     "list": BenchmarkQuery(
-        "All 250 countries × 9 fields",
-        f"query ($n: Int!) {{ countries(first: $n) {{ nodes {{ {FIELDS} }} }} }}",
-        250,
+        "All 250 countries × 9 fields", f"query ($n: Int!) {{ countries(first: $n) {{ nodes {{ {FIELDS} }} }} }}", 250
     ),
-    "ten": BenchmarkQuery(
-        "10 × 3 fields", "{ countries(first: 10) { nodes { code name population } } }", 0
-    ),
+    "ten": BenchmarkQuery("10 × 3 fields", "{ countries(first: 10) { nodes { code name population } } }", 0),
     "one": BenchmarkQuery("One country by code", f'{{ country(code: "FR") {{ {FIELDS} }} }}', 0),
     "page": BenchmarkQuery("A filtered and sorted page of 10", _PAGE_QUERY, 1_000_000),
 }
@@ -82,14 +70,10 @@ def require() -> None:
 
 def versions() -> Mapping[str, str]:
     """Return the versions of servers and tools."""
-    python_packages = package_versions(
-        "uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi"
-    )
+    python_packages = package_versions("uvicorn", "uvloop", "httptools", "strawberry-graphql", "fastapi")
     tool_versions = {**python_packages, "wrk": program_version("wrk", "--version")}
     if has_node():
-        node_packages = json.loads((SERVERS_DIR / "package.json").read_text("utf-8"))[
-            "dependencies"
-        ]
+        node_packages = json.loads((SERVERS_DIR / "package.json").read_text("utf-8"))["dependencies"]
         tool_versions |= {"Node": program_version("node", "--version"), **node_packages}
     return tool_versions
 
@@ -108,11 +92,7 @@ def run(on_progress: ProgressCallback) -> BenchmarkReport:
 
 
 def measure(
-    on_progress: ProgressCallback,
-    queries: Mapping[str, BenchmarkQuery],
-    *,
-    rounds: int,
-    seconds: int,
+    on_progress: ProgressCallback, queries: Mapping[str, BenchmarkQuery], *, rounds: int, seconds: int
 ) -> QueryResults:
     """Measure each query in rounds of `seconds` per server, and return the medians."""
     server_taskset, load_taskset = registry.taskset_commands()
@@ -121,24 +101,16 @@ def measure(
         for name, query in queries.items():
             with add_bare_server(servers, query, server_taskset) as all_servers:
                 bodies = check_same_data(all_servers, query)
-                wrk_results: dict[str, list[WrkResult]] = {
-                    server_name: [] for server_name in all_servers
-                }
+                wrk_results: dict[str, list[WrkResult]] = {server_name: [] for server_name in all_servers}
                 for round_number in range(rounds + 1):
-                    on_progress(
-                        f"{query.title}, "
-                        f"{f'round {round_number}' if round_number else 'warming up'}"
-                    )
+                    on_progress(f"{query.title}, {f'round {round_number}' if round_number else 'warming up'}")
                     for server_name, server in all_servers.items():
                         duration = seconds if round_number else _WARM_UP_SECONDS
                         body = bodies[server_name].advance(round_number * _NUMBER_STRIDE)
-                        wrk_result = run_wrk(
-                            server.url, body, seconds=duration, taskset=load_taskset
-                        )
+                        wrk_result = run_wrk(server.url, body, seconds=duration, taskset=load_taskset)
                         wrk_results[server_name] += [wrk_result] if round_number else []
                 results[name] = {
-                    server_name: _median_result(round_results)
-                    for server_name, round_results in wrk_results.items()
+                    server_name: _median_result(round_results) for server_name, round_results in wrk_results.items()
                 }
     return results
 
@@ -161,9 +133,7 @@ def start_servers(taskset: Sequence[str]) -> Iterator[ServersByName]:
 
 
 @contextmanager
-def add_bare_server(
-    servers: ServersByName, query: BenchmarkQuery, taskset: Sequence[str]
-) -> Iterator[ServersByName]:
+def add_bare_server(servers: ServersByName, query: BenchmarkQuery, taskset: Sequence[str]) -> Iterator[ServersByName]:
     """Start the server that sends the bytes of one response."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "body.json")
@@ -174,9 +144,7 @@ def add_bare_server(
 
 def body_for(server: str, query: BenchmarkQuery) -> RequestBody:
     """Return a server's request body; with new queries no server gets the same one twice."""
-    return build_request_body(
-        query.document, query.number, is_counting=server not in (REPEATED, BARE)
-    )
+    return build_request_body(query.document, query.number, is_counting=server not in (REPEATED, BARE))
 
 
 def check_same_data(servers: ServersByName, query: BenchmarkQuery) -> Mapping[str, RequestBody]:
@@ -204,18 +172,13 @@ def _median_result(wrk_results: Sequence[WrkResult]) -> WrkResult:
 
 def build_report(results: QueryResults) -> BenchmarkReport:
     """Return the published form of the figures."""
-    markdown = "\n\n".join(
-        _format_table(QUERIES[name].title, wrk_results) for name, wrk_results in results.items()
-    )
+    markdown = "\n\n".join(_format_table(QUERIES[name].title, wrk_results) for name, wrk_results in results.items())
     return BenchmarkReport(
         results={
             "seconds": ROUND_SECONDS,
             "rounds": ROUNDS,
             "questions": {
-                name: {
-                    server_name: asdict(wrk_result)
-                    for server_name, wrk_result in wrk_results.items()
-                }
+                name: {server_name: asdict(wrk_result) for server_name, wrk_result in wrk_results.items()}
                 for name, wrk_results in results.items()
             },
         },
@@ -251,8 +214,7 @@ def _build_chart(results: QueryResults) -> bar_chart.Chart:
             bar_chart.Group(
                 title=QUERIES[name].title,
                 bars=tuple(
-                    _build_bar(server_name, wrk_result)
-                    for server_name, wrk_result in _sort_by_rate(wrk_results)
+                    _build_bar(server_name, wrk_result) for server_name, wrk_result in _sort_by_rate(wrk_results)
                 ),
             )
             for name, wrk_results in results.items()
@@ -271,7 +233,5 @@ def _build_bar(name: str, wrk_result: WrkResult) -> bar_chart.Bar:
 
 def _build_caption(results: QueryResults) -> str:
     wrk_results = results["list"]
-    rates = ", ".join(
-        f"{name} {wrk_result.per_second:,.0f}" for name, wrk_result in _sort_by_rate(wrk_results)
-    )
+    rates = ", ".join(f"{name} {wrk_result.per_second:,.0f}" for name, wrk_result in _sort_by_rate(wrk_results))
     return f"Requests a second for all countries: {rates}"

@@ -15,12 +15,7 @@ from benchmarks import upsert_benchmark
 from benchmarks.baseline_refresh import Base, BaselineRefresh, RefreshMethod
 from benchmarks.environment import package_versions, program_version
 from benchmarks.markdown import format_table
-from benchmarks.refresh_environment import (
-    PROVIDER_DELAY,
-    RefreshCost,
-    RefreshEnvironment,
-    refresh_environment,
-)
+from benchmarks.refresh_environment import PROVIDER_DELAY, RefreshCost, RefreshEnvironment, refresh_environment
 from benchmarks.report import BenchmarkReport, MissingToolError, ProgressCallback
 from benchmarks.svg import bar_chart
 from benchmarks.upsert_benchmark import UpsertResult
@@ -64,16 +59,12 @@ def require() -> None:
         MissingToolError: MariaDB is missing.
     """
     if MariaDB.find_program() is None:
-        raise MissingToolError(
-            "Install mariadb-server to measure (apt-get install mariadb-server)."
-        )
+        raise MissingToolError("Install mariadb-server to measure (apt-get install mariadb-server).")
 
 
 def versions() -> Mapping[str, str]:
     """Return the versions of database and libraries."""
-    package_names = package_versions(
-        "asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql"
-    )
+    package_names = package_versions("asyncmy", "SQLAlchemy", "PyMySQL", "uvicorn", "strawberry-graphql")
     return {**package_names, "MariaDB": program_version(f"{MariaDB.find_program()}", "--version")}
 
 
@@ -106,12 +97,8 @@ def _measure_all(server: MariaDB, round_trip: float, *, max_workers: int) -> Cos
         environments = [stack.enter_context(refresh_environment(server)) for _ in range(4)]
         pool = stack.enter_context(ThreadPoolExecutor(max_workers))
         futures = [
-            pool.submit(
-                _measure_method, environments[0], round_trip, LOOP, BaselineRefresh.update_in_loop
-            ),
-            pool.submit(
-                _measure_method, environments[1], round_trip, BULK, BaselineRefresh.bulk_update
-            ),
+            pool.submit(_measure_method, environments[0], round_trip, LOOP, BaselineRefresh.update_in_loop),
+            pool.submit(_measure_method, environments[1], round_trip, BULK, BaselineRefresh.bulk_update),
             pool.submit(_measure_batches, environments[2], round_trip),
             pool.submit(_measure_project, environments[3], round_trip),
         ]
@@ -134,10 +121,7 @@ def _measure_batches(environment: RefreshEnvironment, round_trip: float) -> Cost
     _seed_tables(environment)
     environment.set_round_trip(round_trip)
     with _baseline_refresh(environment) as baseline:
-        return {
-            name: environment.measure(baseline.upsert_in_batches)
-            for name in (BATCHES_FIRST, BATCHES)
-        }
+        return {name: environment.measure(baseline.upsert_in_batches) for name in (BATCHES_FIRST, BATCHES)}
 
 
 def _seed_tables(environment: RefreshEnvironment) -> None:
@@ -150,10 +134,7 @@ def _seed_tables(environment: RefreshEnvironment) -> None:
 @contextmanager
 def _baseline_refresh(environment: RefreshEnvironment) -> Iterator[BaselineRefresh]:
     engine = create_engine(make_url(environment.url).set(drivername="mysql+pymysql"))
-    urls = {
-        "countries_url": environment.upstream.countries_url,
-        "rates_url": environment.upstream.rates_url,
-    }
+    urls = {"countries_url": environment.upstream.countries_url, "rates_url": environment.upstream.rates_url}
     try:
         yield BaselineRefresh(engine=engine, **urls)
     finally:
@@ -217,9 +198,7 @@ def _format_refresh_table(results: RefreshResults) -> str:
             "1.00",
         )
     )
-    far_head, near_head = (
-        f"{round_trip * 1000:g} ms a trip" for round_trip in (FAR_ROUND_TRIP, NEAR_ROUND_TRIP)
-    )
+    far_head, near_head = (f"{round_trip * 1000:g} ms a trip" for round_trip in (FAR_ROUND_TRIP, NEAR_ROUND_TRIP))
     header = ("250 countries, sources of 2.5 s", "round trips", far_head, "× limit")
     return format_table((*header, near_head, "× limit"), rows)
 
@@ -247,25 +226,17 @@ def _build_chart(results: RefreshResults) -> bar_chart.Chart:
         groups=tuple(
             bar_chart.Group(
                 title=f"Database {round_trip * 1000:g} ms away",
-                mark=bar_chart.Mark(
-                    value=lower_bound(round_trip), label=f"limit {lower_bound(round_trip):.1f} s"
-                ),
+                mark=bar_chart.Mark(value=lower_bound(round_trip), label=f"limit {lower_bound(round_trip):.1f} s"),
                 bars=tuple(_build_bar(name, cost) for name, cost in costs.items()),
             )
-            for round_trip, costs in (
-                (FAR_ROUND_TRIP, results.far),
-                (NEAR_ROUND_TRIP, results.near),
-            )
+            for round_trip, costs in ((FAR_ROUND_TRIP, results.far), (NEAR_ROUND_TRIP, results.near))
         ),
     )
 
 
 def _build_bar(name: str, cost: RefreshCost) -> bar_chart.Bar:
     return bar_chart.Bar(
-        label=name,
-        value=cost.seconds,
-        value_text=f"{cost.seconds:.2f} s",
-        is_highlighted=name.startswith(OURS),
+        label=name, value=cost.seconds, value_text=f"{cost.seconds:.2f} s", is_highlighted=name.startswith(OURS)
     )
 
 

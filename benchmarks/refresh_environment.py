@@ -58,19 +58,13 @@ class RefreshEnvironment:
         self._wait_until_idle()
         if len(self.upstream.requests) != requests_before + 2:
             raise RuntimeError("The refresh did not request each source once.")
-        return RefreshCost(
-            seconds=seconds,
-            trips_after_sources=round_trips_after_sources,
-            trips=self.proxy.round_trips,
-        )
+        return RefreshCost(seconds=seconds, trips_after_sources=round_trips_after_sources, trips=self.proxy.round_trips)
 
     def _set_provider_delay(self, delay: float) -> None:
         # Without a next update in the future, the provider is requested on any date.
         rates = {**json.loads(RATES), "time_next_update_unix": 0}
         for path, body in (("countries", COUNTRIES), ("rates", json.dumps(rates).encode())):
-            self.upstream.set_responses(
-                path, FakeResponse(body=body, delay=delay, hold_until=self._on_response)
-            )
+            self.upstream.set_responses(path, FakeResponse(body=body, delay=delay, hold_until=self._on_response))
 
     def _on_response(self) -> bool:
         """Store the round trips so far; called when a source responds."""
@@ -89,8 +83,6 @@ class RefreshEnvironment:
 def refresh_environment(server: MariaDB) -> Iterator[RefreshEnvironment]:
     """Yield an environment with an empty database."""
     with TCPProxy(server.port) as proxy, Upstream() as upstream:
-        environment = RefreshEnvironment(
-            server.url(server.create_database(), port=proxy.port), proxy, upstream
-        )
+        environment = RefreshEnvironment(server.url(server.create_database(), port=proxy.port), proxy, upstream)
         environment._set_provider_delay(0)  # noqa: SLF001 - only this function creates it
         yield environment

@@ -28,9 +28,7 @@ class BenchmarkReport:
     """Alternative text of the chart."""
 
 
-def publish(
-    root: Path, benchmark: str, report: BenchmarkReport, machine: Mapping[str, str]
-) -> None:
+def publish(root: Path, benchmark: str, report: BenchmarkReport, machine: Mapping[str, str]) -> None:
     """Replace a part's published figures in the project's folder."""
     results = {"machine": machine, **report.results}
     text = json.dumps(results, indent=2, ensure_ascii=False)

@@ -112,11 +112,7 @@ def soak_environment() -> Iterator[SoakEnvironment]:
             server = stack.enter_context(MariaDB())
             proxy = stack.enter_context(TCPProxy(server.port))
             settings["DATABASE_URL"] = server.url(server.create_database(), port=proxy.port)
-        server_settings = {
-            "PYTHONWARNINGS": "default",
-            "SNAPSHOT_POLL": "1",
-            "REFRESH_TIMEOUT": "5",
-        }
+        server_settings = {"PYTHONWARNINGS": "default", "SNAPSHOT_POLL": "1", "REFRESH_TIMEOUT": "5"}
         process = stack.enter_context(running_server(folder, **settings, **server_settings))
         process.wait_for_log("Refresh .* countries from geonames")
         yield SoakEnvironment(process, sources, proxy, server)
@@ -129,9 +125,7 @@ def run(seconds: float, *, seed: int = SEED) -> SoakResults:
     with soak_environment() as environment:
         clients = SoakClients(environment.process.url)
         with clients.running():
-            samples = _inject_faults_and_sample(
-                environment, clients, injected_faults, seconds=seconds, seed=seed
-            )
+            samples = _inject_faults_and_sample(environment, clients, injected_faults, seconds=seconds, seed=seed)
         time.sleep(_SETTLE_SECONDS)
         connections_left = environment.count_connections()
         log = environment.process.stderr
@@ -160,12 +154,7 @@ def run(seconds: float, *, seed: int = SEED) -> SoakResults:
 
 
 def _inject_faults_and_sample(
-    environment: SoakEnvironment,
-    clients: SoakClients,
-    injected_faults: list[str],
-    *,
-    seconds: float,
-    seed: int,
+    environment: SoakEnvironment, clients: SoakClients, injected_faults: list[str], *, seconds: float, seed: int
 ) -> list[Sample]:
     """Inject faults for `seconds`, and take a sample each second."""
     stopped = threading.Event()
@@ -214,18 +203,13 @@ def format_report(results: SoakResults) -> str:
     last_sample = results.samples[-1]
     traffic = f"{results.answers:,} responses, {results.events:,} events to subscribers"
     summary = f"{traffic}, refreshes {_format_counts(results.refreshes)}"
-    memory_growth = (
-        f"{results.megabytes_a_minute:+.2f} MB a minute (limit {MAX_MEGABYTES_PER_MINUTE:g})"
-    )
+    memory_growth = f"{results.megabytes_a_minute:+.2f} MB a minute (limit {MAX_MEGABYTES_PER_MINUTE:g})"
     file_growth = f"{results.files_a_minute:+.2f} a minute (limit {MAX_FILES_PER_MINUTE:g})"
     lines = [
         f"{results.seconds:g} s on {results.database}, seed {results.seed}: {summary}",
         f"faults: {_format_counts(results.faults)}",
         f"memory {last_sample.megabytes:.1f} MB at the end; once warm {memory_growth}",
-        (
-            f"open files {last_sample.files} at the end; once warm {file_growth}; "
-            f"threads {last_sample.threads}"
-        ),
+        (f"open files {last_sample.files} at the end; once warm {file_growth}; threads {last_sample.threads}"),
         f"database connections left: {results.connections_left}",
         *(f"WRONG: {failure}" for failure in results.wrong),
         "FAILED" if results.wrong else "passed: every response was right, and nothing grew",
@@ -243,9 +227,7 @@ def draw_chart(results: SoakResults) -> str:
     panels = {
         "Memory in use, MB": [(sample.second, sample.megabytes) for sample in samples],
         "Open files": [(sample.second, float(sample.files)) for sample in samples],
-        "Connections to the database": [
-            (sample.second, float(sample.connections)) for sample in samples
-        ],
+        "Connections to the database": [(sample.second, float(sample.connections)) for sample in samples],
         "Threads": [(sample.second, float(sample.threads)) for sample in samples],
         "Responses so far": [(sample.second, float(sample.answers)) for sample in samples],
     }

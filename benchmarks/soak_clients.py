@@ -45,12 +45,7 @@ class SoakClients:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run the clients within the context."""
-        targets = (
-            self._send_repeated_queries,
-            self._send_unique_queries,
-            self._send_refreshes,
-            self._follow_progress,
-        )
+        targets = (self._send_repeated_queries, self._send_unique_queries, self._send_refreshes, self._follow_progress)
         threads = [threading.Thread(target=target, name=target.__name__) for target in targets]
         for thread in threads:
             thread.start()
@@ -120,11 +115,7 @@ class SoakClients:
         with connect(url, subprotocols=[protocol], proxy=None) as connection:
             connection.send(json.dumps({"type": "connection_init"}))
             _expect(json.loads(connection.recv())["type"] == "connection_ack", "no acknowledgement")
-            subscribe_message = {
-                "type": "subscribe",
-                "id": "1",
-                "payload": {"query": _PROGRESS_SUBSCRIPTION},
-            }
+            subscribe_message = {"type": "subscribe", "id": "1", "payload": {"query": _PROGRESS_SUBSCRIPTION}}
             connection.send(json.dumps(subscribe_message))
             yield connection
 

@@ -17,18 +17,9 @@ from benchmarks.environment import package_versions
 from benchmarks.markdown import format_table
 from benchmarks.report import BenchmarkReport, ProgressCallback
 from benchmarks.svg import bar_chart
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    build_environment,
-    running_process,
-    running_server,
-)
+from tests.support.processes import BUNDLED_SOURCES, build_environment, running_process, running_server
 
-FIRST_START, WITH_DATA, TWO_WORKERS = (
-    "first start, which fills SQLite",
-    "with data",
-    "with data, WORKERS=2",
-)
+FIRST_START, WITH_DATA, TWO_WORKERS = ("first start, which fills SQLite", "with data", "with data, WORKERS=2")
 _START_HEADER = ("start to first response", "median", "fastest", "slowest")
 _ROUNDS = 9
 _IMPORT_LINE = re.compile(r"^import time: +(\d+) \|[^|]+\| +(\S+)$", re.MULTILINE)
@@ -105,9 +96,7 @@ def sum_import_times(log: str) -> Mapping[str, float]:
     package_times: Counter[str] = Counter()
     for microseconds, module in _IMPORT_LINE.findall(log):
         package_times[module.partition(".")[0]] += int(microseconds)
-    return {
-        name: round(total / 1000, 1) for name, total in package_times.most_common(_MAX_PACKAGES)
-    }
+    return {name: round(total / 1000, 1) for name, total in package_times.most_common(_MAX_PACKAGES)}
 
 
 def build_report(results: StartupResults) -> BenchmarkReport:
@@ -116,9 +105,7 @@ def build_report(results: StartupResults) -> BenchmarkReport:
         (kind, *(f"{value:.2f} s" for value in (median(seconds), min(seconds), max(seconds))))
         for kind, seconds in results.starts.items()
     ]
-    import_rows = [
-        (name, f"{milliseconds:.0f} ms") for name, milliseconds in results.imports.items()
-    ]
+    import_rows = [(name, f"{milliseconds:.0f} ms") for name, milliseconds in results.imports.items()]
     rounds = len(results.starts[WITH_DATA])
     return BenchmarkReport(
         results=asdict(results),
@@ -148,8 +135,5 @@ def _build_bars(results: StartupResults) -> Iterator[bar_chart.Bar]:
     for kind, seconds in results.starts.items():
         median_seconds = median(seconds)
         yield bar_chart.Bar(
-            label=kind,
-            value=median_seconds,
-            value_text=f"{median_seconds:.2f} s",
-            is_highlighted=kind == WITH_DATA,
+            label=kind, value=median_seconds, value_text=f"{median_seconds:.2f} s", is_highlighted=kind == WITH_DATA
         )

@@ -111,9 +111,7 @@ async def _compare(
     )
 
 
-async def _capture_statement(
-    connection: DatabaseConnection, write: WriteFunction
-) -> tuple[str, list[Any]]:
+async def _capture_statement(connection: DatabaseConnection, write: WriteFunction) -> tuple[str, list[Any]]:
     """Return the statement and the values that this project's upsert passes to the driver."""
     statements, parameters = [], []
 
@@ -149,12 +147,6 @@ async def _measure_peak_bytes(write: WriteFunction) -> int:
 
 def _build_country(code: str) -> Country:
     text = f"The Republic of Saint {code}’s"
-    values = {
-        FieldKind.INT: 66_987_244,
-        FieldKind.FLOAT: 109_237_461_923.25,
-        FieldKind.INSTANT: _NOW,
-    }
-    row: dict[str, Any] = {
-        name: values.get(field.kind, text[: field.max_length]) for name, field in FIELDS.items()
-    }
+    values = {FieldKind.INT: 66_987_244, FieldKind.FLOAT: 109_237_461_923.25, FieldKind.INSTANT: _NOW}
+    row: dict[str, Any] = {name: values.get(field.kind, text[: field.max_length]) for name, field in FIELDS.items()}
     return Country(**row | {"code": code, "revision": 1})

@@ -64,9 +64,7 @@ def build_request_body(query: str, number: int, *, is_counting: bool) -> Request
     """Return the body of a query with the variable `n`, which the query need not use."""
     text = json.dumps({"query": query, "variables": {"n": _NUMBER_PLACEHOLDER}})
     return RequestBody(
-        text=text.replace(f'"{_NUMBER_PLACEHOLDER}"', _NUMBER_PLACEHOLDER),
-        number=number,
-        is_counting=is_counting,
+        text=text.replace(f'"{_NUMBER_PLACEHOLDER}"', _NUMBER_PLACEHOLDER), number=number, is_counting=is_counting
     )
 
 
@@ -83,23 +81,16 @@ def run_wrk(url: str, body: RequestBody, *, seconds: int, taskset: tuple[str, ..
     """
     before, after = body.text.split(_NUMBER_PLACEHOLDER)
     script = _SCRIPT.format(
-        before=_quote_lua(before),
-        after=_quote_lua(after),
-        first=body.number,
-        step=int(body.is_counting),
+        before=_quote_lua(before), after=_quote_lua(after), first=body.number, step=int(body.is_counting)
     )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "wrk.lua")
         path.write_text(script, "utf-8")
         options = ("-t1", f"-c{_CONNECTIONS}", f"-d{seconds}s", "-s", f"{path}")
-        completed = subprocess.run(
-            [*taskset, "wrk", *options, url], capture_output=True, check=True, text=True
-        )
+        completed = subprocess.run([*taskset, "wrk", *options, url], capture_output=True, check=True, text=True)
     summary = json.loads(completed.stdout.splitlines()[-1])
     if summary["failed"] or not summary["requests"]:
-        raise RuntimeError(
-            f"{summary['failed']} of {summary['requests']} requests to {url} failed."
-        )
+        raise RuntimeError(f"{summary['failed']} of {summary['requests']} requests to {url} failed.")
     per_second = summary["requests"] / summary["microseconds"] * 1e6
     return WrkResult(per_second=per_second, p50_ms=summary["p50_ms"], p99_ms=summary["p99_ms"])
 

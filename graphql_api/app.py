@@ -143,9 +143,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         return build_context(public_url=url, is_authorized=is_authorized(credentials, admin_token))
 
     return GraphQLEndpoint(
-        schema=build_schema(
-            introspection=settings.has_introspection, query_limits=components.query_limits
-        ),
+        schema=build_schema(introspection=settings.has_introspection, query_limits=components.query_limits),
         create_context=create_context,
         # Cacheable responses contain no absolute URL.
         anonymous_context=build_context(public_url="", is_authorized=False),
@@ -168,9 +166,7 @@ def _base_url(connection: HTTPConnection) -> str:
     return f"http{url.removeprefix('ws')}" if connection.scope["type"] == "websocket" else url
 
 
-def _build_site(
-    components: Components, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]
-) -> ASGIApp:
+def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]) -> ASGIApp:
     # Imports FastAPI, which the first query does not need.
     from graphql_api.http.site.routes import build_site  # noqa: PLC0415 - see above
 

@@ -26,11 +26,7 @@ class Catalog:
     """Holds the snapshot and the history of refreshes, and follows the database."""
 
     def __init__(
-        self,
-        database: Database,
-        reference: Reference,
-        *,
-        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        self, database: Database, reference: Reference, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     ) -> None:
         """Start empty; `sync` loads. `clock` returns the current time, in UTC."""
         self.reference = reference
@@ -61,16 +57,12 @@ class Catalog:
     @property
     def last_refresh(self) -> RefreshReport | None:
         """The newest successful refresh in the history."""
-        return next(
-            (attempt for attempt in self.history if isinstance(attempt, RefreshReport)), None
-        )
+        return next((attempt for attempt in self.history if isinstance(attempt, RefreshReport)), None)
 
     @property
     def last_failure(self) -> RefreshFailure | None:
         """The newest failed refresh in the history."""
-        return next(
-            (attempt for attempt in self.history if isinstance(attempt, RefreshFailure)), None
-        )
+        return next((attempt for attempt in self.history if isinstance(attempt, RefreshFailure)), None)
 
     async def sync(self) -> None:
         """Load what changed in the database since the last sync.
@@ -100,9 +92,7 @@ class Catalog:
             if current.last_sequence != self._sequence:
                 new_attempts, sequence = await refreshes.load(connection, after=self._sequence)
                 if any(attempt.id not in self._unwritten_ids for attempt in new_attempts):
-                    self.provider_cache = ProviderCache.deserialize(
-                        await provider_cache.load(connection)
-                    )
+                    self.provider_cache = ProviderCache.deserialize(await provider_cache.load(connection))
                 self._sequence = sequence
                 self._merge_history(new_attempts)
             if current.version == previous.version:
@@ -114,9 +104,7 @@ class Catalog:
                     self._set_snapshot(Snapshot.from_rows(rows, self.reference))
                     return
 
-    def publish(
-        self, snapshot: Snapshot, report: RefreshReport, cache_update: ProviderCache
-    ) -> None:
+    def publish(self, snapshot: Snapshot, report: RefreshReport, cache_update: ProviderCache) -> None:
         """Serve the snapshot, the report and the provider data of a refresh, all at once.
 
         The caller must have held `write_lock` since before it wrote the rows.
@@ -133,9 +121,7 @@ class Catalog:
             DatabaseUnavailable: nothing was deleted.
         """
         async with self.write_lock:
-            removed = await self._database.run(
-                lambda connection: countries.remove(connection, country.code)
-            )
+            removed = await self._database.run(lambda connection: countries.remove(connection, country.code))
             # Not read back, because a failure after the commit would be reported as none. The
             # poller finds what other processes changed.
             remaining_rows = (row for row in self.snapshot.rows if row.code != country.code)

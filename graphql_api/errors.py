@@ -1,8 +1,4 @@
-"""Every error that the project raises on purpose.
-
-A message is one sentence with what to do, for the person in charge. Any other exception is a
-defect.
-"""
+"""Every error that the project raises on purpose. A message says in one sentence what to do."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -75,43 +71,37 @@ class PersistedQueryNotFound(CountriesError):
 
 
 class RefreshInProgress(CountriesError):
-    """Another refresh is running, or replaced this one."""
+    """Another refresh is running, or replaced this one. `started_at` is its start, if known."""
 
     code = "REFRESH_IN_PROGRESS"
 
     def __init__(self, message: str, *, started_at: datetime | None = None) -> None:
-        """`started_at` is the start of the other refresh, if known."""
         super().__init__(message)
         self.started_at = started_at
 
 
 class RefreshTooSoon(CountriesError):
-    """The minimum interval since the last refresh has not passed."""
+    """The minimum interval since the last refresh has not passed. `retry_at` is its end, if known."""
 
     code = "REFRESH_TOO_SOON"
 
     def __init__(self, message: str, *, retry_at: datetime | None = None) -> None:
-        """`retry_at` is the earliest time of the next refresh, if known."""
         super().__init__(message)
         self.retry_at = retry_at
 
 
 class DatabaseUnavailable(CountriesError):
-    """The database failed or did not respond."""
+    """The database failed or did not respond. `permanent` errors stay until an operator acts."""
 
     code = "DATABASE_UNAVAILABLE"
 
     def __init__(self, message: str, *, permanent: bool = False) -> None:
-        """`permanent` errors stay until an operator acts."""
         super().__init__(message)
         self.permanent = permanent
 
     @property
     def public_message(self) -> str:
-        """Return a message without the database's address and its own message.
-
-        An operation that lost its connection may have been done.
-        """
+        """Return a message without the database's address. A lost connection may have hidden a success."""
         return "The database did not confirm the operation; it was done completely or not at all."
 
 

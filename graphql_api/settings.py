@@ -102,9 +102,7 @@ Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 class Settings(BaseSettings):
     """Every setting. A variable has the name of its field in upper case."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
 
     environment: Literal["development", "production"] = "development"
     host: str = "127.0.0.1"
@@ -115,11 +113,7 @@ class Settings(BaseSettings):
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_max_overflow: int = Field(default=20, ge=0, le=1000)
     database_timeout: Seconds = 10
-    countries_sources: SourceList = (
-        ("restcountries", None),
-        ("geonames", None),
-        ("bundled", None),
-    )
+    countries_sources: SourceList = (("restcountries", None), ("geonames", None), ("bundled", None))
     rates_sources: SourceList = (("er-api", None), ("frankfurter", None), ("bundled", None))
     restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10

@@ -56,9 +56,7 @@ StartupEvent = WaitingForDatabase | Ready | StartupFailed
 StartupListener = Callable[[StartupEvent], None]
 
 
-async def open_with_retry(
-    open_database: Callable[[], Awaitable[None]], on_event: StartupListener
-) -> None:
+async def open_with_retry(open_database: Callable[[], Awaitable[None]], on_event: StartupListener) -> None:
     """Call `open_database` until it succeeds; emit an event for each new reason to wait.
 
     Raises:
@@ -77,18 +75,12 @@ async def open_with_retry(
         else:
             return
         jitter = random.random()  # noqa: S311 - spreads retries; protects nothing
-        await asyncio.sleep(
-            backoff_delay(attempt, initial=_INITIAL_DELAY, maximum=_MAX_DELAY, jitter=jitter)
-        )
+        await asyncio.sleep(backoff_delay(attempt, initial=_INITIAL_DELAY, maximum=_MAX_DELAY, jitter=jitter))
 
 
 @asynccontextmanager
 async def run_app(
-    components: Components,
-    on_event: StartupListener,
-    site: Lazy[ASGIApp],
-    *,
-    should_wait: Callable[[], bool],
+    components: Components, on_event: StartupListener, site: Lazy[ASGIApp], *, should_wait: Callable[[], bool]
 ) -> AsyncIterator[None]:
     """Open the database in the background, then run the background tasks until the context ends.
 
@@ -116,27 +108,19 @@ async def run_app(
         await _close(components)
 
 
-def _background_coroutines(
-    components: Components, site: Lazy[ASGIApp]
-) -> Iterator[Coroutine[Any, Any, None]]:
+def _background_coroutines(components: Components, site: Lazy[ASGIApp]) -> Iterator[Coroutine[Any, Any, None]]:
     """Yield what runs beside the requests once there is data to serve."""
     service, catalog = components.refresh_service, components.catalog
     snapshot_poll = components.settings.snapshot_poll
     refresh_interval = components.settings.refresh_interval
     watcher = RemoteRefreshWatcher(
-        service.progress,
-        database=components.database,
-        catalog=catalog,
-        holder=service.holder,
-        clock=utc_now,
+        service.progress, database=components.database, catalog=catalog, holder=service.holder, clock=utc_now
     )
     yield catalog.poll(snapshot_poll)
     yield watcher.run(snapshot_poll)
     yield _warm_up_and_refresh(components, site)
     if refresh_interval:
-        yield refresh_periodically(
-            service, catalog, refresh_interval=refresh_interval, clock=utc_now
-        )
+        yield refresh_periodically(service, catalog, refresh_interval=refresh_interval, clock=utc_now)
 
 
 async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> None:
@@ -157,7 +141,6 @@ async def _close(components: Components) -> None:
     await asyncio.wait([close_task], timeout=_SHUTDOWN_TIMEOUT)
     if not close_task.done():
         logger.warning(
-            "The database did not respond within %g s; exiting without closing its connections.",
-            _SHUTDOWN_TIMEOUT,
+            "The database did not respond within %g s; exiting without closing its connections.", _SHUTDOWN_TIMEOUT
         )
     await cancel_all([close_task])

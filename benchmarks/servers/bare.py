@@ -9,10 +9,7 @@ BODY = Path(os.environ["BODY"]).read_bytes()
 _START_MESSAGE = {
     "type": "http.response.start",
     "status": 200,
-    "headers": [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(BODY)).encode()),
-    ],
+    "headers": [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())],
 }
 _BODY_MESSAGE = {"type": "http.response.body", "body": BODY}
 

@@ -18,13 +18,7 @@ from typing import Any
 import httpx
 
 from tests.support.paths import ROOT
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    PROGRAM,
-    Process,
-    build_environment,
-    running_process,
-)
+from tests.support.processes import BUNDLED_SOURCES, PROGRAM, Process, build_environment, running_process
 
 SERVERS_DIR = Path(__file__).parent
 INSTALL_DIR = ROOT / "var" / "servers"
@@ -34,11 +28,7 @@ _TIMEOUT = 60.0
 _NPM_TIMEOUT = 300.0
 
 OURS, PLAIN, BARE = "this project", "plain Strawberry", "bare ASGI"
-NODE_PROGRAMS = {
-    "GraphQL Yoga": "yoga.mjs",
-    "Apollo Server": "apollo.mjs",
-    "Mercurius, JIT": "mercurius.mjs",
-}
+NODE_PROGRAMS = {"GraphQL Yoga": "yoga.mjs", "Apollo Server": "apollo.mjs", "Mercurius, JIT": "mercurius.mjs"}
 """Programs of the servers on Node, by name."""
 
 
@@ -56,9 +46,7 @@ class BenchmarkServer:
     def post(self, body: str) -> bytes:
         """Return the uncompressed bytes of the response."""
         headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
-        response = httpx.post(
-            self.url, content=body, headers=headers, trust_env=False, timeout=_TIMEOUT
-        )
+        response = httpx.post(self.url, content=body, headers=headers, trust_env=False, timeout=_TIMEOUT)
         return response.raise_for_status().content
 
 
@@ -67,9 +55,7 @@ def taskset_commands() -> tuple[tuple[str, ...], tuple[str, ...]]:
     available_cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
     if len(available_cores) < 2 or shutil.which("taskset") is None:  # noqa: PLR2004 - one each
         return (), ()
-    server_taskset, load_taskset = (
-        ("taskset", "--cpu-list", str(core)) for core in available_cores[:2]
-    )
+    server_taskset, load_taskset = (("taskset", "--cpu-list", str(core)) for core in available_cores[:2])
     return server_taskset, load_taskset
 
 
@@ -88,9 +74,7 @@ def run_project(taskset: Sequence[str]) -> Iterator[BenchmarkServer]:
 
 
 @contextmanager
-def run_asgi(
-    module: str, taskset: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[BenchmarkServer]:
+def run_asgi(module: str, taskset: Sequence[str], variables: Mapping[str, str]) -> Iterator[BenchmarkServer]:
     """Run an application of `benchmarks/servers` on uvicorn, as fast as that goes."""
     options = ("--no-access-log", "--log-level", "warning", "--port")
     program = (sys.executable, "-m", "uvicorn", f"benchmarks.servers.{module}:app", *options)
@@ -99,9 +83,7 @@ def run_asgi(
 
 
 @contextmanager
-def run_node(
-    program: str, taskset: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[BenchmarkServer]:
+def run_node(program: str, taskset: Sequence[str], variables: Mapping[str, str]) -> Iterator[BenchmarkServer]:
     """Run a program of `benchmarks/servers` on Node, whose packages are installed."""
     settings = {"NODE_ENV": "production", **variables}
     with _start_server([*taskset, "node", f"{INSTALL_DIR / program}"], settings) as server:
@@ -141,17 +123,12 @@ def _install_packages() -> None:
 
 
 @contextmanager
-def _start_server(
-    command: Sequence[str], variables: Mapping[str, str]
-) -> Iterator[BenchmarkServer]:
+def _start_server(command: Sequence[str], variables: Mapping[str, str]) -> Iterator[BenchmarkServer]:
     port = _free_port()
     # uvicorn takes its port as an argument.
     full_command = [*command, str(port)] if command[-1] == "--port" else command
     settings = build_environment({"PORT": str(port), **variables})
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_process(full_command, Path(folder), settings) as process,
-    ):
+    with tempfile.TemporaryDirectory() as folder, running_process(full_command, Path(folder), settings) as process:
         server = BenchmarkServer(f"http://127.0.0.1:{port}/graphql")
         _wait_until_ready(server, process)
         yield server

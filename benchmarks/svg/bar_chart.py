@@ -117,10 +117,9 @@ class _Scale:
 
     def x_position(self, value: float) -> float:
         """Return the position of a value, in pixels from the left."""
-        if self.low:
-            fraction = math.log(value / self.low) / math.log(self.high / self.low)
-        else:
-            fraction = value / self.high
+        is_logarithmic = bool(self.low)
+        ratio, span = (value / self.low, self.high / self.low) if is_logarithmic else (value, self.high)
+        fraction = math.log(ratio) / math.log(span) if is_logarithmic else ratio / span
         return _LEFT_MARGIN + fraction * (WIDTH - _LEFT_MARGIN - _RIGHT_MARGIN)
 
 
@@ -147,9 +146,7 @@ def _draw_groups(groups: Sequence[Group], scale: _Scale) -> Iterator[str]:
         if group.mark:
             x = scale.x_position(group.mark.value)
             yield _line_element(x, first_bar_top - 5, next_top - _ROW_HEIGHT + 5, "mark")
-            yield text_element(
-                x, first_bar_top - 10, group.mark.label, "mark-label", anchor="middle"
-            )
+            yield text_element(x, first_bar_top - 10, group.mark.label, "mark-label", anchor="middle")
         top = next_top
 
 

@@ -37,9 +37,7 @@ def draw(title: str, panels: Sequence[Panel]) -> str:
         *(
             element
             for index, panel in enumerate(panels)
-            for element in _draw_panel(
-                panel, _TOP_MARGIN + index * (_PANEL_HEIGHT + _PANEL_GAP), duration
-            )
+            for element in _draw_panel(panel, _TOP_MARGIN + index * (_PANEL_HEIGHT + _PANEL_GAP), duration)
         ),
         *_draw_time_axis(duration, bottom),
         "</svg>\n",
@@ -59,22 +57,15 @@ def _draw_panel(panel: Panel, top: float, duration: float) -> Iterator[str]:
         y_attributes = f'y1="{y_position(value):.1f}" y2="{y_position(value):.1f}"'
         right = WIDTH - _RIGHT_MARGIN
         yield f'  <line class="grid" x1="{_LEFT_MARGIN}" x2="{right}" {y_attributes}/>'
-        yield text_element(
-            _LEFT_MARGIN - 10, y_position(value) + 4, f"{value:,.4g}", "dim", anchor="end"
-        )
-    points = " ".join(
-        f"{_x_position(second, duration):.1f},{y_position(value):.1f}"
-        for second, value in panel.points
-    )
+        yield text_element(_LEFT_MARGIN - 10, y_position(value) + 4, f"{value:,.4g}", "dim", anchor="end")
+    points = " ".join(f"{_x_position(second, duration):.1f},{y_position(value):.1f}" for second, value in panel.points)
     yield f'  <polyline class="curve" points="{points}"/>'
 
 
 def _draw_time_axis(duration: float, bottom: float) -> Iterator[str]:
     for tick in range(6):
         second = duration * tick / 5
-        yield text_element(
-            _x_position(second, duration), bottom + 26, f"{second:.0f} s", "dim", anchor="middle"
-        )
+        yield text_element(_x_position(second, duration), bottom + 26, f"{second:.0f} s", "dim", anchor="middle")
 
 
 def _x_position(second: float, duration: float) -> float:

@@ -61,15 +61,12 @@ def serve_command() -> None:
 
 
 @main.command("refresh")
-@click.option(
-    "--force", is_flag=True, help="Request every provider, also those that have nothing new."
-)
+@click.option("--force", is_flag=True, help="Request every provider, also those that have nothing new.")
 def refresh_command(*, force: bool) -> None:
     """Fetch every source once and store the countries.
 
-    Prints which providers the data came from and how long each phase took. Servers on the same
-    database serve the new data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data
-    stays as it was.
+    Prints which providers the data came from and how long each phase took. Servers on the same database serve the new
+    data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data stays as it was.
     """
     settings = _load_settings()
     from graphql_api.cli.refresh import refresh  # noqa: PLC0415 - a wrong setting does not wait for it
@@ -92,8 +89,7 @@ def schema() -> None:
 def migrate() -> None:
     """Migrate the database to the tables of this version.
 
-    `serve` and `refresh` do so too. Run it by hand to choose the time, for example before a
-    deployment.
+    `serve` and `refresh` do so too. Run it by hand to choose the time, for example before a deployment.
     """
     settings = _load_settings()
     from graphql_api.components import migrate_database  # noqa: PLC0415 - a wrong setting does not wait for it

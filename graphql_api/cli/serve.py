@@ -45,9 +45,7 @@ def serve(settings: Settings) -> None:
 
 def _run_workers(settings: Settings, listener: socket.socket, on_event: StartupListener) -> None:
     if "fork" not in multiprocessing.get_all_start_methods():
-        raise InvalidSetting(
-            f"WORKERS is {settings.workers}, but this system cannot fork processes. Set it to 1."
-        )
+        raise InvalidSetting(f"WORKERS is {settings.workers}, but this system cannot fork processes. Set it to 1.")
     # Reports a wrong setting once, before there are workers.
     create_app(settings)
     # Workers share the memory of what is imported before they are forked.
@@ -93,11 +91,7 @@ def _log_event(settings: Settings, listen_url: str, event: StartupEvent) -> None
             logger.error("%s Retrying until it responds; listening at %s.", reason, listen_url)
         case Ready():
             url = settings.public_url or listen_url
-            greeting = (
-                f"The playground is at {url}/graphql"
-                if settings.has_playground
-                else f"Serving {url}"
-            )
+            greeting = f"The playground is at {url}/graphql" if settings.has_playground else f"Serving {url}"
             note = f", listening at {listen_url}" if settings.public_url else ""
             logger.info("%s%s (Ctrl-C stops)", greeting, note)
 
@@ -109,8 +103,7 @@ def _bind_socket(host: str, port: int) -> socket.socket:
     except (OSError, UnicodeError) as error:  # the latter for text that no host name can have
         if isinstance(error, socket.gaierror | UnicodeError) or error.errno == errno.EADDRNOTAVAIL:
             raise InvalidSetting(
-                f"HOST {host} is not an address of this machine. "
-                "Set HOST to one, for example 127.0.0.1."
+                f"HOST {host} is not an address of this machine. Set HOST to one, for example 127.0.0.1."
             ) from None
         # The error's own text repeats the address.
         raise InvalidSetting(

@@ -65,16 +65,10 @@ def _internal(kind: FieldKind, max_length: int | None = None, *, nullable: bool)
 
 
 FIELDS: Mapping[str, FieldInfo] = {
-    "code": FieldInfo(
-        FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2
-    ),
-    "alpha3": FieldInfo(
-        FieldKind.TEXT, "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.", max_length=3
-    ),
+    "code": FieldInfo(FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2),
+    "alpha3": FieldInfo(FieldKind.TEXT, "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.", max_length=3),
     "name": FieldInfo(
-        FieldKind.TEXT,
-        "English short name from Unicode CLDR. Providers cannot change it.",
-        max_length=200,
+        FieldKind.TEXT, "English short name from Unicode CLDR. Providers cannot change it.", max_length=200
     ),
     "capital": FieldInfo(
         FieldKind.TEXT,
@@ -96,9 +90,7 @@ FIELDS: Mapping[str, FieldInfo] = {
     ),
     "population": FieldInfo(FieldKind.INT, "Number of people, as the provider reports it."),
     "area_km2": FieldInfo(
-        FieldKind.FLOAT,
-        "Area in square kilometres; null if the provider reports none.",
-        nullable=True,
+        FieldKind.FLOAT, "Area in square kilometres; null if the provider reports none.", nullable=True
     ),
     "currency_code": FieldInfo(
         FieldKind.TEXT,
@@ -107,9 +99,7 @@ FIELDS: Mapping[str, FieldInfo] = {
         nullable=True,
     ),
     "exchange_rate": FieldInfo(
-        FieldKind.FLOAT,
-        "Units of the country's currency for 1 US dollar; null if no rate is known.",
-        nullable=True,
+        FieldKind.FLOAT, "Units of the country's currency for 1 US dollar; null if no rate is known.", nullable=True
     ),
     "estimated_gdp": FieldInfo(
         FieldKind.FLOAT,
@@ -126,9 +116,7 @@ FIELDS: Mapping[str, FieldInfo] = {
         filterable=False,
         sortable=False,
     ),
-    "last_refreshed_at": FieldInfo(
-        FieldKind.INSTANT, "UTC time of the last refresh that listed this country."
-    ),
+    "last_refreshed_at": FieldInfo(FieldKind.INSTANT, "UTC time of the last refresh that listed this country."),
     "revision": _internal(FieldKind.INT, nullable=False),
     "countries_provider": _internal(FieldKind.TEXT, 50, nullable=False),
     "countries_as_of": _internal(FieldKind.INSTANT, nullable=True),

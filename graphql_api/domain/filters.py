@@ -80,25 +80,17 @@ _COMPARISONS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
 """The comparison of a value that is not None, and the result for None."""
 
 
-def apply_filter(
-    country_filter: Filter, snapshot: Snapshot, candidates: Sequence[int]
-) -> Sequence[int]:
+def apply_filter(country_filter: Filter, snapshot: Snapshot, candidates: Sequence[int]) -> Sequence[int]:
     """Return the `candidates` (indexes into `snapshot.rows`) that match, in the same order."""
     match country_filter:
         case Condition():
-            return _apply_condition(
-                country_filter, snapshot.columns[country_filter.field], candidates
-            )
+            return _apply_condition(country_filter, snapshot.columns[country_filter.field], candidates)
         case AllOf(parts):
             for part in parts:
                 candidates = apply_filter(part, snapshot, candidates)
             return candidates
         case AnyOf(parts):
-            matching = {
-                row_index
-                for part in parts
-                for row_index in apply_filter(part, snapshot, candidates)
-            }
+            matching = {row_index for part in parts for row_index in apply_filter(part, snapshot, candidates)}
             return [row_index for row_index in candidates if row_index in matching]
         case Not(part):
             excluded = set(apply_filter(part, snapshot, candidates))
@@ -109,11 +101,7 @@ def _apply_condition(
     condition: Condition, column: Sequence[ComparableValue], candidates: Sequence[int]
 ) -> Sequence[int]:
     if condition.operator is Operator.IS_NULL:
-        return [
-            row_index
-            for row_index in candidates
-            if (column[row_index] is None) is condition.operand
-        ]
+        return [row_index for row_index in candidates if (column[row_index] is None) is condition.operand]
     compare, result_for_null = _COMPARISONS[condition.operator]
     operand = _fold_operand(condition.operand)
     return [

@@ -38,26 +38,17 @@ class MergeResult:
 
 
 def merge(
-    source_data: SourceData,
-    stored: Snapshot,
-    *,
-    reference: Reference,
-    refreshed_at: datetime,
-    revision: int,
+    source_data: SourceData, stored: Snapshot, *, reference: Reference, refreshed_at: datetime, revision: int
 ) -> MergeResult:
     """Build the rows of a refresh. Every listed country gets `refreshed_at` and `revision`."""
     rows = tuple(
-        _build_row(
-            figures, source_data, reference=reference, refreshed_at=refreshed_at, revision=revision
-        )
+        _build_row(figures, source_data, reference=reference, refreshed_at=refreshed_at, revision=revision)
         for figures in sorted(source_data.figures, key=lambda figures: figures.code)
     )
     stored_by_code = {row.code: row for row in stored.rows}
     listed_codes = {row.code for row in rows}
     missing = [row for row in stored.rows if row.code not in listed_codes]
-    unchanged = sum(
-        row.code in stored_by_code and _has_same_data(row, stored_by_code[row.code]) for row in rows
-    )
+    unchanged = sum(row.code in stored_by_code and _has_same_data(row, stored_by_code[row.code]) for row in rows)
     inserted = sum(row.code not in stored_by_code for row in rows)
     return MergeResult(
         rows=rows,
@@ -70,12 +61,7 @@ def merge(
 
 
 def _build_row(
-    figures: CountryFigures,
-    source_data: SourceData,
-    *,
-    reference: Reference,
-    refreshed_at: datetime,
-    revision: int,
+    figures: CountryFigures, source_data: SourceData, *, reference: Reference, refreshed_at: datetime, revision: int
 ) -> Country:
     identity = reference[figures.code]
     rate = source_data.rates.get(figures.currency_code) if figures.currency_code else None

@@ -77,18 +77,14 @@ class Page:
         return encode_cursor(sort_values(row_index, self.sort, self.snapshot), self.sort)
 
 
-def paginate(
-    snapshot: Snapshot, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest
-) -> Page:
+def paginate(snapshot: Snapshot, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest) -> Page:
     """Filter, sort and slice the rows of a snapshot.
 
     Raises:
         InvalidInput: a cursor is malformed, or belongs to another order.
     """
     keys = tuple(sort)
-    matching = sort_rows(
-        keys, snapshot, apply_filter(country_filter, snapshot, range(len(snapshot.rows)))
-    )
+    matching = sort_rows(keys, snapshot, apply_filter(country_filter, snapshot, range(len(snapshot.rows))))
     start, stop = min(request.offset or 0, len(matching)), len(matching)
     if request.after is not None:
         position = _parse_cursor(request.after, "after", keys)
@@ -122,9 +118,7 @@ def _find_index(
 ) -> int:
     to_sort_key = cmp_to_key(partial(compare, keys=keys))
     return bisect(
-        matching,
-        to_sort_key(position),
-        key=lambda row_index: to_sort_key(sort_values(row_index, keys, snapshot)),
+        matching, to_sort_key(position), key=lambda row_index: to_sort_key(sort_values(row_index, keys, snapshot))
     )
 
 

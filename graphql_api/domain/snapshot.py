@@ -10,11 +10,32 @@ from typing import Self
 from graphql_api.domain.country import BUNDLED, Country, CountryField, Reference
 from graphql_api.domain.folding import fold
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.summary import Summary, TopCountry
 from graphql_api.errors import InvalidInput
 
 ComparableValue = str | int | float | datetime | None
 """A value in the form that filters and sorting compare. Text is folded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopCountry:
+    """One bar of the image."""
+
+    name: str
+    estimated_gdp: float
+    """US dollars."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """The contents of the summary image. Equal summaries give equal images."""
+
+    total_countries: int
+    top: tuple[TopCountry, ...]
+    """At most five countries, highest estimated GDP first."""
+    countries_source: Provenance | None
+    rates_source: Provenance | None
+    refreshed_at: datetime | None
+    """UTC time of the newest row; None without rows."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -143,12 +164,8 @@ def _index_names(rows: tuple[Country, ...], reference: Reference) -> dict[str, C
     return names
 
 
-def _count_provenance(
-    sources: Iterable[tuple[str | None, datetime | None]],
-) -> Mapping[Provenance, int]:
+def _count_provenance(sources: Iterable[tuple[str | None, datetime | None]]) -> Mapping[Provenance, int]:
     counts = Counter(sources).most_common()
     return {
-        Provenance(provider=provider, as_of=as_of): count
-        for (provider, as_of), count in counts
-        if provider is not None
+        Provenance(provider=provider, as_of=as_of): count for (provider, as_of), count in counts if provider is not None
     }

@@ -35,16 +35,12 @@ def sort_rows(keys: Sequence[SortKey], snapshot: Snapshot, row_indexes: Sequence
     return ordered
 
 
-def sort_values(
-    row_index: int, keys: Sequence[SortKey], snapshot: Snapshot
-) -> tuple[ComparableValue, ...]:
+def sort_values(row_index: int, keys: Sequence[SortKey], snapshot: Snapshot) -> tuple[ComparableValue, ...]:
     """Return the position of a row in the order: one value per key, then name and code."""
     return tuple(snapshot.columns[key.field][row_index] for key in (*keys, *TIE_BREAKERS))
 
 
-def compare(
-    left: Sequence[ComparableValue], right: Sequence[ComparableValue], keys: Sequence[SortKey]
-) -> int:
+def compare(left: Sequence[ComparableValue], right: Sequence[ComparableValue], keys: Sequence[SortKey]) -> int:
     """Return -1, 0 or 1 if position `left` is before, at or after position `right`."""
     for left_value, right_value, key in zip(left, right, (*keys, *TIE_BREAKERS), strict=True):
         if left_value == right_value:

@@ -38,10 +38,7 @@ class ArgumentConverters:
             return
         name_converter = self._config.name_converter
         arguments = {
-            name_converter.get_graphql_name(argument): (
-                argument.python_name,
-                self._build_converter(argument.type),
-            )
+            name_converter.get_graphql_name(argument): (argument.python_name, self._build_converter(argument.type))
             for argument in definition.arguments
         }
         info_class, info_name = self._config.info_class, resolver.info_parameter.name
@@ -61,7 +58,7 @@ class ArgumentConverters:
             convert = self._build_converter(strawberry_type.of_type)
             return lambda values: [None if item is None else convert(item) for item in values]
         if not isinstance(strawberry_type, type) or not has_object_definition(strawberry_type):
-            return _identity
+            return lambda value: value
         fields = self._get_field_converters(strawberry_type)
         return lambda value: strawberry_type(**_convert_fields(value, fields))
 
@@ -78,15 +75,9 @@ class ArgumentConverters:
         return fields
 
 
-def _convert_fields(
-    raw_values: Mapping[str, Any], fields: Mapping[str, tuple[str, ValueConverter]]
-) -> dict[str, Any]:
+def _convert_fields(raw_values: Mapping[str, Any], fields: Mapping[str, tuple[str, ValueConverter]]) -> dict[str, Any]:
     converted = {}
     for key, value in raw_values.items():
         name, convert = fields[key]
         converted[name] = None if value is None else convert(value)
     return converted
-
-
-def _identity(value: object) -> object:
-    return value

@@ -111,9 +111,7 @@ class PreparedOperation:
         self.node = node
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
         self.definitions = dict(fragments)
-        self.fragments = {
-            name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()
-        }
+        self.fragments = {name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()}
         self.limits = parser.limits
         self.hide_suggestions = not parser.introspection
         self._boolean_variables = tuple(
@@ -123,9 +121,7 @@ class PreparedOperation:
         )
         self._plans: LRUCache[tuple[object, ...], ExecutionPlan] = LRUCache(_MAX_PLANS)
 
-    def coerce_variables(
-        self, raw_variables: Mapping[str, Any]
-    ) -> list[graphql.GraphQLError] | VariableValues:
+    def coerce_variables(self, raw_variables: Mapping[str, Any]) -> list[graphql.GraphQLError] | VariableValues:
         """Return the variables as values of their types, or the errors."""
         return get_variable_values(
             self.schema,
@@ -156,20 +152,14 @@ class PreparedOperation:
             self.schema, self.fragments, variables, root_type, self.node
         ).grouped_field_set
         root_names = {details[0].node.name.value for details in fields.values()}
-        cacheable = (
-            self.node.operation is graphql.OperationType.QUERY
-            and root_names <= CACHEABLE_ROOT_FIELDS
-        )
+        cacheable = self.node.operation is graphql.OperationType.QUERY and root_names <= CACHEABLE_ROOT_FIELDS
         return ExecutionPlan(root_type, fields, {}, {}, cacheable)
 
 
 class Document:
     """A parsed document that is within the limits."""
 
-    def __init__(
-        self, parser: DocumentParser, node: graphql.DocumentNode, query_cost: QueryCost
-    ) -> None:
-        """Prepare the operations of the document."""
+    def __init__(self, parser: DocumentParser, node: graphql.DocumentNode, query_cost: QueryCost) -> None:
         self.node = node
         self.query_cost = query_cost
         self._parser = parser

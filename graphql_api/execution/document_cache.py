@@ -14,12 +14,12 @@ class DocumentCache:
     """Parses, measures and validates a text once while it is cached."""
 
     def __init__(self, parser: DocumentParser) -> None:
-        """Start empty."""
         self._parser = parser
-        self._documents: LRUCache[str, Document] = LRUCache(_MAX_BYTES, size_of=_estimate_bytes)
+        self._documents: LRUCache[str, Document] = LRUCache(
+            _MAX_BYTES, size_of=lambda text, _: _BYTES_PER_DOCUMENT + _BYTES_PER_CHARACTER * len(text)
+        )
 
     def __contains__(self, text: object) -> bool:
-        """Return whether the document is cached."""
         return text in self._documents
 
     def get_or_parse(self, text: str) -> Document:
@@ -34,7 +34,3 @@ class DocumentCache:
             document = self._parser.parse(text)
             self._documents.put(text, document)
         return document
-
-
-def _estimate_bytes(text: str, _: Document) -> int:
-    return _BYTES_PER_DOCUMENT + _BYTES_PER_CHARACTER * len(text)

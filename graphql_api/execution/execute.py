@@ -13,13 +13,7 @@ from graphql.execution.values import VariableValues
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.errors import (
-    CountriesError,
-    DatabaseUnavailable,
-    InvalidInput,
-    QueryTooComplex,
-    graphql_error_body,
-)
+from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex, graphql_error_body
 from graphql_api.execution import document
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.executor import BulkExecutor
@@ -106,8 +100,7 @@ def execute_sync_if_cheap(
 ) -> GraphQLResponse | None:
     """Execute a cacheable query of low cost whose document is cached.
 
-    Returns None for every other request, and for every request with an error: `execute` handles
-    them.
+    Returns None for every other request, and for every request with an error: `execute` handles them.
     """
     if request.query not in schema.document_cache:
         return None
@@ -120,17 +113,13 @@ def execute_sync_if_cheap(
     data, errors = prepared.create_executor().run_sync()
     if errors:
         return None
-    return GraphQLResponse(
-        {"data": data}, executed=True, cacheable=True, operation=prepared.operation.info
-    )
+    return GraphQLResponse({"data": data}, executed=True, cacheable=True, operation=prepared.operation.info)
 
 
 class _RequestRejected(Exception):
     """The request is rejected: its response has errors and no data."""
 
-    def __init__(
-        self, operation: document.PreparedOperation, errors: Iterable[GraphQLError], code: str
-    ) -> None:
+    def __init__(self, operation: document.PreparedOperation, errors: Iterable[GraphQLError], code: str) -> None:
         super().__init__()
         response = _build_rejected_response(_format_error(error, code) for error in errors)
         self.response = replace(response, operation=operation.info)
@@ -162,16 +151,11 @@ def _build_rejection(error: Exception) -> GraphQLResponse:
             return _build_rejected_response([_format_error(error, "GRAPHQL_PARSE_FAILED")])
         case CountriesError():
             return build_error_response(error)
-    return build_error_response(
-        InvalidInput("The document or its variables are nested too deeply.")
-    )
+    return build_error_response(InvalidInput("The document or its variables are nested too deeply."))
 
 
 def _prepare(
-    schema: Schema,
-    request: GraphQLRequest,
-    context: GraphQLContext,
-    allowed_operations: Iterable[OperationType],
+    schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
     parsed = schema.document_cache.get_or_parse(request.query)
     raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
@@ -192,19 +176,13 @@ def _prepare(
     return _PreparedExecution(operation, plan, variables, context, cost)
 
 
-async def _run(
-    prepared: _PreparedExecution, request_id: str, event: object = None
-) -> GraphQLResponse:
+async def _run(prepared: _PreparedExecution, request_id: str, event: object = None) -> GraphQLResponse:
     data, errors = await prepared.create_executor(event).run()
     body: dict[str, Any] = {"data": data}
     cacheable = prepared.plan.cacheable and not errors
     if errors:
-        body["errors"] = [
-            _format_resolver_error(error, request_id) for error in errors[:_MAX_ERRORS]
-        ]
-    return GraphQLResponse(
-        body, executed=True, cacheable=cacheable, operation=prepared.operation.info
-    )
+        body["errors"] = [_format_resolver_error(error, request_id) for error in errors[:_MAX_ERRORS]]
+    return GraphQLResponse(body, executed=True, cacheable=cacheable, operation=prepared.operation.info)
 
 
 async def _subscribe(
@@ -240,25 +218,16 @@ def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str,
     if isinstance(cause, DatabaseUnavailable):
         logger.error("Request %s: %s", request_id, cause)
     if isinstance(cause, CountriesError):
-        details = {
-            _to_camel_case(name): format_instant(value) for name, value in cause.details.items()
-        }
-        return {
-            **_format_error(error, cause.code, **details),
-            "message": _truncate(cause.public_message),
-        }
-    if isinstance(cause, GraphQLError) and _is_argument_error(cause):
+        details = {_to_camel_case(name): format_instant(value) for name, value in cause.details.items()}
+        return {**_format_error(error, cause.code, **details), "message": _truncate(cause.public_message)}
+    if isinstance(cause, GraphQLError) and any(isinstance(node, ValueNode) for node in cause.nodes or ()):
+        # The executor rejected an argument because of its variables.
         return _format_error(error, InvalidInput.code)
     logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)
     return {
         **_format_error(error, "INTERNAL_SERVER_ERROR", requestId=request_id),
         "message": f"Something went wrong here; the server's log has it as request {request_id}.",
     }
-
-
-def _is_argument_error(error: GraphQLError) -> bool:
-    """Return whether the executor rejected an argument because of its variables."""
-    return any(isinstance(node, ValueNode) for node in error.nodes or ())
 
 
 def _to_camel_case(name: str) -> str:

@@ -115,15 +115,11 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
                 if completer.executor_fields:
 
                     def on_error(error: Exception, item_path: Path) -> None:
-                        self.handle_field_error(
-                            error, return_type.of_type, field_details_list, item_path
-                        )
+                        self.handle_field_error(error, return_type.of_type, field_details_list, item_path)
 
                     self._complete_executor_fields(completer, path, result, rows, on_error)
                 return rows
-        return super().complete_list_value(
-            return_type, field_details_list, info, path, result, position_context
-        )
+        return super().complete_list_value(return_type, field_details_list, info, path, result, position_context)
 
     def complete_object_value(  # noqa: PLR0913, PLR0917 - graphql-core's
         self,
@@ -147,13 +143,9 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
                 return completer.complete((result,))[0]
             except Exception:  # noqa: BLE001, S110 - full execution reports it
                 pass
-        return super().complete_object_value(
-            return_type, field_details_list, info, path, result, position_context
-        )
+        return super().complete_object_value(return_type, field_details_list, info, path, result, position_context)
 
-    def _get_completer(
-        self, item_type: GraphQLOutputType, details: FieldDetailsList
-    ) -> ListCompleter | None:
+    def _get_completer(self, item_type: GraphQLOutputType, details: FieldDetailsList) -> ListCompleter | None:
         object_type = get_nullable_type(item_type)
         if not is_object_type(object_type):
             return None
@@ -165,9 +157,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
             cached = self._plan.list_completers[key] = (details, completer)
         return cached[1]
 
-    def _collect(
-        self, object_type: GraphQLObjectType, details: FieldDetailsList
-    ) -> GroupedFieldSet:
+    def _collect(self, object_type: GraphQLObjectType, details: FieldDetailsList) -> GroupedFieldSet:
         return self.collect_subfields(object_type, details).grouped_field_set
 
     def _complete_executor_fields(
@@ -184,9 +174,7 @@ class BulkExecutor(StrawberryGraphQLCoreExecutionContext):
             try:
                 for key, details in completer.executor_fields:
                     field_path = item_path.add_key(key, completer.object_type.name)
-                    rows[index][key] = self.execute_field(
-                        completer.object_type, source, details, field_path, None
-                    )
+                    rows[index][key] = self.execute_field(completer.object_type, source, details, field_path, None)
             except Exception as error:  # noqa: BLE001 - as the executor does
                 on_error(error, item_path)
                 rows[index] = None

@@ -50,9 +50,7 @@ class QueryLimits:
             if name in _NEW_NAMES:
                 raise InvalidSetting(f"QUERY_LIMITS: {name} is now {_NEW_NAMES[name]}.")
             if name not in names:
-                raise InvalidSetting(
-                    f"QUERY_LIMITS names {name!r}, which is not one of {', '.join(names)}."
-                )
+                raise InvalidSetting(f"QUERY_LIMITS names {name!r}, which is not one of {', '.join(names)}.")
             if name == "depth" and value > _MAX_DEPTH:
                 raise InvalidSetting(f"QUERY_LIMITS: depth can be at most {_MAX_DEPTH}.")
         return cls(**overrides)
@@ -77,6 +75,4 @@ class QueryLimits:
 
     def build_error(self, name: str, value: str) -> QueryTooComplex:
         """Return the error for a value that exceeds the limit of that name."""
-        return QueryTooComplex(
-            f"The query is too complex: {name} {value}, at most {getattr(self, name)}."
-        )
+        return QueryTooComplex(f"The query is too complex: {name} {value}, at most {getattr(self, name)}.")

@@ -48,9 +48,7 @@ class ListCompleter(NamedTuple):
             NeedsFullExecution: A value is not what its type says.
         """
         classes = set(map(type, objects))
-        if len(classes) > 1 or any(
-            issubclass(value_class, NoneType | Exception) for value_class in classes
-        ):
+        if len(classes) > 1 or any(issubclass(value_class, NoneType | Exception) for value_class in classes):
             raise NeedsFullExecution
         is_type_of = self.object_type.is_type_of
         # Here, is_type_of depends on the class alone: the first object decides for all.
@@ -104,9 +102,7 @@ def _build_reader(
     complete = _build_completer(field_type, details, collect)
     if complete is None:
         return None
-    return lambda objects: _complete_non_null(
-        list(map(getter, objects)), complete, nullable=nullable
-    )
+    return lambda objects: _complete_non_null(list(map(getter, objects)), complete, nullable=nullable)
 
 
 def _build_completer(
@@ -159,9 +155,7 @@ def _get_definition(field: graphql.GraphQLField) -> StrawberryField | None:
     return definition if isinstance(definition, StrawberryField) else None
 
 
-def _is_synchronous(
-    object_type: GraphQLObjectType, details: FieldDetailsList, collect: SubfieldCollector
-) -> bool:
+def _is_synchronous(object_type: GraphQLObjectType, details: FieldDetailsList, collect: SubfieldCollector) -> bool:
     """Return whether the executor completes a field, and the fields below it, without awaiting."""
     name = details[0].node.name.value
     if name == "__typename":
@@ -172,10 +166,7 @@ def _is_synchronous(
     named_type = graphql.get_named_type(object_type.fields[name].type)
     if not graphql.is_object_type(named_type):
         return graphql.is_leaf_type(named_type)
-    return all(
-        _is_synchronous(named_type, subfields, collect)
-        for subfields in collect(named_type, details).values()
-    )
+    return all(_is_synchronous(named_type, subfields, collect) for subfields in collect(named_type, details).values())
 
 
 def _build_object_reader(
@@ -185,9 +176,7 @@ def _build_object_reader(
     return None if completer is None or completer.executor_fields else completer.complete
 
 
-def _build_leaf_reader(
-    getter: Callable[[Any], Any], leaf_type: graphql.GraphQLLeafType, *, nullable: bool
-) -> Reader:
+def _build_leaf_reader(getter: Callable[[Any], Any], leaf_type: graphql.GraphQLLeafType, *, nullable: bool) -> Reader:
     may_pass_through = _PASS_THROUGH_CHECKS.get(leaf_type.name)
     ignored_types = {NoneType} if nullable else set()
 
@@ -232,14 +221,10 @@ def _are_ints(values: Objects, types: Types) -> bool:
     )
 
 
-def _are_floats(values: Objects, types: Types) -> bool:
-    return types <= {float} and isfinite(sum(filter(None, values)))
-
-
 _PASS_THROUGH_CHECKS: Mapping[str, Callable[[Objects, Types], bool]] = {
     "String": _are_strings,
     "ID": _are_strings,
     "Int": _are_ints,
-    "Float": _are_floats,
+    "Float": lambda values, types: types <= {float} and isfinite(sum(filter(None, values))),
 }
 """By scalar, whether the values and their types (NoneType left out) need no coercion."""

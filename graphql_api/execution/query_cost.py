@@ -34,9 +34,7 @@ class RowCount(NamedTuple):
     def resolve(self, country_count: int, variables: Mapping[str, Any]) -> int:
         """Return the number of rows for these variables."""
         max_rows = country_count if self.max_rows is None else self.max_rows
-        requested = (
-            variables.get(self.requested) if isinstance(self.requested, str) else self.requested
-        )
+        requested = variables.get(self.requested) if isinstance(self.requested, str) else self.requested
         return min(max(requested, 0), max_rows) if isinstance(requested, int) else max_rows
 
 
@@ -131,10 +129,7 @@ class QueryCost:
             for name, value in variables.items()
             if isinstance(value, str | dict | list)
         }
-        costs = (
-            self._compute_cost(operation, variables, sizes, country_count)
-            for operation in self.operations
-        )
+        costs = (self._compute_cost(operation, variables, sizes, country_count) for operation in self.operations)
         cost = max(costs, default=0)
         self.limits.check("cost", cost)
         return cost
@@ -224,9 +219,7 @@ class _CostVisitor:
         return stats
 
     def _visit_field(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
-        nested = (
-            self._visit_selections(node.selection_set, level + 1) if node.selection_set else None
-        )
+        nested = self._visit_selections(node.selection_set, level + 1) if node.selection_set else None
         for totals in (stats, self._document_stats):
             totals.fields += 1
             totals.aliases += node.alias is not None
@@ -255,9 +248,7 @@ class _CostVisitor:
         self._stats_by_fragment[name] = stats
         return stats
 
-    def _visit_directives(
-        self, directives: Sequence[ast.DirectiveNode] | None, stats: _SelectionStats
-    ) -> None:
+    def _visit_directives(self, directives: Sequence[ast.DirectiveNode] | None, stats: _SelectionStats) -> None:
         for directive in directives or ():
             for totals in (stats, self._document_stats):
                 totals.extras += 1
@@ -284,10 +275,7 @@ def _to_plain_value(node: ast.ValueNode) -> object:
     """Convert a literal as JSON has it. Scalars that have no size and no rows become None."""
     match node:
         case ast.ObjectValueNode():
-            return {
-                object_field.name.value: _to_plain_value(object_field.value)
-                for object_field in node.fields
-            }
+            return {object_field.name.value: _to_plain_value(object_field.value) for object_field in node.fields}
         case ast.ListValueNode():
             return [_to_plain_value(item) for item in node.values]
         case ast.VariableNode():

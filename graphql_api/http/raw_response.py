@@ -12,9 +12,7 @@ from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
 Header = tuple[bytes, bytes]
 """Name, in lower case, and value."""
 
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus
-}
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 
 
 def encode_headers(headers: Iterable[Header]) -> bytes:

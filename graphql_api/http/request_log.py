@@ -8,12 +8,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from graphql_api.errors import (
-    INTERNAL_ERROR_CODE,
-    DatabaseUnavailable,
-    SourceInvalid,
-    SourceUnavailable,
-)
+from graphql_api.errors import INTERNAL_ERROR_CODE, DatabaseUnavailable, SourceInvalid, SourceUnavailable
 from graphql_api.execution.document import NO_OPERATION, OperationInfo
 from graphql_api.logging import extra_fields
 from graphql_api.metrics.definitions import NO_KIND
@@ -47,9 +42,7 @@ class RequestLog:
     access_log: bool
     """Whether to log every response."""
 
-    def record_operation(
-        self, state: RequestState, operation: OperationInfo, codes: list[str]
-    ) -> None:
+    def record_operation(self, state: RequestState, operation: OperationInfo, codes: list[str]) -> None:
         """Record the operation of a request and the codes of its errors."""
         state["operation"] = operation
         for code in codes:

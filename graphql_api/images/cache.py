@@ -2,8 +2,7 @@
 
 import asyncio
 
-from graphql_api.domain.snapshot import Snapshot
-from graphql_api.domain.summary import Summary
+from graphql_api.domain.snapshot import Snapshot, Summary
 from graphql_api.utils.lru import LRUCache
 from graphql_api.utils.tasks import retrieve_exception
 

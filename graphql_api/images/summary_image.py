@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 
-from graphql_api.domain.summary import Summary, TopCountry
+from graphql_api.domain.snapshot import Summary, TopCountry
 from graphql_api.images import SUMMARY_IMAGE_SIZE, SUMMARY_IMAGE_WIDTH, summary_text
 from graphql_api.utils.formatting import format_usd, to_plain_line
 

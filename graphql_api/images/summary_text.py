@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from graphql_api.domain.report import SourceKind
-from graphql_api.domain.summary import Summary
+from graphql_api.domain.snapshot import Summary
 from graphql_api.sources.registry import PROVIDERS
 from graphql_api.utils.formatting import format_date, format_datetime, format_usd, to_plain_line
 
@@ -16,9 +16,7 @@ EMPTY_HINT = "An estimate needs a population and an exchange rate"
 
 def describe(summary: Summary) -> str:
     """Return the alt text: what the image shows, in sentences."""
-    ranking = ", ".join(
-        f"{to_plain_line(top.name)} {format_usd(top.estimated_gdp)}" for top in summary.top
-    )
+    ranking = ", ".join(f"{to_plain_line(top.name)} {format_usd(top.estimated_gdp)}" for top in summary.top)
     sentences = (
         f"{summary.total_countries:,} {country_noun(summary)}",
         f"{TITLE}: {ranking}" if summary.top else EMPTY_TITLE,
@@ -36,10 +34,7 @@ def country_noun(summary: Summary) -> str:
 
 def format_attributions(summary: Summary) -> Iterator[tuple[str, str]]:
     """Yield the attribution of each kind of data, and the date that follows it, if known."""
-    sources = {
-        SourceKind.COUNTRIES: summary.countries_source,
-        SourceKind.RATES: summary.rates_source,
-    }
+    sources = {SourceKind.COUNTRIES: summary.countries_source, SourceKind.RATES: summary.rates_source}
     for kind, source in sources.items():
         if source is not None:
             provider = PROVIDERS[kind].get(source.provider)

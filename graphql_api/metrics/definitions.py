@@ -105,8 +105,7 @@ ERRORS = _counter(
 )
 CACHE_LOOKUPS = _counter(
     "graphql_api_cache_lookups_total",
-    "Cacheable responses: from the cache (hit), held by the client already (not_modified), or "
-    "executed (miss).",
+    "Cacheable responses: from the cache (hit), held by the client already (not_modified), or executed (miss).",
     labels={"result": LOOKUP_RESULTS},
 )
 CACHE_BYTES = _gauge("graphql_api_cache_bytes", "Memory of the response cache.", initial=0)
@@ -134,31 +133,18 @@ PROVIDER_DURATION = _histogram(
     buckets=_DEPENDENCY_BUCKETS,
     labels={"provider": PROVIDERS},
 )
-SNAPSHOT_AGE = _gauge(
-    "graphql_api_snapshot_age_seconds", "Time since the last refresh of the served data.", max
-)
-SNAPSHOT_STALE = _gauge(
-    "graphql_api_snapshot_stale", "1 if the served data is stale, as in status.stale.", max
-)
+SNAPSHOT_AGE = _gauge("graphql_api_snapshot_age_seconds", "Time since the last refresh of the served data.", max)
+SNAPSHOT_STALE = _gauge("graphql_api_snapshot_stale", "1 if the served data is stale, as in status.stale.", max)
 SNAPSHOT_REVISION = _gauge("graphql_api_snapshot_revision", "Revision of the served data.", min)
 SNAPSHOT_COUNTRIES = _gauge("graphql_api_snapshot_countries", "Countries in the served data.", min)
-DATABASE_REACHABLE = _gauge(
-    "graphql_api_database_reachable", "1 if the last use of the database succeeded.", min
-)
+DATABASE_REACHABLE = _gauge("graphql_api_database_reachable", "1 if the last use of the database succeeded.", min)
 POOL_IN_USE = _gauge("graphql_api_database_pool_in_use", "Database connections in use.")
-POOL_SIZE = _gauge(
-    "graphql_api_database_pool_size", "Database connections that stay open when idle, at most."
-)
-POOL_OVERFLOW = _gauge(
-    "graphql_api_database_pool_overflow", "Database connections open beyond that number."
-)
+POOL_SIZE = _gauge("graphql_api_database_pool_size", "Database connections that stay open when idle, at most.")
+POOL_OVERFLOW = _gauge("graphql_api_database_pool_overflow", "Database connections open beyond that number.")
 POOL_WAITS = _counter(
-    "graphql_api_database_pool_waits_total",
-    "Times that a caller waited because all database connections were in use.",
+    "graphql_api_database_pool_waits_total", "Times that a caller waited because all database connections were in use."
 )
-CONNECTIONS = _gauge(
-    "graphql_api_connections", "Open client connections, without WebSockets.", initial=0
-)
+CONNECTIONS = _gauge("graphql_api_connections", "Open client connections, without WebSockets.", initial=0)
 WEBSOCKETS = _gauge("graphql_api_websockets", "Open WebSockets.", initial=0)
 SUBSCRIPTIONS = _gauge("graphql_api_subscriptions", "Active subscriptions.", initial=0)
 WORKERS = _gauge("graphql_api_workers", "Running workers.", initial=1)
@@ -173,9 +159,7 @@ CPU = _counter("process_cpu_seconds_total", "CPU time of all workers.")
 MEMORY = _gauge("process_resident_memory_bytes", "Resident memory of all workers.")
 OPEN_FILES = _gauge("process_open_fds", "Open files and sockets of all workers.")
 MAX_FILES = _gauge("process_max_fds", "Maximum of open files and sockets of one worker.", min)
-START_TIME = _gauge(
-    "process_start_time_seconds", "Start of the oldest worker, in seconds since 1970.", min
-)
+START_TIME = _gauge("process_start_time_seconds", "Start of the oldest worker, in seconds since 1970.", min)
 
 FAMILIES = tuple(value for value in vars().values() if isinstance(value, MetricFamily))
 """Every metric above, in their order."""

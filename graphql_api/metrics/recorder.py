@@ -10,9 +10,7 @@ from graphql_api.metrics.definitions import MetricFamily
 from graphql_api.metrics.shared_memory import SharedMetrics
 from graphql_api.sources.fetch import FetchOutcome
 
-_STATUS_LABELS = {
-    int(status): status for status in definitions.STATUSES if status != definitions.OTHER
-}
+_STATUS_LABELS = {int(status): status for status in definitions.STATUSES if status != definitions.OTHER}
 
 
 class MetricsRecorder:

@@ -1,7 +1,6 @@
 """The metrics of all workers in shared memory, without files, locks or messages.
 
-Each worker writes to its own row only. A worker that replaces a dead one continues its row, so
-counters never decrease.
+Each worker writes to its own row only. A worker that replaces a dead one continues its row, so counters never decrease.
 """
 
 import math
@@ -44,9 +43,7 @@ class SharedMetrics:
                     row[offset] = family.initial
         return row
 
-    def collect(
-        self, family: MetricFamily, now: float
-    ) -> Iterator[tuple[tuple[str, ...], list[float]]]:
+    def collect(self, family: MetricFamily, now: float) -> Iterator[tuple[tuple[str, ...], list[float]]]:
         """Yield label values and numbers of each series, combined over the workers.
 
         Counters include dead workers, gauges only live ones. Unset gauges are left out.

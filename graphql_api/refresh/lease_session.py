@@ -35,9 +35,7 @@ class LeaseHeldByOther:
 class LeaseSession:
     """Connection and lease of one refresh. Creating it starts to open both, in the background."""
 
-    def __init__(
-        self, sessions: "LeaseSessions", *, refresh_id: str, lease_duration: float
-    ) -> None:
+    def __init__(self, sessions: "LeaseSessions", *, refresh_id: str, lease_duration: float) -> None:
         """Start to open. `lease_duration` is in seconds."""
         self.refresh_id = refresh_id
         self.is_writing = False
@@ -90,9 +88,7 @@ class LeaseSession:
             # The monotonic clock stands still while a machine sleeps.
             raise self._lease_lost_error("has written newer data meanwhile") from None
 
-    def record_at_end(
-        self, attempt: Attempt, cache_update: ProviderCache = _NO_CACHE_UPDATE
-    ) -> None:
+    def record_at_end(self, attempt: Attempt, cache_update: ProviderCache = _NO_CACHE_UPDATE) -> None:
         """Set what `finish` writes to the history and to the stored provider cache."""
         self._to_record = attempt, cache_update
 
@@ -121,10 +117,7 @@ class LeaseSession:
 
     async def _acquire_lease(self, connection: DatabaseConnection) -> int | lease.LeaseInfo:
         return await lease.acquire(
-            connection,
-            holder=self._sessions.holder,
-            refresh_id=self.refresh_id,
-            ttl=self._lease_duration,
+            connection, holder=self._sessions.holder, refresh_id=self.refresh_id, ttl=self._lease_duration
         )
 
     def _lease_lost_error(self, reason: str) -> RefreshInProgress:
@@ -146,15 +139,9 @@ class LeaseSession:
 
     async def _release_lease(self) -> None:
         try:
-            await self._run(
-                lambda connection: lease.release(connection, refresh_id=self.refresh_id)
-            )
+            await self._run(lambda connection: lease.release(connection, refresh_id=self.refresh_id))
         except DatabaseUnavailable as error:
-            logger.warning(
-                "The lease was not released and expires in at most %g s: %s",
-                self._lease_duration,
-                error,
-            )
+            logger.warning("The lease was not released and expires in at most %g s: %s", self._lease_duration, error)
 
     async def _run(self, operation: DatabaseOperation[None]) -> None:
         if self._connection is None:

@@ -18,22 +18,11 @@ from graphql_api.errors import SourceInvalid, SourceUnavailable
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession
 from graphql_api.refresh.progress import Phase, ProgressReporter
-from graphql_api.sources.fetch import (
-    FetchContext,
-    FetchResult,
-    LazyHTTPClient,
-    OnFetch,
-    fetch_first,
-)
+from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, OnFetch, fetch_first
 from graphql_api.sources.provider import Provider, ProviderData, RawCountries, RawRates
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.sources.retry import RetryPolicy
-from graphql_api.sources.validation import (
-    ValidatedCountries,
-    ValidatedRates,
-    validate_countries,
-    validate_rates,
-)
+from graphql_api.sources.validation import ValidatedCountries, ValidatedRates, validate_countries, validate_rates
 from graphql_api.utils.tasks import task_group
 
 logger = logging.getLogger(__name__)
@@ -86,9 +75,7 @@ class _FetchedSources:
         countries_report, rates_report = self.countries.report, self.rates.report
         return SourceData(
             figures=self.countries.data.figures,
-            figures_from=Provenance(
-                provider=countries_report.provider, as_of=countries_report.as_of
-            ),
+            figures_from=Provenance(provider=countries_report.provider, as_of=countries_report.as_of),
             rates=self.rates.data.rates,
             rates_from=Provenance(provider=rates_report.provider, as_of=rates_report.as_of),
         )
@@ -132,9 +119,7 @@ class RefreshPipeline:
         if isinstance(prepared, LeaseHeldByOther):
             return prepared
         fetched, revision = prepared
-        cache_update = ProviderCache(
-            countries=fetched.countries.to_cache, rates=fetched.rates.to_cache
-        )
+        cache_update = ProviderCache(countries=fetched.countries.to_cache, rates=fetched.rates.to_cache)
         async with self.catalog.write_lock:
             upserted = await self._merge_and_upsert(fetched, revision)
             report = self._build_report(fetched, upserted, started)
@@ -206,32 +191,21 @@ class RefreshPipeline:
         fractions = iter((0.35, 0.65))
         async with task_group() as group:
             countries_task = group.create_task(
-                self._report_fetched(
-                    countries_fetch, lambda data: f"{len(data.figures)} countries", fractions
-                )
+                self._report_fetched(countries_fetch, lambda data: f"{len(data.figures)} countries", fractions)
             )
             rates_task = group.create_task(
-                self._report_fetched(
-                    rates_fetch, lambda data: f"{len(data.rates)} rates", fractions
-                )
+                self._report_fetched(rates_fetch, lambda data: f"{len(data.rates)} rates", fractions)
             )
         return countries_task.result(), rates_task.result()
 
     async def _report_fetched(
-        self,
-        fetch: Awaitable[FetchResult[D]],
-        describe: Callable[[D], str],
-        fractions: Iterator[float],
+        self, fetch: Awaitable[FetchResult[D]], describe: Callable[[D], str], fractions: Iterator[float]
     ) -> FetchResult[D]:
         """Report the provider of a source, with the number of records and the next fraction."""
         fetched = await fetch
         report = fetched.report
         records = describe(fetched.data)
-        message = (
-            f"Reused {records} of {report.provider}"
-            if report.cached
-            else f"{report.provider} returned {records}"
-        )
+        message = f"Reused {records} of {report.provider}" if report.cached else f"{report.provider} returned {records}"
         self.reporter.emit(Phase.FETCHING, next(fractions), message)
         return fetched
 
@@ -268,9 +242,7 @@ class RefreshPipeline:
             return None
         return _elapsed_ms(started)
 
-    def _build_report(
-        self, fetched: _FetchedSources, upserted: _UpsertResult, started: float
-    ) -> RefreshReport:
+    def _build_report(self, fetched: _FetchedSources, upserted: _UpsertResult, started: float) -> RefreshReport:
         merged = upserted.merged
         return RefreshReport(
             id=self.reporter.refresh_id,
@@ -318,8 +290,7 @@ def _reject_bundled(report: SourceReport, has_live_data: bool) -> None:
     if report.provider == BUNDLED and has_live_data:
         reasons = "; ".join(report.failures) or "no live source is configured"
         raise SourceUnavailable(
-            f"No live source of {report.kind} could be used, and bundled data never replaces "
-            f"live data. {reasons}."
+            f"No live source of {report.kind} could be used, and bundled data never replaces live data. {reasons}."
         )
 
 

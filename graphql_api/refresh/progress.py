@@ -58,7 +58,6 @@ class ProgressBroadcaster:
     """Passes each event of every refresh to listeners and subscribers. Never waits for them."""
 
     def __init__(self) -> None:
-        """Start without listeners."""
         self.has_subscribers = asyncio.Event()
         """Set while there is a subscriber."""
         self._listeners: dict[object, Listener] = {}
@@ -175,14 +174,9 @@ class SubscriberQueue:
     """Bounded queue of the events that one subscriber has not read yet."""
 
     def __init__(self, max_events: int) -> None:
-        """Start empty."""
         self._max_events = max_events
         self._events: deque[Progress] = deque()
         self._not_empty = asyncio.Event()
-
-    def __len__(self) -> int:
-        """Return the number of unread events."""
-        return len(self._events)
 
     def put(self, progress: Progress) -> None:
         """Add an event. A full queue drops its oldest one that is not the last of a refresh.

@@ -46,12 +46,9 @@ async def wait_for_remote_refresh(
             remaining_time -= _WAIT_POLL_INTERVAL
         if remaining_time < 0:
             logger.warning(
-                "The process of refresh %s wrote its rows and died; its lease is released.",
-                lease_info.refresh_id,
+                "The process of refresh %s wrote its rows and died; its lease is released.", lease_info.refresh_id
             )
-            await database.run(
-                lambda connection: lease.release(connection, refresh_id=lease_info.refresh_id)
-            )
+            await database.run(lambda connection: lease.release(connection, refresh_id=lease_info.refresh_id))
             break
         await asyncio.sleep(_WAIT_POLL_INTERVAL)
         await catalog.sync()
@@ -123,14 +120,11 @@ class RemoteRefreshWatcher:
             await self._report_start()
         elif self.catalog.lease_holder != self._current.holder:
             self._current.reporter.emit_failed(
-                INTERNAL_ERROR_CODE,
-                "The process of this refresh ended without a result; the stored data is served.",
+                INTERNAL_ERROR_CODE, "The process of this refresh ended without a result; the stored data is served."
             )
             self._current = None
         elif _has_written(self.catalog, self._current.revision):
-            self._current.reporter.emit(
-                Phase.DRAWING, 0.9, "Another server has written the countries"
-            )
+            self._current.reporter.emit(Phase.DRAWING, 0.9, "Another server has written the countries")
 
     async def _report_start(self) -> None:
         """Report on the refresh of another process that holds the lease and has not written yet."""

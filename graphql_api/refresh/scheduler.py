@@ -41,9 +41,7 @@ async def refresh_periodically(
     failures = 0
     while True:
         age = _data_age(catalog, clock())
-        await asyncio.sleep(
-            compute_delay(refresh_interval, age=age, failures=failures, jitter=jitter())
-        )
+        await asyncio.sleep(compute_delay(refresh_interval, age=age, failures=failures, jitter=jitter()))
         if _data_age(catalog, clock()) < refresh_interval * _DUE_SHARE:
             failures = 0
             continue  # another replica has refreshed meanwhile

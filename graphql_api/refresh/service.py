@@ -9,12 +9,7 @@ from datetime import datetime, timedelta
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
-from graphql_api.errors import (
-    INTERNAL_ERROR_CODE,
-    CountriesError,
-    RefreshInProgress,
-    RefreshTooSoon,
-)
+from graphql_api.errors import INTERNAL_ERROR_CODE, CountriesError, RefreshInProgress, RefreshTooSoon
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.logging import extra_fields
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession, LeaseSessions
@@ -32,10 +27,6 @@ DEFAULT_OPTIONS = RefreshOptions()
 
 _LEASE_MARGIN = 60
 """Seconds that a lease lasts beyond the time for fetching."""
-
-
-def _ignore(_: Attempt) -> None:
-    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +62,7 @@ class RefreshService:
     clock: Callable[[], datetime]
     """Returns the current time, in UTC."""
     new_id: Callable[[], str]
-    on_attempt: Callable[[Attempt], None] = _ignore
+    on_attempt: Callable[[Attempt], None] = lambda _: None
     """Called with the outcome of each refresh of this process; must not block."""
     progress: ProgressBroadcaster = field(default_factory=ProgressBroadcaster, init=False)
     """Emits the events of each refresh that this process runs or follows."""
@@ -83,9 +74,7 @@ class RefreshService:
 
     def __post_init__(self) -> None:
         """Share the database, the catalog and the holder with the lease sessions."""
-        self.lease_sessions = LeaseSessions(
-            database=self.database, catalog=self.catalog, holder=self.holder
-        )
+        self.lease_sessions = LeaseSessions(database=self.database, catalog=self.catalog, holder=self.holder)
 
     @property
     def is_running(self) -> bool:
@@ -95,9 +84,8 @@ class RefreshService:
     async def refresh(self, options: RefreshOptions = DEFAULT_OPTIONS) -> RefreshReport:
         """Run a refresh, or join the one that is running. Cancelling a caller does not stop it.
 
-        If another process runs a refresh, wait for it, and return its report or raise its error.
-        With `force`, a joined refresh counts only if it requested every provider; otherwise a new
-        one starts.
+        If another process runs a refresh, wait for it, and return its report or raise its error. With `force`, a joined
+        refresh counts only if it requested every provider; otherwise a new one starts.
 
         Raises:
             RefreshTooSoon: the last refresh has just ended; no source was requested.
@@ -135,8 +123,7 @@ class RefreshService:
     def _count_caller(self) -> Iterator[None]:
         if self.waiting_callers >= self.limits.max_waiting:
             raise RefreshInProgress(
-                f"{self.waiting_callers} callers already wait for the running refresh; try again "
-                "later."
+                f"{self.waiting_callers} callers already wait for the running refresh; try again later."
             )
         self.waiting_callers += 1
         try:
@@ -144,9 +131,7 @@ class RefreshService:
         finally:
             self.waiting_callers -= 1
 
-    def _join_or_start(
-        self, options: RefreshOptions
-    ) -> asyncio.Task[RefreshReport | LeaseHeldByOther]:
+    def _join_or_start(self, options: RefreshOptions) -> asyncio.Task[RefreshReport | LeaseHeldByOther]:
         if self._task is not None and not self._task.done():
             if not options.wait:
                 raise _in_progress_error(self._local_run.started_at if self._local_run else None)
@@ -172,9 +157,7 @@ class RefreshService:
                 retry_at=retry_at,
             )
 
-    async def _run(
-        self, sources: SourceConfig, options: RefreshOptions
-    ) -> RefreshReport | LeaseHeldByOther:
+    async def _run(self, sources: SourceConfig, options: RefreshOptions) -> RefreshReport | LeaseHeldByOther:
         """Run a refresh under an id of its own, and emit its events."""
         reporter = self.progress.create_reporter(self.new_id())
         reporter.emit(Phase.STARTED, 0, "Started")
@@ -203,9 +186,7 @@ class RefreshService:
                 return outcome
             self.progress.mark_seen(outcome.lease_info.refresh_id)
             reporter.emit(Phase.FETCHING, 0.05, "Waiting for another process's refresh")
-            report = await wait_for_remote_refresh(
-                outcome.lease_info, database=self.database, catalog=self.catalog
-            )
+            report = await wait_for_remote_refresh(outcome.lease_info, database=self.database, catalog=self.catalog)
             if report is not None and (report.has_asked_all_providers or not options.force):
                 return report
 
@@ -244,9 +225,7 @@ class RefreshService:
         _log_report(result.report)
         return result.report
 
-    def _record_failure(
-        self, error: Exception, options: RefreshOptions, session: LeaseSession
-    ) -> None:
+    def _record_failure(self, error: Exception, options: RefreshOptions, session: LeaseSession) -> None:
         """Log a failure and pass it on. The history has all but internal errors."""
         expected = error if isinstance(error, CountriesError) else None
         code = expected.code if expected else INTERNAL_ERROR_CODE
@@ -276,8 +255,7 @@ def _require_report(outcome: RefreshReport | LeaseHeldByOther) -> RefreshReport:
 
 def _in_progress_error(started_at: datetime | None) -> RefreshInProgress:
     return RefreshInProgress(
-        "A refresh is already running; wait for it, or query status for its outcome.",
-        started_at=started_at,
+        "A refresh is already running; wait for it, or query status for its outcome.", started_at=started_at
     )
 
 

@@ -34,8 +34,7 @@ class GraphQLContext:
         """Raise Unauthenticated unless the caller sent the administrator's token."""
         if not self.is_authorized:
             raise Unauthenticated(
-                "This needs the administrator's token: send it as "
-                "`Authorization: Bearer <ADMIN_TOKEN>`."
+                "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`."
             )
 
 

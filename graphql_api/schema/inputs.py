@@ -65,8 +65,7 @@ class FloatFilter(_NumberFilter[float]):
 
 
 @strawberry.input(
-    description=f"Conditions on an instant. {_ALL_MUST_MATCH} A null value matches only "
-    "isNull: true and ne."
+    description=f"Conditions on an instant. {_ALL_MUST_MATCH} A null value matches only isNull: true and ne."
 )
 class DateTimeFilter:
     eq: datetime | None = _optional("Equal.")
@@ -104,9 +103,7 @@ _FieldFilters = make_dataclass(
     "empty filter matches every country."
 )
 class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of the table of fields
-    and_: list["CountryFilter"] | None = _optional(
-        "All of these must match. An empty list matches everything.", "and"
-    )
+    and_: list["CountryFilter"] | None = _optional("All of these must match. An empty list matches everything.", "and")
     or_: list["CountryFilter"] | None = _optional(
         "At least one of these must match. An empty list matches nothing.", "or"
     )
@@ -115,9 +112,7 @@ class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of 
     def to_domain(self) -> Filter:
         """Convert the filter to the domain. Null fields and operators are ignored."""
         conditions = [
-            condition
-            for field in CountryField
-            for condition in _build_conditions(field, getattr(self, field.value))
+            condition for field in CountryField for condition in _build_conditions(field, getattr(self, field.value))
         ]
         filters: list[Filter] = [*conditions]
         if self.and_ is not None:
@@ -161,15 +156,9 @@ class SortDirection(Enum):
     "code. Nulls sort last in both directions. Text sorts without case and accents."
 )
 class CountrySort:
-    field: Enum = strawberry.field(
-        description="The field to sort by.", graphql_type=CountrySortField
-    )
-    direction: SortDirection = strawberry.field(
-        default=SortDirection.ASC, description="The direction."
-    )
+    field: Enum = strawberry.field(description="The field to sort by.", graphql_type=CountrySortField)
+    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description="The direction.")
 
     def to_domain(self) -> SortKey:
         """Convert the sort key to the domain."""
-        return SortKey(
-            CountryField[self.field.name], descending=self.direction is SortDirection.DESC
-        )
+        return SortKey(CountryField[self.field.name], descending=self.direction is SortDirection.DESC)

@@ -23,43 +23,26 @@ from graphql_api.schema.types import CountryConnection, CountryType, Node, Statu
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
 CodeArgument = Annotated[
-    str | None,
-    strawberry.argument(
-        "ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA. Case does not matter."
-    ),
+    str | None, strawberry.argument("ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA. Case does not matter.")
 ]
 NameArgument = Annotated[
-    str | None,
-    strawberry.argument(
-        "Name or alternative name, e.g. Ivory Coast. Case and accents do not matter."
-    ),
+    str | None, strawberry.argument("Name or alternative name, e.g. Ivory Coast. Case and accents do not matter.")
 ]
 IdArgument = Annotated[strawberry.ID, strawberry.argument("The opaque `id` of the object.")]
 FilterArgument = Annotated[
     CountryFilter | None, strawberry.argument("Conditions on the countries. Null: all countries.")
 ]
 SortArgument = Annotated[
-    list[CountrySort] | None,
-    strawberry.argument("Sort keys, the most significant first. Null: by name."),
+    list[CountrySort] | None, strawberry.argument("Sort keys, the most significant first. Null: by name.")
 ]
 FirstArgument = Annotated[
     int | None, strawberry.argument("Maximum number, from the start of the list. Null: no limit.")
 ]
-AfterArgument = Annotated[
-    str | None, strawberry.argument("Cursor of the country before the page, in the same order.")
-]
-LastArgument = Annotated[
-    int | None, strawberry.argument("Maximum number, from the end of the list. Not with first.")
-]
-BeforeArgument = Annotated[
-    str | None, strawberry.argument("Cursor of the country after the page, in the same order.")
-]
-OffsetArgument = Annotated[
-    int | None, strawberry.argument("Number of countries to skip. Not with cursors or last.")
-]
-ForceArgument = Annotated[
-    bool, strawberry.argument("Request every provider, even one that announced a later update.")
-]
+AfterArgument = Annotated[str | None, strawberry.argument("Cursor of the country before the page, in the same order.")]
+LastArgument = Annotated[int | None, strawberry.argument("Maximum number, from the end of the list. Not with first.")]
+BeforeArgument = Annotated[str | None, strawberry.argument("Cursor of the country after the page, in the same order.")]
+OffsetArgument = Annotated[int | None, strawberry.argument("Number of countries to skip. Not with cursors or last.")]
+ForceArgument = Annotated[bool, strawberry.argument("Request every provider, even one that announced a later update.")]
 WaitArgument = Annotated[
     bool,
     strawberry.argument(
@@ -79,14 +62,11 @@ class Query:
         graphql_type=CountryType | None,
     )
     @staticmethod
-    def country(
-        info: Info, code: CodeArgument = None, name: NameArgument = None
-    ) -> domain.Country | None:
+    def country(info: Info, code: CodeArgument = None, name: NameArgument = None) -> domain.Country | None:
         return info.context.catalog.snapshot.find(code=code, name=name)
 
     @strawberry.field(
-        description="The object with this id, for Relay. Null if it no longer exists.",
-        graphql_type=Node | None,
+        description="The object with this id, for Relay. Null if it no longer exists.", graphql_type=Node | None
     )
     @staticmethod
     def node(info: Info, id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
@@ -116,9 +96,7 @@ class Query:
             PageRequest(first=first, after=after, last=last, before=before, offset=offset),
         )
 
-    @strawberry.field(
-        description="Age, version and sources of the served data.", graphql_type=Status
-    )
+    @strawberry.field(description="Age, version and sources of the served data.", graphql_type=Status)
     @staticmethod
     def status(info: Info) -> Snapshot:
         return info.context.catalog.snapshot
@@ -132,14 +110,9 @@ class Query:
     def refreshes(info: Info, first: FirstRefreshesArgument = 10) -> list[report.RefreshReport]:
         return _list_newest(report.RefreshReport, info, first)
 
-    @strawberry.field(
-        description="Failed refreshes, newest first.",
-        graphql_type=list[RefreshFailureType],
-    )
+    @strawberry.field(description="Failed refreshes, newest first.", graphql_type=list[RefreshFailureType])
     @staticmethod
-    def failed_refreshes(
-        info: Info, first: FirstRefreshesArgument = 10
-    ) -> list[report.RefreshFailure]:
+    def failed_refreshes(info: Info, first: FirstRefreshesArgument = 10) -> list[report.RefreshFailure]:
         return _list_newest(report.RefreshFailure, info, first)
 
 
@@ -148,14 +121,10 @@ def _list_newest(attempt_type: type[AttemptT], info: Info, first: int) -> list[A
     if first < 0:
         raise InvalidInput(f"first must be 0 or more, not {first}.")
     history = info.context.catalog.history
-    return list(
-        islice((attempt for attempt in history if isinstance(attempt, attempt_type)), first)
-    )
+    return list(islice((attempt for attempt in history if isinstance(attempt, attempt_type)), first))
 
 
-@strawberry.type(
-    description="Mutations. They require the administrator's token if ADMIN_TOKEN is set."
-)
+@strawberry.type(description="Mutations. They require the administrator's token if ADMIN_TOKEN is set.")
 class Mutation:
     @strawberry.mutation(
         description="Fetch all sources in parallel, upsert all countries, publish them, and draw "
@@ -169,9 +138,7 @@ class Mutation:
         info: Info, force: ForceArgument = False, wait: WaitArgument = True
     ) -> report.RefreshReport:
         info.context.require_authorization()
-        refresh_report = await info.context.refresh_service.refresh(
-            RefreshOptions(force=force, wait=wait)
-        )
+        refresh_report = await info.context.refresh_service.refresh(RefreshOptions(force=force, wait=wait))
         info.context.reports.append(refresh_report)
         return refresh_report
 
@@ -181,9 +148,7 @@ class Mutation:
         graphql_type=CountryType,
     )
     @staticmethod
-    async def delete_country(
-        info: Info, code: CodeArgument = None, name: NameArgument = None
-    ) -> domain.Country:
+    async def delete_country(info: Info, code: CodeArgument = None, name: NameArgument = None) -> domain.Country:
         info.context.require_authorization()
         country = info.context.catalog.snapshot.find(code=code, name=name)
         if country is None:

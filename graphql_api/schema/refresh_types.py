@@ -50,18 +50,14 @@ class RefreshTimings:
     fetch_ms: float = described("Milliseconds to fetch all sources, which are fetched in parallel.")
     transform_ms: float = described("Milliseconds to build rows from records.")
     upsert_ms: float = described("Milliseconds to write the rows.")
-    image_ms: float | None = described(
-        "Milliseconds to draw the summary image; null if drawing failed."
-    )
+    image_ms: float | None = described("Milliseconds to draw the summary image; null if drawing failed.")
     total_ms: float = described("Milliseconds from the first step to the last.")
 
 
 @strawberry.type(name="SourceReport", description="Where one kind of data in a refresh came from.")
 class SourceReportType:
     kind: SourceKindType = described("The kind of data.")
-    provider: str = described(
-        "The provider that delivered the data, e.g. geonames, er-api or bundled."
-    )
+    provider: str = described("The provider that delivered the data, e.g. geonames, er-api or bundled.")
     live: bool = described(
         "Whether the provider was requested in this refresh, even if it had no newer "
         "data; false for bundled and cached data."
@@ -70,15 +66,9 @@ class SourceReportType:
         "Whether the data is an earlier response of the provider, which announced its "
         "next update and was not requested before it. `force` requests it anyway."
     )
-    as_of: datetime | None = described(
-        "UTC time of the provider's last update; null if it states none."
-    )
-    failures: list[str] = described(
-        "Providers that were tried before this one, and why each failed."
-    )
-    attribution: str | None = described(
-        "Credit that the provider's licence requires; null if none is required."
-    )
+    as_of: datetime | None = described("UTC time of the provider's last update; null if it states none.")
+    failures: list[str] = described("Providers that were tried before this one, and why each failed.")
+    attribution: str | None = described("Credit that the provider's licence requires; null if none is required.")
 
 
 @strawberry.enum(description="What can start a refresh.")
@@ -97,12 +87,8 @@ class RefreshReportType:
     total_countries: int = described("Number of countries served after it, including missing ones.")
     inserted: int = described("Number of new countries.")
     updated: int = described("Number of countries with changed data.")
-    unchanged: int = described(
-        "Number of countries with the same data; their lastRefreshedAt is updated."
-    )
-    missing: list[str] = described(
-        "Names of stored countries that the provider no longer lists. They are kept."
-    )
+    unchanged: int = described("Number of countries with the same data; their lastRefreshedAt is updated.")
+    missing: list[str] = described("Names of stored countries that the provider no longer lists. They are kept.")
     skipped: list[SkippedRecordType] = described("Records of the provider that failed validation.")
     statements: int = described("Number of SQL statements of the upsert.")
     timings: RefreshTimings = described("Duration of each part.")
@@ -143,13 +129,9 @@ class RefreshPhase(Enum):
 
 @strawberry.type(description="The progress of a refresh.")
 class RefreshProgress:
-    refresh_id: strawberry.ID = described(
-        "Opaque. The same in all events of a refresh and in the server's log."
-    )
+    refresh_id: strawberry.ID = described("Opaque. The same in all events of a refresh and in the server's log.")
     phase: RefreshPhase = described("The current phase.")
-    fraction: float = described(
-        "Part of the work that is done, 0 to 1. Never decreases within a refresh."
-    )
+    fraction: float = described("Part of the work that is done, 0 to 1. Never decreases within a refresh.")
     elapsed_ms: float = described("Milliseconds since the start.")
     message: str = described("The event in words, e.g. geonames returned 250 countries.")
     report: RefreshReportType | None = described(

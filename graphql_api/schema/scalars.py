@@ -5,9 +5,7 @@ from datetime import UTC, datetime
 
 import strawberry
 
-_RFC_3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
+_RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def format_instant(instant: datetime) -> str:
@@ -31,8 +29,7 @@ def parse_instant(value: object) -> datetime:
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
-    description="An instant in RFC 3339, e.g. 2026-11-23T16:26:00Z. Results are in UTC; inputs "
-    "need an offset.",
+    description="An instant in RFC 3339, e.g. 2026-11-23T16:26:00Z. Results are in UTC; inputs need an offset.",
     specified_by_url="https://www.rfc-editor.org/rfc/rfc3339",
     serialize=format_instant,
     parse_value=parse_instant,

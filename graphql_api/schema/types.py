@@ -15,12 +15,7 @@ from graphql_api.domain.pagination import Page
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import encode_country_id
-from graphql_api.schema.refresh_types import (
-    RefreshFailureType,
-    RefreshReportType,
-    SourceKindType,
-    described,
-)
+from graphql_api.schema.refresh_types import RefreshFailureType, RefreshReportType, SourceKindType, described
 from graphql_api.sources.registry import get_attribution
 
 
@@ -41,22 +36,13 @@ class Node:
 class ProvenanceType:
     provider: str = described("The provider, e.g. geonames, er-api or bundled.")
     live: bool = described("False for the data bundled with the server.")
-    as_of: datetime | None = described(
-        "UTC time of the provider's last update; null if it states none."
-    )
-    attribution: str | None = described(
-        "Credit that the provider's licence requires; null if none is required."
-    )
+    as_of: datetime | None = described("UTC time of the provider's last update; null if it states none.")
+    attribution: str | None = described("Credit that the provider's licence requires; null if none is required.")
 
 
-def _build_provenance(
-    kind: report.SourceKind, provider: str, as_of: datetime | None
-) -> ProvenanceType:
+def _build_provenance(kind: report.SourceKind, provider: str, as_of: datetime | None) -> ProvenanceType:
     return ProvenanceType(
-        provider=provider,
-        live=provider != domain.BUNDLED,
-        as_of=as_of,
-        attribution=get_attribution(kind, provider),
+        provider=provider, live=provider != domain.BUNDLED, as_of=as_of, attribution=get_attribution(kind, provider)
     )
 
 
@@ -64,13 +50,10 @@ def _country_field(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
     return described(domain.FIELDS[name].description)
 
 
-@strawberry.type(
-    name="Country", description="A country, or a territory with its own ISO 3166-1 code."
-)
+@strawberry.type(name="Country", description="A country, or a territory with its own ISO 3166-1 code.")
 class CountryType(Node):
     id: strawberry.ID = strawberry.field(
-        resolver=_resolve_country_id,
-        description="Opaque. Never changes: a key for client caches. `node` accepts it.",
+        resolver=_resolve_country_id, description="Opaque. Never changes: a key for client caches. `node` accepts it."
     )
 
     @classmethod
@@ -97,9 +80,7 @@ class CountryType(Node):
     )
     @staticmethod
     def figures_from(parent: strawberry.Parent[domain.Country]) -> ProvenanceType:
-        return _build_provenance(
-            report.SourceKind.COUNTRIES, parent.countries_provider, parent.countries_as_of
-        )
+        return _build_provenance(report.SourceKind.COUNTRIES, parent.countries_provider, parent.countries_as_of)
 
     @strawberry.field(description="Where the exchange rate came from; null if there is no rate.")
     @staticmethod
@@ -190,9 +171,7 @@ class Status:
         "UTC time of the last refresh of any country; null without countries."
     )
 
-    @strawberry.field(
-        description="Opaque. Changes exactly when the data changes; the same on every replica."
-    )
+    @strawberry.field(description="Opaque. Changes exactly when the data changes; the same on every replica.")
     @staticmethod
     def version(parent: strawberry.Parent[Snapshot]) -> str:
         return str(parent.version)
@@ -230,17 +209,13 @@ class Status:
     def refreshing(info: Info) -> bool:
         return info.context.refresh_service.is_running
 
-    @strawberry.field(
-        description="Absolute URL of the summary image, PNG, 1200 x 630 pixels; null without "
-        "countries."
-    )
+    @strawberry.field(description="Absolute URL of the summary image, PNG, 1200 x 630 pixels; null without countries.")
     @staticmethod
     def image_url(parent: strawberry.Parent[Snapshot], info: Info) -> str | None:
         return info.context.image_url(parent.version) if parent.rows else None
 
     @strawberry.field(
-        description="The last successful refresh; null if the history has none.",
-        graphql_type=RefreshReportType | None,
+        description="The last successful refresh; null if the history has none.", graphql_type=RefreshReportType | None
     )
     @staticmethod
     def last_refresh(info: Info) -> report.RefreshReport | None:

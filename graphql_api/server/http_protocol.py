@@ -218,10 +218,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.scope["state"][PARSED_REQUEST_KEY] = request
             return False
         self._buffered_body = None
-        headers = [
-            (REQUEST_ID_HEADER, self._new_id().encode()),
-            *self.server_state.default_headers,
-        ]
+        headers = [(REQUEST_ID_HEADER, self._new_id().encode()), *self.server_state.default_headers]
         is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
         if is_last:
             headers.append((b"connection", b"close"))

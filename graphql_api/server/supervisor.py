@@ -92,9 +92,7 @@ class Supervisor:
         try:
             if self._deadline is None:
                 process.start()
-                self._processes.append(
-                    _WorkerProcess(number, process, event_receiver, time.monotonic())
-                )
+                self._processes.append(_WorkerProcess(number, process, event_receiver, time.monotonic()))
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         event_sender.close()
@@ -163,9 +161,7 @@ class Supervisor:
         for worker in self._processes:
             worker.process.terminate()
 
-    def _run_worker(
-        self, worker_main: Callable[[StartupListener], None], event_sender: Connection
-    ) -> None:
+    def _run_worker(self, worker_main: Callable[[StartupListener], None], event_sender: Connection) -> None:
         # A terminal sends Ctrl-C to workers too; the supervisor signals them by SIGTERM instead.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})

@@ -33,11 +33,7 @@ class UvicornServer(uvicorn.Server):
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        on_event: StartupListener,
-        metrics: MetricsRecorder,
-        create_app: AppFactory,
+        self, settings: Settings, on_event: StartupListener, metrics: MetricsRecorder, create_app: AppFactory
     ) -> None:
         self.failure: Exception | None = None
         """Permanent reason why start-up failed."""

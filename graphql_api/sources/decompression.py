@@ -14,9 +14,7 @@ _CHUNK_BYTES = 65_536
 _GZIP_WBITS = zlib.MAX_WBITS | 16
 
 
-async def read_body(
-    chunks: AsyncIterable[bytes], *, content_encoding: str, max_bytes: int
-) -> bytes:
+async def read_body(chunks: AsyncIterable[bytes], *, content_encoding: str, max_bytes: int) -> bytes:
     """Return the decompressed body.
 
     Raises:

@@ -85,9 +85,8 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
 ) -> FetchResult[D]:
     """Try `providers` in order and return the first that succeeds.
 
-    The provider of `cached_data` is skipped until its next update, and gets conditional requests
-    afterwards. Each failure is appended to `failures` when it occurs, so that a caller that times
-    out can report it.
+    The provider of `cached_data` is skipped until its next update, and gets conditional requests afterwards. Each
+    failure is appended to `failures` when it occurs, so that a caller that times out can report it.
 
     Raises:
         SourceUnavailable: every provider failed; the message has each reason.
@@ -121,10 +120,7 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
 
 
 async def _fetch_unless_fresh(
-    provider: Provider[T],
-    validate: Callable[[T], D],
-    cached: CachedData[D] | None,
-    context: FetchContext,
+    provider: Provider[T], validate: Callable[[T], D], cached: CachedData[D] | None, context: FetchContext
 ) -> tuple[CachedData[D], FetchOutcome]:
     """Return cached data of this provider while it is current, and fetch it otherwise."""
     if cached is None or cached.origin != provider_fingerprint(provider):
@@ -139,10 +135,7 @@ async def _fetch_unless_fresh(
 
 
 async def _fetch(
-    provider: Provider[T],
-    validate: Callable[[T], D],
-    context: FetchContext,
-    validators: Validators | None = None,
+    provider: Provider[T], validate: Callable[[T], D], context: FetchContext, validators: Validators | None = None
 ) -> CachedData[D]:
     raw, new_validators = await _request(provider, context, validators)
     data = validate(raw)
@@ -155,9 +148,7 @@ async def _fetch(
     )
 
 
-async def _request(
-    provider: Provider[T], context: FetchContext, validators: Validators | None
-) -> tuple[T, Validators]:
+async def _request(provider: Provider[T], context: FetchContext, validators: Validators | None) -> tuple[T, Validators]:
     """Return the parsed data. Paged data has no validators, because each page has its own.
 
     The pages after the first are requested concurrently and share what is left of `MAX_BODY_BYTES`.
@@ -189,9 +180,7 @@ async def _request(
         return provider.pagination.join([first, *parsed]), Validators()
 
 
-def _describe_failure(
-    error: TimeoutError | ProviderError, provider: Provider[T], context: FetchContext
-) -> str:
+def _describe_failure(error: TimeoutError | ProviderError, provider: Provider[T], context: FetchContext) -> str:
     """Return a public reason, without the key, which a provider may repeat in its response."""
     if isinstance(error, TimeoutError):
         return f"no complete response within {context.api_timeout:g} s"

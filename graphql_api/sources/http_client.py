@@ -1,7 +1,6 @@
 """Sends HTTP requests to providers, with bounded time, size and retries.
 
-httpx takes a tenth of the start-up time, so this module is imported by the first fetch, or before
-workers fork.
+httpx takes a tenth of the start-up time, so this module is imported by the first fetch, or before workers fork.
 """
 
 import asyncio

@@ -52,9 +52,7 @@ class ProviderCache:
 
     def updated(self, newer: "ProviderCache") -> "ProviderCache":
         """Return a copy with the entries of `newer` in place of its own."""
-        return ProviderCache(
-            countries=newer.countries or self.countries, rates=newer.rates or self.rates
-        )
+        return ProviderCache(countries=newer.countries or self.countries, rates=newer.rates or self.rates)
 
     def serialize(self) -> Mapping[str, str]:
         """Return the JSON of each cached kind."""

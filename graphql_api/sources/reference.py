@@ -12,8 +12,7 @@ def load_reference() -> Reference:
     entries = json.loads(bundled.joinpath("reference.json").read_bytes())
     return {
         entry["code"]: CountryIdentity(
-            **{**entry, "aliases": tuple(entry["aliases"])},
-            flag_url=f"https://flagcdn.com/{entry['code'].lower()}.svg",
+            **{**entry, "aliases": tuple(entry["aliases"])}, flag_url=f"https://flagcdn.com/{entry['code'].lower()}.svg"
         )
         for entry in entries
     }

@@ -66,9 +66,7 @@ def select_providers(
             names = ", ".join(sorted(available))
             raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.")
         if url is not None and not provider.is_live:
-            raise InvalidSetting(
-                f"{setting} gives a URL to {name!r}, which is read from the package."
-            )
+            raise InvalidSetting(f"{setting} gives a URL to {name!r}, which is read from the package.")
         if url is None and provider.url is None and provider.is_live:
             raise InvalidSetting(f"{setting} names {name!r}, which needs a URL: {name}=https://….")
         api_key = provider_keys.get(provider.api_key_setting or "")

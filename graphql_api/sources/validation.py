@@ -8,20 +8,12 @@ from typing import Any
 from graphql_api.domain.country import FIELDS, CountryFigures, Reference, SkippedRecord
 from graphql_api.sources.currencies import is_code, select_current_code
 from graphql_api.sources.parsing import clean_text, parse_non_negative, to_printable
-from graphql_api.sources.provider import (
-    ProviderData,
-    ProviderError,
-    RawCountries,
-    RawCountry,
-    RawRates,
-)
+from graphql_api.sources.provider import ProviderData, ProviderError, RawCountries, RawCountry, RawRates
 
 MAX_POPULATION = 2**31 - 1
 """GraphQL's Int is 32 bits wide."""
 
-_OPTIONAL_FIGURES = {field.name for field in fields(CountryFigures)}.difference(
-    {"code", "population", "currency_code"}
-)
+_OPTIONAL_FIGURES = {field.name for field in fields(CountryFigures)}.difference({"code", "population", "currency_code"})
 """Texts and numbers that become null if they are invalid."""
 
 _DOLLAR_TOLERANCE = 1e-6
@@ -64,9 +56,7 @@ def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCoun
             skipped.append(SkippedRecord(record=record, reason=result))
     if not figures_by_code:
         raise ProviderError(f"none of its {len(raw.countries)} records can be used")
-    return ValidatedCountries(
-        figures=tuple(figures_by_code.values()), skipped=tuple(skipped), as_of=raw.as_of
-    )
+    return ValidatedCountries(figures=tuple(figures_by_code.values()), skipped=tuple(skipped), as_of=raw.as_of)
 
 
 def validate_rates(raw: RawRates) -> ValidatedRates:

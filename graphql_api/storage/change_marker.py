@@ -26,8 +26,6 @@ async def read(connection: DatabaseConnection) -> ChangeMarker:
     max_revision = func.coalesce(func.max(countries.c.revision), 0)
     max_sequence = select(func.coalesce(func.max(refreshes.c.sequence), 0)).scalar_subquery()
     row_count = func.count(countries.c.code)
-    result = await connection.execute(
-        select(max_revision, row_count, max_sequence, lease.holder_subquery())
-    )
+    result = await connection.execute(select(max_revision, row_count, max_sequence, lease.holder_subquery()))
     revision, rows, sequence, holder = result.one()
     return ChangeMarker(DataVersion(revision, rows), sequence, holder)

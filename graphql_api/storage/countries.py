@@ -68,9 +68,7 @@ async def prepare_statements(connection: DatabaseConnection) -> None:
     """Prepare the upsert, once per connection, so that the first is as fast as the next."""
     info = await _connection_info(connection)
     if not info.get(_PREPARED_KEY):
-        await get_connection_dialect(connection).prepare(
-            connection, _compile_upsert(connection.dialect).sql
-        )
+        await get_connection_dialect(connection).prepare(connection, _compile_upsert(connection.dialect).sql)
         info[_PREPARED_KEY] = True
 
 
@@ -108,8 +106,7 @@ def _compile_upsert(sqlalchemy_dialect: SQLAlchemyDialect) -> _CompiledUpsert:
     names = list(compiled.positiontup or ())
     column_types = (countries.c[name].type.dialect_impl(sqlalchemy_dialect) for name in names)
     processors = (
-        (index, column_type.bind_processor(sqlalchemy_dialect))
-        for index, column_type in enumerate(column_types)
+        (index, column_type.bind_processor(sqlalchemy_dialect)) for index, column_type in enumerate(column_types)
     )
     return _CompiledUpsert(
         sql=str(compiled),
@@ -144,8 +141,4 @@ def _split_into_batches(rows: list[RowValues], max_bytes: int | None) -> Iterato
 def _estimate_row_bytes(row: RowValues) -> int:
     """Return an upper bound of the bytes of a row. Quoting can double a text."""
     texts = [value for value in row if isinstance(value, str)]
-    return (
-        2 * len("".join(texts).encode())
-        + 4 * len(texts)
-        + _MAX_SCALAR_BYTES * (len(row) - len(texts))
-    )
+    return 2 * len("".join(texts).encode()) + 4 * len(texts) + _MAX_SCALAR_BYTES * (len(row) - len(texts))

@@ -58,13 +58,7 @@ class Database:
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        timeout: float,
-        pool_size: int = 10,
-        max_overflow: int = 20,
-        ssl_ca: str | None = None,
+        self, url: str, *, timeout: float, pool_size: int = 10, max_overflow: int = 20, ssl_ca: str | None = None
     ) -> None:
         """Configure the pool without opening a connection.
 
@@ -101,10 +95,7 @@ class Database:
         """Return the present state of the pool."""
         pool = self._pool
         return PoolStats(
-            in_use=pool.checkedout(),
-            size=pool.size(),
-            overflow=max(pool.overflow(), 0),
-            waits=self._waits,
+            in_use=pool.checkedout(), size=pool.size(), overflow=max(pool.overflow(), 0), waits=self._waits
         )
 
     @asynccontextmanager
@@ -148,7 +139,8 @@ class Database:
                 try:
                     return await operation(connection)
                 except DBAPIError as error:
-                    if not self._is_retryable(error) or time.monotonic() > deadline:
+                    is_retryable = error.connection_invalidated or self.dialect.is_transient(error.orig)
+                    if not is_retryable or time.monotonic() > deadline:
                         raise
                     # Makes the next statement open a new connection if this one is lost.
                     await connection.rollback()
@@ -179,9 +171,7 @@ class Database:
         deadline = None if self._client_timeout is None else time.monotonic() + self._client_timeout
         while True:
             try:
-                async with asyncio.timeout(
-                    None if deadline is None else deadline - time.monotonic()
-                ):
+                async with asyncio.timeout(None if deadline is None else deadline - time.monotonic()):
                     await self.engine.dispose()
             except TimeoutError:
                 # The server of one connection did not respond: that one is dropped. Go on.
@@ -208,9 +198,6 @@ class Database:
             raise TypeError("every dialect uses a QueuePool")
         return pool
 
-    def _is_retryable(self, error: DBAPIError) -> bool:
-        return error.connection_invalidated or self.dialect.is_transient(error.orig)
-
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:
@@ -221,9 +208,7 @@ class Database:
     def _build_unavailable_error(self, error: Exception) -> DatabaseUnavailable:
         cause = errors.unwrap_driver_error(error)
         if errors.is_timeout(cause) or self.dialect.is_timeout(cause):
-            return DatabaseUnavailable(
-                f"The database at {self} did not respond within {self._timeout:g} s."
-            )
+            return DatabaseUnavailable(f"The database at {self} did not respond within {self._timeout:g} s.")
         hint = self.dialect.hint(cause, is_encrypted=self._is_encrypted)
         return DatabaseUnavailable(
             f"The database at {self} failed: {errors.describe(cause)}{hint}.",

@@ -49,7 +49,7 @@ def is_permanent(error: BaseException) -> bool:
     return any(
         isinstance(cause, TLSNotSupported)
         or _TLS_REJECTED_MESSAGE in str(cause)
-        or _is_tls_failure(cause)
+        or (isinstance(cause, ssl.SSLError) and not isinstance(cause, _TLS_DISCONNECTS))
         for cause in _iter_causes(unwrap_driver_error(error))
     )
 
@@ -72,11 +72,6 @@ def _iter_causes(error: BaseException) -> Iterator[BaseException]:
     while cause is not None:
         yield cause
         cause = cause.__cause__
-
-
-def _is_tls_failure(error: BaseException) -> bool:
-    """Return whether a TLS handshake failed, not just disconnected."""
-    return isinstance(error, ssl.SSLError) and not isinstance(error, _TLS_DISCONNECTS)
 
 
 def _describe_certificate_error(error: ssl.SSLCertVerificationError) -> str:

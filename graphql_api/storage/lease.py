@@ -48,9 +48,7 @@ class LeaseInfo:
     """Revision of the rows that the refresh writes."""
 
 
-async def acquire(
-    connection: DatabaseConnection, *, holder: str, refresh_id: str, ttl: float
-) -> int | LeaseInfo:
+async def acquire(connection: DatabaseConnection, *, holder: str, refresh_id: str, ttl: float) -> int | LeaseInfo:
     """Take the lease for `ttl` seconds and return its revision, or return the present lease.
 
     The revision is higher than that of every row and every earlier lease, so rows of this lease
@@ -67,23 +65,15 @@ async def prepare_statements(connection: DatabaseConnection) -> None:
     await connection.execute(_select_lease(""))
 
 
-async def _try_acquire(
-    connection: DatabaseConnection, name: str, *, holder: str, refresh_id: str, ttl: float
-) -> None:
+async def _try_acquire(connection: DatabaseConnection, name: str, *, holder: str, refresh_id: str, ttl: float) -> None:
     max_row_revision = select(func.coalesce(func.max(countries.c.revision), 0)).scalar_subquery()
-    max_revision = case(
-        (max_row_revision > leases.c.revision, max_row_revision), else_=leases.c.revision
-    )
+    max_revision = case((max_row_revision > leases.c.revision, max_row_revision), else_=leases.c.revision)
     is_free = (leases.c.expires_at <= _Now()) | (leases.c.holder == holder)
     await connection.execute(
         update(leases)
         .where(leases.c.name == name, is_free)
         .values(
-            holder=holder,
-            refresh_id=refresh_id,
-            taken_at=_Now(),
-            expires_at=_Now() + ttl,
-            revision=max_revision + 1,
+            holder=holder, refresh_id=refresh_id, taken_at=_Now(), expires_at=_Now() + ttl, revision=max_revision + 1
         )
     )
 

@@ -58,9 +58,7 @@ async def load(connection: DatabaseConnection, *, after: int) -> tuple[list[Atte
         .limit(MAX_STORED_REFRESHES)
     )
     records = result.all()
-    attempts = [
-        attempt for record in records if (attempt := _read(record.id, record.attempt)) is not None
-    ]
+    attempts = [attempt for record in records if (attempt := _read(record.id, record.attempt)) is not None]
     return attempts, records[0].sequence if records else after
 
 

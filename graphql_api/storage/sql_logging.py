@@ -16,22 +16,19 @@ _STARTED_KEY = "statement started"
 
 def log_statements(engine: Engine) -> None:
     """Log every statement of an engine from now on."""
-    event.listen(engine, "before_cursor_execute", _on_before_execute)
-    event.listen(engine, "after_cursor_execute", _on_after_execute)
-    event.listen(engine, "handle_error", _on_error)
 
+    @event.listens_for(engine, "before_cursor_execute")
+    def on_before_execute(connection: Connection, *_: object) -> None:
+        connection.info[_STARTED_KEY] = time.perf_counter()
 
-def _on_before_execute(connection: Connection, *_: object) -> None:
-    connection.info[_STARTED_KEY] = time.perf_counter()
+    @event.listens_for(engine, "after_cursor_execute")
+    def on_after_execute(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        _log_statement(connection, statement, "")
 
-
-def _on_after_execute(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-    _log_statement(connection, statement, "")
-
-
-def _on_error(context: ExceptionContext) -> None:
-    if context.connection is not None and context.statement is not None:
-        _log_statement(context.connection, context.statement, " and failed")
+    @event.listens_for(engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        if context.connection is not None and context.statement is not None:
+            _log_statement(context.connection, context.statement, " and failed")
 
 
 def _log_statement(connection: Connection, statement: str, suffix: str) -> None:
@@ -40,10 +37,4 @@ def _log_statement(connection: Connection, statement: str, suffix: str) -> None:
         return
     duration_ms = round((time.perf_counter() - started) * 1000, 1)
     sql = " ".join(statement.split())
-    logger.info(
-        "SQL took %.1f ms%s: %s",
-        duration_ms,
-        suffix,
-        sql,
-        extra=extra_fields(duration_ms=duration_ms),
-    )
+    logger.info("SQL took %.1f ms%s: %s", duration_ms, suffix, sql, extra=extra_fields(duration_ms=duration_ms))

@@ -31,11 +31,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
-_OPTIONS: Mapping[str, Any] = {
-    "mysql_engine": "InnoDB",
-    "mysql_charset": "utf8mb4",
-    "mysql_collate": "utf8mb4_bin",
-}
+_OPTIONS: Mapping[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin"}
 """All of Unicode and binary comparison on MySQL, whatever the defaults of the server."""
 
 _COLUMN_TYPES: Mapping[FieldKind, TypeEngine[Any]] = {
@@ -50,9 +46,7 @@ def _country_column(name: str, field: FieldInfo) -> Column[Any]:
     return Column(name, column_type, primary_key=name == "code", nullable=field.nullable)
 
 
-countries = Table(
-    "countries", metadata, *(_country_column(*item) for item in FIELDS.items()), **_OPTIONS
-)
+countries = Table("countries", metadata, *(_country_column(*item) for item in FIELDS.items()), **_OPTIONS)
 """One row per country."""
 
 refreshes = Table(

@@ -28,9 +28,7 @@ def create_context(tls_mode: TLSMode, ssl_ca: str | None) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         try:
             # OpenSSL takes PEM as text, and only ASCII in the comments around it.
-            context.load_verify_locations(
-                cadata=content.decode("ascii", "ignore") if _PEM in content else content
-            )
+            context.load_verify_locations(cadata=content.decode("ascii", "ignore") if _PEM in content else content)
         except (ssl.SSLError, ValueError):  # ValueError for empty data
             raise InvalidSetting(_error_message("holds no certificate")) from None
     context.check_hostname = tls_mode is TLSMode.VERIFY_FULL
@@ -48,19 +46,14 @@ def _read_ca(ssl_ca: str) -> bytes:
         decoded = base64.b64decode("".join(ssl_ca.split()), validate=True)
     except ValueError:
         decoded = b""
-    return decoded if len(decoded) >= _MIN_CERTIFICATE_BYTES else _read_file(ssl_ca)
-
-
-def _read_file(path: str) -> bytes:
+    if len(decoded) >= _MIN_CERTIFICATE_BYTES:
+        return decoded
     try:
-        return Path(path).read_bytes()
+        return Path(ssl_ca).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a path"
         raise InvalidSetting(_error_message(f"cannot be read ({reason})")) from None
 
 
 def _error_message(problem: str) -> str:
-    return (
-        f"DATABASE_SSL_CA {problem}; give the path of a CA certificate in PEM, or its content in "
-        "base64."
-    )
+    return f"DATABASE_SSL_CA {problem}; give the path of a CA certificate in PEM, or its content in base64."

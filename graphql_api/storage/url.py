@@ -103,8 +103,7 @@ def parse_database_url(text: str, *, has_ca: bool) -> DatabaseURL:
     kind = _KINDS_BY_SCHEME.get(url.drivername)
     if kind is None:
         raise InvalidSetting(
-            f"DATABASE_URL names {url.drivername!r}; give sqlite, mysql, mariadb or postgresql, "
-            f"{EXAMPLES}."
+            f"DATABASE_URL names {url.drivername!r}; give sqlite, mysql, mariadb or postgresql, {EXAMPLES}."
         )
     if kind is DatabaseKind.SQLITE:
         return _parse_sqlite_url(url, has_ca=has_ca)
@@ -124,9 +123,7 @@ def _validate_server(text: str, url: URL) -> None:
         raise InvalidSetting(f"DATABASE_URL must name a host and a database, {EXAMPLES}.")
     port = 1 if url.port is None else url.port
     if not _is_valid_host(url.host) or not 1 <= port <= _MAX_PORT:
-        raise InvalidSetting(
-            f"DATABASE_URL has an invalid host or port; give valid ones, {EXAMPLES}."
-        )
+        raise InvalidSetting(f"DATABASE_URL has an invalid host or port; give valid ones, {EXAMPLES}.")
 
 
 def _is_valid_host(name: str) -> bool:
@@ -144,18 +141,13 @@ def _parse_sqlite_url(url: URL, *, has_ca: bool) -> DatabaseURL:
             "write three slashes before the path, for example sqlite:///var/countries.db."
         )
     if url.database in (None, "", ":memory:"):
-        raise InvalidSetting(
-            "DATABASE_URL names no file; give one, for example sqlite:///var/countries.db."
-        )
+        raise InvalidSetting("DATABASE_URL names no file; give one, for example sqlite:///var/countries.db.")
     if url.query:
         raise InvalidSetting(
-            "DATABASE_URL has options after '?', but SQLite takes none; "
-            "in a file name write %3F for '?'."
+            "DATABASE_URL has options after '?', but SQLite takes none; in a file name write %3F for '?'."
         )
     if has_ca:
-        raise InvalidSetting(
-            "DATABASE_SSL_CA is set, but DATABASE_URL names a file; unset DATABASE_SSL_CA."
-        )
+        raise InvalidSetting("DATABASE_SSL_CA is set, but DATABASE_URL names a file; unset DATABASE_SSL_CA.")
     return DatabaseURL(DatabaseKind.SQLITE, url.set(drivername="sqlite"), TLSMode.DISABLED)
 
 
@@ -180,7 +172,5 @@ def _parse_tls_mode(options: Mapping[str, Sequence[str]], *, has_ca: bool) -> TL
             "VERIFY_IDENTITY) or ssl-mode=DISABLED. Unverified or optional TLS is not supported."
         )
     if tls_mode is TLSMode.DISABLED and has_ca:
-        raise InvalidSetting(
-            "DATABASE_SSL_CA is set, but DATABASE_URL disables TLS; remove one of them."
-        )
+        raise InvalidSetting("DATABASE_SSL_CA is set, but DATABASE_URL disables TLS; remove one of them.")
     return tls_mode

@@ -6,9 +6,7 @@ _MAX_DOUBLINGS = 30
 """Keeps the power of two small however many attempts there were."""
 
 
-def backoff_delay(
-    attempt: int, *, initial: float, maximum: float = math.inf, jitter: float
-) -> float:
+def backoff_delay(attempt: int, *, initial: float, maximum: float = math.inf, jitter: float) -> float:
     """Return the seconds to wait after failed attempt number `attempt`, counted from 0.
 
     The upper bound starts at `initial` seconds, doubles with each attempt and never exceeds

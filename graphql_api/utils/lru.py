@@ -11,9 +11,7 @@ V = TypeVar("V")
 class LRUCache(Generic[K, V]):
     """Maps keys to values and evicts the least recently used beyond `max_size`."""
 
-    def __init__(
-        self, max_size: int, *, size_of: Callable[[K, V], int] = lambda _key, _value: 1
-    ) -> None:
+    def __init__(self, max_size: int, *, size_of: Callable[[K, V], int] = lambda _key, _value: 1) -> None:
         """Hold entries of `max_size` in total, in the unit of `size_of`. By default, entries."""
         self.max_size = max_size
         self.size = 0
@@ -22,7 +20,7 @@ class LRUCache(Generic[K, V]):
         self._entries: OrderedDict[K, V] = OrderedDict()
 
     def __contains__(self, key: object) -> bool:
-        """Return whether the key is held, without marking it as used."""
+        # Does not mark the key as used.
         return key in self._entries
 
     def get(self, key: K) -> V | None:

@@ -33,9 +33,7 @@ async def gather(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-async def cancel_all(
-    tasks: Iterable[asyncio.Task[Any]], *, may_cancel: Callable[[], bool] = lambda: True
-) -> None:
+async def cancel_all(tasks: Iterable[asyncio.Task[Any]], *, may_cancel: Callable[[], bool] = lambda: True) -> None:
     """Cancel tasks, those added meanwhile too, until each has ended.
 
     Once is not always enough: while SQLAlchemy gives up a dead connection, it takes a cancellation

@@ -14,9 +14,7 @@ RECORDS = sorted(FOLDER.glob("[0-9]*.md"))
 HEADINGS = ["Status", "Context", "Decision", "Consequences", "Alternatives"]
 MAX_LINES = 60
 """Lines of a page."""
-TRACKED = subprocess.run(
-    ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
-).stdout.splitlines()
+TRACKED = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True).stdout.splitlines()
 
 
 def read_code_words() -> set[str]:
@@ -75,9 +73,7 @@ def test_index() -> None:
     index = (FOLDER / "README.md").read_text("utf-8")
     listed = re.findall(r"^- \[(\d{4})\]\((\S+)\) (.*)$", index, re.MULTILINE)
     titles = [record.read_text("utf-8").splitlines()[0].split(". ", 1)[1] for record in RECORDS]
-    assert listed == [
-        (record.name[:4], record.name, title) for record, title in zip(RECORDS, titles, strict=True)
-    ]
+    assert listed == [(record.name[:4], record.name, title) for record, title in zip(RECORDS, titles, strict=True)]
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: record.stem)
@@ -93,8 +89,6 @@ def test_references() -> None:
     words = read_code_words()
     texts = {record.name: record.read_text("utf-8") for record in RECORDS}
     dead = {
-        name: find_dead_references(text, words)
-        for name, text in texts.items()
-        if "## Status\n\nSuperseded" not in text
+        name: find_dead_references(text, words) for name, text in texts.items() if "## Status\n\nSuperseded" not in text
     }
     assert {name: references for name, references in dead.items() if references} == {}

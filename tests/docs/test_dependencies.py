@@ -21,12 +21,7 @@ PINS = {
         r"^([\w-]+)(?:\[\w+\])?==([\w.]+)", (ROOT / "requirements.txt").read_text(), re.MULTILINE
     )
 }
-FIRST_FIXED = {
-    "asyncmy": "0.2.13",
-    "pillow": "12.3",
-    "starlette": "1.3.1",
-    "strawberry-graphql": "0.327.2",
-}
+FIRST_FIXED = {"asyncmy": "0.2.13", "pillow": "12.3", "starlette": "1.3.1", "strawberry-graphql": "0.327.2"}
 """First version of each package without known vulnerabilities."""
 
 

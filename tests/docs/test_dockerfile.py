@@ -100,10 +100,7 @@ def test_final_stage() -> None:
     assert find_instructions(FINAL, "USER") == ["10001:10001"]
     assert "useradd --uid 10001 " in run
     assert find_instructions(FINAL, "EXPOSE") == [str(Settings().port)]
-    assert parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD") == [
-        "graphql-api",
-        "serve",
-    ]
+    assert parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD") == ["graphql-api", "serve"]
     assert find_instructions(FINAL, "STOPSIGNAL") == ["SIGINT"]
 
 
@@ -123,11 +120,7 @@ def test_context() -> None:
     tracked = subprocess.run(
         ["git", "ls-files"], cwd=ROOT, capture_output=True, check=True, text=True
     ).stdout.splitlines()
-    other_files = {
-        path
-        for path in tracked
-        if is_in_build_context(path) and not path.startswith("graphql_api/")
-    }
+    other_files = {path for path in tracked if is_in_build_context(path) and not path.startswith("graphql_api/")}
     assert other_files == {
         "LICENSE",
         "README.md",
@@ -136,24 +129,15 @@ def test_context() -> None:
         "pyproject.toml",
         "requirements.txt",
     }
-    assert [
-        path
-        for path in tracked
-        if path.startswith("graphql_api/") and not is_in_build_context(path)
-    ] == []
+    assert [path for path in tracked if path.startswith("graphql_api/") and not is_in_build_context(path)] == []
     excluded = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
     assert [path for path in excluded if is_in_build_context(path)] == []
 
 
 def test_drivers() -> None:
     """The drivers for PostgreSQL and for the passwords of MySQL 8 are pinned for the image."""
-    packages = re.findall(
-        r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE
-    )
-    assert [name for name in packages if name in ("asyncpg", "cryptography")] == [
-        "asyncpg",
-        "cryptography",
-    ]
+    packages = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    assert [name for name in packages if name in ("asyncpg", "cryptography")] == ["asyncpg", "cryptography"]
 
 
 def interpolate(text: str, variables: Mapping[str, str]) -> str:
@@ -205,8 +189,7 @@ def test_compose_database() -> None:
     service = COMPOSE["services"]["mysql"]
     assert service["image"] == "mysql:8.4"
     assert {
-        name: interpolate(value, {"MYSQL_PASSWORD": "letters8digits"})
-        for name, value in service["environment"].items()
+        name: interpolate(value, {"MYSQL_PASSWORD": "letters8digits"}) for name, value in service["environment"].items()
     } == {
         "MYSQL_DATABASE": "countries",
         "MYSQL_USER": "countries",
@@ -231,9 +214,7 @@ def test_documented_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     """The commands of docs/operations.md set all that the server requires, alone or composed."""
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
     section = page.split("## In a container")[1].split("\n## ")[0]
-    docker_commands, compose_command = re.findall(
-        r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL
-    )
+    docker_commands, compose_command = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     build, run = (shlex.split(line) for line in docker_commands.replace("\\\n", "").splitlines())
     assert build == ["docker", "build", "-t", "graphql-api", "."]
     assert [word for word in run if "=" not in word and word != "-e"] == [
@@ -294,9 +275,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("image")
     context = root / "context"
     subprocess.run(["git", "clone", "-q", ROOT, context], check=True)
-    env = inherited_environment(
-        **parse_environment(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    )
+    env = inherited_environment(**parse_environment(BUILD), PATH=f"{Path(sys.executable).parent}:/usr/bin:/bin")
     (root / "build").mkdir()
     for name, text in BUILD[1:]:
         if name == "COPY":
@@ -324,10 +303,7 @@ def test_installed(app: Path) -> None:
     assert (packages / "graphql_api" / "sources" / "bundled" / "LICENSES.md").is_file()
     assert [name for name in ("pip", "setuptools", "flit_core") if (packages / name).exists()] == []
     sources = set(packages.rglob("*.py"))
-    compiled = {
-        path.parent.parent / f"{path.name.split('.')[0]}.py"
-        for path in packages.rglob("__pycache__/*.pyc")
-    }
+    compiled = {path.parent.parent / f"{path.name.split('.')[0]}.py" for path in packages.rglob("__pycache__/*.pyc")}
     assert sources - compiled == set()
 
 

@@ -59,9 +59,7 @@ def test_make_test(clone: Path) -> None:
     """`make test` installs its dependencies and runs the tests; here one module, twice."""
     for _ in range(2):
         variables = inherited_environment(PYTEST_ADDOPTS="tests/unit/test_errors.py")
-        result = subprocess.run(
-            ["make", "test"], cwd=clone, env=variables, capture_output=True, check=True, text=True
-        )
+        result = subprocess.run(["make", "test"], cwd=clone, env=variables, capture_output=True, check=True, text=True)
         assert re.search(r"^3 passed", result.stdout, re.MULTILINE)
 
 

@@ -14,9 +14,7 @@ DOCS = ROOT / "docs"
 GUIDE = (DOCS / "operations.md").read_text("utf-8")
 DASHBOARD = json.loads((DOCS / "grafana.json").read_text("utf-8"))
 RULES = [
-    rule
-    for group in yaml.safe_load((DOCS / "alerts.yaml").read_text("utf-8"))["groups"]
-    for rule in group["rules"]
+    rule for group in yaml.safe_load((DOCS / "alerts.yaml").read_text("utf-8"))["groups"] for rule in group["rules"]
 ]
 METRIC = re.compile(r"\b(?:graphql_api|process)_[a-z_]+\b")
 SAMPLES = {
@@ -42,10 +40,7 @@ def test_table() -> None:
     """The table of metrics matches the definitions: name, type, labels and meaning."""
     rows = [
         "| `{}` | {} | {} | {} |".format(
-            family.name,
-            family.type,
-            ", ".join(f"`{label}`" for label in family.labels) or "–",
-            family.documentation,
+            family.name, family.type, ", ".join(f"`{label}`" for label in family.labels) or "–", family.documentation
         )
         for family in FAMILIES
     ]
@@ -80,11 +75,7 @@ def test_panels() -> None:
     """Each panel has a position, an id and a title of its own, and queries."""
     panels = DASHBOARD["panels"]
     positions = [tuple(panel["gridPos"][side] for side in "xy") for panel in panels]
-    for values in (
-        positions,
-        [panel["id"] for panel in panels],
-        [panel["title"] for panel in panels],
-    ):
+    for values in (positions, [panel["id"] for panel in panels], [panel["title"] for panel in panels]):
         assert len(set(values)) == len(panels)
     empty = [panel["title"] for panel in panels if panel["type"] != "row" and not panel["targets"]]
     assert empty == []

@@ -34,8 +34,7 @@ from tests.support.processes import (
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")
 CLIENTS, CONFIGURATION, DATABASES, OPERATIONS = (
-    (DOCS / f"{page}.md").read_text("utf-8")
-    for page in ("clients", "configuration", "databases", "operations")
+    (DOCS / f"{page}.md").read_text("utf-8") for page in ("clients", "configuration", "databases", "operations")
 )
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
@@ -89,9 +88,7 @@ async def bundled_client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     )
     async with (
         running_app(settings) as app,
-        httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000"
-        ) as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000") as client,
     ):
         yield client
 
@@ -149,9 +146,7 @@ def test_refresh(tmp_path: Path, upstream: Upstream) -> None:
         result = run_command(tmp_path, "refresh", **upstream.environment)
     assert result.exit_code == 0
     # The order of the sources is that of their responses, which is random.
-    assert sorted(mask_timings(result.stdout).split("\n")) == sorted(
-        mask_timings(REFRESH[1]).split("\n")
-    )
+    assert sorted(mask_timings(result.stdout).split("\n")) == sorted(mask_timings(REFRESH[1]).split("\n"))
 
 
 def test_settings() -> None:
@@ -189,9 +184,7 @@ def test_links(page: Path) -> None:
             assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
 
 
-def count_served_countries(
-    server: DatabaseServer, command: str, folder: Path, **variables: str
-) -> int:
+def count_served_countries(server: DatabaseServer, command: str, folder: Path, **variables: str) -> int:
     """Run a command with the URL of a real database; return the number of countries served."""
     address = server.url(server.create_database()).partition("://")[2]
     shell_command = re.sub(r"user:password@host:\d+/countries", lambda _: address, command)
@@ -203,9 +196,7 @@ def count_served_countries(
     return total
 
 
-def test_mysql(
-    new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path
-) -> None:
+def test_mysql(new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path) -> None:
     """Both commands for MySQL serve from a server that refuses connections without TLS."""
     public_command, private_command = MYSQL
     shutil.copy(certificates.authority, tmp_path / "ca.pem")
@@ -215,9 +206,7 @@ def test_mysql(
         assert count_served_countries(server, private_command, tmp_path) == 250
 
 
-def test_postgresql(
-    new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, tmp_path: Path
-) -> None:
+def test_postgresql(new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, tmp_path: Path) -> None:
     """The command for PostgreSQL serves from it, over TLS."""
     tls_env = {"SSL_CERT_FILE": str(certificates.authority)}
     with new_postgresql(tls=certificates.good) as server:
@@ -227,10 +216,7 @@ def test_postgresql(
 def test_commands() -> None:
     """Every shell command of these pages is tried, by this file or by test_dockerfile.py."""
     blocks = [
-        block
-        for page in (README, DATABASES, OPERATIONS)
-        for block in find_blocks(page)
-        if block.language == "sh"
+        block for page in (README, DATABASES, OPERATIONS) for block in find_blocks(page) if block.language == "sh"
     ]
     assert [block.text.split()[0:2] for block in blocks] == [
         ["make", "run"],

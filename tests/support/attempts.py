@@ -5,13 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from graphql_api.domain.country import SkippedRecord
-from graphql_api.domain.report import (
-    RefreshFailure,
-    RefreshReport,
-    SourceKind,
-    SourceReport,
-    Timings,
-)
+from graphql_api.domain.report import RefreshFailure, RefreshReport, SourceKind, SourceReport, Timings
 from graphql_api.domain.snapshot import DataVersion
 
 STARTED_AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
@@ -20,12 +14,7 @@ STARTED_AT = datetime(2026, 11, 24, 3, 11, 5, 123456, tzinfo=UTC)
 def make_source_report(provider: str, **changes: Any) -> SourceReport:  # noqa: ANN401 - what replace takes
     """Return the report of a live provider of rates that did not fail, with `changes`."""
     report = SourceReport(
-        kind=SourceKind.RATES,
-        provider=provider,
-        live=True,
-        as_of=None,
-        failures=(),
-        attribution=None,
+        kind=SourceKind.RATES, provider=provider, live=True, as_of=None, failures=(), attribution=None
     )
     return replace(report, **changes)
 
@@ -62,10 +51,7 @@ REPORT = RefreshReport(
 )
 
 FAILURE = RefreshFailure(
-    id="failure",
-    at=STARTED_AT,
-    code="SOURCE_UNAVAILABLE",
-    message="geonames did not answer: «%s» \\ 中",
+    id="failure", at=STARTED_AT, code="SOURCE_UNAVAILABLE", message="geonames did not answer: «%s» \\ 中"
 )
 
 

@@ -60,11 +60,7 @@ def is_sentence(docstring: str | None) -> bool:
 def find_gerund_names(paths: Iterable[str]) -> list[str]:
     """Return the modules named by a bare gerund that is not a noun of the field."""
     names = {path: PurePath(path).stem.removeprefix("test_") for path in paths}
-    return [
-        path
-        for path, name in names.items()
-        if re.fullmatch(r"[a-z]+ing", name) and name not in GERUND_NOUNS
-    ]
+    return [path for path, name in names.items() if re.fullmatch(r"[a-z]+ing", name) and name not in GERUND_NOUNS]
 
 
 def find_repeated_classes(modules: Modules) -> dict[str, list[str]]:
@@ -107,8 +103,7 @@ def find_undocumented(modules: Modules) -> list[str]:
 def _is_described(node: Documented) -> bool:
     """Return whether a decorator documents the node, as Strawberry's `description` does."""
     return any(
-        isinstance(decorator, ast.Call)
-        and any(keyword.arg == "description" for keyword in decorator.keywords)
+        isinstance(decorator, ast.Call) and any(keyword.arg == "description" for keyword in decorator.keywords)
         for decorator in node.decorator_list
     )
 
@@ -185,12 +180,8 @@ def _is_not_modified(node: ast.AST) -> bool:
 
 
 def _is_ordered_dict(node: ast.AST) -> bool:
-    is_import = isinstance(node, ast.ImportFrom) and any(
-        alias.name == "OrderedDict" for alias in node.names
-    )
-    return is_import or (
-        isinstance(node, ast.Attribute) and node.attr in ("OrderedDict", "move_to_end")
-    )
+    is_import = isinstance(node, ast.ImportFrom) and any(alias.name == "OrderedDict" for alias in node.names)
+    return is_import or (isinstance(node, ast.Attribute) and node.attr in ("OrderedDict", "move_to_end"))
 
 
 def _is_doubling(node: ast.AST) -> bool:
@@ -198,9 +189,7 @@ def _is_doubling(node: ast.AST) -> bool:
     if not isinstance(node, ast.BinOp) or isinstance(node.right, ast.Constant):
         return False
     base = node.left.value if isinstance(node.left, ast.Constant) else None
-    return (isinstance(node.op, ast.Pow) and base == 2) or (
-        isinstance(node.op, ast.LShift) and base == 1
-    )
+    return (isinstance(node.op, ast.Pow) and base == 2) or (isinstance(node.op, ast.LShift) and base == 1)
 
 
 def _is_repeated_cancellation(node: ast.AST) -> bool:
@@ -250,17 +239,9 @@ SINGLE_PLACES = (
         "response = Response(status_code=304)",
     ),
     SinglePlace(
-        "LRU cache",
-        _is_ordered_dict,
-        frozenset({"graphql_api/utils/lru.py"}),
-        "from collections import OrderedDict",
+        "LRU cache", _is_ordered_dict, frozenset({"graphql_api/utils/lru.py"}), "from collections import OrderedDict"
     ),
-    SinglePlace(
-        "backoff",
-        _is_doubling,
-        frozenset({"graphql_api/utils/backoff.py"}),
-        "delay = 0.1 * 2**attempt",
-    ),
+    SinglePlace("backoff", _is_doubling, frozenset({"graphql_api/utils/backoff.py"}), "delay = 0.1 * 2**attempt"),
     SinglePlace(
         "cancelling until done",
         _is_repeated_cancellation,

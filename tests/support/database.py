@@ -38,10 +38,7 @@ async def open_database(
 @asynccontextmanager
 async def begin_transaction(database: Database) -> AsyncIterator[DatabaseConnection]:
     """Lend a connection in a transaction, which commits at the end of the context."""
-    async with (
-        database.connect() as connection,
-        transactions.transaction(connection, database.dialect.begin),
-    ):
+    async with database.connect() as connection, transactions.transaction(connection, database.dialect.begin):
         yield connection
 
 

@@ -50,16 +50,10 @@ def _resume_connections(_server: DatabaseServer, proxy: TCPProxy) -> None:
 REFUSED = DatabaseFault("refused", _refuse_connections, lambda _, proxy: proxy.accept())
 HUNG = DatabaseFault("accepts, never responds", _hang_connections, _resume_connections)
 CUT = DatabaseFault(
-    "cut within a response",
-    lambda _, proxy: proxy.cut_after(from_server=20),
-    lambda _, proxy: proxy.cut_after(),
+    "cut within a response", lambda _, proxy: proxy.cut_after(from_server=20), lambda _, proxy: proxy.cut_after()
 )
-STOPPED = DatabaseFault(
-    "stopped", lambda server, _: server.stop(), lambda server, _: server.start()
-)
-FROZEN = DatabaseFault(
-    "frozen", lambda server, _: server.pause(), lambda server, _: server.resume()
-)
+STOPPED = DatabaseFault("stopped", lambda server, _: server.stop(), lambda server, _: server.start())
+FROZEN = DatabaseFault("frozen", lambda server, _: server.pause(), lambda server, _: server.resume())
 
 
 def markdown_row(*cells: object) -> str:

@@ -45,11 +45,7 @@ class _DocumentBuilder:
 
     def selection_parts(self, parent_type: CompositeType, depth: int) -> list[str]:
         """Draw fields and fragments of a type."""
-        names = [
-            name
-            for name, field_def in parent_type.fields.items()
-            if depth or not _has_fields(field_def.type)
-        ]
+        names = [name for name, field_def in parent_type.fields.items() if depth or not _has_fields(field_def.type)]
         chosen = self.draw(st.lists(st.sampled_from(("__typename", *names)), max_size=6))
         parts = [self.field_selection(parent_type, name, depth) for name in chosen]
         if depth and self.draw(st.booleans()):
@@ -67,19 +63,14 @@ class _DocumentBuilder:
         alias = f"{name}{index}: " if index or self.draw(st.booleans()) else ""
         argument_list = f"({arguments[index]})" if arguments[index] else ""
         field_type = get_named_type(parent_type.fields[name].type)
-        subselection = (
-            self.selections(field_type, depth - 1) if isinstance(field_type, CompositeType) else ""
-        )
+        subselection = self.selections(field_type, depth - 1) if isinstance(field_type, CompositeType) else ""
         return f"{alias}{name}{argument_list}{directive} {subselection}"
 
     def fragment(self, parent_type: CompositeType, depth: int) -> str:
         """Draw an inline fragment, or define one and spread it."""
         directive = self.draw(st.sampled_from(_DIRECTIVES))
         if isinstance(parent_type, GraphQLInterfaceType):
-            types: list[CompositeType] = [
-                parent_type,
-                *SCHEMA.executable.get_possible_types(parent_type),
-            ]
+            types: list[CompositeType] = [parent_type, *SCHEMA.executable.get_possible_types(parent_type)]
             parent_type = self.draw(st.sampled_from(types))
         selection = self.selections(parent_type, depth)
         if self.draw(st.booleans()):

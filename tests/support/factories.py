@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from graphql_api.domain.country import Country, CountryIdentity, Reference
 from graphql_api.domain.snapshot import Snapshot
 
-few_examples = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+few_examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For property tests over rows: few examples of many rows, without a deadline."""
 
 REFRESHED_AT = datetime(2026, 11, 23, 16, 26, 0, 123456, tzinfo=UTC)
@@ -145,8 +143,6 @@ def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
     )
 
 
-def country_lists(
-    codes: Sequence[str] = CODES, *, min_size: int = 0
-) -> st.SearchStrategy[list[Country]]:
+def country_lists(codes: Sequence[str] = CODES, *, min_size: int = 0) -> st.SearchStrategy[list[Country]]:
     """Draw the rows of a table, each code at most once, in any order."""
     return st.lists(countries(codes), min_size=min_size, max_size=8, unique_by=lambda row: row.code)

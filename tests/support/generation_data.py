@@ -26,16 +26,11 @@ class GenerationData:
         # Without an announced update, the provider is requested each time, whatever the date.
         rates = {**json.loads(RATES), "time_next_update_unix": 0}
         self.upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
-        self.upstream.set_responses(
-            "countries", lambda _: FakeResponse(body=self._next_countries())
-        )
+        self.upstream.set_responses("countries", lambda _: FakeResponse(body=self._next_countries()))
 
     def _next_countries(self) -> bytes:
         population = str(_FIRST_POPULATION + next(self._numbers))
-        lines = (
-            "\t".join([*line[:_POPULATION_COLUMN], population, *line[_POPULATION_COLUMN + 1 :]])
-            for line in _ROWS
-        )
+        lines = ("\t".join([*line[:_POPULATION_COLUMN], population, *line[_POPULATION_COLUMN + 1 :]]) for line in _ROWS)
         return "\n".join(lines).encode()
 
 

@@ -13,9 +13,7 @@ SCALARS = st.one_of(
     st.sampled_from(["FR", "fr", "USD", "EUR", "2026-09-29", "\ud800", 10**400, 1e308]),
 )
 VALUES = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
-    max_leaves=4,
+    SCALARS, lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2), max_leaves=4
 )
 
 

@@ -130,18 +130,12 @@ class Process:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Send a GET request over a new connection."""
-        return httpx.get(
-            f"{self.url}{path}", headers=headers, trust_env=False, timeout=WAIT_TIMEOUT
-        )
+        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=WAIT_TIMEOUT)
 
     def query(self, document: str, **headers: str) -> dict[str, Any]:
         """Send a query over a new connection, and return the JSON body of the response."""
         response = httpx.post(
-            f"{self.url}/graphql",
-            json={"query": document},
-            headers=headers,
-            trust_env=False,
-            timeout=WAIT_TIMEOUT,
+            f"{self.url}/graphql", json={"query": document}, headers=headers, trust_env=False, timeout=WAIT_TIMEOUT
         )
         body: dict[str, Any] = response.json()
         return body
@@ -173,20 +167,13 @@ def wait_until_ready(url: str) -> None:
 
 
 @contextmanager
-def running_process(
-    command: Sequence[str], folder: Path, variables: Mapping[str, str]
-) -> Iterator[Process]:
+def running_process(command: Sequence[str], folder: Path, variables: Mapping[str, str]) -> Iterator[Process]:
     """Run a command in a folder, and kill it at the end of the context if it still runs."""
     with (
         tempfile.TemporaryFile() as stdout,
         tempfile.TemporaryFile() as stderr,
         subprocess.Popen(
-            command,
-            cwd=folder,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=stderr,
+            command, cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr
         ) as process,
     ):
         try:
@@ -195,9 +182,7 @@ def running_process(
             process.kill()
 
 
-def running_command(
-    folder: Path, *arguments: str, **variables: str
-) -> AbstractContextManager[Process]:
+def running_command(folder: Path, *arguments: str, **variables: str) -> AbstractContextManager[Process]:
     """Run a command of the program in a folder, at most until the end of the context."""
     return running_process([*PROGRAM, *arguments], folder, build_environment(variables))
 

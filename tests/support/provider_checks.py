@@ -7,12 +7,7 @@ import pytest
 from graphql_api.domain.country import CountryFigures
 from graphql_api.sources.provider import ProviderError, RawCountries, RawRates
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.validation import (
-    ValidatedCountries,
-    ValidatedRates,
-    validate_countries,
-    validate_rates,
-)
+from graphql_api.sources.validation import ValidatedCountries, ValidatedRates, validate_countries, validate_rates
 
 REFERENCE = load_reference()
 FiguresRow = tuple[str, str | None, int, float | None, str | None]
@@ -32,13 +27,7 @@ def assert_figures(validated: ValidatedCountries, expected: Sequence[FiguresRow]
     """Assert that countries have exactly these figures."""
     by_code = {figures.code: figures for figures in validated.figures}
     assert [by_code[code] for code, *_ in expected] == [
-        CountryFigures(
-            code=code,
-            capital=capital,
-            population=population,
-            area_km2=area,
-            currency_code=currency,
-        )
+        CountryFigures(code=code, capital=capital, population=population, area_km2=area, currency_code=currency)
         for code, capital, population, area, currency in expected
     ]
 

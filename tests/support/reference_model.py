@@ -71,9 +71,7 @@ def sort_by_rank(rows: Iterable[Country], sort: Sequence[SortKey]) -> list[Count
         index = sorted(values).index(value)
         return -index if key.descending else index
 
-    return sorted(
-        all_rows, key=lambda row: ([rank(row, key) for key in sort], fold(row.name), row.code)
-    )
+    return sorted(all_rows, key=lambda row: ([rank(row, key) for key in sort], fold(row.name), row.code))
 
 
 def filters() -> st.SearchStrategy[Filter]:
@@ -95,12 +93,8 @@ def conditions() -> st.SearchStrategy[Condition]:
     common_text = st.sampled_from(("fr", "FRA", "Europe", "eur"))
     number = numbers() | st.integers(0, 1000)
     return st.one_of(
-        _conditions(
-            TEXT_FIELD_NAMES, (*_EQUALITY_OPERATORS, *_SUBSTRING_OPERATORS), text | common_text
-        ),
-        _conditions(
-            TEXT_FIELD_NAMES, _LIST_OPERATORS, st.frozensets(text | common_text, max_size=3)
-        ),
+        _conditions(TEXT_FIELD_NAMES, (*_EQUALITY_OPERATORS, *_SUBSTRING_OPERATORS), text | common_text),
+        _conditions(TEXT_FIELD_NAMES, _LIST_OPERATORS, st.frozensets(text | common_text, max_size=3)),
         _conditions(NUMBER_FIELD_NAMES, tuple(_COMPARISON_SIGNS), number),
         _conditions(NUMBER_FIELD_NAMES, _LIST_OPERATORS, st.frozensets(number, max_size=3)),
         _conditions(INSTANT_FIELD_NAMES, tuple(_COMPARISON_SIGNS), instants()),
@@ -127,9 +121,7 @@ def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # n
     expected: Any = _folded(operand)
     if operator in _COMPARISON_SIGNS:
         return (value > expected) - (value < expected) in _COMPARISON_SIGNS[operator]
-    starts = [
-        index for index in range(len(value) + 1) if value[index : index + len(expected)] == expected
-    ]
+    starts = [index for index in range(len(value) + 1) if value[index : index + len(expected)] == expected]
     if operator is Operator.STARTS_WITH:
         return 0 in starts
     if operator is Operator.ENDS_WITH:

@@ -154,9 +154,7 @@ class InitialState:
 class ProgressRecorder:
     """Listener that records events, and runs an action at a phase."""
 
-    def __init__(
-        self, phase: Phase | None = None, action: Callable[[], object] = lambda: None
-    ) -> None:
+    def __init__(self, phase: Phase | None = None, action: Callable[[], object] = lambda: None) -> None:
         """Record every event; call `action` at `phase`."""
         self.events: list[Progress] = []
         self._phase = phase
@@ -209,9 +207,7 @@ def countries_response(changes: dict[str, str | None]) -> FakeResponse:
     """Return the countries with some lines replaced, by code; None removes a line."""
     lines = [line for line in COUNTRIES.decode().splitlines() if not line.startswith("#")]
     by_code = {line[:2]: line for line in lines} | changes
-    return FakeResponse(
-        body="\n".join(line for line in by_code.values() if line is not None).encode()
-    )
+    return FakeResponse(body="\n".join(line for line in by_code.values() if line is not None).encode())
 
 
 def change_column(code: str, old: str, new: str) -> dict[str, str | None]:

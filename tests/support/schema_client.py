@@ -8,12 +8,7 @@ from typing import Any
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
 from graphql_api.execution.engine import Schema, build_schema
-from graphql_api.execution.execute import (
-    QUERIES_AND_MUTATIONS,
-    GraphQLRequest,
-    GraphQLResponse,
-    execute,
-)
+from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, GraphQLResponse, execute
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
@@ -49,10 +44,7 @@ class SchemaClient:
     schema: Schema = SCHEMA
 
     async def request(
-        self,
-        document: str,
-        variables: Mapping[str, Any] | None = None,
-        operation_name: str | None = None,
+        self, document: str, variables: Mapping[str, Any] | None = None, operation_name: str | None = None
     ) -> GraphQLResponse:
         """Return the response to a request."""
         context = GraphQLContext(
@@ -90,9 +82,7 @@ class SchemaClient:
         return [node["code"] for node in data["countries"]["nodes"]]
 
 
-def offline_client(
-    rows: Iterable[Country] = (), reference: Reference | None = None
-) -> SchemaClient:
+def offline_client(rows: Iterable[Country] = (), reference: Reference | None = None) -> SchemaClient:
     """Return a client of a catalog with these rows. Its database is never opened."""
     catalog = Catalog(_UNOPENED_DATABASE, reference or {})
     catalog.snapshot = make_snapshot(rows, reference)

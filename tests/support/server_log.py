@@ -27,7 +27,5 @@ def refresh_line(counts: str, sources: str) -> str:
 
 
 MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
-FILLED = refresh_line(
-    "250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled"
-)
+FILLED = refresh_line("250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled")
 GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"

@@ -36,21 +36,16 @@ def _field_values(field: FieldInfo) -> st.SearchStrategy[Any]:
         FieldKind.TEXT: texts if max_length > MAX_CODE_LENGTH else st.just("x" * max_length),
         FieldKind.INT: st.integers(0, 2**31 - 1),
         FieldKind.FLOAT: st.floats(min_value=0, allow_nan=False, allow_infinity=False),
-        FieldKind.INSTANT: st.datetimes(timezones=st.just(UTC)).map(
-            lambda value: value.replace(fold=0)
-        ),
+        FieldKind.INSTANT: st.datetimes(timezones=st.just(UTC)).map(lambda value: value.replace(fold=0)),
     }
     return st.none() | values[field.kind] if field.nullable else values[field.kind]
 
 
 stored_rows = st.builds(
-    Country,
-    **{name: _field_values(field) for name, field in FIELDS.items()} | {"code": st.just("FR")},
+    Country, **{name: _field_values(field) for name, field in FIELDS.items()} | {"code": st.just("FR")}
 )
 
-few_round_trips = settings(
-    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+few_round_trips = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 """For property tests over one database: each example overwrites the row of the previous one."""
 
 

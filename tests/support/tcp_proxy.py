@@ -105,13 +105,7 @@ class TCPProxy(ThreadServer):
         """Set the counts of connections and round trips to 0."""
         self._run_in_loop(self._reset_counts())
 
-    def cut_after(
-        self,
-        *,
-        to_server: int | None = None,
-        from_server: int | None = None,
-        once: bool = False,
-    ) -> None:
+    def cut_after(self, *, to_server: int | None = None, from_server: int | None = None, once: bool = False) -> None:
         """Cut each connection, or with `once` only the first, after this many more bytes.
 
         Without a number, remove the limit.
@@ -137,10 +131,7 @@ class TCPProxy(ThreadServer):
         self._cut_to_server, self._cut_to_client, self._cut_once = to_server, to_client, once
         for connection in self._live_connections:
             if connection.to_server and connection.to_client:
-                connection.to_server.remaining_bytes, connection.to_client.remaining_bytes = (
-                    to_server,
-                    to_client,
-                )
+                connection.to_server.remaining_bytes, connection.to_client.remaining_bytes = (to_server, to_client)
 
     async def _cut(self) -> None:
         tasks = []
@@ -160,9 +151,7 @@ class TCPProxy(ThreadServer):
         if not self._listener:
             self._listener = await asyncio.start_server(self._handle_client, _HOST, self.port)
 
-    async def _handle_client(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _handle_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _ProxiedConnection(asyncio.current_task(), [writer])
         self.connections += 1
         self._live_connections.add(connection)
@@ -184,12 +173,8 @@ class TCPProxy(ThreadServer):
         connection.writers.append(server_writer)
         # The client knows after one round trip that it is open, the server one way later.
         request_arrival, response_arrival = opened_at + 3 * self.delay, opened_at + 4 * self.delay
-        connection.to_server = Direction(
-            reader, server_writer, request_arrival, self._cut_to_server
-        )
-        connection.to_client = Direction(
-            server_reader, client_writer, response_arrival, self._cut_to_client
-        )
+        connection.to_server = Direction(reader, server_writer, request_arrival, self._cut_to_server)
+        connection.to_client = Direction(server_reader, client_writer, response_arrival, self._cut_to_client)
 
     async def _forward_both(self, connection: _ProxiedConnection) -> None:
         """Forward both directions until both have ended or one breaks."""

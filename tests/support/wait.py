@@ -10,9 +10,7 @@ _POLL_INTERVAL = 0.002
 """Seconds between two polls of a condition."""
 
 
-def wait_until(
-    condition: Callable[[], bool], failure_message: str = "the condition is still false"
-) -> None:
+def wait_until(condition: Callable[[], bool], failure_message: str = "the condition is still false") -> None:
     """Block until `condition` is true.
 
     Raises:

@@ -15,8 +15,7 @@ from tests.support.wait import WAIT_TIMEOUT
 
 SUBPROTOCOL = "graphql-transport-ws"
 PROGRESS = (
-    "subscription { refreshProgress "
-    "{ refreshId phase fraction elapsedMs message code report { id totalCountries } } }"
+    "subscription { refreshProgress { refreshId phase fraction elapsedMs message code report { id totalCountries } } }"
 )
 REFRESH = "mutation { refreshCountries { id totalCountries } }"
 
@@ -40,9 +39,7 @@ class WebSocketClient:
 
     async def subscribe(self, document: str, operation_id: str = "1", **payload: object) -> None:
         """Start an operation."""
-        await self.send(
-            {"type": "subscribe", "id": operation_id, "payload": {"query": document, **payload}}
-        )
+        await self.send({"type": "subscribe", "id": operation_id, "payload": {"query": document, **payload}})
 
     async def receive_next(self, operation_id: str = "1") -> Any:  # noqa: ANN401 - JSON
         """Return the next result of an operation."""
@@ -113,9 +110,7 @@ async def websocket_client(
     **headers: str,
 ) -> AsyncIterator[WebSocketClient]:
     """Connect to a server, and initialise the connection."""
-    async with open_websocket(
-        server, subprotocols=subprotocols, origin=origin, **headers
-    ) as client:
+    async with open_websocket(server, subprotocols=subprotocols, origin=origin, **headers) as client:
         await client.send({"type": "connection_init", "payload": payload})
         assert await client.receive() == {"type": "connection_ack"}
         yield client

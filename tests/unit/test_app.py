@@ -15,27 +15,9 @@ from graphql_api.app import create_app
 from graphql_api.components import Components, migrate_database
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from graphql_api.utils.tasks import cancel_all
-from tests.support.app import (
-    BASE_URL,
-    HANGING_RESPONSE,
-    AppClient,
-    make_settings,
-    running_app,
-    running_client,
-)
-from tests.support.fake_providers.server import (
-    COUNTRIES,
-    FakeResponse,
-    Upstream,
-    paginated_responder,
-)
-from tests.support.refresh_service import (
-    SERVER_ERROR,
-    change_column,
-    countries_response,
-    execute_sql,
-    hold_write_lock,
-)
+from tests.support.app import BASE_URL, HANGING_RESPONSE, AppClient, make_settings, running_app, running_client
+from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream, paginated_responder
+from tests.support.refresh_service import SERVER_ERROR, change_column, countries_response, execute_sql, hold_write_lock
 from tests.support.wait import wait_until_async
 
 STATUS_QUERY = """
@@ -45,9 +27,7 @@ STATUS_QUERY = """
   } }
 """
 BUNDLED_REFRESH = {"sources": [{"provider": "bundled", "live": False}] * 2}
-LIVE_REFRESH = {
-    "sources": [{"provider": "geonames", "live": True}, {"provider": "er-api", "live": True}]
-}
+LIVE_REFRESH = {"sources": [{"provider": "geonames", "live": True}, {"provider": "er-api", "live": True}]}
 BUNDLED_STATUS = {
     "totalCountries": 250,
     "version": "1-250",
@@ -91,9 +71,7 @@ async def test_first_start_without_sources(path: Path) -> None:
         query = "{ status { lastRefresh { sources { failures } } } }"
         report = (await client.query(query))["status"]["lastRefresh"]
         reason = "the server refuses connections"
-        assert report["sources"] == [
-            {"failures": [f"{name}: {reason}"]} for name in ("geonames", "er-api")
-        ]
+        assert report["sources"] == [{"failures": [f"{name}: {reason}"]} for name in ("geonames", "er-api")]
 
 
 async def test_first_start_with_slow_sources(path: Path, upstream: Upstream) -> None:
@@ -161,9 +139,7 @@ async def test_restart_of_an_emptied_database(path: Path, upstream: Upstream) ->
         assert (await client.get("/readyz")).json()["countries"] == 250
 
 
-async def test_shutdown_during_a_refresh(
-    path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_shutdown_during_a_refresh(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """A shutdown during a refresh is immediate, logs nothing, and changes nothing."""
     caplog.set_level(logging.INFO)
     upstream.set_responses("countries", HANGING_RESPONSE)
@@ -204,9 +180,7 @@ async def test_replica_serves_change_of_other(path: Path, upstream: Upstream) ->
     ):
         await first.query('mutation { deleteCountry(code: "AD") { id } }')
         await second.wait_for_version("2-249")
-        upstream.set_responses(
-            "countries", countries_response(change_column("AD", "77006", "77007"))
-        )
+        upstream.set_responses("countries", countries_response(change_column("AD", "77006", "77007")))
         await first.query("mutation { refreshCountries { id } }")
         await second.wait_for_version("3-250")
         data = await second.query('{ country(code: "AD") { population } }')
@@ -277,9 +251,7 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
         app_client = AppClient(
             app,
             httpx.AsyncClient(
-                transport=httpx.ASGITransport(proxied_app, client=(client, 5000)),
-                base_url=BASE_URL,
-                headers=headers,
+                transport=httpx.ASGITransport(proxied_app, client=(client, 5000)), base_url=BASE_URL, headers=headers
             ),
         )
         assert (await app_client.query("{ status { imageUrl } }"))["status"]["imageUrl"] == image
@@ -317,19 +289,14 @@ V3 = "restcountries-v3"
             {"countries_sources": (("atlas", None),)},
             f"COUNTRIES_SOURCES names 'atlas', which is not one of {KNOWN_PROVIDERS}.",
         ),
-        (
-            {"countries_sources": ((V3, None),)},
-            f"COUNTRIES_SOURCES names {V3!r}, which needs a URL: {V3}=https://….",
-        ),
+        ({"countries_sources": ((V3, None),)}, f"COUNTRIES_SOURCES names {V3!r}, which needs a URL: {V3}=https://…."),
         (
             {"rates_sources": (("bundled", "https://rates.example"),)},
             "RATES_SOURCES gives a URL to 'bundled', which is read from the package.",
         ),
     ],
 )
-def test_rejected_settings(
-    path: Path, upstream: Upstream, changes: dict[str, Any], message: str
-) -> None:
+def test_rejected_settings(path: Path, upstream: Upstream, changes: dict[str, Any], message: str) -> None:
     """A setting that a component rejects is reported before anything is opened."""
     with pytest.raises(InvalidSetting) as exc_info:
         create_app(make_settings(path, upstream, **changes))
@@ -345,11 +312,7 @@ async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
     settings = make_settings(path, upstream, countries_sources=sources, restcountries_api_key=key)
     async with Components(settings).opened() as parts:
         report = await parts.refresh_service.refresh()
-    assert (report.sources[0].provider, report.inserted, len(report.skipped)) == (
-        "restcountries",
-        250,
-        6,
-    )
+    assert (report.sources[0].provider, report.inserted, len(report.skipped)) == ("restcountries", 250, 6)
 
 
 async def test_unusable_database(path: Path, upstream: Upstream) -> None:
@@ -369,9 +332,7 @@ async def test_unusable_database(path: Path, upstream: Upstream) -> None:
 async def test_locked_file(path: Path, upstream: Upstream) -> None:
     """While the file is locked, queries are served and changes fail; then all works again."""
     await create_live_database(path, upstream)
-    async with running_client(
-        make_settings(path, upstream, database_timeout=0.1, snapshot_poll=0.01)
-    ) as client:
+    async with running_client(make_settings(path, upstream, database_timeout=0.1, snapshot_poll=0.01)) as client:
         with hold_write_lock(path):
             for mutation in ("refreshCountries { id }", 'deleteCountry(code: "FR") { id }'):
                 body = (await client.post({"query": f"mutation {{ {mutation} }}"})).json()

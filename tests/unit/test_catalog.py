@@ -19,12 +19,7 @@ from graphql_api.storage import countries, refreshes
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 from tests.support.attempts import make_failure, make_report
-from tests.support.database import (
-    begin_transaction,
-    migrated_sqlite,
-    open_database,
-    record_statements,
-)
+from tests.support.database import begin_transaction, migrated_sqlite, open_database, record_statements
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.factories import country_codes, make_country
 from tests.support.tcp_proxy import TCPProxy
@@ -164,16 +159,12 @@ async def test_sync_costs_one_statement(catalog: Catalog, database: Database) ->
     assert catalog.snapshot is before
 
 
-async def test_sync_beside_a_writer(
-    catalog: Catalog, replica: Catalog, database: Database, path: Path
-) -> None:
+async def test_sync_beside_a_writer(catalog: Catalog, replica: Catalog, database: Database, path: Path) -> None:
     """Rows that were read before this process changed the data do not replace the change."""
     await store_rows(replica, FRANCE)
     newer = Snapshot.from_rows([make_country("FR", revision=2)], REFERENCE)
 
-    def write_concurrently(
-        _connection: object, _cursor: object, statement: str, *_: object
-    ) -> None:
+    def write_concurrently(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         if "alpha3" in statement:
             with closing(sqlite3.connect(path, isolation_level=None)) as connection:
                 connection.execute("UPDATE countries SET revision = 2")
@@ -239,9 +230,7 @@ async def restore_file(path: Path) -> None:
     await asyncio.to_thread(path.with_suffix(".away").rename, path)
 
 
-async def test_database_outage(
-    catalog: Catalog, replica: Catalog, database: Database, path: Path
-) -> None:
+async def test_database_outage(catalog: Catalog, replica: Catalog, database: Database, path: Path) -> None:
     """Without the database the loaded data is served; afterwards the catalog follows it again."""
     await store_rows(catalog, FRANCE)
     await record_attempt(database, make_report("1"))

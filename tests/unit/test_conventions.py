@@ -54,9 +54,7 @@ def test_is_sentence(docstring: str | None, expected: bool) -> None:
 
 def test_test_modules() -> None:
     """Every module of the tests begins with one sentence."""
-    assert [
-        path for path, module in TESTS.items() if not is_sentence(ast.get_docstring(module))
-    ] == []
+    assert [path for path, module in TESTS.items() if not is_sentence(ast.get_docstring(module))] == []
 
 
 def test_tests() -> None:

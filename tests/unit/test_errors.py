@@ -4,9 +4,7 @@ from graphql_api import errors
 from graphql_api.errors import CountriesError
 
 ERROR_CLASSES = [
-    value
-    for value in vars(errors).values()
-    if isinstance(value, type) and value.__module__ == errors.__name__
+    value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
 ]
 
 

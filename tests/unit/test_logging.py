@@ -30,9 +30,7 @@ OWN_LINES = ["DEBUG   our debug", "INFO    our info", "WARNING our warning", "ER
 LIBRARY_LINES = ["WARNING their warning", "ERROR   their error"]
 
 
-def run_and_capture_log(
-    level_or_format: str, program: str = LOGGING_PROGRAM
-) -> tuple[str, list[str]]:
+def run_and_capture_log(level_or_format: str, program: str = LOGGING_PROGRAM) -> tuple[str, list[str]]:
     """Run a program with one argument; return its stdout and the lines of its stderr."""
     result = subprocess.run(
         [sys.executable, "-c", program, level_or_format],
@@ -47,14 +45,8 @@ def run_and_capture_log(
 @pytest.mark.parametrize(
     ("level", "expected"),
     [
-        (
-            "debug",
-            [*OWN_LINES[:3], LIBRARY_LINES[0], OWN_LINES[3], LIBRARY_LINES[1], "WARNING early"],
-        ),
-        (
-            "info",
-            [*OWN_LINES[1:3], LIBRARY_LINES[0], OWN_LINES[3], LIBRARY_LINES[1], "WARNING early"],
-        ),
+        ("debug", [*OWN_LINES[:3], LIBRARY_LINES[0], OWN_LINES[3], LIBRARY_LINES[1], "WARNING early"]),
+        ("info", [*OWN_LINES[1:3], LIBRARY_LINES[0], OWN_LINES[3], LIBRARY_LINES[1], "WARNING early"]),
         ("error", [OWN_LINES[3], LIBRARY_LINES[1]]),
     ],
 )

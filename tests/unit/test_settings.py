@@ -126,11 +126,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "database_pool_size": 1,
         "database_max_overflow": 0,
         "database_timeout": 0.5,
-        "countries_sources": (
-            ("geonames", "https://mirror.example/a?b=c"),
-            ("bundled", None),
-            ("geonames", None),
-        ),
+        "countries_sources": (("geonames", "https://mirror.example/a?b=c"), ("bundled", None), ("geonames", None)),
         "rates_sources": (("bundled", None),),
         "restcountries_api_key": SecretStr("rc_live_hunter2"),
         "api_timeout": 1,
@@ -220,10 +216,7 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         ("public_url", "https://example.org?x", WEB_URL),
         ("public_url", "https://example.org#", WEB_URL),
         ("public_url", "https://example.org/a b", WEB_URL),
-        *(
-            ("forwarded_allow_ips", value, PROXIES)
-            for value in ("proxy", "10.0.0.1 10.0.0.2", "*,")
-        ),
+        *(("forwarded_allow_ips", value, PROXIES) for value in ("proxy", "10.0.0.1 10.0.0.2", "*,")),
         *(
             ("query_limits", value, LIMITS)
             for value in ("depth", "depth=0", "depth=-1", "depth=1e3", "depth=1000000000", "=")
@@ -238,10 +231,7 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         *((name, " ", TOKEN) for name in SECRETS),
         *((name, "hunter 2", TOKEN) for name in SECRETS),
         *((name, "hünter2", TOKEN) for name in SECRETS),
-        *(
-            (name, "maybe", BOOLEAN)
-            for name in ("playground", "introspection", "access_log", "log_sql")
-        ),
+        *((name, "maybe", BOOLEAN) for name in ("playground", "introspection", "access_log", "log_sql")),
     ],
 )
 def test_malformed(name: str, value: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,9 +268,7 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [text for text in (str(settings), repr(settings)) if "hunter2" in text] == []
 
 
-@pytest.mark.parametrize(
-    ("key", "keys"), [("", {}), ("hunter2", {"RESTCOUNTRIES_API_KEY": "hunter2"})]
-)
+@pytest.mark.parametrize(("key", "keys"), [("", {}), ("hunter2", {"RESTCOUNTRIES_API_KEY": "hunter2"})])
 def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """provider_keys has the keys that are set, by the names of their variables."""
     assert load_settings(monkeypatch, restcountries_api_key=key).provider_keys == keys
@@ -307,8 +295,7 @@ def test_unreadable_env_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
     assert str(exc_info.value) == (
-        ".env cannot be read: "
-        "'utf-8' codec can't decode byte 0xff in position 5: invalid start byte."
+        ".env cannot be read: 'utf-8' codec can't decode byte 0xff in position 5: invalid start byte."
     )
 
 
@@ -407,8 +394,6 @@ def test_effective_refresh_min_interval(
         ({"log_format": "json"}, "json"),
     ],
 )
-def test_log_format(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], log_format: str
-) -> None:
+def test_log_format(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], log_format: str) -> None:
     """LOG_FORMAT defaults to JSON in production, and to console elsewhere."""
     assert load_settings(monkeypatch, **variables).effective_log_format == log_format

@@ -26,12 +26,7 @@ from graphql_api.execution.execute import (
     execute,
     execute_sync_if_cheap,
 )
-from graphql_api.http.content_negotiation import (
-    GRAPHQL_RESPONSE,
-    HTML,
-    JSON,
-    negotiate_response_type,
-)
+from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.errors import HTTPRejection, log_rejection
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import (
@@ -50,8 +45,7 @@ from graphql_api.schema.context import GraphQLContext
 
 GRAPHQL_PATH = "/graphql"
 _SUBSCRIBE_OVER_WEBSOCKET = (
-    "Subscriptions go over WebSocket: connect to this address with the subprotocol "
-    "graphql-transport-ws."
+    "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws."
 )
 
 
@@ -110,9 +104,7 @@ class GraphQLEndpoint:
         query = query or self.persisted_queries.find(query_hash or "")
         return GraphQLRequest(query=query, variables=variables, operation_name=operation_name)
 
-    def register_persisted_query(
-        self, fields: RequestFields, result: GraphQLResponse, request_id: str
-    ) -> None:
+    def register_persisted_query(self, fields: RequestFields, result: GraphQLResponse, request_id: str) -> None:
         """Persist the document of an executed request, or log that it exceeded a limit."""
         if not result.executed:
             for error in result.body["errors"]:
@@ -123,8 +115,9 @@ class GraphQLEndpoint:
             self.persisted_queries.put(fields.query_hash, fields.query)
 
     async def _handle(self, request: Request) -> Response | CachedResponse:
-        if self.playground is not None and _wants_playground(request):
-            return self.playground.build_response()
+        playground = self.playground if request.method == "GET" and "query" not in request.query_params else None
+        if playground is not None and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
+            return playground.build_response()
         try:
             parsed = request.scope["state"].get(PARSED_REQUEST_KEY)
             if parsed is None:
@@ -191,19 +184,8 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
         return text.encode(errors="replace")
 
 
-def _wants_playground(request: Request) -> bool:
-    return (
-        request.method == "GET"
-        and "query" not in request.query_params
-        and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML
-    )
-
-
 def _build_response(
-    result: GraphQLResponse,
-    media_type: str,
-    status: int | None = None,
-    headers: Mapping[str, str] | None = None,
+    result: GraphQLResponse, media_type: str, status: int | None = None, headers: Mapping[str, str] | None = None
 ) -> Response:
     if status is None:
         status = 200 if result.executed or media_type != GRAPHQL_RESPONSE else 400

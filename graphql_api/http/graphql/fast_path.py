@@ -23,16 +23,12 @@ class FastPath:
         self._catalog = endpoint.anonymous_context.catalog
         self._metrics = endpoint.request_log.metrics
 
-    def parse(
-        self, method: bytes, url: bytes, headers: RawHeaders, body: bytes
-    ) -> ParsedRequest | None:
+    def parse(self, method: bytes, url: bytes, headers: RawHeaders, body: bytes) -> ParsedRequest | None:
         """Parse a request that has arrived in full, or return None if the fast path declines it."""
         path, _, query_string = url.partition(b"?")
         if path != _GRAPHQL_PATH_BYTES:
             return None
-        return parse_buffered(
-            method.decode(), query_string, headers, body, body_limit=self._endpoint.body_limit
-        )
+        return parse_buffered(method.decode(), query_string, headers, body, body_limit=self._endpoint.body_limit)
 
     def respond(self, request: ParsedRequest, *, may_execute: bool) -> CachedResponse | None:
         """Return the cached response, or execute a cheap query if allowed.

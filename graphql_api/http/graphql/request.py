@@ -142,9 +142,7 @@ def parse_json(text: str, subject: str) -> Any:  # noqa: ANN401 - any JSON value
         raise HTTPRejection(400, f"{subject} is not JSON.") from None
 
 
-def _build_request(
-    method: str, text: bytes, headers: Mapping[bytes, bytes]
-) -> ParsedRequest | None:
+def _build_request(method: str, text: bytes, headers: Mapping[bytes, bytes]) -> ParsedRequest | None:
     """Return the request, or None if it accepts no media type that the endpoint offers."""
     accept, accept_encoding = headers.get(b"accept", b""), headers.get(b"accept-encoding", b"")
     media_type, encoding = _negotiate(accept, accept_encoding)

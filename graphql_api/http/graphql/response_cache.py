@@ -54,12 +54,7 @@ class ResponseCache:
     """Holds responses of one snapshot and decides when a client's own copy is still good."""
 
     def __init__(
-        self,
-        *,
-        response_cache_bytes: int,
-        cache_max_age: int,
-        metrics: MetricsRecorder,
-        vary_on_origin: bool = False,
+        self, *, response_cache_bytes: int, cache_max_age: int, metrics: MetricsRecorder, vary_on_origin: bool = False
     ) -> None:
         """Hold at most `response_cache_bytes`.
 
@@ -76,8 +71,7 @@ class ResponseCache:
     def find(self, request: ParsedRequest, snapshot: Snapshot) -> CachedResponse | None:
         """Return the cached response over a snapshot, or a 304 if the client holds it.
 
-        A 304 needs no cached response unless If-None-Match is `*`, which is true only of a
-        response that exists.
+        A 304 needs no cached response unless If-None-Match is `*`, which is true only of a response that exists.
         """
         if snapshot is not self._snapshot:
             self._reset(snapshot)
@@ -89,9 +83,7 @@ class ResponseCache:
             self._metrics.record_cache_lookup(outcome)
         return response
 
-    def add(
-        self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo
-    ) -> CachedResponse:
+    def add(self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo) -> CachedResponse:
         """Cache the uncompressed body of a response over a snapshot, and return the response."""
         if snapshot is not self._snapshot:
             self._reset(snapshot)

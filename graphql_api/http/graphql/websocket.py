@@ -16,12 +16,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_error_body
 from graphql_api.execution.document import OperationInfo
-from graphql_api.execution.execute import (
-    GraphQLRequest,
-    GraphQLResponse,
-    build_error_response,
-    execute_or_subscribe,
-)
+from graphql_api.execution.execute import GraphQLRequest, GraphQLResponse, build_error_response, execute_or_subscribe
 from graphql_api.http.errors import HTTPRejection, log_rejection
 from graphql_api.http.graphql.endpoint import GRAPHQL_PATH, GraphQLEndpoint, encode_json
 from graphql_api.http.graphql.request import RequestFields, parse_fields, parse_json
@@ -214,17 +209,11 @@ class _ConnectionHandler:
         return self.endpoint.http_endpoint.build_graphql_request(fields)
 
     async def _execute(
-        self,
-        operation: _ActiveOperation,
-        fields: RequestFields,
-        request: GraphQLRequest,
-        context: GraphQLContext,
+        self, operation: _ActiveOperation, fields: RequestFields, request: GraphQLRequest, context: GraphQLContext
     ) -> None:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
         try:
-            result = await execute_or_subscribe(
-                http_endpoint.schema, request, context=context, request_id=request_id
-            )
+            result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
             if isinstance(result, GraphQLResponse):
                 http_endpoint.register_persisted_query(fields, result, request_id)
                 await self._send_result(operation, result)
@@ -239,9 +228,7 @@ class _ConnectionHandler:
         finally:
             self.detached_operations.discard(operation)
 
-    def _record_operation(
-        self, operation: _ActiveOperation, info: OperationInfo, codes: list[str]
-    ) -> None:
+    def _record_operation(self, operation: _ActiveOperation, info: OperationInfo, codes: list[str]) -> None:
         """Record a finished operation, or a subscription that has started."""
         seconds = time.perf_counter() - operation.started_at
         request_log = self.endpoint.http_endpoint.request_log
@@ -257,18 +244,14 @@ class _ConnectionHandler:
             await self._send_next(operation, result)
             await self._send_final(operation, {"type": "complete"})
 
-    async def _stream(
-        self, operation: _ActiveOperation, results: AsyncGenerator[GraphQLResponse, None]
-    ) -> None:
+    async def _stream(self, operation: _ActiveOperation, results: AsyncGenerator[GraphQLResponse, None]) -> None:
         """Send the results of a subscription until it ends or the client completes it."""
         async with aclosing(results):
             if not self._is_active(operation):
                 return
             operation.stream_task = asyncio.current_task()
             async for result in results:
-                self.endpoint.http_endpoint.request_log.record_operation(
-                    {}, result.operation, result.error_codes
-                )
+                self.endpoint.http_endpoint.request_log.record_operation({}, result.operation, result.error_codes)
                 await self._send_next(operation, result)
         await self._send_final(operation, {"type": "complete"})
 

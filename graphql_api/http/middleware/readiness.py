@@ -10,12 +10,7 @@ from starlette.websockets import WebSocket
 
 from graphql_api.catalog import Catalog
 from graphql_api.errors import DatabaseUnavailable, graphql_error_body
-from graphql_api.http.content_negotiation import (
-    GRAPHQL_RESPONSE,
-    HTML,
-    JSON,
-    negotiate_response_type,
-)
+from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
@@ -37,17 +32,15 @@ class ReadinessMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a WebSocket handshake."""
-        if self._catalog.is_loaded or scope["type"] == "lifespan" or not _needs_data(scope["path"]):
+        path = scope.get("path", "")  # a lifespan has none
+        needs_data = path in ("/", "/graphql") or path.startswith("/images/")
+        if self._catalog.is_loaded or not needs_data:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             response = _build_graphql_rejection(JSON)
             await WebSocket(scope, receive, send).send_denial_response(response)
         else:
             await _build_rejection(Request(scope))(scope, receive, send)
-
-
-def _needs_data(path: str) -> bool:
-    return path in ("/", "/graphql") or path.startswith("/images/")
 
 
 def _build_rejection(request: Request) -> Response:

@@ -53,9 +53,7 @@ class RequestIdMiddleware:
 
             await self._app(scope, receive, send_with_id)
 
-    async def _serve_http(
-        self, request_id: str, scope: Scope, receive: Receive, send: Send
-    ) -> None:
+    async def _serve_http(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
         started_at, status, size = time.perf_counter(), 0, 0
 
         async def send_recorded(message: Message) -> None:

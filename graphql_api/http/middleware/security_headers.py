@@ -31,9 +31,7 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, send_with_headers)
 
 
-def build_csp(
-    *, script_sources: str = "'self'", style_hashes: str = "", allow_data_urls: bool = False
-) -> str:
+def build_csp(*, script_sources: str = "'self'", style_hashes: str = "", allow_data_urls: bool = False) -> str:
     """Return the Content-Security-Policy of a page without inline scripts.
 
     Scripts and styles load from `script_sources`; inline styles with `style_hashes` are allowed.

@@ -73,12 +73,7 @@ class LandingPage:
             return HTMLResponse(text, 503, headers)
         encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
         digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
-        headers = {
-            **_CSP,
-            "ETag": f'"{digest}"',
-            "Cache-Control": "no-cache",
-            "Vary": "Accept-Encoding",
-        }
+        headers = {**_CSP, "ETag": f'"{digest}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if not_modified := build_not_modified(request, headers):
             return not_modified
         if encoding != IDENTITY:
@@ -185,9 +180,7 @@ def _build_row(row: Country) -> dict[str, object]:
     return {
         "flag": flag_emoji(row.code),
         "code": row.code,
-        "cells": [_format_cell(getattr(row, column.field), column) for column in _COLUMNS],
+        "cells": [
+            "–" if (value := getattr(row, column.field)) in {None, ""} else column.format(value) for column in _COLUMNS
+        ],
     }
-
-
-def _format_cell(value: object, column: Column) -> str:
-    return "–" if value in {None, ""} else column.format(value)

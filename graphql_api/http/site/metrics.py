@@ -10,9 +10,7 @@ from graphql_api.metrics.exposition import expose
 from graphql_api.metrics.sampler import Sampler
 
 
-async def serve_metrics(
-    request: Request, *, sampler: Sampler, metrics_token: str | None
-) -> Response:
+async def serve_metrics(request: Request, *, sampler: Sampler, metrics_token: str | None) -> Response:
     """Return the metrics of all workers, from memory, in the format that the client accepts.
 
     `metrics_token` is the required bearer token; None if the metrics are public.

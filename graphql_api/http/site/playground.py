@@ -101,9 +101,7 @@ class Playground:
             "is_token_required": is_token_required,
         }
         csp = build_csp(
-            script_sources=f"'self' {cdn_origin}".rstrip(),
-            style_hashes=_DIALOG_STYLE_HASH,
-            allow_data_urls=True,
+            script_sources=f"'self' {cdn_origin}".rstrip(), style_hashes=_DIALOG_STYLE_HASH, allow_data_urls=True
         )
         return cls(template_context=context, csp=csp, assets=(*PACKAGE_ASSETS, *installed))
 
@@ -114,9 +112,5 @@ class Playground:
 
     def build_response(self) -> Response:
         """Return a response with the page."""
-        headers = {
-            "Vary": "Accept",
-            "Cache-Control": "no-cache",
-            "Content-Security-Policy": self.csp,
-        }
+        headers = {"Vary": "Accept", "Cache-Control": "no-cache", "Content-Security-Policy": self.csp}
         return HTMLResponse(self.html, headers=headers)

@@ -75,7 +75,5 @@ class AssetFiles(StaticFiles):
         key = path, encoding
         if key not in self._compressed:
             # Compressing GraphiQL's 3.5 MB takes 0.4 s.
-            self._compressed[key] = await asyncio.to_thread(
-                lambda: compress(self._paths[path].read_bytes(), encoding)
-            )
+            self._compressed[key] = await asyncio.to_thread(lambda: compress(self._paths[path].read_bytes(), encoding))
         return self._compressed[key]

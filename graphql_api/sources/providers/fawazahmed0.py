@@ -1,7 +1,6 @@
 """The currency-api of fawazahmed0: keyless, daily, a file on a content delivery network, CC0.
 
-Format: https://github.com/fawazahmed0/exchange-api. Codes are in lower case, and most are of
-cryptocurrencies.
+Format: https://github.com/fawazahmed0/exchange-api. Codes are in lower case, and most are of cryptocurrencies.
 """
 
 from graphql_api.sources.currencies import CURRENT
@@ -17,8 +16,7 @@ def parse(body: bytes) -> RawRates:
         raise ProviderError("the body has no table of rates for USD")
     rates = {code.upper(): rate for code, rate in table.items()}
     return RawRates(
-        rates={code: rate for code, rate in rates.items() if code in CURRENT},
-        as_of=parse_date(payload.get("date")),
+        rates={code: rate for code, rate in rates.items() if code in CURRENT}, as_of=parse_date(payload.get("date"))
     )
 
 

@@ -1,19 +1,12 @@
 """REST Countries, version 5: a free key, pages of at most 100 countries.
 
-Format: https://restcountries.com/docs. Entries without codes are territories that ISO does not
-list.
+Format: https://restcountries.com/docs. Entries without codes are territories that ISO does not list.
 """
 
 from collections.abc import Mapping, Sequence
 
 from graphql_api.sources.parsing import as_list, get_nested, parse_json_object
-from graphql_api.sources.provider import (
-    Pagination,
-    Provider,
-    ProviderError,
-    RawCountries,
-    RawCountry,
-)
+from graphql_api.sources.provider import Pagination, Provider, ProviderError, RawCountries, RawCountry
 
 _MAX_PAGES = 20
 """Eleven pages of the service's default size, 25 countries, hold all of them."""

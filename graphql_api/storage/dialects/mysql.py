@@ -101,9 +101,7 @@ class MySQL(Dialect):
 
     def is_permanent(self, error: BaseException) -> bool:
         """Return whether the server rejects the user, the host or the connection."""
-        return _error_code(error) in (*_ACCESS_DENIED_CODES, *_FORBIDDEN_CODES) or _requires_tls(
-            error
-        )
+        return _error_code(error) in (*_ACCESS_DENIED_CODES, *_FORBIDDEN_CODES) or _requires_tls(error)
 
     def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
         """Return how to fix a rejected user, database or connection."""

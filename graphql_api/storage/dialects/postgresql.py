@@ -46,17 +46,13 @@ class PostgreSQL(Dialect):
                     "timeout": options.timeout,
                     "command_timeout": options.timeout,
                     "ssl": options.ssl_context or False,
-                    "server_settings": {
-                        "statement_timeout": timeout_ms,
-                        "lock_timeout": timeout_ms,
-                    },
+                    "server_settings": {"statement_timeout": timeout_ms, "lock_timeout": timeout_ms},
                 },
                 **options.engine_kwargs,
             )
         except ModuleNotFoundError:
             raise InvalidSetting(
-                "DATABASE_URL names PostgreSQL, whose driver is not installed: "
-                "pip install 'asyncpg>=0.32'."
+                "DATABASE_URL names PostgreSQL, whose driver is not installed: pip install 'asyncpg>=0.32'."
             ) from None
         event.listen(engine.sync_engine, "handle_error", _mark_disconnected)
         return engine
@@ -99,9 +95,7 @@ class PostgreSQL(Dialect):
     async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:
         """Hold an advisory lock in the one transaction of all migrations."""
         async with transaction(connection, self.begin):
-            await connection.execute(
-                text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK_ID}
-            )
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK_ID})
             yield
 
 

@@ -44,9 +44,7 @@ class SQLite(Dialect):
     def create_engine(self, url: URL, options: ConnectionOptions) -> AsyncEngine:
         """Return an engine whose connections use WAL mode and create the folder of the file."""
         engine = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"),
-            connect_args={"timeout": options.timeout},
-            **options.engine_kwargs,
+            url.set(drivername="sqlite+aiosqlite"), connect_args={"timeout": options.timeout}, **options.engine_kwargs
         )
 
         @event.listens_for(engine.sync_engine, "do_connect")
@@ -76,20 +74,13 @@ class SQLite(Dialect):
 
     def is_permanent(self, error: BaseException) -> bool:
         """Return whether the file is corrupt, or cannot be opened or written."""
-        return (
-            _primary_error_code(error) in _REQUIRED_ACCESS
-            or _primary_error_code(error) == sqlite3.SQLITE_CORRUPT
-        )
+        return _primary_error_code(error) in _REQUIRED_ACCESS or _primary_error_code(error) == sqlite3.SQLITE_CORRUPT
 
     def hint(self, error: BaseException, *, is_encrypted: bool) -> str:
         """Return how to fix a file that cannot be opened or written."""
         del is_encrypted
         required_access = _REQUIRED_ACCESS.get(_primary_error_code(error))
-        return (
-            f"; DATABASE_URL must name a SQLite file that can be {required_access}"
-            if required_access
-            else ""
-        )
+        return f"; DATABASE_URL must name a SQLite file that can be {required_access}" if required_access else ""
 
     @asynccontextmanager
     async def migration_lock(self, connection: AsyncConnection) -> AsyncIterator[None]:

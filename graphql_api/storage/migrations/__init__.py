@@ -49,9 +49,7 @@ async def _upgrade(database: Database) -> bool:
                 "run that version, or set DATABASE_URL to another database.",
                 permanent=True,
             )
-        foreign_table = (
-            await connection.run_sync(upgrade.find_foreign_table) if revision is None else None
-        )
+        foreign_table = await connection.run_sync(upgrade.find_foreign_table) if revision is None else None
         if foreign_table is not None:
             raise DatabaseUnavailable(
                 f"The database at {database} has a table {foreign_table!r} that this program did "

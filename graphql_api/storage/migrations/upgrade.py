@@ -9,9 +9,7 @@ from sqlalchemy import Column, Connection, MetaData, String, Table, inspect
 
 from graphql_api.storage.tables import metadata
 
-_VERSION_TABLE = Table(
-    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True)
-)
+_VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 def to_head(connection: Connection) -> None:

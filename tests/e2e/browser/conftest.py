@@ -93,9 +93,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Itera
 
 
 @pytest.fixture(scope="session")
-def protected_server(
-    tmp_path_factory: pytest.TempPathFactory, sources: Upstream
-) -> Iterator[Process]:
+def protected_server(tmp_path_factory: pytest.TempPathFactory, sources: Upstream) -> Iterator[Process]:
     """Yield a server that has refreshed once and requires TOKEN for further refreshes."""
     settings = {**sources.environment, "ADMIN_TOKEN": TOKEN}
     with running_server(tmp_path_factory.mktemp("guarded"), **settings) as process:
@@ -121,10 +119,6 @@ def axe(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Page], list[str]]
         page.evaluate(script)
         results = page.evaluate("axe.run()")
         assert len(results["passes"]) > 15
-        return [
-            f"{rule['id']}: {node['html'][:200]}"
-            for rule in results["violations"]
-            for node in rule["nodes"]
-        ]
+        return [f"{rule['id']}: {node['html'][:200]}" for rule in results["violations"] for node in rule["nodes"]]
 
     return find_violations

@@ -193,10 +193,7 @@ def test_without_scripts(server: Process, opening: OpenPage) -> None:
 
 @pytest.mark.parametrize("options", CONTEXT_OPTIONS.values(), ids=CONTEXT_OPTIONS.keys())
 def test_accessible(
-    protected_server: Process,
-    opening: OpenPage,
-    axe: Callable[[Page], list[str]],
-    options: dict[str, Any],
+    protected_server: Process, opening: OpenPage, axe: Callable[[Page], list[str]], options: dict[str, Any]
 ) -> None:
     """The page has no accessibility violation: initially, refreshing, and requesting the token."""
     with opening(protected_server.url, **options) as page:
@@ -232,16 +229,12 @@ def test_weight(server: Process, opening: OpenPage) -> None:
             "[...performance.getEntriesByType('navigation'),"
             " ...performance.getEntriesByType('resource')].map((entry) => entry.toJSON())"
         )
-        sizes = {
-            entry["name"].removeprefix(server.url): entry["encodedBodySize"] for entry in entries
-        }
+        sizes = {entry["name"].removeprefix(server.url): entry["encodedBodySize"] for entry in entries}
         [interactive] = [entry["domInteractive"] for entry in entries if "domInteractive" in entry]
         print(f"interactive after {interactive:.0f} ms; bytes: {sizes}")
         image_bytes = sum(size for name, size in sizes.items() if name.startswith("/images/"))
         assert 10_000 < sum(sizes.values()) - image_bytes < 40_000
         assert 10_000 < image_bytes < 60_000
         page.reload()
-        [second_visit] = page.evaluate(
-            "performance.getEntriesByType('navigation').map((e) => e.toJSON())"
-        )
+        [second_visit] = page.evaluate("performance.getEntriesByType('navigation').map((e) => e.toJSON())")
         assert second_visit["transferSize"] < 1_000

@@ -14,9 +14,7 @@ from tests.support.processes import BUNDLED_SOURCES, running_server
 def test_one_entry_per_country(home: Path) -> None:
     """A list, its edges, a country by code and a node by id share one entry."""
     with running_server(home, **BUNDLED_SOURCES) as server:
-        cache_entries = json.loads(
-            run_program(home, "node", "normalised.mjs", f"{server.url}/graphql")
-        )
+        cache_entries = json.loads(run_program(home, "node", "normalised.mjs", f"{server.url}/graphql"))
         query = '{ country(code: "AF") { population } }'
         population = server.query(query)["data"]["country"]["population"]
     afghanistan, aland = encode_country_id("AF"), encode_country_id("AX")
@@ -29,10 +27,5 @@ def test_one_entry_per_country(home: Path) -> None:
             "capital": "Kabul",
             "population": population,
         },
-        f"Country:{aland}": {
-            "__typename": "Country",
-            "id": aland,
-            "name": "Åland Islands",
-            "code": "AX",
-        },
+        f"Country:{aland}": {"__typename": "Country", "id": aland, "name": "Åland Islands", "code": "AX"},
     }

@@ -92,11 +92,7 @@ def test_pages(home: Path, database: dict[str, str], client: str) -> None:
         )
         # Responses to a GET are in the HTTP cache; responses to a document's POST are not.
         assert page_loader.load(client) == "250 France New Zealand"
-        assert recording.take_exchanges() == [
-            "GET hash and tag: 304",
-            "GET hash: 200",
-            "GET hash: 200",
-        ]
+        assert recording.take_exchanges() == ["GET hash and tag: 304", "GET hash: 200", "GET hash: 200"]
         assert page_loader.load(client) == "250 France New Zealand"
         assert recording.take_exchanges() == ["GET hash and tag: 304"] * 3
         assert page_loader.load(f"{client} delete") == "FR"

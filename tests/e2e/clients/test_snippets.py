@@ -12,21 +12,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.npm.doc_snippets import (
-    CLIENTS_DOC,
-    SNIPPETS,
-    expected_output,
-    replace_host,
-    write_snippets,
-)
+from tests.support.npm.doc_snippets import CLIENTS_DOC, SNIPPETS, expected_output, replace_host, write_snippets
 from tests.support.npm.install import CLIENTS_DIR, run_program
 from tests.support.paths import ROOT
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.wait import WAIT_TIMEOUT
 
-PROGRAMS = {
-    snippet.name: snippet.text for snippet in SNIPPETS if snippet.language in ("js", "ts", "python")
-}
+PROGRAMS = {snippet.name: snippet.text for snippet in SNIPPETS if snippet.language in ("js", "ts", "python")}
 TYPESCRIPT_SNIPPETS = [name for name in PROGRAMS if name.endswith(".ts") and name != "codegen.ts"]
 PYTHON_SNIPPETS = ["with_gql.py", "with_httpx.py"]
 
@@ -64,9 +56,7 @@ def test_packages_are_those_of_the_tests() -> None:
     assert {name for line in install_commands for name in line.split()} <= dependencies.keys()
     requirements = re.findall(r'pip install "(.*)"', CLIENTS_DOC)
     assert [
-        requirement
-        for requirement in requirements
-        if requirement not in (ROOT / "pyproject.toml").read_text()
+        requirement for requirement in requirements if requirement not in (ROOT / "pyproject.toml").read_text()
     ] == []
 
 
@@ -82,9 +72,7 @@ def test_in_node(home: Path, server: Process) -> None:
     names = ["apollo.ts", "fetch.mjs", "relay.ts", "urql.ts"]
     printed = {name: run_program(home, "node", f"{Path(name).stem}.mjs") for name in names}
     assert printed == {name: expected_output(PROGRAMS[name]) for name in names}
-    printed_lines = refresh_until_exit(
-        home, server, "node", "--import", "./websocket.mjs", "progress.mjs"
-    )
+    printed_lines = refresh_until_exit(home, server, "node", "--import", "./websocket.mjs", "progress.mjs")
     assert_progress(printed_lines, "progress.ts")
 
 
@@ -92,9 +80,7 @@ def test_in_node(home: Path, server: Process) -> None:
 def test_in_python(tmp_path: Path, server: Process, name: str) -> None:
     """The snippets for Python print what the page shows."""
     (tmp_path / name).write_text(replace_host(server.url, PROGRAMS[name]))
-    assert run_program(tmp_path, sys.executable, "-W", "error", name) == expected_output(
-        PROGRAMS[name]
-    )
+    assert run_program(tmp_path, sys.executable, "-W", "error", name) == expected_output(PROGRAMS[name])
 
 
 def test_progress_in_python(tmp_path: Path, server: Process) -> None:
@@ -107,9 +93,7 @@ def test_progress_in_python(tmp_path: Path, server: Process) -> None:
 def refresh_until_exit(folder: Path, server: Process, *command: str) -> list[str]:
     """Return the lines of a program that waits for a refresh; refresh until it has ended."""
     deadline = time.monotonic() + WAIT_TIMEOUT
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as program:
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as program:
         try:
             while program.poll() is None:
                 assert time.monotonic() < deadline
@@ -130,11 +114,7 @@ def assert_progress(printed_lines: list[str], name: str) -> None:
 
 def test_in_the_shell(tmp_path: Path, server: Process) -> None:
     """The curl commands print the response that the page shows, and the schema of this version."""
-    [query_command] = [
-        snippet.text
-        for snippet in SNIPPETS
-        if snippet.language == "sh" and "--json" in snippet.text
-    ]
+    [query_command] = [snippet.text for snippet in SNIPPETS if snippet.language == "sh" and "--json" in snippet.text]
     [download_command] = re.findall(r"^curl .*schema\.graphql\n", CLIENTS_DOC, re.MULTILINE)
     output = run_program(tmp_path, "sh", "-c", replace_host(server.url, query_command))
     assert f"{output}\n" == expected_output(query_command)
@@ -149,15 +129,13 @@ def test_relay_refetches(home: Path, server: Process) -> None:
     write_snippets(home, server.url)
     write_schema(home)
     run_program(home, "relay-compiler")
-    page_document, country_document = (
-        read_generated_document(home, name) for name in ("NextPage", "Country")
-    )
+    page_document, country_document = (read_generated_document(home, name) for name in ("NextPage", "Country"))
     first = post_query(server, page_document, {})["countries"]
     assert [edge["node"]["name"] for edge in first["edges"]] == ["Afghanistan", "Åland Islands"]
     assert first["pageInfo"]["hasNextPage"] is True
-    [second] = post_query(
-        server, page_document, {"first": 1, "after": first["edges"][0]["cursor"]}
-    )["countries"]["edges"]
+    [second] = post_query(server, page_document, {"first": 1, "after": first["edges"][0]["cursor"]})["countries"][
+        "edges"
+    ]
     assert second == first["edges"][1]
     assert "node(id: $id) {" in country_document
     refetched = post_query(server, country_document, {"id": second["node"]["id"]})["node"]

@@ -20,10 +20,7 @@ _CLIENT_TIMEOUT = 100.0
 """Timeout of a client in seconds, longer than any response may take."""
 DATABASE = "test_1"
 """Name of the first database that a node creates."""
-_SELECT_COUNTS = (
-    "SELECT COUNT(*), COUNT(DISTINCT population), COUNT(DISTINCT revision), MAX(revision) "
-    "FROM countries"
-)
+_SELECT_COUNTS = "SELECT COUNT(*), COUNT(DISTINCT population), COUNT(DISTINCT revision), MAX(revision) FROM countries"
 _REFRESH_INTERVAL = 0.3
 """Seconds between two refreshes."""
 VERSION_QUERY = "{ status { version } }"
@@ -70,9 +67,7 @@ class Replica:
         with self._client() as client:
             response = client.get("/graphql", params={"query": generation_data.QUERY})
             status = client.post("/graphql", json={"query": VERSION_QUERY}).json()
-        return ServedData(
-            status["data"]["status"]["version"], response.headers["ETag"], response.content
-        )
+        return ServedData(status["data"]["status"]["version"], response.headers["ETag"], response.content)
 
     def refresh(self) -> str:
         """Refresh; return "ok" or the error's code."""
@@ -193,15 +188,10 @@ class Timeline:
     def _print(self, event: str, started_at: float) -> None:
         print(f"{started_at - self._started_at:6.1f} s  {event}")  # noqa: T201 - it is the record
         before = self._previous_counts or [(0, Counter[str]())] * len(self.replicas)
-        self._previous_counts = [
-            (replica.read_count, replica.outcomes.copy()) for replica in self.replicas
-        ]
+        self._previous_counts = [(replica.read_count, replica.outcomes.copy()) for replica in self.replicas]
         for replica, (reads, outcomes) in zip(self.replicas, before, strict=True):
             new_outcomes = replica.outcomes - outcomes
-            summary = (
-                ", ".join(f"{count} {outcome}" for outcome, count in sorted(new_outcomes.items()))
-                or "none"
-            )
+            summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(new_outcomes.items())) or "none"
             print(  # noqa: T201 - the record
                 f"            {replica.name}: {replica.read_count - reads} reads, refreshes: "
                 f"{summary}; "

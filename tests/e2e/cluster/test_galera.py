@@ -47,9 +47,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def replicas(
-    cluster: Galera, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[list[Replica]]:
+def replicas(cluster: Galera, upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Replica]]:
     """Return a replica on each node."""
     assert cluster.nodes[0].create_database() == DATABASE
     folder = tmp_path_factory.mktemp("replicas")
@@ -57,9 +55,7 @@ def replicas(
     with ExitStack() as stack:
         replicas = []
         for number, node in enumerate(cluster.nodes):
-            process = stack.enter_context(
-                running_server(folder, DATABASE_URL=node.url(DATABASE), **settings)
-            )
+            process = stack.enter_context(running_server(folder, DATABASE_URL=node.url(DATABASE), **settings))
             replicas.append(Replica(f"replica {number + 1}", process, node))
             # The first one loads bundled data, then refreshes.
             if number == 0:
@@ -129,15 +125,11 @@ def _inject_faults(cluster: Galera, timeline: Timeline) -> None:
     first.kill()
     timeline.observe("node 1 was killed", FAULT_DURATION, healthy_nodes=(second, third))
     first.start()
-    timeline.observe(
-        "node 1 has started again, with another's data", 0, healthy_nodes=(second, third)
-    )
+    timeline.observe("node 1 has started again, with another's data", 0, healthy_nodes=(second, third))
     cluster.wait_until_synced()
     timeline.observe("the cluster is whole", 2, healthy_nodes=cluster.nodes)
     second.cut_off()
-    timeline.observe(
-        "node 2 was cut off from the others", FAULT_DURATION, healthy_nodes=(first, third)
-    )
+    timeline.observe("node 2 was cut off from the others", FAULT_DURATION, healthy_nodes=(first, third))
     second.reconnect()
     cluster.wait_until_synced()
     timeline.observe("node 2 is with the others again", 2, healthy_nodes=cluster.nodes)

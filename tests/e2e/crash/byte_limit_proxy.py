@@ -38,16 +38,12 @@ class ByteLimitProxy(TCPProxy):
         """Remove the trigger."""
         self._run_in_loop(self._arm(None, lambda: None))
 
-    async def _arm(
-        self, trigger_point: TriggerPoint | None, on_trigger: Callable[[], None]
-    ) -> None:
+    async def _arm(self, trigger_point: TriggerPoint | None, on_trigger: Callable[[], None]) -> None:
         self.passed = {"to_server": 0, "from_server": 0, "chunks": 0}
         self.has_triggered, self._trigger_point, self._on_trigger = False, trigger_point, on_trigger
 
     async def _write(self, chunk: bytes, direction: Direction) -> None:
-        is_to_server = any(
-            connection.to_server is direction for connection in self._live_connections
-        )
+        is_to_server = any(connection.to_server is direction for connection in self._live_connections)
         allowed_bytes = self._count_chunk(chunk, "to_server" if is_to_server else "from_server")
         if allowed_bytes is None:
             await super()._write(chunk, direction)

@@ -34,10 +34,7 @@ def serve_datasets(upstream: Upstream) -> None:
 
 def source_settings(upstream: Upstream, name: str) -> dict[str, str]:
     """Return the settings with which a process fetches one of the sets."""
-    countries, rates = {
-        "a": ("geonames", "er-api"),
-        "b": ("restcountries-v3", "frankfurter"),
-    }[name]
+    countries, rates = {"a": ("geonames", "er-api"), "b": ("restcountries-v3", "frankfurter")}[name]
     return {
         "COUNTRIES_SOURCES": f"{countries}={upstream.url}/{name}/countries",
         "RATES_SOURCES": f"{rates}={upstream.url}/{name}/rates",

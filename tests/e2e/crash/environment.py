@@ -93,16 +93,13 @@ class CrashEnvironment:
         assert self.fork_server.run("migrate", **self.settings("a"))[0] == 0
         for name in datasets.DATASETS:
             state = self.run_refresh(name)
-        assert not any(
-            first == second for first, second in zip(*self.datasets.values(), strict=True)
-        )
+        assert not any(first == second for first, second in zip(*self.datasets.values(), strict=True))
         return state
 
     def read_state(self) -> DatabaseState:
         """Read the state."""
         ((lease, duration, revision, expires_at),) = self.query(
-            "SELECT coalesce(refresh_id, ''), expires_at - coalesce(taken_at, 0), revision, "
-            "expires_at FROM leases"
+            "SELECT coalesce(refresh_id, ''), expires_at - coalesce(taken_at, 0), revision, expires_at FROM leases"
         )
         history = self.query("SELECT id, outcome FROM refreshes ORDER BY sequence")
         return DatabaseState(
@@ -142,11 +139,7 @@ class ServerEnvironment(CrashEnvironment):
     """A database server behind a proxy."""
 
     def __init__(
-        self,
-        fork_server: ForkServer,
-        upstream: Upstream,
-        server: DatabaseServer,
-        proxy: ByteLimitProxy,
+        self, fork_server: ForkServer, upstream: Upstream, server: DatabaseServer, proxy: ByteLimitProxy
     ) -> None:
         """Create a database on `server`, which the program reaches through `proxy`."""
         super().__init__(fork_server, upstream)

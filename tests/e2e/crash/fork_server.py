@@ -98,9 +98,7 @@ class ForkServer(Server):
     def start(self, *arguments: str, **variables: str) -> ForkedProcess:
         """Start a command of the program with these settings alone."""
         self._process_count += 1
-        stdout_path, stderr_path = (
-            self._folder / f"{self._process_count}.{kind}" for kind in ("out", "err")
-        )
+        stdout_path, stderr_path = (self._folder / f"{self._process_count}.{kind}" for kind in ("out", "err"))
         for file in (stdout_path, stderr_path):
             file.touch()
         request = {

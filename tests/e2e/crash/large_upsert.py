@@ -13,9 +13,7 @@ ROW_COUNT = 10_000
 
 async def write_rows(url: str, revision: int) -> None:
     """Write all rows at a revision; print a line before and after."""
-    codes = [
-        f"{chr(0x4E00 + number // 100)}{chr(0x4E00 + number % 100)}" for number in range(ROW_COUNT)
-    ]
+    codes = [f"{chr(0x4E00 + number // 100)}{chr(0x4E00 + number % 100)}" for number in range(ROW_COUNT)]
     rows = [make_country(code, revision=revision, name=f"{revision}" * 50) for code in codes]
     async with open_database(url) as database, database.connect() as connection:
         print("writing", flush=True)  # noqa: T201 - for who is to kill it

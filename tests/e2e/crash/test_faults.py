@@ -17,12 +17,7 @@ import pytest
 
 from graphql_api.refresh.lease_session import WARM_CONNECTIONS
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy
-from tests.e2e.crash.environment import (
-    Row,
-    ServerEnvironment,
-    SQLiteEnvironment,
-    running_fork_server,
-)
+from tests.e2e.crash.environment import Row, ServerEnvironment, SQLiteEnvironment, running_fork_server
 from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, HTML, RATES, FakeResponse, Upstream
@@ -32,12 +27,7 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 HANGING = FakeResponse(hold_until=lambda: False)
 MUTATION = b'{"query": "mutation { refreshCountries(force: true) { id } }"}'
 
-PAUSED_SERVER_SETTINGS = {
-    "API_TIMEOUT": "60",
-    "DATABASE_TIMEOUT": "60",
-    "REFRESH_TIMEOUT": "60",
-    "LOG_SQL": "true",
-}
+PAUSED_SERVER_SETTINGS = {"API_TIMEOUT": "60", "DATABASE_TIMEOUT": "60", "REFRESH_TIMEOUT": "60", "LOG_SQL": "true"}
 """Settings of a server that is paused: no timeout expires meanwhile, whatever it waits for."""
 
 RecordProperty = Callable[[str, object], None]
@@ -49,11 +39,7 @@ class FaultEnvironment(ServerEnvironment):
     """A running server of the program, its sources, and a database server behind a proxy."""
 
     def __init__(
-        self,
-        fork_server: ForkServer,
-        upstream: Upstream,
-        server: DatabaseServer,
-        proxy: ByteLimitProxy,
+        self, fork_server: ForkServer, upstream: Upstream, server: DatabaseServer, proxy: ByteLimitProxy
     ) -> None:
         """Start the server."""
         super().__init__(fork_server, upstream, server, proxy)
@@ -99,10 +85,7 @@ class FaultEnvironment(ServerEnvironment):
         if after.rows == before:
             return "old"
         assert len(after.revision_stamps) == 1
-        assert {row[9] for row in after.data if row[8] == "EUR"} <= {
-            f"{self._rate:g}",
-            f"{self._rate}",
-        }
+        assert {row[9] for row in after.data if row[8] == "EUR"} <= {f"{self._rate:g}", f"{self._rate}"}
         return "new"
 
     def recover(self) -> float:
@@ -205,79 +188,33 @@ def do_nothing(fault_environment: FaultEnvironment) -> None:
 
 DATABASE, SOURCE = "DATABASE_UNAVAILABLE", "SOURCE_UNAVAILABLE"
 FAULTS = (
-    Fault(
-        "database stopped",
-        lambda env: env.server.stop(),
-        lambda env: env.server.start(),
-        DATABASE,
-        "old",
-    ),
-    Fault(
-        "database killed",
-        lambda env: env.server.kill(),
-        lambda env: env.server.start(),
-        DATABASE,
-        "old",
-    ),
-    Fault(
-        "database hangs",
-        lambda env: env.server.pause(),
-        lambda env: env.server.resume(),
-        DATABASE,
-        "old",
-    ),
+    Fault("database stopped", lambda env: env.server.stop(), lambda env: env.server.start(), DATABASE, "old"),
+    Fault("database killed", lambda env: env.server.kill(), lambda env: env.server.start(), DATABASE, "old"),
+    Fault("database hangs", lambda env: env.server.pause(), lambda env: env.server.resume(), DATABASE, "old"),
     Fault("database refuses", refuse, lambda env: env.proxy.accept(), DATABASE, "old"),
     Fault("network hangs", hang(enabled=True), hang(enabled=False), DATABASE, "old"),
     # Bytes on their way when the program gives up may still arrive.
     Fault("network drips", throttle(5000), throttle(None), DATABASE, "old or new"),
     Fault("connections cut before", lambda env: env.proxy.cut(), do_nothing, "data", "new"),
-    Fault(
-        "cut in the upsert, once",
-        cut_in_upsert(once=True),
-        lambda env: env.proxy.cut_after(),
-        "data",
-        "new",
-    ),
-    Fault(
-        "cut in the upsert, always",
-        cut_in_upsert(once=False),
-        lambda env: env.proxy.cut_after(),
-        DATABASE,
-        "old",
-    ),
+    Fault("cut in the upsert, once", cut_in_upsert(once=True), lambda env: env.proxy.cut_after(), "data", "new"),
+    Fault("cut in the upsert, always", cut_in_upsert(once=False), lambda env: env.proxy.cut_after(), DATABASE, "old"),
     Fault("source down", set_rates_reply(FakeResponse(status=500)), do_nothing, SOURCE, "old"),
     Fault("source hangs", set_rates_reply(HANGING), do_nothing, SOURCE, "old"),
+    Fault("source drips", set_rates_reply(FakeResponse(body=RATES, byte_delay=0.01)), do_nothing, SOURCE, "old"),
     Fault(
-        "source drips",
-        set_rates_reply(FakeResponse(body=RATES, byte_delay=0.01)),
-        do_nothing,
-        SOURCE,
-        "old",
+        "source cut", set_rates_reply(FakeResponse(body=RATES, cut_after=900, reset=True)), do_nothing, SOURCE, "old"
     ),
-    Fault(
-        "source cut",
-        set_rates_reply(FakeResponse(body=RATES, cut_after=900, reset=True)),
-        do_nothing,
-        SOURCE,
-        "old",
-    ),
-    Fault(
-        "source sends garbage", set_rates_reply(FakeResponse(body=HTML)), do_nothing, SOURCE, "old"
-    ),
+    Fault("source sends garbage", set_rates_reply(FakeResponse(body=HTML)), do_nothing, SOURCE, "old"),
 )
 
 
-def record_row(
-    record: RecordProperty, fault_environment: FaultEnvironment, fault: str, *columns: object
-) -> None:
+def record_row(record: RecordProperty, fault_environment: FaultEnvironment, fault: str, *columns: object) -> None:
     """Record a row of the table: fault, response, table, recovery."""
     record("faults", [[fault_environment.database_kind, fault, *columns]])
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name.replace(" ", "-"))
-def test_fault(
-    fault_environment: FaultEnvironment, fault: Fault, record_property: RecordProperty
-) -> None:
+def test_fault(fault_environment: FaultEnvironment, fault: Fault, record_property: RecordProperty) -> None:
     """The client gets the error, the table stays whole, and the next refresh succeeds."""
     fault_environment.publish_new_data()
     before = fault_environment.read_state().rows
@@ -309,9 +246,7 @@ def refresh_in_progress(
     """Start a refresh that holds the lease and waits for its source until the event is set."""
     released = threading.Event()
     reply = fault_environment.publish_new_data()
-    fault_environment.upstream.set_responses(
-        "rates", FakeResponse(body=reply.body, hold_until=released.is_set)
-    )
+    fault_environment.upstream.set_responses("rates", FakeResponse(body=reply.body, hold_until=released.is_set))
     with ThreadPoolExecutor() as pool:
         try:
             future = pool.submit(mutate, program)
@@ -321,19 +256,14 @@ def refresh_in_progress(
             released.set()
 
 
-def test_client_goes_away(
-    fault_environment: FaultEnvironment, record_property: RecordProperty
-) -> None:
+def test_client_goes_away(fault_environment: FaultEnvironment, record_property: RecordProperty) -> None:
     """A refresh whose client disconnects is finished, and its lease released."""
     released = threading.Event()
     reply = fault_environment.publish_new_data()
-    fault_environment.upstream.set_responses(
-        "rates", FakeResponse(body=reply.body, hold_until=released.is_set)
-    )
+    fault_environment.upstream.set_responses("rates", FakeResponse(body=reply.body, hold_until=released.is_set))
     before = fault_environment.read_state()
-    head = (
-        b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Content-Length: %d\r\n\r\n" % len(MUTATION)
+    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
+        MUTATION
     )
     url = urlsplit(fault_environment.program.url)
     with socket.create_connection((url.hostname, url.port)) as client:
@@ -344,19 +274,10 @@ def test_client_goes_away(
     assert fault_environment.table_state(before.rows) == "new"
     outcomes = list(fault_environment.read_state().history.values())
     assert outcomes == [*before.history.values(), "SUCCEEDED"]
-    record_row(
-        record_property,
-        fault_environment,
-        "client goes away",
-        "(it has gone)",
-        "new",
-        "lease given back",
-    )
+    record_row(record_property, fault_environment, "client goes away", "(it has gone)", "new", "lease given back")
 
 
-def test_program_is_killed(
-    fault_environment: FaultEnvironment, record_property: RecordProperty
-) -> None:
+def test_program_is_killed(fault_environment: FaultEnvironment, record_property: RecordProperty) -> None:
     """A program killed while it fetches leaves the old table, and a lease that expires."""
     before = fault_environment.read_state().rows
     with refresh_in_progress(fault_environment, fault_environment.program) as (future, _):
@@ -386,9 +307,7 @@ def test_program_is_killed(
     )
 
 
-def test_writer_is_paused(
-    fault_environment: FaultEnvironment, record_property: RecordProperty
-) -> None:
+def test_writer_is_paused(fault_environment: FaultEnvironment, record_property: RecordProperty) -> None:
     """A writer paused beyond its lease changes nothing, and its client gets an error."""
     paused_server = fault_environment.start(**PAUSED_SERVER_SETTINGS)
     with refresh_in_progress(fault_environment, paused_server) as (future, released):
@@ -398,9 +317,7 @@ def test_writer_is_paused(
             fault_environment.expire_lease()
             # The other server fetches newer data from the same source.
             fault_environment.publish_new_data()
-            code, other = fault_environment.fork_server.run(
-                "refresh", "--force", **fault_environment.settings("a")
-            )
+            code, other = fault_environment.fork_server.run("refresh", "--force", **fault_environment.settings("a"))
             assert (code, other.stderr) == (0, "")
             assert fault_environment.table_state([]) == "new"
             before = fault_environment.read_state()
@@ -433,9 +350,7 @@ def test_writer_on_a_file_is_paused(tmp_path: Path, record_property: RecordPrope
         environment = SQLiteEnvironment(fork_server, upstream, tmp_path)
         environment.prepare()
         upstream.set_responses("a/rates", FakeResponse(body=RATES, hold_until=released.is_set))
-        paused_server = fork_server.start(
-            "serve", PORT="0", **{**environment.settings("a"), **PAUSED_SERVER_SETTINGS}
-        )
+        paused_server = fork_server.start("serve", PORT="0", **{**environment.settings("a"), **PAUSED_SERVER_SETTINGS})
         paused_server.wait_for_output("(Ctrl-C stops)")
         future = pool.submit(mutate, paused_server)
         upstream.wait_for_requests("a/rates", 2)
@@ -450,10 +365,5 @@ def test_writer_on_a_file_is_paused(tmp_path: Path, record_property: RecordPrope
         after = environment.read_state()
         assert (after.rows, after.lease) == (before.rows, before.lease)
         environment.run_refresh("a")
-    row = [
-        environment.database_kind,
-        "writer paused beyond its lease",
-        "REFRESH_IN_PROGRESS",
-        "the other's",
-    ]
+    row = [environment.database_kind, "writer paused beyond its lease", "REFRESH_IN_PROGRESS", "the other's"]
     record_property("faults", [[*row, "next refresh done at once"]])

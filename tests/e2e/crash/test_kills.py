@@ -60,9 +60,7 @@ def sqlite_environment(tmp_path: Path) -> Iterator[SQLiteEnvironment]:
 
 
 @pytest.fixture(params=["new_mariadb", "new_postgresql"])
-def crash_environment(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[ServerEnvironment]:
+def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerEnvironment]:
     """Return an environment with a server of its own, of each kind in turn."""
     new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
     with (
@@ -88,9 +86,7 @@ class KillRecorder:
     @property
     def target_dataset(self) -> str:
         """Return the set that the refresh to kill brings: the one not in the table."""
-        (other,) = (
-            name for name in DATASETS if self.environment.datasets[name] != self.state_before.data
-        )
+        (other,) = (name for name in DATASETS if self.environment.datasets[name] != self.state_before.data)
         return other
 
     def check(self, position: str, *, is_acknowledged: bool) -> None:
@@ -114,17 +110,13 @@ class KillRecorder:
             self.environment.expire_lease()
         full_position = _describe_position(position, before, after, is_acknowledged=is_acknowledged)
         history = "without its entry" if is_history_lost else "whole"
-        self.counts[
-            f"{self.environment.database_kind}: {self._method}", full_position, outcome, history
-        ] += 1
+        self.counts[f"{self.environment.database_kind}: {self._method}", full_position, outcome, history] += 1
         self._rows[:] = [[*key, times] for key, times in self.counts.items()]
         self.state_before = after
         self.state_before = self.environment.run_refresh(self.target_dataset)
 
 
-def _describe_position(
-    position: str, before: DatabaseState, after: DatabaseState, *, is_acknowledged: bool
-) -> str:
+def _describe_position(position: str, before: DatabaseState, after: DatabaseState, *, is_acknowledged: bool) -> str:
     """Return the position of a refresh, from its output and what it left."""
     effect = "lease not yet taken"
     if len(after.history) > len(before.history):
@@ -148,9 +140,7 @@ def reported_position(child: ForkedProcess) -> str:
     return _PHASE_LABELS[phases[-1] if phases else ""]
 
 
-def test_process_on_a_file(
-    sqlite_environment: SQLiteEnvironment, record_property: RecordProperty
-) -> None:
+def test_process_on_a_file(sqlite_environment: SQLiteEnvironment, record_property: RecordProperty) -> None:
     """The command `refresh` is killed at every phase, over SQLite."""
     recorder = KillRecorder(sqlite_environment, "SIGKILL of refresh", record_property)
     rng = random.Random("sqlite")  # noqa: S311 - it decides nothing secret
@@ -185,9 +175,7 @@ class RandomTrigger:
         """Arm a trigger: half of them within the upsert, half at any exchange with the server."""
         self._turn += 1
         if self._turn % 2:
-            trigger_point = TriggerPoint(
-                "to_server", self._rng.randint(1, self._totals["to_server"])
-            )
+            trigger_point = TriggerPoint("to_server", self._rng.randint(1, self._totals["to_server"]))
         else:
             chunk_number = self._rng.randint(1, self._totals["chunks"])
             trigger_point = TriggerPoint("chunks", chunk_number, self._rng.choice((0, 0.5, 1)))
@@ -216,9 +204,7 @@ def measure_refresh(
     return recorder, trigger
 
 
-def test_process_on_a_server(
-    crash_environment: ServerEnvironment, record_property: RecordProperty
-) -> None:
+def test_process_on_a_server(crash_environment: ServerEnvironment, record_property: RecordProperty) -> None:
     """The command `refresh` is killed after a random number of bytes."""
     recorder, trigger = measure_refresh(crash_environment, "SIGKILL of refresh", record_property)
     for _ in range(kill_count(16)):
@@ -233,16 +219,12 @@ def mutate(child: ForkedProcess) -> httpx.Response | None:
     """Refresh on a server, and return its response, None if there is none."""
     payload = {"query": "mutation { refreshCountries(force: true) { totalCountries } }"}
     try:
-        return httpx.post(
-            f"{child.url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT
-        )
+        return httpx.post(f"{child.url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT)
     except httpx.TransportError:
         return None
 
 
-def test_server_that_refreshes(
-    crash_environment: ServerEnvironment, record_property: RecordProperty
-) -> None:
+def test_server_that_refreshes(crash_environment: ServerEnvironment, record_property: RecordProperty) -> None:
     """A server is killed while it refreshes for a client, and another one goes on."""
     recorder = KillRecorder(crash_environment, "SIGKILL of serve", record_property)
     trigger = RandomTrigger(crash_environment, "serve")
@@ -273,9 +255,7 @@ def test_server_that_refreshes(
         recorder.check("under way", is_acknowledged=response is not None)
 
 
-def test_connection_is_cut(
-    crash_environment: ServerEnvironment, record_property: RecordProperty
-) -> None:
+def test_connection_is_cut(crash_environment: ServerEnvironment, record_property: RecordProperty) -> None:
     """The connection to the database is cut after a random number of bytes."""
     recorder, trigger = measure_refresh(crash_environment, "cut connection", record_property)
     for _ in range(kill_count(10)):
@@ -286,13 +266,9 @@ def test_connection_is_cut(
         recorder.check(f"{trigger.position}, exit code {code}", is_acknowledged=code == 0)
 
 
-def test_database_is_killed(
-    crash_environment: ServerEnvironment, record_property: RecordProperty
-) -> None:
+def test_database_is_killed(crash_environment: ServerEnvironment, record_property: RecordProperty) -> None:
     """The database server is killed after a random number of bytes, and restarted."""
-    recorder, trigger = measure_refresh(
-        crash_environment, "SIGKILL of the database", record_property
-    )
+    recorder, trigger = measure_refresh(crash_environment, "SIGKILL of the database", record_property)
     for _ in range(kill_count(4)):
         child = crash_environment.start_refresh(recorder.target_dataset)
         trigger.arm(child, crash_environment.server.kill)

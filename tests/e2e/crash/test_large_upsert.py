@@ -14,12 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy, TriggerPoint
-from tests.e2e.crash.environment import (
-    CrashEnvironment,
-    ServerEnvironment,
-    SQLiteEnvironment,
-    running_fork_server,
-)
+from tests.e2e.crash.environment import CrashEnvironment, ServerEnvironment, SQLiteEnvironment, running_fork_server
 from tests.e2e.crash.large_upsert import ROW_COUNT
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.paths import ROOT
@@ -66,9 +61,7 @@ def test_killed_between_batches(
         assert process.communicate()[0] == "written\n"
     elapsed = time.monotonic() - started_at
     upsert_bytes = (
-        crash_environment.proxy.passed["to_server"]
-        if isinstance(crash_environment, ServerEnvironment)
-        else 0
+        crash_environment.proxy.passed["to_server"] if isinstance(crash_environment, ServerEnvironment) else 0
     )
     rng = random.Random(crash_environment.database_kind)  # noqa: S311 - it decides nothing secret
     outcomes: Counter[str] = Counter()
@@ -77,17 +70,13 @@ def test_killed_between_batches(
         with start_writer(crash_environment.url, turn) as process:
             if isinstance(crash_environment, ServerEnvironment):
                 trigger_point = TriggerPoint("to_server", rng.randint(1, upsert_bytes))
-                crash_environment.proxy.arm(
-                    trigger_point, partial(process.send_signal, signal.SIGKILL)
-                )
+                crash_environment.proxy.arm(trigger_point, partial(process.send_signal, signal.SIGKILL))
                 process.wait()
                 crash_environment.proxy.disarm()
             else:
                 time.sleep(elapsed * rng.random())
                 process.kill()
-        rows = crash_environment.query(
-            "SELECT revision, name, count(*) FROM countries GROUP BY revision, name"
-        )
+        rows = crash_environment.query("SELECT revision, name, count(*) FROM countries GROUP BY revision, name")
         stored_revision = int(rows[0][0])
         assert rows == [(f"{stored_revision}", f"{stored_revision}" * 50, f"{ROW_COUNT}")]
         assert stored_revision in (revision, turn)

@@ -21,13 +21,9 @@ from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, 
 from tests.support.wait import WAIT_TIMEOUT, wait_until_async
 
 SNAPSHOT_POLL = 0.1
-REFRESH_REQUEST = {
-    "query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"
-}
+REFRESH_REQUEST = {"query": "mutation { refreshCountries(force: true) { id startedAt finishedAt } }"}
 
-WAITING_PATTERN = re.compile(
-    r"^graphql_api_refresh_waiting_callers(?:\{.*\})? (\S+)$", re.MULTILINE
-)
+WAITING_PATTERN = re.compile(r"^graphql_api_refresh_waiting_callers(?:\{.*\})? (\S+)$", re.MULTILINE)
 
 RecordProperty = Callable[[str, object], None]
 
@@ -61,9 +57,7 @@ class CallerGroup:
                 reply = FakeResponse(body=body, hold_until=until, delay=delay)
                 self.upstream.set_responses(f"{number}/{kind}", reply)
 
-    async def execute(
-        self, server: ForkedProcess, query: dict[str, str] = REFRESH_REQUEST
-    ) -> dict[str, Any]:
+    async def execute(self, server: ForkedProcess, query: dict[str, str] = REFRESH_REQUEST) -> dict[str, Any]:
         """Send one request, and return its data; it must have no errors."""
         async with make_client() as client:
             return await self._post(client, server, query)
@@ -75,9 +69,7 @@ class CallerGroup:
         waiting = sum(float(WAITING_PATTERN.findall(text)[0]) for text in texts)
         return waiting == len(self.servers) * self.callers_per_server + extra
 
-    async def _post(
-        self, client: httpx.AsyncClient, server: ForkedProcess, query: dict[str, str]
-    ) -> dict[str, Any]:
+    async def _post(self, client: httpx.AsyncClient, server: ForkedProcess, query: dict[str, str]) -> dict[str, Any]:
         body = (await client.post(f"{server.url}/graphql", json=query)).json()
         assert list(body) == ["data"], body
         data: dict[str, Any] = body["data"]
@@ -91,9 +83,7 @@ class CallerGroup:
                 bodies = [await self._post(client, server, REFRESH_REQUEST) for _ in range(times)]
             return [body["refreshCountries"]["id"] for body in bodies]
 
-        callers = (
-            refresh(server) for server in self.servers for _ in range(self.callers_per_server)
-        )
+        callers = (refresh(server) for server in self.servers for _ in range(self.callers_per_server))
         return [refresh_id for ids in await asyncio.gather(*callers) for refresh_id in ids]
 
     async def read_history(self) -> list[dict[str, Any]]:
@@ -111,10 +101,7 @@ class CallerGroup:
         body = await self.execute(self.servers[0], query)
         assert body["failedRefreshes"] == []
         reports: list[dict[str, Any]] = body["refreshes"]
-        assert all(
-            report["inserted"] + report["updated"] + report["unchanged"] == 250
-            for report in reports
-        )
+        assert all(report["inserted"] + report["updated"] + report["unchanged"] == 250 for report in reports)
         return reports
 
 
@@ -129,9 +116,7 @@ def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int
 
 
 @pytest.fixture
-def servers(
-    deployment: tuple[str, int, int], upstream: Upstream, tmp_path: Path
-) -> Iterator[list[ForkedProcess]]:
+def servers(deployment: tuple[str, int, int], upstream: Upstream, tmp_path: Path) -> Iterator[list[ForkedProcess]]:
     """Return running servers over live data, so that none refreshes at its start."""
 
     def settings(number: int) -> dict[str, str]:
@@ -151,20 +136,14 @@ def servers(
     upstream.set_responses("0/rates", FakeResponse(body=RATES))
     with ForkServer(tmp_path) as fork_server:
         assert fork_server.run("refresh", **settings(0))[0] == 0
-        children = [
-            fork_server.start("serve", PORT="0", **settings(number))
-            for number in range(deployment[1])
-        ]
+        children = [fork_server.start("serve", PORT="0", **settings(number)) for number in range(deployment[1])]
         for child in children:
             child.wait_for_output("(Ctrl-C stops)")
         yield children
 
 
 async def test_one_at_a_time(
-    deployment: tuple[str, int, int],
-    servers: list[ForkedProcess],
-    upstream: Upstream,
-    record_property: RecordProperty,
+    deployment: tuple[str, int, int], servers: list[ForkedProcess], upstream: Upstream, record_property: RecordProperty
 ) -> None:
     """Refreshes of many callers follow each other, fetch each source once, and all get a report."""
     group = CallerGroup(upstream, servers, deployment[2])
@@ -189,11 +168,7 @@ async def test_one_at_a_time(
         [label, "all saw the lease", f"{len(seen_ids)} answers from {len(set(seen_ids))} refresh"],
         [label, "all at once", f"{len(race_ids)} answers from {len(set(race_ids))} refreshes"],
         [label, "two in a row", f"{len(refresh_ids)} answers from {refresh_count} refreshes"],
-        [
-            label,
-            "two in a row",
-            f"{sum(visits_by_path.values())} requests, {fetch_count:g} fetches answered",
-        ],
+        [label, "two in a row", f"{sum(visits_by_path.values())} requests, {fetch_count:g} fetches answered"],
         [label, "two in a row", f"{time.monotonic() - started_at:.1f} s"],
     ]
     record_property("one refresh at a time", table)

@@ -18,9 +18,7 @@ EXPECTED_ERRORS = {
 }
 
 
-async def test_mariadb_good_certificate(
-    new_mariadb: Callable[..., MariaDB], certificates: Certificates
-) -> None:
+async def test_mariadb_good_certificate(new_mariadb: Callable[..., MariaDB], certificates: Certificates) -> None:
     """A client that verifies the certificate connects over TLS."""
     with new_mariadb(tls=certificates.good) as server:
         context = ssl.create_default_context(cafile=certificates.authority)

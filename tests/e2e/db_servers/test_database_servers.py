@@ -58,11 +58,7 @@ KINDS = {
         tables_sql="SHOW TABLES",
         select_sql="SELECT DATABASE(), 1 UNION SELECT '日本', 2",
         tricky_sql="SELECT '😀\n\t\t   7 Quit\n', '\\\\\t--',\n1",
-        arguments=(
-            "--sql-mode=NO_BACKSLASH_ESCAPES",
-            "--max-allowed-packet=1M",
-            "--character-set-server=utf8mb4",
-        ),
+        arguments=("--sql-mode=NO_BACKSLASH_ESCAPES", "--max-allowed-packet=1M", "--character-set-server=utf8mb4"),
         arguments_sql="SELECT @@sql_mode, @@max_allowed_packet, @@character_set_database, '\\'",
         arguments_row=("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\"),
         unknown_argument="--no-such-thing",
@@ -124,21 +120,16 @@ def database(server: DatabaseServer) -> str:
 
 
 @pytest.fixture
-async def execute(
-    kind: ServerKind, server: DatabaseServer, database: str
-) -> AsyncIterator[ExecuteSQL]:
+async def execute(kind: ServerKind, server: DatabaseServer, database: str) -> AsyncIterator[ExecuteSQL]:
     """Return a connection to the new database."""
     async with kind.connect(server.url(database)) as execute:
         yield execute
 
 
-async def test_url(
-    kind: ServerKind, server: DatabaseServer, database: str, execute: ExecuteSQL
-) -> None:
+async def test_url(kind: ServerKind, server: DatabaseServer, database: str, execute: ExecuteSQL) -> None:
     """The URL, with its encoded password, leads to the database as its user."""
     assert server.url(database) == (
-        f"{server.scheme}://tester:p%40ss%3A%2F%3F%23%25%20%2B%26%3D@127.0.0.1:{server.port}"
-        f"/{database}"
+        f"{server.scheme}://tester:p%40ss%3A%2F%3F%23%25%20%2B%26%3D@127.0.0.1:{server.port}/{database}"
     )
     assert await execute(kind.whoami_sql) == [(database, kind.user)]
 
@@ -151,9 +142,7 @@ async def test_wrong_password(kind: ServerKind, server: DatabaseServer) -> None:
             pass
 
 
-async def test_databases_are_separate(
-    kind: ServerKind, server: DatabaseServer, execute: ExecuteSQL
-) -> None:
+async def test_databases_are_separate(kind: ServerKind, server: DatabaseServer, execute: ExecuteSQL) -> None:
     """Each database has a name of its own, and a table made in one is not in another."""
     await execute("CREATE TABLE t (a INT)")
     assert await execute(kind.tables_sql) == [("t",)]
@@ -168,9 +157,7 @@ def test_superuser(kind: ServerKind, server: DatabaseServer, database: str) -> N
         server.execute("SELEKT")
 
 
-async def test_queries(
-    kind: ServerKind, server: DatabaseServer, database: str, execute: ExecuteSQL
-) -> None:
+async def test_queries(kind: ServerKind, server: DatabaseServer, database: str, execute: ExecuteSQL) -> None:
     """Each statement is logged as it was sent, in order, by database; the superuser's are not."""
     other = server.create_database()
     before = len(server.queries())
@@ -194,9 +181,7 @@ async def test_queries_after_use(mariadb: MariaDB) -> None:
     assert mariadb.queries(second) == ["SELECT 'moved'"]
 
 
-async def test_queries_of_concurrent_connections(
-    kind: ServerKind, server: DatabaseServer, database: str
-) -> None:
+async def test_queries_of_concurrent_connections(kind: ServerKind, server: DatabaseServer, database: str) -> None:
     """Long statements of several connections at once are each logged once, and whole."""
     long_text = "x\n" * 50_000
     statements = [f"SELECT {number}, '{long_text}'" for number in range(20)]
@@ -261,10 +246,7 @@ async def test_pause(kind: ServerKind, new_server: ServerFactory) -> None:
 
         async with kind.connect(url) as execute:
             server.pause()
-            tasks = [
-                asyncio.ensure_future(execute("SELECT 1")),
-                asyncio.ensure_future(connect_and_query()),
-            ]
+            tasks = [asyncio.ensure_future(execute("SELECT 1")), asyncio.ensure_future(connect_and_query())]
             assert (await asyncio.wait(tasks, timeout=0.1))[0] == set()
             server.resume()
             assert await asyncio.gather(*tasks) == [[(1,)], [(2,)]]

@@ -28,9 +28,7 @@ class LineServer:
         """How each connection ended."""
         self.greeting = b""
 
-    async def handle_client(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def handle_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it ends."""
         writer.write(self.greeting)
         try:
@@ -119,10 +117,7 @@ async def test_counts_connections_and_round_trips(server: LineServer, proxy: TCP
     for _ in range(2):
         async with open_client(proxy.port) as streams:
             assert await streams[0].readexactly(5) == b"hello"
-            assert (await exchange(streams, b"a\n"), await exchange(streams, b"b\n")) == (
-                b"A\n",
-                b"B\n",
-            )
+            assert (await exchange(streams, b"a\n"), await exchange(streams, b"b\n")) == (b"A\n", b"B\n")
             streams[1].write(b"quit\n")
             await wait_until_async(lambda: server.received.endswith(b"quit\n"))
     await wait_until_async(lambda: proxy.live_connections == 0)

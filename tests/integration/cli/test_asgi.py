@@ -7,13 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    CommandResult,
-    Process,
-    build_environment,
-    running_process,
-)
+from tests.support.processes import BUNDLED_SOURCES, CommandResult, Process, build_environment, running_process
 from tests.support.server_log import FILLED, MIGRATED, NO_DATABASE, mask_log
 
 UVICORN = (sys.executable, "-m", "uvicorn", "graphql_api.asgi:app", "--port", "0")
@@ -26,9 +20,7 @@ QUERY = '{ country(name: "brazil") { code } status { totalCountries } }'
 ANSWER = {"data": {"country": {"code": "BR"}, "status": {"totalCountries": 250}}}
 
 
-def running_uvicorn(
-    folder: Path, *arguments: str, **variables: str
-) -> AbstractContextManager[Process]:
+def running_uvicorn(folder: Path, *arguments: str, **variables: str) -> AbstractContextManager[Process]:
     """Start uvicorn in a folder for as long as the context lasts."""
     environment = build_environment({**BUNDLED_SOURCES, **variables})
     return running_process([*UVICORN, *arguments], folder, environment)
@@ -56,11 +48,7 @@ def test_uvicorn_serves_the_application(tmp_path: Path) -> None:
 
 def test_production(tmp_path: Path) -> None:
     """The settings of production hold: a token for mutations, no introspection, a log in JSON."""
-    variables = {
-        "ENVIRONMENT": "production",
-        "ADMIN_TOKEN": "hunter2",
-        "PUBLIC_URL": "https://example.org",
-    }
+    variables = {"ENVIRONMENT": "production", "ADMIN_TOKEN": "hunter2", "PUBLIC_URL": "https://example.org"}
     with running_uvicorn(tmp_path, **variables) as server:
         server.wait_for_log('"message": "Ready to serve."')
         assert server.query(QUERY) == ANSWER
@@ -89,9 +77,7 @@ def test_wrong_setting(tmp_path: Path, variables: dict[str, str], message: str) 
 def test_permanent_failure_ends_the_workers(tmp_path: Path) -> None:
     """A database that can never be opened ends uvicorn and its workers, without a traceback."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
-    with running_uvicorn(
-        tmp_path, "--workers", "2", DATABASE_URL="sqlite:///diary", ADMIN_TOKEN="hunter2"
-    ) as server:
+    with running_uvicorn(tmp_path, "--workers", "2", DATABASE_URL="sqlite:///diary", ADMIN_TOKEN="hunter2") as server:
         result = server.wait()
     assert result == CommandResult(0, "", result.stderr)
     assert f"TIME CRITICAL {NO_DATABASE}\n" in mask_log(result.stderr).splitlines(keepends=True)
@@ -102,9 +88,7 @@ def test_permanent_failure_ends_the_workers(tmp_path: Path) -> None:
 def test_database_that_is_away(tmp_path: Path) -> None:
     """While the database is away, that is logged once, probes respond, and queries get 503."""
     # No server listens on port 1.
-    with running_uvicorn(
-        tmp_path, DATABASE_URL="mysql://somebody:hunter2@127.0.0.1:1/countries"
-    ) as server:
+    with running_uvicorn(tmp_path, DATABASE_URL="mysql://somebody:hunter2@127.0.0.1:1/countries") as server:
         server.wait_for_log(r" Retrying until it responds\.\n")
         statuses = [server.get(path).status_code for path in ("/healthz", "/readyz")]
         assert statuses == [200, 503]

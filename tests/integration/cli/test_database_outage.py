@@ -46,9 +46,7 @@ class OutageSetup(NamedTuple):
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def outage(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OutageSetup]:
+def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutageSetup]:
     """Run a server process on a database server of each kind."""
     server: DatabaseServer = request.getfixturevalue(request.param)
     database = server.create_database()
@@ -105,9 +103,7 @@ def read_population(process: Process) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "fault", [REFUSED, HUNG, CUT, STOPPED, FROZEN], ids=lambda fault: fault.name
-)
+@pytest.mark.parametrize("fault", [REFUSED, HUNG, CUT, STOPPED, FROZEN], ids=lambda fault: fault.name)
 def test_outage(outage: OutageSetup, fault: DatabaseFault) -> None:
     """Queries are served without delay, changes fail in time, and the server recovers by itself."""
     process, server, database, proxy = outage
@@ -126,17 +122,11 @@ def test_outage(outage: OutageSetup, fault: DatabaseFault) -> None:
     assert (ready_status, bodies) == (200, before)
     assert [code for code, _ in failures] == ["DATABASE_UNAVAILABLE"] * 2
     assert max(seconds for _, seconds in failures) < DATABASE_TIMEOUT + TOLERANCE
-    assert served_status == {
-        "version": version,
-        "stale": True,
-        "lastFailure": {"code": "DATABASE_UNAVAILABLE"},
-    }
+    assert served_status == {"version": version, "stale": True, "lastFailure": {"code": "DATABASE_UNAVAILABLE"}}
     assert read_population(process) == initial_population + 1
     assert wait_for_readiness(process, status="ready", database="ok") == 200
     assert process.query(REFRESH)["data"] == {"refreshCountries": {"totalCountries": 250}}
-    reads_summary = (
-        f"all right, median {outage_latency * 1000:.0f} ms (before {usual_latency * 1000:.0f} ms)"
-    )
+    reads_summary = f"all right, median {outage_latency * 1000:.0f} ms (before {usual_latency * 1000:.0f} ms)"
     waits_summary = ", ".join(f"{seconds:.1f} s" for _, seconds in failures)
     print(  # noqa: T201 - the row
         markdown_row(

@@ -62,9 +62,7 @@ def test_help_of_a_command(tmp_path: Path) -> None:
 
 def test_version(tmp_path: Path) -> None:
     """`--version` prints the package's version."""
-    assert run_command(tmp_path, "--version") == CommandResult(
-        0, f"graphql-api, version {__version__}\n", ""
-    )
+    assert run_command(tmp_path, "--version") == CommandResult(0, f"graphql-api, version {__version__}\n", "")
 
 
 @pytest.mark.parametrize(
@@ -75,15 +73,9 @@ def test_version(tmp_path: Path) -> None:
         (("serve", "--port"), " serve", "No such option '--port'."),
     ],
 )
-def test_wrong_arguments(
-    tmp_path: Path, arguments: tuple[str, ...], command: str, message: str
-) -> None:
+def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], command: str, message: str) -> None:
     """An unknown command, option or argument is rejected, and nothing is done."""
     result = run_command(tmp_path, *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.splitlines()[1:] == [
-        f"Try 'graphql-api{command} --help' for help.",
-        "",
-        f"Error: {message}",
-    ]
+    assert result.stderr.splitlines()[1:] == [f"Try 'graphql-api{command} --help' for help.", "", f"Error: {message}"]
     assert list_paths(tmp_path) == []

@@ -25,9 +25,7 @@ def test_until_it_serves(tmp_path: Path) -> None:
     """A server with data imports nothing before it is ready that queries do not need."""
     assert run_command(tmp_path, "refresh", **BUNDLED_SOURCES).exit_code == 0
     command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
-    with running_process(
-        command, tmp_path, build_environment({**BUNDLED_SOURCES, "PORT": "0"})
-    ) as server:
+    with running_process(command, tmp_path, build_environment({**BUNDLED_SOURCES, "PORT": "0"})) as server:
         assert server.query(QUERY) == {"data": {"countries": {"totalCount": 250}}}
         startup_log, _, _ = server.stderr.partition("(Ctrl-C stops)")
         imported = set(re.findall(r"^import time: .*\| +(\S+)$", startup_log, re.MULTILINE))

@@ -10,9 +10,7 @@ from tests.support.processes import CommandResult, list_paths, run_command
 def count_rows(path: Path) -> dict[str, int]:
     """Return the number of rows of each table of a database."""
     with closing(sqlite3.connect(path)) as connection:
-        table_rows = connection.execute(
-            "SELECT name FROM sqlite_master WHERE type = 'table'"
-        ).fetchall()
+        table_rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         return {
             name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608 - names of tables
             for (name,) in table_rows
@@ -24,25 +22,14 @@ def test_migrate(tmp_path: Path) -> None:
     assert run_command(tmp_path, "migrate") == CommandResult(0, "Migrated.\n", "")
     assert list_paths(tmp_path) == ["var", "var/countries.db"]
     row_counts = count_rows(tmp_path / "var" / "countries.db")
-    assert row_counts == {
-        "alembic_version": 1,
-        "answers": 0,
-        "countries": 0,
-        "leases": 1,
-        "refreshes": 0,
-    }
-    assert run_command(tmp_path, "migrate") == CommandResult(
-        0, "Nothing to do: the database is up to date.\n", ""
-    )
+    assert row_counts == {"alembic_version": 1, "answers": 0, "countries": 0, "leases": 1, "refreshes": 0}
+    assert run_command(tmp_path, "migrate") == CommandResult(0, "Nothing to do: the database is up to date.\n", "")
     assert count_rows(tmp_path / "var" / "countries.db") == row_counts
 
 
 def test_malformed_setting(tmp_path: Path) -> None:
     """A wrong setting ends the command with one line that names it, and creates nothing."""
     assert run_command(tmp_path, "migrate", API_TIMEOUT="10s") == CommandResult(
-        2,
-        "",
-        "graphql-api: API_TIMEOUT: Input should be a valid number, "
-        "unable to parse string as a number\n",
+        2, "", "graphql-api: API_TIMEOUT: Input should be a valid number, unable to parse string as a number\n"
     )
     assert list_paths(tmp_path) == []

@@ -14,9 +14,7 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 
-ALL_COUNTRIES = (
-    "{ countries { totalCount edges { cursor node { id name population exchangeRate } } } }"
-)
+ALL_COUNTRIES = "{ countries { totalCount edges { cursor node { id name population exchangeRate } } } }"
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -29,10 +27,7 @@ def url(request: pytest.FixtureRequest) -> str:
 def fetch_body(process: Process) -> bytes:
     """Return the bytes of the responses that depend on the data."""
     response = httpx.post(
-        f"{process.url}/graphql",
-        json={"query": ALL_COUNTRIES},
-        trust_env=False,
-        timeout=WAIT_TIMEOUT,
+        f"{process.url}/graphql", json={"query": ALL_COUNTRIES}, trust_env=False, timeout=WAIT_TIMEOUT
     )
     return response.content
 
@@ -52,9 +47,7 @@ def test_replica_serves_refresh_of_other(tmp_path: Path, url: str, upstream: Ups
             assert fetch_body(first) == fetch_body(second)
             before = fetch_version(second)
             refresh_body = first.query("mutation { refreshCountries { totalCountries unchanged } }")
-            assert refresh_body == {
-                "data": {"refreshCountries": {"totalCountries": 250, "unchanged": 250}}
-            }
+            assert refresh_body == {"data": {"refreshCountries": {"totalCountries": 250, "unchanged": 250}}}
             wait_until(lambda: fetch_version(second) != before)
             assert fetch_version(second) == fetch_version(first) != before
             assert fetch_body(second) == fetch_body(first)
@@ -63,10 +56,7 @@ def test_replica_serves_refresh_of_other(tmp_path: Path, url: str, upstream: Ups
 def test_four_start_at_once(tmp_path: Path, url: str) -> None:
     """Four servers that start on an empty database migrate and fill it once, and all serve."""
     with ExitStack() as stack:
-        servers = [
-            stack.enter_context(running_server(tmp_path, **BUNDLED_SOURCES, DATABASE_URL=url))
-            for _ in range(4)
-        ]
+        servers = [stack.enter_context(running_server(tmp_path, **BUNDLED_SOURCES, DATABASE_URL=url)) for _ in range(4)]
         counts = [server.query("{ countries { totalCount } }") for server in servers]
         assert counts == [{"data": {"countries": {"totalCount": 250}}}] * 4
         logs = "".join(server.stderr for server in servers)

@@ -35,9 +35,7 @@ DATABASE = "countries.db"
 DATABASE_SETTINGS = {"DATABASE_URL": f"sqlite:///{DATABASE}"}
 DOWN = FakeResponse(status=500)
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
-FAILURE = (
-    "graphql-api: No source of countries could be used. geonames: responded with status 500.\n"
-)
+FAILURE = "graphql-api: No source of countries could be used. geonames: responded with status 500.\n"
 NOT_BUNDLED = (
     "graphql-api: No live source of countries could be used, and bundled data never replaces "
     "live data. geonames: responded with status 500.\n"
@@ -64,10 +62,7 @@ upsert N
 draw N
 total N
 """
-ALL_NEW, UNCHANGED = (
-    "250 new, 0 changed, 0 unchanged",
-    "0 new, 0 changed, 250 unchanged",
-)
+ALL_NEW, UNCHANGED = ("250 new, 0 changed, 0 unchanged", "0 new, 0 changed, 250 unchanged")
 
 
 class FirstRefresh(NamedTuple):
@@ -82,9 +77,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> FirstRefresh:
     """Run a first refresh in a folder of its own."""
     folder = tmp_path_factory.mktemp("first")
     with Upstream() as upstream:
-        return FirstRefresh(
-            folder, run_command(folder, "refresh", **DATABASE_SETTINGS, **upstream.environment)
-        )
+        return FirstRefresh(folder, run_command(folder, "refresh", **DATABASE_SETTINGS, **upstream.environment))
 
 
 @pytest.fixture
@@ -96,12 +89,7 @@ def folder(first: FirstRefresh, tmp_path: Path) -> Path:
 
 def refresh_settings(upstream: Upstream) -> dict[str, str]:
     """Return settings with `upstream` as the provider, and timeouts that never expire."""
-    return {
-        **DATABASE_SETTINGS,
-        **upstream.environment,
-        "API_TIMEOUT": "1000",
-        "REFRESH_TIMEOUT": "1000",
-    }
+    return {**DATABASE_SETTINGS, **upstream.environment, "API_TIMEOUT": "1000", "REFRESH_TIMEOUT": "1000"}
 
 
 def settings_without_fallback(upstream: Upstream) -> dict[str, str]:
@@ -169,13 +157,9 @@ def without_provider_lines(stdout: str) -> list[str]:
 def test_first(first: FirstRefresh) -> None:
     """In an empty folder, a refresh creates the database, fills it, and prints each step."""
     expected = mask(STEPS + REPORT.format(counts=ALL_NEW))
-    result = first.result._replace(
-        stdout=mask("\n".join(without_provider_lines(first.result.stdout)))
-    )
+    result = first.result._replace(stdout=mask("\n".join(without_provider_lines(first.result.stdout))))
     assert result == CommandResult(0, expected, "")
-    assert sorted(
-        set(first.result.stdout.splitlines()) - set(without_provider_lines(first.result.stdout))
-    ) == [
+    assert sorted(set(first.result.stdout.splitlines()) - set(without_provider_lines(first.result.stdout))) == [
         "er-api returned 155 rates",
         "geonames returned 250 countries",
     ]
@@ -197,11 +181,7 @@ def test_failure(folder: Path, upstream: Upstream) -> None:
     before = read_rows(folder)
     upstream.set_responses("countries", DOWN)
     result = run_command(folder, "refresh", **settings_without_fallback(upstream))
-    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (
-        1,
-        FIRST_STEPS,
-        FAILURE,
-    )
+    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (1, FIRST_STEPS, FAILURE)
     assert read_rows(folder) == before
 
 
@@ -223,11 +203,7 @@ def test_interrupt(folder: Path, upstream: Upstream) -> None:
     with running_command(folder, "refresh", **refresh_settings(upstream)) as process:
         upstream.wait_for_requests("countries")
         result = process.stop(signal.SIGINT)
-    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (
-        130,
-        FIRST_STEPS,
-        "",
-    )
+    assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (130, FIRST_STEPS, "")
     assert read_rows(folder) == before
 
 
@@ -251,14 +227,11 @@ def test_force(folder: Path, upstream: Upstream) -> None:
     upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
     settings = settings_without_fallback(upstream)
     rates_lines = [
-        re.findall(
-            "^rates from .*$", run_command(folder, *command, **settings).stdout, re.MULTILINE
-        )
+        re.findall("^rates from .*$", run_command(folder, *command, **settings).stdout, re.MULTILINE)
         for command in (["refresh"], ["refresh"], ["refresh", "--force"])
     ]
     fetched_line = (
-        "rates from er-api; as of 2026-09-29 00:02 UTC; "
-        "Rates by Exchange Rate API (https://www.exchangerate-api.com)"
+        "rates from er-api; as of 2026-09-29 00:02 UTC; Rates by Exchange Rate API (https://www.exchangerate-api.com)"
     )
     cached_line = fetched_line.replace("er-api;", "er-api, cached (nothing new);")
     assert rates_lines == [[fetched_line], [cached_line], [fetched_line]]

@@ -52,9 +52,7 @@ def assert_no_password(*texts: str) -> None:
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def server(
-    request: pytest.FixtureRequest, certificates: Certificates
-) -> Iterator[AnyDatabaseServer]:
+def server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[AnyDatabaseServer]:
     """Return a database server of each kind with TLS."""
     new_server: Callable[..., AnyDatabaseServer] = request.getfixturevalue(f"new_{request.param}")
     with new_server(tls=certificates.good) as server:
@@ -93,17 +91,13 @@ def denial_message(server: AnyDatabaseServer) -> str:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_unusable_database(
-    server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str
-) -> None:
+def test_unusable_database(server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str) -> None:
     """Each command reports in one line why the database cannot be used, without the password."""
     database = server.create_database()
     url, proxied_url = server.url(database), server.url(database, port=proxy.port)
     wrong_url = url.replace(quote(PASSWORD, safe=""), quote(WRONG_PASSWORD, safe=""))
     assert denial_message(server) in run_failing(tmp_path, command, DATABASE_URL=wrong_url)
-    assert "set DATABASE_SSL_CA" in run_failing(
-        tmp_path, command, DATABASE_URL=f"{url}?ssl-mode=REQUIRED"
-    )
+    assert "set DATABASE_SSL_CA" in run_failing(tmp_path, command, DATABASE_URL=f"{url}?ssl-mode=REQUIRED")
     run_unavailable = run_waiting if command == "serve" else run_failing
     proxy.hang = True
     assert "did not respond within 0.5 s" in run_unavailable(
@@ -118,10 +112,7 @@ def test_unusable_database(
     [
         ("mysql://root:hunter2@host:port/db", "is not a URL"),
         ("mysql://root:hunt@er@host/hunter2?hunter2", "write %40, %2F, %3A or %3F"),
-        (
-            "mysql://root:hunter2@host/db?ssl-mode=PREFERRED",
-            "write ssl-mode=REQUIRED (or VERIFY_CA",
-        ),
+        ("mysql://root:hunter2@host/db?ssl-mode=PREFERRED", "write ssl-mode=REQUIRED (or VERIFY_CA"),
         ("oracle://root:hunter2@host/db", "DATABASE_URL names 'oracle'"),
         ("sqlite://root:hunter2@host/db", "SQLite has neither"),
     ],
@@ -138,9 +129,7 @@ def collect_responses(process: Process) -> str:
 
 
 @pytest.mark.slow
-def test_outage(
-    server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path
-) -> None:
+def test_outage(server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path) -> None:
     """Neither a working server over TLS nor an outage shows the password to clients or the log."""
     variables = {
         **VERBOSE_SETTINGS,
@@ -159,13 +148,8 @@ def test_outage(
         failing_output = collect_responses(process)
         result = process.stop(signal.SIGTERM)
     # In single quotes, because the metrics have every code in double quotes.
-    assert (
-        "'DATABASE_UNAVAILABLE'" in healthy_output,
-        "'DATABASE_UNAVAILABLE'" in failing_output,
-    ) == (False, True)
-    assert_no_password(
-        healthy_output, failing_output, *outputs(migrated), *outputs(refreshed), *outputs(result)
-    )
+    assert ("'DATABASE_UNAVAILABLE'" in healthy_output, "'DATABASE_UNAVAILABLE'" in failing_output) == (False, True)
+    assert_no_password(healthy_output, failing_output, *outputs(migrated), *outputs(refreshed), *outputs(result))
 
 
 def outputs(result: CommandResult) -> tuple[str, str]:

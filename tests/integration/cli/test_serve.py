@@ -39,14 +39,7 @@ BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
 STOPPING_RESPONSE = (
     503,
     "1",
-    {
-        "errors": [
-            {
-                "message": "The server is stopping; try again.",
-                "extensions": {"code": "INTERNAL_SERVER_ERROR"},
-            }
-        ]
-    },
+    {"errors": [{"message": "The server is stopping; try again.", "extensions": {"code": "INTERNAL_SERVER_ERROR"}}]},
 )
 """Status, Retry-After and body of a request that the shutdown interrupts."""
 REFUSAL_LINE = "TIME INFO    Request ID is refused, 503: The server is stopping.\n"
@@ -71,10 +64,7 @@ def offline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process
 
 def test_first_start(offline_server: Process) -> None:
     """A first start migrates, fills and logs the playground's URL and the providers' failures."""
-    sources = (
-        f"countries from bundled after geonames: {UNANSWERED}, "
-        f"rates from bundled after er-api: {UNANSWERED}"
-    )
+    sources = f"countries from bundled after geonames: {UNANSWERED}, rates from bundled after er-api: {UNANSWERED}"
     retried = refresh_line("0 new, 0 changed, 250 unchanged", sources)
     # The order of the last two varies.
     lines = mask_log(offline_server.stderr).splitlines(keepends=True)
@@ -111,14 +101,7 @@ def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, 
     with running_server(tmp_path, **unhurried_settings) as server:
         server.wait_for_log("countries from geonames")
         assert server.query(REFRESH) == {
-            "data": {
-                "refreshCountries": {
-                    "totalCountries": 250,
-                    "inserted": 0,
-                    "updated": 0,
-                    "unchanged": 250,
-                }
-            }
+            "data": {"refreshCountries": {"totalCountries": 250, "inserted": 0, "updated": 0, "unchanged": 250}}
         }
         status = server.query(STATUS)
         first_result = server.stop(signal.SIGINT)
@@ -136,18 +119,12 @@ def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, 
     with running_server(tmp_path, **unhurried_settings) as server:
         assert server.query(STATUS) == status
         second_result = server.stop(signal.SIGTERM)
-    assert status == {
-        "data": {"status": {"version": "3-250", "totalCountries": 250, "refreshing": False}}
-    }
-    assert second_result._replace(stderr=mask_log(second_result.stderr)) == CommandResult(
-        0, "", GREETING
-    )
+    assert status == {"data": {"status": {"version": "3-250", "totalCountries": 250, "refreshing": False}}}
+    assert second_result._replace(stderr=mask_log(second_result.stderr)) == CommandResult(0, "", GREETING)
 
 
 @contextmanager
-def open_request(
-    server: Process, query: str, *, body_size: int | None = None
-) -> Iterator[HTTPConnection]:
+def open_request(server: Process, query: str, *, body_size: int | None = None) -> Iterator[HTTPConnection]:
     """Open a connection and send a query, or only the first `body_size` bytes of its body."""
     body = json.dumps({"query": query}).encode()
     with closing(HTTPConnection("127.0.0.1", server.port, timeout=WAIT_TIMEOUT)) as connection:
@@ -169,9 +146,7 @@ def read_response(connection: HTTPConnection) -> tuple[int, str | None, object]:
         return response.status, response.getheader("Retry-After"), json.load(response)
 
 
-def test_shutdown_is_bounded(
-    tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
-) -> None:
+def test_shutdown_is_bounded(tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]) -> None:
     """SIGINT and SIGTERM end a server despite an incomplete body and a hanging provider."""
     upstream.set_responses("countries", HANGING)
     signals = (signal.SIGINT, signal.SIGTERM)
@@ -179,13 +154,9 @@ def test_shutdown_is_bounded(
     with ExitStack() as stack:
         for folder in folders:
             folder.mkdir()
-        servers = [
-            stack.enter_context(running_server(folder, **unhurried_settings)) for folder in folders
-        ]
+        servers = [stack.enter_context(running_server(folder, **unhurried_settings)) for folder in folders]
         upstream.wait_for_requests("countries", len(servers))
-        connections = [
-            stack.enter_context(open_request(server, CAPITAL, body_size=9)) for server in servers
-        ]
+        connections = [stack.enter_context(open_request(server, CAPITAL, body_size=9)) for server in servers]
         for server, signum in zip(servers, signals, strict=True):
             server.send_signal(signum)
         results = [server.wait() for server in servers]
@@ -195,23 +166,16 @@ def test_shutdown_is_bounded(
     assert responses == [STOPPING_RESPONSE] * 2
 
 
-def test_second_signal_ends_at_once(
-    tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]
-) -> None:
+def test_second_signal_ends_at_once(tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]) -> None:
     """A second signal ends the server at once; a caller that waits for a refresh gets 503."""
     upstream.set_responses("countries", HANGING)
-    with (
-        running_server(tmp_path, **unhurried_settings) as server,
-        open_request(server, REFRESH) as connection,
-    ):
+    with running_server(tmp_path, **unhurried_settings) as server, open_request(server, REFRESH) as connection:
         upstream.wait_for_requests("countries")
         server.send_signal(signal.SIGINT)
         wait_for_port(server.port, listening=False)
         result = server.stop(signal.SIGINT)
         assert read_response(connection) == STOPPING_RESPONSE
-    assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(
-        0, "", MIGRATED + FILLED + GREETING
-    )
+    assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(0, "", MIGRATED + FILLED + GREETING)
     assert stored_revisions(tmp_path / "var" / "countries.db") == {(1, "bundled")}
 
 
@@ -266,9 +230,7 @@ def test_production(tmp_path: Path) -> None:
     assert (result.exit_code, result.stdout) == (0, "")
     assert TO_PRODUCTION in [mask_log(line["message"]) for line in log_entries]
     logged_requests = [
-        (line["method"], line["path"], line["kind"], line["status"])
-        for line in log_entries
-        if "method" in line
+        (line["method"], line["path"], line["kind"], line["status"]) for line in log_entries if "method" in line
     ]
     assert logged_requests == expected_requests
     assert TOKEN not in result.stderr
@@ -288,34 +250,19 @@ NOT_KNOWN = (
     "DATABASE_URL names 'oracle'; give sqlite, mysql, mariadb or postgresql, for example "
     "sqlite:///var/countries.db or mysql://user:password@host:3306/database."
 )
-NO_FOLDER = (
-    "Cannot create the folder diary for the database (File exists); "
-    "set DATABASE_URL to a writable path."
-)
+NO_FOLDER = "Cannot create the folder diary for the database (File exists); set DATABASE_URL to a writable path."
 
 
 @pytest.mark.parametrize(
     ("variables", "code", "message"),
     [
-        (
-            {"PORT": "http"},
-            2,
-            "PORT: Input should be a valid integer, unable to parse string as an integer",
-        ),
+        ({"PORT": "http"}, 2, "PORT: Input should be a valid integer, unable to parse string as an integer"),
         ({"PORT": "70000"}, 2, "PORT: Input should be less than or equal to 65535"),
         ({"HOST": "0.0.0.0"}, 2, NEEDS_TOKEN),  # noqa: S104 - refused
         ({"ENVIRONMENT": "production"}, 2, NEEDS_TOKEN),
-        (
-            {"ENVIRONMENT": "production", "ADMIN_TOKEN": TOKEN},
-            2,
-            NEEDS_URL,
-        ),
+        ({"ENVIRONMENT": "production", "ADMIN_TOKEN": TOKEN}, 2, NEEDS_URL),
         # .invalid and 192.0.2.0/24 are reserved, so no machine has them.
-        (
-            {"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN},
-            2,
-            f"HOST nowhere.invalid {NO_ADDRESS}",
-        ),
+        ({"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN}, 2, f"HOST nowhere.invalid {NO_ADDRESS}"),
         ({"HOST": "192.0.2.1", "ADMIN_TOKEN": TOKEN}, 2, f"HOST 192.0.2.1 {NO_ADDRESS}"),
         ({"HOST": "x" * 64, "ADMIN_TOKEN": TOKEN}, 2, f"HOST {'x' * 64} {NO_ADDRESS}"),
         (
@@ -324,21 +271,9 @@ NO_FOLDER = (
             f"COUNTRIES_SOURCES names 'wikipedia', which is not one of {KNOWN_PROVIDERS}.",
         ),
         ({"QUERY_LIMITS": "depth=101"}, 2, "QUERY_LIMITS: depth can be at most 100."),
-        (
-            {"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"},
-            2,
-            NOT_KNOWN,
-        ),
-        (
-            {"DATABASE_URL": "sqlite:///diary/countries.db"},
-            1,
-            NO_FOLDER,
-        ),
-        (
-            {"DATABASE_URL": "sqlite:///diary"},
-            1,
-            NO_DATABASE,
-        ),
+        ({"DATABASE_URL": f"oracle://root:{TOKEN}@127.0.0.1/countries"}, 2, NOT_KNOWN),
+        ({"DATABASE_URL": "sqlite:///diary/countries.db"}, 1, NO_FOLDER),
+        ({"DATABASE_URL": "sqlite:///diary"}, 1, NO_DATABASE),
     ],
 )
 def test_wrong_setting(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:

@@ -36,11 +36,7 @@ def test_readiness_during_stop_delay(tmp_path: Path, workers: str) -> None:
         assert server.query(CAPITAL) == BRASILIA
         # A second signal skips the rest of STOP_DELAY.
         result = server.stop(signal.SIGTERM)
-    assert (result.exit_code, "ERROR" in result.stderr, "Traceback" in result.stderr) == (
-        0,
-        False,
-        False,
-    )
+    assert (result.exit_code, "ERROR" in result.stderr, "Traceback" in result.stderr) == (0, False, False)
 
 
 def test_stop_delay_ends(tmp_path: Path) -> None:
@@ -55,9 +51,7 @@ def test_running_refresh_is_finished(tmp_path: Path, upstream: Upstream) -> None
     released = threading.Event()
     with running_server(tmp_path, **upstream.environment) as server, ThreadPoolExecutor() as pool:
         server.wait_for_log("countries from geonames")
-        upstream.set_responses(
-            "countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set)
-        )
+        upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
         request_count = upstream.request_count("countries")
         future = pool.submit(server.query, REFRESH)
         upstream.wait_for_requests("countries", request_count + 1)

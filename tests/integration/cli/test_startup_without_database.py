@@ -38,9 +38,7 @@ def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
 
 def query_server(url: str) -> httpx.Response:
     """Send a query that needs data."""
-    return httpx.post(
-        f"{url}/graphql", json={"query": QUERY}, trust_env=False, timeout=WAIT_TIMEOUT
-    )
+    return httpx.post(f"{url}/graphql", json={"query": QUERY}, trust_env=False, timeout=WAIT_TIMEOUT)
 
 
 def settings(server: DatabaseServer, proxy: TCPProxy) -> dict[str, str]:
@@ -72,9 +70,7 @@ def check_unavailable(process: Process) -> tuple[str, str]:
     ],
     ids=lambda fault: fault.name,
 )
-def test_recovery(
-    tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, fault: DatabaseFault
-) -> None:
+def test_recovery(tmp_path: Path, server: DatabaseServer, proxy: TCPProxy, fault: DatabaseFault) -> None:
     """Requests that need data get 503 until the database is back; then all data is served."""
     variables = settings(server, proxy)
     with fault.inject(server, proxy) as end_fault, running_server(tmp_path, **variables) as process:
@@ -91,15 +87,10 @@ def test_recovery(
     print(markdown_row(server.scheme, fault.name, client, readiness, f"{recovery_time:.1f} s"))  # noqa: T201 - the row
 
 
-def test_each_reason_is_logged_once(
-    tmp_path: Path, server: DatabaseServer, proxy: TCPProxy
-) -> None:
+def test_each_reason_is_logged_once(tmp_path: Path, server: DatabaseServer, proxy: TCPProxy) -> None:
     """A reason that stays the same is logged once, however many attempts fail."""
     variables = settings(server, proxy)
-    with (
-        REFUSED.inject(server, proxy) as end_fault,
-        running_server(tmp_path, **variables) as process,
-    ):
+    with REFUSED.inject(server, proxy) as end_fault, running_server(tmp_path, **variables) as process:
         process.wait_for_log(WAITING_PATTERN)
         time.sleep(1)  # several attempts
         end_fault()

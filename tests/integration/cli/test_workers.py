@@ -11,14 +11,7 @@ import httpx
 import pytest
 
 from tests.support.process_state import child_pids, is_running, paused
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    Process,
-    list_paths,
-    run_command,
-    running_server,
-    wait_for_port,
-)
+from tests.support.processes import BUNDLED_SOURCES, Process, list_paths, run_command, running_server, wait_for_port
 from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
@@ -122,25 +115,15 @@ def test_killed_supervisor(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("variables", "code", "message"),
     [
-        (
-            {"QUERY_LIMITS": "depth=101"},
-            2,
-            "QUERY_LIMITS: depth can be at most 100.",
-        ),
-        (
-            {"DATABASE_URL": "sqlite:///diary"},
-            1,
-            NO_DATABASE,
-        ),
+        ({"QUERY_LIMITS": "depth=101"}, 2, "QUERY_LIMITS: depth can be at most 100."),
+        ({"DATABASE_URL": "sqlite:///diary"}, 1, NO_DATABASE),
         ({"WORKERS": "65"}, 2, "WORKERS: Input should be less than or equal to 64"),
     ],
 )
 def test_reported_once(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
     """A wrong setting or an unusable database is reported once, not once per worker."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
-    result = run_command(
-        tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", "WORKERS": "3", **variables}
-    )
+    result = run_command(tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", "WORKERS": "3", **variables})
     assert result == (code, "", f"graphql-api: {message}\n")
     assert list_paths(tmp_path) == ["diary"]
 

@@ -122,9 +122,7 @@ def test_many_bodies(client: httpx.Client, body: bytes, accept: str) -> None:
 @given(parameters=st.dictionaries(FIELDS, st.text(max_size=9) | DOCUMENTS))
 def test_parameters(client: httpx.Client, parameters: dict[str, str]) -> None:
     """Any parameters of a GET get a GraphQL response; a mutation is rejected."""
-    encoded = httpx.QueryParams(
-        {name: text.encode("utf-8", "replace").decode() for name, text in parameters.items()}
-    )
+    encoded = httpx.QueryParams({name: text.encode("utf-8", "replace").decode() for name, text in parameters.items()})
     response = client.get(f"/graphql?{encoded}")
     if response.status_code != 405:
         check_response(response)
@@ -153,9 +151,7 @@ def test_documents(client: httpx.Client, document: str) -> None:
 
 
 @many_examples
-@given(
-    document=OPERATIONS, cut=st.integers(0, 400), patch=st.text('{}()[]$@!:."#a1 \n', max_size=4)
-)
+@given(document=OPERATIONS, cut=st.integers(0, 400), patch=st.text('{}()[]$@!:."#a1 \n', max_size=4))
 def test_many_documents(client: httpx.Client, document: str, cut: int, patch: str) -> None:
     """Any operation that the schema allows, intact or broken, gets a GraphQL response."""
     send_document(client, document)

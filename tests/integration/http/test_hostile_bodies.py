@@ -130,9 +130,7 @@ def test_harmless(server: Process, body: bytes) -> None:
         assert spec_response.status == (200 if "data" in response.json else 400)
         assert spec_response.body == response.body
         assert is_usable(connection)
-    complexity_errors = [
-        error for error in response.json.get("errors", ()) if "complex" in error["message"]
-    ]
+    complexity_errors = [error for error in response.json.get("errors", ()) if "complex" in error["message"]]
     logged = [f"is refused: {error['message']}" for error in complexity_errors]
     assert request_log_lines(server)[before:] == logged * 2
 

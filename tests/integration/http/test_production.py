@@ -17,11 +17,7 @@ TOKEN = "t0ken-SECRET-t0ken"
 API_KEY = "k3y-SECRET-k3y"
 PASSWORD = "p4ss-SECRET-p4ss"
 ORIGIN = "https://app.example"
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "PUBLIC_URL": "https://countries.example",
-    "ADMIN_TOKEN": TOKEN,
-}
+PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example", "ADMIN_TOKEN": TOKEN}
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -34,12 +30,7 @@ SECURITY_HEADERS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Run a server in production that fetches nothing and allows one other origin."""
     folder = tmp_path_factory.mktemp("production")
-    variables = {
-        **BUNDLED_SOURCES,
-        **PRODUCTION,
-        "CORS_ORIGINS": ORIGIN,
-        "FORWARDED_ALLOW_IPS": "192.0.2.1",
-    }
+    variables = {**BUNDLED_SOURCES, **PRODUCTION, "CORS_ORIGINS": ORIGIN, "FORWARDED_ALLOW_IPS": "192.0.2.1"}
     with running_server(folder, **variables, ACCESS_LOG="true") as process:
         process.wait_for_log("250 unchanged")  # after its first start it refreshes
         yield process
@@ -70,9 +61,7 @@ def test_headers(server: Process, path: str) -> None:
     assert "X-Powered-By" not in headers
     actual = {name: headers[name] for name in SECURITY_HEADERS}
     if path == "/":
-        assert actual.pop("Content-Security-Policy").startswith(
-            "default-src 'none'; script-src 'self';"
-        )
+        assert actual.pop("Content-Security-Policy").startswith("default-src 'none'; script-src 'self';")
     assert {**SECURITY_HEADERS, **actual} == SECURITY_HEADERS
 
 
@@ -84,9 +73,7 @@ def test_page_keeps_its_own_policy(server: Process) -> None:
     assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="static/')
 
 
-@pytest.mark.parametrize(
-    "query", ["{ __schema { types { name } } }", '{ __type(name: "A") { name } }']
-)
+@pytest.mark.parametrize("query", ["{ __schema { types { name } } }", '{ __type(name: "A") { name } }'])
 def test_no_introspection(server: Process, query: str) -> None:
     """The schema is not public."""
     assert set(post(server, query).error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
@@ -135,9 +122,7 @@ def test_only_json(server: Process, content_type: str, status: int) -> None:
         assert connection.post(QUERY, Content_Type=content_type).status == status
 
 
-def preflight(
-    server: Process, origin: str, header_names: str = "authorization,content-type"
-) -> RawResponse:
+def preflight(server: Process, origin: str, header_names: str = "authorization,content-type") -> RawResponse:
     """Send the preflight of a page that wants to send JSON with a token."""
     headers = {
         "Origin": origin,
@@ -157,18 +142,10 @@ def test_cors(server: Process) -> None:
     response = post(server, "{ __typename }", Origin=ORIGIN)
     assert response.headers["Access-Control-Allow-Origin"] == ORIGIN
     assert "Origin" in response.headers["Vary"]
-    for origin in (
-        "https://evil.example",
-        "https://app.example.evil.example",
-        "null",
-        "http://app.example",
-    ):
+    for origin in ("https://evil.example", "https://app.example.evil.example", "null", "http://app.example"):
         refused = preflight(server, origin)
         assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (400, None)
-        assert (
-            post(server, "{ __typename }", Origin=origin).headers["Access-Control-Allow-Origin"]
-            is None
-        )
+        assert post(server, "{ __typename }", Origin=origin).headers["Access-Control-Allow-Origin"] is None
     assert allowed.headers["Access-Control-Allow-Credentials"] is None
     assert response.headers["Access-Control-Allow-Credentials"] is None
 
@@ -245,9 +222,7 @@ def collect_responses(server: Process) -> list[str]:
     ]
     responses: list[Any] = [post(server, query, **headers) for query, headers in queries]
     responses += [get(server, path, Authorization=f"Bearer {TOKEN}") for path in PATHS]
-    return [
-        str((response.status, response.headers.items(), response.body)) for response in responses
-    ]
+    return [str((response.status, response.headers.items(), response.body)) for response in responses]
 
 
 @pytest.mark.parametrize("level", ["debug", "info"])
@@ -272,11 +247,7 @@ def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) 
 
 
 @pytest.mark.parametrize(
-    "url",
-    [
-        f"oracle://root:{PASSWORD}@127.0.0.1:1/countries",
-        f"mysql://root:{PASSWORD}@127.0.0.1:port/countries",
-    ],
+    "url", [f"oracle://root:{PASSWORD}@127.0.0.1:1/countries", f"mysql://root:{PASSWORD}@127.0.0.1:port/countries"]
 )
 def test_password_is_never_told(tmp_path: Path, url: str) -> None:
     """The error about an unusable database does not contain its password."""

@@ -11,13 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
-from tests.support.raw_http import (
-    QUERY,
-    TYPENAME_RESPONSE,
-    is_usable,
-    open_connection,
-    request_head,
-)
+from tests.support.raw_http import QUERY, TYPENAME_RESPONSE, is_usable, open_connection, request_head
 
 pytestmark = pytest.mark.slow
 
@@ -36,9 +30,7 @@ PARTIAL_REQUESTS = {
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Run a server that waits half a second for a request."""
     folder = tmp_path_factory.mktemp("slow")
-    with running_server(
-        folder, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.5", KEEP_ALIVE="1"
-    ) as process:
+    with running_server(folder, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.5", KEEP_ALIVE="1") as process:
         process.wait_for_log("Ctrl-C stops")
         yield process
 
@@ -48,9 +40,7 @@ def is_serving(server: Process) -> bool:
     return server.query("{ __typename }") == TYPENAME_RESPONSE
 
 
-@pytest.mark.parametrize(
-    "sent", list(PARTIAL_REQUESTS.values())[:5], ids=list(PARTIAL_REQUESTS)[:5]
-)
+@pytest.mark.parametrize("sent", list(PARTIAL_REQUESTS.values())[:5], ids=list(PARTIAL_REQUESTS)[:5])
 def test_stalled(server: Process, sent: bytes) -> None:
     """A stalled request gets a 408 in GraphQL's shape, and the connection is closed."""
     with open_connection(server) as connection:
@@ -163,20 +153,14 @@ def test_answer_nobody_reads(server: Process) -> None:
 def test_pipelined(server: Process) -> None:
     """Pipelined requests get their responses in order."""
     with open_connection(server) as connection:
-        connection.send(
-            (request_head(Content_Length=str(len(QUERY))) + QUERY) * 3
-            + request_head("GET /healthz")
-        )
+        connection.send((request_head(Content_Length=str(len(QUERY))) + QUERY) * 3 + request_head("GET /healthz"))
         assert [connection.read_response().json for _ in range(3)] == [TYPENAME_RESPONSE] * 3
         assert connection.read_response("GET").json == {"status": "ok"}
 
 
 def test_no_more_connections_than_allowed(tmp_path: Path) -> None:
     """Beyond MAX_CONNECTIONS, the connection that has been idle longest is closed."""
-    with (
-        running_server(tmp_path, **BUNDLED_SOURCES, MAX_CONNECTIONS="3") as server,
-        ExitStack() as stack,
-    ):
+    with running_server(tmp_path, **BUNDLED_SOURCES, MAX_CONNECTIONS="3") as server, ExitStack() as stack:
         connections = [stack.enter_context(open_connection(server)) for _ in range(3)]
         for connection in connections:
             assert is_usable(connection)
@@ -190,15 +174,10 @@ def test_no_more_connections_than_allowed(tmp_path: Path) -> None:
 
 def test_end_does_not_wait_for_half_a_request(tmp_path: Path) -> None:
     """Half a request, or a silent connection, does not delay the shutdown."""
-    with (
-        running_server(tmp_path, **BUNDLED_SOURCES, REQUEST_TIMEOUT="1000") as server,
-        ExitStack() as stack,
-    ):
+    with running_server(tmp_path, **BUNDLED_SOURCES, REQUEST_TIMEOUT="1000") as server, ExitStack() as stack:
         server.wait_for_log("Ctrl-C stops")
         connections = [stack.enter_context(open_connection(server)) for _ in range(5)]
-        for connection, request in zip(
-            connections, [b"", *PARTIAL_REQUESTS.values()], strict=False
-        ):
+        for connection, request in zip(connections, [b"", *PARTIAL_REQUESTS.values()], strict=False):
             connection.send(request)
         assert is_serving(server)
         server.send_signal(signal.SIGTERM)

@@ -123,8 +123,7 @@ async def test_lease_has_expired(database: Database) -> None:
         with pytest.raises(RefreshInProgress) as exc_info:
             await session.store([make_country()])
     assert str(exc_info.value) == (
-        "The refresh took longer than its lease of 0 s, and another process may have begun one; "
-        "nothing was changed."
+        "The refresh took longer than its lease of 0 s, and another process may have begun one; nothing was changed."
     )
     await sessions.wait_until_finished()
     catalog = Catalog(database, {})

@@ -146,10 +146,7 @@ async def test_succeeds(
 
 
 async def test_fails(
-    watching_instance: ServiceInstance,
-    remote_instance: ServiceInstance,
-    upstream: Upstream,
-    released: threading.Event,
+    watching_instance: ServiceInstance, remote_instance: ServiceInstance, upstream: Upstream, released: threading.Event
 ) -> None:
     """A failing refresh of another process ends with the code and the message of its error."""
     del released
@@ -181,9 +178,7 @@ async def test_subscribe_during_refresh(
         await refresh
 
 
-async def test_subscribe_after_refresh(
-    watching_instance: ServiceInstance, remote_instance: ServiceInstance
-) -> None:
+async def test_subscribe_after_refresh(watching_instance: ServiceInstance, remote_instance: ServiceInstance) -> None:
     """Subscribers get no events of another process's refresh that ended before."""
     await remote_instance.service.refresh()
     await remote_instance.service.close()
@@ -234,9 +229,7 @@ async def test_process_dies(watching_instance: ServiceInstance) -> None:
     """A refresh whose process dies ends as failed once its lease has expired."""
     async with subscription(watching_instance) as events:
         await watching_instance.database.run(
-            lambda connection: lease.acquire(
-                connection, holder="dead", refresh_id="dead-1", ttl=0.5
-            )
+            lambda connection: lease.acquire(connection, holder="dead", refresh_id="dead-1", ttl=0.5)
         )
         received = await collect_until_end(events)
     assert summarize(received) == [("dead-1", Phase.FETCHING), ("dead-1", Phase.FAILED)]
@@ -288,7 +281,4 @@ async def test_process_dies_after_writing(
             await dead.service.refresh()
             report = await successor.service.refresh()
         assert (report.id, report.version.revision, report.unchanged) == ("next-1", 2, 250)
-    assert (
-        "The process of refresh dead-1 wrote its rows and died; its lease is released."
-        in caplog.messages
-    )
+    assert "The process of refresh dead-1 wrote its rows and died; its lease is released." in caplog.messages

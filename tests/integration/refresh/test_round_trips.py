@@ -25,15 +25,11 @@ def proxy(server: MariaDB | PostgreSQL) -> Iterator[TCPProxy]:
 
 
 @pytest.fixture
-async def instance(
-    server: MariaDB | PostgreSQL, proxy: TCPProxy, upstream: Upstream
-) -> AsyncIterator[ServiceInstance]:
+async def instance(server: MariaDB | PostgreSQL, proxy: TCPProxy, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend a service behind the proxy, whose connections are warm as after a server's start."""
     url = server.url(server.create_database(), port=proxy.port)
     async with running_instance(url, make_source_config(upstream)) as instance:
-        await instance.database.warm_pool(
-            lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
-        )
+        await instance.database.warm_pool(lease_session.WARM_CONNECTIONS, lease_session.prepare_statements)
         yield instance
 
 
@@ -62,9 +58,7 @@ async def run_refresh(
     return report, proxy.round_trips
 
 
-async def test_first_refresh(
-    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream
-) -> None:
+async def test_first_refresh(instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream) -> None:
     """The first refresh after the start waits for one round trip."""
     proxy.reset_counts()
     async with block_finishing(instance):
@@ -73,9 +67,7 @@ async def test_first_refresh(
     assert proxy.connections == 0
 
 
-async def test_consecutive_refreshes(
-    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream
-) -> None:
+async def test_consecutive_refreshes(instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream) -> None:
     """A refresh waits for one round trip also while the one before it is not finished."""
     async with block_finishing(instance):
         await run_refresh(instance, proxy, upstream, revision=1)
@@ -85,9 +77,7 @@ async def test_consecutive_refreshes(
     assert [attempt.id for attempt in await instance.load_history()] == ["refresh-2", "refresh-1"]
 
 
-async def test_dead_connections(
-    instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream
-) -> None:
+async def test_dead_connections(instance: ServiceInstance, proxy: TCPProxy, upstream: Upstream) -> None:
     """Connections that died since the last refresh are replaced while the sources are fetched."""
     await run_refresh(instance, proxy, upstream, revision=1)
     await instance.service.close()

@@ -57,9 +57,7 @@ async def test_two_processes_at_once(url: str, upstream: Upstream) -> None:
         running_instance(url, make_source_config(upstream), name="one") as instance_a,
         running_instance(url, make_source_config(upstream), name="two") as instance_b,
     ):
-        refreshes = [
-            asyncio.create_task(instance.service.refresh()) for instance in (instance_a, instance_b)
-        ]
+        refreshes = [asyncio.create_task(instance.service.refresh()) for instance in (instance_a, instance_b)]
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
         await asyncio.sleep(0.2)
         released.set()

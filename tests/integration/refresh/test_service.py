@@ -19,33 +19,19 @@ from graphql_api.sources.validation import validate_countries
 from tests.support.attempts import make_source_report
 from tests.support.factories import make_country
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
-from tests.support.refresh_service import (
-    ServiceInstance,
-    change_column,
-    clock_time,
-    countries_response,
-    rates_response,
-)
+from tests.support.refresh_service import ServiceInstance, change_column, clock_time, countries_response, rates_response
 
 RATES_AS_OF = datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
 DISSOLVED = (
-    SkippedRecord(
-        record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"
-    ),
-    SkippedRecord(
-        record="Serbia and Montenegro", reason="CS is not a current ISO 3166-1 alpha-2 code"
-    ),
+    SkippedRecord(record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"),
+    SkippedRecord(record="Serbia and Montenegro", reason="CS is not a current ISO 3166-1 alpha-2 code"),
 )
 SOURCES = (
     make_source_report(
-        "geonames",
-        kind=SourceKind.COUNTRIES,
-        attribution="GeoNames (https://www.geonames.org), CC BY 4.0",
+        "geonames", kind=SourceKind.COUNTRIES, attribution="GeoNames (https://www.geonames.org), CC BY 4.0"
     ),
     make_source_report(
-        "er-api",
-        as_of=RATES_AS_OF,
-        attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+        "er-api", as_of=RATES_AS_OF, attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)"
     ),
 )
 FIGURES = validate_countries(geonames.parse(COUNTRIES), load_reference()).figures
@@ -123,25 +109,16 @@ async def test_unchanged(instance: ServiceInstance) -> None:
     report = await instance.service.refresh()
     assert (report.id, report.version) == ("refresh-2", DataVersion(2, 250))
     assert (report.inserted, report.updated, report.unchanged) == (0, 0, 250)
-    assert (report.started_at, report.finished_at, report.statements) == (
-        clock_time(2),
-        clock_time(3),
-        1,
-    )
-    assert await instance.load_row("AD") == replace(
-        ANDORRA, revision=2, last_refreshed_at=clock_time(2)
-    )
-    assert {(row.revision, row.last_refreshed_at) for row in await instance.load_rows()} == {
-        (2, clock_time(2))
-    }
+    assert (report.started_at, report.finished_at, report.statements) == (clock_time(2), clock_time(3), 1)
+    assert await instance.load_row("AD") == replace(ANDORRA, revision=2, last_refreshed_at=clock_time(2))
+    assert {(row.revision, row.last_refreshed_at) for row in await instance.load_rows()} == {(2, clock_time(2))}
 
 
 async def test_updated(upstream: Upstream, instance: ServiceInstance) -> None:
     """Rows whose figures or rate changed, appeared or vanished count as updated, no others."""
     await instance.service.refresh()
     upstream.set_responses(
-        "countries",
-        countries_response(change_column("AD", "77006", "77007") | change_column("XK", "EUR", "")),
+        "countries", countries_response(change_column("AD", "77006", "77007") | change_column("XK", "EUR", ""))
     )
     upstream.set_responses("rates", rates_response(AMD=400.5, ALL=None))
     report = await instance.service.refresh()
@@ -168,14 +145,11 @@ async def test_missing(upstream: Upstream, instance: ServiceInstance) -> None:
     assert instance.catalog.snapshot.by_code["XK"] == before[1]
 
 
-async def test_skipped_record_of_a_stored_country(
-    upstream: Upstream, instance: ServiceInstance
-) -> None:
+async def test_skipped_record_of_a_stored_country(upstream: Upstream, instance: ServiceInstance) -> None:
     """A stored country whose record cannot be used is both skipped and missing, and stays."""
     await instance.service.refresh()
     upstream.set_responses(
-        "countries",
-        countries_response(change_column("AD", "77006", "many") | {"AN": None, "CS": None}),
+        "countries", countries_response(change_column("AD", "77006", "many") | {"AN": None, "CS": None})
     )
     report = await instance.service.refresh()
     reason = "its population is not a whole number from 0 to 2147483647"
@@ -191,9 +165,7 @@ async def test_deleted_country_returns(instance: ServiceInstance) -> None:
     assert len(await instance.load_rows()) == 249
     report = await instance.service.refresh()
     assert (report.inserted, report.updated, report.unchanged) == (1, 0, 249)
-    assert await instance.load_row("AD") == replace(
-        ANDORRA, revision=2, last_refreshed_at=clock_time(2)
-    )
+    assert await instance.load_row("AD") == replace(ANDORRA, revision=2, last_refreshed_at=clock_time(2))
 
 
 async def test_statements(instance: ServiceInstance) -> None:
@@ -218,12 +190,8 @@ async def test_statements(instance: ServiceInstance) -> None:
 
 async def test_sources_in_parallel(upstream: Upstream, instance: ServiceInstance) -> None:
     """Both sources are requested at once: each responds only after the other was requested."""
-    after_rates = FakeResponse(
-        body=COUNTRIES, hold_until=lambda: upstream.request_count("rates") == 1
-    )
-    after_countries = FakeResponse(
-        body=RATES, hold_until=lambda: upstream.request_count("countries") == 1
-    )
+    after_rates = FakeResponse(body=COUNTRIES, hold_until=lambda: upstream.request_count("rates") == 1)
+    after_countries = FakeResponse(body=RATES, hold_until=lambda: upstream.request_count("countries") == 1)
     upstream.set_responses("countries", after_rates)
     upstream.set_responses("rates", after_countries)
     report = await instance.service.refresh()
@@ -242,9 +210,7 @@ async def test_published_equals_reloaded(upstream: Upstream, instance: ServiceIn
         | {"XK": None}
     )
     upstream.set_responses("countries", countries_response(changes))
-    upstream.set_responses(
-        "rates", rates_response(EUR=0.1 + 0.2, AFN=5e-324, AED=1.7976931348623157e308)
-    )
+    upstream.set_responses("rates", rates_response(EUR=0.1 + 0.2, AFN=5e-324, AED=1.7976931348623157e308))
     await instance.service.refresh()
     published, loaded = instance.catalog.snapshot, (await instance.reload_catalog()).snapshot
     assert published.version == loaded.version == DataVersion(2, 250)
@@ -293,9 +259,7 @@ async def test_history(upstream: Upstream, instance: ServiceInstance) -> None:
     assert await instance.load_history() == (second, first)
 
 
-async def test_log(
-    upstream: Upstream, fallback_instance: ServiceInstance, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_log(upstream: Upstream, fallback_instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
     """A refresh logs one line: the counts, the providers, and why earlier ones failed."""
     caplog.set_level("INFO", "graphql_api.refresh")
     upstream.set_responses("rates", FakeResponse(status=500))
@@ -308,6 +272,5 @@ async def test_log(
         "rates from bundled after er-api: responded with status 500"
     )
     assert re.sub(r"\d+", "N", durations) == (
-        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, image N ms in parallel, "
-        "total N ms"
+        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, image N ms in parallel, total N ms"
     )

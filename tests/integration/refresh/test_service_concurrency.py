@@ -57,17 +57,13 @@ async def test_join(upstream: Upstream, instance: ServiceInstance) -> None:
 async def test_join_failure(upstream: Upstream, instance: ServiceInstance) -> None:
     """Callers that joined a refresh that fails get its error."""
     upstream.set_responses("countries", SERVER_ERROR)
-    results = await asyncio.gather(
-        *(instance.service.refresh() for _ in range(5)), return_exceptions=True
-    )
+    results = await asyncio.gather(*(instance.service.refresh() for _ in range(5)), return_exceptions=True)
     assert [type(result) for result in results] == [SourceUnavailable] * 5
     assert upstream.request_count("countries") == 1
     assert len(instance.catalog.history) == 1
 
 
-async def test_running(
-    upstream: Upstream, instance: ServiceInstance, released: threading.Event
-) -> None:
+async def test_running(upstream: Upstream, instance: ServiceInstance, released: threading.Event) -> None:
     """`is_running` is true while a refresh runs."""
     assert instance.service.is_running is False
     refresh = await start_refresh(instance, upstream)
@@ -77,9 +73,7 @@ async def test_running(
     assert instance.service.is_running is False
 
 
-async def test_cancelled_caller(
-    upstream: Upstream, instance: ServiceInstance, released: threading.Event
-) -> None:
+async def test_cancelled_caller(upstream: Upstream, instance: ServiceInstance, released: threading.Event) -> None:
     """A caller that is cancelled does not stop the refresh, which others can still join."""
     caller = await start_refresh(instance, upstream)
     caller.cancel()
@@ -118,9 +112,7 @@ async def test_cancelled_caller_of_failure(
     assert unhandled == []
 
 
-async def test_reads_go_on(
-    upstream: Upstream, instance: ServiceInstance, released: threading.Event
-) -> None:
+async def test_reads_go_on(upstream: Upstream, instance: ServiceInstance, released: threading.Event) -> None:
     """The old snapshot is served while a refresh runs, and is not changed by it."""
     released.set()
     await instance.service.refresh()
@@ -139,9 +131,7 @@ async def test_reads_go_on(
 async def test_close_waits_for_the_history(instance: ServiceInstance) -> None:
     """Closing waits until the report of a refresh that has returned is stored."""
     with ExitStack() as stack:
-        recorder = ProgressRecorder(
-            Phase.DONE, lambda: stack.enter_context(hold_write_lock(instance.path))
-        )
+        recorder = ProgressRecorder(Phase.DONE, lambda: stack.enter_context(hold_write_lock(instance.path)))
         stack.enter_context(instance.service.progress.listen(recorder))
         report = await instance.service.refresh()
         close_task = asyncio.create_task(instance.service.close())
@@ -152,9 +142,7 @@ async def test_close_waits_for_the_history(instance: ServiceInstance) -> None:
     assert (await instance.reload_catalog()).history == (report,)
 
 
-async def test_close_while_fetching(
-    upstream: Upstream, instance: ServiceInstance, released: threading.Event
-) -> None:
+async def test_close_while_fetching(upstream: Upstream, instance: ServiceInstance, released: threading.Event) -> None:
     """Closing cancels a refresh that fetches, and its callers; nothing is changed."""
     initial = await InitialState.capture(instance)
     caller = await start_refresh(instance, upstream)
@@ -243,9 +231,7 @@ async def test_other_process_dies(path: Path, upstream: Upstream) -> None:
     """The lease of a dead process is acquired once it has expired."""
     async with running_instance(path, make_source_config(upstream)) as instance:
         await instance.database.run(
-            lambda connection: lease.acquire(
-                connection, holder="dead", refresh_id="never-1", ttl=0.5
-            )
+            lambda connection: lease.acquire(connection, holder="dead", refresh_id="never-1", ttl=0.5)
         )
         report = await instance.service.refresh()
         assert (report.id, report.version) == ("refresh-1", DataVersion(2, 250))
@@ -285,9 +271,7 @@ async def test_after_another_process(path: Path, upstream: Upstream) -> None:
 async def test_consecutive_refreshes(upstream: Upstream, instance: ServiceInstance) -> None:
     """A refresh does not wait for the sessions of earlier refreshes to finish."""
     with ExitStack() as stack:
-        recorder = ProgressRecorder(
-            Phase.DONE, lambda: stack.enter_context(hold_write_lock(instance.path))
-        )
+        recorder = ProgressRecorder(Phase.DONE, lambda: stack.enter_context(hold_write_lock(instance.path)))
         stack.enter_context(instance.service.progress.listen(recorder))
         await instance.service.refresh()
         assert len(instance.service.lease_sessions.finish_tasks) == 1
@@ -303,17 +287,13 @@ async def test_consecutive_refreshes(upstream: Upstream, instance: ServiceInstan
 async def test_write_lock(instance: ServiceInstance, phase: Phase, is_locked: bool) -> None:
     """The write lock is held while a refresh writes, and not while it fetches."""
     lock_states: list[bool] = []
-    recorder = ProgressRecorder(
-        phase, lambda: lock_states.append(instance.catalog.write_lock.locked())
-    )
+    recorder = ProgressRecorder(phase, lambda: lock_states.append(instance.catalog.write_lock.locked()))
     with instance.service.progress.listen(recorder):
         await instance.service.refresh()
     assert set(lock_states) == {is_locked}
 
 
-async def test_delete_while_fetching(
-    upstream: Upstream, instance: ServiceInstance, released: threading.Event
-) -> None:
+async def test_delete_while_fetching(upstream: Upstream, instance: ServiceInstance, released: threading.Event) -> None:
     """A country that is deleted while the sources are fetched is inserted again."""
     released.set()
     await instance.service.refresh()

@@ -8,12 +8,7 @@ import pytest
 
 from graphql_api.domain.report import RefreshFailure
 from graphql_api.domain.snapshot import DataVersion
-from graphql_api.errors import (
-    CountriesError,
-    DatabaseUnavailable,
-    SourceInvalid,
-    SourceUnavailable,
-)
+from graphql_api.errors import CountriesError, DatabaseUnavailable, SourceInvalid, SourceUnavailable
 from graphql_api.refresh.progress import Phase
 from graphql_api.sources.provider import RawCountries
 from graphql_api.sources.registry import COUNTRIES_PROVIDERS, select_providers
@@ -47,11 +42,7 @@ async def run_failing_refresh(instance: ServiceInstance, error: type[CountriesEr
     fractions = [fraction for _, fraction in recorder.phases]
     assert fractions == sorted(fractions)
     last = recorder.events[-1]
-    assert (last.phase, last.code, last.message) == (
-        Phase.FAILED,
-        error.code,
-        exc_info.value.public_message,
-    )
+    assert (last.phase, last.code, last.message) == (Phase.FAILED, error.code, exc_info.value.public_message)
     return str(exc_info.value)
 
 
@@ -84,9 +75,7 @@ async def test_history_of_a_failure(
     report = await instance.service.refresh()
     upstream.set_responses("rates", SERVER_ERROR)
     message = await run_failing_refresh(instance, SourceUnavailable)
-    failure = RefreshFailure(
-        id="refresh-2", at=clock_time(3), code="SOURCE_UNAVAILABLE", message=message
-    )
+    failure = RefreshFailure(id="refresh-2", at=clock_time(3), code="SOURCE_UNAVAILABLE", message=message)
     assert instance.catalog.history == (failure, report)
     assert (instance.catalog.last_failure, instance.catalog.last_refresh) == (failure, report)
     assert await instance.load_history() == (failure, report)
@@ -117,15 +106,13 @@ async def test_less_than_half(upstream: Upstream, instance: ServiceInstance) -> 
     await instance.service.refresh()
     upstream.set_responses("countries", first_countries(124))
     assert await run_failing_refresh(instance, SourceInvalid) == (
-        "geonames lists 124 usable countries, less than half of the 250 stored; "
-        "nothing was changed."
+        "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
     )
     assert instance.catalog.last_failure == RefreshFailure(
         id="refresh-2",
         at=clock_time(3),
         code="SOURCE_INVALID",
-        message="geonames lists 124 usable countries, less than half of the 250 stored; "
-        "nothing was changed.",
+        message="geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed.",
     )
 
 
@@ -151,9 +138,7 @@ async def test_api_timeout(path: Path, upstream: Upstream) -> None:
 async def test_refresh_timeout(path: Path, upstream: Upstream) -> None:
     """Fetching fails after REFRESH_TIMEOUT, although each provider has more time."""
     upstream.set_responses("countries", HANGING_RESPONSE)
-    async with running_instance(
-        path, make_source_config(upstream, refresh_timeout=0.05)
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream, refresh_timeout=0.05)) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
     assert message == "The sources did not respond within 0.05 s."
 
@@ -166,9 +151,7 @@ async def test_refresh_timeout_names_failed_providers(path: Path, upstream: Upst
     with_missing_key = replace(sources, countries=[*without_key, *sources.countries])
     async with running_instance(path, with_missing_key) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
-    assert message == (
-        "The sources did not respond within 1 s; restcountries: RESTCOUNTRIES_API_KEY is not set."
-    )
+    assert message == ("The sources did not respond within 1 s; restcountries: RESTCOUNTRIES_API_KEY is not set.")
 
 
 PROVIDER_BY_KIND = {"countries": "geonames", "rates": "er-api"}
@@ -184,11 +167,7 @@ PROVIDER_BY_KIND = {"countries": "geonames", "rates": "er-api"}
     ],
 )
 async def test_bundled_never_replaces_live(
-    upstream: Upstream,
-    fallback_instance: ServiceInstance,
-    before: list[str],
-    after: list[str],
-    kind: str,
+    upstream: Upstream, fallback_instance: ServiceInstance, before: list[str], after: list[str], kind: str
 ) -> None:
     """Bundled data does not replace a source that is stored live; it may replace the other."""
     for source in before:
@@ -206,9 +185,9 @@ async def test_bundled_beside_live(upstream: Upstream, fallback_instance: Servic
     """Bundled data stays in use for a source that was never stored live."""
     upstream.set_responses("countries", SERVER_ERROR)
     reports = [await fallback_instance.service.refresh() for _ in range(2)]
-    assert [
-        [(source.provider, source.live) for source in report.sources] for report in reports
-    ] == [[("bundled", False), ("er-api", True)]] * 2
+    assert [[(source.provider, source.live) for source in report.sources] for report in reports] == [
+        [("bundled", False), ("er-api", True)]
+    ] * 2
     assert [report.unchanged for report in reports] == [0, 250]
 
 
@@ -226,9 +205,7 @@ async def test_live_replaces_bundled(fallback_instance: ServiceInstance) -> None
     await fallback_instance.service.load_bundled()
     report = await fallback_instance.service.refresh()
     assert [source.provider for source in report.sources] == ["geonames", "er-api"]
-    assert {
-        (row.countries_provider, row.rates_provider) for row in await fallback_instance.load_rows()
-    } == {
+    assert {(row.countries_provider, row.rates_provider) for row in await fallback_instance.load_rows()} == {
         ("geonames", "er-api"),
         ("geonames", None),
     }
@@ -251,13 +228,9 @@ PUBLIC_MESSAGE = "The database did not confirm the operation; it was done comple
 """Message for clients, without the address of the database."""
 
 
-async def test_database_is_locked(
-    path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_database_is_locked(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """A locked database fails the refresh; the next one succeeds when the lock is gone."""
-    async with running_instance(
-        path, make_source_config(upstream), database_timeout=0.05
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), database_timeout=0.05) as instance:
         report = await instance.service.refresh()
         await instance.service.close()
         upstream.set_responses("rates", rates_response(AMD=1.0))
@@ -282,15 +255,11 @@ async def test_database_fails_before_the_upsert(instance: ServiceInstance) -> No
     await instance.execute_externally("ALTER TABLE countries RENAME TO hidden")
     with pytest.raises(DatabaseUnavailable) as exc_info:
         await instance.service.refresh()
-    assert str(exc_info.value) == (
-        f"The database at {instance.database} failed: no such table: countries."
-    )
+    assert str(exc_info.value) == (f"The database at {instance.database} failed: no such table: countries.")
     await instance.execute_externally("ALTER TABLE hidden RENAME TO countries")
     assert instance.catalog.snapshot is published
     assert (await instance.reload_catalog()).snapshot == published
-    failure = RefreshFailure(
-        id="refresh-2", at=clock_time(3), code="DATABASE_UNAVAILABLE", message=PUBLIC_MESSAGE
-    )
+    failure = RefreshFailure(id="refresh-2", at=clock_time(3), code="DATABASE_UNAVAILABLE", message=PUBLIC_MESSAGE)
     assert await instance.load_history() == (failure, report)
 
 
@@ -301,7 +270,7 @@ async def test_database_fails_during_the_upsert(
     await instance.service.refresh()
     await instance.execute_externally(
         "CREATE TRIGGER refuse BEFORE INSERT ON countries WHEN NEW.code = 'ZW' "
-        "BEGIN SELECT RAISE(ABORT, 'rejected by a trigger'); END",
+        "BEGIN SELECT RAISE(ABORT, 'rejected by a trigger'); END"
     )
     upstream.set_responses("rates", rates_response(EUR=2.0))
     message = await run_failing_refresh(instance, DatabaseUnavailable)
@@ -315,9 +284,7 @@ async def test_database_fails_during_the_upsert(
     assert (await instance.service.refresh()).version == DataVersion(3, 250)
 
 
-async def test_internal_error(
-    path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_internal_error(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
     """An internal error fails the refresh, is logged with its traceback, and changes nothing."""
 
     def parse(body: bytes) -> RawCountries:
@@ -331,10 +298,7 @@ async def test_internal_error(
             await instance.service.refresh()
         assert await instance.load_rows() == []
         assert instance.catalog.snapshot.version == DataVersion(0, 0)
-    assert (recorder.events[-1].phase, recorder.events[-1].message) == (
-        Phase.FAILED,
-        "The refresh was aborted.",
-    )
+    assert (recorder.events[-1].phase, recorder.events[-1].message) == (Phase.FAILED, "The refresh was aborted.")
     (record,) = caplog.records
     assert record.getMessage() == "Refresh refresh-1 was aborted by an internal error."
     assert record.exc_info is not None
@@ -342,9 +306,7 @@ async def test_internal_error(
 
 async def test_slow_database(path: Path, upstream: Upstream) -> None:
     """A slow database fails with its own error, not with the timeout of the sources."""
-    async with running_instance(
-        path, make_source_config(upstream, refresh_timeout=1), database_timeout=2
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream, refresh_timeout=1), database_timeout=2) as instance:
         with hold_write_lock(path):
             message = await run_failing_refresh(instance, DatabaseUnavailable)
     assert message == f"The database at sqlite:///{path} failed: database is locked."

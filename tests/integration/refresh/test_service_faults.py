@@ -27,9 +27,7 @@ from tests.support.refresh_service import (
 pytestmark = pytest.mark.slow
 
 
-def single_provider_config(
-    upstream: Upstream, player: FakeProvider, fault: ProviderFault
-) -> SourceConfig:
+def single_provider_config(upstream: Upstream, player: FakeProvider, fault: ProviderFault) -> SourceConfig:
     """Return sources with the faulty provider alone, and bundled data for the other source."""
     faulty, other = (player.name, fault.build_url(upstream)), (BUNDLED, None)
     is_countries = player.kind is SourceKind.COUNTRIES
@@ -57,6 +55,5 @@ async def test_fault(path: Path, upstream: Upstream, fault: ProviderFault) -> No
             messages.append(str(exc_info.value))
             assert await initial.is_unchanged()
     assert messages == [
-        f"No source of {player.kind} could be used. {fault.expected_failure(player)}."
-        for player in FAKE_PROVIDERS
+        f"No source of {player.kind} could be used. {fault.expected_failure(player)}." for player in FAKE_PROVIDERS
     ]

@@ -29,17 +29,14 @@ NO_WAIT = RefreshOptions(wait=False)
 @pytest.mark.parametrize("options", [RefreshOptions(), RefreshOptions(force=True), NO_WAIT])
 async def test_too_soon(path: Path, upstream: Upstream, options: RefreshOptions) -> None:
     """Within the interval no source is requested and nothing changes, with any options."""
-    async with running_instance(
-        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT) as instance:
         first = await instance.service.refresh()
         initial = await InitialState.capture(instance)
         with pytest.raises(RefreshTooSoon) as exc_info:
             await instance.service.refresh(options)
         assert exc_info.value.retry_at == first.finished_at + ONE_MINUTE_LIMIT.min_interval
         assert str(exc_info.value) == (
-            "The last refresh ended less than 60 s ago; try again at "
-            f"{exc_info.value.retry_at:%H:%M:%S} UTC."
+            f"The last refresh ended less than 60 s ago; try again at {exc_info.value.retry_at:%H:%M:%S} UTC."
         )
         assert await initial.is_unchanged()
         assert (upstream.request_count("countries"), upstream.request_count("rates")) == (1, 1)
@@ -59,9 +56,7 @@ async def test_interval_has_passed(path: Path, upstream: Upstream) -> None:
 async def test_too_soon_after_a_failure(path: Path, upstream: Upstream) -> None:
     """The interval also counts from a failed refresh, whose sources were requested."""
     upstream.set_responses("countries", SERVER_ERROR)
-    async with running_instance(
-        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT) as instance:
         with pytest.raises(SourceUnavailable):
             await instance.service.refresh()
         with pytest.raises(RefreshTooSoon):
@@ -70,9 +65,7 @@ async def test_too_soon_after_a_failure(path: Path, upstream: Upstream) -> None:
 
 async def test_start_does_not_count(path: Path, upstream: Upstream) -> None:
     """Refreshes of a starting server neither wait for the interval nor start one."""
-    async with running_instance(
-        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT) as instance:
         at_start = RefreshOptions(trigger=Trigger.START)
         await instance.service.load_bundled()
         await instance.service.refresh(at_start)
@@ -86,12 +79,8 @@ async def test_start_does_not_count(path: Path, upstream: Upstream) -> None:
 async def test_too_soon_after_another_replica(path: Path, upstream: Upstream) -> None:
     """A replica that finds another's recent refresh under the lease stops with its time."""
     async with (
-        running_instance(
-            path, make_source_config(upstream), name="one", limits=ONE_MINUTE_LIMIT
-        ) as instance_a,
-        running_instance(
-            path, make_source_config(upstream), name="two", limits=ONE_MINUTE_LIMIT
-        ) as instance_b,
+        running_instance(path, make_source_config(upstream), name="one", limits=ONE_MINUTE_LIMIT) as instance_a,
+        running_instance(path, make_source_config(upstream), name="two", limits=ONE_MINUTE_LIMIT) as instance_b,
     ):
         await instance_b.catalog.sync()
         report = await instance_a.service.refresh()
@@ -108,9 +97,7 @@ async def test_too_soon_after_another_replica(path: Path, upstream: Upstream) ->
 async def test_joining_is_not_too_soon(path: Path, upstream: Upstream) -> None:
     """Callers may join a running refresh within the interval."""
     released = hold_countries(upstream)
-    async with running_instance(
-        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT) as instance:
         callers = [asyncio.create_task(instance.service.refresh()) for _ in range(3)]
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
         released.set()
@@ -120,16 +107,12 @@ async def test_joining_is_not_too_soon(path: Path, upstream: Upstream) -> None:
 async def test_too_many_callers(path: Path, upstream: Upstream) -> None:
     """A caller beyond the limit is rejected at once, and the others get their report."""
     released = hold_countries(upstream)
-    async with running_instance(
-        path, make_source_config(upstream), limits=RefreshLimits(max_waiting=2)
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), limits=RefreshLimits(max_waiting=2)) as instance:
         callers = [asyncio.create_task(instance.service.refresh()) for _ in range(2)]
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
         with pytest.raises(RefreshInProgress) as exc_info:
             await instance.service.refresh()
-        assert str(exc_info.value) == (
-            "2 callers already wait for the running refresh; try again later."
-        )
+        assert str(exc_info.value) == ("2 callers already wait for the running refresh; try again later.")
         released.set()
         first, second = await asyncio.gather(*callers)
         assert first is second
@@ -175,9 +158,7 @@ async def test_no_wait_for_another_process(path: Path, upstream: Upstream) -> No
 async def test_through_graphql(path: Path, upstream: Upstream) -> None:
     """GraphQL errors have `startedAt` of the running refresh, and `retryAt`."""
     released = hold_countries(upstream)
-    async with running_instance(
-        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT
-    ) as instance:
+    async with running_instance(path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT) as instance:
         client = client_for(instance)
         waiting_task = asyncio.create_task(instance.service.refresh())
         await asyncio.to_thread(upstream.wait_for_requests, "countries")
@@ -185,10 +166,7 @@ async def test_through_graphql(path: Path, upstream: Upstream) -> None:
         extensions = response.body["errors"][0]["extensions"]
         released.set()
         report = await waiting_task
-        assert extensions == {
-            "code": "REFRESH_IN_PROGRESS",
-            "startedAt": format_instant(report.started_at),
-        }
+        assert extensions == {"code": "REFRESH_IN_PROGRESS", "startedAt": format_instant(report.started_at)}
         response = await client.request("mutation { refreshCountries { id } }")
         assert response.body["errors"][0]["extensions"] == {
             "code": "REFRESH_TOO_SOON",

@@ -13,14 +13,7 @@ from graphql_api.domain.report import RefreshReport, SourceKind
 from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.sources.provider_cache import ProviderCache
-from tests.support.fake_providers.server import (
-    COUNTRIES,
-    RATES,
-    FakeResponse,
-    Request,
-    Responder,
-    Upstream,
-)
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Request, Responder, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
     START,
@@ -34,9 +27,7 @@ TOMORROW = START + timedelta(days=1)
 
 
 @pytest.fixture
-async def second(
-    path: Path, upstream: Upstream, instance: ServiceInstance
-) -> AsyncIterator[ServiceInstance]:
+async def second(path: Path, upstream: Upstream, instance: ServiceInstance) -> AsyncIterator[ServiceInstance]:
     """Lend another process on the same database."""
     assert instance.path == path
     async with running_instance(path, make_source_config(upstream), name="second") as other:
@@ -97,9 +88,7 @@ async def test_after_a_restart(upstream: Upstream, path: Path) -> None:
     assert upstream.requests[-1].headers["if-none-match"] == '"1"'
 
 
-async def test_on_another_replica(
-    upstream: Upstream, instance: ServiceInstance, second: ServiceInstance
-) -> None:
+async def test_on_another_replica(upstream: Upstream, instance: ServiceInstance, second: ServiceInstance) -> None:
     """A replica that has synced has the provider data of another one."""
     await instance.service.refresh()
     await instance.service.close()
@@ -156,15 +145,10 @@ async def test_deleted_country(upstream: Upstream, instance: ServiceInstance) ->
     assert upstream.requests[-1].headers["if-none-match"] == '"1"'
 
 
-async def test_one_source_cached_and_the_other_down(
-    upstream: Upstream, fallback_instance: ServiceInstance
-) -> None:
+async def test_one_source_cached_and_the_other_down(upstream: Upstream, fallback_instance: ServiceInstance) -> None:
     """Cached rates do not make up for countries that fail: all or nothing."""
     await fallback_instance.service.refresh()
-    initial, cached = (
-        await InitialState.capture(fallback_instance),
-        fallback_instance.catalog.provider_cache,
-    )
+    initial, cached = (await InitialState.capture(fallback_instance), fallback_instance.catalog.provider_cache)
     upstream.set_responses("countries", SERVER_ERROR)
     with pytest.raises(SourceUnavailable) as exc_info:
         await fallback_instance.service.refresh()
@@ -197,8 +181,4 @@ async def test_failed_refresh_is_not_cached(upstream: Upstream, instance: Servic
     with pytest.raises(SourceUnavailable):
         await instance.service.refresh()
     await instance.service.close()
-    assert (
-        instance.catalog.provider_cache
-        == (await instance.reload_catalog()).provider_cache
-        == ProviderCache()
-    )
+    assert instance.catalog.provider_cache == (await instance.reload_catalog()).provider_cache == ProviderCache()

@@ -32,9 +32,7 @@ async def expire_lease(connection: DatabaseConnection) -> None:
     await connection.execute(update(leases).values(expires_at=0))
 
 
-async def run_stale_refresh(
-    late: ServiceInstance, upstream: Upstream, other: ServiceInstance
-) -> RefreshReport:
+async def run_stale_refresh(late: ServiceInstance, upstream: Upstream, other: ServiceInstance) -> RefreshReport:
     """Expect a refresh of `late` to fail because `other` refreshes; return the other's report."""
     released = hold_countries(upstream)
     refresh = asyncio.create_task(late.service.refresh())
@@ -63,9 +61,7 @@ async def test_update_is_rejected(url: str, upstream: Upstream) -> None:
             assert (report.version.revision, len(report.missing)) == (3, 50)
             await other.service.close()
             assert {row.revision for row in await late.load_rows()} == {1, 3}
-            assert tuple(await late.load_rows()) == tuple(
-                sorted(other.catalog.snapshot.rows, key=lambda row: row.code)
-            )
+            assert tuple(await late.load_rows()) == tuple(sorted(other.catalog.snapshot.rows, key=lambda row: row.code))
             failure, *earlier = await late.load_history()
             assert isinstance(failure, RefreshFailure)
             assert (failure.code, failure.message) == ("REFRESH_IN_PROGRESS", MESSAGE)

@@ -35,9 +35,7 @@ async def test_holder(database: Database) -> None:
         for seconds in (60, 0):
             await lease.acquire(connection, holder="me", refresh_id="1", ttl=seconds)
             expected = "me" if seconds else None
-            assert await change_marker.read(connection) == ChangeMarker(
-                DataVersion(0, 0), 0, expected
-            )
+            assert await change_marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, expected)
         await lease.acquire(connection, holder="me", refresh_id="2", ttl=60)
         await lease.release(connection, refresh_id="2")
         assert await change_marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, None)

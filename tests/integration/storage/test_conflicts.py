@@ -38,14 +38,9 @@ async def test_eight_writers(database: Database, database_url: str) -> None:
                 await writer.run(partial(countries.upsert, rows=rows))
 
     async with AsyncExitStack() as stack:
-        writers = [
-            await stack.enter_async_context(open_database(database_url, timeout=60))
-            for _ in range(8)
-        ]
+        writers = [await stack.enter_async_context(open_database(database_url, timeout=60)) for _ in range(8)]
         await asyncio.gather(*(write(writer, number) for number, writer in enumerate(writers)))
-    assert await load_rows(database) == [
-        make_country(code, revision=200, name="200") for code in sorted(CODES)
-    ]
+    assert await load_rows(database) == [make_country(code, revision=200, name="200") for code in sorted(CODES)]
 
 
 # SQLite has one writer at a time, so no deadlocks, and no server that closes connections.
@@ -80,15 +75,10 @@ async def test_deadlock(database: Database, replica: Database) -> None:
 async def test_gives_up(database: Database, database_url: str) -> None:
     """A blocking writer is waited for no longer than the timeout."""
     await database.run(lambda connection: countries.upsert(connection, [make_country()]))
-    async with (
-        open_database(database_url, timeout=1) as impatient_database,
-        begin_transaction(database) as connection,
-    ):
+    async with open_database(database_url, timeout=1) as impatient_database, begin_transaction(database) as connection:
         await connection.execute(update(table).values(name="mine"))
         with pytest.raises(DatabaseUnavailable):
-            await impatient_database.run(
-                lambda connection: countries.upsert(connection, [make_country()])
-            )
+            await impatient_database.run(lambda connection: countries.upsert(connection, [make_country()]))
     assert [row.name for row in await load_rows(database)] == ["mine"]
 
 
@@ -100,9 +90,7 @@ async def test_connection_that_died(database: Database) -> None:
         async with database.connect() as connection:
             dead_id = await fetch_connection_id(connection)
         async with other.connect() as connection:
-            await connection.exec_driver_sql(
-                KILL_CONNECTION[database.engine.dialect.name].format(dead_id)
-            )
+            await connection.exec_driver_sql(KILL_CONNECTION[database.engine.dialect.name].format(dead_id))
         assert await load_rows(database) == [make_country()]
         async with database.connect() as connection:
             assert await fetch_connection_id(connection) != dead_id
@@ -112,10 +100,7 @@ async def test_connection_that_died(database: Database) -> None:
 async def test_connection_that_dies_at_work(database: Database, replica: Database) -> None:
     """A connection that dies in use is replaced, and the operation is retried."""
     async with database.connect() as connection, replica.connect() as other:
-        for operation in (
-            lambda lent: countries.upsert(lent, [make_country()]),
-            countries.prepare_statements,
-        ) * 3:
+        for operation in (lambda lent: countries.upsert(lent, [make_country()]), countries.prepare_statements) * 3:
             connection_id = await database.retrying(connection, fetch_connection_id)
             kill = KILL_CONNECTION[database.engine.dialect.name].format(connection_id)
             await other.exec_driver_sql(kill)
@@ -135,10 +120,7 @@ async def test_server_that_only_reads(database: Database) -> None:
         assert await fetch_connection_id(connection) != read_only_id
 
 
-MAKE_READ_ONLY = {
-    "mysql": "SET SESSION TRANSACTION READ ONLY",
-    "postgresql": "SET default_transaction_read_only = on",
-}
+MAKE_READ_ONLY = {"mysql": "SET SESSION TRANSACTION READ ONLY", "postgresql": "SET default_transaction_read_only = on"}
 KILL_CONNECTION = {"mysql": "KILL {}", "postgresql": "SELECT pg_terminate_backend({})"}
 CONNECTION_ID = {"mysql": "SELECT CONNECTION_ID()", "postgresql": "SELECT pg_backend_pid()"}
 

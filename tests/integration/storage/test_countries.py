@@ -17,13 +17,7 @@ from tests.support.database import record_statements
 from tests.support.factories import REFRESHED_AT, make_country, make_sparse_country
 from tests.support.stored_rows import assert_round_trip, few_round_trips, stored_rows
 
-ROW_WITH_NULLS = make_sparse_country(
-    "AQ",
-    flag_url=None,
-    countries_as_of=None,
-    rates_provider=None,
-    rates_as_of=None,
-)
+ROW_WITH_NULLS = make_sparse_country("AQ", flag_url=None, countries_as_of=None, rates_provider=None, rates_as_of=None)
 
 
 async def load_rows(connection: AsyncConnection) -> list[Country]:
@@ -124,9 +118,7 @@ async def test_too_late(database: Database) -> None:
 
 async def test_too_late_in_batches(database: Database) -> None:
     """The same holds for rows that take several statements."""
-    codes = [
-        f"{first}{second}" for first in string.ascii_letters for second in string.ascii_letters
-    ][:2000]
+    codes = [f"{first}{second}" for first in string.ascii_letters for second in string.ascii_letters][:2000]
     late = [make_country(code, revision=2, name="é" * 200, capital="é" * 200) for code in codes]
     before = [make_country(codes[-1], revision=3)]
     async with database.connect() as connection:

@@ -38,9 +38,7 @@ asyncio.run(main())
 async def describe(database: Database) -> dict[str, Any]:
     """Return the description of the tables by the database itself."""
     async with database.connect() as connection:
-        return await connection.run_sync(
-            lambda sync_connection: describe_tables(inspect(sync_connection))
-        )
+        return await connection.run_sync(lambda sync_connection: describe_tables(inspect(sync_connection)))
 
 
 def describe_tables(inspector: Inspector) -> dict[str, Any]:
@@ -146,11 +144,7 @@ def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path)
     package = Path(graphql_api.__file__).parent
     folder = tmp_path / "100%(here)s and more"
     shutil.copytree(package, folder / package.name)
-    command = [
-        sys.executable,
-        "-c",
-        f"{MIGRATION_PROGRAM}\nprint(Database.__init__.__code__.co_filename)",
-    ]
+    command = [sys.executable, "-c", f"{MIGRATION_PROGRAM}\nprint(Database.__init__.__code__.co_filename)"]
     result = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
     module = folder / package.name / "storage" / "database.py"
     assert result.stdout.decode() == f"True True\n{module}\n"

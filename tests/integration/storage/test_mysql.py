@@ -114,9 +114,7 @@ async def hostile_database(hostile_server: MariaDB) -> AsyncIterator[Database]:
 
 async def test_hostile_text_on_a_hostile_server(hostile_database: Database) -> None:
     """On any server defaults, hostile text is loaded unchanged and injects nothing."""
-    expected_rows = [
-        make_country(code, name=text) for code, text in zip(CODES, HOSTILE_TEXTS, strict=False)
-    ]
+    expected_rows = [make_country(code, name=text) for code, text in zip(CODES, HOSTILE_TEXTS, strict=False)]
     async with hostile_database.connect() as connection:
         await countries.upsert(connection, expected_rows)
     assert await load_rows(hostile_database) == sorted(expected_rows, key=lambda row: row.code)
@@ -129,9 +127,7 @@ async def test_round_trip_on_a_hostile_server(row: Country, hostile_database: Da
     await assert_round_trip(hostile_database, row)
 
 
-async def test_tables_on_a_hostile_server(
-    hostile_server: MariaDB, hostile_database: Database
-) -> None:
+async def test_tables_on_a_hostile_server(hostile_server: MariaDB, hostile_database: Database) -> None:
     """The tables are transactional and hold any text, on any server defaults."""
     output = hostile_server.execute(
         "SELECT table_name, engine, table_collation FROM information_schema.tables "
@@ -149,13 +145,9 @@ async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> Non
         await migrate(database)
         name = str(database.engine.url.database)
         mariadb.execute(
-            "DROP TABLE refreshes; DROP TABLE leases; DROP TABLE answers; "
-            "DELETE FROM alembic_version",
-            name,
+            "DROP TABLE refreshes; DROP TABLE leases; DROP TABLE answers; DELETE FROM alembic_version", name
         )
-        await database.run(
-            lambda connection: countries.upsert(connection, make_rows(3, revision=7))
-        )
+        await database.run(lambda connection: countries.upsert(connection, make_rows(3, revision=7)))
         assert await migrate(database) is True
         assert await load_rows(database) == make_rows(3, revision=7)
         assert mariadb.execute("SELECT name, revision FROM leases", name) == "refresh\t7"
@@ -170,9 +162,7 @@ def small_packet_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB
 
 async def test_many_rows(small_packet_server: MariaDB) -> None:
     """More rows than fit a packet are sent in batches below the limit, in one transaction."""
-    async with open_database(
-        small_packet_server.url(small_packet_server.create_database())
-    ) as database:
+    async with open_database(small_packet_server.url(small_packet_server.create_database())) as database:
         await migrate(database)
         expected_rows = make_rows(1000, text="'" * 200)
         async with database.connect() as connection:

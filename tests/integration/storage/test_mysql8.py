@@ -50,9 +50,7 @@ async def fake_mysql_8(key: rsa.RSAPrivateKey, passwords: list[str]) -> AsyncIte
         send(4, b"\x01" + pem)
         oaep = padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None)  # noqa: S303 - MySQL's
         scrambled = key.decrypt(await receive(), oaep)
-        passwords.append(
-            bytes(a ^ b for a, b in zip(scrambled, cycle(SALT), strict=False)).decode()
-        )
+        passwords.append(bytes(a ^ b for a, b in zip(scrambled, cycle(SALT), strict=False)).decode())
         send(6, REFUSAL)
         writer.close()
 
@@ -83,7 +81,5 @@ async def test_nothing_returned(mariadb: MariaDB) -> None:
             await refreshes.append(connection, REPORT)
             await lease.release(connection, refresh_id="report")
     executed = mariadb.queries(name)[count_before:]
-    assert [text.split("(")[0] for text in executed if text.startswith("INSERT")] == [
-        "INSERT INTO refreshes "
-    ]
+    assert [text.split("(")[0] for text in executed if text.startswith("INSERT")] == ["INSERT INTO refreshes "]
     assert [text for text in executed if "RETURNING" in text.upper()] == []

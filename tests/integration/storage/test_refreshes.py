@@ -40,9 +40,7 @@ async def test_newest_first(database: Database) -> None:
         assert await refreshes.load(connection, after=3) == ([], 3)
 
 
-async def test_an_attempt_of_another_version(
-    database: Database, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_attempt_of_another_version(database: Database, caplog: pytest.LogCaptureFixture) -> None:
     """An attempt that cannot be parsed is logged and skipped, without effect on the others."""
     body = '{"new": 1}'
     foreign_row = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
@@ -76,18 +74,12 @@ async def test_one_id_once(database: Database) -> None:
 async def test_many_at_once(database: Database) -> None:
     """Attempts added at once get consecutive numbers, and none is lost."""
     attempts = [make_failure(f"{number}") for number in range(8)]
-    tasks = [
-        database.run(database.in_transaction(partial(refreshes.append, attempt=attempt)))
-        for attempt in attempts
-    ]
+    tasks = [database.run(database.in_transaction(partial(refreshes.append, attempt=attempt))) for attempt in attempts]
     await asyncio.gather(*tasks)
     assert await load_sequences(database) == list(range(1, 9))
     async with database.connect() as connection:
         loaded, newest = await refreshes.load(connection, after=0)
-    assert (sorted(attempt.id for attempt in loaded), newest) == (
-        [f"{number}" for number in range(8)],
-        8,
-    )
+    assert (sorted(attempt.id for attempt in loaded), newest) == ([f"{number}" for number in range(8)], 8)
 
 
 async def test_only_the_newest_are_kept(database: Database) -> None:
@@ -96,13 +88,7 @@ async def test_only_the_newest_are_kept(database: Database) -> None:
         await refreshes.append(connection, make_failure("1"))
         body = (await connection.execute(select(table.c.attempt))).scalar_one()
         filler = [
-            {
-                "sequence": number,
-                "id": f"{number}",
-                "finished_at": FAILURE.at,
-                "outcome": FAILURE.code,
-                "attempt": body,
-            }
+            {"sequence": number, "id": f"{number}", "finished_at": FAILURE.at, "outcome": FAILURE.code, "attempt": body}
             for number in range(2, refreshes.MAX_STORED_REFRESHES + 1)
         ]
         await connection.execute(insert(table), filler)

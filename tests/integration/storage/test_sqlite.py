@@ -12,12 +12,7 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
-from tests.support.database import (
-    begin_transaction,
-    insert_country,
-    open_database,
-    permanent_failure,
-)
+from tests.support.database import begin_transaction, insert_country, open_database, permanent_failure
 from tests.support.factories import make_country
 
 
@@ -36,8 +31,7 @@ async def test_journal_mode(database: Database) -> None:
     """Every connection of the pool is in WAL mode, in which a writer does not block readers."""
     async with database.connect() as first, database.connect() as second:
         modes = [
-            (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one()
-            for connection in (first, second)
+            (await connection.exec_driver_sql("PRAGMA journal_mode")).scalar_one() for connection in (first, second)
         ]
     assert modes == ["wal", "wal"]
 
@@ -87,17 +81,11 @@ async def test_mode_cannot_be_changed(tmp_path: Path) -> None:
 
 async def test_busy(database: Database, database_url: str) -> None:
     """A writer gives up after the timeout with nothing changed, and readers are not affected."""
-    async with (
-        open_database(database_url, timeout=0.1) as impatient_database,
-        begin_transaction(database),
-    ):
+    async with open_database(database_url, timeout=0.1) as impatient_database, begin_transaction(database):
         with pytest.raises(DatabaseUnavailable) as exc_info:
             async with impatient_database.connect() as connection:
                 await countries.upsert(connection, [make_country()])
-        assert (
-            str(exc_info.value)
-            == f"The database at {impatient_database} failed: database is locked."
-        )
+        assert str(exc_info.value) == f"The database at {impatient_database} failed: database is locked."
         async with impatient_database.connect() as connection:
             assert await countries.load(connection) == []
 

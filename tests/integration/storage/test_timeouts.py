@@ -36,8 +36,7 @@ ROWS_QUERY = {
 }
 RUNNING_SLEEPS_QUERY = {
     MariaDB: "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'",
-    PostgreSQL: "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' "
-    "AND state = 'active'",
+    PostgreSQL: "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'",
 }
 
 
@@ -66,10 +65,7 @@ async def relayed_database(
 ) -> AsyncIterator[Database]:
     """Lend a database with a short timeout behind a proxy. Its whole use must end in time."""
     url = server.url(server.create_database(), port=relay.port)
-    async with (
-        asyncio.timeout(MAX_WAIT),
-        open_database(url, timeout=timeout, **options) as database,
-    ):
+    async with asyncio.timeout(MAX_WAIT), open_database(url, timeout=timeout, **options) as database:
         yield database
 
 
@@ -154,9 +150,7 @@ def read_greeting(server: Server) -> bytes:
         return connection.recv(4096)
 
 
-async def test_hangs_in_the_handshake_of_tls(
-    tls_server: Server, certificates: Certificates
-) -> None:
+async def test_hangs_in_the_handshake_of_tls(tls_server: Server, certificates: Certificates) -> None:
     """A server that agrees to TLS and then stays silent times out."""
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -229,26 +223,20 @@ async def test_statement_that_nobody_takes_in(server: Server) -> None:
 
 
 @asynccontextmanager
-async def tls_database(
-    server: Server, certificates: Certificates
-) -> AsyncIterator[tuple[TCPProxy, Database]]:
+async def tls_database(server: Server, certificates: Certificates) -> AsyncIterator[tuple[TCPProxy, Database]]:
     """Return a database over TLS, and the proxy in front of it."""
     with TCPProxy(server.port) as relay:
         async with relayed_database(relay, server, ssl_ca=str(certificates.authority)) as database:
             yield relay, database
 
 
-async def test_hangs_in_a_statement_over_tls(
-    tls_server: Server, certificates: Certificates
-) -> None:
+async def test_hangs_in_a_statement_over_tls(tls_server: Server, certificates: Certificates) -> None:
     """It is the same over TLS, whose end a server has to confirm."""
     async with tls_database(tls_server, certificates) as (relay, database):
         await check_hang_in_statement(relay, database, "SELECT 1")
 
 
-async def test_hangs_when_taking_leave_over_tls(
-    tls_server: Server, certificates: Certificates
-) -> None:
+async def test_hangs_when_taking_leave_over_tls(tls_server: Server, certificates: Certificates) -> None:
     """Closing the database closes its sockets at once, also without a confirmation over TLS."""
     async with tls_database(tls_server, certificates) as (relay, database):
         before = count_open_files()
@@ -343,9 +331,7 @@ async def test_fails_while_the_server_hangs(tls_server: Server, certificates: Ce
             raise ZeroDivisionError
 
     with TCPProxy(tls_server.port) as relay:
-        async with relayed_database(
-            relay, tls_server, ssl_ca=str(certificates.authority)
-        ) as database:
+        async with relayed_database(relay, tls_server, ssl_ca=str(certificates.authority)) as database:
             await run_until_success(database)
             with pytest.raises(ZeroDivisionError):
                 await fail(relay, database)
@@ -360,10 +346,7 @@ async def test_works_too_long(server: Server, relay: TCPProxy) -> None:
         async with expect_failure(database):
             await run_statement(database, SLEEP_QUERY[type(server)])
         await run_until_success(database)
-        wait_until(
-            lambda: server.execute(RUNNING_SLEEPS_QUERY[type(server)]) == "",
-            "the statement still runs",
-        )
+        wait_until(lambda: server.execute(RUNNING_SLEEPS_QUERY[type(server)]) == "", "the statement still runs")
 
 
 async def test_refuses(server: Server, relay: TCPProxy) -> None:
@@ -379,10 +362,7 @@ async def test_refuses(server: Server, relay: TCPProxy) -> None:
 
 async def test_no_such_host() -> None:
     """An unknown host is reported as such."""
-    async with (
-        asyncio.timeout(MAX_WAIT),
-        open_database("mysql://user:pw@nowhere.invalid/db") as database,
-    ):
+    async with asyncio.timeout(MAX_WAIT), open_database("mysql://user:pw@nowhere.invalid/db") as database:
         with pytest.raises(DatabaseUnavailable) as exc_info:
             await run_statement(database)
         assert str(exc_info.value).endswith("; check host and port in DATABASE_URL.")
@@ -407,9 +387,7 @@ async def test_many_at_once(server: Server, relay: TCPProxy) -> None:
     async with relayed_database(relay, server, pool_size=2, max_overflow=1) as database:
         await run_until_success(database)
         relay.hang = True
-        errors = await asyncio.gather(
-            *(run_statement(database) for _ in range(9)), return_exceptions=True
-        )
+        errors = await asyncio.gather(*(run_statement(database) for _ in range(9)), return_exceptions=True)
         assert {type(error) for error in errors} == {DatabaseUnavailable}
         relay.hang = False
         assert count_checked_out(database) == 0
@@ -430,10 +408,7 @@ async def test_cancelled(server: Server, relay: TCPProxy) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         assert await run_until_success(database) is not old_connection
-        wait_until(
-            lambda: server.execute(RUNNING_SLEEPS_QUERY[type(server)]) == "",
-            "the statement still runs",
-        )
+        wait_until(lambda: server.execute(RUNNING_SLEEPS_QUERY[type(server)]) == "", "the statement still runs")
 
 
 @pytest.mark.parametrize("steps", range(8))
@@ -467,21 +442,15 @@ async def test_dispose(server: Server, relay: TCPProxy) -> None:
         relay.hang = True
         await database.dispose()
         relay.hang = False
-        await asyncio.to_thread(
-            wait_until, lambda: relay.live_connections == 0, "a connection is still open"
-        )
+        await asyncio.to_thread(wait_until, lambda: relay.live_connections == 0, "a connection is still open")
 
 
 async def test_dispose_over_tls(tls_server: Server, certificates: Certificates) -> None:
     """It is the same over TLS, whose end a server has to confirm."""
     with TCPProxy(tls_server.port) as relay:
-        async with relayed_database(
-            relay, tls_server, ssl_ca=str(certificates.authority)
-        ) as database:
+        async with relayed_database(relay, tls_server, ssl_ca=str(certificates.authority)) as database:
             await open_connections(database)
             relay.hang = True
             await database.dispose()
             relay.hang = False
-            await asyncio.to_thread(
-                wait_until, lambda: relay.live_connections == 0, "a connection is still open"
-            )
+            await asyncio.to_thread(wait_until, lambda: relay.live_connections == 0, "a connection is still open")

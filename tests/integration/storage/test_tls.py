@@ -29,8 +29,7 @@ VERIFY_CA = "?ssl-mode=VERIFY_CA"
 SET_AUTHORITY = "; set DATABASE_SSL_CA to the CA certificate that your provider shows"
 UNKNOWN = f"certificate verify failed, unable to get local issuer certificate{SET_AUTHORITY}"
 EXPIRED = (
-    "certificate verify failed, certificate has expired; "
-    "renew it on the server, or check the clock of this machine"
+    "certificate verify failed, certificate has expired; renew it on the server, or check the clock of this machine"
 )
 ELSEWHERE = (
     "certificate verify failed, IP address mismatch, certificate is not valid for '127.0.0.1'; "
@@ -54,16 +53,13 @@ DENIED = {
 }
 CIPHER = {
     MariaDB: (
-        "SELECT variable_value AS cipher FROM information_schema.session_status "
-        "WHERE variable_name = 'SSL_CIPHER'"
+        "SELECT variable_value AS cipher FROM information_schema.session_status WHERE variable_name = 'SSL_CIPHER'"
     ),
     PostgreSQL: "SELECT cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
 }
 
 
-async def fetch_cipher(
-    server: Server, options: str, authority: Path | str | None = None
-) -> str | None:
+async def fetch_cipher(server: Server, options: str, authority: Path | str | None = None) -> str | None:
     """Open the shared database of a server, and return the cipher."""
     ssl_ca = None if authority is None else str(authority)
     async with (
@@ -87,9 +83,7 @@ async def connection_failure(server: Server, options: str, authority: Path | Non
 
 
 @pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def start_server(
-    request: pytest.FixtureRequest, certificates: Certificates
-) -> Iterator[ServerStarter]:
+def start_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[ServerStarter]:
     """Return a function that starts servers, of each kind in turn, once per certificate."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
     servers: dict[str, MariaDB | PostgreSQL] = {}
@@ -136,14 +130,8 @@ async def test_stranger(start_server: ServerStarter, tmp_path: Path) -> None:
 
 async def test_expired(start_server: ServerStarter, certificates: Certificates) -> None:
     """An expired certificate is rejected."""
-    assert (
-        await connection_failure(start_server("expired"), REQUIRED, certificates.authority)
-        == EXPIRED
-    )
-    assert (
-        await connection_failure(start_server("expired"), VERIFY_CA, certificates.authority)
-        == EXPIRED
-    )
+    assert await connection_failure(start_server("expired"), REQUIRED, certificates.authority) == EXPIRED
+    assert await connection_failure(start_server("expired"), VERIFY_CA, certificates.authority) == EXPIRED
 
 
 async def test_other_host(start_server: ServerStarter, certificates: Certificates) -> None:
@@ -178,9 +166,7 @@ def tls_only_server(request: pytest.FixtureRequest, certificates: Certificates) 
 async def test_server_that_demands_tls(tls_only_server: Server, certificates: Certificates) -> None:
     """A server that requires TLS rejects a URL without it, and the error says so."""
     assert await connection_failure(tls_only_server, "") == DENIED[type(tls_only_server)]
-    assert str(await fetch_cipher(tls_only_server, REQUIRED, certificates.authority)).startswith(
-        "TLS_"
-    )
+    assert str(await fetch_cipher(tls_only_server, REQUIRED, certificates.authority)).startswith("TLS_")
 
 
 def authority_pem(certificates: Certificates) -> str:
@@ -202,13 +188,9 @@ AUTHORITY_FORMATS: dict[str, Callable[[Certificates], str]] = {
     "several in PEM": lambda certificates: (
         authority_pem(certificates) + certificates.untrusted.chain.read_text("ascii")
     ),
-    "base64 of PEM": lambda certificates: base64.b64encode(
-        authority_pem(certificates).encode()
-    ).decode(),
+    "base64 of PEM": lambda certificates: base64.b64encode(authority_pem(certificates).encode()).decode(),
     "base64 of DER": lambda certificates: base64.b64encode(authority_der(certificates)).decode(),
-    "base64 in lines": lambda certificates: base64.encodebytes(
-        authority_der(certificates)
-    ).decode(),
+    "base64 in lines": lambda certificates: base64.encodebytes(authority_der(certificates)).decode(),
 }
 
 

@@ -10,10 +10,7 @@ from tests.support.db_servers.mariadb import MariaDB
 from tests.support.server import Server, free_port
 from tests.support.wait import wait_until
 
-_PROVIDER_PATHS = (
-    Path("/usr/lib/galera/libgalera_smm.so"),
-    Path("/usr/lib64/galera-4/libgalera_smm.so"),
-)
+_PROVIDER_PATHS = (Path("/usr/lib/galera/libgalera_smm.so"), Path("/usr/lib64/galera-4/libgalera_smm.so"))
 
 
 class Node(MariaDB):
@@ -77,9 +74,7 @@ class Node(MariaDB):
         return [*super()._build_command(program), f"--wsrep-cluster-address=gcomm://{others}"]
 
     def _is_ready(self, pid: int) -> bool:
-        with suppress(
-            RuntimeError
-        ):  # while it joins, it accepts clients and rejects their statements
+        with suppress(RuntimeError):  # while it joins, it accepts clients and rejects their statements
             return super()._is_ready(pid) and self._read_status("wsrep_ready") == "ON"
         return False
 
@@ -92,8 +87,7 @@ class Galera(Server):
         ports = [free_port() for _ in range(3)]
         self._ports = ports
         self.nodes = tuple(
-            Node(port=port, others=ports[:number], template=template)
-            for number, port in enumerate(ports)
+            Node(port=port, others=ports[:number], template=template) for number, port in enumerate(ports)
         )
 
     def _open(self, stack: ExitStack) -> None:
@@ -107,8 +101,7 @@ class Galera(Server):
     def wait_until_synced(self) -> None:
         """Wait until every node is synced and sees all three."""
         wait_until(
-            lambda: all((node.state, node.size) == ("Synced", 3) for node in self.nodes),
-            "the cluster is not whole",
+            lambda: all((node.state, node.size) == ("Synced", 3) for node in self.nodes), "the cluster is not whole"
         )
 
 

@@ -40,9 +40,7 @@ class MariaDB(DatabaseServer):
     """MariaDB; without a certificate it refuses TLS."""
 
     scheme: ClassVar = "mysql"
-    install_hint: ClassVar = (
-        "install mariadb-server to run this test (apt-get install mariadb-server)"
-    )
+    install_hint: ClassVar = "install mariadb-server to run this test (apt-get install mariadb-server)"
 
     @classmethod
     def find_program(cls) -> Path | None:
@@ -87,9 +85,7 @@ class MariaDB(DatabaseServer):
 
     def _prepare(self) -> None:
         self._init_file.write_text(
-            f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\n"
-            f"GRANT ALL ON *.* TO {USER};\n",
-            "utf-8",
+            f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {USER};\n", "utf-8"
         )
         self._general_log = LogFile(self._folder / "general.log", _ENTRY_PATTERN)
         super()._prepare()

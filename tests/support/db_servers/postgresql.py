@@ -27,8 +27,7 @@ _SETTINGS = {
 }
 # Continuation lines of an entry begin with a tab.
 _ENTRY_PATTERN = re.compile(
-    rb"^(?:(?P<user>\S+) (?P<database>\S+) LOG:  (?:statement|execute [^:]*): |(?=[^\t]))",
-    re.MULTILINE,
+    rb"^(?:(?P<user>\S+) (?P<database>\S+) LOG:  (?:statement|execute [^:]*): |(?=[^\t]))", re.MULTILINE
 )
 _READY_LINE = 8
 """Line of postmaster.pid with the server's state."""
@@ -49,9 +48,7 @@ class PostgreSQL(DatabaseServer):
         """Return the path of postgres: in PATH, else the newest version in Debian's folder."""
         if program := shutil.which("postgres"):
             return Path(program).resolve()
-        versions = sorted(
-            _DEBIAN_FOLDER.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3])
-        )
+        versions = sorted(_DEBIAN_FOLDER.glob("*/bin/postgres"), key=lambda path: int(path.parts[-3]))
         return versions[-1] if versions else None
 
     def _build_client_command(self, sql: str, database: str) -> list[str]:
@@ -101,11 +98,7 @@ class PostgreSQL(DatabaseServer):
         )
 
     def _build_command(self, program: Path) -> list[str]:
-        settings = {
-            **_SETTINGS,
-            "port": str(self.port),
-            "unix_socket_directories": str(self._folder),
-        }
+        settings = {**_SETTINGS, "port": str(self.port), "unix_socket_directories": str(self._folder)}
         if self._tls:
             settings["ssl"] = "on"
             settings["ssl_cert_file"] = str(self._folder / "tls.pem")

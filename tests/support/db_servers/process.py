@@ -63,9 +63,7 @@ class UserAccount:
             extra_groups=self.groups,
         )
         if completed.returncode != 0:
-            raise RuntimeError(
-                f"{command[0]} ended with {completed.returncode}: {completed.stdout}"
-            )
+            raise RuntimeError(f"{command[0]} ended with {completed.returncode}: {completed.stdout}")
 
 
 class DatabaseServer(Server):
@@ -80,12 +78,7 @@ class DatabaseServer(Server):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     """Signal that stops it in an orderly way, with connections open."""
 
-    def __init__(
-        self,
-        *arguments: str,
-        tls: Certificate | None = None,
-        template: Path | None = None,
-    ) -> None:
+    def __init__(self, *arguments: str, tls: Certificate | None = None, template: Path | None = None) -> None:
         """Pass `arguments` to the program.
 
         New data is copied from `template`, a folder that the first server makes.
@@ -157,11 +150,7 @@ class DatabaseServer(Server):
 
     def queries(self, database: str | None = None) -> list[str]:
         """Return the tests' statements in order: all, or those of one database."""
-        return [
-            sql
-            for queried_database, sql in self._read_queries()
-            if database in {None, queried_database}
-        ]
+        return [sql for queried_database, sql in self._read_queries() if database in {None, queried_database}]
 
     def start(self) -> None:
         """Start the server on its port, with its data, and wait until it is ready."""

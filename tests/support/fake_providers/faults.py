@@ -96,9 +96,7 @@ FAULTS = (
     ),
     ProviderFault(
         name="mute-amid-the-body",
-        build_response=lambda provider: FakeResponse(
-            body=provider.body, hold_after=100, hold_until=lambda: False
-        ),
+        build_response=lambda provider: FakeResponse(body=provider.body, hold_after=100, hold_until=lambda: False),
         reason=TIMEOUT_REASON,
         api_timeout=SHORT_TIMEOUT,
     ),
@@ -109,10 +107,7 @@ FAULTS = (
         api_timeout=SHORT_TIMEOUT,
     ),
     ProviderFault(
-        name="refuses",
-        build_url=lambda _: REFUSING_URL,
-        reason="the server refuses connections",
-        expected_requests=0,
+        name="refuses", build_url=lambda _: REFUSING_URL, reason="the server refuses connections", expected_requests=0
     ),
     ProviderFault(
         name="does-not-resolve",
@@ -146,8 +141,7 @@ FAULTS = (
     ProviderFault(
         name="asks-to-wait",
         build_response=lambda _: FakeResponse(status=503, headers={"Retry-After": "3600"}),
-        reason="responded with status 503 and requested a delay of 3600 s, longer than the time "
-        "left",
+        reason="responded with status 503 and requested a delay of 3600 s, longer than the time left",
     ),
     ProviderFault(
         name="html",
@@ -155,9 +149,7 @@ FAULTS = (
         reason="the body is not JSON",
         reason_by_provider=NO_TABLE_REASONS,
     ),
-    ProviderFault(
-        name="nothing", reason="the body is not JSON", reason_by_provider=NO_TABLE_REASONS
-    ),
+    ProviderFault(name="nothing", reason="the body is not JSON", reason_by_provider=NO_TABLE_REASONS),
     ProviderFault(
         name="empty-list",
         build_response=lambda provider: FakeResponse(body=provider.empty_body),
@@ -192,42 +184,31 @@ FAULTS = (
         reason="the body is not UTF-8 text",
     ),
     ProviderFault(
-        name="too-large",
-        build_response=lambda _: FakeResponse(body=bytes(20_000_001)),
-        reason=TOO_LARGE_REASON,
+        name="too-large", build_response=lambda _: FakeResponse(body=bytes(20_000_001)), reason=TOO_LARGE_REASON
     ),
     ProviderFault(
         name="bomb",
-        build_response=lambda _: FakeResponse(
-            body=gzip_bomb(megabytes=20_000)[:19_000_000], headers=GZIP_HEADERS
-        ),
+        build_response=lambda _: FakeResponse(body=gzip_bomb(megabytes=20_000)[:19_000_000], headers=GZIP_HEADERS),
         reason=TOO_LARGE_REASON,
     ),
     ProviderFault(
         name="bomb-of-nothing",
-        build_response=lambda _: FakeResponse(
-            body=empty_gzip_blocks(21_000_000), headers=GZIP_HEADERS
-        ),
+        build_response=lambda _: FakeResponse(body=empty_gzip_blocks(21_000_000), headers=GZIP_HEADERS),
         reason=TOO_LARGE_REASON,
     ),
     ProviderFault(
         name="not-gzip",
         build_response=lambda provider: FakeResponse(body=provider.body, headers=GZIP_HEADERS),
-        reason="the response is not valid gzip: "
-        "Error -3 while decompressing data: incorrect header check",
+        reason="the response is not valid gzip: Error -3 while decompressing data: incorrect header check",
     ),
     ProviderFault(
         name="gzip-cut-short",
-        build_response=lambda provider: FakeResponse(
-            body=gzip.compress(provider.body)[:-9], headers=GZIP_HEADERS
-        ),
+        build_response=lambda provider: FakeResponse(body=gzip.compress(provider.body)[:-9], headers=GZIP_HEADERS),
         reason="the compressed response is incomplete",
     ),
     ProviderFault(
         name="other-coding",
-        build_response=lambda provider: FakeResponse(
-            body=provider.body, headers={"Content-Encoding": "br"}
-        ),
+        build_response=lambda provider: FakeResponse(body=provider.body, headers={"Content-Encoding": "br"}),
         reason="the response has the encoding br, which was not requested",
     ),
     ProviderFault(

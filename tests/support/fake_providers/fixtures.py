@@ -45,9 +45,7 @@ FAKE_PROVIDERS = (
         paginated_responder(API_KEY),
     ),
     FakeProvider("restcountries-v3", SourceKind.COUNTRIES, V3, b"[]", FakeResponse(body=V3)),
-    FakeProvider(
-        "geonames", SourceKind.COUNTRIES, COUNTRIES, b"# nothing\n", FakeResponse(body=COUNTRIES)
-    ),
+    FakeProvider("geonames", SourceKind.COUNTRIES, COUNTRIES, b"# nothing\n", FakeResponse(body=COUNTRIES)),
     FakeProvider(
         "er-api",
         SourceKind.RATES,
@@ -55,18 +53,12 @@ FAKE_PROVIDERS = (
         b'{"result": "success", "base_code": "USD", "rates": {}}',
         FakeResponse(body=RATES),
     ),
-    FakeProvider(
-        "frankfurter", SourceKind.RATES, FRANKFURTER, b"[]", FakeResponse(body=FRANKFURTER)
-    ),
-    FakeProvider(
-        "fawazahmed0", SourceKind.RATES, FAWAZAHMED0, b'{"usd": {}}', FakeResponse(body=FAWAZAHMED0)
-    ),
+    FakeProvider("frankfurter", SourceKind.RATES, FRANKFURTER, b"[]", FakeResponse(body=FRANKFURTER)),
+    FakeProvider("fawazahmed0", SourceKind.RATES, FAWAZAHMED0, b'{"usd": {}}', FakeResponse(body=FAWAZAHMED0)),
 )
 
 
-def select_countries_providers(
-    *selections: tuple[str, str | None],
-) -> tuple[Provider[RawCountries], ...]:
+def select_countries_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawCountries], ...]:
     """Return these countries providers, with the key."""
     return select_providers("COUNTRIES_SOURCES", selections, COUNTRIES_PROVIDERS, API_KEYS)
 

@@ -161,13 +161,9 @@ class Upstream(ThreadServer):
     def wait_for_requests(self, path: str, count: int = 1) -> None:
         """Block until `path` has `count` requests. Call it in a thread from asyncio."""
         with self._changed:
-            has_arrived = self._changed.wait_for(
-                lambda: self.request_count(path) >= count, WAIT_TIMEOUT
-            )
+            has_arrived = self._changed.wait_for(lambda: self.request_count(path) >= count, WAIT_TIMEOUT)
         if not has_arrived:
-            raise TimeoutError(
-                f"/{path} has {self.request_count(path)} requests instead of {count}"
-            )
+            raise TimeoutError(f"/{path} has {self.request_count(path)} requests instead of {count}")
 
     async def _serve(self) -> None:
         async with await asyncio.start_server(self._respond, sock=self._socket):
@@ -238,9 +234,7 @@ async def _send_response(response: FakeResponse, writer: asyncio.StreamWriter) -
         await writer.drain()
     if response.reset:
         # SO_LINGER with 0 seconds discards unsent data and sends a reset.
-        writer.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
-        )
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
 
@@ -250,11 +244,7 @@ async def _wait_until_released(response: FakeResponse) -> None:
 
 
 def _build_head(response: FakeResponse) -> bytes:
-    headers = {
-        "Content-Length": str(len(response.body)),
-        "Connection": "close",
-        **response.headers,
-    }
+    headers = {"Content-Length": str(len(response.body)), "Connection": "close", **response.headers}
     header_lines = [f"{name}: {value}\r\n" for name, value in headers.items()]
     phrase = HTTPStatus(response.status).phrase
     return f"HTTP/1.1 {response.status} {phrase}\r\n{''.join(header_lines)}\r\n".encode("latin-1")

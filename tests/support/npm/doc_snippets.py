@@ -21,8 +21,7 @@ class Snippet(NamedTuple):
 
 
 SNIPPETS = [
-    Snippet(*match)
-    for match in re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", CLIENTS_DOC, re.MULTILINE | re.DOTALL)
+    Snippet(*match) for match in re.findall(r"^```(\w+) ?(\S*)\n(.*?)^```$", CLIENTS_DOC, re.MULTILINE | re.DOTALL)
 ]
 
 

@@ -66,9 +66,7 @@ def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
             connection.close()
             header_names = {name.lower() for name in self.headers}
             request_summary = _describe_request(self.command, self.path, body, header_names)
-            recording.record(
-                f"{request_summary}: {_describe_response(response.status, content)}", header_names
-            )
+            recording.record(f"{request_summary}: {_describe_response(response.status, content)}", header_names)
             self.send_response_only(response.status)
             for name, value in response.getheaders():
                 if name.lower() not in _HOP_BY_HOP_HEADERS:

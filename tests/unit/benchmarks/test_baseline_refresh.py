@@ -21,10 +21,7 @@ def environment(mariadb: MariaDB) -> Iterator[RefreshEnvironment]:
 def baseline(environment: RefreshEnvironment) -> Iterator[BaselineRefresh]:
     """Yield the original case, with filled tables and an open connection."""
     engine = create_engine(make_url(environment.url).set(drivername="mysql+pymysql"))
-    urls = {
-        "countries_url": environment.upstream.countries_url,
-        "rates_url": environment.upstream.rates_url,
-    }
+    urls = {"countries_url": environment.upstream.countries_url, "rates_url": environment.upstream.rates_url}
     baseline = BaselineRefresh(engine=engine, **urls)
     Base.metadata.create_all(engine)
     baseline.upsert_in_batches()

@@ -54,9 +54,5 @@ def test_load() -> None:
     report = load_benchmark.run(lambda _: None, seconds=3, probe_seconds=1)
     assert report.results["errors"] == {}
     assert report.results["refreshes"] == 1
-    assert list(report.results["latencies"]) == [
-        "all requests",
-        "within 1 s of a refresh's start",
-        "at other times",
-    ]
+    assert list(report.results["latencies"]) == ["all requests", "within 1 s of a refresh's start", "at other times"]
     assert "Errors: none." in report.markdown

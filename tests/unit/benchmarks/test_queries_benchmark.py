@@ -16,14 +16,7 @@ from benchmarks.queries_benchmark import (
     measure,
     start_servers,
 )
-from benchmarks.servers.registry import (
-    BARE,
-    NODE_PROGRAMS,
-    PLAIN,
-    SERVERS_DIR,
-    has_node,
-    install_node_servers,
-)
+from benchmarks.servers.registry import BARE, NODE_PROGRAMS, PLAIN, SERVERS_DIR, has_node, install_node_servers
 from benchmarks.wrk import build_request_body
 
 

@@ -4,11 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.refresh_benchmark import (
-    FAR_ROUND_TRIP,
-    NEAR_ROUND_TRIP,
-    lower_bound,
-)
+from benchmarks.refresh_benchmark import FAR_ROUND_TRIP, NEAR_ROUND_TRIP, lower_bound
 from tests.support.paths import ROOT
 
 

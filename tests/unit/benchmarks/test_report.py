@@ -18,9 +18,7 @@ from benchmarks.upsert_benchmark import UpsertResult
 from benchmarks.wrk import WrkResult
 from tests.support.paths import ROOT
 
-REPORT = BenchmarkReport(
-    results={"seconds": 3}, markdown="| table |\n", chart="<svg/>\n", caption="A chart"
-)
+REPORT = BenchmarkReport(results={"seconds": 3}, markdown="| table |\n", chart="<svg/>\n", caption="A chart")
 PAGE = "before\n<!-- benchmark x -->\nold\n<!-- end of benchmark x -->\nafter\n"
 
 

@@ -14,22 +14,17 @@ from tests.support.db_servers.mariadb import MariaDB
 def make_samples(*megabytes: float) -> list[Sample]:
     """Return samples of a process with this memory, one per second."""
     return [
-        Sample(
-            second=second, megabytes=value, files=9, sockets=5, threads=3, connections=2, answers=7
-        )
+        Sample(second=second, megabytes=value, files=9, sockets=5, threads=3, connections=2, answers=7)
         for second, value in enumerate(megabytes)
     ]
 
 
 @pytest.mark.parametrize(
-    ("megabytes", "expected"),
-    [((5,), 0), ((5, 5, 5), 0), ((5, 6, 7), 60), ((7, 6.5, 6), -30), ((5, 6, 5, 6), 12)],
+    ("megabytes", "expected"), [((5,), 0), ((5, 5, 5), 0), ((5, 6, 7), 60), ((7, 6.5, 6), -30), ((5, 6, 5, 6), 12)]
 )
 def test_slope(megabytes: tuple[float, ...], expected: float) -> None:
     """Growth is the least-squares slope per minute."""
-    assert slope_per_minute(
-        make_samples(*megabytes), lambda sample: sample.megabytes
-    ) == pytest.approx(expected)
+    assert slope_per_minute(make_samples(*megabytes), lambda sample: sample.megabytes) == pytest.approx(expected)
 
 
 def test_growth() -> None:
@@ -48,9 +43,7 @@ def test_log() -> None:
         "21:00:01 INFO    The database responds again.\n"
     )
     assert soak_benchmark.find_unexpected_lines(expected_lines) == []
-    unexpected_lines = (
-        "21:00:02 ERROR   Task exception was never retrieved\nTraceback (most recent call last)"
-    )
+    unexpected_lines = "21:00:02 ERROR   Task exception was never retrieved\nTraceback (most recent call last)"
     assert soak_benchmark.find_unexpected_lines(expected_lines + unexpected_lines) == [
         "logged: 21:00:02 ERROR   Task exception was never retrieved",
         "logged: Traceback (most recent call last)",
@@ -66,9 +59,7 @@ def test_soak() -> None:
     assert results.wrong == []
     assert [len(results.samples), results.database] == [6, "MariaDB"]
     assert min(results.answers, sum(results.refreshes.values()), sum(results.faults.values())) > 0
-    assert soak_benchmark.format_report(results).endswith(
-        "\npassed: every response was right, and nothing grew"
-    )
+    assert soak_benchmark.format_report(results).endswith("\npassed: every response was right, and nothing grew")
     assert json.loads(json.dumps(asdict(results)))["seed"] == soak_benchmark.SEED
     chart = ET.fromstring(soak_benchmark.draw_chart(results))  # noqa: S314 - our own
     lines = chart.findall("{http://www.w3.org/2000/svg}polyline")

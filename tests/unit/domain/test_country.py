@@ -15,18 +15,8 @@ from tests.support.factories import make_country
 from tests.support.schema_client import SCHEMA
 
 PARSED_SCHEMA = parse_schema(str(SCHEMA))
-PYTHON_TYPES = {
-    FieldKind.TEXT: str,
-    FieldKind.INT: int,
-    FieldKind.FLOAT: float,
-    FieldKind.INSTANT: datetime,
-}
-COLUMN_TYPES = {
-    FieldKind.TEXT: String,
-    FieldKind.INT: Integer,
-    FieldKind.FLOAT: Double,
-    FieldKind.INSTANT: UtcDateTime,
-}
+PYTHON_TYPES = {FieldKind.TEXT: str, FieldKind.INT: int, FieldKind.FLOAT: float, FieldKind.INSTANT: datetime}
+COLUMN_TYPES = {FieldKind.TEXT: String, FieldKind.INT: Integer, FieldKind.FLOAT: Double, FieldKind.INSTANT: UtcDateTime}
 GRAPHQL_TYPES = {
     FieldKind.TEXT: "String",
     FieldKind.INT: "Int",
@@ -57,10 +47,7 @@ def test_fields_cover_the_sql_table() -> None:
     assert [
         (column.name, type(column.type), column.nullable, getattr(column.type, "length", None))
         for column in countries.columns
-    ] == [
-        (name, COLUMN_TYPES[field.kind], field.nullable, field.max_length)
-        for name, field in FIELDS.items()
-    ]
+    ] == [(name, COLUMN_TYPES[field.kind], field.nullable, field.max_length) for name, field in FIELDS.items()]
     assert [column.name for column in countries.primary_key] == ["code"]
 
 
@@ -68,8 +55,7 @@ def test_fields_cover_the_graphql_type() -> None:
     """The GraphQL type has exactly the described fields, apart from the computed ones."""
     shown = {name: field for name, field in FIELDS.items() if field.description is not None}
     expected = {
-        to_camel_case(name): GRAPHQL_TYPES[field.kind] + "!" * (not field.nullable)
-        for name, field in shown.items()
+        to_camel_case(name): GRAPHQL_TYPES[field.kind] + "!" * (not field.nullable) for name, field in shown.items()
     }
     graphql_types = graphql_fields("Country")
     assert set(graphql_types) - set(expected) == COMPUTED_FIELDS
@@ -80,41 +66,27 @@ def test_fields_cover_the_filter() -> None:
     """The filter has exactly the filterable fields, each with the operators of its kind."""
     operators = {"and": "[CountryFilter!]", "or": "[CountryFilter!]", "not": "CountryFilter"}
     assert graphql_fields("CountryFilter") == operators | {
-        to_camel_case(name): f"{GRAPHQL_TYPES[field.kind]}Filter"
-        for name, field in FIELDS.items()
-        if field.filterable
+        to_camel_case(name): f"{GRAPHQL_TYPES[field.kind]}Filter" for name, field in FIELDS.items() if field.filterable
     }
 
 
 def test_fields_cover_the_sort_keys() -> None:
     """The sort keys of the schema are exactly the sortable fields."""
     sort_field: Any = PARSED_SCHEMA.type_map["CountrySortField"]
-    assert set(sort_field.values) == {
-        name.upper() for name, field in FIELDS.items() if field.sortable
-    }
+    assert set(sort_field.values) == {name.upper() for name, field in FIELDS.items() if field.sortable}
 
 
 def test_country_field() -> None:
     """The enumeration has exactly the filterable and sortable fields, in their order."""
-    queryable = {
-        name: field for name, field in FIELDS.items() if field.filterable or field.sortable
-    }
-    assert [(field.name, field.value) for field in CountryField] == [
-        (name.upper(), name) for name in queryable
-    ]
+    queryable = {name: field for name, field in FIELDS.items() if field.filterable or field.sortable}
+    assert [(field.name, field.value) for field in CountryField] == [(name.upper(), name) for name in queryable]
     assert [field.info for field in CountryField] == list(queryable.values())
 
 
 def test_hidden_fields_cannot_be_queried() -> None:
     """A field that clients cannot see is neither filterable nor sortable."""
     hidden = {name: field for name, field in FIELDS.items() if field.description is None}
-    assert list(hidden) == [
-        "revision",
-        "countries_provider",
-        "countries_as_of",
-        "rates_provider",
-        "rates_as_of",
-    ]
+    assert list(hidden) == ["revision", "countries_provider", "countries_as_of", "rates_provider", "rates_as_of"]
     assert [name for name, field in hidden.items() if field.filterable or field.sortable] == []
 
 

@@ -37,9 +37,7 @@ def test_multiplier(code: str, multiplier: int) -> None:
 def test_multipliers_of_every_code() -> None:
     """The multipliers of all two-letter codes add up to the sum by sha256sum and bc."""
     letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    assert (
-        sum(gdp_multiplier(first + second) for first in letters for second in letters) == 1_011_955
-    )
+    assert sum(gdp_multiplier(first + second) for first in letters for second in letters) == 1_011_955
 
 
 @pytest.mark.parametrize(
@@ -66,10 +64,7 @@ def test_estimate_beyond_the_numbers(population: int, estimate: float | None) ->
 
 
 @few_examples
-@given(
-    population=st.integers(0, MAX_POPULATION),
-    rate=st.floats(0, exclude_min=True, allow_infinity=False),
-)
+@given(population=st.integers(0, MAX_POPULATION), rate=st.floats(0, exclude_min=True, allow_infinity=False))
 def test_estimate_is_exact(population: int, rate: float) -> None:
     """The estimate is the number nearest to the true quotient, whatever the rate."""
     try:

@@ -7,16 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.filters import (
-    AllOf,
-    AnyOf,
-    Condition,
-    Filter,
-    Not,
-    Operand,
-    Operator,
-    apply_filter,
-)
+from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operand, Operator, apply_filter
 from graphql_api.domain.snapshot import Snapshot
 from tests.support.factories import (
     REFRESHED_AT,
@@ -37,9 +28,7 @@ SNAPSHOT = make_snapshot(
         ABSENT,
         make_country("CI", name="Côte d’Ivoire", capital="Yamoussoukro", population=1000),
         make_country("ST", name="São Tomé & Príncipe", capital="São Tomé", population=2000),
-        make_country(
-            "TO", name="Tonga", capital="Nukuʻalofa", area_km2=748.0, last_refreshed_at=LATER
-        ),
+        make_country("TO", name="Tonga", capital="Nukuʻalofa", area_km2=748.0, last_refreshed_at=LATER),
     ]
 )
 ALL_CODES = ["AQ", "CI", "ST", "TO"]
@@ -168,9 +157,7 @@ def test_candidates() -> None:
 def test_model(rows: list[Country], filter_: Filter) -> None:
     """For any rows and nesting, the matching rows are those of a row-by-row model."""
     snapshot = make_snapshot(rows)
-    assert select_codes(filter_, snapshot) == country_codes(
-        row for row in snapshot.rows if matches(row, filter_)
-    )
+    assert select_codes(filter_, snapshot) == country_codes(row for row in snapshot.rows if matches(row, filter_))
 
 
 @few_examples
@@ -179,9 +166,7 @@ def test_candidates_model(rows: list[Country], filter_: Filter, data: st.DataObj
     """Filtering candidates equals filtering all rows and then keeping the candidates."""
     snapshot = make_snapshot(rows)
     all_indexes = range(len(rows))
-    candidates = data.draw(
-        st.lists(st.sampled_from(all_indexes), unique=True) if rows else st.just([])
-    )
+    candidates = data.draw(st.lists(st.sampled_from(all_indexes), unique=True) if rows else st.just([]))
     matching = apply_filter(filter_, snapshot, all_indexes)
     assert list(apply_filter(filter_, snapshot, candidates)) == [
         row_index for row_index in candidates if row_index in matching

@@ -68,9 +68,7 @@ def test_fold_ignores_case(text: str) -> None:
 @given(text=ANY_TEXT, form=st.sampled_from(("NFC", "NFD", "NFKC", "NFKD")))
 def test_fold_ignores_normal_forms(text: str, form: str) -> None:
     """Normal forms, compatibility ones included, make no difference."""
-    replaced = text.replace("´", "'").replace(
-        "\u1ffd", "'"
-    )  # NFKC makes them a space and an accent
+    replaced = text.replace("´", "'").replace("\u1ffd", "'")  # NFKC makes them a space and an accent
     normalized = unicodedata.normalize(form, replaced)  # type: ignore[arg-type]  # one of its four
     assert fold(normalized) == fold(text)
 

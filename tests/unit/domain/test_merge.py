@@ -45,10 +45,7 @@ def merge_figures(
 ) -> MergeResult:
     """Merge figures, with two rates by default, into the stored rows."""
     source_data = SourceData(
-        figures=figures,
-        figures_from=FIGURES_FROM,
-        rates=RATES if rates is None else rates,
-        rates_from=RATES_FROM,
+        figures=figures, figures_from=FIGURES_FROM, rates=RATES if rates is None else rates, rates_from=RATES_FROM
     )
     return merge(source_data, stored, reference=REFERENCE, refreshed_at=NOW, revision=REVISION)
 
@@ -68,15 +65,9 @@ def test_row() -> None:
     """A row has the reference's identity, the providers' figures, the estimate and provenance."""
     figures = make_figures("FR", capital="Évry", population=2000, area_km2=None)
     identity = make_identity("FR", name="France", alpha3="FRX", region=None, subregion="West")
-    source_data = SourceData(
-        figures=[figures], figures_from=FIGURES_FROM, rates=RATES, rates_from=RATES_FROM
-    )
+    source_data = SourceData(figures=[figures], figures_from=FIGURES_FROM, rates=RATES, rates_from=RATES_FROM)
     result = merge(
-        source_data,
-        make_snapshot(),
-        reference=make_reference(identity),
-        refreshed_at=NOW,
-        revision=REVISION,
+        source_data, make_snapshot(), reference=make_reference(identity), refreshed_at=NOW, revision=REVISION
     )
     assert result.rows == (
         make_country(
@@ -106,14 +97,9 @@ def test_row() -> None:
 def test_row_without_a_rate(currency: str | None) -> None:
     """Without a currency or its rate, a row has no estimate and no provenance of a rate."""
     source_data = SourceData(
-        figures=[make_figures(currency_code=currency)],
-        figures_from=FIGURES_FROM,
-        rates=RATES,
-        rates_from=FIGURES_FROM,
+        figures=[make_figures(currency_code=currency)], figures_from=FIGURES_FROM, rates=RATES, rates_from=FIGURES_FROM
     )
-    (row,) = merge(
-        source_data, make_snapshot(), reference=REFERENCE, refreshed_at=NOW, revision=REVISION
-    ).rows
+    (row,) = merge(source_data, make_snapshot(), reference=REFERENCE, refreshed_at=NOW, revision=REVISION).rows
     assert (row.currency_code, row.exchange_rate, row.estimated_gdp) == (currency, None, None)
     assert (row.rates_provider, row.rates_as_of) == (None, None)
     assert (row.countries_provider, row.countries_as_of) == ("mirror", FIGURES_FROM.as_of)
@@ -121,9 +107,7 @@ def test_row_without_a_rate(currency: str | None) -> None:
 
 def test_order() -> None:
     """Rows are ordered by code, whatever the provider's order or the names."""
-    result = merge_figures(
-        [make_figures(code) for code in ("US", "CI", "FR", "AX")], make_snapshot()
-    )
+    result = merge_figures([make_figures(code) for code in ("US", "CI", "FR", "AX")], make_snapshot())
     assert country_codes(result.rows) == ["AX", "CI", "FR", "US"]
 
 
@@ -207,12 +191,7 @@ def rate_tables() -> st.SearchStrategy[dict[str, float]]:
 
 
 @few_examples
-@given(
-    first=figure_lists(),
-    first_rates=rate_tables(),
-    second=figure_lists(),
-    second_rates=rate_tables(),
-)
+@given(first=figure_lists(), first_rates=rate_tables(), second=figure_lists(), second_rates=rate_tables())
 def test_counts(
     first: list[CountryFigures],
     first_rates: dict[str, float],
@@ -234,9 +213,7 @@ def test_counts(
 
 @few_examples
 @given(stored=country_lists(), listed=figure_lists(), data=st.data())
-def test_published(
-    stored: list[Country], listed: list[CountryFigures], data: st.DataObject
-) -> None:
+def test_published(stored: list[Country], listed: list[CountryFigures], data: st.DataObject) -> None:
     """The published snapshot equals one of the reloaded rows, in any order."""
     result = merge_figures(listed, make_snapshot(stored, REFERENCE))
     written_rows = {row.code: row for row in result.rows}
@@ -246,11 +223,7 @@ def test_published(
 
 @few_examples
 @given(stored=country_lists(), listed=figure_lists(), data=st.data())
-def test_order_of_the_list(
-    stored: list[Country], listed: list[CountryFigures], data: st.DataObject
-) -> None:
+def test_order_of_the_list(stored: list[Country], listed: list[CountryFigures], data: st.DataObject) -> None:
     """The order of a provider's list makes no difference."""
     before = make_snapshot(stored, REFERENCE)
-    assert merge_figures(data.draw(st.permutations(listed)), before) == merge_figures(
-        listed, before
-    )
+    assert merge_figures(data.draw(st.permutations(listed)), before) == merge_figures(listed, before)

@@ -29,9 +29,7 @@ from tests.support.reference_model import MATCH_ALL, filters, matches, sort_by_r
 WHOLE_LIST = PageRequest()
 BY_AREA = (SortKey(CountryField.AREA_KM2),)
 BY_TIME = (SortKey(CountryField.LAST_REFRESHED_AT),)
-SNAPSHOT = make_snapshot(
-    [make_country("AX", area_km2=None), make_country("CI"), make_country("ST")]
-)
+SNAPSHOT = make_snapshot([make_country("AX", area_km2=None), make_country("CI"), make_country("ST")])
 
 ListQuery = tuple[Filter, tuple[SortKey, ...]]
 GetPage = Callable[[PageRequest], Page]
@@ -142,12 +140,7 @@ def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
 
 
 @few_examples
-@given(
-    rows=country_lists(),
-    query=queries(),
-    offset=st.integers(0, 10),
-    first=st.none() | st.integers(0),
-)
+@given(rows=country_lists(), query=queries(), offset=st.integers(0, 10), first=st.none() | st.integers(0))
 def test_offset(rows: list[Country], query: ListQuery, offset: int, first: int | None) -> None:
     """An offset skips that many rows, and one beyond the end gives an empty page at the end."""
     get_page = make_get_page(make_snapshot(rows), query)
@@ -158,20 +151,13 @@ def test_offset(rows: list[Country], query: ListQuery, offset: int, first: int |
 
 
 @few_examples
-@given(
-    row=countries(CODES[:1]),
-    before=country_lists(CODES[1:]),
-    now=country_lists(CODES[1:]),
-    sort=sort_keys(),
-)
+@given(row=countries(CODES[:1]), before=country_lists(CODES[1:]), now=country_lists(CODES[1:]), sort=sort_keys())
 def test_cursor_outlives_changes(
     row: Country, before: list[Country], now: list[Country], sort: tuple[SortKey, ...]
 ) -> None:
     """However the other rows change, paging continues on both sides of a row that stays."""
     old_snapshot = make_snapshot([row, *before])
-    cursor = make_get_page(old_snapshot, (MATCH_ALL, sort))(WHOLE_LIST).cursor(
-        old_snapshot.rows.index(row)
-    )
+    cursor = make_get_page(old_snapshot, (MATCH_ALL, sort))(WHOLE_LIST).cursor(old_snapshot.rows.index(row))
     get_page = make_get_page(make_snapshot([row, *now]), (MATCH_ALL, sort))
     all_rows = get_page(WHOLE_LIST).rows
     index = all_rows.index(row)
@@ -181,9 +167,7 @@ def test_cursor_outlives_changes(
 
 @few_examples
 @given(rows=country_lists(min_size=1), sort=sort_keys(), data=st.data())
-def test_cursor_outlives_its_row(
-    rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
-) -> None:
+def test_cursor_outlives_its_row(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject) -> None:
     """The cursor of a deleted row still separates the rows before it from those after it."""
     page = make_get_page(make_snapshot(rows), (MATCH_ALL, sort))(WHOLE_LIST)
     index = data.draw(st.sampled_from(range(len(rows))))
@@ -237,9 +221,7 @@ JSON_VALUES = st.recursive(
 
 @few_examples
 @given(
-    values=st.tuples(
-        JSON_VALUES, st.text(max_size=3) | JSON_VALUES, st.text(max_size=3) | JSON_VALUES
-    ),
+    values=st.tuples(JSON_VALUES, st.text(max_size=3) | JSON_VALUES, st.text(max_size=3) | JSON_VALUES),
     field=st.sampled_from(CountryField),
 )
 def test_forged_cursors(values: tuple[object, ...], field: CountryField) -> None:
@@ -319,9 +301,7 @@ def test_broken_cursors(cursor: str) -> None:
         paginate(SNAPSHOT, MATCH_ALL, BY_AREA, PageRequest(after=cursor))
 
 
-@pytest.mark.parametrize(
-    "instant", ["", "soon", "2026-11-23T16:26:00", "2026-13-01T00:00Z", 1, 1.5]
-)
+@pytest.mark.parametrize("instant", ["", "soon", "2026-11-23T16:26:00", "2026-13-01T00:00Z", 1, 1.5])
 def test_broken_instants(instant: object) -> None:
     """A cursor with an invalid time, or one without a zone, is rejected."""
     cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
@@ -355,9 +335,7 @@ def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
         ((*BY_AREA, *BY_TIME), (*BY_TIME, *BY_AREA)),
     ],
 )
-def test_cursor_of_another_order(
-    cursor_sort: tuple[SortKey, ...], query_sort: tuple[SortKey, ...]
-) -> None:
+def test_cursor_of_another_order(cursor_sort: tuple[SortKey, ...], query_sort: tuple[SortKey, ...]) -> None:
     """A cursor is rejected in every order but its own."""
     cursor = make_get_page(SNAPSHOT, (MATCH_ALL, cursor_sort))(WHOLE_LIST).cursor(1)
     assert decode_cursor(cursor, cursor_sort) == sort_values(1, cursor_sort, SNAPSHOT)
@@ -385,8 +363,7 @@ def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "last", "start", "stop"),
-    [(0, None, 0, 0), (None, 0, 3, 3), (2**31, None, 0, 3), (None, 2**31, 0, 3)],
+    ("first", "last", "start", "stop"), [(0, None, 0, 0), (None, 0, 3, 3), (2**31, None, 0, 3), (None, 2**31, 0, 3)]
 )
 def test_sizes_at_the_edges(first: int | None, last: int | None, start: int, stop: int) -> None:
     """A page of no rows is at its end of the list, and a page larger than the list is the list."""

@@ -126,12 +126,7 @@ def test_columns() -> None:
 def test_by_code() -> None:
     """A row is indexed by both its codes, in upper case, and by nothing else."""
     france, germany = make_country("FR"), make_country("DE", alpha3="DEU")
-    assert make_snapshot([france, germany]).by_code == {
-        "FR": france,
-        "FRA": france,
-        "DE": germany,
-        "DEU": germany,
-    }
+    assert make_snapshot([france, germany]).by_code == {"FR": france, "FRA": france, "DE": germany, "DEU": germany}
 
 
 def test_by_name() -> None:
@@ -154,10 +149,7 @@ def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
     """A name that is also another country's alias finds the country with the name."""
     bearer, claimant = make_country(first, name="Congó"), make_country(second, name="Middle")
     reference = make_reference(make_identity(second, aliases=("CONGO",)), make_identity(first))
-    assert make_snapshot([bearer, claimant], reference).by_name == {
-        "congo": bearer,
-        "middle": claimant,
-    }
+    assert make_snapshot([bearer, claimant], reference).by_name == {"congo": bearer, "middle": claimant}
     assert make_snapshot([claimant], reference).by_name == {"congo": claimant, "middle": claimant}
 
 
@@ -235,9 +227,7 @@ def test_last_refreshed_at() -> None:
         (("bundled", "bundled"), ("bundled", "bundled"), (False, False)),
     ],
 )
-def test_live_data(
-    figures: tuple[str, str], rates: tuple[str | None, str | None], live: tuple[bool, bool]
-) -> None:
+def test_live_data(figures: tuple[str, str], rates: tuple[str | None, str | None], live: tuple[bool, bool]) -> None:
     """Each kind is live if any row has it from a live provider, and fresh data needs both."""
     rows = (
         make_country(code, countries_provider=figures_provider, rates_provider=rates_provider)

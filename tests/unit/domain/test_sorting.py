@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, compare, sort_rows, sort_values
-from tests.support.factories import (
-    country_codes,
-    country_lists,
-    few_examples,
-    make_country,
-    make_snapshot,
-)
+from tests.support.factories import country_codes, country_lists, few_examples, make_country, make_snapshot
 from tests.support.reference_model import sort_by_rank, sort_keys
 
 ABSENT = make_country("AQ", name="Zz", area_km2=None, capital=None)
@@ -27,9 +21,7 @@ def sorted_codes(snapshot: Snapshot, *keys: SortKey) -> list[str]:
     return country_codes(snapshot.rows[row_index] for row_index in row_indexes)
 
 
-@pytest.mark.parametrize(
-    ("descending", "codes"), [(False, ["CI", "FR", "DE", "AQ"]), (True, ["DE", "FR", "CI", "AQ"])]
-)
+@pytest.mark.parametrize(("descending", "codes"), [(False, ["CI", "FR", "DE", "AQ"]), (True, ["DE", "FR", "CI", "AQ"])])
 @pytest.mark.parametrize("field", [CountryField.AREA_KM2, CountryField.CAPITAL])
 def test_absent_values_are_last(field: CountryField, descending: bool, codes: list[str]) -> None:
     """Nulls come last in both directions, for numbers and for text."""
@@ -80,16 +72,12 @@ def test_model(rows: list[Country], keys: tuple[SortKey, ...]) -> None:
 
 @few_examples
 @given(rows=country_lists(), keys=sort_keys(), data=st.data())
-def test_some_of_the_rows(
-    rows: list[Country], keys: tuple[SortKey, ...], data: st.DataObject
-) -> None:
+def test_some_of_the_rows(rows: list[Country], keys: tuple[SortKey, ...], data: st.DataObject) -> None:
     """Leaving rows out does not change the order of the others."""
     snapshot = make_snapshot(rows)
     subset = data.draw(st.sets(st.sampled_from(range(len(rows)))) if rows else st.just(set()))
     all_indexes = sort_rows(keys, snapshot, range(len(rows)))
-    assert sort_rows(keys, snapshot, sorted(subset)) == [
-        row_index for row_index in all_indexes if row_index in subset
-    ]
+    assert sort_rows(keys, snapshot, sorted(subset)) == [row_index for row_index in all_indexes if row_index in subset]
 
 
 @few_examples

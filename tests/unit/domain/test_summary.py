@@ -6,15 +6,8 @@ from hypothesis import given
 
 from graphql_api.domain.country import Country
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.summary import Summary, TopCountry
-from tests.support.factories import (
-    AS_OF,
-    REFRESHED_AT,
-    country_lists,
-    few_examples,
-    make_country,
-    make_snapshot,
-)
+from graphql_api.domain.snapshot import Summary, TopCountry
+from tests.support.factories import AS_OF, REFRESHED_AT, country_lists, few_examples, make_country, make_snapshot
 
 DAY = timedelta(days=1)
 
@@ -35,10 +28,7 @@ def test_whole() -> None:
     ]
     assert make_snapshot(rows).summarize() == Summary(
         total_countries=3,
-        top=(
-            TopCountry(name="Land US", estimated_gdp=2.5),
-            TopCountry(name="Land FR", estimated_gdp=0.0),
-        ),
+        top=(TopCountry(name="Land US", estimated_gdp=2.5), TopCountry(name="Land FR", estimated_gdp=0.0)),
         countries_source=Provenance(provider="geonames", as_of=AS_OF),
         rates_source=Provenance(provider="er-api", as_of=AS_OF),
         refreshed_at=REFRESHED_AT,
@@ -79,10 +69,7 @@ def test_no_rates() -> None:
 
 def test_equally_common_sources() -> None:
     """Of equally common sources the first in order of name is chosen, on every replica."""
-    rows = [
-        make_country("DE", countries_provider="second"),
-        make_country("AX", countries_provider="first"),
-    ]
+    rows = [make_country("DE", countries_provider="second"), make_country("AX", countries_provider="first")]
     expected = Provenance(provider="first", as_of=AS_OF)
     assert make_snapshot(rows).summarize().countries_source == expected
     assert make_snapshot(rows[::-1]).summarize().countries_source == expected

@@ -58,9 +58,9 @@ def test_not_a_document() -> None:
 async def test_introspection_query() -> None:
     """The full introspection query of playgrounds is within the limits, by these measures."""
     limits = QueryLimits(tokens=400, depth=18, fields=239, aliases=0, items=0, cost=11_450)
-    data = await replace(
-        offline_client(), schema=build_schema(introspection=True, query_limits=limits)
-    ).query(INTROSPECTION)
+    data = await replace(offline_client(), schema=build_schema(introspection=True, query_limits=limits)).query(
+        INTROSPECTION
+    )
     assert data["__schema"]["queryType"]["name"] == "Query"
     names = {kind["name"] for kind in data["__schema"]["types"]}
     assert {"CountryFilter", "Country", "RefreshReport"} <= names
@@ -71,9 +71,7 @@ async def test_limits_come_first() -> None:
     response = await offline_client().request("{ " + "nothing " * 301 + "}")
     message = "The query is too complex: fields 301, at most 300."
     assert response.executed is False
-    assert response.body == {
-        "errors": [{"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}]
-    }
+    assert response.body == {"errors": [{"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}]}
 
 
 async def test_few_errors() -> None:
@@ -127,6 +125,4 @@ async def test_suggestions(document: str, variables: dict[str, object]) -> None:
     assert "Did you mean" in " ".join(error["message"] for error in response.body["errors"])
     closed_response = await NO_INTROSPECTION_CLIENT.request(document, variables)
     assert closed_response.executed is False
-    assert [
-        error for error in closed_response.body["errors"] if "Did you mean" in error["message"]
-    ] == []
+    assert [error for error in closed_response.body["errors"] if "Did you mean" in error["message"]] == []

@@ -12,9 +12,7 @@ LONGEST = 20_000
 
 def make_document_cache() -> DocumentCache:
     """Return an empty cache."""
-    return DocumentCache(
-        DocumentParser(schema=SCHEMA.executable, limits=QueryLimits(), introspection=True)
-    )
+    return DocumentCache(DocumentParser(schema=SCHEMA.executable, limits=QueryLimits(), introspection=True))
 
 
 def test_the_same_text() -> None:

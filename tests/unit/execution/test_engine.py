@@ -34,13 +34,9 @@ def iter_descriptions(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]
             continue
         yield name, graphql_type.description
         if isinstance(graphql_type, GraphQLEnumType):
-            yield from (
-                (f"{name}.{key}", value.description) for key, value in graphql_type.values.items()
-            )
+            yield from ((f"{name}.{key}", value.description) for key, value in graphql_type.values.items())
         if isinstance(graphql_type, GraphQLObjectType | GraphQLInputObjectType):
-            yield from (
-                (f"{name}.{key}", field.description) for key, field in graphql_type.fields.items()
-            )
+            yield from ((f"{name}.{key}", field.description) for key, field in graphql_type.fields.items())
         if isinstance(graphql_type, GraphQLObjectType):
             for key, field in graphql_type.fields.items():
                 for argument, argument_def in field.args.items():
@@ -57,13 +53,10 @@ def build_signatures(schema: GraphQLSchema) -> dict[str, str]:
             for key, field in graphql_type.fields.items():
                 types[f"{name}.{key}"] = str(field.type)
                 types |= {
-                    f"{name}.{key}({argument})": str(argument_def.type)
-                    for argument, argument_def in field.args.items()
+                    f"{name}.{key}({argument})": str(argument_def.type) for argument, argument_def in field.args.items()
                 }
         if isinstance(graphql_type, GraphQLInputObjectType):
-            types |= {
-                f"{name}.{key}": str(field.type) for key, field in graphql_type.fields.items()
-            }
+            types |= {f"{name}.{key}": str(field.type) for key, field in graphql_type.fields.items()}
         if isinstance(graphql_type, GraphQLEnumType):
             types |= {f"{name}.{value}": name for value in graphql_type.values}
     return types
@@ -128,9 +121,7 @@ async def test_no_introspection() -> None:
     """Without introspection, queries of the schema are rejected, __typename is not."""
     base_client = offline_client()
     schema = build_schema(introspection=False)
-    client = SchemaClient(
-        catalog=base_client.catalog, refreshes=base_client.refreshes, schema=schema
-    )
+    client = SchemaClient(catalog=base_client.catalog, refreshes=base_client.refreshes, schema=schema)
     response = await client.request('{ __schema { __typename } __type(name: "A") { name } }')
     assert (response.executed, list(response.body)) == (False, ["errors"])
     message = "GraphQL introspection has been disabled, but the requested query contained the field"

@@ -12,13 +12,7 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import build_schema
-from graphql_api.execution.execute import (
-    QUERIES_ONLY,
-    GraphQLRequest,
-    GraphQLResponse,
-    build_error_response,
-    execute,
-)
+from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, GraphQLResponse, build_error_response, execute
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.schema.context import GraphQLContext
 from tests.support.factories import make_country
@@ -30,10 +24,7 @@ MASKED = f"Something went wrong here; the server's log has it as request {REQUES
 TWO_OPERATIONS = "query a { __typename } query b { status { totalCountries } }"
 FILTER_QUERY = "query ($filter: CountryFilter) { countries(filter: $filter) { totalCount } }"
 DEPTH = 3000
-NO_SUBFIELDS = (
-    "Field 'status' of type 'Status!' must have a selection of subfields."
-    " Did you mean 'status { ... }'?"
-)
+NO_SUBFIELDS = "Field 'status' of type 'Status!' must have a selection of subfields. Did you mean 'status { ... }'?"
 NOT_RFC_3339 = (
     "Expected value of type 'DateTime', but encountered error 'DateTime must be RFC 3339 "
     "with an offset, e.g. 2026-11-23T16:26:00Z'; found: '2026-11-23'."
@@ -71,16 +62,8 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
             "Syntax Error: Invalid Unicode escape sequence: '\\ud800'.",
         ),
         ("{ \x00 }", "GRAPHQL_PARSE_FAILED", "Syntax Error: Unexpected character: U+0000."),
-        (
-            "{ nothing }",
-            "GRAPHQL_VALIDATION_FAILED",
-            "Cannot query field 'nothing' on type 'Query'.",
-        ),
-        (
-            "{ countries { totalCount } status }",
-            "GRAPHQL_VALIDATION_FAILED",
-            NO_SUBFIELDS,
-        ),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED", "Cannot query field 'nothing' on type 'Query'."),
+        ("{ countries { totalCount } status }", "GRAPHQL_VALIDATION_FAILED", NO_SUBFIELDS),
         (
             "{ refreshes(first: null) { id } }",
             "GRAPHQL_VALIDATION_FAILED",
@@ -96,16 +79,8 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
             "GRAPHQL_VALIDATION_FAILED",
             "Cannot spread fragment 'a' within itself.",
         ),
-        (
-            "fragment a on Query { __typename }",
-            "BAD_USER_INPUT",
-            "The document has no operation.",
-        ),
-        (
-            TWO_OPERATIONS,
-            "BAD_USER_INPUT",
-            "The document has several operations: name one in operationName.",
-        ),
+        ("fragment a on Query { __typename }", "BAD_USER_INPUT", "The document has no operation."),
+        (TWO_OPERATIONS, "BAD_USER_INPUT", "The document has several operations: name one in operationName."),
     ],
 )
 async def test_rejected_documents(document: str, code: str, message: str) -> None:
@@ -129,17 +104,12 @@ async def test_several_errors() -> None:
     }
 
 
-SHORT_TIMEOUT_SCHEMA = build_schema(
-    introspection=True,
-    query_limits=QueryLimits(milliseconds=1, cost=10**6),
-)
+SHORT_TIMEOUT_SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(milliseconds=1, cost=10**6))
 
 
 async def test_too_many_milliseconds() -> None:
     """A query over the limit of milliseconds stops at the next list, and its data is null."""
-    client = replace(
-        offline_client([make_country(f"{n:02}") for n in range(1000)]), schema=SHORT_TIMEOUT_SCHEMA
-    )
+    client = replace(offline_client([make_country(f"{n:02}") for n in range(1000)]), schema=SHORT_TIMEOUT_SCHEMA)
     lists = " ".join(f"a{n}: countries {{ nodes {{ id name }} }}" for n in range(30))
     response = await client.request(f"{{ {lists} }}")
     [error] = response.body["errors"]
@@ -153,23 +123,16 @@ async def test_refresh_has_no_limit_of_milliseconds(instance: ServiceInstance) -
     """A mutation may take longer than the limit of milliseconds."""
     client = replace(client_for(instance), schema=SHORT_TIMEOUT_SCHEMA)
     data = await client.query("mutation { refreshCountries { sources { provider } } }")
-    assert data == {
-        "refreshCountries": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}
-    }
+    assert data == {"refreshCountries": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}}
 
 
 async def test_operation_name() -> None:
     """Of several operations, the one of the requested name is executed."""
     assert await CLIENT.request(TWO_OPERATIONS, operation_name="a") == GraphQLResponse(
-        {"data": {"__typename": "Query"}},
-        executed=True,
-        cacheable=True,
-        operation=OperationInfo("query", "a"),
+        {"data": {"__typename": "Query"}}, executed=True, cacheable=True, operation=OperationInfo("query", "a")
     )
     assert await CLIENT.request(TWO_OPERATIONS, operation_name="b") == GraphQLResponse(
-        {"data": {"status": {"totalCountries": 1}}},
-        executed=True,
-        operation=OperationInfo("query", "b"),
+        {"data": {"status": {"totalCountries": 1}}}, executed=True, operation=OperationInfo("query", "b")
     )
 
 
@@ -204,17 +167,9 @@ QUERY_BY_TYPE = {
         ("Float", "1", ": Float cannot represent non numeric value: '1'"),
         ("Float", float("inf"), ": Float cannot represent non numeric value: inf"),
         ("String", 1, ": String cannot represent a non string value: 1"),
-        (
-            "[String!]",
-            [None],
-            " at [0]: Expected value of non-null type 'String!' not to be None.",
-        ),
+        ("[String!]", [None], " at [0]: Expected value of non-null type 'String!' not to be None."),
         ("DateTime", "2026-11-23", f": {NOT_RFC_3339}"),
-        (
-            "CountrySortField!",
-            "FLAG_URL",
-            ": Value 'FLAG_URL' does not exist in 'CountrySortField' enum.",
-        ),
+        ("CountrySortField!", "FLAG_URL", ": Value 'FLAG_URL' does not exist in 'CountrySortField' enum."),
     ],
 )
 async def test_rejected_variables(declared: str, value: object, message: str) -> None:
@@ -227,10 +182,7 @@ async def test_rejected_variables(declared: str, value: object, message: str) ->
 async def test_missing_variable() -> None:
     """A missing required variable is rejected with BAD_USER_INPUT."""
     response = await CLIENT.request("query ($first: Int!) { refreshes(first: $first) { id } }")
-    assert only_error(response) == (
-        "BAD_USER_INPUT",
-        f"Variable '$first' has invalid value: {NOT_PROVIDED}",
-    )
+    assert only_error(response) == ("BAD_USER_INPUT", f"Variable '$first' has invalid value: {NOT_PROVIDED}")
 
 
 async def test_null_for_an_argument_with_a_default() -> None:
@@ -326,9 +278,7 @@ async def test_rejections_are_not_logged(caplog: pytest.LogCaptureFixture) -> No
     assert caplog.records == []
 
 
-async def test_database_is_not_described(
-    instance: ServiceInstance, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_database_is_not_described(instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
     """The response to a database error has neither URL nor message of the database; the log has."""
     await instance.service.refresh()
     await instance.service.close()
@@ -340,16 +290,11 @@ async def test_database_is_not_described(
     )
     response = await client_for(instance).request('mutation { deleteCountry(code: "FR") { id } }')
     [error] = response.body["errors"]
-    assert (
-        error["message"]
-        == "The database did not confirm the operation; it was done completely or not at all."
-    )
+    assert error["message"] == "The database did not confirm the operation; it was done completely or not at all."
     assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
     assert response.body["data"] is None
     failure = f"The database at sqlite:///{instance.path} failed: a secret."
-    assert [record.getMessage() for record in caplog.records] == [
-        f"Request {REQUEST_ID}: {failure}"
-    ]
+    assert [record.getMessage() for record in caplog.records] == [f"Request {REQUEST_ID}: {failure}"]
     assert await initial.is_unchanged()
 
 
@@ -364,13 +309,9 @@ async def test_allowed_operations(instance: ServiceInstance) -> None:
         public_url="",
         is_authorized=True,
     )
-    request = GraphQLRequest(
-        query="mutation { refreshCountries { id } }", variables=None, operation_name=None
-    )
+    request = GraphQLRequest(query="mutation { refreshCountries { id } }", variables=None, operation_name=None)
     with pytest.raises(InvalidOperationTypeError):
-        await execute(
-            SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id=REQUEST_ID
-        )
+        await execute(SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id=REQUEST_ID)
     assert (await instance.load_rows(), instance.service.is_running) == ([], False)
 
 

@@ -23,12 +23,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.domain.country import Country
 from graphql_api.execution.engine import build_schema
-from graphql_api.execution.execute import (
-    QUERIES_ONLY,
-    GraphQLRequest,
-    execute,
-    execute_sync_if_cheap,
-)
+from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, execute, execute_sync_if_cheap
 from graphql_api.execution.executor import BulkExecutor
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.schema.context import GraphQLContext
@@ -39,10 +34,7 @@ from tests.support.document_strategies import documents
 from tests.support.factories import make_country
 from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
 
-SCHEMA = build_schema(
-    introspection=True,
-    query_limits=QueryLimits(fields=10**6, aliases=10**6),
-)
+SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(fields=10**6, aliases=10**6))
 
 
 class ReferenceSchema(strawberry.Schema):
@@ -102,25 +94,20 @@ def serialize(data: object, errors: Sequence[GraphQLError] | None) -> bytes:
         return repr([data, formatted_errors]).encode()
 
 
-async def execute_both(
-    document: str, variables: dict[str, Any], context: GraphQLContext
-) -> tuple[bytes, bytes]:
+async def execute_both(document: str, variables: dict[str, Any], context: GraphQLContext) -> tuple[bytes, bytes]:
     """Return the responses of BulkExecutor and of Strawberry's executor."""
     parsed = SCHEMA.document_cache.get_or_parse(document)
     assert validate(SCHEMA.executable, parsed.node, specified_rules) == []
     operation = parsed.get_operation(None)
     variable_values = operation.coerce_variables(variables)
     assert not isinstance(variable_values, list)
-    actual = await BulkExecutor(
-        operation, operation.get_plan(variable_values), variable_values, context
-    ).run()
+    actual = await BulkExecutor(operation, operation.get_plan(variable_values), variable_values, context).run()
     expected = await REFERENCE_SCHEMA.execute(document, variables, context_value=context)
     return serialize(*actual), serialize(expected.data, expected.errors)
 
 
 VALUES = st.fixed_dictionaries(
-    {},
-    optional={"yes": st.booleans(), "no": st.booleans(), "first": st.sampled_from((None, 0, 2))},
+    {}, optional={"yes": st.booleans(), "no": st.booleans(), "first": st.sampled_from((None, 0, 2))}
 )
 
 
@@ -130,9 +117,7 @@ VALUES = st.fixed_dictionaries(
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking documents takes minutes
 )
 @given(documents(), rows(), VALUES)
-async def test_same_bytes(
-    document: str, countries: list[Country], variables: dict[str, Any]
-) -> None:
+async def test_same_bytes(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
     """Any document gives the same bytes, and the same errors at the same paths, twice."""
     _, context = make_client(countries)
     for _ in range(2):
@@ -146,9 +131,7 @@ async def test_sync(document: str, countries: list[Country], variables: dict[str
     """Synchronous execution returns the same response, or leaves it to asynchronous execution."""
     _, context = make_client(countries)
     request = GraphQLRequest(query=document, variables=variables, operation_name=None)
-    expected = await execute(
-        SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id="request-7"
-    )
+    expected = await execute(SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id="request-7")
     sync_response = execute_sync_if_cheap(SCHEMA, request, context=context)
     if sync_response is not None:
         assert sync_response == expected
@@ -168,22 +151,11 @@ def test_cacheable_fields_are_synchronous() -> None:
         field_type = get_named_type(field.type)
         if field_type.name not in visited and is_composite_type(field_type):
             visited.add(field_type.name)
-            object_types = (
-                schema.get_possible_types(field_type)
-                if is_abstract_type(field_type)
-                else [field_type]
-            )
+            object_types = schema.get_possible_types(field_type) if is_abstract_type(field_type) else [field_type]
             for object_type in object_types:
                 assert is_object_type(object_type)
                 fields += object_type.fields.values()
-    assert visited == {
-        "Country",
-        "CountryConnection",
-        "CountryEdge",
-        "Node",
-        "PageInfo",
-        "Provenance",
-    }
+    assert visited == {"Country", "CountryConnection", "CountryEdge", "Node", "PageInfo", "Provenance"}
 
 
 BROKEN_ROWS = [make_country("AX"), make_country("FR", population=2**31), make_country("TR")]

@@ -34,10 +34,7 @@ def test_rejected_overrides(overrides: dict[str, int], message: str) -> None:
     assert str(exc_info.value) == message
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"),
-    [(21, "21"), (10**9 - 1, "999999999"), (2**60, "over 1000000000")],
-)
+@pytest.mark.parametrize(("value", "shown"), [(21, "21"), (10**9 - 1, "999999999"), (2**60, "over 1000000000")])
 def test_message(value: int, shown: str) -> None:
     """The message has the limit's name, the value in at most ten digits, and the maximum."""
     with pytest.raises(QueryTooComplex) as exc_info:

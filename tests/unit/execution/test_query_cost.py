@@ -16,9 +16,7 @@ COUNTRY_COUNT = 250
 LEVELS = 60
 
 
-def rejection_message(
-    document: str, variables: Mapping[str, Any], limits: QueryLimits
-) -> str | None:
+def rejection_message(document: str, variables: Mapping[str, Any], limits: QueryLimits) -> str | None:
     """Return the message that a document is rejected with, or None."""
     try:
         measure_cost(parse(document), limits).check(variables, country_count=COUNTRY_COUNT)
@@ -63,11 +61,7 @@ NESTED_FRAGMENT = "fragment f on Query { status { version } }"
         ("fields", 6, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED_FRAGMENT}"),
         ("fields", 4, "{ ... { a } ... { b } }"),
         ("fields", 3, "{ a @x @y }"),
-        (
-            "fields",
-            10,
-            "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }",
-        ),
+        ("fields", 10, "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }"),
         ("fields", 6, "{ ...f ...f } fragment f on Q { a @x }"),
         ("aliases", 2, "{ a: status { b: version version } }"),
         ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),

@@ -11,8 +11,7 @@ BODY = '{"name": "Åland Islands"}'.encode() * 100
 
 
 @pytest.mark.parametrize(
-    ("encoding", "decode"),
-    [("br", brotli.decompress), ("gzip", gzip.decompress), ("identity", bytes)],
+    ("encoding", "decode"), [("br", brotli.decompress), ("gzip", gzip.decompress), ("identity", bytes)]
 )
 def test_compress(encoding: str, decode: type[bytes]) -> None:
     """A compressed body decodes to the original, and equal bodies give equal bytes."""

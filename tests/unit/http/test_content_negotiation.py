@@ -7,13 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from graphql_api.http.content_negotiation import (
-    GRAPHQL_RESPONSE,
-    HTML,
-    JSON,
-    get_content_type,
-    negotiate_response_type,
-)
+from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, get_content_type, negotiate_response_type
 from tests.support.factories import few_examples
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8"
@@ -91,15 +85,10 @@ def test_no_content_type() -> None:
 )
 def test_preferred(headers: Sequence[str], chosen: str | None) -> None:
     """The type with the highest weight is chosen, the first offered of equals, or none."""
-    assert (
-        negotiate_response_type(make_request("Accept", *headers), (JSON, GRAPHQL_RESPONSE, HTML))
-        == chosen
-    )
+    assert negotiate_response_type(make_request("Accept", *headers), (JSON, GRAPHQL_RESPONSE, HTML)) == chosen
 
 
-NUMBERS = st.sampled_from(
-    ("0", "1", "0.5", "1e-400", "-1", "nan", "inf", "1_0", "٣".encode().decode("latin-1"), "")
-)
+NUMBERS = st.sampled_from(("0", "1", "0.5", "1e-400", "-1", "nan", "inf", "1_0", "٣".encode().decode("latin-1"), ""))
 RANGES = st.sampled_from((JSON, HTML, GRAPHQL_RESPONSE, "*/*", "text/*", "*", "/", "a/b", ""))
 ACCEPTED = st.lists(st.builds("{};q={}".format, RANGES, NUMBERS) | RANGES).map(",".join)
 LATIN = st.text(st.characters(codec="latin-1"))
@@ -121,19 +110,11 @@ def test_any_content_type(header: str) -> None:
 
 
 @few_examples
-@given(
-    weights=st.lists(st.integers(0, 1000), min_size=3, max_size=3),
-    rest=st.integers(0, 1000),
-)
+@given(weights=st.lists(st.integers(0, 1000), min_size=3, max_size=3), rest=st.integers(0, 1000))
 def test_greatest_weight(weights: list[int], rest: int) -> None:
     """Among named types the highest weight wins, then the first offered; zero never does."""
     offered = (JSON, GRAPHQL_RESPONSE, HTML)
-    entries = [
-        f"{media_type};q={weight / 1000}"
-        for media_type, weight in zip(offered, weights, strict=True)
-    ]
-    chosen = negotiate_response_type(
-        make_request("Accept", f"*/*;q={rest / 1000}", *entries), offered
-    )
+    entries = [f"{media_type};q={weight / 1000}" for media_type, weight in zip(offered, weights, strict=True)]
+    chosen = negotiate_response_type(make_request("Accept", f"*/*;q={rest / 1000}", *entries), offered)
     best = max(weights)
     assert chosen == (offered[weights.index(best)] if best > 0 else None)

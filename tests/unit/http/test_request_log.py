@@ -16,16 +16,7 @@ REQUEST_FIELDS = {
     *("status", "bytes", "duration_ms"),
 }
 """The fields of a line about a request."""
-NAMES = [
-    "a\nb",
-    "\r\n{}",
-    "\"'\\",
-    "\x1b[31m\x00\x7f",
-    "\u2028\u2029",
-    "\ud83c",
-    "é" * 10_000,
-    "%s%n",
-]
+NAMES = ["a\nb", "\r\n{}", "\"'\\", "\x1b[31m\x00\x7f", "\u2028\u2029", "\ud83c", "é" * 10_000, "%s%n"]
 SECRET = "hunter2"
 
 
@@ -56,11 +47,7 @@ def read_log(server: Process) -> list[dict[str, Any]]:
 def find_request_line(server: Process, response: httpx.Response) -> dict[str, Any]:
     """Return the log line about the request with this response."""
     request_id = response.headers["X-Request-Id"]
-    [line] = [
-        entry
-        for entry in read_log(server)
-        if set(entry) >= REQUEST_FIELDS and entry["request_id"] == request_id
-    ]
+    [line] = [entry for entry in read_log(server) if set(entry) >= REQUEST_FIELDS and entry["request_id"] == request_id]
     assert set(line) == REQUEST_FIELDS
     return line
 
@@ -116,11 +103,7 @@ def test_refusals(server: Process) -> None:
 def test_refresh(server: Process) -> None:
     """A refresh is one line with each of its phases."""
     refresh_line = next(line for line in read_log(server) if "total_ms" in line)
-    assert (refresh_line["trigger"], refresh_line["countries"], refresh_line["inserted"]) == (
-        "start",
-        250,
-        250,
-    )
+    assert (refresh_line["trigger"], refresh_line["countries"], refresh_line["inserted"]) == ("start", 250, 250)
     assert refresh_line["providers"] == {"countries": "bundled", "rates": "bundled"}
     assert refresh_line["revision"] == 1
     phases = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
@@ -130,9 +113,7 @@ def test_refresh(server: Process) -> None:
 def test_statements(server: Process) -> None:
     """Each statement is one line with its duration, the upsert once a refresh, without values."""
     entries = read_log(server)
-    statements = [
-        entry for entry in entries if entry["logger"] == "graphql_api.storage.sql_logging"
-    ]
+    statements = [entry for entry in entries if entry["logger"] == "graphql_api.storage.sql_logging"]
     assert [entry for entry in statements if not entry["duration_ms"] >= 0] == []
     upserts = [entry for entry in statements if "INSERT INTO countries" in entry["message"]]
     refreshes = [entry for entry in entries if "total_ms" in entry]
@@ -145,8 +126,5 @@ def test_statements(server: Process) -> None:
 
 def test_secrets(server: Process) -> None:
     """The log contains neither query strings nor variables."""
-    post(
-        server,
-        {"query": "query($a: String) { country(code: $a) { id } }", "variables": {"a": SECRET}},
-    )
+    post(server, {"query": "query($a: String) { country(code: $a) { id } }", "variables": {"a": SECRET}})
     assert SECRET not in server.stderr

@@ -38,9 +38,7 @@ async def test_four_images_are_cached() -> None:
     images = SummaryImageCache()
     drawn = [await images.get(make_sized_snapshot(total)) for total in range(5)]
     assert len(set(drawn)) == 5
-    is_cached = [
-        await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)
-    ]
+    is_cached = [await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)]
     assert is_cached == [True, True, True, True, False]
 
 

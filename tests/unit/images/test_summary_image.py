@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.summary import Summary, TopCountry
+from graphql_api.domain.snapshot import Summary, TopCountry
 from graphql_api.images import SUMMARY_IMAGE_HEIGHT, SUMMARY_IMAGE_WIDTH
 from graphql_api.images.summary_image import (
     _BACKGROUND,
@@ -63,9 +63,7 @@ HOSTILE_NAMES = (
 )
 
 
-def make_source(
-    provider: str, *, as_of: datetime | None = datetime(2026, 9, 29, tzinfo=UTC)
-) -> Provenance:
+def make_source(provider: str, *, as_of: datetime | None = datetime(2026, 9, 29, tzinfo=UTC)) -> Provenance:
     """Return the provenance of data, dated by default."""
     return Provenance(provider=provider, as_of=as_of)
 
@@ -78,19 +76,13 @@ def make_top(*figures: tuple[str, float]) -> tuple[TopCountry, ...]:
 NORMAL = Summary(
     total_countries=250,
     top=make_top(
-        ("United States", 481e9),
-        ("Germany", 155.3e9),
-        ("United Kingdom", 121e9),
-        ("France", 98.4e9),
-        ("Italy", 71e9),
+        ("United States", 481e9), ("Germany", 155.3e9), ("United Kingdom", 121e9), ("France", 98.4e9), ("Italy", 71e9)
     ),
     countries_source=make_source("geonames"),
     rates_source=make_source("er-api", as_of=datetime(2026, 11, 24, tzinfo=UTC)),
     refreshed_at=datetime(2026, 11, 24, 16, 26, 59, tzinfo=UTC),
 )
-EMPTY = Summary(
-    total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None
-)
+EMPTY = Summary(total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None)
 
 names = st.sampled_from(HARD_NAMES + HOSTILE_NAMES) | st.text()
 instants = st.none() | st.datetimes(timezones=st.just(UTC))
@@ -99,11 +91,7 @@ summaries = st.builds(
     Summary,
     total_countries=st.integers(min_value=0),
     top=st.lists(
-        st.builds(
-            TopCountry,
-            name=names,
-            estimated_gdp=st.floats(min_value=0, allow_nan=False, allow_infinity=False),
-        ),
+        st.builds(TopCountry, name=names, estimated_gdp=st.floats(min_value=0, allow_nan=False, allow_infinity=False)),
         max_size=5,
     ).map(tuple),
     countries_source=sources,
@@ -119,18 +107,14 @@ def layout_texts(summary: Summary) -> list[str]:
 
 def layout_bars(summary: Summary) -> list[Bounds]:
     """Return the bounds of the bars of the countries."""
-    return [
-        box.bounds
-        for box in build_layout(summary)
-        if isinstance(box, Bar) and box.color is Color.ACCENT
-    ]
+    return [box.bounds for box in build_layout(summary) if isinstance(box, Bar) and box.color is Color.ACCENT]
 
 
 def is_overlapping(first: Bounds, second: Bounds) -> bool:
     """Return whether two boxes share a pixel."""
-    return max(first.left, second.left) < min(first.right, second.right) and max(
-        first.top, second.top
-    ) < min(first.bottom, second.bottom)
+    return max(first.left, second.left) < min(first.right, second.right) and max(first.top, second.top) < min(
+        first.bottom, second.bottom
+    )
 
 
 def find_overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | Bar]]:
@@ -139,8 +123,7 @@ def find_overlaps(boxes: Iterable[Text | Bar]) -> list[tuple[Text | Bar, Text | 
     return [
         (first, second)
         for first, second in pairs
-        if (isinstance(first, Text) or isinstance(second, Text))
-        and is_overlapping(first.bounds, second.bounds)
+        if (isinstance(first, Text) or isinstance(second, Text)) and is_overlapping(first.bounds, second.bounds)
     ]
 
 
@@ -192,8 +175,7 @@ def test_alt_text() -> None:
 def test_empty_alt_text() -> None:
     """The alt text without countries has no ranking and no attributions."""
     assert describe(EMPTY) == (
-        "0 countries. No estimates yet. "
-        "An estimate needs a population and an exchange rate. Not refreshed yet."
+        "0 countries. No estimates yet. An estimate needs a population and an exchange rate. Not refreshed yet."
     )
 
 
@@ -222,9 +204,7 @@ def test_singular() -> None:
         (None, make_source("geonames", as_of=None), ["Rates by geonames"]),
     ],
 )
-def test_attributions(
-    countries: Provenance | None, rates: Provenance | None, shown: list[str]
-) -> None:
+def test_attributions(countries: Provenance | None, rates: Provenance | None, shown: list[str]) -> None:
     """A known provider has its name and licence, an unknown one its plain name."""
     assert layout_texts(replace(EMPTY, countries_source=countries, rates_source=rates))[5:] == shown
 
@@ -247,10 +227,7 @@ def test_bars_are_in_proportion() -> None:
 
 def test_bars_of_zero() -> None:
     """If all amounts are zero, all bars have the minimum length."""
-    lengths = [
-        bar.right - bar.left
-        for bar in layout_bars(replace(NORMAL, top=make_top(("A", 0), ("B", 0))))
-    ]
+    lengths = [bar.right - bar.left for bar in layout_bars(replace(NORMAL, top=make_top(("A", 0), ("B", 0))))]
 
     assert lengths == [6, 6]
 
@@ -420,8 +397,7 @@ def count_measurements(summary: Summary) -> int:
 def test_long_names_are_cheap() -> None:
     """Truncation bisects, and measures at most the characters that a line can hold."""
     short, long, longer = (
-        replace(NORMAL, top=make_top(*(("W" * length, 1e9) for _ in range(5))))
-        for length in (5, 256, 10_000)
+        replace(NORMAL, top=make_top(*(("W" * length, 1e9) for _ in range(5)))) for length in (5, 256, 10_000)
     )
     assert count_measurements(long) - count_measurements(short) == 5 * 8
     assert count_measurements(longer) == count_measurements(long)
@@ -432,7 +408,4 @@ def test_countries_without_estimates(total: int) -> None:
     """Without any estimate nothing overlaps, whatever the number of countries."""
     summary = replace(NORMAL, total_countries=total, top=())
     assert find_overlaps(build_layout(summary)) == []
-    assert layout_texts(summary)[2:4] == [
-        "No estimates yet",
-        "An estimate needs a population and an exchange rate",
-    ]
+    assert layout_texts(summary)[2:4] == ["No estimates yet", "An estimate needs a population and an exchange rate"]

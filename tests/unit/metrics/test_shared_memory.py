@@ -49,11 +49,7 @@ def test_sums() -> None:
     assert samples[DURATION_SERIES("bucket", ',le="0.25"')] == 1
     assert samples[DURATION_SERIES("bucket", ',le="0.5"')] == 2
     assert samples[DURATION_SERIES("bucket", ',le="10.0"')] == 2
-    assert (
-        samples[DURATION_SERIES("bucket", ',le="+Inf"')]
-        == samples[DURATION_SERIES("count", "")]
-        == 3
-    )
+    assert samples[DURATION_SERIES("bucket", ',le="+Inf"')] == samples[DURATION_SERIES("count", "")] == 3
     assert samples[DURATION_SERIES("sum", "")] == pytest.approx(100.3001)
     assert samples["graphql_api_connections"] == 3
     assert samples["graphql_api_workers"] == 2

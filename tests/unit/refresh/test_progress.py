@@ -15,16 +15,12 @@ from graphql_api.storage import lease
 from tests.support.factories import few_examples
 from tests.support.refresh_service import ProgressRecorder, ServiceInstance
 
-STEPS = st.tuples(
-    st.sampled_from(list(Phase)), st.floats(min_value=0, max_value=1), st.sampled_from("abc")
-)
+STEPS = st.tuples(st.sampled_from(list(Phase)), st.floats(min_value=0, max_value=1), st.sampled_from("abc"))
 
 
 def make_event(number: int, phase: Phase = Phase.FETCHING) -> Progress:
     """Return an event of the refresh with this number as its id."""
-    return Progress(
-        refresh_id=str(number), phase=phase, fraction=0.5, elapsed_ms=1, message="A step"
-    )
+    return Progress(refresh_id=str(number), phase=phase, fraction=0.5, elapsed_ms=1, message="A step")
 
 
 async def next_event(events: AsyncIterator[Progress]) -> Progress:
@@ -36,10 +32,7 @@ async def next_event(events: AsyncIterator[Progress]) -> Progress:
 async def test_refresh(instance: ServiceInstance) -> None:
     """Listeners get every phase of a refresh in order, and its report at the end."""
     recorder, other_recorder = ProgressRecorder(), ProgressRecorder()
-    with (
-        instance.service.progress.listen(recorder),
-        instance.service.progress.listen(other_recorder),
-    ):
+    with instance.service.progress.listen(recorder), instance.service.progress.listen(other_recorder):
         reports = await asyncio.gather(instance.service.refresh(), instance.service.refresh())
     assert recorder.phases == [
         (Phase.STARTED, 0),
@@ -98,10 +91,7 @@ def test_fraction_never_decreases(steps: list[tuple[Phase, float, str]]) -> None
 async def test_subscribe() -> None:
     """A subscriber gets the last event of running refreshes, none of ended ones, and the rest."""
     broadcaster = ProgressBroadcaster()
-    ended, active = (
-        broadcaster.create_reporter("ended"),
-        broadcaster.create_reporter("runs", elapsed_ms=5000),
-    )
+    ended, active = (broadcaster.create_reporter("ended"), broadcaster.create_reporter("runs", elapsed_ms=5000))
     ended.emit(Phase.FETCHING, 0.1, "A step")
     ended.emit_failed("A_CODE", "It failed")
     active.emit(Phase.STARTED, 0, "Started")
@@ -121,10 +111,7 @@ async def test_has_subscribers() -> None:
     broadcaster = ProgressBroadcaster()
     broadcaster.create_reporter("runs").emit(Phase.STARTED, 0, "Started")
     assert not broadcaster.has_subscribers.is_set()
-    async with (
-        aclosing(broadcaster.subscribe()) as first,
-        aclosing(broadcaster.subscribe()) as second,
-    ):
+    async with aclosing(broadcaster.subscribe()) as first, aclosing(broadcaster.subscribe()) as second:
         await next_event(first)
         await next_event(second)
         await first.aclose()
@@ -141,9 +128,9 @@ async def test_slow_subscriber() -> None:
             reporter = broadcaster.create_reporter(str(number))
             for step in range(10):
                 reporter.emit(Phase.FETCHING, step / 10, f"Step {step}")
-                assert len(queue) <= max_events
+                assert len(queue._events) <= max_events
             reporter.emit_failed("A_CODE", "It failed")
-    received = [await queue.get() for _ in range(len(queue))]
+    received = [await queue.get() for _ in range(len(queue._events))]
     assert [(item.refresh_id, item.is_last) for item in received] == [
         (str(number), True) for number in range(1000 - max_events, 1000)
     ]
@@ -153,13 +140,11 @@ async def test_slow_subscriber() -> None:
 @given(numbers=st.lists(st.integers(0, 3), max_size=40), max_events=st.integers(1, 5))
 async def test_queue_order(numbers: list[int], max_events: int) -> None:
     """A queue keeps the order, and first drops events that do not end a refresh."""
-    events = [
-        make_event(number, Phase.DONE if number == 0 else Phase.FETCHING) for number in numbers
-    ]
+    events = [make_event(number, Phase.DONE if number == 0 else Phase.FETCHING) for number in numbers]
     queue = SubscriberQueue(max_events)
     for item in events:
         queue.put(item)
-    received = [await queue.get() for _ in range(len(queue))]
+    received = [await queue.get() for _ in range(len(queue._events))]
     assert len(received) == min(len(events), max_events)
     assert received[-1:] == events[-1:]
     order = iter(events)

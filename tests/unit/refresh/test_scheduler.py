@@ -11,12 +11,7 @@ import pytest
 from graphql_api.domain.report import RefreshFailure, Trigger
 from graphql_api.refresh.scheduler import compute_delay, refresh_periodically
 from tests.support.fake_providers.server import Upstream
-from tests.support.refresh_service import (
-    SERVER_ERROR,
-    ServiceInstance,
-    make_source_config,
-    running_instance,
-)
+from tests.support.refresh_service import SERVER_ERROR, ServiceInstance, make_source_config, running_instance
 
 DAY = 86_400.0
 
@@ -38,20 +33,13 @@ DAY = 86_400.0
 )
 def test_delay(interval: float, age: float, failures: int, jitter: float, seconds: float) -> None:
     """The delay is the rest of the interval, plus jitter, and doubles with each failure."""
-    assert compute_delay(interval, age=age, failures=failures, jitter=jitter) == pytest.approx(
-        seconds
-    )
+    assert compute_delay(interval, age=age, failures=failures, jitter=jitter) == pytest.approx(seconds)
 
 
 async def run_scheduler(instance: ServiceInstance, upstream: Upstream, times: int) -> None:
     """Run the scheduler until the countries were requested that often."""
     task = asyncio.create_task(
-        refresh_periodically(
-            instance.service,
-            instance.catalog,
-            refresh_interval=0.05,
-            clock=lambda: datetime.now(UTC),
-        )
+        refresh_periodically(instance.service, instance.catalog, refresh_interval=0.05, clock=lambda: datetime.now(UTC))
     )
     await asyncio.to_thread(upstream.wait_for_requests, "countries", times)
     task.cancel()
@@ -83,10 +71,7 @@ async def test_refreshed_by_another_replica(path: Path, upstream: Upstream) -> N
         report = await instance.service.refresh()
         task = asyncio.create_task(
             refresh_periodically(
-                instance.service,
-                instance.catalog,
-                refresh_interval=0.02,
-                clock=lambda: report.finished_at,
+                instance.service, instance.catalog, refresh_interval=0.02, clock=lambda: report.finished_at
             )
         )
         await asyncio.sleep(0.2)

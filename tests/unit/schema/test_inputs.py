@@ -15,13 +15,7 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not
 from graphql_api.domain.sorting import SortKey
 from graphql_api.schema.scalars import format_instant
-from tests.support.factories import (
-    country_codes,
-    country_lists,
-    few_examples,
-    instants,
-    make_country,
-)
+from tests.support.factories import country_codes, country_lists, few_examples, instants, make_country
 from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
 from tests.support.schema_client import SCHEMA, offline_client
 
@@ -162,10 +156,7 @@ COMBINED = [
     ("population: {gt: 0, lt: 70000000}", "CI FR"),
     ('population: {gt: 0}, name: {contains: "e"}, not: {code: {eq: "FR"}}', "CI TR"),
     ('region: {ne: "Asia"}, or: [{code: {eq: "FR"}}, {code: {eq: "TR"}}]', "FR"),
-    (
-        'and: [{or: [{code: {eq: "FR"}}, {population: {eq: 0}}]}, {areaKm2: {isNull: true}}]',
-        "AQ",
-    ),
+    ('and: [{or: [{code: {eq: "FR"}}, {population: {eq: 0}}]}, {areaKm2: {isNull: true}}]', "AQ"),
     ('and: {code: {eq: "FR"}}, or: {code: {eq: "FR"}}', "FR"),
 ]
 """Filters combined by and, or and not, and the codes that match."""
@@ -193,9 +184,7 @@ def build_contract() -> GraphQLSchema:
 @pytest.mark.parametrize(("filter_", "codes"), [*chain(*OPERATORS.values()), *FIELDS, *COMBINED])
 async def test_filter(filter_: str, codes: str) -> None:
     """Each filter matches exactly these countries."""
-    assert (
-        await CLIENT.query_codes(f"(filter: {{{filter_}}}, sort: {{field: CODE}})") == codes.split()
-    )
+    assert await CLIENT.query_codes(f"(filter: {{{filter_}}}, sort: {{field: CODE}})") == codes.split()
 
 
 @pytest.mark.parametrize("kind", OPERATORS)
@@ -221,9 +210,7 @@ def test_every_kind_is_tried() -> None:
 @pytest.mark.parametrize("filter_", NULLS)
 async def test_nulls_are_ignored(filter_: str) -> None:
     """A filter of nulls matches every country."""
-    assert (
-        await CLIENT.query_codes(f"(filter: {filter_}, sort: {{field: CODE}})") == ALL_CODES.split()
-    )
+    assert await CLIENT.query_codes(f"(filter: {filter_}, sort: {{field: CODE}})") == ALL_CODES.split()
 
 
 @pytest.mark.parametrize("nulls", NULLS[1:])
@@ -284,13 +271,7 @@ async def test_second_key() -> None:
         make_country("US", region="Americas"),
     ]
     sort = "[{field: REGION, direction: DESC}, {field: POPULATION}]"
-    assert await offline_client(rows).query_codes(f"(sort: {sort})") == [
-        "US",
-        "CI",
-        "ZW",
-        "DE",
-        "FR",
-    ]
+    assert await offline_client(rows).query_codes(f"(sort: {sort})") == ["US", "CI", "ZW", "DE", "FR"]
 
 
 def to_camel_case(name: str) -> str:
@@ -310,10 +291,7 @@ def with_whole_numbers(filter_: Filter) -> Filter:
         case Condition(CountryField.POPULATION, _, operand) if not isinstance(operand, bool):
             operands = operand if isinstance(operand, frozenset) else [operand]
             integers = frozenset(int(min(float(number), 2**31 - 1)) for number in operands)  # type: ignore[arg-type]  # drawn by number
-            return replace(
-                filter_,
-                operand=integers if isinstance(operand, frozenset) else next(iter(integers)),
-            )
+            return replace(filter_, operand=integers if isinstance(operand, frozenset) else next(iter(integers)))
         case _:
             return filter_
 
@@ -335,9 +313,7 @@ def to_filter_input(filter_: Filter) -> dict[str, Any]:
 
 def to_sort_input(sort: tuple[SortKey, ...]) -> list[dict[str, str]]:
     """Return sort keys as a client sends them."""
-    return [
-        {"field": key.field.name, "direction": "DESC" if key.descending else "ASC"} for key in sort
-    ]
+    return [{"field": key.field.name, "direction": "DESC" if key.descending else "ASC"} for key in sort]
 
 
 def to_literal(value: object) -> str:
@@ -370,10 +346,7 @@ async def test_any_query(rows: list[Country], filter_: Filter, sort: tuple[SortK
 async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) -> None:
     """A filter as a literal returns the same countries as the filter in a variable."""
     expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), ()))
-    assert (
-        await offline_client(rows).query_codes(f"(filter: {to_literal(to_filter_input(filter_))})")
-        == expected
-    )
+    assert await offline_client(rows).query_codes(f"(filter: {to_literal(to_filter_input(filter_))})") == expected
 
 
 @few_examples
@@ -381,20 +354,15 @@ async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) 
 async def test_shown_instants_are_found(instant: datetime, rows: list[Country]) -> None:
     """The time of a country, sent back as an operand, matches exactly its countries."""
     filter_literal = f'{{lastRefreshedAt: {{eq: "{format_instant(instant)}"}}}}'
-    codes = await offline_client(rows).query_codes(
-        f"(filter: {filter_literal}, sort: {{field: CODE}})"
-    )
+    codes = await offline_client(rows).query_codes(f"(filter: {filter_literal}, sort: {{field: CODE}})")
     assert codes == sorted(row.code for row in rows if row.last_refreshed_at == instant)
 
 
 REJECTED = {
-    "(filter: {population: {eq: 2147483648}})": (
-        "Int cannot represent non 32-bit signed integer value: 2147483648"
-    ),
+    "(filter: {population: {eq: 2147483648}})": ("Int cannot represent non 32-bit signed integer value: 2147483648"),
     "(filter: {areaKm2: {in: [null]}})": "Expected value of non-null type 'Float!' not to be None.",
     "(sort: [{direction: ASC}])": (
-        "Expected value of type 'CountrySort' to include required field 'field', "
-        "found: { direction: ASC }."
+        "Expected value of type 'CountrySort' to include required field 'field', found: { direction: ASC }."
     ),
     "(sort: [{field: FLAG_URL}])": "Value 'FLAG_URL' does not exist in 'CountrySortField' enum.",
     '(filter: {lastRefreshedAt: {gt: "yesterday"}})': (

@@ -26,13 +26,8 @@ from tests.support.schema_client import PUBLIC_URL, SchemaClient, client_for, of
 
 COUNTRIES = [make_country(code) for code in ("AX", "CI", "FR")]
 ONE_OF_BOTH = "Give either code or name: exactly one of them."
-NO_CURSOR = (
-    "is not a cursor of this list in this order; "
-    "use one that the same query with the same sort returned."
-)
-TOO_FEW = (
-    "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
-)
+NO_CURSOR = "is not a cursor of this list in this order; use one that the same query with the same sort returned."
+TOO_FEW = "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
 UNAUTHENTICATED = (
     "UNAUTHENTICATED",
     "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`.",
@@ -110,15 +105,12 @@ def unauthorized_client(home: ServiceInstance) -> SchemaClient:
 async def test_country() -> None:
     """`country` finds a country by code or by name, and returns null if there is none."""
     data = await offline_client(COUNTRIES).query(
-        '{ a: country(code: "fr") { name } b: country(name: "land ci") { code }'
-        ' c: country(code: "ZZ") { code } }'
+        '{ a: country(code: "fr") { name } b: country(name: "land ci") { code } c: country(code: "ZZ") { code } }'
     )
     assert data == {"a": {"name": "Land FR"}, "b": {"code": "CI"}, "c": None}
 
 
-@pytest.mark.parametrize(
-    "arguments", ["", '(code: "FR", name: "France")', "(code: null, name: null)"]
-)
+@pytest.mark.parametrize("arguments", ["", '(code: "FR", name: "France")', "(code: null, name: null)"])
 @pytest.mark.parametrize("operation", ["query { country", "mutation { deleteCountry"])
 async def test_neither_or_both(operation: str, arguments: str) -> None:
     """Code and name together, or neither, are rejected."""
@@ -157,9 +149,7 @@ async def test_cursor_of_another_sort() -> None:
 
 async def test_error_of_one_field() -> None:
     """An error of a nullable field leaves the other fields their data."""
-    response = await offline_client(COUNTRIES).request(
-        '{ a: country { id } b: country(code: "FR") { id } }'
-    )
+    response = await offline_client(COUNTRIES).request('{ a: country { id } b: country(code: "FR") { id } }')
     assert response.executed
     assert response.body == {
         "data": {"a": None, "b": {"id": "Q291bnRyeTpGUg=="}},
@@ -236,9 +226,7 @@ async def test_force(instance: ServiceInstance, upstream: Upstream) -> None:
     upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
     client, live, cached = client_for(instance), [], []
     for arguments in ("", "", "(force: false)", "(force: true)"):
-        data = await client.query(
-            f"mutation {{ refreshCountries{arguments} {{ sources {{ live cached }} }} }}"
-        )
+        data = await client.query(f"mutation {{ refreshCountries{arguments} {{ sources {{ live cached }} }} }}")
         rates_report = data["refreshCountries"]["sources"][1]
         live.append(rates_report["live"])
         cached.append(rates_report["cached"])
@@ -248,11 +236,7 @@ async def test_force(instance: ServiceInstance, upstream: Upstream) -> None:
 
 @pytest.mark.parametrize(
     ("age", "stale"),
-    [
-        (timedelta(days=1), False),
-        (timedelta(days=1, microseconds=1), True),
-        (timedelta(days=-1), False),
-    ],
+    [(timedelta(days=1), False), (timedelta(days=1, microseconds=1), True), (timedelta(days=-1), False)],
 )
 async def test_stale(age: timedelta, stale: bool) -> None:
     """Data is stale once it is older than STALE_AFTER, not before."""
@@ -287,9 +271,7 @@ async def test_whole_report() -> None:
     """A past refresh has every field of its report."""
     client = offline_client(COUNTRIES)
     client.catalog.history = (make_report("report"),)
-    assert await client.query(f"{{ refreshes {{ {REPORT_FIELDS} }} }}") == {
-        "refreshes": [REPORT_DATA]
-    }
+    assert await client.query(f"{{ refreshes {{ {REPORT_FIELDS} }} }}") == {"refreshes": [REPORT_DATA]}
 
 
 async def test_failed_refreshes() -> None:
@@ -331,9 +313,7 @@ async def test_rejected_refreshes(name: str) -> None:
 async def test_refresh_countries(instance: ServiceInstance) -> None:
     """`refreshCountries` returns its report, and `status` has the same one."""
     client = client_for(instance)
-    report = (await client.query(f"mutation {{ refreshCountries {{ {REPORT_FIELDS} }} }}"))[
-        "refreshCountries"
-    ]
+    report = (await client.query(f"mutation {{ refreshCountries {{ {REPORT_FIELDS} }} }}"))["refreshCountries"]
     timings = report.pop("timings")
     assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 7
     assert report == {
@@ -347,14 +327,8 @@ async def test_refresh_countries(instance: ServiceInstance) -> None:
         "unchanged": 0,
         "missing": [],
         "skipped": [
-            {
-                "record": "Netherlands Antilles",
-                "reason": "AN is not a current ISO 3166-1 alpha-2 code",
-            },
-            {
-                "record": "Serbia and Montenegro",
-                "reason": "CS is not a current ISO 3166-1 alpha-2 code",
-            },
+            {"record": "Netherlands Antilles", "reason": "AN is not a current ISO 3166-1 alpha-2 code"},
+            {"record": "Serbia and Montenegro", "reason": "CS is not a current ISO 3166-1 alpha-2 code"},
         ],
         "statements": 1,
         "sources": [
@@ -405,23 +379,13 @@ async def test_refreshing(instance: ServiceInstance, upstream: Upstream) -> None
     [
         (
             SERVER_ERROR,
-            (
-                "SOURCE_UNAVAILABLE",
-                "No source of countries could be used. geonames: responded with status 500.",
-            ),
+            ("SOURCE_UNAVAILABLE", "No source of countries could be used. geonames: responded with status 500."),
         ),
-        (
-            first_countries(124),
-            ("SOURCE_INVALID", TOO_FEW),
-        ),
+        (first_countries(124), ("SOURCE_INVALID", TOO_FEW)),
     ],
 )
 async def test_rejected_refresh(
-    instance: ServiceInstance,
-    client: SchemaClient,
-    upstream: Upstream,
-    response: FakeResponse,
-    error: tuple[str, str],
+    instance: ServiceInstance, client: SchemaClient, upstream: Upstream, response: FakeResponse, error: tuple[str, str]
 ) -> None:
     """A failed source changes nothing, and `status` reports the failure with its time."""
     initial = await InitialState.capture(instance)
@@ -431,11 +395,7 @@ async def test_rejected_refresh(
     assert await initial.is_unchanged()
     status = (await client.query(STATUS_QUERY))["status"]
     failed_at = clock_time(3).isoformat().replace("+00:00", "Z")
-    assert status["lastFailure"] == {
-        "at": failed_at,
-        "code": error[0],
-        "message": error[1],
-    }
+    assert status["lastFailure"] == {"at": failed_at, "code": error[0], "message": error[1]}
     assert (status["lastRefresh"], status["refreshing"]) == (report, False)
     assert await client.query("{ refreshes { id } failedRefreshes { id } }") == {
         "refreshes": [{"id": "refresh-1"}],
@@ -444,19 +404,12 @@ async def test_rejected_refresh(
 
 
 @pytest.mark.parametrize("arguments", ['code: "AD"', 'code: "and"', 'name: "ANDORRA"'])
-async def test_delete_country(
-    instance: ServiceInstance, client: SchemaClient, arguments: str
-) -> None:
+async def test_delete_country(instance: ServiceInstance, client: SchemaClient, arguments: str) -> None:
     """`deleteCountry` returns the country, and removes it from snapshot and database."""
-    data = await client.query(
-        f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}"
-    )
+    data = await client.query(f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}")
     assert data == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 77006}}
     query = '{ country(code: "AD") { id } status { totalCountries version } }'
-    assert await client.query(query) == {
-        "country": None,
-        "status": {"totalCountries": 249, "version": "1-249"},
-    }
+    assert await client.query(query) == {"country": None, "status": {"totalCountries": 249, "version": "1-249"}}
     assert "AD" not in {row.code for row in await instance.load_rows()}
     assert len(await instance.load_rows()) == 249
 
@@ -490,8 +443,7 @@ async def test_delete_unknown_country(
 
 
 @pytest.mark.parametrize(
-    "mutation",
-    ["refreshCountries { id }", 'deleteCountry(code: "AD") { id }', "deleteCountry { id }"],
+    "mutation", ["refreshCountries { id }", 'deleteCountry(code: "AD") { id }', "deleteCountry { id }"]
 )
 async def test_unauthenticated(
     instance: ServiceInstance, client: SchemaClient, upstream: Upstream, mutation: str
@@ -503,10 +455,7 @@ async def test_unauthenticated(
         upstream.requests,
         record_statements(instance.database),
     )
-    assert (
-        await unauthorized_client(instance).query_error(f"mutation {{ {mutation} }}")
-        == UNAUTHENTICATED
-    )
+    assert await unauthorized_client(instance).query_error(f"mutation {{ {mutation} }}") == UNAUTHENTICATED
     assert upstream.requests == requests
     assert executed == []
     assert await initial.is_unchanged()
@@ -514,16 +463,12 @@ async def test_unauthenticated(
 
 async def test_strangers_may_read(instance: ServiceInstance, client: SchemaClient) -> None:
     """Unauthorized callers can read everything."""
-    assert await unauthorized_client(instance).query(STATUS_QUERY) == await client.query(
-        STATUS_QUERY
-    )
+    assert await unauthorized_client(instance).query(STATUS_QUERY) == await client.query(STATUS_QUERY)
 
 
 async def test_mutations_run_in_order(client: SchemaClient) -> None:
     """Two mutations of a document run one after the other."""
-    data = await client.query(
-        'mutation { deleteCountry(code: "AD") { code } refreshCountries { inserted } }'
-    )
+    data = await client.query('mutation { deleteCountry(code: "AD") { code } refreshCountries { inserted } }')
     assert data == {"deleteCountry": {"code": "AD"}, "refreshCountries": {"inserted": 1}}
 
 

@@ -42,10 +42,7 @@ def test_any_offset_is_read(instant: datetime) -> None:
         (datetime(2026, 11, 23, 16, 26, tzinfo=UTC), "2026-11-23T16:26:00Z"),
         (datetime(2026, 11, 23, 16, 26, 0, 123456, tzinfo=UTC), "2026-11-23T16:26:00.123456Z"),
         (datetime(2026, 11, 23, 16, 26, 0, 120000, tzinfo=UTC), "2026-11-23T16:26:00.120000Z"),
-        (
-            datetime(2026, 11, 23, 1, 0, tzinfo=timezone(timedelta(hours=3))),
-            "2026-11-22T22:00:00Z",
-        ),
+        (datetime(2026, 11, 23, 1, 0, tzinfo=timezone(timedelta(hours=3))), "2026-11-22T22:00:00Z"),
         (datetime(1, 1, 1, tzinfo=UTC), "0001-01-01T00:00:00Z"),
     ],
 )

@@ -67,9 +67,7 @@ async def collect_codes(client: SchemaClient, size: int, *, forward: bool) -> li
         page_info = connection["pageInfo"]
         assert connection["totalCount"] == 250
         assert page_info[next_fields[1 - direction]] is bool(collected)
-        collected = (
-            collected + page_codes(connection) if forward else page_codes(connection) + collected
-        )
+        collected = collected + page_codes(connection) if forward else page_codes(connection) + collected
         if not page_info[next_fields[direction]]:
             return collected
         arguments[cursor_arguments[direction]] = page_info[cursor_fields[direction]]
@@ -110,8 +108,7 @@ async def test_provenance() -> None:
     ]
     fields = "provider live asOf attribution"
     data = await offline_client(rows).query(
-        f"{{ countries(sort: [{{field: CODE}}]) {{ nodes {{ figuresFrom {{ {fields} }} "
-        f"rateFrom {{ {fields} }} }} }} }}"
+        f"{{ countries(sort: [{{field: CODE}}]) {{ nodes {{ figuresFrom {{ {fields} }} rateFrom {{ {fields} }} }} }} }}"
     )
     bundled, live, unknown = data["countries"]["nodes"]
     rate = {
@@ -138,12 +135,7 @@ async def test_provenance() -> None:
         },
         "rateFrom": None,
     }
-    assert unknown["figuresFrom"] == {
-        "provider": "gone",
-        "live": True,
-        "asOf": None,
-        "attribution": None,
-    }
+    assert unknown["figuresFrom"] == {"provider": "gone", "live": True, "asOf": None, "attribution": None}
 
 
 async def test_absent_values() -> None:
@@ -168,9 +160,7 @@ async def test_id_is_stable() -> None:
 async def test_hostile_text() -> None:
     """Text with markup or control characters is returned unchanged."""
     name = '\'; DROP TABLE "x" \\ %s <b>{0}</b> \u202e 🇹🇷 two\nlines\x00'
-    data = await offline_client([replace(FRANCE, name=name)]).query(
-        '{ country(code: "FR") { name } }'
-    )
+    data = await offline_client([replace(FRANCE, name=name)]).query('{ country(code: "FR") { name } }')
     assert data == {"country": {"name": name}}
 
 
@@ -203,12 +193,9 @@ async def test_lookup(arguments: str, code: str | None) -> None:
     """A country is found by either code, by name and by alias, without case and accents."""
     ivory_coast = make_country("CI", alpha3="CIV", name="Côte d’Ivoire")
     reference = make_reference(
-        make_identity("CI", aliases=("Ivory Coast", "Elfenbeinküste")),
-        make_identity("FR", aliases=("Gaul",)),
+        make_identity("CI", aliases=("Ivory Coast", "Elfenbeinküste")), make_identity("FR", aliases=("Gaul",))
     )
-    data = await offline_client([ivory_coast], reference).query(
-        f"{{ country({arguments}) {{ code }} }}"
-    )
+    data = await offline_client([ivory_coast], reference).query(f"{{ country({arguments}) {{ code }} }}")
     assert data == {"country": None if code is None else {"code": code}}
 
 
@@ -227,18 +214,12 @@ async def test_whole_list() -> None:
     connection = await fetch_page(offline_client(ROWS))
     assert page_codes(connection) == ["AX", "CI", "FR", "ST", "TO"]
     assert connection["totalCount"] == 5
-    assert (connection["pageInfo"]["hasNextPage"], connection["pageInfo"]["hasPreviousPage"]) == (
-        False,
-        False,
-    )
+    assert (connection["pageInfo"]["hasNextPage"], connection["pageInfo"]["hasPreviousPage"]) == (False, False)
 
 
 async def test_empty_page() -> None:
     """An empty page has null cursors and the total count."""
-    for arguments, following, preceding in (
-        ({"first": 0}, True, False),
-        ({"last": 0}, False, True),
-    ):
+    for arguments, following, preceding in (({"first": 0}, True, False), ({"last": 0}, False, True)):
         assert await fetch_page(offline_client(ROWS), **arguments) == {
             "totalCount": 5,
             "nodes": [],
@@ -258,11 +239,7 @@ async def test_cursors() -> None:
     cursors = [edge["cursor"] for edge in (await fetch_page(client))["edges"]]
     assert page_codes(await fetch_page(client, after=cursors[1])) == ["FR", "ST", "TO"]
     assert page_codes(await fetch_page(client, before=cursors[1])) == ["AX"]
-    assert page_codes(await fetch_page(client, after=cursors[0], before=cursors[4])) == [
-        "CI",
-        "FR",
-        "ST",
-    ]
+    assert page_codes(await fetch_page(client, after=cursors[0], before=cursors[4])) == ["CI", "FR", "ST"]
     assert page_codes(await fetch_page(client, first=1, after=cursors[0])) == ["CI"]
     assert page_codes(await fetch_page(client, last=1, before=cursors[4])) == ["ST"]
 
@@ -294,9 +271,7 @@ async def test_cursor_survives_a_refresh(instance: ServiceInstance) -> None:
     await client.query("mutation { refreshCountries { id } }")
     assert instance.catalog.snapshot.version.revision == 2
     assert page_codes(await fetch_page(client, after=cursor)) == all_codes[100:]
-    await client.query(
-        "mutation ($code: String) { deleteCountry(code: $code) { id } }", code=all_codes[99]
-    )
+    await client.query("mutation ($code: String) { deleteCountry(code: $code) { id } }", code=all_codes[99])
     rest = await fetch_page(client, after=cursor)
     assert (page_codes(rest), rest["totalCount"]) == (all_codes[100:], 249)
     assert page_codes(await fetch_page(client, before=cursor)) == all_codes[:99]

@@ -16,14 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.metrics_scrape import Scraper
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
-from tests.support.raw_http import (
-    QUERY,
-    TYPENAME_RESPONSE,
-    RawConnection,
-    RawResponse,
-    open_connection,
-    request_head,
-)
+from tests.support.raw_http import QUERY, TYPENAME_RESPONSE, RawConnection, RawResponse, open_connection, request_head
 
 LIST_BODY = b'{"query": "{ countries { nodes { code name population } } }"}'
 GET_LINE = f"GET /graphql?query={quote('{ countries { nodes { code } } }')}"
@@ -54,9 +47,7 @@ def exchange(connection: RawConnection, request: bytes) -> RawResponse:
 def stable_headers(headers: HTTPMessage) -> list[tuple[str, str]]:
     """Return the headers except those that differ each time."""
     return sorted(
-        (name.lower(), value)
-        for name, value in headers.items()
-        if name.lower() not in ("date", "x-request-id")
+        (name.lower(), value) for name, value in headers.items() if name.lower() not in ("date", "x-request-id")
     )
 
 
@@ -100,10 +91,7 @@ def test_repeated_requests(server: Process, request_: bytes) -> None:
     assert all("Date" in response.headers for response in responses)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [{}, {"Accept_Encoding": "br"}, {"Accept": "application/graphql-response+json"}],
-)
+@pytest.mark.parametrize("headers", [{}, {"Accept_Encoding": "br"}, {"Accept": "application/graphql-response+json"}])
 def test_new_variables(server: Process, headers: dict[str, str]) -> None:
     """New variables of a known document get the response that the application would send."""
     document = '{ countries(first: 40) { nodes { name capital } } one: country(code: "FR") { id } }'
@@ -114,13 +102,8 @@ def test_new_variables(server: Process, headers: dict[str, str]) -> None:
             responses.append(exchange(connection, build_post(body, **headers)))
         url = f"GET /graphql?query={quote(document)}"
         get_response = exchange(connection, request_head(url, **headers))
-        uncached_request = request_head(
-            f"{url}&operationName=", Origin="https://elsewhere.example", **headers
-        )
-        assert (get_response.status, get_response.body) == (
-            200,
-            exchange(connection, uncached_request).body,
-        )
+        uncached_request = request_head(f"{url}&operationName=", Origin="https://elsewhere.example", **headers)
+        assert (get_response.status, get_response.body) == (200, exchange(connection, uncached_request).body)
     assert [response.status for response in responses] == [200] * 3
     assert len({response.body for response in responses}) == 1
     assert (
@@ -151,11 +134,7 @@ def test_not_modified(server: Process) -> None:
     with open_connection(server) as connection:
         tag = exchange(connection, request_head(GET_LINE)).headers["ETag"]
         not_modified = exchange(connection, request_head(GET_LINE, If_None_Match=f'"x", {tag}'))
-        assert (not_modified.status, not_modified.body, not_modified.headers["ETag"]) == (
-            304,
-            b"",
-            tag,
-        )
+        assert (not_modified.status, not_modified.body, not_modified.headers["ETag"]) == (304, b"", tag)
         assert exchange(connection, request_head(GET_LINE, If_None_Match='"x"')).status == 200
 
 
@@ -184,10 +163,7 @@ def test_pipelined(server: Process) -> None:
     with open_connection(server) as connection:
         exchange(connection, build_post(LIST_BODY))
         connection.send(
-            b"".join(
-                build_post(LIST_BODY) + build_post(body) + build_post(LIST_BODY) * 3
-                for body in new_bodies
-            )
+            b"".join(build_post(LIST_BODY) + build_post(body) + build_post(LIST_BODY) * 3 for body in new_bodies)
             + request_head(GET_LINE)
         )
         for number in range(3):
@@ -216,16 +192,11 @@ def send_in_pieces(server: Process, pieces: list[bytes]) -> list[tuple[int, byte
         connection.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for piece in pieces:
             connection.send(piece)
-        responses = [
-            connection.read_response(request.partition(b" ")[0].decode())
-            for request in MIXED_REQUESTS
-        ]
+        responses = [connection.read_response(request.partition(b" ")[0].decode()) for request in MIXED_REQUESTS]
     return [(response.status, response.body) for response in responses]
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.sets(st.integers(0, len(b"".join(MIXED_REQUESTS))), max_size=12))
 def test_any_split(server: Process, cuts: set[int]) -> None:
     """Pipelined requests get the same responses, however their bytes are split."""

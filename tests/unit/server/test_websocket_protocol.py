@@ -45,12 +45,7 @@ def handshake(start: str = "GET /graphql HTTP/1.1", **changes: str | None) -> by
 
 
 def frame(
-    payload: bytes = b"",
-    opcode: int = TEXT,
-    *,
-    final: bool = True,
-    reserved: int = 0,
-    masked: bool = True,
+    payload: bytes = b"", opcode: int = TEXT, *, final: bool = True, reserved: int = 0, masked: bool = True
 ) -> bytes:
     """Return a client's frame, masked by zeros."""
     first = final << 7 | reserved << 4 | opcode
@@ -149,25 +144,16 @@ FRAMES: dict[str, tuple[bytes, int]] = {
     "no UTF-8 in pieces": (frame(b"\xc3", final=False) + frame(b"\x28", 0), 1007),
     "an overlong form": (frame(b"\xc0\x80"), 1007),
     "too large": (frame(b"x" * 100_001), 1009),
-    "too large in pieces": (
-        frame(b"x" * 60_000, final=False) + frame(b"x" * 60_000, 0, final=False),
-        1009,
-    ),
+    "too large in pieces": (frame(b"x" * 60_000, final=False) + frame(b"x" * 60_000, 0, final=False), 1009),
     "announced too large": (struct.pack("!BBQ", 129, 255, 2**62), 1009),
     "announced beyond all": (struct.pack("!BBQ", 129, 255, 2**64 - 1), 1009),
-    "a thousand empty pieces": (
-        frame(b"x", final=False) + frame(opcode=0, final=False) * 2000,
-        1009,
-    ),
+    "a thousand empty pieces": (frame(b"x", final=False) + frame(opcode=0, final=False) * 2000, 1009),
     "a farewell": (frame(struct.pack("!H", 1000), CLOSE), 1000),
     "a farewell without a word": (frame(opcode=CLOSE), 1005),
     "a farewell of one byte": (frame(b"x", CLOSE), 1002),
     "a farewell by no code": (frame(struct.pack("!H", 999), CLOSE), 1002),
     "a farewell without UTF-8": (frame(struct.pack("!H", 1000) + b"\xff", CLOSE), 1007),
-    "more after the farewell": (
-        frame(struct.pack("!H", 1000), CLOSE) + frame(INIT) * 9 + b"\xff" * 99,
-        1000,
-    ),
+    "more after the farewell": (frame(struct.pack("!H", 1000), CLOSE) + frame(INIT) * 9 + b"\xff" * 99, 1000),
 }
 
 

@@ -27,9 +27,7 @@ COUNTRIES: dict[str, Any] = load_json("countries.json")
 RATES: dict[str, Any] = load_json("rates.json")
 REFERENCE_BY_CODE = {row["code"]: row for row in REFERENCE}
 FIGURES_BY_CODE = {row["code"]: row for row in COUNTRIES["countries"]}
-CODE_BY_NAME = {
-    fold(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])
-}
+CODE_BY_NAME = {fold(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])}
 
 
 def load_identities() -> dict[str, CountryIdentity]:
@@ -71,14 +69,7 @@ def test_alpha3() -> None:
 
 def test_regions() -> None:
     """Regions and subregions are those of M49, and only Antarctica lacks a subregion."""
-    assert {row["region"] for row in REFERENCE} == {
-        "Africa",
-        "Americas",
-        "Antarctica",
-        "Asia",
-        "Europe",
-        "Oceania",
-    }
+    assert {row["region"] for row in REFERENCE} == {"Africa", "Americas", "Antarctica", "Asia", "Europe", "Oceania"}
     assert len({row["subregion"] for row in REFERENCE} - {None}) == 22
     assert [row["code"] for row in REFERENCE if row["subregion"] is None] == ["AQ"]
 
@@ -109,9 +100,7 @@ def test_names_are_stripped() -> None:
 
 def test_names_that_are_not_the_default_of_cldr() -> None:
     """Six names are the intended variants instead of CLDR's default."""
-    assert {
-        code: REFERENCE_BY_CODE[code]["name"] for code in ("CD", "CG", "HK", "MM", "MO", "PS")
-    } == {
+    assert {code: REFERENCE_BY_CODE[code]["name"] for code in ("CD", "CG", "HK", "MM", "MO", "PS")} == {
         "CD": "Congo (DRC)",
         "CG": "Congo (Republic)",
         "HK": "Hong Kong",
@@ -238,20 +227,14 @@ def test_figures_of_some_countries() -> None:
 
 def test_currencies_are_in_use() -> None:
     """Every country's currencies are in use, and only Antarctica has none."""
-    used_currencies = {
-        currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
-    }
-    assert [
-        currency for currency in used_currencies if not is_code(currency) or currency in RETIRED
-    ] == []
+    used_currencies = {currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]}
+    assert [currency for currency in used_currencies if not is_code(currency) or currency in RETIRED] == []
     assert [code for code, row in FIGURES_BY_CODE.items() if not row["currencies"]] == ["AQ"]
 
 
 def test_rates_are_of_the_currencies_in_use() -> None:
     """The rates are exactly those of the countries' currencies."""
-    used_currencies = {
-        currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]
-    }
+    used_currencies = {currency for row in FIGURES_BY_CODE.values() for currency in row["currencies"]}
     assert sorted(used_currencies - set(RATES["rates"])) == []
     assert sorted(set(RATES["rates"]) - used_currencies) == []
     assert len(RATES["rates"]) == 153
@@ -271,9 +254,7 @@ def test_provider_accepts_the_countries() -> None:
     validated = validate_countries(raw, load_identities())
     assert (len(validated.figures), len(validated.skipped)) == (250, 0)
     assert str(validated.as_of) == "2026-07-28 00:00:00+00:00"
-    assert [figures.code for figures in validated.figures if figures.currency_code is None] == [
-        "AQ"
-    ]
+    assert [figures.code for figures in validated.figures if figures.currency_code is None] == ["AQ"]
 
 
 def test_provider_accepts_the_rates() -> None:
@@ -295,10 +276,7 @@ def test_licences_name_the_pinned_packages() -> None:
     pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8"))
     rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
     assert len(pins) == 4
-    is_listed = [
-        any(f"`{name}`" in row and f"| {version} |" in row for row in rows)
-        for name, version in pins
-    ]
+    is_listed = [any(f"`{name}`" in row and f"| {version} |" in row for row in rows) for name, version in pins]
     assert is_listed == [True] * 4
 
 

@@ -59,9 +59,7 @@ def test_table() -> None:
 
 def test_every_bundled_currency_is_in_use() -> None:
     """Every currency of the bundled data is in use."""
-    bundled = json.loads(
-        resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes()
-    )
+    bundled = json.loads(resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes())
     codes = {code for country in bundled["countries"] for code in country["currencies"]}
     assert codes - CURRENT == set()
 
@@ -70,7 +68,7 @@ def test_retired_codes_in_the_wild() -> None:
     """Retired codes that providers still send are replaced by their successors."""
     wild = ["CUC", "MRO", "STD", "VEF", "ANG", "ZWL", "BGN", "HRK", "SLL"]
     assert [select_current_code([code]) for code in wild] == [
-        *["CUP", "MRU", "STN", "VES", "XCG", "ZWG", "EUR", "EUR", "SLE"],
+        *["CUP", "MRU", "STN", "VES", "XCG", "ZWG", "EUR", "EUR", "SLE"]
     ]
 
 
@@ -81,9 +79,7 @@ def test_retired_codes_of_a_recorded_table() -> None:
     assert len(recorded & set(RETIRED)) == 41
 
 
-ANY_VALUE = st.one_of(
-    st.none(), st.integers(), st.text(max_size=5), st.sampled_from(list(RETIRED)), st.floats()
-)
+ANY_VALUE = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.sampled_from(list(RETIRED)), st.floats())
 
 
 @given(st.lists(ANY_VALUE, max_size=4))

@@ -110,33 +110,24 @@ async def test_bomb() -> None:
 
 async def test_empty_blocks() -> None:
     """Received bytes count towards the limit even if they decompress to nothing."""
-    assert (
-        await rejection_reason(*split_body(empty_gzip_blocks(2000), 100))
-        == "the response is larger than 1000 bytes"
-    )
+    assert await rejection_reason(*split_body(empty_gzip_blocks(2000), 100)) == "the response is larger than 1000 bytes"
 
 
 async def test_truncated() -> None:
     """A truncated gzip body is rejected."""
     compressed = gzip.compress(b"figures")
     for length in range(1, len(compressed)):
-        assert (
-            await rejection_reason(compressed[:length]) == "the compressed response is incomplete"
-        )
+        assert await rejection_reason(compressed[:length]) == "the compressed response is incomplete"
 
 
 async def test_invalid_gzip() -> None:
     """Bytes that are not gzip are rejected, also after a gzip member."""
-    message = (
-        "the response is not valid gzip: Error -3 while decompressing data: incorrect header check"
-    )
+    message = "the response is not valid gzip: Error -3 while decompressing data: incorrect header check"
     assert await rejection_reason(b"junk") == message
     assert await rejection_reason(gzip.compress(b"figures") + b"junk") == message
 
 
-@pytest.mark.parametrize(
-    ("coding", "shown"), [("br", "br"), ("gzip, gzip", "gzip, gzip"), ("a\x1bb", "a�b")]
-)
+@pytest.mark.parametrize(("coding", "shown"), [("br", "br"), ("gzip, gzip", "gzip, gzip"), ("a\x1bb", "a�b")])
 async def test_other_encoding(coding: str, shown: str) -> None:
     """An encoding that was not requested is rejected by its name."""
     reason = await rejection_reason(b"figures", coding=coding)

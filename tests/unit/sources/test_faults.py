@@ -11,12 +11,7 @@ from graphql_api.domain.report import SourceKind
 from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient, fetch_first
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
-from graphql_api.sources.validation import (
-    ValidatedCountries,
-    ValidatedRates,
-    validate_countries,
-    validate_rates,
-)
+from graphql_api.sources.validation import ValidatedCountries, ValidatedRates, validate_countries, validate_rates
 from tests.support.attempts import make_source_report
 from tests.support.fake_providers.faults import FAULTS, FAULTY_PATH, LONG_TIMEOUT, ProviderFault
 from tests.support.fake_providers.fixtures import (
@@ -49,11 +44,7 @@ async def fetch(
 ) -> FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]:
     """Fetch from these providers as the application does."""
     context = FetchContext(
-        http_client=web,
-        now=NOW,
-        api_timeout=api_timeout,
-        retry_policy=IMMEDIATE_RETRIES,
-        on_fetch=lambda *_: None,
+        http_client=web, now=NOW, api_timeout=api_timeout, retry_policy=IMMEDIATE_RETRIES, on_fetch=lambda *_: None
     )
     if kind is SourceKind.COUNTRIES:
         countries_providers = select_countries_providers(*choices)
@@ -66,9 +57,7 @@ async def fetch(
             failures=[],
         )
     rates_providers = select_rates_providers(*choices)
-    return await fetch_first(
-        kind, rates_providers, validate_rates, context=context, cached_data=None, failures=[]
-    )
+    return await fetch_first(kind, rates_providers, validate_rates, context=context, cached_data=None, failures=[])
 
 
 @pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
@@ -79,9 +68,7 @@ async def test_fault(
     """A faulty provider is reported with its reason, and the next provider's data is used."""
     upstream.set_responses(FAULTY_PATH, fault.build_response(player))
     faulty = (player.name, fault.build_url(upstream))
-    result = await fetch(
-        http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout
-    )
+    result = await fetch(http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout)
     expected = await fetch(http_client, player.kind, (BUNDLED, None), api_timeout=LONG_TIMEOUT)
     assert result.data == expected.data
     assert result.report == make_source_report(
@@ -109,40 +96,27 @@ COUNTS = {
 def count_data(result: FetchResult[ValidatedCountries] | FetchResult[ValidatedRates]) -> object:
     """Return the numbers of countries and of skipped records, or the number of rates."""
     data = result.data
-    return (
-        len(data.rates)
-        if isinstance(data, ValidatedRates)
-        else (len(data.figures), len(data.skipped))
-    )
+    return len(data.rates) if isinstance(data, ValidatedRates) else (len(data.figures), len(data.skipped))
 
 
 @pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
-async def test_no_fault(
-    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
-) -> None:
+async def test_no_fault(upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider) -> None:
     """A provider without a fault has this much data, and no other provider is requested."""
     upstream.set_responses(FAULTY_PATH, player.responder)
     url = f"{upstream.url}/{FAULTY_PATH}"
     next_provider = (NEXT_PROVIDER[player.kind], f"{upstream.url}/next")
-    result = await fetch(
-        http_client, player.kind, (player.name, url), next_provider, api_timeout=LONG_TIMEOUT
-    )
+    result = await fetch(http_client, player.kind, (player.name, url), next_provider, api_timeout=LONG_TIMEOUT)
     assert (result.report.provider, result.report.live) == (player.name, True)
     assert (count_data(result), result.report.failures) == (COUNTS[player.name], ())
     assert upstream.request_count("next") == 0
 
 
 @pytest.mark.parametrize("player", FAKE_PROVIDERS, ids=lambda player: player.name)
-async def test_next_live(
-    upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider
-) -> None:
+async def test_next_live(upstream: Upstream, http_client: LazyHTTPClient, player: FakeProvider) -> None:
     """The next provider may be live: another one, or the same one at another URL."""
     upstream.set_responses("down", FakeResponse(status=500))
     upstream.set_responses(FAULTY_PATH, player.responder)
-    failing = [
-        (NEXT_PROVIDER[player.kind], f"{upstream.url}/down"),
-        (player.name, f"{upstream.url}/down"),
-    ]
+    failing = [(NEXT_PROVIDER[player.kind], f"{upstream.url}/down"), (player.name, f"{upstream.url}/down")]
     working = (player.name, f"{upstream.url}/{FAULTY_PATH}")
     result = await fetch(http_client, player.kind, *failing, working, api_timeout=LONG_TIMEOUT)
     assert (result.report.provider, count_data(result)) == (player.name, COUNTS[player.name])
@@ -154,18 +128,13 @@ async def test_next_live(
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 async def test_key_is_not_told(
-    upstream: Upstream,
-    http_client: LazyHTTPClient,
-    fault: ProviderFault,
-    caplog: pytest.LogCaptureFixture,
+    upstream: Upstream, http_client: LazyHTTPClient, fault: ProviderFault, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After any fault of a provider with a key, neither report nor log contains the key."""
     caplog.set_level("DEBUG")
     player = FAKE_PROVIDERS[0]
     upstream.set_responses(FAULTY_PATH, fault.build_response(player))
     faulty = (player.name, fault.build_url(upstream))
-    result = await fetch(
-        http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout
-    )
+    result = await fetch(http_client, player.kind, faulty, (BUNDLED, None), api_timeout=fault.api_timeout)
     assert API_KEY not in repr(result)
     assert API_KEY not in caplog.text

@@ -49,12 +49,7 @@ def provider(name: str, url: str) -> Provider[bytes]:
 
 
 BUNDLED_PROVIDER: Provider[bytes] = Provider(
-    name="bundled",
-    url=None,
-    resource="rates.json",
-    attribution="By itself",
-    short_attribution="",
-    parse=parse,
+    name="bundled", url=None, resource="rates.json", attribution="By itself", short_attribution="", parse=parse
 )
 
 
@@ -82,20 +77,14 @@ async def fetch(  # noqa: PLR0913 - what fetch_first takes, each with a default
         providers,
         validate,
         context=FetchContext(
-            http_client=http_client,
-            now=now,
-            api_timeout=api_timeout,
-            retry_policy=retries,
-            on_fetch=lambda *_: None,
+            http_client=http_client, now=now, api_timeout=api_timeout, retry_policy=retries, on_fetch=lambda *_: None
         ),
         cached_data=cached_data,
         failures=[] if failures is None else failures,
     )
 
 
-async def fetch_failure(
-    http_client: LazyHTTPClient, url: str, *, api_timeout: float = LONG_TIMEOUT
-) -> str:
+async def fetch_failure(http_client: LazyHTTPClient, url: str, *, api_timeout: float = LONG_TIMEOUT) -> str:
     """Return the reason why a provider with this URL failed; bundled data is used instead."""
     first = provider("first", url)
     result = await fetch(http_client, first, BUNDLED_PROVIDER, api_timeout=api_timeout)
@@ -108,9 +97,7 @@ async def fetch_failure(
 async def test_first_answer(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """The first provider that succeeds is used and reported, and the next is not requested."""
     upstream.set_responses("rates", FakeResponse(body=b"figures"))
-    result = await fetch(
-        http_client, provider("first", upstream.rates_url), provider("next", f"{upstream.url}/next")
-    )
+    result = await fetch(http_client, provider("first", upstream.rates_url), provider("next", f"{upstream.url}/next"))
     assert result.data == FakeData(b"figures")
     assert result.report == make_source_report("first", attribution="By first")
     assert [request.path for request in upstream.requests] == ["rates"]
@@ -118,17 +105,12 @@ async def test_first_answer(upstream: Upstream, http_client: LazyHTTPClient) -> 
 
 async def test_failover(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """Providers are tried in order, and the report has the reason of each that failed."""
-    upstream.set_responses(
-        "rates", FakeResponse(status=500), FakeResponse(body=b""), FakeResponse(body=b"third time")
-    )
+    upstream.set_responses("rates", FakeResponse(status=500), FakeResponse(body=b""), FakeResponse(body=b"third time"))
     names = ("one", "two", "one", "four")
     result = await fetch(http_client, *(provider(name, upstream.rates_url) for name in names))
     assert result.data.body == b"third time"
     assert (result.report.provider, result.report.attribution) == ("one", "By one")
-    assert result.report.failures == (
-        "one: responded with status 500",
-        "two: the body is empty",
-    )
+    assert result.report.failures == ("one: responded with status 500", "two: the body is empty")
     assert upstream.request_count("rates") == 3
 
 
@@ -147,8 +129,7 @@ async def test_every_provider_fails(upstream: Upstream, http_client: LazyHTTPCli
     with pytest.raises(SourceUnavailable) as exc_info:
         await fetch(http_client, first, second)
     assert str(exc_info.value) == (
-        "No source of rates could be used. "
-        "one: responded with status 500; two: responded with status 404."
+        "No source of rates could be used. one: responded with status 500; two: responded with status 404."
     )
 
 
@@ -180,9 +161,7 @@ async def test_silent(upstream: Upstream, http_client: LazyHTTPClient) -> None:
 
 async def test_silent_within_the_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """The time limit covers the whole body, not only its first byte."""
-    upstream.set_responses(
-        "rates", FakeResponse(body=b"figures", hold_after=3, hold_until=lambda: False)
-    )
+    upstream.set_responses("rates", FakeResponse(body=b"figures", hold_after=3, hold_until=lambda: False))
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
     assert reason == "no complete response within 0.05 s"
 
@@ -198,9 +177,7 @@ async def test_silent_after_a_redirect(upstream: Upstream, http_client: LazyHTTP
 async def test_cancelling(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """A cancelled fetch ends without trying the next provider."""
     upstream.set_responses("rates", FakeResponse(hold_until=lambda: False))
-    task = asyncio.create_task(
-        fetch(http_client, provider("one", upstream.rates_url), BUNDLED_PROVIDER)
-    )
+    task = asyncio.create_task(fetch(http_client, provider("one", upstream.rates_url), BUNDLED_PROVIDER))
     await asyncio.to_thread(upstream.wait_for_requests, "rates")
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -212,9 +189,7 @@ async def test_date_of_the_body(upstream: Upstream, http_client: LazyHTTPClient)
     as_of = datetime(2020, 1, 1, tzinfo=UTC)
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"Last-Modified": MODIFIED}))
     result = await fetch(
-        http_client,
-        provider("one", upstream.rates_url),
-        validate=lambda body: FakeData(body, as_of=as_of),
+        http_client, provider("one", upstream.rates_url), validate=lambda body: FakeData(body, as_of=as_of)
     )
     assert result.report.as_of == as_of
 
@@ -238,16 +213,12 @@ async def test_slow_body(upstream: Upstream, http_client: LazyHTTPClient) -> Non
 
 async def test_time_limit_of_retries(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """The time limit covers retries."""
-    upstream.set_responses(
-        "rates", FakeResponse(status=503), FakeResponse(hold_until=lambda: False)
-    )
+    upstream.set_responses("rates", FakeResponse(status=503), FakeResponse(hold_until=lambda: False))
     reason = await fetch_failure(http_client, upstream.rates_url, api_timeout=SHORT_TIMEOUT)
     assert reason == "no complete response within 0.05 s"
 
 
-async def test_failures_are_reported_at_once(
-    upstream: Upstream, http_client: LazyHTTPClient
-) -> None:
+async def test_failures_are_reported_at_once(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """A caller that stops waiting has the reasons of the providers that failed until then."""
     upstream.set_responses("one", FakeResponse(status=500))
     upstream.set_responses("rates", FakeResponse(hold_until=lambda: False))
@@ -324,9 +295,7 @@ async def test_pages(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     def all_requested() -> bool:
         return upstream.request_count("rates") == 3
 
-    later_pages = {
-        number: FakeResponse(body=number.encode(), hold_until=all_requested) for number in "12"
-    }
+    later_pages = {number: FakeResponse(body=number.encode(), hold_until=all_requested) for number in "12"}
     upstream.set_responses("rates", page_responder({"0": FakeResponse(body=b"3"), **later_pages}))
     result = await fetch(http_client, replace(PAGED, url=upstream.rates_url))
     assert result.data.body == b"312"
@@ -348,10 +317,7 @@ async def test_single_page(upstream: Upstream, http_client: LazyHTTPClient) -> N
         (FakeResponse(status=404), "responded with status 404"),
         (FakeResponse(status=502), "responded with status 502"),
         (FakeResponse(), "the body is empty"),
-        (
-            FakeResponse(body=bytes(MAX_BODY_BYTES // 2)),
-            "the response is larger than 9999999 bytes",
-        ),
+        (FakeResponse(body=bytes(MAX_BODY_BYTES // 2)), "the response is larger than 9999999 bytes"),
     ],
 )
 async def test_page_that_fails(
@@ -359,8 +325,7 @@ async def test_page_that_fails(
 ) -> None:
     """A page that fails is a failure of the provider, and all pages share the size limit."""
     upstream.set_responses(
-        "rates",
-        page_responder({"0": FakeResponse(body=b"3"), "1": second, "2": FakeResponse(body=b"2")}),
+        "rates", page_responder({"0": FakeResponse(body=b"3"), "1": second, "2": FakeResponse(body=b"2")})
     )
     result = await fetch(http_client, replace(PAGED, url=upstream.rates_url), BUNDLED_PROVIDER)
     assert result.report.failures == (f"paged: {reason}",)
@@ -370,14 +335,10 @@ async def test_late_page(upstream: Upstream, http_client: LazyHTTPClient) -> Non
     """The time limit covers all pages."""
     late = FakeResponse(hold_until=lambda: False)
     upstream.set_responses(
-        "rates",
-        page_responder({"0": FakeResponse(body=b"3"), "1": late, "2": FakeResponse(body=b"2")}),
+        "rates", page_responder({"0": FakeResponse(body=b"3"), "1": late, "2": FakeResponse(body=b"2")})
     )
     result = await fetch(
-        http_client,
-        replace(PAGED, url=upstream.rates_url),
-        BUNDLED_PROVIDER,
-        api_timeout=SHORT_TIMEOUT,
+        http_client, replace(PAGED, url=upstream.rates_url), BUNDLED_PROVIDER, api_timeout=SHORT_TIMEOUT
     )
     assert result.report.failures == ("paged: no complete response within 0.05 s",)
 
@@ -400,10 +361,7 @@ def make_cached(
     """Return earlier data of a provider, as the provider cache has it."""
     validators = Validators(etag=etag, last_modified=MODIFIED)
     return CachedData(
-        origin=provider_fingerprint(provider),
-        data=FakeData(b"before"),
-        validators=validators,
-        until=fresh_until,
+        origin=provider_fingerprint(provider), data=FakeData(b"before"), validators=validators, until=fresh_until
     )
 
 
@@ -414,9 +372,7 @@ async def test_cache(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """Data is cached with its validators until the provider's next update."""
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"ETag": '"7"'}))
     first = provider("one", upstream.rates_url)
-    result = await fetch(
-        http_client, first, validate=lambda body: FakeData(body, next_update=LATER)
-    )
+    result = await fetch(http_client, first, validate=lambda body: FakeData(body, next_update=LATER))
     assert result.to_cache == CachedData(
         origin=provider_fingerprint(first),
         data=FakeData(b"x", next_update=LATER),
@@ -437,15 +393,11 @@ async def test_cache_for_two_days_at_most(upstream: Upstream, http_client: LazyH
 
 
 @pytest.mark.parametrize("next_update", [None, NOW])
-async def test_nothing_to_cache(
-    upstream: Upstream, http_client: LazyHTTPClient, next_update: datetime | None
-) -> None:
+async def test_nothing_to_cache(upstream: Upstream, http_client: LazyHTTPClient, next_update: datetime | None) -> None:
     """Data without validators and without a future update is not cached."""
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     first = provider("one", upstream.rates_url)
-    result = await fetch(
-        http_client, first, validate=lambda body: FakeData(body, next_update=next_update)
-    )
+    result = await fetch(http_client, first, validate=lambda body: FakeData(body, next_update=next_update))
     assert result.to_cache is None
 
 
@@ -468,9 +420,7 @@ async def test_after_the_next_update(upstream: Upstream, http_client: LazyHTTPCl
 
 
 @pytest.mark.parametrize("etag", ['"1"', None])
-async def test_nothing_new(
-    upstream: Upstream, http_client: LazyHTTPClient, etag: str | None
-) -> None:
+async def test_nothing_new(upstream: Upstream, http_client: LazyHTTPClient, etag: str | None) -> None:
     """A conditional request that finds nothing new counts as live."""
     upstream.set_responses("rates", FakeResponse(status=304))
     first = provider("one", upstream.rates_url)
@@ -498,9 +448,7 @@ async def test_unconditional_not_modified(upstream: Upstream, http_client: LazyH
     assert await fetch_failure(http_client, upstream.rates_url) == "responded with status 304"
 
 
-async def test_cached_data_of_another_provider(
-    upstream: Upstream, http_client: LazyHTTPClient
-) -> None:
+async def test_cached_data_of_another_provider(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """Cached data of another provider, or of the same one at another URL, is ignored."""
     upstream.set_responses("rates", FakeResponse(body=b"x"))
     first = provider("one", upstream.rates_url)
@@ -510,14 +458,10 @@ async def test_cached_data_of_another_provider(
     assert "if-none-match" not in upstream.requests[-1].headers
 
 
-async def test_cached_data_after_a_failed_provider(
-    upstream: Upstream, http_client: LazyHTTPClient
-) -> None:
+async def test_cached_data_after_a_failed_provider(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     """Providers before the cached one are still requested, because they are preferred."""
     upstream.set_responses("countries", FakeResponse(status=404))
     first, second = provider("first", upstream.countries_url), provider("second", upstream.url)
-    result = await fetch(
-        http_client, first, second, cached_data=make_cached(second, fresh_until=LATER)
-    )
+    result = await fetch(http_client, first, second, cached_data=make_cached(second, fresh_until=LATER))
     assert result.report.failures == ("first: responded with status 404",)
     assert (result.report.provider, result.report.cached) == ("second", True)

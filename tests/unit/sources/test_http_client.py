@@ -40,9 +40,7 @@ def make_provider_client(
 ) -> ProviderClient:
     """Return a client whose deadline is `timeout` seconds from now."""
     deadline = asyncio.get_running_loop().time() + timeout
-    return ProviderClient(
-        client=client, retry_policy=IMMEDIATE_RETRIES, deadline=deadline, api_key=key
-    )
+    return ProviderClient(client=client, retry_policy=IMMEDIATE_RETRIES, deadline=deadline, api_key=key)
 
 
 async def fetch(
@@ -74,9 +72,7 @@ async def test_what_is_asked(upstream: Upstream, client: httpx.AsyncClient) -> N
 
 async def test_parameters(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """Parameters are added to the URL's query and replace those of the same name."""
-    await fetch(
-        client, f"{upstream.rates_url}?key=a%26b&base=EUR", {"base": "USD", "fields": "a,b"}
-    )
+    await fetch(client, f"{upstream.rates_url}?key=a%26b&base=EUR", {"base": "USD", "fields": "a,b"})
     (request,) = upstream.requests
     assert request.query == {"key": "a&b", "base": "USD", "fields": "a,b"}
 
@@ -116,10 +112,7 @@ async def test_status(upstream: Upstream, client: httpx.AsyncClient, status: int
     """Any status but 200 is a failure, and most are not retried."""
     body = b"" if status in (204, 304) else b"figures"
     upstream.set_responses("rates", FakeResponse(status=status, body=body))
-    assert (
-        await fetch_failure(make_provider_client(client), upstream.rates_url)
-        == f"responded with status {status}"
-    )
+    assert await fetch_failure(make_provider_client(client), upstream.rates_url) == f"responded with status {status}"
     assert upstream.request_count("rates") == 1
 
 
@@ -127,40 +120,28 @@ async def test_status(upstream: Upstream, client: httpx.AsyncClient, status: int
 async def test_retryable_status(upstream: Upstream, client: httpx.AsyncClient, status: int) -> None:
     """A status that may pass is retried twice."""
     upstream.set_responses("rates", FakeResponse(status=status))
-    assert (
-        await fetch_failure(make_provider_client(client), upstream.rates_url)
-        == f"responded with status {status}"
-    )
+    assert await fetch_failure(make_provider_client(client), upstream.rates_url) == f"responded with status {status}"
     assert upstream.request_count("rates") == 3
 
 
 async def test_failures_that_retries_hide(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """Failures that pass within two retries are not reported."""
     upstream.set_responses(
-        "rates",
-        FakeResponse(raw=True, reset=True),
-        FakeResponse(status=503),
-        FakeResponse(body=b"figures"),
+        "rates", FakeResponse(raw=True, reset=True), FakeResponse(status=503), FakeResponse(body=b"figures")
     )
     assert (await fetch(client, upstream.rates_url))[0] == b"figures"
 
 
 async def test_retry_after(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """A delay that Retry-After requests is kept, even if the policy's own is shorter."""
-    upstream.set_responses(
-        "rates", FakeResponse(status=429, headers={"Retry-After": "1"}), FakeResponse(body=b"x")
-    )
+    upstream.set_responses("rates", FakeResponse(status=429, headers={"Retry-After": "1"}), FakeResponse(body=b"x"))
     started = time.monotonic()
     await fetch(client, upstream.rates_url)
     assert time.monotonic() - started >= 1
 
 
-@pytest.mark.parametrize(
-    "header", ["60", format_datetime(NOW + timedelta(seconds=60), usegmt=True)]
-)
-async def test_retry_after_the_deadline(
-    upstream: Upstream, client: httpx.AsyncClient, header: str
-) -> None:
+@pytest.mark.parametrize("header", ["60", format_datetime(NOW + timedelta(seconds=60), usegmt=True)])
+async def test_retry_after_the_deadline(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
     """A provider that requests a delay beyond the deadline fails at once."""
     upstream.set_responses("rates", FakeResponse(status=503, headers={"Retry-After": header}))
     assert await fetch_failure(make_provider_client(client, timeout=59), upstream.rates_url) == (
@@ -197,9 +178,7 @@ async def test_body_that_is_too_large(upstream: Upstream, client: httpx.AsyncCli
 
 async def test_endless_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """A body that is too large fails without its rest."""
-    endless = FakeResponse(
-        body=b"x" * (MAX_BODY_BYTES + 2), hold_after=MAX_BODY_BYTES + 1, hold_until=lambda: False
-    )
+    endless = FakeResponse(body=b"x" * (MAX_BODY_BYTES + 2), hold_after=MAX_BODY_BYTES + 1, hold_until=lambda: False)
     upstream.set_responses("rates", endless)
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
     assert reason == "the response is larger than 20000000 bytes"
@@ -213,9 +192,7 @@ async def test_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None
     assert body == b"figures"
 
 
-async def test_compressed_body_that_is_too_large(
-    upstream: Upstream, client: httpx.AsyncClient
-) -> None:
+async def test_compressed_body_that_is_too_large(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """The size limit applies after decompression."""
     bomb = gzip.compress(bytes(MAX_BODY_BYTES + 1))
     upstream.set_responses("rates", FakeResponse(body=bomb, headers={"Content-Encoding": "gzip"}))
@@ -289,27 +266,20 @@ async def test_invalid_url(client: httpx.AsyncClient, url: str, error: str) -> N
 
 async def test_connection_refused(client: httpx.AsyncClient) -> None:
     """A closed port is a failure."""
-    assert (
-        await fetch_failure(make_provider_client(client), REFUSING_URL)
-        == "the server refuses connections"
-    )
+    assert await fetch_failure(make_provider_client(client), REFUSING_URL) == "the server refuses connections"
 
 
 async def test_name_that_does_not_resolve(client: httpx.AsyncClient) -> None:
     """A name that does not resolve is a failure."""
     assert (
-        await fetch_failure(make_provider_client(client), UNRESOLVABLE_URL)
-        == "the name of the server does not resolve"
+        await fetch_failure(make_provider_client(client), UNRESOLVABLE_URL) == "the name of the server does not resolve"
     )
 
 
 @pytest.mark.parametrize(
     ("target", "reason"),
     [
-        (
-            REFUSING_URL,
-            "the redirect target refuses connections",
-        ),
+        (REFUSING_URL, "the redirect target refuses connections"),
         (UNRESOLVABLE_URL, "the name of the redirect target does not resolve"),
     ],
 )
@@ -364,9 +334,7 @@ async def test_reset(upstream: Upstream, client: httpx.AsyncClient) -> None:
 
 async def test_other_encoding(upstream: Upstream, client: httpx.AsyncClient) -> None:
     """A body in an encoding that was not requested is a failure."""
-    upstream.set_responses(
-        "rates", FakeResponse(body=b"figures", headers={"Content-Encoding": "br"})
-    )
+    upstream.set_responses("rates", FakeResponse(body=b"figures", headers={"Content-Encoding": "br"}))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
     assert reason == "the response has the encoding br, which was not requested"
 
@@ -380,9 +348,7 @@ async def test_validators(upstream: Upstream, client: httpx.AsyncClient) -> None
 
 
 @pytest.mark.parametrize("headers", [{}, {"ETag": "x" * 201, "Last-Modified": "x" * 201}])
-async def test_no_validators(
-    upstream: Upstream, client: httpx.AsyncClient, headers: dict[str, str]
-) -> None:
+async def test_no_validators(upstream: Upstream, client: httpx.AsyncClient, headers: dict[str, str]) -> None:
     """Missing and overlong validators are None."""
     upstream.set_responses("rates", FakeResponse(body=b"figures", headers=headers))
     _, validators = await fetch(client, upstream.rates_url)
@@ -391,19 +357,12 @@ async def test_no_validators(
 
 @pytest.mark.parametrize(
     "header",
-    [
-        MODIFIED,
-        "Tue, 29 Sep 2026 02:02:31 +0200",
-        "Tue, 29 Sep 2026 00:02:31 -0000",
-        "Tue, 29 Sep 2026 00:02:31",
-    ],
+    [MODIFIED, "Tue, 29 Sep 2026 02:02:31 +0200", "Tue, 29 Sep 2026 00:02:31 -0000", "Tue, 29 Sep 2026 00:02:31"],
 )
 @pytest.mark.usefixtures("far_from_utc")
 async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
     """Last-Modified is converted to UTC; without a time zone it is in UTC."""
-    upstream.set_responses(
-        "rates", FakeResponse(body=b"figures", headers={"Last-Modified": header})
-    )
+    upstream.set_responses("rates", FakeResponse(body=b"figures", headers={"Last-Modified": header}))
     _, validators = await fetch(client, upstream.rates_url)
     assert validators.last_modified_at == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
     assert validators.last_modified_at.tzinfo is UTC
@@ -423,15 +382,9 @@ def far_from_utc() -> Iterator[None]:
     time.tzset()
 
 
-@pytest.mark.parametrize(
-    "header", ["", "yesterday", "1790640151", "Tue, 99 Sep 2026 00:02:31 GMT", "1 Jan 99999"]
-)
-async def test_invalid_last_modified(
-    upstream: Upstream, client: httpx.AsyncClient, header: str
-) -> None:
+@pytest.mark.parametrize("header", ["", "yesterday", "1790640151", "Tue, 99 Sep 2026 00:02:31 GMT", "1 Jan 99999"])
+async def test_invalid_last_modified(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
     """An invalid Last-Modified is ignored."""
-    upstream.set_responses(
-        "rates", FakeResponse(body=b"figures", headers={"Last-Modified": header})
-    )
+    upstream.set_responses("rates", FakeResponse(body=b"figures", headers={"Last-Modified": header}))
     body, validators = await fetch(client, upstream.rates_url)
     assert (body, validators.last_modified_at) == (b"figures", None)

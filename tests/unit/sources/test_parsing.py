@@ -21,9 +21,7 @@ SCALARS = st.one_of(
     st.sampled_from([10**400, -(10**400), "\ud800", "\x00", " ", 1e308, 5e-324, "２"]),
 )
 ANY_VALUE = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3), max_leaves=5
 )
 
 
@@ -46,24 +44,14 @@ def test_other_json_types(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>",
-        b'{"a": 1',
-        b'{"a": 1} {"b": 2}',
-        b"[" * 100_000,
-        b'{"a": ' + b"9" * 5000 + b"}",
-    ],
+    "body", [b"", b"<html>", b'{"a": 1', b'{"a": 1} {"b": 2}', b"[" * 100_000, b'{"a": ' + b"9" * 5000 + b"}"]
 )
 def test_invalid_json(body: bytes) -> None:
     """Broken, deep, foreign and oversized JSON is rejected."""
     assert rejection(body) == "the body is not JSON"
 
 
-@pytest.mark.parametrize(
-    "body", ['{"é": 1}'.encode("latin-1"), '{"a": 1}'.encode("utf-16"), b"\xff", b"\x1f\x8b\x08"]
-)
+@pytest.mark.parametrize("body", ['{"é": 1}'.encode("latin-1"), '{"a": 1}'.encode("utf-16"), b"\xff", b"\x1f\x8b\x08"])
 def test_other_encoding(body: bytes) -> None:
     """A body that is not UTF-8 is rejected as such."""
     assert rejection(body) == "the body is not UTF-8 text"
@@ -94,9 +82,7 @@ def test_error(body: str, message: str) -> None:
     assert rejection(body.encode()) == f"responded with an error: {message}"
 
 
-@pytest.mark.parametrize(
-    "body", ['{"success": true}', '{"errors": []}', '{"error": null, "message": 7}', "{}"]
-)
+@pytest.mark.parametrize("body", ['{"success": true}', '{"errors": []}', '{"error": null, "message": 7}', "{}"])
 def test_no_error(body: str) -> None:
     """An object without an error message is accepted."""
     assert parsing.parse_json_object(body.encode()) == json.loads(body)
@@ -109,8 +95,7 @@ def test_json_value(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"),
-    [((), {"a": {"b": 1}}), (("a",), {"b": 1}), (("a", "b"), 1), (("b",), None)],
+    ("path", "expected"), [((), {"a": {"b": 1}}), (("a",), {"b": 1}), (("a", "b"), 1), (("b",), None)]
 )
 def test_member(path: tuple[str, ...], expected: object) -> None:
     """A nested value is found by its path."""

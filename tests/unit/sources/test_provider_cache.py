@@ -11,13 +11,7 @@ from tests.support.provider_caches import CACHED_COUNTRIES, CACHED_RATES, FULL_C
 
 
 @pytest.mark.parametrize(
-    "cache",
-    [
-        ProviderCache(),
-        ProviderCache(countries=CACHED_COUNTRIES),
-        ProviderCache(rates=CACHED_RATES),
-        FULL_CACHE,
-    ],
+    "cache", [ProviderCache(), ProviderCache(countries=CACHED_COUNTRIES), ProviderCache(rates=CACHED_RATES), FULL_CACHE]
 )
 def test_round_trip(cache: ProviderCache) -> None:
     """Serialized data is restored unchanged, to the last digit."""
@@ -43,7 +37,7 @@ def test_stored_names() -> None:
         "until": "2026-11-24T12:00:00.000001Z",
     }
     assert set(json.loads(FULL_CACHE.serialize()["countries"])["data"]) == {
-        *("figures", "skipped", "as_of", "next_update"),
+        *("figures", "skipped", "as_of", "next_update")
     }
 
 
@@ -70,20 +64,12 @@ def test_fingerprint() -> None:
     """The fingerprint depends on name, URL and parameters, and not on the key."""
     fingerprint = provider_fingerprint(restcountries.PROVIDER)
     assert provider_fingerprint(replace(restcountries.PROVIDER, api_key="k")) == fingerprint
-    assert (
-        provider_fingerprint(replace(restcountries.PROVIDER, url="https://example.org/"))
-        != fingerprint
-    )
+    assert provider_fingerprint(replace(restcountries.PROVIDER, url="https://example.org/")) != fingerprint
     assert provider_fingerprint(replace(restcountries.PROVIDER, params={})) != fingerprint
-    assert (
-        provider_fingerprint(replace(er_api.PROVIDER, url=restcountries.PROVIDER.url))
-        != fingerprint
-    )
+    assert provider_fingerprint(replace(er_api.PROVIDER, url=restcountries.PROVIDER.url)) != fingerprint
 
 
 def test_fingerprint_hides_secrets() -> None:
     """The fingerprint does not reveal a secret in a URL."""
-    fingerprint = provider_fingerprint(
-        replace(er_api.PROVIDER, url="https://example.org/?api_key=hunter2")
-    )
+    fingerprint = provider_fingerprint(replace(er_api.PROVIDER, url="https://example.org/?api_key=hunter2"))
     assert "hunter2" not in fingerprint

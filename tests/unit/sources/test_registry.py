@@ -34,9 +34,7 @@ def test_names() -> None:
         SourceKind.RATES: ["er-api", "frankfurter", "fawazahmed0", "bundled"],
     }
     for providers in PROVIDERS.values():
-        assert {name: provider.name for name, provider in providers.items()} == {
-            name: name for name in providers
-        }
+        assert {name: provider.name for name, provider in providers.items()} == {name: name for name in providers}
 
 
 def test_every_live_provider_has_a_fake() -> None:
@@ -66,9 +64,7 @@ def test_attribution_of_an_unknown_provider(kind: SourceKind) -> None:
 
 def test_selection_order() -> None:
     """Providers are selected unchanged, in the order of the setting."""
-    providers = select_providers(
-        "RATES_SOURCES", [("bundled", None), ("er-api", None)], RATES_PROVIDERS, {}
-    )
+    providers = select_providers("RATES_SOURCES", [("bundled", None), ("er-api", None)], RATES_PROVIDERS, {})
     assert providers == (bundled.RATES, er_api.PROVIDER)
 
 
@@ -95,8 +91,7 @@ def test_empty_selection() -> None:
 def test_unknown_name() -> None:
     """An unknown name is rejected with the setting's name and the known names."""
     assert selection_error(("geonames", None), ("GeoNames", None)) == (
-        "COUNTRIES_SOURCES names 'GeoNames', which is not one of "
-        "bundled, geonames, restcountries, restcountries-v3."
+        "COUNTRIES_SOURCES names 'GeoNames', which is not one of bundled, geonames, restcountries, restcountries-v3."
     )
 
 

@@ -13,11 +13,7 @@ NOW = datetime(2026, 9, 29, 12, 0, tzinfo=UTC)
 
 
 def next_delay(
-    retry_after: str | None = None,
-    *,
-    retry_count: int = 0,
-    remaining: float = 10,
-    jitter: float = 1,
+    retry_after: str | None = None, *, retry_count: int = 0, remaining: float = 10, jitter: float = 1
 ) -> float:
     """Return the delay before the next retry."""
     retries = RetryPolicy(jitter=lambda: jitter, clock=lambda: NOW)
@@ -37,9 +33,7 @@ def test_delays(retry_count: int, jitter: float, seconds: float) -> None:
 def test_randomness() -> None:
     """By default the delays are random, so that servers do not retry together."""
     failure = RetryableError("it is busy")
-    assert (
-        len({RetryPolicy().next_delay(failure, retry_count=0, remaining=10) for _ in range(5)}) > 1
-    )
+    assert len({RetryPolicy().next_delay(failure, retry_count=0, remaining=10) for _ in range(5)}) > 1
 
 
 @pytest.mark.parametrize(
@@ -68,14 +62,10 @@ def test_retry_after_is_too_long(retry_after: str, retry_count: int) -> None:
     with pytest.raises(ProviderError) as exc_info:
         next_delay(retry_after, retry_count=retry_count)
     seconds = "9999999999" if retry_after[0] == "9" else "11"
-    assert str(exc_info.value) == (
-        f"it is busy and requested a delay of {seconds} s, longer than the time left"
-    )
+    assert str(exc_info.value) == (f"it is busy and requested a delay of {seconds} s, longer than the time left")
 
 
-@pytest.mark.parametrize(
-    ("retry_count", "remaining"), [(2, 10), (3, 10), (0, 0.2), (0, 0), (0, -1)]
-)
+@pytest.mark.parametrize(("retry_count", "remaining"), [(2, 10), (3, 10), (0, 0.2), (0, 0), (0, -1)])
 def test_no_retry_left(retry_count: int, remaining: float) -> None:
     """After two retries, or without time for the next, the failure itself is raised."""
     with pytest.raises(RetryableError) as exc_info:
@@ -87,9 +77,7 @@ def test_no_retry_left(retry_count: int, remaining: float) -> None:
 def test_any_header(retry_after: str, retry_count: int, remaining: float, jitter: float) -> None:
     """With any header, the delay fits the time left, or there is no retry."""
     try:
-        seconds = next_delay(
-            retry_after, retry_count=retry_count, remaining=remaining, jitter=jitter
-        )
+        seconds = next_delay(retry_after, retry_count=retry_count, remaining=remaining, jitter=jitter)
     except ProviderError:
         return
     assert 0 <= seconds <= remaining

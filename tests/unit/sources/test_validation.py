@@ -36,9 +36,7 @@ def validate_one(raw: RawCountry) -> CountryFigures:
 
 def skipped_reasons(*raw: RawCountry) -> list[tuple[str, str]]:
     """Return the skipped records and their reasons, beside a valid record."""
-    validated = validate_countries(
-        RawCountries(countries=[VALID_RECORD, *raw], as_of=None), REFERENCE
-    )
+    validated = validate_countries(RawCountries(countries=[VALID_RECORD, *raw], as_of=None), REFERENCE)
     assert [item.code for item in validated.figures] == ["DE"]
     return [(item.record, item.reason) for item in validated.skipped]
 
@@ -50,12 +48,7 @@ def valid_rates(table: dict[str, object]) -> dict[str, float]:
 
 def test_complete_record() -> None:
     """A valid record keeps all its values, with text stripped and the currency in use."""
-    raw = replace(
-        make_record(" fr\n", 67),
-        capital=" Paris ",
-        area_km2=547030,
-        currencies=[None, " VEF ", "EUR"],
-    )
+    raw = replace(make_record(" fr\n", 67), capital=" Paris ", area_km2=547030, currencies=[None, " VEF ", "EUR"])
     assert validate_one(raw) == CountryFigures(
         code="FR", capital="Paris", population=67, area_km2=547030.0, currency_code="VES"
     )
@@ -69,9 +62,7 @@ def test_invalid_optional_values() -> None:
 
 def test_order_and_date() -> None:
     """Records keep the provider's order and date."""
-    validated = validate_countries(
-        RawCountries(countries=[make_record("FR"), VALID_RECORD], as_of=AS_OF), REFERENCE
-    )
+    validated = validate_countries(RawCountries(countries=[make_record("FR"), VALID_RECORD], as_of=AS_OF), REFERENCE)
     assert [figures.code for figures in validated.figures] == ["FR", "DE"]
     assert validated.as_of == AS_OF
 
@@ -83,10 +74,7 @@ def test_population(population: object, read: int) -> None:
     assert (figures.population, type(figures.population)) == (read, int)
 
 
-@pytest.mark.parametrize(
-    "population",
-    [None, -1, 2**31, 1.5, "7", True, float("nan"), float("inf"), 10**400, [7]],
-)
+@pytest.mark.parametrize("population", [None, -1, 2**31, 1.5, "7", True, float("nan"), float("inf"), 10**400, [7]])
 def test_invalid_population(population: object) -> None:
     """A record is skipped without a whole population that GraphQL's Int can hold."""
     assert skipped_reasons(make_record(population=population)) == [("a record", INVALID_POPULATION)]
@@ -113,9 +101,7 @@ def test_no_code(code: object) -> None:
 )
 def test_unknown_code(code: str, shown: str) -> None:
     """A record with an unknown code is skipped, even if its upper case is a known code."""
-    assert skipped_reasons(make_record(code)) == [
-        ("a record", f"{shown} is not a current ISO 3166-1 alpha-2 code")
-    ]
+    assert skipped_reasons(make_record(code)) == [("a record", f"{shown} is not a current ISO 3166-1 alpha-2 code")]
 
 
 def test_duplicate() -> None:
@@ -123,10 +109,7 @@ def test_duplicate() -> None:
     raw = [make_record(population=-1), make_record(population=2), make_record("fr", population=3)]
     validated = validate_countries(RawCountries(countries=raw, as_of=None), REFERENCE)
     assert [(item.code, item.population) for item in validated.figures] == [("FR", 2)]
-    assert [item.reason for item in validated.skipped] == [
-        INVALID_POPULATION,
-        "FR was listed before",
-    ]
+    assert [item.reason for item in validated.skipped] == [INVALID_POPULATION, "FR was listed before"]
 
 
 @pytest.mark.parametrize(
@@ -145,8 +128,7 @@ def test_label(label: str, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("raw", "count"),
-    [([], 0), ([make_record(None), make_record("AN"), make_record(population=None)], 3)],
+    ("raw", "count"), [([], 0), ([make_record(None), make_record("AN"), make_record(population=None)], 3)]
 )
 def test_no_usable_record(raw: list[RawCountry], count: int) -> None:
     """A list without a usable record is rejected."""
@@ -158,9 +140,7 @@ def test_no_usable_record(raw: list[RawCountry], count: int) -> None:
 @pytest.mark.parametrize("total", [None, 0, 1, -1])
 def test_complete_list(total: int | None) -> None:
     """A list with at least the reported total is accepted."""
-    validated = validate_countries(
-        RawCountries(countries=[VALID_RECORD], as_of=None, total=total), REFERENCE
-    )
+    validated = validate_countries(RawCountries(countries=[VALID_RECORD], as_of=None, total=total), REFERENCE)
     assert len(validated.figures) == 1
 
 
@@ -168,9 +148,7 @@ def test_complete_list(total: int | None) -> None:
 def test_incomplete_list(total: int, shown: str) -> None:
     """A list with fewer records than the reported total is rejected."""
     with pytest.raises(ProviderError) as exc_info:
-        validate_countries(
-            RawCountries(countries=[VALID_RECORD], as_of=None, total=total), REFERENCE
-        )
+        validate_countries(RawCountries(countries=[VALID_RECORD], as_of=None, total=total), REFERENCE)
     assert str(exc_info.value) == f"sent 1 of {shown} records"
 
 
@@ -199,9 +177,7 @@ RECORDS = st.lists(
 @given(RECORDS)
 def test_any_records(raw: list[RawCountry]) -> None:
     """Each of any records is either kept once or skipped with a reason."""
-    validated = validate_countries(
-        RawCountries(countries=[VALID_RECORD, *raw], as_of=None), REFERENCE
-    )
+    validated = validate_countries(RawCountries(countries=[VALID_RECORD, *raw], as_of=None), REFERENCE)
     codes = [item.code for item in validated.figures]
     assert len(codes) + len(validated.skipped) == 1 + len(raw)
     assert len(set(codes)) == len(codes)
@@ -219,9 +195,7 @@ def test_valid_rates() -> None:
     assert isinstance(validated.rates["USD"], float)
 
 
-@pytest.mark.parametrize(
-    "rate", [0, -0.0, -1, None, "1.5", True, float("nan"), float("inf"), 10**400, [1], {}]
-)
+@pytest.mark.parametrize("rate", [0, -0.0, -1, None, "1.5", True, float("nan"), float("inf"), 10**400, [1], {}])
 def test_invalid_rates(rate: object) -> None:
     """An invalid rate is dropped, and the others are kept."""
     assert valid_rates({"EUR": rate, "USD": 1}) == {"USD": 1.0}
@@ -247,9 +221,7 @@ def test_dollar(table: dict[str, object]) -> None:
     assert valid_rates({"EUR": 0.5, **table}) == {"EUR": 0.5, "USD": 1.0}
 
 
-@pytest.mark.parametrize(
-    ("dollar", "shown"), [(2, "2"), (1.00001, "1.00001"), (0, "0"), (None, "None"), ("1", "1")]
-)
+@pytest.mark.parametrize(("dollar", "shown"), [(2, "2"), (1.00001, "1.00001"), (0, "0"), (None, "None"), ("1", "1")])
 def test_other_dollar(dollar: object, shown: str) -> None:
     """A table with another rate of the US dollar has another base and is rejected."""
     with pytest.raises(ProviderError) as exc_info:

@@ -33,10 +33,7 @@ async def test_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         with pytest.raises(DatabaseUnavailable):
             await database.run(fail)
     messages = [re.sub(r"\d+\.\d ms", "T ms", message) for message in caplog.messages]
-    assert messages == [
-        "SQL took T ms: SELECT ? AS result",
-        "SQL took T ms and failed: SELECT ? FROM nowhere",
-    ]
+    assert messages == ["SQL took T ms: SELECT ? AS result", "SQL took T ms and failed: SELECT ? FROM nowhere"]
     durations = [record.__dict__["fields"]["duration_ms"] for record in caplog.records]
     assert [duration for duration in durations if not 0 <= duration < 60_000] == []
 

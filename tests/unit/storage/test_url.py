@@ -13,9 +13,7 @@ from graphql_api.storage.url import DatabaseKind, DatabaseURL, TLSMode, parse_da
 SQLITE, MYSQL, POSTGRESQL = DatabaseKind.SQLITE, DatabaseKind.MYSQL, DatabaseKind.POSTGRESQL
 
 
-def make_database_url(
-    kind: DatabaseKind, tls_mode: TLSMode, *credentials: str, port: int | None = None
-) -> DatabaseURL:
+def make_database_url(kind: DatabaseKind, tls_mode: TLSMode, *credentials: str, port: int | None = None) -> DatabaseURL:
     """Return a URL of user, password, host and database."""
     user, password, host, database = credentials
     return DatabaseURL(kind, URL.create(kind.value, user, password, host, port, database), tls_mode)
@@ -44,10 +42,7 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
             make_database_url(POSTGRESQL, TLSMode.VERIFY_FULL, *AIVEN, port=12345),
         ),
         (
-            (
-                "mysql://doadmin:AVNS_pw@db-mysql-fra1-1.b.db.ondigitalocean.com:25060/defaultdb"
-                "?ssl-mode=REQUIRED"
-            ),
+            ("mysql://doadmin:AVNS_pw@db-mysql-fra1-1.b.db.ondigitalocean.com:25060/defaultdb?ssl-mode=REQUIRED"),
             make_database_url(MYSQL, TLSMode.VERIFY_FULL, *DIGITALOCEAN, port=25060),
         ),
         (
@@ -55,24 +50,15 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
             make_database_url(MYSQL, TLSMode.VERIFY_FULL, *PLANETSCALE),
         ),
         (
-            (
-                "mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries"
-                '?ssl={"rejectUnauthorized":true}'
-            ),
+            ('mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries?ssl={"rejectUnauthorized":true}'),
             make_database_url(MYSQL, TLSMode.VERIFY_FULL, *PLANETSCALE),
         ),
         (
-            (
-                "mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries"
-                "?ssl=%7B%22rejectUnauthorized%22%3A%20true%7D"
-            ),
+            ("mysql://4ab:pscale_pw_1@aws.connect.psdb.cloud/countries?ssl=%7B%22rejectUnauthorized%22%3A%20true%7D"),
             make_database_url(MYSQL, TLSMode.VERIFY_FULL, *PLANETSCALE),
         ),
         (
-            (
-                "mysql://2aBc.root:pw@gateway01.eu-central-1.prod.aws.tidbcloud.com:4000/test"
-                "?sslaccept=strict"
-            ),
+            ("mysql://2aBc.root:pw@gateway01.eu-central-1.prod.aws.tidbcloud.com:4000/test?sslaccept=strict"),
             make_database_url(MYSQL, TLSMode.VERIFY_FULL, *TIDB, port=4000),
         ),
         (
@@ -96,34 +82,17 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
         ),
         (
             "mysql://b1:2c@eu-cdbr-west-03.cleardb.net/heroku_4d?reconnect=true",
-            make_database_url(
-                MYSQL, TLSMode.DISABLED, "b1", "2c", "eu-cdbr-west-03.cleardb.net", "heroku_4d"
-            ),
+            make_database_url(MYSQL, TLSMode.DISABLED, "b1", "2c", "eu-cdbr-west-03.cleardb.net", "heroku_4d"),
         ),
         ("mysql://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
         ("mysql+asyncmy://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
         ("mariadb://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
         ("mariadb+asyncmy://user:pw@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN)),
-        (
-            "postgresql+asyncpg://user:pw@host/db",
-            make_database_url(POSTGRESQL, TLSMode.DISABLED, *PLAIN),
-        ),
-        (
-            " mysql://user:pw@host:65535/db\n",
-            make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN, port=65535),
-        ),
-        (
-            "mysql://us%3Aer:pa%40ss%3A%2F%3F%23%25@host/db",
-            make_database_url(MYSQL, TLSMode.DISABLED, *QUOTED),
-        ),
-        (
-            "mysql://us%3Aer:pa%40ss:/?#%25@host/db",
-            make_database_url(MYSQL, TLSMode.DISABLED, *QUOTED),
-        ),
-        (
-            "mysql://user:pw@127.0.0.1/db",
-            make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "127.0.0.1", "db"),
-        ),
+        ("postgresql+asyncpg://user:pw@host/db", make_database_url(POSTGRESQL, TLSMode.DISABLED, *PLAIN)),
+        (" mysql://user:pw@host:65535/db\n", make_database_url(MYSQL, TLSMode.DISABLED, *PLAIN, port=65535)),
+        ("mysql://us%3Aer:pa%40ss%3A%2F%3F%23%25@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *QUOTED)),
+        ("mysql://us%3Aer:pa%40ss:/?#%25@host/db", make_database_url(MYSQL, TLSMode.DISABLED, *QUOTED)),
+        ("mysql://user:pw@127.0.0.1/db", make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "127.0.0.1", "db")),
         (
             "mysql://user:pw@[fe80::1]:1/db",
             make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "fe80::1", "db", port=1),
@@ -132,19 +101,11 @@ QUOTED = ("us:er", "pa@ss:/?#%", "host", "db")
             "mysql://user:pw@my_db-1.Zürich/db",
             make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "my_db-1.Zürich", "db"),
         ),
-        (
-            "mysql://user:pw@host/a%3Fb%40",
-            make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "host", "a?b@"),
-        ),
-        (
-            "mysql://host/db",
-            DatabaseURL(MYSQL, URL.create("mysql", host="host", database="db"), TLSMode.DISABLED),
-        ),
+        ("mysql://user:pw@host/a%3Fb%40", make_database_url(MYSQL, TLSMode.DISABLED, "user", "pw", "host", "a?b@")),
+        ("mysql://host/db", DatabaseURL(MYSQL, URL.create("mysql", host="host", database="db"), TLSMode.DISABLED)),
         (
             "sqlite:///var/countries.db",
-            DatabaseURL(
-                SQLITE, URL.create("sqlite", database="var/countries.db"), TLSMode.DISABLED
-            ),
+            DatabaseURL(SQLITE, URL.create("sqlite", database="var/countries.db"), TLSMode.DISABLED),
         ),
         (
             "sqlite+aiosqlite:////var/a@b:c%3Fd.db",
@@ -176,9 +137,9 @@ def test_valid_url(text: str, database_url: DatabaseURL) -> None:
 )
 def test_tls(option: str, tls_mode: TLSMode) -> None:
     """TLS is verified if it is required, under any client's option name, and off by default."""
-    assert parse_database_url(
-        f"mysql://user:pw@host/db?{option}", has_ca=False
-    ) == make_database_url(MYSQL, tls_mode, *PLAIN)
+    assert parse_database_url(f"mysql://user:pw@host/db?{option}", has_ca=False) == make_database_url(
+        MYSQL, tls_mode, *PLAIN
+    )
 
 
 def test_ca_requires_tls() -> None:
@@ -197,12 +158,9 @@ NO_HOST = (
     "DATABASE_URL names a host or a user, but SQLite has neither; "
     "write three slashes before the path, for example sqlite:///var/countries.db."
 )
-NO_OPTIONS = (
-    "DATABASE_URL has options after '?', but SQLite takes none; in a file name write %3F for '?'."
-)
+NO_OPTIONS = "DATABASE_URL has options after '?', but SQLite takes none; in a file name write %3F for '?'."
 SEPARATOR = (
-    "DATABASE_URL has an unescaped '@', '/', ':' or '?' in its user name or password; "
-    "write %40, %2F, %3A or %3F."
+    "DATABASE_URL has an unescaped '@', '/', ':' or '?' in its user name or password; write %40, %2F, %3A or %3F."
 )
 NO_MODE = (
     "DATABASE_URL has an unsupported TLS mode; write ssl-mode=REQUIRED (or VERIFY_CA, "
@@ -295,10 +253,7 @@ def test_invalid_url(text: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (
-            "sqlite:///x.db",
-            "DATABASE_SSL_CA is set, but DATABASE_URL names a file; unset DATABASE_SSL_CA.",
-        ),
+        ("sqlite:///x.db", "DATABASE_SSL_CA is set, but DATABASE_URL names a file; unset DATABASE_SSL_CA."),
         (
             "mysql://root:hunter2@db/x?ssl-mode=DISABLED",
             "DATABASE_SSL_CA is set, but DATABASE_URL disables TLS; remove one of them.",
@@ -324,10 +279,7 @@ def describe_result(text: str, *, has_ca: bool) -> str:
 PIECES = [*"@:/?#%&=[]", "mysql://", "sqlite:///", "host", "ssl-mode=REQUIRED", "%40", "\0", "\n"]
 
 
-@given(
-    text=st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join),
-    has_ca=st.booleans(),
-)
+@given(text=st.text() | st.lists(st.sampled_from(PIECES) | st.text(max_size=3)).map("".join), has_ca=st.booleans())
 @example(text="mysql://@[]:0/x?", has_ca=False)
 def test_any_text(text: str, has_ca: bool) -> None:
     """Any text is parsed or rejected, without another exception."""

@@ -39,9 +39,7 @@ def test_remembers_requests(upstream: Upstream) -> None:
 
 def test_answers_in_order(upstream: Upstream) -> None:
     """Responses are sent in order; the last one repeats."""
-    upstream.set_responses(
-        "rates", FakeResponse(status=503), FakeResponse(body=b"at last", headers={"X-Try": "2"})
-    )
+    upstream.set_responses("rates", FakeResponse(status=503), FakeResponse(body=b"at last", headers={"X-Try": "2"}))
     responses = [httpx.get(upstream.rates_url) for _ in range(3)]
     assert [response.status_code for response in responses] == [503, 200, 200]
     assert [response.content for response in responses] == [b"", b"at last", b"at last"]
@@ -57,9 +55,7 @@ def test_cuts_the_body(upstream: Upstream) -> None:
 
 def test_sends_raw_bytes(upstream: Upstream) -> None:
     """A raw response is sent unchanged, HTTP or not."""
-    upstream.set_responses(
-        "rates", FakeResponse(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), FakeResponse(raw=True)
-    )
+    upstream.set_responses("rates", FakeResponse(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), FakeResponse(raw=True))
     assert httpx.get(upstream.rates_url).reason_phrase == "Fine"
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
         httpx.get(upstream.rates_url)
@@ -67,9 +63,7 @@ def test_sends_raw_bytes(upstream: Upstream) -> None:
 
 def test_answers_what_is_asked(upstream: Upstream) -> None:
     """A response may depend on the request."""
-    upstream.set_responses(
-        "rates", lambda request: FakeResponse(body=request.query["page"].encode())
-    )
+    upstream.set_responses("rates", lambda request: FakeResponse(body=request.query["page"].encode()))
     pages = [httpx.get(upstream.rates_url, params={"page": page}).content for page in ("1", "2")]
     assert pages == [b"1", b"2"]
 
@@ -119,13 +113,8 @@ async def test_holds_back(upstream: Upstream) -> None:
     """A response waits for its condition, before the head or within the body."""
     released = threading.Event()
     upstream.set_responses("countries", FakeResponse(body=b"all", hold_until=released.is_set))
-    upstream.set_responses(
-        "rates", FakeResponse(body=b"two parts", hold_until=released.is_set, hold_after=3)
-    )
-    async with (
-        httpx.AsyncClient() as client,
-        client.stream("GET", upstream.rates_url) as partial_response,
-    ):
+    upstream.set_responses("rates", FakeResponse(body=b"two parts", hold_until=released.is_set, hold_after=3))
+    async with httpx.AsyncClient() as client, client.stream("GET", upstream.rates_url) as partial_response:
         chunks = partial_response.aiter_raw()
         assert await anext(chunks) == b"two"
         full_request = asyncio.create_task(client.get(upstream.countries_url))
@@ -155,8 +144,5 @@ def test_environment(upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> Non
     for name, value in upstream.environment.items():
         monkeypatch.setenv(name, value)
     settings = Settings.load()
-    assert settings.countries_sources == (
-        ("geonames", upstream.countries_url),
-        ("bundled", None),
-    )
+    assert settings.countries_sources == (("geonames", upstream.countries_url), ("bundled", None))
     assert settings.rates_sources == (("er-api", upstream.rates_url), ("bundled", None))

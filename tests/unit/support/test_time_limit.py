@@ -39,10 +39,7 @@ def test_hang(tmp_path: Path) -> None:
         text=True,
     )
     failures = [line for line in result.stdout.splitlines() if line.startswith("FAILED")]
-    assert [failure.split("::")[1].split(" ")[0] for failure in failures] == [
-        "test_blocks",
-        "test_waits",
-    ]
+    assert [failure.split("::")[1].split(" ")[0] for failure in failures] == ["test_blocks", "test_waits"]
     assert result.stdout.count("Failed: Timeout (>0.5s) from pytest-timeout.") >= 2
     assert "2 failed, 1 passed" in result.stdout
 

@@ -41,9 +41,7 @@ async def test_fails() -> None:
 async def test_cancelled() -> None:
     """A cancellation is raised once all tasks have ended."""
     finished: list[str] = []
-    task = asyncio.create_task(
-        gather([return_after("a", 60, finished), return_after("later", 60, finished)])
-    )
+    task = asyncio.create_task(gather([return_after("a", 60, finished), return_after("later", 60, finished)]))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -69,9 +69,7 @@ async def test_tags(server: AppClient) -> None:
 async def test_one_object(server: AppClient) -> None:
     """An object requested by its id depends on the data alone, so its response has an ETag."""
     response = await get(server, '{node(id:"Q291bnRyeTpGUg=="){id __typename}}')
-    assert response.json() == {
-        "data": {"node": {"id": "Q291bnRyeTpGUg==", "__typename": "Country"}}
-    }
+    assert response.json() == {"data": {"node": {"id": "Q291bnRyeTpGUg==", "__typename": "Country"}}}
     assert "ETag" in response.headers
 
 
@@ -101,10 +99,7 @@ async def test_media_types(server: AppClient) -> None:
     """Each media type has its own response and ETag."""
     json_response = await get(server, LIST_QUERY)
     graphql_response = await get(server, LIST_QUERY, Accept="application/graphql-response+json")
-    assert (
-        graphql_response.headers["Content-Type"]
-        == "application/graphql-response+json; charset=utf-8"
-    )
+    assert graphql_response.headers["Content-Type"] == "application/graphql-response+json; charset=utf-8"
     assert json_response.headers["Content-Type"] == "application/json; charset=utf-8"
     assert json_response.headers["ETag"] != graphql_response.headers["ETag"]
 
@@ -122,9 +117,7 @@ async def test_refusals_stay(server: AppClient) -> None:
 
 async def test_change_of_the_data(tmp_path: Path, upstream: Upstream) -> None:
     """After a change of the data the same request is executed again and has another ETag."""
-    async with running_client(
-        make_settings(tmp_path / "countries.db", upstream, **bundled_settings())
-    ) as server:
+    async with running_client(make_settings(tmp_path / "countries.db", upstream, **bundled_settings())) as server:
         before = await get(server, "{countries{totalCount}}")
         await server.query('mutation { deleteCountry(code: "FR") { code } }')
         tag = before.headers["ETag"]
@@ -140,17 +133,11 @@ def bundled_settings() -> dict[str, object]:
 
 async def test_replicas(tmp_path: Path, upstream: Upstream) -> None:
     """Two servers on one database return the same ETag and the same bytes."""
-    settings = {
-        **upstream.environment,
-        "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}",
-    }
+    settings = {**upstream.environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}"}
     # With live data stored neither server refreshes when it starts.
     assert run_command(tmp_path, "refresh", **settings).exit_code == 0
     query = f"/graphql?{httpx.QueryParams({'query': LIST_QUERY})}"
-    with (
-        serving_process(tmp_path, **settings) as first,
-        serving_process(tmp_path, **settings) as second,
-    ):
+    with serving_process(tmp_path, **settings) as first, serving_process(tmp_path, **settings) as second:
         for coding in ("identity", "gzip", "br"):
             request_headers = {"Accept-Encoding": coding}
             responses = [replica.get(query, **request_headers) for replica in (first, second)]

@@ -5,13 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.support.app import (
-    HANGING_RESPONSE,
-    AppClient,
-    make_settings,
-    parse_errors,
-    running_client,
-)
+from tests.support.app import HANGING_RESPONSE, AppClient, make_settings, parse_errors, running_client
 from tests.support.fake_providers.server import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -21,8 +15,7 @@ UNAUTHENTICATED = {
     "data": None,
     "errors": [
         {
-            "message": "This needs the administrator's token: send it as "
-            "`Authorization: Bearer <ADMIN_TOKEN>`.",
+            "message": "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`.",
             "locations": [{"line": 1, "column": 12}],
             "path": ["deleteCountry"],
             "extensions": {"code": "UNAUTHENTICATED"},
@@ -38,11 +31,7 @@ async def production_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIt
     with Upstream() as upstream:
         upstream.set_responses("countries", HANGING_RESPONSE)
         settings = make_settings(
-            path,
-            upstream,
-            environment="production",
-            admin_token=TOKEN,
-            public_url="https://countries.example/api/",
+            path, upstream, environment="production", admin_token=TOKEN, public_url="https://countries.example/api/"
         )
         async with running_client(settings) as server:
             yield server
@@ -55,9 +44,7 @@ async def test_no_playground(production_server: AppClient) -> None:
     assert parse_errors(response) == [("BAD_USER_INPUT", "Accept application/json.")]
     response = await production_server.get("/graphql", Accept="text/html, */*;q=0.8")
     assert response.status_code == 400
-    assert parse_errors(response) == [
-        ("BAD_USER_INPUT", "query must be the text of a GraphQL document.")
-    ]
+    assert parse_errors(response) == [("BAD_USER_INPUT", "query must be the text of a GraphQL document.")]
 
 
 async def test_no_introspection(production_server: AppClient) -> None:
@@ -76,18 +63,11 @@ async def test_landing_page_links_what_there_is(production_server: AppClient) ->
     assert 'href="schema.graphql"' not in page
 
 
-@pytest.mark.parametrize(
-    "authorization", ["", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer s3cret-Tok\u00e9n"]
-)
+@pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer s3cret-Tok\u00e9n"])
 async def test_without_the_token(production_server: AppClient, authorization: str) -> None:
     """A mutation without the token is rejected, whatever else is sent, and nothing is deleted."""
-    headers = {
-        b"Content-Type": b"application/json",
-        b"Authorization": authorization.encode("latin-1"),
-    }
-    response = await production_server.client.post(
-        "/graphql", json={"query": DELETION}, headers=headers
-    )
+    headers = {b"Content-Type": b"application/json", b"Authorization": authorization.encode("latin-1")}
+    response = await production_server.client.post("/graphql", json={"query": DELETION}, headers=headers)
     assert (response.status_code, response.json()) == (200, UNAUTHENTICATED)
     assert await production_server.version() == "1-250"
 

@@ -72,10 +72,7 @@ async def test_text_is_utf8(server: AppClient) -> None:
     "body",
     [
         {"query": "query ($c: String) { country(code: $c) { code } }", "variables": {"c": "FR"}},
-        {
-            "query": 'query a { __typename } query b { country(code: "FR") { code } }',
-            "operationName": "b",
-        },
+        {"query": 'query a { __typename } query b { country(code: "FR") { code } }', "operationName": "b"},
         {
             "query": '{ country(code: "FR") { code } }',
             "variables": None,
@@ -137,15 +134,10 @@ async def test_unsupported_media_type(server: AppClient, content_type: str) -> N
     """A body of any other type is rejected, which also stops forms on other sites."""
     body = b'{"query": "{ __typename }"}'
     response = await server.post(body, Content_Type=content_type)
-    assert (response.status_code, parse_errors(response)) == (
-        415,
-        [("BAD_USER_INPUT", "Send application/json.")],
-    )
+    assert (response.status_code, parse_errors(response)) == (415, [("BAD_USER_INPUT", "Send application/json.")])
 
 
-@pytest.mark.parametrize(
-    "content_type", ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8"]
-)
+@pytest.mark.parametrize("content_type", ["application/json", "APPLICATION/JSON", "application/json; charset=utf-8"])
 async def test_supported_media_type(server: AppClient, content_type: str) -> None:
     """JSON is accepted in upper case and with parameters."""
     response = await server.post('{"query": "{ __typename }"}', Content_Type=content_type)
@@ -191,9 +183,7 @@ async def test_supported_media_type(server: AppClient, content_type: str) -> Non
     ],
 )
 @pytest.mark.parametrize("accept", [JSON, GRAPHQL_RESPONSE])
-async def test_malformed_bodies(
-    server: AppClient, body: bytes, errors: list[tuple[str, str]], accept: str
-) -> None:
+async def test_malformed_bodies(server: AppClient, body: bytes, errors: list[tuple[str, str]], accept: str) -> None:
     """A malformed body gets a 400 with one GraphQL error that says what is wrong."""
     response = await server.post(body, Accept=accept)
     assert (response.status_code, parse_errors(response)) == (400, errors)
@@ -230,9 +220,7 @@ INVALID_DOCUMENTS = {
 
 @pytest.mark.parametrize(("query", "code"), INVALID_DOCUMENTS.items())
 @pytest.mark.parametrize(("accept", "status"), [(JSON, 200), (GRAPHQL_RESPONSE, 400)])
-async def test_status_of_refused_requests(
-    server: AppClient, query: str, code: str, accept: str, status: int
-) -> None:
+async def test_status_of_refused_requests(server: AppClient, query: str, code: str, accept: str, status: int) -> None:
     """A request rejected before execution is 400 under the new media type and 200 under JSON."""
     for response in (
         await server.post({"query": query}, Accept=accept),
@@ -253,9 +241,7 @@ async def test_status_of_executed_requests(server: AppClient, accept: str) -> No
     assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
 
 
-@pytest.mark.parametrize(
-    "mutation", ["refreshCountries { id }", 'deleteCountry(code: "FR") { id }']
-)
+@pytest.mark.parametrize("mutation", ["refreshCountries { id }", 'deleteCountry(code: "FR") { id }'])
 async def test_mutation_by_get(server: AppClient, mutation: str) -> None:
     """A mutation by GET is rejected, and nothing happens."""
     response = await get(server, {"query": f"mutation {{ {mutation} }}"})
@@ -287,10 +273,7 @@ async def test_lone_surrogates(server: AppClient) -> None:
     response = await server.post(json.dumps({"query": mutation, "variables": LONE_SURROGATE}))
     assert response.json()["errors"][0]["extensions"] == {"code": "COUNTRY_NOT_FOUND"}
     response = await server.post(json.dumps({"query": "{ \ud83c }"}))
-    assert (response.status_code, [code for code, _ in parse_errors(response)]) == (
-        200,
-        ["GRAPHQL_PARSE_FAILED"],
-    )
+    assert (response.status_code, [code for code, _ in parse_errors(response)]) == (200, ["GRAPHQL_PARSE_FAILED"])
 
 
 @pytest.mark.parametrize("accept", ["text/html", BROWSER_ACCEPT])

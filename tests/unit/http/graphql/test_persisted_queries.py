@@ -33,9 +33,7 @@ def persisted_extensions(digest: str) -> dict[str, Any]:
 
 async def post(server: AppClient, document: str, /, **fields: object) -> httpx.Response:
     """POST the hash of a document, with more fields if there are any."""
-    return await server.post(
-        {"extensions": persisted_extensions(hash_document(document)), **fields}
-    )
+    return await server.post({"extensions": persisted_extensions(hash_document(document)), **fields})
 
 
 async def get(server: AppClient, document: str, /, **options: str) -> httpx.Response:
@@ -63,16 +61,8 @@ async def test_registering(server: AppClient) -> None:
 async def test_registering_by_get(server: AppClient) -> None:
     """Hash and document may come by GET too; other extensions are ignored."""
     query = '{ country(code: "FR") { code } } # by GET'
-    extensions = {
-        "persistedQuery": {
-            **persisted_extensions(hash_document(query))["persistedQuery"],
-            "miss": True,
-        }
-    }
-    parameters = {
-        "query": query,
-        "extensions": json.dumps({**extensions, "clientLibrary": {"name": "x"}}),
-    }
+    extensions = {"persistedQuery": {**persisted_extensions(hash_document(query))["persistedQuery"], "miss": True}}
+    parameters = {"query": query, "extensions": json.dumps({**extensions, "clientLibrary": {"name": "x"}})}
     assert (await server.get(f"/graphql?{httpx.QueryParams(parameters)}")).json() == FRANCE
     assert (await get(server, query)).json() == FRANCE
 
@@ -125,10 +115,7 @@ async def test_wrong_hash(server: AppClient, wrong: str) -> None:
     query = '{ country(code: "FR") { code } } # never registered'
     body = {"query": query, "extensions": persisted_extensions(wrong)}
     response = await server.post(body)
-    assert (response.status_code, parse_errors(response)) == (
-        400,
-        [("BAD_USER_INPUT", HASH_MISMATCH)],
-    )
+    assert (response.status_code, parse_errors(response)) == (400, [("BAD_USER_INPUT", HASH_MISMATCH)])
     assert parse_errors(await post(server, query)) == NOT_FOUND
     assert parse_errors(await server.post({"extensions": persisted_extensions(wrong)})) == NOT_FOUND
 
@@ -146,10 +133,7 @@ async def test_wrong_hash(server: AppClient, wrong: str) -> None:
         ({"version": 1, "sha256Hash": 7}, ".sha256Hash must be 64 hexadecimal digits."),
         ({"version": 1, "sha256Hash": "F" * 64}, ".sha256Hash must be 64 hexadecimal digits."),
         ({"version": 1, "sha256Hash": "0" * 63}, ".sha256Hash must be 64 hexadecimal digits."),
-        (
-            {"version": 1, "sha256Hash": "0" * 64 + "\n"},
-            ".sha256Hash must be 64 hexadecimal digits.",
-        ),
+        ({"version": 1, "sha256Hash": "0" * 64 + "\n"}, ".sha256Hash must be 64 hexadecimal digits."),
     ],
 )
 async def test_malformed(server: AppClient, given: object, message: str) -> None:
@@ -164,9 +148,7 @@ async def test_malformed(server: AppClient, given: object, message: str) -> None
 
 async def test_null_is_as_if_not_given(server: AppClient) -> None:
     """A persistedQuery of null is ignored."""
-    response = await server.post(
-        {"query": "{ __typename }", "extensions": {"persistedQuery": None}}
-    )
+    response = await server.post({"query": "{ __typename }", "extensions": {"persistedQuery": None}})
     assert response.json() == {"data": {"__typename": "Query"}}
 
 
@@ -186,9 +168,7 @@ async def test_only_what_can_be_executed_is_kept(server: AppClient, query: str, 
     body = {"query": query, "extensions": persisted_extensions(digest)}
     [(error_code, _)] = parse_errors(await server.post(json.dumps(body)))
     assert error_code == code
-    assert (
-        parse_errors(await server.post({"extensions": persisted_extensions(digest)})) == NOT_FOUND
-    )
+    assert parse_errors(await server.post({"extensions": persisted_extensions(digest)})) == NOT_FOUND
 
 
 async def test_limits_hold(server: AppClient) -> None:
@@ -205,9 +185,7 @@ async def test_limits_hold(server: AppClient) -> None:
 async def test_mutations(tmp_path: Path, upstream: Upstream) -> None:
     """A mutation may be persisted, and is still rejected by GET."""
     sources = {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
-    async with running_client(
-        make_settings(tmp_path / "countries.db", upstream, **sources)
-    ) as server:
+    async with running_client(make_settings(tmp_path / "countries.db", upstream, **sources)) as server:
         query = 'mutation { deleteCountry(code: "FR") { code } }'
         refused = await get(server, query, query=query)
         assert (refused.status_code, refused.headers["Allow"]) == (405, "POST")
@@ -218,9 +196,7 @@ async def test_mutations(tmp_path: Path, upstream: Upstream) -> None:
         ]
         errors = (await post(server, query)).json()["errors"]
         assert [error["extensions"]["code"] for error in errors] == ["COUNTRY_NOT_FOUND"]
-        assert await server.query("{ countries { totalCount } }") == {
-            "countries": {"totalCount": 249}
-        }
+        assert await server.query("{ countries { totalCount } }") == {"countries": {"totalCount": 249}}
 
 
 async def test_not_of_the_data(server: AppClient) -> None:

@@ -34,9 +34,7 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Process]:
     """Run a server, and wait for the refresh at its start."""
-    with running_server(
-        tmp_path_factory.mktemp("progress"), **source_settings(upstream)
-    ) as process:
+    with running_server(tmp_path_factory.mktemp("progress"), **source_settings(upstream)) as process:
         process.wait_for_log(r"countries from geonames, rates from er-api")
         yield process
 
@@ -94,17 +92,11 @@ async def test_failure(server: Process, upstream: Upstream, released: threading.
         await client.subscribe(REFRESH, "2")
         last_event = (await client.receive_until_done())[-1]
         [error] = (await client.receive_next("2"))["errors"]
-    assert (last_event["phase"], last_event["code"], last_event["report"]) == (
-        "FAILED",
-        "SOURCE_UNAVAILABLE",
-        None,
-    )
+    assert (last_event["phase"], last_event["code"], last_event["report"]) == ("FAILED", "SOURCE_UNAVAILABLE", None)
     assert last_event["fraction"] in {0.05, 0.35}
     assert error["extensions"] == {"code": last_event["code"]}
     assert error["message"] == last_event["message"]
-    assert last_event["message"] == (
-        "No source of countries could be used. geonames: responded with status 500."
-    )
+    assert last_event["message"] == ("No source of countries could be used. geonames: responded with status 500.")
 
 
 async def test_late(server: Process, released: threading.Event) -> None:
@@ -153,9 +145,7 @@ async def test_many(server: Process) -> None:
 
 
 @pytest.mark.parametrize("leaves", [True, False])
-async def test_mutation_goes_on(
-    server: Process, upstream: Upstream, released: threading.Event, leaves: bool
-) -> None:
+async def test_mutation_goes_on(server: Process, upstream: Upstream, released: threading.Event, leaves: bool) -> None:
     """A mutation finishes although its client completes it or disconnects."""
     async with websocket_client(server) as other:
         await other.subscribe(PROGRESS)
@@ -180,10 +170,7 @@ async def test_other_server(tmp_path: Path, upstream: Upstream, released: thread
         first_server.wait_for_log("rates from er-api")
         second_server = stack.enter_context(running_server(tmp_path, **source_settings(upstream)))
         released.clear()
-        async with (
-            websocket_client(first_server) as first_client,
-            websocket_client(second_server) as second_client,
-        ):
+        async with websocket_client(first_server) as first_client, websocket_client(second_server) as second_client:
             await second_client.subscribe(PROGRESS)
             await first_client.subscribe(REFRESH)
             events = [await second_client.receive_progress()]

@@ -11,13 +11,7 @@ from starlette.types import Message
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, JSON
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql.cache_key import CacheKey
-from graphql_api.http.graphql.request import (
-    ParsedRequest,
-    RawHeaders,
-    RequestFields,
-    parse_buffered,
-    read_request,
-)
+from graphql_api.http.graphql.request import ParsedRequest, RawHeaders, RequestFields, parse_buffered, read_request
 from tests.support.factories import few_examples
 
 BODY = b'{"query": "{ __typename }"}'
@@ -49,9 +43,7 @@ async def read_in_pieces(method: str, headers: RawHeaders, text: bytes) -> Parse
         ([(b"accept-encoding", b"gzip"), (b"accept-encoding", b"br;q=0.5")], (JSON, "gzip")),
     ],
 )
-async def test_both_ways(
-    method: str, headers: list[tuple[bytes, bytes]], key: tuple[str, str | None]
-) -> None:
+async def test_both_ways(method: str, headers: list[tuple[bytes, bytes]], key: tuple[str, str | None]) -> None:
     """Key and If-None-Match are the same for a request that the fast path took or declined."""
     media_type, encoding = key
     all_headers = [JSON_TYPE, *headers, (b"if-none-match", b' "x"')]
@@ -128,10 +120,7 @@ HASH = "0" * 64
         (make_request("GET", b"query={a}&operationName="), RequestFields("{a}", None, None, None)),
         (
             make_request(
-                "POST",
-                json.dumps(
-                    {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}}
-                ).encode(),
+                "POST", json.dumps({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}}).encode()
             ),
             RequestFields(None, None, None, HASH),
         ),

@@ -25,26 +25,18 @@ ENTRY_BYTES = 1 + 1000 + 100
 
 def make_cache(max_bytes: int = 100_000) -> ResponseCache:
     """Return an empty cache."""
-    return ResponseCache(
-        response_cache_bytes=max_bytes, cache_max_age=60, metrics=MetricsRecorder.standalone()
-    )
+    return ResponseCache(response_cache_bytes=max_bytes, cache_max_age=60, metrics=MetricsRecorder.standalone())
 
 
 def find(
-    cache: ResponseCache,
-    key: CacheKey = PLAIN_KEY,
-    snapshot: Snapshot = SNAPSHOT,
-    if_none_match: str = "",
+    cache: ResponseCache, key: CacheKey = PLAIN_KEY, snapshot: Snapshot = SNAPSHOT, if_none_match: str = ""
 ) -> CachedResponse | None:
     """Return the cached response to a request."""
     return cache.find(ParsedRequest(key, if_none_match), snapshot)
 
 
 def add(
-    cache: ResponseCache,
-    key: CacheKey = PLAIN_KEY,
-    body: bytes = b"{}",
-    if_none_match: str = "",
+    cache: ResponseCache, key: CacheKey = PLAIN_KEY, body: bytes = b"{}", if_none_match: str = ""
 ) -> CachedResponse:
     """Cache a response."""
     return cache.add(ParsedRequest(key, if_none_match), body, SNAPSHOT, OPERATION)
@@ -104,9 +96,7 @@ def test_bytes() -> None:
     assert row[start] == 0
 
 
-@pytest.mark.parametrize(
-    ("coding", "decompress"), [("gzip", gzip.decompress), ("br", brotli.decompress)]
-)
+@pytest.mark.parametrize(("coding", "decompress"), [("gzip", gzip.decompress), ("br", brotli.decompress)])
 def test_compressed(coding: str, decompress: object) -> None:
     """A long response is compressed once, from the plain one, which is held beside it."""
     cache = make_cache()
@@ -212,10 +202,7 @@ def test_head() -> None:
         b"content-security-policy: default-src 'none'; frame-ancestors 'none'\r\n"
     )
     cross_origin_cache = ResponseCache(
-        response_cache_bytes=0,
-        cache_max_age=60,
-        metrics=MetricsRecorder.standalone(),
-        vary_on_origin=True,
+        response_cache_bytes=0, cache_max_age=60, metrics=MetricsRecorder.standalone(), vary_on_origin=True
     )
     cross_origin = add(cross_origin_cache)
     assert b"vary: Accept, Accept-Encoding, Origin\r\n" in cross_origin.head

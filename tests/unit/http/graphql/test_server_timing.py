@@ -35,15 +35,8 @@ def test_picture_that_could_not_be_drawn() -> None:
 async def test_response(tmp_path: Path, upstream: Upstream) -> None:
     """The response to a refresh has the header, with the timings of its report; others do not."""
     async with running_client(make_settings(tmp_path / "countries.db", upstream)) as server:
-        response = await server.post(
-            {"query": "mutation { refreshCountries { timings { upsertMs totalMs } } }"}
-        )
+        response = await server.post({"query": "mutation { refreshCountries { timings { upsertMs totalMs } } }"})
         timings = response.json()["data"]["refreshCountries"]["timings"]
-        durations = dict(
-            part.split(";dur=") for part in response.headers["Server-Timing"].split(", ")
-        )
-        assert (float(durations["upsert"]), float(durations["total"])) == (
-            timings["upsertMs"],
-            timings["totalMs"],
-        )
+        durations = dict(part.split(";dur=") for part in response.headers["Server-Timing"].split(", "))
+        assert (float(durations["upsert"]), float(durations["total"])) == (timings["upsertMs"], timings["totalMs"])
         assert "Server-Timing" not in (await server.post({"query": "{ __typename }"})).headers

@@ -27,10 +27,7 @@ NOT_JSON = (4400, "The message is not JSON.")
 NO_QUERY = (4400, "query must be the text of a GraphQL document.")
 NO_ID = (4400, "id must be a text of at most 200 characters")
 NO_TYPE = (4400, "The message is of no known type")
-OVER_WEBSOCKET = (
-    "Subscriptions go over WebSocket: connect to this address with the subprotocol "
-    "graphql-transport-ws."
-)
+OVER_WEBSOCKET = "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws."
 DEEP = "[" * 20_000 + "]" * 20_000
 
 
@@ -52,9 +49,7 @@ def upstream() -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="module")
-def production_server(
-    tmp_path_factory: pytest.TempPathFactory, upstream: Upstream
-) -> Iterator[Process]:
+def production_server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Process]:
     """Run a server in production, whose mutations need a token."""
     settings = {
         "ENVIRONMENT": "production",
@@ -86,18 +81,14 @@ async def test_query_and_mutation(server: Process) -> None:
         assert await client.execute(list_query, "x") == server.query(list_query)
         mutation = 'mutation { deleteCountry(code: "AQ") { name } }'
         assert await client.execute(mutation) == {"data": {"deleteCountry": {"name": "Antarctica"}}}
-        assert (await client.execute(mutation))["errors"][0]["extensions"] == {
-            "code": "COUNTRY_NOT_FOUND"
-        }
+        assert (await client.execute(mutation))["errors"][0]["extensions"] == {"code": "COUNTRY_NOT_FOUND"}
 
 
 async def test_variables(server: Process) -> None:
     """Variables and operation name have the same effect as over HTTP."""
     document = "query a($code: String) { country(code: $code) { name } } query b { __typename }"
     async with websocket_client(server) as client:
-        await client.subscribe(
-            document, operationName="a", variables={"code": "FR"}, extensions=None
-        )
+        await client.subscribe(document, operationName="a", variables={"code": "FR"}, extensions=None)
         assert await client.receive_next() == {"data": {"country": {"name": "France"}}}
 
 
@@ -128,11 +119,7 @@ async def test_complete(server: Process) -> None:
     ("document", "code", "message"),
     [
         ("{", "GRAPHQL_PARSE_FAILED", "Syntax Error: Expected Name, found <EOF>."),
-        (
-            "{ nothing }",
-            "GRAPHQL_VALIDATION_FAILED",
-            "Cannot query field 'nothing' on type 'Query'.",
-        ),
+        ("{ nothing }", "GRAPHQL_VALIDATION_FAILED", "Cannot query field 'nothing' on type 'Query'."),
         (
             f"{{ {' '.join(f'a{number}: __typename' for number in range(51))} }}",
             "QUERY_TOO_COMPLEX",
@@ -178,10 +165,7 @@ HOSTILE_MESSAGES: dict[str, tuple[object, tuple[int, str]]] = {
     "NaN": ('{"type": "ping", "payload": {"x": NaN}}', NOT_JSON),
     "5000 digits": (f'{{"type": "ping", "payload": {{"x": {"9" * 5000}}}}}', NOT_JSON),
     "deep": (f'{{"type": "ping", "payload": {{"x": {DEEP}}}}}', NOT_JSON),
-    "the same key twice": (
-        '{"type": "ping", "type": "pong"}',
-        (4400, "An object has the same key twice."),
-    ),
+    "the same key twice": ('{"type": "ping", "type": "pong"}', (4400, "An object has the same key twice.")),
     "null": ("null", (4400, "The message must be an object")),
     "an array": ("[]", (4400, "The message must be an object")),
     "no type": ("{}", NO_TYPE),
@@ -196,17 +180,11 @@ HOSTILE_MESSAGES: dict[str, tuple[object, tuple[int, str]]] = {
     "id empty": (subscribe({"query": QUERY}, ""), NO_ID),
     "id long": (subscribe({"query": QUERY}, "1" * 201), NO_ID),
     "complete without an id": ({"type": "complete"}, NO_ID),
-    "payload null": (
-        subscribe(None),
-        (4400, 'The body must be an object: {"query": …, "variables": {…}}.'),
-    ),
+    "payload null": (subscribe(None), (4400, 'The body must be an object: {"query": …, "variables": {…}}.')),
     "no query": (subscribe({}), NO_QUERY),
     "query a number": (subscribe({"query": 1}), NO_QUERY),
     "query blank": (subscribe({"query": " "}), NO_QUERY),
-    "variables a list": (
-        subscribe({"query": QUERY, "variables": []}),
-        (4400, "variables must be an object or null."),
-    ),
+    "variables a list": (subscribe({"query": QUERY, "variables": []}), (4400, "variables must be an object or null.")),
     "operationName a number": (
         subscribe({"query": QUERY, "operationName": 1}),
         (4400, "operationName must be a text or null."),
@@ -260,9 +238,7 @@ async def test_same_id(server: Process) -> None:
 
 async def test_surrogates(server: Process) -> None:
     """Lone surrogates are accepted as text without a meaning."""
-    async with websocket_client(
-        server, {"Authorization": "Bearer \ud800", "\ud800": "\ud800"}
-    ) as client:
+    async with websocket_client(server, {"Authorization": "Bearer \ud800", "\ud800": "\ud800"}) as client:
         await client.send(subscribe({"query": "{ country(code: $c) { name } }"}, "\ud800"))
         assert (await client.receive())["type"] == "error"
         document = "query ($c: String) { country(code: $c) { name } }"
@@ -330,10 +306,7 @@ async def test_persisted(server: Process) -> None:
 
 @pytest.mark.parametrize(
     ("method", "status", "message"),
-    [
-        ("GET", 405, "GET is for queries; send everything else by POST."),
-        ("POST", 400, OVER_WEBSOCKET),
-    ],
+    [("GET", 405, "GET is for queries; send everything else by POST."), ("POST", 400, OVER_WEBSOCKET)],
 )
 def test_subscription_over_http(server: Process, method: str, status: int, message: str) -> None:
     """A subscription over plain HTTP is rejected with a message that names the WebSocket."""

@@ -13,13 +13,7 @@ from asgi_lifespan import LifespanManager
 
 from graphql_api.app import create_app
 from graphql_api.startup import Ready, StartupEvent, WaitingForDatabase
-from tests.support.app import (
-    HANGING_RESPONSE,
-    AppClient,
-    connect_client,
-    make_settings,
-    parse_errors,
-)
+from tests.support.app import HANGING_RESPONSE, AppClient, connect_client, make_settings, parse_errors
 from tests.support.fake_providers.server import Upstream
 from tests.support.wait import wait_until_async
 
@@ -49,16 +43,11 @@ def is_uncacheable(response: httpx.Response) -> bool:
     return (headers["Retry-After"], headers["Cache-Control"]) == ("2", "no-store")
 
 
-@pytest.mark.parametrize(
-    "query", [QUERY, "{ status { version } }", "mutation { refreshCountries { id } }"]
-)
+@pytest.mark.parametrize("query", [QUERY, "{ status { version } }", "mutation { refreshCountries { id } }"])
 async def test_post(starting_server: AppClient, query: str) -> None:
     """Any GraphQL operation gets a GraphQL error, never an empty list."""
     response = await starting_server.post({"query": query})
-    assert (response.status_code, parse_errors(response)) == (
-        503,
-        [("DATABASE_UNAVAILABLE", STARTING)],
-    )
+    assert (response.status_code, parse_errors(response)) == (503, [("DATABASE_UNAVAILABLE", STARTING)])
     assert response.headers["Content-Type"] == "application/json"
     assert is_uncacheable(response)
 
@@ -68,10 +57,7 @@ async def test_get(starting_server: AppClient) -> None:
     path = f"/graphql?query={QUERY}"
     for accept in ("application/json", GRAPHQL_RESPONSE):
         response = await starting_server.get(path, Accept=accept, If_None_Match="*")
-        assert (response.status_code, parse_errors(response)) == (
-            503,
-            [("DATABASE_UNAVAILABLE", STARTING)],
-        )
+        assert (response.status_code, parse_errors(response)) == (503, [("DATABASE_UNAVAILABLE", STARTING)])
         assert response.headers["Content-Type"] == accept
         assert is_uncacheable(response)
 
@@ -80,10 +66,7 @@ async def test_get(starting_server: AppClient) -> None:
 async def test_pages(starting_server: AppClient, path: str) -> None:
     """A browser gets a page that says what the server waits for, and that reloads itself."""
     response = await starting_server.get(path, Accept="text/html")
-    assert (response.status_code, response.headers["Content-Type"]) == (
-        503,
-        "text/html; charset=utf-8",
-    )
+    assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert "Its database has not responded yet." in response.text
     assert '<meta http-equiv="refresh" content="2">' in response.text
     assert is_uncacheable(response)

@@ -13,11 +13,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from graphql_api.http.middleware.request_id import (
-    RequestIdMiddleware,
-    create_id_generator,
-    get_request_id,
-)
+from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator, get_request_id
 from graphql_api.http.request_log import RequestLog
 from graphql_api.metrics.recorder import MetricsRecorder
 from tests.support.app import AppClient
@@ -82,18 +78,12 @@ async def test_defect(caplog: pytest.LogCaptureFixture) -> None:
         response = await http_client.get("/fail?token=secret")
     assert (response.status_code, response.headers["X-Request-Id"]) == (500, "r1")
     extensions = {"code": "INTERNAL_SERVER_ERROR", "requestId": "r1"}
-    assert response.json() == {
-        "errors": [{"message": MASKED_MESSAGE.format("r1"), "extensions": extensions}]
-    }
+    assert response.json() == {"errors": [{"message": MASKED_MESSAGE.format("r1"), "extensions": extensions}]}
     error_record, access_record = caplog.records
     assert re.fullmatch(
-        r"Request r1 from 127\.0\.0\.1: GET /fail, none, status 500, \d+ bytes, [\d.]+ ms",
-        access_record.getMessage(),
+        r"Request r1 from 127\.0\.0\.1: GET /fail, none, status 500, \d+ bytes, [\d.]+ ms", access_record.getMessage()
     )
-    assert (error_record.levelno, error_record.getMessage()) == (
-        logging.ERROR,
-        "Request r1 failed: GET /fail",
-    )
+    assert (error_record.levelno, error_record.getMessage()) == (logging.ERROR, "Request r1 failed: GET /fail")
     assert error_record.exc_info is not None
     assert str(error_record.exc_info[1]) == "the cause, which is nobody's business"
 
@@ -123,9 +113,7 @@ async def test_defect_after_the_answer_began(caplog: pytest.LogCaptureFixture) -
         ("POST", "/graphql", 415),
     ],
 )
-async def test_every_answer_has_an_id(
-    server: AppClient, method: str, path: str, status: int
-) -> None:
+async def test_every_answer_has_an_id(server: AppClient, method: str, path: str, status: int) -> None:
     """Every response of the application has an id of its own."""
     responses = [await server.client.request(method, path) for _ in range(2)]
     assert [response.status_code for response in responses] == [status, status]
@@ -135,9 +123,7 @@ async def test_every_answer_has_an_id(
 
 
 @module_loop
-async def test_defect_in_the_application(
-    server: AppClient, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_defect_in_the_application(server: AppClient, caplog: pytest.LogCaptureFixture) -> None:
     """An unexpected error in an endpoint has one id in response and log."""
     server.app.routes.insert(0, Route("/fail", fail))
     try:
@@ -145,12 +131,7 @@ async def test_defect_in_the_application(
     finally:
         server.app.routes.pop(0)
     request_id = response.headers["X-Request-Id"]
-    assert (response.status_code, response.json()["errors"][0]["message"]) == (
-        500,
-        MASKED_MESSAGE.format(request_id),
-    )
+    assert (response.status_code, response.json()["errors"][0]["message"]) == (500, MASKED_MESSAGE.format(request_id))
     messages = [record.getMessage() for record in caplog.records]
     assert messages[0] == f"Request {request_id} failed: GET /fail"
-    assert [line.partition(":")[0] for line in messages[1:]] == [
-        f"Request {request_id} from 127.0.0.1"
-    ]
+    assert [line.partition(":")[0] for line in messages[1:]] == [f"Request {request_id} from 127.0.0.1"]

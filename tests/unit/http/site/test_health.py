@@ -53,9 +53,7 @@ async def test_health(tmp_path: Path, upstream: Upstream) -> None:
 
         await asyncio.to_thread(execute_sql, path, "ALTER TABLE countries RENAME TO elsewhere")
         assert (await wait_for_unreachable(server)).status_code == 200
-        assert (
-            len((await server.query("{ countries { nodes { id } } }"))["countries"]["nodes"]) == 250
-        )
+        assert len((await server.query("{ countries { nodes { id } } }"))["countries"]["nodes"]) == 250
 
         await asyncio.to_thread(execute_sql, path, "ALTER TABLE elsewhere RENAME TO countries")
         assert (await wait_for_readiness(server, READY)).status_code == 200

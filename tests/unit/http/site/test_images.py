@@ -42,9 +42,7 @@ async def test_current(server: AppClient) -> None:
 
 
 @module_loop
-@pytest.mark.parametrize(
-    "known", ['"1-250"', 'W/"1-250"', '"0-1", "1-250"', '"0-1" , W/"1-250"  ,"x"']
-)
+@pytest.mark.parametrize("known", ['"1-250"', 'W/"1-250"', '"0-1", "1-250"', '"0-1" , W/"1-250"  ,"x"'])
 async def test_not_modified(server: AppClient, known: str) -> None:
     """A client that sends the current ETag receives a 304 without a body."""
     response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
@@ -78,9 +76,7 @@ async def test_head(server: AppClient, path: str) -> None:
     """HEAD returns the headers of GET without the image."""
     get_response, head_response = await server.get(path), await server.client.head(path)
     assert (head_response.status_code, head_response.content) == (200, b"")
-    get_headers, head_headers = (
-        {**response.headers, "x-request-id": ""} for response in (get_response, head_response)
-    )
+    get_headers, head_headers = ({**response.headers, "x-request-id": ""} for response in (get_response, head_response))
     assert get_headers == head_headers
 
 

@@ -15,9 +15,7 @@ from tests.support.schema_client import offline_client
 A_DAY = timedelta(days=1)
 
 
-def render_page(
-    *rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)
-) -> HTMLPage:
+def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)) -> HTMLPage:
     """Return the page of these rows."""
     landing_page = LandingPage(
         catalog=offline_client(rows).catalog,
@@ -82,18 +80,14 @@ def test_sorted() -> None:
     page = render_page(*ROWS, sort_key=sort_key)
     assert country_names(page) == ["Åland", "Germany", "France"]
     assert country_names(render_page(*ROWS)) == ["Åland", "France", "Germany"]
-    sorted_by = [
-        heading.get("aria-sort") for heading in page.find_all("th") if heading["scope"] == "col"
-    ]
+    sorted_by = [heading.get("aria-sort") for heading in page.find_all("th") if heading["scope"] == "col"]
     assert sorted_by == [None, None, None, "descending", None, None, None, None]
     assert "3 countries,\nby Population, descending. The headings sort." in page.text
 
 
 def test_headings() -> None:
     """A heading sorts text from A and numbers from the highest, then reverses the order."""
-    links = [
-        str(link["href"]) for link in render_page(*ROWS).find_all("a") if link.get("data-sort")
-    ]
+    links = [str(link["href"]) for link in render_page(*ROWS).find_all("a") if link.get("data-sort")]
     assert links == [
         "?sort=name&direction=desc",
         "?sort=capital&direction=asc",
@@ -108,9 +102,7 @@ def test_headings() -> None:
         sort_key = parse_sort_key(dict(parse_qsl(link[1:])))
         page = render_page(*ROWS, sort_key=sort_key)
         [reversed_link] = [
-            str(anchor["href"])
-            for anchor in page.find_all("a")
-            if anchor.get("data-sort") == sort_key.field.value
+            str(anchor["href"]) for anchor in page.find_all("a") if anchor.get("data-sort") == sort_key.field.value
         ]
         assert parse_sort_key(dict(parse_qsl(reversed_link[1:]))) == SortKey(
             sort_key.field, descending=not sort_key.descending
@@ -129,11 +121,7 @@ def test_freshness() -> None:
     ("changes", "age", "reason"),
     [
         ({}, timedelta(days=2), "the last refresh was too long ago."),
-        (
-            {"countries_provider": BUNDLED},
-            timedelta(0),
-            "the figures are those bundled with the server.",
-        ),
+        ({"countries_provider": BUNDLED}, timedelta(0), "the figures are those bundled with the server."),
         ({"rates_provider": BUNDLED}, timedelta(0), "the rates are those bundled with the server."),
         (
             {"countries_provider": BUNDLED, "rates_provider": BUNDLED},
@@ -175,9 +163,7 @@ def test_one_country() -> None:
 def test_rows_without_rates() -> None:
     """Without rates there is no attribution for rates."""
     page = render_page(make_country("FR", rates_provider=None, rates_as_of=None))
-    assert [text for text in ("Figures", "Exchange rates") if f"\n{text}\n" in page.text] == [
-        "Figures"
-    ]
+    assert [text for text in ("Figures", "Exchange rates") if f"\n{text}\n" in page.text] == ["Figures"]
 
 
 def test_every_column_sorts() -> None:

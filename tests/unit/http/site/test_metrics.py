@@ -31,9 +31,7 @@ REFRESH = "mutation R($force: Boolean!) { refreshCountries(force: $force) { id }
 NAMES = {"query": "query Names { countries(first: 3) { edges { node { name } } } }"}
 PHASES = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
 DOWN = FakeResponse(status=404)
-LONG_LIVED_RATES = FakeResponse(
-    body=json.dumps(json.loads(RATES) | {"time_next_update_unix": 4e9}).encode()
-)
+LONG_LIVED_RATES = FakeResponse(body=json.dumps(json.loads(RATES) | {"time_next_update_unix": 4e9}).encode())
 TAGGED_COUNTRIES = FakeResponse(body=COUNTRIES, headers={"ETag": '"x"'})
 
 
@@ -95,9 +93,7 @@ def refresh_samples(outcome: str = "success", trigger: str = "request") -> dict[
 
 def provider_samples(provider: str, outcome: str) -> dict[str, float]:
     """Return the samples of a fetch from a provider."""
-    samples = {
-        f'graphql_api_provider_answers_total{{outcome="{outcome}",provider="{provider}"}}': 1.0
-    }
+    samples = {f'graphql_api_provider_answers_total{{outcome="{outcome}",provider="{provider}"}}': 1.0}
     if outcome != "kept":
         samples[f'graphql_api_provider_duration_seconds_count{{provider="{provider}"}}'] = 1
     return samples
@@ -109,13 +105,9 @@ def test_format(scraper: Scraper) -> None:
     assert response.headers["Content-Type"].startswith("text/plain; version=")
     assert response.headers["Cache-Control"] == "no-store"
     actual = [
-        (family.name, family.type, family.documentation)
-        for family in text_string_to_metric_families(response.text)
+        (family.name, family.type, family.documentation) for family in text_string_to_metric_families(response.text)
     ]
-    assert actual == [
-        (family.name.removesuffix("_total"), family.type, family.documentation)
-        for family in FAMILIES
-    ]
+    assert actual == [(family.name.removesuffix("_total"), family.type, family.documentation) for family in FAMILIES]
 
 
 def test_open_metrics(server: Process) -> None:
@@ -127,8 +119,7 @@ def test_open_metrics(server: Process) -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization",
-    ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} x", "é"],
+    "authorization", ["", "Bearer", "Bearer wrong", f"Basic {TOKEN}", TOKEN, f"Bearer {TOKEN} x", "é"]
 )
 def test_closed(server: Process, authorization: str) -> None:
     """In production a client without the token receives a 401 and no metrics."""
@@ -189,20 +180,14 @@ def test_cache(server: Process, scraper: Scraper) -> None:
     names_response = post(server, NAMES)
     request_bytes = len(names_response.request.content) + len(path.removeprefix("/graphql?"))
     # Identity, and the encoding that the client accepts, which leaves short bodies as they are.
-    assert added_bytes == 2 * (
-        2 * 1000 + request_bytes + len(names_response.content) + len(first_body)
-    )
+    assert added_bytes == 2 * (2 * 1000 + request_bytes + len(names_response.content) + len(first_body))
 
 
 def test_protocol(server: Process, scraper: Scraper) -> None:
     """Responses of the HTTP protocol itself are counted, and their request ids are logged."""
     before = scraper.scrape()
     statuses = {}
-    for request in (
-        b"nonsense\r\n\r\n",
-        request_head(Content_Length="9") + b"x",
-        request_head(x="x" * 70_000)[:-4],
-    ):
+    for request in (b"nonsense\r\n\r\n", request_head(Content_Length="9") + b"x", request_head(x="x" * 70_000)[:-4]):
         with open_connection(server) as connection:
             connection.send(request)
             response = connection.read_response()
@@ -210,9 +195,7 @@ def test_protocol(server: Process, scraper: Scraper) -> None:
     assert sorted(statuses) == [400, 408, 431]
     after = scraper.scrape()
     assert counter_increases(before, after) == {
-        **{
-            f'graphql_api_requests_total{{kind="none",status="{status}"}}': 1 for status in statuses
-        },
+        **{f'graphql_api_requests_total{{kind="none",status="{status}"}}': 1 for status in statuses},
         'graphql_api_request_duration_seconds_count{kind="none"}': 3,
     }
     lines = [json.loads(line) for line in server.stderr.splitlines()]
@@ -371,9 +354,7 @@ def test_process(scraper: Scraper) -> None:
     assert second["process_start_time_seconds"] > 1_700_000_000
 
 
-def test_open_in_development(
-    fake_providers: Upstream, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_open_in_development(fake_providers: Upstream, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Outside production metrics need no token, and callers waiting for a refresh are counted."""
     fake_providers.set_responses("rates", FakeResponse(body=RATES, hold_until=lambda: False))
     folder = tmp_path_factory.mktemp("development")

@@ -10,12 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from graphql_api.http.site.playground import (
-    INSTALL_FOLDER,
-    GraphiQLAsset,
-    Playground,
-    list_graphiql_assets,
-)
+from graphql_api.http.site.playground import INSTALL_FOLDER, GraphiQLAsset, Playground, list_graphiql_assets
 from graphql_api.http.site.static_files import Asset
 from tests.support.app import AppClient
 from tests.support.html import HTMLPage
@@ -60,9 +55,7 @@ def test_graphiql_assets() -> None:
 def test_lock() -> None:
     """The lock file has these packages only, with hashes and without a registry."""
     lock = json.loads((ROOT / "playground" / "package-lock.json").read_text())
-    locked_packages = {
-        path.removeprefix("node_modules/"): package for path, package in lock["packages"].items()
-    }
+    locked_packages = {path.removeprefix("node_modules/"): package for path, package in lock["packages"].items()}
     assert locked_packages.pop("")["dependencies"] == PACKAGES
     assert {name: package["version"] for name, package in locked_packages.items()} == PACKAGES
     assert all(package["integrity"].startswith("sha512-") for package in locked_packages.values())
@@ -88,12 +81,7 @@ def test_installed(installed: Path, caplog: pytest.LogCaptureFixture) -> None:
     playground = Playground.load(installed, is_token_required=False)
     assert "https://" not in playground.html + playground.csp
     assert "unsafe" not in playground.csp
-    assert (
-        "note"
-        not in [attributes.get("class") for attributes in HTMLPage(playground.html).find_all("p")][
-            :-1
-        ]
-    )
+    assert "note" not in [attributes.get("class") for attributes in HTMLPage(playground.html).find_all("p")][:-1]
     assert caplog.messages == []
 
 
@@ -102,15 +90,11 @@ def test_no_inline_script(installed: Path) -> None:
     page = HTMLPage(Playground.load(installed, is_token_required=True).html)
     assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
     assert page.find_all("style") == []
-    assert [
-        name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))
-    ] == []
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))] == []
 
 
 @pytest.mark.parametrize("damage", ["missing", "changed", "absent"])
-def test_cdn(
-    tmp_path: Path, installed: Path, caplog: pytest.LogCaptureFixture, damage: str
-) -> None:
+def test_cdn(tmp_path: Path, installed: Path, caplog: pytest.LogCaptureFixture, damage: str) -> None:
     """If a file is missing or altered, all come from the CDN, as page and log say."""
     folder = tmp_path / "node_modules"
     if damage != "absent":
@@ -126,16 +110,9 @@ def test_cdn(
     assert sorted(hashed_files(page)) == sorted(
         (f"{origin}/{path}", digest) for _, path, digest in list_graphiql_assets()
     )
-    assert (
-        f"GraphiQL is loaded from {origin}, because it is not installed on this server."
-        in page.text
-    )
+    assert f"GraphiQL is loaded from {origin}, because it is not installed on this server." in page.text
     assert f"script-src 'self' {origin}; style-src 'self' {origin} 'sha256-" in playground.csp
-    assert [asset.name for asset in playground.assets] == [
-        "playground.css",
-        "playground.js",
-        "icon.svg",
-    ]
+    assert [asset.name for asset in playground.assets] == ["playground.css", "playground.js", "icon.svg"]
     [message] = caplog.messages
     assert message == (
         f"The playground's files are not installed in {folder}; "
@@ -161,9 +138,7 @@ def test_find(tmp_path: Path) -> None:
 def test_token(tmp_path: Path, is_required: bool, attribute: str) -> None:
     """The page contains whether mutations require a token."""
     page = HTMLPage(Playground.load(tmp_path, is_token_required=is_required).html)
-    [container] = [
-        attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"
-    ]
+    [container] = [attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"]
     assert container["data-token-required"] == attribute
 
 

@@ -48,9 +48,7 @@ async def test_landing_page(server: AppClient) -> None:
     assert page.find_all("html") == [{"lang": "en"}]
     assert page.find_all("meta")[0] == {"charset": "utf-8"}
     assert "\nCountries, by GraphQL\n" in page.text
-    counts = {
-        tag: len(page.find_all(tag)) for tag in ("title", "h1", "main", "table", "img", "script")
-    }
+    counts = {tag: len(page.find_all(tag)) for tag in ("title", "h1", "main", "table", "img", "script")}
     assert counts == {"title": 1, "h1": 1, "main": 1, "table": 1, "img": 1, "script": 1}
     assert len(page.find_all("tr")) == 251
 
@@ -66,29 +64,19 @@ async def test_csp(server: AppClient) -> None:
     page = HTMLPage(response.text)
     assert page.find_all("style") == []
     assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
-    assert [
-        name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))
-    ] == []
+    assert [name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))] == []
 
 
 async def test_links(server: AppClient) -> None:
     """Every link of the landing page works, also for the Accept header of a browser."""
     page = HTMLPage((await server.get("/")).text)
     links = [str(link["href"]) for link in page.find_all("a")]
-    local_links = [
-        link for link in links if link[0] not in "#?" and not link.startswith("https://")
-    ]
+    local_links = [link for link in links if link[0] not in "#?" and not link.startswith("https://")]
     assert local_links == ["graphql", "schema.graphql", "readyz"]
-    responses = [
-        await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in local_links
-    ]
+    responses = [await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in local_links]
     assert [response.status_code for response in responses] == [200, 200, 200]
     content_types = [response.headers["Content-Type"] for response in responses]
-    assert content_types == [
-        "text/html; charset=utf-8",
-        "text/plain; charset=utf-8",
-        "application/json",
-    ]
+    assert content_types == ["text/html; charset=utf-8", "text/plain; charset=utf-8", "application/json"]
     files = [str(link["href"]) for link in page.find_all("link")]
     files += [str(script["src"]) for script in page.find_all("script")]
     assert [(await server.get(f"/{file}")).status_code for file in files] == [200, 200, 200]
@@ -130,9 +118,7 @@ async def test_etag_follows_time() -> None:
     row = make_country("FR")
     etags = []
     for minutes in (0, 0.5, 1, 61, 90, 1500):
-        landing_page = make_landing_page(
-            row, now=row.last_refreshed_at + timedelta(minutes=minutes)
-        )
+        landing_page = make_landing_page(row, now=row.last_refreshed_at + timedelta(minutes=minutes))
         etags.append((await get(landing_page)).headers["ETag"])
     assert len(set(etags)) == 4
     assert (etags[0], etags[3]) == (etags[1], etags[4])
@@ -187,10 +173,7 @@ async def test_no_data() -> None:
 async def test_schema(server: AppClient) -> None:
     """/schema.graphql returns the file of the repository."""
     response = await server.get("/schema.graphql")
-    assert (response.status_code, response.headers["Content-Type"]) == (
-        200,
-        "text/plain; charset=utf-8",
-    )
+    assert (response.status_code, response.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
     schema_file = ROOT / "schema.graphql"
     assert response.text == schema_file.read_text("utf-8") == f"{SCHEMA}\n"
 

@@ -58,10 +58,7 @@ async def test_encodings(accepted: str, encoding: str | None) -> None:
 
 async def test_cached_permanently() -> None:
     """Clients may cache a file for a year without revalidation, and learn its media type."""
-    for asset, media_type in (
-        (SCRIPT, "text/javascript; charset=utf-8"),
-        (ICON, "image/svg+xml"),
-    ):
+    for asset, media_type in ((SCRIPT, "text/javascript; charset=utf-8"), (ICON, "image/svg+xml")):
         response = await get(asset.url)
         assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
         assert response.headers["Content-Type"] == media_type

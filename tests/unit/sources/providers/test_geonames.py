@@ -14,12 +14,7 @@ from tests.support.provider_checks import assert_figures, assert_known_countries
 
 REFERENCE = load_reference()
 ANDORRA = RawCountry(
-    label="Andorra",
-    code="AD",
-    capital="Andorra la Vella",
-    population=77006.0,
-    area_km2=468.0,
-    currencies=["EUR"],
+    label="Andorra", code="AD", capital="Andorra la Vella", population=77006.0, area_km2=468.0, currencies=["EUR"]
 )
 ROW = b"AD\tAND\t020\tAN\tAndorra\tAndorra la Vella\t468\t77006\tEU\t.ad\tEUR"
 
@@ -36,12 +31,8 @@ def test_validation() -> None:
     assert {figures.code for figures in validated.figures} == set(REFERENCE)
     assert len(validated.figures) == 250
     assert validated.skipped == (
-        SkippedRecord(
-            record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"
-        ),
-        SkippedRecord(
-            record="Serbia and Montenegro", reason="CS is not a current ISO 3166-1 alpha-2 code"
-        ),
+        SkippedRecord(record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"),
+        SkippedRecord(record="Serbia and Montenegro", reason="CS is not a current ISO 3166-1 alpha-2 code"),
     )
 
 
@@ -59,9 +50,7 @@ def test_figures_of_some_countries() -> None:
             ("XK", "Pristina", 1845300, 10908.0, "EUR"),
         ],
     )
-    without_capital = sorted(
-        figures.code for figures in validated.figures if figures.capital is None
-    )
+    without_capital = sorted(figures.code for figures in validated.figures if figures.capital is None)
     assert without_capital == ["AQ", "BQ", "BV", "HM", "TK", "UM"]
 
 
@@ -77,9 +66,7 @@ def test_rows_cut_short() -> None:
     validated = validate_countries(raw, REFERENCE)
     assert [figures.code for figures in validated.figures] == ["AD"]
     assert validated.skipped == (
-        SkippedRecord(
-            record="FR", reason="its population is not a whole number from 0 to 2147483647"
-        ),
+        SkippedRecord(record="FR", reason="its population is not a whole number from 0 to 2147483647"),
     )
 
 
@@ -125,12 +112,10 @@ def test_no_utf8(body: bytes) -> None:
     assert rejection(parse, body) == "the body is not UTF-8 text"
 
 
-CELLS = st.sampled_from(
-    ["", "AD", "ad", "ß", "AN", "0", "-1", "1e3", "nan", "inf", "1e999", "9" * 30, "EUR", "\x00"]
+CELLS = st.sampled_from(["", "AD", "ad", "ß", "AN", "0", "-1", "1e3", "nan", "inf", "1e999", "9" * 30, "EUR", "\x00"])
+TABLES = st.lists(st.lists(CELLS | st.text(max_size=3), min_size=9, max_size=13).map("\t".join), max_size=4).map(
+    lambda lines: "\n".join(lines).encode()
 )
-TABLES = st.lists(
-    st.lists(CELLS | st.text(max_size=3), min_size=9, max_size=13).map("\t".join), max_size=4
-).map(lambda lines: "\n".join(lines).encode())
 
 
 @given(st.binary() | TABLES)

@@ -3,14 +3,7 @@
 import pytest
 
 from graphql_api.sources.provider import Provider
-from graphql_api.sources.providers import (
-    er_api,
-    fawazahmed0,
-    frankfurter,
-    geonames,
-    restcountries,
-    restcountries_v3,
-)
+from graphql_api.sources.providers import er_api, fawazahmed0, frankfurter, geonames, restcountries, restcountries_v3
 
 
 @pytest.mark.parametrize(

@@ -65,12 +65,7 @@ def test_first_page() -> None:
     first = parse(PAGES[0])
     assert (len(first.countries), first.total, first.as_of) == (100, 256, None)
     assert first.countries[0] == RawCountry(
-        label="Afghanistan",
-        code="AF",
-        capital="Kabul",
-        population=37172386,
-        area_km2=647500,
-        currencies=["AFN"],
+        label="Afghanistan", code="AF", capital="Kabul", population=37172386, area_km2=647500, currencies=["AFN"]
     )
 
 
@@ -186,15 +181,11 @@ ENTRIES = st.lists(
     objects(*FRANCE)
     | VALUES
     | VALUES.map(lambda value: {**FRANCE, "codes": {"alpha_2": value}})
-    | st.sampled_from([*FRANCE]).flatmap(
-        lambda name: VALUES.map(lambda value: {**FRANCE, name: value})
-    ),
+    | st.sampled_from([*FRANCE]).flatmap(lambda name: VALUES.map(lambda value: {**FRANCE, name: value})),
     max_size=3,
 )
 BODIES = st.builds(
-    lambda listed, total: {"data": {"objects": listed, "meta": {"total": total}}},
-    ENTRIES,
-    st.integers(0, 3) | VALUES,
+    lambda listed, total: {"data": {"objects": listed, "meta": {"total": total}}}, ENTRIES, st.integers(0, 3) | VALUES
 )
 
 

@@ -79,14 +79,10 @@ def test_capital(capital: object, read: str | None) -> None:
 @pytest.mark.parametrize("entry", [None, 7, "FR", [], {}, {"name": "France"}])
 def test_no_country(entry: object) -> None:
     """A value that is no country becomes an empty record, for validation to skip."""
-    assert parse(json.dumps([entry]).encode()).countries == [
-        RawCountry(label="", code=None, currencies=[])
-    ]
+    assert parse(json.dumps([entry]).encode()).countries == [RawCountry(label="", code=None, currencies=[])]
 
 
-DEPRECATED = (
-    "This API version has been deprecated. See the documentation to move to the current version."
-)
+DEPRECATED = "This API version has been deprecated. See the documentation to move to the current version."
 
 
 @pytest.mark.parametrize(
@@ -106,9 +102,7 @@ def test_no_list(body: bytes, reason: str) -> None:
     assert rejection(parse, body) == reason
 
 
-ENTRIES = st.sampled_from([*FRANCE]).flatmap(
-    lambda name: VALUES.map(lambda value: {**FRANCE, name: value})
-)
+ENTRIES = st.sampled_from([*FRANCE]).flatmap(lambda name: VALUES.map(lambda value: {**FRANCE, name: value}))
 
 
 @given(bodies(st.lists(objects(*FRANCE) | VALUES | ENTRIES, max_size=3)))
