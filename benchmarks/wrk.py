@@ -40,7 +40,7 @@ class RequestBody:
     text: str
     number: int
     is_counting: bool
-    """Whether each request has the next number."""
+    """True if each request has the next number."""
 
     def advance(self, count: int) -> "RequestBody":
         """Skip `count` numbers, if it counts."""

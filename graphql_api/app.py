@@ -167,8 +167,7 @@ def _base_url(connection: HTTPConnection) -> str:
 
 
 def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]) -> ASGIApp:
-    # Imports FastAPI, which the first query does not need.
-    from graphql_api.http.site.routes import build_site  # noqa: PLC0415 - see above
+    from graphql_api.http.site.routes import build_site  # noqa: PLC0415 - imports FastAPI, which no query needs
 
     settings = components.settings
     return build_site(

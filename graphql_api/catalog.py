@@ -37,7 +37,7 @@ class Catalog:
         self.provider_cache = ProviderCache()
         """Latest data of each provider."""
         self.is_loaded = False
-        """Whether there has ever been data to serve."""
+        """True once there has been data to serve."""
         self.unreachable_since: datetime | None = None
         """When the database stopped responding; None if it responded the last time."""
         self.lease_holder: str | None = None
@@ -51,7 +51,7 @@ class Catalog:
 
     @property
     def is_database_available(self) -> bool:
-        """Whether the database responded the last time."""
+        """Return whether the database responded the last time."""
         return self.unreachable_since is None
 
     @property

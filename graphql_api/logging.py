@@ -23,12 +23,12 @@ class _ConsoleFormatter(logging.Formatter):
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides logging's method
         return _CONTROL_CHARACTERS.sub(
             lambda match: match[0].encode("unicode_escape").decode(), super().formatMessage(record)
         )
 
-    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - logging's
+    def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - overrides logging's method
         # Indented, because the text of an error may imitate a log line.
         return textwrap.indent(super().formatException(ei), "  ")
 

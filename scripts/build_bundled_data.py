@@ -7,7 +7,7 @@ give the same bytes. It needs the installed package, pip and npm. After raising 
 review the printed changes and update the version in `LICENSES.md`.
 """
 
-# ruff: noqa: INP001, T201  (a script, not a package; it reports to standard output)
+# ruff: noqa: INP001, T201 - a script, not a package; it reports to standard output
 
 import json
 import re
@@ -314,7 +314,7 @@ def download(package: Package, folder: Path) -> Path:
     command = {"pip": [*pip, f"{package.name}=={package.version}"], "npm": [*npm, f"{package.name}@{package.version}"]}[
         package.client
     ]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  (the arguments are constants)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - the arguments are constants
     (archive,) = target.iterdir()
     return archive
 

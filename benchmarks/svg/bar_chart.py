@@ -42,7 +42,7 @@ class Bar:
     value_text: str
     """Text of the figure."""
     is_highlighted: bool
-    """Whether it belongs to this project."""
+    """True for a bar of this project."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Chart:
     title: str
     groups: Sequence[Group]
     is_linear: bool = False
-    """Whether the scale is linear from 0, or logarithmic from a power of ten."""
+    """True for a scale that is linear from 0, else it is logarithmic from a power of ten."""
 
 
 def draw(chart: Chart) -> str:

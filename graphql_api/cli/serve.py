@@ -50,7 +50,7 @@ def _run_workers(settings: Settings, listener: socket.socket, on_event: StartupL
     create_app(settings)
     # Workers share the memory of what is imported before they are forked.
     import graphql_api.http.site.routes  # noqa: PLC0415 - a single worker imports it lazily
-    import graphql_api.sources.http_client  # noqa: F401, PLC0415 - as above; imported for the workers
+    import graphql_api.sources.http_client  # noqa: F401, PLC0415 - imported for the workers; one alone imports it lazily
 
     shared_metrics = SharedMetrics(workers=settings.workers)
 

@@ -67,7 +67,7 @@ class ArgumentConverters:
         if fields is None:
             # Stored before it is complete: an input may have fields of its own type.
             fields = self._converters_by_class[input_class] = {}
-            definition = input_class.__strawberry_definition__  # type: ignore[attr-defined] # checked
+            definition = input_class.__strawberry_definition__  # type: ignore[attr-defined] # callers check it
             for field in definition.fields:
                 name = self._config.name_converter.from_field(field)
                 converter = self._build_converter(field.resolve_type(type_definition=definition))

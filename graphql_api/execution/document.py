@@ -44,7 +44,7 @@ class ExecutionPlan(NamedTuple):
     list_completers: dict[_FieldKey, tuple[FieldDetailsList, ListCompleter | None]]
     """List completers by type and field details. None: the executor completes the list."""
     cacheable: bool
-    """Whether the result depends on the snapshot and the variables alone."""
+    """True if the result depends on the snapshot and the variables alone."""
 
 
 class OperationInfo(NamedTuple):

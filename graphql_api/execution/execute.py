@@ -54,7 +54,7 @@ class GraphQLResponse:
     executed: bool
     """False if the request was rejected as a whole. The body then has no `data`."""
     cacheable: bool = False
-    """Whether every caller gets the same response until the data changes."""
+    """True if every caller gets the same response until the data changes."""
     operation: document.OperationInfo = document.NO_OPERATION
 
     @property

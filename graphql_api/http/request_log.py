@@ -40,7 +40,7 @@ class RequestLog:
 
     metrics: MetricsRecorder
     access_log: bool
-    """Whether to log every response."""
+    """True to log every response."""
 
     def record_operation(self, state: RequestState, operation: OperationInfo, codes: list[str]) -> None:
         """Record the operation of a request and the codes of its errors."""

@@ -39,7 +39,7 @@ class LeaseSession:
         """Start to open. `lease_duration` is in seconds."""
         self.refresh_id = refresh_id
         self.is_writing = False
-        """Whether rows may have reached the database.
+        """True once rows may have reached the database.
 
         A refresh must not be cancelled from then on: what is committed must be published.
         """
@@ -56,7 +56,7 @@ class LeaseSession:
 
     @property
     def seems_held_by_other(self) -> bool:
-        """Whether another process held the lease when this process last read the database."""
+        """Return whether another process held the lease when this process last read the database."""
         return self._sessions.catalog.lease_holder not in (None, self._sessions.holder)
 
     async def acquire(self) -> int | LeaseHeldByOther:

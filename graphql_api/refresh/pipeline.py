@@ -50,9 +50,9 @@ class RefreshOptions:
 
     trigger: Trigger = Trigger.REQUEST
     force: bool = False
-    """Whether to request providers that are known to have nothing new."""
+    """True to request also the providers that are known to have nothing new."""
     wait: bool = True
-    """Whether to wait for a refresh that is already running, and return its report."""
+    """True to wait for a refresh that is already running, and return its report."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Progress:
 
     @property
     def is_last(self) -> bool:
-        """Whether the refresh has ended."""
+        """Return whether the refresh has ended."""
         return self.phase in {Phase.DONE, Phase.FAILED}
 
 

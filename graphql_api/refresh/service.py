@@ -78,7 +78,7 @@ class RefreshService:
 
     @property
     def is_running(self) -> bool:
-        """Whether this process runs a refresh or waits for one of another process."""
+        """Return whether this process runs a refresh or waits for one of another process."""
         return self._task is not None and not self._task.done()
 
     async def refresh(self, options: RefreshOptions = DEFAULT_OPTIONS) -> RefreshReport:

@@ -45,12 +45,12 @@ class HTTPProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        *args: Any,  # noqa: ANN401 - uvicorn's
+        *args: Any,  # noqa: ANN401 - passed on to uvicorn's class
         request_timeout: float,
         max_connections: int,
         metrics: MetricsRecorder,
         new_id: Callable[[], str],
-        **kwargs: Any,  # noqa: ANN401 - uvicorn's
+        **kwargs: Any,  # noqa: ANN401 - passed on to uvicorn's class
     ) -> None:
         """Wait `request_timeout` seconds for a request.
 
@@ -67,9 +67,9 @@ class HTTPProtocol(HttpToolsProtocol):
         self._buffered_body: bytes | None = None
         """Body received so far of a request that the fast path may serve."""
         self._may_execute = True
-        """Whether the fast path may execute a query: once per read, so that others get a turn."""
+        """True while the fast path may execute a query: once per read, so that others get a turn."""
         self._is_head_only = False
-        """Whether the data just received belongs to one request head."""
+        """True if the data just received belongs to one request head."""
         self._in_head = self._in_body = self._is_stopping = self._is_upgraded = False
         self._head_bytes = self._drained_bytes = 0
 
@@ -79,11 +79,11 @@ class HTTPProtocol(HttpToolsProtocol):
 
     @property
     def _is_responding(self) -> bool:
-        """Whether the last request whose head has arrived has no complete response yet."""
+        """Return whether the last request whose head has arrived lacks a complete response."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's class narrows it
         self._send_deadline = Deadline(self.loop, transport.abort)
         """Pending while the client has to read."""
         super().connection_made(transport)

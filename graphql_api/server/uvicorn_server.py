@@ -51,7 +51,7 @@ class UvicornServer(uvicorn.Server):
             self.should_exit = True
         return await super().on_tick(counter)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - overrides uvicorn's method
         """Start STOP_DELAY, or stop at once if there is none or it runs; then cancel requests."""
         if self.should_exit:
             for task in self.server_state.tasks:

@@ -33,11 +33,11 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(
         self,
-        *args: Any,  # noqa: ANN401 - uvicorn's
+        *args: Any,  # noqa: ANN401 - passed on to uvicorn's class
         max_websockets: int,
         metrics: MetricsRecorder,
         new_id: Callable[[], str],
-        **kwargs: Any,  # noqa: ANN401 - uvicorn's
+        **kwargs: Any,  # noqa: ANN401 - passed on to uvicorn's class
     ) -> None:
         """Reject the handshake beyond `max_websockets` connections."""
         super().__init__(*args, **kwargs)
@@ -47,7 +47,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._max_websockets = max_websockets
         self._is_lingering = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # uvicorn's
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's class narrows it
         self._send_deadline = Deadline(self.loop, transport.abort)
         """Pending while the client has to read."""
         self._metrics.add(WEBSOCKETS, 1)

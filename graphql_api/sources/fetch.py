@@ -52,7 +52,7 @@ OnFetch: TypeAlias = Callable[[str, FetchOutcome, float], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchContext:
-    """What every fetch of a refresh shares."""
+    """Settings and helpers that every fetch of a refresh shares."""
 
     http_client: LazyHTTPClient
     now: datetime

@@ -1,7 +1,9 @@
 """Checks of the project's conventions: each returns what breaks one, over parsed modules."""
 
 import ast
+import io
 import re
+import tokenize
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,8 +16,6 @@ MAX_MODULE_LINES = 350
 GERUND_NOUNS = {
     "folding": "case folding is Unicode's term",
     "formatting": "the noun for turning values into text",
-    "fuzzing": "the noun for tests with random input",
-    "landing": "short for the landing page",
     "logging": "named as in the standard library",
     "parsing": "the noun for turning bytes into values",
     "sorting": "the noun for putting rows in order",
@@ -28,6 +28,8 @@ _STOP_WORDS = set(
         "on one or return returned than that the their then this to was what when which with",
     )
 )
+
+_IGNORE_PATTERN = re.compile(r"(noqa(: *[A-Z0-9]+(, *[A-Z0-9]+)*)?|type: *ignore(\[[^]]*\])?)[ #-]*(?P<reason>.*)$")
 
 Modules = Mapping[str, ast.Module]
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -123,6 +125,31 @@ def find_restating_docstrings(modules: Modules) -> list[str]:
     return restating
 
 
+def find_indirect_docstrings(modules: Modules) -> list[str]:
+    """Return the docstrings, also of attributes, that open with a relative pronoun."""
+    return [
+        f"{path}:{node.lineno} {node.value.value.splitlines()[0]}"
+        for path, module in modules.items()
+        for node in ast.walk(module)
+        if isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+        and re.match(r"(What|Who|Whoever|Whose|Whether)\b", node.value.value)
+    ]
+
+
+def find_unexplained_ignores(texts: Mapping[str, str]) -> list[str]:
+    """Return the comments that silence a check without a reason of their own."""
+    return [
+        f"{path}:{token.start[0]} {token.string}"
+        for path, text in texts.items()
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type == tokenize.COMMENT
+        and (match := _IGNORE_PATTERN.search(token.string))
+        and (not match["reason"].strip() or re.search(r"\b(above|below|likewise|ditto)\b", match["reason"]))
+    ]
+
+
 def _words(text: str) -> set[str]:
     """Return the words of a text or a name, without the ending of a plural or a third person."""
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", " ", text)
@@ -175,8 +202,9 @@ def _is_text(node: ast.AST, pattern: str) -> bool:
 
 
 def _is_not_modified(node: ast.AST) -> bool:
+    is_import = isinstance(node, ast.ImportFrom) and any(alias.name == "NOT_MODIFIED" for alias in node.names)
     is_attribute = isinstance(node, ast.Attribute) and node.attr == "NOT_MODIFIED"
-    return is_attribute or (isinstance(node, ast.Constant) and node.value == 304)
+    return is_import or is_attribute or (isinstance(node, ast.Constant) and node.value == 304)
 
 
 def _is_ordered_dict(node: ast.AST) -> bool:

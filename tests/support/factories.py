@@ -46,7 +46,7 @@ HARD_TEXTS = (
 HARD_NUMBERS = (0.0, 5e-324, 0.1, 1.0, 1e22, 1.7976931348623157e308)
 
 
-def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  (what replace takes)
+def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401 - what replace takes
     """Return a row of live providers with that code, with `changes`."""
     country = Country(
         code=code,
@@ -71,14 +71,14 @@ def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401  
     return replace(country, **changes)
 
 
-def make_sparse_country(code: str = "AQ", **changes: Any) -> Country:  # noqa: ANN401  (what replace takes)
+def make_sparse_country(code: str = "AQ", **changes: Any) -> Country:  # noqa: ANN401 - what replace takes
     """Return a row with that code without region and figures, with `changes`."""
     absent = ("capital", "region", "subregion", "area_km2", "currency_code", "exchange_rate")
     row = make_country(code, **dict.fromkeys((*absent, "estimated_gdp")), population=0)
     return replace(row, **changes)
 
 
-def make_identity(code: str = "FR", **changes: Any) -> CountryIdentity:  # noqa: ANN401  (what replace takes)
+def make_identity(code: str = "FR", **changes: Any) -> CountryIdentity:  # noqa: ANN401 - what replace takes
     """Return the identity that matches `make_country` of the same code."""
     row = make_country(code)
     identity = CountryIdentity(

@@ -1,4 +1,4 @@
-"""What the tests of every provider's parser share."""
+"""Checks that the tests of every provider's parser share."""
 
 from collections.abc import Callable, Mapping, Sequence
 

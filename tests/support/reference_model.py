@@ -114,7 +114,7 @@ def _conditions(
     return st.builds(Condition, st.sampled_from(fields), st.sampled_from(operators), operands)
 
 
-def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # noqa: ANN401  (text, number or instant)
+def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # noqa: ANN401 - text, number or instant
     if operator in _LIST_OPERATORS:
         listed = any(value == _folded(item) for item in operand)
         return listed is (operator is Operator.IN)
@@ -129,5 +129,5 @@ def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # n
     return starts != []
 
 
-def _folded(value: str | float | datetime | None) -> Any:  # noqa: ANN401  (text, number or instant)
+def _folded(value: str | float | datetime | None) -> Any:  # noqa: ANN401 - text, number or instant
     return fold(value) if isinstance(value, str) else value

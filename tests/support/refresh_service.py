@@ -66,7 +66,7 @@ def make_source_config(
 
 @dataclass(frozen=True)
 class ServiceInstance:
-    """What a process has for refreshes: a database, a catalog and a service."""
+    """The parts of a process that refresh: a database, a catalog and a service."""
 
     path: Path
     database: Database

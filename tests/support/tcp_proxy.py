@@ -45,7 +45,7 @@ class _ProxiedConnection:
     to_server: Direction | None = None
     to_client: Direction | None = None
     is_awaiting_reply: bool = False
-    """Whether the client sent something that the server has not responded to."""
+    """True while the client sent something that the server has not responded to."""
 
     def reset(self) -> None:
         """Reset both sides, as a network does that has lost the connection's state."""
@@ -76,7 +76,7 @@ class TCPProxy(ThreadServer):
         self.delay = 0.0
         """Seconds each way. A round trip takes twice as long, and opening a connection is one."""
         self.hang = False
-        """Whether connections are accepted without forwarding a byte. False resumes them."""
+        """True to accept connections without forwarding a byte. False resumes them."""
         self.bytes_per_second: float | None = None
         """Maximum bytes per second, each way of each connection; None: no limit."""
         self.connections = 0

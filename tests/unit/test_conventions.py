@@ -10,12 +10,14 @@ from tests.support.conventions import (
     SINGLE_PLACES,
     SinglePlace,
     find_gerund_names,
+    find_indirect_docstrings,
     find_long_functions,
     find_long_modules,
     find_renamed_settings,
     find_repeated_classes,
     find_restating_docstrings,
     find_undocumented,
+    find_unexplained_ignores,
     is_sentence,
     iter_functions,
     parse_modules,
@@ -157,6 +159,49 @@ def test_docstrings_say_more_than_names() -> None:
 def test_find_restating_docstrings(code: str, restates: bool) -> None:
     """A docstring that has no other word than the name is found."""
     assert bool(find_restating_docstrings({"a.py": ast.parse(code)})) is restates
+
+
+def test_docstrings_are_direct() -> None:
+    """No docstring opens with What, Who, Whoever, Whose or Whether."""
+    assert find_indirect_docstrings({**PROGRAMS, **TESTS}) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "is_indirect"),
+    [
+        ('"""What is shared."""', True),
+        ('class Page:\n    is_last: bool\n    """Whether it is the last."""', True),
+        ('def has_rows():\n    """Return whether there are rows."""', False),
+        ('"""Whatever."""', False),
+    ],
+)
+def test_find_indirect_docstrings(code: str, is_indirect: bool) -> None:
+    """An indirect opening is found, of an attribute's docstring too."""
+    assert bool(find_indirect_docstrings({"a.py": ast.parse(code)})) is is_indirect
+
+
+def test_ignores_have_reasons() -> None:
+    """Each comment that silences a check has a reason of its own beside it."""
+    paths = [*PROGRAMS, *TESTS]
+    assert find_unexplained_ignores({path: (ROOT / path).read_text("utf-8") for path in paths}) == []
+
+
+@pytest.mark.parametrize(
+    ("comment", "is_unexplained"),
+    [
+        ("no" + "qa", True),
+        ("no" + "qa: E501", True),
+        ("no" + "qa: E501, S101 - as above", True),
+        ("no" + "qa: E501 - a URL", False),
+        ("type: " + "ignore[misc]", True),
+        ("type: " + "ignore[misc] # likewise", True),
+        ("type: " + "ignore[misc] # it has no types", False),
+        ("Not an ignore.", False),
+    ],
+)
+def test_find_unexplained_ignores(comment: str, is_unexplained: bool) -> None:
+    """An ignore without a reason is found, and so is one that refers to another's."""
+    assert bool(find_unexplained_ignores({"a.py": f"x = 1  # {comment}\n"})) is is_unexplained
 
 
 @pytest.mark.parametrize("rule", SINGLE_PLACES, ids=lambda rule: rule.name)

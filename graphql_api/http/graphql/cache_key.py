@@ -1,4 +1,4 @@
-"""What a cacheable response depends on, besides the data."""
+"""Cache key: the parts of a request that its response depends on, besides the data."""
 
 import hashlib
 from typing import NamedTuple

@@ -46,7 +46,7 @@ class _RequestValues(NamedTuple):
     if_none_match: str = ""
     """The If-None-Match header; empty if there is none."""
     has_origin: bool = False
-    """Whether the response depends on the Origin header."""
+    """True if the response depends on the Origin header."""
 
 
 class ParsedRequest(_RequestValues):

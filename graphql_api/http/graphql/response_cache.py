@@ -3,7 +3,7 @@
 It belongs to one snapshot. A new snapshot empties it.
 """
 
-from http.client import NOT_MODIFIED
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from starlette.types import Receive, Scope, Send
@@ -12,7 +12,7 @@ from graphql_api import __version__
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.document import OperationInfo
 from graphql_api.http.compression import compress
-from graphql_api.http.conditional import etag_matches
+from graphql_api.http.conditional import build_not_modified
 from graphql_api.http.content_negotiation import IDENTITY
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.request import ParsedRequest
@@ -27,7 +27,7 @@ _MIN_COMPRESSIBLE_BYTES = 1000
 _ENTRY_OVERHEAD_BYTES = 1000
 """Estimated bytes of an entry besides its body and the text of its request."""
 
-_VARY = b"Accept, Accept-Encoding"
+_VARY = "Accept, Accept-Encoding"
 
 _ANONYMOUS_QUERY = OperationInfo("query", None)
 """The operation of a 304, for which the query is not parsed."""
@@ -62,25 +62,21 @@ class ResponseCache:
         `vary_on_origin` tells them that CORS headers depend on the Origin.
         """
         self._metrics = metrics
-        self._cache_control = f"public, max-age={cache_max_age}, must-revalidate".encode()
-        self._vary = b"Accept, Accept-Encoding, Origin" if vary_on_origin else _VARY
+        self._cache_control = f"public, max-age={cache_max_age}, must-revalidate"
+        self._vary = f"{_VARY}, Origin".encode() if vary_on_origin else _VARY.encode()
         self._snapshot: Snapshot | None = None
         self._data_fingerprint = b""
         self._entries = LRUCache(response_cache_bytes, size_of=_measure_entry)
 
     def find(self, request: ParsedRequest, snapshot: Snapshot) -> CachedResponse | None:
-        """Return the cached response over a snapshot, or a 304 if the client holds it.
-
-        A 304 needs no cached response unless If-None-Match is `*`, which is true only of a response that exists.
-        """
+        """Return the cached response over a snapshot, or a 304 if the client holds it, cached or not."""
         if snapshot is not self._snapshot:
             self._reset(snapshot)
-        response = self._entries.get(request.key) or self._compress_entry(request.key)
-        if request.if_none_match and (response is not None or request.if_none_match != "*"):
-            response = self._build_not_modified(request) or response
+        cached = self._entries.get(request.key) or self._compress_entry(request.key)
+        not_modified = self._find_not_modified(request, exists=cached is not None)
+        response = not_modified or cached
         if response is not None:
-            outcome = "not_modified" if response.status == NOT_MODIFIED else "hit"
-            self._metrics.record_cache_lookup(outcome)
+            self._metrics.record_cache_lookup("not_modified" if not_modified else "hit")
         return response
 
     def add(self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo) -> CachedResponse:
@@ -91,7 +87,7 @@ class ResponseCache:
         if request.key.encoding != IDENTITY:
             self._store(request.key._replace(encoding=IDENTITY), body, operation)
         response = self._store(request.key, body, operation)
-        return self._build_not_modified(request) or response
+        return self._find_not_modified(request, exists=True) or response
 
     def _reset(self, snapshot: Snapshot) -> None:
         self._entries.clear()
@@ -116,25 +112,25 @@ class ResponseCache:
             headers.append((b"content-encoding", key.encoding.encode()))
         headers.append((b"content-length", str(len(body)).encode()))
         if key.method == "GET":
-            headers += self._build_cache_headers(key.compute_etag(self._data_fingerprint))
+            headers += _encode(self._build_cache_headers(key))
         else:
-            headers.append((b"vary", _VARY))
+            headers.append((b"vary", _VARY.encode()))
         response = self._build_response(200, headers, body, operation)
         self._entries.put(key, response)
         self._metrics.set(CACHE_BYTES, self._entries.size)
         return response
 
-    def _build_not_modified(self, request: ParsedRequest) -> CachedResponse | None:
+    def _find_not_modified(self, request: ParsedRequest, *, exists: bool) -> CachedResponse | None:
         if request.key.method != "GET" or not request.if_none_match:
             return None
-        etag = request.key.compute_etag(self._data_fingerprint)
-        if not etag_matches(request.if_none_match, etag):
+        not_modified = build_not_modified(request.if_none_match, self._build_cache_headers(request.key), exists=exists)
+        if not_modified is None:
             return None
-        headers = self._build_cache_headers(etag)
-        return self._build_response(NOT_MODIFIED, headers, b"", _ANONYMOUS_QUERY)
+        return self._build_response(not_modified.status_code, not_modified.raw_headers, b"", _ANONYMOUS_QUERY)
 
-    def _build_cache_headers(self, etag: str) -> list[Header]:
-        return [(b"etag", etag.encode()), (b"cache-control", self._cache_control), (b"vary", _VARY)]
+    def _build_cache_headers(self, key: CacheKey) -> dict[str, str]:
+        etag = key.compute_etag(self._data_fingerprint)
+        return {"ETag": etag, "Cache-Control": self._cache_control, "Vary": _VARY}
 
     def _build_response(
         self, status: int, headers: list[Header], body: bytes, operation: OperationInfo
@@ -146,3 +142,7 @@ class ResponseCache:
 
 def _measure_entry(key: CacheKey, response: CachedResponse) -> int:
     return len(key.text) + len(response.body) + _ENTRY_OVERHEAD_BYTES
+
+
+def _encode(headers: Mapping[str, str]) -> list[Header]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]

@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from graphql_api.catalog import Catalog
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.http.conditional import build_not_modified
+from graphql_api.http.conditional import build_not_modified, get_if_none_match
 from graphql_api.images.cache import SummaryImageCache
 
 CURRENT_IMAGE_PATH = "/images/summary.png"
@@ -27,7 +27,7 @@ class ImageEndpoints:
         """Return the image of the current version."""
         snapshot = self.catalog.snapshot
         headers = {"ETag": f'"{snapshot.version}"', "Cache-Control": "no-cache"}
-        not_modified = build_not_modified(request, headers)
+        not_modified = build_not_modified(get_if_none_match(request), headers)
         return not_modified or await self._build_response(snapshot, headers)
 
     async def versioned(self, request: Request) -> Response:

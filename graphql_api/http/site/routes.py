@@ -10,10 +10,10 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
-from graphql_api.http.site import images, landing
+from graphql_api.http.site import images
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
-from graphql_api.http.site.landing import LandingPage
+from graphql_api.http.site.landing_page import ASSETS, LandingPage
 from graphql_api.http.site.metrics import serve_metrics
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.site.static_files import STATIC_PREFIX, AssetFiles
@@ -47,7 +47,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     image_endpoints = ImageEndpoints(catalog, summary_images)
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
-    assets = (*landing.ASSETS, *(playground.assets if playground else ()))
+    assets = (*ASSETS, *(playground.assets if playground else ()))
 
     async def serve_schema(_request: Request) -> Response:
         if schema_text is None:

@@ -16,15 +16,15 @@ def get_dialect(kind: DatabaseKind) -> Dialect:
     """
     match kind:
         case DatabaseKind.SQLITE:
-            from graphql_api.storage.dialects.sqlite import SQLite  # noqa: PLC0415 - see above
+            from graphql_api.storage.dialects.sqlite import SQLite  # noqa: PLC0415 - imports a driver that others do not need
 
             return SQLite()
         case DatabaseKind.MYSQL:
-            from graphql_api.storage.dialects.mysql import MySQL  # noqa: PLC0415 - see above
+            from graphql_api.storage.dialects.mysql import MySQL  # noqa: PLC0415 - imports a driver that others do not need
 
             return MySQL()
         case DatabaseKind.POSTGRESQL:
-            from graphql_api.storage.dialects.postgresql import PostgreSQL  # noqa: PLC0415 - see above
+            from graphql_api.storage.dialects.postgresql import PostgreSQL  # noqa: PLC0415 - imports a driver that others do not need
 
             return PostgreSQL()
 

@@ -24,7 +24,7 @@ class _AsyncmyConnection(Connection):
     _ssl_context: ssl.SSLContext | None
     server_capabilities: int
 
-    def __init__(self, *, timeout: float, **options: Any) -> None:  # noqa: ANN401 - asyncmy's
+    def __init__(self, *, timeout: float, **options: Any) -> None:  # noqa: ANN401 - asyncmy's own options
         super().__init__(**options)  # type: ignore[no-untyped-call] # asyncmy has no types here
         self._timeout = timeout
 
@@ -32,7 +32,7 @@ class _AsyncmyConnection(Connection):
         """Send a statement and read the whole response within the timeout."""
         try:
             async with asyncio.timeout(self._timeout):
-                pending = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # as above
+                pending = super().query(sql, unbuffered)  # type: ignore[no-untyped-call] # asyncmy has no types here
                 affected_rows: int = await pending
                 return affected_rows
         except TimeoutError as error:

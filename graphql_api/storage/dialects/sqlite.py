@@ -115,7 +115,7 @@ def _file_id(url: URL) -> tuple[int, int] | None:
     return file_stat.st_dev, file_stat.st_ino
 
 
-async def _enable_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - the loop below ends by it
+async def _enable_wal(connection: aiosqlite.Connection, timeout: float) -> None:  # noqa: ASYNC109 - the deadline of its own loop
     """Switch to WAL mode, so that readers do not wait for a writer."""
     deadline = time.monotonic() + timeout
     while True:

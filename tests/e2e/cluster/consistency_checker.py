@@ -29,7 +29,7 @@ REFRESH = "mutation { refreshCountries { id imageUrl } }"
 
 @dataclass(frozen=True, slots=True)
 class ServedData:
-    """What a replica serves."""
+    """Data and history that a replica serves."""
 
     version: str
     etag: str

@@ -73,7 +73,7 @@ def test_seen_everywhere(replicas: list[Replica]) -> None:
         elapsed = wait_until_consistent(replicas, CONVERGENCE_TIMEOUT)
         assert {other.read_served() for other in replicas} == {newest}
         assert newest not in before
-        print(f"{newest.version} of {replica.name} is everywhere after {elapsed:.2f} s")  # noqa: T201
+        print(f"{newest.version} of {replica.name} is everywhere after {elapsed:.2f} s")  # noqa: T201 - part of the printed timeline
 
 
 def test_one_at_a_time(replicas: list[Replica]) -> None:
@@ -89,7 +89,7 @@ def test_one_at_a_time(replicas: list[Replica]) -> None:
         newest = max(report.revision for report in reports)
         assert newest == before + refresh_count
         assert read_revision(replicas[0].node, caught_up=True) == newest
-        print(f"three at once: {refresh_count} done, revision {newest}")  # noqa: T201
+        print(f"three at once: {refresh_count} done, revision {newest}")  # noqa: T201 - part of the printed timeline
     assert [replica.violations for replica in replicas] == [[], [], []]
 
 
@@ -109,7 +109,7 @@ def test_faults(cluster: Galera, replicas: list[Replica]) -> None:
     assert outcomes <= {"ok", "DATABASE_UNAVAILABLE", "REFRESH_IN_PROGRESS"}
     assert replicas[0].refresh() == "ok"
     elapsed = wait_until_consistent(replicas, CONVERGENCE_TIMEOUT)
-    print(f"all agree {elapsed:.2f} s after a refresh: {replicas[0].read_served().version}")  # noqa: T201
+    print(f"all agree {elapsed:.2f} s after a refresh: {replicas[0].read_served().version}")  # noqa: T201 - part of the printed timeline
     acknowledged = {report for replica in replicas for report in replica.acknowledged}
     revisions = [report.revision for report in acknowledged]
     assert len(set(revisions)) == len(revisions)

@@ -26,7 +26,7 @@ class ByteLimitProxy(TCPProxy):
         self.passed = {"to_server": 0, "from_server": 0, "chunks": 0}
         """Bytes and chunks since the trigger was armed or disarmed."""
         self.has_triggered = False
-        """Whether the trigger that was armed last has fired."""
+        """True once the trigger that was armed last has fired."""
         self._trigger_point: TriggerPoint | None = None
         self._on_trigger: Callable[[], None] = lambda: None
 

@@ -1,4 +1,4 @@
-"""What a crash test runs on: a database, the sources, and processes of the program."""
+"""Environment of a crash test: a database, the sources, and processes of the program."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ class DatabaseState:
     lease: tuple[str, float, int]
     """Refresh id, duration in seconds and revision of the lease taken last."""
     is_lease_held: bool
-    """Whether the lease has not been released."""
+    """True while the lease is not released."""
 
     @property
     def data(self) -> list[Row]:

@@ -129,11 +129,11 @@ class ForkServer(Server):
 
 def main() -> None:
     """Fork and wait as requested on stdin; at its end kill all processes not waited for."""
-    import asyncmy  # noqa: F401, PLC0415 - all that the program imports in time, once
-    import asyncpg  # noqa: F401, PLC0415
+    import asyncmy  # noqa: F401, PLC0415 - imported once, before the forks
+    import asyncpg  # noqa: F401, PLC0415 - imported once, before the forks
 
-    import graphql_api.cli.refresh  # noqa: PLC0415
-    import graphql_api.cli.serve  # noqa: F401, PLC0415
+    import graphql_api.cli.refresh  # noqa: PLC0415 - imported once, before the forks
+    import graphql_api.cli.serve  # noqa: F401, PLC0415 - imported once, before the forks
 
     assert threading.active_count() == 1, "a fork takes one thread alone"
     child_pids: set[int] = set()

@@ -27,7 +27,7 @@ class ServerKind:
     connect: Callable[[str], AbstractAsyncContextManager[ExecuteSQL]]
     whoami_sql: str
     user: str
-    """What `whoami_sql` returns beside the database."""
+    """The result of `whoami_sql` beside the database."""
     default_database: str
     """A database that exists in a new server; empty: none is needed."""
     bad_password_error: type[Exception]

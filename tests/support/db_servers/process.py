@@ -74,7 +74,7 @@ class DatabaseServer(Server):
     create_statement: ClassVar[str] = "CREATE DATABASE {}"
     """SQL that creates a database."""
     install_hint: ClassVar[str]
-    """What to install where its program is missing."""
+    """The package to install where the program is missing."""
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     """Signal that stops it in an orderly way, with connections open."""
 

@@ -73,7 +73,7 @@ def _status_faults(*statuses: int, expected_requests: int) -> list[ProviderFault
     return [
         ProviderFault(
             name=f"status-{status}",
-            build_response=lambda _, status=status: FakeResponse(status=status),  # type: ignore[misc]
+            build_response=lambda _, status=status: FakeResponse(status=status),  # type: ignore[misc] # mypy cannot infer the default
             reason=f"responded with status {status}",
             expected_requests=expected_requests,
         )

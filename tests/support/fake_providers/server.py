@@ -53,9 +53,9 @@ class FakeResponse:
     byte_delay: float = 0
     """Seconds after each byte of the body. 0: the body is sent at once."""
     reset: bool = False
-    """Whether the connection ends with a reset."""
+    """True if the connection ends with a reset."""
     raw: bool = False
-    """Whether the body is sent without a head."""
+    """True if the body is sent without a head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Exchange:
     completed_at: float | None = None
     """Monotonic time when the whole response was sent; None before."""
     is_abandoned: bool = False
-    """Whether the client disconnected before that."""
+    """True if the client disconnected before that."""
 
 
 Responder = FakeResponse | Callable[[Request], FakeResponse]

@@ -96,7 +96,7 @@ def test_cursor() -> None:
 def test_one_country() -> None:
     """Finding a country takes the same calls among many rows as among few."""
     few, many = (
-        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # as above
+        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # mypy cannot infer the default
         for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
     )
     assert few == many

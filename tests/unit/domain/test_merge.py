@@ -33,7 +33,7 @@ RATES = {"EUR": 0.5, "USD": 1.0}
 REVISION = 9
 
 
-def make_figures(code: str = "FR", **changes: Any) -> CountryFigures:  # noqa: ANN401  (what replace takes)
+def make_figures(code: str = "FR", **changes: Any) -> CountryFigures:  # noqa: ANN401 - what replace takes
     """Return the figures that `make_country` of the code was made from."""
     row = make_country(code)
     figures = {field.name: getattr(row, field.name) for field in fields(CountryFigures)}
@@ -55,7 +55,7 @@ def merge_counts(result: MergeResult) -> tuple[int, int, int, tuple[str, ...]]:
     return result.inserted, result.updated, result.unchanged, result.missing
 
 
-def make_stored_snapshot(**changes: Any) -> Snapshot:  # noqa: ANN401  (what replace takes)
+def make_stored_snapshot(**changes: Any) -> Snapshot:  # noqa: ANN401 - what replace takes
     """Return the row of `make_figures()`, as an earlier refresh stored it."""
     row = make_country("FR", estimated_gdp=3_806_000.0)
     return make_snapshot([replace(row, **changes)], REFERENCE)

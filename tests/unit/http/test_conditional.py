@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from graphql_api.http.conditional import build_not_modified, etag_matches
+from graphql_api.http.conditional import build_not_modified, get_if_none_match
 
 HEADERS = {"ETag": '"a,b"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
 
@@ -29,9 +29,21 @@ HEADERS = {"ETag": '"a,b"', "Cache-Control": "no-cache", "Vary": "Accept-Encodin
         ('"x"a,b"y"', False),
     ],
 )
-def test_etag_matches(if_none_match: str, matches: bool) -> None:
+def test_matches(if_none_match: str, matches: bool) -> None:
     """A quoted tag matches whole, alone or in a list, weak or strong; `*` matches alone."""
-    assert etag_matches(if_none_match, '"a,b"') is matches
+    assert (build_not_modified(if_none_match, HEADERS) is not None) is matches
+
+
+@pytest.mark.parametrize(("if_none_match", "matches"), [("*", False), ('"a,b"', True)])
+def test_no_response(if_none_match: str, matches: bool) -> None:
+    """Where no response exists yet, `*` matches nothing; a tag that the client holds still does."""
+    assert (build_not_modified(if_none_match, HEADERS, exists=False) is not None) is matches
+
+
+@pytest.mark.parametrize(("values", "header"), [((), ""), (('"x"',), '"x"'), (('"x"', '"a,b"'), '"x","a,b"')])
+def test_header(values: tuple[str, ...], header: str) -> None:
+    """Several headers are one list."""
+    assert get_if_none_match(make_request(*values)) == header
 
 
 def make_request(*if_none_match: str) -> Request:
@@ -41,15 +53,9 @@ def make_request(*if_none_match: str) -> Request:
 
 
 def test_not_modified() -> None:
-    """A 304 has the headers that caches need, and no body; several headers are one list."""
-    response = build_not_modified(make_request('"x"', '"a,b"'), HEADERS)
+    """A 304 has the headers that caches need, and no body."""
+    response = build_not_modified('"a,b"', HEADERS)
     assert response is not None
     assert (response.status_code, response.body) == (304, b"")
     assert {name: response.headers[name] for name in HEADERS} == HEADERS
     assert "Content-Length" not in response.headers
-
-
-def test_modified() -> None:
-    """Without a matching tag there is no 304."""
-    assert build_not_modified(make_request(), HEADERS) is None
-    assert build_not_modified(make_request('"x"'), HEADERS) is None

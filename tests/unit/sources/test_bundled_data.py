@@ -18,7 +18,7 @@ DATA_DIR = resources.files("graphql_api.sources.bundled")
 SCRIPT = ROOT / "scripts" / "build_bundled_data.py"
 
 
-def load_json(name: str) -> Any:  # noqa: ANN401  (what json reads)
+def load_json(name: str) -> Any:  # noqa: ANN401 - what json reads
     return json.loads(DATA_DIR.joinpath(name).read_bytes())
 
 

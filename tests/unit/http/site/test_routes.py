@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graphql_api.domain.country import Country
-from graphql_api.http.site.landing import LandingPage
+from graphql_api.http.site.landing_page import LandingPage
 from graphql_api.images.summary_text import describe
 from tests.support.app import AppClient, make_settings, running_client
 from tests.support.factories import make_country

@@ -71,7 +71,7 @@ async def test_cached_permanently() -> None:
         "static/icon.svg",
         "static/0000000000000000/icon.svg",
         SCRIPT.url.replace("script", "other"),
-        "static/../landing.py",
+        "static/../landing_page.py",
         "static/%2e%2e/%2e%2e/etc/passwd",
     ],
 )

@@ -16,7 +16,7 @@ from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, sort_rows
 from graphql_api.http.compression import compress
-from graphql_api.http.conditional import build_not_modified
+from graphql_api.http.conditional import build_not_modified, get_if_none_match
 from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
@@ -74,7 +74,7 @@ class LandingPage:
         encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
         digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
         headers = {**_CSP, "ETag": f'"{digest}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        if not_modified := build_not_modified(request, headers):
+        if not_modified := build_not_modified(get_if_none_match(request), headers):
             return not_modified
         if encoding != IDENTITY:
             headers["Content-Encoding"] = encoding

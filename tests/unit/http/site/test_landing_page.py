@@ -7,7 +7,7 @@ import pytest
 
 from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
-from graphql_api.http.site.landing import BY_NAME, LandingPage, flag_emoji, parse_sort_key
+from graphql_api.http.site.landing_page import BY_NAME, LandingPage, flag_emoji, parse_sort_key
 from tests.support.factories import REFRESHED_AT, make_country
 from tests.support.html import HTMLPage
 from tests.support.schema_client import offline_client
