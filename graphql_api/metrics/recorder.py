@@ -69,7 +69,7 @@ class MetricsRecorder:
     def record_fetch(self, provider: str, outcome: FetchOutcome, seconds: float) -> None:
         """Count the use of a provider."""
         self.add(definitions.PROVIDER_ANSWERS, 1, provider, outcome)
-        if outcome is not FetchOutcome.KEPT:
+        if outcome is not FetchOutcome.CACHED:
             self._observe(definitions.PROVIDER_DURATION, seconds, provider)
 
     def _observe(self, family: MetricFamily, seconds: float, *labels: str) -> None:

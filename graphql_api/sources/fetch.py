@@ -41,7 +41,7 @@ class FetchOutcome(StrEnum):
     ANSWERED = "answered"
     NOT_MODIFIED = "not_modified"
     """It was requested and has nothing new."""
-    KEPT = "kept"
+    CACHED = "kept"
     """It was not requested: its next update is still to come."""
     FAILED = "failed"
 
@@ -103,7 +103,7 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
         context.on_fetch(provider.name, outcome, time.perf_counter() - attempt_started)
         if entry is None:
             continue
-        is_cached = outcome is FetchOutcome.KEPT
+        is_cached = outcome is FetchOutcome.CACHED
         report = SourceReport(
             kind=kind,
             provider=provider.name,
@@ -126,7 +126,7 @@ async def _fetch_unless_fresh(
     if cached is None or cached.origin != provider_fingerprint(provider):
         return await _fetch(provider, validate, context), FetchOutcome.ANSWERED
     if cached.until is not None and context.now < cached.until:
-        return cached, FetchOutcome.KEPT
+        return cached, FetchOutcome.CACHED
     try:
         fetched = await _fetch(provider, validate, context, cached.validators)
     except NotModified:
