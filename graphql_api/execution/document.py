@@ -10,19 +10,19 @@ from typing import Any, NamedTuple
 
 import graphql
 from graphql.execution import collect_fields
-from graphql.execution.collect_fields import FieldDetailsList
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_api.errors import InvalidInput
+from graphql_api.execution.arguments import ArgumentCompiler, NotCovered
+from graphql_api.execution.compiler import Compiler
+from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.list_completion import ListCompleter
 from graphql_api.execution.query_cost import QueryCost, measure_cost
-from graphql_api.utils.lru import LRUCache
+from graphql_api.execution.variables import VariableCoercer
 
-CACHEABLE_ROOT_FIELDS = frozenset({"country", "countries", "node", "__typename"})
-"""Root fields whose results depend on the snapshot alone, not on the caller or the time."""
-_MAX_PLANS = 8
-"""Plans per operation, one for each combination of its Boolean variables."""
+_MAX_COMPILED = 8
+"""Compiled forms of an operation, one for each combination of its Boolean variables."""
 _MAX_VALIDATION_ERRORS = 5
 """Validation stops after this number of errors."""
 _MAX_VARIABLE_ERRORS = 50
@@ -30,21 +30,6 @@ _MAX_VARIABLE_ERRORS = 50
 _CHARACTERS_PER_TOKEN = 5
 """Bounds a document of few, long tokens. Formatted queries have about 6 characters per token."""
 _TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
-_FieldKey = tuple[graphql.GraphQLObjectType, int]
-"""A type and the id of the details of a field of it, or of lists of it."""
-
-
-class ExecutionPlan(NamedTuple):
-    """The fields of an operation for one combination of skipped and included selections."""
-
-    root_type: graphql.GraphQLObjectType
-    root_fields: collect_fields.GroupedFieldSet
-    sub_fields: dict[_FieldKey, tuple[FieldDetailsList, collect_fields.CollectedFields]]
-    """The executor's cache of collected fields, with its own keys."""
-    list_completers: dict[_FieldKey, tuple[FieldDetailsList, ListCompleter | None]]
-    """List completers by type and field details. None: the executor completes the list."""
-    cacheable: bool
-    """True if the result depends on the snapshot and the variables alone."""
 
 
 class OperationInfo(NamedTuple):
@@ -64,6 +49,7 @@ class DocumentParser:
     """Parses, measures and validates documents."""
 
     schema: graphql.GraphQLSchema
+    arguments: ArgumentCompiler
     limits: QueryLimits
     introspection: bool
     """If false, introspection is rejected, and error messages suggest no names."""
@@ -98,7 +84,7 @@ class DocumentParser:
 
 
 class PreparedOperation:
-    """An operation with the fragments of its document and its plans."""
+    """An operation with the fragments of its document, compiled as far as that is possible."""
 
     def __init__(
         self,
@@ -106,54 +92,67 @@ class PreparedOperation:
         node: graphql.OperationDefinitionNode,
         fragments: Mapping[str, graphql.FragmentDefinitionNode],
     ) -> None:
-        """Prepare the operation for planning."""
+        """Prepare the operation for compilation."""
         self.schema = parser.schema
         self.node = node
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
-        self.definitions = dict(fragments)
-        self.fragments = {name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()}
         self.limits = parser.limits
         self.hide_suggestions = not parser.introspection
+        self._arguments = parser.arguments
+        self._fragments = {name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()}
         self._boolean_variables = tuple(
             definition.variable.name.value
             for definition in node.variable_definitions or ()
             if _get_type_name(definition.type) == "Boolean"
         )
-        self._plans: LRUCache[tuple[object, ...], ExecutionPlan] = LRUCache(_MAX_PLANS)
+        self._compiled: dict[tuple[object, ...], Encoder | None] = {}
 
-    def coerce_variables(self, raw_variables: Mapping[str, Any]) -> list[graphql.GraphQLError] | VariableValues:
+    @cached_property
+    def _variable_coercer(self) -> VariableCoercer:
+        return VariableCoercer(self.schema, self.node.variable_definitions or ())
+
+    def coerce_variables(self, raw_variables: Mapping[str, Any]) -> list[graphql.GraphQLError] | dict[str, Any]:
         """Return the variables as values of their types, or the errors."""
-        return get_variable_values(
+        coerced = self._variable_coercer.coerce(raw_variables)
+        if coerced is not None:
+            return coerced
+        values = get_variable_values(
             self.schema,
             self.node.variable_definitions or (),
             dict(raw_variables),
             max_errors=_MAX_VARIABLE_ERRORS,
             hide_suggestions=self.hide_suggestions,
         )
+        return values.coerced if isinstance(values, VariableValues) else values
 
-    def get_plan(self, variables: VariableValues) -> ExecutionPlan:
-        """Return the plan for these variables.
+    def compile(self, variables: Mapping[str, Any]) -> Encoder | None:
+        """Return the encoder of the root object, or None if the operation cannot be compiled."""
+        key = tuple(variables.get(name) for name in self._boolean_variables)
+        if key not in self._compiled:
+            if len(self._compiled) >= _MAX_COMPILED:
+                self._compiled.clear()
+            self._compiled[key] = self._compile(variables)
+        return self._compiled[key]
 
-        Raises:
-            GraphQLError: A variable of @skip or @include is null.
-        """
-        key = tuple(variables.coerced.get(name) for name in self._boolean_variables)
-        plan = self._plans.get(key)
-        if plan is None:
-            plan = self._build_plan(variables)
-            self._plans.put(key, plan)
-        return plan
-
-    def _build_plan(self, variables: VariableValues) -> ExecutionPlan:
+    def _compile(self, variables: Mapping[str, Any]) -> Encoder | None:
         root_type = self.schema.get_root_type(self.node.operation)
-        if root_type is None:
-            raise LookupError(f"The schema has no root type for a {self.node.operation.value}.")
-        fields = collect_fields.collect_fields(
-            self.schema, self.fragments, variables, root_type, self.node
-        ).grouped_field_set
-        root_names = {details[0].node.name.value for details in fields.values()}
-        cacheable = self.node.operation is graphql.OperationType.QUERY and root_names <= CACHEABLE_ROOT_FIELDS
-        return ExecutionPlan(root_type, fields, {}, {}, cacheable)
+        if root_type is None or self.node.operation is not graphql.OperationType.QUERY:
+            return None
+        values = VariableValues({}, dict(variables))
+
+        def collect(object_type: graphql.GraphQLObjectType, details: FieldDetailsList) -> GroupedFieldSet:
+            return collect_fields.collect_subfields(
+                self.schema, self._fragments, values, self.node, object_type, details
+            ).grouped_field_set
+
+        try:
+            fields = collect_fields.collect_fields(
+                self.schema, self._fragments, values, root_type, self.node
+            ).grouped_field_set
+            selection = Compiler(self.schema, self._arguments, collect).compile_object(root_type, fields)
+        except (NotCovered, graphql.GraphQLError):
+            return None
+        return selection.encode
 
 
 class Document:

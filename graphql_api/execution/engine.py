@@ -6,13 +6,16 @@ import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
-from graphql_api.execution.argument_converters import ArgumentConverters
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.execution.arguments import ArgumentCompiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.prepared_json import PreparedJSON
 from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.scalars import DATE_TIME
 
+_PREPARED_JSON_BYTES = 16_000_000
 _DEFAULT_LIMITS = QueryLimits()
 
 
@@ -20,11 +23,18 @@ class Schema(strawberry.Schema):
     """Strawberry's schema with a cache of the documents that clients sent."""
 
     document_cache: DocumentCache
+    _prepared: tuple[Snapshot, PreparedJSON] | None = None
 
     @property
     def executable(self) -> GraphQLSchema:
         """graphql-core's schema."""
         return self._schema
+
+    def get_prepared_json(self, snapshot: Snapshot) -> PreparedJSON:
+        """Return the JSON prepared for a snapshot. A new snapshot drops that of the former one."""
+        if self._prepared is None or self._prepared[0] is not snapshot:
+            self._prepared = (snapshot, PreparedJSON(_PREPARED_JSON_BYTES))
+        return self._prepared[1]
 
 
 def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LIMITS) -> Schema:
@@ -35,8 +45,12 @@ def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LI
         subscription=Subscription,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
-    ArgumentConverters(schema.config).install(schema.executable)
     schema.document_cache = DocumentCache(
-        DocumentParser(schema=schema.executable, limits=query_limits, introspection=introspection)
+        DocumentParser(
+            schema=schema.executable,
+            arguments=ArgumentCompiler(schema.config),
+            limits=query_limits,
+            introspection=introspection,
+        )
     )
     return schema

@@ -6,17 +6,19 @@ from dataclasses import dataclass, replace
 from inspect import isawaitable
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, GraphQLSyntaxError, ValueNode
+import graphql
+import orjson
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError, ValueNode
 from graphql import OperationType as CoreOperationType
-from graphql.execution import create_source_event_stream
-from graphql.execution.values import VariableValues
+from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex, graphql_error_body
-from graphql_api.execution import document
+from graphql_api.execution.document import NO_OPERATION, OperationInfo, PreparedOperation
+from graphql_api.execution.encoders import ExecutionState
 from graphql_api.execution.engine import Schema
-from graphql_api.execution.executor import BulkExecutor
+from graphql_api.execution.executor import TimedExecutor
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.schema.scalars import format_instant
 
@@ -55,7 +57,7 @@ class GraphQLResponse:
     """False if the request was rejected as a whole. The body then has no `data`."""
     cacheable: bool = False
     """True if every caller gets the same response until the data changes."""
-    operation: document.OperationInfo = document.NO_OPERATION
+    operation: OperationInfo = NO_OPERATION
 
     @property
     def error_codes(self) -> list[str]:
@@ -77,7 +79,7 @@ async def execute(
         InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
     """
     try:
-        return await _run(_prepare(schema, request, context, allowed_operations), request_id)
+        return await _prepare(schema, request, context, allowed_operations).run(request_id)
     except _REJECTIONS as error:
         return _build_rejection(error)
 
@@ -89,8 +91,8 @@ async def execute_or_subscribe(
     try:
         prepared = _prepare(schema, request, context, OperationType)
         if prepared.operation.node.operation is CoreOperationType.SUBSCRIPTION:
-            return await _subscribe(prepared, request_id)
-        return await _run(prepared, request_id)
+            return await prepared.subscribe(request_id)
+        return await prepared.run(request_id)
     except _REJECTIONS as error:
         return _build_rejection(error)
 
@@ -108,36 +110,91 @@ def execute_sync_if_cheap(
         prepared = _prepare(schema, request, context, QUERIES_ONLY)
     except (*_REJECTIONS, InvalidOperationTypeError):
         return None
-    if prepared.cost > MAX_SYNC_COST or not prepared.plan.cacheable:
-        return None
-    data, errors = prepared.create_executor().run_sync()
-    if errors:
-        return None
-    return GraphQLResponse({"data": data}, executed=True, cacheable=True, operation=prepared.operation.info)
+    return prepared.run_compiled() if prepared.cost <= MAX_SYNC_COST else None
 
 
 class _RequestRejected(Exception):
     """The request is rejected: its response has errors and no data."""
 
-    def __init__(self, operation: document.PreparedOperation, errors: Iterable[GraphQLError], code: str) -> None:
+    def __init__(self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str) -> None:
         super().__init__()
         response = _build_rejected_response(_format_error(error, code) for error in errors)
         self.response = replace(response, operation=operation.info)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _PreparedExecution:
-    """An allowed and valid operation, with its plan and variables."""
+    """An allowed and valid operation with its variables."""
 
-    operation: document.PreparedOperation
-    plan: document.ExecutionPlan
-    variables: VariableValues
+    schema: Schema
+    document: DocumentNode
+    operation: PreparedOperation
+    raw_variables: Mapping[str, Any]
+    variables: Mapping[str, Any]
+    """Coerced."""
     context: GraphQLContext
     cost: int
 
-    def create_executor(self, event: object = None) -> BulkExecutor:
-        """Create the executor of a query, or of one `event` of a subscription."""
-        return BulkExecutor(self.operation, self.plan, self.variables, self.context, event=event)
+    def run_compiled(self) -> GraphQLResponse | None:
+        """Execute the compiled operation. None if there is none, or if a value is not what its type says."""
+        encode = self.operation.compile(self.variables)
+        if encode is None:
+            return None
+        snapshot = self.context.catalog.snapshot
+        check_time = self.operation.limits.start_timer()
+        state = ExecutionState(self.variables, self.schema.get_prepared_json(snapshot), check_time)
+        try:
+            (data,) = encode((snapshot,), state)
+        except Exception:  # noqa: BLE001 - the stock executor reports it
+            return None
+        body = {"data": orjson.Fragment(data)}
+        return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
+
+    async def run(self, request_id: str) -> GraphQLResponse:
+        """Execute a query or a mutation."""
+        response = self.run_compiled()
+        if response is None:
+            result = graphql.execute(root_value=self.context.catalog.snapshot, **self._stock_arguments)
+            response = self._build_response(await result if isawaitable(result) else result, request_id)
+        return response
+
+    async def subscribe(self, request_id: str) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
+        """Start a subscription. Returns its responses, or the error."""
+        results = graphql.subscribe(**self._stock_arguments)
+        if isawaitable(results):
+            results = await results
+        if isinstance(results, ExecutionResult):
+            errors = [_format_resolver_error(error, request_id) for error in results.errors or ()]
+            return replace(_build_rejected_response(errors), operation=self.operation.info)
+
+        async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
+            async for result in results:
+                yield self._build_response(result, request_id)
+
+        return stream_responses()
+
+    @property
+    def _stock_arguments(self) -> dict[str, Any]:
+        """Arguments of graphql-core's functions, for Strawberry's executor."""
+        is_query = self.operation.node.operation is CoreOperationType.QUERY
+        return {
+            "schema": self.schema.executable,
+            "document": self.document,
+            "context_value": self.context,
+            "variable_values": self.raw_variables,
+            "operation_name": self.operation.info.name,
+            "executor_class": TimedExecutor,
+            # Mutations and subscriptions wait for sources and database, which have their own timeouts.
+            "check_time": self.operation.limits.start_timer() if is_query else None,
+            "is_awaitable": optimized_is_awaitable,
+            "hide_suggestions": self.operation.hide_suggestions,
+        }
+
+    def _build_response(self, result: ExecutionResult, request_id: str) -> GraphQLResponse:
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = [_format_resolver_error(error, request_id) for error in result.errors[:_MAX_ERRORS]]
+        return GraphQLResponse(body, executed=True, operation=self.operation.info)
 
 
 _REJECTIONS = (_RequestRejected, GraphQLSyntaxError, InvalidInput, QueryTooComplex, RecursionError)
@@ -169,37 +226,15 @@ def _prepare(
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)
-    try:
-        plan = operation.get_plan(variables)
-    except GraphQLError as error:
-        raise _RequestRejected(operation, [error], InvalidInput.code) from None
-    return _PreparedExecution(operation, plan, variables, context, cost)
-
-
-async def _run(prepared: _PreparedExecution, request_id: str, event: object = None) -> GraphQLResponse:
-    data, errors = await prepared.create_executor(event).run()
-    body: dict[str, Any] = {"data": data}
-    cacheable = prepared.plan.cacheable and not errors
-    if errors:
-        body["errors"] = [_format_resolver_error(error, request_id) for error in errors[:_MAX_ERRORS]]
-    return GraphQLResponse(body, executed=True, cacheable=cacheable, operation=prepared.operation.info)
-
-
-async def _subscribe(
-    prepared: _PreparedExecution, request_id: str
-) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
-    event_stream = create_source_event_stream(prepared.create_executor())
-    if isawaitable(event_stream):
-        event_stream = await event_stream
-    if isinstance(event_stream, ExecutionResult):
-        errors = [_format_resolver_error(error, request_id) for error in event_stream.errors or ()]
-        return replace(_build_rejected_response(errors), operation=prepared.operation.info)
-
-    async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
-        async for event in event_stream:
-            yield await _run(prepared, request_id, event)
-
-    return stream_responses()
+    return _PreparedExecution(
+        schema=schema,
+        document=parsed.node,
+        operation=operation,
+        raw_variables=raw_variables,
+        variables=variables,
+        context=context,
+        cost=cost,
+    )
 
 
 def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:

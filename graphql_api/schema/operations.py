@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from itertools import islice
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 import strawberry
 
@@ -57,20 +57,24 @@ FirstRefreshesArgument = Annotated[
 
 @strawberry.type(description="Queries, served from memory.")
 class Query:
+    is_part_of_snapshot: ClassVar = True
+
     @strawberry.field(
         description="One country, by either code or name. Null if there is no such country.",
         graphql_type=CountryType | None,
     )
     @staticmethod
-    def country(info: Info, code: CodeArgument = None, name: NameArgument = None) -> domain.Country | None:
-        return info.context.catalog.snapshot.find(code=code, name=name)
+    def country(
+        parent: strawberry.Parent[Snapshot], code: CodeArgument = None, name: NameArgument = None
+    ) -> domain.Country | None:
+        return parent.find(code=code, name=name)
 
     @strawberry.field(
         description="The object with this id, for Relay. Null if it no longer exists.", graphql_type=Node | None
     )
     @staticmethod
-    def node(info: Info, id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
-        return info.context.catalog.snapshot.by_code.get(decode_country_id(id))
+    def node(parent: strawberry.Parent[Snapshot], id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
+        return parent.by_code.get(decode_country_id(id))
 
     @strawberry.field(
         description="Countries, filtered, sorted and paged. Without arguments: all of them, by "
@@ -79,7 +83,7 @@ class Query:
     )
     @staticmethod
     def countries(  # noqa: PLR0913 - the contract's arguments
-        info: Info,
+        parent: strawberry.Parent[Snapshot],
         *,
         filter: FilterArgument = None,  # noqa: A002 - the contract's name
         sort: SortArgument = None,
@@ -90,7 +94,7 @@ class Query:
         offset: OffsetArgument = None,
     ) -> Page:
         return paginate(
-            info.context.catalog.snapshot,
+            parent,
             filter.to_domain() if filter else AllOf(()),
             [key.to_domain() for key in sort or ()],
             PageRequest(first=first, after=after, last=last, before=before, offset=offset),

@@ -5,7 +5,7 @@ A field without a resolver reads the attribute of the same name from that object
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 import strawberry
 
@@ -52,6 +52,8 @@ def _country_field(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
 
 @strawberry.type(name="Country", description="A country, or a territory with its own ISO 3166-1 code.")
 class CountryType(Node):
+    is_part_of_snapshot: ClassVar = True
+
     id: strawberry.ID = strawberry.field(
         resolver=_resolve_country_id, description="Opaque. Never changes: a key for client caches. `node` accepts it."
     )

@@ -32,8 +32,7 @@ class LRUCache(Generic[K, V]):
 
     def put(self, key: K, value: V) -> None:
         """Hold a value, replacing the key's former one. One larger than the cache is not held."""
-        if key in self._entries:
-            self.size -= self._size_of(key, self._entries.pop(key))
+        self.pop(key)
         size = self._size_of(key, value)
         if size > self.max_size:
             return
@@ -41,6 +40,13 @@ class LRUCache(Generic[K, V]):
         self.size += size
         while self.size > self.max_size:
             self.size -= self._size_of(*self._entries.popitem(last=False))
+
+    def pop(self, key: K) -> V | None:
+        """Drop an entry and return its value; None if it is not held."""
+        value = self._entries.pop(key, None)
+        if value is not None:
+            self.size -= self._size_of(key, value)
+        return value
 
     def clear(self) -> None:
         """Drop every entry."""

@@ -1,14 +1,17 @@
 """A client of the schema without HTTP, over given rows or a refresh service."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+import orjson
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
 from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, GraphQLResponse, execute
+from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
@@ -55,13 +58,14 @@ class SchemaClient:
             public_url=PUBLIC_URL,
             is_authorized=self.authorized,
         )
-        return await execute(
+        response = await execute(
             self.schema,
             GraphQLRequest(query=document, variables=variables, operation_name=operation_name),
             context=context,
             allowed_operations=QUERIES_AND_MUTATIONS,
             request_id=REQUEST_ID,
         )
+        return replace(response, body=orjson.loads(encode_json(response.body)))
 
     async def query(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
         """Return the data of a response without errors."""

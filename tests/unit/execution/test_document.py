@@ -6,13 +6,16 @@ import pytest
 from graphql import GraphQLSyntaxError, get_introspection_query
 
 from graphql_api.errors import QueryTooComplex
+from graphql_api.execution.arguments import ArgumentCompiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.limits import QueryLimits
 from tests.support.factories import make_country
 from tests.support.schema_client import SCHEMA, SchemaClient, offline_client
 
-PARSER = DocumentParser(schema=SCHEMA.executable, limits=QueryLimits(), introspection=True)
+PARSER = DocumentParser(
+    schema=SCHEMA.executable, arguments=ArgumentCompiler(SCHEMA.config), limits=QueryLimits(), introspection=True
+)
 INTROSPECTION = get_introspection_query(
     descriptions=True,
     specified_by_url=True,

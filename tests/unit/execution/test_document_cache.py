@@ -1,6 +1,7 @@
 """DocumentCache: documents are cached by their text, within a bound of bytes."""
 
 from graphql_api.execution import document_cache
+from graphql_api.execution.arguments import ArgumentCompiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
@@ -12,7 +13,14 @@ LONGEST = 20_000
 
 def make_document_cache() -> DocumentCache:
     """Return an empty cache."""
-    return DocumentCache(DocumentParser(schema=SCHEMA.executable, limits=QueryLimits(), introspection=True))
+    return DocumentCache(
+        DocumentParser(
+            schema=SCHEMA.executable,
+            arguments=ArgumentCompiler(SCHEMA.config),
+            limits=QueryLimits(),
+            introspection=True,
+        )
+    )
 
 
 def test_the_same_text() -> None:

@@ -1,0 +1,144 @@
+"""Compiler: turns an operation into a function from variables to the JSON bytes of its data.
+
+It covers the fields that depend on their object and their arguments alone: those that read an
+attribute, and those whose resolver is synchronous and takes no `info`.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeAlias
+
+import graphql
+import orjson
+from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from strawberry.types.field import StrawberryField
+
+from graphql_api.execution.arguments import ArgumentCompiler, Arguments, ArgumentsBuilder, NotCovered
+from graphql_api.execution.encoders import (
+    Column,
+    Encoder,
+    ExecutionState,
+    encode_by_type,
+    encode_constant,
+    encode_leaves,
+    encode_lists,
+    encode_nullable,
+    encode_objects,
+    encode_once,
+)
+
+SubfieldCollector: TypeAlias = Callable[[graphql.GraphQLObjectType, FieldDetailsList], GroupedFieldSet]
+"""From an object type and the details of a field to the fields selected below it."""
+
+
+class CompiledSelection(NamedTuple):
+    """An encoder, and what its result depends on."""
+
+    encode: Encoder
+    is_constant: bool
+    """True if the result depends on the values alone, not on variables."""
+
+
+class Compiler(NamedTuple):
+    """Compiles one operation, for one combination of its skipped and included selections."""
+
+    schema: graphql.GraphQLSchema
+    arguments: ArgumentCompiler
+    collect: SubfieldCollector
+
+    def compile_object(self, object_type: graphql.GraphQLObjectType, fields: GroupedFieldSet) -> CompiledSelection:
+        """Compile the selected fields of a type.
+
+        Raises:
+            NotCovered: A field may have to be awaited, or depends on more than its object and arguments.
+        """
+        columns = {key: self._compile_field(object_type, details) for key, details in fields.items()}
+        encode = encode_objects({key: column.encode for key, column in columns.items()})
+        is_constant = all(column.is_constant for column in columns.values())
+        if is_constant and _is_part_of_snapshot(object_type):
+            encode = encode_once(encode, object())
+        return CompiledSelection(encode, is_constant)
+
+    def _compile_field(self, object_type: graphql.GraphQLObjectType, details: FieldDetailsList) -> CompiledSelection:
+        node = details[0].node
+        if node.name.value == "__typename":
+            return CompiledSelection(encode_constant(orjson.dumps(object_type.name)), is_constant=True)
+        field = object_type.fields.get(node.name.value)
+        definition = field.extensions.get("strawberry-definition") if field else None
+        if field is None or not isinstance(definition, StrawberryField):
+            raise NotCovered
+        resolve = _get_resolver(definition)
+        arguments = self.arguments.compile(field, definition, node) if field.args else {}
+        encode, is_constant = self._compile_value(field.type, details)
+        encode = _encode_field(resolve, arguments, encode)
+        if (
+            not field.args
+            and graphql.is_leaf_type(graphql.get_nullable_type(field.type))
+            and _is_part_of_snapshot(object_type)
+        ):
+            # All selections share the values, so that an unknown document has only to join them.
+            encode = encode_once(encode, (object_type.name, node.name.value))
+        return CompiledSelection(encode, is_constant and not callable(arguments))
+
+    def _compile_value(self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList) -> CompiledSelection:
+        if graphql.is_non_null_type(value_type):
+            return self._compile_non_null(value_type.of_type, details)
+        encode, is_constant = self._compile_non_null(value_type, details)
+        return CompiledSelection(encode_nullable(encode), is_constant)
+
+    def _compile_non_null(self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList) -> CompiledSelection:
+        if graphql.is_list_type(value_type):
+            encode, is_constant = self._compile_value(value_type.of_type, details)
+            return CompiledSelection(encode_lists(encode), is_constant)
+        if graphql.is_object_type(value_type):
+            return self.compile_object(value_type, self.collect(value_type, details))
+        if graphql.is_abstract_type(value_type):
+            return self._compile_abstract(value_type, details)
+        leaf_type = graphql.assert_leaf_type(value_type)
+        return CompiledSelection(encode_leaves(leaf_type), is_constant=True)
+
+    def _compile_abstract(
+        self, abstract_type: graphql.GraphQLAbstractType, details: FieldDetailsList
+    ) -> CompiledSelection:
+        selections = {
+            object_type.name: self.compile_object(object_type, self.collect(object_type, details))
+            for object_type in self.schema.get_possible_types(abstract_type)
+        }
+        resolve_type: Any = abstract_type.resolve_type
+        if resolve_type is None:
+            raise NotCovered
+        encode = encode_by_type(
+            lambda value: resolve_type(value, None, abstract_type),
+            {name: selection.encode for name, selection in selections.items()},
+        )
+        return CompiledSelection(encode, all(selection.is_constant for selection in selections.values()))
+
+
+def _is_part_of_snapshot(object_type: graphql.GraphQLObjectType) -> bool:
+    definition = object_type.extensions.get("strawberry-definition")
+    return getattr(definition and definition.origin, "is_part_of_snapshot", False)
+
+
+def _get_resolver(definition: StrawberryField) -> Callable[..., Any]:
+    """Return the function from an object, and keyword arguments, to a field's value."""
+    resolver = definition.base_resolver
+    if definition.extensions:
+        raise NotCovered
+    if resolver is None:
+        return attrgetter(definition.python_name)
+    if resolver.is_async or resolver.info_parameter or not (resolver.self_parameter or resolver.parent_parameter):
+        raise NotCovered
+    return resolver._unbound_wrapped_func  # noqa: SLF001 - the public one may be a staticmethod
+
+
+def _encode_field(resolve: Callable[..., Any], arguments: Arguments | ArgumentsBuilder, encode: Encoder) -> Encoder:
+    if callable(arguments):
+
+        def encode_with_variables(objects: Column, state: ExecutionState) -> list[bytes]:
+            kwargs = arguments(state.variables)
+            return encode([resolve(source, **kwargs) for source in objects], state)
+
+        return encode_with_variables
+    if arguments:
+        return lambda objects, state: encode([resolve(source, **arguments) for source in objects], state)
+    return lambda objects, state: encode(list(map(resolve, objects)), state)

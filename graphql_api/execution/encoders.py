@@ -1,0 +1,124 @@
+"""Encoders: functions from a column of values to the JSON of each.
+
+They work on columns, so that the work of a field is done once for all objects of a list. They raise
+for every value that is not what its type says; the stock executor then reports the error.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import chain, islice
+from math import isfinite
+from types import NoneType
+from typing import Any, NamedTuple, TypeAlias
+
+import graphql
+import orjson
+
+from graphql_api.execution.prepared_json import PreparedJSON
+
+Column: TypeAlias = Sequence[Any]
+"""Values of one field, one for each object."""
+
+
+class ExecutionState(NamedTuple):
+    """The values that one execution depends on."""
+
+    variables: Mapping[str, Any]
+    """Coerced."""
+    prepared_json: PreparedJSON
+    """JSON of objects of the snapshot."""
+    check_time: Callable[[], None]
+    """Raises QueryTooComplex once the execution has taken too long."""
+
+
+Encoder: TypeAlias = Callable[[Column, ExecutionState], list[bytes]]
+
+_MAX_INT = 2**31 - 1
+_EXACT_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "String": lambda value: type(value) is str,
+    "ID": lambda value: type(value) is str,
+    "Int": lambda value: type(value) is int and -_MAX_INT - 1 <= value <= _MAX_INT,
+    "Float": lambda value: type(value) is float and isfinite(value),
+    "Boolean": lambda value: type(value) is bool,
+}
+"""By scalar, whether a value needs no coercion."""
+
+
+def encode_leaves(leaf_type: graphql.GraphQLLeafType) -> Encoder:
+    """Return the encoder of a scalar or an enum."""
+    is_exact = _EXACT_CHECKS.get(leaf_type.name, lambda _: False)
+    coerce = leaf_type.coerce_output_value
+
+    def encode(value: Any) -> bytes:  # noqa: ANN401 - any value that a resolver returns
+        if is_exact(value):
+            return orjson.dumps(value)
+        coerced = None if value is None else coerce(value)
+        if coerced is None or coerced is graphql.Undefined:
+            raise ValueError("not a value of the type")
+        return orjson.dumps(coerced)
+
+    return lambda values, _: list(map(encode, values))
+
+
+def encode_constant(json: bytes) -> Encoder:
+    """Return the encoder of a field that has one value in every object."""
+    return lambda values, _: [json] * len(values)
+
+
+def encode_nullable(encode: Encoder) -> Encoder:
+    """Return an encoder that accepts None."""
+
+    def encode_all(values: Column, state: ExecutionState) -> list[bytes]:
+        encoded = encode([value for value in values if value is not None], state)
+        if len(encoded) == len(values):
+            return encoded
+        remaining = iter(encoded)
+        return [b"null" if value is None else next(remaining) for value in values]
+
+    return encode_all
+
+
+def encode_lists(encode: Encoder) -> Encoder:
+    """Return the encoder of lists, all of whose items are encoded together."""
+
+    def encode_all(lists: Column, state: ExecutionState) -> list[bytes]:
+        if not all(isinstance(values, list | tuple) for values in lists):
+            raise TypeError("not a list")
+        items = iter(encode(list(chain.from_iterable(lists)), state))
+        return [b"[%b]" % b",".join(islice(items, len(values))) for values in lists]
+
+    return encode_all
+
+
+def encode_objects(columns: Mapping[str, Encoder]) -> Encoder:
+    """Return the encoder of objects with these fields."""
+    if not columns:
+        return encode_constant(b"{}")
+    template = "{{{}}}".format(",".join(f'"{key}":%b' for key in columns)).encode()
+    encoders = tuple(columns.values())
+
+    def encode(objects: Column, state: ExecutionState) -> list[bytes]:
+        state.check_time()
+        for value_type in set(map(type, objects)):
+            if issubclass(value_type, NoneType | Exception):
+                raise TypeError("not an object")
+        return [template % row for row in zip(*[encode(objects, state) for encode in encoders], strict=True)]
+
+    return encode
+
+
+def encode_by_type(resolve_type: Callable[[Any], str], encoders: Mapping[str, Encoder]) -> Encoder:
+    """Return the encoder of objects of an interface or a union, given the encoders by type name."""
+
+    def encode(objects: Column, state: ExecutionState) -> list[bytes]:
+        return [encoders[resolve_type(source)]((source,), state)[0] for source in objects]
+
+    return encode
+
+
+def encode_once(encode: Encoder, selection: Hashable) -> Encoder:
+    """Return an encoder that prepares the JSON of each object once per snapshot, memory permitting.
+
+    The objects must not change, and `encode` may depend on nothing else. Encoders of one `selection`
+    share what they prepared.
+    """
+    return lambda objects, state: state.prepared_json.get(selection, objects, lambda missing: encode(missing, state))
