@@ -16,9 +16,10 @@ from graphql_api.catalog import Catalog
 from graphql_api.components import Components, utc_now
 from graphql_api.execution.engine import build_schema
 from graphql_api.http.auth import is_authorized
-from graphql_api.http.graphql.endpoint import GRAPHQL_PATH, GraphQLEndpoint
+from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
+from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.http.graphql.response_cache import ResponseCache
 from graphql_api.http.graphql.websocket import WebSocketEndpoint, reject_path
 from graphql_api.http.middleware.readiness import ReadinessMiddleware
@@ -32,11 +33,8 @@ from graphql_api.settings import Settings
 from graphql_api.startup import StartupListener, run_app
 from graphql_api.utils.lazy import Lazy
 
-_ALLOWED_HEADERS = (
-    *("Authorization", "Content-Type"),
-    # Apollo's clients may add these. The server reads none of them.
-    *("Apollo-Require-Preflight", "Apollographql-Client-Name", "Apollographql-Client-Version"),
-)
+_EXPOSED_HEADERS = ("ETag", "Retry-After", "Server-Timing", "X-Request-Id")
+"""Response headers that pages of other origins may read, besides those that browsers always expose."""
 
 
 def create_app(
@@ -77,6 +75,7 @@ def create_app(
     # Starlette's own class would add two middlewares for errors, which RequestIdMiddleware handles.
     return Router(
         lifespan=lifespan,
+        redirect_slashes=False,  # the target would repeat the client's Host
         routes=_build_routes(settings, endpoint, site, new_id),
         middleware=_build_middleware(settings, components.catalog, new_id, request_log),
     )
@@ -98,8 +97,8 @@ def _build_routes(
         await (await site.get())(scope, receive, send)
 
     return [
-        Route(GRAPHQL_PATH, endpoint),
-        WebSocketRoute(GRAPHQL_PATH, websocket_endpoint.serve),
+        *(Route(path, endpoint) for path in GRAPHQL_PATHS),
+        *(WebSocketRoute(path, websocket_endpoint.serve) for path in GRAPHQL_PATHS),
         WebSocketRoute("/{path:path}", reject_path),
         Mount("/", serve_site),
     ]
@@ -113,8 +112,9 @@ def _build_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=("GET", "POST"),
-        allow_headers=_ALLOWED_HEADERS,
-        expose_headers=("X-Request-Id",),
+        # Tracing libraries add headers of their own. No header grants anything without the token.
+        allow_headers=("*",),
+        expose_headers=_EXPOSED_HEADERS,
     )
     return [
         Middleware(SecurityHeadersMiddleware),

@@ -1,10 +1,14 @@
 """Conditional requests: the 304 for a client that already holds what it requests."""
 
+import hashlib
 import re
 from collections.abc import Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from graphql_api.http.compression import compress
+from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
 
 _ENTITY_TAG = re.compile(r'(?:^|,)[ \t]*(?:W/)?("[^"]*")')
 """One item of the list. `W/` marks a weak tag, which weak comparison ignores."""
@@ -23,3 +27,15 @@ def build_not_modified(if_none_match: str, headers: Mapping[str, str], *, exists
     """
     is_held = exists if if_none_match.strip() == "*" else headers["ETag"] in _ENTITY_TAG.findall(if_none_match)
     return Response(status_code=304, headers=dict(headers)) if is_held else None
+
+
+def build_text_response(request: Request, text: str, headers: Mapping[str, str], media_type: str) -> Response:
+    """Return a text with an ETag, in the encoding that the client prefers; a 304 if the client holds it."""
+    encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+    digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
+    all_headers = {**headers, "ETag": f'"{digest}"', "Vary": "Accept-Encoding"}
+    if not_modified := build_not_modified(get_if_none_match(request), all_headers):
+        return not_modified
+    if encoding != IDENTITY:
+        all_headers["Content-Encoding"] = encoding
+    return Response(compress(text.encode(), encoding), headers=all_headers, media_type=media_type)

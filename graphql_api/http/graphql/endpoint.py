@@ -43,7 +43,6 @@ from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import Playground
 from graphql_api.schema.context import GraphQLContext
 
-GRAPHQL_PATH = "/graphql"
 _SUBSCRIBE_OVER_WEBSOCKET = (
     "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws."
 )
@@ -115,9 +114,9 @@ class GraphQLEndpoint:
             self.persisted_queries.put(fields.query_hash, fields.query)
 
     async def _handle(self, request: Request) -> Response | CachedResponse:
-        playground = self.playground if request.method == "GET" and "query" not in request.query_params else None
-        if playground is not None and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
-            return playground.build_response()
+        may_be_page = request.method == "GET" and not request.query_params.get("query")
+        if self.playground and may_be_page and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
+            return self.playground.build_response(request.scope["path"])
         try:
             parsed = request.scope["state"].get(PARSED_REQUEST_KEY)
             if parsed is None:

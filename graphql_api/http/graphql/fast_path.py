@@ -5,14 +5,14 @@ A request that it cannot respond to takes the way through middleware and endpoin
 
 import time
 
-from graphql_api.http.graphql.endpoint import GRAPHQL_PATH, GraphQLEndpoint
-from graphql_api.http.graphql.request import ParsedRequest, RawHeaders, parse_buffered
+from graphql_api.http.graphql.endpoint import GraphQLEndpoint
+from graphql_api.http.graphql.request import GRAPHQL_PATHS, ParsedRequest, RawHeaders, parse_buffered
 from graphql_api.http.graphql.response_cache import CachedResponse
 
 FAST_PATH_KEY = "fast_path"
 """Key of the lifespan state under which the HTTP protocol finds the `FastPath`."""
 
-_GRAPHQL_PATH_BYTES = GRAPHQL_PATH.encode()
+_PATHS = frozenset(path.encode() for path in GRAPHQL_PATHS)
 
 
 class FastPath:
@@ -26,8 +26,8 @@ class FastPath:
     def parse(self, method: bytes, url: bytes, headers: RawHeaders, body: bytes) -> ParsedRequest | None:
         """Parse a request that has arrived in full, or return None if the fast path declines it."""
         path, _, query_string = url.partition(b"?")
-        if path != _GRAPHQL_PATH_BYTES:
-            return None
+        if path not in _PATHS or b"#" in query_string or not query_string.isascii():
+            return None  # uvicorn cuts off a fragment, and rejects what is not ASCII
         return parse_buffered(method.decode(), query_string, headers, body, body_limit=self._endpoint.body_limit)
 
     def respond(self, request: ParsedRequest, *, may_execute: bool) -> CachedResponse | None:

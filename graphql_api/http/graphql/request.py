@@ -11,7 +11,8 @@ from starlette.requests import Request
 from graphql_api.http.content_negotiation import (
     GRAPHQL_RESPONSE,
     JSON,
-    get_content_type,
+    MAX_HEADER_LENGTH,
+    find_content_type_problem,
     negotiate_encoding,
     negotiate_media_type,
 )
@@ -19,11 +20,22 @@ from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.persisted_queries import read_hash
 
+GRAPHQL_PATHS = ("/graphql", "/graphql/")
+"""Both are served alike: proxies and clients add the slash, and many do not repeat a POST that is redirected."""
 RESPONSE_TYPES = (JSON, GRAPHQL_RESPONSE)
 PARSED_REQUEST_KEY = "graphql_request"
 """Key of `scope["state"]` under which the fast path hands on the request that it has parsed."""
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
+
+_READ_HEADERS = {
+    b"accept",
+    b"accept-encoding",
+    b"if-none-match",
+    b"content-type",
+    b"content-encoding",
+    b"content-length",
+}
 
 
 class RequestFields(NamedTuple):
@@ -77,8 +89,8 @@ def parse_buffered(
     """Parse a request that has arrived in full. Return None if `read_request` may reject it."""
     headers = _merge_headers(raw_headers)
     if method == "POST":
-        is_json = _is_json(headers.get(b"content-type", b""))
-        if not is_json or b"content-encoding" in headers or len(body) > body_limit:
+        problem = _find_content_type_problem(headers)
+        if problem or b"content-encoding" in headers or len(body) > body_limit:
             return None
     elif method != "GET":
         return None
@@ -97,10 +109,10 @@ async def read_request(request: Request, *, body_limit: int) -> ParsedRequest:
     headers = _merge_headers(request.scope["headers"])
     if request.method == "GET":
         text: bytes = request.scope["query_string"]
-    elif _is_json(headers.get(b"content-type", b"")) or get_content_type(request) == JSON:
-        text = await _read_body(request, headers, body_limit)
+    elif problem := _find_content_type_problem(headers):
+        raise HTTPRejection(415, problem)
     else:
-        raise HTTPRejection(415, f"Send {JSON}.")
+        text = await _read_body(request, headers, body_limit)
     parsed = _build_request(request.method, text, headers)
     if parsed is None:
         raise HTTPRejection(406, f"Accept {JSON}.")
@@ -145,7 +157,7 @@ def parse_json(text: str, subject: str) -> Any:  # noqa: ANN401 - any JSON value
 def _build_request(method: str, text: bytes, headers: Mapping[bytes, bytes]) -> ParsedRequest | None:
     """Return the request, or None if it accepts no media type that the endpoint offers."""
     accept, accept_encoding = headers.get(b"accept", b""), headers.get(b"accept-encoding", b"")
-    media_type, encoding = _negotiate(accept, accept_encoding)
+    media_type, encoding = _negotiate(accept[:MAX_HEADER_LENGTH], accept_encoding[:MAX_HEADER_LENGTH])
     if media_type is None:
         return None
     if_none_match = headers.get(b"if-none-match")
@@ -157,20 +169,17 @@ def _build_request(method: str, text: bytes, headers: Mapping[bytes, bytes]) -> 
 
 
 def _merge_headers(raw_headers: RawHeaders) -> dict[bytes, bytes]:
-    """Return the headers by name. Values of a repeated header are joined by commas."""
+    """Return the headers by name. Values of a repeated header are joined by commas, if it is one read here."""
     headers = dict(raw_headers)
     if len(headers) < len(raw_headers):
-        headers = {}
-        for name, value in raw_headers:
-            headers[name] = headers[name] + b"," + value if name in headers else value
+        for read_name in _READ_HEADERS & headers.keys():
+            headers[read_name] = b",".join([value for name, value in raw_headers if name == read_name])
     return headers
 
 
-@lru_cache(maxsize=64)
-def _is_json(content_type: bytes) -> bool:
-    """Return whether this is JSON. A comma may join two headers, which are not accepted."""
-    media_type = content_type.partition(b";")[0].strip().lower()
-    return media_type == b"application/json" and b"," not in content_type
+def _find_content_type_problem(headers: Mapping[bytes, bytes]) -> str | None:
+    content_type = headers.get(b"content-type", b"")[: MAX_HEADER_LENGTH + 1]
+    return find_content_type_problem(content_type.decode("latin-1"))
 
 
 @lru_cache(maxsize=256)
@@ -199,9 +208,10 @@ async def _read_body(request: Request, headers: Mapping[bytes, bytes], body_limi
 
 def _parse_query_string(query_string: bytes) -> Mapping[str, Any]:
     items = QueryParams(query_string).multi_items()
-    parameters: dict[str, Any] = dict(items)
-    if len(parameters) < len(items):
+    if len(dict(items)) < len(items):
         raise HTTPRejection(400, "A parameter is given twice.")
+    # A client that fills in a form or a template sends what it does not need as an empty parameter.
+    parameters: dict[str, Any] = {name: value for name, value in items if value.strip()}
     for name in ("variables", "extensions"):
         if name in parameters:
             parameters[name] = parse_json(parameters[name], name)

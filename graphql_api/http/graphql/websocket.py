@@ -18,8 +18,8 @@ from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_err
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import GraphQLRequest, GraphQLResponse, build_error_response, execute_or_subscribe
 from graphql_api.http.errors import HTTPRejection, log_rejection
-from graphql_api.http.graphql.endpoint import GRAPHQL_PATH, GraphQLEndpoint, encode_json
-from graphql_api.http.graphql.request import RequestFields, parse_fields, parse_json
+from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
+from graphql_api.http.graphql.request import GRAPHQL_PATHS, RequestFields, parse_fields, parse_json
 from graphql_api.http.middleware.request_id import get_request_id
 from graphql_api.metrics.definitions import NO_KIND, SUBSCRIPTIONS
 from graphql_api.schema.context import GraphQLContext
@@ -304,7 +304,7 @@ def _read_id(message: Mapping[str, Any]) -> str:
 
 async def reject_path(websocket: WebSocket) -> None:
     """Reject a WebSocket at any other path."""
-    await _reject(websocket, f"WebSockets are served at {GRAPHQL_PATH} only.")
+    await _reject(websocket, f"WebSockets are served at {GRAPHQL_PATHS[0]} only.")
 
 
 async def _reject(websocket: WebSocket, message: str) -> None:

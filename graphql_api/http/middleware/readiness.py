@@ -11,8 +11,9 @@ from starlette.websockets import WebSocket
 from graphql_api.catalog import Catalog
 from graphql_api.errors import DatabaseUnavailable, graphql_error_body
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
+from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site.static_files import Asset
+from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.templates import render_template
 
 _RETRY_AFTER = 2
@@ -33,7 +34,7 @@ class ReadinessMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a WebSocket handshake."""
         path = scope.get("path", "")  # a lifespan has none
-        needs_data = path in ("/", "/graphql") or path.startswith("/images/")
+        needs_data = path in ("/", *GRAPHQL_PATHS) or path.startswith("/images/")
         if self._catalog.is_loaded or not needs_data:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -51,7 +52,9 @@ def _build_rejection(request: Request) -> Response:
     if path.startswith("/images/"):
         return PlainTextResponse(f"{_MESSAGE}\n", 503, _HEADERS)
     if is_read and media_type == HTML:
-        page = render_template("starting.html", retry_after=_RETRY_AFTER, stylesheet=_STYLESHEET)
+        page = render_template(
+            "starting.html", root=relative_root(path), retry_after=_RETRY_AFTER, stylesheet=_STYLESHEET
+        )
         headers = {**_HEADERS, "Content-Security-Policy": build_csp()}
         return HTMLResponse(page, 503, headers)
     return _build_graphql_rejection(GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON)

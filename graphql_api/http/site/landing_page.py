@@ -1,6 +1,5 @@
 """The landing page: the data, its age and its providers, as HTML."""
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,9 +14,8 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, sort_rows
-from graphql_api.http.compression import compress
-from graphql_api.http.conditional import build_not_modified, get_if_none_match
-from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
+from graphql_api.http.conditional import build_text_response
+from graphql_api.http.content_negotiation import HTML
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
@@ -71,14 +69,7 @@ class LandingPage:
         if not self.catalog.snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
             return HTMLResponse(text, 503, headers)
-        encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
-        digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
-        headers = {**_CSP, "ETag": f'"{digest}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        if not_modified := build_not_modified(get_if_none_match(request), headers):
-            return not_modified
-        if encoding != IDENTITY:
-            headers["Content-Encoding"] = encoding
-        return HTMLResponse(compress(text.encode(), encoding), headers=headers)
+        return build_text_response(request, text, {**_CSP, "Cache-Control": "no-cache"}, HTML)
 
     def render(self, sort_key: SortKey) -> str:
         """Return the page as HTML."""

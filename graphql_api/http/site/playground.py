@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse, Response
 from strawberry.http.ides import get_graphql_ide_html
 
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site.static_files import Asset
+from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.templates import render_template
 
 logger = logging.getLogger(__name__)
@@ -105,12 +105,11 @@ class Playground:
         )
         return cls(template_context=context, csp=csp, assets=(*PACKAGE_ASSETS, *installed))
 
-    @property
-    def html(self) -> str:
-        """The page."""
-        return render_template("playground.html", **self.template_context)
+    def render(self, path: str) -> str:
+        """Return the page as HTML, with links that are relative to its `path`."""
+        return render_template("playground.html", root=relative_root(path), **self.template_context)
 
-    def build_response(self) -> Response:
-        """Return a response with the page."""
+    def build_response(self, path: str) -> Response:
+        """Return a response with the page at `path`."""
         headers = {"Vary": "Accept", "Cache-Control": "no-cache", "Content-Security-Policy": self.csp}
-        return HTMLResponse(self.html, headers=headers)
+        return HTMLResponse(self.render(path), headers=headers)

@@ -10,6 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
+from graphql_api.http.conditional import build_text_response
 from graphql_api.http.site import images
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
@@ -49,10 +50,10 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
     assets = (*ASSETS, *(playground.assets if playground else ()))
 
-    async def serve_schema(_request: Request) -> Response:
+    async def serve_schema(request: Request) -> Response:
         if schema_text is None:
             return PlainTextResponse("The schema is not public here.\n", 404)
-        return PlainTextResponse(schema_text)
+        return build_text_response(request, schema_text, {"Cache-Control": "no-cache"}, "text/plain")
 
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),
@@ -64,4 +65,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint),
     ]
-    return FastAPI(routes=routes, openapi_url=None)
+    return FastAPI(
+        routes=routes,
+        openapi_url=None,
+        redirect_slashes=False,  # the target would repeat the client's Host
+    )

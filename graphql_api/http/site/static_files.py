@@ -3,26 +3,33 @@
 The digest changes with the content, so clients may cache a URL permanently.
 """
 
-import asyncio
 import hashlib
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
-from starlette.datastructures import Headers
-from starlette.responses import FileResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from graphql_api.http.compression import compress
-from graphql_api.http.content_negotiation import IDENTITY, negotiate_encoding
+from graphql_api.http.conditional import build_not_modified, get_if_none_match
+from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY, negotiate_encoding
+from graphql_api.http.graphql.request import GRAPHQL_PATHS
+from graphql_api.utils.lazy import Lazy
 
 STATIC_PREFIX = "static"
 """First segment of the URLs. They are relative, so that a proxy may serve below a path."""
 
 _PACKAGE_FOLDER = Path(__file__).parent / "static"
+
+
+def relative_root(path: str) -> str:
+    """Return the URL of the landing page, relative to a page at `path`. Asset URLs may follow it."""
+    return "../" if path.endswith(GRAPHQL_PATHS[1]) else "./"
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,12 @@ class AssetFiles(StaticFiles):
     def __init__(self, assets: Iterable[Asset]) -> None:
         super().__init__()
         self._paths = {asset.url.removeprefix(f"{STATIC_PREFIX}/"): asset.path for asset in assets}
-        self._compressed: dict[tuple[str, str], bytes] = {}
+        # Compressing GraphiQL's 3.5 MB takes 0.4 s.
+        self._compressed = {
+            (path, encoding): Lazy(partial(_compress_file, file, encoding))
+            for path, file in self._paths.items()
+            for encoding in (BROTLI, GZIP)
+        }
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         """Return an asset's file, which may be in any folder."""
@@ -59,21 +71,28 @@ class AssetFiles(StaticFiles):
         return (str(file), file.stat()) if file else ("", None)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """Return the file in the encoding that the client prefers."""
+        """Return the file in the encoding that the client prefers; a 304 if the client holds it."""
         response = await super().get_response(path, scope)
-        cache_control = "public, max-age=31536000, immutable"
-        headers = {"Cache-Control": cache_control, "Vary": "Accept-Encoding"}
-        encoding = negotiate_encoding(",".join(Headers(scope=scope).getlist("Accept-Encoding")))
-        if encoding != IDENTITY and isinstance(response, FileResponse):
+        request = Request(scope)
+        encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+        headers = {
+            "ETag": f'"{path.partition("/")[0]}-{encoding}"',
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Vary": "Accept-Encoding",
+        }
+        if not_modified := build_not_modified(get_if_none_match(request), headers):
+            return not_modified
+        if encoding != IDENTITY:
             headers["Content-Encoding"] = encoding
-            body = await self._compress(path, encoding)
+            body = await self._compressed[path, encoding].get()
             return Response(body, headers=headers, media_type=response.media_type)
         response.headers.update(headers)
         return response
 
-    async def _compress(self, path: str, encoding: str) -> bytes:
-        key = path, encoding
-        if key not in self._compressed:
-            # Compressing GraphiQL's 3.5 MB takes 0.4 s.
-            self._compressed[key] = await asyncio.to_thread(lambda: compress(self._paths[path].read_bytes(), encoding))
-        return self._compressed[key]
+    def is_not_modified(self, *_: object) -> bool:
+        """Return False: `get_response` follows the rule of all conditional requests, with the digest as ETag."""
+        return False
+
+
+def _compress_file(file: Path, encoding: str) -> bytes:
+    return compress(file.read_bytes(), encoding)

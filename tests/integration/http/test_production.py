@@ -151,17 +151,23 @@ def test_cors(server: Process) -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "status"),
-    [
-        ("content-type", 200),
-        ("apollographql-client-name,apollographql-client-version,content-type", 200),
-        ("apollo-require-preflight", 200),
-        ("content-type,x-anything", 400),
-    ],
+    "names",
+    ["content-type", "baggage, sentry-trace, traceparent", "apollo-require-preflight", "content-type,x-anything"],
 )
-def test_headers_of_clients(server: Process, names: str, status: int) -> None:
-    """Headers of stock clients are allowed, and others are not."""
-    assert preflight(server, ORIGIN, names).status == status
+def test_headers_of_clients(server: Process, names: str) -> None:
+    """A page of an allowed origin may send any header, never with credentials; another page none."""
+    allowed = preflight(server, ORIGIN, names)
+    assert (allowed.status, allowed.headers["Access-Control-Allow-Headers"]) == (200, names)
+    assert allowed.headers["Access-Control-Allow-Credentials"] is None
+    refused = preflight(server, "https://evil.example", names)
+    assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (400, None)
+
+
+@pytest.mark.parametrize("path", ["/graphql", "/graphql?query={countries{totalCount}}", "/readyz", "/none"])
+def test_exposed_headers(server: Process, path: str) -> None:
+    """A page may read the id, the ETag, and when to retry, also of errors."""
+    response = get(server, path, Origin=ORIGIN)
+    assert response.headers["Access-Control-Expose-Headers"] == "ETag, Retry-After, Server-Timing, X-Request-Id"
 
 
 def test_cors_for_all(tmp_path: Path) -> None:

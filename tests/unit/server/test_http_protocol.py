@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.support.metrics_scrape import Scraper
+from tests.support.metrics_scrape import Scraper, counter_increases
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.raw_http import QUERY, TYPENAME_RESPONSE, RawConnection, RawResponse, open_connection, request_head
 
@@ -67,8 +67,16 @@ def stable_headers(headers: HTTPMessage) -> list[tuple[str, str]]:
         request_head(GET_LINE, Accept="text/html"),
         request_head(GET_LINE.replace("GET", "HEAD")),
         request_head("GET /graphql"),
+        request_head(GET_LINE.replace("?", "/?")),
+        request_head(GET_LINE.replace("?", "/?"), Accept_Encoding="gzip"),
+        request_head(f"{GET_LINE}&variables=&extensions=&operationName="),
+        request_head(f"{GET_LINE}#fragment"),
+        request_head(f"{GET_LINE}&variables=%7B%7D#&variables=1"),
+        request_head(GET_LINE.replace("?", "#?")),
+        request_head("GET /graphql/"),
         build_post(LIST_BODY.replace(b"code", b"cod")),
         build_post(LIST_BODY, Content_Type="text/plain"),
+        build_post(LIST_BODY, Content_Type="application/json; charset=utf-16"),
         build_post(LIST_BODY, Content_Encoding="gzip"),
     ],
 )
@@ -89,6 +97,45 @@ def test_repeated_requests(server: Process, request_: bytes) -> None:
     )
     assert len({response.headers["X-Request-Id"] for response in responses}) == 3
     assert all("Date" in response.headers for response in responses)
+
+
+def test_address_that_is_not_ascii(server: Process) -> None:
+    """An address with bytes that no address may have is rejected, whether or not it arrives in pieces."""
+    request = request_head(f"{GET_LINE}&operationName=\xe9")
+    for size in (len(request) - 1, len(request)):
+        with open_connection(server) as connection:
+            connection.send(request[:size])
+            connection.send(request[size:])
+            assert connection.read_response("GET").status == 400
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json;charset=UTF-8",
+        'application/json; charset="utf-8"',
+        "APPLICATION/Json ; Charset = utf8",
+        'application/json; profile="a,b;c"; charset=utf-8; q=1',
+        "application/json;",
+    ],
+)
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/"])
+def test_spellings_of_json(server: Process, content_type: str, path: str) -> None:
+    """Every spelling of JSON, at both paths, gets the response that is cached for the plainest one."""
+    body = json.dumps({"query": "{ countries { totalCount } }"}).encode()
+    expected = server.query("{ countries { totalCount } }")
+    with open_connection(server) as connection:
+        plain = exchange(connection, build_post(body))
+        before = Scraper(server).scrape()
+        head = request_head(f"POST {path}", Content_Type=content_type, Content_Length=str(len(body)))
+        for size in (len(head), 20):  # the second one arrives in pieces, so the application serves it
+            connection.send((head + body)[:size])
+            connection.send((head + body)[size:])
+            response = connection.read_response()
+            assert (response.status, response.body, response.json) == (200, plain.body, expected)
+        increases = counter_increases(before, Scraper(server).scrape())
+    lookups = {name: value for name, value in increases.items() if "cache_lookups" in name}
+    assert lookups == {'graphql_api_cache_lookups_total{result="hit"}': 2.0}
 
 
 @pytest.mark.parametrize("headers", [{}, {"Accept_Encoding": "br"}, {"Accept": "application/graphql-response+json"}])

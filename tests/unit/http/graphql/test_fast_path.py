@@ -30,7 +30,7 @@ DOCUMENT = "query fastPath($n: Int) { countries(first: $n) { totalCount } }"
 @pytest.fixture
 def fast_path(server: AppClient) -> FastPath:
     """Return the fast path over the server's endpoint."""
-    [route] = [route for route in server.app.routes if isinstance(route, Route)]
+    route = next(route for route in server.app.routes if isinstance(route, Route))
     assert isinstance(route.endpoint, GraphQLEndpoint)
     return FastPath(route.endpoint)
 
@@ -60,11 +60,27 @@ async def test_respond(server: AppClient, fast_path: FastPath) -> None:
 
 async def test_declined(fast_path: FastPath) -> None:
     """Other paths, and invalid variables of a known document, are left to the application."""
-    assert parse(fast_path, 1, b"/graphql/") is None
+    assert parse(fast_path, 1, b"/graphql//") is None
     assert parse(fast_path, 1, b"/") is None
     request = parse(fast_path, "x")
     assert request is not None
     assert fast_path.respond(request, may_execute=True) is None
+
+
+async def test_paths(fast_path: FastPath) -> None:
+    """Both paths, with any query string, are one endpoint."""
+    expected = parse(fast_path, 1)
+    assert expected is not None
+    for url in (b"/graphql/", b"/graphql?a=1", b"/graphql/?a=1"):
+        assert parse(fast_path, 1, url) == expected
+
+
+@pytest.mark.parametrize(
+    "url", [b"/graphql?query=%7Ba%7D#b", b"/graphql#?query=%7Ba%7D", "/graphql?query={é}".encode()]
+)
+async def test_unusual_urls(fast_path: FastPath, url: bytes) -> None:
+    """A fragment, and what is not ASCII, is left to the application, which reads or rejects it."""
+    assert fast_path.parse(b"GET", url, [], b"") is None
 
 
 async def test_origin(server: AppClient, fast_path: FastPath) -> None:

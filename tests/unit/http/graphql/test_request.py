@@ -1,6 +1,8 @@
 """A request is parsed once, and the fast path and the endpoint parse it alike."""
 
 import json
+import tracemalloc
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given as drawn
@@ -11,7 +13,14 @@ from starlette.types import Message
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, JSON
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql.cache_key import CacheKey
-from graphql_api.http.graphql.request import ParsedRequest, RawHeaders, RequestFields, parse_buffered, read_request
+from graphql_api.http.graphql.request import (
+    ParsedRequest,
+    RawHeaders,
+    RequestFields,
+    _merge_headers,
+    parse_buffered,
+    read_request,
+)
 from tests.support.factories import few_examples
 
 BODY = b'{"query": "{ __typename }"}'
@@ -62,6 +71,8 @@ async def test_both_ways(method: str, headers: list[tuple[bytes, bytes]], key: t
         (b"application/json;charset=UTF-8", True),
         (b'Application/JSON ; charset="utf-8"', True),
         (b"application/json;", True),
+        (b'application/json; a="b,c"', True),
+        (b"application/json; a=b", True),
         (b"application/jsonx", False),
         (b"text/plain; application/json", False),
         (b"", False),
@@ -75,8 +86,9 @@ async def test_content_type(content_type: bytes, accepted: bool) -> None:
     if accepted:
         assert await read_in_pieces("POST", headers, BODY) == buffered
     else:
-        with pytest.raises(HTTPRejection, match=r"^Send application/json\.$"):
+        with pytest.raises(HTTPRejection, match=r"^Send application/json\.$") as exc_info:
             await read_in_pieces("POST", headers, BODY)
+        assert exc_info.value.status == 415
 
 
 @pytest.mark.parametrize(
@@ -86,6 +98,7 @@ async def test_content_type(content_type: bytes, accepted: bool) -> None:
         ("HEAD", [], b""),
         ("POST", [JSON_TYPE, JSON_TYPE], BODY),
         ("POST", [(b"content-type", b"application/json; a=b"), JSON_TYPE], BODY),
+        ("POST", [(b"content-type", b"application/json; charset=utf-16")], BODY),
         ("POST", [JSON_TYPE, (b"content-encoding", b"gzip")], BODY),
         ("POST", [JSON_TYPE, (b"accept", b"image/png")], BODY),
         ("POST", [JSON_TYPE], b"x" * (BODY_LIMIT + 1)),
@@ -104,6 +117,7 @@ def make_request(method: str, text: bytes) -> ParsedRequest:
 
 
 HASH = "0" * 64
+PERSISTED = json.dumps({"version": 1, "sha256Hash": HASH})
 
 
 @pytest.mark.parametrize(
@@ -118,10 +132,13 @@ HASH = "0" * 64
             RequestFields("{a}", {"b": 1}, "c", None),
         ),
         (make_request("GET", b"query={a}&operationName="), RequestFields("{a}", None, None, None)),
+        (make_request("GET", b"query={a}&variables=&extensions=+%0A"), RequestFields("{a}", None, None, None)),
         (
-            make_request(
-                "POST", json.dumps({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": HASH}}}).encode()
-            ),
+            make_request("GET", b"query=&variables=&extensions=" + quote(f'{{"persistedQuery":{PERSISTED}}}').encode()),
+            RequestFields(None, None, None, HASH),
+        ),
+        (
+            make_request("POST", f'{{"extensions":{{"persistedQuery":{PERSISTED}}}}}'.encode()),
             RequestFields(None, None, None, HASH),
         ),
     ],
@@ -145,3 +162,45 @@ async def test_any_header(name: bytes, value: str) -> None:
     buffered = parse_buffered("POST", b"", headers, BODY, body_limit=BODY_LIMIT)
     if buffered is not None:
         assert await read_in_pieces("POST", headers, BODY) == buffered
+
+
+@pytest.mark.parametrize(
+    "query_string",
+    [b"variables=", b"query=&variables={}", b"query={a}&variables=x", b"query={a}&variables=&variables={}", b"query="],
+)
+def test_malformed_parameters(query_string: bytes) -> None:
+    """An empty parameter is absent, so a query is still required; one that is not JSON, or comes twice, is rejected."""
+    with pytest.raises(HTTPRejection) as exc_info:
+        make_request("GET", query_string).fields  # noqa: B018 - reading it parses
+    assert exc_info.value.status == 400
+
+
+def test_many_repeated_headers() -> None:
+    """Repetitions are joined only of headers that are read here, so that thousands of others cost no copies."""
+    headers = [(b"x", b"%d" % number) for number in range(10_000)]
+    request = parse_buffered(
+        "GET", b"query={a}", [*headers, (b"accept", b"a/b"), (b"accept", b"*/*")], b"", body_limit=1
+    )
+    assert request == ParsedRequest(CacheKey("GET", b"query={a}", JSON, "identity"))
+    merged = _merge_headers([*headers, (b"accept", b"a"), (b"accept", b"b")])
+    assert merged == {b"x": b"9999", b"accept": b"a,b"}
+
+
+@pytest.mark.parametrize("name", [b"accept", b"accept-encoding", b"content-type"])
+def test_remembered_headers(name: bytes) -> None:
+    """Long headers, all different, are not remembered whole: 200 of 50 kB leave less than 1 MB."""
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            value = b"application/json" + b" " * 50_000 + b"%d" % number
+            parse_buffered(
+                "POST",
+                b"",
+                [(name, value)] if name == JSON_TYPE[0] else [JSON_TYPE, (name, value)],
+                BODY,
+                body_limit=BODY_LIMIT,
+            )
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held_bytes < 1_000_000

@@ -269,7 +269,7 @@ async def test_several_protocols(server: Process) -> None:
 
 async def test_other_paths(server: Process) -> None:
     """WebSockets are served at /graphql only."""
-    for path in ("/", "/graphql/", "/healthz", "/nothing"):
+    for path in ("/", "/graphql//", "/healthz", "/nothing"):
         with pytest.raises(InvalidStatus) as exc_info:
             async with open_websocket(server, path=path):
                 pass

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import urljoin
 
 import httpx
 import pytest
@@ -15,6 +16,7 @@ from graphql_api.app import create_app
 from graphql_api.startup import Ready, StartupEvent, WaitingForDatabase
 from tests.support.app import HANGING_RESPONSE, AppClient, connect_client, make_settings, parse_errors
 from tests.support.fake_providers.server import Upstream
+from tests.support.html import HTMLPage
 from tests.support.wait import wait_until_async
 
 STARTING = "The server is starting: its database has not answered yet. Try again."
@@ -62,13 +64,15 @@ async def test_get(starting_server: AppClient) -> None:
         assert is_uncacheable(response)
 
 
-@pytest.mark.parametrize("path", ["/", "/graphql"])
+@pytest.mark.parametrize("path", ["/", "/graphql", "/graphql/"])
 async def test_pages(starting_server: AppClient, path: str) -> None:
     """A browser gets a page that says what the server waits for, and that reloads itself."""
     response = await starting_server.get(path, Accept="text/html")
     assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert "Its database has not responded yet." in response.text
     assert '<meta http-equiv="refresh" content="2">' in response.text
+    [stylesheet] = HTMLPage(response.text).find_all("link")
+    assert (await starting_server.get(urljoin(path, str(stylesheet["href"])))).status_code == 200
     assert is_uncacheable(response)
 
 

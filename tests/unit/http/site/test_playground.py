@@ -7,6 +7,7 @@ import logging
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
@@ -65,8 +66,8 @@ def test_lock() -> None:
 def test_hashes(installed: Path) -> None:
     """The installed files have the hashes of Strawberry's page."""
     playground = Playground.load(installed, is_token_required=False)
-    bodies = {asset.url: asset.path.read_bytes() for asset in playground.assets}
-    page_files = hashed_files(HTMLPage(playground.html))
+    bodies = {f"./{asset.url}": asset.path.read_bytes() for asset in playground.assets}
+    page_files = hashed_files(HTMLPage(playground.render("/graphql")))
     assert len(page_files) == 7
     for url, integrity in page_files:
         digest = base64.b64encode(hashlib.sha384(bodies[url]).digest()).decode()
@@ -79,15 +80,18 @@ def test_hashes(installed: Path) -> None:
 def test_installed(installed: Path, caplog: pytest.LogCaptureFixture) -> None:
     """With all files installed neither the page nor its CSP names another server."""
     playground = Playground.load(installed, is_token_required=False)
-    assert "https://" not in playground.html + playground.csp
+    assert "https://" not in playground.render("/graphql") + playground.csp
     assert "unsafe" not in playground.csp
-    assert "note" not in [attributes.get("class") for attributes in HTMLPage(playground.html).find_all("p")][:-1]
+    assert (
+        "note"
+        not in [attributes.get("class") for attributes in HTMLPage(playground.render("/graphql")).find_all("p")][:-1]
+    )
     assert caplog.messages == []
 
 
 def test_no_inline_script(installed: Path) -> None:
     """The page has no inline script, style or event handler."""
-    page = HTMLPage(Playground.load(installed, is_token_required=True).html)
+    page = HTMLPage(Playground.load(installed, is_token_required=True).render("/graphql"))
     assert [attributes for attributes in page.find_all("script") if "src" not in attributes] == []
     assert page.find_all("style") == []
     assert [name for _, attributes in page.tags for name in attributes if name.startswith(("on", "sty"))] == []
@@ -106,7 +110,7 @@ def test_cdn(tmp_path: Path, installed: Path, caplog: pytest.LogCaptureFixture, 
     with caplog.at_level(logging.WARNING):
         playground = Playground.load(folder, is_token_required=False)
     origin = list_graphiql_assets()[0].origin
-    page = HTMLPage(playground.html)
+    page = HTMLPage(playground.render("/graphql"))
     assert sorted(hashed_files(page)) == sorted(
         (f"{origin}/{path}", digest) for _, path, digest in list_graphiql_assets()
     )
@@ -137,21 +141,24 @@ def test_find(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("is_required", "attribute"), [(True, "yes"), (False, "no")])
 def test_token(tmp_path: Path, is_required: bool, attribute: str) -> None:
     """The page contains whether mutations require a token."""
-    page = HTMLPage(Playground.load(tmp_path, is_token_required=is_required).html)
+    page = HTMLPage(Playground.load(tmp_path, is_token_required=is_required).render("/graphql"))
     [container] = [attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"]
     assert container["data-token-required"] == attribute
 
 
 @pytest.mark.asyncio(loop_scope="module")
-async def test_served(server: AppClient) -> None:
-    """Every file of this server that the page names is served and immutable."""
-    response = await server.get("/graphql", Accept="text/html")
+@pytest.mark.parametrize("path", ["/graphql", "/graphql/", "/graphql/?query=", "/graphql?query=&variables="])
+async def test_served(server: AppClient, path: str) -> None:
+    """Every file of this server that the page names is served and immutable, at both paths of the page."""
+    response = await server.get(path, Accept="text/html")
     assert response.headers["Cache-Control"] == "no-cache"
     page = HTMLPage(response.text)
     urls = [str(attributes["src"]) for attributes in page.find_all("script")]
     urls += [str(attributes["href"]) for attributes in page.find_all("link")]
     for url in urls:
         if not url.startswith("https://"):
-            file_response = await server.get(f"/{url}")
+            file_response = await server.get(urljoin(path, url))
             assert file_response.status_code == 200
             assert file_response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    [link] = page.find_all("a")
+    assert urljoin(path, str(link["href"])) == "/"

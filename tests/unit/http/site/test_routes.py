@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from graphql_api.domain.country import Country
-from graphql_api.http.site.landing_page import LandingPage
+from graphql_api.http.site.landing_page import ASSETS, LandingPage
 from graphql_api.images.summary_text import describe
-from tests.support.app import AppClient, make_settings, running_client
+from tests.support.app import BASE_URL, AppClient, make_settings, running_client
 from tests.support.factories import make_country
 from tests.support.fake_providers.server import Upstream
 from tests.support.html import HTMLPage
@@ -172,13 +172,74 @@ async def test_no_data() -> None:
 
 async def test_schema(server: AppClient) -> None:
     """/schema.graphql returns the file of the repository."""
-    response = await server.get("/schema.graphql")
+    response = await server.get("/schema.graphql", Accept_Encoding="br")
+    assert response.headers["Content-Encoding"] == "br"
     assert (response.status_code, response.headers["Content-Type"]) == (200, "text/plain; charset=utf-8")
     schema_file = ROOT / "schema.graphql"
     assert response.text == schema_file.read_text("utf-8") == f"{SCHEMA}\n"
+
+
+QUERY_PATH = "/graphql?query={countries(first:1){totalCount}}"
+CONDITIONAL_PATHS = [
+    QUERY_PATH,
+    QUERY_PATH.replace("?", "/?"),
+    "/",
+    "/schema.graphql",
+    "/images/summary.png",
+    *(f"/{asset.url}" for asset in ASSETS),
+]
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "br"])
+@pytest.mark.parametrize("path", CONDITIONAL_PATHS)
+async def test_conditional(server: AppClient, path: str, encoding: str) -> None:
+    """Every response with an ETag follows one rule for If-None-Match: lists, weak tags, and `*` alone."""
+    first = await server.get(path, Accept_Encoding=encoding)
+    tag = first.headers["ETag"]
+    assert first.status_code == 200
+    for matching in (tag, f"W/{tag}", f'"a,b", {tag}', f' W/"x" ,\t{tag}, "y"', "*", " * ", f'"x",,{tag}'):
+        response = await server.get(path, Accept_Encoding=encoding, If_None_Match=matching)
+        assert (response.status_code, response.content, response.headers["ETag"]) == (304, b"", tag)
+        for name in ("Cache-Control", "Vary", "Content-Location"):
+            assert response.headers.get(name) == first.headers.get(name)
+    for other in ('"x"', "", tag[1:-1], f'"x{tag[1:]}', '"*"', f'"x" {tag}', '"x", *', f"w/{tag}"):
+        response = await server.get(path, Accept_Encoding=encoding, If_None_Match=other)
+        assert (response.status_code, response.content) == (200, first.content)
+
+
+@pytest.mark.parametrize(
+    "path", ["/graphql?query={nothing}", "/readyz", "/healthz", "/metrics", "/none", "/static/none", "/images/none"]
+)
+async def test_unconditional(server: AppClient, path: str) -> None:
+    """Where no response has an ETag, `*` matches none."""
+    response = await server.get(path, If_None_Match="*")
+    assert response.status_code != 304
+    assert "ETag" not in response.headers
 
 
 async def test_nothing_else(server: AppClient) -> None:
     """Other paths are not found, among them FastAPI's own pages."""
     for path in ("/docs", "/redoc", "/openapi.json", "/favicon.ico", "/graphql/x", "/images/"):
         assert (await server.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/readyz/",
+        "/healthz/",
+        "/metrics/",
+        "/schema.graphql/",
+        "/images/summary.png/",
+        "/static",
+        "/graphql//",
+        "/graphql/x/",
+        "/none/",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "OPTIONS"])
+async def test_no_redirects(server: AppClient, path: str, method: str) -> None:
+    """A path with a slash too many or too few is not found: a redirect would go to the Host that the client sent."""
+    response = await server.client.request(method, f"{BASE_URL}{path}", headers={"Host": "evil.example"})
+    assert (response.status_code, response.headers.get("Location")) == (404, None)
+    assert "evil.example" not in str(response.headers) + response.text

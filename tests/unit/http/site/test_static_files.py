@@ -1,5 +1,6 @@
 """Static files: compressed as the client prefers, cached permanently, and no other file."""
 
+import asyncio
 import gzip
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
+from graphql_api.http.compression import compress
+from graphql_api.http.site import static_files
 from graphql_api.http.site.static_files import STATIC_PREFIX, Asset, AssetFiles
 from tests.support.paths import ROOT
 
@@ -81,11 +84,42 @@ async def test_nothing_else(path: str) -> None:
 
 
 async def test_not_modified() -> None:
-    """An uncompressed file is not sent again to a client that sends its ETag."""
-    response = await get(ICON.url, Accept_Encoding="identity")
-    again = await get(ICON.url, Accept_Encoding="identity", If_None_Match=response.headers["ETag"])
-    assert (again.status_code, again.content) == (304, b"")
-    assert again.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    """A file is not sent again to a client that sends its ETag, which is the same on every replica."""
+    tags = set()
+    for encoding in ("identity", "gzip", "br"):
+        response = await get(ICON.url, Accept_Encoding=encoding)
+        tags.add(response.headers["ETag"])
+        again = await get(ICON.url, Accept_Encoding=encoding, If_None_Match=f'"x", W/{response.headers["ETag"]}')
+        assert (again.status_code, again.content) == (304, b"")
+        assert again.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    digest = ICON.url.split("/")[1]
+    assert tags == {f'"{digest}-identity"', f'"{digest}-gzip"', f'"{digest}-br"'}
+
+
+async def test_ranges() -> None:
+    """A part of a file can be requested, and thousands of ranges are rejected."""
+    body = ICON.path.read_bytes()
+    part = await get(ICON.url, Accept_Encoding="identity", Range="bytes=1-3")
+    assert (part.status_code, part.content) == (206, body[1:4])
+    many = await get(ICON.url, Accept_Encoding="identity", Range=f"bytes={'0-1,' * 10_000}0-1")
+    assert (many.status_code, len(many.content) <= len(body)) == (200, True)
+
+
+async def test_compressed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests that arrive together share one compression."""
+    calls: list[str] = []
+
+    def count_and_compress(body: bytes, encoding: str) -> bytes:
+        calls.append(encoding)
+        return compress(body, encoding)
+
+    monkeypatch.setattr(static_files, "compress", count_and_compress)
+    files = AssetFiles([ICON])
+    scope = {"type": "http", "method": "GET", "headers": [(b"accept-encoding", b"gzip")]}
+    path = ICON.url.removeprefix(f"{STATIC_PREFIX}/")
+    responses = await asyncio.gather(*(files.get_response(path, dict(scope)) for _ in range(20)))
+    assert {gzip.decompress(response.body) for response in responses} == {ICON.path.read_bytes()}
+    assert calls == ["gzip"]
 
 
 def test_package_file() -> None:
