@@ -1,7 +1,7 @@
 """A client of graphql-transport-ws, over real WebSockets."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +31,12 @@ class WebSocketClient:
         if not isinstance(message, str | bytes):
             message = json.dumps(message)
         await self.connection.send(message)
+
+    def send_together(self, messages: Iterable[object]) -> None:
+        """Send messages in one packet."""
+        for message in messages:
+            self.connection.protocol.send_text(json.dumps(message).encode())
+        self.connection.transport.write(b"".join(self.connection.protocol.data_to_send()))
 
     async def receive(self) -> dict[str, Any]:
         """Return the next message."""

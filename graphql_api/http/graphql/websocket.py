@@ -94,8 +94,10 @@ class WebSocketEndpoint:
 @dataclass(slots=True, eq=False)
 class _ActiveOperation:
     id: str
-    stream_task: asyncio.Task[None] | None = None
-    """Set once a subscription has started. Only subscriptions are cancelled."""
+    task: asyncio.Task[None] | None = None
+    """Executes the operation. None if it was rejected."""
+    is_stream: bool = False
+    """True once a subscription has started. Only subscriptions are cancelled."""
     started_at: float = field(default_factory=time.perf_counter)
 
 
@@ -108,8 +110,8 @@ class _ConnectionHandler:
     """Set once the client has sent `connection_init`."""
     operations: dict[str, _ActiveOperation] = field(default_factory=dict)
     """Operations whose results the client expects, by id."""
-    detached_operations: set[_ActiveOperation] = field(default_factory=set)
-    """Queries and mutations that the client has completed and that still run."""
+    detached_tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    """Operations that the client has completed and that still run: they are executed to their end."""
     send_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     is_closed: bool = False
 
@@ -179,10 +181,9 @@ class _ConnectionHandler:
     async def _handle_connection_init(self, payload: Mapping[str, Any]) -> None:
         if self.context is not None:
             raise _CloseConnection(_TOO_MANY_INIT_REQUESTS, "Too many initialisation requests")
-        values = (value for name, value in payload.items() if name.lower() == "authorization")
-        credentials = next(values, self.websocket.headers.get("Authorization", ""))
-        if not isinstance(credentials, str):
-            raise _CloseConnection(_BAD_REQUEST, "Authorization must be a text")
+        credentials = _find_credentials(payload)
+        if credentials is None:
+            credentials = self.websocket.headers.get("Authorization", "")
         self.context = self.endpoint.http_endpoint.create_context(self.websocket, credentials)
         await self._send({"type": "connection_ack"})
 
@@ -200,10 +201,13 @@ class _ConnectionHandler:
         except (InvalidInput, PersistedQueryNotFound) as error:
             await self._send_result(operation, build_error_response(error))
         else:
-            tasks.create_task(self._execute(operation, fields, request, self.context))
+            while len(self.operations) + len(self.detached_tasks) > _MAX_OPERATIONS:
+                await asyncio.wait(self.detached_tasks, return_when=asyncio.FIRST_COMPLETED)
+            operation.task = tasks.create_task(self._execute(operation, fields, request, self.context))
+            operation.task.add_done_callback(self.detached_tasks.discard)
 
     def _build_request(self, fields: RequestFields) -> GraphQLRequest:
-        if len(self.operations) + len(self.detached_operations) > _MAX_OPERATIONS:
+        if len(self.operations) > _MAX_OPERATIONS:
             message = f"At most {_MAX_OPERATIONS} operations may go on over one connection."
             raise InvalidInput(message)
         return self.endpoint.http_endpoint.build_graphql_request(fields)
@@ -212,21 +216,18 @@ class _ConnectionHandler:
         self, operation: _ActiveOperation, fields: RequestFields, request: GraphQLRequest, context: GraphQLContext
     ) -> None:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
+        result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
+        if isinstance(result, GraphQLResponse):
+            http_endpoint.register_persisted_query(fields, result, request_id)
+            await self._send_result(operation, result)
+            return
+        self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])
+        metrics = http_endpoint.request_log.metrics
+        metrics.add(SUBSCRIPTIONS, 1)
         try:
-            result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
-            if isinstance(result, GraphQLResponse):
-                http_endpoint.register_persisted_query(fields, result, request_id)
-                await self._send_result(operation, result)
-            else:
-                self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])
-                metrics = http_endpoint.request_log.metrics
-                metrics.add(SUBSCRIPTIONS, 1)
-                try:
-                    await self._stream(operation, result)
-                finally:
-                    metrics.add(SUBSCRIPTIONS, -1)
+            await self._stream(operation, result)
         finally:
-            self.detached_operations.discard(operation)
+            metrics.add(SUBSCRIPTIONS, -1)
 
     def _record_operation(self, operation: _ActiveOperation, info: OperationInfo, codes: list[str]) -> None:
         """Record a finished operation, or a subscription that has started."""
@@ -249,7 +250,7 @@ class _ConnectionHandler:
         async with aclosing(results):
             if not self._is_active(operation):
                 return
-            operation.stream_task = asyncio.current_task()
+            operation.is_stream = True
             async for result in results:
                 self.endpoint.http_endpoint.request_log.record_operation({}, result.operation, result.error_codes)
                 await self._send_next(operation, result)
@@ -271,10 +272,11 @@ class _ConnectionHandler:
 
     def _cancel_operation(self, operation: _ActiveOperation) -> None:
         del self.operations[operation.id]
-        if operation.stream_task is None:
-            self.detached_operations.add(operation)
-        else:
-            operation.stream_task.cancel()
+        if operation.task is not None:
+            if operation.is_stream:
+                operation.task.cancel()
+            if not operation.task.done():
+                self.detached_tasks.add(operation.task)
 
     async def _send(self, message: Mapping[str, Any]) -> None:
         """Send a message once those before it are sent and the client has read enough of them."""
@@ -292,6 +294,23 @@ def _read_payload(message: Mapping[str, Any]) -> Mapping[str, Any]:
     if payload is not None and not isinstance(payload, dict):
         raise _CloseConnection(_BAD_REQUEST, "payload must be an object")
     return payload or {}
+
+
+def _find_credentials(payload: Mapping[str, Any]) -> str | None:
+    """Return what `payload.Authorization` or `payload.headers.Authorization` holds, in any case of letters."""
+    values = []
+    for name, value in payload.items():
+        if name.lower() == "authorization":
+            values.append(value)
+        elif name.lower() == "headers" and value is not None:
+            if not isinstance(value, dict):
+                raise _CloseConnection(_BAD_REQUEST, "payload.headers must be an object")
+            values += [header for header_name, header in value.items() if header_name.lower() == "authorization"]
+    if not all(isinstance(value, str) for value in values):
+        raise _CloseConnection(_BAD_REQUEST, "Authorization must be a text")
+    if len(set(values)) > 1:
+        raise _CloseConnection(_BAD_REQUEST, "Authorization is given twice, with different values")
+    return values[0] if values else None
 
 
 def _read_id(message: Mapping[str, Any]) -> str:

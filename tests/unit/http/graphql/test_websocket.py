@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
@@ -13,7 +14,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
-from tests.support.fake_providers.server import Upstream
+from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.wait import WAIT_TIMEOUT
 from tests.support.ws_client import PROGRESS, REFRESH, SUBPROTOCOL, open_websocket, websocket_client
@@ -209,13 +210,25 @@ async def test_hostile(server: Process, message: object, closing: tuple[int, str
         assert await other.execute(QUERY) == TYPENAME_RESPONSE
 
 
+NO_TEXT = (4400, "Authorization must be a text")
+CONFLICT = (4400, "Authorization is given twice, with different values")
+
+
 @pytest.mark.parametrize(
     ("payload", "closing"),
     [
         ([], (4400, "payload must be an object")),
         ("x", (4400, "payload must be an object")),
-        ({"Authorization": 1}, (4400, "Authorization must be a text")),
-        ({"authorization": None}, (4400, "Authorization must be a text")),
+        ({"headers": []}, (4400, "payload.headers must be an object")),
+        ({"Headers": "x"}, (4400, "payload.headers must be an object")),
+        ({"Authorization": 1}, NO_TEXT),
+        ({"authorization": None}, NO_TEXT),
+        ({"headers": {"Authorization": ["x"]}}, NO_TEXT),
+        ({"Authorization": "a", "headers": {"authorization": None}}, NO_TEXT),
+        ({"Authorization": "a", "authorization": "b"}, CONFLICT),
+        ({"Authorization": "a", "headers": {"Authorization": "A"}}, CONFLICT),
+        ({"headers": {"Authorization": "a", "AUTHORIZATION": ""}}, CONFLICT),
+        ({"headers": {"Authorization": "a"}, "HEADERS": {"Authorization": "b"}}, CONFLICT),
     ],
 )
 async def test_hostile_hello(server: Process, payload: object, closing: tuple[int, str]) -> None:
@@ -268,8 +281,12 @@ async def test_several_protocols(server: Process) -> None:
 
 
 async def test_other_paths(server: Process) -> None:
-    """WebSockets are served at /graphql only."""
-    for path in ("/", "/graphql//", "/healthz", "/nothing"):
+    """WebSockets are served at /graphql, with or without a slash, only."""
+    async with open_websocket(server, path="/graphql/") as client:
+        await client.send(INIT)
+        assert await client.receive() == {"type": "connection_ack"}
+        assert await client.execute(QUERY) == TYPENAME_RESPONSE
+    for path in ("/", "/graphql//", "/graphql/x", "/healthz", "/nothing"):
         with pytest.raises(InvalidStatus) as exc_info:
             async with open_websocket(server, path=path):
                 pass
@@ -292,6 +309,49 @@ async def test_many_operations(server: Process) -> None:
         ]
         await client.send({"type": "complete", "id": "7"})
         assert await client.execute(QUERY, "7") == TYPENAME_RESPONSE
+
+
+@pytest.mark.parametrize(
+    "document", [PROGRESS, QUERY, 'mutation { deleteCountry(code: "ZZ") { id } }', "{ status { version } }"]
+)
+@pytest.mark.parametrize("operation_id", ["1", "{}"])
+async def test_completed_operations_are_no_more(server: Process, document: str, operation_id: str) -> None:
+    """Operations that the client has completed count no more, even if all of them arrive in one packet."""
+    async with websocket_client(server) as client:
+        messages: list[dict[str, object]] = []
+        for number in range(100):
+            id_ = operation_id.format(number)
+            messages += [subscribe({"query": document}, id_), {"type": "complete", "id": id_}]
+        client.send_together([*messages, subscribe({"query": QUERY}, "last")])
+        replies = [await client.receive()]
+        while replies[-1]["id"] != "last":
+            replies.append(await client.receive())
+        assert [reply for reply in replies if reply["type"] == "error"] == []
+        assert replies[-1]["payload"] == TYPENAME_RESPONSE
+
+
+async def test_completed_mutations_are_awaited(tmp_path: Path) -> None:
+    """At most twenty operations run: a connection whose completed mutations still run is read no further."""
+    released = threading.Event()
+    with Upstream() as providers, running_server(tmp_path, **providers.environment) as process:
+        process.wait_for_log("countries from geonames")
+        request_count = providers.request_count("countries")
+        providers.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
+        async with websocket_client(process) as client:
+            for number in range(20):
+                await client.subscribe(REFRESH, str(number))
+                await client.send({"type": "complete", "id": str(number)})
+            await client.send({"type": "ping"})
+            assert await client.receive() == {"type": "pong"}
+            await client.subscribe(QUERY, "waits")
+            await client.send({"type": "ping"})
+            await asyncio.to_thread(providers.wait_for_requests, "countries", request_count + 1)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(client.receive(), 0.5)
+            released.set()
+            replies = [await client.receive() for _ in range(3)]
+            assert {reply["type"] for reply in replies} == {"next", "complete", "pong"}
+            assert [reply["payload"] for reply in replies if "payload" in reply] == [TYPENAME_RESPONSE]
 
 
 async def test_persisted(server: Process) -> None:
@@ -335,6 +395,16 @@ def test_subscription_over_http(server: Process, method: str, status: int, messa
         ({"Authorization": f"{BEARER}x"}, {}, False),
         ({"Authorization": "Bearer wrong"}, {"Authorization": BEARER}, False),
         ({"token": BEARER}, {}, False),
+        ({"headers": {"Authorization": BEARER}}, {}, True),
+        ({"Headers": {"authorization": BEARER, "x": 1}, "x": []}, {}, True),
+        ({"headers": {"AUTHORIZATION": BEARER}, "authorization": BEARER}, {}, True),
+        ({"headers": None}, {"Authorization": BEARER}, True),
+        ({"headers": {}}, {"Authorization": BEARER}, True),
+        ({"headers": {"Authorization": BEARER}}, {"Authorization": "Basic x"}, True),
+        ({"headers": {"Authorization": TOKEN}}, {}, False),
+        ({"headers": {"Authorization": "Bearer wrong"}}, {"Authorization": BEARER}, False),
+        ({"headers": {"headers": {"Authorization": BEARER}}}, {}, False),
+        ({"extensions": {"Authorization": BEARER}}, {}, False),
         (None, {"Authorization": "Basic x"}, False),
     ],
 )
