@@ -196,7 +196,6 @@ async def test_malformed_bodies(server: AppClient, body: bytes, errors: list[tup
         ({}, NO_QUERY),
         ({"query": ""}, NO_QUERY),
         ({"query": "{ __typename }", "variables": "{"}, NOT_JSON_VARIABLES),
-        ({"query": "{ __typename }", "variables": ""}, NOT_JSON_VARIABLES),
         ({"query": "{ __typename }", "variables": "[" * 20_000}, NOT_JSON_VARIABLES),
         ({"query": "{ __typename }", "variables": "[1]"}, NO_VARIABLES),
         ({"query": "{ __typename }", "extensions": "1"}, NO_EXTENSIONS),
@@ -208,6 +207,18 @@ async def test_malformed_parameters(
     """Malformed parameters of a GET get a 400 with one GraphQL error."""
     response = await get(server, parameters)
     assert (response.status_code, parse_errors(response)) == (400, errors)
+
+
+@pytest.mark.parametrize("empty", ["", " ", "\t\n"])
+@pytest.mark.parametrize("query", ["{ __typename }", "{ countries { totalCount } }", "{ status { totalCount } }"])
+async def test_empty_parameters(server: AppClient, query: str, empty: str) -> None:
+    """Empty parameters of a GET are the same as none, for a response that is cached as for any other."""
+    expected = (await get(server, {"query": query})).json()
+    assert list(expected) == ["data"]
+    parameters = dict.fromkeys(("variables", "extensions", "operationName", "unknown"), empty)
+    for _ in range(2):
+        response = await get(server, {"query": query, **parameters})
+        assert (response.status_code, response.json()) == (200, expected)
 
 
 INVALID_DOCUMENTS = {
