@@ -210,11 +210,11 @@ async def test_malformed_parameters(
 
 
 @pytest.mark.parametrize("empty", ["", " ", "\t\n"])
-@pytest.mark.parametrize("query", ["{ __typename }", "{ countries { totalCount } }", "{ status { totalCount } }"])
+@pytest.mark.parametrize("query", ["{ __typename }", "{ countries { totalCount } }", "{ status { version } }"])
 async def test_empty_parameters(server: AppClient, query: str, empty: str) -> None:
     """Empty parameters of a GET are the same as none, for a response that is cached as for any other."""
     expected = (await get(server, {"query": query})).json()
-    assert list(expected) == ["data"]
+    assert list(expected) == ["data"], expected
     parameters = dict.fromkeys(("variables", "extensions", "operationName", "unknown"), empty)
     for _ in range(2):
         response = await get(server, {"query": query, **parameters})
