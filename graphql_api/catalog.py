@@ -6,15 +6,15 @@ changes rows until it has published them, so that the snapshot is what the datab
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import takewhile
 
 from graphql_api.domain.country import Country, Reference
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.errors import CountryNotFound, DatabaseUnavailable
+from graphql_api.errors import ConnectionPoolExhausted, CountryNotFound, DatabaseUnavailable
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.storage import change_marker, countries, provider_cache, refreshes
 from graphql_api.storage.database import Database, DatabaseConnection
@@ -43,7 +43,10 @@ class Catalog:
         self.lease_holder: str | None = None
         """Process that held the lease at the last sync; None if the lease was free."""
         self.write_lock = asyncio.Lock()
-        """Held while rows are written and published."""
+        """Held while rows are written and published. Taken on a connection, never before one: a caller that waits for
+        the last connection must not hold up the one that uses it."""
+        self._delete_lock = asyncio.Lock()
+        """Held by the one deletion that may hold a connection, so that deletions never use them all."""
         self._database = database
         self._sequence = 0
         self._unwritten_ids: set[str] = set()
@@ -78,6 +81,8 @@ class Catalog:
         """Record whether the database responds to what the context does."""
         try:
             yield
+        except ConnectionPoolExhausted:
+            raise  # the database was not asked
         except DatabaseUnavailable:
             self.unreachable_since = self.unreachable_since or self._clock()
             raise
@@ -120,35 +125,65 @@ class Catalog:
             CountryNotFound: another client deleted it first.
             DatabaseUnavailable: nothing was deleted.
         """
+        async with self._delete_lock:
+            removed = await self._database.run(lambda connection: self._delete_on(connection, country))
+        if not removed:
+            raise CountryNotFound(f"{country.name} has just been deleted by another client.")
+
+    async def _delete_on(self, connection: DatabaseConnection, country: Country) -> bool:
         async with self.write_lock:
-            removed = await self._database.run(lambda connection: countries.remove(connection, country.code))
+            removed = await countries.remove(connection, country.code)
             # Not read back, because a failure after the commit would be reported as none. The
             # poller finds what other processes changed.
             remaining_rows = (row for row in self.snapshot.rows if row.code != country.code)
             self.snapshot = Snapshot.from_rows(remaining_rows, self.reference)
-        if not removed:
-            raise CountryNotFound(f"{country.name} has just been deleted by another client.")
+            return removed
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt to the history in memory; the caller writes it to the database."""
         self._unwritten_ids.add(attempt.id)
         self._set_history([attempt, *self.history])
 
-    async def poll(self, snapshot_poll: float) -> None:
-        """Sync every `snapshot_poll` seconds, until cancelled."""
+    async def restore(self) -> None:
+        """Write the served rows to a database that has none, because it lost its tables."""
+        if self.snapshot.rows:
+            await self._database.run(self._restore_on)
+
+    async def _restore_on(self, connection: DatabaseConnection) -> None:
+        async with self.write_lock:
+            stored = await change_marker.read(connection)
+            if stored.version.count:
+                return
+            with suppress(countries.StaleWriteError):  # another process has just written newer rows
+                await countries.upsert(connection, self.snapshot.rows)
+                logger.warning("The database was empty; wrote the %d countries served here.", len(self.snapshot.rows))
+
+    async def poll(self, snapshot_poll: float, reopen: Callable[[], Awaitable[None]]) -> None:
+        """Sync every `snapshot_poll` seconds, until cancelled.
+
+        Calls `reopen` after a sync that failed, in case the database has lost its tables.
+        """
+        last_error: DatabaseUnavailable | None = None
         while True:
             await asyncio.sleep(snapshot_poll)
-            was_available = self.is_database_available
+            error = None
             try:
-                await self.sync()
-            except DatabaseUnavailable:
-                pass  # logged once, below
+                await self._sync_or_reopen(reopen)
+            except DatabaseUnavailable as unavailable:
+                error = unavailable
             except Exception:
                 logger.exception("The data in the database cannot be read; trying again.")
-            if was_available and not self.is_database_available:
-                logger.error("The database does not respond; serving the data loaded before.")
-            if self.is_database_available and not was_available:
-                logger.info("The database responds again.")
+            if type(error) is not type(last_error):
+                _log_change(error, last_error)
+            last_error = error
+
+    async def _sync_or_reopen(self, reopen: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await self.sync()
+        except ConnectionPoolExhausted:
+            raise
+        except DatabaseUnavailable:
+            await reopen()
 
     def _set_snapshot(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -165,3 +200,12 @@ class Catalog:
     def _set_history(self, history: list[Attempt]) -> None:
         self.history = tuple(history[: refreshes.MAX_STORED_REFRESHES])
         self._unwritten_ids &= {attempt.id for attempt in self.history}
+
+
+def _log_change(error: DatabaseUnavailable | None, last_error: DatabaseUnavailable | None) -> None:
+    if isinstance(error, ConnectionPoolExhausted):
+        logger.warning("Changes of other processes are served later: %s", error)
+    elif error is not None:
+        logger.error("%s Serving the data loaded before.", error)
+    elif not isinstance(last_error, ConnectionPoolExhausted):
+        logger.info("The database responds again.")

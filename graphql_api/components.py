@@ -67,12 +67,15 @@ class Components:
     async def open(self) -> None:
         """Migrate the database and load its data. May be called again after a failure.
 
+        If the database has lost its rows, the rows loaded before are written to it.
+
         Raises:
             DatabaseUnavailable: the database cannot be used.
         """
         with self.catalog.tracking_availability():
             if await migrate(self.database):
                 logger.info("Migrated the database at %s", self.database)
+            await self.catalog.restore()
             await self.catalog.sync()
 
     async def open_and_seed(self) -> None:

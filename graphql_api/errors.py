@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 INTERNAL_ERROR_CODE = "INTERNAL_SERVER_ERROR"
 """The code of defects."""
 
+_NOT_DONE_MESSAGE = "The database did not execute the operation; nothing was changed."
+_UNCONFIRMED_MESSAGE = "The database did not confirm the operation; it was done completely or not at all."
+
 
 class CountriesError(Exception):
     """The base class. `code` identifies the error to programs."""
@@ -91,18 +94,31 @@ class RefreshTooSoon(CountriesError):
 
 
 class DatabaseUnavailable(CountriesError):
-    """The database failed or did not respond. `permanent` errors stay until an operator acts."""
+    """The database failed or did not respond. `permanent` errors stay until an operator acts.
+
+    `unconfirmed`: the operation may have been done, e.g. because a lost connection hid its success.
+    """
 
     code = "DATABASE_UNAVAILABLE"
 
-    def __init__(self, message: str, *, permanent: bool = False) -> None:
+    def __init__(self, message: str, *, permanent: bool = False, unconfirmed: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+        self.unconfirmed = unconfirmed
 
     @property
     def public_message(self) -> str:
-        """Return a message without the database's address. A lost connection may have hidden a success."""
-        return "The database did not confirm the operation; it was done completely or not at all."
+        """Return a message without the database's address."""
+        return _UNCONFIRMED_MESSAGE if self.unconfirmed else _NOT_DONE_MESSAGE
+
+
+class ConnectionPoolExhausted(DatabaseUnavailable):
+    """All connections of this process stayed in use. This says nothing about the database itself."""
+
+    @property
+    def public_message(self) -> str:
+        """Return the message, which has no address."""
+        return str(self)
 
 
 def graphql_error_body(message: str, code: str, **extensions: str) -> dict[str, Any]:
@@ -112,5 +128,7 @@ def graphql_error_body(message: str, code: str, **extensions: str) -> dict[str, 
 
 def error_from_code(code: str, message: str) -> CountriesError:
     """Return the error that another process reported by code and public message."""
+    if code == DatabaseUnavailable.code:
+        return DatabaseUnavailable(message, unconfirmed=message == _UNCONFIRMED_MESSAGE)
     error_types = {error_type.code: error_type for error_type in CountriesError.__subclasses__()}
     return error_types.get(code, CountriesError)(message)

@@ -116,7 +116,7 @@ def _background_coroutines(components: Components, site: Lazy[ASGIApp]) -> Itera
     watcher = RemoteRefreshWatcher(
         service.progress, database=components.database, catalog=catalog, holder=service.holder, clock=utc_now
     )
-    yield catalog.poll(snapshot_poll)
+    yield catalog.poll(snapshot_poll, components.open)
     yield watcher.run(snapshot_poll)
     yield _warm_up_and_refresh(components, site)
     if refresh_interval:

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from graphql_api.errors import DatabaseUnavailable
+from graphql_api.errors import ConnectionPoolExhausted, DatabaseUnavailable
 from graphql_api.storage import errors, sql_logging
 from graphql_api.storage.dialects import get_dialect
 from graphql_api.storage.dialects.base import ConnectionOptions
@@ -73,6 +72,8 @@ class Database:
         self.dialect = get_dialect(self._url.kind)
         self._client_timeout = timeout if self.dialect.needs_client_timeout else None
         self._pool_capacity = pool_size + max_overflow
+        # Not left to the pool: its time limit does not tell a full pool from a server that does not respond.
+        self._free_connections = asyncio.Semaphore(self._pool_capacity)
         self._is_encrypted = self._url.tls_mode is not TLSMode.DISABLED
         options = ConnectionOptions(
             timeout=timeout,
@@ -100,13 +101,22 @@ class Database:
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[DatabaseConnection]:
-        """Lend a connection on which every statement commits by itself."""
-        with self._translate_errors():
+        """Lend a connection on which every statement commits by itself.
+
+        Raises:
+            ConnectionPoolExhausted: all connections stayed in use.
+            DatabaseUnavailable: the database does not respond.
+        """
+        await self._wait_for_connection()
+        try:
             connection = await self._open_connection()
-            try:
-                yield connection
-            finally:
-                await connection.close()
+            with self._translate_errors():
+                try:
+                    yield connection
+                finally:
+                    await connection.close()
+        finally:
+            self._free_connections.release()
 
     async def run(self, operation: DatabaseOperation[T]) -> T:
         """Run an operation on a pooled connection, with the retries of `retrying`.
@@ -134,36 +144,41 @@ class Database:
                 time limit or 10 retries.
         """
         deadline = time.monotonic() + self._timeout
-        with self._translate_errors():
-            for retry in range(_MAX_RETRIES):
-                try:
-                    return await operation(connection)
-                except DBAPIError as error:
-                    is_retryable = error.connection_invalidated or self.dialect.is_transient(error.orig)
-                    if not is_retryable or time.monotonic() > deadline:
-                        raise
-                    # Makes the next statement open a new connection if this one is lost.
-                    await connection.rollback()
-                delay = backoff_delay(
-                    retry,
-                    initial=_INITIAL_BACKOFF,
-                    maximum=_MAX_BACKOFF,
-                    jitter=random.random(),  # noqa: S311 - no secret
-                )
-                await asyncio.sleep(delay)
-            return await operation(connection)
+        retry, unconfirmed = 0, False
+        while True:
+            try:
+                return await operation(connection)
+            except (SQLAlchemyError, OSError) as error:  # OSError includes TimeoutError
+                unconfirmed = unconfirmed or self._is_unconfirmed(error)
+                if retry == _MAX_RETRIES or not self._is_retryable(error) or time.monotonic() > deadline:
+                    raise self._build_unavailable_error(error, unconfirmed=unconfirmed) from error
+                # Makes the next statement open a new connection if this one is lost.
+                await connection.rollback()
+            delay = backoff_delay(
+                retry,
+                initial=_INITIAL_BACKOFF,
+                maximum=_MAX_BACKOFF,
+                jitter=random.random(),  # noqa: S311 - no secret
+            )
+            await asyncio.sleep(delay)
+            retry += 1
 
-    async def warm_pool(self, count: int, operation: DatabaseOperation[None]) -> None:
-        """Open `count` connections and run an operation on each, so that no caller waits later.
+    async def warm_pool(self, max_connections: int, operation: DatabaseOperation[None]) -> None:
+        """Open connections and run an operation on each, so that no caller waits later.
+
+        Opens at most `max_connections`, at most as many as the pool keeps open, and none while all are in use.
 
         Raises:
             DatabaseUnavailable: a connection could not be opened, or the operation failed.
         """
         async with AsyncExitStack() as stack:
+            if self._count_free() < 1:
+                return
             # SQLAlchemy inspects the server on the first connection, the others reuse the result.
             first = await stack.enter_async_context(self.connect())
-            others = [stack.enter_async_context(self.connect()) for _ in range(count - 1)]
-            pooled = [first, *await gather(others)]
+            # Waiting for one that is in use, while holding another, could block its user.
+            others = min(max_connections - 1, self._count_free())
+            pooled = [first, *await gather(stack.enter_async_context(self.connect()) for _ in range(others))]
             await gather(self.retrying(connection, operation) for connection in pooled)
 
     async def dispose(self) -> None:
@@ -178,18 +193,27 @@ class Database:
                 continue
             return
 
+    def _count_free(self) -> int:
+        """Return how many connections may be opened now that stay open when idle."""
+        return self._pool.size() - self._pool.checkedout()
+
+    async def _wait_for_connection(self) -> None:
+        self._waits += self._free_connections.locked()
+        try:
+            async with asyncio.timeout(self._timeout):
+                await self._free_connections.acquire()
+        except TimeoutError:
+            raise ConnectionPoolExhausted(
+                f"All {self._pool_capacity} connections to the database were in use for {self._timeout:g} s; "
+                "nothing was changed. Raise DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW."
+            ) from None
+
     async def _open_connection(self) -> DatabaseConnection:
-        self._waits += self._pool.checkedout() >= self._pool_capacity
         try:
             async with asyncio.timeout(self._client_timeout):
                 return await self.engine.connect()
-        except (TimeoutError, PoolTimeoutError) as error:
-            if self._pool.checkedout() >= self._pool_capacity:
-                raise DatabaseUnavailable(
-                    f"All {self._pool_capacity} connections to the database at {self} were in use "
-                    f"for {self._timeout:g} s; raise DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW."
-                ) from error
-            raise
+        except (SQLAlchemyError, OSError) as error:
+            raise self._build_unavailable_error(error, unconfirmed=False) from error
 
     @property
     def _pool(self) -> QueuePool:
@@ -202,15 +226,24 @@ class Database:
     def _translate_errors(self) -> Iterator[None]:
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:  # OSError includes TimeoutError
-            raise self._build_unavailable_error(error) from error
+        except (SQLAlchemyError, OSError) as error:
+            raise self._build_unavailable_error(error, unconfirmed=self._is_unconfirmed(error)) from error
 
-    def _build_unavailable_error(self, error: Exception) -> DatabaseUnavailable:
+    def _is_retryable(self, error: Exception) -> bool:
+        return isinstance(error, DBAPIError) and (error.connection_invalidated or self.dialect.is_transient(error.orig))
+
+    def _is_unconfirmed(self, error: Exception) -> bool:
+        """Return whether the statement that raised `error` may have been executed."""
+        return not (isinstance(error, DBAPIError) and self.dialect.is_rejection(error.orig))
+
+    def _build_unavailable_error(self, error: Exception, *, unconfirmed: bool) -> DatabaseUnavailable:
         cause = errors.unwrap_driver_error(error)
         if errors.is_timeout(cause) or self.dialect.is_timeout(cause):
-            return DatabaseUnavailable(f"The database at {self} did not respond within {self._timeout:g} s.")
+            message = f"The database at {self} did not respond within {self._timeout:g} s."
+            return DatabaseUnavailable(message, unconfirmed=unconfirmed)
         hint = self.dialect.hint(cause, is_encrypted=self._is_encrypted)
         return DatabaseUnavailable(
             f"The database at {self} failed: {errors.describe(cause)}{hint}.",
             permanent=errors.is_permanent(error) or self.dialect.is_permanent(cause),
+            unconfirmed=unconfirmed,
         )

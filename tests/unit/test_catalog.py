@@ -4,7 +4,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -270,7 +270,7 @@ async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
         with TCPProxy(mariadb.port) as proxy:
             async with open_database(mariadb.url(name, port=proxy.port)) as proxied_database:
                 catalog = Catalog(proxied_database, REFERENCE)
-                poll_task = asyncio.create_task(catalog.poll(0.005))
+                poll_task = asyncio.create_task(catalog.poll(0.005, catalog.sync))
                 await store_rows(replica, FRANCE)
                 await wait_until_async(lambda: catalog.snapshot.version == DataVersion(1, 1))
                 await asyncio.to_thread(proxy.refuse)
@@ -285,9 +285,70 @@ async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
                 poll_task.cancel()
                 await asyncio.wait([poll_task])
     assert [(record.levelname, record.message) for record in caplog.records] == [
-        ("ERROR", "The database does not respond; serving the data loaded before."),
+        (
+            "ERROR",
+            (
+                f"The database at {proxied_database} failed: Connect call failed ('127.0.0.1', {proxy.port}) (111); "
+                "check host and port in DATABASE_URL. Serving the data loaded before."
+            ),
+        ),
         ("INFO", "The database responds again."),
     ]
+
+
+async def test_poll_while_the_pool_is_exhausted(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A poll that finds every connection in use does not call the database unavailable; the log has the setting."""
+    caplog.set_level(logging.INFO, logger="graphql_api")
+    async with migrated_sqlite(path) as database, open_small_database(path, timeout=0.02) as small_database:
+        catalog, replica = Catalog(small_database, REFERENCE), Catalog(database, REFERENCE)
+        await store_rows(replica, FRANCE)
+        poll_task = asyncio.create_task(catalog.poll(0.005, catalog.sync))
+        async with small_database.connect():
+            await wait_until_async(lambda: small_database.pool_stats.waits >= 3)
+            assert catalog.is_database_available is True
+        await wait_until_async(lambda: catalog.snapshot.rows == (FRANCE,))
+        poll_task.cancel()
+        await asyncio.wait([poll_task])
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        (
+            "WARNING",
+            (
+                "Changes of other processes are served later: All 1 connections to the database were in use for "
+                "0.02 s; nothing was changed. Raise DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW."
+            ),
+        )
+    ]
+
+
+async def test_delete_beside_a_sync(path: Path) -> None:
+    """With a pool of one connection, a deletion waits for a sync, and neither fails."""
+    async with migrated_sqlite(path) as database, open_small_database(path, timeout=5) as small_database:
+        replica, catalog = Catalog(database, REFERENCE), Catalog(small_database, REFERENCE)
+        await store_rows(replica, FRANCE, TURKEY)
+        await catalog.sync()
+        await store_rows(replica, make_country("FR", revision=2), TURKEY)
+        await asyncio.gather(catalog.sync(), catalog.delete(FRANCE))
+        assert catalog.snapshot.rows == (TURKEY,)
+        assert await load_rows(database) == [TURKEY]
+
+
+async def test_deletions_use_one_connection(path: Path) -> None:
+    """Deletions at once use one connection at a time, so that others find one."""
+    async with migrated_sqlite(path) as database:
+        catalog = Catalog(database, REFERENCE)
+        await store_rows(catalog, FRANCE, TURKEY)
+        async with catalog.write_lock:
+            deletions = [asyncio.create_task(catalog.delete(country)) for country in (FRANCE, TURKEY)]
+            await wait_until_async(lambda: database.pool_stats.in_use > 0)
+            await asyncio.sleep(0.05)
+            assert database.pool_stats.in_use == 1
+        await asyncio.gather(*deletions)
+        assert await load_rows(database) == []
+
+
+def open_small_database(path: Path, *, timeout: float) -> AbstractAsyncContextManager[Database]:
+    """Lend the database through a pool of one connection."""
+    return open_database(f"sqlite:///{path}", timeout=timeout, pool_size=1, max_overflow=0)
 
 
 async def test_poll_continues_after_an_error(
@@ -297,7 +358,7 @@ async def test_poll_continues_after_an_error(
     async with database.connect() as connection:
         await countries.upsert(connection, [FRANCE])
         await connection.exec_driver_sql("UPDATE countries SET last_refreshed_at = 'never'")
-    poll_task = asyncio.create_task(catalog.poll(0.005))
+    poll_task = asyncio.create_task(catalog.poll(0.005, catalog.sync))
     await wait_until_async(lambda: bool(caplog.messages))
     async with catalog.write_lock, database.connect() as connection:
         await countries.upsert(connection, [FRANCE])

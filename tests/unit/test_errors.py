@@ -1,7 +1,7 @@
 """The exceptions and their codes."""
 
 from graphql_api import errors
-from graphql_api.errors import CountriesError
+from graphql_api.errors import CountriesError, DatabaseUnavailable, error_from_code
 
 ERROR_CLASSES = [
     value for value in vars(errors).values() if isinstance(value, type) and value.__module__ == errors.__name__
@@ -29,4 +29,13 @@ def test_codes() -> None:
         "RefreshInProgress": "REFRESH_IN_PROGRESS",
         "RefreshTooSoon": "REFRESH_TOO_SOON",
         "DatabaseUnavailable": "DATABASE_UNAVAILABLE",
+        "ConnectionPoolExhausted": "DATABASE_UNAVAILABLE",
     }
+
+
+def test_database_error_of_another_process() -> None:
+    """The callers of another process's refresh are told the same about its outcome."""
+    for error in (DatabaseUnavailable("secret"), DatabaseUnavailable("secret", unconfirmed=True)):
+        copy = error_from_code(error.code, error.public_message)
+        assert copy.public_message == error.public_message
+    assert DatabaseUnavailable("").public_message != DatabaseUnavailable("", unconfirmed=True).public_message

@@ -18,7 +18,7 @@ class ConnectionOptions:
     """How to open connections."""
 
     timeout: float
-    """Seconds: for connecting, for one statement, and for a free connection of the pool."""
+    """Seconds: for connecting, and for one statement."""
     pool_size: int
     max_overflow: int
     ssl_context: ssl.SSLContext | None
@@ -34,7 +34,6 @@ class ConnectionOptions:
         return {
             "pool_size": self.pool_size,
             "max_overflow": self.max_overflow,
-            "pool_timeout": self.timeout,
             "isolation_level": "AUTOCOMMIT",
             "pool_reset_on_return": None,
             "skip_autocommit_rollback": True,
@@ -82,6 +81,10 @@ class Dialect(ABC):
     @abstractmethod
     def is_transient(self, error: BaseException | None) -> bool:
         """Return whether a driver's error is a conflict that a retry resolves."""
+
+    @abstractmethod
+    def is_rejection(self, error: BaseException | None) -> bool:
+        """Return whether the database itself reported a driver's error: the statement changed nothing."""
 
     def is_timeout(self, error: BaseException) -> bool:
         """Return whether a driver's error is a time limit of the server. The default is no."""

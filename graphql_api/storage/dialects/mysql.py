@@ -27,10 +27,16 @@ _CONFLICT_CODES = (1213, 1205, 1062, 8022, 8028, 9007)
 number; TiDB's conflicts."""
 _NOT_WRITABLE_CODES = (1047, 1290, 1792, 1836)
 """A node outside its cluster, and a server that became read-only after a failover."""
+_NO_DATABASE_CODE = 1046
+"""The connection's database was dropped. A new connection finds the one created in its place."""
 _ACCESS_DENIED_CODES = (1044, 1045, 1049, 1698)
 _FORBIDDEN_CODES = (1129, 1130, 1142, 1143, 1227, 1251)
 """Blocked or unknown host, missing privilege, unsupported authentication method."""
 _TLS_REQUIRED_CODE = 3159
+_MIN_SERVER_CODE = 1000
+_DRIVER_CODES = range(2000, 3000)
+_UNCONFIRMED_CODES = (1047, 1180)
+"""A Galera node lost its cluster, perhaps while it committed; an error during COMMIT."""
 _TIMEOUT_CODES = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_execution_time
 
 # The sql_mode of the server may have NO_BACKSLASH_ESCAPES or ANSI_QUOTES, which change the meaning
@@ -95,6 +101,12 @@ class MySQL(Dialect):
         """Return whether it is a deadlock, a lock wait timeout or a duplicate key."""
         return _error_code(error) in _CONFLICT_CODES
 
+    def is_rejection(self, error: BaseException | None) -> bool:
+        """Return whether the server reported it, and not while it committed."""
+        code = _error_code(error)
+        is_of_server = isinstance(code, int) and code >= _MIN_SERVER_CODE and code not in _DRIVER_CODES
+        return is_of_server and code not in _UNCONFIRMED_CODES
+
     def is_timeout(self, error: BaseException) -> bool:
         """Return whether the server stopped the statement."""
         return _error_code(error) in _TIMEOUT_CODES
@@ -130,8 +142,8 @@ def _requires_tls(error: BaseException) -> bool:
 
 
 def _mark_disconnected(context: ExceptionContext) -> None:
-    """Drop a connection to a server that is read-only now: the next one reaches its successor."""
-    if _error_code(context.original_exception) in _NOT_WRITABLE_CODES:
+    """Drop a connection to a server that is read-only now, or to a database that was dropped."""
+    if _error_code(context.original_exception) in (*_NOT_WRITABLE_CODES, _NO_DATABASE_CODE):
         context.is_disconnect = True
 
 

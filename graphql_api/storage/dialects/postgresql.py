@@ -22,6 +22,8 @@ _CONFLICT_SQLSTATES = ("40001", "40P01", "55P03", "23505")
 _ACCESS_DENIED_SQLSTATES = ("28000", "28P01", "3D000")
 _FORBIDDEN_SQLSTATE = "42501"
 _TIMEOUT_SQLSTATE = "57014"
+_UNCONFIRMED_SQLSTATES = ("08", "40003")
+"""Lost connections, and a statement whose completion is unknown."""
 _READ_ONLY_SQLSTATE = "25006"
 """The server became read-only after a failover."""
 _TLS_REQUIRED_MESSAGES = ("no encryption", "SSL off", "insecure")  # of pg_hba.conf, and of Neon
@@ -75,6 +77,11 @@ class PostgreSQL(Dialect):
     def is_transient(self, error: BaseException | None) -> bool:
         """Return whether it is a conflict with another transaction."""
         return getattr(error, "sqlstate", None) in _CONFLICT_SQLSTATES
+
+    def is_rejection(self, error: BaseException | None) -> bool:
+        """Return whether the server reported it. asyncpg itself uses the codes of lost connections."""
+        sqlstate: str | None = getattr(error, "sqlstate", None)
+        return sqlstate is not None and not sqlstate.startswith(_UNCONFIRMED_SQLSTATES)
 
     def is_timeout(self, error: BaseException) -> bool:
         """Return whether the server stopped the statement."""

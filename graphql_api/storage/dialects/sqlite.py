@@ -72,6 +72,10 @@ class SQLite(Dialect):
         """Return whether another writer holds the lock."""
         return _primary_error_code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
+    def is_rejection(self, error: BaseException | None) -> bool:
+        """Return whether it is SQLite's own, and not of reading or writing the file."""
+        return _primary_error_code(error) not in (0, sqlite3.SQLITE_IOERR)
+
     def is_permanent(self, error: BaseException) -> bool:
         """Return whether the file is corrupt, or cannot be opened or written."""
         return _primary_error_code(error) in _REQUIRED_ACCESS or _primary_error_code(error) == sqlite3.SQLITE_CORRUPT

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, inspect, text
 
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.database import Database, DatabaseConnection
+from graphql_api.storage.tables import metadata
 
 HEAD = max(path.name for path in (Path(__file__).parent / "versions").glob("0*.py"))[:4]
 """The newest revision. Files in versions/ start with their revision."""
@@ -56,7 +57,7 @@ async def _upgrade(database: Database) -> bool:
                 "not create; set DATABASE_URL to an empty database.",
                 permanent=True,
             )
-        await connection.run_sync(upgrade.to_head)
+        await connection.run_sync(upgrade.to_head, from_base=revision is None)
     return True
 
 
@@ -73,9 +74,11 @@ async def _wait_until_migrated(database: Database) -> bool:
 
 async def _read_revision(connection: DatabaseConnection) -> str | None:
     def read_version(connection: Connection) -> str | None:
-        if not inspect(connection).has_table("alembic_version"):
+        tables = set(inspect(connection).get_table_names())
+        if "alembic_version" not in tables:
             return None
         version: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
-        return version
+        # Each migration leaves a table that exists as it is, so all of them together restore a lost one.
+        return None if version == HEAD and not tables >= metadata.tables.keys() else version
 
     return await connection.run_sync(read_version)

@@ -62,7 +62,7 @@ async def watching_instance(path: Path, upstream: Upstream) -> AsyncIterator[Ser
         watcher = make_watcher(instance)
         tasks = [
             asyncio.create_task(watcher.run(POLL_INTERVAL)),
-            asyncio.create_task(instance.catalog.poll(POLL_INTERVAL)),
+            asyncio.create_task(instance.catalog.poll(POLL_INTERVAL, instance.catalog.sync)),
         ]
         try:
             yield instance

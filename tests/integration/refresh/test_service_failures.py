@@ -224,7 +224,7 @@ async def test_loading_bundled_over_live(instance: ServiceInstance) -> None:
     assert await initial.is_unchanged()
 
 
-PUBLIC_MESSAGE = "The database did not confirm the operation; it was done completely or not at all."
+PUBLIC_MESSAGE = "The database did not execute the operation; nothing was changed."
 """Message for clients, without the address of the database."""
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,31 @@ async def test_pool(tmp_path: Path) -> None:
 async def select_one(connection: AsyncConnection) -> None:
     """Use a connection."""
     await connection.exec_driver_sql("SELECT 1")
+
+
+@pytest.mark.parametrize(
+    ("pool_size", "max_overflow", "in_use", "warmed"),
+    [(1, 0, 0, 1), (1, 0, 1, 0), (1, 20, 0, 1), (2, 0, 0, 2), (2, 0, 1, 1), (3, 0, 0, 3), (10, 20, 0, 3)],
+)
+async def test_warming_of_small_pools(
+    tmp_path: Path, pool_size: int, max_overflow: int, in_use: int, warmed: int
+) -> None:
+    """Warming opens at most what the pool keeps, and never waits for a connection that is in use."""
+    connections: list[object] = []
+
+    async def operation(connection: AsyncConnection) -> None:
+        connections.append(await driver_connection(connection))
+
+    url = f"sqlite:///{tmp_path / 'file.db'}"
+    async with (
+        open_database(url, pool_size=pool_size, max_overflow=max_overflow) as database,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(in_use):
+            await stack.enter_async_context(database.connect())
+        await database.warm_pool(3, operation)
+        assert len(set(connections)) == warmed
+        assert database.pool_stats.waits == 0
 
 
 async def test_warming_is_cancelled(database: Database) -> None:

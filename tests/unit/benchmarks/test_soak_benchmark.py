@@ -39,7 +39,7 @@ def test_growth() -> None:
 def test_log() -> None:
     """Log lines that no fault explains are reported."""
     expected_lines = (
-        "21:00:00 ERROR   The database does not respond; serving the data loaded before.\n"
+        "21:00:00 ERROR   The database at mysql://db did not respond within 10 s. Serving the data loaded before.\n"
         "21:00:01 INFO    The database responds again.\n"
     )
     assert soak_benchmark.find_unexpected_lines(expected_lines) == []

@@ -290,7 +290,7 @@ async def test_database_is_not_described(instance: ServiceInstance, caplog: pyte
     )
     response = await client_for(instance).request('mutation { deleteCountry(code: "FR") { id } }')
     [error] = response.body["errors"]
-    assert error["message"] == "The database did not confirm the operation; it was done completely or not at all."
+    assert error["message"] == "The database did not execute the operation; nothing was changed."
     assert error["extensions"] == {"code": "DATABASE_UNAVAILABLE"}
     assert response.body["data"] is None
     failure = f"The database at sqlite:///{instance.path} failed: a secret."
@@ -321,7 +321,7 @@ async def test_allowed_operations(instance: ServiceInstance) -> None:
         (CountryNotFound("There is none."), "There is none."),
         (
             DatabaseUnavailable("The database at sqlite:///secret failed."),
-            "The database did not confirm the operation; it was done completely or not at all.",
+            "The database did not execute the operation; nothing was changed.",
         ),
     ],
 )
