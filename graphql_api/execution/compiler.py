@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, TypeAlias
 import graphql
 import orjson
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
+from strawberry.schema.config import StrawberryConfig
 from strawberry.types.field import StrawberryField
 
 from graphql_api.execution.arguments import ArgumentCompiler, Arguments, ArgumentsBuilder, NotCovered
@@ -39,28 +40,38 @@ class CompiledSelection(NamedTuple):
     """True if the result depends on the values alone, not on variables."""
 
 
-class Compiler(NamedTuple):
-    """Compiles one operation, for one combination of its skipped and included selections."""
+class Compiler:
+    """Compiles the operations of a schema."""
 
-    schema: graphql.GraphQLSchema
-    arguments: ArgumentCompiler
-    collect: SubfieldCollector
+    def __init__(self, schema: graphql.GraphQLSchema, config: StrawberryConfig) -> None:
+        """Compile nothing yet. `config` names arguments and fields."""
+        self._schema = schema
+        self._arguments = ArgumentCompiler(config)
+        self._columns: dict[tuple[str, str], CompiledSelection] = {}
+        """Fields without arguments and selections, by type and name: all operations share them."""
 
-    def compile_object(self, object_type: graphql.GraphQLObjectType, fields: GroupedFieldSet) -> CompiledSelection:
+    def compile_object(
+        self, object_type: graphql.GraphQLObjectType, fields: GroupedFieldSet, collect: SubfieldCollector
+    ) -> CompiledSelection:
         """Compile the selected fields of a type.
 
         Raises:
             NotCovered: A field may have to be awaited, or depends on more than its object and arguments.
         """
-        columns = {key: self._compile_field(object_type, details) for key, details in fields.items()}
+        columns = {key: self._compile_field(object_type, details, collect) for key, details in fields.items()}
         encode = encode_objects({key: column.encode for key, column in columns.items()})
         is_constant = all(column.is_constant for column in columns.values())
         if is_constant and _is_part_of_snapshot(object_type):
             encode = encode_once(encode, object())
         return CompiledSelection(encode, is_constant)
 
-    def _compile_field(self, object_type: graphql.GraphQLObjectType, details: FieldDetailsList) -> CompiledSelection:
+    def _compile_field(
+        self, object_type: graphql.GraphQLObjectType, details: FieldDetailsList, collect: SubfieldCollector
+    ) -> CompiledSelection:
         node = details[0].node
+        name = (object_type.name, node.name.value)
+        if name in self._columns:
+            return self._columns[name]
         if node.name.value == "__typename":
             return CompiledSelection(encode_constant(orjson.dumps(object_type.name)), is_constant=True)
         field = object_type.fields.get(node.name.value)
@@ -68,41 +79,42 @@ class Compiler(NamedTuple):
         if field is None or not isinstance(definition, StrawberryField):
             raise NotCovered
         resolve = _get_resolver(definition)
-        arguments = self.arguments.compile(field, definition, node) if field.args else {}
-        encode, is_constant = self._compile_value(field.type, details)
-        encode = _encode_field(resolve, arguments, encode)
-        if (
-            not field.args
-            and graphql.is_leaf_type(graphql.get_nullable_type(field.type))
-            and _is_part_of_snapshot(object_type)
-        ):
-            # All selections share the values, so that an unknown document has only to join them.
-            encode = encode_once(encode, (object_type.name, node.name.value))
-        return CompiledSelection(encode, is_constant and not callable(arguments))
+        arguments = self._arguments.compile(field, definition, node) if field.args else {}
+        encode, is_constant = self._compile_value(field.type, details, collect)
+        column = CompiledSelection(_encode_field(resolve, arguments, encode), is_constant and not callable(arguments))
+        if not field.args and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
+            if _is_part_of_snapshot(object_type):
+                column = CompiledSelection(encode_once(column.encode, name), is_constant=True)
+            self._columns[name] = column
+        return column
 
-    def _compile_value(self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList) -> CompiledSelection:
+    def _compile_value(
+        self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList, collect: SubfieldCollector
+    ) -> CompiledSelection:
         if graphql.is_non_null_type(value_type):
-            return self._compile_non_null(value_type.of_type, details)
-        encode, is_constant = self._compile_non_null(value_type, details)
+            return self._compile_non_null(value_type.of_type, details, collect)
+        encode, is_constant = self._compile_non_null(value_type, details, collect)
         return CompiledSelection(encode_nullable(encode), is_constant)
 
-    def _compile_non_null(self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList) -> CompiledSelection:
+    def _compile_non_null(
+        self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList, collect: SubfieldCollector
+    ) -> CompiledSelection:
         if graphql.is_list_type(value_type):
-            encode, is_constant = self._compile_value(value_type.of_type, details)
+            encode, is_constant = self._compile_value(value_type.of_type, details, collect)
             return CompiledSelection(encode_lists(encode), is_constant)
         if graphql.is_object_type(value_type):
-            return self.compile_object(value_type, self.collect(value_type, details))
+            return self.compile_object(value_type, collect(value_type, details), collect)
         if graphql.is_abstract_type(value_type):
-            return self._compile_abstract(value_type, details)
+            return self._compile_abstract(value_type, details, collect)
         leaf_type = graphql.assert_leaf_type(value_type)
         return CompiledSelection(encode_leaves(leaf_type), is_constant=True)
 
     def _compile_abstract(
-        self, abstract_type: graphql.GraphQLAbstractType, details: FieldDetailsList
+        self, abstract_type: graphql.GraphQLAbstractType, details: FieldDetailsList, collect: SubfieldCollector
     ) -> CompiledSelection:
         selections = {
-            object_type.name: self.compile_object(object_type, self.collect(object_type, details))
-            for object_type in self.schema.get_possible_types(abstract_type)
+            object_type.name: self.compile_object(object_type, collect(object_type, details), collect)
+            for object_type in self._schema.get_possible_types(abstract_type)
         }
         resolve_type: Any = abstract_type.resolve_type
         if resolve_type is None:

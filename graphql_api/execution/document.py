@@ -14,7 +14,7 @@ from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.values import VariableValues, get_variable_values
 
 from graphql_api.errors import InvalidInput
-from graphql_api.execution.arguments import ArgumentCompiler, NotCovered
+from graphql_api.execution.arguments import NotCovered
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.limits import QueryLimits
@@ -49,7 +49,7 @@ class DocumentParser:
     """Parses, measures and validates documents."""
 
     schema: graphql.GraphQLSchema
-    arguments: ArgumentCompiler
+    compiler: Compiler
     limits: QueryLimits
     introspection: bool
     """If false, introspection is rejected, and error messages suggest no names."""
@@ -98,7 +98,7 @@ class PreparedOperation:
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
         self.limits = parser.limits
         self.hide_suggestions = not parser.introspection
-        self._arguments = parser.arguments
+        self._compiler = parser.compiler
         self._fragments = {name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()}
         self._boolean_variables = tuple(
             definition.variable.name.value
@@ -149,7 +149,7 @@ class PreparedOperation:
             fields = collect_fields.collect_fields(
                 self.schema, self._fragments, values, root_type, self.node
             ).grouped_field_set
-            selection = Compiler(self.schema, self._arguments, collect).compile_object(root_type, fields)
+            selection = self._compiler.compile_object(root_type, fields, collect)
         except (NotCovered, graphql.GraphQLError):
             return None
         return selection.encode

@@ -7,7 +7,7 @@ from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.execution.arguments import ArgumentCompiler
+from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
@@ -48,7 +48,7 @@ def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LI
     schema.document_cache = DocumentCache(
         DocumentParser(
             schema=schema.executable,
-            arguments=ArgumentCompiler(schema.config),
+            compiler=Compiler(schema.executable, schema.config),
             limits=query_limits,
             introspection=introspection,
         )

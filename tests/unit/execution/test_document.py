@@ -6,7 +6,7 @@ import pytest
 from graphql import GraphQLSyntaxError, get_introspection_query
 
 from graphql_api.errors import QueryTooComplex
-from graphql_api.execution.arguments import ArgumentCompiler
+from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.limits import QueryLimits
@@ -14,7 +14,10 @@ from tests.support.factories import make_country
 from tests.support.schema_client import SCHEMA, SchemaClient, offline_client
 
 PARSER = DocumentParser(
-    schema=SCHEMA.executable, arguments=ArgumentCompiler(SCHEMA.config), limits=QueryLimits(), introspection=True
+    schema=SCHEMA.executable,
+    compiler=Compiler(SCHEMA.executable, SCHEMA.config),
+    limits=QueryLimits(),
+    introspection=True,
 )
 INTROSPECTION = get_introspection_query(
     descriptions=True,

@@ -1,7 +1,7 @@
 """DocumentCache: documents are cached by their text, within a bound of bytes."""
 
 from graphql_api.execution import document_cache
-from graphql_api.execution.arguments import ArgumentCompiler
+from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
@@ -16,7 +16,7 @@ def make_document_cache() -> DocumentCache:
     return DocumentCache(
         DocumentParser(
             schema=SCHEMA.executable,
-            arguments=ArgumentCompiler(SCHEMA.config),
+            compiler=Compiler(SCHEMA.executable, SCHEMA.config),
             limits=QueryLimits(),
             introspection=True,
         )
