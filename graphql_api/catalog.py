@@ -9,14 +9,15 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import takewhile
 
 from graphql_api.domain.country import Country, Reference
+from graphql_api.domain.history import History
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import ConnectionPoolExhausted, CountryNotFound, DatabaseUnavailable
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.storage import change_marker, countries, provider_cache, refreshes
+from graphql_api.storage.change_marker import ChangeMarker
 from graphql_api.storage.database import Database, DatabaseConnection
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class Catalog:
         self._clock = clock
         self.snapshot = Snapshot.from_rows((), reference)
         self.history: tuple[Attempt, ...] = ()
-        """Newest first, at most `refreshes.MAX_STORED_REFRESHES`."""
+        """The latest first, at most `MAX_STORED_REFRESHES`."""
         self.provider_cache = ProviderCache()
         """Latest data of each provider."""
         self.is_loaded = False
@@ -48,9 +49,7 @@ class Catalog:
         self._delete_lock = asyncio.Lock()
         """Held by the one deletion that may hold a connection, so that deletions never use them all."""
         self._database = database
-        self._sequence = 0
-        self._unwritten_ids: set[str] = set()
-        """Ids of attempts in the history that this process has not yet read from the database."""
+        self._history = History()
 
     @property
     def is_database_available(self) -> bool:
@@ -91,16 +90,12 @@ class Catalog:
     async def sync_on(self, connection: DatabaseConnection) -> None:
         """Sync over a connection. Afterwards everything committed before the call is served."""
         while True:
-            previous = self.snapshot
-            current = await change_marker.read(connection)
+            previous, known = self.snapshot, self._history
+            current = await change_marker.read(connection, known_sequence=known.last_sequence)
             self.lease_holder = current.holder
-            if current.last_sequence != self._sequence:
-                new_attempts, sequence = await refreshes.load(connection, after=self._sequence)
-                if any(attempt.id not in self._unwritten_ids for attempt in new_attempts):
-                    self.provider_cache = ProviderCache.deserialize(await provider_cache.load(connection))
-                self._sequence = sequence
-                self._merge_history(new_attempts)
-            if current.version == previous.version:
+            if not await self._sync_history(connection, known, current):
+                continue
+            if current.checksum == previous.checksum:
                 return
             rows = await countries.load(connection)
             # If a writer of this process publishes meanwhile, these rows are outdated: read again.
@@ -141,8 +136,11 @@ class Catalog:
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt to the history in memory; the caller writes it to the database."""
-        self._unwritten_ids.add(attempt.id)
-        self._set_history([attempt, *self.history])
+        self._set_history(self._history.add(attempt))
+
+    def discard_attempt(self, attempt: Attempt) -> None:
+        """Drop an attempt that could not be written to the database, so that every replica has the same history."""
+        self._set_history(self._history.discard(attempt.id))
 
     async def restore(self) -> None:
         """Write the served rows to a database that has none, because it lost its tables."""
@@ -151,8 +149,8 @@ class Catalog:
 
     async def _restore_on(self, connection: DatabaseConnection) -> None:
         async with self.write_lock:
-            stored = await change_marker.read(connection)
-            if stored.version.count:
+            stored = await change_marker.read(connection, known_sequence=0)
+            if stored.checksum.version.count:
                 return
             with suppress(countries.StaleWriteError):  # another process has just written newer rows
                 await countries.upsert(connection, self.snapshot.rows)
@@ -189,17 +187,23 @@ class Catalog:
         self.snapshot = snapshot
         self.is_loaded = self.is_loaded or bool(snapshot.rows)
 
-    def _merge_history(self, new_attempts: list[Attempt]) -> None:
-        """Add attempts read from the database, below those that it does not have yet."""
-        self._unwritten_ids -= {attempt.id for attempt in new_attempts}
-        unwritten = list(takewhile(lambda attempt: attempt.id in self._unwritten_ids, self.history))
-        known_ids = {attempt.id for attempt in (*unwritten, *new_attempts)}
-        older = (attempt for attempt in self.history if attempt.id not in known_ids)
-        self._set_history([*unwritten, *new_attempts, *older])
+    async def _sync_history(self, connection: DatabaseConnection, known: History, current: ChangeMarker) -> bool:
+        """Read what `known` lacks, or everything if the database was restored. Return False if `known` is outdated."""
+        is_continued = current.known_id == known.last_id
+        if is_continued and current.last_sequence == known.last_sequence:
+            return True
+        new_rows = await refreshes.load(connection, after=known.last_sequence if is_continued else 0)
+        has_own_alone = is_continued and all(known.is_unrecorded(row.id) for row in new_rows)
+        cached = None if has_own_alone else ProviderCache.deserialize(await provider_cache.load(connection))
+        if self._history.stored is not known.stored:
+            return False
+        self._set_history((self._history if is_continued else History()).extend(new_rows))
+        self.provider_cache = cached or self.provider_cache
+        return True
 
-    def _set_history(self, history: list[Attempt]) -> None:
-        self.history = tuple(history[: refreshes.MAX_STORED_REFRESHES])
-        self._unwritten_ids &= {attempt.id for attempt in self.history}
+    def _set_history(self, history: History) -> None:
+        self._history = history
+        self.history = history.list_attempts()
 
 
 def _log_change(error: DatabaseUnavailable | None, last_error: DatabaseUnavailable | None) -> None:

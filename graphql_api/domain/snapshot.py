@@ -62,6 +62,19 @@ class DataVersion:
         return f"{self.revision}-{self.count}"
 
 
+@dataclass(frozen=True, slots=True)
+class DataChecksum:
+    """Values of all rows together, which SQL computes too. Other rows have other values, except by rare chance.
+
+    The version alone is not enough: a database that was restored or replaced may reach the same one with other rows.
+    """
+
+    version: DataVersion
+    last_refreshed_at: datetime | None
+    """Time of the newest row; None without rows."""
+    total_population: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All rows at one version, with indexes."""
@@ -104,6 +117,11 @@ class Snapshot:
     def last_refreshed_at(self) -> datetime | None:
         """Return the time of the newest row; None without rows."""
         return max((row.last_refreshed_at for row in self.rows), default=None)
+
+    @property
+    def checksum(self) -> DataChecksum:
+        """Return the values by which a change in the database shows."""
+        return DataChecksum(self.version, self.last_refreshed_at, sum(row.population for row in self.rows))
 
     @property
     def has_live_figures(self) -> bool:

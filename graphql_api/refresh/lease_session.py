@@ -135,6 +135,7 @@ class LeaseSession:
         try:
             await self._run(self._database.in_transaction(write))
         except DatabaseUnavailable as error:
+            self._sessions.catalog.discard_attempt(attempt)
             logger.warning("The refresh %s may be missing from the history: %s", attempt.id, error)
 
     async def _release_lease(self) -> None:
@@ -196,7 +197,7 @@ WARM_CONNECTIONS = 3
 async def prepare_statements(connection: DatabaseConnection) -> None:
     """Run each statement of a refresh without effect, so that the connection has prepared it."""
     await lease.prepare_statements(connection)
-    current = await change_marker.read(connection)
+    current = await change_marker.read(connection, known_sequence=0)
     await refreshes.load(connection, after=current.last_sequence)
     await provider_cache.load(connection)
     await countries.prepare_statements(connection)

@@ -71,6 +71,8 @@ class RefreshService:
     """Callers in this process that wait for a refresh."""
     _task: asyncio.Task[RefreshReport | LeaseHeldByOther] | None = field(default=None, init=False)
     _local_run: _LocalRun | None = field(default=None, init=False)
+    _last_attempt: Attempt | None = field(default=None, init=False)
+    """The last attempt of this process, except loads by a starting server. The history may lack it."""
 
     def __post_init__(self) -> None:
         """Share the database, the catalog and the holder with the lease sessions."""
@@ -146,11 +148,14 @@ class RefreshService:
         min_interval = self.limits.min_interval
         if options.trigger is Trigger.START or not min_interval:
             return
-        attempts = self.catalog.history
-        last = next((attempt for attempt in attempts if attempt.trigger is not Trigger.START), None)
+        ends = [attempt.at for attempt in self.catalog.history if attempt.trigger is not Trigger.START]
+        if self._last_attempt is not None:
+            ends.append(self._last_attempt.at)
+        now = self.clock()
         # Clocks of replicas differ a little; one far ahead must not block refreshes for long.
-        if last is not None and abs(self.clock() - last.at) < min_interval:
-            retry_at = last.at + min_interval
+        recent_ends = [end for end in ends if abs(now - end) < min_interval]
+        if recent_ends:
+            retry_at = max(recent_ends) + min_interval
             raise RefreshTooSoon(
                 f"The last refresh ended less than {min_interval.total_seconds():g} s ago; "
                 f"try again at {retry_at:%H:%M:%S} UTC.",
@@ -221,9 +226,14 @@ class RefreshService:
             if isinstance(result, LeaseHeldByOther):
                 return result
             session.record_at_end(result.report, result.cache_update)
-        self.on_attempt(result.report)
+        self._count_attempt(result.report)
         _log_report(result.report)
         return result.report
+
+    def _count_attempt(self, attempt: Attempt) -> None:
+        if attempt.trigger is not Trigger.START:
+            self._last_attempt = attempt
+        self.on_attempt(attempt)
 
     def _record_failure(self, error: Exception, options: RefreshOptions, session: LeaseSession) -> None:
         """Log a failure and pass it on. The history has all but internal errors."""
@@ -236,7 +246,7 @@ class RefreshService:
             message=expected.public_message if expected else "An internal error",
             trigger=options.trigger,
         )
-        self.on_attempt(failure)
+        self._count_attempt(failure)
         extra = extra_fields(refresh=session.refresh_id, trigger=options.trigger, code=code)
         if expected:
             logger.warning("Refresh %s failed: %s: %s", failure.id, code, error, extra=extra)

@@ -4,28 +4,39 @@ from dataclasses import dataclass
 
 from sqlalchemy import func, select
 
-from graphql_api.domain.snapshot import DataVersion
-from graphql_api.storage import lease
+from graphql_api.domain.snapshot import DataChecksum, DataVersion
+from graphql_api.storage import lease, refreshes
 from graphql_api.storage.database import DatabaseConnection
-from graphql_api.storage.tables import countries, refreshes
+from graphql_api.storage.tables import countries
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeMarker:
-    """The state of the database in four values."""
+    """The state of the database in a few values."""
 
-    version: DataVersion
+    checksum: DataChecksum
     last_sequence: int
-    """Sequence number of the newest refresh in the history; 0 without any."""
+    """Highest sequence number in the history; 0 without any."""
+    known_id: str | None
+    """Id of the attempt with the sequence number that the caller knows. Another id, or none, tells that the database
+    was restored or replaced."""
     holder: str | None
     """The process that holds the lease; None if it is free."""
 
 
-async def read(connection: DatabaseConnection) -> ChangeMarker:
-    """Return the present state of the database."""
-    max_revision = func.coalesce(func.max(countries.c.revision), 0)
-    max_sequence = select(func.coalesce(func.max(refreshes.c.sequence), 0)).scalar_subquery()
-    row_count = func.count(countries.c.code)
-    result = await connection.execute(select(max_revision, row_count, max_sequence, lease.holder_subquery()))
-    revision, rows, sequence, holder = result.one()
-    return ChangeMarker(DataVersion(revision, rows), sequence, holder)
+async def read(connection: DatabaseConnection, *, known_sequence: int) -> ChangeMarker:
+    """Return the present state of the database. `known_sequence` is the last one that the caller has read."""
+    result = await connection.execute(
+        select(
+            func.coalesce(func.max(countries.c.revision), 0),
+            func.count(countries.c.code),
+            func.max(countries.c.last_refreshed_at),
+            func.coalesce(func.sum(countries.c.population), 0),
+            refreshes.last_sequence_subquery(),
+            refreshes.id_subquery(known_sequence),
+            lease.holder_subquery(),
+        )
+    )
+    revision, count, last_refreshed_at, total_population, last_sequence, known_id, holder = result.one()
+    checksum = DataChecksum(DataVersion(revision, count), last_refreshed_at, int(total_population))
+    return ChangeMarker(checksum, last_sequence, known_id, holder)

@@ -5,14 +5,12 @@ import logging
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ScalarSelect, delete, func, insert, literal, select
 
+from graphql_api.domain.history import MAX_STORED_REFRESHES, StoredAttempt
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.tables import refreshes
 
 logger = logging.getLogger(__name__)
-
-MAX_STORED_REFRESHES = 1000
-"""Older refreshes are deleted."""
 
 _attempt_adapter: TypeAdapter[Attempt] = TypeAdapter(RefreshReport | RefreshFailure)
 
@@ -32,24 +30,27 @@ async def append(connection: DatabaseConnection, attempt: Attempt) -> None:
     columns = [refreshes.c.sequence, *(refreshes.c[name] for name in values)]
     literals = [literal(value, refreshes.c[name].type) for name, value in values.items()]
     is_stored = select(refreshes.c.id).where(refreshes.c.id == attempt.id).exists()
-    new_row = select(_newest_sequence() + 1, *literals).where(~is_stored)
+    new_row = select(last_sequence_subquery() + 1, *literals).where(~is_stored)
     await connection.execute(insert(refreshes).from_select(columns, new_row))
     # MySQL cannot select from the table it deletes from, except in a derived table.
-    newest = select(_newest_sequence().label("newest")).subquery()
+    newest = select(last_sequence_subquery().label("newest")).subquery()
     cutoff = select(newest.c.newest - MAX_STORED_REFRESHES).scalar_subquery()
     await connection.execute(delete(refreshes).where(refreshes.c.sequence <= cutoff))
 
 
-def _newest_sequence() -> ScalarSelect[int]:
-    """Not an autoincrement value: those need not follow the order of commits."""
+def last_sequence_subquery() -> ScalarSelect[int]:
+    """Return a subquery for the highest sequence number; 0 without any.
+
+    Not an autoincrement value: those need not follow the order of commits.
+    """
     alias = refreshes.alias()
     return select(func.coalesce(func.max(alias.c.sequence), 0)).scalar_subquery()
 
 
-async def load(connection: DatabaseConnection, *, after: int) -> tuple[list[Attempt], int]:
-    """Return the attempts after a sequence number, newest first, and the newest sequence number.
+async def load(connection: DatabaseConnection, *, after: int) -> list[StoredAttempt]:
+    """Return the attempts with a higher sequence number, the highest first.
 
-    Attempts that another version wrote and this one cannot parse are logged and skipped.
+    Attempts that another version wrote and this one cannot parse are logged.
     """
     result = await connection.execute(
         select(refreshes.c.sequence, refreshes.c.id, refreshes.c.attempt)
@@ -57,9 +58,12 @@ async def load(connection: DatabaseConnection, *, after: int) -> tuple[list[Atte
         .order_by(refreshes.c.sequence.desc())
         .limit(MAX_STORED_REFRESHES)
     )
-    records = result.all()
-    attempts = [attempt for record in records if (attempt := _read(record.id, record.attempt)) is not None]
-    return attempts, records[0].sequence if records else after
+    return [StoredAttempt(row.sequence, row.id, _read(row.id, row.attempt)) for row in result]
+
+
+def id_subquery(sequence: int) -> ScalarSelect[str | None]:
+    """Return a subquery for the id of the attempt with a sequence number; null if there is none."""
+    return select(refreshes.c.id).where(refreshes.c.sequence == sequence).scalar_subquery()
 
 
 def _read(attempt_id: str, body: str) -> Attempt | None:

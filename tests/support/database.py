@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert
+from sqlalchemy import Table, delete, event, insert, select
 
 from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import transactions
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.migrations import migrate
-from graphql_api.storage.tables import countries
+from graphql_api.storage.tables import countries, metadata
 from tests.support.wait import WAIT_TIMEOUT
 
 
@@ -71,6 +71,28 @@ async def insert_country(connection: DatabaseConnection, row: Country) -> None:
     """Insert a new row, in the transaction of the connection if there is one."""
     values = {field.name: getattr(row, field.name) for field in fields(Country)}
     await connection.execute(insert(countries).values(values))
+
+
+Dump = dict[Table, list[dict[str, Any]]]
+"""The rows of every table."""
+
+
+async def dump_tables(database: Database) -> Dump:
+    """Return every row, as a backup does."""
+    async with database.connect() as connection:
+        return {
+            table: [dict(row) for row in (await connection.execute(select(table))).mappings()]
+            for table in metadata.sorted_tables
+        }
+
+
+async def restore_tables(database: Database, dump: Dump) -> None:
+    """Replace every row by those of a backup."""
+    async with begin_transaction(database) as connection:
+        for table, rows in dump.items():
+            await connection.execute(delete(table))
+            if rows:
+                await connection.execute(insert(table), rows)
 
 
 def record_statements(database: Database) -> list[str]:

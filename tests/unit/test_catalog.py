@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, closing
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,14 @@ from sqlalchemy import event
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, CountryIdentity
+from graphql_api.domain.history import MAX_STORED_REFRESHES
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.storage import countries, refreshes
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
-from tests.support.attempts import make_failure, make_report
+from tests.support.attempts import STARTED_AT, make_failure, make_report
 from tests.support.database import begin_transaction, migrated_sqlite, open_database, record_statements
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.factories import country_codes, make_country
@@ -72,6 +74,11 @@ async def store_rows(catalog: Catalog, *rows: Country) -> Snapshot:
         await catalog._database.run(lambda connection: countries.upsert(connection, rows))
         catalog.snapshot = snapshot
     return snapshot
+
+
+def minute(number: int) -> datetime:
+    """Return a time a number of minutes after the first attempt."""
+    return STARTED_AT + timedelta(minutes=number)
 
 
 async def record_attempt(database: Database, attempt: Attempt) -> None:
@@ -136,7 +143,8 @@ async def test_sync_follows_rows(catalog: Catalog, replica: Catalog) -> None:
 
 async def test_sync_follows_history(replica: Catalog, database: Database) -> None:
     """Attempts that another process stored are in the history after a sync, newest first."""
-    report, failure, newest = make_report("1"), make_failure("2"), make_report("3")
+    report, failure = make_report("1", finished_at=minute(1)), make_failure("2", at=minute(2))
+    newest = make_report("3", finished_at=minute(3))
     await record_attempt(database, report)
     await record_attempt(database, failure)
     await replica.sync()
@@ -370,7 +378,7 @@ async def test_poll_continues_after_an_error(
 
 async def test_attempt_appears_once(catalog: Catalog, database: Database) -> None:
     """An attempt is in the history at once, and not twice when the database has it, too."""
-    first, second = make_report("1"), make_failure("2")
+    first, second = make_report("1", finished_at=minute(1)), make_failure("2", at=minute(2))
     catalog.add_attempt(first)
     assert list(catalog.history) == [first]
     await record_attempt(database, first)
@@ -381,26 +389,36 @@ async def test_attempt_appears_once(catalog: Catalog, database: Database) -> Non
 
 
 async def test_history_order(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """Attempts that are stored late stay below those that are not stored yet."""
-    oldest, lost, newer, newest = (make_failure(name) for name in ("1", "2", "3", "4"))
-    for attempt in (oldest, lost, newer, newest):
-        catalog.add_attempt(attempt)
-    for attempt in (oldest, newer):
-        await record_attempt(database, attempt)
-        await catalog.sync()
-        assert list(catalog.history) == [newest, newer, lost, oldest]
-    remote = make_report("5")
-    await record_attempt(database, newest)
+    """Attempts are in order of time on every replica, also those that were stored late."""
+    late, remote, own = (make_failure(str(number), at=minute(number)) for number in (1, 2, 3))
+    catalog.add_attempt(late)
+    catalog.add_attempt(own)
     await record_attempt(database, remote)
     await catalog.sync()
-    assert list(catalog.history) == [remote, newest, newer, lost, oldest]
-    await replica.sync()
-    assert list(replica.history) == [remote, newest, newer, oldest]
+    assert list(catalog.history) == [own, remote, late]
+    await record_attempt(database, own)
+    await record_attempt(database, late)
+    for each in (catalog, replica):
+        await each.sync()
+        assert list(each.history) == [own, remote, late]
+
+
+async def test_discarded_attempt(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """An attempt that was not stored is dropped; one that was stored nevertheless comes back."""
+    lost, stored = make_failure("1", at=minute(1)), make_failure("2", at=minute(2))
+    for attempt in (lost, stored):
+        catalog.add_attempt(attempt)
+        catalog.discard_attempt(attempt)
+    assert catalog.history == ()
+    await record_attempt(database, stored)
+    for each in (catalog, replica):
+        await each.sync()
+        assert each.history == (stored,)
 
 
 def test_history_is_bounded(catalog: Catalog) -> None:
     """The history in memory is bounded like the stored one, and drops the oldest attempts."""
-    attempts = [make_failure(str(number)) for number in range(refreshes.MAX_STORED_REFRESHES + 2)]
+    attempts = [make_failure(str(number), at=minute(number)) for number in range(MAX_STORED_REFRESHES + 2)]
     for attempt in attempts:
         catalog.add_attempt(attempt)
     assert catalog.history == tuple(reversed(attempts[2:]))

@@ -7,16 +7,19 @@ from pathlib import Path
 import pytest
 
 from graphql_api.domain.report import Trigger
-from graphql_api.errors import RefreshInProgress, RefreshTooSoon, SourceUnavailable
+from graphql_api.errors import DatabaseUnavailable, RefreshInProgress, RefreshTooSoon, SourceUnavailable
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.service import RefreshLimits
 from graphql_api.schema.scalars import format_instant
+from tests.support.attempts import make_failure
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
     InitialState,
     ServiceInstance,
+    clock_time,
     hold_countries,
+    hold_write_lock,
     make_source_config,
     running_instance,
 )
@@ -92,6 +95,35 @@ async def test_too_soon_after_another_replica(path: Path, upstream: Upstream) ->
         assert exc_info.value.retry_at == report.finished_at + ONE_MINUTE_LIMIT.min_interval
         assert await instance_b.load_history() == (report,)
         assert instance_b.catalog.snapshot == instance_a.catalog.snapshot
+
+
+async def test_too_soon_beside_another_clock(path: Path, upstream: Upstream) -> None:
+    """The interval counts from a recent attempt also if a replica's clock dated another one far ahead."""
+    async with running_instance(path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT) as instance:
+        report = await instance.service.refresh()
+        instance.catalog.add_attempt(make_failure("ahead", at=report.finished_at + timedelta(hours=1)))
+        assert instance.catalog.history[0].id == "ahead"
+        with pytest.raises(RefreshTooSoon) as exc_info:
+            await instance.service.refresh()
+        assert exc_info.value.retry_at == report.finished_at + ONE_MINUTE_LIMIT.min_interval
+        assert upstream.request_count("countries") == 1
+
+
+async def test_too_soon_after_an_unrecorded_failure(path: Path, upstream: Upstream) -> None:
+    """The interval also counts from an attempt that could not be recorded and is not in the history."""
+    async with running_instance(
+        path, make_source_config(upstream), limits=ONE_MINUTE_LIMIT, database_timeout=0.05
+    ) as instance:
+        with hold_write_lock(path):
+            with pytest.raises(DatabaseUnavailable):
+                await instance.service.refresh()
+            await instance.service.close()
+        assert instance.catalog.history == ()
+        requests = upstream.requests
+        with pytest.raises(RefreshTooSoon) as exc_info:
+            await instance.service.refresh()
+        assert exc_info.value.retry_at == clock_time(2) + ONE_MINUTE_LIMIT.min_interval
+        assert upstream.requests == requests
 
 
 async def test_joining_is_not_too_soon(path: Path, upstream: Upstream) -> None:

@@ -1,32 +1,51 @@
 """The change marker: it changes with data, history and lease, and costs one statement."""
 
-from graphql_api.domain.snapshot import DataVersion
+from dataclasses import replace
+from datetime import timedelta
+
+from graphql_api.domain.snapshot import DataChecksum, DataVersion
 from graphql_api.storage import change_marker, countries, lease, refreshes
 from graphql_api.storage.change_marker import ChangeMarker
 from graphql_api.storage.database import Database
 from tests.support.attempts import make_failure, make_report
 from tests.support.database import record_statements
-from tests.support.factories import make_country
+from tests.support.factories import REFRESHED_AT, make_country, make_snapshot
+
+EMPTY = ChangeMarker(DataChecksum(DataVersion(0, 0), None, 0), last_sequence=0, known_id=None, holder=None)
 
 
 async def test_empty_database(database: Database) -> None:
     """Without rows and refreshes all numbers are 0."""
     async with database.connect() as connection:
-        assert await change_marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, None)
+        assert await change_marker.read(connection, known_sequence=0) == EMPTY
 
 
 async def test_every_change_shows(database: Database) -> None:
-    """The highest revision, the number of rows and the newest refresh each change it."""
-    rows = [make_country("FR", revision=1), make_country("TR", revision=7)]
+    """Rows, their newest time and their population change the checksum, which is that of their snapshot."""
+    later = REFRESHED_AT + timedelta(microseconds=1)
+    rows = [
+        make_country("FR", revision=1, population=2**31 - 1),
+        make_country("TR", revision=7, last_refreshed_at=later),
+    ]
     async with database.connect() as connection:
         await countries.upsert(connection, rows)
-        assert await change_marker.read(connection) == ChangeMarker(DataVersion(7, 2), 0, None)
+        marker = await change_marker.read(connection, known_sequence=0)
+        expected = DataChecksum(DataVersion(7, 2), later, 2**31 - 1 + 1000)
+        assert marker == replace(EMPTY, checksum=expected)
+        assert make_snapshot(rows).checksum == expected
         await countries.remove(connection, "FR")
-        assert await change_marker.read(connection) == ChangeMarker(DataVersion(7, 1), 0, None)
+        marker = await change_marker.read(connection, known_sequence=0)
+        assert marker == replace(EMPTY, checksum=DataChecksum(DataVersion(7, 1), later, 1000))
+
+
+async def test_history(database: Database) -> None:
+    """The marker has the highest sequence number, and the id of the attempt that the caller knows."""
+    async with database.connect() as connection:
         await refreshes.append(connection, make_report("one"))
-        assert await change_marker.read(connection) == ChangeMarker(DataVersion(7, 1), 1, None)
         await refreshes.append(connection, make_failure("two"))
-        assert await change_marker.read(connection) == ChangeMarker(DataVersion(7, 1), 2, None)
+        for known_sequence, known_id in ((0, None), (1, "one"), (2, "two"), (3, None)):
+            marker = await change_marker.read(connection, known_sequence=known_sequence)
+            assert marker == replace(EMPTY, last_sequence=2, known_id=known_id)
 
 
 async def test_holder(database: Database) -> None:
@@ -35,15 +54,15 @@ async def test_holder(database: Database) -> None:
         for seconds in (60, 0):
             await lease.acquire(connection, holder="me", refresh_id="1", ttl=seconds)
             expected = "me" if seconds else None
-            assert await change_marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, expected)
+            assert await change_marker.read(connection, known_sequence=0) == replace(EMPTY, holder=expected)
         await lease.acquire(connection, holder="me", refresh_id="2", ttl=60)
         await lease.release(connection, refresh_id="2")
-        assert await change_marker.read(connection) == ChangeMarker(DataVersion(0, 0), 0, None)
+        assert await change_marker.read(connection, known_sequence=0) == EMPTY
 
 
 async def test_one_statement(database: Database) -> None:
     """The marker is read in one statement, so from one state of the database."""
     async with database.connect() as connection:
         executed = record_statements(database)
-        await change_marker.read(connection)
+        await change_marker.read(connection, known_sequence=0)
     assert [statement.split()[0] for statement in executed] == ["SELECT"]

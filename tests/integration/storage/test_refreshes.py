@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 from sqlalchemy import insert, select
 
+from graphql_api.domain.history import MAX_STORED_REFRESHES, StoredAttempt
 from graphql_api.domain.report import Attempt
 from graphql_api.storage import refreshes
 from graphql_api.storage.database import Database
@@ -14,10 +15,10 @@ from tests.support.attempts import FAILURE, REPORT, make_failure, make_report
 
 
 async def test_no_refreshes(database: Database) -> None:
-    """A new database has no history, and returns the sequence number it was called with."""
+    """A new database has no history."""
     async with database.connect() as connection:
-        assert await refreshes.load(connection, after=0) == ([], 0)
-        assert await refreshes.load(connection, after=5) == ([], 5)
+        assert await refreshes.load(connection, after=0) == []
+        assert await refreshes.load(connection, after=5) == []
 
 
 @pytest.mark.parametrize("attempt", [REPORT, FAILURE])
@@ -25,29 +26,33 @@ async def test_round_trip(attempt: Attempt, database: Database) -> None:
     """A report and a failure are loaded unchanged, to the last digit."""
     async with database.connect() as connection:
         await refreshes.append(connection, attempt)
-        assert await refreshes.load(connection, after=0) == ([attempt], 1)
+        assert await refreshes.load(connection, after=0) == [StoredAttempt(1, attempt.id, attempt)]
 
 
 async def test_newest_first(database: Database) -> None:
     """The history starts with the newest attempt, and can be loaded after a number."""
     first, second, third = make_report("one"), make_failure("two"), make_report("three")
+    rows = [StoredAttempt(3, "three", third), StoredAttempt(2, "two", second), StoredAttempt(1, "one", first)]
     async with database.connect() as connection:
         await refreshes.append(connection, first)
         await refreshes.append(connection, second)
         await refreshes.append(connection, third)
-        assert await refreshes.load(connection, after=0) == ([third, second, first], 3)
-        assert await refreshes.load(connection, after=1) == ([third, second], 3)
-        assert await refreshes.load(connection, after=3) == ([], 3)
+        assert await refreshes.load(connection, after=0) == rows
+        assert await refreshes.load(connection, after=1) == rows[:2]
+        assert await refreshes.load(connection, after=3) == []
 
 
 async def test_an_attempt_of_another_version(database: Database, caplog: pytest.LogCaptureFixture) -> None:
-    """An attempt that cannot be parsed is logged and skipped, without effect on the others."""
+    """An attempt that cannot be parsed is logged and absent, without effect on the others."""
     body = '{"new": 1}'
     foreign_row = {"id": "foreign", "finished_at": FAILURE.at, "outcome": "?", "attempt": body}
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
         await connection.execute(insert(table).values(sequence=2, **foreign_row))
-        assert await refreshes.load(connection, after=0) == ([REPORT], 2)
+        assert await refreshes.load(connection, after=0) == [
+            StoredAttempt(2, "foreign", None),
+            StoredAttempt(1, "report", REPORT),
+        ]
     assert caplog.messages == ["Skipped the refresh foreign in the history: it cannot be parsed."]
 
 
@@ -68,7 +73,7 @@ async def test_one_id_once(database: Database) -> None:
     async with database.connect() as connection:
         await refreshes.append(connection, REPORT)
         await refreshes.append(connection, REPORT)
-        assert await refreshes.load(connection, after=0) == ([REPORT], 1)
+        assert await refreshes.load(connection, after=0) == [StoredAttempt(1, "report", REPORT)]
 
 
 async def test_many_at_once(database: Database) -> None:
@@ -78,8 +83,8 @@ async def test_many_at_once(database: Database) -> None:
     await asyncio.gather(*tasks)
     assert await load_sequences(database) == list(range(1, 9))
     async with database.connect() as connection:
-        loaded, newest = await refreshes.load(connection, after=0)
-    assert (sorted(attempt.id for attempt in loaded), newest) == ([f"{number}" for number in range(8)], 8)
+        loaded = await refreshes.load(connection, after=0)
+    assert sorted(row.id for row in loaded) == [f"{number}" for number in range(8)]
 
 
 async def test_only_the_newest_are_kept(database: Database) -> None:
@@ -89,14 +94,14 @@ async def test_only_the_newest_are_kept(database: Database) -> None:
         body = (await connection.execute(select(table.c.attempt))).scalar_one()
         filler = [
             {"sequence": number, "id": f"{number}", "finished_at": FAILURE.at, "outcome": FAILURE.code, "attempt": body}
-            for number in range(2, refreshes.MAX_STORED_REFRESHES + 1)
+            for number in range(2, MAX_STORED_REFRESHES + 1)
         ]
         await connection.execute(insert(table), filler)
         assert await load_sequences(database) == list(range(1, 1001))
         await refreshes.append(connection, make_failure("1001"))
         assert await load_sequences(database) == list(range(2, 1002))
-        attempts, newest = await refreshes.load(connection, after=0)
-    assert (attempts[0].id, len(attempts), newest) == ("1001", 1000, 1001)
+        rows = await refreshes.load(connection, after=0)
+    assert (rows[0].id, len(rows), rows[0].sequence) == ("1001", 1000, 1001)
 
 
 async def load_sequences(database: Database) -> list[int]:
