@@ -249,14 +249,14 @@ def build_error_response(error: CountriesError) -> GraphQLResponse:
 
 def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
     """Format an error of a resolver. Unexpected errors are logged, and masked for the client."""
-    cause = error.original_error
+    cause = error.original_error or error
     if isinstance(cause, DatabaseUnavailable):
         logger.error("Request %s: %s", request_id, cause)
     if isinstance(cause, CountriesError):
         details = {_to_camel_case(name): format_instant(value) for name, value in cause.details.items()}
         return {**_format_error(error, cause.code, **details), "message": _truncate(cause.public_message)}
     if isinstance(cause, GraphQLError) and any(isinstance(node, ValueNode) for node in cause.nodes or ()):
-        # The executor rejected an argument because of its variables.
+        # An argument was rejected because of its variables.
         return _format_error(error, InvalidInput.code)
     logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)
     return {

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.schema_client import SCHEMA
 
-VARIABLES = "query ($yes: Boolean! = true, $no: Boolean = false, $first: Int)"
+VARIABLES = "query ($yes: Boolean! = true, $no: Boolean = false, $maybe: Boolean = true, $first: Int)"
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "country": ('code: "FR"', 'code: "none"', 'name: "turkey"', "", 'code: "FR", name: "France"'),
     "countries": (
@@ -29,7 +29,7 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "failedRefreshes": ("", "first: 1", "first: -1"),
 }
 CompositeType = GraphQLInterfaceType | GraphQLObjectType
-_DIRECTIVES = ("", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if: $yes)")
+_DIRECTIVES = ("", "", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip(if: $yes)", " @include(if: $maybe)")
 
 
 @dataclass
@@ -82,11 +82,13 @@ class _DocumentBuilder:
 
 @st.composite
 def documents(draw: st.DrawFn) -> str:
-    """Draw a valid document with the variables $yes, $no and $first."""
+    """Draw a valid document with the variables $yes, $no, $maybe and $first. Only $maybe may be null."""
     builder = _DocumentBuilder(draw)
     query = SCHEMA.executable.query_type
     assert query is not None
-    switches = "on: __typename @skip(if: $yes) off: __typename @skip(if: $no)"
+    # A condition below an absent object decides nothing, whatever its value.
+    switches = """on: __typename @skip(if: $yes) off: __typename @skip(if: $no)
+        absent: country(code: "none") { code @skip(if: $maybe) }"""
     parts = f"{switches} used: countries(first: $first) {{ __typename }}"
     selection = " ".join(builder.selection_parts(query, 4))
     return "\n".join([f"{VARIABLES} {{ {parts} {selection} }}", *builder.fragments])
