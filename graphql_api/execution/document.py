@@ -1,9 +1,9 @@
-"""Documents: parsed, measured, validated and planned once per text.
+"""Documents: parsed once per text; their operations are measured, validated and compiled once each.
 
-Nothing here depends on variables, except that a plan depends on those of @skip and @include.
+Nothing here depends on variables, except that a compiled form depends on those of @skip and @include.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ from graphql_api.execution.arguments import NotCovered
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import QueryCost, measure_cost
+from graphql_api.execution.query_cost import OperationCost, count_written, measure_operation
 from graphql_api.execution.variables import VariableCoercer
 
 _MAX_COMPILED = 8
@@ -29,6 +29,14 @@ _MAX_VARIABLE_ERRORS = 50
 """Coercion of variables stops after this number of errors."""
 _CHARACTERS_PER_TOKEN = 5
 """Bounds a document of few, long tokens. Formatted queries have about 6 characters per token."""
+_NAME_RULES = (
+    graphql.ExecutableDefinitionsRule,
+    graphql.UniqueOperationNamesRule,
+    graphql.LoneAnonymousOperationRule,
+    graphql.UniqueFragmentNamesRule,
+    graphql.NoUnusedFragmentsRule,
+)
+"""The rules that see definitions as a whole. They take time in proportion to a document's length."""
 _TOO_MANY_TOKENS = "Syntax Error: Document contains more than "
 
 
@@ -46,7 +54,7 @@ NO_OPERATION = OperationInfo(None, None)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentParser:
-    """Parses, measures and validates documents."""
+    """Parses and validates documents."""
 
     schema: graphql.GraphQLSchema
     compiler: Compiler
@@ -55,10 +63,10 @@ class DocumentParser:
     """If false, introspection is rejected, and error messages suggest no names."""
 
     def parse(self, text: str) -> "Document":
-        """Parse and measure a document, without validating it.
+        """Parse a document, without measuring and validating its operations.
 
         Raises:
-            QueryTooComplex: The document exceeds a limit.
+            QueryTooComplex: The document exceeds the limit of tokens.
             GraphQLSyntaxError: The text is not a document.
         """
         limits = self.limits
@@ -69,15 +77,17 @@ class DocumentParser:
             if error.message.startswith(_TOO_MANY_TOKENS):
                 raise limits.build_error("tokens", f"over {limits.tokens}") from None
             raise
-        return Document(self, node, measure_cost(node, limits))
+        return Document(self, node)
 
-    def validate(self, node: graphql.DocumentNode) -> list[graphql.GraphQLError]:
-        """Return the validation errors of a document that is within the limits."""
+    def validate(
+        self, node: graphql.DocumentNode, rules: Collection[type[graphql.ASTValidationRule]] = graphql.specified_rules
+    ) -> list[graphql.GraphQLError]:
+        """Return the validation errors of a document whose length is limited."""
         extra_rules = () if self.introspection else (graphql.NoSchemaIntrospectionCustomRule,)
         return graphql.validate(
             self.schema,
             node,
-            (*graphql.specified_rules, *extra_rules),
+            (*rules, *extra_rules),
             max_errors=_MAX_VALIDATION_ERRORS,
             hide_suggestions=not self.introspection,
         )
@@ -92,13 +102,14 @@ class PreparedOperation:
         node: graphql.OperationDefinitionNode,
         fragments: Mapping[str, graphql.FragmentDefinitionNode],
     ) -> None:
-        """Prepare the operation for compilation."""
+        """Prepare the operation. It is measured, validated and compiled on first use."""
         self.schema = parser.schema
         self.node = node
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
         self.limits = parser.limits
         self.hide_suggestions = not parser.introspection
-        self._compiler = parser.compiler
+        self._parser = parser
+        self._fragment_nodes = fragments
         self._fragments = {name: collect_fields.FragmentDetails(fragment) for name, fragment in fragments.items()}
         self._boolean_variables = tuple(
             definition.variable.name.value
@@ -106,6 +117,20 @@ class PreparedOperation:
             if _get_type_name(definition.type) == "Boolean"
         )
         self._compiled: dict[tuple[object, ...], Encoder | None] = {}
+
+    @cached_property
+    def cost(self) -> OperationCost:
+        """Cost of the operation, before its variables are known.
+
+        Raises:
+            QueryTooComplex: The operation exceeds a limit.
+        """
+        return measure_operation(self.node, self._fragment_nodes, self.limits)
+
+    @cached_property
+    def validation_errors(self) -> list[graphql.GraphQLError]:
+        """Errors of the operation and its fragments against the schema, other operations left out."""
+        return self._parser.validate(graphql.DocumentNode(definitions=(self.node, *self.cost.fragments)))
 
     @cached_property
     def _variable_coercer(self) -> VariableCoercer:
@@ -149,19 +174,19 @@ class PreparedOperation:
             fields = collect_fields.collect_fields(
                 self.schema, self._fragments, values, root_type, self.node
             ).grouped_field_set
-            selection = self._compiler.compile_object(root_type, fields, collect)
+            selection = self._parser.compiler.compile_object(root_type, fields, collect)
         except (NotCovered, graphql.GraphQLError):
             return None
         return selection.encode
 
 
 class Document:
-    """A parsed document that is within the limits."""
+    """A parsed document."""
 
-    def __init__(self, parser: DocumentParser, node: graphql.DocumentNode, query_cost: QueryCost) -> None:
+    def __init__(self, parser: DocumentParser, node: graphql.DocumentNode) -> None:
         self.node = node
-        self.query_cost = query_cost
         self._parser = parser
+        self._is_short = count_written(node.definitions) <= parser.limits.fields
         fragments = {
             definition.name.value: definition
             for definition in node.definitions
@@ -173,10 +198,17 @@ class Document:
             if isinstance(definition, graphql.OperationDefinitionNode)
         ]
 
+    def validate(self, operation: PreparedOperation) -> list[graphql.GraphQLError]:
+        """Return the validation errors that keep an operation within the limits from being executed.
+
+        The time of some rules is quadratic in fields. So if other operations make the document
+        longer than one operation may be, only its definitions are validated, and the operation.
+        """
+        return self._errors if self._is_short else self._errors or operation.validation_errors
+
     @cached_property
-    def validation_errors(self) -> list[graphql.GraphQLError]:
-        """Errors of the document's validation against the schema."""
-        return self._parser.validate(self.node)
+    def _errors(self) -> list[graphql.GraphQLError]:
+        return self._parser.validate(self.node, graphql.specified_rules if self._is_short else _NAME_RULES)
 
     def get_operation(self, name: str | None) -> PreparedOperation:
         """Return the operation of that name; without a name, the only operation.

@@ -11,7 +11,7 @@ _BYTES_PER_CHARACTER = 350
 
 
 class DocumentCache:
-    """Parses, measures and validates a text once while it is cached."""
+    """Parses a text once while it is cached, and keeps what is known of its operations."""
 
     def __init__(self, parser: DocumentParser) -> None:
         self._parser = parser
@@ -26,7 +26,7 @@ class DocumentCache:
         """Return the document of a text.
 
         Raises:
-            QueryTooComplex: The document exceeds a limit.
+            QueryTooComplex: The document exceeds the limit of tokens.
             GraphQLSyntaxError: The text is not a document.
         """
         document = self._documents.get(text)

@@ -215,14 +215,14 @@ def _prepare(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
     parsed = schema.document_cache.get_or_parse(request.query)
-    raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
-    cost = parsed.query_cost.check(raw_variables, country_count=len(rows))
     operation = parsed.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
     if operation_type not in allowed_operations:
         raise InvalidOperationTypeError(operation_type)
-    if parsed.validation_errors:
-        raise _RequestRejected(operation, parsed.validation_errors, "GRAPHQL_VALIDATION_FAILED")
+    raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
+    cost = operation.cost.check(raw_variables, country_count=len(rows))
+    if errors := parsed.validate(operation):
+        raise _RequestRejected(operation, errors, "GRAPHQL_VALIDATION_FAILED")
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)

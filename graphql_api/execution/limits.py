@@ -24,7 +24,7 @@ class QueryLimits:
     """The maximum of each measure of a document and its variables."""
 
     tokens: int = 4_000
-    """Names, values and punctuators, at least one per five characters. Comments count apart."""
+    """Names, values and punctuators of the document, at least one per five characters. Comments count apart."""
     depth: int = 20
     """Levels of nested selections, and of nested lists and objects in an argument or a variable."""
     fields: int = 300

@@ -1,11 +1,11 @@
-"""Query cost: measure a document in one pass, each fragment once however often it is used.
+"""Query cost: measure an operation in one pass, each fragment once however often it is used.
 
 The pass checks every limit that does not depend on variables. It returns the cost as a sum of
-products, which `QueryCost.check` evaluates for the variables of each request.
+products, which `OperationCost.check` evaluates for the variables of each request.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -100,105 +100,87 @@ class _SelectionStats:
         limits.check("aliases", self.aliases)
 
 
-class OperationCost(NamedTuple):
-    """Cost of an operation, before its variables are known."""
+@dataclass(frozen=True, slots=True)
+class OperationCost:
+    """Cost of an operation, before its variables are known. Its other measures are within the limits."""
 
     fields_by_row_count: Mapping[RowCount, int]
     """Number of fields for each number of rows."""
     variable_uses: Mapping[str, int]
     """How often each variable is used."""
     defaults: Mapping[str, object]
-    """Default values of variables."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueryCost:
-    """Costs of a document's operations. Its other measures are within the limits."""
-
-    operations: Sequence[OperationCost]
+    """The declared variables with their default values, None without one."""
+    fragments: Sequence[ast.FragmentDefinitionNode]
+    """The fragments that the operation uses, directly or not."""
     limits: QueryLimits
 
     def check(self, variables: Mapping[str, Any], *, country_count: int) -> int:
-        """Return the cost of the most expensive operation for these variables.
+        """Return the cost for these variables. Variables that the operation does not declare have none.
 
         Raises:
             QueryTooComplex: The cost, or a variable's depth or items, exceeds its limit.
         """
+        values = {name: variables.get(name, default) for name, default in self.defaults.items()}
         sizes = {
             name: _measure_value(value, self.limits)
-            for name, value in variables.items()
+            for name, value in values.items()
             if isinstance(value, str | dict | list)
         }
-        costs = (self._compute_cost(operation, variables, sizes, country_count) for operation in self.operations)
-        cost = max(costs, default=0)
+        cost = sum(
+            count * row_count.resolve(country_count, values) for row_count, count in self.fields_by_row_count.items()
+        )
+        for name, count in self.variable_uses.items():
+            if size := sizes.get(name):
+                cost += count * (size.operands * country_count + size.elements)
         self.limits.check("cost", cost)
         return cost
 
-    def _compute_cost(
-        self,
-        operation: OperationCost,
-        variables: Mapping[str, Any],
-        sizes: Mapping[str, _ValueSize],
-        country_count: int,
-    ) -> int:
-        values = {**operation.defaults, **variables}
-        cost = sum(
-            count * row_count.resolve(country_count, values)
-            for row_count, count in operation.fields_by_row_count.items()
-        )
-        for name, count in operation.variable_uses.items():
-            if name in values:
-                size = sizes.get(name) or _measure_value(values[name], self.limits)
-                cost += count * (size.operands * country_count + size.elements)
-        return cost
 
-
-def measure_cost(document: ast.DocumentNode, limits: QueryLimits) -> QueryCost:
-    """Measure a document. Fragments that use each other in a cycle count once.
+def measure_operation(
+    operation: ast.OperationDefinitionNode, fragments: Mapping[str, ast.FragmentDefinitionNode], limits: QueryLimits
+) -> OperationCost:
+    """Measure an operation. Fragments that use each other in a cycle count once.
 
     Raises:
         QueryTooComplex: A measure that does not depend on variables exceeds its limit.
     """
-    return _CostVisitor(document, limits).build_query_cost()
+    return _CostVisitor(fragments, limits).visit_operation(operation)
+
+
+def count_written(definitions: Iterable[ast.DefinitionNode]) -> int:
+    """Return the number of fields, fragments and directives, each counted as often as it is written."""
+    count, nodes = 0, list[ast.Node](definitions)
+    while nodes:
+        node = nodes.pop()
+        count += not isinstance(node, ast.OperationDefinitionNode | ast.VariableDefinitionNode)
+        count += len(getattr(node, "directives", None) or ())
+        nodes += getattr(node, "variable_definitions", None) or ()
+        selection_set = getattr(node, "selection_set", None)
+        nodes += selection_set.selections if selection_set else ()
+    return count
 
 
 class _CostVisitor:
-    """Visits each node of one document once."""
+    """Visits each node of one operation and of the fragments that it uses once."""
 
-    def __init__(self, document: ast.DocumentNode, limits: QueryLimits) -> None:
-        self._document = document
+    def __init__(self, fragments: Mapping[str, ast.FragmentDefinitionNode], limits: QueryLimits) -> None:
         self._limits = limits
-        self._fragments = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if isinstance(definition, ast.FragmentDefinitionNode)
-        }
+        self._fragments = fragments
         self._stats_by_fragment: dict[str, _SelectionStats | None] = {}
         """Measures by fragment. None while it is being visited."""
-        # Validation visits each fragment as written, used or not.
-        self._document_stats = _SelectionStats(extras=len(self._fragments))
 
-    def build_query_cost(self) -> QueryCost:
-        operations = [
-            self._visit_operation(definition)
-            for definition in self._document.definitions
-            if isinstance(definition, ast.OperationDefinitionNode)
-        ]
-        for name in self._fragments:
-            self._visit_fragment(name, 1)
-        self._document_stats.check(self._limits)
-        return QueryCost(operations, self._limits)
-
-    def _visit_operation(self, operation: ast.OperationDefinitionNode) -> OperationCost:
+    def visit_operation(self, operation: ast.OperationDefinitionNode) -> OperationCost:
         stats = self._visit_selections(operation.selection_set, 1)
         self._visit_directives(operation.directives, stats)
         defaults = {}
         for definition in operation.variable_definitions or ():
             self._visit_directives(definition.directives, stats)
-            if definition.default_value is not None:
-                defaults[definition.variable.name.value] = _to_plain_value(definition.default_value)
+            default = definition.default_value
+            defaults[definition.variable.name.value] = default and _to_plain_value(default)
         stats.check(self._limits)
-        return OperationCost(stats.fields_by_row_count, stats.variable_uses, defaults)
+        fragments = [self._fragments[name] for name in self._stats_by_fragment]
+        self._limits.check("fields", count_written((operation, *fragments)))
+        return OperationCost(stats.fields_by_row_count, stats.variable_uses, defaults, fragments, self._limits)
 
     def _visit_selections(self, selection_set: ast.SelectionSetNode, level: int) -> _SelectionStats:
         self._limits.check("depth", level)
@@ -208,8 +190,7 @@ class _CostVisitor:
             if isinstance(selection, ast.FieldNode):
                 self._visit_field(selection, level, stats)
                 continue
-            for totals in (stats, self._document_stats):
-                totals.extras += 1
+            stats.extras += 1
             if isinstance(selection, ast.InlineFragmentNode):
                 stats.add_fragment(self._visit_selections(selection.selection_set, level + 1))
             elif isinstance(selection, ast.FragmentSpreadNode) and (
@@ -220,9 +201,8 @@ class _CostVisitor:
 
     def _visit_field(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
         nested = self._visit_selections(node.selection_set, level + 1) if node.selection_set else None
-        for totals in (stats, self._document_stats):
-            totals.fields += 1
-            totals.aliases += node.alias is not None
+        stats.fields += 1
+        stats.aliases += node.alias is not None
         for argument in node.arguments or ():
             stats.add_value(argument.value, self._limits)
         row_count = _find_row_count(node)
@@ -250,8 +230,7 @@ class _CostVisitor:
 
     def _visit_directives(self, directives: Sequence[ast.DirectiveNode] | None, stats: _SelectionStats) -> None:
         for directive in directives or ():
-            for totals in (stats, self._document_stats):
-                totals.extras += 1
+            stats.extras += 1
             for argument in directive.arguments or ():
                 stats.add_value(argument.value, self._limits)
 

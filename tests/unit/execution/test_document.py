@@ -80,6 +80,49 @@ async def test_limits_come_first() -> None:
     assert response.body == {"errors": [{"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}]}
 
 
+LONG = "query long { " + "__typename " * 301 + "}"
+
+
+async def test_long_document() -> None:
+    """Of a document with more fields than one operation may have, the chosen operation is validated."""
+    unused = "fragment f on Query { nothing }"
+    document = (
+        f"query a {{ __typename }} query b {{ nothing }} query c {{ ...g }} fragment g on Query {{ ...h }} {LONG}"
+    )
+    assert (await CLIENT.request(document, None, "a")).body == {"data": {"__typename": "Query"}}
+    for name, message in (("b", "Cannot query field 'nothing' on type 'Query'."), ("c", "Unknown fragment 'h'.")):
+        [error] = (await CLIENT.request(document, None, name)).body["errors"]
+        assert (error["message"], error["extensions"]) == (message, {"code": "GRAPHQL_VALIDATION_FAILED"})
+    [error] = (await CLIENT.request(f"{document} {unused}", None, "a")).body["errors"]
+    assert error["message"] == "Fragment 'f' is never used."
+
+
+@pytest.mark.parametrize(
+    ("document", "message"),
+    [
+        (f"{{ __typename }} {LONG}", "This anonymous operation must be the only defined operation."),
+        (f"{LONG} {LONG}", "There can be only one operation named 'long'."),
+        (f"{LONG} query a {{ a }} type T {{ a: Int }}", "The 'T' definition is not executable."),
+        (
+            f"{LONG} query a {{ ...f }} {'fragment f on Query { __typename } ' * 2}",
+            "There can be only one fragment named 'f'.",
+        ),
+    ],
+)
+async def test_definitions_of_long_document(document: str, message: str) -> None:
+    """The definitions of a document are validated as a whole, however long it is."""
+    parsed = PARSER.parse(f"{document} query chosen {{ __typename }}")
+    errors = parsed.validate(parsed.get_operation("chosen"))
+    assert [error.message for error in errors] == [message]
+
+
+async def test_short_document() -> None:
+    """Of a short document, every operation is validated, whichever is chosen."""
+    response = await CLIENT.request("query a { __typename } query b { nothing }", None, "a")
+    [error] = response.body["errors"]
+    assert error["message"] == "Cannot query field 'nothing' on type 'Query'."
+
+
 async def test_few_errors() -> None:
     """Validation stops after five errors, and the last message says so."""
     response = await offline_client().request("{ " + "nothing " * 30 + "}")

@@ -24,12 +24,14 @@ def make_document_cache() -> DocumentCache:
 
 
 def test_the_same_text() -> None:
-    """A cached text returns the same document, validated once."""
+    """A cached text returns the same document, measured and validated once."""
     cache = make_document_cache()
     first = cache.get_or_parse("{ __typename }")
     assert "{ __typename }" in cache
     assert cache.get_or_parse("{ __typename }") is first
-    assert first.validation_errors is first.validation_errors
+    operation = first.get_operation(None)
+    assert operation.cost is operation.cost
+    assert first.validate(operation) is first.validate(operation)
     assert cache.get_or_parse("{  __typename }") is not first
 
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from graphql import parse
+from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 
 from graphql_api.errors import QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import _COST_BY_FIELD, measure_cost
+from graphql_api.execution.query_cost import _COST_BY_FIELD, OperationCost, count_written, measure_operation
 from tests.support.schema_client import SCHEMA
 
 UNLIMITED = QueryLimits(depth=100, fields=10**30, aliases=10**30, items=10**9, cost=10**30)
@@ -16,20 +16,26 @@ COUNTRY_COUNT = 250
 LEVELS = 60
 
 
+def measure(document: str, limits: QueryLimits) -> OperationCost:
+    """Measure the first operation of a document."""
+    definitions = parse(document).definitions
+    [operation, *_] = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
+    fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
+    return measure_operation(operation, fragments, limits)
+
+
 def rejection_message(document: str, variables: Mapping[str, Any], limits: QueryLimits) -> str | None:
     """Return the message that a document is rejected with, or None."""
     try:
-        measure_cost(parse(document), limits).check(variables, country_count=COUNTRY_COUNT)
+        measure(document, limits).check(variables, country_count=COUNTRY_COUNT)
     except QueryTooComplex as error:
         return str(error)
     return None
 
 
 def compute_cost(document: str, **variables: object) -> int:
-    """Return the cost of a document with one operation."""
-    [operation] = measure_cost(parse(document), UNLIMITED).operations
-    query_cost = measure_cost(parse(document), UNLIMITED)
-    return query_cost._compute_cost(operation, variables, {}, COUNTRY_COUNT)
+    """Return the cost of the first operation of a document."""
+    return measure(document, UNLIMITED).check(variables, country_count=COUNTRY_COUNT)
 
 
 def check_limit_edge(name: str, value: int, document: str, **variables: object) -> None:
@@ -57,8 +63,10 @@ NESTED_FRAGMENT = "fragment f on Query { status { version } }"
         ("fields", 2, "{ status { version } }"),
         # At each use, or as written with the definition of the fragment: the greater of the two.
         ("fields", 6, f"{{ ...f ...f }} {NESTED_FRAGMENT}"),
-        ("fields", 4, f"{{ __typename }} {NESTED_FRAGMENT}"),
-        ("fields", 6, f"query a {{ b }} query b {{ ...f }} query c {{ d }} {NESTED_FRAGMENT}"),
+        ("fields", 4, f"{{ ...f }} {NESTED_FRAGMENT}"),
+        # Other operations and their fragments do not count.
+        ("fields", 1, f"{{ __typename }} {NESTED_FRAGMENT}"),
+        ("fields", 1, f"query a {{ b }} query b {{ ...f }} query c {{ d e }} {NESTED_FRAGMENT}"),
         ("fields", 4, "{ ... { a } ... { b } }"),
         ("fields", 3, "{ a @x @y }"),
         ("fields", 10, "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }"),
@@ -87,9 +95,10 @@ def test_edges(name: str, value: int, document: str) -> None:
     ],
 )
 def test_edges_of_variables(name: str, value: int, variable: object) -> None:
-    """A variable is measured too, even one that the document does not use."""
+    """A declared variable is measured too, even one that the operation does not use."""
     check_limit_edge(name, value, "query ($v: X) { __typename }", v=variable)
-    check_limit_edge(name, value, "{ __typename }", v=variable)
+    limits = QueryLimits(depth=1, items=1)
+    assert rejection_message("{ __typename } query b($v: X) { __typename }", {"v": variable}, limits) is None
 
 
 @pytest.mark.parametrize(
@@ -138,6 +147,20 @@ def test_cost(document: str, variables: dict[str, Any], expected_cost: int) -> N
     assert compute_cost(document, **variables) == expected_cost
     if expected_cost:
         check_limit_edge("cost", expected_cost, document, **variables)
+
+
+@pytest.mark.parametrize(
+    ("document", "expected_count"),
+    [
+        ("{ a b { c } }", 3),
+        ("query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }", 10),
+        ("query a { b } query b { ...f } query c { d } fragment f on Query { status { version } }", 6),
+        (" ".join(f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(9)), 27),
+    ],
+)
+def test_count_written(document: str, expected_count: int) -> None:
+    """Fields, fragments and directives count where they are written, whatever uses them."""
+    assert count_written(parse(document).definitions) == expected_count
 
 
 def fragment_bomb(leaf: str) -> str:
