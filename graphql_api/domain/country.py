@@ -1,9 +1,11 @@
 """Countries: the stored row, the table of its fields, and the parts that a refresh merges."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum, auto
+
+from graphql_api.domain.folding import fold, fold_code
 
 BUNDLED = "bundled"
 """Name of the provider that reads the data shipped with the package. All others are live."""
@@ -39,7 +41,7 @@ class FieldKind(Enum):
     """The type of a field's values."""
 
     TEXT = auto()
-    """Filtered and sorted by its folded form, see `folding.fold`."""
+    """Filtered and sorted by its folded form, see `FieldInfo.fold`."""
     INT = auto()
     FLOAT = auto()
     INSTANT = auto()
@@ -58,6 +60,8 @@ class FieldInfo:
     nullable: bool = False
     filterable: bool = True
     sortable: bool = True
+    fold: Callable[[str], str] = fold
+    """Returns the form of a text that filters and sorting compare."""
 
 
 def _internal(kind: FieldKind, max_length: int | None = None, *, nullable: bool) -> FieldInfo:
@@ -65,8 +69,10 @@ def _internal(kind: FieldKind, max_length: int | None = None, *, nullable: bool)
 
 
 FIELDS: Mapping[str, FieldInfo] = {
-    "code": FieldInfo(FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2),
-    "alpha3": FieldInfo(FieldKind.TEXT, "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.", max_length=3),
+    "code": FieldInfo(FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2, fold=fold_code),
+    "alpha3": FieldInfo(
+        FieldKind.TEXT, "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.", max_length=3, fold=fold_code
+    ),
     "name": FieldInfo(
         FieldKind.TEXT, "English short name from Unicode CLDR. Providers cannot change it.", max_length=200
     ),
@@ -97,6 +103,7 @@ FIELDS: Mapping[str, FieldInfo] = {
         "ISO 4217 code of the first currency in use, e.g. EUR; null if there is none.",
         max_length=3,
         nullable=True,
+        fold=fold_code,
     ),
     "exchange_rate": FieldInfo(
         FieldKind.FLOAT, "Units of the country's currency for 1 US dollar; null if no rate is known.", nullable=True

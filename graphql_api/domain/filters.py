@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 from graphql_api.domain.country import CountryField
-from graphql_api.domain.folding import fold
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
 
 
@@ -103,7 +102,7 @@ def _apply_condition(
     if condition.operator is Operator.IS_NULL:
         return [row_index for row_index in candidates if (column[row_index] is None) is condition.operand]
     compare, result_for_null = _COMPARISONS[condition.operator]
-    operand = _fold_operand(condition.operand)
+    operand = _fold_operand(condition.operand, condition.field.info.fold)
     return [
         row_index
         for row_index in candidates
@@ -111,7 +110,7 @@ def _apply_condition(
     ]
 
 
-def _fold_operand(operand: Operand) -> Operand:
+def _fold_operand(operand: Operand, fold: Callable[[str], str]) -> Operand:
     if isinstance(operand, str):
         return fold(operand)
     if isinstance(operand, frozenset):

@@ -1,4 +1,4 @@
-"""Text folding for comparison: case, accents and kinds of apostrophe do not matter."""
+"""Text folding for comparison: case, accents and kinds of apostrophe do not matter. Of codes, only case."""
 
 import unicodedata
 
@@ -39,3 +39,9 @@ def fold(text: str) -> str:
         decomposed = unicodedata.normalize("NFKD", folded.translate(_LETTERS).casefold())
         folded = "".join(c for c in decomposed if not unicodedata.combining(c))
     return folded.translate(_LETTERS)
+
+
+def fold_code(code: str) -> str:
+    """Return the form of an ISO code to compare and sort by. A text that is not ASCII is no code and stays as it is."""
+    # Lower case of other letters may be ASCII: that of the Kelvin sign is k.
+    return code.lower() if code.isascii() else code

@@ -108,7 +108,8 @@ class Snapshot:
             InvalidInput: neither or both of `code` and `name` are set.
         """
         if code is not None and name is None:
-            return self.by_code.get(fold(code.strip()).upper())
+            # Upper case of other letters may be ASCII: that of ß is SS, South Sudan.
+            return self.by_code.get(code.strip().upper()) if code.isascii() else None
         if name is not None and code is None:
             return self.by_name.get(fold(name.strip()))
         raise InvalidInput("Give either code or name: exactly one of them.")
@@ -167,7 +168,7 @@ class Snapshot:
 def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[ComparableValue, ...]:
     values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
     if field.is_text:
-        values = (fold(value) if isinstance(value, str) else None for value in values)
+        values = (field.info.fold(value) if isinstance(value, str) else None for value in values)
     return tuple(values)
 
 

@@ -28,7 +28,8 @@ def _optional(description: str | None, name: str | None = None) -> Any:  # noqa:
 
 @strawberry.input(
     description=f"Conditions on text. {_ALL_MUST_MATCH} {_NULL_MATCHES} Case, accents, kinds of "
-    "apostrophes and dashes, and runs of white space do not matter."
+    "apostrophes and dashes, and runs of white space do not matter. Codes are ASCII; of them, only case "
+    "does not matter."
 )
 class StringFilter:
     eq: str | None = _optional("Equal.")

@@ -43,6 +43,25 @@ HARD_TEXTS = (
 )
 """Texts that differ in case or accents only, that are special elsewhere, or are empty."""
 
+LOOKALIKES = (
+    "ß",
+    "ẞ",
+    "ſs",
+    "ßd",
+    "ﬁ",
+    "ﬁn",
+    "ＦＩ",
+    "ｆｉｎ",
+    "fı",
+    "Fİ",
+    "FÍ",
+    "F\u0131\u0301",
+    "\u212ar",
+    "\u00a0FI",
+    "FI\u0301",
+)
+"""Texts that are no codes of South Sudan, Finland or Korea, though folding or a change of case makes them such."""
+
 HARD_NUMBERS = (0.0, 5e-324, 0.1, 1.0, 1e22, 1.7976931348623157e308)
 
 

@@ -1,9 +1,9 @@
 """A slow model of queries, row by row, to compare the fast code with."""
 
 import math
+import string
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from typing import Any
 
 from hypothesis import strategies as st
@@ -30,6 +30,8 @@ _COMPARISON_SIGNS = {
 }
 _EQUALITY_OPERATORS = (Operator.EQ, Operator.NE)
 _SUBSTRING_OPERATORS = (Operator.CONTAINS, Operator.STARTS_WITH, Operator.ENDS_WITH)
+_CODE_FIELDS = {CountryField.CODE, CountryField.ALPHA3, CountryField.CURRENCY_CODE}
+_TO_LOWER = {ord(letter.upper()): letter for letter in string.ascii_lowercase}
 _LIST_OPERATORS = (Operator.IN, Operator.NOT_IN)
 _SPELLINGS: tuple[Callable[[str], str], ...] = (
     str,
@@ -56,7 +58,7 @@ def matches(row: Country, filter_: Filter) -> bool:
             value = getattr(row, field)
             if value is None:
                 return operator in (Operator.NE, Operator.NOT_IN)
-            return _matches_operand(_folded(value), operator, operand)
+            return _matches_operand(_folded(value, field), operator, _folded(operand, field))
 
 
 def sort_by_rank(rows: Iterable[Country], sort: Sequence[SortKey]) -> list[Country]:
@@ -64,8 +66,8 @@ def sort_by_rank(rows: Iterable[Country], sort: Sequence[SortKey]) -> list[Count
     all_rows = list(rows)
 
     def rank(row: Country, key: SortKey) -> float:
-        value = _folded(getattr(row, key.field))
-        values = {_folded(getattr(other, key.field)) for other in all_rows} - {None}
+        value = _folded(getattr(row, key.field), key.field)
+        values = {_folded(getattr(other, key.field), key.field) for other in all_rows} - {None}
         if value is None:
             return math.inf
         index = sorted(values).index(value)
@@ -90,7 +92,7 @@ def filters() -> st.SearchStrategy[Filter]:
 def conditions() -> st.SearchStrategy[Condition]:
     """Draw every pair of a field and an operator that the schema offers."""
     text = st.builds(lambda transform, text: transform(text), st.sampled_from(_SPELLINGS), texts())
-    common_text = st.sampled_from(("fr", "FRA", "Europe", "eur"))
+    common_text = st.sampled_from(("fr", "FRA", "Europe", "eur", "ＦＲ", "ﬀ"))
     number = numbers() | st.integers(0, 1000)
     return st.one_of(
         _conditions(TEXT_FIELD_NAMES, (*_EQUALITY_OPERATORS, *_SUBSTRING_OPERATORS), text | common_text),
@@ -114,11 +116,10 @@ def _conditions(
     return st.builds(Condition, st.sampled_from(fields), st.sampled_from(operators), operands)
 
 
-def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # noqa: ANN401 - text, number or instant
+def _matches_operand(value: Any, operator: Operator, expected: Any) -> bool:  # noqa: ANN401 - text, number or instant
     if operator in _LIST_OPERATORS:
-        listed = any(value == _folded(item) for item in operand)
+        listed = any(value == item for item in expected)
         return listed is (operator is Operator.IN)
-    expected: Any = _folded(operand)
     if operator in _COMPARISON_SIGNS:
         return (value > expected) - (value < expected) in _COMPARISON_SIGNS[operator]
     starts = [index for index in range(len(value) + 1) if value[index : index + len(expected)] == expected]
@@ -129,5 +130,9 @@ def _matches_operand(value: Any, operator: Operator, operand: Any) -> bool:  # n
     return starts != []
 
 
-def _folded(value: str | float | datetime | None) -> Any:  # noqa: ANN401 - text, number or instant
+def _folded(value: Any, field: CountryField) -> Any:  # noqa: ANN401 - text, number, instant, or a set of them
+    if isinstance(value, frozenset):
+        return {_folded(item, field) for item in value}
+    if field in _CODE_FIELDS and isinstance(value, str):
+        return value.translate(_TO_LOWER)
     return fold(value) if isinstance(value, str) else value

@@ -14,7 +14,8 @@ def parse(body: bytes) -> RawRates:
     table = payload.get("usd")
     if not isinstance(table, dict):
         raise ProviderError("the body has no table of rates for USD")
-    rates = {code.upper(): rate for code, rate in table.items()}
+    # Upper case of other letters may be ASCII: that of the long s, U+017F, is S.
+    rates = {code.upper(): rate for code, rate in table.items() if code.isascii()}
     return RawRates(
         rates={code: rate for code, rate in rates.items() if code in CURRENT}, as_of=parse_date(payload.get("date"))
     )

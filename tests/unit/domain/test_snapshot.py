@@ -12,6 +12,7 @@ from graphql_api.domain.folding import fold
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.errors import InvalidInput
 from tests.support.factories import (
+    LOOKALIKES,
     REFRESHED_AT,
     country_codes,
     country_lists,
@@ -153,10 +154,17 @@ def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
     assert make_snapshot([claimant], reference).by_name == {"congo": claimant, "middle": claimant}
 
 
-@pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n", "ｃｉ"])
+@pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n"])
 def test_find_by_code(code: str) -> None:
-    """A country is found by either code, in any case or width, with space around it."""
+    """A country is found by either code, in any case, with space around it."""
     assert SNAPSHOT.find(code=code, name=None) == IVORY_COAST
+
+
+@pytest.mark.parametrize("lookalike", LOOKALIKES)
+def test_find_by_lookalike(lookalike: str) -> None:
+    """A text whose folded, upper or lower form is a code is no code if it is not ASCII."""
+    rows = [make_country(code, alpha3=alpha3) for code, alpha3 in (("SS", "SSD"), ("FI", "FIN"), ("KR", "KOR"))]
+    assert make_snapshot(rows).find(code=lookalike, name=None) is None
 
 
 @pytest.mark.parametrize("name", ["Côte d’Ivoire", " COTE D'IVOIRE\t", "ivory coast"])

@@ -39,6 +39,8 @@ def encode(text: str) -> str:
         "Q291bnRyeTpGUh==",  # other bits after the last letter, which decode to the same
         encode("Country:fr"),
         encode("Country:FRA"),
+        encode("Country:ＦＲ"),
+        encode("Country:ß"),
         encode("Country:FR\n"),
         encode("country:FR"),
         encode("Planet:FR"),

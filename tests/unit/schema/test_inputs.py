@@ -15,7 +15,7 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not
 from graphql_api.domain.sorting import SortKey
 from graphql_api.schema.scalars import format_instant
-from tests.support.factories import country_codes, country_lists, few_examples, instants, make_country
+from tests.support.factories import LOOKALIKES, country_codes, country_lists, few_examples, instants, make_country
 from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
 from tests.support.schema_client import SCHEMA, offline_client
 
@@ -58,6 +58,7 @@ ROWS = [
     for values, refreshed_at in zip(ROW_VALUES, REFRESHED, strict=True)
 ]
 CLIENT = offline_client(ROWS)
+CODE_FIELDS = ("code", "alpha3", "currencyCode")
 ALL_CODES = "AQ CI FR TR"
 
 OPERATORS = {
@@ -378,3 +379,25 @@ async def test_rejected_literals(arguments: str, message: str) -> None:
     """An argument that its type cannot hold is rejected, and the message quotes the value."""
     document = f"{{ countries{arguments} {{ totalCount }} }}"
     assert await CLIENT.query_error(document) == ("GRAPHQL_VALIDATION_FAILED", message)
+
+
+@pytest.mark.parametrize("lookalike", LOOKALIKES)
+async def test_codes_are_ascii(lookalike: str) -> None:
+    """No operator takes a text that is not ASCII for a code, whatever it resembles."""
+    codes = (("SS", "SSD", "SSP"), ("FI", "FIN", "FIM"), ("KR", "KOR", "KRW"))
+    rows = [make_country(code, alpha3=alpha3, currency_code=currency) for code, alpha3, currency in codes]
+    client = offline_client(rows)
+    for field in CODE_FIELDS:
+        for operator in ("eq", "in", "contains", "startsWith", "endsWith"):
+            assert await client.query_codes(f"(filter: {{{field}: {{{operator}: {json.dumps(lookalike)}}}}})") == []
+        for operator in ("ne", "notIn"):
+            argument = f"(filter: {{{field}: {{{operator}: {json.dumps(lookalike)}}}}}, sort: {{field: CODE}})"
+            assert await client.query_codes(argument) == ["FI", "KR", "SS"]
+
+
+@pytest.mark.parametrize(("field", "operand"), [("code", "fI"), ("alpha3", "fiN"), ("currencyCode", "fIm")])
+async def test_case_of_codes(field: str, operand: str) -> None:
+    """Codes are compared without case."""
+    client = offline_client([make_country("FI", alpha3="FIN", currency_code="FIM"), make_country("SS")])
+    for operator in ("eq", "in", "contains", "startsWith", "endsWith"):
+        assert await client.query_codes(f'(filter: {{{field}: {{{operator}: "{operand}"}}}})') == ["FI"]

@@ -11,7 +11,7 @@ import pytest
 from graphql_api.domain.report import Trigger
 from tests.support.attempts import FAILURE, make_failure, make_report
 from tests.support.database import record_statements
-from tests.support.factories import REFRESHED_AT, make_country
+from tests.support.factories import LOOKALIKES, REFRESHED_AT, make_country
 from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
@@ -439,6 +439,16 @@ async def test_delete_unknown_country(
     initial = await InitialState.capture(instance)
     document = f"mutation {{ deleteCountry({arguments}) {{ id }} }}"
     assert await client.query_error(document) == ("COUNTRY_NOT_FOUND", message)
+    assert await initial.is_unchanged()
+
+
+@pytest.mark.parametrize("lookalike", LOOKALIKES)
+async def test_delete_lookalike(instance: ServiceInstance, client: SchemaClient, lookalike: str) -> None:
+    """A text that is not ASCII deletes no country, whatever code it resembles."""
+    initial = await InitialState.capture(instance)
+    document = "mutation ($code: String) { deleteCountry(code: $code) { id } }"
+    message = f"There is no country {lookalike!r}."
+    assert await client.query_error(document, code=lookalike) == ("COUNTRY_NOT_FOUND", message)
     assert await initial.is_unchanged()
 
 

@@ -27,7 +27,7 @@ def test_whole_answer() -> None:
     assert some_rates(validated) == SOME_RATES
 
 
-@pytest.mark.parametrize("code", ["btc", "xau", "xdr", "ggp", "ang", "dem", "1inch", "", "ab"])
+@pytest.mark.parametrize("code", ["btc", "xau", "xdr", "ggp", "ang", "dem", "1inch", "", "ab", "uſd", "ﬁm", "eᵘr"])
 def test_other_codes(code: str) -> None:
     """Cryptocurrencies, metals, units, unofficial and retired codes are dropped."""
     body = json.dumps({"usd": {code: 2, "eur": 0.88}}).encode()
