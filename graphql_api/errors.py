@@ -56,7 +56,7 @@ class SourceUnavailable(CountriesError):
 
 
 class SourceInvalid(CountriesError):
-    """A provider's data must not be stored, e.g. as it lacks most countries."""
+    """Every provider of a kind failed, and one of them lists less than half of what is stored."""
 
     code = "SOURCE_INVALID"
 

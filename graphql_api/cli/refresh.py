@@ -68,7 +68,7 @@ def _print_report(console: Console, report: RefreshReport) -> None:
     console.print(
         f"{report.total_countries} countries: {report.inserted} new, {report.updated} changed, "
         f"{report.unchanged} unchanged, {len(report.missing)} missing, "
-        f"{len(report.skipped)} skipped; "
+        f"{report.skipped_count} skipped; "
         f"{report.statements} SQL statement{'' if report.statements == 1 else 's'}"
     )
     for source in report.sources:

@@ -192,6 +192,10 @@ class CountryFigures:
     currency_code: str | None = None
 
 
+MAX_NAMED_SKIPPED = 100
+"""Skipped records of one source that a report names. The others are counted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedRecord:
     """A record of a provider that failed validation."""

@@ -73,6 +73,9 @@ class RefreshReport:
     missing: tuple[str, ...]
     """Names of stored countries that the provider did not list. Their rows stay."""
     skipped: tuple[SkippedRecord, ...]
+    """The first of them."""
+    unnamed_skipped: int = 0
+    """Number of further skipped records."""
     statements: int
     """Number of SQL statements of the upsert."""
     timings: Timings
@@ -88,6 +91,11 @@ class RefreshReport:
     def total_countries(self) -> int:
         """Return the number of countries after the refresh, missing ones included."""
         return self.version.count
+
+    @property
+    def skipped_count(self) -> int:
+        """Return the number of skipped records, including those that are not named."""
+        return len(self.skipped) + self.unnamed_skipped
 
     @property
     def has_asked_all_providers(self) -> bool:

@@ -12,7 +12,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.merge import MergeResult, SourceData, merge
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.report import RefreshReport, SourceKind, SourceReport, Timings, Trigger
+from graphql_api.domain.report import RefreshReport, SourceKind, Timings, Trigger
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import SourceInvalid, SourceUnavailable
 from graphql_api.images.cache import SummaryImageCache
@@ -22,7 +22,15 @@ from graphql_api.sources.fetch import FetchContext, FetchResult, LazyHTTPClient,
 from graphql_api.sources.provider import Provider, ProviderData, RawCountries, RawRates
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.sources.retry import RetryPolicy
-from graphql_api.sources.validation import ValidatedCountries, ValidatedRates, validate_countries, validate_rates
+from graphql_api.sources.validation import (
+    ShortListError,
+    ValidatedCountries,
+    ValidatedRates,
+    require_half_of_countries,
+    require_half_of_currencies,
+    validate_countries,
+    validate_rates,
+)
 from graphql_api.utils.tasks import task_group
 
 logger = logging.getLogger(__name__)
@@ -175,7 +183,9 @@ class RefreshPipeline:
         countries_fetch = fetch_first(
             SourceKind.COUNTRIES,
             self.sources.countries,
-            lambda raw: validate_countries(raw, self.catalog.reference),
+            lambda raw: require_half_of_countries(
+                validate_countries(raw, self.catalog.reference), self.catalog.snapshot
+            ),
             context=context,
             cached_data=provider_cache.countries,
             failures=failures[SourceKind.COUNTRIES],
@@ -183,7 +193,7 @@ class RefreshPipeline:
         rates_fetch = fetch_first(
             SourceKind.RATES,
             self.sources.rates,
-            validate_rates,
+            lambda raw: require_half_of_currencies(validate_rates(raw), self.catalog.snapshot),
             context=context,
             cached_data=provider_cache.rates,
             failures=failures[SourceKind.RATES],
@@ -254,6 +264,7 @@ class RefreshPipeline:
             unchanged=merged.unchanged,
             missing=merged.missing,
             skipped=fetched.countries.data.skipped,
+            unnamed_skipped=fetched.countries.data.unnamed_skipped,
             statements=upserted.statements,
             timings=Timings(
                 fetch_countries_ms=fetched.countries.duration_ms,
@@ -274,22 +285,27 @@ def _validate_against_stored(fetched: _FetchedSources, stored: Snapshot) -> None
 
     Raises:
         SourceUnavailable: the data is bundled, and the stored data is live.
-        SourceInvalid: less than half of the stored countries are listed.
+        SourceInvalid: the same, and a provider listed less than half of what is stored; or this data does.
     """
-    _reject_bundled(fetched.countries.report, stored.has_live_figures)
-    _reject_bundled(fetched.rates.report, stored.has_live_rates)
-    listed = len(fetched.countries.data.figures)
-    if listed * 2 < len(stored.rows):
-        raise SourceInvalid(
-            f"{fetched.countries.report.provider} lists {listed} usable countries, less than half "
-            f"of the {len(stored.rows)} stored; nothing was changed."
-        )
+    _reject_bundled(fetched.countries, stored.has_live_figures)
+    _reject_bundled(fetched.rates, stored.has_live_rates)
+    # Another process may have stored more since the sources were validated.
+    _reject_short_list(fetched.countries, stored, require_half_of_countries)
+    _reject_short_list(fetched.rates, stored, require_half_of_currencies)
 
 
-def _reject_bundled(report: SourceReport, has_live_data: bool) -> None:
+def _reject_short_list(fetched: FetchResult[D], stored: Snapshot, require_half: Callable[[D, Snapshot], D]) -> None:
+    try:
+        require_half(fetched.data, stored)
+    except ShortListError as error:
+        raise SourceInvalid(f"{fetched.report.provider} {error}; nothing was changed.") from None
+
+
+def _reject_bundled(fetched: FetchResult[D], has_live_data: bool) -> None:
+    report = fetched.report
     if report.provider == BUNDLED and has_live_data:
         reasons = "; ".join(report.failures) or "no live source is configured"
-        raise SourceUnavailable(
+        raise fetched.failure_type(
             f"No live source of {report.kind} could be used, and bundled data never replaces live data. {reasons}."
         )
 

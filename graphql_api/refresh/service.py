@@ -278,7 +278,7 @@ def _log_report(report: RefreshReport) -> None:
         "updated": report.updated,
         "unchanged": report.unchanged,
         "missing": len(report.missing),
-        "skipped": len(report.skipped),
+        "skipped": report.skipped_count,
         "statements": report.statements,
         "revision": report.version.revision,
         "providers": {str(source.kind): source.provider for source in report.sources},

@@ -1,5 +1,6 @@
 """Reads bodies that may be compressed; memory holds no more than the limit, even of a bomb."""
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterable, Iterator
 
@@ -11,6 +12,8 @@ ACCEPT_ENCODING = "gzip"
 
 _CHUNK_BYTES = 65_536
 """Bytes decompressed at a time: a chunk from the network may expand a thousandfold."""
+_CHUNKS_PER_TURN = 100
+"""Chunks read before other tasks run: a provider may send each byte as a chunk, many of which arrive at once."""
 _GZIP_WBITS = zlib.MAX_WBITS | 16
 
 
@@ -25,9 +28,12 @@ async def read_body(chunks: AsyncIterable[bytes], *, content_encoding: str, max_
         shown = to_printable(encoding)
         raise ProviderError(f"the response has the encoding {shown}, which was not requested")
     decoder = _GzipDecoder() if "gzip" in encoding else None
-    body, received_bytes = bytearray(), 0
+    body, received_bytes, chunk_count = bytearray(), 0, 0
     async for chunk in chunks:
         received_bytes += len(chunk)
+        chunk_count += 1
+        if chunk_count % _CHUNKS_PER_TURN == 0:
+            await asyncio.sleep(0)
         for piece in decoder.decode(chunk) if decoder else (chunk,):
             body += piece
             if len(body) > max_bytes:

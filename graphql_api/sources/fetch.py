@@ -11,12 +11,13 @@ from importlib import resources
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 
 from graphql_api.domain.report import SourceKind, SourceReport
-from graphql_api.errors import SourceUnavailable
+from graphql_api.errors import CountriesError, SourceInvalid, SourceUnavailable
 from graphql_api.sources.parsing import to_printable
 from graphql_api.sources.provider import Provider, ProviderData, ProviderError
 from graphql_api.sources.provider_cache import CachedData, provider_fingerprint
 from graphql_api.sources.response import MAX_BODY_BYTES, NotModified, Validators
 from graphql_api.sources.retry import RetryPolicy
+from graphql_api.sources.validation import ShortListError
 from graphql_api.utils.lazy import Lazy
 from graphql_api.utils.tasks import gather
 
@@ -72,6 +73,8 @@ class FetchResult(Generic[D]):
     duration_ms: float
     to_cache: CachedData[D] | None
     """New entry for the provider cache. None: nothing changed."""
+    failure_type: type[CountriesError]
+    """Error to raise if this data cannot be used either."""
 
 
 async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch has a context
@@ -90,8 +93,10 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
 
     Raises:
         SourceUnavailable: every provider failed; the message has each reason.
+        SourceInvalid: the same, and a provider listed less than half of what is stored.
     """
     started = time.perf_counter()
+    failure_type: type[CountriesError] = SourceUnavailable
     for provider in providers:
         attempt_started = time.perf_counter()
         entry: CachedData[D] | None = None
@@ -100,6 +105,7 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
             entry, outcome = await _fetch_unless_fresh(provider, validate, cached_data, context)
         except (TimeoutError, ProviderError) as error:
             failures.append(f"{provider.name}: {_describe_failure(error, provider, context)}")
+            failure_type = SourceInvalid if isinstance(error, ShortListError) else failure_type
         context.on_fetch(provider.name, outcome, time.perf_counter() - attempt_started)
         if entry is None:
             continue
@@ -115,8 +121,8 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
         )
         duration_ms = round((time.perf_counter() - started) * 1000, 1)
         is_cacheable = outcome is FetchOutcome.ANSWERED and (entry.validators or entry.until)
-        return FetchResult(entry.data, report, duration_ms, entry if is_cacheable else None)
-    raise SourceUnavailable(f"No source of {kind} could be used. {'; '.join(failures)}.")
+        return FetchResult(entry.data, report, duration_ms, entry if is_cacheable else None, failure_type)
+    raise failure_type(f"No source of {kind} could be used. {'; '.join(failures)}.")
 
 
 async def _fetch_unless_fresh(
@@ -138,7 +144,7 @@ async def _fetch(
     provider: Provider[T], validate: Callable[[T], D], context: FetchContext, validators: Validators | None = None
 ) -> CachedData[D]:
     raw, new_validators = await _request(provider, context, validators)
-    data = validate(raw)
+    data = await asyncio.to_thread(validate, raw)
     until = data.next_update and min(data.next_update, context.now + MAX_FRESHNESS_LIFETIME)
     return CachedData(
         origin=provider_fingerprint(provider),
@@ -151,11 +157,12 @@ async def _fetch(
 async def _request(provider: Provider[T], context: FetchContext, validators: Validators | None) -> tuple[T, Validators]:
     """Return the parsed data. Paged data has no validators, because each page has its own.
 
-    The pages after the first are requested concurrently and share what is left of `MAX_BODY_BYTES`.
+    The pages after the first are requested concurrently and share what is left of `MAX_BODY_BYTES`. Bodies are parsed
+    in a thread, so that the event loop keeps serving.
     """
     if provider.resource is not None:
-        bundled = resources.files("graphql_api.sources.bundled")
-        return provider.parse(bundled.joinpath(provider.resource).read_bytes()), Validators()
+        bundled = resources.files("graphql_api.sources.bundled").joinpath(provider.resource)
+        return await asyncio.to_thread(lambda: provider.parse(bundled.read_bytes())), Validators()
     if provider.api_key_setting and not provider.api_key:
         raise ProviderError(f"{provider.api_key_setting} is not set")
     async with asyncio.timeout(context.api_timeout) as timeout:
@@ -170,13 +177,13 @@ async def _request(provider: Provider[T], context: FetchContext, validators: Val
         )
         url, params = str(provider.url), provider.params
         body, new_validators = await client.get(url, params, validators=validators)
-        first = provider.parse(body)
+        first = await asyncio.to_thread(provider.parse, body)
         if provider.pagination is None:
             return first, new_validators
         pages = [{**params, **page} for page in provider.pagination.remaining_params(first)]
         max_bytes = (MAX_BODY_BYTES - len(body)) // max(len(pages), 1)
         others = await gather(client.get(url, page, max_bytes=max_bytes) for page in pages)
-        parsed = [provider.parse(other_body) for other_body, _ in others]
+        parsed = [await asyncio.to_thread(provider.parse, other_body) for other_body, _ in others]
         return provider.pagination.join([first, *parsed]), Validators()
 
 

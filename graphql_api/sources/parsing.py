@@ -2,14 +2,23 @@
 
 import json
 import math
+import reprlib
 import unicodedata
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql_api.sources.provider import ProviderError
 
+MAX_RECORDS = 5_000
+"""Records of one list or table. There are 250 countries, and the longest real list has 340 currencies."""
+MAX_JSON_VALUES = 100_000
+"""Values of one JSON body. The largest real one has 41 000. The parser blocks other threads while it runs."""
 _MAX_MESSAGE_LENGTH = 150
 """Characters of a provider's error message that are kept."""
+_MAX_INT_DIGITS = 20
+"""Longer integers become floats: converting them exactly takes quadratic time."""
+
+C = TypeVar("C", list[Any], dict[str, Any])
 
 
 def decode_utf8(body: bytes) -> str:
@@ -28,11 +37,14 @@ def parse_json(body: bytes) -> object:
     """Return the value of a JSON body in UTF-8.
 
     Raises:
-        ProviderError: the body is not JSON, or it is an error message.
+        ProviderError: the body is not JSON, has too many values, or is an error message.
     """
+    # Each value but the first follows one of these bytes.
+    if sum(map(body.count, (b",", b"[", b"{"))) > MAX_JSON_VALUES:
+        raise ProviderError(f"the body has more than {MAX_JSON_VALUES} values")
     decoded = decode_utf8(body)
     try:
-        content: object = json.loads(decoded)
+        content: object = json.loads(decoded, parse_int=_parse_int, parse_float=_parse_float)
     except (ValueError, RecursionError):
         raise ProviderError("the body is not JSON") from None
     _reject_error_payload(content)
@@ -43,12 +55,43 @@ def parse_json_object(body: bytes) -> dict[str, Any]:
     """Return the object of a JSON body in UTF-8.
 
     Raises:
-        ProviderError: the body is not a JSON object, or it is an error message.
+        ProviderError: the body is not a JSON object, has too many values, or is an error message.
     """
     content = parse_json(body)
     if not isinstance(content, dict):
         raise ProviderError("the body is not a JSON object")
     return content
+
+
+def _parse_int(digits: str) -> int | float:
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
+
+
+def _parse_float(number: str) -> float:
+    # The parser, which is in C, lets other threads run only while it calls a function in Python.
+    return float(number)
+
+
+def require_records(value: object, container: type[C], message: str) -> C:
+    """Return a list or table of records.
+
+    Raises:
+        ProviderError: it is no such container, with `message`, or it has more than `MAX_RECORDS` records.
+    """
+    if not isinstance(value, container):
+        raise ProviderError(message)
+    require_record_count(len(value))
+    return value
+
+
+def require_record_count(count: int) -> None:
+    """Accept the number of a provider's records.
+
+    Raises:
+        ProviderError: there are more than `MAX_RECORDS`.
+    """
+    if count > MAX_RECORDS:
+        raise ProviderError(f"sent {count} records, more than {MAX_RECORDS}")
 
 
 def _reject_error_payload(content: object) -> None:
@@ -85,14 +128,17 @@ def clean_text(value: object, *, max_length: int) -> str | None:
     if not isinstance(value, str):
         return None
     stripped = value.strip()
+    if not 0 < len(stripped) <= max_length:
+        return None
     # Some databases refuse control characters (Cc) and lone surrogates (Cs).
-    is_storable = not any(unicodedata.category(c) in ("Cc", "Cs") for c in stripped)
-    return stripped if 0 < len(stripped) <= max_length and is_storable else None
+    return None if any(unicodedata.category(c) in ("Cc", "Cs") for c in stripped) else stripped
 
 
 def to_printable(value: object, *, max_length: int = 80) -> str:
     """Return the start of `str(value)` on one line, safe to store and to print."""
-    cleaned = str(value)[: max_length + 1]
+    # The text of nested lists may be long, and may exceed the recursion limit.
+    text = reprlib.repr(value) if isinstance(value, list | dict) else str(value)
+    cleaned = text[: max_length + 1]
     cleaned = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in cleaned)
     return cleaned if len(cleaned) <= max_length else f"{cleaned[: max_length - 1]}…"
 
@@ -120,7 +166,9 @@ def parse_unix_time(value: object) -> datetime | None:
 
 def parse_date(value: object) -> datetime | None:
     """Return midnight UTC of a date such as 2026-09-29; None for any other value."""
+    if not isinstance(value, str) or len(value) > len("2026-09-29"):
+        return None
     try:
-        return datetime.strptime(str(value), "%Y-%m-%d").replace(tzinfo=UTC)
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
     except ValueError:
         return None

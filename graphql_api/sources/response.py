@@ -6,7 +6,7 @@ from datetime import datetime
 
 from graphql_api.sources.retry import parse_http_date
 
-MAX_BODY_BYTES = 20_000_000
+MAX_BODY_BYTES = 5_000_000
 """Decompressed bytes of all pages of a provider. The largest real response has 1.1 million."""
 
 

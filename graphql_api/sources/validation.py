@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from graphql_api.domain.country import FIELDS, CountryFigures, Reference, SkippedRecord
+from graphql_api.domain.country import FIELDS, MAX_NAMED_SKIPPED, CountryFigures, Reference, SkippedRecord
+from graphql_api.domain.snapshot import Snapshot
 from graphql_api.sources.currencies import is_code, select_current_code
-from graphql_api.sources.parsing import clean_text, parse_non_negative, to_printable
+from graphql_api.sources.parsing import clean_text, parse_non_negative, require_record_count, to_printable
 from graphql_api.sources.provider import ProviderData, ProviderError, RawCountries, RawCountry, RawRates
 
 MAX_POPULATION = 2**31 - 1
@@ -26,6 +27,9 @@ class ValidatedCountries(ProviderData):
 
     figures: tuple[CountryFigures, ...]
     skipped: tuple[SkippedRecord, ...]
+    """The first `MAX_NAMED_SKIPPED`."""
+    unnamed_skipped: int = 0
+    """Number of further skipped records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,12 +39,17 @@ class ValidatedRates(ProviderData):
     rates: Mapping[str, float]
 
 
+class ShortListError(ProviderError):
+    """A provider lists less than half of what is stored."""
+
+
 def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCountries:
     """Keep the records with a known code and a whole population; report the others as skipped.
 
     Raises:
-        ProviderError: no record is usable, or the provider has more records than it sent.
+        ProviderError: no record is usable, there are too many, or the provider has more records than it sent.
     """
+    require_record_count(len(raw.countries))
     if raw.total is not None and len(raw.countries) < raw.total:
         raise ProviderError(f"sent {len(raw.countries)} of {to_printable(raw.total)} records")
     figures_by_code: dict[str, CountryFigures] = {}
@@ -56,14 +65,19 @@ def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCoun
             skipped.append(SkippedRecord(record=record, reason=result))
     if not figures_by_code:
         raise ProviderError(f"none of its {len(raw.countries)} records can be used")
-    return ValidatedCountries(figures=tuple(figures_by_code.values()), skipped=tuple(skipped), as_of=raw.as_of)
+    return ValidatedCountries(
+        figures=tuple(figures_by_code.values()),
+        skipped=tuple(skipped[:MAX_NAMED_SKIPPED]),
+        unnamed_skipped=len(skipped[MAX_NAMED_SKIPPED:]),
+        as_of=raw.as_of,
+    )
 
 
 def validate_rates(raw: RawRates) -> ValidatedRates:
     """Keep the rates that are finite numbers above zero under a three-letter code.
 
     Raises:
-        ProviderError: no rate is usable, or the table's own rate of the US dollar is not 1.
+        ProviderError: only the US dollar has a usable rate, or the table's own rate of it is not 1.
     """
     parsed = {code: parse_non_negative(rate) for code, rate in raw.rates.items() if is_code(code)}
     rates = {code: rate for code, rate in parsed.items() if rate}
@@ -72,7 +86,35 @@ def validate_rates(raw: RawRates) -> ValidatedRates:
     dollar_rate = raw.rates.get("USD", 1)
     if not math.isclose(parse_non_negative(dollar_rate) or 0, 1, rel_tol=_DOLLAR_TOLERANCE):
         raise ProviderError(f"lists {to_printable(dollar_rate)} US dollars for one US dollar")
+    if rates.keys() <= {"USD"}:
+        raise ProviderError("has no usable rate but that of the US dollar")
     return ValidatedRates(rates={**rates, "USD": 1.0}, as_of=raw.as_of, next_update=raw.next_update)
+
+
+def require_half_of_countries(data: ValidatedCountries, stored: Snapshot) -> ValidatedCountries:
+    """Return the data unless it would leave more than half of the stored countries as they are.
+
+    Raises:
+        ShortListError: less than half of as many countries as are stored are listed.
+    """
+    _require_half("countries", len(data.figures), len(stored.rows))
+    return data
+
+
+def require_half_of_currencies(data: ValidatedRates, stored: Snapshot) -> ValidatedRates:
+    """Return the data unless more than half of the stored currencies would lose their rate.
+
+    Raises:
+        ShortListError: less than half of the stored currencies with a rate are listed.
+    """
+    currencies = {row.currency_code for row in stored.rows if row.exchange_rate is not None}
+    _require_half("currencies", len(currencies & data.rates.keys()), len(currencies))
+    return data
+
+
+def _require_half(subject: str, listed: int, stored: int) -> None:
+    if listed * 2 < stored:
+        raise ShortListError(f"lists {listed} usable {subject}, less than half of the {stored} stored")
 
 
 def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures | str:

@@ -3,7 +3,7 @@
 Format and terms: https://www.exchangerate-api.com/docs/free.
 """
 
-from graphql_api.sources.parsing import parse_json_object, parse_unix_time, to_printable
+from graphql_api.sources.parsing import parse_json_object, parse_unix_time, require_records, to_printable
 from graphql_api.sources.provider import Provider, ProviderError, RawRates
 
 
@@ -13,9 +13,7 @@ def parse(body: bytes) -> RawRates:
     if payload.get("result") != "success":
         error_type = to_printable(payload.get("error-type", "no message"))
         raise ProviderError(f"responded with an error: {error_type}")
-    rates = payload.get("rates")
-    if not isinstance(rates, dict):
-        raise ProviderError("the body has no table of rates")
+    rates = require_records(payload.get("rates"), dict, "the body has no table of rates")
     if payload.get("base_code") != "USD":
         raise ProviderError("the base of the rates is not USD")
     return RawRates(

@@ -4,16 +4,14 @@ Format: https://github.com/fawazahmed0/exchange-api. Codes are in lower case, an
 """
 
 from graphql_api.sources.currencies import CURRENT
-from graphql_api.sources.parsing import parse_date, parse_json_object
-from graphql_api.sources.provider import Provider, ProviderError, RawRates
+from graphql_api.sources.parsing import parse_date, parse_json_object, require_records
+from graphql_api.sources.provider import Provider, RawRates
 
 
 def parse(body: bytes) -> RawRates:
     """Parse the table of the US dollar, and keep the currencies in use."""
     payload = parse_json_object(body)
-    table = payload.get("usd")
-    if not isinstance(table, dict):
-        raise ProviderError("the body has no table of rates for USD")
+    table = require_records(payload.get("usd"), dict, "the body has no table of rates for USD")
     # Upper case of other letters may be ASCII: that of the long s, U+017F, is S.
     rates = {code.upper(): rate for code, rate in table.items() if code.isascii()}
     return RawRates(

@@ -3,15 +3,13 @@
 Format: https://frankfurter.dev.
 """
 
-from graphql_api.sources.parsing import get_nested, parse_date, parse_json
+from graphql_api.sources.parsing import get_nested, parse_date, parse_json, require_records
 from graphql_api.sources.provider import Provider, ProviderError, RawRates
 
 
 def parse(body: bytes) -> RawRates:
     """Parse the rows. Their dates differ; the newest is the date of the table."""
-    rows = parse_json(body)
-    if not isinstance(rows, list):
-        raise ProviderError("the body is not a list of rates")
+    rows = require_records(parse_json(body), list, "the body is not a list of rates")
     if any(get_nested(row, "base") != "USD" for row in rows):
         raise ProviderError("the base of the rates is not USD")
     quotes = ((get_nested(row, "quote"), get_nested(row, "rate")) for row in rows)

@@ -3,7 +3,7 @@
 Format: the comments of https://download.geonames.org/export/dump/countryInfo.txt.
 """
 
-from graphql_api.sources.parsing import decode_utf8
+from graphql_api.sources.parsing import decode_utf8, require_record_count
 from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
 
 _CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
@@ -11,8 +11,10 @@ _CODE, _NAME, _CAPITAL, _AREA, _POPULATION, _CURRENCY = 0, 4, 5, 6, 7, 10
 
 def parse(body: bytes) -> RawCountries:
     """Parse the table. Lines that start with # are comments."""
+    require_record_count(body.count(b"\n"))
     lines = (line.rstrip("\r") for line in decode_utf8(body).split("\n") if line[:1] != "#")
-    rows = [line.split("\t") for line in lines if line.strip()]
+    # No column is used after the one that follows the currency.
+    rows = [line.split("\t", _CURRENCY + 1) for line in lines if line.strip()]
     if not any(len(columns) > _CURRENCY for columns in rows):
         raise ProviderError("the body is not a table of countries")
     # A currency code in the last column may be truncated too, unless another column follows it.

@@ -5,7 +5,7 @@ Format: https://restcountries.com/docs. Entries without codes are territories th
 
 from collections.abc import Mapping, Sequence
 
-from graphql_api.sources.parsing import as_list, get_nested, parse_json_object
+from graphql_api.sources.parsing import as_list, get_nested, parse_json_object, require_records
 from graphql_api.sources.provider import Pagination, Provider, ProviderError, RawCountries, RawCountry
 
 _MAX_PAGES = 20
@@ -16,9 +16,8 @@ _FIELDS = "names.common,codes.alpha_2,capitals,population,area,currencies"
 def parse(body: bytes) -> RawCountries:
     """Parse one page."""
     data = parse_json_object(body).get("data")
-    entries, total = get_nested(data, "objects"), get_nested(data, "meta", "total")
-    if not isinstance(entries, list):
-        raise ProviderError("the body has no list of countries")
+    entries = require_records(get_nested(data, "objects"), list, "the body has no list of countries")
+    total = get_nested(data, "meta", "total")
     if not isinstance(total, int) or isinstance(total, bool):
         raise ProviderError("the body has no total of countries")
     return RawCountries(countries=[_parse_country(entry) for entry in entries], total=total)

@@ -4,15 +4,13 @@ The service itself shut this version down in June 2026; its old URLs respond wit
 status 200. Format: https://gitlab.com/restcountries/restcountries.
 """
 
-from graphql_api.sources.parsing import as_list, get_nested, parse_json
-from graphql_api.sources.provider import Provider, ProviderError, RawCountries, RawCountry
+from graphql_api.sources.parsing import as_list, get_nested, parse_json, require_records
+from graphql_api.sources.provider import Provider, RawCountries, RawCountry
 
 
 def parse(body: bytes) -> RawCountries:
     """Parse the list."""
-    entries = parse_json(body)
-    if not isinstance(entries, list):
-        raise ProviderError("the body is not a list of countries")
+    entries = require_records(parse_json(body), list, "the body is not a list of countries")
     return RawCountries(countries=[_parse_country(entry) for entry in entries])
 
 

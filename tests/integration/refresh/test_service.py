@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, func, select
 
 from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
@@ -16,6 +16,7 @@ from graphql_api.images.cache import SummaryImageCache
 from graphql_api.sources.providers import geonames
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import validate_countries
+from graphql_api.storage.tables import answers, refreshes
 from tests.support.attempts import make_source_report
 from tests.support.factories import make_country
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
@@ -156,6 +157,20 @@ async def test_skipped_record_of_a_stored_country(upstream: Upstream, instance: 
     assert report.skipped == (SkippedRecord(record="Andorra", reason=reason),)
     assert report.missing == ("Andorra",)
     assert await instance.load_row("AD") == ANDORRA
+
+
+async def test_thousands_of_skipped_records(upstream: Upstream, instance: ServiceInstance) -> None:
+    """However many records are skipped, the report, also in the database, names only the first 100."""
+    hostile_row = "\N{ROCKET}" * 200
+    upstream.set_responses(
+        "countries", FakeResponse(body=f"{hostile_row}\n".encode() * 4700 + COUNTRIES, headers={"ETag": "1"})
+    )
+    report = await instance.service.refresh()
+    assert (report.inserted, len(report.skipped), report.skipped_count) == (250, 100, 4702)
+    assert await instance.load_history() == (report,)
+    async with instance.database.connect() as connection:
+        assert (await connection.execute(select(func.max(func.length(refreshes.c.attempt))))).scalar_one() < 30_000
+        assert (await connection.execute(select(func.max(func.length(answers.c.answer))))).scalar_one() < 60_000
 
 
 async def test_deleted_country_returns(instance: ServiceInstance) -> None:

@@ -1,8 +1,10 @@
 """Failed refreshes: the error, the history, the log, and no change of the data."""
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_uppercase
 
 import pytest
 
@@ -13,7 +15,7 @@ from graphql_api.refresh.progress import Phase
 from graphql_api.sources.provider import RawCountries
 from graphql_api.sources.registry import COUNTRIES_PROVIDERS, select_providers
 from graphql_api.storage import lease
-from tests.support.fake_providers.server import HTML, FakeResponse, Upstream
+from tests.support.fake_providers.server import COUNTRIES, HTML, RATES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
     InitialState,
@@ -26,8 +28,10 @@ from tests.support.refresh_service import (
     rates_response,
     running_instance,
 )
+from tests.support.wait import wait_until_async
 
 HANGING_RESPONSE = FakeResponse(hold_until=lambda: False)
+PROVIDER_BY_KIND = {"countries": "geonames", "rates": "er-api"}
 NO_DATA_RESPONSE = FakeResponse(body=json.dumps({"success": False, "data": None}).encode())
 
 
@@ -101,27 +105,121 @@ async def test_after_a_failure(upstream: Upstream, instance: ServiceInstance) ->
     assert (report.id, report.version, report.inserted) == ("refresh-2", DataVersion(2, 250), 250)
 
 
-async def test_less_than_half(upstream: Upstream, instance: ServiceInstance) -> None:
-    """A source that lists less than half of the stored countries is rejected."""
+UNUSED_CURRENCIES = {"ANG", "BGN"}
+"""Currencies with a rate that no stored country has. 153 others are stored."""
+
+
+def few_rates(count: int) -> FakeResponse:
+    """Return the rates of `count` stored currencies, and of 200 that do not exist."""
+    table = json.loads(RATES)
+    stored_codes = [code for code in table["rates"] if code not in UNUSED_CURRENCIES]
+    invented_codes = [f"Q{first}{second}" for first in ascii_uppercase[:20] for second in ascii_uppercase[:10]]
+    rates = dict.fromkeys([*stored_codes[:count], *invented_codes], 1)
+    return FakeResponse(body=json.dumps({**table, "rates": rates}).encode())
+
+
+DOLLAR_ONLY = FakeResponse(body=json.dumps({**json.loads(RATES), "rates": {"USD": 1}}).encode())
+SHORT_LISTS = [
+    ("countries", first_countries(124), "lists 124 usable countries, less than half of the 250 stored"),
+    ("rates", few_rates(76), "lists 76 usable currencies, less than half of the 153 stored"),
+]
+"""A source, a response that lists less than half of what is stored, and the reason to reject it."""
+
+
+@pytest.mark.parametrize(
+    ("short_list", "error"),
+    [
+        *((short_list, SourceInvalid) for short_list in SHORT_LISTS),
+        (("rates", DOLLAR_ONLY, "has no usable rate but that of the US dollar"), SourceUnavailable),
+    ],
+)
+async def test_less_than_half(
+    upstream: Upstream,
+    instance: ServiceInstance,
+    short_list: tuple[str, FakeResponse, str],
+    error: type[CountriesError],
+) -> None:
+    """A provider that lists less than half of the stored countries or currencies is rejected."""
+    source, response, reason = short_list
     await instance.service.refresh()
-    upstream.set_responses("countries", first_countries(124))
-    assert await run_failing_refresh(instance, SourceInvalid) == (
-        "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
-    )
+    upstream.set_responses(source, response)
+    message = f"No source of {source} could be used. {PROVIDER_BY_KIND[source]}: {reason}."
+    assert await run_failing_refresh(instance, error) == message
     assert instance.catalog.last_failure == RefreshFailure(
-        id="refresh-2",
-        at=clock_time(3),
-        code="SOURCE_INVALID",
-        message="geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed.",
+        id="refresh-2", at=clock_time(3), code=error.code, message=message
     )
+
+
+@pytest.mark.parametrize(("source", "response", "reason"), SHORT_LISTS)
+async def test_less_than_half_before_bundled(
+    upstream: Upstream, fallback_instance: ServiceInstance, source: str, response: FakeResponse, reason: str
+) -> None:
+    """A short list has the same error code if the only provider after it is the bundled data."""
+    await fallback_instance.service.refresh()
+    upstream.set_responses(source, response)
+    assert await run_failing_refresh(fallback_instance, SourceInvalid) == (
+        f"No live source of {source} could be used, and bundled data never replaces live data. "
+        f"{PROVIDER_BY_KIND[source]}: {reason}."
+    )
+
+
+@pytest.mark.parametrize(("source", "response", "reason"), SHORT_LISTS)
+async def test_next_provider_after_a_short_list(
+    path: Path, upstream: Upstream, source: str, response: FakeResponse, reason: str
+) -> None:
+    """After a provider that lists less than half of what is stored, the next one is used."""
+    name = PROVIDER_BY_KIND[source]
+    upstream.set_responses("next", FakeResponse(body={"countries": COUNTRIES, "rates": RATES}[source]))
+    sources = make_source_config(upstream)
+    next_url = f"{upstream.url}/next"
+    sources = replace(
+        sources,
+        countries=[*sources.countries, replace(sources.countries[0], url=next_url)],
+        rates=[*sources.rates, replace(sources.rates[0], url=next_url)],
+    )
+    async with running_instance(path, sources) as instance:
+        await instance.service.refresh()
+        upstream.set_responses(source, response)
+        report = await instance.service.refresh()
+    assert [source_report.failures for source_report in report.sources if source_report.kind == source] == [
+        (f"{name}: {reason}",)
+    ]
+    assert (report.unchanged, report.missing) == (250, ())
+
+
+async def test_short_list_of_the_first_refresh(upstream: Upstream, instance: ServiceInstance) -> None:
+    """While nothing is stored, lists of any length are accepted."""
+    upstream.set_responses("countries", first_countries(1))
+    upstream.set_responses("rates", few_rates(2))
+    assert (await instance.service.refresh()).inserted == 1
+
+
+async def test_stored_data_that_grew_meanwhile(path: Path, upstream: Upstream) -> None:
+    """A list is rejected even if this process learns only after validating it how many countries are stored."""
+    sources = make_source_config(upstream)
+    async with running_instance(path, sources, name="other") as other, running_instance(path, sources) as instance:
+        await other.service.refresh()
+        await other.service.close()
+        upstream.set_responses("countries", first_countries(124))
+        recorder = ProgressRecorder()
+        with instance.service.progress.listen(recorder), hold_write_lock(path):
+            task = asyncio.create_task(instance.service.refresh())
+            await wait_until_async(lambda: recorder.phases[-1:] == [(Phase.FETCHING, 0.65)])
+        with pytest.raises(SourceInvalid) as exc_info:
+            await task
+        assert str(exc_info.value) == (
+            "geonames lists 124 usable countries, less than half of the 250 stored; nothing was changed."
+        )
+        assert (await other.reload_catalog()).snapshot == other.catalog.snapshot
 
 
 async def test_half(upstream: Upstream, instance: ServiceInstance) -> None:
     """A source that lists exactly half is accepted, and the other half is missing."""
     await instance.service.refresh()
     upstream.set_responses("countries", first_countries(125))
+    upstream.set_responses("rates", few_rates(77))
     report = await instance.service.refresh()
-    assert (report.unchanged, len(report.missing)) == (125, 125)
+    assert (report.inserted, len(report.missing)) == (0, 125)
     assert report.version == DataVersion(2, 250)
 
 
@@ -152,9 +250,6 @@ async def test_refresh_timeout_names_failed_providers(path: Path, upstream: Upst
     async with running_instance(path, with_missing_key) as instance:
         message = await run_failing_refresh(instance, SourceUnavailable)
     assert message == ("The sources did not respond within 1 s; restcountries: RESTCOUNTRIES_API_KEY is not set.")
-
-
-PROVIDER_BY_KIND = {"countries": "geonames", "rates": "er-api"}
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,16 @@
 """The history of refreshes: loaded unchanged, newest first, and limited in length."""
 
 import asyncio
+import json
+from dataclasses import replace
 from functools import partial
 
 import pytest
+from pydantic import TypeAdapter
 from sqlalchemy import insert, select
 
 from graphql_api.domain.history import MAX_STORED_REFRESHES, StoredAttempt
-from graphql_api.domain.report import Attempt
+from graphql_api.domain.report import Attempt, RefreshReport
 from graphql_api.storage import refreshes
 from graphql_api.storage.database import Database
 from graphql_api.storage.tables import refreshes as table
@@ -54,6 +57,17 @@ async def test_an_attempt_of_another_version(database: Database, caplog: pytest.
             StoredAttempt(1, "report", REPORT),
         ]
     assert caplog.messages == ["Skipped the refresh foreign in the history: it cannot be parsed."]
+
+
+async def test_a_report_of_version_0_1(database: Database) -> None:
+    """A report from before skipped records were counted has exactly those that it names."""
+    body = json.loads(TypeAdapter(RefreshReport).dump_json(REPORT))
+    del body["unnamed_skipped"]
+    row = {"id": REPORT.id, "finished_at": REPORT.at, "outcome": "SUCCEEDED", "attempt": json.dumps(body)}
+    async with database.connect() as connection:
+        await connection.execute(insert(table).values(sequence=1, **row))
+        (stored,) = await refreshes.load(connection, after=0)
+    assert stored.attempt == replace(REPORT, unnamed_skipped=0)
 
 
 async def test_columns(database: Database) -> None:

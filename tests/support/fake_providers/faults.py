@@ -23,7 +23,7 @@ REFUSING_URL = "http://127.0.0.1:1/"
 UNRESOLVABLE_URL = f"http://{'.'.join(['x' * 60] * 5)}/"
 """URL whose host name does not resolve."""
 
-TOO_LARGE_REASON = "the response is larger than 20000000 bytes"
+TOO_LARGE_REASON = "the response is larger than 5000000 bytes"
 CONNECTION_LOST_PREFIX = "the connection was lost: "
 JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0")
 
@@ -184,16 +184,16 @@ FAULTS = (
         reason="the body is not UTF-8 text",
     ),
     ProviderFault(
-        name="too-large", build_response=lambda _: FakeResponse(body=bytes(20_000_001)), reason=TOO_LARGE_REASON
+        name="too-large", build_response=lambda _: FakeResponse(body=bytes(5_000_001)), reason=TOO_LARGE_REASON
     ),
     ProviderFault(
         name="bomb",
-        build_response=lambda _: FakeResponse(body=gzip_bomb(megabytes=20_000)[:19_000_000], headers=GZIP_HEADERS),
+        build_response=lambda _: FakeResponse(body=gzip_bomb(megabytes=5_000)[:4_900_000], headers=GZIP_HEADERS),
         reason=TOO_LARGE_REASON,
     ),
     ProviderFault(
         name="bomb-of-nothing",
-        build_response=lambda _: FakeResponse(body=empty_gzip_blocks(21_000_000), headers=GZIP_HEADERS),
+        build_response=lambda _: FakeResponse(body=empty_gzip_blocks(5_100_000), headers=GZIP_HEADERS),
         reason=TOO_LARGE_REASON,
     ),
     ProviderFault(

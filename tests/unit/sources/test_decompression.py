@@ -1,5 +1,6 @@
 """Decompression: complete bodies in any chunks, and never more than the limit in memory."""
 
+import asyncio
 import gzip
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
@@ -48,6 +49,22 @@ async def test_plain(coding: str) -> None:
 async def test_gzip(coding: str) -> None:
     """A gzip body is decompressed."""
     assert await read_chunks(gzip.compress(b"figures"), coding=coding) == b"figures"
+
+
+async def test_other_tasks_run_between_chunks() -> None:
+    """A body of many chunks that have all arrived does not keep other tasks from running."""
+    turns = 0
+
+    async def count_turns() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counter = asyncio.create_task(count_turns())
+    assert await read_chunks(*[b"x"] * 1000, coding="") == b"x" * 1000
+    counter.cancel()
+    assert turns >= 9
 
 
 async def test_no_chunks() -> None:

@@ -317,7 +317,7 @@ async def test_single_page(upstream: Upstream, http_client: LazyHTTPClient) -> N
         (FakeResponse(status=404), "responded with status 404"),
         (FakeResponse(status=502), "responded with status 502"),
         (FakeResponse(), "the body is empty"),
-        (FakeResponse(body=bytes(MAX_BODY_BYTES // 2)), "the response is larger than 9999999 bytes"),
+        (FakeResponse(body=bytes(MAX_BODY_BYTES // 2)), "the response is larger than 2499999 bytes"),
     ],
 )
 async def test_page_that_fails(

@@ -173,7 +173,7 @@ async def test_body_that_is_too_large(upstream: Upstream, client: httpx.AsyncCli
     """A body one byte larger is rejected."""
     upstream.set_responses("rates", FakeResponse(body=b"x" * (MAX_BODY_BYTES + 1)))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
-    assert reason == "the response is larger than 20000000 bytes"
+    assert reason == "the response is larger than 5000000 bytes"
 
 
 async def test_endless_body(upstream: Upstream, client: httpx.AsyncClient) -> None:
@@ -181,7 +181,7 @@ async def test_endless_body(upstream: Upstream, client: httpx.AsyncClient) -> No
     endless = FakeResponse(body=b"x" * (MAX_BODY_BYTES + 2), hold_after=MAX_BODY_BYTES + 1, hold_until=lambda: False)
     upstream.set_responses("rates", endless)
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
-    assert reason == "the response is larger than 20000000 bytes"
+    assert reason == "the response is larger than 5000000 bytes"
 
 
 async def test_compressed(upstream: Upstream, client: httpx.AsyncClient) -> None:
@@ -197,7 +197,7 @@ async def test_compressed_body_that_is_too_large(upstream: Upstream, client: htt
     bomb = gzip.compress(bytes(MAX_BODY_BYTES + 1))
     upstream.set_responses("rates", FakeResponse(body=bomb, headers={"Content-Encoding": "gzip"}))
     reason = await fetch_failure(make_provider_client(client), upstream.rates_url)
-    assert reason == "the response is larger than 20000000 bytes"
+    assert reason == "the response is larger than 5000000 bytes"
 
 
 async def test_broken_compression(upstream: Upstream, client: httpx.AsyncClient) -> None:

@@ -37,7 +37,7 @@ def test_stored_names() -> None:
         "until": "2026-11-24T12:00:00.000001Z",
     }
     assert set(json.loads(FULL_CACHE.serialize()["countries"])["data"]) == {
-        *("figures", "skipped", "as_of", "next_update")
+        *("figures", "skipped", "unnamed_skipped", "as_of", "next_update")
     }
 
 

@@ -198,13 +198,13 @@ def test_valid_rates() -> None:
 @pytest.mark.parametrize("rate", [0, -0.0, -1, None, "1.5", True, float("nan"), float("inf"), 10**400, [1], {}])
 def test_invalid_rates(rate: object) -> None:
     """An invalid rate is dropped, and the others are kept."""
-    assert valid_rates({"EUR": rate, "USD": 1}) == {"USD": 1.0}
+    assert valid_rates({"EUR": rate, "GBP": 2}) == {"GBP": 2.0, "USD": 1.0}
 
 
 @pytest.mark.parametrize("code", ["", "usd", "BT", "USDT", "1INCH", "ÀÉÎ"])
 def test_no_currency_code(code: str) -> None:
     """A rate under anything but three capital letters is dropped."""
-    assert valid_rates({code: 2, "USD": 1}) == {"USD": 1.0}
+    assert valid_rates({code: 2, "GBP": 2}) == {"GBP": 2.0, "USD": 1.0}
 
 
 @pytest.mark.parametrize(("table", "count"), [({}, 0), ({"EUR": 0, "btc": 1}, 2)])
@@ -240,6 +240,6 @@ ANY_RATE = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max
 @given(st.dictionaries(st.sampled_from(["EUR", "GBP", "eur"]) | st.text(max_size=4), ANY_RATE))
 def test_any_rates(table: dict[str, object]) -> None:
     """Of any table, only finite numbers above zero under codes are kept."""
-    validated = valid_rates({**table, "USD": 1})
+    validated = valid_rates({"GBP": 1, **table, "USD": 1, "CHF": 1})
     assert [code for code in validated if not is_code(code)] == []
     assert [rate for rate in validated.values() if not 0 < rate < float("inf")] == []
