@@ -60,7 +60,7 @@ def test_make_test(clone: Path) -> None:
     for _ in range(2):
         variables = inherited_environment(PYTEST_ADDOPTS="tests/unit/test_errors.py")
         result = subprocess.run(["make", "test"], cwd=clone, env=variables, capture_output=True, check=True, text=True)
-        assert re.search(r"^2 passed", result.stdout, re.MULTILINE)
+        assert re.search(r"^[1-9]\d* passed", result.stdout, re.MULTILINE)
 
 
 def run_make_with(scripts: Mapping[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
