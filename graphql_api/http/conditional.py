@@ -25,7 +25,11 @@ def build_not_modified(if_none_match: str, headers: Mapping[str, str], *, exists
     `headers` are those of a 200 that concern caches: ETag, Cache-Control and Vary. `*` stands for every response that
     `exists`. https://www.rfc-editor.org/rfc/rfc9110#section-13.1.2
     """
-    is_held = exists if if_none_match.strip() == "*" else headers["ETag"] in _ENTITY_TAG.findall(if_none_match)
+    etag = headers["ETag"]
+    # Most lists do not contain the tag at all; to find that out takes a hundredth of the time of parsing one.
+    is_held = (
+        exists if if_none_match.strip() == "*" else etag in if_none_match and etag in _ENTITY_TAG.findall(if_none_match)
+    )
     return Response(status_code=304, headers=dict(headers)) if is_held else None
 
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from graphql_api.http.auth import is_authorized
+from graphql_api.http.content_negotiation import MAX_HEADER_LENGTH
 from graphql_api.metrics.exposition import expose
 from graphql_api.metrics.sampler import Sampler
 
@@ -19,7 +20,7 @@ async def serve_metrics(request: Request, *, sampler: Sampler, metrics_token: st
         headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
         return PlainTextResponse("This needs ADMIN_TOKEN as a bearer token.\n", 401, headers)
     sampler.sample()
-    accept = request.headers.get("Accept", "")
+    accept = request.headers.get("Accept", "")[:MAX_HEADER_LENGTH]
     metrics = sampler.metrics.shared_metrics
     body, media_type = expose(metrics, accept=accept, now=time.monotonic())
     return Response(body, headers={"Content-Type": media_type, "Cache-Control": "no-store"})
