@@ -1,8 +1,11 @@
 """The response cache: one snapshot, a limit of bytes, plain and compressed, 304s."""
 
+import gc
 import gzip
+import tracemalloc
 
 import brotli
+import orjson
 import pytest
 
 from graphql_api.domain.snapshot import Snapshot
@@ -19,7 +22,8 @@ SNAPSHOT = make_snapshot([make_country("FR")])
 PLAIN_KEY = CacheKey("POST", b"a", JSON, "identity")
 OPERATION = OperationInfo("query", "Name")
 LONG_BODY = b'{"data":"' + b"long " * 400 + b'"}'
-ENTRY_BYTES = 1 + 1000 + 100
+HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: 100\r\n"
+ENTRY_BYTES = 1 + len(HEAD) + 100 + len("Name") + 500
 """Bytes of an entry whose request has 1 byte and whose body has 100."""
 
 
@@ -47,7 +51,7 @@ def test_found() -> None:
     cache = make_cache()
     assert find(cache) is None
     cached = add(cache)
-    assert find(cache) is cached
+    assert find(cache) == cached
     for other_key in (
         PLAIN_KEY._replace(method="GET"),
         PLAIN_KEY._replace(text=b"b"),
@@ -109,7 +113,7 @@ def test_compressed(coding: str, decompress: object) -> None:
     assert len(compressed.body) < 100
     assert (b"content-encoding", coding.encode()) in compressed.headers
     assert (b"content-length", str(len(compressed.body)).encode()) in compressed.headers
-    assert find(cache, key) is compressed
+    assert find(cache, key) == compressed
     plain = find(cache)
     assert plain is not None
     assert (plain.body, plain.operation, compressed.operation) == (LONG_BODY, OPERATION, OPERATION)
@@ -207,3 +211,23 @@ def test_head() -> None:
     cross_origin = add(cross_origin_cache)
     assert b"vary: Accept, Accept-Encoding, Origin\r\n" in cross_origin.head
     assert cross_origin.headers == cached.headers
+
+
+def test_memory() -> None:
+    """A full cache of short answers takes no more than it counts, and the collector visits none of its entries."""
+    limit = 2_000_000
+    cache = make_cache(limit)
+    gc.collect()
+    objects_before = len(gc.get_objects())
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            text = b'{"variables": {"n": %d}}' % number
+            add(cache, PLAIN_KEY._replace(text=text), orjson.dumps({"data": {"countries": {"totalCount": number}}}))
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    gc.collect()
+    assert len(gc.get_objects()) - objects_before < 100
+    assert 0.5 * limit < held_bytes < 1.1 * limit
+    assert cache._entries.size <= limit
