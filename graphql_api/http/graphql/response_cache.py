@@ -151,9 +151,11 @@ class ResponseCache:
         if request.key.method != "GET" or not request.if_none_match:
             return None
         headers = self._build_cache_headers(request.key)
-        if build_not_modified(request.if_none_match, headers, exists=exists) is None:
+        not_modified = build_not_modified(request.if_none_match, headers, exists=exists)
+        if not_modified is None:
             return None
-        return CachedResponse(304, encode_head(304, _encode(headers)), self._common_head, b"", _ANONYMOUS_QUERY)
+        status = not_modified.status_code
+        return CachedResponse(status, encode_head(status, _encode(headers)), self._common_head, b"", _ANONYMOUS_QUERY)
 
     def _build_cache_headers(self, key: CacheKey) -> dict[str, str]:
         return {"ETag": key.compute_etag(self._data_fingerprint), "Cache-Control": self._cache_control}
