@@ -173,6 +173,7 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
     return build_site(
         catalog=components.catalog,
         summary_images=components.summary_images,
+        snapshot_poll=settings.snapshot_poll,
         clock=utc_now,
         stale_after=components.stale_after,
         schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,

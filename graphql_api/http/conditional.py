@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -36,10 +37,17 @@ def build_not_modified(if_none_match: str, headers: Mapping[str, str], *, exists
 def build_text_response(request: Request, text: str, headers: Mapping[str, str], media_type: str) -> Response:
     """Return a text with an ETag, in the encoding that the client prefers; a 304 if the client holds it."""
     encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
-    digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
-    all_headers = {**headers, "ETag": f'"{digest}"', "Vary": "Accept-Encoding"}
+    etag, body = _encode(text, encoding)
+    all_headers = {**headers, "ETag": etag, "Vary": "Accept-Encoding"}
     if not_modified := build_not_modified(get_if_none_match(request), all_headers):
         return not_modified
     if encoding != IDENTITY:
         all_headers["Content-Encoding"] = encoding
-    return Response(compress(text.encode(), encoding), headers=all_headers, media_type=media_type)
+    return Response(body, headers=all_headers, media_type=media_type)
+
+
+@lru_cache(maxsize=128)
+def _encode(text: str, encoding: str) -> tuple[str, bytes]:
+    """Return the ETag and the body, which are computed once for the landing page in each order and encoding."""
+    digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
+    return f'"{digest}"', compress(text.encode(), encoding)

@@ -103,10 +103,13 @@ class RemoteRefreshWatcher:
         with suppress(DatabaseUnavailable):
             await self.catalog.sync()
         self._new_attempts()
-        while self.broadcaster.has_subscribers.is_set():
+        is_subscribed = True
+        while is_subscribed:
             with suppress(DatabaseUnavailable):  # the catalog's poller logs it
                 await self._poll()
+            # Also after the last subscriber has left: one that comes and goes costs no more than one that stays.
             await asyncio.sleep(interval)
+            is_subscribed = self.broadcaster.has_subscribers.is_set()
         if self._current is not None:
             self.broadcaster.discard(self._current.reporter.refresh_id)
             self._current = None

@@ -1,6 +1,8 @@
-"""Groups of asyncio tasks: run them all or none, cancel them until they are done."""
+"""Asyncio tasks: run a group or none of it, share one among callers, cancel them until they are done."""
 
 import asyncio
+import math
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -50,3 +52,40 @@ def retrieve_exception(task: asyncio.Task[Any]) -> None:
     """Mark a failure as retrieved, as a done callback: asyncio logs one that nothing awaited."""
     if not task.cancelled():
         task.exception()
+
+
+class SharedCall:
+    """Runs a coroutine function once for all callers that wait, and at most once per interval."""
+
+    def __init__(
+        self,
+        function: Callable[[], Coroutine[Any, Any, None]],
+        *,
+        min_interval: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Leave at least `min_interval` seconds, by `clock`, from the end of a run to the start of the next."""
+        self._function = function
+        self._min_interval = min_interval
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self._next_start = -math.inf
+
+    async def __call__(self) -> None:
+        """Wait for the run in progress, or for a new one; return at once within the interval.
+
+        Cancelling a caller does not stop the run. A failure raises in every caller that waits for it.
+        """
+        if self._task is None:
+            if self._clock() < self._next_start:
+                return
+            self._task = asyncio.create_task(self._run())
+            self._task.add_done_callback(retrieve_exception)
+        await asyncio.shield(self._task)
+
+    async def _run(self) -> None:
+        try:
+            await self._function()
+        finally:
+            self._task = None
+            self._next_start = self._clock() + self._min_interval

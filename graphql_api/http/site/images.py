@@ -12,6 +12,7 @@ from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.http.conditional import build_not_modified, get_if_none_match
 from graphql_api.images.cache import SummaryImageCache
+from graphql_api.utils.tasks import SharedCall
 
 CURRENT_IMAGE_PATH = "/images/summary.png"
 
@@ -22,6 +23,8 @@ class ImageEndpoints:
 
     catalog: Catalog
     summary_images: SummaryImageCache
+    shared_sync: SharedCall
+    """Syncs the catalog, however many requests name an unknown version."""
 
     async def current(self, request: Request) -> Response:
         """Return the image of the current version."""
@@ -39,7 +42,7 @@ class ImageEndpoints:
         if version != self.catalog.snapshot.version:
             # Another replica may have just published this version.
             with suppress(DatabaseUnavailable):
-                await self.catalog.sync()
+                await self.shared_sync()
         snapshot = self.catalog.snapshot
         if version != snapshot.version:
             return RedirectResponse(CURRENT_IMAGE_PATH, 302, {"Cache-Control": "no-store"})

@@ -1,7 +1,7 @@
 """The landing page: the data, its age and its providers, as HTML."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
@@ -23,9 +23,13 @@ from graphql_api.images import SUMMARY_IMAGE_SIZE
 from graphql_api.images.summary_text import describe
 from graphql_api.sources.registry import get_attribution
 from graphql_api.utils import formatting
+from graphql_api.utils.lru import LRUCache
 
 ASSETS = tuple(map(Asset.from_package, ("landing.css", "landing.js", "icon.svg")))
 BY_NAME = SortKey(CountryField.NAME)
+
+_MAX_PAGES = 64
+"""Rendered pages that a process holds: one in each order, 65 kB each."""
 
 _CSP = {"Content-Security-Policy": build_csp()}
 
@@ -53,7 +57,7 @@ _COLUMNS = (
 """The columns in their order. The first one heads the rows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class LandingPage:
     """Serves the page. It links to what is enabled."""
 
@@ -62,6 +66,9 @@ class LandingPage:
     stale_after: timedelta
     has_playground: bool
     has_schema: bool
+    _pages: LRUCache[tuple[SortKey, str, str], str] = field(default_factory=lambda: LRUCache(_MAX_PAGES), init=False)
+    """Pages of `_snapshot` by order, age and the reason why the data is stale."""
+    _snapshot: Snapshot | None = field(default=None, init=False)
 
     async def serve(self, request: Request) -> Response:
         """Return the page; 503 while no rows are loaded."""
@@ -72,8 +79,21 @@ class LandingPage:
         return build_text_response(request, text, {**_CSP, "Cache-Control": "no-cache"}, HTML)
 
     def render(self, sort_key: SortKey) -> str:
-        """Return the page as HTML."""
+        """Return the page as HTML. It is rendered again when the data or what it says of their age has changed."""
         snapshot, now = self.catalog.snapshot, self.clock()
+        if snapshot is not self._snapshot:
+            self._pages.clear()
+            self._snapshot = snapshot
+        refreshed_at = snapshot.last_refreshed_at
+        age = formatting.format_age(now - refreshed_at) if refreshed_at else ""
+        stale_reason = _describe_staleness(snapshot, now=now, stale_after=self.stale_after)
+        text = self._pages.get((sort_key, age, stale_reason))
+        if text is None:
+            text = self._render(snapshot, sort_key, age=age, stale_reason=stale_reason)
+            self._pages.put((sort_key, age, stale_reason), text)
+        return text
+
+    def _render(self, snapshot: Snapshot, sort_key: SortKey, *, age: str, stale_reason: str) -> str:
         refreshed_at = snapshot.last_refreshed_at
         row_indexes = sort_rows([sort_key], snapshot, range(len(snapshot.rows)))
         return render_template(
@@ -82,8 +102,8 @@ class LandingPage:
             links=self._list_links(),
             refreshed_at=refreshed_at,
             refreshed_at_text=refreshed_at and formatting.format_datetime(refreshed_at),
-            age=refreshed_at and formatting.format_age(now - refreshed_at),
-            stale_reason=_describe_staleness(snapshot, now=now, stale_after=self.stale_after),
+            age=age,
+            stale_reason=stale_reason,
             sources=list(_list_attributions(snapshot)),
             image_url=f"images/summary-{snapshot.version}.png",
             image_size=SUMMARY_IMAGE_SIZE,

@@ -20,12 +20,14 @@ from graphql_api.http.site.playground import Playground
 from graphql_api.http.site.static_files import STATIC_PREFIX, AssetFiles
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.sampler import Sampler
+from graphql_api.utils.tasks import SharedCall
 
 
 def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     *,
     catalog: Catalog,
     summary_images: SummaryImageCache,
+    snapshot_poll: float,
     clock: Callable[[], datetime],
     stale_after: timedelta,
     schema_text: str | None,
@@ -36,7 +38,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
 ) -> FastAPI:
     """Return the application.
 
-    Without `schema_text`, /schema.graphql returns 404. Without `metrics_token`, /metrics is public.
+    Requests for unknown images cause at most one sync in `snapshot_poll` seconds. Without `schema_text`,
+    /schema.graphql returns 404. Without `metrics_token`, /metrics is public.
     """
     landing_page = LandingPage(
         catalog=catalog,
@@ -45,7 +48,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         has_playground=playground is not None,
         has_schema=schema_text is not None,
     )
-    image_endpoints = ImageEndpoints(catalog, summary_images)
+    image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
     assets = (*ASSETS, *(playground.assets if playground else ()))

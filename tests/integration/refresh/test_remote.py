@@ -268,6 +268,22 @@ async def test_statements(path: Path, upstream: Upstream) -> None:
             await asyncio.wait([task])
 
 
+async def test_subscribers_come_and_go(path: Path, upstream: Upstream) -> None:
+    """Subscribers that come and go cost no more statements than polls for one that stays."""
+    async with running_instance(path, make_source_config(upstream), name="here") as instance:
+        watcher, loop = make_watcher(instance), asyncio.get_running_loop()
+        with recorded_statements(instance) as executed:
+            started_at, task = loop.time(), asyncio.create_task(watcher.run(3600))
+            for _ in range(30):
+                async with subscription(instance):
+                    await instance.service.progress.has_subscribers.wait()
+                await asyncio.sleep(0.02)
+            max_polls = 1 + (loop.time() - started_at) // 0.5
+            assert 1 <= len(executed) <= max_polls, executed
+            task.cancel()
+            await asyncio.wait([task])
+
+
 async def test_process_dies_after_writing(
     mariadb: MariaDB, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -1,4 +1,4 @@
-"""Groups of tasks: ordered results, the first failure, and no task left running."""
+"""Tasks: ordered results, the first failure, no task left running, and calls that callers share."""
 
 import asyncio
 import gc
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from graphql_api.utils.tasks import cancel_all, gather, retrieve_exception, task_group
+from graphql_api.utils.tasks import SharedCall, cancel_all, gather, retrieve_exception, task_group
 
 
 async def return_after(text: str, delay: float, finished: list[str]) -> str:
@@ -98,3 +98,62 @@ async def test_unretrieved_failure() -> None:
     del tasks, task
     gc.collect()
     assert reported == []
+
+
+class Function:
+    """A coroutine function that counts its runs, and ends each when it is released."""
+
+    def __init__(self) -> None:
+        self.runs = 0
+        self.released = asyncio.Event()
+        self.failure: Exception | None = None
+
+    async def __call__(self) -> None:
+        """Run until released; raise the failure if there is one."""
+        self.runs += 1
+        await self.released.wait()
+        if self.failure:
+            raise self.failure
+
+
+async def test_shared_call() -> None:
+    """Callers share the run in progress, and start none until the interval after its end has passed."""
+    function, now = Function(), [100.0]
+    call = SharedCall(function, min_interval=2, clock=lambda: now[0])
+    callers = [asyncio.create_task(call()) for _ in range(3)]
+    await asyncio.sleep(0)
+    now[0] = 110
+    function.released.set()
+    await asyncio.gather(*callers)
+    for moment, runs in ((110, 1), (111.9, 1), (112, 2), (113.9, 2), (114, 3)):
+        now[0] = moment
+        await call()
+        assert function.runs == runs
+
+
+async def test_shared_call_is_cancelled() -> None:
+    """Cancelling a caller does not stop the run that others wait for."""
+    function = Function()
+    call = SharedCall(function, min_interval=0)
+    first, second = (asyncio.create_task(call()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    function.released.set()
+    await second
+    assert (function.runs, first.cancelled()) == (1, True)
+
+
+async def test_shared_call_fails() -> None:
+    """A failure raises in every caller that waits, not in those within the interval, and is retried after it."""
+    function, now = Function(), [0.0]
+    function.failure = ValueError("wrong")
+    function.released.set()
+    call = SharedCall(function, min_interval=2, clock=lambda: now[0])
+    failures: list[object] = list(await asyncio.gather(call(), call(), return_exceptions=True))
+    assert failures == [function.failure, function.failure]
+    await call()
+    now[0] = 2
+    with pytest.raises(ValueError, match=r"^wrong$"):
+        await call()
+    assert function.runs == 2

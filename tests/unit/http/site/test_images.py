@@ -1,5 +1,6 @@
 """The summary picture over HTTP: the current one, one per version, and the ways between them."""
 
+import asyncio
 from io import BytesIO
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from graphql_api.domain.snapshot import DataVersion
 from graphql_api.http.site.images import CURRENT_IMAGE_PATH, ImageEndpoints
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_image import draw
+from graphql_api.storage.migrations import migrate
+from graphql_api.utils.tasks import SharedCall
 from tests.support.app import AppClient
 from tests.support.database import open_database, record_statements
 from tests.support.fake_providers.server import Upstream
@@ -123,9 +126,9 @@ async def test_other_methods(server: AppClient, path: str) -> None:
     assert {*response.headers["Allow"].split(", ")} == {"GET", "HEAD"}
 
 
-def make_client(catalog: Catalog) -> httpx.AsyncClient:
-    """Return a client of a replica that serves the images of `catalog`."""
-    endpoints = ImageEndpoints(catalog, SummaryImageCache())
+def make_client(catalog: Catalog, *, min_interval: float = 3600) -> httpx.AsyncClient:
+    """Return a client of a replica that serves the images of `catalog`, and syncs it once per interval."""
+    endpoints = ImageEndpoints(catalog, SummaryImageCache(), SharedCall(catalog.sync, min_interval=min_interval))
     app = Starlette(routes=[Route("/images/summary-{version}.png", endpoints.versioned)])
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
 
@@ -149,8 +152,22 @@ async def test_image_of_another_process(tmp_path: Path, upstream: Upstream) -> N
             executed = record_statements(database)
             assert (await client.get("/images/summary-1-250.png")).status_code == 200
             assert executed == []
-            assert (await client.get("/images/summary-5-250.png")).status_code == 302
-            assert len(executed) == 1
+
+
+@pytest.mark.parametrize(("min_interval", "statements"), [(3600, (1, 1)), (0, (1, 2))])
+async def test_unknown_versions(tmp_path: Path, min_interval: float, statements: tuple[int, int]) -> None:
+    """Requests for unknown versions share one statement, and within the interval the next ones cost none."""
+    async with (
+        open_database(f"sqlite:///{tmp_path / 'countries.db'}") as database,
+        make_client(Catalog(database, REFERENCE), min_interval=min_interval) as client,
+    ):
+        await migrate(database)
+        executed, counts = record_statements(database), []
+        for _ in range(2):
+            requests = (client.get(f"/images/summary-{revision}-250.png") for revision in range(1, 61))
+            assert {response.status_code for response in await asyncio.gather(*requests)} == {302}
+            counts.append(len(executed))
+    assert tuple(counts) == statements
 
 
 async def test_images_without_database(tmp_path: Path, upstream: Upstream) -> None:

@@ -1,13 +1,17 @@
 """The pages as a server sends them: well-formed, linked, conditional and compressed."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from graphql_api.domain.country import Country
+from graphql_api.http import conditional
+from graphql_api.http.site import landing_page
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
 from graphql_api.images.summary_text import describe
 from tests.support.app import BASE_URL, AppClient, make_settings, running_client
@@ -122,6 +126,41 @@ async def test_etag_follows_time() -> None:
         etags.append((await get(landing_page)).headers["ETag"])
     assert len(set(etags)) == 4
     assert (etags[0], etags[3]) == (etags[1], etags[4])
+
+
+async def test_pages_are_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page is rendered and compressed again only for another order or encoding, another age, or other data."""
+    counts: Counter[str] = Counter()
+
+    def count_calls(module: ModuleType, name: str) -> None:
+        function = getattr(module, name)
+
+        def counted(*args: object, **kwargs: object) -> object:
+            counts[name] += 1
+            return function(*args, **kwargs)
+
+        monkeypatch.setattr(module, name, counted)
+
+    count_calls(landing_page, "render_template")
+    count_calls(conditional, "compress")
+    moments, row = [NOW], make_country("FR", name="Rendered once")
+    page = make_landing_page(row)
+    page.clock = lambda: moments[-1]
+    counted_calls = []
+    for query, encoding, days in (
+        *(("", "br", 0), ("", "br", 0), ("", "gzip", 0)),
+        *(("sort=population", "br", 0), ("sort=population&x=1", "br", 0)),
+        *(("", "br", 1), ("", "br", 1)),
+    ):
+        moments.append(NOW + timedelta(days=days))
+        headers = [(b"accept-encoding", encoding.encode())]
+        scope = {"type": "http", "headers": headers, "query_string": query.encode()}
+        await page.serve(Request(scope))
+        counted_calls.append((counts["render_template"], counts["compress"]))
+    assert counted_calls == [(1, 1), (1, 1), (1, 2), (2, 3), (2, 3), (3, 4), (3, 4)]
+    page.catalog = offline_client([row, make_country("DE")]).catalog
+    await get(page)
+    assert counts["render_template"] == 4
 
 
 async def test_etag_follows_data(tmp_path: Path, upstream: Upstream) -> None:
