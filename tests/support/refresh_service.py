@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
@@ -107,10 +108,11 @@ async def running_instance(
     name: str = "refresh",
     database_timeout: float = LONG_TIMEOUT,
     limits: RefreshLimits = NO_LIMITS,
+    **options: Any,  # noqa: ANN401 - what Database takes
 ) -> AsyncIterator[ServiceInstance]:
     """Run a service over a file or a URL; `name-1` is the id of its first refresh."""
     url = location if isinstance(location, str) else f"sqlite:///{location}"
-    database = Database(url, timeout=database_timeout)
+    database = Database(url, timeout=database_timeout, **options)
     await migrate(database)
     catalog = Catalog(database, REFERENCE)
     async with lazy_http_client() as http_client:

@@ -12,10 +12,11 @@ import pytest
 
 from graphql_api.domain.report import RefreshReport
 from graphql_api.domain.snapshot import DataVersion
-from graphql_api.errors import SourceUnavailable
+from graphql_api.errors import ConnectionPoolExhausted, SourceUnavailable
 from graphql_api.refresh.progress import Phase
-from graphql_api.storage import lease
+from graphql_api.storage import countries, lease
 from graphql_api.utils.tasks import CANCEL_GRACE_PERIOD
+from tests.support.factories import country_codes, make_country
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
@@ -29,6 +30,7 @@ from tests.support.refresh_service import (
     running_instance,
     wait_for_lease,
 )
+from tests.support.wait import wait_until_async
 
 
 @pytest.fixture
@@ -319,3 +321,44 @@ async def test_history_order(instance: ServiceInstance, upstream: Upstream) -> N
     expected = instance.catalog.history
     assert [attempt.id for attempt in expected] == [f"refresh-{n}" for n in range(8, 0, -1)]
     assert await instance.load_history() == expected
+
+
+async def test_one_connection(path: Path, upstream: Upstream, released: threading.Event) -> None:
+    """With a pool of one connection, a deletion and a poll wait for a refresh, and none of them fails."""
+    sources = make_source_config(upstream)
+    async with running_instance(path, sources, pool_size=1, max_overflow=0) as instance:
+        refresh = await start_refresh(instance, upstream)
+        released.set()
+        await refresh
+        france = instance.catalog.snapshot.by_code["FR"]
+        event = hold_countries(upstream)
+        refresh = await start_refresh(instance, upstream)
+        await wait_until_async(lambda: instance.database.pool_stats.in_use == 1)
+        others = [asyncio.create_task(instance.catalog.delete(france)), asyncio.create_task(instance.catalog.sync())]
+        await wait_until_async(lambda: instance.database.pool_stats.waits >= 2)
+        event.set()
+        await asyncio.gather(refresh, *others)
+        assert instance.catalog.is_database_available is True
+        assert instance.catalog.snapshot.version == DataVersion(2, 249)
+        assert "FR" not in {row.code for row in await instance.load_rows()}
+
+
+async def test_one_connection_in_use(path: Path, upstream: Upstream, released: threading.Event) -> None:
+    """A deletion that finds the only connection in use for too long changes nothing, and the refresh goes on."""
+    sources = make_source_config(upstream)
+    async with running_instance(path, sources, database_timeout=0.1, pool_size=1, max_overflow=0) as instance:
+        async with instance.database.connect() as connection:
+            await countries.upsert(connection, [make_country("FR")])
+        await instance.catalog.sync()
+        refresh = await start_refresh(instance, upstream)
+        await wait_until_async(lambda: instance.database.pool_stats.in_use == 1)
+        with pytest.raises(ConnectionPoolExhausted) as exc_info:
+            await instance.catalog.delete(make_country("FR"))
+        assert exc_info.value.public_message == (
+            "All 1 connections to the database were in use for 0.1 s; nothing was changed. "
+            "Raise DATABASE_POOL_SIZE or DATABASE_MAX_OVERFLOW."
+        )
+        assert country_codes(instance.catalog.snapshot.rows) == ["FR"]
+        released.set()
+        await refresh
+        assert len(await instance.load_rows()) == 250
