@@ -2,4 +2,4 @@
 
 from graphql_api.cli import main
 
-main(prog_name="graphql-api")
+main()

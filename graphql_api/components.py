@@ -2,10 +2,8 @@
 
 import logging
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
@@ -95,15 +93,6 @@ class Components:
             # Another process on the same database may have stored live data meanwhile.
             if not self.catalog.snapshot.rows:
                 raise
-
-    @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Self]:
-        """Open; close at the end, and if opening fails."""
-        try:
-            await self.open()
-            yield self
-        finally:
-            await self.close()
 
     async def close(self) -> None:
         """Finish the follow-up of refreshes, then close every connection."""

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
+from graphql_api.cli.interruption import run_until_stopped
 from graphql_api.components import Components
 from graphql_api.domain.report import RefreshReport, SourceReport, Timings
 from graphql_api.logging import configure_logging
@@ -19,21 +20,27 @@ _BAR_WIDTH = 40
 """Characters of the bar of the total time."""
 
 
-async def refresh(settings: Settings, *, force: bool) -> None:
+def refresh(settings: Settings, *, force: bool) -> None:
     """Run one refresh and print its report; with `force`, request providers without news too.
 
     Raises:
         CountriesError: the refresh failed and changed nothing.
+        SystemExit: a signal stopped the refresh.
     """
     # The report replaces the log lines below error.
     configure_logging("error", settings.effective_log_format)
     # Without wrapping, a pipe or a log has whole lines to search.
     console = Console(highlight=False, soft_wrap=True)
-    with _progress_listener(console) as on_progress:
-        async with Components(settings).opened() as components:
-            with components.refresh_service.progress.listen(on_progress):
-                report = await components.refresh_service.refresh(RefreshOptions(force=force))
+    components = Components(settings)
+    report = run_until_stopped(_run_refresh(components, console, force=force), components.close)
     _print_report(console, report)
+
+
+async def _run_refresh(components: Components, console: Console, *, force: bool) -> RefreshReport:
+    service = components.refresh_service
+    with _progress_listener(console) as on_progress, service.progress.listen(on_progress):
+        await components.open()
+        return await service.refresh(RefreshOptions(force=force))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Progress of refreshes: events, and one broadcaster in each process that passes them on."""
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Iterator
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from graphql_api.domain.report import RefreshReport
+
+logger = logging.getLogger(__name__)
 
 _MAX_UNREAD_EVENTS = 32
 """Events that a queue holds at most; a refresh has a dozen."""
@@ -51,7 +54,7 @@ class Progress:
 
 
 Listener = Callable[[Progress], None]
-"""Called with each event; must not block."""
+"""Called with each event; must not block. One that raises is not called again."""
 
 
 class ProgressBroadcaster:
@@ -93,7 +96,7 @@ class ProgressBroadcaster:
         try:
             yield
         finally:
-            del self._listeners[key]
+            self._listeners.pop(key, None)
 
     async def subscribe(self) -> AsyncGenerator[Progress, None]:
         """Yield the last event of each running refresh, then every event, without end.
@@ -123,8 +126,12 @@ class ProgressBroadcaster:
             self._running.pop(progress.refresh_id, None)
         else:
             self._running[progress.refresh_id] = progress
-        for listener in list(self._listeners.values()):
-            listener(progress)
+        for key, listener in list(self._listeners.items()):
+            try:
+                listener(progress)
+            except (Exception, SystemExit):  # Rich exits when its output is a broken pipe
+                logger.exception("A listener to the progress of refreshes failed, and is not called again.")
+                self._listeners.pop(key, None)
 
 
 class ProgressReporter:

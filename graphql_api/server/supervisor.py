@@ -19,10 +19,10 @@ from multiprocessing.process import BaseProcess
 from graphql_api import startup
 from graphql_api.errors import CountriesError
 from graphql_api.startup import StartupEvent, StartupListener
+from graphql_api.utils.signals import STOP_SIGNALS, set_stop_handler
 
 logger = logging.getLogger(__name__)
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _MIN_RESTART_INTERVAL = 1.0
 """Minimum seconds between two starts of a worker, so that one that dies at once takes no CPU."""
 _POLL_INTERVAL = 1.0
@@ -71,8 +71,7 @@ class Supervisor:
             CountriesError: the first worker failed to start, and a retry would not help.
         """
         self._context = multiprocessing.get_context("fork")
-        for signum in _SIGNALS:
-            signal.signal(signum, lambda *_: self._stop())
+        set_stop_handler(lambda *_: self._stop())
         # The sender closes when this process ends, however it ends; workers wait for that.
         self._lifeline_receiver, self._lifeline_sender = self._context.Pipe(duplex=False)
         with self._lifeline_receiver, self._lifeline_sender:
@@ -88,13 +87,13 @@ class Supervisor:
         worker_main = partial(self.serve, number, wait_until_ready)
         process = self._context.Process(target=self._run_worker, args=(worker_main, event_sender))
         # Until it sets its own, a forked worker has the supervisor's signal handlers.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         try:
             if self._deadline is None:
                 process.start()
                 self._processes.append(_WorkerProcess(number, process, event_receiver, time.monotonic()))
         finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         event_sender.close()
 
     def _process_events(self) -> None:
@@ -162,9 +161,9 @@ class Supervisor:
             worker.process.terminate()
 
     def _run_worker(self, worker_main: Callable[[StartupListener], None], event_sender: Connection) -> None:
-        # A terminal sends Ctrl-C to workers too; the supervisor signals them by SIGTERM instead.
+        # A terminal signals workers too; only the supervisor stops them, by SIGTERM.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.pthread_sigmask(signal.SIG_SETMASK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_SETMASK, {*STOP_SIGNALS} - {signal.SIGTERM})
         self._lifeline_sender.close()
         threading.Thread(target=self._exit_with_supervisor, daemon=True).start()
 

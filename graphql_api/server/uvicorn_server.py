@@ -3,8 +3,8 @@
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from types import FrameType
 
@@ -18,6 +18,7 @@ from graphql_api.server.http_protocol import HTTPProtocol
 from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
 from graphql_api.startup import StartupEvent, StartupFailed, StartupListener
+from graphql_api.utils.signals import exit_at_once, set_stop_handler
 
 GRACEFUL_SHUTDOWN_TIMEOUT = 5
 """Seconds that requests have to finish after Ctrl-C or SIGTERM. Containers are killed after 10."""
@@ -44,6 +45,15 @@ class UvicornServer(uvicorn.Server):
         """Monotonic time at which STOP_DELAY ends."""
         app = create_app(self._handle_event, lambda: self._is_stopping)
         super().__init__(_build_config(settings, app, metrics))
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGHUP too, which uvicorn leaves alone."""
+        set_stop_handler(self.handle_exit)
+        try:
+            yield
+        finally:
+            set_stop_handler(exit_at_once)
 
     async def on_tick(self, counter: int) -> bool:
         """Exit the main loop once STOP_DELAY is over."""

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from starlette.routing import Router
 
 from graphql_api.app import create_app
+from graphql_api.components import Components
 from graphql_api.settings import Settings
 from graphql_api.startup import Ready, StartupEvent, StartupFailed
 from tests.support.fake_providers.server import FakeResponse, Upstream
@@ -115,6 +116,17 @@ async def running_app(settings: Settings) -> AsyncIterator[Router]:
     async with LifespanManager(app, startup_timeout=WAIT_TIMEOUT, shutdown_timeout=WAIT_TIMEOUT):
         await startup
         yield app
+
+
+@asynccontextmanager
+async def opened_components(settings: Settings) -> AsyncIterator[Components]:
+    """Open the components with these settings, and close them at the end."""
+    components = Components(settings)
+    try:
+        await components.open()
+        yield components
+    finally:
+        await components.close()
 
 
 @asynccontextmanager

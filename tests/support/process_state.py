@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -14,6 +14,15 @@ def child_pids(pid: int) -> list[int]:
     except FileNotFoundError:
         return []
     return [int(child) for child in children.split()]
+
+
+def open_files(pid: int) -> set[str]:
+    """Return the names of the files that a process has open, without their folders."""
+    names = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            names.add(entry.readlink().name)
+    return names
 
 
 def is_running(pid: int) -> bool:

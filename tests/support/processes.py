@@ -70,6 +70,21 @@ def run_command(folder: Path, *arguments: str, **variables: str) -> CommandResul
     return CommandResult(completed.returncode, completed.stdout, completed.stderr)
 
 
+def run_redirected(folder: Path, redirection: str, *arguments: str, **variables: str) -> CommandResult:
+    """Run a command to its end, with its streams redirected in the syntax of a shell."""
+    completed = subprocess.run(
+        ["sh", "-c", f'exec "$@" {redirection}', "sh", *PROGRAM, *arguments],
+        cwd=folder,
+        env=build_environment(variables),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=WAIT_TIMEOUT,
+    )
+    return CommandResult(completed.returncode, completed.stdout, completed.stderr)
+
+
 @dataclass(frozen=True)
 class Process:
     """A running program. Its output goes to files, so that it never blocks."""

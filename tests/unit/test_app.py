@@ -12,10 +12,18 @@ from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from graphql_api.app import create_app
-from graphql_api.components import Components, migrate_database
+from graphql_api.components import migrate_database
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from graphql_api.utils.tasks import cancel_all
-from tests.support.app import BASE_URL, HANGING_RESPONSE, AppClient, make_settings, running_app, running_client
+from tests.support.app import (
+    BASE_URL,
+    HANGING_RESPONSE,
+    AppClient,
+    make_settings,
+    opened_components,
+    running_app,
+    running_client,
+)
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream, paginated_responder
 from tests.support.refresh_service import SERVER_ERROR, change_column, countries_response, execute_sql, hold_write_lock
 from tests.support.wait import wait_until_async
@@ -132,7 +140,7 @@ async def test_restart_without_sources(path: Path, upstream: Upstream) -> None:
 async def test_restart_of_an_emptied_database(path: Path, upstream: Upstream) -> None:
     """A start fills a database that was emptied."""
     upstream.set_responses("countries", SERVER_ERROR)
-    async with Components(make_settings(path, upstream)).opened() as parts:
+    async with opened_components(make_settings(path, upstream)) as parts:
         await parts.open_and_seed()
     await asyncio.to_thread(execute_sql, path, "DELETE FROM countries")
     async with running_client(make_settings(path, upstream)) as client:
@@ -148,7 +156,7 @@ async def test_shutdown_during_a_refresh(path: Path, upstream: Upstream, caplog:
         assert (await fetch_status(client))["refreshing"] is True
         caplog.clear()
     assert [record for record in caplog.records if record.name.startswith("graphql_api")] == []
-    async with Components(make_settings(path, upstream)).opened() as parts:
+    async with opened_components(make_settings(path, upstream)) as parts:
         assert str(parts.catalog.snapshot.version) == "1-250"
         assert (len(parts.catalog.history), parts.catalog.last_failure) == (1, None)
 
@@ -261,11 +269,11 @@ async def test_open_and_seed(path: Path, upstream: Upstream) -> None:
     """Opening fills an empty database from the bundled data, once."""
     settings = make_settings(path, upstream)
     for _ in range(2):
-        async with Components(settings).opened() as parts:
+        async with opened_components(settings) as parts:
             await parts.open_and_seed()
             await parts.open_and_seed()
     assert upstream.requests == ()
-    async with Components(settings).opened() as parts:
+    async with opened_components(settings) as parts:
         assert str(parts.catalog.snapshot.version) == "1-250"
         assert len(parts.catalog.history) == 1
 
@@ -274,7 +282,7 @@ async def test_migrate(path: Path, upstream: Upstream) -> None:
     """Migrating returns whether it changed anything, and loads no data."""
     settings = make_settings(path, upstream)
     assert [await migrate_database(settings) for _ in range(2)] == [True, False]
-    async with Components(settings).opened() as parts:
+    async with opened_components(settings) as parts:
         assert parts.catalog.snapshot.rows == ()
 
 
@@ -310,7 +318,7 @@ async def test_key_of_a_provider(path: Path, upstream: Upstream) -> None:
     sources = (("restcountries", upstream.countries_url),)
     key = SecretStr("hunter2")
     settings = make_settings(path, upstream, countries_sources=sources, restcountries_api_key=key)
-    async with Components(settings).opened() as parts:
+    async with opened_components(settings) as parts:
         report = await parts.refresh_service.refresh()
     assert (report.sources[0].provider, report.inserted, len(report.skipped)) == ("restcountries", 250, 6)
 
@@ -347,5 +355,5 @@ async def test_locked_file(path: Path, upstream: Upstream) -> None:
 
 async def load_stored_version(path: Path, upstream: Upstream) -> str:
     """Return the version that a process loads which starts now."""
-    async with Components(make_settings(path, upstream)).opened() as parts:
+    async with opened_components(make_settings(path, upstream)) as parts:
         return str(parts.catalog.snapshot.version)

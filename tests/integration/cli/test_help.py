@@ -27,7 +27,7 @@ Commands:
 
   Settings come from environment variables or from a file .env in this folder;
   docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong
-  setting or argument, 130 interrupted.
+  setting or argument, 130 Ctrl-C, 141 the reader of the output has gone.
 """
 REFRESH = """\
 Usage: graphql-api refresh [OPTIONS]

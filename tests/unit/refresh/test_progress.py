@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -49,6 +50,20 @@ async def test_refresh(instance: ServiceInstance) -> None:
     assert (last.message, last.report, last.code) == ("Done", reports[0], None)
     assert {item.refresh_id for item in recorder.events} == {reports[0].id}
     assert sum(item.is_last for item in recorder.events) == 1
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(), SystemExit(1)], ids=repr)
+async def test_listener_that_raises(
+    instance: ServiceInstance, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    """A listener that raises is logged and called no more; the refresh and other listeners go on."""
+    listener, recorder = Mock(side_effect=error), ProgressRecorder()
+    with instance.service.progress.listen(listener), instance.service.progress.listen(recorder):
+        report = await instance.service.refresh()
+    assert (listener.call_count, recorder.events[-1].report) == (1, report)
+    assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [error]
+    assert await instance.load_history() == (report,)
+    assert await instance.database.run(lease.read) is None
 
 
 async def test_lease_held_by_other(instance: ServiceInstance) -> None:
