@@ -8,9 +8,8 @@ from graphql_api.utils.signals import exit_at_once, set_stop_handler
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code. Default: the arguments of this process."""
     set_stop_handler(exit_at_once)
-    # The imports take long enough for a signal to arrive.
-    from graphql_api.cli.commands import program  # noqa: PLC0415 - see above
-    from graphql_api.cli.streams import protected_streams  # noqa: PLC0415 - see above
+    from graphql_api.cli.commands import program  # noqa: PLC0415 - a signal may arrive while this imports
+    from graphql_api.cli.streams import protected_streams  # noqa: PLC0415 - the signals come first
 
     with protected_streams():
         program(arguments, prog_name="graphql-api")
