@@ -93,6 +93,9 @@ class Catalog:
             previous, known = self.snapshot, self._history
             current = await change_marker.read(connection, known_sequence=known.last_sequence)
             self.lease_holder = current.holder
+            if current.is_empty and known.last_sequence and previous.rows:
+                await self._restore_on(connection)
+                continue
             if not await self._sync_history(connection, known, current):
                 continue
             if current.checksum == previous.checksum:
@@ -143,7 +146,7 @@ class Catalog:
         self._set_history(self._history.discard(attempt.id))
 
     async def restore(self) -> None:
-        """Write the served rows to a database that has none, because it lost its tables."""
+        """Write the served rows to a database that lost its table of countries."""
         if self.snapshot.rows:
             await self._database.run(self._restore_on)
 

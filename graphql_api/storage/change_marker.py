@@ -23,6 +23,11 @@ class ChangeMarker:
     holder: str | None
     """The process that holds the lease; None if it is free."""
 
+    @property
+    def is_empty(self) -> bool:
+        """Return whether there are neither rows nor a history, as in a database that was just created."""
+        return not self.checksum.version.count and not self.last_sequence
+
 
 async def read(connection: DatabaseConnection, *, known_sequence: int) -> ChangeMarker:
     """Return the present state of the database. `known_sequence` is the last one that the caller has read."""

@@ -156,6 +156,36 @@ async def test_sync_follows_history(replica: Catalog, database: Database) -> Non
     assert replica.snapshot.version == DataVersion(0, 0)
 
 
+async def test_sync_with_a_new_database(catalog: Catalog, replica: Catalog, database: Database) -> None:
+    """A database that lost its rows and its history gets the served rows, and no process serves none."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    await record_attempt(database, make_report("1"))
+    for process in (catalog, replica):
+        await process.sync()
+    async with database.connect() as connection:
+        await connection.exec_driver_sql("DELETE FROM countries")
+        await connection.exec_driver_sql("DELETE FROM refreshes")
+    for process in (replica, catalog):
+        before = process.snapshot
+        await process.sync()
+        assert process.snapshot is before
+        assert (process.history, await load_rows(database)) == ((), [FRANCE, TURKEY])
+
+
+@pytest.mark.parametrize("has_history", [False, True])
+async def test_sync_with_deleted_rows(catalog: Catalog, database: Database, *, has_history: bool) -> None:
+    """Rows that were deleted on purpose are served no more, and not written again."""
+    await store_rows(catalog, FRANCE)
+    if has_history:
+        await record_attempt(database, make_report("1"))
+    await catalog.sync()
+    async with database.connect() as connection:
+        await connection.exec_driver_sql("DELETE FROM countries")
+    await catalog.sync()
+    assert catalog.snapshot.rows == ()
+    assert await load_rows(database) == []
+
+
 async def test_sync_costs_one_statement(catalog: Catalog, database: Database) -> None:
     """Without a change, a sync is one statement and keeps the same snapshot object."""
     await store_rows(catalog, FRANCE)

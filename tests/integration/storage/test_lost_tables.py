@@ -18,7 +18,9 @@ from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import USER
 from tests.support.fake_providers.server import Upstream
-from tests.support.wait import wait_until_async
+from tests.support.processes import BUNDLED_SOURCES, running_server
+from tests.support.tcp_proxy import TCPProxy
+from tests.support.wait import wait_until, wait_until_async
 
 ALL_TABLES = ("countries", "refreshes", "leases", "answers", "alembic_version")
 REFRESH = "mutation { refreshCountries { totalCountries } }"
@@ -133,3 +135,27 @@ async def test_deleted_rows(serving: Serving) -> None:
         await connection.exec_driver_sql("DELETE FROM countries")
     await serving.app.wait_for_version("0-0")
     assert await serving.count_rows() == 0
+
+
+@pytest.mark.slow
+def test_dropped_database_of_workers(mariadb: MariaDB, tmp_path: Path) -> None:
+    """Workers that find their database dropped and created again never serve an empty list, and agree afterwards."""
+    name = mariadb.create_database()
+    with TCPProxy(mariadb.port) as proxy:
+        settings = {"DATABASE_URL": mariadb.url(name, port=proxy.port), "WORKERS": "3", "SNAPSHOT_POLL": "0.1"}
+        with running_server(tmp_path, **BUNDLED_SOURCES, **settings) as process:
+            process.wait_for_log(r"250 unchanged\)")
+            proxy.delay = 0.05
+            mariadb.execute(f"DROP DATABASE {name}")
+            mariadb.execute(f"CREATE DATABASE {name}")
+            counts = set()
+
+            def is_restored() -> bool:
+                counts.add(process.query("{ countries { totalCount } }")["data"]["countries"]["totalCount"])
+                return "The database was empty; wrote the 250 countries served here." in process.stderr
+
+            wait_until(is_restored)
+            for _ in range(100):
+                is_restored()
+            assert counts == {250}
+            assert process.query(REFRESH)["data"] == {"refreshCountries": {"totalCountries": 250}}
