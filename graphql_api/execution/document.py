@@ -18,7 +18,7 @@ from graphql_api.execution.arguments import NotCovered
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import OperationCost, count_written, measure_operation
+from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.variables import VariableCoercer
 
 _MAX_COMPILED = 8
@@ -125,7 +125,7 @@ class PreparedOperation:
         Raises:
             QueryTooComplex: The operation exceeds a limit.
         """
-        return measure_operation(self.node, self._fragment_nodes, self.limits)
+        return measure_operation(self.node, self.schema, self._fragment_nodes, self.limits)
 
     @cached_property
     def validation_errors(self) -> list[graphql.GraphQLError]:
@@ -186,12 +186,12 @@ class Document:
     def __init__(self, parser: DocumentParser, node: graphql.DocumentNode) -> None:
         self.node = node
         self._parser = parser
-        self._is_short = count_written(node.definitions) <= parser.limits.fields
         fragments = {
             definition.name.value: definition
             for definition in node.definitions
             if isinstance(definition, graphql.FragmentDefinitionNode)
         }
+        self._is_short = is_short(node, fragments, parser.limits)
         self._operations = [
             PreparedOperation(parser, definition, fragments)
             for definition in node.definitions

@@ -5,18 +5,29 @@ products, which `OperationCost.check` evaluates for the variables of each reques
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
+import graphql
 from graphql.language import ast
 
+from graphql_api.execution.introspection_cost import INTROSPECTION_FIELDS, IntrospectionCounter
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.selections import Fragments, count_fields
 
 _CHARACTERS_PER_FIELD = 10
 """Characters of a text that cost as much as one field of one row: each condition folds them."""
 _MAX_ROW_COUNT_DIGITS = 10
 """Longer integers are out of range; Python's parsing of them is quadratic."""
+_INTROSPECTION_DEPTH = 30
+"""Levels that introspection may have beyond the limit: `ofType` nests for each list and non-null."""
+_INTROSPECTION_FACTOR = 10
+"""Times the limits of fields and aliases that introspection may have. Its cost is known exactly."""
+_PAIRS_PER_FIELD = 10
+"""Pairs that validation compares and that count as one more field."""
+_COST_PER_INTROSPECTED_VALUE = 3
+"""Introspection completes value by value, other queries column by column."""
 _MUTATION_COST = 2_000
 """A mutation takes round trips to the database."""
 _COST_BY_FIELD = {"refreshCountries": _MUTATION_COST, "deleteCountry": _MUTATION_COST}
@@ -39,14 +50,7 @@ class RowCount(NamedTuple):
 
 
 _ONE_ROW, _ALL_ROWS = RowCount(1), RowCount(None)
-_ROW_COUNTS_BY_FIELD = {
-    "countries": _ALL_ROWS,
-    "refreshes": RowCount(1000, 10),
-    "failedRefreshes": RowCount(1000, 10),
-    # A rough estimate of the rows of an introspection.
-    "__schema": RowCount(50),
-    "__type": RowCount(50),
-}
+_ROW_COUNTS_BY_FIELD = {"countries": _ALL_ROWS, "refreshes": RowCount(1000, 10), "failedRefreshes": RowCount(1000, 10)}
 """Fields with several rows, and the default number of rows."""
 
 
@@ -137,50 +141,68 @@ class OperationCost:
 
 
 def measure_operation(
-    operation: ast.OperationDefinitionNode, fragments: Mapping[str, ast.FragmentDefinitionNode], limits: QueryLimits
+    operation: ast.OperationDefinitionNode, schema: graphql.GraphQLSchema, fragments: Fragments, limits: QueryLimits
 ) -> OperationCost:
     """Measure an operation. Fragments that use each other in a cycle count once.
 
     Raises:
         QueryTooComplex: A measure that does not depend on variables exceeds its limit.
     """
-    return _CostVisitor(fragments, limits).visit_operation(operation)
+    visitor = _CostVisitor(fragments, limits)
+    stats = visitor.visit_operation(operation)
+    counter = IntrospectionCounter(schema, fragments)
+    for node in visitor.introspection_nodes:
+        stats.fields_by_row_count[_ONE_ROW] += counter.count(node) * _COST_PER_INTROSPECTED_VALUE
+        # Counting takes time too.
+        limits.check("cost", stats.fields_by_row_count[_ONE_ROW])
+    variables = {
+        definition.variable.name.value: definition.default_value and _to_plain_value(definition.default_value)
+        for definition in operation.variable_definitions or ()
+    }
+    return OperationCost(stats.fields_by_row_count, stats.variable_uses, variables, visitor.used_fragments, limits)
 
 
-def count_written(definitions: Iterable[ast.DefinitionNode]) -> int:
-    """Return the number of fields, fragments and directives, each counted as often as it is written."""
-    count, nodes = 0, list[ast.Node](definitions)
-    while nodes:
-        node = nodes.pop()
-        count += not isinstance(node, ast.OperationDefinitionNode | ast.VariableDefinitionNode)
-        count += len(getattr(node, "directives", None) or ())
-        nodes += getattr(node, "variable_definitions", None) or ()
-        selection_set = getattr(node, "selection_set", None)
-        nodes += selection_set.selections if selection_set else ()
-    return count
+def is_short(document: ast.DocumentNode, fragments: Fragments, limits: QueryLimits) -> bool:
+    """Return whether validation of all definitions together takes no longer than one operation's may."""
+    remaining = limits.fields
+    for definition in document.definitions:
+        if isinstance(definition, ast.ExecutableDefinitionNode):
+            fields, pairs = count_fields(definition.selection_set, fragments, remaining)
+            remaining -= fields + pairs // _PAIRS_PER_FIELD
+        if remaining < 0:
+            return False
+    return True
 
 
 class _CostVisitor:
     """Visits each node of one operation and of the fragments that it uses once."""
 
-    def __init__(self, fragments: Mapping[str, ast.FragmentDefinitionNode], limits: QueryLimits) -> None:
+    def __init__(self, fragments: Fragments, limits: QueryLimits) -> None:
+        self.introspection_nodes: list[ast.FieldNode] = []
         self._limits = limits
         self._fragments = fragments
+        self._introspection_limits = replace(
+            limits,
+            depth=limits.depth + _INTROSPECTION_DEPTH,
+            fields=limits.fields * _INTROSPECTION_FACTOR,
+            aliases=limits.aliases * _INTROSPECTION_FACTOR,
+        )
         self._stats_by_fragment: dict[str, _SelectionStats | None] = {}
         """Measures by fragment. None while it is being visited."""
 
-    def visit_operation(self, operation: ast.OperationDefinitionNode) -> OperationCost:
+    @property
+    def used_fragments(self) -> list[ast.FragmentDefinitionNode]:
+        return [self._fragments[name] for name in self._stats_by_fragment]
+
+    def visit_operation(self, operation: ast.OperationDefinitionNode) -> _SelectionStats:
         stats = self._visit_selections(operation.selection_set, 1)
         self._visit_directives(operation.directives, stats)
-        defaults = {}
         for definition in operation.variable_definitions or ():
             self._visit_directives(definition.directives, stats)
-            default = definition.default_value
-            defaults[definition.variable.name.value] = default and _to_plain_value(default)
         stats.check(self._limits)
-        fragments = [self._fragments[name] for name in self._stats_by_fragment]
-        self._limits.check("fields", count_written((operation, *fragments)))
-        return OperationCost(stats.fields_by_row_count, stats.variable_uses, defaults, fragments, self._limits)
+        _, pairs = count_fields(operation.selection_set, self._fragments, self._introspection_limits.fields)
+        self._limits.check("fields", stats.fields + stats.extras + pairs // _PAIRS_PER_FIELD)
+        return stats
 
     def _visit_selections(self, selection_set: ast.SelectionSetNode, level: int) -> _SelectionStats:
         self._limits.check("depth", level)
@@ -200,6 +222,9 @@ class _CostVisitor:
         return stats
 
     def _visit_field(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
+        if node.name.value in INTROSPECTION_FIELDS:
+            self._visit_introspection(node, level, stats)
+            return
         nested = self._visit_selections(node.selection_set, level + 1) if node.selection_set else None
         stats.fields += 1
         stats.aliases += node.alias is not None
@@ -214,6 +239,16 @@ class _CostVisitor:
             stats.add_nested(nested)
             if row_count is None:
                 stats.fields_by_row_count.update(nested.fields_by_row_count)
+
+    def _visit_introspection(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
+        """Measure `__schema` or `__type`, which counts as one field of the operation."""
+        stats.fields += 1
+        stats.aliases += node.alias is not None
+        if node.selection_set is not None:
+            limits, self._limits = self._limits, self._introspection_limits
+            self._visit_selections(node.selection_set, level + 1).check(self._limits)
+            self._limits = limits
+        self.introspection_nodes.append(node)
 
     def _visit_fragment(self, name: str, level: int) -> _SelectionStats | None:
         """Return the measures of a fragment, or None if it is unknown or being visited."""

@@ -25,7 +25,7 @@ from tests.support.document_strategies import documents
 from tests.support.factories import make_country, make_snapshot
 from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
 
-SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(fields=10**6, aliases=10**6))
+SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(fields=10**6, aliases=10**6, milliseconds=10**6))
 
 
 class ReferenceSchema(strawberry.Schema):

@@ -8,7 +8,7 @@ from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
 
 from graphql_api.errors import QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import _COST_BY_FIELD, OperationCost, count_written, measure_operation
+from graphql_api.execution.query_cost import _COST_BY_FIELD, OperationCost, is_short, measure_operation
 from tests.support.schema_client import SCHEMA
 
 UNLIMITED = QueryLimits(depth=100, fields=10**30, aliases=10**30, items=10**9, cost=10**30)
@@ -21,7 +21,7 @@ def measure(document: str, limits: QueryLimits) -> OperationCost:
     definitions = parse(document).definitions
     [operation, *_] = [node for node in definitions if isinstance(node, OperationDefinitionNode)]
     fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
-    return measure_operation(operation, fragments, limits)
+    return measure_operation(operation, SCHEMA.executable, fragments, limits)
 
 
 def rejection_message(document: str, variables: Mapping[str, Any], limits: QueryLimits) -> str | None:
@@ -51,6 +51,9 @@ def check_limit_edge(name: str, value: int, document: str, **variables: object) 
 NESTED_FRAGMENT = "fragment f on Query { status { version } }"
 
 
+TWELVE_FRAGMENTS = " ".join(f"fragment f{i} on Q {{ a }}" for i in range(12))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "document"),
     [
@@ -61,15 +64,22 @@ NESTED_FRAGMENT = "fragment f on Query { status { version } }"
         ("depth", 4, "{ ...f status { ...f } } fragment f on Query { status { version } }"),
         ("depth", 5, "{ x { ...g ...f } } fragment f on Q { x { ...g } } fragment g on Q { y }"),
         ("fields", 2, "{ status { version } }"),
-        # At each use, or as written with the definition of the fragment: the greater of the two.
         ("fields", 6, f"{{ ...f ...f }} {NESTED_FRAGMENT}"),
-        ("fields", 4, f"{{ ...f }} {NESTED_FRAGMENT}"),
+        ("fields", 3, f"{{ ...f }} {NESTED_FRAGMENT}"),
         # Other operations and their fragments do not count.
         ("fields", 1, f"{{ __typename }} {NESTED_FRAGMENT}"),
         ("fields", 1, f"query a {{ b }} query b {{ ...f }} query c {{ d e }} {NESTED_FRAGMENT}"),
         ("fields", 4, "{ ... { a } ... { b } }"),
         ("fields", 3, "{ a @x @y }"),
-        ("fields", 10, "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }"),
+        ("fields", 9, "query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }"),
+        # Ten pairs that validation compares count as a field: 66 pairs of 12.
+        ("fields", 50, "{ " + "a " * 50 + "}"),
+        ("fields", 12 + 6, "{ " + "a(b: 1) " * 12 + "}"),
+        ("fields", 2 * 12 + 6, "{ " + "a { b } " * 12 + "}"),
+        ("fields", 2 * 12 + 1 + 13, "{ a { " + "a { b(c: 1) } " * 12 + "} }"),
+        ("fields", 3 * 12, "{ " + "...f " * 12 + "} fragment f on Q { a { b } }"),
+        ("fields", 2 * 12 + 6, f"{{ {' '.join(f'...f{i}' for i in range(12))} }} {TWELVE_FRAGMENTS}"),
+        ("fields", 3 * 12, f"{{ {' '.join(f'a{i} {{ ...f{i} }}' for i in range(12))} }} {TWELVE_FRAGMENTS}"),
         ("fields", 6, "{ ...f ...f } fragment f on Q { a @x }"),
         ("aliases", 2, "{ a: status { b: version version } }"),
         ("aliases", 2, "{ ...f ...f } fragment f on Query { a: __typename }"),
@@ -126,7 +136,6 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
         ("{ refreshes(first: 2000) { id } }", {}, 1000 * 2),
         ("{ failedRefreshes { id } }", {}, 10 * 2),
         ("{ failedRefreshes(first: 2000) { id } }", {}, 1000 * 2),
-        ("{ __schema { types { name } } }", {}, 50 * 3),
         # Each field of an object in an argument is compared with every country.
         ('{ countries(first: 0, filter: {name: {eq: "x"}}) { totalCount } }', {}, 250 * 2),
         ("{ countries(first: 0, sort: [{field: NAME}]) { totalCount } }", {}, 250 + 1),
@@ -150,17 +159,20 @@ def test_cost(document: str, variables: dict[str, Any], expected_cost: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("document", "expected_count"),
+    ("fields", "document"),
     [
-        ("{ a b { c } }", 3),
-        ("query a($v: Int @b) @a { ... @c { d } ...f @e } fragment f on Q @g { h }", 10),
-        ("query a { b } query b { ...f } query c { d } fragment f on Query { status { version } }", 6),
-        (" ".join(f"fragment f{i} on Query {{ ...f{i + 1} ...f{i + 1} }}" for i in range(9)), 27),
+        (4, "{ a b { c d } }"),
+        (4, "query a { b } query b { c } query d { e f }"),
+        (3, "{ ...f a } fragment f on Q { b }"),
+        (1 + 24 + 6, "query a { b } query b { " + "a { b } " * 12 + "}"),
     ],
 )
-def test_count_written(document: str, expected_count: int) -> None:
-    """Fields, fragments and directives count where they are written, whatever uses them."""
-    assert count_written(parse(document).definitions) == expected_count
+def test_is_short(fields: int, document: str) -> None:
+    """A document is short if all its definitions together have no more fields than one operation may have."""
+    node = parse(document)
+    fragments = {node.name.value: node for node in node.definitions if isinstance(node, FragmentDefinitionNode)}
+    assert is_short(node, fragments, QueryLimits(fields=fields)) is True
+    assert is_short(node, fragments, QueryLimits(fields=fields - 1)) is False
 
 
 def fragment_bomb(leaf: str) -> str:
