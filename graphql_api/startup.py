@@ -18,6 +18,7 @@ from graphql_api.refresh import lease_session
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.remote import RemoteRefreshWatcher
 from graphql_api.refresh.scheduler import refresh_periodically
+from graphql_api.sources.provider import ProviderError
 from graphql_api.utils.backoff import backoff_delay
 from graphql_api.utils.lazy import Lazy
 from graphql_api.utils.tasks import cancel_all
@@ -129,7 +130,8 @@ async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> N
         connections, prepare = lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
         await components.database.warm_pool(connections, prepare)
     await site.get()
-    await components.http_client.get()
+    with suppress(ProviderError):  # a refresh reports it
+        await components.http_client.get()
     snapshot = components.catalog.snapshot
     if snapshot.is_stale(now=utc_now(), stale_after=components.stale_after):
         with suppress(CountriesError):  # the service logs it; the former data stays

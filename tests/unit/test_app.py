@@ -82,6 +82,21 @@ async def test_first_start_without_sources(path: Path) -> None:
         assert report["sources"] == [{"failures": [f"{name}: {reason}"]} for name in ("geonames", "er-api")]
 
 
+async def test_malformed_environment(path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a malformed proxy the server starts, and a refresh fails as if every live provider did."""
+    await create_live_database(path, upstream)
+    requests_before = upstream.requests
+    monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
+    async with running_client(make_settings(path, upstream)) as client:
+        response = await client.post({"query": REFRESH_MUTATION})
+        (error,) = response.json()["errors"]
+        assert error["extensions"]["code"] == "SOURCE_UNAVAILABLE"
+        assert error["message"].startswith("No live source of countries could be used, and bundled data never replaces")
+        assert "geonames: ALL_PROXY is not the http or https URL of a proxy" in error["message"]
+        assert (await fetch_status(client))["version"] == "2-250"
+    assert upstream.requests == requests_before
+
+
 async def test_first_start_with_slow_sources(path: Path, upstream: Upstream) -> None:
     """A first start serves the bundled data until the live providers have responded."""
     released = threading.Event()

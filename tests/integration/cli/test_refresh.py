@@ -112,6 +112,36 @@ def read_rows(folder: Path) -> list[tuple[object, ...]]:
         return connection.execute("SELECT * FROM countries ORDER BY code").fetchall()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ALL_PROXY", "socks://127.0.0.1:7890/"),
+        ("HTTP_PROXY", "http://127.0.0.1:1"),
+        ("NO_PROXY", "example.org,[::1"),
+        ("SSL_CERT_FILE", "/nowhere/authorities.pem"),
+    ],
+)
+def test_malformed_environment(tmp_path: Path, upstream: Upstream, variable: str, value: str) -> None:
+    """If a variable for proxies or certificates cannot be used, the next provider is, and a line names the variable."""
+    result = run_command(tmp_path, "refresh", **refresh_settings(upstream), **{variable: value})
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = [line for line in result.stdout.splitlines() if variable in line]
+    assert [line.split(";")[0] for line in lines] == ["countries from bundled", "rates from bundled"]
+    assert value not in result.stdout
+    assert upstream.requests == ()
+
+
+def test_proxy(tmp_path: Path, upstream: Upstream) -> None:
+    """Requests go through the proxy of the environment, which gets their complete URL."""
+    sources = {
+        "COUNTRIES_SOURCES": "geonames=http://mirror.example/countries",
+        "RATES_SOURCES": "er-api=http://mirror.example/rates",
+    }
+    result = run_command(tmp_path, "refresh", **DATABASE_SETTINGS, **sources, http_proxy=upstream.url)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert {request.headers["host"] for request in upstream.requests} == {"mirror.example"}
+
+
 def run_on_terminal(folder: Path, **variables: str) -> CommandResult:
     """Refresh with a terminal as stdout; return its text without escape sequences."""
     controller_fd, terminal_fd = pty.openpty()

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -12,6 +13,7 @@ from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
+from tests.support.certificates import Certificate
 from tests.support.server import ThreadServer
 from tests.support.wait import WAIT_TIMEOUT
 
@@ -107,10 +109,15 @@ class Upstream(ThreadServer):
     Until `set_responses` is called, `countries` and `rates` have valid responses.
     """
 
-    def __init__(self) -> None:
-        """Bind a free port. Connections wait in its queue until the context is entered."""
-        self._socket = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, host: str = "127.0.0.1", *, certificate: Certificate | None = None) -> None:
+        """Bind a free port. Connections wait in its queue until the context is entered.
+
+        With a certificate, connections use TLS.
+        """
+        self._socket = socket.create_server((host, 0))
+        self._host = host
         self._port: int = self._socket.getsockname()[1]
+        self._ssl_context = certificate and _create_ssl_context(certificate)
         self._responders: dict[str, list[Responder]] = {
             "countries": [FakeResponse(body=COUNTRIES)],
             "rates": [FakeResponse(body=RATES)],
@@ -123,7 +130,7 @@ class Upstream(ThreadServer):
     @property
     def url(self) -> str:
         """Return the server's URL, without a trailing slash."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._ssl_context else 'http'}://{self._host}:{self._port}"
 
     @property
     def countries_url(self) -> str:
@@ -166,7 +173,7 @@ class Upstream(ThreadServer):
             raise TimeoutError(f"/{path} has {self.request_count(path)} requests instead of {count}")
 
     async def _serve(self) -> None:
-        async with await asyncio.start_server(self._respond, sock=self._socket):
+        async with await asyncio.start_server(self._respond, sock=self._socket, ssl=self._ssl_context):
             await self._stopped.wait()
 
     async def _respond(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -192,6 +199,12 @@ class Upstream(ThreadServer):
             responders = self._responders.get(request.path, [FakeResponse(status=404)])
             responder = responders.pop(0) if len(responders) > 1 else responders[0]
         return responder if isinstance(responder, FakeResponse) else responder(request)
+
+
+def _create_ssl_context(certificate: Certificate) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate.chain, certificate.key)
+    return context
 
 
 async def _watch_for_disconnect(reader: asyncio.StreamReader, exchange: Exchange) -> None:

@@ -232,7 +232,7 @@ async def test_redirect_loop(upstream: Upstream, client: httpx.AsyncClient) -> N
     [
         ("http://127.0.0.1:99999/", "OverflowError"),
         ("http://xn--/", "IDNAError"),
-        ("ftp://127.0.0.1/", "UnsupportedProtocol"),
+        ("ftp://127.0.0.1/", "redirects to a URL that is neither http nor https"),
         ("http://\u00e9..b/", "redirects to an invalid URL"),
     ],
 )
