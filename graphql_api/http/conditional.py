@@ -3,7 +3,6 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -34,20 +33,28 @@ def build_not_modified(if_none_match: str, headers: Mapping[str, str], *, exists
     return Response(status_code=304, headers=dict(headers)) if is_held else None
 
 
-def build_text_response(request: Request, text: str, headers: Mapping[str, str], media_type: str) -> Response:
+class EncodedText:
+    """A text with its body and ETag in each encoding, each computed when a client first accepts it."""
+
+    def __init__(self, text: str) -> None:
+        self._body = text.encode()
+        self._representations: dict[str, tuple[str, bytes]] = {}
+
+    def represent(self, encoding: str) -> tuple[str, bytes]:
+        """Return ETag and body in an encoding that `negotiate_encoding` returns."""
+        if encoding not in self._representations:
+            digest = hashlib.sha256(f"{encoding} ".encode() + self._body).hexdigest()[:32]
+            self._representations[encoding] = f'"{digest}"', compress(self._body, encoding)
+        return self._representations[encoding]
+
+
+def build_text_response(request: Request, text: EncodedText, headers: Mapping[str, str], media_type: str) -> Response:
     """Return a text with an ETag, in the encoding that the client prefers; a 304 if the client holds it."""
     encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
-    etag, body = _encode(text, encoding)
+    etag, body = text.represent(encoding)
     all_headers = {**headers, "ETag": etag, "Vary": "Accept-Encoding"}
     if not_modified := build_not_modified(get_if_none_match(request), all_headers):
         return not_modified
     if encoding != IDENTITY:
         all_headers["Content-Encoding"] = encoding
     return Response(body, headers=all_headers, media_type=media_type)
-
-
-@lru_cache(maxsize=128)
-def _encode(text: str, encoding: str) -> tuple[str, bytes]:
-    """Return the ETag and the body, which are computed once for the landing page in each order and encoding."""
-    digest = hashlib.sha256(f"{encoding} {text}".encode()).hexdigest()[:32]
-    return f'"{digest}"', compress(text.encode(), encoding)

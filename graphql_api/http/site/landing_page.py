@@ -14,7 +14,7 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.sorting import SortKey, sort_rows
-from graphql_api.http.conditional import build_text_response
+from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
@@ -28,7 +28,7 @@ from graphql_api.utils.lru import LRUCache
 ASSETS = tuple(map(Asset.from_package, ("landing.css", "landing.js", "icon.svg")))
 BY_NAME = SortKey(CountryField.NAME)
 
-_MAX_PAGES = 64
+_MAX_PAGES = 2 * len(CountryField)
 """Rendered pages that a process holds: one in each order, 65 kB each."""
 
 _CSP = {"Content-Security-Policy": build_csp()}
@@ -66,34 +66,37 @@ class LandingPage:
     stale_after: timedelta
     has_playground: bool
     has_schema: bool
-    _pages: LRUCache[tuple[SortKey, str, str], str] = field(default_factory=lambda: LRUCache(_MAX_PAGES), init=False)
+    _pages: LRUCache[tuple[SortKey, str, str], EncodedText] = field(
+        default_factory=lambda: LRUCache(_MAX_PAGES), init=False
+    )
     """Pages of `_snapshot` by order, age and the reason why the data is stale."""
     _snapshot: Snapshot | None = field(default=None, init=False)
 
     async def serve(self, request: Request) -> Response:
         """Return the page; 503 while no rows are loaded."""
-        text = self.render(parse_sort_key(request.query_params))
+        sort_key = parse_sort_key(request.query_params)
         if not self.catalog.snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
-            return HTMLResponse(text, 503, headers)
-        return build_text_response(request, text, {**_CSP, "Cache-Control": "no-cache"}, HTML)
+            return HTMLResponse(self.render(sort_key, self.clock()), 503, headers)
+        page = self._get_page(sort_key)
+        return build_text_response(request, page, {**_CSP, "Cache-Control": "no-cache"}, HTML)
 
-    def render(self, sort_key: SortKey) -> str:
-        """Return the page as HTML. It is rendered again when the data or what it says of their age has changed."""
+    def _get_page(self, sort_key: SortKey) -> EncodedText:
+        """Return the page, which is rendered again when the data or what it says of their age has changed."""
         snapshot, now = self.catalog.snapshot, self.clock()
         if snapshot is not self._snapshot:
             self._pages.clear()
             self._snapshot = snapshot
-        refreshed_at = snapshot.last_refreshed_at
-        age = formatting.format_age(now - refreshed_at) if refreshed_at else ""
-        stale_reason = _describe_staleness(snapshot, now=now, stale_after=self.stale_after)
-        text = self._pages.get((sort_key, age, stale_reason))
-        if text is None:
-            text = self._render(snapshot, sort_key, age=age, stale_reason=stale_reason)
-            self._pages.put((sort_key, age, stale_reason), text)
-        return text
+        key = sort_key, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
+        page = self._pages.get(key)
+        if page is None:
+            page = EncodedText(self.render(sort_key, now))
+            self._pages.put(key, page)
+        return page
 
-    def _render(self, snapshot: Snapshot, sort_key: SortKey, *, age: str, stale_reason: str) -> str:
+    def render(self, sort_key: SortKey, now: datetime) -> str:
+        """Return the page as HTML."""
+        snapshot = self.catalog.snapshot
         refreshed_at = snapshot.last_refreshed_at
         row_indexes = sort_rows([sort_key], snapshot, range(len(snapshot.rows)))
         return render_template(
@@ -102,8 +105,8 @@ class LandingPage:
             links=self._list_links(),
             refreshed_at=refreshed_at,
             refreshed_at_text=refreshed_at and formatting.format_datetime(refreshed_at),
-            age=age,
-            stale_reason=stale_reason,
+            age=_describe_age(snapshot, now),
+            stale_reason=_describe_staleness(snapshot, now, self.stale_after),
             sources=list(_list_attributions(snapshot)),
             image_url=f"images/summary-{snapshot.version}.png",
             image_size=SUMMARY_IMAGE_SIZE,
@@ -137,7 +140,13 @@ def flag_emoji(code: str) -> str:
     return "".join(chr(ord("🇦") + ord(letter) - ord("A")) for letter in code)
 
 
-def _describe_staleness(snapshot: Snapshot, *, now: datetime, stale_after: timedelta) -> str:
+def _describe_age(snapshot: Snapshot, now: datetime) -> str:
+    """Return the age of the data; empty without data."""
+    refreshed_at = snapshot.last_refreshed_at
+    return formatting.format_age(now - refreshed_at) if refreshed_at else ""
+
+
+def _describe_staleness(snapshot: Snapshot, now: datetime, stale_after: timedelta) -> str:
     """Return why the data is not up to date; empty if it is, or if there is none."""
     if not snapshot.rows or not snapshot.is_stale(now=now, stale_after=stale_after):
         return ""

@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
-from graphql_api.http.conditional import build_text_response
+from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.site import images
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
@@ -53,10 +53,12 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
     assets = (*ASSETS, *(playground.assets if playground else ()))
 
+    schema = EncodedText(schema_text) if schema_text else None
+
     async def serve_schema(request: Request) -> Response:
-        if schema_text is None:
+        if schema is None:
             return PlainTextResponse("The schema is not public here.\n", 404)
-        return build_text_response(request, schema_text, {"Cache-Control": "no-cache"}, "text/plain")
+        return build_text_response(request, schema, {"Cache-Control": "no-cache"}, "text/plain")
 
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),
