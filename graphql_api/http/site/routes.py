@@ -52,18 +52,11 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
     assets = (*ASSETS, *(playground.assets if playground else ()))
-
-    schema = EncodedText(schema_text) if schema_text else None
-
-    async def serve_schema(request: Request) -> Response:
-        if schema is None:
-            return PlainTextResponse("The schema is not public here.\n", 404)
-        return build_text_response(request, schema, {"Cache-Control": "no-cache"}, "text/plain")
-
+    schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),
         Mount(f"/{STATIC_PREFIX}", AssetFiles(assets)),
-        Route("/schema.graphql", serve_schema),
+        Route("/schema.graphql", schema_endpoint),
         Route(images.CURRENT_IMAGE_PATH, image_endpoints.current),
         Route("/images/summary-{version}.png", image_endpoints.versioned),
         Route("/healthz", health_endpoints.live),
@@ -75,3 +68,9 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         openapi_url=None,
         redirect_slashes=False,  # the target would repeat the client's Host
     )
+
+
+async def _serve_schema(request: Request, *, schema: EncodedText | None) -> Response:
+    if schema is None:
+        return PlainTextResponse("The schema is not public here.\n", 404)
+    return build_text_response(request, schema, {"Cache-Control": "no-cache"}, "text/plain")
