@@ -66,7 +66,7 @@ NO_PEM = "the file that SSL_CERT_FILE names contains no certificate in PEM forma
     ],
 )
 def test_unusable(tmp_path: Path, variable: str, make_value: Callable[[Path], str], message: str) -> None:
-    """What cannot be used is an error that names the variable, not its value."""
+    """A path that cannot be used is an error that names the variable, not its value."""
     with pytest.raises(ProviderError) as exc_info:
         create_ssl_context({variable: make_value(tmp_path)})
     assert str(exc_info.value) == message

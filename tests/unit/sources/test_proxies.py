@@ -49,7 +49,7 @@ def test_selection(url: str, variable: str) -> None:
     ],
 )
 def test_valid_proxy(value: str, url: str) -> None:
-    """A proxy is a URL, whose scheme may be left out, with or without credentials. Its repr has no password."""
+    """A proxy is a URL, whose scheme may be left out, with or without credentials, which its repr lacks."""
     proxy = parse({"HTTPS_PROXY": value}).by_scheme["https"]
     assert proxy.url == httpx.URL(url)
     assert repr(proxy) == "Proxy(variable='HTTPS_PROXY')"
