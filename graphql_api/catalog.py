@@ -93,7 +93,7 @@ class Catalog:
             previous, known = self.snapshot, self._history
             current = await change_marker.read(connection, known_sequence=known.last_sequence)
             self.lease_holder = current.holder
-            if current.is_empty and known.last_sequence and previous.rows:
+            if current.is_new and known.last_sequence and previous.rows:
                 await self._restore_on(connection)
                 continue
             if not await self._sync_history(connection, known, current):
@@ -129,21 +129,26 @@ class Catalog:
             raise CountryNotFound(f"{country.name} has just been deleted by another client.")
 
     async def _delete_on(self, connection: DatabaseConnection, country: Country) -> bool:
-        async with self.write_lock:
+        async def remove(connection: DatabaseConnection) -> tuple[bool, list[Country]]:
             removed = await countries.remove(connection, country.code)
-            # Not read back, because a failure after the commit would be reported as none. The
-            # poller finds what other processes changed.
-            remaining_rows = (row for row in self.snapshot.rows if row.code != country.code)
-            self.snapshot = Snapshot.from_rows(remaining_rows, self.reference)
+            # Read back before the commit: other processes may have changed rows that this one has not read yet.
+            return removed, await countries.load(connection)
+
+        async with self.write_lock:
+            removed, rows = await self._database.in_transaction(remove)(connection)
+            self._set_snapshot(Snapshot.from_rows(rows, self.reference))
             return removed
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt to the history in memory; the caller writes it to the database."""
         self._set_history(self._history.add(attempt))
 
-    def discard_attempt(self, attempt: Attempt) -> None:
-        """Drop an attempt that could not be written to the database, so that every replica has the same history."""
-        self._set_history(self._history.discard(attempt.id))
+    def mark_lost(self, attempt: Attempt) -> None:
+        """Mark an attempt that could not be written to the database.
+
+        It is dropped once the database responds again: no other replica has it.
+        """
+        self._set_history(self._history.mark_lost(attempt.id))
 
     async def restore(self) -> None:
         """Write the served rows to a database that lost its table of countries."""
@@ -192,6 +197,8 @@ class Catalog:
 
     async def _sync_history(self, connection: DatabaseConnection, known: History, current: ChangeMarker) -> bool:
         """Read what `known` lacks, or everything if the database was restored. Return False if `known` is outdated."""
+        if known.lost_ids:
+            self._set_history(self._history.drop(known.lost_ids))
         is_continued = current.known_id == known.last_id
         if is_continued and current.last_sequence == known.last_sequence:
             return True

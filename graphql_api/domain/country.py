@@ -29,7 +29,7 @@ class Country:
     flag_url: str | None
     last_refreshed_at: datetime
     revision: int
-    """Number of the refresh that wrote the row, from 1. Assigned with the lease, by no clock."""
+    """Number of the refresh that wrote the row, or of a later deletion of another one. Assigned with the lease."""
     countries_provider: str
     countries_as_of: datetime | None
     rates_provider: str | None

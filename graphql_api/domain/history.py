@@ -29,6 +29,8 @@ class History:
     """Highest sequence number first."""
     unrecorded: tuple[Attempt, ...] = ()
     """Newest first."""
+    lost_ids: frozenset[str] = frozenset()
+    """Ids of unrecorded attempts that could not be recorded. They stay until the database responds again."""
 
     @property
     def last_sequence(self) -> int:
@@ -64,6 +66,11 @@ class History:
         """Add an attempt of this process, which the database does not have yet."""
         return replace(self, unrecorded=(attempt, *self.unrecorded))
 
-    def discard(self, attempt_id: str) -> Self:
-        """Drop an attempt that the database will not get."""
-        return replace(self, unrecorded=tuple(attempt for attempt in self.unrecorded if attempt.id != attempt_id))
+    def mark_lost(self, attempt_id: str) -> Self:
+        """Mark an attempt that the database will not get."""
+        return replace(self, lost_ids=self.lost_ids | {attempt_id})
+
+    def drop(self, lost_ids: frozenset[str]) -> Self:
+        """Drop lost attempts."""
+        remaining = tuple(attempt for attempt in self.unrecorded if attempt.id not in lost_ids)
+        return replace(self, unrecorded=remaining, lost_ids=self.lost_ids - lost_ids)

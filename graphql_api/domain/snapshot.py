@@ -45,7 +45,7 @@ class DataVersion:
     revision: int
     """Highest revision of all rows; 0 without rows."""
     count: int
-    """Number of rows, which a deletion changes."""
+    """Number of rows."""
 
     @classmethod
     def parse(cls, text: str) -> Self:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import TypeVar
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
@@ -21,6 +22,8 @@ from graphql_api.storage.database import Database, DatabaseConnection, DatabaseO
 from graphql_api.utils.tasks import retrieve_exception
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _NO_CACHE_UPDATE = ProviderCache()
 
@@ -74,19 +77,28 @@ class LeaseSession:
         """Write the rows and return the number of statements. `acquire` must have succeeded.
 
         Raises:
-            RefreshInProgress: the lease has expired; another process may hold it, or has held it.
+            StaleWriteError: a higher revision is stored. Nothing was written; `renew` and merge again.
+            RefreshInProgress: the lease has expired; another process may hold it.
             DatabaseUnavailable: nothing was written or, if the response was lost, all rows.
         """
         if self._connection is None or monotonic() > self._lease_expires_at:
             raise self._lease_lost_error("may have begun one")
         self.is_writing = True
-        try:
-            return await self._database.retrying(
-                self._connection, lambda connection: countries.upsert(connection, rows)
-            )
-        except countries.StaleWriteError:
+        return await self._database.retrying(self._connection, lambda connection: countries.upsert(connection, rows))
+
+    async def renew(self) -> int:
+        """Return the next revision for the rows of this refresh, once the catalog has what was written meanwhile.
+
+        Raises:
+            RefreshInProgress: the lease has expired, and another process has held it.
+            DatabaseUnavailable: the database does not respond.
+        """
+        lease_info = await self._run(lease.read)
+        if lease_info is None or lease_info.refresh_id != self.refresh_id:
             # The monotonic clock stands still while a machine sleeps.
-            raise self._lease_lost_error("has written newer data meanwhile") from None
+            raise self._lease_lost_error("has written newer data meanwhile")
+        await self._run(self._sessions.catalog.sync_on)
+        return lease_info.revision
 
     def record_at_end(self, attempt: Attempt, cache_update: ProviderCache = _NO_CACHE_UPDATE) -> None:
         """Set what `finish` writes to the history and to the stored provider cache."""
@@ -135,7 +147,7 @@ class LeaseSession:
         try:
             await self._run(self._database.in_transaction(write))
         except DatabaseUnavailable as error:
-            self._sessions.catalog.discard_attempt(attempt)
+            self._sessions.catalog.mark_lost(attempt)
             logger.warning("The refresh %s may be missing from the history: %s", attempt.id, error)
 
     async def _release_lease(self) -> None:
@@ -144,11 +156,10 @@ class LeaseSession:
         except DatabaseUnavailable as error:
             logger.warning("The lease was not released and expires in at most %g s: %s", self._lease_duration, error)
 
-    async def _run(self, operation: DatabaseOperation[None]) -> None:
+    async def _run(self, operation: DatabaseOperation[T]) -> T:
         if self._connection is None:
-            await self._database.run(operation)
-        else:
-            await self._database.retrying(self._connection, operation)
+            return await self._database.run(operation)
+        return await self._database.retrying(self._connection, operation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

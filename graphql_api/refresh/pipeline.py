@@ -31,6 +31,7 @@ from graphql_api.sources.validation import (
     validate_countries,
     validate_rates,
 )
+from graphql_api.storage.countries import StaleWriteError
 from graphql_api.utils.tasks import task_group
 
 logger = logging.getLogger(__name__)
@@ -128,11 +129,16 @@ class RefreshPipeline:
             return prepared
         fetched, revision = prepared
         cache_update = ProviderCache(countries=fetched.countries.to_cache, rates=fetched.rates.to_cache)
-        async with self.catalog.write_lock:
-            upserted = await self._merge_and_upsert(fetched, revision)
-            report = self._build_report(fetched, upserted, started)
-            self.catalog.publish(upserted.merged.snapshot, report, cache_update)
-        return RefreshResult(report, cache_update)
+        while True:
+            try:
+                async with self.catalog.write_lock:
+                    upserted = await self._merge_and_upsert(fetched, revision)
+                    report = self._build_report(fetched, upserted, started)
+                    self.catalog.publish(upserted.merged.snapshot, report, cache_update)
+                return RefreshResult(report, cache_update)
+            except StaleWriteError:
+                # A deletion took a higher revision. Not under the write lock, which the catalog takes to sync.
+                revision = await self.lease_session.renew()
 
     async def _fetch_and_acquire(self) -> tuple[_FetchedSources, int] | LeaseHeldByOther:
         """Fetch the sources and acquire the lease at once; the failure of one stops the other."""

@@ -41,8 +41,8 @@ async def wait_for_remote_refresh(
     # A refresh that has written its rows has returned to its caller, or is about to.
     had_written = _has_written(catalog, lease_info.revision)
     remaining_time = _RELEASE_TIMEOUT
-    while await database.run(lease.read) == lease_info:
-        if _has_written(catalog, lease_info.revision):
+    while (current := await database.run(lease.read)) is not None and current.refresh_id == lease_info.refresh_id:
+        if _has_written(catalog, current.revision):
             remaining_time -= _WAIT_POLL_INTERVAL
         if remaining_time < 0:
             logger.warning(
@@ -69,7 +69,7 @@ class _RemoteRefresh:
     reporter: ProgressReporter
     holder: str
     revision: int
-    """Revision of the rows that it will write."""
+    """Revision of the rows that it will write, unless a deletion takes it."""
 
 
 @dataclass(slots=True)
@@ -127,7 +127,10 @@ class RemoteRefreshWatcher:
             )
             self._current = None
         elif _has_written(self.catalog, self._current.revision):
-            self._current.reporter.emit(Phase.DRAWING, 0.9, "Another server has written the countries")
+            # If a deletion took that revision, the refresh now has a higher one.
+            lease_info = await self.database.run(lease.read)
+            if lease_info is not None and _has_written(self.catalog, lease_info.revision):
+                self._current.reporter.emit(Phase.DRAWING, 0.9, "Another server has written the countries")
 
     async def _report_start(self) -> None:
         """Report on the refresh of another process that holds the lease and has not written yet."""

@@ -23,10 +23,13 @@ class ChangeMarker:
     holder: str | None
     """The process that holds the lease; None if it is free."""
 
+    lease_revision: int | None
+    """Revision of the last lease or deletion; 0 before the first, None in a table that was emptied."""
+
     @property
-    def is_empty(self) -> bool:
-        """Return whether there are neither rows nor a history, as in a database that was just created."""
-        return not self.checksum.version.count and not self.last_sequence
+    def is_new(self) -> bool:
+        """Return whether nothing was ever written. That tells a database that was just created from an emptied one."""
+        return not self.checksum.version.count and not self.last_sequence and self.lease_revision == 0
 
 
 async def read(connection: DatabaseConnection, *, known_sequence: int) -> ChangeMarker:
@@ -40,8 +43,9 @@ async def read(connection: DatabaseConnection, *, known_sequence: int) -> Change
             refreshes.last_sequence_subquery(),
             refreshes.id_subquery(known_sequence),
             lease.holder_subquery(),
+            lease.revision_subquery(),
         )
     )
-    revision, count, last_refreshed_at, total_population, last_sequence, known_id, holder = result.one()
+    revision, count, last_refreshed_at, total_population, *others = result.one()
     checksum = DataChecksum(DataVersion(revision, count), last_refreshed_at, int(total_population))
-    return ChangeMarker(checksum, last_sequence, known_id, holder)
+    return ChangeMarker(checksum, *others)

@@ -7,10 +7,11 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Dialect as SQLAlchemyDialect
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from graphql_api.domain.country import FIELDS, Country
+from graphql_api.storage import lease
 from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.dialects import get_connection_dialect, get_dialect
 from graphql_api.storage.tables import countries
@@ -116,9 +117,16 @@ def _compile_upsert(sqlalchemy_dialect: SQLAlchemyDialect) -> _CompiledUpsert:
 
 
 async def remove(connection: DatabaseConnection, code: str) -> bool:
-    """Delete the row with a code. Return whether there was one."""
+    """Delete the row with a code, and give all others a new revision. Return whether there was one.
+
+    Call it in a transaction. The revision rejects the rows of an older refresh, and makes a version of its own.
+    """
+    revision = await lease.reserve_revision(connection)
     result = await connection.execute(delete(countries).where(countries.c.code == code))
-    return result.rowcount == 1
+    if result.rowcount == 0:
+        return False
+    await connection.execute(update(countries).values(revision=revision))
+    return True
 
 
 def _split_into_batches(rows: list[RowValues], max_bytes: int | None) -> Iterator[list[RowValues]]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Double, Row, ScalarSelect, Select, case, func, select, update
+from sqlalchemy import Case, Double, Row, ScalarSelect, Select, case, func, insert, literal, select, update
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -45,7 +45,7 @@ class LeaseInfo:
     taken_at: datetime
     """By the database's clock."""
     revision: int
-    """Revision of the rows that the refresh writes."""
+    """Revision of the rows that the refresh writes. A deletion raises it."""
 
 
 async def acquire(connection: DatabaseConnection, *, holder: str, refresh_id: str, ttl: float) -> int | LeaseInfo:
@@ -54,9 +54,24 @@ async def acquire(connection: DatabaseConnection, *, holder: str, refresh_id: st
     The revision is higher than that of every row and every earlier lease, so rows of this lease
     reject those of an older one. The holder can take the lease again.
     """
-    await _try_acquire(connection, _LEASE_NAME, holder=holder, refresh_id=refresh_id, ttl=ttl)
-    row = (await connection.execute(_select_lease(_LEASE_NAME))).one()
-    return int(row.revision) if row.refresh_id == refresh_id else _to_lease_info(row)
+    while True:
+        await _try_acquire(connection, _LEASE_NAME, holder=holder, refresh_id=refresh_id, ttl=ttl)
+        row = (await connection.execute(_select_lease(_LEASE_NAME))).one_or_none()
+        if row is not None:
+            return int(row.revision) if row.refresh_id == refresh_id else _to_lease_info(row)
+        await _create(connection)
+
+
+async def reserve_revision(connection: DatabaseConnection) -> ScalarSelect[int]:
+    """Return a subquery for a revision that is higher than that of every row and every lease so far.
+
+    The transaction of `connection` has it alone. A refresh that holds the lease gets the next one: the rows of its
+    former revision will be rejected.
+    """
+    raise_revision = update(leases).where(leases.c.name == _LEASE_NAME).values(revision=_max_revision() + 2)
+    while (await connection.execute(raise_revision)).rowcount == 0:
+        await _create(connection)
+    return select(revision_subquery() - 1).scalar_subquery()
 
 
 async def prepare_statements(connection: DatabaseConnection) -> None:
@@ -66,28 +81,45 @@ async def prepare_statements(connection: DatabaseConnection) -> None:
 
 
 async def _try_acquire(connection: DatabaseConnection, name: str, *, holder: str, refresh_id: str, ttl: float) -> None:
-    max_row_revision = select(func.coalesce(func.max(countries.c.revision), 0)).scalar_subquery()
-    max_revision = case((max_row_revision > leases.c.revision, max_row_revision), else_=leases.c.revision)
     is_free = (leases.c.expires_at <= _Now()) | (leases.c.holder == holder)
     await connection.execute(
         update(leases)
         .where(leases.c.name == name, is_free)
         .values(
-            holder=holder, refresh_id=refresh_id, taken_at=_Now(), expires_at=_Now() + ttl, revision=max_revision + 1
+            holder=holder, refresh_id=refresh_id, taken_at=_Now(), expires_at=_Now() + ttl, revision=_max_revision() + 1
         )
     )
 
 
+def _max_revision() -> Case[int]:
+    """Return the highest revision of all rows and leases, for an update of the lease."""
+    max_row_revision = select(func.coalesce(func.max(countries.c.revision), 0)).scalar_subquery()
+    return case((max_row_revision > leases.c.revision, max_row_revision), else_=leases.c.revision)
+
+
+async def _create(connection: DatabaseConnection) -> None:
+    """Create the lease, which migrations create too, in a table that was emptied."""
+    exists = select(leases.c.name).where(leases.c.name == _LEASE_NAME).exists()
+    values = {"name": _LEASE_NAME, "expires_at": 0.0, "revision": 0}
+    new_row = select(*(literal(value, leases.c[name].type) for name, value in values.items())).where(~exists)
+    await connection.execute(insert(leases).from_select(list(values), new_row))
+
+
 async def read(connection: DatabaseConnection) -> LeaseInfo | None:
     """Return the present lease; None if it is free."""
-    row = (await connection.execute(_select_lease(_LEASE_NAME))).one()
-    return _to_lease_info(row) if row.held else None
+    row = (await connection.execute(_select_lease(_LEASE_NAME))).one_or_none()
+    return _to_lease_info(row) if row is not None and row.held else None
 
 
 def holder_subquery() -> ScalarSelect[str | None]:
     """Return a subquery for the process that holds the lease; null if it is free."""
     is_held = (leases.c.name == _LEASE_NAME) & (leases.c.expires_at > _Now())
     return select(leases.c.holder).where(is_held).scalar_subquery()
+
+
+def revision_subquery() -> ScalarSelect[int]:
+    """Return a subquery for the revision of the last lease or deletion; 0 before the first."""
+    return select(leases.c.revision).where(leases.c.name == _LEASE_NAME).scalar_subquery()
 
 
 def _to_lease_info(row: Row[Any]) -> LeaseInfo:

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -38,6 +38,7 @@ LONG_TIMEOUT = 20.0
 """Timeout in seconds that no test reaches."""
 SERVER_ERROR = FakeResponse(status=500)
 NO_LIMITS = RefreshLimits()
+_COUNTRIES_RESPONSE = FakeResponse(body=COUNTRIES)
 IMMEDIATE_RETRIES = RetryPolicy(base_delay=0)
 """Retries without delay."""
 
@@ -197,11 +198,12 @@ async def wait_for_lease(instance: ServiceInstance) -> None:
     await wait_until_async(is_held)
 
 
-def hold_countries(upstream: Upstream, *, status: int = 200) -> threading.Event:
+def hold_countries(
+    upstream: Upstream, response: FakeResponse = _COUNTRIES_RESPONSE, *, status: int = 200
+) -> threading.Event:
     """Hold back the response with the countries until the returned event is set."""
     released = threading.Event()
-    response = FakeResponse(status=status, body=COUNTRIES, hold_until=released.is_set)
-    upstream.set_responses("countries", response)
+    upstream.set_responses("countries", replace(response, status=status, hold_until=released.is_set))
     return released
 
 

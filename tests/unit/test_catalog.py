@@ -5,6 +5,7 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, closing
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -138,7 +139,7 @@ async def test_sync_follows_rows(catalog: Catalog, replica: Catalog) -> None:
     await catalog.delete(FRANCE)
     assert replica.snapshot.version == DataVersion(1, 2)
     await replica.sync()
-    assert replica.snapshot == Snapshot.from_rows([TURKEY], REFERENCE)
+    assert replica.snapshot == Snapshot.from_rows([replace(TURKEY, revision=2)], REFERENCE)
 
 
 async def test_sync_follows_history(replica: Catalog, database: Database) -> None:
@@ -214,12 +215,12 @@ async def test_sync_beside_a_writer(catalog: Catalog, replica: Catalog, database
 
 
 async def test_delete(catalog: Catalog, database: Database) -> None:
-    """A deleted country is gone from the database and the snapshot, whose version changes."""
+    """A deleted country is gone from the database and the snapshot, whose other rows have a new revision."""
     await store_rows(catalog, FRANCE, TURKEY)
     await catalog.delete(FRANCE)
-    assert await load_rows(database) == [TURKEY]
-    assert catalog.snapshot == Snapshot.from_rows([TURKEY], REFERENCE)
-    assert catalog.snapshot.version == DataVersion(1, 1)
+    assert await load_rows(database) == [replace(TURKEY, revision=2)]
+    assert catalog.snapshot == Snapshot.from_rows([replace(TURKEY, revision=2)], REFERENCE)
+    assert catalog.snapshot.version == DataVersion(2, 1)
 
 
 async def test_delete_after_another_process(catalog: Catalog, replica: Catalog) -> None:
@@ -230,7 +231,8 @@ async def test_delete_after_another_process(catalog: Catalog, replica: Catalog) 
     with pytest.raises(CountryNotFound) as exc_info:
         await catalog.delete(TURKEY)
     assert str(exc_info.value) == "Türkiye has just been deleted by another client."
-    assert catalog.snapshot.rows == (FRANCE,)
+    assert catalog.snapshot == replica.snapshot
+    assert catalog.snapshot.rows == (replace(FRANCE, revision=2),)
 
 
 async def test_delete_twice_at_once(catalog: Catalog) -> None:
@@ -239,7 +241,7 @@ async def test_delete_twice_at_once(catalog: Catalog) -> None:
     deletions = (catalog.delete(FRANCE), catalog.delete(FRANCE))
     results = await asyncio.gather(*deletions, return_exceptions=True)
     assert [type(result) for result in results] == [type(None), CountryNotFound]
-    assert catalog.snapshot.rows == (TURKEY,)
+    assert catalog.snapshot.rows == (replace(TURKEY, revision=2),)
 
 
 async def test_delete_without_database(catalog: Catalog, database: Database, path: Path) -> None:
@@ -366,8 +368,8 @@ async def test_delete_beside_a_sync(path: Path) -> None:
         await catalog.sync()
         await store_rows(replica, make_country("FR", revision=2), TURKEY)
         await asyncio.gather(catalog.sync(), catalog.delete(FRANCE))
-        assert catalog.snapshot.rows == (TURKEY,)
-        assert await load_rows(database) == [TURKEY]
+        assert catalog.snapshot.rows == (replace(TURKEY, revision=3),)
+        assert await load_rows(database) == [replace(TURKEY, revision=3)]
 
 
 async def test_deletions_use_one_connection(path: Path) -> None:
@@ -433,14 +435,18 @@ async def test_history_order(catalog: Catalog, replica: Catalog, database: Datab
         assert list(each.history) == [own, remote, late]
 
 
-async def test_discarded_attempt(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """An attempt that was not stored is dropped; one that was stored nevertheless comes back."""
+async def test_lost_attempt(catalog: Catalog, replica: Catalog, database: Database, path: Path) -> None:
+    """An attempt that could not be stored is listed until the database responds; one that was stored stays."""
     lost, stored = make_failure("1", at=minute(1)), make_failure("2", at=minute(2))
     for attempt in (lost, stored):
         catalog.add_attempt(attempt)
-        catalog.discard_attempt(attempt)
-    assert catalog.history == ()
+        catalog.mark_lost(attempt)
     await record_attempt(database, stored)
+    await replace_with_directory(database, path)
+    with pytest.raises(DatabaseUnavailable):
+        await catalog.sync()
+    assert catalog.history == (stored, lost)
+    await restore_file(path)
     for each in (catalog, replica):
         await each.sync()
         assert each.history == (stored,)

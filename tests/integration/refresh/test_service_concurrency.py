@@ -306,7 +306,7 @@ async def test_delete_while_fetching(upstream: Upstream, instance: ServiceInstan
     assert len(instance.catalog.snapshot.rows) == 249
     released.set()
     report = await refresh
-    assert (report.inserted, report.unchanged, report.version) == (1, 249, DataVersion(2, 250))
+    assert (report.inserted, report.unchanged, report.version) == (1, 249, DataVersion(4, 250))
     assert instance.catalog.snapshot == (await instance.reload_catalog()).snapshot
 
 
@@ -339,7 +339,7 @@ async def test_one_connection(path: Path, upstream: Upstream, released: threadin
         event.set()
         await asyncio.gather(refresh, *others)
         assert instance.catalog.is_database_available is True
-        assert instance.catalog.snapshot.version == DataVersion(2, 249)
+        assert instance.catalog.snapshot.version == DataVersion(3, 249)
         assert "FR" not in {row.code for row in await instance.load_rows()}
 
 

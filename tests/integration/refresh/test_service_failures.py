@@ -324,7 +324,7 @@ PUBLIC_MESSAGE = "The database did not execute the operation; nothing was change
 
 
 async def test_database_is_locked(path: Path, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
-    """A locked database fails the refresh, whose failure is dropped; the next one succeeds when the lock is gone."""
+    """A locked database fails the refresh; the next one succeeds when the lock is gone."""
     async with running_instance(path, make_source_config(upstream), database_timeout=0.05) as instance:
         report = await instance.service.refresh()
         await instance.service.close()
@@ -333,7 +333,10 @@ async def test_database_is_locked(path: Path, upstream: Upstream, caplog: pytest
             message = await run_failing_refresh(instance, DatabaseUnavailable)
             assert await instance.load_history() == (report,)
         assert message == f"The database at {instance.database} failed: database is locked."
-        assert instance.catalog.history == (report,)
+        failure = RefreshFailure(id="refresh-2", at=clock_time(3), code="DATABASE_UNAVAILABLE", message=PUBLIC_MESSAGE)
+        assert instance.catalog.history == (failure, report)
+        await instance.catalog.sync()
+        assert [attempt.id for attempt in instance.catalog.history] == ["refresh-1"]
         assert [record.getMessage() for record in caplog.records] == [
             f"Refresh refresh-2 failed: DATABASE_UNAVAILABLE: {message}",
             f"The refresh refresh-2 may be missing from the history: {message}",

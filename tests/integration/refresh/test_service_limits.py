@@ -118,6 +118,7 @@ async def test_too_soon_after_an_unrecorded_failure(path: Path, upstream: Upstre
             with pytest.raises(DatabaseUnavailable):
                 await instance.service.refresh()
             await instance.service.close()
+        await instance.catalog.sync()
         assert instance.catalog.history == ()
         requests = upstream.requests
         with pytest.raises(RefreshTooSoon) as exc_info:

@@ -57,6 +57,14 @@ async def database(empty_database: Database) -> Database:
 
 
 @pytest.fixture
+async def other_database(other_url: str) -> AsyncIterator[Database]:
+    """Lend another migrated database without rows."""
+    async with open_database(other_url) as database:
+        await migrate(database)
+        yield database
+
+
+@pytest.fixture
 async def replica(database: Database, database_url: str) -> AsyncIterator[Database]:
     """Lend the same database through another pool, as another process has it."""
     del database  # migrated by it

@@ -11,7 +11,9 @@ from tests.support.attempts import make_failure, make_report
 from tests.support.database import record_statements
 from tests.support.factories import REFRESHED_AT, make_country, make_snapshot
 
-EMPTY = ChangeMarker(DataChecksum(DataVersion(0, 0), None, 0), last_sequence=0, known_id=None, holder=None)
+EMPTY = ChangeMarker(
+    DataChecksum(DataVersion(0, 0), None, 0), last_sequence=0, known_id=None, holder=None, lease_revision=0
+)
 
 
 async def test_empty_database(database: Database) -> None:
@@ -35,7 +37,7 @@ async def test_every_change_shows(database: Database) -> None:
         assert make_snapshot(rows).checksum == expected
         await countries.remove(connection, "FR")
         marker = await change_marker.read(connection, known_sequence=0)
-        assert marker == replace(EMPTY, checksum=DataChecksum(DataVersion(7, 1), later, 1000))
+        assert marker == replace(EMPTY, checksum=DataChecksum(DataVersion(8, 1), later, 1000), lease_revision=9)
 
 
 async def test_history(database: Database) -> None:
@@ -54,10 +56,11 @@ async def test_holder(database: Database) -> None:
         for seconds in (60, 0):
             await lease.acquire(connection, holder="me", refresh_id="1", ttl=seconds)
             expected = "me" if seconds else None
-            assert await change_marker.read(connection, known_sequence=0) == replace(EMPTY, holder=expected)
+            marker = await change_marker.read(connection, known_sequence=0)
+            assert (marker.holder, marker.lease_revision) == (expected, 1 if seconds else 2)
         await lease.acquire(connection, holder="me", refresh_id="2", ttl=60)
         await lease.release(connection, refresh_id="2")
-        assert await change_marker.read(connection, known_sequence=0) == EMPTY
+        assert await change_marker.read(connection, known_sequence=0) == replace(EMPTY, lease_revision=3)
 
 
 async def test_one_statement(database: Database) -> None:

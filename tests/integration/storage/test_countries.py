@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.domain.country import FIELDS, Country, FieldKind
-from graphql_api.storage import countries
+from graphql_api.storage import countries, lease
 from graphql_api.storage.database import Database
 from tests.support.database import record_statements
 from tests.support.factories import REFRESHED_AT, make_country, make_sparse_country
@@ -138,13 +138,27 @@ async def test_no_other_column_may_be_null(database: Database) -> None:
 
 
 async def test_remove(database: Database) -> None:
-    """Removing a row returns whether there was one, and changes no other."""
-    france, turkey = make_country("FR"), make_country("TR")
+    """Removing a row gives the others a revision above all; removing none changes nothing."""
+    rows = [make_country("DE", revision=4), make_country("FR", revision=5), make_country("TR", revision=3)]
     async with database.connect() as connection:
-        await countries.upsert(connection, [france, turkey])
+        await countries.upsert(connection, rows)
         assert await countries.remove(connection, "FR") is True
+        remaining = [make_country("DE", revision=6), make_country("TR", revision=6)]
+        assert await load_rows(connection) == remaining
         assert await countries.remove(connection, "FR") is False
-        assert await load_rows(connection) == [turkey]
+        assert await load_rows(connection) == remaining
+
+
+async def test_too_late_after_a_removal(database: Database) -> None:
+    """A removal rejects the rows of a refresh that began before it."""
+    async with database.connect() as connection:
+        await countries.upsert(connection, [make_country("FR"), make_country("TR")])
+        revision = await lease.acquire(connection, holder="me", refresh_id="1", ttl=60)
+        assert revision == 2
+        await countries.remove(connection, "FR")
+        with pytest.raises(countries.StaleWriteError):
+            await countries.upsert(connection, [make_country(code, revision=revision) for code in ("FR", "TR")])
+        assert await load_rows(connection) == [make_country("TR", revision=3)]
 
 
 async def test_removed_country_returns(database: Database) -> None:

@@ -3,8 +3,11 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy import delete, select
+
 from graphql_api.storage import countries, lease
 from graphql_api.storage.database import Database, DatabaseConnection
+from graphql_api.storage.tables import leases
 from tests.support.factories import make_country
 
 
@@ -89,7 +92,32 @@ async def test_revision_never_goes_back(database: Database) -> None:
     await acquire_lease(database, "me", "1")
     await release_lease(database, "1")
     await database.run(lambda connection: countries.remove(connection, "FR"))
-    assert await acquire_lease(database, "me", "2") == 43
+    assert await acquire_lease(database, "me", "2") == 45
+
+
+async def test_reserved_revision(database: Database) -> None:
+    """A reserved revision is above every lease, and leaves the next one to the lease that is held."""
+    assert await acquire_lease(database, "me", "1") == 1
+    async with database.connect() as connection:
+        reserved = await lease.reserve_revision(connection)
+        assert await connection.scalar(select(reserved)) == 2
+        lease_info = await lease.read(connection)
+    assert lease_info is not None
+    assert (lease_info.refresh_id, lease_info.revision) == ("1", 3)
+    assert await acquire_lease(database, "me", "2") == 4
+
+
+async def test_emptied_table(database: Database, other_database: Database) -> None:
+    """A lease whose row was deleted is free, and is created again by the first that needs it."""
+    for emptied in (database, other_database):
+        await emptied.run(lambda connection: connection.execute(delete(leases)))
+        assert await emptied.run(lease.read) is None
+    assert await acquire_lease(database, "me", "1") == 1
+    assert isinstance(await acquire_lease(database, "other", "2"), lease.LeaseInfo)
+    async with other_database.connect() as connection:
+        await countries.upsert(connection, [make_country("FR", revision=7), make_country("TR", revision=7)])
+        assert await countries.remove(connection, "FR") is True
+        assert await countries.load(connection) == [make_country("TR", revision=8)]
 
 
 async def test_many_at_once(database: Database, replica: Database) -> None:

@@ -5,13 +5,15 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import Table
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
-from graphql_api.storage import countries, provider_cache, refreshes
+from graphql_api.storage import countries, lease, provider_cache, refreshes
 from graphql_api.storage.database import Database
 from graphql_api.storage.tables import countries as countries_table
+from graphql_api.storage.tables import leases
 from graphql_api.storage.tables import refreshes as refreshes_table
 from tests.support.attempts import STARTED_AT, make_failure, make_report
 from tests.support.database import Dump, dump_tables, record_statements, restore_tables
@@ -107,10 +109,14 @@ async def test_other_rows_of_the_same_refresh(
         await restore_tables(replica, {**backup, countries_table: rows[1:]})
 
 
-async def test_emptied(database: Database, catalog: Catalog, backup: Dump, replica: Database) -> None:
+@pytest.mark.parametrize("kept", [(), (leases,)], ids=["without the lease", "with the lease"])
+async def test_emptied(
+    database: Database, catalog: Catalog, backup: Dump, replica: Database, kept: tuple[Table, ...]
+) -> None:
     """Nothing remains of a database whose rows were all deleted, not even an attempt that was about to be recorded."""
+    await database.run(lambda connection: lease.acquire(connection, holder="me", refresh_id="1", ttl=0))
     await catalog.sync()
     catalog.add_attempt(make_failure("recorded before it was emptied"))
     async with replaced_database(database, catalog):
-        await restore_tables(replica, {table: [] for table in backup})
+        await restore_tables(replica, {table: [] for table in backup if table not in kept})
     assert (catalog.snapshot.rows, catalog.history) == ((), ())

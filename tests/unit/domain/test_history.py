@@ -50,10 +50,13 @@ def test_recorded() -> None:
     assert (list_ids(recorded.list_attempts()), recorded.is_unrecorded("1")) == (["1"], False)
 
 
-def test_discard() -> None:
-    """Only an attempt that is not recorded can be dropped."""
-    history = History().add(make_attempt(2)).extend([make_row(1, 1)])
-    assert list_ids(history.discard("2").discard("1").list_attempts()) == ["1"]
+def test_lost() -> None:
+    """A lost attempt stays until it is dropped, and one that is recorded nevertheless stays."""
+    history = History().add(make_attempt(1)).add(make_attempt(2)).add(make_attempt(3))
+    history = history.mark_lost("2").mark_lost("1").extend([make_row(1, 1)])
+    assert list_ids(history.list_attempts()) == ["3", "2", "1"]
+    dropped = history.drop(history.lost_ids)
+    assert (list_ids(dropped.list_attempts()), dropped.lost_ids) == (["3", "1"], frozenset())
 
 
 def test_foreign_attempt() -> None:
