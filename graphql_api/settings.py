@@ -13,12 +13,18 @@ from graphql_api.errors import InvalidSetting
 
 
 def _comma_separated(parse: Callable[[list[str]], object]) -> BeforeValidator:
-    """Return a validator that parses the entries of a text, and leaves other values as they are."""
+    """Return a validator that parses the entries of a text, and leaves other values as they are.
+
+    A comma between double quotes separates nothing.
+    """
 
     def validate(value: object) -> object:
         if not isinstance(value, str):
             return value
-        return parse([entry.strip() for entry in value.split(",") if entry.strip()])
+        entries = re.findall(r'(?:"[^"]*"|[^,"])+|"', value)
+        if '"' in entries:
+            raise ValueError("has a double quote without its partner")
+        return parse([text for entry in entries if (text := entry.replace('"', "").strip())])
 
     return BeforeValidator(validate)
 
@@ -30,7 +36,7 @@ def _parse_sources(entries: list[str]) -> tuple[tuple[str, str | None], ...]:
     for name, equals, url in sources:
         # The messages leave the value out: it may be a URL that holds a key.
         if not re.fullmatch(r"[a-z0-9-]+", name):
-            raise ValueError("should be name or name=URL, separated by commas")
+            raise ValueError("should be name or name=URL, separated by commas; quote a URL that contains one")
         if equals and not _is_web_url(url):
             raise ValueError(f"{name}= must be followed by a complete http or https URL")
     return tuple((name, url or None) for name, _, url in sources)

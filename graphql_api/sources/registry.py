@@ -64,7 +64,8 @@ def select_providers(
         provider = available.get(name)
         if provider is None:
             names = ", ".join(sorted(available))
-            raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.")
+            hint = " Quote a URL that contains a comma." if any(other_url for _, other_url in selections) else ""
+            raise InvalidSetting(f"{setting} names {name!r}, which is not one of {names}.{hint}")
         if url is not None and not provider.is_live:
             raise InvalidSetting(f"{setting} gives a URL to {name!r}, which is read from the package.")
         if url is None and provider.url is None and provider.is_live:

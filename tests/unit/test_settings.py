@@ -157,8 +157,9 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-NAMES = "should be name or name=URL, separated by commas"
+NAMES = "should be name or name=URL, separated by commas; quote a URL that contains one"
 SOURCE_URL = "geonames= must be followed by a complete http or https URL"
+UNPAIRED_QUOTE = "has a double quote without its partner"
 WEB_URL = "should be an http or https URL without ? and #"
 PROXIES = "should be IP addresses or networks, separated by commas, or *"
 TOKEN = "should be printable ASCII characters without spaces"
@@ -171,6 +172,27 @@ BOOLEAN = "Input should be a valid boolean, unable to interpret input"
 SECRETS = ("admin_token", "restcountries_api_key")
 SWITCHES = ("playground", "introspection", "access_log", "log_sql")
 SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll", "request_timeout")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        'geonames="https://mirror.example/a,b?fields=name,capital",bundled',
+        '"geonames=https://mirror.example/a,b?fields=name,capital" , "bundled"',
+        'geonames="https://mirror.example/a,b?fields=name,"capital,bundled',
+    ],
+)
+def test_url_with_commas(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commas between double quotes belong to a provider's URL."""
+    settings = load_settings(monkeypatch, countries_sources=value)
+    expected = (("geonames", "https://mirror.example/a,b?fields=name,capital"), ("bundled", None))
+    assert settings.countries_sources == expected
+
+
+def test_url_with_commas_in_a_file(tmp_path: Path) -> None:
+    """In .env, which removes quotes around a whole value, the entry with the URL is in quotes of its own."""
+    (tmp_path / ".env").write_text("RATES_SOURCES='er-api=\"https://mirror.example/?a=1,2\",bundled'\n", "utf-8")
+    assert Settings.load().rates_sources == (("er-api", "https://mirror.example/?a=1,2"), ("bundled", None))
 
 
 @pytest.mark.parametrize(
@@ -206,6 +228,9 @@ SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll"
         ("countries_sources", "geonames=http://a b", SOURCE_URL),
         ("countries_sources", "=http://mirror.example", NAMES),
         ("countries_sources", "geo names", NAMES),
+        ("countries_sources", '"geonames,bundled"', NAMES),
+        ("countries_sources", 'geonames="https://mirror.example,bundled', UNPAIRED_QUOTE),
+        ("countries_sources", 'geonames"', UNPAIRED_QUOTE),
         ("countries_sources", "https://me:hunter2@mirror.example?key=hunter2", NAMES),
         ("public_url", "example.org", WEB_URL),
         ("public_url", "ftp://example.org", WEB_URL),

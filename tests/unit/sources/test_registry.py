@@ -95,6 +95,14 @@ def test_unknown_name() -> None:
     )
 
 
+def test_unknown_name_after_a_url() -> None:
+    """If an unknown name may be the end of a URL, the error says how to write one that contains a comma."""
+    assert selection_error(("geonames", "https://mirror.example/?fields=name"), ("capital", None)) == (
+        "COUNTRIES_SOURCES names 'capital', which is not one of bundled, geonames, restcountries, restcountries-v3. "
+        "Quote a URL that contains a comma."
+    )
+
+
 def test_url_for_bundled_data() -> None:
     """A URL for bundled data is rejected."""
     assert selection_error(("bundled", "http://mirror.example")) == (
