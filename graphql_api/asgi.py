@@ -14,6 +14,7 @@ from graphql_api.errors import InvalidSetting
 from graphql_api.logging import configure_logging
 from graphql_api.settings import Settings
 from graphql_api.startup import Ready, StartupEvent, StartupFailed, WaitingForDatabase
+from graphql_api.utils.formatting import escape_unprintable
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ def _load_app() -> ASGIApp:
         configure_logging(settings.log_level, settings.effective_log_format)
         app = create_app(settings, on_event=_handle_event)
     except InvalidSetting as error:
-        sys.stderr.write(f"graphql_api.asgi: {error}\n")
+        sys.stderr.write(f"graphql_api.asgi: {escape_unprintable(str(error))}\n")
         # A server would show the traceback of any other exception.
         raise SystemExit(_STARTUP_FAILURE) from None
     if settings.admin_token is None:

@@ -2,16 +2,15 @@
 
 import json
 import logging.config
-import re
 import textwrap
 import traceback
 from datetime import UTC, datetime
 from typing import Any
 
+from graphql_api.utils.formatting import escape_unprintable
+
 _QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "asyncio", "aiosqlite", "PIL")
 """Libraries whose debug and info messages are left out."""
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-"""Characters that end a line or control the terminal, and half surrogates."""
 
 
 def extra_fields(**values: object) -> dict[str, Any]:
@@ -24,13 +23,11 @@ class _ConsoleFormatter(logging.Formatter):
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - overrides logging's method
-        return _CONTROL_CHARACTERS.sub(
-            lambda match: match[0].encode("unicode_escape").decode(), super().formatMessage(record)
-        )
+        return escape_unprintable(super().formatMessage(record))
 
     def formatException(self, ei: Any) -> str:  # noqa: ANN401, N802 - overrides logging's method
         # Indented, because the text of an error may imitate a log line.
-        return textwrap.indent(super().formatException(ei), "  ")
+        return textwrap.indent(escape_unprintable(super().formatException(ei), keep="\n"), "  ")
 
 
 class _JsonFormatter(logging.Formatter):

@@ -9,6 +9,7 @@ import click
 from graphql_api import __version__
 from graphql_api.cli.interruption import run_until_stopped
 from graphql_api.errors import CountriesError, InvalidSetting
+from graphql_api.utils.formatting import escape_unprintable
 
 if TYPE_CHECKING:
     from graphql_api.settings import Settings
@@ -27,7 +28,7 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except CountriesError as error:
-            click.echo(f"graphql-api: {error}", err=True)
+            click.echo(f"graphql-api: {escape_unprintable(str(error))}", err=True)
             sys.exit(2 if isinstance(error, InvalidSetting) else 1)
 
 

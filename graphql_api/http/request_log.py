@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 _SLOW_REQUEST_SECONDS = 1.0
 """Slower responses are logged, except those to mutations, which wait for providers."""
 _MAX_LOGGED_LENGTH = 100
-"""Characters of an operation's name, or of a path, in the log."""
+"""Characters of an operation's name, a path, or an address that a trusted proxy forwards, in the log."""
 _SERVER_ERROR_CODES = frozenset(
     {INTERNAL_ERROR_CODE, DatabaseUnavailable.code, SourceInvalid.code, SourceUnavailable.code}
 )
@@ -62,12 +62,12 @@ class RequestLog:
             level = logging.ERROR if has_failed else logging.WARNING if is_slow else logging.INFO
             fields = {
                 "request_id": state["request_id"],
-                "client": scope["client"][0] if scope.get("client") else None,
+                "client": truncate(scope["client"][0]) if scope.get("client") else None,
                 "method": scope["method"],
                 # Without the query string, which may contain variables.
-                "path": _truncate(scope["path"]),
+                "path": truncate(scope["path"]),
                 "kind": kind,
-                "operation": None if operation.name is None else _truncate(operation.name),
+                "operation": None if operation.name is None else truncate(operation.name),
                 "status": status,
                 "bytes": size,
                 "duration_ms": round(seconds * 1000, 2),
@@ -76,5 +76,6 @@ class RequestLog:
             logger.log(level, _MESSAGE, {**fields, "label": label}, extra=extra_fields(**fields))
 
 
-def _truncate(text: str) -> str:
+def truncate(text: str) -> str:
+    """Return the start of a client's text for a log line."""
     return text if len(text) <= _MAX_LOGGED_LENGTH else f"{text[:_MAX_LOGGED_LENGTH]}…"

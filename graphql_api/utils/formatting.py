@@ -63,3 +63,13 @@ def to_plain_line(text: str) -> str:
     composed = unicodedata.normalize("NFC", text)
     visible = (c for c in composed if c.isspace() or unicodedata.category(c)[0] not in "CM")
     return " ".join("".join(visible).split())
+
+
+def escape_unprintable(text: str, *, keep: str = "") -> str:
+    """Return text with escapes for characters that end a line, control the terminal, reorder text or are invisible.
+
+    The characters of `keep` stay.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)

@@ -66,22 +66,25 @@ from graphql_api.logging import configure_logging, extra_fields
 
 configure_logging("info", sys.argv[1])
 ours = logging.getLogger("graphql_api.ours")
-hostile = "a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\\\"\\'é"
+hostile = "a\\nb\\r\\x1b[31m\\x7f\\x85\\xad\\u200b\\u202e\\u2028\\u2066\\ufeff\\ud83c\\U000e0041\\\"\\'é"
 ours.info("it is %s", hostile, extra=extra_fields(name=hostile, at=1.5, nothing=None))
 try:
-    raise ValueError("00:00:00 ERROR   forged\\n00:00:00 ERROR   forged")
+    raise ValueError(f"00:00:00 ERROR   forged\\n00:00:00 ERROR   forged {hostile[3:]}")
 except ValueError:
     ours.exception("it broke")
 """
 
 
 def test_console_lines_stay_whole() -> None:
-    """Text from a client cannot break a line, imitate one, or control the terminal."""
+    """Text from a client cannot break a line, imitate one, reorder its text, or control the terminal."""
     _, lines = run_and_capture_log("console", HOSTILE_PROGRAM)
-    assert lines[0][9:] == ("INFO    it is a\\nb\\r\\x1b[31m\\x85\\u2028\\ud83c\"'é")
+    escaped = r"\r\x1b[31m\x7f\x85\xad\u200b\u202e\u2028\u2066\ufeff\ud83c\U000e0041" + "\"'é"
+    assert lines[0][9:] == rf"INFO    it is a\nb{escaped}"
     assert lines[1][9:] == "ERROR   it broke"
     assert [line for line in lines[2:] if not line.startswith("  ")] == []
     assert "  ValueError: 00:00:00 ERROR   forged" in lines
+    assert lines[-1] == f"  00:00:00 ERROR   forged {escaped}"
+    assert [line for line in lines if not line.isprintable()] == []
 
 
 def test_json() -> None:
@@ -89,7 +92,7 @@ def test_json() -> None:
     _, lines = run_and_capture_log("json", HOSTILE_PROGRAM)
     records = [json.loads(record) for record in lines]
     times = [record.pop("time") for record in records]
-    hostile = "a\nb\r\x1b[31m\x85\u2028\ud83c\"'é"
+    hostile = "a\nb\r\x1b[31m\x7f\x85\xad\u200b\u202e\u2028\u2066\ufeff\ud83c\U000e0041\"'é"
     assert records[0] == {
         "level": "info",
         "logger": "graphql_api.ours",
@@ -101,6 +104,6 @@ def test_json() -> None:
     exception = records[1].pop("exception")
     assert records[1:] == [{"level": "error", "logger": "graphql_api.ours", "message": "it broke"}]
     assert exception.startswith("Traceback (most recent call last):\n")
-    assert exception.endswith("forged\n00:00:00 ERROR   forged\n")
+    assert exception.endswith(f"forged\n00:00:00 ERROR   forged {hostile[3:]}\n")
     assert all(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", time) for time in times)
-    assert all(record.isascii() for record in lines)
+    assert [record for record in lines if not (record.isascii() and record.isprintable())] == []

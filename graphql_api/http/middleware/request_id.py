@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.errors import INTERNAL_ERROR_CODE, graphql_error_body
 from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER
-from graphql_api.http.request_log import RequestLog
+from graphql_api.http.request_log import RequestLog, truncate
 from graphql_api.logging import extra_fields
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def _add_request_id(message: Message, request_id: str) -> Message:
 
 
 def _log_failure(request_id: str, scope: Scope, error: Exception) -> None:
-    fields = {"request_id": request_id, "method": scope["method"], "path": scope["path"]}
+    fields = {"request_id": request_id, "method": scope["method"], "path": truncate(scope["path"])}
     message = "Request %(request_id)s failed: %(method)s %(path)s"
     logger.error(message, fields, exc_info=error, extra=extra_fields(**fields))
 

@@ -79,3 +79,14 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], command: st
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines()[1:] == [f"Try 'graphql-api{command} --help' for help.", "", f"Error: {message}"]
     assert list_paths(tmp_path) == []
+
+
+def test_error_with_hostile_text(tmp_path: Path) -> None:
+    """An error that quotes a setting is one line without characters that control the terminal or reorder the text."""
+    url = "sqlite:////proc/a\x1b[31m\u202e\nb/countries.db"
+    result = run_command(tmp_path, "migrate", DATABASE_URL=url)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        r"graphql-api: Cannot create the folder /proc/a\x1b[31m\u202e\nb for the database (No such file or directory); "
+        "set DATABASE_URL to a writable path.\n"
+    )

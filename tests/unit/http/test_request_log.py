@@ -91,6 +91,15 @@ def test_hostile_path(server: Process) -> None:
     assert (line["path"], line["status"]) == (f"/\n\x1b\ufffd{'x' * 96}…", 404)
 
 
+def test_hostile_address(server: Process) -> None:
+    """An address that a trusted proxy forwards is one field of one line, truncated if it is long."""
+    with open_connection(server) as connection:
+        connection.send(request_head("GET /healthz", **{"X-Forwarded-For": "a\x85" + "x" * 1000}))
+        request_id = connection.read_response("GET").headers["X-Request-Id"]
+    [line] = [entry for entry in read_log(server) if entry.get("request_id") == request_id]
+    assert line["client"] == f"a\x85{'x' * 98}…"
+
+
 def test_refusals(server: Process) -> None:
     """A request rejected before GraphQL is logged with its id and status."""
     response = post(server, [])
