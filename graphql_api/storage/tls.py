@@ -19,9 +19,12 @@ def create_context(tls_mode: TLSMode, ssl_ca: str | None) -> ssl.SSLContext:
     certificate authorities of the system.
 
     Raises:
-        InvalidSetting: `ssl_ca` holds no certificate.
+        InvalidSetting: `ssl_ca` holds no certificate, or the key log of the environment cannot be written.
     """
-    context = ssl.create_default_context()
+    try:
+        context = ssl.create_default_context()
+    except OSError as error:
+        raise InvalidSetting(f"SSLKEYLOGFILE names a file that cannot be written ({error.strerror}).") from None
     if ssl_ca is not None:
         content = _read_ca(ssl_ca.strip())
         # Unlike create_default_context, without the authorities of the system.

@@ -250,3 +250,11 @@ def test_no_authority(authority: str, reason: str) -> None:
     with pytest.raises(InvalidSetting) as exc_info:
         create_context(TLSMode.VERIFY_FULL, authority)
     assert str(exc_info.value) == f"DATABASE_SSL_CA {reason}; {ADVICE}"
+
+
+def test_key_log_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key log in a folder that does not exist is rejected by the name of its variable."""
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "missing" / "keys"))
+    with pytest.raises(InvalidSetting) as exc_info:
+        create_context(TLSMode.VERIFY_FULL, None)
+    assert str(exc_info.value) == "SSLKEYLOGFILE names a file that cannot be written (No such file or directory)."
