@@ -43,7 +43,9 @@ STOPSIGNAL SIGINT
 # http.client, because urllib would use the proxy that is meant for the providers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "\
 import http.client, os, sys; \
-server = http.client.HTTPConnection('127.0.0.1', os.environ.get('PORT') or 8000, timeout=4); \
+host = (os.environ.get('HOST') or '127.0.0.1').strip(' []'); \
+host = '127.0.0.1' if host in ('0.0.0.0', '::') else host; \
+server = http.client.HTTPConnection(host, os.environ.get('PORT') or 8000, timeout=4); \
 server.request('GET', '/healthz'); \
 sys.exit(server.getresponse().status != 200)"]
 ENTRYPOINT ["graphql-api"]

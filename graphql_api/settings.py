@@ -1,11 +1,15 @@
 """Settings: one typed field per environment variable, read from the environment or from `.env`."""
 
 import ipaddress
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from io import StringIO
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -84,6 +88,24 @@ def _is_web_url(value: str) -> bool:
     return parts.scheme in ("http", "https") and has_host and not re.search(r"\s", value)
 
 
+def _check_env_file(path: Path) -> None:
+    """Reject a file that pydantic would skip, wait for or read in part."""
+    if not os.path.lexists(path):
+        return
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe, a device or a link to nothing"
+        raise InvalidSetting(f"{path} is {kind}; make it a file with lines NAME=value, or remove it.")
+    for binding in parse_stream(StringIO(path.read_text(_ENV_ENCODING))):
+        if binding.error:
+            raise InvalidSetting(f"{path}, line {binding.original.line}: should be NAME=value, with quotes in pairs.")
+
+
+def _strip_brackets(value: str) -> str:
+    """Return a host without the brackets that an IPv6 address has in a URL."""
+    host = value.strip()
+    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
+
+
 def _check_token(value: SecretStr) -> SecretStr:
     # Files that hold a secret often end with a newline.
     token = value.get_secret_value().strip()
@@ -105,13 +127,22 @@ Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
+_ENV_FILE = ".env"
+_ENV_ENCODING = "utf-8-sig"
+"""UTF-8, also with the mark that editors on Windows put first: it would belong to the first name."""
+_MIN_TOKEN_LENGTH = 16
+"""Characters of a token that protects a server that others can reach."""
+
+
 class Settings(BaseSettings):
     """Every setting. A variable has the name of its field in upper case."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_file=_ENV_FILE, env_file_encoding=_ENV_ENCODING, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     environment: Literal["development", "production"] = "development"
-    host: str = "127.0.0.1"
+    host: Annotated[str, AfterValidator(_strip_brackets)] = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
@@ -153,12 +184,15 @@ class Settings(BaseSettings):
         """Read the environment and `.env`.
 
         Raises:
-            InvalidSetting: at least one variable is malformed. The message names each.
+            InvalidSetting: `.env` is unusable, or at least one variable is malformed. The message names each.
         """
         try:
+            _check_env_file(Path(_ENV_FILE))
             return cls()
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidSetting(f".env cannot be read: {error}.") from None
+        except OSError as error:
+            raise InvalidSetting(f"{_ENV_FILE} cannot be read: {error.strerror}.") from None
+        except UnicodeDecodeError as error:
+            raise InvalidSetting(f"{_ENV_FILE} is not UTF-8: {error.reason} at byte {error.start}.") from None
         except ValidationError as error:
             problems = (
                 f"{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
@@ -198,26 +232,31 @@ class Settings(BaseSettings):
         key = self.restcountries_api_key
         return {"RESTCOUNTRIES_API_KEY": key.get_secret_value()} if key else {}
 
-    def require_secure_exposure(self) -> None:
-        """Check that a server that others can reach is protected.
+    def require_secure_exposure(self, addresses: Sequence[str] = ()) -> None:
+        """Check that a server that others can reach at `addresses` is protected.
 
         Raises:
-            InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is required and missing.
+            InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is required, and missing or too short.
         """
-        if self.admin_token is None and (self.is_production or not _is_loopback(self.host)):
-            raise InvalidSetting(
-                "ADMIN_TOKEN is required in production and when HOST is not a loopback address; "
-                "without it, any client that reaches the server can refresh and delete."
-            )
+        exposed = [address for address in addresses if not ipaddress.ip_address(address).is_loopback]
+        if self.is_production:
+            self._require_admin_token("in production")
+        elif exposed:
+            self._require_admin_token(f"because HOST {self.host} is not a loopback address")
         if self.public_url is None and self.is_production:
             raise InvalidSetting(
                 "PUBLIC_URL is required in production, because absolute URLs start with it. "
                 "Set it, for example to https://countries.example.org."
             )
 
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    def _require_admin_token(self, condition: str) -> None:
+        remedy = "Generate one: ADMIN_TOKEN=$(openssl rand -hex 24)"
+        if self.admin_token is None:
+            raise InvalidSetting(
+                f"ADMIN_TOKEN is required {condition}; without it, any client that reaches the server can refresh "
+                f"and delete. {remedy}"
+            )
+        if len(self.admin_token) < _MIN_TOKEN_LENGTH:
+            raise InvalidSetting(
+                f"ADMIN_TOKEN is too short; it needs at least {_MIN_TOKEN_LENGTH} characters {condition}. {remedy}"
+            )

@@ -53,10 +53,14 @@ def serve_command() -> None:
     # Collecting garbage among imports takes a tenth of the start and finds none.
     gc.disable()
     settings = _load_settings()
-    settings.require_secure_exposure()
-    from graphql_api.cli.serve import serve  # noqa: PLC0415 - a wrong setting does not wait for it
+    from graphql_api.server.listeners import open_listeners  # noqa: PLC0415 - --help does not wait for it
 
-    serve(settings)
+    with open_listeners(settings.host, settings.port) as listeners:
+        # Of what is listened on: a name may stand for any address, and HOST may be set for another program.
+        settings.require_secure_exposure([listener.getsockname()[0] for listener in listeners])
+        from graphql_api.cli.serve import serve  # noqa: PLC0415 - a wrong setting does not wait for it
+
+        serve(settings, listeners)
 
 
 @program.command("refresh")

@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -41,7 +41,7 @@ class _WorkerProcess:
 
 @dataclass(kw_only=True)
 class Supervisor:
-    """Forks workers that accept from one listener, and watches over them.
+    """Forks workers that accept from the same listeners, and watches over them.
 
     Workers share the memory that exists before the fork. The first one opens the database before
     the others start. A worker without data does not listen beside one that has some.
@@ -51,7 +51,7 @@ class Supervisor:
     """Number of processes."""
     serve: Callable[[int, bool, StartupListener], None]
     """Serves until SIGTERM. Takes the worker's number, from 0, and whether to wait for data."""
-    listener: socket.socket
+    listeners: Sequence[socket.socket]
     on_event: StartupListener
     """Called once the first worker is ready, and for each new reason to wait."""
     stop_timeout: float
@@ -156,7 +156,8 @@ class Supervisor:
         if self._deadline is None:
             self._deadline = time.monotonic() + self.stop_timeout
         # The workers' copies stay open until each stops listening.
-        self.listener.close()
+        for listener in self.listeners:
+            listener.close()
         for worker in self._processes:
             worker.process.terminate()
 

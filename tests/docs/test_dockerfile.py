@@ -1,14 +1,14 @@
 """The container's files, tested without a container engine: contents, build steps, commands."""
 
 import json
+import os
 import re
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,12 @@ from tests.support.dockerfile import (
 )
 from tests.support.paths import ROOT
 from tests.support.processes import BUNDLED_SOURCES, inherited_environment, running_process
-from tests.support.server import free_port, running_http_server
+from tests.support.server import NEEDS_IPV6, free_port, running_http_server
 
 PLAYGROUND, BUILD, FINAL = read_stages()
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text("utf-8"))
 HEALTH_COMMAND = parse_command(FINAL, "HEALTHCHECK")
-TOKEN = "hunter2-hunter2"
+TOKEN = "hunter2-hunter2-hunter2"
 SECRETS = ["ADMIN_TOKEN", "MYSQL_PASSWORD"]
 """Variables that compose.yaml requires."""
 
@@ -181,7 +181,7 @@ def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     }
     for name, value in {**parse_environment(FINAL), **values}.items():
         monkeypatch.setenv(name, value)
-    Settings.load().require_secure_exposure()
+    Settings.load().require_secure_exposure([parse_environment(FINAL)["HOST"]])
 
 
 def test_compose_database() -> None:
@@ -210,47 +210,72 @@ def test_compose_database() -> None:
     ]
 
 
-def test_documented_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The commands of docs/operations.md set all that the server requires, alone or composed."""
-    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    section = page.split("## In a container")[1].split("\n## ")[0]
-    docker_commands, compose_command = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    build, run = (shlex.split(line) for line in docker_commands.replace("\\\n", "").splitlines())
-    assert build == ["docker", "build", "-t", "graphql-api", "."]
+FAKE_DOCKER = """#!/bin/sh
+printf '%s\\n' "$*" >>calls
+printenv ADMIN_TOKEN >token || true
+"""
+
+
+def run_documented(folder: Path, commands: str) -> list[list[str]]:
+    """Run commands with a program that stands in for Docker; return the words of each of its calls."""
+    docker = folder / "docker"
+    docker.write_text(FAKE_DOCKER)
+    docker.chmod(0o755)
+    subprocess.run(["sh", "-ec", commands], cwd=folder, env={"PATH": f"{folder}:{os.environ['PATH']}"}, check=True)
+    return [line.split() for line in (folder / "calls").read_text().splitlines()]
+
+
+def documented_commands() -> list[str]:
+    """Return the blocks of commands of the container's section of docs/operations.md."""
+    section = (ROOT / "docs" / "operations.md").read_text("utf-8").split("## In a container")[1].split("\n## ")[0]
+    return re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
+
+
+def test_documented_container(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The documented commands for one container generate a token and set all that the server requires."""
+    build, run = run_documented(tmp_path, documented_commands()[0])
+    assert build == ["build", "-t", "graphql-api", "."]
     assert [word for word in run if "=" not in word and word != "-e"] == [
-        *("docker", "run", "--read-only", "-p", "8000:8000", "graphql-api")
+        *("run", "--read-only", "-p", "8000:8000", "ADMIN_TOKEN", "graphql-api")
     ]
-    for name, _, value in (word.partition("=") for word in run if "=" in word):
+    variables = dict(word.split("=", 1) for word in run if "=" in word)
+    token = (tmp_path / "token").read_text()
+    for name, value in {**parse_environment(FINAL), **variables, "ADMIN_TOKEN": token}.items():
         monkeypatch.setenv(name, value)
-    for name, value in parse_environment(FINAL).items():
+    Settings.load().require_secure_exposure([parse_environment(FINAL)["HOST"]])
+
+
+def test_documented_composition(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The documented commands for two containers write a `.env` with all that Compose requires."""
+    assert run_documented(tmp_path, documented_commands()[1]) == [["compose", "up", "--build"]]
+    variables = dict(line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines())
+    assert list(variables) == SECRETS
+    templates = COMPOSE["services"]["countries"]["environment"]
+    values = {name: interpolate(value, variables) for name, value in templates.items()}
+    for name, value in {**parse_environment(FINAL), **values}.items():
         monkeypatch.setenv(name, value)
-    Settings.load().require_secure_exposure()
-    *variables, docker, compose, up, build_flag = shlex.split(compose_command)
-    assert (docker, compose, up, build_flag) == ("docker", "compose", "up", "--build")
-    assert [variable.partition("=")[0] for variable in variables] == SECRETS
+    Settings.load().require_secure_exposure([parse_environment(FINAL)["HOST"]])
 
 
-@contextmanager
-def running_health_server(status: int) -> Iterator[int]:
-    """Run a server that responds to /healthz with `status`, else with 404; yield its port."""
+class HealthHandler(BaseHTTPRequestHandler):
+    """Responds to /healthz with `status`, else with 404."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status if self.path == "/healthz" else 404)
-            self.end_headers()
+    status = 200
 
-        def log_message(self, *_: object) -> None:
-            """Log nothing."""
+    def do_GET(self) -> None:
+        """Respond without a body."""
+        self.send_response(self.status if self.path == "/healthz" else 404)
+        self.end_headers()
 
-    with running_http_server(Handler) as port:
-        yield port
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
 
 
-def run_health_check(port: int, python: Path | str = sys.executable) -> int:
+def run_health_check(port: int, python: Path | str = sys.executable, **variables: str) -> int:
     """Return the exit code of the health check; its environment has a proxy that is down."""
     result = subprocess.run(
         [python, *HEALTH_COMMAND[1:]],
-        env={"PORT": f"{port}", "http_proxy": "http://127.0.0.1:1"},
+        env={"PORT": f"{port}", "http_proxy": "http://127.0.0.1:1", **variables},
         stderr=subprocess.DEVNULL,
         check=False,
     )
@@ -258,10 +283,25 @@ def run_health_check(port: int, python: Path | str = sys.executable) -> int:
 
 
 @pytest.mark.parametrize(("status", "code"), [(200, 0), (404, 1), (503, 1)])
-def test_health(status: int, code: int) -> None:
+def test_health(monkeypatch: pytest.MonkeyPatch, status: int, code: int) -> None:
     """The health check succeeds only if the server on PORT responds with 200."""
-    with running_health_server(status) as port:
+    monkeypatch.setattr(HealthHandler, "status", status)
+    with running_http_server(HealthHandler) as port:
         assert run_health_check(port) == code
+
+
+@pytest.mark.parametrize(
+    ("address", "host"),
+    [
+        *(("127.0.0.1", host) for host in ("", "127.0.0.1", "0.0.0.0", "localhost", "::")),  # noqa: S104 - as set
+        ("127.0.0.2", "127.0.0.2"),
+        *(pytest.param("::1", host, marks=NEEDS_IPV6) for host in ("::1", "[::1]", " ::1 ")),
+    ],
+)
+def test_health_follows_host(address: str, host: str) -> None:
+    """The health check connects where a server with the same HOST listens."""
+    with running_http_server(HealthHandler, address) as port:
+        assert run_health_check(port, HOST=host) == 0
 
 
 def test_health_without_server() -> None:

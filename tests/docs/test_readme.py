@@ -222,7 +222,7 @@ def test_commands() -> None:
         ["make", "run"],
         *(text.split()[0:2] for text in (MYSQL[0], POSTGRESQL, MYSQL[1])),
         [".venv/bin/graphql-api", "refresh"],
-        ["docker", "build"],
-        ["ADMIN_TOKEN=secret", "MYSQL_PASSWORD=letters8digits"],
+        ["export", "ADMIN_TOKEN=$(openssl"],
+        ["echo", '"ADMIN_TOKEN=$(openssl'],
         ["#", "Slow"],  # jq, over a log; not run
     ]

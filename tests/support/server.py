@@ -10,6 +10,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Self
 
+import pytest
+
 from tests.support.wait import WAIT_TIMEOUT
 
 
@@ -56,9 +58,13 @@ class ThreadServer(Server):
 
 
 @contextmanager
-def running_http_server(handler: type[BaseHTTPRequestHandler]) -> Iterator[int]:
+def running_http_server(handler: type[BaseHTTPRequestHandler], address: str = "127.0.0.1") -> Iterator[int]:
     """Serve HTTP with a handler class, in a thread; yields the port."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+
+    class AddressServer(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+
+    with AddressServer((address, 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         try:
@@ -74,3 +80,16 @@ def free_port() -> int:
         port = 20_000 + secrets.randbelow(12_000)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
+
+
+def _has_ipv6() -> bool:
+    """Return whether this machine has the loopback address of IPv6."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        return False
+    return True
+
+
+NEEDS_IPV6 = pytest.mark.skipif(not _has_ipv6(), reason="enable IPv6 on the loopback interface")
+"""Marks a test that connects to the loopback address of IPv6."""

@@ -1,6 +1,10 @@
 """Settings: defaults, parsing, error messages, and secrets that are never shown."""
 
+import errno
+import os
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from pydantic import SecretStr
@@ -157,6 +161,8 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
+BE_A_FILE = "make it a file with lines NAME=value, or remove it."
+BE_A_LINE = "should be NAME=value, with quotes in pairs."
 NAMES = "should be name or name=URL, separated by commas; quote a URL that contains one"
 SOURCE_URL = "geonames= must be followed by a complete http or https URL"
 UNPAIRED_QUOTE = "has a double quote without its partner"
@@ -314,14 +320,56 @@ def test_malformed_env_file(tmp_path: Path) -> None:
     assert str(exc_info.value) == f"PORT: {INTEGER}"
 
 
-def test_unreadable_env_file(tmp_path: Path) -> None:
-    """A .env file that is not UTF-8 is rejected by name."""
-    (tmp_path / ".env").write_bytes(b"PORT=\xff\n")
+def make_env_folder(path: Path) -> None:
+    """Make the folder that Docker makes if the file to mount is missing."""
+    path.mkdir()
+
+
+def make_env_pipe(path: Path) -> None:
+    """Make a pipe without a writer: opening it would wait without end."""
+    os.mkfifo(path)
+
+
+def make_dead_link(path: Path) -> None:
+    """Make a link to a file that does not exist."""
+    path.symlink_to("missing")
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (make_env_folder, f".env is a folder; {BE_A_FILE}"),
+        (make_env_pipe, f".env is a pipe, a device or a link to nothing; {BE_A_FILE}"),
+        (make_dead_link, f".env is a pipe, a device or a link to nothing; {BE_A_FILE}"),
+        (lambda path: path.symlink_to(".env"), f".env is a pipe, a device or a link to nothing; {BE_A_FILE}"),
+        (lambda path: path.write_bytes(b"PORT=\xff\n"), ".env is not UTF-8: invalid start byte at byte 5."),
+        (lambda path: path.write_text('PORT=1\nHOST="::1\n'), f".env, line 2: {BE_A_LINE}"),
+        (lambda path: path.write_text("=1\n"), f".env, line 1: {BE_A_LINE}"),
+    ],
+)
+def test_unusable_env_file(tmp_path: Path, make: Callable[[Path], object], message: str) -> None:
+    """A .env that cannot be read as a whole is rejected, and nothing of it is used."""
+    make(tmp_path / ".env")
     with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
-    assert str(exc_info.value) == (
-        ".env cannot be read: 'utf-8' codec can't decode byte 0xff in position 5: invalid start byte."
-    )
+    assert str(exc_info.value) == message
+
+
+def test_unreadable_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A .env that this user may not read is rejected with the reason."""
+    (tmp_path / ".env").touch()
+    # The tests may run as root, who may read everything.
+    monkeypatch.setattr(Path, "read_text", Mock(side_effect=PermissionError(errno.EACCES, "Permission denied")))
+    with pytest.raises(InvalidSetting) as exc_info:
+        Settings.load()
+    assert str(exc_info.value) == ".env cannot be read: Permission denied."
+
+
+def test_env_file_of_another_editor(tmp_path: Path) -> None:
+    """A .env file may begin with a byte order mark, and have lines that end as on Windows."""
+    (tmp_path / ".env").write_bytes(b"\xef\xbb\xbfPORT=81\r\n\r\n# A comment\r\nexport WORKERS = '2'\r\n")
+    settings = Settings.load()
+    assert (settings.port, settings.workers) == (81, 2)
 
 
 @pytest.mark.parametrize(
@@ -346,52 +394,68 @@ def test_playground_and_introspection(
     assert (settings.has_playground, settings.has_introspection) == (default, is_enabled)
 
 
+GENERATE = "Generate one: ADMIN_TOKEN=$(openssl rand -hex 24)"
 NO_TOKEN = (
-    "ADMIN_TOKEN is required in production and when HOST is not a loopback address; "
-    "without it, any client that reaches the server can refresh and delete."
+    "ADMIN_TOKEN is required {}; without it, any client that reaches the server can refresh and delete. " + GENERATE
 )
+SHORT_TOKEN = "ADMIN_TOKEN is too short; it needs at least 16 characters {}. " + GENERATE
+EXPOSED = "because HOST a-name is not a loopback address"
 NO_PUBLIC_URL = (
     "PUBLIC_URL is required in production, because absolute URLs start with it. "
     "Set it, for example to https://countries.example.org."
 )
-PRODUCTION = {"environment": "production"}
+TOKEN_OF_15, TOKEN_OF_16 = "x" * 15, "x" * 16
+PRODUCTION = {"environment": "production", "host": "a-name"}
+DEVELOPMENT = {"host": "a-name"}
 
 
 @pytest.mark.parametrize(
-    ("variables", "message"),
+    ("variables", "addresses", "message"),
     [
-        ({"host": "0.0.0.0"}, NO_TOKEN),  # noqa: S104 - nothing is bound
-        ({"host": "::"}, NO_TOKEN),
-        ({"host": "192.0.2.1"}, NO_TOKEN),
-        ({"host": "example.org"}, NO_TOKEN),
-        (PRODUCTION, NO_TOKEN),
-        (PRODUCTION | {"public_url": "https://example.org"}, NO_TOKEN),
-        (PRODUCTION | {"admin_token": "hunter2"}, NO_PUBLIC_URL),
-        (PRODUCTION | {"admin_token": "hunter2", "host": "::"}, NO_PUBLIC_URL),
+        (DEVELOPMENT, ["0.0.0.0"], NO_TOKEN.format(EXPOSED)),  # noqa: S104 - nothing is bound
+        (DEVELOPMENT, ["::"], NO_TOKEN.format(EXPOSED)),
+        (DEVELOPMENT, ["127.0.0.1", "192.0.2.1"], NO_TOKEN.format(EXPOSED)),
+        (DEVELOPMENT, ["fe80::1%eth0"], NO_TOKEN.format(EXPOSED)),
+        (DEVELOPMENT | {"admin_token": "a"}, ["::"], SHORT_TOKEN.format(EXPOSED)),
+        (DEVELOPMENT | {"admin_token": TOKEN_OF_15}, ["::"], SHORT_TOKEN.format(EXPOSED)),
+        (PRODUCTION, ["127.0.0.1"], NO_TOKEN.format("in production")),
+        (PRODUCTION, [], NO_TOKEN.format("in production")),
+        (PRODUCTION | {"public_url": "https://example.org"}, ["::"], NO_TOKEN.format("in production")),
+        (PRODUCTION | {"admin_token": TOKEN_OF_15}, [], SHORT_TOKEN.format("in production")),
+        (PRODUCTION | {"admin_token": f" {TOKEN_OF_15} "}, [], SHORT_TOKEN.format("in production")),
+        (PRODUCTION | {"admin_token": TOKEN_OF_16}, ["::"], NO_PUBLIC_URL),
     ],
 )
-def test_exposed(variables: dict[str, str], message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A public address requires ADMIN_TOKEN, and production requires PUBLIC_URL too."""
+def test_exposed(
+    variables: dict[str, str], addresses: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A public address requires a token of 16 characters, and production requires PUBLIC_URL too."""
     settings = load_settings(monkeypatch, **variables)
     with pytest.raises(InvalidSetting) as exc_info:
-        settings.require_secure_exposure()
+        settings.require_secure_exposure(addresses)
     assert str(exc_info.value) == message
 
 
 @pytest.mark.parametrize(
-    "variables",
+    ("variables", "addresses"),
     [
-        {},
-        {"host": "localhost"},
-        {"host": "127.0.0.2"},
-        {"host": "::1"},
-        {"host": "0.0.0.0", "admin_token": "hunter2"},  # noqa: S104 - nothing is bound
-        PRODUCTION | {"admin_token": "hunter2", "public_url": "https://example.org"},
+        ({}, []),
+        ({}, ["127.0.0.1", "::1"]),
+        ({}, ["127.0.0.2"]),
+        ({"admin_token": "a"}, ["::1%lo"]),
+        ({"admin_token": TOKEN_OF_16}, ["0.0.0.0", "::"]),  # noqa: S104 - nothing is bound
+        (PRODUCTION | {"admin_token": TOKEN_OF_16, "public_url": "https://example.org"}, ["::"]),
     ],
 )
-def test_not_exposed(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_not_exposed(variables: dict[str, str], addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A loopback address requires no token; with token and URL, any address is accepted."""
-    load_settings(monkeypatch, **variables).require_secure_exposure()
+    load_settings(monkeypatch, **variables).require_secure_exposure(addresses)
+
+
+@pytest.mark.parametrize("host", ["::1", "[::1]", " ::1\n", " [::1] "])
+def test_host_in_brackets(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """HOST may have the brackets of a URL, and spaces around it."""
+    assert load_settings(monkeypatch, host=host).host == "::1"
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.fake_providers.server import Upstream
 from tests.support.processes import Process, running_server
 
-TOKEN = "hunter2-hunter2"
+TOKEN = "hunter2-hunter2-hunter2"
 HERE = Path(__file__).parent
 _FLAGS = (
     "--no-sandbox",  # CI is root in a container

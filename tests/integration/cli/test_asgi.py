@@ -27,8 +27,8 @@ def running_uvicorn(folder: Path, *arguments: str, **variables: str) -> Abstract
 
 
 def test_uvicorn_serves_the_application(tmp_path: Path) -> None:
-    """Plain uvicorn serves queries, pages and probes, keeps its own log lines, stops on Ctrl-C."""
-    with running_uvicorn(tmp_path) as server:
+    """Plain uvicorn serves queries, pages and probes, keeps its own log lines, stops on Ctrl-C, and ignores HOST."""
+    with running_uvicorn(tmp_path, HOST="x86_64-conda-linux-gnu") as server:
         server.wait_for_log("Ready to serve")
         assert server.query(QUERY) == ANSWER
         assert [server.get(path).status_code for path in ("/", "/readyz", "/metrics")] == [200] * 3
@@ -48,7 +48,11 @@ def test_uvicorn_serves_the_application(tmp_path: Path) -> None:
 
 def test_production(tmp_path: Path) -> None:
     """The settings of production hold: a token for mutations, no introspection, a log in JSON."""
-    variables = {"ENVIRONMENT": "production", "ADMIN_TOKEN": "hunter2", "PUBLIC_URL": "https://example.org"}
+    variables = {
+        "ENVIRONMENT": "production",
+        "ADMIN_TOKEN": "hunter2-hunter2-hunter2",
+        "PUBLIC_URL": "https://example.org",
+    }
     with running_uvicorn(tmp_path, **variables) as server:
         server.wait_for_log('"message": "Ready to serve."')
         assert server.query(QUERY) == ANSWER
@@ -63,7 +67,11 @@ def test_production(tmp_path: Path) -> None:
     [
         ({"QUERY_LIMITS": "cost"}, "QUERY_LIMITS: should be name=number, separated by commas"),
         ({"RATES_SOURCES": "bank"}, "RATES_SOURCES names 'bank', which is not one of "),
-        ({"ENVIRONMENT": "production"}, "ADMIN_TOKEN is required in production and when HOST"),
+        (
+            {"ENVIRONMENT": "production", "ADMIN_TOKEN": "a"},
+            "ADMIN_TOKEN is too short; it needs at least 16 characters",
+        ),
+        ({"ENVIRONMENT": "production"}, "ADMIN_TOKEN is required in production; without it"),
     ],
 )
 def test_wrong_setting(tmp_path: Path, variables: dict[str, str], message: str) -> None:

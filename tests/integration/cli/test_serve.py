@@ -1,6 +1,7 @@
 """`graphql-api serve` over real sockets: start, restart, shutdown, production, wrong settings."""
 
 import json
+import re
 import signal
 import socket
 import sqlite3
@@ -26,12 +27,12 @@ from tests.support.processes import (
     wait_for_port,
     wait_until_ready,
 )
-from tests.support.server import free_port
+from tests.support.server import NEEDS_IPV6, free_port
 from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log, refresh_line
 from tests.support.wait import WAIT_TIMEOUT
 
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
-TOKEN = "hunter2-hunter2"
+TOKEN = "hunter2-hunter2-hunter2"
 REFRESH = "mutation { refreshCountries { totalCountries inserted updated unchanged } }"
 STATUS = "{ status { version totalCountries refreshing } }"
 CAPITAL = '{ country(name: "brazil") { code capital } }'
@@ -236,11 +237,16 @@ def test_production(tmp_path: Path) -> None:
     assert TOKEN not in result.stderr
 
 
+GENERATE = "Generate one: ADMIN_TOKEN=$(openssl rand -hex 24)"
 NEEDS_TOKEN = (
-    "ADMIN_TOKEN is required in production and when HOST is not a loopback address; "
-    "without it, any client that reaches the server can refresh and delete."
+    "ADMIN_TOKEN is required {}; without it, any client that reaches the server can refresh and delete. " + GENERATE
 )
-NO_ADDRESS = "is not an address of this machine. Set HOST to one, for example 127.0.0.1."
+SHORT_TOKEN = "ADMIN_TOKEN is too short; it needs at least 16 characters {}. " + GENERATE
+EXPOSED = "because HOST 0.0.0.0 is not a loopback address"
+NO_ADDRESS = (
+    "is not an address of this machine. Set HOST to one, for example 127.0.0.1; "
+    "conda and tcsh set it to something else."
+)
 
 NEEDS_URL = (
     "PUBLIC_URL is required in production, because absolute URLs start with it. "
@@ -258,10 +264,13 @@ NO_FOLDER = "Cannot create the folder diary for the database (File exists); set 
     [
         ({"PORT": "http"}, 2, "PORT: Input should be a valid integer, unable to parse string as an integer"),
         ({"PORT": "70000"}, 2, "PORT: Input should be less than or equal to 65535"),
-        ({"HOST": "0.0.0.0"}, 2, NEEDS_TOKEN),  # noqa: S104 - refused
-        ({"ENVIRONMENT": "production"}, 2, NEEDS_TOKEN),
+        ({"HOST": "0.0.0.0"}, 2, NEEDS_TOKEN.format(EXPOSED)),  # noqa: S104 - refused
+        ({"HOST": "0.0.0.0", "ADMIN_TOKEN": "a"}, 2, SHORT_TOKEN.format(EXPOSED)),  # noqa: S104 - refused
+        ({"ENVIRONMENT": "production"}, 2, NEEDS_TOKEN.format("in production")),
+        ({"ENVIRONMENT": "production", "ADMIN_TOKEN": "a"}, 2, SHORT_TOKEN.format("in production")),
         ({"ENVIRONMENT": "production", "ADMIN_TOKEN": TOKEN}, 2, NEEDS_URL),
         # .invalid and 192.0.2.0/24 are reserved, so no machine has them.
+        ({"HOST": "x86_64-conda-linux-gnu"}, 2, f"HOST x86_64-conda-linux-gnu {NO_ADDRESS}"),
         ({"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN}, 2, f"HOST nowhere.invalid {NO_ADDRESS}"),
         ({"HOST": "192.0.2.1", "ADMIN_TOKEN": TOKEN}, 2, f"HOST 192.0.2.1 {NO_ADDRESS}"),
         ({"HOST": "x" * 64, "ADMIN_TOKEN": TOKEN}, 2, f"HOST {'x' * 64} {NO_ADDRESS}"),
@@ -283,6 +292,27 @@ def test_wrong_setting(tmp_path: Path, variables: dict[str, str], code: int, mes
     assert result == CommandResult(code, "", f"graphql-api: {message}\n")
     assert list_paths(tmp_path) == ["diary"]
     assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
+
+
+@NEEDS_IPV6
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_dual_stack(tmp_path: Path, workers: str) -> None:
+    """With HOST=:: a server is reached on one port over IPv4 and IPv6, and IPv4 proxies are trusted by address."""
+    variables = {**BUNDLED_SOURCES, "HOST": "::", "ADMIN_TOKEN": TOKEN, "WORKERS": workers}
+    with running_server(tmp_path, **variables) as server:
+        port = server.port
+        addresses = f"listening at http://0.0.0.0:{port} and http://[::]:{port}"
+        server.wait_for_log(
+            rf"The playground is at http://127\.0\.0\.1:{port}/graphql, {re.escape(addresses)} \(Ctrl-C"
+        )
+        for host in ("127.0.0.1", "[::1]"):
+            for _ in range(4):
+                health = httpx.get(f"http://{host}:{port}/healthz", trust_env=False, timeout=WAIT_TIMEOUT)
+                assert health.status_code == 200
+        image = server.query("{ status { imageUrl } }", **{"X-Forwarded-Proto": "https"})
+        assert image["data"]["status"]["imageUrl"].startswith(f"https://127.0.0.1:{port}/")
+        assert server.stop(signal.SIGTERM).exit_code == 0
+    wait_for_port(port, listening=False)
 
 
 def test_port_is_taken(tmp_path: Path) -> None:

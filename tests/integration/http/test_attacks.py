@@ -9,7 +9,11 @@ import pytest
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.raw_http import TYPENAME_RESPONSE, RawResponse, open_connection, request_head
 
-PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example", "ADMIN_TOKEN": "s3cret-Token"}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example",
+    "ADMIN_TOKEN": "s3cret-Token-of-24-letters",
+}
 DELETION = 'mutation { deleteCountry(code: "ZW") { code } }'
 
 

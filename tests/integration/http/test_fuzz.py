@@ -36,7 +36,7 @@ many_examples = settings(few_examples, max_examples=2000)
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Run a server that fetches nothing and rejects mutations, and check that it logs no error."""
     folder = tmp_path_factory.mktemp("fuzzed")
-    with running_server(folder, **BUNDLED_SOURCES, ADMIN_TOKEN="s3cret-Token") as process:
+    with running_server(folder, **BUNDLED_SOURCES, ADMIN_TOKEN="s3cret-Token-of-24-letters") as process:
         process.wait_for_log("Ctrl-C stops")
         yield process
         assert [line for line in process.stderr.splitlines() if " ERROR " in line] == []

@@ -9,7 +9,7 @@ from tests.support.app import HANGING_RESPONSE, AppClient, make_settings, parse_
 from tests.support.fake_providers.server import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-TOKEN = "s3cret-Token"
+TOKEN = "s3cret-Token-of-24-letters"
 DELETION = 'mutation { deleteCountry(code: "ZW") { code } }'
 UNAUTHENTICATED = {
     "data": None,

@@ -21,7 +21,7 @@ from tests.support.ws_client import PROGRESS, REFRESH, SUBPROTOCOL, open_websock
 
 QUERY = "{ __typename }"
 TYPENAME_RESPONSE = {"data": {"__typename": "Query"}}
-TOKEN = "s3cret-Token"
+TOKEN = "s3cret-Token-of-24-letters"
 BEARER = f"Bearer {TOKEN}"
 INIT = {"type": "connection_init"}
 NOT_JSON = (4400, "The message is not JSON.")
