@@ -83,11 +83,16 @@ async def test_first_start_without_sources(path: Path) -> None:
 
 
 async def test_malformed_environment(path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a malformed proxy the server starts, and a refresh fails as if every live provider did."""
+    """With a malformed proxy the server starts, and its own refresh and a client's fail as if every provider did."""
     await create_live_database(path, upstream)
     requests_before = upstream.requests
     monkeypatch.setenv("ALL_PROXY", "socks://127.0.0.1:7890/")
-    async with running_client(make_settings(path, upstream)) as client:
+    async with running_client(make_settings(path, upstream, stale_after=1e-6)) as client:
+
+        async def has_failed() -> bool:
+            return bool((await fetch_status(client))["lastFailure"] == {"code": "SOURCE_UNAVAILABLE"})
+
+        await wait_until_async(has_failed)
         response = await client.post({"query": REFRESH_MUTATION})
         (error,) = response.json()["errors"]
         assert error["extensions"]["code"] == "SOURCE_UNAVAILABLE"

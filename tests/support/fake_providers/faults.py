@@ -161,6 +161,18 @@ FAULTS = (
         },
     ),
     ProviderFault(
+        name="many-values",
+        build_response=lambda _: FakeResponse(body=b"[" + b"{}," * 200_000 + b"{}]"),
+        reason="the body has more than 100000 values",
+        reason_by_provider=NO_TABLE_REASONS,
+    ),
+    ProviderFault(
+        name="deep",
+        build_response=lambda _: FakeResponse(body=b"[" * 90_000 + b"]" * 90_000),
+        reason="the body is not JSON",
+        reason_by_provider=NO_TABLE_REASONS,
+    ),
+    ProviderFault(
         name="error-with-status-200",
         build_response=lambda _: FakeResponse(body=GONE),
         reason="responded with an error: This API version has been deprecated. "
