@@ -1,13 +1,15 @@
 """The snapshot: all countries at one version, immutable and indexed. Queries read nothing else."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Self
 
-from graphql_api.domain.country import BUNDLED, Country, CountryField, Reference
+from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, Reference
 from graphql_api.domain.folding import fold
 from graphql_api.domain.provenance import Provenance
 from graphql_api.errors import InvalidInput
@@ -124,6 +126,12 @@ class Snapshot:
         """Return the values by which a change in the database shows."""
         return DataChecksum(self.version, self.last_refreshed_at, sum(row.population for row in self.rows))
 
+    def compute_digest(self) -> str:
+        """Return a digest of every value, the same for equal rows in every process."""
+        get_values = attrgetter(*FIELDS)
+        rows = [[_to_canonical(value) for value in get_values(row)] for row in self.rows]
+        return hashlib.blake2b(repr(rows).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+
     @property
     def has_live_figures(self) -> bool:
         """Return whether the figures of any row are from a live provider."""
@@ -163,6 +171,13 @@ class Snapshot:
     def count_rates_provenance(self) -> Mapping[Provenance, int]:
         """Return the number of rows per provenance of rates, most common first."""
         return _count_provenance((row.rates_provider, row.rates_as_of) for row in self.rows)
+
+
+def _to_canonical(value: ComparableValue) -> str | float | None:
+    """Return equal values in one form: time zones and integers differ between what was parsed and what was stored."""
+    if isinstance(value, datetime):
+        return value.timestamp()
+    return float(value) if isinstance(value, int) else value
 
 
 def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[ComparableValue, ...]:

@@ -1,22 +1,45 @@
-"""Cache of drawn summary images."""
+"""Cache of drawn summary images, and their paths."""
 
 import asyncio
+import hashlib
+import logging
+from dataclasses import dataclass
 
-from graphql_api.domain.snapshot import Snapshot, Summary
+from graphql_api.domain.snapshot import DataVersion, Snapshot, Summary
 from graphql_api.utils.lru import LRUCache
 from graphql_api.utils.tasks import retrieve_exception
 
+logger = logging.getLogger(__name__)
+
 _MAX_IMAGES = 4
+_DIGEST_BYTES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryImage:
+    """A drawn image."""
+
+    png: bytes
+    digest: str
+    """Hexadecimal digits that another image does not have, whatever the data or the drawing that makes it another."""
+
+
+def build_image_path(version: DataVersion, digest: str | None) -> str:
+    """Return the path of the image of a version, relative to the site.
+
+    Without a digest it leads to the current image.
+    """
+    return f"images/summary-{version}{f'-{digest}' if digest else ''}.png"
 
 
 class SummaryImageCache:
     """Draws each summary image once, however many callers request it at the same time."""
 
     def __init__(self) -> None:
-        self._tasks: LRUCache[Summary, asyncio.Task[bytes]] = LRUCache(_MAX_IMAGES)
+        self._tasks: LRUCache[Summary, asyncio.Task[SummaryImage]] = LRUCache(_MAX_IMAGES)
 
-    async def get(self, snapshot: Snapshot) -> bytes:
-        """Return the image of a snapshot as PNG, drawn in a thread unless it is cached.
+    async def get(self, snapshot: Snapshot) -> SummaryImage:
+        """Return the image of a snapshot, drawn in a thread unless it is cached.
 
         Cancelling a caller does not stop the drawing. A failed drawing raises in every caller that
         waits for it, and the next call draws again.
@@ -29,8 +52,18 @@ class SummaryImageCache:
             self._tasks.put(summary, task)
         return await asyncio.shield(task)
 
+    async def get_path(self, snapshot: Snapshot) -> str:
+        """Return the path of the image of a snapshot, without a digest if the image cannot be drawn."""
+        try:
+            digest = (await self.get(snapshot)).digest
+        except Exception:
+            logger.exception("The summary image could not be drawn.")
+            digest = None
+        return build_image_path(snapshot.version, digest)
 
-def _draw(summary: Summary) -> bytes:
+
+def _draw(summary: Summary) -> SummaryImage:
     from graphql_api.images.summary_image import draw  # noqa: PLC0415 - Pillow delays every start
 
-    return draw(summary)
+    png = draw(summary)
+    return SummaryImage(png, hashlib.blake2b(png, digest_size=_DIGEST_BYTES).hexdigest())

@@ -8,7 +8,9 @@ import strawberry
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import RefreshReport
+from graphql_api.domain.snapshot import DataVersion
 from graphql_api.errors import Unauthenticated
+from graphql_api.images.cache import build_image_path
 from graphql_api.refresh.service import RefreshService
 
 
@@ -26,9 +28,13 @@ class GraphQLContext:
     reports: list[RefreshReport] = field(default_factory=list)
     """Reports of the refreshes this request ran. The endpoint puts the last in `Server-Timing`."""
 
-    def image_url(self, version: object) -> str:
+    async def get_image_url(self, version: DataVersion) -> str:
         """Return the absolute URL of the summary image of a version of the data."""
-        return f"{self.public_url}/images/summary-{version}.png"
+        snapshot = self.catalog.snapshot
+        is_current = version == snapshot.version
+        images = self.refresh_service.summary_images
+        path = await images.get_path(snapshot) if is_current else build_image_path(version, digest=None)
+        return f"{self.public_url}/{path}"
 
     def require_authorization(self) -> None:
         """Raise Unauthenticated unless the caller sent the administrator's token."""

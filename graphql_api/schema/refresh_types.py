@@ -100,8 +100,8 @@ class RefreshReportType:
         "Once newer data is served, it redirects to the current image."
     )
     @staticmethod
-    def image_url(parent: strawberry.Parent[report.RefreshReport], info: Info) -> str:
-        return info.context.image_url(parent.version)
+    async def image_url(parent: strawberry.Parent[report.RefreshReport], info: Info) -> str:
+        return await info.context.get_image_url(parent.version)
 
 
 @strawberry.type(

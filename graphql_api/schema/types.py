@@ -213,8 +213,8 @@ class Status:
 
     @strawberry.field(description="Absolute URL of the summary image, PNG, 1200 x 630 pixels; null without countries.")
     @staticmethod
-    def image_url(parent: strawberry.Parent[Snapshot], info: Info) -> str | None:
-        return info.context.image_url(parent.version) if parent.rows else None
+    async def image_url(parent: strawberry.Parent[Snapshot], info: Info) -> str | None:
+        return await info.context.get_image_url(parent.version) if parent.rows else None
 
     @strawberry.field(
         description="The last successful refresh; null if the history has none.", graphql_type=RefreshReportType | None

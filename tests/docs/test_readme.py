@@ -108,7 +108,7 @@ def mask_timings(text: str) -> str:
 def without_timings(report: dict[str, Any]) -> dict[str, Any]:
     """Return a refresh report without what differs between runs."""
     url, version = report["imageUrl"].split("/summary-")
-    assert re.fullmatch(r"\d+-250\.png", version)
+    assert re.fullmatch(r"\d+-250-[0-9a-f]{16}\.png", version)
     timings = {name: type(value) for name, value in report["timings"].items()}
     return {**report, "timings": timings, "imageUrl": url}
 

@@ -117,9 +117,8 @@ class ResponseCache:
         self._entries.clear()
         self._metrics.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
-        # The time distinguishes a database that was emptied and restarted at revision 1.
-        fingerprint = f"{__version__} {snapshot.version} {snapshot.last_refreshed_at}"
-        self._data_fingerprint = fingerprint.encode()
+        # A database that was restored or replaced may reach the same version with other rows.
+        self._data_fingerprint = f"{__version__} {snapshot.compute_digest()}".encode()
 
     def _compress_entry(self, key: CacheKey) -> CachedResponse | None:
         """Cache and return the compressed form of a response that is held plain."""

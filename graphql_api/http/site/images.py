@@ -1,5 +1,6 @@
-"""The summary image: at one URL the current one, and an immutable one for each version."""
+"""The summary image: at one URL the current one, and an immutable one for each version and digest."""
 
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -8,13 +9,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.snapshot import DataVersion, Snapshot
+from graphql_api.domain.snapshot import DataVersion
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.http.conditional import build_not_modified, get_if_none_match
-from graphql_api.images.cache import SummaryImageCache
+from graphql_api.images.cache import SummaryImage, SummaryImageCache
 from graphql_api.utils.tasks import SharedCall
 
 CURRENT_IMAGE_PATH = "/images/summary.png"
+_IMAGE_NAME = re.compile(r"(?P<version>\d+-\d+)(?:-(?P<digest>[0-9a-f]{16}))?", re.ASCII)
+"""Version and digest in a path. URLs that were issued before digests were added have none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,27 +31,37 @@ class ImageEndpoints:
 
     async def current(self, request: Request) -> Response:
         """Return the image of the current version."""
-        snapshot = self.catalog.snapshot
-        headers = {"ETag": f'"{snapshot.version}"', "Cache-Control": "no-cache"}
-        not_modified = build_not_modified(get_if_none_match(request), headers)
-        return not_modified or await self._build_response(snapshot, headers)
+        image = await self.summary_images.get(self.catalog.snapshot)
+        headers = {"ETag": f'"{image.digest}"', "Cache-Control": "no-cache"}
+        return build_not_modified(get_if_none_match(request), headers) or _build_response(image, headers)
 
     async def versioned(self, request: Request) -> Response:
-        """Return the image of a version, or redirect to the current one if that version is gone."""
-        try:
-            version = DataVersion.parse(request.path_params["version"])
-        except ValueError:
-            raise HTTPException(404) from None
-        if version != self.catalog.snapshot.version:
+        """Return the image of a version and digest, or redirect to the current one if that image is gone."""
+        version, digest = _parse_name(request.path_params["name"])
+        if digest and version != self.catalog.snapshot.version:
             # Another replica may have just published this version.
             with suppress(DatabaseUnavailable):
                 await self.shared_sync()
         snapshot = self.catalog.snapshot
-        if version != snapshot.version:
-            return RedirectResponse(CURRENT_IMAGE_PATH, 302, {"Cache-Control": "no-store"})
-        headers = {"Cache-Control": "public, max-age=31536000, immutable"}
-        return await self._build_response(snapshot, headers)
+        if digest and version == snapshot.version:
+            image = await self.summary_images.get(snapshot)
+            if image.digest == digest:
+                return _build_response(image, {"Cache-Control": "public, max-age=31536000, immutable"})
+        return RedirectResponse(CURRENT_IMAGE_PATH, 302, {"Cache-Control": "no-store"})
 
-    async def _build_response(self, snapshot: Snapshot, headers: dict[str, str]) -> Response:
-        png = await self.summary_images.get(snapshot)
-        return Response(png, headers=headers, media_type="image/png")
+
+def _parse_name(name: str) -> tuple[DataVersion, str | None]:
+    """Return version and digest of an image.
+
+    Raises:
+        HTTPException: no image has this name.
+    """
+    match = _IMAGE_NAME.fullmatch(name)
+    try:
+        return DataVersion.parse(match["version"] if match else name), match and match["digest"]
+    except ValueError:
+        raise HTTPException(404) from None
+
+
+def _build_response(image: SummaryImage, headers: dict[str, str]) -> Response:
+    return Response(image.png, headers=headers, media_type="image/png")

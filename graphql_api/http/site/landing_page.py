@@ -20,6 +20,7 @@ from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
 from graphql_api.images import SUMMARY_IMAGE_SIZE
+from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_text import describe
 from graphql_api.sources.registry import get_attribution
 from graphql_api.utils import formatting
@@ -62,6 +63,7 @@ class LandingPage:
     """Serves the page. It links to what is enabled."""
 
     catalog: Catalog
+    summary_images: SummaryImageCache
     clock: Callable[[], datetime]
     stale_after: timedelta
     has_playground: bool
@@ -74,29 +76,29 @@ class LandingPage:
 
     async def serve(self, request: Request) -> Response:
         """Return the page; 503 while no rows are loaded."""
-        sort_key = parse_sort_key(request.query_params)
-        if not self.catalog.snapshot.rows:
+        sort_key, snapshot = parse_sort_key(request.query_params), self.catalog.snapshot
+        image_path = await self.summary_images.get_path(snapshot)
+        if not snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
-            return HTMLResponse(self.render(sort_key, self.clock()), 503, headers)
-        page = self._get_page(sort_key)
+            return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_path), 503, headers)
+        page = self._get_page(snapshot, sort_key, image_path)
         return build_text_response(request, page, {**_CSP, "Cache-Control": "no-cache"}, HTML)
 
-    def _get_page(self, sort_key: SortKey) -> EncodedText:
+    def _get_page(self, snapshot: Snapshot, sort_key: SortKey, image_path: str) -> EncodedText:
         """Return the page, which is rendered again when the data or what it says of their age has changed."""
-        snapshot, now = self.catalog.snapshot, self.clock()
+        now = self.clock()
         if snapshot is not self._snapshot:
             self._pages.clear()
             self._snapshot = snapshot
         key = sort_key, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
         page = self._pages.get(key)
         if page is None:
-            page = EncodedText(self.render(sort_key, now))
+            page = EncodedText(self.render(snapshot, sort_key, now, image_path))
             self._pages.put(key, page)
         return page
 
-    def render(self, sort_key: SortKey, now: datetime) -> str:
+    def render(self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_path: str) -> str:
         """Return the page as HTML."""
-        snapshot = self.catalog.snapshot
         refreshed_at = snapshot.last_refreshed_at
         row_indexes = sort_rows([sort_key], snapshot, range(len(snapshot.rows)))
         return render_template(
@@ -108,7 +110,7 @@ class LandingPage:
             age=_describe_age(snapshot, now),
             stale_reason=_describe_staleness(snapshot, now, self.stale_after),
             sources=list(_list_attributions(snapshot)),
-            image_url=f"images/summary-{snapshot.version}.png",
+            image_url=image_path,
             image_size=SUMMARY_IMAGE_SIZE,
             alt=describe(snapshot.summarize()),
             order=_describe_order(sort_key),

@@ -43,6 +43,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     """
     landing_page = LandingPage(
         catalog=catalog,
+        summary_images=summary_images,
         clock=clock,
         stale_after=stale_after,
         has_playground=playground is not None,
@@ -58,7 +59,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Mount(f"/{STATIC_PREFIX}", AssetFiles(assets)),
         Route("/schema.graphql", schema_endpoint),
         Route(images.CURRENT_IMAGE_PATH, image_endpoints.current),
-        Route("/images/summary-{version}.png", image_endpoints.versioned),
+        Route("/images/summary-{name}.png", image_endpoints.versioned),
         Route("/healthz", health_endpoints.live),
         Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint),

@@ -12,7 +12,7 @@ from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.report import RefreshReport, SourceKind
 from graphql_api.domain.snapshot import DataVersion, Snapshot
-from graphql_api.images.cache import SummaryImageCache
+from graphql_api.images.cache import SummaryImage, SummaryImageCache
 from graphql_api.sources.providers import geonames
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import validate_countries
@@ -243,13 +243,13 @@ async def test_image(instance: ServiceInstance) -> None:
     summary = instance.catalog.snapshot.summarize()
     image_task = instance.service.summary_images._tasks.get(summary)
     assert image_task is not None
-    assert image_task.result()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert image_task.result().png[:8] == b"\x89PNG\r\n\x1a\n"
 
 
 class FailingImageCache(SummaryImageCache):
     """Image cache of a machine that cannot draw."""
 
-    async def get(self, snapshot: Snapshot) -> bytes:
+    async def get(self, snapshot: Snapshot) -> SummaryImage:
         """Fail."""
         raise MemoryError(str(snapshot.version))
 

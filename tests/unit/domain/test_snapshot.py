@@ -1,13 +1,14 @@
 """The snapshot: independent of the order of rows, indexed, dated and versioned."""
 
-from dataclasses import FrozenInstanceError
-from datetime import datetime, timedelta
+from dataclasses import FrozenInstanceError, replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.country import FIELDS, Country, CountryField, FieldKind
 from graphql_api.domain.folding import fold
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.errors import InvalidInput
@@ -21,6 +22,7 @@ from tests.support.factories import (
     make_identity,
     make_reference,
     make_snapshot,
+    make_sparse_country,
     texts,
 )
 
@@ -273,3 +275,28 @@ def test_snapshots_do_not_change() -> None:
     with pytest.raises(FrozenInstanceError):
         snapshot.rows = ()  # type: ignore[misc]  # the refusal is what is tested
     assert country_codes(snapshot.rows) == ["FR"]
+
+
+def test_digest_of_equal_rows() -> None:
+    """Equal rows have one digest, whatever their order and the types that a parser or a database gave their values."""
+    row = make_country("FR", area_km2=50.0)
+    paris = timezone(timedelta(hours=1))
+    same = replace(row, area_km2=50, last_refreshed_at=row.last_refreshed_at.astimezone(paris))
+    assert same == row
+    snapshots = [make_snapshot([row, make_country("TR")]), make_snapshot([make_country("TR"), same])]
+    assert snapshots[0].compute_digest() == snapshots[1].compute_digest()
+
+
+@pytest.mark.parametrize("name", FIELDS)
+def test_digest_of_other_rows(name: str) -> None:
+    """Every field changes the digest, from null too."""
+    values: dict[FieldKind, Any] = {
+        FieldKind.TEXT: "other",
+        FieldKind.INT: 12_345,
+        FieldKind.FLOAT: 0.25,
+        FieldKind.INSTANT: REFRESHED_AT + MICROSECOND,
+    }
+    rows = [make_country("FR"), make_sparse_country("FR")]
+    digests = [make_snapshot([row]).compute_digest() for row in rows]
+    digests += [make_snapshot([replace(row, **{name: values[FIELDS[name].kind]})]).compute_digest() for row in rows]
+    assert len(set(digests)) == 4

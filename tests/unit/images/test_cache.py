@@ -4,11 +4,13 @@ import asyncio
 import gc
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import blake2b
 from typing import Any
 
 import pytest
 
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.images import summary_text
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_image import draw
 from tests.support.factories import make_country
@@ -29,15 +31,39 @@ async def test_image_is_drawn_once() -> None:
     images = SummaryImageCache()
     first, *others = await asyncio.gather(*(images.get(make_sized_snapshot(1)) for _ in range(5)))
     others.append(await images.get(make_sized_snapshot(1)))
-    assert first == draw(make_sized_snapshot(1).summarize())
+    assert first.png == draw(make_sized_snapshot(1).summarize())
     assert [image is first for image in others] == [True] * 5
+
+
+async def test_digest() -> None:
+    """The digest is that of the PNG, so it differs for other data and for another drawing of the same."""
+    images = SummaryImageCache()
+    drawn = [await images.get(make_sized_snapshot(total)) for total in (1, 1, 2)]
+    assert [image.digest for image in drawn] == [blake2b(image.png, digest_size=8).hexdigest() for image in drawn]
+    assert [image.digest == drawn[0].digest for image in drawn] == [True, True, False]
+
+
+async def test_drawn_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that draws the same data otherwise has another path for it."""
+    snapshot = make_sized_snapshot(1)
+    path = await SummaryImageCache().get_path(snapshot)
+    assert await SummaryImageCache().get_path(make_sized_snapshot(1)) == path
+    monkeypatch.setattr(summary_text, "TITLE", "Lowest estimated GDP")
+    assert await SummaryImageCache().get_path(snapshot) != path
+
+
+async def test_path() -> None:
+    """A path has version and digest, or the version alone if the image cannot be drawn."""
+    images, snapshot = SummaryImageCache(), make_sized_snapshot(1)
+    assert await images.get_path(snapshot) == f"images/summary-1-1-{(await images.get(snapshot)).digest}.png"
+    assert await images.get_path(UNDRAWABLE) == "images/summary-1-1.png"
 
 
 async def test_four_images_are_cached() -> None:
     """The fifth image evicts the least recently used one and no other."""
     images = SummaryImageCache()
     drawn = [await images.get(make_sized_snapshot(total)) for total in range(5)]
-    assert len(set(drawn)) == 5
+    assert len({image.digest for image in drawn}) == 5
     is_cached = [await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)]
     assert is_cached == [True, True, True, True, False]
 

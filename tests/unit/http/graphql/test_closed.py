@@ -7,6 +7,7 @@ import pytest_asyncio
 
 from tests.support.app import HANGING_RESPONSE, AppClient, make_settings, parse_errors, running_client
 from tests.support.fake_providers.server import Upstream
+from tests.support.image_urls import without_digest
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 TOKEN = "s3cret-Token-of-24-letters"
@@ -83,5 +84,4 @@ async def test_with_the_token(production_server: AppClient) -> None:
 async def test_public_url(production_server: AppClient) -> None:
     """Absolute URLs start with PUBLIC_URL, whatever the request's Host."""
     data = await production_server.query("{ status { imageUrl } }", Host="elsewhere.example")
-    image = "https://countries.example/api/images/summary-1-250.png"
-    assert data == {"status": {"imageUrl": image}}
+    assert without_digest(data["status"]["imageUrl"]) == "https://countries.example/api/images/summary-1-250.png"

@@ -147,6 +147,19 @@ def test_etags() -> None:
     assert len(others) == 5
 
 
+def test_etags_of_one_version() -> None:
+    """Other rows of the same version and time have another ETag, and no cached response or 304 of each other."""
+    key = PLAIN_KEY._replace(method="GET")
+    first, other = make_snapshot([make_country("FR")]), make_snapshot([make_country("DE")])
+    assert first.checksum == other.checksum
+    etag = get_etag(key, first)
+    assert get_etag(key, other) != etag
+    cache = make_cache()
+    cache.add(ParsedRequest(key, ""), b"{}", first, OPERATION)
+    assert cache.find(ParsedRequest(key, etag.decode()), first) is not None
+    assert cache.find(ParsedRequest(key, etag.decode()), other) is None
+
+
 def test_not_modified() -> None:
     """A matching ETag gets a 304 whether or not the response is cached; `*` only if it exists."""
     key = PLAIN_KEY._replace(method="GET")

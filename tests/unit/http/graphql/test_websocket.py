@@ -442,7 +442,7 @@ async def test_public_subscription(production_server: Process) -> None:
         last_event = (await public.receive_until_done())[-1]
     assert last_event["phase"] == "DONE"
     url = last_event["report"]["imageUrl"]
-    assert re.fullmatch(r"https://countries\.example/api/images/summary-\d+-250\.png", url)
+    assert re.fullmatch(r"https://countries\.example/api/images/summary-\d+-250-[0-9a-f]{16}\.png", url)
 
 
 async def test_urls(server: Process) -> None:

@@ -1,6 +1,7 @@
 """The summary picture over HTTP: the current one, one per version, and the ways between them."""
 
 import asyncio
+from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from graphql_api.storage.migrations import migrate
 from graphql_api.utils.tasks import SharedCall
 from tests.support.app import AppClient
 from tests.support.database import open_database, record_statements
+from tests.support.factories import make_country, make_snapshot
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import REFERENCE, make_source_config, running_instance
 
@@ -36,26 +38,29 @@ def is_summary_image(response: httpx.Response) -> bool:
 
 @module_loop
 async def test_current(server: AppClient) -> None:
-    """The current image is a PNG that clients revalidate by the version."""
+    """The current image is a PNG that clients revalidate by its digest."""
     response = await server.get(CURRENT_IMAGE_PATH)
     assert response.status_code == 200
     assert is_summary_image(response)
-    assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
+    digest = blake2b(response.content, digest_size=8).hexdigest()
+    assert (response.headers["ETag"], response.headers["Cache-Control"]) == (f'"{digest}"', "no-cache")
+    assert await fetch_image_path(server) == f"/images/summary-1-250-{digest}.png"
     assert int(response.headers["Content-Length"]) == len(response.content)
 
 
 @module_loop
-@pytest.mark.parametrize("known", ['"1-250"', 'W/"1-250"', '"0-1", "1-250"', '"0-1" , W/"1-250"  ,"x"'])
+@pytest.mark.parametrize("known", ["{}", "W/{}", '"0-1", {}', '"0-1" , W/{}  ,"x"'])
 async def test_not_modified(server: AppClient, known: str) -> None:
     """A client that sends the current ETag receives a 304 without a body."""
-    response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
+    etag = (await server.get(CURRENT_IMAGE_PATH)).headers["ETag"]
+    response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known.format(etag))
     assert (response.status_code, response.content) == (304, b"")
-    assert (response.headers["ETag"], response.headers["Cache-Control"]) == ('"1-250"', "no-cache")
+    assert (response.headers["ETag"], response.headers["Cache-Control"]) == (etag, "no-cache")
     assert "Content-Type" not in response.headers
 
 
 @module_loop
-@pytest.mark.parametrize("known", ["", "1-250", '"1-251"', '"2-250"', 'w/"1-250"', "garbage,,"])
+@pytest.mark.parametrize("known", ["", "1-250", '"1-250"', '"0123456789abcdef"', "garbage,,"])
 async def test_modified(server: AppClient, known: str) -> None:
     """A client that sends another ETag receives the current image."""
     response = await server.get(CURRENT_IMAGE_PATH, If_None_Match=known)
@@ -63,10 +68,15 @@ async def test_modified(server: AppClient, known: str) -> None:
     assert is_summary_image(response)
 
 
+async def fetch_image_path(server: AppClient) -> str:
+    """Return the path of the immutable image."""
+    return httpx.URL((await server.query("{ status { imageUrl } }"))["status"]["imageUrl"]).path
+
+
 @module_loop
 async def test_versioned(server: AppClient) -> None:
     """The image of the current version equals the current image and is immutable."""
-    response = await server.get("/images/summary-1-250.png")
+    response = await server.get(await fetch_image_path(server))
     assert response.status_code == 200
     assert is_summary_image(response)
     assert response.headers["Cache-Control"] == IMMUTABLE
@@ -74,9 +84,10 @@ async def test_versioned(server: AppClient) -> None:
 
 
 @module_loop
-@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
-async def test_head(server: AppClient, path: str) -> None:
+@pytest.mark.parametrize("is_current", [True, False])
+async def test_head(server: AppClient, is_current: bool) -> None:
     """HEAD returns the headers of GET without the image."""
+    path = CURRENT_IMAGE_PATH if is_current else await fetch_image_path(server)
     get_response, head_response = await server.get(path), await server.client.head(path)
     assert (head_response.status_code, head_response.content) == (200, b"")
     get_headers, head_headers = ({**response.headers, "x-request-id": ""} for response in (get_response, head_response))
@@ -84,10 +95,12 @@ async def test_head(server: AppClient, path: str) -> None:
 
 
 @module_loop
-@pytest.mark.parametrize("version", ["0-0", "1-249", "2-250", "9999999999-9999999999"])
-async def test_gone_version(server: AppClient, version: str) -> None:
-    """A version that is not served redirects to the current image, uncached."""
-    response = await server.get(f"/images/summary-{version}.png")
+@pytest.mark.parametrize(
+    "name", ["0-0", "1-250", "1-249", "9999999999-9999999999", "1-250-0123456789abcdef", "2-250-0123456789abcdef"]
+)
+async def test_gone_version(server: AppClient, name: str) -> None:
+    """A URL of another version, another image, or without a digest redirects to the current image, uncached."""
+    response = await server.get(f"/images/summary-{name}.png")
     assert (response.status_code, response.headers["Location"]) == (302, CURRENT_IMAGE_PATH)
     assert (response.headers["Cache-Control"], response.content) == ("no-store", b"")
 
@@ -101,6 +114,13 @@ async def test_gone_version(server: AppClient, version: str) -> None:
         "1-",
         "-250",
         "1-250-1",
+        "1-250-",
+        "1-250-0123456789abcde",
+        "1-250-0123456789abcdef0",
+        "1-250-0123456789ABCDEF",
+        "1-250-0123456789abcdef-1",
+        "-0123456789abcdef",
+        "01-250-0123456789abcdef",
         "01-250",
         "+1-250",
         "1-25O",
@@ -129,7 +149,8 @@ async def test_other_methods(server: AppClient, path: str) -> None:
 def make_client(catalog: Catalog, *, min_interval: float = 3600) -> httpx.AsyncClient:
     """Return a client of a replica that serves the images of `catalog`, and syncs it once per interval."""
     endpoints = ImageEndpoints(catalog, SummaryImageCache(), SharedCall(catalog.sync, min_interval=min_interval))
-    app = Starlette(routes=[Route("/images/summary-{version}.png", endpoints.versioned)])
+    routes = [Route(CURRENT_IMAGE_PATH, endpoints.current), Route("/images/summary-{name}.png", endpoints.versioned)]
+    app = Starlette(routes=routes)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://replica")
 
 
@@ -145,13 +166,31 @@ async def test_image_of_another_process(tmp_path: Path, upstream: Upstream) -> N
         await publisher.service.refresh()
         await publisher.service.close()
         assert replica.snapshot.version == DataVersion(0, 0)
+        image_path = await SummaryImageCache().get_path(publisher.catalog.snapshot)
         async with make_client(replica) as client:
-            response = await client.get("/images/summary-1-250.png")
+            response = await client.get(image_path)
             assert (response.status_code, response.headers["Cache-Control"]) == (200, IMMUTABLE)
             assert response.content == draw(publisher.catalog.snapshot.summarize())
             executed = record_statements(database)
-            assert (await client.get("/images/summary-1-250.png")).status_code == 200
+            assert (await client.get(image_path)).status_code == 200
             assert executed == []
+
+
+async def test_database_that_began_anew(tmp_path: Path) -> None:
+    """Two databases with the same version of different rows have different URLs and ETags."""
+    rows = [make_country("FR"), make_country("TR")], [make_country("FR"), make_country("TR", estimated_gdp=1.0)]
+    paths, etags = list[str](), list[str]()
+    async with open_database(f"sqlite:///{tmp_path / 'countries.db'}") as database:
+        catalog = Catalog(database, {})
+        async with make_client(catalog) as client:
+            for catalog.snapshot in map(make_snapshot, rows):
+                assert catalog.snapshot.version == DataVersion(1, 2)
+                paths.append(await SummaryImageCache().get_path(catalog.snapshot))
+                response = await client.get(CURRENT_IMAGE_PATH, headers={"If-None-Match": ",".join(etags)})
+                etags.append(response.headers["ETag"])
+                assert response.status_code == 200
+            assert [(await client.get(path)).status_code for path in paths] == [302, 200]
+    assert (len(set(paths)), len(set(etags))) == (2, 2)
 
 
 @pytest.mark.parametrize(("min_interval", "statements"), [(3600, (1, 1)), (0, (1, 2))])
@@ -164,7 +203,7 @@ async def test_unknown_versions(tmp_path: Path, min_interval: float, statements:
         await migrate(database)
         executed, counts = record_statements(database), []
         for _ in range(2):
-            requests = (client.get(f"/images/summary-{revision}-250.png") for revision in range(1, 61))
+            requests = (client.get(f"/images/summary-{revision}-250-{0:016}.png") for revision in range(1, 61))
             assert {response.status_code for response in await asyncio.gather(*requests)} == {302}
             counts.append(len(executed))
     assert tuple(counts) == statements
@@ -176,7 +215,7 @@ async def test_images_without_database(tmp_path: Path, upstream: Upstream) -> No
         await replica.service.refresh()
         await replica.execute_externally("ALTER TABLE countries RENAME TO elsewhere")
         async with make_client(replica.catalog) as client:
-            assert (await client.get("/images/summary-1-250.png")).status_code == 200
+            assert (await client.get(await SummaryImageCache().get_path(replica.catalog.snapshot))).status_code == 200
             assert replica.catalog.is_database_available is True
-            assert (await client.get("/images/summary-2-250.png")).status_code == 302
+            assert (await client.get(f"/images/summary-2-250-{0:016}.png")).status_code == 302
             assert replica.catalog.is_database_available is False

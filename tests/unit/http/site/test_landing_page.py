@@ -8,6 +8,7 @@ import pytest
 from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
 from graphql_api.http.site.landing_page import BY_NAME, LandingPage, flag_emoji, parse_sort_key
+from graphql_api.images.cache import SummaryImageCache
 from tests.support.factories import REFRESHED_AT, make_country
 from tests.support.html import HTMLPage
 from tests.support.schema_client import offline_client
@@ -17,14 +18,16 @@ A_DAY = timedelta(days=1)
 
 def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)) -> HTMLPage:
     """Return the page of these rows."""
+    catalog = offline_client(rows).catalog
     landing_page = LandingPage(
-        catalog=offline_client(rows).catalog,
+        catalog=catalog,
+        summary_images=SummaryImageCache(),
         clock=lambda: REFRESHED_AT,
         stale_after=A_DAY,
         has_playground=False,
         has_schema=False,
     )
-    return HTMLPage(landing_page.render(sort_key, REFRESHED_AT + age))
+    return HTMLPage(landing_page.render(catalog.snapshot, sort_key, REFRESHED_AT + age, "images/summary.png"))
 
 
 def test_flags() -> None:
