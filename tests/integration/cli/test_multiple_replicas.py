@@ -1,11 +1,16 @@
 """Replicas on one database start together, and serve each other's changes byte for byte."""
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 
 import httpx
 import pytest
 
+from graphql_api.storage.database import Database
+from tests.support.database import dump_tables, open_database, restore_tables
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.fake_providers.server import Upstream
@@ -15,6 +20,8 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 pytestmark = pytest.mark.slow
 
 ALL_COUNTRIES = "{ countries { totalCount edges { cursor node { id name population exchangeRate } } } }"
+
+T = TypeVar("T")
 
 
 @pytest.fixture(params=["mariadb", "postgresql"])
@@ -73,3 +80,41 @@ def test_commands_on_a_server(tmp_path: Path, url: str, upstream: Upstream) -> N
     refreshed = run_command(tmp_path, "refresh", DATABASE_URL=url, **upstream.environment)
     assert (refreshed.exit_code, refreshed.stderr) == (0, "")
     assert "250 countries: 250 new, 0 changed, 0 unchanged, 0 missing" in refreshed.stdout
+
+
+def fetch_etag(process: Process, known_etag: str = "") -> tuple[int, str]:
+    """Return status and ETag of the response to a query, to a client that holds `known_etag`."""
+    response = process.get("/graphql?query={countries{nodes{code}}}", **{"If-None-Match": known_etag})
+    return response.status_code, response.headers["ETag"]
+
+
+def fetch_image_path(process: Process) -> str:
+    """Return the path of the immutable image."""
+    return httpx.URL(process.query("{ status { imageUrl } }")["data"]["status"]["imageUrl"]).path
+
+
+def test_one_version_of_two_databases(tmp_path: Path, url: str, upstream: Upstream) -> None:
+    """After a restore, deletions reach a former version with other rows: its ETag and its image URL are not served."""
+    settings = {**upstream.environment, "DATABASE_URL": url, "SNAPSHOT_POLL": "0.2"}
+    assert run_command(tmp_path, "refresh", **settings).exit_code == 0
+    backup = asyncio.run(run_on_database(url, dump_tables))
+    with running_server(tmp_path, **settings) as first, running_server(tmp_path, **settings) as second:
+        first.query('mutation { deleteCountry(code: "US") { code } }')
+        wait_until(lambda: fetch_version(second) == "2-249")
+        (_, etag), image_path = fetch_etag(first), fetch_image_path(first)
+        assert (fetch_etag(second, etag), fetch_image_path(second)) == ((304, etag), image_path)
+        asyncio.run(run_on_database(url, lambda database: restore_tables(database, backup)))
+        wait_until(lambda: fetch_version(first) == fetch_version(second) == "1-250")
+        second.query('mutation { deleteCountry(code: "CN") { code } }')
+        wait_until(lambda: fetch_version(first) == "2-249")
+        (status, other_etag), other_path = fetch_etag(first, etag), fetch_image_path(first)
+        assert (status, other_etag != etag, other_path != image_path) == (200, True, True)
+        assert (fetch_etag(second, other_etag), fetch_image_path(second)) == ((304, other_etag), other_path)
+        statuses = [process.get(path).status_code for process in (first, second) for path in (image_path, other_path)]
+        assert statuses == [302, 200, 302, 200]
+
+
+async def run_on_database(url: str, operation: Callable[[Database], Awaitable[T]]) -> T:
+    """Run an operation of another program on a database."""
+    async with open_database(url) as database:
+        return await operation(database)
