@@ -13,6 +13,7 @@ from graphql_api.logging import configure_logging
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.shared_memory import SharedMetrics
 from graphql_api.server.listeners import listen_url, local_url
+from graphql_api.server.open_files import fit_max_connections
 from graphql_api.server.supervisor import Supervisor
 from graphql_api.server.uvicorn_server import GRACEFUL_SHUTDOWN_TIMEOUT, UvicornServer
 from graphql_api.settings import Settings
@@ -28,10 +29,11 @@ def serve(settings: Settings, listeners: Sequence[socket.socket]) -> None:
     """Serve until a signal.
 
     Raises:
-        InvalidSetting: a component rejects a setting.
+        InvalidSetting: a component or the limit of open files rejects a setting.
         DatabaseUnavailable: the database cannot be used, and a retry would not help.
     """
     configure_logging(settings.log_level, settings.effective_log_format)
+    settings = fit_max_connections(settings)
     on_event = partial(
         _log_event,
         has_playground=settings.has_playground,
@@ -64,6 +66,7 @@ def _run_workers(settings: Settings, listeners: Sequence[socket.socket], on_even
         serve=run_worker,
         listeners=listeners,
         on_event=on_event,
+        last_heartbeat=shared_metrics.last_heartbeat,
         stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
     ).run()
 

@@ -43,6 +43,10 @@ class SharedMetrics:
                     row[offset] = family.initial
         return row
 
+    def last_heartbeat(self, worker: int) -> float:
+        """Return the monotonic time of the last heartbeat of a worker or its predecessor; 0 without any."""
+        return self._rows[worker][0]
+
     def collect(self, family: MetricFamily, now: float) -> Iterator[tuple[tuple[str, ...], list[float]]]:
         """Yield label values and numbers of each series, combined over the workers.
 

@@ -26,7 +26,10 @@ logger = logging.getLogger(__name__)
 _MIN_RESTART_INTERVAL = 1.0
 """Minimum seconds between two starts of a worker, so that one that dies at once takes no CPU."""
 _POLL_INTERVAL = 1.0
-"""Seconds between two checks for workers that exceed the stop timeout."""
+"""Seconds between two checks for workers that exceed the stop timeout or have hung."""
+_MAX_SILENT_CHECKS = 30
+"""Checks without a heartbeat after which a worker is killed. A count, because time also passes while all processes
+are paused, e.g. with their machine."""
 
 
 @dataclass(slots=True, eq=False)
@@ -37,6 +40,10 @@ class _WorkerProcess:
     started_at: float
     """Monotonic time."""
     is_ready: bool = False
+    last_heartbeat: float = 0.0
+    """Monotonic time of the last one seen."""
+    silent_checks: int = 0
+    """Checks since then."""
 
 
 @dataclass(kw_only=True)
@@ -56,6 +63,8 @@ class Supervisor:
     """Called once the first worker is ready, and for each new reason to wait."""
     stop_timeout: float
     """Seconds after the signal to stop at which a running worker is killed."""
+    last_heartbeat: Callable[[int], float]
+    """Returns the monotonic time at which a worker, by its number, last turned its event loop."""
     _context: ForkContext = field(init=False)
     _processes: list[_WorkerProcess] = field(default_factory=list, init=False)
     _deadline: float | None = field(default=None, init=False)
@@ -63,6 +72,8 @@ class Supervisor:
     _is_ready: bool = field(default=False, init=False)
     _waiting_reason: str | None = field(default=None, init=False)
     _failure: CountriesError | None = field(default=None, init=False)
+    _next_check_at: float = field(default=0.0, init=False)
+    """Monotonic time of the next check of heartbeats."""
 
     def run(self) -> None:
         """Start the workers and return when a signal has stopped all of them.
@@ -103,10 +114,30 @@ class Supervisor:
         if self._deadline is not None and time.monotonic() > self._deadline:
             for worker in self._processes:
                 worker.process.kill()
+        self._kill_hung_workers()
         for worker in list(self._processes):
             self._receive_events(worker)
             if not worker.process.is_alive():
                 self._replace(worker)
+
+    def _kill_hung_workers(self) -> None:
+        """Kill each worker whose event loop has stood still. One that starts has no heartbeat yet."""
+        if self._deadline is not None or time.monotonic() < self._next_check_at:
+            return
+        self._next_check_at = time.monotonic() + _POLL_INTERVAL
+        for worker in self._processes:
+            heartbeat = self.last_heartbeat(worker.number)
+            if heartbeat < worker.started_at:
+                continue
+            worker.silent_checks = worker.silent_checks + 1 if heartbeat == worker.last_heartbeat else 0
+            worker.last_heartbeat = heartbeat
+            if worker.silent_checks == _MAX_SILENT_CHECKS:
+                logger.error(
+                    "The worker with process id %d has not responded for %g s; killing it.",
+                    worker.process.pid,
+                    _MAX_SILENT_CHECKS * _POLL_INTERVAL,
+                )
+                worker.process.kill()
 
     def _receive_events(self, worker: _WorkerProcess) -> None:
         """Handle what a worker has emitted. A closed pipe means that it is about to exit."""

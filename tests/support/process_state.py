@@ -44,12 +44,13 @@ def is_stopped(pid: int) -> bool:
 
 @contextmanager
 def paused(pid: int) -> Iterator[None]:
-    """Stop a process while the context lasts."""
+    """Stop a process while the context lasts, or until it is killed."""
     os.kill(pid, signal.SIGSTOP)
     try:
         yield
     finally:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
 
 
 def _read_state(folder: Path) -> str:

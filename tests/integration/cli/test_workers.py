@@ -85,6 +85,22 @@ def test_killed_worker_is_replaced(server: Process) -> None:
     wait_until(lambda: workers_agree(server))
 
 
+def test_hung_worker_is_replaced(server: Process) -> None:
+    """A worker whose event loop stands still is killed and replaced; the other one serves meanwhile."""
+    wait_until(lambda: len(worker_pids(server)) == 2)
+    hung, other = worker_pids(server)
+    with paused(hung):
+        assert server.query(VERSION).keys() == {"data"}
+        server.wait_for_log(
+            rf"ERROR   The worker with process id {hung} has not responded for 30 s; killing it\.\n"
+            r".*ERROR   A worker exited with code -9; starting a replacement\.\n"
+        )
+    wait_until(lambda: len(worker_pids(server)) == 2)
+    assert other in worker_pids(server)
+    wait_until(lambda: workers_agree(server))
+    assert server.stderr.count("has not responded") == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_shutdown(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, which a terminal sends to all processes, and SIGTERM end all with 0, silently."""
