@@ -1,6 +1,7 @@
 """Start-up and shutdown of a server: open the database with retries, run the background tasks."""
 
 import asyncio
+import gc
 import logging
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
@@ -132,6 +133,10 @@ async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> N
     await site.get()
     with suppress(ProviderError):  # a refresh reports it
         await components.http_client.get()
+    if gc.get_freeze_count():
+        # What was imported and built since `serve` froze the heap stays too. Every full collection visited it.
+        gc.collect()
+        gc.freeze()
     snapshot = components.catalog.snapshot
     if snapshot.is_stale(now=utc_now(), stale_after=components.stale_after):
         with suppress(CountriesError):  # the service logs it; the former data stays

@@ -3,6 +3,8 @@
 What does not depend on variables is coerced once.
 """
 
+from __future__ import annotations  # else each closure holds objects for its annotations
+
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 

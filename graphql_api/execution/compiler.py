@@ -4,6 +4,8 @@ It covers the fields that depend on their object and their arguments alone: thos
 attribute, and those whose resolver is synchronous and takes no `info`.
 """
 
+from __future__ import annotations  # else each closure holds objects for its annotations
+
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
@@ -27,6 +29,7 @@ from graphql_api.execution.encoders import (
     encode_objects,
     encode_once,
 )
+from graphql_api.utils.exact_bytes import copy_exactly
 
 SubfieldCollector: TypeAlias = Callable[[graphql.GraphQLObjectType, FieldDetailsList], GroupedFieldSet]
 """From an object type and the details of a field to the fields selected below it."""
@@ -73,7 +76,8 @@ class Compiler:
         if name in self._columns:
             return self._columns[name]
         if node.name.value == "__typename":
-            return CompiledSelection(encode_constant(orjson.dumps(object_type.name)), is_constant=True)
+            name_json = copy_exactly(orjson.dumps(object_type.name))
+            return CompiledSelection(encode_constant(name_json), is_constant=True)
         field = object_type.fields.get(node.name.value)
         definition = field.extensions.get("strawberry-definition") if field else None
         if field is None or not isinstance(definition, StrawberryField):

@@ -77,7 +77,7 @@ class DocumentParser:
             if error.message.startswith(_TOO_MANY_TOKENS):
                 raise limits.build_error("tokens", f"over {limits.tokens}") from None
             raise
-        return Document(self, node)
+        return Document(self, node, _unlink_tokens(node))
 
     def validate(
         self, node: graphql.DocumentNode, rules: Collection[type[graphql.ASTValidationRule]] = graphql.specified_rules
@@ -183,8 +183,9 @@ class PreparedOperation:
 class Document:
     """A parsed document."""
 
-    def __init__(self, parser: DocumentParser, node: graphql.DocumentNode) -> None:
+    def __init__(self, parser: DocumentParser, node: graphql.DocumentNode, token_count: int) -> None:
         self.node = node
+        self.token_count = token_count
         self._parser = parser
         fragments = {
             definition.name.value: definition
@@ -223,6 +224,16 @@ class Document:
                 return operation
         problem = "no operation" if name is None else f"no operation named {name!r}"
         raise InvalidInput(f"The document has {problem}.")
+
+
+def _unlink_tokens(node: graphql.DocumentNode) -> int:
+    """Take the chain of tokens apart and return their number. Only the garbage collector could free a chain."""
+    token = node.loc.start_token if node.loc else None
+    count = 0
+    while token is not None:
+        following, token.prev, token.next = token.next, None, None
+        token, count = following, count + 1
+    return count
 
 
 def _get_type_name(node: graphql.TypeNode) -> str | None:

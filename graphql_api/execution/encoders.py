@@ -4,6 +4,8 @@ They work on columns, so that the work of a field is done once for all objects o
 for every value that is not what its type says; the stock executor then reports the error.
 """
 
+from __future__ import annotations  # else each closure holds objects for its annotations
+
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import chain, islice
 from math import isfinite

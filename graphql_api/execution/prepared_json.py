@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from graphql_api.utils.exact_bytes import copy_exactly
 from graphql_api.utils.lru import LRUCache
 
 _TABLE_BYTES = 500
@@ -44,5 +45,5 @@ class _Table:
 
     def add(self, objects: Sequence[object], encoded: Sequence[bytes]) -> None:
         self._objects.extend(objects)
-        self.json_by_id.update(zip(map(id, objects), encoded, strict=True))
+        self.json_by_id.update(zip(map(id, objects), map(copy_exactly, encoded), strict=True))
         self.size += sum(map(len, encoded)) + _ENTRY_BYTES * len(encoded)

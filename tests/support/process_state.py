@@ -25,6 +25,12 @@ def open_files(pid: int) -> set[str]:
     return names
 
 
+def resident_bytes(pid: int) -> int:
+    """Return the memory of a process that is resident."""
+    resident_pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]
+    return int(resident_pages) * os.sysconf("SC_PAGE_SIZE")
+
+
 def is_running(pid: int) -> bool:
     """Return whether a process exists and has not ended; a zombie has."""
     try:

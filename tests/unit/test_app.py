@@ -1,6 +1,7 @@
 """The application without sockets: starts, restarts, refreshes, absolute URLs, failures."""
 
 import asyncio
+import gc
 import logging
 import threading
 from pathlib import Path
@@ -292,6 +293,18 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
             ),
         )
         assert without_digest(await fetch_image_url(app_client)) == image
+
+
+async def test_warm_heap_is_frozen(path: Path, upstream: Upstream) -> None:
+    """In a process that froze its heap, as `serve` does, what start-up builds is frozen too."""
+    gc.freeze()
+    frozen_before = gc.get_freeze_count()
+    try:
+        async with running_client(make_settings(path, upstream)) as client:
+            await client.wait_for_version("2-250")
+            assert gc.get_freeze_count() > frozen_before
+    finally:
+        gc.unfreeze()
 
 
 async def test_open_and_seed(path: Path, upstream: Upstream) -> None:

@@ -21,6 +21,7 @@ from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
 from graphql_api.http.raw_response import Header, encode_head, encode_headers
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.utils.exact_bytes import copy_exactly
 from graphql_api.utils.lru import LRUCache
 
 _MIN_COMPRESSIBLE_BYTES = 1000
@@ -131,8 +132,7 @@ class ResponseCache:
         return self._store(key, body, operation_name)
 
     def _store(self, key: CacheKey, plain_body: bytes, operation_name: str | None) -> CachedResponse:
-        # A copy, because orjson's bytes keep the buffer they were written into: 4 KB for an answer of 31 bytes.
-        body = bytes(memoryview(plain_body))
+        body = copy_exactly(plain_body)
         headers = [(b"content-type", f"{key.media_type}; charset=utf-8".encode())]
         if key.encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES:
             body = compress(plain_body, key.encoding)

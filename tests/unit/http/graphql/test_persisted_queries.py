@@ -1,7 +1,9 @@
 """Automatic persisted queries: clients send a document once, and then only its hash."""
 
+import gc
 import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,25 @@ async def get(server: AppClient, document: str, /, **options: str) -> httpx.Resp
     parameters = {"extensions": json.dumps(persisted_extensions(hash_document(document))), **fields}
     request_headers = {"Accept_Encoding": "identity", **headers}
     return await server.get(f"/graphql?{httpx.QueryParams(parameters)}", **request_headers)
+
+
+async def test_memory() -> None:
+    """Held documents take at most what they count, and the collector visits none of them."""
+    persisted, limit = PersistedQueries(max_bytes=1_000_000), 1_000_000
+    gc.collect()
+    objects_before = len(gc.get_objects())
+    tracemalloc.start()
+    try:
+        for number in range(10_000):
+            document = f"{{ country(code: {number}) {{ name }} }}"
+            persisted.put(hash_document(document), document)
+        held_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    gc.collect()
+    assert len(gc.get_objects()) - objects_before < 100
+    assert 0.5 * limit < held_bytes < limit
+    assert persisted.size <= limit
 
 
 async def test_registering(server: AppClient) -> None:
