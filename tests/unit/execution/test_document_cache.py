@@ -96,10 +96,7 @@ DOCUMENTS = {
 
 @pytest.mark.parametrize("template", DOCUMENTS.values(), ids=DOCUMENTS)
 async def test_memory(template: str) -> None:
-    """What a document takes once it is executed, in each of its compiled forms, is at most what it counts.
-
-    The collector visits one object per hundred bytes of that.
-    """
+    """An executed document takes at most what it counts, and at most one collected object per 100 bytes."""
     client, count = replace(offline_client([make_country("FR")]), schema=build_schema(introspection=True)), 30
     cache = client.schema.document_cache
     await client.request(template % 1_000_000)
