@@ -38,11 +38,12 @@ async def wait_for_remote_refresh(
         DatabaseUnavailable: the database does not respond.
     """
     await catalog.sync()
+    held = await _read_lease_of(lease_info.refresh_id, database)
     # A refresh that has written its rows has returned to its caller, or is about to.
-    had_written = _has_written(catalog, lease_info.revision)
+    had_written = _has_written(catalog, (held or lease_info).revision)
     remaining_time = _RELEASE_TIMEOUT
-    while (current := await database.run(lease.read)) is not None and current.refresh_id == lease_info.refresh_id:
-        if _has_written(catalog, current.revision):
+    while held is not None:
+        if _has_written(catalog, held.revision):
             remaining_time -= _WAIT_POLL_INTERVAL
         if remaining_time < 0:
             logger.warning(
@@ -52,6 +53,7 @@ async def wait_for_remote_refresh(
             break
         await asyncio.sleep(_WAIT_POLL_INTERVAL)
         await catalog.sync()
+        held = await _read_lease_of(lease_info.refresh_id, database)
     await catalog.sync()
     if had_written:
         return None
@@ -60,6 +62,12 @@ async def wait_for_remote_refresh(
     if isinstance(attempt, RefreshFailure):
         raise error_from_code(attempt.code, attempt.message)
     return attempt
+
+
+async def _read_lease_of(refresh_id: str, database: Database) -> lease.LeaseInfo | None:
+    """Return the lease of a refresh, whose revision a deletion may have raised; None if it is released."""
+    lease_info = await database.run(lease.read)
+    return lease_info if lease_info is not None and lease_info.refresh_id == refresh_id else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ class Replica:
             assert revision >= newest, f"{newest} was acknowledged, and elsewhere is {revision}"
 
     def _record_acknowledged(self, report: dict[str, Any]) -> None:
-        match = re.search(r"summary-(\d+)-250-[0-9a-f]{16}\.png$", report["imageUrl"])
+        match = re.search(r"summary-(\d+)-250(?:-[0-9a-f]{16})?\.png$", report["imageUrl"])
         assert match, report
         self.acknowledged.append(AcknowledgedRefresh(report["id"], int(match[1])))
 

@@ -137,20 +137,28 @@ async def test_waiting_beside_a_deletion(
     instances: Sequence[ServiceInstance], upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A deletion is not mistaken for the rows of the refresh that a process waits for, whose lease is left alone."""
-    monkeypatch.setattr(remote, "_RELEASE_TIMEOUT", 0)
     first, other = instances
     released = hold_countries(upstream)
     refresh = await start_refresh(first, upstream)
-    recorder = ProgressRecorder()
-    with other.service.progress.listen(recorder):
-        waiting = asyncio.create_task(other.service.refresh())
-        await wait_until_async(lambda: "Waiting for another process's refresh" in [e.message for e in recorder.events])
-        await delete(other, "AD")
+    acquired = await other.database.run(lease.read)
+    assert acquired is not None
+    await delete(other, "AD")
+
+    async def start_waiting() -> "asyncio.Task[RefreshReport | None]":
+        """Wait for the refresh, from before the deletion on; return once the lease was read three times."""
         statements = record_statements(other.database)
+        wait = remote.wait_for_remote_refresh(acquired, database=other.database, catalog=other.catalog)
+        task = asyncio.create_task(wait)
         await wait_until_async(lambda: sum("leases.refresh_id" in statement for statement in statements) >= 3)
-        lease_info = await first.database.run(lease.read)
-        assert lease_info is not None
-        assert (lease_info.refresh_id, lease_info.revision) == ("one-2", 4)
-        released.set()
-        assert await waiting == await refresh
-    assert upstream.request_count("countries") == 2
+        return task
+
+    monkeypatch.setattr(remote, "_RELEASE_TIMEOUT", 0)
+    (await start_waiting()).cancel()
+    lease_info = await first.database.run(lease.read)
+    assert lease_info is not None
+    assert (lease_info.refresh_id, acquired.revision, lease_info.revision) == ("one-2", 2, 4)
+
+    monkeypatch.undo()
+    waiting = await start_waiting()
+    released.set()
+    assert await waiting == await refresh
