@@ -38,7 +38,7 @@ WORKDIR /srv
 # By number, so that an orchestrator can verify that it is not root (runAsNonRoot).
 USER 10001:10001
 EXPOSE 8000
-# Python handles SIGINT from its start. As process 1 it ignores SIGTERM until uvicorn handles it.
+# Python handles SIGINT from its start. As process 1 it ignores SIGTERM until this program handles it.
 STOPSIGNAL SIGINT
 # http.client, because urllib would use the proxy that is meant for the providers.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s CMD ["python", "-c", "\
