@@ -16,6 +16,8 @@ from graphql_api.catalog import Catalog
 from graphql_api.components import Components, utc_now
 from graphql_api.execution.engine import build_schema
 from graphql_api.http.auth import is_authorized
+from graphql_api.http.cors import EXPOSED_HEADERS
+from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
@@ -32,9 +34,6 @@ from graphql_api.schema.context import GraphQLContext
 from graphql_api.settings import Settings
 from graphql_api.startup import StartupListener, run_app
 from graphql_api.utils.lazy import Lazy
-
-_EXPOSED_HEADERS = ("ETag", "Retry-After", "Server-Timing", "X-Request-Id")
-"""Response headers that pages of other origins may read, besides those that browsers always expose."""
 
 
 def create_app(
@@ -114,7 +113,7 @@ def _build_middleware(
         allow_methods=("GET", "POST"),
         # Tracing libraries add headers of their own. No header grants anything without the token.
         allow_headers=("*",),
-        expose_headers=_EXPOSED_HEADERS,
+        expose_headers=EXPOSED_HEADERS,
     )
     return [
         Middleware(SecurityHeadersMiddleware),
@@ -162,8 +161,9 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
 
 def _base_url(connection: HTTPConnection) -> str:
     """Return the HTTP URL under which the client reaches the server, also over a WebSocket."""
-    url = str(connection.base_url).rstrip("/")
-    return f"http{url.removeprefix('ws')}" if connection.scope["type"] == "websocket" else url
+    url = connection.base_url
+    scheme = url.scheme.replace("ws", "http")
+    return str(url.replace(scheme=scheme, netloc=get_host(connection) or url.netloc)).rstrip("/")
 
 
 def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: Callable[[], bool]) -> ASGIApp:

@@ -3,6 +3,8 @@
 import logging
 from collections.abc import Mapping
 
+from starlette.types import Scope
+
 from graphql_api.errors import InvalidInput
 from graphql_api.logging import extra_fields
 
@@ -14,7 +16,7 @@ STOPPING_RETRY_AFTER = "1"
 
 
 class HTTPRejection(InvalidInput):
-    """The request gets a status from 400 to 499. The message says what to send instead."""
+    """The request gets this status and is not served. The message says what to send instead."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -22,11 +24,22 @@ class HTTPRejection(InvalidInput):
         self.headers = headers or {}
 
 
-def log_rejection(request_id: str, status: int | None, message: str) -> None:
+def build_unavailable(message: str) -> HTTPRejection:
+    """Return the rejection of a request that may be served a little later, or by another replica."""
+    return HTTPRejection(503, message, {"Retry-After": STOPPING_RETRY_AFTER})
+
+
+def log_rejection(request_id: str, client: str | None, status: int | None, message: str) -> None:
     """Log a rejected request at level info. A status of None stands for the usual one.
 
     `message` must not quote the client.
     """
     suffix = "" if status is None else f", {status}"
-    fields = extra_fields(request_id=request_id, status=status)
-    logger.info("Request %s is refused%s: %s", request_id, suffix, message, extra=fields)
+    fields = extra_fields(request_id=request_id, client=client, status=status)
+    logger.info("Request %s from %s is refused%s: %s", request_id, client, suffix, message, extra=fields)
+
+
+def get_client(scope: Scope) -> str | None:
+    """Return the address of the client of a request or a WebSocket, or None if it has none."""
+    client: tuple[str, int] | None = scope.get("client")
+    return client and client[0]

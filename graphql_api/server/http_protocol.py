@@ -1,43 +1,40 @@
-"""uvicorn's HTTP protocol with deadlines for clients, and with the fast path before ASGI.
+"""uvicorn's HTTP protocol with deadlines for clients, rejections in turn, and upgrades to WebSocket only.
 
-uvicorn itself waits without limit for the rest of a request and for a client to read its response.
+uvicorn itself waits without limit for the rest of a request and for a client to read its response. It loses the body
+of a request whose Upgrade header it ignores, and answers a malformed request before those that came before it.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from uvicorn.protocols.http.flow_control import FlowControl
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
-from graphql_api.http.graphql.request import PARSED_REQUEST_KEY
-from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
-from graphql_api.http.raw_response import encode_headers
+from graphql_api.http.errors import STOPPING_MESSAGE, HTTPRejection, build_unavailable
+from graphql_api.http.middleware.request_id import REJECTED_KEY, REQUEST_ID_KEY
+from graphql_api.http.raw_response import Header
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
-from graphql_api.server.rejection import write_rejection
+from graphql_api.server.flow_control import PipelineFlowControl
+from graphql_api.server.rejection import Rejector, normalize_peer
+from graphql_api.server.request_head import MAX_HEAD_BYTES, RequestHead, build_head_too_large, check_hosts, measure_head
 
-_MAX_HEAD_BYTES = 65_536
-"""Maximum bytes of a request's line and headers."""
 _MAX_DRAIN_BYTES = 10_000_000
-"""Maximum bytes of a body that are read after its response; many clients send all of it first."""
+"""Maximum bytes that are read after the response to them; many clients send all of a body first."""
 _SHUTDOWN_READ_TIMEOUT = 1.0
 """Seconds for the rest of a body to arrive once the server stops."""
+_LINGER_TIMEOUT = 1.0
+"""Seconds for a client to read a rejection and close. Closing while it still sends would reset the connection."""
 
 
-class _PipelineFlowControl(FlowControl):
-    """Pauses reading while pipelined requests wait; uvicorn resumes it after each response."""
-
-    def __init__(self, transport: asyncio.Transport, pipeline: Collection[object]) -> None:
-        super().__init__(transport)
-        self._pipeline = pipeline
-
-    def resume_reading(self) -> None:
-        if not self._pipeline:
-            super().resume_reading()
+def _create_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+    return parser
 
 
 class HTTPProtocol(HttpToolsProtocol):
@@ -49,7 +46,7 @@ class HTTPProtocol(HttpToolsProtocol):
         request_timeout: float,
         max_connections: int,
         metrics: MetricsRecorder,
-        new_id: Callable[[], str],
+        rejector: Rejector,
         **kwargs: Any,  # noqa: ANN401 - passed on to uvicorn's class
     ) -> None:
         """Wait `request_timeout` seconds for a request.
@@ -58,24 +55,29 @@ class HTTPProtocol(HttpToolsProtocol):
         """
         super().__init__(*args, **kwargs)
         self._metrics = metrics
-        self._new_id = new_id
+        self._rejector = rejector
         self._request_timeout = request_timeout
         self._max_connections = max_connections
         self._receive_deadline = Deadline(self.loop, self._handle_timeout)
         """Pending while the client has to send."""
-        self._fast_path: FastPath | None = self.app_state.get(FAST_PATH_KEY)
-        self._buffered_body: bytes | None = None
-        """Body received so far of a request that the fast path may serve."""
-        self._may_execute = True
-        """True while the fast path may execute a query: once per read, so that others get a turn."""
-        self._is_head_only = False
-        """True if the data just received belongs to one request head."""
-        self._in_head = self._in_body = self._is_stopping = self._is_upgraded = False
-        self._head_bytes = self._drained_bytes = 0
+        self._in_head = self._in_body = self._is_stopping = self._is_upgraded = self._is_lingering = False
+        self._is_upgrade = False
+        """True if the request whose head has arrived asks for another protocol."""
+        self._last_action: Callable[[], None] | None = None
+        """Ends HTTP on this connection once earlier requests have their responses."""
+        self._request_headers: list[Header] = []
+        """Headers of the last request whose head has arrived."""
+        self._valid_hosts: list[bytes] = []
+        """Host headers of the last request, which need no second check."""
+        self._is_framing_only = False
+        """True if the data just received is part of a head, or of a body's chunk sizes and trailers, and no more."""
+        self._framing_bytes = self._drained_bytes = 0
+        self._data_bytes = self._received_bytes = 0
+        """Bytes of the data just received, and of all data from that on in which the request began."""
 
     @property
     def _is_awaiting_client(self) -> bool:
-        return self._in_head or self._in_body or not self._is_responding
+        return self._last_action is None and (self._in_head or self._in_body or not self._is_responding)
 
     @property
     def _is_responding(self) -> bool:
@@ -83,11 +85,22 @@ class HTTPProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is not None and not cycle.response_complete
 
+    @property
+    def _has_ended(self) -> bool:
+        """Return whether no further request is read."""
+        return self._is_upgraded or self._is_lingering or bool(self._last_action) or self.transport.is_closing()
+
+    @property
+    def _is_started(self) -> bool:
+        """Return whether the request whose body is arriving has been passed on."""
+        return self._in_body
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's class narrows it
         self._send_deadline = Deadline(self.loop, transport.abort)
         """Pending while the client has to read."""
         super().connection_made(transport)
-        self.flow = _PipelineFlowControl(transport, self.pipeline)
+        self.client = normalize_peer(self.client)
+        self.flow = PipelineFlowControl(transport, lambda: bool(self.pipeline or self._last_action))
         self._metrics.add(CONNECTIONS, 1)
         self._receive_deadline.set(self._request_timeout)
         if len(self.connections) > self._max_connections:
@@ -100,16 +113,19 @@ class HTTPProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._is_head_only = not self._in_body
-        self._may_execute = True
-        super().data_received(data)
-        self._dispatch_buffered()
-        if self._is_upgraded or self.transport.is_closing():
+        if self._is_lingering:
+            self._drop(data)
             return
-        if self._in_head and self._is_head_only:
-            self._head_bytes += len(data)
-        if self._head_bytes > _MAX_HEAD_BYTES:
-            self._reject(431, f"Send at most {_MAX_HEAD_BYTES} bytes of address and headers.")
+        self._data_bytes = len(data)
+        self._received_bytes += self._data_bytes
+        self._is_framing_only = True
+        self._parse(data)
+        if self._has_ended:
+            return
+        if self._is_framing_only and (self._in_head or self._in_body):
+            self._framing_bytes += self._data_bytes
+        if self._framing_bytes > MAX_HEAD_BYTES:
+            self._reject(build_head_too_large())
         elif not self._is_awaiting_client:
             self._receive_deadline.clear()
         elif self._receive_deadline.expires_at is None:
@@ -118,32 +134,43 @@ class HTTPProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._head_bytes = self._drained_bytes = 0
+        self._framing_bytes = self._drained_bytes = 0
+        self._received_bytes = self._data_bytes
         # Only here: bytes that begin no request, such as empty lines, do not extend the deadline.
         self._receive_deadline.clear()
 
     def on_headers_complete(self) -> None:
-        if self._may_buffer():
-            self._buffered_body = b""
-        else:
-            super().on_headers_complete()
-        self._in_head, self._in_body, self._is_head_only = False, True, False
+        """Check the head and start the request, unless it may change the protocol.
+
+        Raises:
+            HTTPRejection: The request is rejected. The parser raises an error with this one as its context.
+        """
+        if self._received_bytes > MAX_HEAD_BYTES and measure_head(self.url, self.headers) > MAX_HEAD_BYTES:
+            raise build_head_too_large()
+        hosts = [value for name, value in self.headers if name == b"host"]
+        if not hosts or hosts != self._valid_hosts:
+            check_hosts(hosts, self.parser.get_http_version())
+            self._valid_hosts = hosts
+        self._is_upgrade = self.parser.should_upgrade()
+        if not self._is_upgrade:
+            self._start_request()
+        elif self.parser.get_method() == b"CONNECT":
+            raise HTTPRejection(405, "Send GET or POST.", {"Allow": "GET, POST"})
+        self._in_head, self._in_body, self._is_framing_only = False, True, False
+        self._framing_bytes = 0
+        # uvicorn would add trailers to the headers that the application reads.
+        self._request_headers, self.headers = self.headers, []
 
     def on_body(self, body: bytes) -> None:
-        if self._buffered_body is not None:
-            self._buffered_body += body
-            return
+        self._is_framing_only, self._framing_bytes = False, 0
         super().on_body(body)
         if not self._is_responding:
-            self._drained_bytes += len(body)
-            if self._drained_bytes > _MAX_DRAIN_BYTES:
-                self._close()
+            self._drop(body)
 
     def on_message_complete(self) -> None:
-        self._in_body = False
-        if self._buffered_body is None or not self._try_fast_path(self._buffered_body):
-            self._dispatch_buffered()
-            super().on_message_complete()
+        self._in_body = self._is_framing_only = False
+        if not self._is_upgrade:
+            self._end_request()
 
     def on_response_complete(self) -> None:
         """Start the next pipelined request as uvicorn does, without its timer per request."""
@@ -151,6 +178,11 @@ class HTTPProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         next_request = self.pipeline.pop() if self.pipeline else None
+        last_action = self._last_action
+        if next_request is None and last_action is not None:
+            self._last_action = None
+            last_action()
+            return
         self.flow.resume_reading()
         if next_request is not None:
             self._start_asgi_task(*next_request)
@@ -159,22 +191,11 @@ class HTTPProtocol(HttpToolsProtocol):
         elif not self._in_body:
             self._receive_deadline.set(self.timeout_keep_alive)
 
-    def handle_websocket_upgrade(self) -> None:
-        self._is_upgraded = True
-        # Another protocol takes over the transport, so connection_lost is not called here.
-        self._metrics.add(CONNECTIONS, -1)
-        self._receive_deadline.cancel()
-        self._send_deadline.cancel()
-        super().handle_websocket_upgrade()
-
     def shutdown(self) -> None:
         self._is_stopping = True
         super().shutdown()
         if self._in_body and not self.transport.is_closing():
             self._receive_deadline.set(_SHUTDOWN_READ_TIMEOUT)
-
-    def send_400_response(self, msg: str) -> None:
-        self._reject(400, msg)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -184,50 +205,44 @@ class HTTPProtocol(HttpToolsProtocol):
         super().resume_writing()
         self._send_deadline.cancel()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: the request is served as if it had no Upgrade header."""
+    def _start_request(self) -> None:
+        """Pass the request on whose head has arrived, or let it wait for earlier ones."""
+        self._rejector.trusted_proxies.apply_to(self.scope)
+        super().on_headers_complete()
 
-    def _may_buffer(self) -> bool:
-        """Return whether the request whose head has arrived may be served by the fast path."""
-        return not (
-            self._fast_path is None
-            or self._is_responding
-            or self.flow.write_paused
-            or self.expect_100_continue
-            or self.parser.should_upgrade()
-        )
+    def _end_request(self) -> None:
+        """Pass on that the body has arrived."""
+        super().on_message_complete()
 
-    def _dispatch_buffered(self) -> None:
-        """Pass a buffered request to the application."""
-        if self._buffered_body is not None:
-            body, self._buffered_body = self._buffered_body, None
-            super().on_headers_complete()
-            if body:
-                super().on_body(body)
+    def _parse(self, data: bytes) -> None:
+        """Parse data as HTTP, up to a request that is rejected or changes the protocol.
 
-    def _try_fast_path(self, body: bytes) -> bool:
-        """Respond to a complete request without the application; return whether that was done."""
-        if self._fast_path is None:
-            return False
-        may_execute, self._may_execute = self._may_execute, False
-        request = self._fast_path.parse(self.parser.get_method(), self.url, self.headers, body)
-        if request is None:
-            return False
-        response = self._fast_path.respond(request, may_execute=may_execute)
-        if response is None:
-            self.scope["state"][PARSED_REQUEST_KEY] = request
-            return False
-        self._buffered_body = None
-        headers = [(REQUEST_ID_HEADER, self._new_id().encode()), *self.server_state.default_headers]
-        is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
-        if is_last:
-            headers.append((b"connection", b"close"))
-        head = response.head + encode_headers(headers) + b"\r\n"
-        self.transport.writelines((head, response.body))
-        if is_last:
-            self.transport.close()
-        self.on_response_complete()
-        return True
+        The parser takes what follows an Upgrade header for another protocol. So a request whose upgrade is ignored is
+        parsed a second time, without that header.
+        """
+        pieces: list[bytes | memoryview] = [data]
+        try:
+            while pieces:
+                piece = pieces.pop()
+                try:
+                    self.parser.feed_data(piece)
+                except httptools.HttpParserUpgrade as upgrade:
+                    head, rest = self._read_head(), memoryview(piece)[upgrade.args[0] :]
+                    if head.is_websocket_handshake:
+                        self._end_http(partial(self._switch_to_websocket, head, rest))
+                        return
+                    # The former parser may take the connection for closed, by the head that it has read.
+                    self.parser = _create_parser(self)
+                    pieces += [rest, head.without_upgrade().encode()]
+        except httptools.HttpParserError as error:
+            rejection = error.__context__
+            if not isinstance(rejection, HTTPRejection):
+                rejection = HTTPRejection(400, "The request is not HTTP/1.1.")
+            self._reject(rejection)
+
+    def _read_head(self) -> RequestHead:
+        version = self.parser.get_http_version()
+        return RequestHead(self.parser.get_method(), self.url, version, self._request_headers)
 
     def _handle_timeout(self) -> None:
         """Respond with 408 or 503, or just close, when the client has not sent in time."""
@@ -235,9 +250,9 @@ class HTTPProtocol(HttpToolsProtocol):
         if is_serving_earlier:
             self._receive_deadline.set(self._request_timeout)
         elif self._is_stopping:
-            self._reject(503, "The server is stopping.")
-        elif self._in_head or (self._in_body and not self.cycle.response_started):
-            self._reject(408, f"The request did not arrive within {self._request_timeout:g} s.")
+            self._reject(build_unavailable(STOPPING_MESSAGE))
+        elif self._in_head or self._in_body:
+            self._reject(HTTPRejection(408, f"The request did not arrive within {self._request_timeout:g} s."))
         else:
             self._close()
 
@@ -254,18 +269,72 @@ class HTTPProtocol(HttpToolsProtocol):
         if idle:
             min(idle, key=lambda connection: connection._receive_deadline.set_at)._close()  # noqa: SLF001 - this class's
         else:
-            self._reject(503, "There are too many connections.")
+            self._reject(build_unavailable("There are too many connections; try again."))
 
-    def _reject(self, status: int, reason: str) -> None:
-        """Respond in place of the application, which sees the client disconnect."""
-        self._dispatch_buffered()
-        seconds = time.monotonic() - self._receive_deadline.set_at
-        self._metrics.record_request(NO_KIND, status, seconds)
-        if self._in_body:
+    def _reject(self, rejection: HTTPRejection) -> None:
+        """Respond in place of the application, which sees the client disconnect, and close the connection."""
+        if not self._is_started:
+            self._end_http(partial(self._send_rejection, rejection))
+        elif self.pipeline:
+            self.pipeline.popleft()
+            self._end_http(partial(self._send_rejection, rejection))
+        else:
             self.cycle.disconnected = True
             self.cycle.message_event.set()
-        write_rejection(self.transport, self._new_id(), status, reason)
-        self._close()
+            if self.cycle.response_started:
+                self._close()
+            else:
+                self._send_rejection(rejection)
+
+    def _end_http(self, last_action: Callable[[], None]) -> None:
+        """Do the last thing of this protocol once earlier requests have their responses. Until then, read nothing."""
+        self._receive_deadline.clear()
+        if self._is_responding:
+            self._last_action = last_action
+            self.flow.pause_reading()
+        else:
+            last_action()
+
+    def _send_rejection(self, rejection: HTTPRejection) -> None:
+        seconds = time.monotonic() - self._receive_deadline.set_at
+        self._metrics.record_request(NO_KIND, rejection.status, seconds)
+        scope: Any = self.scope or {"state": {}, "headers": ()}  # uvicorn sets it when a request begins
+        state = scope["state"]
+        state[REJECTED_KEY] = True
+        self._rejector.reject(
+            self.transport, rejection, request_id=state.get(REQUEST_ID_KEY), peer=self.client, headers=scope["headers"]
+        )
+        self._is_lingering = True
+        self._receive_deadline.cancel()
+        self.transport.write_eof()
+        self.flow.resume_reading()
+        self._send_deadline.set(_LINGER_TIMEOUT)
+
+    def _switch_to_websocket(self, head: RequestHead, rest: memoryview) -> None:
+        if self._is_stopping:
+            self._send_rejection(build_unavailable(STOPPING_MESSAGE))
+            return
+        self._is_upgraded = True
+        # Another protocol takes over the transport, so connection_lost is not called here.
+        self._metrics.add(CONNECTIONS, -1)
+        self._receive_deadline.cancel()
+        self._send_deadline.cancel()
+        self.connections.discard(self)
+        protocol = self.ws_protocol_class(  # type: ignore[call-arg, misc]  # uvicorn's type is that of any protocol
+            config=self.config, server_state=self.server_state, app_state=self.app_state, handshake_headers=head.headers
+        )
+        protocol.connection_made(self.transport)
+        self.transport.set_protocol(protocol)
+        self.flow.resume_reading()
+        protocol.data_received(head.encode())
+        if rest:
+            protocol.data_received(bytes(rest))
+
+    def _drop(self, data: bytes) -> None:
+        """Count what a client sends that needs no more of it, and close the connection when that is too much."""
+        self._drained_bytes += len(data)
+        if self._drained_bytes > _MAX_DRAIN_BYTES:
+            self._close()
 
     def _close(self) -> None:
         """Close once the client has read what is written, at the latest after `SEND_TIMEOUT`."""

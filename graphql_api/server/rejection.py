@@ -1,18 +1,62 @@
 """Responses of the server itself, in place of the application."""
 
 import asyncio
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from email.utils import formatdate
 from http import HTTPStatus
 
 from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
-from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, log_rejection
+from graphql_api.http.cors import build_cors_headers
+from graphql_api.http.errors import HTTPRejection, log_rejection
+from graphql_api.http.forwarded import TrustedProxies, normalize_address
 from graphql_api.http.raw_response import Header, encode_error_response
 
+Peer = tuple[str, int] | None
+"""Address and port of the other end of a connection."""
 
-def write_rejection(transport: asyncio.WriteTransport, request_id: str, status: int, reason: str) -> None:
-    """Log `reason`, and send it to the client; with status 503, ask the client to try again."""
-    message, code, headers = reason, InvalidInput.code, list[Header]()
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        message, code = STOPPING_MESSAGE, INTERNAL_ERROR_CODE
-        headers = [(b"retry-after", STOPPING_RETRY_AFTER.encode())]
-    log_rejection(request_id, status, reason)
-    transport.write(encode_error_response(status, message, code, request_id=request_id, headers=headers))
+
+def normalize_peer(peer: Peer) -> Peer:
+    """Return the peer with the address that the headers of proxies and the settings have for it."""
+    return peer and (normalize_address(peer[0]) or peer[0], peer[1])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejector:
+    """Rejects requests and WebSocket handshakes."""
+
+    new_id: Callable[[], str]
+    """Makes the ids of requests that the application has not given one."""
+    trusted_proxies: TrustedProxies
+    cors_origins: Collection[str]
+
+    def reject(
+        self,
+        transport: asyncio.WriteTransport,
+        rejection: HTTPRejection,
+        *,
+        request_id: str | None,
+        peer: Peer,
+        headers: Sequence[Header],
+    ) -> None:
+        """Log a rejection and send it to the client.
+
+        `headers` are those of the request that have arrived.
+        """
+        status, message = rejection.status, str(rejection)
+        request_id = request_id or self.new_id()
+        client = self.trusted_proxies.resolve(peer and peer[0], headers).client
+        log_rejection(request_id, client, status, message)
+        is_client_error = status < HTTPStatus.INTERNAL_SERVER_ERROR
+        response = encode_error_response(
+            status,
+            message,
+            InvalidInput.code if is_client_error else INTERNAL_ERROR_CODE,
+            request_id=request_id,
+            headers=[
+                (b"date", formatdate(usegmt=True).encode()),
+                *build_cors_headers(headers, self.cors_origins),
+                *((name.lower().encode(), value.encode()) for name, value in rejection.headers.items()),
+            ],
+        )
+        transport.write(response)

@@ -11,10 +11,12 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.logging import library_log_level
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.server.http_protocol import HTTPProtocol
+from graphql_api.server.fast_path_protocol import FastPathProtocol
+from graphql_api.server.rejection import Rejector
 from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
 from graphql_api.startup import StartupEvent, StartupFailed, StartupListener
@@ -81,27 +83,31 @@ class UvicornServer(uvicorn.Server):
 
 
 def _build_config(settings: Settings, app: ASGIApp, metrics: MetricsRecorder) -> uvicorn.Config:
-    new_id = create_id_generator(secrets.token_hex(8))
+    rejector = Rejector(
+        new_id=create_id_generator(secrets.token_hex(8)),
+        trusted_proxies=TrustedProxies(settings.forwarded_allow_ips),
+        cors_origins=settings.cors_origins,
+    )
     return uvicorn.Config(
         _suppress_cancellation(app),
         log_config=None,
         log_level=library_log_level(settings.log_level),
         access_log=False,  # RequestLog logs more
-        forwarded_allow_ips=settings.forwarded_allow_ips,
+        proxy_headers=False,  # the protocols read more of them
         server_header=False,
         http=partial(  # type: ignore[arg-type]  # uvicorn only calls it
-            HTTPProtocol,
+            FastPathProtocol,
             request_timeout=settings.request_timeout,
             max_connections=settings.max_connections,
             metrics=metrics,
-            new_id=new_id,
+            rejector=rejector,
         ),
         ws=partial(  # type: ignore[arg-type]  # uvicorn only calls it
             WebSocketProtocol,
             # Requests keep the other half.
             max_websockets=max(settings.max_connections // 2, 1),
             metrics=metrics,
-            new_id=new_id,
+            rejector=rejector,
         ),
         ws_max_size=settings.body_limit,
         ws_per_message_deflate=False,

@@ -5,7 +5,7 @@ fast that a client that is still sending does not receive the close frame.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -16,11 +16,12 @@ from websockets.frames import CloseCode, Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
-from graphql_api.http.errors import STOPPING_MESSAGE
+from graphql_api.http.errors import STOPPING_MESSAGE, HTTPRejection, build_unavailable
+from graphql_api.http.raw_response import Header
 from graphql_api.metrics.definitions import WEBSOCKETS
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
-from graphql_api.server.rejection import write_rejection
+from graphql_api.server.rejection import Rejector, normalize_peer
 
 _MAX_FRAGMENTS = 1000
 """Maximum frames of one message. Empty ones do not add to its size."""
@@ -36,13 +37,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         *args: Any,  # noqa: ANN401 - passed on to uvicorn's class
         max_websockets: int,
         metrics: MetricsRecorder,
-        new_id: Callable[[], str],
+        rejector: Rejector,
+        handshake_headers: Sequence[Header] = (),
         **kwargs: Any,  # noqa: ANN401 - passed on to uvicorn's class
     ) -> None:
-        """Reject the handshake beyond `max_websockets` connections."""
+        """Reject the handshake beyond `max_websockets` connections.
+
+        `handshake_headers` are those that the HTTP protocol has read.
+        """
         super().__init__(*args, **kwargs)
         self._metrics = metrics
-        self._new_id = new_id
+        self._rejector = rejector
+        self._handshake_headers = handshake_headers
         self.close_timeout = _CLOSE_TIMEOUT
         self._max_websockets = max_websockets
         self._is_lingering = False
@@ -52,6 +58,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """Pending while the client has to read."""
         self._metrics.add(WEBSOCKETS, 1)
         super().connection_made(transport)
+        self.client = normalize_peer(self.client)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._metrics.add(WEBSOCKETS, -1)
@@ -63,18 +70,19 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             return
         super().data_received(data)
         if self.conn.handshake_exc is not None and not self.handshake_complete:
-            self._reject_handshake(400)
+            self._reject_malformed(400)
 
     def handle_connect(self, event: Request) -> None:
         is_websocket = [isinstance(other, WebSocketProtocol) for other in self.connections]
         if sum(is_websocket) > self._max_websockets:
-            self._reject(503, STOPPING_MESSAGE)
+            self._reject(build_unavailable("There are too many WebSockets; try again."))
             return
         status = self.conn.accept(event).status_code
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             super().handle_connect(event)
+            self._rejector.trusted_proxies.apply_to(self.scope)
         else:
-            self._reject_handshake(status)
+            self._reject_malformed(status)
 
     def handle_cont(self, event: Frame) -> None:
         if self._is_lingering:
@@ -131,17 +139,25 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def shutdown(self) -> None:
         if self.conn.state is State.OPEN:
             self._fail_connection(CloseCode.GOING_AWAY, "The server stops")
+        elif not self.handshake_complete:
+            self._reject(build_unavailable(STOPPING_MESSAGE))
         else:
             super().shutdown()
             self._send_deadline.set(_CLOSE_TIMEOUT)
 
-    def _reject_handshake(self, status: int) -> None:
-        self._reject(status, "The WebSocket handshake is malformed. Use a WebSocket client.")
+    def send_500_response(self) -> None:
+        if not self.handshake_complete:
+            self._reject(HTTPRejection(500, "Something went wrong here."))
 
-    def _reject(self, status: int, reason: str) -> None:
+    def _reject_malformed(self, status: int) -> None:
+        self._reject(HTTPRejection(status, "The WebSocket handshake is malformed. Use a WebSocket client."))
+
+    def _reject(self, rejection: HTTPRejection) -> None:
         """Respond to the handshake over HTTP and close the connection."""
         self.handshake_complete = self.close_sent = True
-        write_rejection(self.transport, self._new_id(), status, reason)
+        self._rejector.reject(
+            self.transport, rejection, request_id=None, peer=self.client, headers=self._handshake_headers
+        )
         self.transport.close()
 
     def _fail_connection(self, code: CloseCode, reason: str) -> None:

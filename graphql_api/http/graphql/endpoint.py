@@ -27,7 +27,7 @@ from graphql_api.execution.execute import (
     execute_sync_if_cheap,
 )
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
-from graphql_api.http.errors import HTTPRejection, log_rejection
+from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import (
     PARSED_REQUEST_KEY,
@@ -103,13 +103,15 @@ class GraphQLEndpoint:
         query = query or self.persisted_queries.find(query_hash or "")
         return GraphQLRequest(query=query, variables=variables, operation_name=operation_name)
 
-    def register_persisted_query(self, fields: RequestFields, result: GraphQLResponse, request_id: str) -> None:
+    def register_persisted_query(
+        self, fields: RequestFields, result: GraphQLResponse, request_id: str, client: str | None
+    ) -> None:
         """Persist the document of an executed request, or log that it exceeded a limit."""
         if not result.executed:
             for error in result.body["errors"]:
                 if error["extensions"]["code"] == QueryTooComplex.code:
                     # Unlike those of other invalid requests, this message quotes no client.
-                    log_rejection(request_id, None, error["message"])
+                    log_rejection(request_id, client, None, error["message"])
         elif fields.query is not None and fields.query_hash is not None:
             self.persisted_queries.put(fields.query_hash, fields.query)
 
@@ -151,7 +153,7 @@ class GraphQLEndpoint:
         is_known = result.operation.kind is not None
         operation = result.operation if is_known else OperationInfo(None, fields.operation_name)
         self.request_log.record_operation(request.scope["state"], operation, result.error_codes)
-        self.register_persisted_query(fields, result, request_id)
+        self.register_persisted_query(fields, result, request_id, get_client(request.scope))
         # A cached response would not register the document.
         may_cache = result.cacheable and fields.persist_as is None
         if may_cache and context.catalog.snapshot is snapshot:
@@ -165,7 +167,7 @@ class GraphQLEndpoint:
         status, headers = None, dict[str, str]()
         if isinstance(error, HTTPRejection):
             status, headers = error.status, dict(error.headers)
-            log_rejection(get_request_id(request), status, str(error))
+            log_rejection(get_request_id(request), get_client(request.scope), status, str(error))
         result = build_error_response(error)
         state = request.scope["state"]
         self.request_log.record_operation(state, result.operation, result.error_codes)

@@ -17,7 +17,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_error_body
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import GraphQLRequest, GraphQLResponse, build_error_response, execute_or_subscribe
-from graphql_api.http.errors import HTTPRejection, log_rejection
+from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
+from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
 from graphql_api.http.graphql.request import GRAPHQL_PATHS, RequestFields, parse_fields, parse_json
 from graphql_api.http.middleware.request_id import get_request_id
@@ -87,7 +88,7 @@ class WebSocketEndpoint:
         origin = websocket.headers.get("Origin")
         if origin is None or "*" in self.allowed_origins or origin in self.allowed_origins:
             return True
-        host = websocket.headers.get("Host", "")
+        host = get_host(websocket)
         return origin.partition("://")[2].lower() == host.lower() != ""
 
 
@@ -218,7 +219,8 @@ class _ConnectionHandler:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
         result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
         if isinstance(result, GraphQLResponse):
-            http_endpoint.register_persisted_query(fields, result, request_id)
+            client = get_client(self.websocket.scope)
+            http_endpoint.register_persisted_query(fields, result, request_id, client)
             await self._send_result(operation, result)
             return
         self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])
@@ -327,6 +329,6 @@ async def reject_path(websocket: WebSocket) -> None:
 
 
 async def _reject(websocket: WebSocket, message: str) -> None:
-    log_rejection(get_request_id(websocket), _FORBIDDEN, message)
+    log_rejection(get_request_id(websocket), get_client(websocket.scope), _FORBIDDEN, message)
     body = graphql_error_body(message, InvalidInput.code)
     await websocket.send_denial_response(JSONResponse(body, _FORBIDDEN))

@@ -11,6 +11,7 @@ from starlette.websockets import WebSocket
 from graphql_api.catalog import Catalog
 from graphql_api.errors import DatabaseUnavailable, graphql_error_body
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
+from graphql_api.http.errors import get_client, log_rejection
 from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset, relative_root
@@ -38,6 +39,7 @@ class ReadinessMiddleware:
         if self._catalog.is_loaded or not needs_data:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
+            log_rejection(scope["state"]["request_id"], get_client(scope), 503, _MESSAGE)
             response = _build_graphql_rejection(JSON)
             await WebSocket(scope, receive, send).send_denial_response(response)
         else:

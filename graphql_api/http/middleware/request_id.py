@@ -11,13 +11,16 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api.errors import INTERNAL_ERROR_CODE, graphql_error_body
-from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER
+from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, get_client
 from graphql_api.http.request_log import RequestLog, truncate
 from graphql_api.logging import extra_fields
 
 logger = logging.getLogger(__name__)
 
 REQUEST_ID_HEADER = b"x-request-id"
+REQUEST_ID_KEY = "request_id"
+REJECTED_KEY = "is_rejected"
+"""Keys of `scope["state"]`: the id of a request, and whether the server has rejected it and logged that."""
 _RESPONSE_START_TYPES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
 
 
@@ -43,7 +46,7 @@ class RequestIdMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = scope.setdefault("state", {})["request_id"] = self._new_id()
+        request_id = scope.setdefault("state", {})[REQUEST_ID_KEY] = self._new_id()
         if scope["type"] == "http":
             await self._serve_http(request_id, scope, receive, send)
         else:
@@ -70,8 +73,10 @@ class RequestIdMiddleware:
         try:
             await self._app(scope, receive, send_recorded)
         except ClientDisconnect:
-            log_fields = extra_fields(request_id=request_id)
-            logger.info("Request %s did not arrive in full", request_id, extra=log_fields)
+            if REJECTED_KEY not in scope["state"]:
+                fields = {"request_id": request_id, "client": get_client(scope)}
+                message = "Request %(request_id)s from %(client)s did not arrive in full"
+                logger.info(message, fields, extra=extra_fields(**fields))
         except asyncio.CancelledError:
             # Servers cancel requests that outlast a shutdown.
             if not status:
@@ -86,7 +91,7 @@ class RequestIdMiddleware:
 
 def get_request_id(connection: HTTPConnection) -> str:
     """Return the id that the middleware gave a request or a WebSocket."""
-    request_id: str = connection.scope["state"]["request_id"]
+    request_id: str = connection.scope["state"][REQUEST_ID_KEY]
     return request_id
 
 

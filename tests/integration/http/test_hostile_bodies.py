@@ -100,7 +100,7 @@ def test_malformed(server: Process, body: bytes) -> None:
         assert (chunked_response.status, chunked_response.body) == (400, response.body)
         assert is_usable(connection)
     [message] = {error["message"] for error in response.json["errors"]}
-    assert request_log_lines(server)[before:] == [f"is refused, 400: {message}"] * 2
+    assert request_log_lines(server)[before:] == [f"from 127.0.0.1 is refused, 400: {message}"] * 2
 
 
 HARMLESS = {
@@ -131,7 +131,7 @@ def test_harmless(server: Process, body: bytes) -> None:
         assert spec_response.body == response.body
         assert is_usable(connection)
     complexity_errors = [error for error in response.json.get("errors", ()) if "complex" in error["message"]]
-    logged = [f"is refused: {error['message']}" for error in complexity_errors]
+    logged = [f"from 127.0.0.1 is refused: {error['message']}" for error in complexity_errors]
     assert request_log_lines(server)[before:] == logged * 2
 
 
@@ -146,7 +146,7 @@ def test_too_large(server: Process) -> None:
         for _ in range(30):
             connection.send(b"x" * 100_000)
         assert is_usable(connection)
-    assert request_log_lines(server)[before:] == ["is refused, 413: Send at most 100000 bytes."]
+    assert request_log_lines(server)[before:] == ["from 127.0.0.1 is refused, 413: Send at most 100000 bytes."]
 
 
 @pytest.mark.parametrize("length", ["9" * 18, "100001"])

@@ -12,6 +12,7 @@ import pytest
 from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.processes import BUNDLED_SOURCES, Process, run_command, running_server
 from tests.support.raw_http import QUERY, RawResponse, open_connection, request_head
+from tests.support.ws_client import websocket_client
 
 TOKEN = "t0ken-SECRET-t0ken"
 API_KEY = "k3y-SECRET-k3y"
@@ -204,14 +205,75 @@ def test_forged_headers(server: Process) -> None:
     assert "198.51.100.7" not in server.stderr
 
 
-def test_trusted_proxy(tmp_path: Path) -> None:
-    """A proxy in FORWARDED_ALLOW_IPS is trusted for the client's address and the scheme only."""
-    with running_server(tmp_path, **BUNDLED_SOURCES, ACCESS_LOG="true") as server:
-        forged = {**FORGED_HEADERS, "Host": "countries.example", "X_Forwarded_Proto": "https"}
+@pytest.fixture(scope="module")
+def proxied_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Run a server in development, which trusts proxies at 127.0.0.1."""
+    with running_server(tmp_path_factory.mktemp("proxied"), **BUNDLED_SOURCES, ACCESS_LOG="true") as process:
+        process.wait_for_log(r"250 countries \(0 new")
+        yield process
+
+
+@pytest.mark.parametrize(
+    ("headers", "url"),
+    [
+        ({"X_Forwarded_Proto": "https, http", "X_Forwarded_Host": "countries.example"}, "https://countries.example"),
+        ({"X_Forwarded_Proto": "https", "X_Forwarded_Host": "a.example:8443, b"}, "https://a.example:8443"),
+        ({"X_Forwarded_Proto": "HTTPS", "X_Forwarded_Host": "[2001:db8::1]:8443"}, "https://[2001:db8::1]:8443"),
+        ({"X_Forwarded_Proto": "https"}, "https://here"),
+        ({"X_Forwarded_Host": "countries.example"}, "http://countries.example"),
+        ({"X_Forwarded_Proto": "gopher", "X_Forwarded_Host": "evil.example/path?"}, "http://here"),
+        ({"X_Forwarded_Proto": "", "X_Forwarded_Host": ""}, "http://here"),
+        ({"Forwarded": "host=evil.example;proto=https"}, "http://here"),
+        ({"Host": "[::1]:8000"}, "http://[::1]:8000"),
+    ],
+)
+def test_trusted_proxy(proxied_server: Process, headers: dict[str, str], url: str) -> None:
+    """URLs have the scheme and the host that a trusted proxy reports, if they are valid."""
+    response = post(proxied_server, "{ status { imageUrl } }", **headers)
+    assert response.json["data"]["status"]["imageUrl"].startswith(f"{url}/images/summary-")
+
+
+def test_client_behind_a_trusted_proxy(proxied_server: Process) -> None:
+    """The log has the client's address that a trusted proxy reports."""
+    post(proxied_server, "{ __typename }", X_Forwarded_For="203.0.113.9, 198.51.100.8:1234")
+    assert " from 198.51.100.8: POST /graphql" in proxied_server.stderr
+
+
+async def test_websocket_behind_a_trusted_proxy(proxied_server: Process) -> None:
+    """URLs of results over a WebSocket have the scheme and host that the proxy reports at the handshake."""
+    host = "countries.example:8443"
+    origin = f"https://{host}"
+    async with websocket_client(
+        proxied_server, origin=origin, X_Forwarded_Proto="https, http", X_Forwarded_Host=host
+    ) as client:
+        result = await client.execute("{ status { imageUrl } }")
+    assert result["data"]["status"]["imageUrl"].startswith(f"{origin}/images/summary-")
+
+
+def test_without_a_host(proxied_server: Process) -> None:
+    """URLs of a request of HTTP/1.0 without Host have the address that it was sent to."""
+    body = json.dumps({"query": "{ status { imageUrl } }"}).encode()
+    head = f"POST /graphql HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with open_connection(proxied_server) as connection:
+        connection.send(head.encode() + body)
+        url = connection.read_response().json["data"]["status"]["imageUrl"]
+    assert url.startswith(f"http://127.0.0.1:{proxied_server.port}/images/summary-")
+
+
+def test_untrusted_proxy(tmp_path: Path) -> None:
+    """Without PUBLIC_URL, URLs have the Host of the request, whatever an untrusted client claims besides."""
+    with running_server(tmp_path, **BUNDLED_SOURCES, FORWARDED_ALLOW_IPS="192.0.2.1", ACCESS_LOG="true") as server:
+        forged = {**FORGED_HEADERS, "Host": "countries.example:1", "X_Forwarded_Proto": "https"}
         response = post(server, "{ status { imageUrl } }", **forged)
-        assert " from 198.51.100.7: POST /graphql" in server.stderr
-    url = response.json["data"]["status"]["imageUrl"]
-    assert url.startswith("https://countries.example/images/summary-")
+        assert " from 127.0.0.1: POST /graphql" in server.stderr
+    assert response.json["data"]["status"]["imageUrl"].startswith("http://countries.example:1/images/summary-")
+
+
+def test_public_url_wins(tmp_path: Path) -> None:
+    """URLs start with PUBLIC_URL, whatever a trusted proxy reports."""
+    with running_server(tmp_path, **BUNDLED_SOURCES, PUBLIC_URL="https://countries.example/api") as server:
+        response = post(server, "{ status { imageUrl } }", X_Forwarded_Host="proxy.example", X_Forwarded_Proto="http")
+    assert response.json["data"]["status"]["imageUrl"].startswith("https://countries.example/api/images/summary-")
 
 
 def collect_responses(server: Process) -> list[str]:

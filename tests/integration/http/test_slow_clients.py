@@ -137,7 +137,7 @@ def test_gone_is_told_in_one_line(tmp_path: Path) -> None:
         server.wait_for_log("did not arrive in full")
         log_lines = [line for line in server.stderr.splitlines() if "Request" in line]
     assert [re.sub("[0-9a-f]{32}", "ID", line[9:]) for line in log_lines] == [
-        "INFO    Request ID did not arrive in full"
+        "INFO    Request ID from 127.0.0.1 did not arrive in full"
     ]
 
 

@@ -109,7 +109,6 @@ def is_serving(server: Process) -> bool:
         (handshake(Sec_WebSocket_Key=None), 400),
         (handshake(Sec_WebSocket_Key="short"), 400),
         (handshake(Sec_WebSocket_Protocol=", ,"), 400),
-        (handshake("POST /graphql HTTP/1.1", Content_Length="0"), 405),
         (handshake(**{f"X_{number}": "x" for number in range(200)}), 400),
         (handshake(X="y" * 9000), 400),
         (handshake("GET /" + "x" * 9000 + " HTTP/1.1"), 400),
@@ -118,7 +117,10 @@ def is_serving(server: Process) -> bool:
         (handshake(Upgrade="WebSocket"), 101),
         (handshake("GET /graphql?query={a} HTTP/1.1"), 101),
         (handshake("GET /%ff%00 HTTP/1.1"), 403),
-        # Without an Upgrade header: a plain HTTP request.
+        # Not an upgrade to WebSocket alone: a plain HTTP request, of which this is the status.
+        (handshake("POST /graphql HTTP/1.1", Content_Length="0"), 415),
+        (handshake("GET /graphql HTTP/1.0"), 400),
+        (handshake(Upgrade="h2c, websocket"), 400),
         (handshake(Upgrade="h2c"), 400),
         (handshake(Connection="close"), 400),
     ],

@@ -13,13 +13,15 @@ import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.graphql import endpoint as endpoint_module
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.request import PARSED_REQUEST_KEY, ParsedRequest
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.server.http_protocol import HTTPProtocol
+from graphql_api.server.fast_path_protocol import FastPathProtocol
+from graphql_api.server.rejection import Rejector
 from tests.support.app import AppClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -121,11 +123,13 @@ async def test_handed_on(server: AppClient, fast_path: FastPath) -> None:
 async def running_uvicorn(app: ASGIApp) -> AsyncIterator[str]:
     """Run an application in uvicorn with the protocol of `serve`, and return its URL."""
     protocol = partial(
-        HTTPProtocol,
+        FastPathProtocol,
         request_timeout=10.0,
         max_connections=10,
         metrics=MetricsRecorder.standalone(),
-        new_id=create_id_generator("0" * 16),
+        rejector=Rejector(
+            new_id=create_id_generator("0" * 16), trusted_proxies=TrustedProxies("127.0.0.1"), cors_origins=()
+        ),
     )
     config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False)  # type: ignore[arg-type]  # as in `serve`
     uvicorn_server = uvicorn.Server(config)

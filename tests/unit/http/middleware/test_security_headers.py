@@ -29,7 +29,7 @@ REQUESTS = {
     "late body": (request_head(Content_Length="27"), 408),
     "large head": (request_head(X="x" * 70_000)[:-4], 431),
     "malformed handshake": (request_head("GET /graphql", **HANDSHAKE | {"X": "y" * 9000}), 400),
-    "handshake by POST": (request_head("POST /graphql", **HANDSHAKE, Content_Length="0"), 405),
+    "handshake by POST": (request_head("POST /graphql", **HANDSHAKE, Content_Length="0"), 400),
     "old handshake": (request_head("GET /graphql", **HANDSHAKE | {"Sec_WebSocket_Version": "12"}), 400),
     "handshake elsewhere": (request_head("GET /nowhere", **HANDSHAKE), 403),
     "handshake of a page elsewhere": (request_head("GET /graphql", **HANDSHAKE, Origin="https://a.example"), 403),

@@ -1,0 +1,94 @@
+"""The HTTP protocol with the fast path before ASGI."""
+
+from typing import Any
+
+from graphql_api.http.errors import HTTPRejection
+from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
+from graphql_api.http.graphql.request import PARSED_REQUEST_KEY
+from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
+from graphql_api.http.raw_response import encode_headers
+from graphql_api.server.http_protocol import HTTPProtocol
+
+
+class FastPathProtocol(HTTPProtocol):
+    """An HTTP connection whose requests the fast path serves if it can, and else the application."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on to the base class
+        """Take the fast path from the state of the lifespan; without one, the application serves all requests."""
+        super().__init__(*args, **kwargs)
+        self._fast_path: FastPath | None = self.app_state.get(FAST_PATH_KEY)
+        self._buffered_body: bytes | None = None
+        """Body received so far of a request that the fast path may serve."""
+        self._may_execute = True
+        """True while the fast path may execute a query: once per read, so that others get a turn."""
+
+    @property
+    def _is_started(self) -> bool:
+        return self._in_body and self._buffered_body is None
+
+    def data_received(self, data: bytes) -> None:
+        self._may_execute = True
+        super().data_received(data)
+
+    def on_body(self, body: bytes) -> None:
+        if self._buffered_body is None:
+            super().on_body(body)
+        else:
+            self._buffered_body += body
+
+    def _parse(self, data: bytes) -> None:
+        super()._parse(data)
+        self._start_buffered()
+
+    def _start_request(self) -> None:
+        if self._may_buffer():
+            self._buffered_body = b""
+        else:
+            super()._start_request()
+
+    def _end_request(self) -> None:
+        if self._buffered_body is None or not self._try_fast_path(self._buffered_body):
+            self._start_buffered()
+            super()._end_request()
+
+    def _reject(self, rejection: HTTPRejection) -> None:
+        super()._reject(rejection)
+        self._buffered_body = None
+
+    def _may_buffer(self) -> bool:
+        """Return whether the request whose head has arrived may be served by the fast path."""
+        return not (
+            self._fast_path is None or self._is_responding or self.flow.write_paused or self.expect_100_continue
+        )
+
+    def _start_buffered(self) -> None:
+        """Pass a buffered request to the application."""
+        if self._buffered_body is not None:
+            body, self._buffered_body = self._buffered_body, None
+            super()._start_request()
+            if body:
+                super().on_body(body)
+
+    def _try_fast_path(self, body: bytes) -> bool:
+        """Respond to a complete request without the application; return whether that was done."""
+        if self._fast_path is None:
+            return False
+        may_execute, self._may_execute = self._may_execute, False
+        request = self._fast_path.parse(self.parser.get_method(), self.url, self._request_headers, body)
+        if request is None:
+            return False
+        response = self._fast_path.respond(request, may_execute=may_execute)
+        if response is None:
+            self.scope["state"][PARSED_REQUEST_KEY] = request
+            return False
+        self._buffered_body = None
+        response_headers = [(REQUEST_ID_HEADER, self._rejector.new_id().encode()), *self.server_state.default_headers]
+        is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
+        if is_last:
+            response_headers.append((b"connection", b"close"))
+        head = response.head + encode_headers(response_headers) + b"\r\n"
+        self.transport.writelines((head, response.body))
+        if is_last:
+            self.transport.close()
+        self.on_response_complete()
+        return True
