@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.report import Trigger
+from graphql_api.domain.report import RefreshReport, Trigger
 from graphql_api.errors import CountriesError, RefreshInProgress, RefreshTooSoon
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.service import RefreshService
@@ -40,9 +40,9 @@ async def refresh_periodically(
     """
     failures = 0
     while True:
-        age = _data_age(catalog, clock())
+        age = _data_age(catalog, clock(), refresh_interval)
         await asyncio.sleep(compute_delay(refresh_interval, age=age, failures=failures, jitter=jitter()))
-        if _data_age(catalog, clock()) < refresh_interval * _DUE_SHARE:
+        if _data_age(catalog, clock(), refresh_interval) < refresh_interval * _DUE_SHARE:
             failures = 0
             continue  # another replica has refreshed meanwhile
         try:
@@ -73,8 +73,11 @@ def compute_delay(refresh_interval: float, *, age: float, failures: int, jitter:
     return delay + refresh_interval * _MAX_JITTER_SHARE * jitter
 
 
-def _data_age(catalog: Catalog, now: datetime) -> float:
-    """Return the seconds since the last refresh; 0 if the clock was set back."""
-    if catalog.last_refresh is None:
-        return math.inf
-    return max((now - catalog.last_refresh.finished_at).total_seconds(), 0)
+def _data_age(catalog: Catalog, now: datetime, refresh_interval: float) -> float:
+    """Return the seconds since the last refresh; 0 if it is dated ahead of this clock.
+
+    One that is dated further ahead than `refresh_interval` does not count: a wrong clock must not stop all replicas.
+    """
+    reports = (attempt for attempt in catalog.history if isinstance(attempt, RefreshReport))
+    ages = ((now - report.finished_at).total_seconds() for report in reports)
+    return max(min((age for age in ages if age > -refresh_interval), default=math.inf), 0)

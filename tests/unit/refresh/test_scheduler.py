@@ -3,13 +3,14 @@
 import asyncio
 import math
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from graphql_api.domain.report import RefreshFailure, Trigger
 from graphql_api.refresh.scheduler import compute_delay, refresh_periodically
+from tests.support.attempts import make_report
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import SERVER_ERROR, ServiceInstance, make_source_config, running_instance
 
@@ -63,6 +64,14 @@ async def test_failures(path: Path, upstream: Upstream) -> None:
         await run_scheduler(instance, upstream, 2)
         history = await instance.load_history()
     assert isinstance(history[-1], RefreshFailure)
+
+
+async def test_clock_far_ahead(path: Path, upstream: Upstream) -> None:
+    """A refresh that a replica's clock dated far ahead does not stop the others."""
+    async with running_instance(path, make_source_config(upstream)) as instance:
+        instance.catalog.add_attempt(make_report("ahead", finished_at=datetime.now(UTC) + timedelta(days=1)))
+        await run_scheduler(instance, upstream, 1)
+    assert upstream.request_count("countries") >= 1
 
 
 async def test_refreshed_by_another_replica(path: Path, upstream: Upstream) -> None:
