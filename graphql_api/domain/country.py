@@ -1,11 +1,11 @@
 """Countries: the stored row, the table of its fields, and the parts that a refresh merges."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, StrEnum, auto
 
-from graphql_api.domain.folding import fold, fold_code
+from graphql_api.domain.folding import Folder, fold, fold_code
 
 BUNDLED = "bundled"
 """Name of the provider that reads the data shipped with the package. All others are live."""
@@ -60,7 +60,7 @@ class FieldInfo:
     nullable: bool = False
     filterable: bool = True
     sortable: bool = True
-    fold: Callable[[str], str] = fold
+    fold: Folder = fold
     """Returns the form of a text that filters and sorting compare."""
 
 

@@ -1,14 +1,16 @@
 """Filters: conditions on fields, combined by and, or, not, applied to a snapshot."""
 
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import compress, repeat
 from typing import Any
 
 from graphql_api.domain.country import CountryField
-from graphql_api.domain.snapshot import ComparableValue, Snapshot
+from graphql_api.domain.snapshot import ComparableValue
+from graphql_api.domain.snapshot_reader import SnapshotReader
 
 
 class Operator(StrEnum):
@@ -63,56 +65,69 @@ class Not:
 
 Filter = Condition | AllOf | AnyOf | Not
 
-_COMPARISONS: Mapping[Operator, tuple[Callable[[Any, Any], bool], bool]] = {
-    Operator.EQ: (operator.eq, False),
-    Operator.NE: (operator.ne, True),
-    Operator.IN: (lambda value, operand: value in operand, False),
-    Operator.NOT_IN: (lambda value, operand: value not in operand, True),
-    Operator.GT: (operator.gt, False),
-    Operator.GTE: (operator.ge, False),
-    Operator.LT: (operator.lt, False),
-    Operator.LTE: (operator.le, False),
-    Operator.CONTAINS: (operator.contains, False),
-    Operator.STARTS_WITH: (str.startswith, False),
-    Operator.ENDS_WITH: (str.endswith, False),
+_COMPARISONS: Mapping[Operator, Callable[[Any, Any], bool]] = {
+    Operator.EQ: operator.eq,
+    Operator.NE: operator.ne,
+    Operator.GT: operator.gt,
+    Operator.GTE: operator.ge,
+    Operator.LT: operator.lt,
+    Operator.LTE: operator.le,
+    Operator.CONTAINS: operator.contains,
+    Operator.STARTS_WITH: str.startswith,
+    Operator.ENDS_WITH: str.endswith,
 }
-"""The comparison of a value that is not None, and the result for None."""
+"""The comparison of a value with an operand. None matches only NE, and only EQ and NE can compare it."""
 
 
-def apply_filter(country_filter: Filter, snapshot: Snapshot, candidates: Sequence[int]) -> Sequence[int]:
-    """Return the `candidates` (indexes into `snapshot.rows`) that match, in the same order."""
+def apply_filter(country_filter: Filter, reader: SnapshotReader, candidates: Sequence[int]) -> Sequence[int]:
+    """Return the `candidates` (indexes into the snapshot's rows) that match, in the same order."""
+    reader.check_time()
     match country_filter:
-        case Condition():
-            return _apply_condition(country_filter, snapshot.columns[country_filter.field], candidates)
+        case Condition(field, comparison, operand):
+            folded, column = _fold_operand(operand, field, reader), reader.snapshot.columns[field]
+            has_null = field in reader.snapshot.fields_with_null
+            return _apply_condition(comparison, folded, column, candidates, has_null=has_null)
         case AllOf(parts):
             for part in parts:
-                candidates = apply_filter(part, snapshot, candidates)
+                candidates = apply_filter(part, reader, candidates)
             return candidates
         case AnyOf(parts):
-            matching = {row_index for part in parts for row_index in apply_filter(part, snapshot, candidates)}
+            matching = {row_index for part in parts for row_index in apply_filter(part, reader, candidates)}
             return [row_index for row_index in candidates if row_index in matching]
         case Not(part):
-            excluded = set(apply_filter(part, snapshot, candidates))
+            excluded = set(apply_filter(part, reader, candidates))
             return [row_index for row_index in candidates if row_index not in excluded]
 
 
 def _apply_condition(
-    condition: Condition, column: Sequence[ComparableValue], candidates: Sequence[int]
+    comparison: Operator,
+    operand: Any,  # noqa: ANN401 - one that fits the operator
+    column: Sequence[ComparableValue],
+    candidates: Sequence[int],
+    *,
+    has_null: bool,
 ) -> Sequence[int]:
-    if condition.operator is Operator.IS_NULL:
-        return [row_index for row_index in candidates if (column[row_index] is None) is condition.operand]
-    compare, result_for_null = _COMPARISONS[condition.operator]
-    operand = _fold_operand(condition.operand, condition.field.info.fold)
-    return [
-        row_index
-        for row_index in candidates
-        if (result_for_null if (value := column[row_index]) is None else compare(value, operand))
-    ]
+    is_whole_column = candidates == range(len(column))
+    values = column if is_whole_column else [column[row_index] for row_index in candidates]
+    matches: Iterable[bool]
+    if comparison is Operator.IS_NULL:
+        matches = [(value is None) is operand for value in values]
+    elif comparison is Operator.IN:
+        matches = map(operand.__contains__, values)
+    elif comparison is Operator.NOT_IN:
+        matches = [value not in operand for value in values]
+    elif has_null and comparison not in (Operator.EQ, Operator.NE):
+        compare = _COMPARISONS[comparison]
+        matches = [value is not None and compare(value, operand) for value in values]
+    else:
+        matches = map(_COMPARISONS[comparison], values, repeat(operand))
+    return list(compress(candidates, matches))
 
 
-def _fold_operand(operand: Operand, fold: Callable[[str], str]) -> Operand:
+def _fold_operand(operand: Operand, field: CountryField, reader: SnapshotReader) -> Operand:
+    folder = field.info.fold
     if isinstance(operand, str):
-        return fold(operand)
+        return reader.fold(folder, operand)
     if isinstance(operand, frozenset):
-        return frozenset(fold(item) if isinstance(item, str) else item for item in operand)
+        return frozenset(reader.fold(folder, item) if isinstance(item, str) else item for item in operand)
     return operand

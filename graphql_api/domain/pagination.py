@@ -18,7 +18,8 @@ import orjson
 from graphql_api.domain.country import Country, CountryField, FieldKind
 from graphql_api.domain.filters import Filter, apply_filter
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
-from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, sort_rows, sort_values
+from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, drop_repeated, sort_rows, sort_values
 from graphql_api.errors import InvalidInput
 
 
@@ -77,14 +78,14 @@ class Page:
         return encode_cursor(sort_values(row_index, self.sort, self.snapshot), self.sort)
 
 
-def paginate(snapshot: Snapshot, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest) -> Page:
+def paginate(reader: SnapshotReader, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest) -> Page:
     """Filter, sort and slice the rows of a snapshot.
 
     Raises:
         InvalidInput: a cursor is malformed, or belongs to another order.
     """
-    keys = tuple(sort)
-    matching = sort_rows(keys, snapshot, apply_filter(country_filter, snapshot, range(len(snapshot.rows))))
+    snapshot, keys = reader.snapshot, drop_repeated(sort)
+    matching = sort_rows(keys, reader, apply_filter(country_filter, reader, range(len(snapshot.rows))))
     start, stop = min(request.offset or 0, len(matching)), len(matching)
     if request.after is not None:
         position = _parse_cursor(request.after, "after", keys)

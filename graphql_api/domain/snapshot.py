@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,6 @@ from typing import Self
 from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, Reference
 from graphql_api.domain.folding import fold
 from graphql_api.domain.provenance import Provenance
-from graphql_api.errors import InvalidInput
 
 ComparableValue = str | int | float | datetime | None
 """A value in the form that filters and sorting compare. Text is folded."""
@@ -86,35 +86,31 @@ class Snapshot:
     version: DataVersion
     columns: Mapping[CountryField, tuple[ComparableValue, ...]]
     """One value per row, in the order of `rows`."""
+    fields_with_null: frozenset[CountryField]
+    """Fields whose columns have a None."""
     by_code: Mapping[str, Country]
     """By alpha-2 and by alpha-3 code, upper case."""
     by_name: Mapping[str, Country]
     """By folded name and by folded alias."""
+    longest_text: int
+    """Characters of the longest folded text."""
 
     @classmethod
     def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:
         """Sort and index `rows`, under the aliases of `reference` too."""
         ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
+        columns = {field: _build_column(ordered, field) for field in CountryField}
+        by_name = _index_names(ordered, reference)
+        texts = (value for field, column in columns.items() if field.is_text for value in column)
         return cls(
             rows=ordered,
             version=DataVersion(max((row.revision for row in ordered), default=0), len(ordered)),
-            columns={field: _build_column(ordered, field) for field in CountryField},
+            columns=columns,
+            fields_with_null=frozenset(field for field, column in columns.items() if None in column),
             by_code={code: row for row in ordered for code in (row.alpha3, row.code)},
-            by_name=_index_names(ordered, reference),
+            by_name=by_name,
+            longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),
         )
-
-    def find(self, *, code: str | None, name: str | None) -> Country | None:
-        """Return the country with an alpha-2 or alpha-3 code, or with a name or alias.
-
-        Raises:
-            InvalidInput: neither or both of `code` and `name` are set.
-        """
-        if code is not None and name is None:
-            # Upper case of other letters may be ASCII: that of ß is SS, South Sudan.
-            return self.by_code.get(code.strip().upper()) if code.isascii() else None
-        if name is not None and code is None:
-            return self.by_name.get(fold(name.strip()))
-        raise InvalidInput("Give either code or name: exactly one of them.")
 
     @property
     def last_refreshed_at(self) -> datetime | None:
@@ -183,7 +179,7 @@ def _to_canonical(value: ComparableValue) -> str | float | None:
 def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[ComparableValue, ...]:
     values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
     if field.is_text:
-        values = (field.info.fold(value) if isinstance(value, str) else None for value in values)
+        values = (field.info.fold(value, sys.maxsize) if isinstance(value, str) else None for value in values)
     return tuple(values)
 
 

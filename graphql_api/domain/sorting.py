@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
+from graphql_api.domain.snapshot_reader import SnapshotReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,15 @@ TIE_BREAKERS = (SortKey(CountryField.NAME), SortKey(CountryField.CODE))
 """The keys after the client's keys. The code is unique, so the order is total."""
 
 
-def sort_rows(keys: Sequence[SortKey], snapshot: Snapshot, row_indexes: Sequence[int]) -> list[int]:
+def drop_repeated(keys: Sequence[SortKey]) -> tuple[SortKey, ...]:
+    """Return the first key of each field. Another one of the same field decides nothing."""
+    first_keys: dict[CountryField, SortKey] = {}
+    for key in keys:
+        first_keys.setdefault(key.field, key)
+    return tuple(first_keys.values())
+
+
+def sort_rows(keys: Sequence[SortKey], reader: SnapshotReader, row_indexes: Sequence[int]) -> list[int]:
     """Return `row_indexes` in the order of `keys`, then of name and code.
 
     `row_indexes` must be ascending: the rows of a snapshot are already in the order of the
@@ -27,7 +36,8 @@ def sort_rows(keys: Sequence[SortKey], snapshot: Snapshot, row_indexes: Sequence
     """
     ordered = list(row_indexes)
     for key in reversed(keys):
-        column = snapshot.columns[key.field]
+        reader.check_time()
+        column = reader.snapshot.columns[key.field]
         present = [row_index for row_index in ordered if column[row_index] is not None]
         absent = [row_index for row_index in ordered if column[row_index] is None]
         present.sort(key=lambda row_index: column[row_index], reverse=key.descending)  # type: ignore[arg-type, return-value] # no None is left, and a column has one type

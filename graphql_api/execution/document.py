@@ -19,6 +19,7 @@ from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
+from graphql_api.execution.source import IndexedSource
 from graphql_api.execution.variables import VariableCoercer
 
 _MAX_COMPILED = 8
@@ -70,9 +71,10 @@ class DocumentParser:
             GraphQLSyntaxError: The text is not a document.
         """
         limits = self.limits
-        limits.check("tokens", -(-len(text) // _CHARACTERS_PER_TOKEN))
+        lines = text.count("\n") + text.count("\r")
+        limits.check("tokens", max(-(-len(text) // _CHARACTERS_PER_TOKEN), lines))
         try:
-            node = graphql.parse(text, max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+            node = graphql.parse(IndexedSource(text), max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
         except graphql.GraphQLSyntaxError as error:
             if error.message.startswith(_TOO_MANY_TOKENS):
                 raise limits.build_error("tokens", f"over {limits.tokens}") from None

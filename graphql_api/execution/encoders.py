@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import graphql
 import orjson
 
+from graphql_api.execution.limits import Budget
 from graphql_api.execution.prepared_json import PreparedJSON
 
 Column: TypeAlias = Sequence[Any]
@@ -28,8 +29,8 @@ class ExecutionState(NamedTuple):
     """Coerced."""
     prepared_json: PreparedJSON
     """JSON of objects of the snapshot."""
-    check_time: Callable[[], None]
-    """Raises QueryTooComplex once the execution has taken too long."""
+    budget: Budget
+    """Raises QueryTooComplex once the execution has taken too long, or makes too many bytes."""
 
 
 Encoder: TypeAlias = Callable[[Column, ExecutionState], list[bytes]]
@@ -86,7 +87,9 @@ def encode_lists(encode: Encoder) -> Encoder:
         if not all(isinstance(values, list | tuple) for values in lists):
             raise TypeError("not a list")
         items = iter(encode(list(chain.from_iterable(lists)), state))
-        return [b"[%b]" % b",".join(islice(items, len(values))) for values in lists]
+        encoded = [b"[%b]" % b",".join(islice(items, len(values))) for values in lists]
+        state.budget.limits.check("bytes", sum(map(len, encoded)))
+        return encoded
 
     return encode_all
 
@@ -99,11 +102,16 @@ def encode_objects(columns: Mapping[str, Encoder]) -> Encoder:
     encoders = tuple(columns.values())
 
     def encode(objects: Column, state: ExecutionState) -> list[bytes]:
-        state.check_time()
+        # The keys may be as long as the document.
+        state.budget.limits.check("bytes", len(template) * len(objects))
         for value_type in set(map(type, objects)):
             if issubclass(value_type, NoneType | Exception):
                 raise TypeError("not an object")
-        return [template % row for row in zip(*[encode(objects, state) for encode in encoders], strict=True)]
+        encoded = []
+        for encode_column in encoders:
+            state.budget.check_time()
+            encoded.append(encode_column(objects, state))
+        return [template % row for row in zip(*encoded, strict=True)]
 
     return encode
 

@@ -1,17 +1,22 @@
 """The executable schema: operations, scalars, argument converters and the document cache."""
 
+import time
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import strawberry
 from graphql import GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
+from graphql_api.catalog import Catalog
+from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.prepared_json import PreparedJSON
+from graphql_api.execution.query_cost import DataSizes, measure_lists
 from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.scalars import DATE_TIME
 
@@ -23,7 +28,11 @@ class Schema(strawberry.Schema):
     """Strawberry's schema with a cache of the documents that clients sent."""
 
     document_cache: DocumentCache
+    query_limits: QueryLimits
+    clock: Callable[[], float]
+    """Counts seconds."""
     _prepared: tuple[Snapshot, PreparedJSON] | None = None
+    _measured: tuple[Snapshot, Sequence[Attempt], DataSizes] | None = None
 
     @property
     def executable(self) -> GraphQLSchema:
@@ -36,8 +45,17 @@ class Schema(strawberry.Schema):
             self._prepared = (snapshot, PreparedJSON(_PREPARED_JSON_BYTES))
         return self._prepared[1]
 
+    def measure_data(self, catalog: Catalog) -> DataSizes:
+        """Return the sizes of the served data, by which queries cost. They are measured once."""
+        snapshot, history = catalog.snapshot, catalog.history
+        if self._measured is None or self._measured[0] is not snapshot or self._measured[1] is not history:
+            self._measured = (snapshot, history, DataSizes(len(snapshot.rows), measure_lists(history)))
+        return self._measured[2]
 
-def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LIMITS) -> Schema:
+
+def build_schema(
+    *, introspection: bool, query_limits: QueryLimits = _DEFAULT_LIMITS, clock: Callable[[], float] = time.monotonic
+) -> Schema:
     """Build the schema. Without `introspection`, queries of the schema itself are rejected."""
     schema = Schema(
         query=Query,
@@ -45,6 +63,7 @@ def build_schema(*, introspection: bool, query_limits: QueryLimits = _DEFAULT_LI
         subscription=Subscription,
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
+    schema.query_limits, schema.clock = query_limits, clock
     schema.document_cache = DocumentCache(
         DocumentParser(
             schema=schema.executable,

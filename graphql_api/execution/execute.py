@@ -14,18 +14,19 @@ from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex, graphql_error_body
 from graphql_api.execution.document import NO_OPERATION, OperationInfo, PreparedOperation
 from graphql_api.execution.encoders import ExecutionState
 from graphql_api.execution.engine import Schema
-from graphql_api.execution.executor import TimedExecutor
+from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
+from graphql_api.execution.limits import Budget
+from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.schema.scalars import format_instant
 
 logger = logging.getLogger(__name__)
 
-_MAX_ERRORS = 20
-"""Errors in one response. Further ones are dropped."""
 _MAX_MESSAGE_LENGTH = 500
 """Characters of an error message, which may quote the client. The rest is cut off."""
 
@@ -110,7 +111,12 @@ def execute_sync_if_cheap(
         prepared = _prepare(schema, request, context, QUERIES_ONLY)
     except (*_REJECTIONS, InvalidOperationTypeError):
         return None
-    return prepared.run_compiled() if prepared.cost <= MAX_SYNC_COST else None
+    if prepared.cost > MAX_SYNC_COST:
+        return None
+    try:
+        return prepared.run_compiled()
+    except QueryTooComplex:
+        return None
 
 
 class _RequestRejected(Exception):
@@ -134,29 +140,68 @@ class _PreparedExecution:
     """Coerced."""
     context: GraphQLContext
     cost: int
+    budget: Budget
+
+    @property
+    def is_query(self) -> bool:
+        """Return whether this is a query. Others wait for sources and database, which have their own timeouts."""
+        return self.operation.node.operation is CoreOperationType.QUERY
+
+    @property
+    def reader(self) -> SnapshotReader:
+        """Return the root object of a query."""
+        return SnapshotReader(self.context.catalog.snapshot, self.budget.check_time)
 
     def run_compiled(self) -> GraphQLResponse | None:
-        """Execute the compiled operation. None if there is none, or if a value is not what its type says."""
+        """Execute the compiled operation. None if there is none, or if a value is not what its type says.
+
+        Raises:
+            QueryTooComplex: The operation exceeds the limit of milliseconds or of bytes.
+        """
         encode = self.operation.compile(self.variables)
         if encode is None:
             return None
-        snapshot = self.context.catalog.snapshot
-        check_time = self.operation.limits.start_timer()
-        state = ExecutionState(self.variables, self.schema.get_prepared_json(snapshot), check_time)
+        reader = self.reader
+        state = ExecutionState(self.variables, self.schema.get_prepared_json(reader.snapshot), self.budget)
         try:
-            (data,) = encode((snapshot,), state)
+            (data,) = encode((reader,), state)
+        except QueryTooComplex:
+            raise
         except Exception:  # noqa: BLE001 - the stock executor reports it
             return None
+        self.budget.spend_bytes(len(data))
         body = {"data": orjson.Fragment(data)}
         return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
 
     async def run(self, request_id: str) -> GraphQLResponse:
-        """Execute a query or a mutation."""
-        response = self.run_compiled()
-        if response is None:
-            result = graphql.execute(root_value=self.context.catalog.snapshot, **self._stock_arguments)
-            response = self._build_response(await result if isawaitable(result) else result, request_id)
-        return response
+        """Execute a query or a mutation. The data of a query that exceeds its budget is null.
+
+        Raises:
+            QueryTooComplex: The query cannot be compiled, and costs too much without that.
+        """
+        try:
+            if self.is_query:
+                self.budget.check_time()
+            response = self.run_compiled()
+        except QueryTooComplex as error:
+            return self._build_aborted_response(error)
+        if response is not None:
+            return response
+        if self.is_query:
+            self.operation.limits.check("cost", self.cost * UNCOMPILED_FACTOR)
+        return await self._run_stock(request_id)
+
+    async def _run_stock(self, request_id: str) -> GraphQLResponse:
+        try:
+            result = graphql.execute(root_value=self.reader, **self._stock_arguments)
+        except QueryTooComplex as error:
+            return self._build_aborted_response(error)
+        if isawaitable(result):
+            result = await result
+        for located_error in result.errors or ():
+            if isinstance(located_error.original_error, QueryTooComplex):
+                return self._build_aborted_response(located_error.original_error)
+        return self._build_response(result, request_id)
 
     async def subscribe(self, request_id: str) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
         """Start a subscription. Returns its responses, or the error."""
@@ -176,24 +221,26 @@ class _PreparedExecution:
     @property
     def _stock_arguments(self) -> dict[str, Any]:
         """Arguments of graphql-core's functions, for Strawberry's executor."""
-        is_query = self.operation.node.operation is CoreOperationType.QUERY
         return {
             "schema": self.schema.executable,
             "document": self.document,
             "context_value": self.context,
             "variable_values": self.raw_variables,
             "operation_name": self.operation.info.name,
-            "executor_class": TimedExecutor,
-            # Mutations and subscriptions wait for sources and database, which have their own timeouts.
-            "check_time": self.operation.limits.start_timer() if is_query else None,
+            "executor_class": BoundedExecutor,
+            "budget": self.budget if self.is_query else None,
             "is_awaitable": optimized_is_awaitable,
             "hide_suggestions": self.operation.hide_suggestions,
         }
 
+    def _build_aborted_response(self, error: QueryTooComplex) -> GraphQLResponse:
+        body = {"data": None, **build_error_response(error).body}
+        return GraphQLResponse(body, executed=True, operation=self.operation.info)
+
     def _build_response(self, result: ExecutionResult, request_id: str) -> GraphQLResponse:
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
-            body["errors"] = [_format_resolver_error(error, request_id) for error in result.errors[:_MAX_ERRORS]]
+            body["errors"] = [_format_resolver_error(error, request_id) for error in result.errors[:MAX_ERRORS]]
         return GraphQLResponse(body, executed=True, operation=self.operation.info)
 
 
@@ -214,13 +261,14 @@ def _build_rejection(error: Exception) -> GraphQLResponse:
 def _prepare(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
+    budget = Budget(schema.query_limits, schema.clock)
     parsed = schema.document_cache.get_or_parse(request.query)
     operation = parsed.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
     if operation_type not in allowed_operations:
         raise InvalidOperationTypeError(operation_type)
-    raw_variables, rows = request.variables or {}, context.catalog.snapshot.rows
-    cost = operation.cost.check(raw_variables, country_count=len(rows))
+    raw_variables = request.variables or {}
+    cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
     if errors := parsed.validate(operation):
         raise _RequestRejected(operation, errors, "GRAPHQL_VALIDATION_FAILED")
     variables = operation.coerce_variables(raw_variables)
@@ -234,11 +282,12 @@ def _prepare(
         variables=variables,
         context=context,
         cost=cost,
+        budget=budget,
     )
 
 
 def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:
-    return GraphQLResponse({"errors": list(errors)[:_MAX_ERRORS]}, executed=False)
+    return GraphQLResponse({"errors": list(errors)[:MAX_ERRORS]}, executed=False)
 
 
 def build_error_response(error: CountriesError) -> GraphQLResponse:

@@ -1,6 +1,5 @@
 """Query limits: the maximum of each measure of a query."""
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Self
@@ -36,7 +35,9 @@ class QueryLimits:
     cost: int = 50_000
     """Rows times fields, of what is selected and of what is filtered or sorted by."""
     milliseconds: int = 1_000
-    """Execution time of a query, checked before each object and each list."""
+    """Time of a query: parsing, validation and execution."""
+    bytes: int = 2_000_000
+    """Bytes of the data in a response."""
 
     @classmethod
     def with_overrides(cls, overrides: Mapping[str, int]) -> Self:
@@ -64,15 +65,38 @@ class QueryLimits:
         if value > getattr(self, name):
             raise self.build_error(name, str(value) if value < 10**9 else "over 1000000000")
 
-    def start_timer(self, clock: Callable[[], float] = time.monotonic) -> Callable[[], None]:
-        """Start a timer, and return a function that checks it. `clock` counts seconds."""
-        started_at = clock()
-
-        def check_time() -> None:
-            self.check("milliseconds", int((clock() - started_at) * 1000))
-
-        return check_time
-
     def build_error(self, name: str, value: str) -> QueryTooComplex:
         """Return the error for a value that exceeds the limit of that name."""
         return QueryTooComplex(f"The query is too complex: {name} {value}, at most {getattr(self, name)}.")
+
+
+class Budget:
+    """The time and the bytes that one query may take."""
+
+    def __init__(self, limits: QueryLimits, clock: Callable[[], float]) -> None:
+        """Start the time. `clock` counts seconds."""
+        self.limits = limits
+        self._clock = clock
+        self._started_at = clock()
+        # `check` compares whole milliseconds.
+        self._deadline = self._started_at + (limits.milliseconds + 1) / 1000
+        self._bytes = 0
+
+    def check_time(self) -> None:
+        """Compare the time since the start with its limit.
+
+        Raises:
+            QueryTooComplex: The time is up.
+        """
+        now = self._clock()
+        if now >= self._deadline:
+            self.limits.check("milliseconds", int((now - self._started_at) * 1000))
+
+    def spend_bytes(self, count: int) -> None:
+        """Count bytes of a response.
+
+        Raises:
+            QueryTooComplex: They are more than the limit.
+        """
+        self._bytes += count
+        self.limits.check("bytes", self._bytes)

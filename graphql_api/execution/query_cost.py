@@ -5,68 +5,89 @@ products, which `OperationCost.check` evaluates for the variables of each reques
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import graphql
 from graphql.language import ast
 
+from graphql_api.domain.country import CountryField
+from graphql_api.domain.report import Attempt, RefreshReport
 from graphql_api.execution.introspection_cost import INTROSPECTION_FIELDS, IntrospectionCounter
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.selections import Fragments, count_fields
+from graphql_api.execution.value_size import VariableRef, measure_value, to_plain_value
 
-_CHARACTERS_PER_FIELD = 10
-"""Characters of a text that cost as much as one field of one row: each condition folds them."""
-_MAX_ROW_COUNT_DIGITS = 10
-"""Longer integers are out of range; Python's parsing of them is quadratic."""
+_MAX_SORT_KEYS = sum(field.info.sortable for field in CountryField)
 _INTROSPECTION_DEPTH = 30
 """Levels that introspection may have beyond the limit: `ofType` nests for each list and non-null."""
 _INTROSPECTION_FACTOR = 10
 """Times the limits of fields and aliases that introspection may have. Its cost is known exactly."""
 _PAIRS_PER_FIELD = 10
 """Pairs that validation compares and that count as one more field."""
-_COST_PER_INTROSPECTED_VALUE = 3
-"""Introspection completes value by value, other queries column by column."""
+UNCOMPILED_FACTOR = 5
+"""Times the cost of a query that is executed value by value instead of column by column."""
 _MUTATION_COST = 2_000
 """A mutation takes round trips to the database."""
 _COST_BY_FIELD = {"refreshCountries": _MUTATION_COST, "deleteCountry": _MUTATION_COST}
 """Cost of a field by its name. All others cost 1."""
 
 
-class RowCount(NamedTuple):
-    """Number of rows of a field: the requested number, at most `max_rows`."""
+class DataSizes(NamedTuple):
+    """Sizes of the served data."""
+
+    countries: int
+    lists: Mapping[str, int]
+    """The greatest length of each list in a report, by field."""
+
+
+def measure_lists(history: Iterable[Attempt]) -> Mapping[str, int]:
+    """Return the greatest length of each list in the reports of a history, by field."""
+    reports = [attempt for attempt in history if isinstance(attempt, RefreshReport)]
+    sources = [source for report in reports for source in report.sources]
+    return {
+        "sources": max((len(report.sources) for report in reports), default=0),
+        "failures": max((len(source.failures) for source in sources), default=0),
+        "skipped": max((len(report.skipped) for report in reports), default=0),
+        "missing": max((len(report.missing) for report in reports), default=0),
+    }
+
+
+class _Rows(NamedTuple):
+    """The rows of a field: the requested number, at most `max_rows`."""
 
     max_rows: int | None
     """None: as many as there are countries."""
     requested: int | str | None = None
     """A number, the name of a variable, or None without `first` and `last`."""
+    sort: int | str = 0
+    """Number of sort keys, or the name of a variable."""
 
-    def resolve(self, country_count: int, variables: Mapping[str, Any]) -> int:
+    def resolve(self, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
         """Return the number of rows for these variables."""
-        max_rows = country_count if self.max_rows is None else self.max_rows
+        max_rows = sizes.countries if self.max_rows is None else self.max_rows
         requested = variables.get(self.requested) if isinstance(self.requested, str) else self.requested
         return min(max(requested, 0), max_rows) if isinstance(requested, int) else max_rows
 
+    def count_sort_keys(self, variables: Mapping[str, Any]) -> int:
+        """Return the number of sort keys for these variables. Repeated fields do not count."""
+        sort = _count_items(variables.get(self.sort)) if isinstance(self.sort, str) else self.sort
+        return min(sort, _MAX_SORT_KEYS)
 
-_ONE_ROW, _ALL_ROWS = RowCount(1), RowCount(None)
-_ROW_COUNTS_BY_FIELD = {"countries": _ALL_ROWS, "refreshes": RowCount(1000, 10), "failedRefreshes": RowCount(1000, 10)}
+
+_Factors: TypeAlias = tuple[str, ...]
+"""Multiply the cost of a field besides its rows: the lists that it is in, and `_CURSOR`."""
+
+_ONE_ROW, _ALL_ROWS = _Rows(1), _Rows(None)
+_ROWS_BY_FIELD = {"countries": _ALL_ROWS, "refreshes": _Rows(1000, 10), "failedRefreshes": _Rows(1000, 10)}
 """Fields with several rows, and the default number of rows."""
-
-
-class _VariableRef(NamedTuple):
-    name: str
-
-
-@dataclass(slots=True)
-class _ValueSize:
-    """Size of an argument or a variable."""
-
-    operands: int = 0
-    """Fields of objects. Each is compared with every country."""
-    elements: int = 0
-    """Items of lists, and characters divided by `_CHARACTERS_PER_FIELD`."""
-    variable_uses: Counter[str] = field(default_factory=Counter)
+_CURSOR = "cursor"
+_FACTORS_BY_FIELD: Mapping[str, _Factors] = {
+    **dict.fromkeys(("cursor", "startCursor", "endCursor"), (_CURSOR,)),
+    **{name: (name,) for name in measure_lists(())},
+}
+"""Fields that cost more than 1: a cursor as much as its values, a list of a report as much as its items."""
 
 
 @dataclass(slots=True)
@@ -78,15 +99,19 @@ class _SelectionStats:
     aliases: int = 0
     extras: int = 0
     """Fragments and directives: limited together with fields, but without a cost."""
-    fields_by_row_count: Counter[RowCount] = field(default_factory=Counter)
+    cost: Counter[_Factors] = field(default_factory=Counter)
+    """Cost of one object."""
+    cost_of_rows: Counter[tuple[_Rows, _Factors]] = field(default_factory=Counter)
+    """Cost of the lists below, and of arguments, by number of rows."""
     variable_uses: Counter[str] = field(default_factory=Counter)
 
     def add_fragment(self, fragment: "_SelectionStats") -> None:
-        self.fields_by_row_count.update(fragment.fields_by_row_count)
+        self.cost.update(fragment.cost)
+        self.cost_of_rows.update(fragment.cost_of_rows)
         self.add_nested(fragment)
 
     def add_nested(self, nested: "_SelectionStats") -> None:
-        """Add the measures of a field's selection, without its rows."""
+        """Add the measures of a field's selection, without its cost."""
         self.depth = max(self.depth, nested.depth + 1)
         self.fields += nested.fields
         self.aliases += nested.aliases
@@ -94,9 +119,11 @@ class _SelectionStats:
         self.variable_uses.update(nested.variable_uses)
 
     def add_value(self, node: ast.ValueNode, limits: QueryLimits) -> None:
-        size = _measure_value(_to_plain_value(node), limits)
-        self.fields_by_row_count[_ALL_ROWS] += size.operands
-        self.fields_by_row_count[_ONE_ROW] += size.elements
+        size = measure_value(to_plain_value(node), limits)
+        if size.operands:
+            self.cost_of_rows[_ALL_ROWS, ()] += size.operands
+        if size.elements:
+            self.cost_of_rows[_ONE_ROW, ()] += size.elements
         self.variable_uses.update(size.variable_uses)
 
     def check(self, limits: QueryLimits) -> None:
@@ -108,8 +135,8 @@ class _SelectionStats:
 class OperationCost:
     """Cost of an operation, before its variables are known. Its other measures are within the limits."""
 
-    fields_by_row_count: Mapping[RowCount, int]
-    """Number of fields for each number of rows."""
+    cost_of_rows: Mapping[tuple[_Rows, _Factors], int]
+    """Cost of one row, by number of rows and by what else multiplies it."""
     variable_uses: Mapping[str, int]
     """How often each variable is used."""
     defaults: Mapping[str, object]
@@ -118,24 +145,27 @@ class OperationCost:
     """The fragments that the operation uses, directly or not."""
     limits: QueryLimits
 
-    def check(self, variables: Mapping[str, Any], *, country_count: int) -> int:
+    def check(self, variables: Mapping[str, Any], sizes: DataSizes) -> int:
         """Return the cost for these variables. Variables that the operation does not declare have none.
 
         Raises:
             QueryTooComplex: The cost, or a variable's depth or items, exceeds its limit.
         """
         values = {name: variables.get(name, default) for name, default in self.defaults.items()}
-        sizes = {
-            name: _measure_value(value, self.limits)
+        value_sizes = {
+            name: measure_value(value, self.limits)
             for name, value in values.items()
             if isinstance(value, str | dict | list)
         }
-        cost = sum(
-            count * row_count.resolve(country_count, values) for row_count, count in self.fields_by_row_count.items()
-        )
+        cost = 0
+        for (rows, factors), cost_of_row in self.cost_of_rows.items():
+            product = cost_of_row * rows.resolve(sizes, values)
+            for factor in factors:
+                product *= 1 + (rows.count_sort_keys(values) if factor == _CURSOR else sizes.lists[factor])
+            cost += product
         for name, count in self.variable_uses.items():
-            if size := sizes.get(name):
-                cost += count * (size.operands * country_count + size.elements)
+            if size := value_sizes.get(name):
+                cost += count * (size.operands * sizes.countries + size.elements)
         self.limits.check("cost", cost)
         return cost
 
@@ -152,14 +182,16 @@ def measure_operation(
     stats = visitor.visit_operation(operation)
     counter = IntrospectionCounter(schema, fragments)
     for node in visitor.introspection_nodes:
-        stats.fields_by_row_count[_ONE_ROW] += counter.count(node) * _COST_PER_INTROSPECTED_VALUE
+        stats.cost[()] += counter.count(node)
         # Counting takes time too.
-        limits.check("cost", stats.fields_by_row_count[_ONE_ROW])
+        limits.check("cost", stats.cost[()] * UNCOMPILED_FACTOR)
+    for factors, cost in stats.cost.items():
+        stats.cost_of_rows[_ONE_ROW, factors] += cost
     variables = {
-        definition.variable.name.value: definition.default_value and _to_plain_value(definition.default_value)
+        definition.variable.name.value: definition.default_value and to_plain_value(definition.default_value)
         for definition in operation.variable_definitions or ()
     }
-    return OperationCost(stats.fields_by_row_count, stats.variable_uses, variables, visitor.used_fragments, limits)
+    return OperationCost(stats.cost_of_rows, stats.variable_uses, variables, visitor.used_fragments, limits)
 
 
 def is_short(document: ast.DocumentNode, fragments: Fragments, limits: QueryLimits) -> bool:
@@ -230,15 +262,19 @@ class _CostVisitor:
         stats.aliases += node.alias is not None
         for argument in node.arguments or ():
             stats.add_value(argument.value, self._limits)
-        row_count = _find_row_count(node)
-        if row_count is not None:
-            stats.fields_by_row_count[row_count] += 1 + (nested.fields if nested else 0)
+        rows, name = _find_rows(node), node.name.value
+        nested_cost = nested.cost if nested else {}
+        if rows is not None:
+            stats.cost_of_rows.update({(rows, factors): cost for factors, cost in nested_cost.items()})
+            stats.cost_of_rows[rows, ()] += 1
         else:
-            stats.fields_by_row_count[_ONE_ROW] += _COST_BY_FIELD.get(node.name.value, 1)
+            own_factors = _FACTORS_BY_FIELD.get(name, ())
+            stats.cost.update({(*own_factors, *factors): cost for factors, cost in nested_cost.items()})
+            stats.cost[own_factors] += _COST_BY_FIELD.get(name, 1)
         if nested is not None:
             stats.add_nested(nested)
-            if row_count is None:
-                stats.fields_by_row_count.update(nested.fields_by_row_count)
+            if rows is None:
+                stats.cost_of_rows.update(nested.cost_of_rows)
 
     def _visit_introspection(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
         """Measure `__schema` or `__type`, which counts as one field of the operation."""
@@ -270,54 +306,20 @@ class _CostVisitor:
                 stats.add_value(argument.value, self._limits)
 
 
-def _find_row_count(node: ast.FieldNode) -> RowCount | None:
-    """Return the number of rows of a field, or None if it has no list of rows."""
-    row_count = _ROW_COUNTS_BY_FIELD.get(node.name.value)
-    if row_count is None:
+def _find_rows(node: ast.FieldNode) -> _Rows | None:
+    """Return the rows of a field, or None if it has no list of rows."""
+    rows = _ROWS_BY_FIELD.get(node.name.value)
+    if rows is None:
         return None
     for argument in node.arguments or ():
-        if argument.name.value in ("first", "last"):
-            requested = _to_plain_value(argument.value)
-            if isinstance(requested, _VariableRef):
-                return RowCount(row_count.max_rows, requested.name)
-            if isinstance(requested, int):
-                return RowCount(row_count.max_rows, requested)
-    return row_count
+        name, value = argument.name.value, to_plain_value(argument.value)
+        if name in ("first", "last") and isinstance(value, int | VariableRef):
+            rows = rows._replace(requested=value.name if isinstance(value, VariableRef) else value)
+        elif name == "sort":
+            rows = rows._replace(sort=value.name if isinstance(value, VariableRef) else _count_items(value))
+    return rows
 
 
-def _to_plain_value(node: ast.ValueNode) -> object:
-    """Convert a literal as JSON has it. Scalars that have no size and no rows become None."""
-    match node:
-        case ast.ObjectValueNode():
-            return {object_field.name.value: _to_plain_value(object_field.value) for object_field in node.fields}
-        case ast.ListValueNode():
-            return [_to_plain_value(item) for item in node.values]
-        case ast.VariableNode():
-            return _VariableRef(node.name.value)
-        case ast.StringValueNode():
-            return node.value
-        case ast.IntValueNode() if len(node.value) <= _MAX_ROW_COUNT_DIGITS:
-            return int(node.value)
-    return None
-
-
-def _measure_value(value: object, limits: QueryLimits) -> _ValueSize:
-    size = _ValueSize()
-    _add_value(value, size, limits, 1)
-    return size
-
-
-def _add_value(value: object, size: _ValueSize, limits: QueryLimits, level: int) -> None:
-    if isinstance(value, _VariableRef):
-        size.variable_uses[value.name] += 1
-    elif isinstance(value, str):
-        size.elements += len(value) // _CHARACTERS_PER_FIELD
-    elif isinstance(value, dict | list):
-        limits.check("depth", level)
-        if isinstance(value, dict):
-            size.operands += len(value)
-        else:
-            limits.check("items", len(value))
-            size.elements += len(value)
-        for item in value.values() if isinstance(value, dict) else value:
-            _add_value(item, size, limits, level + 1)
+def _count_items(value: object) -> int:
+    """Return the number of items of a list. Any other value but null is a list of one item."""
+    return len(value) if isinstance(value, list) else int(value is not None)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from itertools import islice
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, TypeVar
 
 import strawberry
 
@@ -11,6 +11,7 @@ from graphql_api.domain import report
 from graphql_api.domain.filters import AllOf
 from graphql_api.domain.pagination import Page, PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.errors import CountryNotFound, InvalidInput
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Progress
@@ -57,15 +58,13 @@ FirstRefreshesArgument = Annotated[
 
 @strawberry.type(description="Queries, served from memory.")
 class Query:
-    is_part_of_snapshot: ClassVar = True
-
     @strawberry.field(
         description="One country, by either code or name. Null if there is no such country.",
         graphql_type=CountryType | None,
     )
     @staticmethod
     def country(
-        parent: strawberry.Parent[Snapshot], code: CodeArgument = None, name: NameArgument = None
+        parent: strawberry.Parent[SnapshotReader], code: CodeArgument = None, name: NameArgument = None
     ) -> domain.Country | None:
         return parent.find(code=code, name=name)
 
@@ -73,8 +72,8 @@ class Query:
         description="The object with this id, for Relay. Null if it no longer exists.", graphql_type=Node | None
     )
     @staticmethod
-    def node(parent: strawberry.Parent[Snapshot], id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
-        return parent.by_code.get(decode_country_id(id))
+    def node(parent: strawberry.Parent[SnapshotReader], id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
+        return parent.snapshot.by_code.get(decode_country_id(id))
 
     @strawberry.field(
         description="Countries, filtered, sorted and paged. Without arguments: all of them, by "
@@ -83,7 +82,7 @@ class Query:
     )
     @staticmethod
     def countries(  # noqa: PLR0913 - the contract's arguments
-        parent: strawberry.Parent[Snapshot],
+        parent: strawberry.Parent[SnapshotReader],
         *,
         filter: FilterArgument = None,  # noqa: A002 - the contract's name
         sort: SortArgument = None,
@@ -154,7 +153,7 @@ class Mutation:
     @staticmethod
     async def delete_country(info: Info, code: CodeArgument = None, name: NameArgument = None) -> domain.Country:
         info.context.require_authorization()
-        country = info.context.catalog.snapshot.find(code=code, name=name)
+        country = SnapshotReader(info.context.catalog.snapshot).find(code=code, name=name)
         if country is None:
             raise CountryNotFound(f"There is no country {name if code is None else code!r}.")
         await info.context.catalog.delete(country)

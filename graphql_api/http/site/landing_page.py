@@ -13,6 +13,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, sort_rows
 from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML
@@ -100,7 +101,7 @@ class LandingPage:
     def render(self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_path: str) -> str:
         """Return the page as HTML."""
         refreshed_at = snapshot.last_refreshed_at
-        row_indexes = sort_rows([sort_key], snapshot, range(len(snapshot.rows)))
+        row_indexes = sort_rows([sort_key], SnapshotReader(snapshot), range(len(snapshot.rows)))
         return render_template(
             "landing.html",
             assets={asset.name: asset.url for asset in ASSETS},

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.expensive_queries import EXPENSIVE_QUERIES, to_body
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.raw_http import TYPENAME_RESPONSE, RawResponse, open_connection, request_head
 
@@ -216,3 +217,14 @@ def test_other_limits(tmp_path: Path) -> None:
         wide_response = post(limited, {"query": "{ a: __typename b: __typename }"})
         assert error_messages(wide_response) == too_complex("aliases 2, at most 1")
         assert post(limited, {"query": "{ __typename }"}).json == TYPENAME_RESPONSE
+
+
+def test_expensive_queries(development_server: Process) -> None:
+    """Queries made to be expensive get at most two megabytes each, and the server goes on serving."""
+    with open_connection(development_server) as connection:
+        for query in EXPENSIVE_QUERIES.values():
+            response = connection.post(to_body(query))
+            assert response.status == 200
+            assert len(response.body) < 2_000_100
+            assert "INTERNAL_SERVER_ERROR" not in response.body[-10_000:].decode(errors="replace")
+        assert connection.post(b'{"query": "{ __typename }"}').json == TYPENAME_RESPONSE

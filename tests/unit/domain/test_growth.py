@@ -1,10 +1,6 @@
 """Work grows linearly with the rows, counted in calls, which do not depend on the machine."""
 
-import sys
 import tracemalloc
-from collections import Counter
-from collections.abc import Callable
-from types import CodeType, FrameType
 
 import pytest
 
@@ -13,7 +9,9 @@ from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Ope
 from graphql_api.domain.folding import fold
 from graphql_api.domain.pagination import PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey
+from tests.support.call_counts import count_calls
 from tests.support.factories import make_country, make_snapshot
 
 FEW, MANY = 250, 10_000
@@ -31,24 +29,6 @@ def make_sized_snapshot(size: int) -> Snapshot:
         )
         for index in range(size)
     )
-
-
-def count_calls(function: Callable[[], object]) -> Counter[CodeType | str]:
-    """Return the number of calls of each function."""
-    calls: Counter[CodeType | str] = Counter()
-
-    def profile(frame: FrameType, event: str, callee: object) -> None:
-        if event == "call":
-            calls[frame.f_code] += 1
-        elif event == "c_call":
-            calls[repr(callee).partition(" at ")[0]] += 1
-
-    sys.setprofile(profile)
-    try:
-        function()
-    finally:
-        sys.setprofile(None)
-    return calls
 
 
 CONTAINS = Condition(CountryField.CAPITAL, Operator.CONTAINS, "É1")
@@ -70,7 +50,7 @@ def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
     """Forty times the rows take at most forty times the calls, and fold no more operands."""
     few, many = (
         count_calls(
-            lambda target=snapshot: paginate(target, filter_, sort, PageRequest(first=10)).rows  # type: ignore[misc] # the default only binds it
+            lambda target=snapshot: paginate(SnapshotReader(target), filter_, sort, PageRequest(first=10)).rows  # type: ignore[misc] # the default only binds it
         )
         for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
     )
@@ -81,14 +61,14 @@ def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
 def test_cursor() -> None:
     """Finding the position of a cursor compares a logarithmic number of rows."""
     snapshot = make_sized_snapshot(MANY)
-    page = paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=5000))
+    page = paginate(SnapshotReader(snapshot), AllOf(()), BY_CAPITAL, PageRequest(first=5000))
     after = page.cursor(page.row_indexes[-1])
 
     def fetch_next() -> object:
-        return paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=10, after=after))
+        return paginate(SnapshotReader(snapshot), AllOf(()), BY_CAPITAL, PageRequest(first=10, after=after))
 
     def fetch_first() -> object:
-        return paginate(snapshot, AllOf(()), BY_CAPITAL, PageRequest(first=10))
+        return paginate(SnapshotReader(snapshot), AllOf(()), BY_CAPITAL, PageRequest(first=10))
 
     assert count_calls(fetch_next).total() - count_calls(fetch_first).total() < 1000
 
@@ -96,7 +76,7 @@ def test_cursor() -> None:
 def test_one_country() -> None:
     """Finding a country takes the same calls among many rows as among few."""
     few, many = (
-        count_calls(lambda target=snapshot: target.find(code="7", name=None)).total()  # type: ignore[misc] # mypy cannot infer the default
+        count_calls(lambda target=snapshot: SnapshotReader(target).find(code="7", name=None)).total()  # type: ignore[misc] # mypy cannot infer the default
         for snapshot in (make_sized_snapshot(FEW), make_sized_snapshot(MANY))
     )
     assert few == many

@@ -13,7 +13,8 @@ from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.filters import Condition, Filter, Operator
 from graphql_api.domain.pagination import Page, PageRequest, decode_cursor, encode_cursor, paginate
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.domain.sorting import SortKey, sort_values
+from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.domain.sorting import SortKey, drop_repeated, sort_values
 from graphql_api.errors import InvalidInput
 from tests.support.factories import (
     CODES,
@@ -42,7 +43,7 @@ def queries() -> st.SearchStrategy[ListQuery]:
 
 def make_get_page(snapshot: Snapshot, query: ListQuery) -> GetPage:
     """Return a function from a request to its page."""
-    return lambda request: paginate(snapshot, *query, request)
+    return lambda request: paginate(SnapshotReader(snapshot), *query, request)
 
 
 def encode_content(content: object) -> str:
@@ -196,9 +197,10 @@ def test_cursors_read_back(rows: list[Country], sort: tuple[SortKey, ...]) -> No
     cursors = [page.cursor(row_index) for row_index in page.row_indexes]
     assert [cursor for cursor in cursors if not re.fullmatch(r"[A-Za-z0-9_-]+", cursor)] == []
     assert len(set(cursors)) == len(rows)
-    positions = [sort_values(row_index, sort, snapshot) for row_index in page.row_indexes]
-    assert [decode_cursor(cursor, sort) for cursor in cursors] == positions
-    assert [encode_cursor(position, sort) for position in positions] == cursors
+    keys = drop_repeated(sort)
+    positions = [sort_values(row_index, keys, snapshot) for row_index in page.row_indexes]
+    assert [decode_cursor(cursor, keys) for cursor in cursors] == positions
+    assert [encode_cursor(position, keys) for position in positions] == cursors
 
 
 @few_examples
@@ -207,9 +209,9 @@ def test_any_text_is_refused(text: str, sort: tuple[SortKey, ...]) -> None:
     """Any text that is not from a list is rejected as a cursor."""
     for body in (text, encode_bytes(text.encode(errors="surrogatepass"))):
         with pytest.raises(InvalidInput, match=refusal_pattern("after")):
-            paginate(SNAPSHOT, MATCH_ALL, sort, PageRequest(after=body))
+            paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, sort, PageRequest(after=body))
         with pytest.raises(InvalidInput, match=refusal_pattern("before")):
-            paginate(SNAPSHOT, MATCH_ALL, sort, PageRequest(before=body))
+            paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, sort, PageRequest(before=body))
 
 
 JSON_VALUES = st.recursive(
@@ -298,7 +300,7 @@ def test_damaged_cursors(index: int, at: int, letter: str) -> None:
 def test_broken_cursors(cursor: str) -> None:
     """A cursor of the wrong shape, order or kind of value is rejected with one message."""
     with pytest.raises(InvalidInput, match=refusal_pattern("after")):
-        paginate(SNAPSHOT, MATCH_ALL, BY_AREA, PageRequest(after=cursor))
+        paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, BY_AREA, PageRequest(after=cursor))
 
 
 @pytest.mark.parametrize("instant", ["", "soon", "2026-11-23T16:26:00", "2026-13-01T00:00Z", 1, 1.5])
@@ -306,7 +308,7 @@ def test_broken_instants(instant: object) -> None:
     """A cursor with an invalid time, or one without a zone, is rejected."""
     cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
     with pytest.raises(InvalidInput, match=refusal_pattern("before")):
-        paginate(SNAPSHOT, MATCH_ALL, BY_TIME, PageRequest(before=cursor))
+        paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, BY_TIME, PageRequest(before=cursor))
 
 
 @pytest.mark.parametrize(
@@ -320,7 +322,7 @@ def test_broken_instants(instant: object) -> None:
 def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
     """A position at any instant, in any zone, is sorted correctly."""
     cursor = encode_content(["last_refreshed_at", instant, "land ci", "ci"])
-    page = paginate(SNAPSHOT, MATCH_ALL, BY_TIME, PageRequest(after=cursor))
+    page = paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, BY_TIME, PageRequest(after=cursor))
     assert country_codes(page.rows) == codes
 
 
@@ -331,7 +333,7 @@ def test_instants_at_the_ends_of_time(instant: str, codes: list[str]) -> None:
         (BY_AREA, ()),
         (BY_AREA, (SortKey(CountryField.AREA_KM2, descending=True),)),
         (BY_AREA, (SortKey(CountryField.EXCHANGE_RATE),)),
-        (BY_AREA, BY_AREA * 2),
+        (BY_AREA, (*BY_AREA, *BY_TIME)),
         ((*BY_AREA, *BY_TIME), (*BY_TIME, *BY_AREA)),
     ],
 )
@@ -340,7 +342,7 @@ def test_cursor_of_another_order(cursor_sort: tuple[SortKey, ...], query_sort: t
     cursor = make_get_page(SNAPSHOT, (MATCH_ALL, cursor_sort))(WHOLE_LIST).cursor(1)
     assert decode_cursor(cursor, cursor_sort) == sort_values(1, cursor_sort, SNAPSHOT)
     with pytest.raises(InvalidInput, match=refusal_pattern("before")):
-        paginate(SNAPSHOT, MATCH_ALL, query_sort, PageRequest(before=cursor))
+        paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, query_sort, PageRequest(before=cursor))
 
 
 @pytest.mark.parametrize(
@@ -367,6 +369,6 @@ def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
 )
 def test_sizes_at_the_edges(first: int | None, last: int | None, start: int, stop: int) -> None:
     """A page of no rows is at its end of the list, and a page larger than the list is the list."""
-    page = paginate(SNAPSHOT, MATCH_ALL, (), PageRequest(first=first, last=last))
+    page = paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, (), PageRequest(first=first, last=last))
     assert (page.start, page.stop) == (start, stop)
     assert country_codes(page.rows) == ["AX", "CI", "ST"][start:stop]

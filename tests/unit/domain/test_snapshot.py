@@ -11,9 +11,7 @@ from hypothesis import strategies as st
 from graphql_api.domain.country import FIELDS, Country, CountryField, FieldKind
 from graphql_api.domain.folding import fold
 from graphql_api.domain.snapshot import DataVersion
-from graphql_api.errors import InvalidInput
 from tests.support.factories import (
-    LOOKALIKES,
     REFRESHED_AT,
     country_codes,
     country_lists,
@@ -154,42 +152,6 @@ def test_own_name_wins_over_an_alias(first: str, second: str) -> None:
     reference = make_reference(make_identity(second, aliases=("CONGO",)), make_identity(first))
     assert make_snapshot([bearer, claimant], reference).by_name == {"congo": bearer, "middle": claimant}
     assert make_snapshot([claimant], reference).by_name == {"congo": claimant, "middle": claimant}
-
-
-@pytest.mark.parametrize("code", ["CI", "ci", "CIA", " cia\n"])
-def test_find_by_code(code: str) -> None:
-    """A country is found by either code, in any case, with space around it."""
-    assert SNAPSHOT.find(code=code, name=None) == IVORY_COAST
-
-
-@pytest.mark.parametrize("lookalike", LOOKALIKES)
-def test_find_by_lookalike(lookalike: str) -> None:
-    """A text whose folded, upper or lower form is a code is no code if it is not ASCII."""
-    rows = [make_country(code, alpha3=alpha3) for code, alpha3 in (("SS", "SSD"), ("FI", "FIN"), ("KR", "KOR"))]
-    assert make_snapshot(rows).find(code=lookalike, name=None) is None
-
-
-@pytest.mark.parametrize("name", ["Côte d’Ivoire", " COTE D'IVOIRE\t", "ivory coast"])
-def test_find_by_name(name: str) -> None:
-    """A country is found by name or alias, in any case, without accents, with space around it."""
-    assert SNAPSHOT.find(code=None, name=name) == IVORY_COAST
-
-
-@pytest.mark.parametrize("text", ["", "C", "Ivory", "Coast Ivory", "'; --", "\ud800", "\x00"])
-def test_find_nothing(text: str) -> None:
-    """Other text finds nothing, and neither does a code as a name or a name as a code."""
-    assert SNAPSHOT.find(code=text, name=None) is None
-    assert SNAPSHOT.find(code=None, name=text) is None
-    assert SNAPSHOT.find(code="Ivory Coast", name=None) is None
-    assert SNAPSHOT.find(code=None, name="CI") is None
-
-
-@pytest.mark.parametrize(("code", "name"), [(None, None), ("CI", "Ivory Coast"), ("", "")])
-def test_find_by_one_argument(code: str | None, name: str | None) -> None:
-    """Neither argument, or both, is rejected with a message."""
-    message = r"^Give either code or name: exactly one of them\.$"
-    with pytest.raises(InvalidInput, match=message):
-        SNAPSHOT.find(code=code, name=name)
 
 
 @few_examples

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.domain.sorting import SortKey, compare, sort_rows, sort_values
+from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.domain.sorting import SortKey, compare, drop_repeated, sort_rows, sort_values
 from tests.support.factories import country_codes, country_lists, few_examples, make_country, make_snapshot
 from tests.support.reference_model import sort_by_rank, sort_keys
 
@@ -17,7 +18,7 @@ ABSENT = make_country("AQ", name="Zz", area_km2=None, capital=None)
 
 def sorted_codes(snapshot: Snapshot, *keys: SortKey) -> list[str]:
     """Return the codes of all rows in order."""
-    row_indexes = sort_rows(keys, snapshot, range(len(snapshot.rows)))
+    row_indexes = sort_rows(keys, SnapshotReader(snapshot), range(len(snapshot.rows)))
     return country_codes(snapshot.rows[row_index] for row_index in row_indexes)
 
 
@@ -76,8 +77,10 @@ def test_some_of_the_rows(rows: list[Country], keys: tuple[SortKey, ...], data: 
     """Leaving rows out does not change the order of the others."""
     snapshot = make_snapshot(rows)
     subset = data.draw(st.sets(st.sampled_from(range(len(rows)))) if rows else st.just(set()))
-    all_indexes = sort_rows(keys, snapshot, range(len(rows)))
-    assert sort_rows(keys, snapshot, sorted(subset)) == [row_index for row_index in all_indexes if row_index in subset]
+    all_indexes = sort_rows(keys, SnapshotReader(snapshot), range(len(rows)))
+    assert sort_rows(keys, SnapshotReader(snapshot), sorted(subset)) == [
+        row_index for row_index in all_indexes if row_index in subset
+    ]
 
 
 @few_examples
@@ -85,9 +88,21 @@ def test_some_of_the_rows(rows: list[Country], keys: tuple[SortKey, ...], data: 
 def test_positions(rows: list[Country], keys: tuple[SortKey, ...]) -> None:
     """Positions compare in the order of their rows, and equal only themselves."""
     snapshot = make_snapshot(rows)
-    row_indexes = sort_rows(keys, snapshot, range(len(rows)))
+    row_indexes = sort_rows(keys, SnapshotReader(snapshot), range(len(rows)))
     positions = [sort_values(row_index, keys, snapshot) for row_index in row_indexes]
     assert {compare(first, first, keys) for first in positions} <= {0}
     pairs = list(combinations(positions, 2))
     assert [compare(first, second, keys) for first, second in pairs] == [-1] * len(pairs)
     assert [compare(second, first, keys) for first, second in pairs] == [1] * len(pairs)
+
+
+@few_examples
+@given(rows=country_lists(), keys=sort_keys(), repeated=sort_keys())
+def test_repeated_keys(rows: list[Country], keys: tuple[SortKey, ...], repeated: tuple[SortKey, ...]) -> None:
+    """Another key of a field that was sorted by decides nothing, whatever its direction, and is dropped."""
+    reader = SnapshotReader(make_snapshot(rows))
+    all_keys = (*keys, *repeated, *keys)
+    first_keys = drop_repeated(all_keys)
+    assert len({key.field for key in all_keys}) == len(first_keys)
+    assert [next(key for key in all_keys if key.field is first.field) for first in first_keys] == list(first_keys)
+    assert sort_rows(first_keys, reader, range(len(rows))) == sort_rows(all_keys, reader, range(len(rows)))

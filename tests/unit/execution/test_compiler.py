@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.domain.country import Country
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, execute, execute_sync_if_cheap
 from graphql_api.execution.limits import QueryLimits
@@ -89,7 +90,7 @@ async def execute_both(document: str, variables: dict[str, Any], context: GraphQ
     request = GraphQLRequest(query=document, variables=variables, operation_name=None)
     actual = await execute(SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id="request-7")
     expected = await REFERENCE_SCHEMA.execute(
-        document, variables, context_value=context, root_value=context.catalog.snapshot
+        document, variables, context_value=context, root_value=SnapshotReader(context.catalog.snapshot)
     )
     body: dict[str, Any] = {"data": expected.data}
     if expected.errors:

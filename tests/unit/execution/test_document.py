@@ -31,11 +31,14 @@ def parse_error_message(text: str) -> str:
 
 
 def test_characters() -> None:
-    """Five characters count as a token, which rejects a long document before it is parsed."""
+    """Five characters, or a line, count as a token, which rejects a long document before it is parsed."""
     assert PARSER.parse("{a}" + " " * 19_997).node.definitions
     message = "The query is too complex: tokens 4001, at most 4000."
     assert parse_error_message("{a}" + " " * 19_998) == message
     assert parse_error_message("}" * 20_001) == message
+    assert PARSER.parse("{a}" + "\r\n" * 2000).node.definitions
+    assert parse_error_message("{a}" + "\n" * 4001) == message
+    assert parse_error_message("{a}" + "\r" * 4001) == message
 
 
 def test_tokens() -> None:
@@ -43,7 +46,8 @@ def test_tokens() -> None:
     message = "The query is too complex: tokens over 4000, at most 4000."
     assert parse_error_message("{" + "a " * 4000 + "}") == message
     assert PARSER.parse("#\n" * 4000 + "{a}").node.definitions
-    assert parse_error_message("#\n" * 4001 + "{a}") == message
+    # As many lines as comments.
+    assert parse_error_message("#\n" * 4001 + "{a}") == "The query is too complex: tokens 4001, at most 4000."
 
 
 def test_not_a_document() -> None:

@@ -2,10 +2,13 @@
 
 import asyncio
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from itertools import chain, repeat
 from typing import Any
 
+import orjson
 import pytest
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
@@ -49,6 +52,14 @@ def only_error(response: GraphQLResponse) -> tuple[str, str]:
     assert {"message", "extensions"} <= set(error) <= {"message", "extensions", "locations"}
     assert list(error["extensions"]) == ["code"]
     return error["extensions"]["code"], error["message"]
+
+
+def only_message(response: GraphQLResponse) -> str:
+    """Return the message of a query that exceeded a limit while it was executed."""
+    assert response.body["data"] is None
+    [error] = response.body["errors"]
+    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
+    return str(error["message"])
 
 
 @pytest.mark.parametrize(
@@ -104,24 +115,77 @@ async def test_several_errors() -> None:
     }
 
 
-SHORT_TIMEOUT_SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(milliseconds=1, cost=10**6))
+def stopped_after(looks: int) -> Callable[[], float]:
+    """Return a clock on which two seconds pass after that many looks."""
+    times = chain([0.0] * looks, repeat(2.0))
+    return lambda: next(times)
 
 
-async def test_too_many_milliseconds() -> None:
-    """A query over the limit of milliseconds stops at the next list, and its data is null."""
-    client = replace(offline_client([make_country(f"{n:02}") for n in range(1000)]), schema=SHORT_TIMEOUT_SCHEMA)
-    lists = " ".join(f"a{n}: countries {{ nodes {{ id name }} }}" for n in range(30))
-    response = await client.request(f"{{ {lists} }}")
-    [error] = response.body["errors"]
-    assert response.body["data"] is None
-    assert error["extensions"] == {"code": "QUERY_TOO_COMPLEX"}
-    pattern = r"The query is too complex: milliseconds \d+, at most 1\."
-    assert re.fullmatch(pattern, error["message"])
+TIMED_QUERIES = {
+    "compiled": '{ countries(filter: {not: {name: {eq: "x"}}}, sort: {field: NAME}) { nodes { id name } totalCount } }',
+    "not compiled": "{ status { version } countries { nodes { id name } } }",
+    "with an error": "{ bad: country { id } countries { nodes { id name } } }",
+    "introspection": "{ __schema { queryType { name } } }",
+}
+
+
+@pytest.mark.parametrize("name", TIMED_QUERIES)
+async def test_too_many_milliseconds(name: str) -> None:
+    """A query stops at whichever look at the clock its time is up, and its data is null."""
+    looks: list[int] = []
+
+    def count_looks() -> float:
+        looks.append(len(looks))
+        return 0.0
+
+    client = replace(CLIENT, schema=build_schema(introspection=True, clock=count_looks))
+    assert "data" in (await client.request(TIMED_QUERIES[name])).body
+    assert len(looks) >= 5
+    for count in range(1, len(looks)):
+        client = replace(CLIENT, schema=build_schema(introspection=True, clock=stopped_after(count)))
+        response = await client.request(TIMED_QUERIES[name])
+        assert only_message(response) == "The query is too complex: milliseconds 2000, at most 1000."
+
+
+async def test_too_many_bytes() -> None:
+    """A response may have as many bytes of data as the limit, whichever way it is made."""
+    for query in ("{ countries { nodes { id name } } }", "{ status { totalCountries } countries { nodes { name } } }"):
+        data = (await CLIENT.request(query)).body["data"]
+        limit = len(orjson.dumps(data))
+        schema = build_schema(introspection=True, query_limits=QueryLimits(bytes=limit))
+        assert (await replace(CLIENT, schema=schema).request(query)).body == {"data": data}
+        schema = build_schema(introspection=True, query_limits=QueryLimits(bytes=limit // 2))
+        message = only_message(await replace(CLIENT, schema=schema).request(query))
+        assert re.fullmatch(rf"The query is too complex: bytes \d+, at most {limit // 2}\.", message)
+
+
+@pytest.mark.parametrize("field", ["code", "rateFrom { provider }"])
+async def test_long_alias(field: str) -> None:
+    """A long alias, which each row repeats, counts before any row is made."""
+    client = offline_client([make_country(f"{number:03}") for number in range(250)])
+    response = await client.request(f"{{ countries {{ nodes {{ {'a' * 10_000}: {field} }} }} }}")
+    assert re.fullmatch(r"The query is too complex: bytes 250\d{4}, at most 2000000\.", only_message(response))
+
+
+async def test_cost_of_what_is_not_compiled() -> None:
+    """A query that is executed value by value costs five times as much, and so does one with an error."""
+    schema = build_schema(introspection=True, query_limits=QueryLimits(cost=15))
+    client = replace(CLIENT, schema=schema)
+    assert await client.query('{ a: country(code: "FR") { b: code name } c: country(code: "x") { id } }') == {
+        "a": {"b": "FR", "name": "Land FR"},
+        "c": None,
+    }
+    response = await client.request('{ a: country(code: "FR") { code } c: country { id } }')
+    assert only_error(response) == ("QUERY_TOO_COMPLEX", "The query is too complex: cost 20, at most 15.")
+    response = await client.request("{ status { version stale totalCountries } }")
+    assert only_error(response) == ("QUERY_TOO_COMPLEX", "The query is too complex: cost 20, at most 15.")
+    assert "data" in (await client.request("{ status { version stale } }")).body
 
 
 async def test_refresh_has_no_limit_of_milliseconds(instance: ServiceInstance) -> None:
-    """A mutation may take longer than the limit of milliseconds."""
-    client = replace(client_for(instance), schema=SHORT_TIMEOUT_SCHEMA)
+    """A mutation may take longer than the limit of milliseconds, and its response more bytes."""
+    schema = build_schema(introspection=True, query_limits=QueryLimits(bytes=1), clock=stopped_after(1))
+    client = replace(client_for(instance), schema=schema)
     data = await client.query("mutation { refreshCountries { sources { provider } } }")
     assert data == {"refreshCountries": {"sources": [{"provider": "geonames"}, {"provider": "er-api"}]}}
 

@@ -3,9 +3,9 @@
 import pytest
 
 from graphql_api.errors import InvalidSetting, QueryTooComplex
-from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.limits import Budget, QueryLimits
 
-LIMIT_NAMES = "tokens, depth, fields, aliases, items, cost, milliseconds"
+LIMIT_NAMES = "tokens, depth, fields, aliases, items, cost, milliseconds, bytes"
 
 
 def test_overrides() -> None:
@@ -47,12 +47,22 @@ def test_maximum() -> None:
     QueryLimits().check("depth", 20)
 
 
-def test_timer() -> None:
-    """A timer compares the whole milliseconds since its start with the limit."""
+def test_time() -> None:
+    """A budget compares the whole milliseconds since its start with the limit."""
     times = iter([7.0, 8.0, 8.0009, 8.25])
-    check = QueryLimits(milliseconds=1000).start_timer(lambda: next(times))
-    check()
-    check()
+    budget = Budget(QueryLimits(milliseconds=1000), lambda: next(times))
+    budget.check_time()
+    budget.check_time()
     with pytest.raises(QueryTooComplex) as exc_info:
-        check()
+        budget.check_time()
     assert str(exc_info.value) == "The query is too complex: milliseconds 1250, at most 1000."
+
+
+def test_bytes() -> None:
+    """A budget adds up the bytes that are spent."""
+    budget = Budget(QueryLimits(bytes=100), lambda: 0.0)
+    budget.spend_bytes(60)
+    budget.spend_bytes(40)
+    with pytest.raises(QueryTooComplex) as exc_info:
+        budget.spend_bytes(1)
+    assert str(exc_info.value) == "The query is too complex: bytes 101, at most 100."

@@ -4,16 +4,36 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from graphql import FragmentDefinitionNode, OperationDefinitionNode, parse
+from graphql import (
+    FragmentDefinitionNode,
+    GraphQLObjectType,
+    OperationDefinitionNode,
+    get_named_type,
+    get_nullable_type,
+    is_list_type,
+    parse,
+)
 
+from graphql_api.domain.country import SkippedRecord
 from graphql_api.errors import QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import _COST_BY_FIELD, OperationCost, is_short, measure_operation
+from graphql_api.execution.query_cost import (
+    _COST_BY_FIELD,
+    DataSizes,
+    OperationCost,
+    is_short,
+    measure_lists,
+    measure_operation,
+)
+from tests.support.attempts import make_failure, make_report, make_source_report
 from tests.support.schema_client import SCHEMA
 
 UNLIMITED = QueryLimits(depth=100, fields=10**30, aliases=10**30, items=10**9, cost=10**30)
-COUNTRY_COUNT = 250
+SIZES = DataSizes(250, {"sources": 2, "failures": 3, "skipped": 100, "missing": 20})
 LEVELS = 60
+EXPANDING = "\ufdfa"
+"""Three bytes that expand to 18 characters."""
+ACCENTED = "e\u0301"
 
 
 def measure(document: str, limits: QueryLimits) -> OperationCost:
@@ -27,7 +47,7 @@ def measure(document: str, limits: QueryLimits) -> OperationCost:
 def rejection_message(document: str, variables: Mapping[str, Any], limits: QueryLimits) -> str | None:
     """Return the message that a document is rejected with, or None."""
     try:
-        measure(document, limits).check(variables, country_count=COUNTRY_COUNT)
+        measure(document, limits).check(variables, SIZES)
     except QueryTooComplex as error:
         return str(error)
     return None
@@ -35,7 +55,7 @@ def rejection_message(document: str, variables: Mapping[str, Any], limits: Query
 
 def compute_cost(document: str, **variables: object) -> int:
     """Return the cost of the first operation of a document."""
-    return measure(document, UNLIMITED).check(variables, country_count=COUNTRY_COUNT)
+    return measure(document, UNLIMITED).check(variables, SIZES)
 
 
 def check_limit_edge(name: str, value: int, document: str, **variables: object) -> None:
@@ -136,11 +156,40 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
         ("{ refreshes(first: 2000) { id } }", {}, 1000 * 2),
         ("{ failedRefreshes { id } }", {}, 10 * 2),
         ("{ failedRefreshes(first: 2000) { id } }", {}, 1000 * 2),
+        # A cursor holds one value for each sort key.
+        ("{ countries { edges { a: cursor b: cursor } } }", {}, 250 * (2 + 2)),
+        ("{ countries(sort: {field: NAME}) { edges { cursor } } }", {}, 250 + 250 * (2 + 2)),
+        (
+            "{ countries(first: 7, sort: [" + "{field: NAME} " * 2 + "]) { edges { a: cursor b: cursor } } }",
+            {},
+            2 * 250 + 2 + 7 * (2 + 2 * 3),
+        ),
+        (
+            "query ($s: [CountrySort!]) { countries(first: 7, sort: $s) { pageInfo { startCursor endCursor } } }",
+            {"s": [{"field": "NAME"}] * 20},
+            20 * 250 + 20 + 7 * (2 + 2 * 13),
+        ),
+        ("query ($s: [CountrySort!]) { countries(first: 7, sort: $s) { edges { cursor } } }", {}, 7 * (2 + 1)),
+        (
+            "query ($s: [CountrySort!] = {field: NAME}) { countries(first: 7, sort: $s) { edges { cursor } } }",
+            {},
+            250 + 7 * (2 + 2),
+        ),
+        # The lists of a report cost as much as the longest of the history.
+        ("{ refreshes(first: 5) { skipped { record reason } missing } }", {}, 5 * (1 + 3 * 101 + 21)),
+        ("{ refreshes(first: 5) { sources { kind failures } } }", {}, 5 * (1 + 3 * (1 + 1 + 4))),
+        ("{ status { lastRefresh { missing } } }", {}, 2 + 21),
         # Each field of an object in an argument is compared with every country.
         ('{ countries(first: 0, filter: {name: {eq: "x"}}) { totalCount } }', {}, 250 * 2),
         ("{ countries(first: 0, sort: [{field: NAME}]) { totalCount } }", {}, 250 + 1),
         # Ten characters of a text cost as much as a field.
         (f'{{ country(name: "{"x" * 100}") {{ id }} }}', {}, 10 + 2),
+        # U+FDFA expands to 18 characters.
+        (f'{{ country(name: "{EXPANDING * 100}") {{ id }} }}', {}, 180 + 2),
+        ("query ($t: String) { a: country(name: $t) { id } b: country(name: $t) { id } }", {"t": EXPANDING * 100}, 364),
+        (f'{{ country(name: "{ACCENTED * 1000}") {{ id }} }}', {}, 200 + 2),
+        # An empty object is a condition too, which every country meets.
+        ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {"f": {"or": [{}, {}, {}]}}, 4 * 250 + 3),
         ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {"f": {"a": {"b": 1}}}, 500),
         ("query ($f: F) { countries(first: 0, filter: $f) { id } }", {}, 0),
         ("query ($f: F = {a: [1]}) { countries(first: 0, filter: $f) { id } }", {}, 250 + 1),
@@ -210,3 +259,30 @@ def test_every_mutation_has_its_cost() -> None:
 def test_cycles(document: str) -> None:
     """Measuring fragments in a cycle ends, and rejecting them is left to validation."""
     assert rejection_message(document, {}, QueryLimits()) is None
+
+
+def test_measure_lists() -> None:
+    """The lists of a history are as long as the longest of all reports; failures have none."""
+    record = SkippedRecord(record="AN", reason="unknown")
+    sources = (make_source_report("a", failures=("one", "two", "three")), make_source_report("b"))
+    history = (
+        make_report("a", skipped=(record,) * 5, missing=()),
+        make_failure("b"),
+        make_report("c", skipped=(record,), missing=("x",) * 7, sources=sources),
+    )
+    assert measure_lists(history) == {"sources": 2, "failures": 3, "skipped": 5, "missing": 7}
+    assert measure_lists(()) == {"sources": 0, "failures": 0, "skipped": 0, "missing": 0}
+
+
+def test_every_list_of_a_report_has_its_cost() -> None:
+    """The lists that are measured are all lists below a report."""
+    report_type = SCHEMA.executable.type_map["RefreshReport"]
+    assert isinstance(report_type, GraphQLObjectType)
+    names, types = set[str](), [report_type]
+    while types:
+        for name, field in types.pop().fields.items():
+            if is_list_type(get_nullable_type(field.type)):
+                names.add(name)
+            named_type = get_named_type(field.type)
+            types += [named_type] if isinstance(named_type, GraphQLObjectType) else []
+    assert names == set(measure_lists(()))

@@ -1,0 +1,47 @@
+"""A snapshot as one request reads it: with its clock, and with what it has folded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from graphql_api.domain.country import Country
+from graphql_api.domain.folding import Folder, fold
+from graphql_api.domain.snapshot import Snapshot
+from graphql_api.errors import InvalidInput
+
+
+def _no_limit() -> None:
+    pass
+
+
+@dataclass(slots=True, eq=False)
+class SnapshotReader:
+    """Reads a snapshot for one request. It is the root object of queries."""
+
+    snapshot: Snapshot
+    check_time: Callable[[], None] = _no_limit
+    """Called before each piece of work. Raises once the request has taken too long."""
+    _folded: dict[tuple[Folder, str], str] = field(default_factory=dict)
+
+    def fold(self, folder: Folder, text: str) -> str:
+        """Fold a text once. One that is longer than every text of the snapshot is cut off, but still longer."""
+        if text.isascii():  # faster than a look at what is folded
+            return folder(text, self.snapshot.longest_text + 1)
+        key = (folder, text)
+        folded = self._folded.get(key)
+        if folded is None:
+            folded = self._folded[key] = folder(text, self.snapshot.longest_text + 1)
+        return folded
+
+    def find(self, *, code: str | None, name: str | None) -> Country | None:
+        """Return the country with an alpha-2 or alpha-3 code, or with a name or alias.
+
+        Raises:
+            InvalidInput: neither or both of `code` and `name` are set.
+        """
+        self.check_time()
+        if code is not None and name is None:
+            # Upper case of other letters may be ASCII: that of ß is SS, South Sudan.
+            return self.snapshot.by_code.get(code.strip().upper()) if code.isascii() else None
+        if name is not None and code is None:
+            return self.snapshot.by_name.get(self.fold(fold, name.strip()))
+        raise InvalidInput("Give either code or name: exactly one of them.")
