@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from graphql_api.catalog import Catalog
 from graphql_api.components import Components, utc_now
 from graphql_api.execution.engine import build_schema
-from graphql_api.http.auth import is_authorized
+from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess
 from graphql_api.http.cors import EXPOSED_HEADERS
 from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
@@ -128,7 +128,8 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
     if settings.has_playground:
         is_token_required = settings.admin_token is not None
         playground = Playground.load(INSTALL_FOLDER, is_token_required=is_token_required)
-    admin_token = _admin_token(settings)
+    public_host = urlsplit(settings.public_url or "").hostname or ""
+    access = AdminAccess(_admin_token(settings), own_hosts={settings.host, public_host} - {""})
     build_context = partial(
         GraphQLContext,
         catalog=components.catalog,
@@ -139,13 +140,13 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
 
     def create_context(connection: HTTPConnection, credentials: str) -> GraphQLContext:
         url = settings.public_url or _base_url(connection)
-        return build_context(public_url=url, is_authorized=is_authorized(credentials, admin_token))
+        return build_context(public_url=url, denial=access.find_denial(credentials, connection.headers.get("Host", "")))
 
     return GraphQLEndpoint(
         schema=build_schema(introspection=settings.has_introspection, query_limits=components.query_limits),
         create_context=create_context,
         # Cacheable responses contain no absolute URL.
-        anonymous_context=build_context(public_url="", is_authorized=False),
+        anonymous_context=build_context(public_url="", denial=ADMIN_REQUIRED),
         response_cache=ResponseCache(
             response_cache_bytes=settings.response_cache_bytes,
             cache_max_age=settings.cache_max_age,

@@ -24,7 +24,8 @@ class GraphQLContext:
     stale_after: timedelta
     public_url: str
     """The start of absolute URLs, without a trailing slash."""
-    is_authorized: bool
+    denial: str | None
+    """Why the caller may change nothing. None if it may."""
     reports: list[RefreshReport] = field(default_factory=list)
     """Reports of the refreshes this request ran. The endpoint puts the last in `Server-Timing`."""
 
@@ -37,11 +38,9 @@ class GraphQLContext:
         return f"{self.public_url}/{path}"
 
     def require_authorization(self) -> None:
-        """Raise Unauthenticated unless the caller sent the administrator's token."""
-        if not self.is_authorized:
-            raise Unauthenticated(
-                "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`."
-            )
+        """Raise Unauthenticated unless the caller may change data."""
+        if self.denial is not None:
+            raise Unauthenticated(self.denial)
 
 
 Info = strawberry.Info[GraphQLContext, None]

@@ -21,7 +21,7 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until_async
 
 HANGING_RESPONSE = FakeResponse(hold_until=lambda: False)
 """A source that accepts the request and never responds."""
-BASE_URL = "http://countries.example:8000"
+BASE_URL = "http://countries.localhost:8000"
 """The server's URL as clients here see it."""
 _LONG_TIMEOUT = 3600.0
 """Seconds; longer than any test."""

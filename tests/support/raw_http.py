@@ -74,7 +74,7 @@ class RawConnection:
 def request_head(request: str = "POST /graphql", **headers: str) -> bytes:
     """Return a request line and headers; header names are written with underscores."""
     renamed = {name.replace("_", "-"): value for name, value in headers.items()}
-    all_headers = {"Host": "here", "Content-Type": "application/json", **renamed}
+    all_headers = {"Host": "localhost", "Content-Type": "application/json", **renamed}
     lines = [f"{name}: {value}\r\n" for name, value in all_headers.items()]
     return f"{request} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1")
 

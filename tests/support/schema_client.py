@@ -11,6 +11,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
 from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, GraphQLResponse, execute
+from graphql_api.http.auth import ADMIN_REQUIRED
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.refresh.pipeline import SourceConfig
@@ -56,7 +57,7 @@ class SchemaClient:
             clock=self.clock,
             stale_after=STALE_AFTER,
             public_url=PUBLIC_URL,
-            is_authorized=self.authorized,
+            denial=None if self.authorized else ADMIN_REQUIRED,
         )
         response = await execute(
             self.schema,

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
@@ -88,12 +89,15 @@ async def open_websocket(
     subprotocols: Sequence[str] = (SUBPROTOCOL,),
     origin: str | None = None,
     path: str = "/graphql",
+    host_name: str | None = None,
     **headers: str,
 ) -> AsyncIterator[WebSocketClient]:
-    """Connect to a server without sending a message."""
-    url = server if isinstance(server, str) else server.url
+    """Connect to a server, under `host_name` if there is one, without sending a message."""
+    url = urlsplit(server if isinstance(server, str) else server.url)
     async with connect(
-        url.replace("http", "ws", 1) + path,
+        f"ws://{host_name or url.hostname}:{url.port}{url.path}{path}",
+        host=url.hostname,
+        port=url.port,
         subprotocols=[Subprotocol(subprotocol) for subprotocol in subprotocols] or None,
         origin=None if origin is None else Origin(origin),
         additional_headers={name.replace("_", "-"): value for name, value in headers.items()},
@@ -113,10 +117,13 @@ async def websocket_client(
     *,
     subprotocols: Sequence[str] = (SUBPROTOCOL,),
     origin: str | None = None,
+    host_name: str | None = None,
     **headers: str,
 ) -> AsyncIterator[WebSocketClient]:
     """Connect to a server, and initialise the connection."""
-    async with open_websocket(server, subprotocols=subprotocols, origin=origin, **headers) as client:
+    async with open_websocket(
+        server, subprotocols=subprotocols, origin=origin, host_name=host_name, **headers
+    ) as client:
         await client.send({"type": "connection_init", "payload": payload})
         assert await client.receive() == {"type": "connection_ack"}
         yield client

@@ -274,8 +274,8 @@ async def test_absolute_urls(path: Path, upstream: Upstream) -> None:
 @pytest.mark.parametrize(
     ("client", "image"),
     [
-        ("127.0.0.1", "https://countries.example:8000/images/summary-1-250.png"),
-        ("10.0.0.9", "http://countries.example:8000/images/summary-1-250.png"),
+        ("127.0.0.1", "https://countries.localhost:8000/images/summary-1-250.png"),
+        ("10.0.0.9", "http://countries.localhost:8000/images/summary-1-250.png"),
     ],
 )
 async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, image: str) -> None:

@@ -262,8 +262,9 @@ def test_client_goes_away(fault_environment: FaultEnvironment, record_property: 
     reply = fault_environment.publish_new_data()
     fault_environment.upstream.set_responses("rates", FakeResponse(body=reply.body, hold_until=released.is_set))
     before = fault_environment.read_state()
-    head = b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
-        MUTATION
+    head = (
+        b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        % len(MUTATION)
     )
     url = urlsplit(fault_environment.program.url)
     with socket.create_connection((url.hostname, url.port)) as client:

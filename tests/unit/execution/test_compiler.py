@@ -72,7 +72,7 @@ def make_client(countries: Sequence[Country]) -> tuple[SchemaClient, GraphQLCont
         clock=client.clock,
         stale_after=STALE_AFTER,
         public_url=PUBLIC_URL,
-        is_authorized=True,
+        denial=None,
     )
     return client, context
 

@@ -371,7 +371,7 @@ async def test_allowed_operations(instance: ServiceInstance) -> None:
         clock=client.clock,
         stale_after=STALE_AFTER,
         public_url="",
-        is_authorized=True,
+        denial=None,
     )
     request = GraphQLRequest(query="mutation { refreshCountries { id } }", variables=None, operation_name=None)
     with pytest.raises(InvalidOperationTypeError):

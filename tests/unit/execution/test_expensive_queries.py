@@ -43,7 +43,7 @@ CONTEXT = GraphQLContext(
     clock=CLIENT.clock,
     stale_after=STALE_AFTER,
     public_url=PUBLIC_URL,
-    is_authorized=False,
+    denial="Not in this test.",
 )
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.http.auth import is_authorized
+from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess, is_authorized
 from tests.support.factories import few_examples
 
 TOKEN = "s3cret-Token"
@@ -49,3 +49,57 @@ def test_no_token_is_set(header: str) -> None:
 def test_any_header(header: str) -> None:
     """Any header without the token is rejected, and none raises."""
     assert is_authorized(header, TOKEN) is False
+
+
+OWN_HOSTS = {"countries.Internal", "192.0.2.7"}
+
+
+@pytest.mark.parametrize(
+    ("host", "accepted"),
+    [
+        ("localhost", True),
+        ("LOCALHOST:8000", True),
+        ("localhost.", True),
+        ("api.localhost:1", True),
+        ("127.0.0.1:8000", True),
+        ("127.1.2.3", True),
+        ("[::1]:8000", True),
+        ("[0:0:0:0:0:0:0:1]", True),
+        ("countries.internal:8000", True),
+        ("Countries.Internal.", True),
+        ("192.0.2.7:80", True),
+        ("", False),
+        ("evil.example", False),
+        ("evil.example:8000", False),
+        ("localhost.evil.example", False),
+        ("evil-localhost", False),
+        ("127.0.0.1.evil.example", False),
+        ("evil.example@localhost", False),
+        ("localhost@evil.example", False),
+        ("localhost/evil.example", False),
+        ("localhost evil.example", False),
+        ("localhost,evil.example", False),
+        ("[::1]evil.example", False),
+        ("[::1", False),
+        ("127.0.0.1:8000:1", False),
+        ("192.168.0.1", False),
+        ("0.0.0.0", False),  # noqa: S104 - a Host header
+        ("[::2]", False),
+        ("2130706433", False),
+        ("\xff", False),
+    ],
+)
+def test_hosts(host: str, accepted: bool) -> None:
+    """Without a token, data may be changed under loopback names and the server's own, whatever the credentials."""
+    access = AdminAccess(None, OWN_HOSTS)
+    denial = access.find_denial("Bearer x", host)
+    assert (denial is None) is accepted
+    assert denial is None or "Without ADMIN_TOKEN" in denial
+
+
+@pytest.mark.parametrize("host", ["evil.example", "localhost", ""])
+def test_token_decides(host: str) -> None:
+    """If a token is set, it alone decides, under whatever name the server is reached."""
+    access = AdminAccess(TOKEN, OWN_HOSTS)
+    assert access.find_denial(f"Bearer {TOKEN}", host) is None
+    assert access.find_denial("Bearer wrong", host) == ADMIN_REQUIRED

@@ -326,7 +326,7 @@ def make_context(_: HTTPConnection, credentials: str) -> GraphQLContext:  # noqa
         clock=now,
         stale_after=STALE_AFTER,
         public_url="",
-        is_authorized=False,
+        denial="no",
     )
 
 
