@@ -144,7 +144,7 @@ def test_outage(server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certif
         healthy_output = collect_responses(process)
         proxy.refuse()
         proxy.cut()
-        process.wait_for_log("error.*The database does not respond")
+        process.wait_for_log("error.*Serving the data loaded before")
         failing_output = collect_responses(process)
         result = process.stop(signal.SIGTERM)
     # In single quotes, because the metrics have every code in double quotes.

@@ -12,7 +12,14 @@ from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import WAIT_TIMEOUT
 
-PATHS = ("/images/summary-{}-250.png", "/images/summary.png", "/", "/readyz", "/metrics", "/schema.graphql")
+PATHS = (
+    "/images/summary-{}-250-0123456789abcdef.png",
+    "/images/summary.png",
+    "/",
+    "/readyz",
+    "/metrics",
+    "/schema.graphql",
+)
 """Paths that need no credentials; the first one names a version that does not exist."""
 MUTATIONS = ("mutation { refreshCountries { totalCountries } }", 'mutation { deleteCountry(code: "FR") { code } }')
 CLIENTS = 100

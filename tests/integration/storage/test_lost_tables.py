@@ -1,5 +1,6 @@
 """A server whose database loses its tables creates them again, and writes the countries it serves."""
 
+import asyncio
 import logging
 import sqlite3
 from collections.abc import AsyncIterator
@@ -112,7 +113,7 @@ async def test_dropped_database(
     async with running_client(settings) as app:
         await app.wait_for_version("2-250")
         for statement in statements:
-            server.execute(statement.format(name=name))
+            await asyncio.to_thread(server.execute, statement.format(name=name))
         async with open_database(server.url(name)) as database:
             await Serving(app, database).check_recovery()
 
@@ -123,8 +124,9 @@ async def test_dropped_schema(postgresql: PostgreSQL, tmp_path: Path, upstream: 
     settings = make_settings(tmp_path, upstream, database_url=postgresql.url(name), snapshot_poll=0.05)
     async with running_client(settings) as app:
         await app.wait_for_version("2-250")
-        postgresql.execute("DROP SCHEMA public CASCADE", name)
-        postgresql.execute(f"CREATE SCHEMA public AUTHORIZATION {USER}", name)
+        # In a thread: a statement may wait for a transaction of the app, which needs the event loop to end.
+        await asyncio.to_thread(postgresql.execute, "DROP SCHEMA public CASCADE", name)
+        await asyncio.to_thread(postgresql.execute, f"CREATE SCHEMA public AUTHORIZATION {USER}", name)
         async with open_database(postgresql.url(name)) as database:
             await Serving(app, database).check_recovery()
 
