@@ -35,7 +35,7 @@ class QueryLimits:
     cost: int = 50_000
     """Rows times fields, of what is selected and of what is filtered or sorted by."""
     milliseconds: int = 1_000
-    """Time of a query: parsing, validation and execution."""
+    """Processor time of a query: parsing, validation and execution."""
     bytes: int = 2_000_000
     """Bytes of the data in a response."""
 
@@ -74,7 +74,7 @@ class Budget:
     """The time and the bytes that one query may take."""
 
     def __init__(self, limits: QueryLimits, clock: Callable[[], float]) -> None:
-        """Start the time. `clock` counts seconds."""
+        """Start the time. `clock` counts seconds of processor time."""
         self.limits = limits
         self._clock = clock
         self._started_at = clock()

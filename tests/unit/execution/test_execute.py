@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import chain, repeat
 from typing import Any
 
@@ -145,6 +146,18 @@ async def test_too_many_milliseconds(name: str) -> None:
         client = replace(CLIENT, schema=build_schema(introspection=True, clock=stopped_after(count)))
         response = await client.request(TIMED_QUERIES[name])
         assert only_message(response) == "The query is too complex: milliseconds 2000, at most 1000."
+
+
+async def test_standstill_is_not_counted() -> None:
+    """A query is not rejected because the machine stood still while it ran."""
+
+    def stall() -> datetime:
+        time.sleep(0.3)
+        return datetime.now(UTC)
+
+    schema = build_schema(introspection=True, query_limits=QueryLimits(milliseconds=250))
+    client = replace(CLIENT, clock=stall, schema=schema)
+    assert await client.query("{ status { stale totalCountries } }") == {"status": {"stale": True, "totalCountries": 1}}
 
 
 async def test_too_many_bytes() -> None:
