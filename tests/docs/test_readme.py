@@ -196,6 +196,7 @@ def count_served_countries(server: DatabaseServer, command: str, folder: Path, *
     return total
 
 
+@pytest.mark.slow
 def test_mysql(new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path) -> None:
     """Both commands for MySQL serve from a server that refuses connections without TLS."""
     public_command, private_command = MYSQL

@@ -9,7 +9,8 @@ NO_DATABASE = (
 
 
 def mask_log(log: str) -> str:
-    """Return log lines without what differs from run to run: times, ids, durations and ports."""
+    """Return log lines without what differs from run to run: times, ids, durations, ports and slow requests."""
+    log = re.sub(r"^\S+ WARNING Request .* ms\n", "", log, flags=re.MULTILINE)
     log = re.sub(r"^\d\d:\d\d:\d\d", "TIME", log, flags=re.MULTILINE)
     log = re.sub(r"(Refresh|Request) [0-9a-f]{32}", r"\1 ID", log)
     log = re.sub(r"countries \d+, rates \d+", "countries N, rates N", log)

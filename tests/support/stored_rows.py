@@ -42,7 +42,10 @@ def _field_values(field: FieldInfo) -> st.SearchStrategy[Any]:
 
 
 stored_rows = st.builds(
-    Country, **{name: _field_values(field) for name, field in FIELDS.items()} | {"code": st.just("FR")}
+    Country,
+    **{name: _field_values(field) for name, field in FIELDS.items()}
+    # A deletion takes a revision above all that are stored.
+    | {"code": st.just("FR"), "revision": st.integers(0, 2**31 - 1_000)},
 )
 
 few_round_trips = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -76,6 +76,7 @@ def test_in_node(home: Path, server: Process) -> None:
     assert_progress(printed_lines, "progress.ts")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PYTHON_SNIPPETS)
 def test_in_python(tmp_path: Path, server: Process, name: str) -> None:
     """The snippets for Python print what the page shows."""

@@ -16,6 +16,8 @@ from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import DatabaseServer
 
+pytestmark = pytest.mark.slow
+
 ServerFactory = Callable[..., DatabaseServer]
 
 

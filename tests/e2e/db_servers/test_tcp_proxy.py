@@ -14,6 +14,8 @@ from tests.support.db_servers.mariadb import MariaDB
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import wait_until_async
 
+pytestmark = pytest.mark.slow
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 

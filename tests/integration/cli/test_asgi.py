@@ -10,6 +10,8 @@ import pytest
 from tests.support.processes import BUNDLED_SOURCES, CommandResult, Process, build_environment, running_process
 from tests.support.server_log import FILLED, MIGRATED, NO_DATABASE, mask_log
 
+pytestmark = pytest.mark.slow
+
 UVICORN = (sys.executable, "-m", "uvicorn", "graphql_api.asgi:app", "--port", "0")
 NO_TOKEN = (
     "TIME WARNING ADMIN_TOKEN is not set: any client that reaches this server can refresh and "

@@ -5,7 +5,11 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import BUNDLED_SOURCES, build_environment, run_command, running_process
+
+pytestmark = pytest.mark.slow
 
 DEFERRED_MODULES = {
     "PIL",  # for images

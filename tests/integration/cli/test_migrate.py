@@ -4,6 +4,8 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from tests.support.processes import CommandResult, list_paths, run_command
 
 
@@ -17,6 +19,7 @@ def count_rows(path: Path) -> dict[str, int]:
         }
 
 
+@pytest.mark.slow
 def test_migrate(tmp_path: Path) -> None:
     """The first run creates empty tables; a second one has nothing to do."""
     assert run_command(tmp_path, "migrate") == CommandResult(0, "Migrated.\n", "")

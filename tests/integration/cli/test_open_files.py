@@ -9,6 +9,8 @@ import pytest
 
 from tests.support.processes import BUNDLED_SOURCES, PROGRAM, Process, build_environment, running_process
 
+pytestmark = pytest.mark.slow
+
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 WITH_10_CONNECTIONS = {**BUNDLED_SOURCES, "DATABASE_POOL_SIZE": "4", "DATABASE_MAX_OVERFLOW": "6", "PORT": "0"}
 """Settings for which 120 files are reserved."""

@@ -112,6 +112,7 @@ def read_rows(folder: Path) -> list[tuple[object, ...]]:
         return connection.execute("SELECT * FROM countries ORDER BY code").fetchall()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
@@ -237,6 +238,7 @@ def test_interrupt(folder: Path, upstream: Upstream) -> None:
     assert read_rows(folder) == before
 
 
+@pytest.mark.slow
 def test_running_server(folder: Path, upstream: Upstream) -> None:
     """A server on the same database serves the refreshed data after its next poll."""
     query = '{ country(code: "FR") { population } }'
@@ -251,6 +253,7 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
     assert upstream.request_count("countries") == 1
 
 
+@pytest.mark.slow
 def test_force(folder: Path, upstream: Upstream) -> None:
     """Provider data is cached across processes, the report says so, and --force bypasses it."""
     rates = {**json.loads(RATES), "time_next_update_unix": int(time.time()) + 10**6}

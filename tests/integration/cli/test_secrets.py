@@ -107,6 +107,7 @@ def test_unusable_database(server: AnyDatabaseServer, proxy: TCPProxy, tmp_path:
     assert "check host and port" in run_unavailable(tmp_path, command, DATABASE_URL=proxied_url)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("url", "words"),
     [

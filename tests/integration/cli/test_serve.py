@@ -96,6 +96,7 @@ def test_playground(offline_server: Process) -> None:
     assert without_digest(image_url) == f"{offline_server.url}/images/summary-2-250.png"
 
 
+@pytest.mark.slow
 def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, str]) -> None:
     """A first start refreshes from live providers; the next one loads that data, and no more."""
     with running_server(tmp_path, **unhurried_settings) as server:
@@ -146,6 +147,7 @@ def read_response(connection: HTTPConnection) -> tuple[int, str | None, object]:
         return response.status, response.getheader("Retry-After"), json.load(response)
 
 
+@pytest.mark.slow
 def test_shutdown_is_bounded(tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]) -> None:
     """SIGINT and SIGTERM end a server despite an incomplete body and a hanging provider."""
     upstream.set_responses("countries", HANGING)
@@ -166,6 +168,7 @@ def test_shutdown_is_bounded(tmp_path: Path, upstream: Upstream, unhurried_setti
     assert responses == [STOPPING_RESPONSE] * 2
 
 
+@pytest.mark.slow
 def test_second_signal_ends_at_once(tmp_path: Path, upstream: Upstream, unhurried_settings: dict[str, str]) -> None:
     """A second signal ends the server at once; a caller that waits for a refresh gets 503."""
     upstream.set_responses("countries", HANGING)
@@ -200,7 +203,8 @@ def test_env_file_and_silence(tmp_path: Path) -> None:
         query = {"query": REFRESH}
         response = httpx.post(f"{url}/graphql", json=query, trust_env=False, timeout=WAIT_TIMEOUT)
         assert response.json()["data"]["refreshCountries"]["totalCountries"] == 250
-        assert server.stop(signal.SIGINT) == CommandResult(0, "", "")
+        result = server.stop(signal.SIGINT)
+        assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(0, "", "")
     assert list_paths(folder) == [".env", "my data", "my data/50% %d.db"]
 
 
@@ -208,6 +212,7 @@ PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.exam
 TO_PRODUCTION = "Serving https://countries.example.org, listening at http://HERE (Ctrl-C stops)"
 
 
+@pytest.mark.slow
 def test_production(tmp_path: Path) -> None:
     """Production has no playground and no introspection, and mutations require the token."""
     variables = {**BUNDLED_SOURCES, **PRODUCTION, "ADMIN_TOKEN": TOKEN, "ACCESS_LOG": "true"}
@@ -293,6 +298,7 @@ def test_wrong_setting(tmp_path: Path, variables: dict[str, str], code: int, mes
     assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
 
 
+@pytest.mark.slow
 @NEEDS_IPV6
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_dual_stack(tmp_path: Path, workers: str) -> None:

@@ -22,6 +22,7 @@ REFRESHING = "{ status { refreshing } }"
 BRASILIA = {"data": {"country": {"code": "BR", "capital": "Brasilia"}}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_readiness_during_stop_delay(tmp_path: Path, workers: str) -> None:
     """During STOP_DELAY the server accepts and serves requests while /readyz returns 503."""
@@ -39,6 +40,7 @@ def test_readiness_during_stop_delay(tmp_path: Path, workers: str) -> None:
     assert (result.exit_code, "ERROR" in result.stderr, "Traceback" in result.stderr) == (0, False, False)
 
 
+@pytest.mark.slow
 def test_stop_delay_ends(tmp_path: Path) -> None:
     """The server exits when STOP_DELAY is over."""
     with running_server(tmp_path, **BUNDLED_SOURCES, STOP_DELAY="0.3") as server:

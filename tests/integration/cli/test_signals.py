@@ -26,6 +26,8 @@ from tests.support.processes import (
 from tests.support.stored_refresh import StoredState, read_state
 from tests.support.wait import wait_until
 
+pytestmark = pytest.mark.slow
+
 DATABASE = "countries.db"
 DATABASE_SETTINGS = {"DATABASE_URL": f"sqlite:///{DATABASE}", "DATABASE_TIMEOUT": "100"}
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]

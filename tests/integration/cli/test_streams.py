@@ -24,6 +24,8 @@ from tests.support.processes import (
 from tests.support.stored_refresh import StoredState, read_state
 from tests.support.wait import WAIT_TIMEOUT
 
+pytestmark = pytest.mark.slow
+
 DATABASE = "countries.db"
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 SETTINGS = {**BUNDLED_SOURCES, "DATABASE_URL": f"sqlite:///{DATABASE}"}

@@ -11,6 +11,8 @@ from tests.support.process_state import resident_bytes
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.raw_http import RawConnection, open_connection
 
+pytestmark = pytest.mark.slow
+
 RESPONSE_CACHE_BYTES = 8_000_000
 DOCUMENT_BYTES = 16_000_000
 PERSISTED_BYTES = 8_000_000

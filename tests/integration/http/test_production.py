@@ -260,6 +260,7 @@ def test_without_a_host(proxied_server: Process) -> None:
     assert url.startswith(f"http://127.0.0.1:{proxied_server.port}/images/summary-")
 
 
+@pytest.mark.slow
 def test_untrusted_proxy(tmp_path: Path) -> None:
     """Without PUBLIC_URL, URLs have the Host of the request, whatever an untrusted client claims besides."""
     with running_server(tmp_path, **BUNDLED_SOURCES, FORWARDED_ALLOW_IPS="192.0.2.1", ACCESS_LOG="true") as server:
@@ -269,6 +270,7 @@ def test_untrusted_proxy(tmp_path: Path) -> None:
     assert response.json["data"]["status"]["imageUrl"].startswith("http://countries.example:1/images/summary-")
 
 
+@pytest.mark.slow
 def test_public_url_wins(tmp_path: Path) -> None:
     """URLs start with PUBLIC_URL, whatever a trusted proxy reports."""
     with running_server(tmp_path, **BUNDLED_SOURCES, PUBLIC_URL="https://countries.example/api") as server:
@@ -293,6 +295,7 @@ def collect_responses(server: Process) -> list[str]:
     return [str((response.status, response.headers.items(), response.body)) for response in responses]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", ["debug", "info"])
 def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) -> None:
     """Neither the token nor a key is in any output or response, at any log level."""
@@ -314,6 +317,7 @@ def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) 
     assert [text for text in outputs if "SECRET" in text] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "url", [f"oracle://root:{PASSWORD}@127.0.0.1:1/countries", f"mysql://root:{PASSWORD}@127.0.0.1:port/countries"]
 )

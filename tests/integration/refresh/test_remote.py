@@ -284,6 +284,7 @@ async def test_subscribers_come_and_go(path: Path, upstream: Upstream) -> None:
             await asyncio.wait([task])
 
 
+@pytest.mark.slow
 async def test_process_dies_after_writing(
     mariadb: MariaDB, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:

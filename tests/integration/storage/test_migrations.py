@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -126,6 +127,7 @@ async def test_connections_at_once(database_url: str) -> None:
     assert sorted(results) == [False] * 7 + [True]
 
 
+@pytest.mark.slow
 async def test_processes_at_once(database_url: str) -> None:
     """Of four processes that migrate an empty database at once, one does and none fails."""
     processes = [
@@ -139,6 +141,7 @@ async def test_processes_at_once(database_url: str) -> None:
     assert sorted(output.split()[0] for output, _ in outputs) == [b"False"] * 3 + [b"True"]
 
 
+@pytest.mark.slow
 def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path) -> None:
     """The migrations are found wherever the package is installed."""
     package = Path(graphql_api.__file__).parent
@@ -150,6 +153,7 @@ def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path)
     assert result.stdout.decode() == f"True True\n{module}\n"
 
 
+@pytest.mark.slow
 def test_alembic_is_imported_only_to_migrate(database_url: str) -> None:
     """A process that finds the database at HEAD does not pay for importing Alembic."""
     command = [sys.executable, "-c", MIGRATION_PROGRAM, database_url]

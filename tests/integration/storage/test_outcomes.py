@@ -80,6 +80,7 @@ async def test_refused_connection(server: MariaDB | PostgreSQL, proxy: TCPProxy)
         assert await get_public_message(database) == NOT_DONE
 
 
+@pytest.mark.slow
 async def test_lost_response(server: MariaDB | PostgreSQL, proxy: TCPProxy) -> None:
     """If the response to a statement is lost, clients are told that it may have been done, also after retries."""
     url = server.url(server.create_database(), port=proxy.port)

@@ -91,6 +91,7 @@ def bytes_per_row(size: int) -> float:
     return used_bytes / len(snapshot.rows)
 
 
+@pytest.mark.slow
 def test_memory() -> None:
     """A row takes about a kilobyte, among many as among few."""
     few, many = bytes_per_row(FEW), bytes_per_row(MANY)

@@ -94,6 +94,7 @@ DOCUMENTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("template", DOCUMENTS.values(), ids=DOCUMENTS)
 async def test_memory(template: str) -> None:
     """An executed document takes at most what it counts, and at most one collected object per 100 bytes."""

@@ -193,6 +193,7 @@ def test_disconnect(server: Process, farewell: bytes) -> None:
     assert is_serving(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "message",
     [

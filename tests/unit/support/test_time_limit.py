@@ -10,6 +10,8 @@ from tests.support.paths import ROOT
 from tests.support.processes import inherited_environment
 from tests.support.wait import WAIT_TIMEOUT
 
+pytestmark = pytest.mark.slow
+
 HANGING_TESTS = """
 import asyncio, time, pytest
 
@@ -50,7 +52,6 @@ def test_limits(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> 
     assert request.node.get_closest_marker("timeout") is None
 
 
-@pytest.mark.slow
 def test_slow_limit(request: pytest.FixtureRequest) -> None:
     """A slow test has a longer limit."""
     assert request.node.get_closest_marker("timeout").args == (900,)

@@ -226,6 +226,7 @@ def test_head() -> None:
     assert cross_origin.headers == cached.headers
 
 
+@pytest.mark.slow
 def test_memory() -> None:
     """A full cache of short answers takes no more than it counts, and the collector visits none of its entries."""
     limit = 2_000_000
