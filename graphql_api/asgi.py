@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
 from graphql_api.logging import configure_logging
-from graphql_api.settings import Settings
+from graphql_api.settings import Settings, warn_of_near_misses
 from graphql_api.startup import Ready, StartupEvent, StartupFailed, WaitingForDatabase
 from graphql_api.utils.formatting import escape_unprintable
 
@@ -26,8 +26,9 @@ def _load_app() -> ASGIApp:
     """Return the application that the environment configures, or exit with one line on stderr."""
     try:
         settings = Settings.load()
-        settings.require_secure_exposure()
         configure_logging(settings.log_level, settings.effective_log_format)
+        warn_of_near_misses(os.environ)
+        settings.require_secure_exposure()
         app = create_app(settings, on_event=_handle_event)
     except InvalidSetting as error:
         sys.stderr.write(f"graphql_api.asgi: {escape_unprintable(str(error))}\n")

@@ -1,9 +1,10 @@
 """Settings: one typed field per environment variable, read from the environment or from `.env`."""
 
 import ipaddress
+import logging
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -14,6 +15,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from graphql_api.errors import InvalidSetting
+from graphql_api.utils.near_misses import find_near_misses, find_nearest
+
+logger = logging.getLogger(__name__)
 
 
 def _comma_separated(parse: Callable[[list[str]], object]) -> BeforeValidator:
@@ -88,16 +92,24 @@ def _is_web_url(value: str) -> bool:
     return parts.scheme in ("http", "https") and has_host and not re.search(r"\s", value)
 
 
-def _check_env_file(path: Path) -> None:
-    """Reject a file that pydantic would skip, wait for or read in part."""
+def _check_env_file(path: Path, names: Collection[str]) -> None:
+    """Reject a file that pydantic would skip, wait for or read in part, and names that are not in `names`."""
     if not os.path.lexists(path):
         return
     if not path.is_file():
         kind = "a folder" if path.is_dir() else "a pipe, a device or a link to nothing"
         raise InvalidSetting(f"{path} is {kind}; make it a file with lines NAME=value, or remove it.")
+    problems = []
     for binding in parse_stream(StringIO(path.read_text(_ENV_ENCODING))):
+        name = (binding.key or "").upper()
         if binding.error:
-            raise InvalidSetting(f"{path}, line {binding.original.line}: should be NAME=value, with quotes in pairs.")
+            problems.append(f"line {binding.original.line}: should be NAME=value, with quotes in pairs.")
+        elif name and name not in names and not name.startswith(_COMPOSE_PREFIXES):
+            nearest = find_nearest(name, names)
+            hint = f"Did you mean {nearest}?" if nearest else "docs/configuration.md lists all settings."
+            problems.append(f"line {binding.original.line}: {binding.key} is not a setting. {hint}")
+    if problems:
+        raise InvalidSetting(f"{path}, {' '.join(problems)}")
 
 
 def _strip_brackets(value: str) -> str:
@@ -114,6 +126,7 @@ def _check_token(value: SecretStr) -> SecretStr:
     return SecretStr(token)
 
 
+IN_LOWER_CASE = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 SourceList = Annotated[
     tuple[tuple[str, str | None], ...],
     NoDecode,
@@ -127,6 +140,8 @@ Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
+_COMPOSE_PREFIXES = ("COMPOSE_", "MYSQL_")
+"""Names in .env that Docker Compose and compose.yaml use."""
 _ENV_FILE = ".env"
 _ENV_ENCODING = "utf-8-sig"
 """UTF-8, also with the mark that editors on Windows put first: it would belong to the first name."""
@@ -141,7 +156,7 @@ class Settings(BaseSettings):
         env_file=_ENV_FILE, env_file_encoding=_ENV_ENCODING, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
-    environment: Literal["development", "production"] = "development"
+    environment: Annotated[Literal["development", "production"], IN_LOWER_CASE] = "development"
     host: Annotated[str, AfterValidator(_strip_brackets)] = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
@@ -174,8 +189,8 @@ class Settings(BaseSettings):
     keep_alive: int = Field(default=75, ge=1, le=100_000)
     max_connections: int = Field(default=500, ge=1, le=100_000)
     stop_delay: float = Field(default=0, ge=0, le=3600, allow_inf_nan=False)
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_format: Literal["console", "json"] | None = None
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_LOWER_CASE] = "info"
+    log_format: Annotated[Literal["console", "json"] | None, IN_LOWER_CASE] = None
     log_sql: bool = False
     access_log: bool = False
 
@@ -187,7 +202,7 @@ class Settings(BaseSettings):
             InvalidSetting: `.env` is unusable, or at least one variable is malformed. The message names each.
         """
         try:
-            _check_env_file(Path(_ENV_FILE))
+            _check_env_file(Path(_ENV_FILE), cls.list_names())
             return cls()
         except OSError as error:
             raise InvalidSetting(f"{_ENV_FILE} cannot be read: {error.strerror}.") from None
@@ -199,6 +214,11 @@ class Settings(BaseSettings):
                 for problem in error.errors(include_url=False, include_input=False)
             )
             raise InvalidSetting("; ".join(problems)) from None
+
+    @classmethod
+    def list_names(cls) -> list[str]:
+        """Return the name of every variable."""
+        return [name.upper() for name in cls.model_fields]
 
     @property
     def is_production(self) -> bool:
@@ -232,31 +252,59 @@ class Settings(BaseSettings):
         key = self.restcountries_api_key
         return {"RESTCOUNTRIES_API_KEY": key.get_secret_value()} if key else {}
 
-    def require_secure_exposure(self, addresses: Sequence[str] = ()) -> None:
-        """Check that a server that others can reach at `addresses` is protected.
+    def require_database(self) -> None:
+        """Check that production names its database: a file that nobody chose may be gone with its container.
 
         Raises:
-            InvalidSetting: ADMIN_TOKEN or PUBLIC_URL is required, and missing or too short.
+            InvalidSetting: DATABASE_URL is required, and missing.
+        """
+        _require(self._database_problems())
+
+    def require_secure_exposure(self, addresses: Sequence[str] = ()) -> None:
+        """Check that a server that others can reach at `addresses` is protected, and what `require_database` checks.
+
+        Raises:
+            InvalidSetting: ADMIN_TOKEN, PUBLIC_URL or DATABASE_URL is required, and missing or too short. The message
+                names each.
         """
         exposed = [address for address in addresses if not ipaddress.ip_address(address).is_loopback]
+        problems: list[str] = []
         if self.is_production:
-            self._require_admin_token("in production")
+            problems += self._token_problems("in production")
         elif exposed:
-            self._require_admin_token(f"because HOST {self.host} is not a loopback address")
+            problems += self._token_problems(f"because HOST {self.host} is not a loopback address")
         if self.public_url is None and self.is_production:
-            raise InvalidSetting(
+            problems.append(
                 "PUBLIC_URL is required in production, because absolute URLs start with it. "
                 "Set it, for example to https://countries.example.org."
             )
+        _require([*problems, *self._database_problems()])
 
-    def _require_admin_token(self, condition: str) -> None:
-        remedy = "Generate one: ADMIN_TOKEN=$(openssl rand -hex 24)"
+    def _database_problems(self) -> list[str]:
+        if not self.is_production or "database_url" in self.model_fields_set:
+            return []
+        problem = (
+            "DATABASE_URL is required in production. Set it, for example to mysql://user:password@host:3306/database, "
+            "or to sqlite:///var/countries.db for a file."
+        )
+        return [problem]
+
+    def _token_problems(self, condition: str) -> list[str]:
         if self.admin_token is None:
-            raise InvalidSetting(
-                f"ADMIN_TOKEN is required {condition}; without it, any client that reaches the server can refresh "
-                f"and delete. {remedy}"
-            )
-        if len(self.admin_token) < _MIN_TOKEN_LENGTH:
-            raise InvalidSetting(
-                f"ADMIN_TOKEN is too short; it needs at least {_MIN_TOKEN_LENGTH} characters {condition}. {remedy}"
-            )
+            problem = f"is required {condition}; without it, any client that reaches the server can refresh and delete"
+        elif len(self.admin_token) < _MIN_TOKEN_LENGTH:
+            problem = f"is too short; it needs at least {_MIN_TOKEN_LENGTH} characters {condition}"
+        else:
+            return []
+        return [f"ADMIN_TOKEN {problem}. Generate one: ADMIN_TOKEN=$(openssl rand -hex 24)"]
+
+
+def warn_of_near_misses(variables: Collection[str]) -> None:
+    """Log a warning for each environment variable that is almost a setting."""
+    for variable, setting in find_near_misses(sorted(variables), Settings.list_names()):
+        logger.warning("%s is set, but is not a setting. Did you mean %s?", variable, setting)
+
+
+def _require(problems: Sequence[str]) -> None:
+    if problems:
+        raise InvalidSetting(" ".join(problems))

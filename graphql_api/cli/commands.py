@@ -1,6 +1,7 @@
 """The commands, their options and their help."""
 
 import gc
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,9 @@ import click
 from graphql_api import __version__
 from graphql_api.cli.interruption import run_until_stopped
 from graphql_api.errors import CountriesError, InvalidSetting
+from graphql_api.logging import configure_logging
 from graphql_api.utils.formatting import escape_unprintable
+from graphql_api.utils.near_misses import find_near_misses
 
 if TYPE_CHECKING:
     from graphql_api.settings import Settings
@@ -21,8 +24,31 @@ docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong sett
 """
 
 
-class _Group(click.Group):
+class _Command(click.Command):
+    """Names the setting for an option that other programs have, such as --port."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            setting = _find_setting(error.option_name)
+            if setting is None:
+                raise
+            hint = f"Set {setting} in the environment or in .env, for example: {setting}=… {ctx.command_path}"
+            raise click.UsageError(f"{error.format_message()} {hint}", ctx) from None
+
+
+def _find_setting(option: str) -> str | None:
+    from graphql_api.settings import Settings  # noqa: PLC0415 - right options do not wait for it
+
+    name, settings = option.strip("-").replace("-", "_").upper(), Settings.list_names()
+    return name if name in settings else next((setting for _, setting in find_near_misses([name], settings)), None)
+
+
+class _Group(_Command, click.Group):
     """Prints the project's own errors as one line."""
+
+    command_class = _Command
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -53,6 +79,8 @@ def serve_command() -> None:
     # Collecting garbage among imports takes a tenth of the start and finds none.
     gc.disable()
     settings = _load_settings()
+    configure_logging(settings.log_level, settings.effective_log_format)
+    _warn_of_near_misses()
     from graphql_api.server.listeners import open_listeners  # noqa: PLC0415 - --help does not wait for it
 
     with open_listeners(settings.host, settings.port) as listeners:
@@ -71,7 +99,7 @@ def refresh_command(*, force: bool) -> None:
     Prints which providers the data came from and how long each phase took. Servers on the same database serve the new
     data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data stays as it was.
     """
-    settings = _load_settings()
+    settings = _load_settings_of_command()
     from graphql_api.cli.refresh import refresh  # noqa: PLC0415 - a wrong setting does not wait for it
 
     refresh(settings, force=force)
@@ -94,7 +122,7 @@ def migrate() -> None:
 
     `serve` and `refresh` do so too. Run it by hand to choose the time, for example before a deployment.
     """
-    settings = _load_settings()
+    settings = _load_settings_of_command()
     from graphql_api.components import migrate_database  # noqa: PLC0415 - a wrong setting does not wait for it
 
     has_migrated = run_until_stopped(migrate_database(settings))
@@ -105,3 +133,18 @@ def _load_settings() -> "Settings":
     from graphql_api.settings import Settings  # noqa: PLC0415 - --help does not wait for it
 
     return Settings.load()
+
+
+def _load_settings_of_command() -> "Settings":
+    """Return the settings of a command that uses the database, but serves nobody."""
+    settings = _load_settings()
+    # The log is not configured, so warnings are plain lines on stderr.
+    _warn_of_near_misses()
+    settings.require_database()
+    return settings
+
+
+def _warn_of_near_misses() -> None:
+    from graphql_api.settings import warn_of_near_misses  # noqa: PLC0415 - --help does not wait for it
+
+    warn_of_near_misses(os.environ)

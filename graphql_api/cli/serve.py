@@ -9,7 +9,6 @@ from functools import partial
 
 from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
-from graphql_api.logging import configure_logging
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.shared_memory import SharedMetrics
 from graphql_api.server.listeners import listen_url, local_url
@@ -32,7 +31,6 @@ def serve(settings: Settings, listeners: Sequence[socket.socket]) -> None:
         InvalidSetting: a component or the limit of open files rejects a setting.
         DatabaseUnavailable: the database cannot be used, and a retry would not help.
     """
-    configure_logging(settings.log_level, settings.effective_log_format)
     settings = fit_max_connections(settings)
     on_event = partial(
         _log_event,

@@ -48,14 +48,10 @@ class DatabaseURL:
 
 _KINDS_BY_SCHEME = {
     "sqlite": DatabaseKind.SQLITE,
-    "sqlite+aiosqlite": DatabaseKind.SQLITE,
     "mysql": DatabaseKind.MYSQL,
-    "mysql+asyncmy": DatabaseKind.MYSQL,
     "mariadb": DatabaseKind.MYSQL,
-    "mariadb+asyncmy": DatabaseKind.MYSQL,
     "postgres": DatabaseKind.POSTGRESQL,
     "postgresql": DatabaseKind.POSTGRESQL,
-    "postgresql+asyncpg": DatabaseKind.POSTGRESQL,
 }
 
 _TLS_MODES = {
@@ -81,9 +77,9 @@ _NOT_A_URL = f"DATABASE_URL is not a URL; give one, {EXAMPLES}."
 _MAX_PORT = 65_535
 _HOST_PATTERN = re.compile(r"[\w.:%-]+")
 
-_IGNORED_OPTIONS = ("channel_binding", "reconnect")
+_IGNORED_OPTIONS = ("channel_binding", "charset", "reconnect")
 """Options that providers add and that have no use here. channel_binding (Neon) detects a false
-server, as verified TLS does. reconnect (ClearDB) is what the pool does."""
+server, as verified TLS does. charset (PyMySQL) is always utf8mb4. reconnect (ClearDB) is what the pool does."""
 
 
 def parse_database_url(text: str, *, has_ca: bool) -> DatabaseURL:
@@ -100,7 +96,8 @@ def parse_database_url(text: str, *, has_ca: bool) -> DatabaseURL:
     # No driver can send NUL, or bytes of the environment that are not UTF-8.
     if "\0" in unquote(text) or text.encode(errors="ignore").decode() != text:
         raise InvalidSetting(_NOT_A_URL)
-    kind = _KINDS_BY_SCHEME.get(url.drivername)
+    # The drivers are this program's own, whatever one another program uses: mysql+pymysql, postgresql+psycopg2.
+    kind = _KINDS_BY_SCHEME.get(url.drivername.partition("+")[0])
     if kind is None:
         raise InvalidSetting(
             f"DATABASE_URL names {url.drivername!r}; give sqlite, mysql, mariadb or postgresql, {EXAMPLES}."

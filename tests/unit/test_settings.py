@@ -10,7 +10,7 @@ import pytest
 from pydantic import SecretStr
 
 from graphql_api.errors import InvalidSetting
-from graphql_api.settings import Settings
+from graphql_api.settings import Settings, warn_of_near_misses
 
 DEFAULTS = {
     "environment": "development",
@@ -205,7 +205,7 @@ def test_url_with_commas_in_a_file(tmp_path: Path) -> None:
     ("name", "value", "message"),
     [
         ("environment", "prod", "Input should be 'development' or 'production'"),
-        ("log_level", "INFO", "Input should be 'debug', 'info', 'warning' or 'error'"),
+        ("log_level", "loud", "Input should be 'debug', 'info', 'warning' or 'error'"),
         ("log_format", "text", "Input should be 'console' or 'json'"),
         ("port", "http", INTEGER),
         ("port", "80.5", INTEGER),
@@ -306,8 +306,8 @@ def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.Monke
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings are read from .env, the environment overrides it, and unknown names are ignored."""
-    (tmp_path / ".env").write_text("PORT=81\nHOST=192.0.2.1\nNOT_A_SETTING=x\n")
+    """Settings are read from .env, the environment overrides it, and names of Docker Compose are left to it."""
+    (tmp_path / ".env").write_text("PORT=81\nhost=192.0.2.1\nMYSQL_PASSWORD=x\nCOMPOSE_PROJECT_NAME=x\n")
     settings = load_settings(monkeypatch, host="192.0.2.2")
     assert settings.model_dump() == {**DEFAULTS, "port": 81, "host": "192.0.2.2"}
 
@@ -318,6 +318,35 @@ def test_malformed_env_file(tmp_path: Path) -> None:
     with pytest.raises(InvalidSetting) as exc_info:
         Settings.load()
     assert str(exc_info.value) == f"PORT: {INTEGER}"
+
+
+def test_unknown_names_in_env_file(tmp_path: Path) -> None:
+    """Every name in .env that is no setting is rejected, with the nearest one and without its value."""
+    (tmp_path / ".env").write_text("DATABSE_URL=hunter2\nPORT=81\n# X=1\ncors_allowed_origins=*\nHTTP_PROXY=hunter2\n")
+    with pytest.raises(InvalidSetting) as exc_info:
+        Settings.load()
+    assert str(exc_info.value) == (
+        ".env, line 1: DATABSE_URL is not a setting. Did you mean DATABASE_URL? "
+        "line 4: cors_allowed_origins is not a setting. Did you mean CORS_ORIGINS? "
+        "line 5: HTTP_PROXY is not a setting. docs/configuration.md lists all settings."
+    )
+
+
+def test_near_misses(caplog: pytest.LogCaptureFixture) -> None:
+    """A variable that is almost a setting is one warning; others, and settings in any case, are none."""
+    names = ["DATABSE_URL", "PROT", "Log_Levle", "port", "ADMIN_TOKEN", "HOME", "PATH", "CORS", "HTTP_PROXY", "X", ""]
+    warn_of_near_misses(names)
+    assert caplog.messages == [
+        "DATABSE_URL is set, but is not a setting. Did you mean DATABASE_URL?",
+        "Log_Levle is set, but is not a setting. Did you mean LOG_LEVEL?",
+        "PROT is set, but is not a setting. Did you mean PORT?",
+    ]
+
+
+def test_case_of_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Words that a setting can be have no case."""
+    settings = load_settings(monkeypatch, environment="Production", log_level=" INFO ", log_format="JSON")
+    assert (settings.environment, settings.log_level, settings.log_format) == ("production", "info", "json")
 
 
 def make_env_folder(path: Path) -> None:
@@ -404,8 +433,12 @@ NO_PUBLIC_URL = (
     "PUBLIC_URL is required in production, because absolute URLs start with it. "
     "Set it, for example to https://countries.example.org."
 )
+NO_DATABASE_URL = (
+    "DATABASE_URL is required in production. Set it, for example to mysql://user:password@host:3306/database, "
+    "or to sqlite:///var/countries.db for a file."
+)
 TOKEN_OF_15, TOKEN_OF_16 = "x" * 15, "x" * 16
-PRODUCTION = {"environment": "production", "host": "a-name"}
+PRODUCTION = {"environment": "production", "host": "a-name", "database_url": "sqlite:///x.db"}
 DEVELOPMENT = {"host": "a-name"}
 
 
@@ -418,18 +451,29 @@ DEVELOPMENT = {"host": "a-name"}
         (DEVELOPMENT, ["fe80::1%eth0"], NO_TOKEN.format(EXPOSED)),
         (DEVELOPMENT | {"admin_token": "a"}, ["::"], SHORT_TOKEN.format(EXPOSED)),
         (DEVELOPMENT | {"admin_token": TOKEN_OF_15}, ["::"], SHORT_TOKEN.format(EXPOSED)),
-        (PRODUCTION, ["127.0.0.1"], NO_TOKEN.format("in production")),
-        (PRODUCTION, [], NO_TOKEN.format("in production")),
+        (PRODUCTION, ["127.0.0.1"], f"{NO_TOKEN.format('in production')} {NO_PUBLIC_URL}"),
+        (
+            PRODUCTION | {"database_url": ""},
+            [],
+            f"{NO_TOKEN.format('in production')} {NO_PUBLIC_URL} {NO_DATABASE_URL}",
+        ),
+        (
+            PRODUCTION | {"database_url": "", "admin_token": TOKEN_OF_16, "public_url": "https://example.org"},
+            [],
+            NO_DATABASE_URL,
+        ),
         (PRODUCTION | {"public_url": "https://example.org"}, ["::"], NO_TOKEN.format("in production")),
-        (PRODUCTION | {"admin_token": TOKEN_OF_15}, [], SHORT_TOKEN.format("in production")),
-        (PRODUCTION | {"admin_token": f" {TOKEN_OF_15} "}, [], SHORT_TOKEN.format("in production")),
+        *(
+            (PRODUCTION | {"admin_token": token}, [], f"{SHORT_TOKEN.format('in production')} {NO_PUBLIC_URL}")
+            for token in (TOKEN_OF_15, f" {TOKEN_OF_15} ")
+        ),
         (PRODUCTION | {"admin_token": TOKEN_OF_16}, ["::"], NO_PUBLIC_URL),
     ],
 )
 def test_exposed(
     variables: dict[str, str], addresses: list[str], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A public address requires a token of 16 characters, and production requires PUBLIC_URL too."""
+    """A public address requires a token of 16 characters, and production PUBLIC_URL and DATABASE_URL too, all named."""
     settings = load_settings(monkeypatch, **variables)
     with pytest.raises(InvalidSetting) as exc_info:
         settings.require_secure_exposure(addresses)

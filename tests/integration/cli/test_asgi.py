@@ -52,6 +52,7 @@ def test_production(tmp_path: Path) -> None:
     """The settings of production hold: a token for mutations, no introspection, a log in JSON."""
     variables = {
         "ENVIRONMENT": "production",
+        "DATABASE_URL": "sqlite:///var/countries.db",
         "ADMIN_TOKEN": "hunter2-hunter2-hunter2",
         "PUBLIC_URL": "https://example.org",
     }

@@ -29,6 +29,7 @@ Commands:
   docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong
   setting or argument, 130 Ctrl-C, 141 the reader of the output has gone.
 """
+SET = "Set {0} in the environment or in .env, for example: {0}=… graphql-api {1}"
 REFRESH = """\
 Usage: graphql-api refresh [OPTIONS]
 
@@ -70,7 +71,13 @@ def test_version(tmp_path: Path) -> None:
     [
         (("refersh",), "", "No such command 'refersh'. Did you mean 'refresh'?"),
         (("serve", "now"), " serve", "Got unexpected extra argument (now)"),
-        (("serve", "--port"), " serve", "No such option '--port'."),
+        (("serve", "--reload"), " serve", "No such option '--reload'."),
+        (("serve", "--port", "9000"), " serve", f"No such option '--port'. {SET.format('PORT', 'serve')}"),
+        (
+            ("refresh", "--api-timeot=3"),
+            " refresh",
+            f"No such option '--api-timeot'. {SET.format('API_TIMEOUT', 'refresh')}",
+        ),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], command: str, message: str) -> None:

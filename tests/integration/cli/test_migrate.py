@@ -8,6 +8,8 @@ import pytest
 
 from tests.support.processes import CommandResult, list_paths, run_command
 
+NEAR_MISS = "DATABSE_URL is set, but is not a setting. Did you mean DATABASE_URL?\n"
+
 
 def count_rows(path: Path) -> dict[str, int]:
     """Return the number of rows of each table of a database."""
@@ -36,3 +38,12 @@ def test_malformed_setting(tmp_path: Path) -> None:
         2, "", "graphql-api: API_TIMEOUT: Input should be a valid number, unable to parse string as a number\n"
     )
     assert list_paths(tmp_path) == []
+
+
+def test_production_names_its_database(tmp_path: Path) -> None:
+    """A variable that is almost DATABASE_URL is named, and in production nothing falls back to a SQLite file."""
+    near_miss = {"DATABSE_URL": "mysql://db/countries"}
+    result = run_command(tmp_path, "migrate", ENVIRONMENT="production", **near_miss)
+    assert (result.exit_code, result.stdout, list_paths(tmp_path)) == (2, "", [])
+    assert result.stderr.startswith(f"{NEAR_MISS}graphql-api: DATABASE_URL is required in production. Set it, ")
+    assert run_command(tmp_path, "migrate", **near_miss) == CommandResult(0, "Migrated.\n", NEAR_MISS)

@@ -208,7 +208,11 @@ def test_env_file_and_silence(tmp_path: Path) -> None:
     assert list_paths(folder) == [".env", "my data", "my data/50% %d.db"]
 
 
-PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example.org"}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example.org",
+    "DATABASE_URL": "sqlite:///var/countries.db",
+}
 TO_PRODUCTION = "Serving https://countries.example.org, listening at http://HERE (Ctrl-C stops)"
 
 
@@ -256,6 +260,10 @@ NEEDS_URL = (
     "PUBLIC_URL is required in production, because absolute URLs start with it. "
     "Set it, for example to https://countries.example.org."
 )
+NEEDS_DATABASE = (
+    "DATABASE_URL is required in production. Set it, for example to mysql://user:password@host:3306/database, "
+    "or to sqlite:///var/countries.db for a file."
+)
 NOT_KNOWN = (
     "DATABASE_URL names 'oracle'; give sqlite, mysql, mariadb or postgresql, for example "
     "sqlite:///var/countries.db or mysql://user:password@host:3306/database."
@@ -270,9 +278,8 @@ NO_FOLDER = "Cannot create the folder diary for the database (File exists); set 
         ({"PORT": "70000"}, 2, "PORT: Input should be less than or equal to 65535"),
         ({"HOST": "0.0.0.0"}, 2, NEEDS_TOKEN.format(EXPOSED)),  # noqa: S104 - refused
         ({"HOST": "0.0.0.0", "ADMIN_TOKEN": "a"}, 2, SHORT_TOKEN.format(EXPOSED)),  # noqa: S104 - refused
-        ({"ENVIRONMENT": "production"}, 2, NEEDS_TOKEN.format("in production")),
-        ({"ENVIRONMENT": "production", "ADMIN_TOKEN": "a"}, 2, SHORT_TOKEN.format("in production")),
-        ({"ENVIRONMENT": "production", "ADMIN_TOKEN": TOKEN}, 2, NEEDS_URL),
+        ({"ENVIRONMENT": "production"}, 2, f"{NEEDS_TOKEN.format('in production')} {NEEDS_URL} {NEEDS_DATABASE}"),
+        ({**PRODUCTION, "ADMIN_TOKEN": "a"}, 2, SHORT_TOKEN.format("in production")),
         # .invalid and 192.0.2.0/24 are reserved, so no machine has them.
         ({"HOST": "x86_64-conda-linux-gnu"}, 2, f"HOST x86_64-conda-linux-gnu {NO_ADDRESS}"),
         ({"HOST": "nowhere.invalid", "ADMIN_TOKEN": TOKEN}, 2, f"HOST nowhere.invalid {NO_ADDRESS}"),

@@ -12,6 +12,7 @@ from tests.support.raw_http import TYPENAME_RESPONSE, RawResponse, open_connecti
 
 PRODUCTION = {
     "ENVIRONMENT": "production",
+    "DATABASE_URL": "sqlite:///var/countries.db",
     "PUBLIC_URL": "https://countries.example",
     "ADMIN_TOKEN": "s3cret-Token-of-24-letters",
 }

@@ -18,7 +18,12 @@ TOKEN = "t0ken-SECRET-t0ken"
 API_KEY = "k3y-SECRET-k3y"
 PASSWORD = "p4ss-SECRET-p4ss"
 ORIGIN = "https://app.example"
-PRODUCTION = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example", "ADMIN_TOKEN": TOKEN}
+PRODUCTION = {
+    "ENVIRONMENT": "production",
+    "PUBLIC_URL": "https://countries.example",
+    "ADMIN_TOKEN": TOKEN,
+    "DATABASE_URL": "sqlite:///var/countries.db",
+}
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",

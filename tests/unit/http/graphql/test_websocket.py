@@ -54,6 +54,7 @@ def production_server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstre
     """Run a server in production, whose mutations need a token."""
     settings = {
         "ENVIRONMENT": "production",
+        "DATABASE_URL": "sqlite:///var/countries.db",
         "ADMIN_TOKEN": TOKEN,
         "PUBLIC_URL": "https://countries.example/api",
         "CORS_ORIGINS": "https://app.example",

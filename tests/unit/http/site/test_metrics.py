@@ -21,6 +21,7 @@ from tests.support.ws_client import PROGRESS, websocket_client
 TOKEN = "t0ken-SECRET-t0ken"
 PRODUCTION = {
     "ENVIRONMENT": "production",
+    "DATABASE_URL": "sqlite:///var/countries.db",
     "PUBLIC_URL": "https://countries.example",
     "ADMIN_TOKEN": TOKEN,
     "REFRESH_MIN_INTERVAL": "0",
