@@ -7,7 +7,6 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,7 +15,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.components import Components, utc_now
 from graphql_api.execution.engine import build_schema
 from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess
-from graphql_api.http.cors import EXPOSED_HEADERS
+from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
@@ -24,6 +23,7 @@ from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.http.graphql.response_cache import ResponseCache
 from graphql_api.http.graphql.websocket import WebSocketEndpoint, reject_path
+from graphql_api.http.middleware.cors import CORSMiddleware
 from graphql_api.http.middleware.readiness import ReadinessMiddleware
 from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator
 from graphql_api.http.middleware.security_headers import SecurityHeadersMiddleware
@@ -83,11 +83,9 @@ def create_app(
 def _build_routes(
     settings: Settings, endpoint: GraphQLEndpoint, site: Lazy[ASGIApp], new_id: Callable[[], str]
 ) -> list[BaseRoute]:
-    public_url = urlsplit(settings.public_url or "")
-    public_origin = f"{public_url.scheme}://{public_url.netloc}".lower()
     websocket_endpoint = WebSocketEndpoint(
         http_endpoint=endpoint,
-        allowed_origins={*settings.cors_origins, public_origin},
+        cors_policy=_build_cors_policy(settings),
         request_timeout=settings.request_timeout,
         new_id=new_id,
     )
@@ -107,20 +105,18 @@ def _build_middleware(
     settings: Settings, catalog: Catalog, new_id: Callable[[], str], request_log: RequestLog
 ) -> list[Middleware]:
     """Return the middleware, outermost first."""
-    cors = Middleware(
-        CORSMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_methods=("GET", "POST"),
-        # Tracing libraries add headers of their own. No header grants anything without the token.
-        allow_headers=("*",),
-        expose_headers=EXPOSED_HEADERS,
-    )
     return [
         Middleware(SecurityHeadersMiddleware),
-        *([cors] if settings.cors_origins else []),
+        Middleware(CORSMiddleware, policy=_build_cors_policy(settings)),
         Middleware(RequestIdMiddleware, new_id=new_id, request_log=request_log),
         Middleware(ReadinessMiddleware, catalog=catalog),
     ]
+
+
+def _build_cors_policy(settings: Settings) -> CORSPolicy:
+    public_url = urlsplit(settings.public_url or "")
+    own_origin = f"{public_url.scheme}://{public_url.netloc}".lower() if settings.public_url else ""
+    return CORSPolicy(settings.cors_origins, allows_loopback=not settings.is_production, own_origin=own_origin)
 
 
 def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLEndpoint:
@@ -151,7 +147,6 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
             response_cache_bytes=settings.response_cache_bytes,
             cache_max_age=settings.cache_max_age,
             metrics=components.metrics,
-            vary_on_origin=bool(settings.cors_origins),
         ),
         persisted_queries=PersistedQueries(),
         playground=playground,

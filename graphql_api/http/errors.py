@@ -32,7 +32,7 @@ def build_unavailable(message: str) -> HTTPRejection:
 def log_rejection(request_id: str, client: str | None, status: int | None, message: str) -> None:
     """Log a rejected request at level info. A status of None stands for the usual one.
 
-    `message` must not quote the client.
+    `message` must not quote the client, except for its origin.
     """
     suffix = "" if status is None else f", {status}"
     fields = extra_fields(request_id=request_id, client=client, status=status)

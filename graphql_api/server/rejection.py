@@ -1,13 +1,13 @@
 """Responses of the server itself, in place of the application."""
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
 
 from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
-from graphql_api.http.cors import build_cors_headers
+from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.errors import HTTPRejection, log_rejection
 from graphql_api.http.forwarded import TrustedProxies, normalize_address
 from graphql_api.http.raw_response import Header, encode_error_response
@@ -28,7 +28,7 @@ class Rejector:
     new_id: Callable[[], str]
     """Makes the ids of requests that the application has not given one."""
     trusted_proxies: TrustedProxies
-    cors_origins: Collection[str]
+    cors_policy: CORSPolicy
 
     def reject(
         self,
@@ -55,7 +55,7 @@ class Rejector:
             request_id=request_id,
             headers=[
                 (b"date", formatdate(usegmt=True).encode()),
-                *build_cors_headers(headers, self.cors_origins),
+                *self.cors_policy.build_headers(headers),
                 *((name.lower().encode(), value.encode()) for name, value in rejection.headers.items()),
             ],
         )

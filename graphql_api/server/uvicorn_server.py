@@ -11,6 +11,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.logging import library_log_level
@@ -86,7 +87,7 @@ def _build_config(settings: Settings, app: ASGIApp, metrics: MetricsRecorder) ->
     rejector = Rejector(
         new_id=create_id_generator(secrets.token_hex(8)),
         trusted_proxies=TrustedProxies(settings.forwarded_allow_ips),
-        cors_origins=settings.cors_origins,
+        cors_policy=CORSPolicy(settings.cors_origins, allows_loopback=not settings.is_production),
     )
     return uvicorn.Config(
         _suppress_cancellation(app),

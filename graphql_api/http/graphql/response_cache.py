@@ -30,6 +30,7 @@ _ENTRY_OVERHEAD_BYTES = 500
 """Bytes of an entry besides its texts, measured: two tuples, the headers of five objects, its place in the cache."""
 
 _VARY = "Accept, Accept-Encoding"
+"""The CORS middleware adds Origin."""
 
 _ANONYMOUS_QUERY = OperationInfo("query", None)
 """The operation of a 304, for which the query is not parsed."""
@@ -74,18 +75,14 @@ class CachedResponse(NamedTuple):
 class ResponseCache:
     """Holds responses of one snapshot and decides when a client's own copy is still good."""
 
-    def __init__(
-        self, *, response_cache_bytes: int, cache_max_age: int, metrics: MetricsRecorder, vary_on_origin: bool = False
-    ) -> None:
+    def __init__(self, *, response_cache_bytes: int, cache_max_age: int, metrics: MetricsRecorder) -> None:
         """Hold at most `response_cache_bytes`.
 
         Other caches may use a response for `cache_max_age` seconds before they revalidate it.
-        `vary_on_origin` tells them that CORS headers depend on the Origin.
         """
         self._metrics = metrics
         self._cache_control = f"public, max-age={cache_max_age}, must-revalidate"
-        vary = f"{_VARY}, Origin" if vary_on_origin else _VARY
-        self._common_head = encode_headers([(b"vary", vary.encode()), *SECURITY_HEADERS])
+        self._common_head = encode_headers([(b"vary", f"{_VARY}, Origin".encode()), *SECURITY_HEADERS])
         self._snapshot: Snapshot | None = None
         self._data_fingerprint = b""
         self._entries: LRUCache[tuple[str, bytes, str, str], _Entry] = LRUCache(

@@ -6,7 +6,7 @@ Messages and close codes: https://github.com/enisdenjo/graphql-ws/blob/master/PR
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,8 +17,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_error_body
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import GraphQLRequest, GraphQLResponse, build_error_response, execute_or_subscribe
+from graphql_api.http.cors import CORSPolicy, describe_blocked_page
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
-from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
 from graphql_api.http.graphql.request import GRAPHQL_PATHS, RequestFields, parse_fields, parse_json
 from graphql_api.http.middleware.request_id import get_request_id
@@ -60,8 +60,7 @@ class WebSocketEndpoint:
 
     http_endpoint: GraphQLEndpoint
     """The endpoint for HTTP, whose schema, contexts and persisted queries this one shares."""
-    allowed_origins: Collection[str]
-    """Origins of pages that may connect, besides the server's own host. `*` allows all."""
+    cors_policy: CORSPolicy
     request_timeout: float
     """Seconds that a client has to send `connection_init`."""
     new_id: Callable[[], str]
@@ -70,9 +69,8 @@ class WebSocketEndpoint:
     async def serve(self, websocket: WebSocket) -> None:
         """Serve one connection until it is closed."""
         connection_id = get_request_id(websocket)
-        if not self._is_origin_allowed(websocket):
-            message = "Pages of this origin may not connect; CORS_ORIGINS names those that may."
-            await _reject(websocket, message)
+        if not self.cors_policy.allows_connection(websocket):
+            await _reject(websocket, describe_blocked_page(websocket.headers["Origin"]))
             return
         subprotocol = SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None
         await websocket.accept(subprotocol)
@@ -82,14 +80,6 @@ class WebSocketEndpoint:
         except Exception:
             logger.exception("WebSocket %s failed", connection_id)
             await handler.close(_INTERNAL_ERROR, "Something went wrong here")
-
-    def _is_origin_allowed(self, websocket: WebSocket) -> bool:
-        """Return whether the client is no browser, or its page may connect."""
-        origin = websocket.headers.get("Origin")
-        if origin is None or "*" in self.allowed_origins or origin in self.allowed_origins:
-            return True
-        host = get_host(websocket)
-        return origin.partition("://")[2].lower() == host.lower() != ""
 
 
 @dataclass(slots=True, eq=False)

@@ -47,7 +47,7 @@ async def test_not_executed_again(server: AppClient, monkeypatch: pytest.MonkeyP
     not_modified = await get(server, query, If_None_Match=first.headers["ETag"])
     assert (not_modified.status_code, not_modified.content) == (304, b"")
     assert not_modified.headers["ETag"] == first.headers["ETag"]
-    assert not_modified.headers["Vary"] == "Accept, Accept-Encoding"
+    assert not_modified.headers["Vary"] == "Accept, Accept-Encoding, Origin"
     assert not_modified.headers["Cache-Control"] == "public, max-age=0, must-revalidate"
     assert "X-Request-Id" in not_modified.headers
     assert "errors" in (await get(server, query + " ")).json()

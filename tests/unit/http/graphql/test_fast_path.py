@@ -13,6 +13,7 @@ import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.graphql import endpoint as endpoint_module
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
@@ -128,7 +129,9 @@ async def running_uvicorn(app: ASGIApp) -> AsyncIterator[str]:
         max_connections=10,
         metrics=MetricsRecorder.standalone(),
         rejector=Rejector(
-            new_id=create_id_generator("0" * 16), trusted_proxies=TrustedProxies("127.0.0.1"), cors_origins=()
+            new_id=create_id_generator("0" * 16),
+            trusted_proxies=TrustedProxies("127.0.0.1"),
+            cors_policy=CORSPolicy((), allows_loopback=False),
         ),
     )
     config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False)  # type: ignore[arg-type]  # as in `serve`
