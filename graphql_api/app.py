@@ -139,7 +139,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         return build_context(public_url=url, denial=access.find_denial(credentials, connection.headers.get("Host", "")))
 
     return GraphQLEndpoint(
-        schema=build_schema(introspection=settings.has_introspection, query_limits=components.query_limits),
+        schema=build_schema(introspection=settings.introspection, query_limits=components.query_limits),
         create_context=create_context,
         # Cacheable responses contain no absolute URL.
         anonymous_context=build_context(public_url="", denial=ADMIN_REQUIRED),
@@ -172,7 +172,7 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
         snapshot_poll=settings.snapshot_poll,
         clock=utc_now,
         stale_after=components.stale_after,
-        schema_text=f"{endpoint.schema}\n" if settings.has_introspection else None,
+        schema_text=f"{endpoint.schema}\n" if settings.introspection else None,
         playground=endpoint.playground,
         is_stopping=is_stopping,
         sampler=components.sampler,

@@ -179,7 +179,7 @@ class Settings(BaseSettings):
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1"
     playground: bool | None = None
-    introspection: bool | None = None
+    introspection: bool = True
     cors_origins: Origins = ()
     query_limits: QueryLimitOverrides = {}
     body_limit: int = Field(default=100_000, ge=1, le=100_000_000)
@@ -229,11 +229,6 @@ class Settings(BaseSettings):
     def has_playground(self) -> bool:
         """Return PLAYGROUND; unless set, whether this is not production."""
         return not self.is_production if self.playground is None else self.playground
-
-    @property
-    def has_introspection(self) -> bool:
-        """Return INTROSPECTION; unless set, whether this is not production."""
-        return not self.is_production if self.introspection is None else self.introspection
 
     @property
     def effective_log_format(self) -> str:

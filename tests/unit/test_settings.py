@@ -36,7 +36,7 @@ DEFAULTS = {
     "public_url": None,
     "forwarded_allow_ips": "127.0.0.1",
     "playground": None,
-    "introspection": None,
+    "introspection": True,
     "cors_origins": (),
     "query_limits": {},
     "body_limit": 100_000,
@@ -412,15 +412,16 @@ def test_env_file_of_another_editor(tmp_path: Path) -> None:
         ("production", "false", False),
     ],
 )
-def test_playground_and_introspection(
-    environment: str, setting: str, is_enabled: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each follows its own setting; without it, it is on outside production only."""
-    default = environment == "development"
-    settings = load_settings(monkeypatch, environment=environment, playground=setting)
-    assert (settings.has_playground, settings.has_introspection) == (is_enabled, default)
-    settings = load_settings(monkeypatch, playground="", introspection=setting)
-    assert (settings.has_playground, settings.has_introspection) == (default, is_enabled)
+def test_playground(environment: str, setting: str, is_enabled: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """PLAYGROUND decides; unless it is set, the playground is on outside production only."""
+    assert load_settings(monkeypatch, environment=environment, playground=setting).has_playground is is_enabled
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_introspection(environment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """INTROSPECTION decides; unless it is set, introspection is on, in production too."""
+    assert load_settings(monkeypatch, environment=environment, introspection="").introspection is True
+    assert load_settings(monkeypatch, environment=environment, introspection="false").introspection is False
 
 
 GENERATE = "Generate one: ADMIN_TOKEN=$(openssl rand -hex 24)"

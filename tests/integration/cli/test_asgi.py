@@ -49,7 +49,7 @@ def test_uvicorn_serves_the_application(tmp_path: Path) -> None:
 
 
 def test_production(tmp_path: Path) -> None:
-    """The settings of production hold: a token for mutations, no introspection, a log in JSON."""
+    """The settings of production hold: a token for mutations, no playground, a log in JSON."""
     variables = {
         "ENVIRONMENT": "production",
         "DATABASE_URL": "sqlite:///var/countries.db",
@@ -59,7 +59,7 @@ def test_production(tmp_path: Path) -> None:
     with running_uvicorn(tmp_path, **variables) as server:
         server.wait_for_log('"message": "Ready to serve."')
         assert server.query(QUERY) == ANSWER
-        assert server.get("/schema.graphql").status_code == 404
+        assert server.get("/graphql", Accept="text/html").status_code == 406
         denied = server.query("mutation { refreshCountries { totalCountries } }")
         assert denied["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
         assert "ADMIN_TOKEN" not in server.stderr

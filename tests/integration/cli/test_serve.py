@@ -218,8 +218,8 @@ TO_PRODUCTION = "Serving https://countries.example.org, listening at http://HERE
 
 @pytest.mark.slow
 def test_production(tmp_path: Path) -> None:
-    """Production has no playground and no introspection, and mutations require the token."""
-    variables = {**BUNDLED_SOURCES, **PRODUCTION, "ADMIN_TOKEN": TOKEN, "ACCESS_LOG": "true"}
+    """Production has no playground, and without INTROSPECTION no schema, and mutations require the token."""
+    variables = {**BUNDLED_SOURCES, **PRODUCTION, "ADMIN_TOKEN": TOKEN, "ACCESS_LOG": "true", "INTROSPECTION": "false"}
     with running_server(tmp_path, **variables) as server:
         assert server.get("/graphql", Accept="text/html").status_code == 406
         assert server.get("/schema.graphql").status_code == 404

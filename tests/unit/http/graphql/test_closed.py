@@ -1,4 +1,4 @@
-"""A server in production: no playground, no introspection, and a token for mutations."""
+"""A server in production without INTROSPECTION: no playground, no schema, and a token for mutations."""
 
 from collections.abc import AsyncIterator
 
@@ -27,12 +27,17 @@ UNAUTHENTICATED = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def production_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[AppClient]:
-    """Run a server in production whose sources never respond."""
+    """Run a server in production without INTROSPECTION, whose sources never respond."""
     path = tmp_path_factory.mktemp("production_server") / "countries.db"
     with Upstream() as upstream:
         upstream.set_responses("countries", HANGING_RESPONSE)
         settings = make_settings(
-            path, upstream, environment="production", admin_token=TOKEN, public_url="https://countries.example/api/"
+            path,
+            upstream,
+            environment="production",
+            admin_token=TOKEN,
+            public_url="https://countries.example/api/",
+            introspection=False,
         )
         async with running_client(settings) as server:
             yield server

@@ -58,6 +58,7 @@ def production_server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstre
         "ADMIN_TOKEN": TOKEN,
         "PUBLIC_URL": "https://countries.example/api",
         "CORS_ORIGINS": "https://app.example",
+        "INTROSPECTION": "false",
         "REFRESH_MIN_INTERVAL": "0",
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
@@ -453,8 +454,8 @@ async def test_urls(server: Process) -> None:
     assert url.startswith(f"{server.url}/images/summary-")
 
 
-async def test_production(production_server: Process) -> None:
-    """In production a WebSocket offers neither introspection nor suggestions."""
+async def test_no_introspection(production_server: Process) -> None:
+    """Without INTROSPECTION a WebSocket offers neither introspection nor suggestions."""
     async with websocket_client(production_server) as client:
         await client.subscribe("{ __schema { types { name } } }")
         reply = await client.receive()
