@@ -149,10 +149,12 @@ class CountryField(StrEnum):
     ESTIMATED_GDP = "estimated_gdp"
     LAST_REFRESHED_AT = "last_refreshed_at"
 
+    __hash__ = str.__hash__  # that of an enum is a Python function
+
     @property
     def info(self) -> FieldInfo:
         """Return the entry in `FIELDS`."""
-        return FIELDS[self.value]
+        return FIELDS[self]
 
     @property
     def is_text(self) -> bool:

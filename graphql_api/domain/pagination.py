@@ -85,7 +85,7 @@ def paginate(reader: SnapshotReader, country_filter: Filter, sort: Sequence[Sort
         InvalidInput: a cursor is malformed, or belongs to another order.
     """
     snapshot, keys = reader.snapshot, drop_repeated(sort)
-    matching = sort_rows(keys, reader, apply_filter(country_filter, reader, range(len(snapshot.rows))))
+    matching = sort_rows(keys, reader, apply_filter(country_filter, reader))
     start, stop = min(request.offset or 0, len(matching)), len(matching)
     if request.after is not None:
         position = _parse_cursor(request.after, "after", keys)

@@ -4,15 +4,16 @@ import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from operator import attrgetter
-from typing import Self
+from typing import Any, Self, TypeAlias
 
 from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, Reference
 from graphql_api.domain.folding import fold
 from graphql_api.domain.provenance import Provenance
+from graphql_api.utils.lru import LRUCache
 
 ComparableValue = str | int | float | datetime | None
 """A value in the form that filters and sorting compare. Text is folded."""
@@ -77,6 +78,15 @@ class DataChecksum:
     total_population: int
 
 
+DerivedCache: TypeAlias = LRUCache[Hashable, Any]
+"""Values that queries derive from the rows of a snapshot on first use. Each has a `size` in bytes."""
+
+
+def build_derived_cache(max_bytes: int = 16_000_000) -> DerivedCache:
+    """Return an empty cache of at most `max_bytes`."""
+    return LRUCache(max_bytes, size_of=lambda _, value: value.size)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All rows at one version, with indexes."""
@@ -94,6 +104,7 @@ class Snapshot:
     """By folded name and by folded alias."""
     longest_text: int
     """Characters of the longest folded text."""
+    derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:

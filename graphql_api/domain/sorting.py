@@ -1,15 +1,19 @@
-"""Sorting: a total order by any keys, nulls last in both directions."""
+"""Sorting: a total order by any keys, nulls last in both directions. Orders are kept with the snapshot."""
 
-from collections.abc import Sequence
+from array import array
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 
+_ORDER_BYTES = 1_000
+"""Estimated bytes of an order besides its arrays: its keys and its place in the cache."""
 
-@dataclass(frozen=True, slots=True)
-class SortKey:
+
+class SortKey(NamedTuple):
     """One field to sort by."""
 
     field: CountryField
@@ -20,6 +24,19 @@ TIE_BREAKERS = (SortKey(CountryField.NAME), SortKey(CountryField.CODE))
 """The keys after the client's keys. The code is unique, so the order is total."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowOrder:
+    """All rows of a snapshot in the order of some keys."""
+
+    row_indexes: Sequence[int]
+    ranks: Sequence[int]
+    """The position in `row_indexes` of each row."""
+    present: int
+    """Number of rows whose value of the first key is not None. The others are last."""
+    size: int
+    """Bytes."""
+
+
 def drop_repeated(keys: Sequence[SortKey]) -> tuple[SortKey, ...]:
     """Return the first key of each field. Another one of the same field decides nothing."""
     first_keys: dict[CountryField, SortKey] = {}
@@ -28,21 +45,42 @@ def drop_repeated(keys: Sequence[SortKey]) -> tuple[SortKey, ...]:
     return tuple(first_keys.values())
 
 
-def sort_rows(keys: Sequence[SortKey], reader: SnapshotReader, row_indexes: Sequence[int]) -> list[int]:
-    """Return `row_indexes` in the order of `keys`, then of name and code.
+def sort_rows(keys: Sequence[SortKey], reader: SnapshotReader, row_indexes: Collection[int]) -> Sequence[int]:
+    """Return `row_indexes`, each given once and in any order, in the order of `keys`, then of name and code."""
+    count = len(reader.snapshot.rows)
+    if not keys:
+        # The rows of a snapshot are in the order of the tie-breakers.
+        return range(count) if len(row_indexes) == count else sorted(row_indexes)
+    order = get_order(keys, reader)
+    return order.row_indexes if len(row_indexes) == count else sorted(row_indexes, key=order.ranks.__getitem__)
 
-    `row_indexes` must be ascending: the rows of a snapshot are already in the order of the
-    tie-breakers, and every sort here is stable.
-    """
-    ordered = list(row_indexes)
+
+def get_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
+    """Return all rows in the order of one or more keys. They are sorted once for a snapshot, memory permitting."""
+    cache, cache_key = reader.snapshot.derived, ("order", *keys)
+    order: RowOrder | None = cache.get(cache_key)
+    if order is None:
+        order = _build_order(keys, reader)
+        cache.put(cache_key, order)
+    return order
+
+
+def _build_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
+    """Sort all rows by each key, the last one first: every sort is stable."""
+    ordered = list(range(len(reader.snapshot.rows)))
+    present: list[int] = []
     for key in reversed(keys):
         reader.check_time()
         column = reader.snapshot.columns[key.field]
         present = [row_index for row_index in ordered if column[row_index] is not None]
         absent = [row_index for row_index in ordered if column[row_index] is None]
-        present.sort(key=lambda row_index: column[row_index], reverse=key.descending)  # type: ignore[arg-type, return-value] # no None is left, and a column has one type
+        present.sort(key=column.__getitem__, reverse=key.descending)  # type: ignore[arg-type] # no None is left
         ordered = present + absent
-    return ordered
+    ranks = array("I", bytes(array("I").itemsize * len(ordered)))
+    for rank, row_index in enumerate(ordered):
+        ranks[row_index] = rank
+    size = 2 * ranks.itemsize * len(ranks) + _ORDER_BYTES * len(keys)
+    return RowOrder(row_indexes=array("I", ordered), ranks=ranks, present=len(present), size=size)
 
 
 def sort_values(row_index: int, keys: Sequence[SortKey], snapshot: Snapshot) -> tuple[ComparableValue, ...]:

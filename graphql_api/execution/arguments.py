@@ -1,11 +1,13 @@
-"""Arguments of a compiled field: coerced by GraphQL's rules, then converted for the resolver.
+"""Arguments of a compiled field: coerced by GraphQL's rules, and converted for the resolver.
 
-What does not depend on variables is coerced once.
+What does not depend on variables is coerced and converted once.
 """
 
 from __future__ import annotations  # else each closure holds objects for its annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeAlias
 
 import graphql
@@ -22,12 +24,41 @@ ArgumentsBuilder: TypeAlias = Callable[[Mapping[str, Any]], Arguments]
 """From coerced variables to arguments. Raises ValueError if a variable of a required value is null."""
 _Converter: TypeAlias = Callable[[Any], Any]
 """From a coerced value, not None, to the resolver's value."""
+_Converters: TypeAlias = Mapping[str, tuple[str, _Converter]]
+"""Python name and converter by GraphQL name."""
 _Literal: TypeAlias = Callable[[Mapping[str, Any]], Any]
-"""From coerced variables to the coerced value of a literal. Undefined if its variable is missing."""
+"""From coerced variables to the resolver's value. Undefined if the variable is missing."""
 
 
 class NotCovered(Exception):
     """The operation cannot be compiled."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Constant:
+    """A literal without variables."""
+
+    value: Any
+
+    def __call__(self, _variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value of a literal
+        return self.value
+
+
+@dataclass(frozen=True, slots=True)
+class _ListConverter:
+    convert_item: _Converter
+
+    def __call__(self, values: list[Any]) -> list[Any]:
+        return [None if item is None else self.convert_item(item) for item in values]
+
+
+@dataclass(frozen=True, slots=True)
+class _InputConverter:
+    input_class: Callable[..., Any]
+    fields: _Converters
+
+    def __call__(self, value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of any input class
+        return self.input_class(**_convert_fields(value, self.fields))
 
 
 class ArgumentCompiler:
@@ -36,10 +67,8 @@ class ArgumentCompiler:
     def __init__(self, config: StrawberryConfig) -> None:
         """Use the names of arguments and fields that `config` defines."""
         self._name_converter = config.name_converter
-        self._converters_by_field: dict[StrawberryField, dict[str, tuple[str, _Converter]]] = {}
-        """Keyword argument and converter by GraphQL name, by field."""
-        self._fields_by_class: dict[type, dict[str, tuple[str, _Converter]]] = {}
-        """Attribute and converter by GraphQL name, by input class."""
+        self._get_argument_converters = cache(self._build_argument_converters)
+        self._inputs: dict[type, _InputConverter] = {}
 
     def compile(
         self, field: graphql.GraphQLField, definition: StrawberryField, node: graphql.FieldNode
@@ -51,25 +80,21 @@ class ArgumentCompiler:
         """
         converters = self._get_argument_converters(definition)
         nodes = {argument.name.value: argument.value for argument in node.arguments or ()}
-        if not any(map(_has_variables, nodes.values())):
-            try:
-                return _convert_fields(get_argument_values(field, node), converters)
-            except graphql.GraphQLError:
-                raise NotCovered from None
-        coerce = _compile_fields(field.args, nodes)
-        return lambda variables: _convert_fields(coerce(variables), converters)
+        if any(map(_has_variables, nodes.values())):
+            return _compile_fields(field.args, nodes, converters)
+        try:
+            return _convert_fields(get_argument_values(field, node), converters)
+        except graphql.GraphQLError:
+            raise NotCovered from None
 
-    def _get_argument_converters(self, definition: StrawberryField) -> dict[str, tuple[str, _Converter]]:
-        converters = self._converters_by_field.get(definition)
-        if converters is None:
-            converters = self._converters_by_field[definition] = {
-                self._name_converter.get_graphql_name(argument): (
-                    argument.python_name,
-                    self._build_converter(argument.type),
-                )
-                for argument in definition.arguments
-            }
-        return converters
+    def _build_argument_converters(self, definition: StrawberryField) -> _Converters:
+        return {
+            self._name_converter.get_graphql_name(argument): (
+                argument.python_name,
+                self._build_converter(argument.type),
+            )
+            for argument in definition.arguments
+        }
 
     def _build_converter(self, strawberry_type: Any) -> _Converter:  # noqa: ANN401 - any of Strawberry's types
         if isinstance(strawberry_type, StrawberryMaybe):
@@ -77,29 +102,30 @@ class ArgumentCompiler:
         if isinstance(strawberry_type, StrawberryOptional):
             return self._build_converter(strawberry_type.of_type)
         if isinstance(strawberry_type, StrawberryList):
-            convert = self._build_converter(strawberry_type.of_type)
-            return lambda values: [None if item is None else convert(item) for item in values]
-        if not isinstance(strawberry_type, type) or not has_object_definition(strawberry_type):
-            return lambda value: value
-        fields = self._get_field_converters(strawberry_type)
-        return lambda value: strawberry_type(**_convert_fields(value, fields))
+            return _ListConverter(self._build_converter(strawberry_type.of_type))
+        if isinstance(strawberry_type, type) and has_object_definition(strawberry_type):
+            return self._inputs.get(strawberry_type) or self._build_input_converter(strawberry_type)
+        return _keep
 
-    def _get_field_converters(self, input_class: type) -> dict[str, tuple[str, _Converter]]:
-        fields = self._fields_by_class.get(input_class)
-        if fields is None:
-            # Stored before it is complete: an input may have fields of its own type.
-            fields = self._fields_by_class[input_class] = {}
-            definition = input_class.__strawberry_definition__  # type: ignore[attr-defined] # callers check it
-            for field in definition.fields:
-                converter = self._build_converter(field.resolve_type(type_definition=definition))
-                fields[self._name_converter.from_field(field)] = (field.python_name, converter)
-        return fields
+    def _build_input_converter(self, input_class: type) -> _InputConverter:
+        fields: dict[str, tuple[str, _Converter]] = {}
+        # Stored before it is complete: an input may have fields of its own type.
+        converter = self._inputs[input_class] = _InputConverter(input_class, fields)
+        definition = input_class.__strawberry_definition__  # type: ignore[attr-defined] # callers check it
+        for field in definition.fields:
+            field_type = field.resolve_type(type_definition=definition)
+            fields[self._name_converter.from_field(field)] = (field.python_name, self._build_converter(field_type))
+        return converter
 
 
-def _convert_fields(coerced: Mapping[str, Any], fields: Mapping[str, tuple[str, _Converter]]) -> dict[str, Any]:
+def _keep(value: Any) -> Any:  # noqa: ANN401 - any scalar or enum
+    return value
+
+
+def _convert_fields(coerced: Mapping[str, Any], converters: _Converters) -> Arguments:
     converted = {}
     for name, value in coerced.items():
-        python_name, convert = fields[name]
+        python_name, convert = converters[name]
         converted[python_name] = None if value is None else convert(value)
     return converted
 
@@ -118,86 +144,84 @@ def _has_variables(node: graphql.ValueNode) -> bool:
 def _compile_fields(
     definitions: Mapping[str, graphql.GraphQLArgument] | Mapping[str, graphql.GraphQLInputField],
     nodes: Mapping[str, graphql.ValueNode],
-) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    converters: _Converters,
+) -> ArgumentsBuilder:
     """Compile arguments, or the fields of an input object."""
-    literals: list[tuple[str, _Literal, Any]] = []
+    constants: Arguments = {}
+    literals: list[tuple[str, _Literal, bool]] = []
     for name, definition in definitions.items():
+        python_name, convert = converters[name]
         default = coerce_default_value(definition)
+        if default is not Undefined:
+            constants[python_name] = None if default is None else convert(default)
         is_required = default is Undefined and graphql.is_non_null_type(definition.type)
         if name in nodes:
-            literal = _compile_literal(nodes[name], definition.type)
-            literals.append((name, _require(literal) if is_required else literal, default))
+            literal = _compile_literal(nodes[name], definition.type, convert)
+            if isinstance(literal, _Constant):
+                constants[python_name] = literal.value
+            else:
+                literals.append((python_name, literal, is_required))
         elif is_required:
             raise NotCovered
-        elif default is not Undefined:
-            literals.append((name, _constant(default), default))
 
-    def coerce(variables: Mapping[str, Any]) -> dict[str, Any]:
-        coerced = {}
-        for name, literal, default in literals:
+    def build(variables: Mapping[str, Any]) -> Arguments:
+        arguments = constants.copy()
+        for python_name, literal, is_required in literals:
             value = literal(variables)
-            if value is Undefined:
-                value = default
             if value is not Undefined:
-                coerced[name] = value
-        return coerced
+                arguments[python_name] = value
+            elif is_required:
+                raise ValueError("A variable of a required value is missing.")
+        return arguments
 
-    return coerce
+    return build
 
 
-def _compile_literal(node: graphql.ValueNode, value_type: graphql.GraphQLInputType) -> _Literal:
+def _compile_literal(node: graphql.ValueNode, value_type: graphql.GraphQLInputType, convert: _Converter) -> _Literal:
     if isinstance(node, graphql.VariableNode):
-        return _compile_variable(node.name.value, is_nullable=not graphql.is_non_null_type(value_type))
+        return _compile_variable(node.name.value, convert, is_nullable=not graphql.is_non_null_type(value_type))
     if not _has_variables(node):
         value = coerce_input_literal(node, value_type)
         if value is Undefined:
             raise NotCovered
-        return _constant(value)
+        return _Constant(None if value is None else convert(value))
     nullable_type = graphql.get_nullable_type(value_type)
-    if graphql.is_list_type(nullable_type):
-        return _compile_list(node, nullable_type.of_type)
-    if not graphql.is_input_object_type(nullable_type) or nullable_type.is_one_of:
+    if graphql.is_list_type(nullable_type) and isinstance(convert, _ListConverter):
+        return _compile_list(node, nullable_type.of_type, convert.convert_item)
+    if (
+        not graphql.is_input_object_type(nullable_type)
+        or not isinstance(node, graphql.ObjectValueNode)
+        or not isinstance(convert, _InputConverter)
+        or "out_type" in vars(nullable_type)  # Strawberry's check of a @oneOf input
+    ):
         raise NotCovered
-    assert isinstance(node, graphql.ObjectValueNode)  # noqa: S101 - validated
     fields = {field.name.value: field.value for field in node.fields}
-    coerce, convert = _compile_fields(nullable_type.fields, fields), nullable_type.out_type
-    return lambda variables: convert(coerce(variables))
+    input_class, build = convert.input_class, _compile_fields(nullable_type.fields, fields, convert.fields)
+    return lambda variables: input_class(**build(variables))
 
 
-def _compile_list(node: graphql.ValueNode, item_type: graphql.GraphQLInputType) -> _Literal:
+def _compile_list(node: graphql.ValueNode, item_type: graphql.GraphQLInputType, convert_item: _Converter) -> _Literal:
     """Compile a list. Any other value is a list of one item."""
     nodes = node.values if isinstance(node, graphql.ListValueNode) else (node,)
-    literals = [_compile_literal(item, item_type) for item in nodes]
-    if graphql.is_non_null_type(item_type):
-        literals = list(map(_require, literals))
+    literals = [_compile_literal(item, item_type, convert_item) for item in nodes]
+    is_nullable = not graphql.is_non_null_type(item_type)
 
-    def coerce(variables: Mapping[str, Any]) -> list[Any]:
+    def build(variables: Mapping[str, Any]) -> list[Any]:
         items = [literal(variables) for literal in literals]
-        # A missing variable is a null item.
-        return [None if item is Undefined else item for item in items]
+        if Undefined not in items:
+            return items
+        if is_nullable:
+            return [None if item is Undefined else item for item in items]
+        raise ValueError("A variable of a required item is missing.")
 
-    return coerce
+    return build
 
 
-def _compile_variable(name: str, *, is_nullable: bool) -> _Literal:
+def _compile_variable(name: str, convert: _Converter, *, is_nullable: bool) -> _Literal:
     def get(variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value of a variable
         value = variables.get(name, Undefined)
         if value is None and not is_nullable:
             raise ValueError(f"${name} is null.")
-        return value
-
-    return get
-
-
-def _constant(value: object) -> _Literal:
-    return lambda _: value
-
-
-def _require(literal: _Literal) -> _Literal:
-    def get(variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any value of a variable
-        value = literal(variables)
-        if value is Undefined:
-            raise ValueError("A variable of a required value is missing.")
-        return value
+        return value if value is None or value is Undefined else convert(value)
 
     return get

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, TypeAlias
 import graphql
 import orjson
 
+from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.prepared_json import PreparedJSON
+from graphql_api.execution.prepared_json import prepare_json
 
 Column: TypeAlias = Sequence[Any]
 """Values of one field, one for each object."""
@@ -27,8 +28,8 @@ class ExecutionState(NamedTuple):
 
     variables: Mapping[str, Any]
     """Coerced."""
-    prepared_json: PreparedJSON
-    """JSON of objects of the snapshot."""
+    derived: DerivedCache
+    """Of the snapshot."""
     budget: Budget
     """Raises QueryTooComplex once the execution has taken too long, or makes too many bytes."""
 
@@ -131,4 +132,6 @@ def encode_once(encode: Encoder, selection: Hashable) -> Encoder:
     The objects must not change, and `encode` may depend on nothing else. Encoders of one `selection`
     share what they prepared.
     """
-    return lambda objects, state: state.prepared_json.get(selection, objects, lambda missing: encode(missing, state))
+    return lambda objects, state: prepare_json(
+        state.derived, selection, objects, lambda missing: encode(missing, state)
+    )

@@ -15,12 +15,10 @@ from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.prepared_json import PreparedJSON
 from graphql_api.execution.query_cost import DataSizes, measure_lists
 from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.scalars import DATE_TIME
 
-_PREPARED_JSON_BYTES = 16_000_000
 _DEFAULT_LIMITS = QueryLimits()
 
 
@@ -31,19 +29,12 @@ class Schema(strawberry.Schema):
     query_limits: QueryLimits
     clock: Callable[[], float]
     """Counts seconds of processor time: a query is not to blame if the machine stands still."""
-    _prepared: tuple[Snapshot, PreparedJSON] | None = None
     _measured: tuple[Snapshot, Sequence[Attempt], DataSizes] | None = None
 
     @property
     def executable(self) -> GraphQLSchema:
         """graphql-core's schema."""
         return self._schema
-
-    def get_prepared_json(self, snapshot: Snapshot) -> PreparedJSON:
-        """Return the JSON prepared for a snapshot. A new snapshot drops that of the former one."""
-        if self._prepared is None or self._prepared[0] is not snapshot:
-            self._prepared = (snapshot, PreparedJSON(_PREPARED_JSON_BYTES))
-        return self._prepared[1]
 
     def measure_data(self, catalog: Catalog) -> DataSizes:
         """Return the sizes of the served data, by which queries cost. They are measured once."""

@@ -162,7 +162,7 @@ class _PreparedExecution:
         if encode is None:
             return None
         reader = self.reader
-        state = ExecutionState(self.variables, self.schema.get_prepared_json(reader.snapshot), self.budget)
+        state = ExecutionState(self.variables, reader.snapshot.derived, self.budget)
         try:
             (data,) = encode((reader,), state)
         except QueryTooComplex:

@@ -3,41 +3,36 @@
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
+from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.utils.exact_bytes import copy_exactly
-from graphql_api.utils.lru import LRUCache
 
 _TABLE_BYTES = 500
 _ENTRY_BYTES = 150
 """Estimated bytes of an object's entry besides its JSON."""
 
 
-class PreparedJSON:
-    """JSON of objects by the selection that it shows, least recently used first out.
+def prepare_json(
+    cache: DerivedCache, selection: Hashable, objects: Sequence[Any], encode: Callable[[Sequence[Any]], Sequence[bytes]]
+) -> list[bytes]:
+    """Return the JSON that a selection shows of each object. `encode` makes that of those which have none yet.
 
-    The objects must not change. It refers to them, so that no other object gets the id of one.
+    The objects must not change while `cache` is used.
     """
-
-    def __init__(self, max_bytes: int) -> None:
-        """Hold at most `max_bytes`, estimated."""
-        self._tables: LRUCache[Hashable, _Table] = LRUCache(max_bytes, size_of=lambda _, table: table.size)
-
-    def get(
-        self, selection: Hashable, objects: Sequence[Any], encode: Callable[[Sequence[Any]], Sequence[bytes]]
-    ) -> list[bytes]:
-        """Return the JSON of each object. `encode` makes that of those which have none yet."""
-        table = self._tables.get(selection) or _Table()
-        try:
-            return list(map(table.json_by_id.__getitem__, map(id, objects)))
-        except KeyError:
-            missing = list({id(value): value for value in objects if id(value) not in table.json_by_id}.values())
-        encoded = encode(missing)
-        self._tables.pop(selection)  # before its size changes
-        table.add(missing, encoded)
-        self._tables.put(selection, table)
-        return [table.json_by_id[id(value)] for value in objects]
+    table: _Table = cache.get(selection) or _Table()
+    try:
+        return list(map(table.json_by_id.__getitem__, map(id, objects)))
+    except KeyError:
+        missing = list({id(value): value for value in objects if id(value) not in table.json_by_id}.values())
+    encoded = encode(missing)
+    cache.pop(selection)  # before its size changes
+    table.add(missing, encoded)
+    cache.put(selection, table)
+    return [table.json_by_id[id(value)] for value in objects]
 
 
 class _Table:
+    """JSON of one selection. It refers to the objects, so that no other one gets the id of one."""
+
     def __init__(self) -> None:
         self.json_by_id: dict[int, bytes] = {}
         self.size = _TABLE_BYTES

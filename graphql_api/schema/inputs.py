@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import make_dataclass
 from datetime import datetime
 from enum import Enum
+from keyword import iskeyword
 from typing import Any, Generic, TypeVar
 
 import strawberry
@@ -78,6 +79,14 @@ class DateTimeFilter:
     is_null: bool | None = _optional(_IS_NULL)
 
 
+_FIELDS = {field.value: field for field in CountryField}
+_OPERATORS = {
+    # Attributes that are Python keywords end with an underscore.
+    f"{name}_" if iskeyword(name) else name: comparison
+    for name, comparison in ((comparison.name.lower(), comparison) for comparison in Operator)
+}
+"""By attribute of a field's filter."""
+
 FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter
 
 
@@ -112,27 +121,26 @@ class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of 
 
     def to_domain(self) -> Filter:
         """Convert the filter to the domain. Null fields and operators are ignored."""
-        conditions = [
-            condition for field in CountryField for condition in _build_conditions(field, getattr(self, field.value))
-        ]
-        filters: list[Filter] = [*conditions]
-        if self.and_ is not None:
-            filters.append(AllOf(tuple(nested.to_domain() for nested in self.and_)))
-        if self.or_ is not None:
-            filters.append(AnyOf(tuple(nested.to_domain() for nested in self.or_)))
-        if self.not_ is not None:
-            filters.append(Not(self.not_.to_domain()))
+        filters: list[Filter] = []
+        for attribute, value in vars(self).items():
+            if value is None:
+                continue
+            if attribute == "and_":
+                filters.append(AllOf(tuple(nested.to_domain() for nested in value)))
+            elif attribute == "or_":
+                filters.append(AnyOf(tuple(nested.to_domain() for nested in value)))
+            elif attribute == "not_":
+                filters.append(Not(value.to_domain()))
+            else:
+                filters += _build_conditions(_FIELDS[attribute], value)
         return AllOf(tuple(filters))
 
 
-def _build_conditions(field: CountryField, field_filter: FieldFilter | None) -> Iterator[Condition]:
-    if field_filter is None:
-        return
+def _build_conditions(field: CountryField, field_filter: FieldFilter) -> Iterator[Condition]:
     for attribute, operand in vars(field_filter).items():
         if operand is not None:
             value = frozenset(operand) if isinstance(operand, list) else operand
-            # Attributes that are Python keywords end with an underscore.
-            yield Condition(field, Operator[attribute.rstrip("_").upper()], value)
+            yield Condition(field, _OPERATORS[attribute], value)
 
 
 _SORT_VALUES = {

@@ -37,8 +37,8 @@ ALL_CODES = ["AQ", "CI", "ST", "TO"]
 
 def select_codes(filter_: Filter, snapshot: Snapshot = SNAPSHOT) -> list[str]:
     """Return the codes of the rows that match."""
-    row_indexes = apply_filter(filter_, SnapshotReader(snapshot), range(len(snapshot.rows)))
-    return country_codes(snapshot.rows[row_index] for row_index in row_indexes)
+    row_indexes = apply_filter(filter_, SnapshotReader(snapshot))
+    return country_codes(snapshot.rows[row_index] for row_index in sorted(row_indexes))
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_joined() -> None:
 
 
 def test_candidates() -> None:
-    """Only candidates match, and they keep their order."""
+    """Only candidates match, each once."""
     europe = Condition(CountryField.REGION, Operator.EQ, "europe")
     for filter_ in (europe, AllOf((europe,)), AnyOf((europe, europe)), Not(AnyOf(()))):
-        assert list(apply_filter(filter_, SnapshotReader(SNAPSHOT), (3, 1, 2))) == [3, 1, 2]
+        assert sorted(apply_filter(filter_, SnapshotReader(SNAPSHOT), (3, 1, 2))) == [1, 2, 3]
 
 
 @few_examples
@@ -166,9 +166,8 @@ def test_model(rows: list[Country], filter_: Filter) -> None:
 def test_candidates_model(rows: list[Country], filter_: Filter, data: st.DataObject) -> None:
     """Filtering candidates equals filtering all rows and then keeping the candidates."""
     snapshot = make_snapshot(rows)
-    all_indexes = range(len(rows))
-    candidates = data.draw(st.lists(st.sampled_from(all_indexes), unique=True) if rows else st.just([]))
-    matching = apply_filter(filter_, SnapshotReader(snapshot), all_indexes)
-    assert list(apply_filter(filter_, SnapshotReader(snapshot), candidates)) == [
+    candidates = data.draw(st.lists(st.sampled_from(range(len(rows))), unique=True) if rows else st.just([]))
+    matching = apply_filter(filter_, SnapshotReader(snapshot))
+    assert sorted(apply_filter(filter_, SnapshotReader(snapshot), candidates)) == sorted(
         row_index for row_index in candidates if row_index in matching
-    ]
+    )

@@ -1,6 +1,8 @@
 """Work grows linearly with the rows, counted in calls, which do not depend on the machine."""
 
 import tracemalloc
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,9 +10,9 @@ from graphql_api.domain.country import CountryField
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.folding import fold
 from graphql_api.domain.pagination import PageRequest, paginate
-from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.snapshot import ComparableValue, Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.domain.sorting import SortKey
+from graphql_api.domain.sorting import SortKey, sort_rows
 from tests.support.call_counts import count_calls
 from tests.support.factories import make_country, make_snapshot
 
@@ -56,6 +58,49 @@ def test_query(filter_: Filter, sort: tuple[SortKey, ...]) -> None:
     )
     assert many.total() <= few.total() * MANY / FEW
     assert many[fold.__code__] == few[fold.__code__] <= 2
+
+
+class CountingColumn(tuple[ComparableValue, ...]):
+    """A column that counts the values taken from it."""
+
+    __slots__ = ()
+    taken = 0
+
+    def __getitem__(self, row_index: Any) -> Any:  # noqa: ANN401 - an index or a slice
+        type(self).taken += 1
+        return super().__getitem__(row_index)
+
+
+RANGES = [
+    (Condition(CountryField.POPULATION, Operator.EQ, 5), 1),
+    (Condition(CountryField.POPULATION, Operator.GT, MANY - 11), 10),
+    (Condition(CountryField.POPULATION, Operator.LTE, 9), 10),
+    (AllOf((CONTAINS, Condition(CountryField.POPULATION, Operator.LT, 3))), 0),
+]
+
+
+@pytest.mark.parametrize(("filter_", "matching"), RANGES)
+def test_range(filter_: Filter, matching: int) -> None:
+    """Once a column was sorted, a range takes a logarithmic number of its values, and other conditions no more rows."""
+    snapshot = make_sized_snapshot(MANY)
+    columns = {field: CountingColumn(column) for field, column in snapshot.columns.items()}
+    snapshot = replace(snapshot, columns=columns)
+    reader = SnapshotReader(snapshot)
+    paginate(reader, LARGE, (), PageRequest())
+    CountingColumn.taken = 0
+    assert len(paginate(reader, filter_, (), PageRequest()).matching) == matching
+    assert 0 < CountingColumn.taken <= 30
+
+
+def test_sorted_once() -> None:
+    """Rows are sorted once for each order of a snapshot, whatever the filter and the page."""
+    snapshot = make_sized_snapshot(FEW)
+    paginate(SnapshotReader(snapshot), AllOf(()), BY_CAPITAL, PageRequest(first=1))
+    columns = {field: CountingColumn(column) for field, column in snapshot.columns.items()}
+    CountingColumn.taken = 0
+    page = paginate(SnapshotReader(replace(snapshot, columns=columns)), AllOf(()), BY_CAPITAL, PageRequest(first=5))
+    assert CountingColumn.taken == 0
+    assert page.matching == sort_rows(BY_CAPITAL, SnapshotReader(make_sized_snapshot(FEW)), range(FEW))
 
 
 def test_cursor() -> None:

@@ -1,5 +1,6 @@
 """Sorting: a total order for any keys, nulls last, ties by name and then by code."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.snapshot import Snapshot, build_derived_cache
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, compare, drop_repeated, sort_rows, sort_values
 from tests.support.factories import country_codes, country_lists, few_examples, make_country, make_snapshot
@@ -78,7 +79,7 @@ def test_some_of_the_rows(rows: list[Country], keys: tuple[SortKey, ...], data: 
     snapshot = make_snapshot(rows)
     subset = data.draw(st.sets(st.sampled_from(range(len(rows)))) if rows else st.just(set()))
     all_indexes = sort_rows(keys, SnapshotReader(snapshot), range(len(rows)))
-    assert sort_rows(keys, SnapshotReader(snapshot), sorted(subset)) == [
+    assert list(sort_rows(keys, SnapshotReader(snapshot), subset)) == [
         row_index for row_index in all_indexes if row_index in subset
     ]
 
@@ -106,3 +107,19 @@ def test_repeated_keys(rows: list[Country], keys: tuple[SortKey, ...], repeated:
     assert len({key.field for key in all_keys}) == len(first_keys)
     assert [next(key for key in all_keys if key.field is first.field) for first in first_keys] == list(first_keys)
     assert sort_rows(first_keys, reader, range(len(rows))) == sort_rows(all_keys, reader, range(len(rows)))
+
+
+def test_orders_are_bounded() -> None:
+    """Orders count into the bound of bytes of what is derived from a snapshot; the least recently used is dropped."""
+    rows = [make_country(f"{index}", alpha3=f"x{index}", population=index) for index in range(1000)]
+    snapshot = replace(make_snapshot(rows), derived=build_derived_cache(20_000))
+    reader = SnapshotReader(snapshot)
+    fields = (CountryField.POPULATION, CountryField.AREA_KM2, CountryField.NAME)
+    by_population, by_area, by_name = ((SortKey(field),) for field in fields)
+    first = sort_rows(by_population, reader, range(1000))
+    sort_rows(by_area, reader, range(1000))
+    assert sort_rows(by_population, reader, range(1000)) is first
+    assert snapshot.derived.size == 2 * (2 * 4 * 1000 + 1000)
+    sort_rows(by_name, reader, range(1000))
+    assert snapshot.derived.size == 2 * (2 * 4 * 1000 + 1000)
+    assert sort_rows(by_population, reader, range(1000)) is first

@@ -53,7 +53,8 @@ def make_schema() -> Schema:
 
 
 def respond(schema: Schema, document: str, variables: Mapping[str, Any]) -> tuple[bytes, Mapping[str, Any]]:
-    """Return the body of the response, and the response as JSON values."""
+    """Return the body of the response, and the response as JSON values. Nothing was derived from the data before."""
+    CLIENT.catalog.snapshot.derived.clear()
     request = GraphQLRequest(query=document, variables=variables, operation_name=None)
     execution = execute(
         schema, request, context=CONTEXT, allowed_operations=QUERIES_AND_MUTATIONS, request_id="request-7"

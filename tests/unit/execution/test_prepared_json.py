@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from graphql_api.execution.prepared_json import PreparedJSON
+from graphql_api.domain.snapshot import build_derived_cache
+from graphql_api.execution.prepared_json import prepare_json
 
 
 class Encoder:
@@ -20,42 +21,42 @@ class Encoder:
 
 def test_once() -> None:
     """Each object is encoded once for each selection, also if it occurs several times."""
-    prepared, encode = PreparedJSON(10_000), Encoder()
+    cache, encode = build_derived_cache(10_000), Encoder()
     one, two, three = 1001, 1002, 1003
-    assert prepared.get("a", [one, two, one], encode) == [b"1001", b"1002", b"1001"]
-    assert prepared.get("a", [three, two], encode) == [b"1003", b"1002"]
-    assert prepared.get("a", [two, three, one], encode) == [b"1002", b"1003", b"1001"]
-    assert prepared.get("b", [one], encode) == [b"1001"]
-    assert prepared.get("c", [], encode) == []
+    assert prepare_json(cache, "a", [one, two, one], encode) == [b"1001", b"1002", b"1001"]
+    assert prepare_json(cache, "a", [three, two], encode) == [b"1003", b"1002"]
+    assert prepare_json(cache, "a", [two, three, one], encode) == [b"1002", b"1003", b"1001"]
+    assert prepare_json(cache, "b", [one], encode) == [b"1001"]
+    assert prepare_json(cache, "c", [], encode) == []
     assert encode.encoded == [[one, two], [three], [one]]
 
 
 def test_objects_are_held() -> None:
     """An object that nobody else refers to is not mistaken for a new one at its address."""
-    prepared, encode = PreparedJSON(10_000_000), Encoder()
+    cache, encode = build_derived_cache(10_000_000), Encoder()
     for number in range(1000):
-        assert prepared.get("a", [number + 10**6], encode) == [f"{number + 10**6}".encode()]
+        assert prepare_json(cache, "a", [number + 10**6], encode) == [f"{number + 10**6}".encode()]
     assert len(encode.encoded) == 1000
 
 
 def test_limit() -> None:
     """Beyond the limit, the selection that was used least recently is dropped."""
-    prepared, encode = PreparedJSON(3 * 658), Encoder()
+    cache, encode = build_derived_cache(3 * 658), Encoder()
     one = 12345678
     for selection in "abcabda":
-        assert prepared.get(selection, [one], encode) == [b"12345678"]
+        assert prepare_json(cache, selection, [one], encode) == [b"12345678"]
     assert len(encode.encoded) == 4
-    prepared.get("c", [one], encode)
+    prepare_json(cache, "c", [one], encode)
     assert len(encode.encoded) == 5
 
 
 def test_large_table() -> None:
     """A selection beyond the limit is encoded at each use, and not held."""
-    prepared, encode = PreparedJSON(1_000), Encoder()
+    cache, encode = build_derived_cache(1_000), Encoder()
     numbers = list(range(1000, 1010))
     for _ in range(2):
-        assert prepared.get("a", numbers, encode) == [f"{number}".encode() for number in numbers]
+        assert prepare_json(cache, "a", numbers, encode) == [f"{number}".encode() for number in numbers]
     assert encode.encoded == [numbers, numbers]
-    prepared.get("b", numbers[:1], encode)
-    prepared.get("b", numbers[:1], encode)
+    prepare_json(cache, "b", numbers[:1], encode)
+    prepare_json(cache, "b", numbers[:1], encode)
     assert len(encode.encoded) == 3

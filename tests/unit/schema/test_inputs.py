@@ -2,7 +2,6 @@
 
 import json
 import re
-from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from typing import Any
@@ -292,7 +291,7 @@ def with_whole_numbers(filter_: Filter) -> Filter:
         case Condition(CountryField.POPULATION, _, operand) if not isinstance(operand, bool):
             operands = operand if isinstance(operand, frozenset) else [operand]
             integers = frozenset(int(min(float(number), 2**31 - 1)) for number in operands)  # type: ignore[arg-type]  # drawn by number
-            return replace(filter_, operand=integers if isinstance(operand, frozenset) else next(iter(integers)))
+            return filter_._replace(operand=integers if isinstance(operand, frozenset) else next(iter(integers)))
         case _:
             return filter_
 
