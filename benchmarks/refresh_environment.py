@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.support.db_servers.mariadb import MariaDB
-from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream, world_bank_responder
 from tests.support.tcp_proxy import TCPProxy
 
 PROVIDER_DELAY = 2.5
@@ -50,21 +50,28 @@ class RefreshEnvironment:
         """Measure a refresh, including the work that follows its response."""
         self._wait_until_idle()
         self.proxy.reset_counts()
-        requests_before = len(self.upstream.requests)
+        requests_before = self._count_required_requests()
         started_at = time.perf_counter()
         refresh()
         seconds = time.perf_counter() - started_at
         round_trips_after_sources = self.proxy.round_trips - self._round_trips_at_response
         self._wait_until_idle()
-        if len(self.upstream.requests) != requests_before + 2:
-            raise RuntimeError("The refresh did not request each source once.")
+        if self._count_required_requests() != requests_before + 2:
+            raise RuntimeError("The refresh did not request countries and rates once.")
         return RefreshCost(seconds=seconds, trips_after_sources=round_trips_after_sources, trips=self.proxy.round_trips)
+
+    def _count_required_requests(self) -> int:
+        return self.upstream.request_count("countries") + self.upstream.request_count("rates")
 
     def _set_provider_delay(self, delay: float) -> None:
         # Without a next update in the future, the provider is requested on any date.
         rates = {**json.loads(RATES), "time_next_update_unix": 0}
         for path, body in (("countries", COUNTRIES), ("rates", json.dumps(rates).encode())):
             self.upstream.set_responses(path, FakeResponse(body=body, delay=delay, hold_until=self._on_response))
+        respond = world_bank_responder()
+        self.upstream.set_responses(
+            "statistics", lambda request: replace(respond(request), delay=delay, hold_until=self._on_response)
+        )
 
     def _on_response(self) -> bool:
         """Store the round trips so far; called when a source responds."""

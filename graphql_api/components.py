@@ -12,12 +12,12 @@ from graphql_api.execution.limits import QueryLimits
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.sampler import Sampler
-from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.refresh.sources import SourceConfig
 from graphql_api.settings import Settings
 from graphql_api.sources.fetch import LazyHTTPClient
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, select_providers
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, STATISTICS_PROVIDERS, select_providers
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 from graphql_api.utils.lazy import Lazy
@@ -141,6 +141,7 @@ def _build_source_config(settings: Settings, metrics: MetricsRecorder) -> Source
     return SourceConfig(
         countries=select_providers("COUNTRIES_SOURCES", countries, COUNTRIES_PROVIDERS, keys),
         rates=select_providers("RATES_SOURCES", rates, RATES_PROVIDERS, keys),
+        statistics=select_providers("STATISTICS_SOURCES", settings.statistics_sources, STATISTICS_PROVIDERS, keys),
         api_timeout=settings.api_timeout,
         refresh_timeout=settings.refresh_timeout,
         on_fetch=metrics.record_fetch,

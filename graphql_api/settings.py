@@ -167,6 +167,7 @@ class Settings(BaseSettings):
     database_timeout: Seconds = 10
     countries_sources: SourceList = (("restcountries", None), ("geonames", None), ("bundled", None))
     rates_sources: SourceList = (("er-api", None), ("frankfurter", None), ("bundled", None))
+    statistics_sources: SourceList = (("world-bank", None), ("bundled", None))
     restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30

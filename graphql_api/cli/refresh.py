@@ -88,8 +88,12 @@ def _describe_source(source: SourceReport) -> str:
     phrases = [f"{source.kind} from {source.provider}"]
     if source.cached:
         phrases[0] += ", cached (nothing new)"
+    if source.stored:
+        phrases[0] += ", stored earlier"
     if source.as_of is not None:
         phrases.append(f"as of {source.as_of:%Y-%m-%d %H:%M} UTC")
+    if source.dropped:
+        phrases.append(f"{source.dropped} records of no country dropped")
     phrases.extend(f"not from {failure}" for failure in source.failures)
     if source.attribution is not None:
         phrases.append(source.attribution)
@@ -105,6 +109,7 @@ def _build_timings_table(timings: Timings, bar_character: str) -> Table:
     phases = (
         ("fetch countries", 0, timings.fetch_countries_ms),
         ("fetch rates", 0, timings.fetch_rates_ms),
+        ("fetch statistics", 0, timings.fetch_statistics_ms),
         ("transform", fetch_end_ms, timings.transform_ms),
         ("upsert", transform_end_ms, timings.upsert_ms),
         ("draw", transform_end_ms, timings.image_ms),

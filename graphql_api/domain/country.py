@@ -35,6 +35,18 @@ class Country:
     rates_provider: str | None
     """None without an exchange rate."""
     rates_as_of: datetime | None
+    population_year: int | None
+    population_density: float | None
+    gdp: float | None
+    gdp_year: int | None
+    gdp_per_capita: float | None
+    gdp_ppp: float | None
+    gdp_ppp_year: int | None
+    statistics_population: int | None
+    """The statistics provider's population. None: `population` is the countries provider's."""
+    statistics_provider: str | None
+    """None without statistics."""
+    statistics_as_of: datetime | None
 
 
 class FieldKind(Enum):
@@ -94,7 +106,10 @@ FIELDS: Mapping[str, FieldInfo] = {
         max_length=200,
         nullable=True,
     ),
-    "population": FieldInfo(FieldKind.INT, "Number of people, as the provider reports it."),
+    "population": FieldInfo(
+        FieldKind.INT,
+        "Number of people, from statisticsFrom; where that has none, from figuresFrom, and populationYear is null.",
+    ),
     "area_km2": FieldInfo(
         FieldKind.FLOAT, "Area in square kilometres; null if the provider reports none.", nullable=True
     ),
@@ -112,7 +127,7 @@ FIELDS: Mapping[str, FieldInfo] = {
         FieldKind.FLOAT,
         "Rough estimate in US dollars, not a statistic: population x multiplier / exchangeRate. "
         "The multiplier is 1000 to 2000, derived from the country code, and never changes. Null "
-        "without an exchange rate.",
+        "without an exchange rate. `gdp` is the real figure.",
         nullable=True,
     ),
     "flag_url": FieldInfo(
@@ -129,6 +144,50 @@ FIELDS: Mapping[str, FieldInfo] = {
     "countries_as_of": _internal(FieldKind.INSTANT, nullable=True),
     "rates_provider": _internal(FieldKind.TEXT, 50, nullable=True),
     "rates_as_of": _internal(FieldKind.INSTANT, nullable=True),
+    "population_year": FieldInfo(
+        FieldKind.INT,
+        "Year of the population; null if the source does not state it.",
+        nullable=True,
+        filterable=False,
+        sortable=False,
+    ),
+    "population_density": FieldInfo(
+        FieldKind.FLOAT, "People per square kilometre; null without an area.", nullable=True
+    ),
+    "gdp": FieldInfo(
+        FieldKind.FLOAT,
+        "Gross domestic product in current US dollars, from national accounts; null if no source has it. "
+        "Not the estimate, which is estimatedGdp.",
+        nullable=True,
+    ),
+    "gdp_year": FieldInfo(
+        FieldKind.INT,
+        "Year of the GDP; null without a GDP, or if the source does not state it.",
+        nullable=True,
+        filterable=False,
+        sortable=False,
+    ),
+    "gdp_per_capita": FieldInfo(
+        FieldKind.FLOAT,
+        "GDP per person in current US dollars: gdp / population, both from statisticsFrom; null if it lacks either. "
+        "Their years may differ, see gdpYear and populationYear.",
+        nullable=True,
+    ),
+    "gdp_ppp": FieldInfo(
+        FieldKind.FLOAT,
+        "Gross domestic product at purchasing power parity in international dollars; null if no source has it.",
+        nullable=True,
+    ),
+    "gdp_ppp_year": FieldInfo(
+        FieldKind.INT,
+        "Year of the GDP at purchasing power parity; null without one, or if the source does not state it.",
+        nullable=True,
+        filterable=False,
+        sortable=False,
+    ),
+    "statistics_population": _internal(FieldKind.INT, nullable=True),
+    "statistics_provider": _internal(FieldKind.TEXT, 50, nullable=True),
+    "statistics_as_of": _internal(FieldKind.INSTANT, nullable=True),
 }
 """The fields of `Country` by name, in the order of the SQL columns."""
 
@@ -148,6 +207,10 @@ class CountryField(StrEnum):
     EXCHANGE_RATE = "exchange_rate"
     ESTIMATED_GDP = "estimated_gdp"
     LAST_REFRESHED_AT = "last_refreshed_at"
+    POPULATION_DENSITY = "population_density"
+    GDP = "gdp"
+    GDP_PER_CAPITA = "gdp_per_capita"
+    GDP_PPP = "gdp_ppp"
 
     __hash__ = str.__hash__  # that of an enum is a Python function
 
@@ -196,6 +259,21 @@ class CountryFigures:
 
 MAX_NAMED_SKIPPED = 100
 """Skipped records of one source that a report names. The others are counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CountryStatistics:
+    """The validated statistics of one country, as a provider reports them. None: not reported."""
+
+    code: str
+    population: int | None = None
+    population_year: int | None = None
+    gdp: float | None = None
+    """Current US dollars."""
+    gdp_year: int | None = None
+    gdp_ppp: float | None = None
+    """Current international dollars."""
+    gdp_ppp_year: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

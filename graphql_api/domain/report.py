@@ -13,6 +13,12 @@ class SourceKind(StrEnum):
 
     COUNTRIES = "countries"
     RATES = "rates"
+    STATISTICS = "statistics"
+    """Optional: a refresh without them succeeds, and the stored ones stay."""
+
+
+NO_PROVIDER = "none"
+"""Stands for the provider of statistics if there are none."""
 
 
 class Trigger(StrEnum):
@@ -30,14 +36,19 @@ class SourceReport:
 
     kind: SourceKind
     provider: str
+    """If the stored statistics stayed, the provider of most of them; `NO_PROVIDER` without any."""
     live: bool
     """True if this refresh contacted the provider, even if it had nothing new."""
     cached: bool = False
     """True if the data is from the cache, as the provider announced a later update."""
+    stored: bool = False
+    """True if no provider delivered usable statistics, so that the stored ones stayed."""
     as_of: datetime | None
     """UTC time of the data according to the provider; None if it reports none."""
     failures: tuple[str, ...]
     """One message per provider tried before this one."""
+    dropped: int = 0
+    """Number of records of no country, such as the aggregates of the World Bank."""
     attribution: str | None
     """The credit that the provider's licence requires, if any."""
 
@@ -48,6 +59,8 @@ class Timings:
 
     fetch_countries_ms: float
     fetch_rates_ms: float
+    fetch_statistics_ms: float = 0
+    """0 in the history of versions without statistics."""
     fetch_ms: float
     """All sources, which are fetched in parallel."""
     transform_ms: float

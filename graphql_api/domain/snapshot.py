@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from enum import StrEnum
 from operator import attrgetter
 from typing import Any, Self, TypeAlias
 
@@ -24,8 +25,25 @@ class TopCountry:
     """One bar of the image."""
 
     name: str
-    estimated_gdp: float
+    amount: float
     """US dollars."""
+    year: int | None = None
+    """Year of the amount; None if it is an estimate, or if the source does not state it."""
+
+
+class Ranking(StrEnum):
+    """The amount that the image ranks countries by."""
+
+    GDP = "gdp"
+    ESTIMATED_GDP = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class StatisticsYears:
+    """The year of most figures. None: the source states none."""
+
+    population: int | None = None
+    gdp: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +52,13 @@ class Summary:
 
     total_countries: int
     top: tuple[TopCountry, ...]
-    """At most five countries, highest estimated GDP first."""
+    """At most five countries, highest amount first."""
+    ranking: Ranking
+    """The amounts that are ranked."""
     countries_source: Provenance | None
     rates_source: Provenance | None
+    statistics_source: Provenance | None
+    statistics_years: StatisticsYears
     refreshed_at: datetime | None
     """UTC time of the newest row; None without rows."""
 
@@ -149,25 +171,42 @@ class Snapshot:
         """Return whether the rate of any row is from a live provider."""
         return any(row.rates_provider not in (BUNDLED, None) for row in self.rows)
 
+    @property
+    def has_live_statistics(self) -> bool:
+        """Return whether the statistics of any row are from a live provider."""
+        return any(row.statistics_provider not in (BUNDLED, None) for row in self.rows)
+
+    @property
+    def has_statistics(self) -> bool:
+        """Return whether any row has statistics; those of a version without them have none."""
+        return any(row.statistics_provider is not None for row in self.rows)
+
     def is_stale(self, *, now: datetime, stale_after: timedelta) -> bool:
         """Return whether data is absent, older than `stale_after`, or of one kind all bundled."""
         refreshed_at = self.last_refreshed_at
         is_live = self.has_live_figures and self.has_live_rates
         return refreshed_at is None or not is_live or now - refreshed_at > stale_after
 
-    def summarize(self) -> Summary:
-        """Return the contents of the summary image."""
-        estimates = [
-            TopCountry(name=row.name, estimated_gdp=row.estimated_gdp)
+    def summarize(self, ranking: Ranking = Ranking.GDP) -> Summary:
+        """Return the contents of the summary image. Without any GDP it ranks the estimates."""
+        if all(row.gdp is None for row in self.rows):
+            ranking = Ranking.ESTIMATED_GDP
+        by_gdp = ranking is Ranking.GDP
+        top = [
+            TopCountry(name=row.name, amount=amount, year=row.gdp_year if by_gdp else None)
             for row in self.rows
-            if row.estimated_gdp is not None
+            if (amount := row.gdp if by_gdp else row.estimated_gdp) is not None
         ]
-        estimates.sort(key=lambda country: country.estimated_gdp, reverse=True)
+        top.sort(key=lambda country: country.amount, reverse=True)
+        statistics_source = next(iter(self.count_statistics_provenance()), None)
         return Summary(
             total_countries=len(self.rows),
-            top=tuple(estimates[:5]),
+            top=tuple(top[:5]),
+            ranking=ranking,
             countries_source=next(iter(self.count_figures_provenance()), None),
             rates_source=next(iter(self.count_rates_provenance()), None),
+            statistics_source=statistics_source,
+            statistics_years=self.find_statistics_years(statistics_source),
             refreshed_at=self.last_refreshed_at,
         )
 
@@ -178,6 +217,20 @@ class Snapshot:
     def count_rates_provenance(self) -> Mapping[Provenance, int]:
         """Return the number of rows per provenance of rates, most common first."""
         return _count_provenance((row.rates_provider, row.rates_as_of) for row in self.rows)
+
+    def count_statistics_provenance(self) -> Mapping[Provenance, int]:
+        """Return the number of rows per provenance of statistics, most common first."""
+        return _count_provenance((row.statistics_provider, row.statistics_as_of) for row in self.rows)
+
+    def find_statistics_years(self, provenance: Provenance | None) -> StatisticsYears:
+        """Return the years of the statistics of one provenance; none for None."""
+        if provenance is None:
+            return StatisticsYears()
+        origin = (provenance.provider, provenance.as_of)
+        rows = [row for row in self.rows if (row.statistics_provider, row.statistics_as_of) == origin]
+        return StatisticsYears(
+            population=_most_common(row.population_year for row in rows), gdp=_most_common(row.gdp_year for row in rows)
+        )
 
 
 def _to_canonical(value: ComparableValue) -> str | float | None:
@@ -203,6 +256,12 @@ def _index_names(rows: tuple[Country, ...], reference: Reference) -> dict[str, C
     # Last, so that a country's name wins over the alias of another.
     names.update((fold(row.name), row) for row in rows)
     return names
+
+
+def _most_common(years: Iterable[int | None]) -> int | None:
+    """Return the most common year, the latest of several; None without any."""
+    counts = Counter(year for year in years if year is not None)
+    return max(counts, key=lambda year: (counts[year], year), default=None)
 
 
 def _count_provenance(sources: Iterable[tuple[str | None, datetime | None]]) -> Mapping[Provenance, int]:

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from functools import lru_cache
 from importlib.resources import as_file, files
 from io import BytesIO
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 
-from graphql_api.domain.snapshot import Summary, TopCountry
-from graphql_api.images import SUMMARY_IMAGE_SIZE, SUMMARY_IMAGE_WIDTH, summary_text
-from graphql_api.utils.formatting import format_usd, to_plain_line
+from graphql_api.domain.snapshot import Summary
+from graphql_api.images import SUMMARY_IMAGE_SIZE, SUMMARY_IMAGE_WIDTH, Theme, summary_text
+from graphql_api.utils.formatting import to_plain_line
 
 _LEFT, _RIGHT = 72, SUMMARY_IMAGE_WIDTH - 72
 _GUTTER = 28
@@ -22,7 +22,7 @@ _GUTTER = 28
 _COUNT_BASELINE, _HEADING_BASELINE = 154, 226
 _FIRST_ROW, _ROW_PITCH, _BAR_HEIGHT, _RADIUS = 270, 47, 22, 6
 _BASELINE_OFFSET = 8  # from the middle of a row
-_RULE, _FOOTER_BASELINE, _FOOTER_PITCH = 500, 541, 29
+_RULE, _FOOTER_BASELINE, _FOOTER_PITCH = 490, 523, 26
 
 _MAX_COUNT_WIDTH, _MAX_NAME_WIDTH = 760, 440
 _MIN_BAR_WIDTH = 6
@@ -32,13 +32,17 @@ _MAX_TEXT_LENGTH = 256  # more characters fit on no line, and measuring them tak
 class Color(Enum):
     """Colours in painting order: later ones cover earlier ones."""
 
-    TRACK = "#EAE7DF"
-    MUTED = "#5A6470"
-    STRONG = "#16202C"
-    ACCENT = "#0F6B66"
+    TRACK = auto()
+    MUTED = auto()
+    STRONG = auto()
+    ACCENT = auto()
 
 
-_BACKGROUND = "#FAF9F6"
+_PALETTES = {
+    Theme.LIGHT: ("#FAF9F6", "#EAE7DF", "#5A6470", "#16202C", "#0F6B66"),
+    Theme.DARK: ("#14181D", "#2B323A", "#A3ADB8", "#F2F4F6", "#4FC1B4"),
+}
+"""The background, then each colour in the order of `Color`."""
 _SHADES = 24  # from background to colour: enough for smooth edges, few enough for a small file
 
 
@@ -103,11 +107,11 @@ class Bar:
 _font_lock = Lock()
 
 
-def draw(summary: Summary) -> bytes:
-    """Return the image as PNG. Equal summaries give equal bytes."""
+def draw(summary: Summary, theme: Theme = Theme.LIGHT) -> bytes:
+    """Return the image as PNG. Equal summaries and themes give equal bytes."""
     with _font_lock:
         canvas = _paint(build_layout(summary))
-    canvas.putpalette(_palette())
+    canvas.putpalette(_build_palette(theme))
     png = BytesIO()
     canvas.save(png, "PNG")
     return png.getvalue()
@@ -115,8 +119,7 @@ def draw(summary: Summary) -> bytes:
 
 def build_layout(summary: Summary) -> tuple[Text | Bar, ...]:
     """Return the texts and bars of the image, positioned."""
-    ranking = _layout_ranking(summary.top)
-    return (*_layout_headline(summary), *ranking, *_layout_footer(summary))
+    return (*_layout_headline(summary), *_layout_ranking(summary), *_layout_footer(summary))
 
 
 def truncate_to_width(text: str, style: TextStyle, width: float) -> str:
@@ -142,22 +145,23 @@ def _layout_headline(summary: Summary) -> Iterator[Text]:
     yield Text(summary_text.country_noun(summary), _NOUN, _COUNT_BASELINE, noun_left)
 
 
-def _layout_ranking(top: tuple[TopCountry, ...]) -> Iterator[Text | Bar]:
+def _layout_ranking(summary: Summary) -> Iterator[Text | Bar]:
+    top = summary.top
     if not top:
         yield Text(summary_text.EMPTY_TITLE, _MESSAGE, _FIRST_ROW + 56)
         yield Text(summary_text.EMPTY_HINT, _HINT, _FIRST_ROW + 94)
         return
-    yield Text(summary_text.TITLE, _HEADING, _HEADING_BASELINE)
-    yield _align_right(summary_text.DISCLAIMER, _SMALL, _HEADING_BASELINE)
+    yield Text(summary_text.TITLES[summary.ranking], _HEADING, _HEADING_BASELINE)
+    yield _align_right(summary_text.DISCLAIMERS[summary.ranking], _SMALL, _HEADING_BASELINE)
     names = [truncate_to_width(country.name, _NAME, _MAX_NAME_WIDTH) for country in top]
-    amounts = [format_usd(country.estimated_gdp) for country in top]
+    amounts = [summary_text.format_amount(country) for country in top]
     left = _LEFT + max(_measure_width(name, _NAME) for name in names) + _GUTTER
     right = _RIGHT - max(_measure_width(amount, _AMOUNT) for amount in amounts) - _GUTTER
-    max_gdp = max(country.estimated_gdp for country in top) or 1
+    max_amount = max(country.amount for country in top) or 1
     for index, country in enumerate(top):
         middle = _FIRST_ROW + index * _ROW_PITCH
         bar_top, bar_bottom = middle - _BAR_HEIGHT // 2, middle + _BAR_HEIGHT // 2
-        length = max(round((right - left) * (country.estimated_gdp / max_gdp)), _MIN_BAR_WIDTH)
+        length = max(round((right - left) * (country.amount / max_amount)), _MIN_BAR_WIDTH)
         yield Text(names[index], _NAME, middle + _BASELINE_OFFSET)
         yield Bar(Bounds(left, bar_top, right, bar_bottom), Color.TRACK)
         yield Bar(Bounds(left, bar_top, left + length, bar_bottom), Color.ACCENT)
@@ -193,7 +197,7 @@ def _measure_width(text: str, style: TextStyle) -> float:
 
 
 def _paint(boxes: tuple[Text | Bar, ...]) -> Image.Image:
-    """Return an image whose pixels are indexes into `_palette`.
+    """Return an image whose pixels are indexes into the palette of a theme.
 
     Each colour is painted as a mask and mapped to its own range of shades. This gives smooth edges
     without quantizing, which takes longer than everything else.
@@ -227,11 +231,12 @@ def _bar_mask(bounds: Bounds) -> Image.Image:
     return large.reduce(4)
 
 
-@lru_cache(maxsize=1)
-def _palette() -> bytes:
-    palette: list[tuple[int, ...]] = [ImageColor.getrgb(_BACKGROUND)]
-    for color in Color:
+@lru_cache(maxsize=len(Theme))
+def _build_palette(theme: Theme) -> bytes:
+    background, *colors = map(ImageColor.getrgb, _PALETTES[theme])
+    palette: list[tuple[int, ...]] = [background]
+    for color in colors:
         for shade in range(1, _SHADES + 1):
-            channel_pairs = zip(palette[0], ImageColor.getrgb(color.value), strict=True)
+            channel_pairs = zip(background, color, strict=True)
             palette.append(tuple(round(p + (i - p) * shade / _SHADES) for p, i in channel_pairs))
     return bytes(channel for rgb in palette for channel in rgb)

@@ -4,23 +4,26 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from graphql_api.domain.report import SourceKind
-from graphql_api.domain.snapshot import Summary
+from graphql_api.domain.snapshot import Ranking, StatisticsYears, Summary, TopCountry
 from graphql_api.sources.registry import PROVIDERS
 from graphql_api.utils.formatting import format_date, format_datetime, format_usd, to_plain_line
 
-TITLE = "Highest estimated GDP"
-DISCLAIMER = "Rough estimates from population and exchange rate, in US dollars"
+TITLES = {Ranking.GDP: "Highest GDP", Ranking.ESTIMATED_GDP: "Highest estimated GDP"}
+DISCLAIMERS = {
+    Ranking.GDP: "From national accounts, in current US dollars",
+    Ranking.ESTIMATED_GDP: "Rough estimates from population and exchange rate, in US dollars",
+}
 EMPTY_TITLE = "No estimates yet"
 EMPTY_HINT = "An estimate needs a population and an exchange rate"
 
 
 def describe(summary: Summary) -> str:
     """Return the alt text: what the image shows, in sentences."""
-    ranking = ", ".join(f"{to_plain_line(top.name)} {format_usd(top.estimated_gdp)}" for top in summary.top)
+    ranking = ", ".join(f"{to_plain_line(top.name)} {format_amount(top)}" for top in summary.top)
     sentences = (
         f"{summary.total_countries:,} {country_noun(summary)}",
-        f"{TITLE}: {ranking}" if summary.top else EMPTY_TITLE,
-        DISCLAIMER if summary.top else EMPTY_HINT,
+        f"{TITLES[summary.ranking]}: {ranking}" if summary.top else EMPTY_TITLE,
+        DISCLAIMERS[summary.ranking] if summary.top else EMPTY_HINT,
         *(attribution + as_of for attribution, as_of in format_attributions(summary)),
         format_refreshed_at(summary.refreshed_at),
     )
@@ -32,15 +35,32 @@ def country_noun(summary: Summary) -> str:
     return "country" if summary.total_countries == 1 else "countries"
 
 
+def format_amount(country: TopCountry) -> str:
+    """Return the amount in compact form, with its year if that is known."""
+    year = f" ({country.year})" if country.year else ""
+    return format_usd(country.amount) + year
+
+
+def format_years(years: StatisticsYears) -> str:
+    """Return the years of statistics, e.g. "population of 2024, GDP of 2023"; empty without any."""
+    known = {"population": years.population, "GDP": years.gdp}
+    return ", ".join(f"{name} of {year}" for name, year in known.items() if year is not None)
+
+
 def format_attributions(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Yield the attribution of each kind of data, and the date that follows it, if known."""
-    sources = {SourceKind.COUNTRIES: summary.countries_source, SourceKind.RATES: summary.rates_source}
+    """Yield the attribution of each kind of data, and the years and the date that follow it, if known."""
+    sources = {
+        SourceKind.COUNTRIES: summary.countries_source,
+        SourceKind.STATISTICS: summary.statistics_source,
+        SourceKind.RATES: summary.rates_source,
+    }
     for kind, source in sources.items():
         if source is not None:
             provider = PROVIDERS[kind].get(source.provider)
             name = provider.short_attribution if provider else to_plain_line(source.provider)
-            as_of = f", {format_date(source.as_of)}" if source.as_of else ""
-            yield f"{kind.capitalize()} by {name}", as_of
+            years = format_years(summary.statistics_years) if kind is SourceKind.STATISTICS else ""
+            dates = [years, format_date(source.as_of) if source.as_of else ""]
+            yield f"{kind.capitalize()} by {name}", "".join(f", {date}" for date in dates if date)
 
 
 def format_refreshed_at(refreshed_at: datetime | None) -> str:

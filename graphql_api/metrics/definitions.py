@@ -75,7 +75,7 @@ ERROR_CODES = (
     errors.INTERNAL_ERROR_CODE,
     OTHER,
 )
-PHASES = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
+PHASES = ("fetch_countries", "fetch_rates", "fetch_statistics", "fetch", "transform", "upsert", "image", "total")
 PROVIDERS = tuple(dict.fromkeys(name for kind in registry.PROVIDERS.values() for name in kind))
 REFRESH_OUTCOMES = (
     SUCCESS,

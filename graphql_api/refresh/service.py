@@ -13,9 +13,10 @@ from graphql_api.errors import INTERNAL_ERROR_CODE, CountriesError, RefreshInPro
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.logging import extra_fields
 from graphql_api.refresh.lease_session import LeaseHeldByOther, LeaseSession, LeaseSessions
-from graphql_api.refresh.pipeline import RefreshOptions, RefreshPipeline, SourceConfig
+from graphql_api.refresh.pipeline import RefreshOptions, RefreshPipeline
 from graphql_api.refresh.progress import Phase, ProgressBroadcaster, ProgressReporter
 from graphql_api.refresh.remote import wait_for_remote_refresh
+from graphql_api.refresh.sources import SourceConfig
 from graphql_api.sources.fetch import LazyHTTPClient
 from graphql_api.sources.providers import bundled
 from graphql_api.storage.database import Database
@@ -107,7 +108,9 @@ class RefreshService:
 
     async def load_bundled(self) -> RefreshReport:
         """Fill the catalog from the bundled data, without any request."""
-        sources = replace(self.sources, countries=[bundled.COUNTRIES], rates=[bundled.RATES])
+        sources = replace(
+            self.sources, countries=[bundled.COUNTRIES], rates=[bundled.RATES], statistics=[bundled.STATISTICS]
+        )
         return _require_report(await self._run(sources, RefreshOptions(trigger=Trigger.START)))
 
     async def close(self) -> None:
@@ -286,15 +289,16 @@ def _log_report(report: RefreshReport) -> None:
     }
     sources = ", ".join(
         f"{source.kind} from {source.provider}"
-        + (" (cached)" if source.cached else "")
+        + (" (cached)" if source.cached else " (stored)" if source.stored else "")
         + (f" after {'; '.join(source.failures)}" if source.failures else "")
         for source in report.sources
     )
     logger.info(
         "Refresh %(refresh)s: %(countries)d countries (%(inserted)d new, %(updated)d changed, "
         "%(unchanged)d unchanged), %(sources)s; fetch %(fetch_ms).0f ms (countries "
-        "%(fetch_countries_ms).0f, rates %(fetch_rates_ms).0f), transform %(transform_ms).0f ms, "
-        "upsert %(upsert_ms).0f ms, image %(image_ms).0f ms in parallel, total %(total_ms).0f ms",
+        "%(fetch_countries_ms).0f, rates %(fetch_rates_ms).0f, statistics %(fetch_statistics_ms).0f), "
+        "transform %(transform_ms).0f ms, upsert %(upsert_ms).0f ms, image %(image_ms).0f ms in parallel, "
+        "total %(total_ms).0f ms",
         {**fields, "sources": sources, "image_ms": report.timings.image_ms or 0},
         extra=extra_fields(**fields),
     )

@@ -32,6 +32,10 @@ _ERROR_CODE = "Kind of failure, as in extensions.code, e.g. SOURCE_UNAVAILABLE."
 class SourceKindType(Enum):
     COUNTRIES = _value(report.SourceKind.COUNTRIES, "Capitals, populations, areas and currencies.")
     RATES = _value(report.SourceKind.RATES, "Exchange rates.")
+    STATISTICS = _value(
+        report.SourceKind.STATISTICS,
+        "Populations and GDPs with their years. A refresh succeeds without them, and the stored ones stay.",
+    )
 
 
 @strawberry.type(name="SkippedRecord", description="A record of a provider that failed validation.")
@@ -47,6 +51,7 @@ class SkippedRecordType:
 class RefreshTimings:
     fetch_countries_ms: float = described("Milliseconds to fetch countries.")
     fetch_rates_ms: float = described("Milliseconds to fetch exchange rates.")
+    fetch_statistics_ms: float = described("Milliseconds to fetch statistics; 0 in reports of versions without them.")
     fetch_ms: float = described("Milliseconds to fetch all sources, which are fetched in parallel.")
     transform_ms: float = described("Milliseconds to build rows from records.")
     upsert_ms: float = described("Milliseconds to write the rows.")
@@ -57,17 +62,25 @@ class RefreshTimings:
 @strawberry.type(name="SourceReport", description="Where one kind of data in a refresh came from.")
 class SourceReportType:
     kind: SourceKindType = described("The kind of data.")
-    provider: str = described("The provider that delivered the data, e.g. geonames, er-api or bundled.")
+    provider: str = described(
+        "The provider that delivered the data, e.g. geonames, er-api or bundled. If stored is true, that of the stored "
+        "data, or none if there is none."
+    )
     live: bool = described(
         "Whether the provider was requested in this refresh, even if it had no newer "
-        "data; false for bundled and cached data."
+        "data; false for bundled, cached and stored data."
     )
     cached: bool = described(
         "Whether the data is an earlier response of the provider, which announced its "
         "next update and was not requested before it. `force` requests it anyway."
     )
     as_of: datetime | None = described("UTC time of the provider's last update; null if it states none.")
+    stored: bool = described(
+        "Whether no provider had usable data, so that the stored data stayed as it was; only for statistics. "
+        "`failures` has the reasons."
+    )
     failures: list[str] = described("Providers that were tried before this one, and why each failed.")
+    dropped: int = described("Number of records of no country, such as the World Bank's groups of countries.")
     attribution: str | None = described("Credit that the provider's licence requires; null if none is required.")
 
 

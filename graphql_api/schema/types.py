@@ -12,6 +12,7 @@ import strawberry
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.pagination import Page
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import encode_country_id
@@ -36,7 +37,9 @@ class Node:
 class ProvenanceType:
     provider: str = described("The provider, e.g. geonames, er-api or bundled.")
     live: bool = described("False for the data bundled with the server.")
-    as_of: datetime | None = described("UTC time of the provider's last update; null if it states none.")
+    as_of: datetime | None = described(
+        "UTC time of the figures, or of the provider's last update of them; null if it states none."
+    )
     attribution: str | None = described("Credit that the provider's licence requires; null if none is required.")
 
 
@@ -48,6 +51,11 @@ def _build_provenance(kind: report.SourceKind, provider: str, as_of: datetime | 
 
 def _country_field(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
     return described(domain.FIELDS[name].description)
+
+
+def _resolve_population_year(parent: strawberry.Parent[domain.Country]) -> int | None:
+    # A replica of 0.1 that still runs during an upgrade overwrites the population, but not its year.
+    return parent.population_year if parent.population == parent.statistics_population else None
 
 
 @strawberry.type(name="Country", description="A country, or a territory with its own ISO 3166-1 code.")
@@ -75,10 +83,19 @@ class CountryType(Node):
     estimated_gdp: float | None = _country_field("estimated_gdp")
     flag_url: str | None = _country_field("flag_url")
     last_refreshed_at: datetime = _country_field("last_refreshed_at")
+    population_year: int | None = strawberry.field(
+        resolver=_resolve_population_year, description=domain.FIELDS["population_year"].description
+    )
+    population_density: float | None = _country_field("population_density")
+    gdp: float | None = _country_field("gdp")
+    gdp_year: int | None = _country_field("gdp_year")
+    gdp_per_capita: float | None = _country_field("gdp_per_capita")
+    gdp_ppp: float | None = _country_field("gdp_ppp")
+    gdp_ppp_year: int | None = _country_field("gdp_ppp_year")
 
     @strawberry.field(
-        description="Where capital, population, area and currency came from. Names, codes, regions "
-        "and flags are bundled with the server, whatever the provider."
+        description="Where capital, area and currency came from, and the population if statisticsFrom has none. "
+        "Names, codes, regions and flags are bundled with the server, whatever the provider."
     )
     @staticmethod
     def figures_from(parent: strawberry.Parent[domain.Country]) -> ProvenanceType:
@@ -90,6 +107,15 @@ class CountryType(Node):
         if parent.rates_provider is None:
             return None
         return _build_provenance(report.SourceKind.RATES, parent.rates_provider, parent.rates_as_of)
+
+    @strawberry.field(
+        description="Where population and GDP came from; null if no source of statistics has the country."
+    )
+    @staticmethod
+    def statistics_from(parent: strawberry.Parent[domain.Country]) -> ProvenanceType | None:
+        if parent.statistics_provider is None:
+            return None
+        return _build_provenance(report.SourceKind.STATISTICS, parent.statistics_provider, parent.statistics_as_of)
 
 
 @strawberry.type(description="A country on a page, with its cursor.")
@@ -160,6 +186,23 @@ class DataSource:
     kind: SourceKindType = described("The kind of data.")
     countries: int = described("Number of countries with data of this origin.")
     provenance: ProvenanceType = described("The provider and its last update.")
+    population_year: int | None = described(
+        "Year of most of its populations; null for other kinds than statistics, or if it states none."
+    )
+    gdp_year: int | None = described("Year of most of its GDPs; null for other kinds than statistics, or without GDPs.")
+
+
+def _build_data_source(
+    snapshot: Snapshot, kind: report.SourceKind, provenance: Provenance, countries: int
+) -> DataSource:
+    years = snapshot.find_statistics_years(provenance if kind is report.SourceKind.STATISTICS else None)
+    return DataSource(
+        kind=SourceKindType(kind),
+        countries=countries,
+        provenance=_build_provenance(kind, provenance.provider, provenance.as_of),
+        population_year=years.population,
+        gdp_year=years.gdp,
+    )
 
 
 @strawberry.type(description="The served data: its age, its version and its sources.")
@@ -195,13 +238,10 @@ class Status:
         counts_by_kind = {
             report.SourceKind.COUNTRIES: parent.count_figures_provenance(),
             report.SourceKind.RATES: parent.count_rates_provenance(),
+            report.SourceKind.STATISTICS: parent.count_statistics_provenance(),
         }
         return [
-            DataSource(
-                kind=SourceKindType(kind),
-                countries=countries,
-                provenance=_build_provenance(kind, provenance.provider, provenance.as_of),
-            )
+            _build_data_source(parent, kind, provenance, countries)
             for kind, counts in counts_by_kind.items()
             for provenance, countries in counts.items()
         ]

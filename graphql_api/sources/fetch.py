@@ -4,11 +4,14 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib import resources
+from itertools import repeat
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from urllib.parse import urlsplit
 
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import CountriesError, SourceInvalid, SourceUnavailable
@@ -23,6 +26,8 @@ from graphql_api.utils.tasks import gather
 
 if TYPE_CHECKING:
     import httpx
+
+    from graphql_api.sources.http_client import ProviderClient
 
 MAX_FRESHNESS_LIFETIME = timedelta(days=2)
 """Longest time to skip a provider, whatever next update it announced."""
@@ -115,7 +120,7 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
             provider=provider.name,
             live=provider.is_live and not is_cached,
             cached=is_cached,
-            as_of=entry.as_of,
+            as_of=entry.data.as_of,
             failures=tuple(failures),
             attribution=provider.attribution,
         )
@@ -141,7 +146,7 @@ async def _fetch_unless_fresh(
 
 
 async def _fetch(
-    provider: Provider[T], validate: Callable[[T], D], context: FetchContext, validators: Validators | None = None
+    provider: Provider[T], validate: Callable[[T], D], context: FetchContext, validators: Sequence[Validators] = ()
 ) -> CachedData[D]:
     raw, new_validators = await _request(provider, context, validators)
     data = await asyncio.to_thread(validate, raw)
@@ -149,20 +154,24 @@ async def _fetch(
     return CachedData(
         origin=provider_fingerprint(provider),
         data=data,
-        validators=new_validators,
+        validators=new_validators if all(new_validators) else (),
         until=until if until and until > context.now else None,
     )
 
 
-async def _request(provider: Provider[T], context: FetchContext, validators: Validators | None) -> tuple[T, Validators]:
-    """Return the parsed data. Paged data has no validators, because each page has its own.
+async def _request(
+    provider: Provider[T], context: FetchContext, known: Sequence[Validators]
+) -> tuple[T, tuple[Validators, ...]]:
+    """Return the parsed data and the validators of each path.
 
-    The pages after the first are requested concurrently and share what is left of `MAX_BODY_BYTES`. Bodies are parsed
-    in a thread, so that the event loop keeps serving.
+    Bodies are parsed in a thread, so that the event loop keeps serving.
+
+    Raises:
+        NotModified: every path still matches its validators.
     """
     if provider.resource is not None:
         bundled = resources.files("graphql_api.sources.bundled").joinpath(provider.resource)
-        return await asyncio.to_thread(lambda: provider.parse(bundled.read_bytes())), Validators()
+        return await asyncio.to_thread(lambda: provider.parse(bundled.read_bytes())), ()
     if provider.api_key_setting and not provider.api_key:
         raise ProviderError(f"{provider.api_key_setting} is not set")
     async with asyncio.timeout(context.api_timeout) as timeout:
@@ -175,16 +184,53 @@ async def _request(provider: Provider[T], context: FetchContext, validators: Val
             deadline=timeout.when() or math.inf,
             api_key=provider.api_key,
         )
-        url, params = str(provider.url), provider.params
-        body, new_validators = await client.get(url, params, validators=validators)
-        first = await asyncio.to_thread(provider.parse, body)
-        if provider.pagination is None:
-            return first, new_validators
-        pages = [{**params, **page} for page in provider.pagination.remaining_params(first)]
-        max_bytes = (MAX_BODY_BYTES - len(body)) // max(len(pages), 1)
-        others = await gather(client.get(url, page, max_bytes=max_bytes) for page in pages)
-        parsed = [await asyncio.to_thread(provider.parse, other_body) for other_body, _ in others]
-        return provider.pagination.join([first, *parsed]), Validators()
+        responses = await _request_paths(provider, client, known)
+    return provider.join([parsed for parsed, _ in responses]), tuple(validators for _, validators in responses)
+
+
+async def _request_paths(
+    provider: Provider[T], client: "ProviderClient", known: Sequence[Validators]
+) -> Sequence[tuple[T, Validators]]:
+    """Request every path in parallel.
+
+    Raises:
+        NotModified: every path still matches its validators.
+    """
+
+    async def request(path: str, validators: Validators | None) -> tuple[T, Validators] | None:
+        with suppress(NotModified):
+            return await _request_path(provider, client, path, validators)
+        return None
+
+    responses = await gather(map(request, provider.paths, known or repeat(None)))
+    if not any(responses):
+        raise NotModified
+    # The cache holds the joined data only, so the unchanged paths are needed too.
+    unchanged = [path for path, response in zip(provider.paths, responses, strict=True) if response is None]
+    others = iter(await gather(_request_path(provider, client, path, None) for path in unchanged))
+    return [response or next(others) for response in responses]
+
+
+async def _request_path(
+    provider: Provider[T], client: "ProviderClient", path: str, validators: Validators | None
+) -> tuple[T, Validators]:
+    """Return the parsed data. Paged data has no validators, because each page has its own.
+
+    The pages after the first are requested concurrently. `MAX_BODY_BYTES` is shared equally by the paths, and what a
+    first page leaves of it by the other pages.
+    """
+    parts = urlsplit(str(provider.url))
+    url = parts._replace(path=parts.path.removesuffix("/") + path).geturl() if path else str(provider.url)
+    max_bytes = MAX_BODY_BYTES // len(provider.paths)
+    body, new_validators = await client.get(url, provider.params, validators=validators, max_bytes=max_bytes)
+    first = await asyncio.to_thread(provider.parse, body)
+    if provider.pagination is None:
+        return first, new_validators
+    pages = [{**provider.params, **page} for page in provider.pagination.remaining_params(first)]
+    max_page_bytes = (max_bytes - len(body)) // max(len(pages), 1)
+    others = await gather(client.get(url, page, max_bytes=max_page_bytes) for page in pages)
+    parsed = [await asyncio.to_thread(provider.parse, other_body) for other_body, _ in others]
+    return provider.pagination.join([first, *parsed]), Validators() if pages else new_validators
 
 
 def _describe_failure(error: TimeoutError | ProviderError, provider: Provider[T], context: FetchContext) -> str:

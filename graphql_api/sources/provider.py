@@ -1,5 +1,6 @@
 """A provider: a name, a URL, and a pure function from bytes to records, not validated yet."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,6 +32,10 @@ class Provider(Generic[T]):
     """The same without its URL: for the summary image."""
     parse: Callable[[bytes], T]
     """Pure. Raises `ProviderError` if the body as a whole is unusable."""
+    paths: Sequence[str] = ("",)
+    """Added to the path of the URL; all are requested in parallel."""
+    join: Callable[[Sequence[T]], T] = operator.itemgetter(0)
+    """Pure. Joins the data of all paths, in order. Raises `ProviderError` if they do not match."""
     params: Mapping[str, str] = field(default_factory=dict)
     """Query parameters added to the URL."""
     pagination: Pagination[T] | None = None
@@ -58,6 +63,31 @@ class ProviderData:
     as_of: datetime | None = None
     next_update: datetime | None = None
     """When the provider announced to have new data."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawStatistic:
+    """One figure of one country as the provider sent it; no value is trusted yet."""
+
+    label: str
+    """Names the record if it is skipped."""
+    code: object
+    name: str
+    """Attribute of `CountryStatistics`."""
+    value: object
+    """None: the provider has no value."""
+    year: object = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawStatistics(ProviderData):
+    """Parsed statistics, not validated."""
+
+    statistics: Sequence[RawStatistic]
+    pages: int = 1
+    """Number of pages, as the provider reports it."""
+    total: int | None = None
+    """Number of records on all pages, as the provider reports it. None: not reported."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from graphql_api import __version__
 from graphql_api.domain.report import SourceKind
 from graphql_api.sources.provider import Provider, ProviderData
 from graphql_api.sources.response import Validators
-from graphql_api.sources.validation import ValidatedCountries, ValidatedRates
+from graphql_api.sources.validation import ValidatedCountries, ValidatedRates, ValidatedStatistics
 
 logger = logging.getLogger(__name__)
 
@@ -27,19 +27,16 @@ class CachedData(Generic[D]):
     origin: str
     """The provider's fingerprint."""
     data: D
-    validators: Validators
+    validators: tuple[Validators, ...]
+    """One for each of the provider's paths; empty if not all have one."""
     until: datetime | None
     """The provider is skipped before this instant. None: it never is."""
-
-    @property
-    def as_of(self) -> datetime | None:
-        """Return the date that the data has, or else its response."""
-        return self.data.as_of or self.validators.last_modified_at
 
 
 _ADAPTERS: Mapping[str, TypeAdapter[Any]] = {
     SourceKind.COUNTRIES: TypeAdapter(CachedData[ValidatedCountries]),
     SourceKind.RATES: TypeAdapter(CachedData[ValidatedRates]),
+    SourceKind.STATISTICS: TypeAdapter(CachedData[ValidatedStatistics]),
 }
 
 
@@ -49,10 +46,15 @@ class ProviderCache:
 
     countries: CachedData[ValidatedCountries] | None = None
     rates: CachedData[ValidatedRates] | None = None
+    statistics: CachedData[ValidatedStatistics] | None = None
 
     def updated(self, newer: "ProviderCache") -> "ProviderCache":
         """Return a copy with the entries of `newer` in place of its own."""
-        return ProviderCache(countries=newer.countries or self.countries, rates=newer.rates or self.rates)
+        return ProviderCache(
+            countries=newer.countries or self.countries,
+            rates=newer.rates or self.rates,
+            statistics=newer.statistics or self.statistics,
+        )
 
     def serialize(self) -> Mapping[str, str]:
         """Return the JSON of each cached kind."""
@@ -79,5 +81,5 @@ def provider_fingerprint(provider: Provider[Any]) -> str:
 
     A hash, because a URL from a setting may contain a secret.
     """
-    identity = (__version__, provider.name, provider.url, sorted(provider.params.items()))
+    identity = (__version__, provider.name, provider.url, *provider.paths, sorted(provider.params.items()))
     return hashlib.sha256(repr(identity).encode()).hexdigest()

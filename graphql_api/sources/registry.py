@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from graphql_api.domain.report import SourceKind
 from graphql_api.errors import InvalidSetting
-from graphql_api.sources.provider import Provider, RawCountries, RawRates
+from graphql_api.sources.provider import Provider, RawCountries, RawRates, RawStatistics
 from graphql_api.sources.providers import (
     bundled,
     er_api,
@@ -15,6 +15,7 @@ from graphql_api.sources.providers import (
     geonames,
     restcountries,
     restcountries_v3,
+    world_bank,
 )
 
 T = TypeVar("T")
@@ -33,9 +34,11 @@ COUNTRIES_PROVIDERS: Mapping[str, Provider[RawCountries]] = _by_name(
 RATES_PROVIDERS: Mapping[str, Provider[RawRates]] = _by_name(
     er_api.PROVIDER, frankfurter.PROVIDER, fawazahmed0.PROVIDER, bundled.RATES
 )
+STATISTICS_PROVIDERS: Mapping[str, Provider[RawStatistics]] = _by_name(world_bank.PROVIDER, bundled.STATISTICS)
 PROVIDERS: Mapping[SourceKind, Mapping[str, Provider[Any]]] = {
     SourceKind.COUNTRIES: COUNTRIES_PROVIDERS,
     SourceKind.RATES: RATES_PROVIDERS,
+    SourceKind.STATISTICS: STATISTICS_PROVIDERS,
 }
 
 

@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-
-from graphql_api.sources.retry import parse_http_date
 
 MAX_BODY_BYTES = 5_000_000
 """Decompressed bytes of all pages of a provider. The largest real response has 1.1 million."""
@@ -25,11 +22,6 @@ class Validators:
         """Return the headers of a conditional request."""
         conditional_headers = {"If-None-Match": self.etag, "If-Modified-Since": self.last_modified}
         return {name: value for name, value in conditional_headers.items() if value is not None}
-
-    @property
-    def last_modified_at(self) -> datetime | None:
-        """Return the instant of `Last-Modified`, in UTC; None if it is missing or invalid."""
-        return None if self.last_modified is None else parse_http_date(self.last_modified)
 
 
 class NotModified(Exception):

@@ -85,6 +85,7 @@ async def bundled_client(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
         database_url=f"sqlite:///{tmp_path}/countries.db",
         countries_sources=(("bundled", None),),
         rates_sources=(("bundled", None),),
+        statistics_sources=(("bundled", None),),
     )
     async with (
         running_app(settings) as app,
@@ -168,7 +169,7 @@ def test_defaults() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", CONFIGURATION, re.MULTILINE)
     defaults = Settings()
     parsed = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(parsed) == 26
+    assert len(parsed) == 27
     assert {name for name, settings in parsed.items() if settings != defaults} == set()
 
 

@@ -48,6 +48,7 @@ def make_settings(path: Path, upstream: Upstream, **changes: Any) -> Settings:  
         "database_url": f"sqlite:///{path}",
         "countries_sources": (("geonames", upstream.countries_url), ("bundled", None)),
         "rates_sources": (("er-api", upstream.rates_url), ("bundled", None)),
+        "statistics_sources": (("world-bank", upstream.statistics_url), ("bundled", None)),
         "api_timeout": _LONG_TIMEOUT,
         "refresh_timeout": _LONG_TIMEOUT,
         "snapshot_poll": _LONG_TIMEOUT,

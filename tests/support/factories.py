@@ -65,6 +65,21 @@ LOOKALIKES = (
 HARD_NUMBERS = (0.0, 5e-324, 0.1, 1.0, 1e22, 1.7976931348623157e308)
 
 
+STATISTICS_FIELDS = (
+    "population_year",
+    "population_density",
+    "gdp",
+    "gdp_year",
+    "gdp_per_capita",
+    "gdp_ppp",
+    "gdp_ppp_year",
+    "statistics_population",
+    "statistics_provider",
+    "statistics_as_of",
+)
+"""Attributes of a row that are null without statistics; the density without an area."""
+
+
 def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401 - what replace takes
     """Return a row of live providers with that code, with `changes`."""
     country = Country(
@@ -86,14 +101,24 @@ def make_country(code: str = "FR", **changes: Any) -> Country:  # noqa: ANN401 -
         countries_as_of=AS_OF,
         rates_provider="er-api",
         rates_as_of=AS_OF,
+        population_year=2024,
+        population_density=1000 / 50.5,
+        gdp=5_000_000.0,
+        gdp_year=2023,
+        gdp_per_capita=5000.0,
+        gdp_ppp=6_000_000.0,
+        gdp_ppp_year=2022,
+        statistics_population=1000,
+        statistics_provider="world-bank",
+        statistics_as_of=AS_OF,
     )
     return replace(country, **changes)
 
 
 def make_sparse_country(code: str = "AQ", **changes: Any) -> Country:  # noqa: ANN401 - what replace takes
     """Return a row with that code without region and figures, with `changes`."""
-    absent = ("capital", "region", "subregion", "area_km2", "currency_code", "exchange_rate")
-    row = make_country(code, **dict.fromkeys((*absent, "estimated_gdp")), population=0)
+    absent = ("capital", "region", "subregion", "area_km2", "currency_code", "exchange_rate", "estimated_gdp")
+    row = make_country(code, **dict.fromkeys((*absent, *STATISTICS_FIELDS)), population=0)
     return replace(row, **changes)
 
 
@@ -157,6 +182,10 @@ def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
         currency_code=st.sampled_from(("EUR", "USD", None)),
         exchange_rate=st.none() | numbers(),
         estimated_gdp=st.none() | numbers(),
+        population_density=st.none() | numbers(),
+        gdp=st.none() | numbers(),
+        gdp_per_capita=st.none() | numbers(),
+        gdp_ppp=st.none() | numbers(),
         last_refreshed_at=instants(),
         revision=st.integers(1, 3),
     )

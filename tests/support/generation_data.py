@@ -5,17 +5,18 @@ from itertools import count
 
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 
-QUERY = "{ countries { nodes { code population } } }"
+QUERY = "{ countries { nodes { code areaKm2 } } }"
 """Its response shows the generation of the served data."""
 _ROWS = [line.split("\t") for line in COUNTRIES.decode().splitlines() if not line.startswith("#")]
 CODES = [line[0] for line in _ROWS]
 """Codes of all rows, two of them dissolved countries."""
-_POPULATION_COLUMN = 7
-_FIRST_POPULATION = 1_000_000
+_AREA_COLUMN = 6
+_FIRST_AREA = 100_000_000
+"""Larger than any real area, in square kilometres."""
 
 
 class GenerationData:
-    """Makes the fake providers send new populations each time, the same for all countries."""
+    """Makes the fake providers send new areas each time, the same for all countries."""
 
     def __init__(self, upstream: Upstream) -> None:
         self.upstream = upstream
@@ -29,8 +30,8 @@ class GenerationData:
         self.upstream.set_responses("countries", lambda _: FakeResponse(body=self._next_countries()))
 
     def _next_countries(self) -> bytes:
-        population = str(_FIRST_POPULATION + next(self._numbers))
-        lines = ("\t".join([*line[:_POPULATION_COLUMN], population, *line[_POPULATION_COLUMN + 1 :]]) for line in _ROWS)
+        area = str(_FIRST_AREA + next(self._numbers))
+        lines = ("\t".join([*line[:_AREA_COLUMN], area, *line[_AREA_COLUMN + 1 :]]) for line in _ROWS)
         return "\n".join(lines).encode()
 
 
@@ -41,9 +42,9 @@ def parse_generation(body: bytes) -> int:
         AssertionError: the response mixes generations, or lacks countries.
     """
     nodes = json.loads(body)["data"]["countries"]["nodes"]
-    populations = {node["population"] for node in nodes}
+    areas = {node["areaKm2"] or 0 for node in nodes}
     assert len(nodes) == 250, f"{len(nodes)} countries"
-    if len(populations) > 1:
-        assert min(populations) < _FIRST_POPULATION / 2, f"a mixture of {sorted(populations)}"
+    if len(areas) > 1:
+        assert max(areas) < _FIRST_AREA, f"a mixture of {sorted(areas)}"
         return 0
-    return int(populations.pop()) - _FIRST_POPULATION
+    return int(areas.pop()) - _FIRST_AREA

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html.parser import HTMLParser
 
-VOID_ELEMENTS = {"meta", "img", "link", "input"}
+VOID_ELEMENTS = {"meta", "img", "link", "input", "source"}
 
 
 class HTMLPage(HTMLParser):

@@ -23,12 +23,13 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 PROGRAM = (sys.executable, "-m", "graphql_api")
 
-BUNDLED_SOURCES = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled"}
+BUNDLED_SOURCES = {"COUNTRIES_SOURCES": "bundled", "RATES_SOURCES": "bundled", "STATISTICS_SOURCES": "bundled"}
 """Settings without requests to providers."""
 UNREACHABLE_SOURCES = {
     # No server listens on port 1.
     "COUNTRIES_SOURCES": "geonames=http://127.0.0.1:1/countries,bundled",
     "RATES_SOURCES": "er-api=http://127.0.0.1:1/rates,bundled",
+    "STATISTICS_SOURCES": "world-bank=http://127.0.0.1:1/statistics,bundled",
 }
 """Settings with providers that refuse connections."""
 

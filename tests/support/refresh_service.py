@@ -17,16 +17,20 @@ from graphql_api.domain.country import Country
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.images.cache import SummaryImageCache
-from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.refresh.sources import SourceConfig
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
 from graphql_api.storage import lease
 from graphql_api.storage.countries import load
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
-from tests.support.fake_providers.fixtures import select_countries_providers, select_rates_providers
+from tests.support.fake_providers.fixtures import (
+    select_countries_providers,
+    select_rates_providers,
+    select_statistics_providers,
+)
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.http_client import lazy_http_client
 from tests.support.wait import wait_until_async
@@ -60,6 +64,7 @@ def make_source_config(
     return SourceConfig(
         countries=select_countries_providers(("geonames", upstream.countries_url), *fallback),
         rates=select_rates_providers(("er-api", upstream.rates_url), *fallback),
+        statistics=select_statistics_providers(("world-bank", upstream.statistics_url), *fallback),
         api_timeout=api_timeout,
         refresh_timeout=refresh_timeout,
         retries=IMMEDIATE_RETRIES,

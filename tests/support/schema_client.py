@@ -14,8 +14,8 @@ from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest,
 from graphql_api.http.auth import ADMIN_REQUIRED
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.images.cache import SummaryImageCache
-from graphql_api.refresh.pipeline import SourceConfig
 from graphql_api.refresh.service import RefreshLimits, RefreshService
+from graphql_api.refresh.sources import SourceConfig
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.sources.fetch import LazyHTTPClient
 from graphql_api.sources.http_client import create_client
@@ -96,7 +96,7 @@ def offline_client(rows: Iterable[Country] = (), reference: Reference | None = N
         catalog=catalog,
         summary_images=SummaryImageCache(),
         http_client=_UNUSED_HTTP_CLIENT,
-        sources=SourceConfig(countries=(), rates=(), api_timeout=1, refresh_timeout=1),
+        sources=SourceConfig(countries=(), rates=(), statistics=(), api_timeout=1, refresh_timeout=1),
         limits=RefreshLimits(),
         holder="tests",
         clock=now,

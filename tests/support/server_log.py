@@ -13,7 +13,7 @@ def mask_log(log: str) -> str:
     log = re.sub(r"^\S+ WARNING Request .* ms\n", "", log, flags=re.MULTILINE)
     log = re.sub(r"^\d\d:\d\d:\d\d", "TIME", log, flags=re.MULTILINE)
     log = re.sub(r"(Refresh|Request) [0-9a-f]{32}", r"\1 ID", log)
-    log = re.sub(r"countries \d+, rates \d+", "countries N, rates N", log)
+    log = re.sub(r"countries \d+, rates \d+, statistics \d+", "countries N, rates N, statistics N", log)
     log = re.sub(r"\d+ ms", "N ms", log)
     return re.sub(r"127\.0\.0\.1:\d+", "HERE", log)
 
@@ -22,11 +22,13 @@ def refresh_line(counts: str, sources: str) -> str:
     """Return the line that tells of a refresh, masked."""
     return (
         f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
-        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, image N ms in parallel, "
+        "fetch N ms (countries N, rates N, statistics N), transform N ms, upsert N ms, image N ms in parallel, "
         "total N ms\n"
     )
 
 
 MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
-FILLED = refresh_line("250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled")
+FILLED = refresh_line(
+    "250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled, statistics from bundled"
+)
 GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"

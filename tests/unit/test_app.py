@@ -36,8 +36,8 @@ STATUS_QUERY = """
     lastRefresh { sources { provider live } }
   } }
 """
-BUNDLED_REFRESH = {"sources": [{"provider": "bundled", "live": False}] * 2}
-LIVE_REFRESH = {"sources": [{"provider": "geonames", "live": True}, {"provider": "er-api", "live": True}]}
+BUNDLED_REFRESH = {"sources": [{"provider": "bundled", "live": False}] * 3}
+LIVE_REFRESH = {"sources": [{"provider": provider, "live": True} for provider in ("geonames", "er-api", "world-bank")]}
 BUNDLED_STATUS = {
     "totalCountries": 250,
     "version": "1-250",
@@ -81,7 +81,9 @@ async def test_first_start_without_sources(path: Path) -> None:
         query = "{ status { lastRefresh { sources { failures } } } }"
         report = (await client.query(query))["status"]["lastRefresh"]
         reason = "the server refuses connections"
-        assert report["sources"] == [{"failures": [f"{name}: {reason}"]} for name in ("geonames", "er-api")]
+        assert report["sources"] == [
+            {"failures": [f"{name}: {reason}"]} for name in ("geonames", "er-api", "world-bank")
+        ]
 
 
 async def test_malformed_environment(path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,11 +212,11 @@ async def test_replica_serves_change_of_other(path: Path, upstream: Upstream) ->
     ):
         await first.query('mutation { deleteCountry(code: "AD") { id } }')
         await second.wait_for_version("3-249")
-        upstream.set_responses("countries", countries_response(change_column("AD", "77006", "77007")))
+        upstream.set_responses("countries", countries_response(change_column("AD", "468", "469")))
         await first.query("mutation { refreshCountries { id } }")
         await second.wait_for_version("5-250")
-        data = await second.query('{ country(code: "AD") { population } }')
-        assert data == {"country": {"population": 77007}}
+        data = await second.query('{ country(code: "AD") { areaKm2 } }')
+        assert data == {"country": {"areaKm2": 469}}
         assert await fetch_status(second) == await fetch_status(first)
 
 

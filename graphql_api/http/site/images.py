@@ -1,6 +1,7 @@
 """The summary image: at one URL the current one, and an immutable one for each version and digest."""
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -9,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from graphql_api.catalog import Catalog
-from graphql_api.domain.snapshot import DataVersion
+from graphql_api.domain.snapshot import DataVersion, Ranking
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.http.conditional import build_not_modified, get_if_none_match
+from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImage, SummaryImageCache
 from graphql_api.utils.tasks import SharedCall
 
@@ -30,13 +32,15 @@ class ImageEndpoints:
     """Syncs the catalog, however many requests name an unknown version."""
 
     async def current(self, request: Request) -> Response:
-        """Return the image of the current version."""
-        image = await self.summary_images.get(self.catalog.snapshot)
+        """Return the image of the current version. The query may choose `by` and `theme`."""
+        ranking, theme = _parse_options(request.query_params)
+        image = await self.summary_images.get(self.catalog.snapshot, ranking=ranking, theme=theme)
         headers = {"ETag": f'"{image.digest}"', "Cache-Control": "no-cache"}
         return build_not_modified(get_if_none_match(request), headers) or _build_response(image, headers)
 
     async def versioned(self, request: Request) -> Response:
         """Return the image of a version and digest, or redirect to the current one if that image is gone."""
+        ranking, theme = _parse_options(request.query_params)
         version, digest = _parse_name(request.path_params["name"])
         if digest and version != self.catalog.snapshot.version:
             # Another replica may have just published this version.
@@ -44,10 +48,19 @@ class ImageEndpoints:
                 await self.shared_sync()
         snapshot = self.catalog.snapshot
         if digest and version == snapshot.version:
-            image = await self.summary_images.get(snapshot)
+            image = await self.summary_images.get(snapshot, ranking=ranking, theme=theme)
             if image.digest == digest:
                 return _build_response(image, {"Cache-Control": "public, max-age=31536000, immutable"})
-        return RedirectResponse(CURRENT_IMAGE_PATH, 302, {"Cache-Control": "no-store"})
+        query = f"?{request.url.query}" if request.url.query else ""
+        return RedirectResponse(CURRENT_IMAGE_PATH + query, 302, {"Cache-Control": "no-store"})
+
+
+def _parse_options(params: Mapping[str, str]) -> tuple[Ranking, Theme]:
+    """Return what the query chooses; 400 for a value that does not exist."""
+    try:
+        return Ranking(params.get("by", Ranking.GDP)), Theme(params.get("theme", Theme.LIGHT))
+    except ValueError:
+        raise HTTPException(400, "by should be gdp or estimated, and theme light or dark.") from None
 
 
 def _parse_name(name: str) -> tuple[DataVersion, str | None]:

@@ -20,9 +20,9 @@ from graphql_api.http.content_negotiation import HTML
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.static_files import Asset
 from graphql_api.http.site.templates import render_template
-from graphql_api.images import SUMMARY_IMAGE_SIZE
+from graphql_api.images import SUMMARY_IMAGE_SIZE, Theme
 from graphql_api.images.cache import SummaryImageCache
-from graphql_api.images.summary_text import describe
+from graphql_api.images.summary_text import describe, format_years
 from graphql_api.sources.registry import get_attribution
 from graphql_api.utils import formatting
 from graphql_api.utils.lru import LRUCache
@@ -54,6 +54,7 @@ _COLUMNS = (
     Column(CountryField.AREA_KM2, "Area", "km²", "{:,.0f}".format),
     Column(CountryField.CURRENCY_CODE, "Currency"),
     Column(CountryField.EXCHANGE_RATE, "Rate", "per US$", formatting.format_rate),
+    Column(CountryField.GDP, "GDP", "US$", formatting.format_compact),
     Column(CountryField.ESTIMATED_GDP, "Est. GDP", "US$", formatting.format_compact),
 )
 """The columns in their order. The first one heads the rows."""
@@ -78,14 +79,14 @@ class LandingPage:
     async def serve(self, request: Request) -> Response:
         """Return the page; 503 while no rows are loaded."""
         sort_key, snapshot = parse_sort_key(request.query_params), self.catalog.snapshot
-        image_path = await self.summary_images.get_path(snapshot)
+        image_paths = {theme: await self.summary_images.get_path(snapshot, theme) for theme in Theme}
         if not snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
-            return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_path), 503, headers)
-        page = self._get_page(snapshot, sort_key, image_path)
+            return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_paths), 503, headers)
+        page = self._get_page(snapshot, sort_key, image_paths)
         return build_text_response(request, page, {**_CSP, "Cache-Control": "no-cache"}, HTML)
 
-    def _get_page(self, snapshot: Snapshot, sort_key: SortKey, image_path: str) -> EncodedText:
+    def _get_page(self, snapshot: Snapshot, sort_key: SortKey, image_paths: Mapping[Theme, str]) -> EncodedText:
         """Return the page, which is rendered again when the data or what it says of their age has changed."""
         now = self.clock()
         if snapshot is not self._snapshot:
@@ -94,11 +95,11 @@ class LandingPage:
         key = sort_key, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
         page = self._pages.get(key)
         if page is None:
-            page = EncodedText(self.render(snapshot, sort_key, now, image_path))
+            page = EncodedText(self.render(snapshot, sort_key, now, image_paths))
             self._pages.put(key, page)
         return page
 
-    def render(self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_path: str) -> str:
+    def render(self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_paths: Mapping[Theme, str]) -> str:
         """Return the page as HTML."""
         refreshed_at = snapshot.last_refreshed_at
         row_indexes = sort_rows([sort_key], SnapshotReader(snapshot), range(len(snapshot.rows)))
@@ -111,7 +112,7 @@ class LandingPage:
             age=_describe_age(snapshot, now),
             stale_reason=_describe_staleness(snapshot, now, self.stale_after),
             sources=list(_list_attributions(snapshot)),
-            image_url=image_path,
+            image_paths=image_paths,
             image_size=SUMMARY_IMAGE_SIZE,
             alt=describe(snapshot.summarize()),
             order=_describe_order(sort_key),
@@ -159,17 +160,20 @@ def _describe_staleness(snapshot: Snapshot, now: datetime, stale_after: timedelt
     return "the last refresh was too long ago."
 
 
-def _list_attributions(snapshot: Snapshot) -> Iterator[tuple[str, list[tuple[str, str, int]]]]:
-    """Yield each kind with the attribution, date and number of rows of its providers."""
+def _list_attributions(snapshot: Snapshot) -> Iterator[tuple[str, list[tuple[str, str, str, int]]]]:
+    """Yield each kind with the attribution, years, date and number of rows of its providers."""
     for title, kind, sources in (
         ("Figures", SourceKind.COUNTRIES, snapshot.count_figures_provenance()),
+        ("Statistics", SourceKind.STATISTICS, snapshot.count_statistics_provenance()),
         ("Exchange rates", SourceKind.RATES, snapshot.count_rates_provenance()),
     ):
         providers = []
         for source, count in sources.items():
             attribution = get_attribution(kind, source.provider) or source.provider
             as_of = formatting.format_date(source.as_of) if source.as_of else ""
-            providers.append((attribution, as_of, count))
+            is_statistics = kind is SourceKind.STATISTICS
+            years = format_years(snapshot.find_statistics_years(source if is_statistics else None))
+            providers.append((attribution, years, as_of, count))
         if providers:
             yield title, providers
 

@@ -32,13 +32,14 @@ def is_known_revision(revision: str | None) -> bool:
 def find_foreign_table(connection: Connection) -> str | None:
     """Return a table that has a name of this project but not its columns; None without any.
 
-    A table with all columns is from an interrupted migration: MySQL commits each table by itself.
+    A table with all required columns is from an interrupted migration: MySQL commits each table by itself, and later
+    migrations add columns that may be null.
     """
     inspector = inspect(connection)
     for table in metadata.sorted_tables:
         if inspector.has_table(table.name):
             columns = {column["name"] for column in inspector.get_columns(table.name)}
-            if not set(table.columns.keys()) <= columns:
+            if not {column.name for column in table.columns if not column.nullable} <= columns:
                 return table.name
     return None
 

@@ -93,6 +93,7 @@ def test_failure(tmp_path: Path, upstream: Upstream, opening: OpenPage) -> None:
     sources = {
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
+        "STATISTICS_SOURCES": f"world-bank={upstream.statistics_url}",
     }
     with running_server(tmp_path, **sources) as server:
         server.wait_for_log("countries from geonames")

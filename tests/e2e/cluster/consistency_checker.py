@@ -20,7 +20,7 @@ _CLIENT_TIMEOUT = 100.0
 """Timeout of a client in seconds, longer than any response may take."""
 DATABASE = "test_1"
 """Name of the first database that a node creates."""
-_SELECT_COUNTS = "SELECT COUNT(*), COUNT(DISTINCT population), COUNT(DISTINCT revision), MAX(revision) FROM countries"
+_SELECT_COUNTS = "SELECT COUNT(*), COUNT(DISTINCT area_km2), COUNT(DISTINCT revision), MAX(revision) FROM countries"
 _REFRESH_INTERVAL = 0.3
 """Seconds between two refreshes."""
 VERSION_QUERY = "{ status { version } }"
@@ -143,9 +143,9 @@ def read_revision(node: Node, *, caught_up: bool = False) -> int:
     """Return the revision that all rows of a node share, with `caught_up` once it has caught up."""
     sync_statement = "SET SESSION wsrep_sync_wait = 1; " if caught_up else ""
     output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE)
-    rows, populations, revisions, newest = map(int, output.split("\t"))
+    rows, areas, revisions, newest = map(int, output.split("\t"))
     assert (rows, revisions) == (250, 1), f"{rows} rows of {revisions} refreshes"
-    assert populations == 1, f"{populations} populations"
+    assert areas == 1, f"{areas} areas"
     return newest
 
 

@@ -1,8 +1,9 @@
 """Two sets of source data that differ in every row: figures, rates and providers."""
 
 import json
+from dataclasses import replace
 
-from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream, world_bank_responder
 
 DATASETS = ("a", "b")
 
@@ -28,6 +29,9 @@ def serve_datasets(upstream: Upstream) -> None:
     ]
     upstream.set_responses("b/countries", FakeResponse(body=json.dumps(records).encode()))
     upstream.set_responses("b/rates", FakeResponse(body=json.dumps(rate_records).encode()))
+    respond = world_bank_responder()
+    upstream.set_responses("b/statistics", lambda request: _increase_values(respond(request)))
+    upstream.set_responses("a/statistics", respond)
     upstream.set_responses("a/countries", FakeResponse(body=COUNTRIES))
     upstream.set_responses("a/rates", FakeResponse(body=RATES))
 
@@ -38,4 +42,11 @@ def source_settings(upstream: Upstream, name: str) -> dict[str, str]:
     return {
         "COUNTRIES_SOURCES": f"{countries}={upstream.url}/{name}/countries",
         "RATES_SOURCES": f"{rates}={upstream.url}/{name}/rates",
+        "STATISTICS_SOURCES": f"world-bank={upstream.url}/{name}/statistics",
     }
+
+
+def _increase_values(response: FakeResponse) -> FakeResponse:
+    head, rows = json.loads(response.body)
+    increased = [{**row, "value": row["value"] and row["value"] + 1} for row in rows]
+    return replace(response, body=json.dumps([head, increased]).encode())

@@ -130,6 +130,7 @@ def servers(deployment: tuple[str, int, int], upstream: Upstream, tmp_path: Path
             "REQUEST_TIMEOUT": f"{WAIT_TIMEOUT:g}",
             "COUNTRIES_SOURCES": f"geonames={upstream.url}/{number}/countries,bundled",
             "RATES_SOURCES": f"er-api={upstream.url}/{number}/rates,bundled",
+            "STATISTICS_SOURCES": "bundled",
         }
 
     upstream.set_responses("0/countries", FakeResponse(body=COUNTRIES))

@@ -42,21 +42,24 @@ NOT_BUNDLED = (
 )
 STEPS = """\
 Started
-Fetching countries and exchange rates
+Fetching countries, exchange rates and statistics
 Merging
 Writing 250 countries
 Drawing the summary
 Done
 """
-FIRST_STEPS = ["Started", "Fetching countries and exchange rates"]
+FIRST_STEPS = ["Started", "Fetching countries, exchange rates and statistics"]
 REPORT = """\
 250 countries: {counts}, 0 missing, 2 skipped; 1 SQL statement
 countries from geonames; GeoNames (https://www.geonames.org), CC BY 4.0
 rates from er-api; as of 2026-09-29 00:02 UTC; Rates by Exchange Rate API \
 (https://www.exchangerate-api.com)
+statistics from world-bank; as of 2026-10-07 00:00 UTC; 18 records of no country dropped; \
+World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0
 phase ms
 fetch countries N
 fetch rates N
+fetch statistics N
 transform N
 upsert N
 draw N
@@ -127,7 +130,11 @@ def test_malformed_environment(tmp_path: Path, upstream: Upstream, variable: str
     result = run_command(tmp_path, "refresh", **refresh_settings(upstream), **{variable: value})
     assert (result.exit_code, result.stderr) == (0, "")
     lines = [line for line in result.stdout.splitlines() if variable in line]
-    assert [line.split(";")[0] for line in lines] == ["countries from bundled", "rates from bundled"]
+    assert [line.split(";")[0] for line in lines] == [
+        "countries from bundled",
+        "rates from bundled",
+        "statistics from bundled",
+    ]
     assert value not in result.stdout
     assert upstream.requests == ()
 
@@ -193,6 +200,7 @@ def test_first(first: FirstRefresh) -> None:
     assert sorted(set(first.result.stdout.splitlines()) - set(without_provider_lines(first.result.stdout))) == [
         "er-api returned 155 rates",
         "geonames returned 250 countries",
+        "world-bank returned statistics of 216 countries",
     ]
     assert list_paths(first.folder) == [DATABASE]
     assert len(read_rows(first.folder)) == 250
@@ -241,10 +249,10 @@ def test_interrupt(folder: Path, upstream: Upstream) -> None:
 @pytest.mark.slow
 def test_running_server(folder: Path, upstream: Upstream) -> None:
     """A server on the same database serves the refreshed data after its next poll."""
-    query = '{ country(code: "FR") { population } }'
-    old = {"data": {"country": {"population": 66_987_244}}}
-    new = {"data": {"country": {"population": 1}}}
-    upstream.set_responses("countries", countries_response(change_column("FR", "66987244", "1")))
+    query = '{ country(code: "FR") { capital } }'
+    old = {"data": {"country": {"capital": "Paris"}}}
+    new = {"data": {"country": {"capital": "Lyon"}}}
+    upstream.set_responses("countries", countries_response(change_column("FR", "Paris", "Lyon")))
     with running_server(folder, **refresh_settings(upstream), SNAPSHOT_POLL="0.1") as server:
         assert server.query(query) == old
         assert run_command(folder, "refresh", **refresh_settings(upstream)).exit_code == 0

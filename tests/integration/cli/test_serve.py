@@ -65,7 +65,8 @@ def offline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process
 
 def test_first_start(offline_server: Process) -> None:
     """A first start migrates, fills and logs the playground's URL and the providers' failures."""
-    sources = f"countries from bundled after geonames: {UNANSWERED}, rates from bundled after er-api: {UNANSWERED}"
+    providers = {"countries": "geonames", "rates": "er-api", "statistics": "world-bank"}
+    sources = ", ".join(f"{kind} from bundled after {name}: {UNANSWERED}" for kind, name in providers.items())
     retried = refresh_line("0 new, 0 changed, 250 unchanged", sources)
     # The order of the last two varies.
     lines = mask_log(offline_server.stderr).splitlines(keepends=True)
@@ -106,14 +107,14 @@ def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, 
         }
         status = server.query(STATUS)
         first_result = server.stop(signal.SIGINT)
-    sources = "countries from geonames, rates from er-api"
+    sources = "countries from geonames, rates from er-api, statistics from world-bank"
     assert (first_result.exit_code, first_result.stdout) == (0, "")
     assert sorted(mask_log(first_result.stderr).splitlines(keepends=True)) == sorted(
         [
             MIGRATED,
             FILLED,
             GREETING,
-            refresh_line("0 new, 8 changed, 242 unchanged", sources),
+            refresh_line("0 new, 250 changed, 0 unchanged", sources),
             refresh_line("0 new, 0 changed, 250 unchanged", sources),
         ]
     )

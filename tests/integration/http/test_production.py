@@ -302,6 +302,7 @@ def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) 
         "COUNTRIES_SOURCES": f"restcountries={upstream.countries_url},"
         f"geonames={upstream.countries_url}?key={API_KEY},bundled",
         "RATES_SOURCES": f"er-api={upstream.rates_url}?key={API_KEY},bundled",
+        "STATISTICS_SOURCES": f"world-bank={upstream.url}/nowhere?key={API_KEY},bundled",
     }
     with running_server(tmp_path, **settings, LOG_LEVEL=level, ACCESS_LOG="true") as server:
         server.wait_for_log("countries from bundled after")

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from graphql_api.domain.report import RefreshReport
 from graphql_api.refresh import lease_session
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream, world_bank_responder
 from tests.support.refresh_service import ServiceInstance, make_source_config, running_instance
 from tests.support.schema_client import client_for
 from tests.support.tcp_proxy import TCPProxy
@@ -47,6 +48,8 @@ async def run_refresh(
     released = threading.Event()
     upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=released.is_set))
     upstream.set_responses("rates", FakeResponse(body=RATES, hold_until=released.is_set))
+    respond = world_bank_responder()
+    upstream.set_responses("statistics", lambda request: replace(respond(request), hold_until=released.is_set))
     refresh = asyncio.create_task(instance.service.refresh())
     await asyncio.to_thread(upstream.wait_for_requests, "rates", revision)
     local_run = instance.service._local_run

@@ -11,7 +11,8 @@ from sqlalchemy import event, func, select
 from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.report import RefreshReport, SourceKind
-from graphql_api.domain.snapshot import DataVersion, Snapshot
+from graphql_api.domain.snapshot import DataVersion, Ranking, Snapshot
+from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImage, SummaryImageCache
 from graphql_api.sources.providers import geonames
 from graphql_api.sources.reference import load_reference
@@ -19,10 +20,11 @@ from graphql_api.sources.validation import validate_countries
 from graphql_api.storage.tables import answers, refreshes
 from tests.support.attempts import make_source_report
 from tests.support.factories import make_country
-from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
+from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream, world_bank_responder
 from tests.support.refresh_service import ServiceInstance, change_column, clock_time, countries_response, rates_response
 
 RATES_AS_OF = datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+STATISTICS_AS_OF = datetime(2026, 10, 7, tzinfo=UTC)
 DISSOLVED = (
     SkippedRecord(record="Netherlands Antilles", reason="AN is not a current ISO 3166-1 alpha-2 code"),
     SkippedRecord(record="Serbia and Montenegro", reason="CS is not a current ISO 3166-1 alpha-2 code"),
@@ -34,16 +36,23 @@ SOURCES = (
     make_source_report(
         "er-api", as_of=RATES_AS_OF, attribution="Rates by Exchange Rate API (https://www.exchangerate-api.com)"
     ),
+    make_source_report(
+        "world-bank",
+        kind=SourceKind.STATISTICS,
+        as_of=STATISTICS_AS_OF,
+        dropped=18,
+        attribution="World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0",
+    ),
 )
 FIGURES = validate_countries(geonames.parse(COUNTRIES), load_reference()).figures
 ANDORRA = make_country(
-    **asdict(next(figures for figures in FIGURES if figures.code == "AD")),
+    **asdict(next(figures for figures in FIGURES if figures.code == "AD")) | {"population": 85370},
     alpha3="AND",
     name="Andorra",
     region="Europe",
     subregion="Southern Europe",
     exchange_rate=0.88022588,
-    estimated_gdp=estimated_gdp("AD", 77006, 0.88022588),
+    estimated_gdp=estimated_gdp("AD", 85370, 0.88022588),
     flag_url="https://flagcdn.com/ad.svg",
     last_refreshed_at=clock_time(0),
     revision=1,
@@ -51,6 +60,16 @@ ANDORRA = make_country(
     countries_as_of=None,
     rates_provider="er-api",
     rates_as_of=RATES_AS_OF,
+    population_year=2024,
+    population_density=85370 / 468,
+    gdp=4_134_400_000.0,
+    gdp_year=2024,
+    gdp_per_capita=4_134_400_000 / 85370,
+    gdp_ppp=5_168_000_000.0,
+    gdp_ppp_year=2024,
+    statistics_population=85370,
+    statistics_provider="world-bank",
+    statistics_as_of=STATISTICS_AS_OF,
 )
 
 
@@ -76,10 +95,11 @@ async def test_first_refresh(instance: ServiceInstance) -> None:
 async def test_timings(instance: ServiceInstance) -> None:
     """A phase takes at least as long as its parts, and drawing the image is timed."""
     timings = (await instance.service.refresh()).timings
-    assert timings.fetch_ms >= max(timings.fetch_countries_ms, timings.fetch_rates_ms)
+    sources_ms = (timings.fetch_countries_ms, timings.fetch_rates_ms, timings.fetch_statistics_ms)
+    assert timings.fetch_ms >= max(sources_ms)
     parts = timings.fetch_ms + timings.transform_ms + timings.upsert_ms
     assert timings.total_ms >= parts
-    assert min(timings.fetch_countries_ms, timings.fetch_rates_ms) > 0
+    assert min(sources_ms) > 0
     assert min(timings.transform_ms, timings.upsert_ms, timings.image_ms or 0) > 0
 
 
@@ -95,13 +115,12 @@ async def test_rows(instance: ServiceInstance) -> None:
 
 
 async def test_figures_as_of(upstream: Upstream, instance: ServiceInstance) -> None:
-    """The date that a provider gives for its figures is in the report and in every row."""
+    """Figures that their provider does not date have no date, whenever the file was uploaded."""
     headers = {"Last-Modified": "Wed, 28 Oct 2026 04:05:06 GMT"}
     upstream.set_responses("countries", FakeResponse(body=COUNTRIES, headers=headers))
     report = await instance.service.refresh()
-    as_of = datetime(2026, 10, 28, 4, 5, 6, tzinfo=UTC)
-    assert [source.as_of for source in report.sources] == [as_of, RATES_AS_OF]
-    assert {row.countries_as_of for row in await instance.load_rows()} == {as_of}
+    assert [source.as_of for source in report.sources] == [None, RATES_AS_OF, STATISTICS_AS_OF]
+    assert {row.countries_as_of for row in await instance.load_rows()} == {None}
 
 
 async def test_unchanged(instance: ServiceInstance) -> None:
@@ -119,13 +138,13 @@ async def test_updated(upstream: Upstream, instance: ServiceInstance) -> None:
     """Rows whose figures or rate changed, appeared or vanished count as updated, no others."""
     await instance.service.refresh()
     upstream.set_responses(
-        "countries", countries_response(change_column("AD", "77006", "77007") | change_column("XK", "EUR", ""))
+        "countries", countries_response(change_column("AD", "468", "469") | change_column("XK", "EUR", ""))
     )
     upstream.set_responses("rates", rates_response(AMD=400.5, ALL=None))
     report = await instance.service.refresh()
     assert (report.inserted, report.updated, report.unchanged) == (0, 4, 246)
     assert report.skipped == DISSOLVED
-    assert (await instance.load_row("AD")).population == 77007
+    assert (await instance.load_row("AD")).area_km2 == 469
     assert (await instance.load_row("XK")).currency_code is None
     assert (await instance.load_row("AM")).exchange_rate == 400.5
     albania = await instance.load_row("AL")
@@ -204,11 +223,15 @@ async def test_statements(instance: ServiceInstance) -> None:
 
 
 async def test_sources_in_parallel(upstream: Upstream, instance: ServiceInstance) -> None:
-    """Both sources are requested at once: each responds only after the other was requested."""
-    after_rates = FakeResponse(body=COUNTRIES, hold_until=lambda: upstream.request_count("rates") == 1)
-    after_countries = FakeResponse(body=RATES, hold_until=lambda: upstream.request_count("countries") == 1)
-    upstream.set_responses("countries", after_rates)
-    upstream.set_responses("rates", after_countries)
+    """All sources and the three indicators are requested at once: each responds only after all were requested."""
+
+    def all_requested() -> bool:
+        return [upstream.request_count(path) for path in ("countries", "rates", "statistics")] == [1, 1, 3]
+
+    respond = world_bank_responder()
+    upstream.set_responses("countries", FakeResponse(body=COUNTRIES, hold_until=all_requested))
+    upstream.set_responses("rates", FakeResponse(body=RATES, hold_until=all_requested))
+    upstream.set_responses("statistics", lambda request: replace(respond(request), hold_until=all_requested))
     report = await instance.service.refresh()
     assert (report.inserted, report.sources) == (250, SOURCES)
 
@@ -241,7 +264,7 @@ async def test_image(instance: ServiceInstance) -> None:
     """The image of the published snapshot is drawn before the refresh returns."""
     await instance.service.refresh()
     summary = instance.catalog.snapshot.summarize()
-    image_task = instance.service.summary_images._tasks.get(summary)
+    image_task = instance.service.summary_images._tasks.get((summary, Theme.LIGHT))
     assert image_task is not None
     assert image_task.result().png[:8] == b"\x89PNG\r\n\x1a\n"
 
@@ -249,8 +272,11 @@ async def test_image(instance: ServiceInstance) -> None:
 class FailingImageCache(SummaryImageCache):
     """Image cache of a machine that cannot draw."""
 
-    async def get(self, snapshot: Snapshot) -> SummaryImage:
+    async def get(
+        self, snapshot: Snapshot, *, ranking: Ranking = Ranking.GDP, theme: Theme = Theme.LIGHT
+    ) -> SummaryImage:
         """Fail."""
+        del ranking, theme
         raise MemoryError(str(snapshot.version))
 
 
@@ -284,8 +310,10 @@ async def test_log(upstream: Upstream, fallback_instance: ServiceInstance, caplo
     assert counts == (
         "Refresh refresh-1: 250 countries (250 new, 0 changed, 0 unchanged), "
         "countries from geonames, "
-        "rates from bundled after er-api: responded with status 500"
+        "rates from bundled after er-api: responded with status 500, "
+        "statistics from world-bank"
     )
     assert re.sub(r"\d+", "N", durations) == (
-        "fetch N ms (countries N, rates N), transform N ms, upsert N ms, image N ms in parallel, total N ms"
+        "fetch N ms (countries N, rates N, statistics N), transform N ms, upsert N ms, image N ms in parallel, "
+        "total N ms"
     )

@@ -281,7 +281,7 @@ async def test_bundled_beside_live(upstream: Upstream, fallback_instance: Servic
     upstream.set_responses("countries", SERVER_ERROR)
     reports = [await fallback_instance.service.refresh() for _ in range(2)]
     assert [[(source.provider, source.live) for source in report.sources] for report in reports] == [
-        [("bundled", False), ("er-api", True)]
+        [("bundled", False), ("er-api", True), ("world-bank", True)]
     ] * 2
     assert [report.unchanged for report in reports] == [0, 250]
 
@@ -291,15 +291,15 @@ async def test_bundled_data(upstream: Upstream, fallback_instance: ServiceInstan
     first_report, second_report = [await fallback_instance.service.load_bundled() for _ in range(2)]
     assert (first_report.inserted, first_report.version) == (250, DataVersion(1, 250))
     assert (second_report.unchanged, second_report.version) == (250, DataVersion(2, 250))
-    assert [source.live for source in second_report.sources] == [False, False]
+    assert [source.live for source in second_report.sources] == [False] * 3
     assert upstream.requests == ()
 
 
 async def test_live_replaces_bundled(fallback_instance: ServiceInstance) -> None:
-    """Live data of both sources replaces bundled data."""
+    """Live data of each source replaces bundled data."""
     await fallback_instance.service.load_bundled()
     report = await fallback_instance.service.refresh()
-    assert [source.provider for source in report.sources] == ["geonames", "er-api"]
+    assert [source.provider for source in report.sources] == ["geonames", "er-api", "world-bank"]
     assert {(row.countries_provider, row.rates_provider) for row in await fallback_instance.load_rows()} == {
         ("geonames", "er-api"),
         ("geonames", None),

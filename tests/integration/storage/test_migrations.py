@@ -6,21 +6,26 @@ import subprocess
 import sys
 from asyncio.subprocess import PIPE
 from contextlib import AsyncExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Inspector, inspect
+from sqlalchemy import Connection, Inspector, inspect, text
 
 import graphql_api
+from graphql_api.domain.country import Country
+from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import HEAD, migrate
 from graphql_api.storage.migrations.upgrade import create_config
 from graphql_api.storage.tables import metadata
-from tests.support.database import open_database, permanent_failure
+from tests.support.database import begin_transaction, open_database, permanent_failure
+from tests.support.factories import STATISTICS_FIELDS
 
 MIGRATION_PROGRAM = """
 import asyncio, sys
@@ -78,6 +83,94 @@ async def test_tables_to_the_last_column(database: Database, other_url: str) -> 
     migrated = await describe(database)
     assert sorted(migrated) == ["alembic_version", "answers", "countries", "leases", "refreshes"]
     assert {name: migrated[name] for name in expected} == expected
+
+
+async def migrate_to(database: Database, revision: str) -> None:
+    """Migrate as a version whose newest revision this was."""
+    config = create_config()
+
+    def upgrade(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+
+    async with database.connect() as connection, database.dialect.migration_lock(connection):
+        await connection.run_sync(upgrade)
+
+
+async def insert_old_row(database: Database, provider: str) -> None:
+    """Insert France as 0.1.0 did, without statistics and with a date of its figures."""
+    names = ", ".join(OLD_ROW)
+    placeholders = ", ".join(f":{name}" for name in OLD_ROW)
+    async with begin_transaction(database) as connection:
+        await connection.execute(
+            text(f"INSERT INTO countries ({names}) VALUES ({placeholders})"),  # noqa: S608 - constants
+            {**OLD_ROW, "countries_provider": provider},
+        )
+
+
+OLD_ROW: dict[str, Any] = {
+    "code": "FR",
+    "alpha3": "FRA",
+    "name": "France",
+    "capital": "Paris",
+    "region": "Europe",
+    "subregion": "Western Europe",
+    "population": 66987244,
+    "area_km2": 547030.0,
+    "currency_code": "EUR",
+    "exchange_rate": 0.88,
+    "estimated_gdp": 1e11,
+    "flag_url": "https://flags.example/fr.svg",
+    "last_refreshed_at": datetime(2026, 11, 25, 8, 0, 0, 123456),  # noqa: DTZ001 - stored without a time zone
+    "revision": 7,
+    "countries_provider": "",
+    "countries_as_of": datetime(2026, 7, 28),  # noqa: DTZ001 - stored without a time zone
+    "rates_provider": "er-api",
+    "rates_as_of": datetime(2026, 9, 29, 0, 2, 31),  # noqa: DTZ001 - stored without a time zone
+}
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003"])
+@pytest.mark.parametrize("provider", ["bundled", "geonames"])
+async def test_rows_of_earlier_versions(empty_database: Database, revision: str, provider: str) -> None:
+    """A row of an earlier version keeps all that is true of it; statistics and the date of figures are null."""
+    await migrate_to(empty_database, revision)
+    await insert_old_row(empty_database, provider)
+    assert await migrate(empty_database) is True
+    async with empty_database.connect() as connection:
+        (row,) = await countries.load(connection)
+    assert row == Country(
+        **OLD_ROW
+        | dict.fromkeys(STATISTICS_FIELDS)
+        | {
+            "countries_provider": provider,
+            "countries_as_of": None,
+            "last_refreshed_at": datetime(2026, 11, 25, 8, 0, 0, 123456, tzinfo=UTC),
+            "rates_as_of": datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC),
+        }
+    )
+
+
+async def test_interrupted_migration(empty_database: Database) -> None:
+    """A migration that was interrupted after a column is completed, as on MySQL, which commits each by itself."""
+    await migrate_to(empty_database, "0003")
+    await insert_old_row(empty_database, "bundled")
+    async with begin_transaction(empty_database) as connection:
+        await connection.execute(text("ALTER TABLE countries ADD COLUMN population_year INTEGER"))
+    assert await migrate(empty_database) is True
+    async with empty_database.connect() as connection:
+        (row,) = await countries.load(connection)
+    assert (row.code, row.population_year, row.statistics_provider) == ("FR", None, None)
+
+
+async def test_interrupted_first_migration(empty_database: Database) -> None:
+    """Tables of the first migration without the later columns are not taken for those of another program."""
+    await migrate_to(empty_database, "0001")
+    async with begin_transaction(empty_database) as connection:
+        await connection.execute(text("DROP TABLE alembic_version"))
+    assert await migrate(empty_database) is True
+    async with empty_database.connect() as connection:
+        assert await countries.load(connection) == []
 
 
 async def test_twice(empty_database: Database) -> None:

@@ -174,7 +174,7 @@ async def test_many_rows(small_packet_server: MariaDB) -> None:
             *["INSERT"] * statement_count,
             "COMMIT",
         ]
-        assert statement_count == 15
+        assert statement_count == 20
         assert max(len(text.encode()) for text in executed) < 64 * 1024
         assert await load_rows(database) == expected_rows
 
@@ -187,7 +187,7 @@ async def test_drivers_own_limit(mariadb: MariaDB, database: Database) -> None:
         statement_count = await countries.upsert(connection, expected_rows)
     executed = mariadb.queries(database.engine.url.database)[count_before:]
     assert len(executed) == statement_count + 2
-    assert statement_count == 3
+    assert statement_count == 4
     assert await load_rows(database) == expected_rows
 
 

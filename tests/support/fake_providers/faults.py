@@ -24,8 +24,10 @@ UNRESOLVABLE_URL = f"http://{'.'.join(['x' * 60] * 5)}/"
 """URL whose host name does not resolve."""
 
 TOO_LARGE_REASON = "the response is larger than 5000000 bytes"
+TOO_LARGE_REASONS = {"world-bank": "the response is larger than 1666666 bytes"}
+"""Its three indicators share the bytes."""
 CONNECTION_LOST_PREFIX = "the connection was lost: "
-JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0")
+JSON_PROVIDERS = ("restcountries", "restcountries-v3", "er-api", "frankfurter", "fawazahmed0", "world-bank")
 
 
 def gzip_bomb(megabytes: int) -> bytes:
@@ -56,7 +58,7 @@ class ProviderFault:
     reason_by_provider: Mapping[str, str] = field(default_factory=dict)
     """Reasons that differ from `reason`, by provider name."""
     expected_requests: int = 1
-    """Number of requests for `FAULTY_PATH`."""
+    """Number of requests for `FAULTY_PATH`, for each path of the provider."""
     api_timeout: float = LONG_TIMEOUT
     """API_TIMEOUT in seconds."""
 
@@ -157,6 +159,7 @@ FAULTS = (
         reason_by_provider={
             "restcountries": NO_RECORDS_REASON,
             "restcountries-v3": NO_RECORDS_REASON,
+            "world-bank": "sent no records of SP.POP.TOTL, NY.GDP.MKTP.CD, NY.GDP.MKTP.PP.CD",
             **NO_TABLE_REASONS,
         },
     ),
@@ -196,17 +199,22 @@ FAULTS = (
         reason="the body is not UTF-8 text",
     ),
     ProviderFault(
-        name="too-large", build_response=lambda _: FakeResponse(body=bytes(5_000_001)), reason=TOO_LARGE_REASON
+        name="too-large",
+        build_response=lambda _: FakeResponse(body=bytes(5_000_001)),
+        reason=TOO_LARGE_REASON,
+        reason_by_provider=TOO_LARGE_REASONS,
     ),
     ProviderFault(
         name="bomb",
         build_response=lambda _: FakeResponse(body=gzip_bomb(megabytes=5_000)[:4_900_000], headers=GZIP_HEADERS),
         reason=TOO_LARGE_REASON,
+        reason_by_provider=TOO_LARGE_REASONS,
     ),
     ProviderFault(
         name="bomb-of-nothing",
         build_response=lambda _: FakeResponse(body=empty_gzip_blocks(5_100_000), headers=GZIP_HEADERS),
         reason=TOO_LARGE_REASON,
+        reason_by_provider=TOO_LARGE_REASONS,
     ),
     ProviderFault(
         name="not-gzip",

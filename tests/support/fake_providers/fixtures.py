@@ -3,18 +3,20 @@
 from dataclasses import dataclass
 
 from graphql_api.domain.report import SourceKind
-from graphql_api.sources.provider import Provider, RawCountries, RawRates
-from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, select_providers
+from graphql_api.sources.provider import Provider, RawCountries, RawRates, RawStatistics
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, STATISTICS_PROVIDERS, select_providers
 from tests.support.fake_providers.server import (
     COUNTRIES,
     FAWAZAHMED0,
     FRANKFURTER,
     PAGES,
     RATES,
+    STATISTICS,
     V3,
     FakeResponse,
     Responder,
     paginated_responder,
+    world_bank_responder,
 )
 
 API_KEY = "rc_live_hunter2"
@@ -55,6 +57,13 @@ FAKE_PROVIDERS = (
     ),
     FakeProvider("frankfurter", SourceKind.RATES, FRANKFURTER, b"[]", FakeResponse(body=FRANKFURTER)),
     FakeProvider("fawazahmed0", SourceKind.RATES, FAWAZAHMED0, b'{"usd": {}}', FakeResponse(body=FAWAZAHMED0)),
+    FakeProvider(
+        "world-bank",
+        SourceKind.STATISTICS,
+        STATISTICS["SP.POP.TOTL"],
+        b'[{"page": 0, "pages": 0, "per_page": 0, "total": 0, "sourceid": null, "lastupdated": null}, null]',
+        world_bank_responder(),
+    ),
 )
 
 
@@ -66,3 +75,8 @@ def select_countries_providers(*selections: tuple[str, str | None]) -> tuple[Pro
 def select_rates_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawRates], ...]:
     """Return these rates providers, with the key."""
     return select_providers("RATES_SOURCES", selections, RATES_PROVIDERS, API_KEYS)
+
+
+def select_statistics_providers(*selections: tuple[str, str | None]) -> tuple[Provider[RawStatistics], ...]:
+    """Return these statistics providers."""
+    return select_providers("STATISTICS_SOURCES", selections, STATISTICS_PROVIDERS, API_KEYS)

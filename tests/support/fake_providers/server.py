@@ -1,6 +1,7 @@
 """An HTTP server on a real socket that acts as the providers and can fail in any way."""
 
 import asyncio
+import json
 import socket
 import ssl
 import struct
@@ -33,6 +34,13 @@ FRANKFURTER = (BODIES / "frankfurter.v2.rates-USD.json").read_bytes()
 """Body of frankfurter."""
 FAWAZAHMED0 = (BODIES / "fawazahmed0.usd.json").read_bytes()
 """Body of fawazahmed0."""
+STATISTICS = {
+    indicator: (BODIES / f"worldbank.{indicator}.json").read_bytes()
+    for indicator in ("SP.POP.TOTL", "NY.GDP.MKTP.CD", "NY.GDP.MKTP.PP.CD")
+}
+"""Bodies of world-bank, by indicator."""
+WORLD_BANK_ERROR = (BODIES / "worldbank.error.json").read_bytes()
+"""Body of world-bank for a request that it does not understand, with status 200."""
 HTML = b"<!doctype html><title>Under maintenance</title><h1>Back soon</h1>"
 """Body of a proxy or captive portal, with status 200."""
 
@@ -103,10 +111,33 @@ def paginated_responder(key: str) -> Callable[[Request], FakeResponse]:
     return respond
 
 
+def world_bank_responder(*, max_page_size: int = 1000, etag: str | None = None) -> Callable[[Request], FakeResponse]:
+    """Return a responder like world-bank: it sends the requested page of the requested indicator.
+
+    With an `etag`, a request that has it gets status 304.
+    """
+
+    def respond(request: Request) -> FakeResponse:
+        body, query = STATISTICS.get(request.path.partition("/country/all/indicator/")[2]), request.query
+        if body is None or query.get("format") != "json" or query.get("mrnev") != "1":
+            return FakeResponse(body=WORLD_BANK_ERROR)
+        headers = {"ETag": etag} if etag else {}
+        if etag and request.headers.get("if-none-match") == etag:
+            return FakeResponse(status=304, headers=headers)
+        size, page = min(int(query.get("per_page", 50)), max_page_size), int(query.get("page", 1))
+        head, rows = json.loads(body)
+        head |= {"page": page, "pages": -(-len(rows) // size), "per_page": size}
+        content = [head, rows[(page - 1) * size : page * size]]
+        return FakeResponse(body=json.dumps(content).encode(), headers=headers)
+
+    return respond
+
+
 class Upstream(ThreadServer):
     """A server that runs in its own thread within its context.
 
-    Until `set_responses` is called, `countries` and `rates` have valid responses.
+    Until `set_responses` is called, `countries`, `rates` and `statistics` have valid responses. The
+    responses of a path are also those of the paths below it.
     """
 
     def __init__(self, host: str = "127.0.0.1", *, certificate: Certificate | None = None) -> None:
@@ -121,6 +152,7 @@ class Upstream(ThreadServer):
         self._responders: dict[str, list[Responder]] = {
             "countries": [FakeResponse(body=COUNTRIES)],
             "rates": [FakeResponse(body=RATES)],
+            "statistics": [world_bank_responder()],
         }
         self._requests: list[Request] = []
         self.exchanges: list[Exchange] = []
@@ -143,11 +175,17 @@ class Upstream(ThreadServer):
         return f"{self.url}/rates"
 
     @property
+    def statistics_url(self) -> str:
+        """Return the base URL of the statistics, in the format of world-bank."""
+        return f"{self.url}/statistics"
+
+    @property
     def environment(self) -> dict[str, str]:
         """Return the settings that make the application request this server only."""
         return {
             "COUNTRIES_SOURCES": f"geonames={self.countries_url},bundled",
             "RATES_SOURCES": f"er-api={self.rates_url},bundled",
+            "STATISTICS_SOURCES": f"world-bank={self.statistics_url},bundled",
         }
 
     @property
@@ -157,8 +195,8 @@ class Upstream(ThreadServer):
             return tuple(self._requests)
 
     def request_count(self, path: str) -> int:
-        """Return the number of requests for a path."""
-        return sum(request.path == path for request in self.requests)
+        """Return the number of requests for a path and the paths below it."""
+        return sum(f"{request.path}/".startswith(f"{path}/") for request in self.requests)
 
     def set_responses(self, path: str, *responders: Responder) -> None:
         """Set the responses to the next requests for `path`, in order. The last one repeats."""
@@ -196,7 +234,9 @@ class Upstream(ThreadServer):
         with self._changed:
             self._requests.append(request)
             self._changed.notify_all()
-            responders = self._responders.get(request.path, [FakeResponse(status=404)])
+            above = (path for path in self._responders if request.path.startswith(f"{path}/"))
+            path = request.path if request.path in self._responders else max(above, key=len, default="")
+            responders = self._responders.get(path, [FakeResponse(status=404)])
             responder = responders.pop(0) if len(responders) > 1 else responders[0]
         return responder if isinstance(responder, FakeResponse) else responder(request)
 

@@ -23,7 +23,7 @@ GRAPHQL_TYPES = {
     FieldKind.FLOAT: "Float",
     FieldKind.INSTANT: "DateTime",
 }
-COMPUTED_FIELDS = {"id", "figuresFrom", "rateFrom"}
+COMPUTED_FIELDS = {"id", "figuresFrom", "rateFrom", "statisticsFrom"}
 
 
 def graphql_fields(type_name: str) -> dict[str, str]:
@@ -86,7 +86,10 @@ def test_country_field() -> None:
 def test_hidden_fields_cannot_be_queried() -> None:
     """A field that clients cannot see is neither filterable nor sortable."""
     hidden = {name: field for name, field in FIELDS.items() if field.description is None}
-    assert list(hidden) == ["revision", "countries_provider", "countries_as_of", "rates_provider", "rates_as_of"]
+    assert list(hidden) == [
+        *("revision", "countries_provider", "countries_as_of", "rates_provider", "rates_as_of"),
+        *("statistics_population", "statistics_provider", "statistics_as_of"),
+    ]
     assert [name for name, field in hidden.items() if field.filterable or field.sortable] == []
 
 

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import Country, CountryFigures
+from graphql_api.domain.country import Country, CountryFigures, CountryStatistics
 from graphql_api.domain.merge import MergeResult, SourceData, merge
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from tests.support.factories import (
     CODES,
     REFRESHED_AT,
+    STATISTICS_FIELDS,
     country_codes,
     country_lists,
     few_examples,
@@ -89,8 +90,126 @@ def test_row() -> None:
             countries_as_of=datetime(2026, 11, 20, tzinfo=UTC),
             rates_provider="frankfurter",
             rates_as_of=None,
+            **dict.fromkeys(STATISTICS_FIELDS),
         ),
     )
+
+
+def make_statistics(code: str = "FR", **changes: Any) -> CountryStatistics:  # noqa: ANN401 - what replace takes
+    """Return statistics of a country, all of them unlike those of `make_country`."""
+    statistics = CountryStatistics(
+        code=code, population=2000, population_year=2021, gdp=7000.0, gdp_year=2020, gdp_ppp=8000.0, gdp_ppp_year=2019
+    )
+    return replace(statistics, **changes)
+
+
+STATISTICS_FROM = Provenance(provider="office", as_of=REFRESHED_AT)
+
+
+def merge_statistics(
+    statistics: Sequence[CountryStatistics], stored: Snapshot | None = None, *, is_new: bool = True
+) -> Country:
+    """Return the row of France from `make_figures` and these statistics."""
+    source_data = SourceData(
+        figures=[make_figures(area_km2=50.0)],
+        figures_from=FIGURES_FROM,
+        rates=RATES,
+        rates_from=RATES_FROM,
+        statistics=statistics,
+        statistics_from=STATISTICS_FROM if is_new else None,
+    )
+    stored = stored or make_snapshot()
+    (row,) = merge(source_data, stored, reference=REFERENCE, refreshed_at=NOW, revision=REVISION).rows
+    return row
+
+
+def test_row_with_statistics() -> None:
+    """The population, all that is derived from it, and the GDPs are those of the statistics, with their years."""
+    row = merge_statistics([make_statistics("US"), make_statistics()])
+    assert {name: getattr(row, name) for name in ("population", "estimated_gdp", *STATISTICS_FIELDS)} == {
+        "population": 2000,
+        "estimated_gdp": 7_612_000.0,
+        "population_year": 2021,
+        "population_density": 40.0,
+        "gdp": 7000.0,
+        "gdp_year": 2020,
+        "gdp_per_capita": 3.5,
+        "gdp_ppp": 8000.0,
+        "gdp_ppp_year": 2019,
+        "statistics_population": 2000,
+        "statistics_provider": "office",
+        "statistics_as_of": REFRESHED_AT,
+    }
+
+
+def test_row_with_statistics_but_no_population() -> None:
+    """Without a population in the statistics, that of the figures is used, with no year and no GDP per person."""
+    row = merge_statistics([make_statistics(population=None, population_year=None)])
+    assert (row.population, row.population_year, row.statistics_population) == (1000, None, None)
+    assert (row.population_density, row.gdp, row.gdp_per_capita) == (20.0, 7000.0, None)
+    assert (row.estimated_gdp, row.statistics_provider) == (3_806_000.0, "office")
+
+
+def test_row_without_statistics() -> None:
+    """A country that new statistics lack has none, even if it had some, and the population of the figures."""
+    row = merge_statistics([make_statistics("US")], make_snapshot([make_country("FR")]))
+    assert (row.population, row.population_density) == (1000, 20.0)
+    assert {getattr(row, name) for name in STATISTICS_FIELDS if name != "population_density"} == {None}
+
+
+@pytest.mark.parametrize(("area", "density"), [(None, None), (0.0, None), (5e-324, None), (1e300, 1000 / 1e300)])
+def test_density(area: float | None, density: float | None) -> None:
+    """The density is null without an area, and if it is not a finite number."""
+    (row,) = merge_figures([make_figures(area_km2=area)], make_snapshot()).rows
+    assert row.population_density == density
+
+
+@pytest.mark.parametrize(
+    ("gdp", "population", "per_capita"), [(7000.0, 0, None), (None, 2000, None), (0.0, 2000, 0.0), (1e308, 1, 1e308)]
+)
+def test_gdp_per_capita(gdp: float | None, population: int, per_capita: float | None) -> None:
+    """The GDP per person is null without a GDP or without people."""
+    assert merge_statistics([make_statistics(gdp=gdp, population=population)]).gdp_per_capita == per_capita
+
+
+def test_stored_statistics_stay() -> None:
+    """Without new statistics the stored ones stay, with years and provenance; the rest is new."""
+    stored = merge_statistics([make_statistics()])
+    row = merge_statistics([], make_snapshot([replace(stored, area_km2=1.0, exchange_rate=9.0)]), is_new=False)
+    assert row == stored
+
+
+def test_stored_gdp_stays_without_a_population() -> None:
+    """A population that was not of the statistics does not stay with them."""
+    stored = merge_statistics([make_statistics(population=None, population_year=None)])
+    row = merge_statistics([], make_snapshot([replace(stored, population=5)]), is_new=False)
+    assert (row.population, row.gdp, row.statistics_population) == (1000, 7000.0, None)
+
+
+def test_no_statistics_at_all() -> None:
+    """Without new and without stored statistics, every field of them is null: no year is made up."""
+    stored = make_snapshot([make_country("FR", population=5, **dict.fromkeys(STATISTICS_FIELDS))])
+    row = merge_statistics([], stored, is_new=False)
+    assert (row.population, row.population_density) == (1000, 20.0)
+    assert {getattr(row, name) for name in STATISTICS_FIELDS if name != "population_density"} == {None}
+
+
+def test_new_date_of_statistics_is_no_change() -> None:
+    """A row whose statistics only have another provider or date is unchanged."""
+    stored = make_snapshot(
+        [replace(merge_statistics([make_statistics()]), statistics_provider="other", statistics_as_of=None)]
+    )
+    source_data = SourceData(
+        figures=[make_figures(area_km2=50.0)],
+        figures_from=FIGURES_FROM,
+        rates=RATES,
+        rates_from=RATES_FROM,
+        statistics=[make_statistics()],
+        statistics_from=STATISTICS_FROM,
+    )
+    result = merge(source_data, stored, reference=REFERENCE, refreshed_at=NOW, revision=REVISION)
+    assert merge_counts(result) == (0, 0, 1, ())
+    assert (result.rows[0].statistics_provider, result.rows[0].statistics_as_of) == ("office", REFRESHED_AT)
 
 
 @pytest.mark.parametrize("currency", [None, "XAF"])

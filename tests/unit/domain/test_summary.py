@@ -2,11 +2,12 @@
 
 from datetime import timedelta
 
+import pytest
 from hypothesis import given
 
 from graphql_api.domain.country import Country
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.snapshot import Summary, TopCountry
+from graphql_api.domain.snapshot import Ranking, StatisticsYears, Summary, TopCountry
 from tests.support.factories import AS_OF, REFRESHED_AT, country_lists, few_examples, make_country, make_snapshot
 
 DAY = timedelta(days=1)
@@ -15,31 +16,68 @@ DAY = timedelta(days=1)
 def test_empty() -> None:
     """Without rows the summary is zero or None."""
     assert make_snapshot().summarize() == Summary(
-        total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None
+        total_countries=0,
+        top=(),
+        ranking=Ranking.ESTIMATED_GDP,
+        countries_source=None,
+        rates_source=None,
+        statistics_source=None,
+        statistics_years=StatisticsYears(),
+        refreshed_at=None,
     )
 
 
 def test_whole() -> None:
-    """The summary of a few rows has every value, and no country without an estimate in the top."""
+    """The summary of a few rows has every value, and no country without a GDP in the top."""
     rows = [
-        make_country("DE", estimated_gdp=None, last_refreshed_at=REFRESHED_AT - DAY),
-        make_country("FR", estimated_gdp=0.0),
-        make_country("US", estimated_gdp=2.5),
+        make_country("DE", gdp=None, gdp_year=None, last_refreshed_at=REFRESHED_AT - DAY),
+        make_country("FR", gdp=0.0, gdp_year=None),
+        make_country("US", gdp=2.5, gdp_year=2011),
     ]
     assert make_snapshot(rows).summarize() == Summary(
         total_countries=3,
-        top=(TopCountry(name="Land US", estimated_gdp=2.5), TopCountry(name="Land FR", estimated_gdp=0.0)),
+        top=(TopCountry(name="Land US", amount=2.5, year=2011), TopCountry(name="Land FR", amount=0.0)),
+        ranking=Ranking.GDP,
         countries_source=Provenance(provider="geonames", as_of=AS_OF),
         rates_source=Provenance(provider="er-api", as_of=AS_OF),
+        statistics_source=Provenance(provider="world-bank", as_of=AS_OF),
+        statistics_years=StatisticsYears(population=2024, gdp=2011),
         refreshed_at=REFRESHED_AT,
     )
+
+
+@pytest.mark.parametrize("ranking", list(Ranking))
+def test_estimates_without_gdp(ranking: Ranking) -> None:
+    """Without any GDP the estimates are ranked, whatever the ranking asked for, and have no year."""
+    rows = [make_country(code, gdp=None, gdp_year=2024, estimated_gdp=2.0) for code in ("FR", "US")]
+    summary = make_snapshot(rows).summarize(ranking)
+    assert summary.ranking is Ranking.ESTIMATED_GDP
+    assert summary.top == (TopCountry(name="Land FR", amount=2.0), TopCountry(name="Land US", amount=2.0))
+
+
+def test_estimates_beside_gdp() -> None:
+    """The estimates are ranked on request although there are GDPs."""
+    rows = [make_country("FR", gdp=9.0, estimated_gdp=None), make_country("US", gdp=None, estimated_gdp=2.0)]
+    summary = make_snapshot(rows).summarize(Ranking.ESTIMATED_GDP)
+    assert (summary.ranking, summary.top) == (Ranking.ESTIMATED_GDP, (TopCountry(name="Land US", amount=2.0),))
+
+
+def test_years() -> None:
+    """The years are the most common ones of the most common source, the latest of several."""
+    rows = [
+        make_country("AX", population_year=2024, gdp_year=2011),
+        make_country("CI", population_year=2024, gdp_year=2023),
+        make_country("DE", population_year=2020, gdp_year=None),
+        make_country("FR", population_year=1999, gdp_year=1999, statistics_provider="bundled"),
+    ]
+    assert make_snapshot(rows).summarize().statistics_years == StatisticsYears(population=2024, gdp=2023)
 
 
 def test_top_five() -> None:
     """The top has the five largest estimates, largest first, and equal ones in order of name."""
     estimates = {"AX": 3.0, "CI": 9.0, "DE": 3.0, "FR": 4.0, "GB": 3.0, "ST": 1.0, "US": 3.0}
     rows = [make_country(code, estimated_gdp=estimates[code]) for code in reversed(estimates)]
-    assert [country.name for country in make_snapshot(rows).summarize().top] == [
+    assert [country.name for country in make_snapshot(rows).summarize(Ranking.ESTIMATED_GDP).top] == [
         "Land CI",
         "Land FR",
         "Land AX",
@@ -81,5 +119,6 @@ def test_equal_rows_make_one_key(rows: list[Country]) -> None:
     """Equal summaries hash equally, as the image cache needs, and none has more than five bars."""
     first, second = make_snapshot(rows).summarize(), make_snapshot(rows).summarize()
     assert {first: "picture"}[second] == "picture"
-    estimates = [row.estimated_gdp for row in rows if row.estimated_gdp is not None]
-    assert [bar.estimated_gdp for bar in first.top] == sorted(estimates, reverse=True)[:5]
+    gdps = [row.gdp for row in rows if row.gdp is not None]
+    amounts = gdps or [row.estimated_gdp for row in rows if row.estimated_gdp is not None]
+    assert [bar.amount for bar in first.top] == sorted(amounts, reverse=True)[:5]

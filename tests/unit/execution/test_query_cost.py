@@ -167,7 +167,7 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
         (
             "query ($s: [CountrySort!]) { countries(first: 7, sort: $s) { pageInfo { startCursor endCursor } } }",
             {"s": [{"field": "NAME"}] * 20},
-            20 * 250 + 20 + 7 * (2 + 2 * 13),
+            20 * 250 + 20 + 7 * (2 + 2 * 17),
         ),
         ("query ($s: [CountrySort!]) { countries(first: 7, sort: $s) { edges { cursor } } }", {}, 7 * (2 + 1)),
         (

@@ -113,9 +113,9 @@ def test_refresh(server: Process) -> None:
     """A refresh is one line with each of its phases."""
     refresh_line = next(line for line in read_log(server) if "total_ms" in line)
     assert (refresh_line["trigger"], refresh_line["countries"], refresh_line["inserted"]) == ("start", 250, 250)
-    assert refresh_line["providers"] == {"countries": "bundled", "rates": "bundled"}
+    assert refresh_line["providers"] == {"countries": "bundled", "rates": "bundled", "statistics": "bundled"}
     assert refresh_line["revision"] == 1
-    phases = ("fetch_countries", "fetch_rates", "fetch", "transform", "upsert", "image", "total")
+    phases = ("fetch_countries", "fetch_rates", "fetch_statistics", "fetch", "transform", "upsert", "image", "total")
     assert all(refresh_line[f"{phase}_ms"] > 0 for phase in phases)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from graphql_api.domain.snapshot import Snapshot
-from graphql_api.images import summary_text
+from graphql_api.domain.snapshot import Ranking, Snapshot
+from graphql_api.images import Theme, summary_text
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_image import draw
 from tests.support.factories import make_country
@@ -18,12 +18,12 @@ from tests.support.factories import make_country
 
 def make_sized_snapshot(total: int, gdp: float = 1e9) -> Snapshot:
     """Return a snapshot of `total` countries; each number gives another image."""
-    rows = [make_country(f"{number:02}", estimated_gdp=gdp) for number in range(total)]
+    rows = [make_country(f"{number:02}", gdp=gdp) for number in range(total)]
     return Snapshot.from_rows(rows, {})
 
 
 UNDRAWABLE = make_sized_snapshot(1, float("nan"))
-"""Fails to draw: no stored estimate is NaN."""
+"""Fails to draw: no stored GDP is NaN."""
 
 
 async def test_image_is_drawn_once() -> None:
@@ -48,24 +48,41 @@ async def test_drawn_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     snapshot = make_sized_snapshot(1)
     path = await SummaryImageCache().get_path(snapshot)
     assert await SummaryImageCache().get_path(make_sized_snapshot(1)) == path
-    monkeypatch.setattr(summary_text, "TITLE", "Lowest estimated GDP")
+    monkeypatch.setitem(summary_text.TITLES, Ranking.GDP, "Largest GDP")
     assert await SummaryImageCache().get_path(snapshot) != path
 
 
 async def test_path() -> None:
-    """A path has version and digest, or the version alone if the image cannot be drawn."""
+    """A path has version, digest and theme, or no digest if the image cannot be drawn."""
     images, snapshot = SummaryImageCache(), make_sized_snapshot(1)
+    dark = await images.get(snapshot, theme=Theme.DARK)
     assert await images.get_path(snapshot) == f"images/summary-1-1-{(await images.get(snapshot)).digest}.png"
+    assert await images.get_path(snapshot, theme=Theme.DARK) == f"images/summary-1-1-{dark.digest}.png?theme=dark"
     assert await images.get_path(UNDRAWABLE) == "images/summary-1-1.png"
 
 
-async def test_four_images_are_cached() -> None:
-    """The fifth image evicts the least recently used one and no other."""
+async def test_eight_images_are_cached() -> None:
+    """The ninth image evicts the least recently used one and no other."""
     images = SummaryImageCache()
-    drawn = [await images.get(make_sized_snapshot(total)) for total in range(5)]
-    assert len({image.digest for image in drawn}) == 5
-    is_cached = [await images.get(make_sized_snapshot(total)) is drawn[total] for total in (1, 2, 3, 4, 0)]
-    assert is_cached == [True, True, True, True, False]
+    drawn = [await images.get(make_sized_snapshot(total)) for total in range(9)]
+    assert len({image.digest for image in drawn}) == 9
+    is_cached = [await images.get(make_sized_snapshot(total)) is drawn[total] for total in (*range(1, 9), 0)]
+    assert is_cached == [True] * 8 + [False]
+
+
+async def test_rankings_and_themes_are_images() -> None:
+    """Each ranking in each theme is an image of its own, drawn once."""
+    images, snapshot = SummaryImageCache(), make_sized_snapshot(2)
+    drawn = {
+        (ranking, theme): await images.get(snapshot, ranking=ranking, theme=theme)
+        for ranking in Ranking
+        for theme in Theme
+    }
+    assert len({image.digest for image in drawn.values()}) == 4
+    assert await images.get(snapshot) is drawn[Ranking.GDP, Theme.LIGHT]
+    for (ranking, theme), image in drawn.items():
+        assert await images.get(snapshot, ranking=ranking, theme=theme) is image
+        assert image.png == draw(snapshot.summarize(ranking), theme)
 
 
 async def test_cancelled_caller() -> None:
@@ -104,7 +121,7 @@ async def test_failure_without_caller() -> None:
     await asyncio.wait([task])
     unblock.set()
     assert await blocker is True
-    drawing = images._tasks.get(UNDRAWABLE.summarize())
+    drawing = images._tasks.get((UNDRAWABLE.summarize(), Theme.LIGHT))
     assert drawing is not None
     await asyncio.wait([drawing])
     assert task.cancelled()

@@ -12,13 +12,13 @@ from types import FrameType
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageDraw
+from PIL import Image, ImageColor, ImageDraw
 
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.snapshot import Summary, TopCountry
-from graphql_api.images import SUMMARY_IMAGE_HEIGHT, SUMMARY_IMAGE_WIDTH
+from graphql_api.domain.snapshot import Ranking, StatisticsYears, Summary, TopCountry
+from graphql_api.images import SUMMARY_IMAGE_HEIGHT, SUMMARY_IMAGE_WIDTH, Theme
 from graphql_api.images.summary_image import (
-    _BACKGROUND,
+    _PALETTES,
     Bar,
     Bounds,
     Color,
@@ -30,7 +30,7 @@ from graphql_api.images.summary_image import (
     truncate_to_width,
 )
 from graphql_api.images.summary_text import describe
-from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS
+from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, STATISTICS_PROVIDERS
 
 HARD_NAMES = (
     "South Georgia & South Sandwich Islands",
@@ -68,9 +68,12 @@ def make_source(provider: str, *, as_of: datetime | None = datetime(2026, 9, 29,
     return Provenance(provider=provider, as_of=as_of)
 
 
-def make_top(*figures: tuple[str, float]) -> tuple[TopCountry, ...]:
-    """Return the bars of a summary."""
-    return tuple(TopCountry(name=name, estimated_gdp=gdp) for name, gdp in figures)
+def make_top(*countries: tuple[str, float] | tuple[str, float, int]) -> tuple[TopCountry, ...]:
+    """Return the bars of a summary, of a name, an amount and maybe a year each."""
+    return tuple(
+        TopCountry(name=country[0], amount=country[1], year=country[2] if len(country) == 3 else None)
+        for country in countries
+    )
 
 
 NORMAL = Summary(
@@ -78,24 +81,49 @@ NORMAL = Summary(
     top=make_top(
         ("United States", 481e9), ("Germany", 155.3e9), ("United Kingdom", 121e9), ("France", 98.4e9), ("Italy", 71e9)
     ),
+    ranking=Ranking.ESTIMATED_GDP,
     countries_source=make_source("geonames"),
     rates_source=make_source("er-api", as_of=datetime(2026, 11, 24, tzinfo=UTC)),
+    statistics_source=None,
+    statistics_years=StatisticsYears(),
     refreshed_at=datetime(2026, 11, 24, 16, 26, 59, tzinfo=UTC),
 )
-EMPTY = Summary(total_countries=0, top=(), countries_source=None, rates_source=None, refreshed_at=None)
+REAL = replace(
+    NORMAL,
+    top=make_top(("United States", 29.2e12, 2024), ("China", 18.7e12, 2023), ("Eritrea", 2e9)),
+    ranking=Ranking.GDP,
+    statistics_source=make_source("world-bank", as_of=datetime(2026, 10, 7, tzinfo=UTC)),
+    statistics_years=StatisticsYears(population=2024, gdp=2023),
+)
+EMPTY = Summary(
+    total_countries=0,
+    top=(),
+    ranking=Ranking.ESTIMATED_GDP,
+    countries_source=None,
+    rates_source=None,
+    statistics_source=None,
+    statistics_years=StatisticsYears(),
+    refreshed_at=None,
+)
 
 names = st.sampled_from(HARD_NAMES + HOSTILE_NAMES) | st.text()
+years = st.none() | st.integers(1000, 2999)
 instants = st.none() | st.datetimes(timezones=st.just(UTC))
 sources = st.none() | st.builds(Provenance, provider=names, as_of=instants)
 summaries = st.builds(
     Summary,
     total_countries=st.integers(min_value=0),
     top=st.lists(
-        st.builds(TopCountry, name=names, estimated_gdp=st.floats(min_value=0, allow_nan=False, allow_infinity=False)),
+        st.builds(
+            TopCountry, name=names, amount=st.floats(min_value=0, allow_nan=False, allow_infinity=False), year=years
+        ),
         max_size=5,
     ).map(tuple),
+    ranking=st.sampled_from(Ranking),
     countries_source=sources,
     rates_source=sources,
+    statistics_source=sources,
+    statistics_years=st.builds(StatisticsYears, population=years, gdp=years),
     refreshed_at=instants,
 )
 
@@ -146,6 +174,24 @@ def test_texts() -> None:
         "$71.0B",
         "Refreshed 24 Nov 2026, 16:26 UTC",
         "Countries by GeoNames (CC BY 4.0), 29 Sep 2026",
+        "Rates by Exchange Rate API, 24 Nov 2026",
+    ]
+
+
+def test_texts_of_real_figures() -> None:
+    """Real GDPs have their year where it is known, and the statistics the years of most figures."""
+    assert layout_texts(REAL)[2:] == [
+        "Highest GDP",
+        "From national accounts, in current US dollars",
+        "United States",
+        "$29.2T (2024)",
+        "China",
+        "$18.7T (2023)",
+        "Eritrea",
+        "$2.0B",
+        "Refreshed 24 Nov 2026, 16:26 UTC",
+        "Countries by GeoNames (CC BY 4.0), 29 Sep 2026",
+        "Statistics by World Bank (CC BY 4.0), population of 2024, GDP of 2023, 7 Oct 2026",
         "Rates by Exchange Rate API, 24 Nov 2026",
     ]
 
@@ -245,6 +291,7 @@ def test_columns_are_aligned() -> None:
 @settings(deadline=None)
 @given(summaries)
 @example(NORMAL)
+@example(REAL)
 @example(EMPTY)
 def test_nothing_overlaps(summary: Summary) -> None:
     """No text overlaps another text or a bar, whatever the figures."""
@@ -254,6 +301,7 @@ def test_nothing_overlaps(summary: Summary) -> None:
 @settings(deadline=None)
 @given(summaries)
 @example(NORMAL)
+@example(REAL)
 @example(EMPTY)
 def test_margins(summary: Summary) -> None:
     """Everything stays inside the margins, whatever the figures."""
@@ -270,6 +318,7 @@ def test_margins(summary: Summary) -> None:
 @settings(deadline=None, max_examples=20)
 @given(summaries)
 @example(NORMAL)
+@example(REAL)
 @example(EMPTY)
 def test_paint_stays_inside_layout(summary: Summary) -> None:
     """Outside the measured boxes there is only background."""
@@ -278,7 +327,7 @@ def test_paint_stays_inside_layout(summary: Summary) -> None:
     for box in build_layout(summary):
         left, top, right, bottom = map(round, box.bounds)
         if right > left and bottom > top:
-            canvas.rectangle((left, top, right - 1, bottom - 1), fill=_BACKGROUND)
+            canvas.rectangle((left, top, right - 1, bottom - 1), fill=_PALETTES[Theme.LIGHT][0])
 
     assert image.getcolors() == [(SUMMARY_IMAGE_WIDTH * SUMMARY_IMAGE_HEIGHT, (0xFA, 0xF9, 0xF6))]
 
@@ -336,6 +385,39 @@ def test_equal_summaries_give_equal_bytes() -> None:
     assert draw(replace(NORMAL)) == draw(NORMAL)
 
 
+def background_and_text(theme: Theme) -> tuple[float, float]:
+    """Return the luminance of the background, and of the brightest or darkest pixel on it."""
+    with Image.open(BytesIO(draw(NORMAL, theme))) as image:
+        gray = image.convert("L")
+    background = gray.getpixel((0, 0))
+    low, high = gray.getextrema()
+    assert isinstance(background, int)
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    return background, max(low, high, key=lambda luminance: abs(luminance - background))
+
+
+def test_themes() -> None:
+    """The light theme is dark on light, the dark theme light on dark, with the same layout."""
+    assert background_and_text(Theme.LIGHT) == (249, 30)
+    assert background_and_text(Theme.DARK) == (23, 244)
+    assert draw(NORMAL, Theme.LIGHT) == draw(NORMAL)
+
+
+@pytest.mark.parametrize("theme", list(Theme))
+def test_contrast(theme: Theme) -> None:
+    """Every text has the contrast that WCAG 2.2 asks of small text, 4.5 to 1."""
+
+    def luminance(color: str) -> float:
+        channels = (channel / 255 for channel in ImageColor.getrgb(color)[:3])
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    background, _, muted, strong, accent = map(luminance, _PALETTES[theme])
+    ratios = [(max(color, background) + 0.05) / (min(color, background) + 0.05) for color in (muted, strong, accent)]
+    assert min(ratios) > 4.5
+
+
 def test_threads() -> None:
     """Eight threads that share the fonts draw the right images."""
     with ThreadPoolExecutor(8) as executor:
@@ -375,6 +457,20 @@ def test_rates_attribution(provider: str, attribution: str) -> None:
     source = Provenance(provider=provider, as_of=None)
     assert attribution in layout_texts(replace(NORMAL, rates_source=source))
     assert provider in RATES_PROVIDERS
+
+
+@pytest.mark.parametrize(
+    ("provider", "attribution"),
+    [
+        ("world-bank", "Statistics by World Bank (CC BY 4.0)"),
+        ("bundled", "Statistics by Unicode CLDR (Unicode-3.0), bundled with the server"),
+    ],
+)
+def test_statistics_attribution(provider: str, attribution: str) -> None:
+    """The image shows the attribution of each statistics provider."""
+    source = Provenance(provider=provider, as_of=None)
+    assert attribution in layout_texts(replace(NORMAL, statistics_source=source))
+    assert provider in STATISTICS_PROVIDERS
 
 
 def count_measurements(summary: Summary) -> int:

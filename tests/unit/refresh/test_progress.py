@@ -38,7 +38,8 @@ async def test_refresh(instance: ServiceInstance) -> None:
     assert recorder.phases == [
         (Phase.STARTED, 0),
         (Phase.FETCHING, 0.05),
-        (Phase.FETCHING, 0.35),
+        (Phase.FETCHING, 0.25),
+        (Phase.FETCHING, 0.45),
         (Phase.FETCHING, 0.65),
         (Phase.TRANSFORMING, 0.7),
         (Phase.UPSERTING, 0.75),

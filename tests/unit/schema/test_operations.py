@@ -11,7 +11,7 @@ import pytest
 from graphql_api.domain.report import Trigger
 from tests.support.attempts import FAILURE, make_failure, make_report
 from tests.support.database import record_statements
-from tests.support.factories import LOOKALIKES, REFRESHED_AT, make_country
+from tests.support.factories import LOOKALIKES, REFRESHED_AT, make_country, make_sparse_country
 from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
@@ -37,8 +37,8 @@ UNAUTHENTICATED = (
 REPORT_FIELDS = """
   id trigger startedAt finishedAt totalCountries inserted updated unchanged missing
   skipped { record reason } skippedCount statements
-  timings { fetchCountriesMs fetchRatesMs fetchMs transformMs upsertMs imageMs totalMs }
-  sources { kind provider live cached asOf failures attribution } imageUrl
+  timings { fetchCountriesMs fetchRatesMs fetchStatisticsMs fetchMs transformMs upsertMs imageMs totalMs }
+  sources { kind provider live cached stored asOf failures dropped attribution } imageUrl
 """
 STATUS_QUERY = f"""
   {{ status {{
@@ -62,6 +62,7 @@ REPORT_DATA = {
     "timings": {
         "fetchCountriesMs": 0.1,
         "fetchRatesMs": 1 / 3,
+        "fetchStatisticsMs": 0.0,
         "fetchMs": 2.5,
         "transformMs": 5e-324,
         "upsertMs": 20.0,
@@ -74,8 +75,10 @@ REPORT_DATA = {
             "provider": "geonames",
             "live": True,
             "cached": False,
+            "stored": False,
             "asOf": None,
             "failures": ["restcountries: it answered 503"],
+            "dropped": 0,
             "attribution": "GeoNames (CC BY 4.0)",
         },
         {
@@ -83,8 +86,10 @@ REPORT_DATA = {
             "provider": "bundled",
             "live": False,
             "cached": False,
+            "stored": False,
             "asOf": "2026-09-29T00:00:00Z",
             "failures": [],
+            "dropped": 0,
             "attribution": None,
         },
     ],
@@ -218,7 +223,47 @@ async def test_sources_of_what_is_served() -> None:
             ("COUNTRIES", 3, {"provider": "geonames", "live": True, "asOf": as_of}),
             ("COUNTRIES", 1, {"provider": "bundled", "live": False, "asOf": as_of}),
             ("RATES", 3, {"provider": "er-api", "live": True, "asOf": as_of}),
+            ("STATISTICS", 4, {"provider": "world-bank", "live": True, "asOf": as_of}),
         )
+    ]
+
+
+async def test_years_of_what_is_served() -> None:
+    """`status` reports the year of most populations and GDPs of each source of statistics, and of no other."""
+    rows = [
+        make_country("DE", gdp_year=2011),
+        make_country("FR"),
+        make_country("US"),
+        make_country("TW", statistics_provider="bundled", population_year=None, gdp=None, gdp_year=None),
+        make_sparse_country("AQ"),
+    ]
+    data = await offline_client(rows).query(
+        "{ status { sources { kind countries populationYear gdpYear provenance { provider } } } }"
+    )
+    assert [
+        (
+            source["kind"],
+            source["provenance"]["provider"],
+            source["countries"],
+            source["populationYear"],
+            source["gdpYear"],
+        )
+        for source in data["status"]["sources"]
+    ] == [
+        ("COUNTRIES", "geonames", 5, None, None),
+        ("RATES", "er-api", 5, None, None),
+        ("STATISTICS", "world-bank", 3, 2024, 2023),
+        ("STATISTICS", "bundled", 1, None, None),
+    ]
+
+
+async def test_population_of_earlier_version() -> None:
+    """A population that a replica without statistics wrote over the known one does not get its year."""
+    rows = [make_country("DE", population=999), make_country("FR")]
+    data = await offline_client(rows).query("{ countries { nodes { code population populationYear gdpYear } } }")
+    assert data["countries"]["nodes"] == [
+        {"code": "DE", "population": 999, "populationYear": None, "gdpYear": 2023},
+        {"code": "FR", "population": 1000, "populationYear": 2024, "gdpYear": 2023},
     ]
 
 
@@ -318,7 +363,7 @@ async def test_refresh_countries(instance: ServiceInstance) -> None:
     client = client_for(instance)
     report = (await client.query(f"mutation {{ refreshCountries {{ {REPORT_FIELDS} }} }}"))["refreshCountries"]
     timings = report.pop("timings")
-    assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 7
+    assert [type(milliseconds) for milliseconds in timings.values()] == [float] * 8
     assert report == {
         "id": "refresh-1",
         "trigger": "REQUEST",
@@ -341,8 +386,10 @@ async def test_refresh_countries(instance: ServiceInstance) -> None:
                 "provider": "geonames",
                 "live": True,
                 "cached": False,
+                "stored": False,
                 "asOf": None,
                 "failures": [],
+                "dropped": 0,
                 "attribution": "GeoNames (https://www.geonames.org), CC BY 4.0",
             },
             {
@@ -350,9 +397,22 @@ async def test_refresh_countries(instance: ServiceInstance) -> None:
                 "provider": "er-api",
                 "live": True,
                 "cached": False,
+                "stored": False,
                 "asOf": "2026-09-29T00:02:31Z",
                 "failures": [],
+                "dropped": 0,
                 "attribution": "Rates by Exchange Rate API (https://www.exchangerate-api.com)",
+            },
+            {
+                "kind": "STATISTICS",
+                "provider": "world-bank",
+                "live": True,
+                "cached": False,
+                "stored": False,
+                "asOf": "2026-10-07T00:00:00Z",
+                "failures": [],
+                "dropped": 18,
+                "attribution": "World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0",
             },
         ],
         "imageUrl": f"{PUBLIC_URL}/{await client.refreshes.summary_images.get_path(client.catalog.snapshot)}",
@@ -411,7 +471,7 @@ async def test_rejected_refresh(
 async def test_delete_country(instance: ServiceInstance, client: SchemaClient, arguments: str) -> None:
     """`deleteCountry` returns the country, and removes it from snapshot and database."""
     data = await client.query(f"mutation {{ deleteCountry({arguments}) {{ code name population }} }}")
-    assert data == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 77006}}
+    assert data == {"deleteCountry": {"code": "AD", "name": "Andorra", "population": 85370}}
     query = '{ country(code: "AD") { id } status { totalCountries version } }'
     assert await client.query(query) == {"country": None, "status": {"totalCountries": 249, "version": "2-249"}}
     assert "AD" not in {row.code for row in await instance.load_rows()}

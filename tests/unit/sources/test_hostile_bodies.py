@@ -11,7 +11,15 @@ import pytest
 from graphql_api.domain.report import SourceKind
 from graphql_api.sources.fetch import FetchContext, fetch_first
 from graphql_api.sources.provider import RawCountries
-from graphql_api.sources.providers import er_api, fawazahmed0, frankfurter, geonames, restcountries, restcountries_v3
+from graphql_api.sources.providers import (
+    er_api,
+    fawazahmed0,
+    frankfurter,
+    geonames,
+    restcountries,
+    restcountries_v3,
+    world_bank,
+)
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.retry import RetryPolicy
 from graphql_api.sources.validation import ValidatedCountries, validate_countries, validate_rates
@@ -53,6 +61,7 @@ FORMATS: Mapping[str, tuple[Callable[[bytes], object], Callable[[int], bytes]]] 
     "er-api": (er_api.parse, lambda count: er_api_body(pairs(count))),
     "frankfurter": (frankfurter.parse, lambda count: f"[{rows(count)}]".encode()),
     "fawazahmed0": (fawazahmed0.parse, lambda count: f'{{"usd": {{{pairs(count)}}}}}'.encode()),
+    "world-bank": (world_bank.parse, lambda count: f'[{{"pages": 1, "total": 1}}, [{rows(count)}]]'.encode()),
 }
 """The parser of each live provider, and a function from a number of records to a body."""
 

@@ -3,9 +3,8 @@
 import asyncio
 import gzip
 import logging
-import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -353,38 +352,3 @@ async def test_no_validators(upstream: Upstream, client: httpx.AsyncClient, head
     upstream.set_responses("rates", FakeResponse(body=b"figures", headers=headers))
     _, validators = await fetch(client, upstream.rates_url)
     assert validators == Validators(etag=None, last_modified=None)
-
-
-@pytest.mark.parametrize(
-    "header",
-    [MODIFIED, "Tue, 29 Sep 2026 02:02:31 +0200", "Tue, 29 Sep 2026 00:02:31 -0000", "Tue, 29 Sep 2026 00:02:31"],
-)
-@pytest.mark.usefixtures("far_from_utc")
-async def test_last_modified(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
-    """Last-Modified is converted to UTC; without a time zone it is in UTC."""
-    upstream.set_responses("rates", FakeResponse(body=b"figures", headers={"Last-Modified": header}))
-    _, validators = await fetch(client, upstream.rates_url)
-    assert validators.last_modified_at == datetime(2026, 9, 29, 0, 2, 31, tzinfo=UTC)
-    assert validators.last_modified_at.tzinfo is UTC
-
-
-@pytest.fixture
-def far_from_utc() -> Iterator[None]:
-    """Set the time zone to that of Kiritimati, 14 hours ahead of UTC."""
-    before = os.environ.get("TZ")
-    os.environ["TZ"] = "XXX-14"
-    time.tzset()
-    yield
-    if before is None:
-        del os.environ["TZ"]
-    else:
-        os.environ["TZ"] = before
-    time.tzset()
-
-
-@pytest.mark.parametrize("header", ["", "yesterday", "1790640151", "Tue, 99 Sep 2026 00:02:31 GMT", "1 Jan 99999"])
-async def test_invalid_last_modified(upstream: Upstream, client: httpx.AsyncClient, header: str) -> None:
-    """An invalid Last-Modified is ignored."""
-    upstream.set_responses("rates", FakeResponse(body=b"figures", headers={"Last-Modified": header}))
-    body, validators = await fetch(client, upstream.rates_url)
-    assert (body, validators.last_modified_at) == (b"figures", None)

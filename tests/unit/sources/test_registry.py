@@ -32,6 +32,7 @@ def test_names() -> None:
     assert {kind: list(providers) for kind, providers in PROVIDERS.items()} == {
         SourceKind.COUNTRIES: ["restcountries", "restcountries-v3", "geonames", "bundled"],
         SourceKind.RATES: ["er-api", "frankfurter", "fawazahmed0", "bundled"],
+        SourceKind.STATISTICS: ["world-bank", "bundled"],
     }
     for providers in PROVIDERS.values():
         assert {name: provider.name for name, provider in providers.items()} == {name: name for name in providers}

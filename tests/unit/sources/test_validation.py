@@ -7,11 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.country import CountryFigures
+from graphql_api.domain.country import CountryFigures, CountryStatistics, SkippedRecord
 from graphql_api.sources.currencies import is_code
-from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry, RawRates
+from graphql_api.sources.provider import ProviderError, RawCountries, RawCountry, RawRates, RawStatistic, RawStatistics
 from graphql_api.sources.reference import load_reference
-from graphql_api.sources.validation import ValidatedRates, validate_countries, validate_rates
+from graphql_api.sources.validation import (
+    ValidatedRates,
+    ValidatedStatistics,
+    validate_countries,
+    validate_rates,
+    validate_statistics,
+)
 
 REFERENCE = load_reference()
 AS_OF = datetime(2026, 9, 29, tzinfo=UTC)
@@ -243,3 +249,65 @@ def test_any_rates(table: dict[str, object]) -> None:
     validated = valid_rates({"GBP": 1, **table, "USD": 1, "CHF": 1})
     assert [code for code in validated if not is_code(code)] == []
     assert [rate for rate in validated.values() if not 0 < rate < float("inf")] == []
+
+
+def make_statistic(code: object = "FR", name: str = "gdp", value: object = 5, year: object = "2024") -> RawStatistic:
+    """Return a valid GDP of France by default."""
+    return RawStatistic(label=f"{code} {name}", code=code, name=name, value=value, year=year)
+
+
+def validate(*raw: RawStatistic) -> ValidatedStatistics:
+    """Return the validated statistics of these records."""
+    return validate_statistics(RawStatistics(statistics=raw, as_of=AS_OF), REFERENCE)
+
+
+def test_statistics() -> None:
+    """The figures of a country become one entry, each with its own year, in the order of the countries."""
+    validated = validate(
+        make_statistic("DE", "gdp_ppp", 0.5, "2011"),
+        make_statistic(" fr ", "population", 7.0, "2024"),
+        make_statistic("FR", "gdp", 5, "2023"),
+    )
+    germany = CountryStatistics(code="DE", gdp_ppp=0.5, gdp_ppp_year=2011)
+    france = CountryStatistics(code="FR", population=7, population_year=2024, gdp=5.0, gdp_year=2023)
+    assert validated == ValidatedStatistics(statistics=(germany, france), skipped=(), dropped=0, as_of=AS_OF)
+
+
+@pytest.mark.parametrize("code", ["WLD", "1W", "EU", "", None, 7, "ß", ["FR"]])
+def test_statistics_of_no_country(code: object) -> None:
+    """Records of groups of countries and of unknown codes are counted, not listed."""
+    validated = validate(make_statistic(), make_statistic(code), make_statistic(code, "population"))
+    assert (len(validated.statistics), validated.skipped, validated.dropped) == (1, (), 2)
+
+
+@pytest.mark.parametrize("year", [None, 2024, "", "24", "2024Q1", "20240", "٢٠٢٤", " 2024", "3024", ["2024"]])
+def test_invalid_year(year: object) -> None:
+    """A figure without a valid year is kept, and its year is null."""
+    (statistics,) = validate(make_statistic(year=year)).statistics
+    assert statistics == CountryStatistics(code="FR", gdp=5.0)
+
+
+@pytest.mark.parametrize("value", [-1, "5", True, float("nan"), float("inf"), 10**400, [5]])
+@pytest.mark.parametrize(
+    ("name", "reason"), [("population", INVALID_POPULATION), ("gdp", "its value is not a number from 0")]
+)
+def test_invalid_statistic(name: str, reason: str, value: object) -> None:
+    """A value that is not credible is skipped with its reason, and its year with it; a missing one is no error."""
+    validated = validate(make_statistic("DE"), make_statistic(name=name, value=value), make_statistic("IT", name, None))
+    assert validated.statistics == (CountryStatistics(code="DE", gdp=5.0, gdp_year=2024),)
+    assert validated.skipped == (SkippedRecord(record=f"FR {name}", reason=reason),)
+
+
+def test_duplicate_statistic() -> None:
+    """The first record of a figure is kept, and later ones are skipped."""
+    validated = validate(make_statistic(value=1), make_statistic("fr", value=2))
+    assert validated.statistics == (CountryStatistics(code="FR", gdp=1.0, gdp_year=2024),)
+    assert validated.skipped == (SkippedRecord(record="fr gdp", reason="it was listed before"),)
+
+
+@pytest.mark.parametrize("raw", [(), (make_statistic("WLD"),), (make_statistic(value=None), make_statistic(value=-1))])
+def test_no_statistics(raw: tuple[RawStatistic, ...]) -> None:
+    """Without any usable figure the statistics are rejected."""
+    with pytest.raises(ProviderError) as exc_info:
+        validate(*raw)
+    assert str(exc_info.value) == f"none of its {len(raw)} records can be used"

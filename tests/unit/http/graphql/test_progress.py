@@ -15,11 +15,16 @@ from tests.support.ws_client import PROGRESS, REFRESH, WebSocketClient, websocke
 DOWN = FakeResponse(status=500)
 
 
+FRACTION_OF_TWO_SOURCES = 0.45
+"""Progress once two of three sources have been fetched."""
+
+
 def source_settings(upstream: Upstream) -> Mapping[str, str]:
     """Return the settings of a server with one provider of each kind, the fake one."""
     return {
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
+        "STATISTICS_SOURCES": f"world-bank={upstream.statistics_url}",
         "SNAPSHOT_POLL": "0.1",
     }
 
@@ -50,8 +55,8 @@ def released(upstream: Upstream) -> Iterator[threading.Event]:
 
 
 async def wait_until_fetching(client: WebSocketClient) -> None:
-    """Receive events until the provider that does not hang has responded."""
-    while (await client.receive_progress())["message"] != "er-api returned 155 rates":
+    """Receive events until the providers that do not hang have responded."""
+    while (await client.receive_progress())["fraction"] < FRACTION_OF_TWO_SOURCES:
         pass
 
 
@@ -65,21 +70,23 @@ async def test_refresh(server: Process) -> None:
     assert [(event["phase"], event["fraction"]) for event in events] == [
         ("STARTED", 0.0),
         ("FETCHING", 0.05),
-        ("FETCHING", 0.35),
+        ("FETCHING", 0.25),
+        ("FETCHING", 0.45),
         ("FETCHING", 0.65),
         ("TRANSFORMING", 0.7),
         ("UPSERTING", 0.75),
         ("DRAWING", 0.9),
         ("DONE", 1.0),
     ]
-    assert {event["message"] for event in events[2:4]} == {
+    assert {event["message"] for event in events[2:5]} == {
         "geonames returned 250 countries",
         "er-api returned 155 rates",
+        "world-bank returned statistics of 216 countries",
     }
     elapsed = [event["elapsedMs"] for event in events]
     assert elapsed == sorted(elapsed)
     assert {event["refreshId"] for event in events} == {report["id"]}
-    assert [event["report"] for event in events] == [None] * 7 + [report]
+    assert [event["report"] for event in events] == [None] * 8 + [report]
     assert {event["code"] for event in events} == {None}
 
 
@@ -93,7 +100,7 @@ async def test_failure(server: Process, upstream: Upstream, released: threading.
         last_event = (await client.receive_until_done())[-1]
         [error] = (await client.receive_next("2"))["errors"]
     assert (last_event["phase"], last_event["code"], last_event["report"]) == ("FAILED", "SOURCE_UNAVAILABLE", None)
-    assert last_event["fraction"] in {0.05, 0.35}
+    assert last_event["fraction"] in {0.05, 0.25, 0.45}
     assert error["extensions"] == {"code": last_event["code"]}
     assert error["message"] == last_event["message"]
     assert last_event["message"] == ("No source of countries could be used. geonames: responded with status 500.")
@@ -107,7 +114,7 @@ async def test_late(server: Process, released: threading.Event) -> None:
         await wait_until_fetching(early)
         await late.subscribe(PROGRESS)
         first = await late.receive_progress()
-        assert (first["phase"], first["message"]) == ("FETCHING", "er-api returned 155 rates")
+        assert (first["phase"], first["fraction"]) == ("FETCHING", FRACTION_OF_TWO_SOURCES)
         released.set()
         rest = await late.receive_until_done()
         assert rest == await early.receive_until_done()
@@ -140,7 +147,7 @@ async def test_many(server: Process) -> None:
             assert await client.receive() == {"type": "pong"}
         await clients[0].subscribe(REFRESH, "2")
         received = await asyncio.gather(*(client.receive_until_done() for client in clients))
-    assert len(received[0]) == 8
+    assert len(received[0]) == 9
     assert all(events == received[0] for events in received)
 
 

@@ -11,6 +11,7 @@ from tests.support.fake_providers.server import Upstream
 TIMINGS = Timings(
     fetch_countries_ms=2500.04,
     fetch_rates_ms=0.06,
+    fetch_statistics_ms=900.04,
     fetch_ms=2501.0,
     transform_ms=8.7,
     upsert_ms=501.0,
@@ -22,8 +23,8 @@ TIMINGS = Timings(
 def test_phases() -> None:
     """Every phase has its name and its milliseconds, to a tenth."""
     assert build_server_timing(TIMINGS)["Server-Timing"] == (
-        "fetch-countries;dur=2500.0, fetch-rates;dur=0.1, fetch;dur=2501.0, transform;dur=8.7, "
-        "upsert;dur=501.0, image;dur=35.2, total;dur=3011.3"
+        "fetch-countries;dur=2500.0, fetch-rates;dur=0.1, fetch-statistics;dur=900.0, fetch;dur=2501.0, "
+        "transform;dur=8.7, upsert;dur=501.0, image;dur=35.2, total;dur=3011.3"
     )
 
 

@@ -62,6 +62,7 @@ def production_server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstre
         "REFRESH_MIN_INTERVAL": "0",
         "COUNTRIES_SOURCES": f"geonames={upstream.countries_url}",
         "RATES_SOURCES": f"er-api={upstream.rates_url}",
+        "STATISTICS_SOURCES": f"world-bank={upstream.statistics_url}",
     }
     with running_server(tmp_path_factory.mktemp("production_server"), **settings) as process:
         process.wait_for_log("countries from geonames, rates from er-api")

@@ -22,6 +22,7 @@ from tests.support.app import AppClient
 from tests.support.database import open_database, record_statements
 from tests.support.factories import make_country, make_snapshot
 from tests.support.fake_providers.server import Upstream
+from tests.support.html import HTMLPage
 from tests.support.refresh_service import REFERENCE, make_source_config, running_instance
 
 IMMUTABLE = "public, max-age=31536000, immutable"
@@ -84,6 +85,43 @@ async def test_versioned(server: AppClient) -> None:
 
 
 @module_loop
+@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png"])
+async def test_options(server: AppClient, path: str) -> None:
+    """The query chooses the theme and the ranking; the defaults may be named."""
+    plain = (await server.get(CURRENT_IMAGE_PATH)).content
+    assert (await server.client.get(f"{path}?by=gdp&theme=light", follow_redirects=True)).content == plain
+    dark = await server.client.get(f"{path}?theme=dark", follow_redirects=True)
+    assert is_summary_image(dark)
+    assert dark.content != plain
+
+
+@module_loop
+async def test_dark_image_is_immutable(server: AppClient) -> None:
+    """The landing page names an immutable image for dark screens, the dark one."""
+    [source] = HTMLPage((await server.get("/")).text).find_all("source")
+    response = await server.get(f"/{source['srcset']}")
+    assert response.headers["Cache-Control"] == IMMUTABLE
+    assert response.content == (await server.get(f"{CURRENT_IMAGE_PATH}?theme=dark")).content
+
+
+@module_loop
+async def test_digest_of_other_theme(server: AppClient) -> None:
+    """A URL whose digest is that of another theme redirects to the current image of the theme that it names."""
+    response = await server.get(f"{await fetch_image_path(server)}?theme=dark")
+    assert (response.status_code, response.headers["Location"]) == (302, f"{CURRENT_IMAGE_PATH}?theme=dark")
+
+
+@module_loop
+@pytest.mark.parametrize("path", [CURRENT_IMAGE_PATH, "/images/summary-1-250.png", "/images/summary-0-0.png"])
+@pytest.mark.parametrize("query", ["by=population", "by=", "theme=DARK", "theme=<script>", "by=gdp&theme="])
+async def test_unknown_options(server: AppClient, path: str, query: str) -> None:
+    """An option that does not exist is rejected with those that do."""
+    response = await server.get(f"{path}?{query}")
+    assert response.status_code == 400
+    assert "by should be gdp or estimated, and theme light or dark." in response.text
+
+
+@module_loop
 @pytest.mark.parametrize("is_current", [True, False])
 async def test_head(server: AppClient, is_current: bool) -> None:
     """HEAD returns the headers of GET without the image."""
@@ -103,6 +141,16 @@ async def test_gone_version(server: AppClient, name: str) -> None:
     response = await server.get(f"/images/summary-{name}.png")
     assert (response.status_code, response.headers["Location"]) == (302, CURRENT_IMAGE_PATH)
     assert (response.headers["Cache-Control"], response.content) == ("no-store", b"")
+
+
+@module_loop
+async def test_gone_version_with_options(server: AppClient) -> None:
+    """A redirect to the current image keeps the options."""
+    response = await server.get("/images/summary-2-250.png?by=estimated&theme=dark")
+    assert (response.status_code, response.headers["Location"]) == (
+        302,
+        f"{CURRENT_IMAGE_PATH}?by=estimated&theme=dark",
+    )
 
 
 @module_loop
@@ -178,7 +226,7 @@ async def test_image_of_another_process(tmp_path: Path, upstream: Upstream) -> N
 
 async def test_database_that_began_anew(tmp_path: Path) -> None:
     """Two databases with the same version of different rows have different URLs and ETags."""
-    rows = [make_country("FR"), make_country("TR")], [make_country("FR"), make_country("TR", estimated_gdp=1.0)]
+    rows = [make_country("FR"), make_country("TR")], [make_country("FR"), make_country("TR", gdp=1.0)]
     paths, etags = list[str](), list[str]()
     async with open_database(f"sqlite:///{tmp_path / 'countries.db'}") as database:
         catalog = Catalog(database, {})

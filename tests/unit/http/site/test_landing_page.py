@@ -8,12 +8,14 @@ import pytest
 from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
 from graphql_api.http.site.landing_page import BY_NAME, LandingPage, flag_emoji, parse_sort_key
+from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImageCache
-from tests.support.factories import REFRESHED_AT, make_country
+from tests.support.factories import REFRESHED_AT, STATISTICS_FIELDS, make_country
 from tests.support.html import HTMLPage
 from tests.support.schema_client import offline_client
 
 A_DAY = timedelta(days=1)
+IMAGE_PATHS = {Theme.LIGHT: "images/light.png", Theme.DARK: "images/dark.png"}
 
 
 def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)) -> HTMLPage:
@@ -27,7 +29,7 @@ def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = ti
         has_playground=False,
         has_schema=False,
     )
-    return HTMLPage(landing_page.render(catalog.snapshot, sort_key, REFRESHED_AT + age, "images/summary.png"))
+    return HTMLPage(landing_page.render(catalog.snapshot, sort_key, REFRESHED_AT + age, IMAGE_PATHS))
 
 
 def test_flags() -> None:
@@ -71,9 +73,9 @@ def test_table() -> None:
     page = render_page(*ROWS)
     lines = [line for line in page.text.splitlines() if line[:1] >= "🇦"]
     assert lines == [
-        "🇦🇽 Åland Islands AXCity AXEurope30,0001,580EUR0.53.0M",
-        "🇫🇷 France FR–Europe6750EUR0.5–",
-        "🇩🇪 Germany DECity DEEurope83–EUR–3.0M",
+        "🇦🇽 Åland Islands AXCity AXEurope30,0001,580EUR0.55.0M3.0M",
+        "🇫🇷 France FR–Europe6750EUR0.55.0M–",
+        "🇩🇪 Germany DECity DEEurope83–EUR–5.0M3.0M",
     ]
 
 
@@ -84,7 +86,7 @@ def test_sorted() -> None:
     assert country_names(page) == ["Åland", "Germany", "France"]
     assert country_names(render_page(*ROWS)) == ["Åland", "France", "Germany"]
     sorted_by = [heading.get("aria-sort") for heading in page.find_all("th") if heading["scope"] == "col"]
-    assert sorted_by == [None, None, None, "descending", None, None, None, None]
+    assert sorted_by == [None, None, None, "descending", None, None, None, None, None]
     assert "3 countries,\nby Population, descending. The headings sort." in page.text
 
 
@@ -99,6 +101,7 @@ def test_headings() -> None:
         "?sort=area_km2&direction=desc",
         "?sort=currency_code&direction=asc",
         "?sort=exchange_rate&direction=desc",
+        "?sort=gdp&direction=desc",
         "?sort=estimated_gdp&direction=desc",
     ]
     for link in links:
@@ -150,12 +153,32 @@ def test_sources() -> None:
     assert (
         "Figures GeoNames (https://www.geonames.org), CC BY 4.0, as of 22 Nov 2026 (2 countries) "
         "our <mirror> (1 country) "
+        "Statistics World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0, "
+        "population of 2024, GDP of 2023, as of 22 Nov 2026 "
         "Exchange rates Rates by Exchange Rate API (https://www.exchangerate-api.com), "
         "as of 22 Nov 2026"
     ) in text
     links = [str(link["href"]) for link in page.find_all("a")]
     assert "https://www.geonames.org" in links
     assert "https://www.exchangerate-api.com" in links
+
+
+def test_statistics_without_years() -> None:
+    """Statistics that do not state their years have the date of their source only; without any there is no entry."""
+    undated = {"statistics_provider": BUNDLED, "population_year": None, "gdp": None, "gdp_year": None}
+    text = " ".join(render_page(make_country("FR", **undated)).text.split())
+    assert "Statistics Unicode CLDR (https://cldr.unicode.org), Unicode-3.0, as of 22 Nov 2026 Exchange" in text
+    assert "Statistics" not in render_page(make_country("FR", **dict.fromkeys(STATISTICS_FIELDS))).text
+
+
+def test_image() -> None:
+    """The image follows the colour scheme, and its alternative text has the years."""
+    page = render_page(make_country("FR"))
+    [image], [source] = page.find_all("img"), page.find_all("source")
+    assert image["src"] == "images/light.png"
+    assert source == {"srcset": "images/dark.png", "media": "(prefers-color-scheme: dark)"}
+    assert "Highest GDP: Land FR $5.0M (2023)." in str(image["alt"])
+    assert "Statistics by World Bank (CC BY 4.0), population of 2024, GDP of 2023, 22 Nov 2026." in str(image["alt"])
 
 
 def test_one_country() -> None:

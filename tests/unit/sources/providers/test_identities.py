@@ -3,7 +3,15 @@
 import pytest
 
 from graphql_api.sources.provider import Provider
-from graphql_api.sources.providers import er_api, fawazahmed0, frankfurter, geonames, restcountries, restcountries_v3
+from graphql_api.sources.providers import (
+    er_api,
+    fawazahmed0,
+    frankfurter,
+    geonames,
+    restcountries,
+    restcountries_v3,
+    world_bank,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,12 @@ from graphql_api.sources.providers import er_api, fawazahmed0, frankfurter, geon
             "restcountries-v3",
             None,
             "REST Countries 3.1 (https://gitlab.com/restcountries/restcountries)",
+        ),
+        (
+            world_bank.PROVIDER,
+            "world-bank",
+            "https://api.worldbank.org/v2",
+            "World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0",
         ),
     ],
 )
