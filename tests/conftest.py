@@ -11,8 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.certificates import Certificates
-from tests.support.database import wait_for_connection_threads
+from tests.support.database import MYSQL_FAMILY, wait_for_connection_threads
 from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql import MySQL
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import ServiceInstance, make_source_config, running_instance
@@ -81,6 +83,35 @@ def mariadb(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
     """Return the running MariaDB that tests share; each test creates its own database."""
     with new_mariadb() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def new_mysql(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., MySQL]:
+    """Return the factory of MySQL servers, which are not started yet."""
+    if MySQL.find_program() is None:
+        pytest.skip(MySQL.install_hint)
+    return partial(MySQL, template=tmp_path_factory.mktemp("mysql") / "data")
+
+
+@pytest.fixture(scope="session")
+def mysql(new_mysql: Callable[..., MySQL]) -> Iterator[MySQL]:
+    """Return the running MySQL that tests share; each test creates its own database."""
+    with new_mysql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=MYSQL_FAMILY)
+def new_mysql_family(request: pytest.FixtureRequest) -> Callable[..., MySQLFamilyServer]:
+    """Return the factory of MariaDB servers, then that of MySQL servers."""
+    factory: Callable[..., MySQLFamilyServer] = request.getfixturevalue(f"new_{request.param}")
+    return factory
+
+
+@pytest.fixture(scope="session", params=MYSQL_FAMILY)
+def mysql_family(request: pytest.FixtureRequest) -> MySQLFamilyServer:
+    """Return the shared MariaDB, then the shared MySQL."""
+    server: MySQLFamilyServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture(scope="session")

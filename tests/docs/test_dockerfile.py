@@ -19,7 +19,7 @@ import yaml
 
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.settings import Settings
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.dockerfile import (
     find_instructions,
     is_in_build_context,
@@ -360,14 +360,14 @@ def can_unshare_mounts() -> bool:
     not can_unshare_mounts(),
     reason="run as root, with unshare (apt-get install util-linux), to make all disks read-only",
 )
-def test_served_from_a_read_only_disk(app: Path, mariadb: MariaDB, tmp_path: Path) -> None:
-    """The image's command serves and refreshes MariaDB's data from a read-only file system."""
+def test_served_from_a_read_only_disk(app: Path, mysql_family: MySQLFamilyServer, tmp_path: Path) -> None:
+    """The image's command serves and refreshes a database's data from a read-only file system."""
     port = free_port()
     variables = {
         **parse_environment(FINAL),
         "PATH": f"{app}/bin:/usr/bin:/bin",
         "PORT": f"{port}",
-        "DATABASE_URL": mariadb.url(mariadb.create_database()),
+        "DATABASE_URL": mysql_family.url(mysql_family.create_database()),
         "ADMIN_TOKEN": TOKEN,
         "PUBLIC_URL": "https://countries.example.org",
         **BUNDLED_SOURCES,

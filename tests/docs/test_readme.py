@@ -17,7 +17,7 @@ from graphql_api.execution.limits import QueryLimits
 from graphql_api.settings import Settings
 from tests.support.app import running_app
 from tests.support.certificates import Certificates
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
@@ -198,11 +198,11 @@ def count_served_countries(server: DatabaseServer, command: str, folder: Path, *
 
 
 @pytest.mark.slow
-def test_mysql(new_mariadb: Callable[..., MariaDB], certificates: Certificates, tmp_path: Path) -> None:
+def test_mysql(new_mysql_family: Callable[..., MySQLFamilyServer], certificates: Certificates, tmp_path: Path) -> None:
     """Both commands for MySQL serve from a server that refuses connections without TLS."""
     public_command, private_command = MYSQL
     shutil.copy(certificates.authority, tmp_path / "ca.pem")
-    with new_mariadb("--require-secure-transport=ON", tls=certificates.good) as server:
+    with new_mysql_family("--require-secure-transport=ON", tls=certificates.good) as server:
         tls_env = {"SSL_CERT_FILE": str(certificates.authority)}
         assert count_served_countries(server, public_command, tmp_path, **tls_env) == 250
         assert count_served_countries(server, private_command, tmp_path) == 250

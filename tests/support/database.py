@@ -19,6 +19,13 @@ from graphql_api.storage.migrations import migrate
 from graphql_api.storage.tables import countries, metadata
 from tests.support.wait import WAIT_TIMEOUT
 
+MYSQL_FAMILY = ("mariadb", pytest.param("mysql", marks=pytest.mark.slow))
+"""Fixtures of MariaDB and MySQL. In `make test` MariaDB stands for both, for the sake of time."""
+SERVERS = (*MYSQL_FAMILY, "postgresql")
+"""Fixtures of the servers that tests share."""
+NEW_SERVERS = ("new_mariadb", pytest.param("new_mysql", marks=pytest.mark.slow), "new_postgresql")
+"""Fixtures of the factories of servers."""
+
 
 @asynccontextmanager
 async def open_database(

@@ -23,7 +23,7 @@ from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
 from tests.support.attempts import STARTED_AT, make_failure, make_report
 from tests.support.database import begin_transaction, migrated_sqlite, open_database, record_statements
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.factories import country_codes, make_country
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import wait_until_async
@@ -300,15 +300,15 @@ async def test_corrupt_file(catalog: Catalog, database: Database, path: Path) ->
     assert (catalog.snapshot, catalog.is_database_available) == (before, False)
 
 
-async def test_poll(mariadb: MariaDB, caplog: pytest.LogCaptureFixture) -> None:
+async def test_poll(mysql_family: MySQLFamilyServer, caplog: pytest.LogCaptureFixture) -> None:
     """Polling serves changes of other processes, and logs an outage and its end once each."""
     caplog.set_level(logging.INFO, logger="graphql_api")
-    name = mariadb.create_database()
-    async with open_database(mariadb.url(name)) as direct_database:
+    name = mysql_family.create_database()
+    async with open_database(mysql_family.url(name)) as direct_database:
         await migrate(direct_database)
         replica = Catalog(direct_database, REFERENCE)
-        with TCPProxy(mariadb.port) as proxy:
-            async with open_database(mariadb.url(name, port=proxy.port)) as proxied_database:
+        with TCPProxy(mysql_family.port) as proxy:
+            async with open_database(mysql_family.url(name, port=proxy.port)) as proxied_database:
                 catalog = Catalog(proxied_database, REFERENCE)
                 poll_task = asyncio.create_task(catalog.poll(0.005, catalog.sync))
                 await store_rows(replica, FRANCE)

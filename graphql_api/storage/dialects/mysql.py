@@ -43,10 +43,13 @@ _TIMEOUT_CODES = (1969, 3024)  # MariaDB's max_statement_time, and MySQL's max_e
 # of quoted text.
 # SQLAlchemy adds SET NAMES, as some servers ignore the character set of the handshake.
 _SESSION_SQL = (
-    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ENGINE_SUBSTITUTION', "
+    # MySQL warns about strict mode without the three modes in the middle.
+    "SET SESSION sql_mode = 'STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+    "NO_ENGINE_SUBSTITUTION', "
     "innodb_lock_wait_timeout = %s"
-    # Executable comments of MariaDB and of MySQL. The limits end statements whose caller is gone.
-    " /*M!100100 , max_statement_time = %s */ /*!50708 , max_execution_time = %s */"
+    # Executable comments of MariaDB and of MySQL. The limits end statements whose caller is gone. MySQL's is for
+    # SELECT alone; a write waits for a locked row or table, by default for a year.
+    " /*M!100100 , max_statement_time = %s */ /*!50708 , max_execution_time = %s, lock_wait_timeout = %s */"
 )
 
 
@@ -71,6 +74,7 @@ class MySQL(Dialect):
             math.ceil(options.timeout),  # InnoDB takes whole seconds
             options.timeout,
             math.ceil(options.timeout * 1000),
+            math.ceil(options.timeout),
         )
 
         # insert=True: before SQLAlchemy inspects the server.

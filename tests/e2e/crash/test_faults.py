@@ -19,6 +19,7 @@ from graphql_api.refresh.lease_session import WARM_CONNECTIONS
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy
 from tests.e2e.crash.environment import Row, ServerEnvironment, SQLiteEnvironment, running_fork_server
 from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
+from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, HTML, RATES, FakeResponse, Upstream
 from tests.support.refresh_service import rates_response
@@ -129,7 +130,7 @@ def mutate(program: ForkedProcess) -> str:
     return str(errors[0]["extensions"]["code"]) if errors else "data"
 
 
-@pytest.fixture(scope="module", params=["new_mariadb", "new_postgresql"])
+@pytest.fixture(scope="module", params=NEW_SERVERS)
 def fault_environment(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[FaultEnvironment]:

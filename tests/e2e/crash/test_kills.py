@@ -23,6 +23,7 @@ from tests.e2e.crash.environment import (
     running_fork_server,
 )
 from tests.e2e.crash.fork_server import ForkedProcess
+from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
@@ -59,7 +60,7 @@ def sqlite_environment(tmp_path: Path) -> Iterator[SQLiteEnvironment]:
         yield SQLiteEnvironment(fork_server, upstream, tmp_path)
 
 
-@pytest.fixture(params=["new_mariadb", "new_postgresql"])
+@pytest.fixture(params=NEW_SERVERS)
 def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerEnvironment]:
     """Return an environment with a server of its own, of each kind in turn."""
     new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)

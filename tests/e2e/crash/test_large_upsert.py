@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy, TriggerPoint
 from tests.e2e.crash.environment import CrashEnvironment, ServerEnvironment, SQLiteEnvironment, running_fork_server
 from tests.e2e.crash.large_upsert import ROW_COUNT
+from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.paths import ROOT
 from tests.support.processes import build_environment
@@ -25,7 +26,7 @@ KILL_COUNT = max(1, round(4 * float(os.environ.get("KILLS", "1"))))
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(params=["sqlite", "new_mariadb", "new_postgresql"])
+@pytest.fixture(params=["sqlite", *NEW_SERVERS])
 def crash_environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CrashEnvironment]:
     """Return an environment of each kind in turn."""
     with running_fork_server(tmp_path) as (fork_server, upstream):

@@ -15,8 +15,7 @@ import httpx
 import pytest
 
 from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.wait import WAIT_TIMEOUT, wait_until_async
 
@@ -105,13 +104,13 @@ class CallerGroup:
         return reports
 
 
-@pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("postgresql", 4, 25)], ids=str)
+@pytest.fixture(params=[("sqlite", 2, 10), ("mariadb", 8, 50), ("mysql", 4, 25), ("postgresql", 4, 25)], ids=str)
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, int, int]:
     """Return the URL of a new database, the number of servers, and of callers of each."""
     kind, servers, callers = request.param
     if kind == "sqlite":
         return f"sqlite:///{tmp_path}/countries.db", servers, callers
-    server: MariaDB | PostgreSQL = request.getfixturevalue(kind)
+    server: DatabaseServer = request.getfixturevalue(kind)
     return server.url(server.create_database()), servers, callers
 
 

@@ -7,8 +7,8 @@ import pytest
 from asyncmy.errors import OperationalError
 
 from tests.support.certificates import Certificates
-from tests.support.db_servers.driver_clients import mariadb_client, postgresql_client
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.driver_clients import mysql_client, postgresql_client
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
 
 EXPECTED_ERRORS = {
@@ -18,22 +18,23 @@ EXPECTED_ERRORS = {
 }
 
 
-async def test_mariadb_good_certificate(new_mariadb: Callable[..., MariaDB], certificates: Certificates) -> None:
+async def test_mysql_family_good_certificate(
+    new_mysql_family: Callable[..., MySQLFamilyServer], certificates: Certificates
+) -> None:
     """A client that verifies the certificate connects over TLS."""
-    with new_mariadb(tls=certificates.good) as server:
+    with new_mysql_family(tls=certificates.good) as server:
         context = ssl.create_default_context(cafile=certificates.authority)
-        async with mariadb_client(server.url(""), ssl=context) as execute:
+        async with mysql_client(server.url(""), ssl=context) as execute:
             ((_, cipher),) = await execute("SHOW STATUS LIKE 'Ssl_cipher'")
             assert cipher.startswith("TLS_")
 
 
-async def test_mariadb_without_certificate(mariadb: MariaDB) -> None:
+async def test_mysql_family_without_certificate(mysql_family: MySQLFamilyServer) -> None:
     """Without a certificate the server refuses TLS."""
     context = ssl.create_default_context()
     with pytest.raises(OperationalError, match="SSL"):
-        async with mariadb_client(mariadb.url(""), ssl=context):
+        async with mysql_client(mysql_family.url(""), ssl=context):
             pass
-    assert mariadb.execute("SELECT @@have_ssl") == "DISABLED"
 
 
 async def test_postgresql_good_certificate(
@@ -56,18 +57,18 @@ async def test_postgresql_without_certificate(postgresql: PostgreSQL) -> None:
 
 
 @pytest.mark.parametrize("kind", EXPECTED_ERRORS)
-async def test_mariadb_bad_certificate(
-    new_mariadb: Callable[..., MariaDB], certificates: Certificates, kind: str
+async def test_mysql_family_bad_certificate(
+    new_mysql_family: Callable[..., MySQLFamilyServer], certificates: Certificates, kind: str
 ) -> None:
     """A client that verifies rejects each bad certificate with its own error."""
     context = ssl.create_default_context(cafile=certificates.authority)
     unverified = ssl.create_default_context()
     unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-    with new_mariadb(tls=getattr(certificates, kind)) as server:
+    with new_mysql_family(tls=getattr(certificates, kind)) as server:
         with pytest.raises(OperationalError, match=EXPECTED_ERRORS[kind]):
-            async with mariadb_client(server.url(""), ssl=context):
+            async with mysql_client(server.url(""), ssl=context):
                 pass
-        async with mariadb_client(server.url(""), ssl=unverified) as execute:
+        async with mysql_client(server.url(""), ssl=unverified) as execute:
             assert await execute("SELECT 1") == [(1,)]
 
 

@@ -1,4 +1,4 @@
-"""MariaDB and PostgreSQL of tests: they run as asked, log each query, and fail on demand."""
+"""MariaDB, MySQL and PostgreSQL of tests: they run as asked, log each query, and fail on demand."""
 
 import asyncio
 import signal
@@ -11,8 +11,11 @@ import pytest
 from asyncmy.errors import OperationalError
 from asyncpg import InvalidPasswordError
 
-from tests.support.db_servers.driver_clients import ExecuteSQL, mariadb_client, postgresql_client
+from tests.support.database import SERVERS
+from tests.support.db_servers.driver_clients import ExecuteSQL, mysql_client, postgresql_client
 from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql import MySQL
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import DatabaseServer
 
@@ -52,7 +55,7 @@ class ServerKind:
 KINDS = {
     "mariadb": ServerKind(
         server_class=MariaDB,
-        connect=mariadb_client,
+        connect=mysql_client,
         whoami_sql="SELECT DATABASE(), CURRENT_USER()",
         user="tester@%",
         default_database="",
@@ -65,6 +68,24 @@ KINDS = {
         arguments_row=("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\"),
         unknown_argument="--no-such-thing",
         unknown_argument_error=r"(?s)ended with 2: .*unknown option '--no-such",
+        refused_error=OperationalError,
+        user_count_sql="SELECT COUNT(*) FROM mysql.user WHERE user = 'tester'",
+    ),
+    "mysql": ServerKind(
+        server_class=MySQL,
+        connect=mysql_client,
+        whoami_sql="SELECT DATABASE(), CURRENT_USER()",
+        user="tester@%",
+        default_database="",
+        bad_password_error=OperationalError,
+        tables_sql="SHOW TABLES",
+        select_sql="SELECT DATABASE(), 1 UNION SELECT '日本', 2",
+        tricky_sql="SELECT '😀\n2026-11-29T03:48:47.227534Z   7 Quit\n', '\\\\\t--',\n1",
+        arguments=("--sql-mode=NO_BACKSLASH_ESCAPES", "--max-allowed-packet=1M", "--character-set-server=utf8mb4"),
+        arguments_sql="SELECT @@sql_mode, @@max_allowed_packet, @@character_set_database, '\\'",
+        arguments_row=("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\"),
+        unknown_argument="--no-such-thing",
+        unknown_argument_error=r"(?s)ended with 1: .*unknown option '--no-such",
         refused_error=OperationalError,
         user_count_sql="SELECT COUNT(*) FROM mysql.user WHERE user = 'tester'",
     ),
@@ -89,7 +110,7 @@ KINDS = {
 }
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=SERVERS)
 def name(request: pytest.FixtureRequest) -> str:
     """Return the name of each kind in turn."""
     return str(request.param)
@@ -173,14 +194,14 @@ async def test_queries(kind: ServerKind, server: DatabaseServer, database: str, 
     assert server.queries()[before:] == [kind.tricky_sql, "SELECT 'too'", "SELECT 2"]
 
 
-async def test_queries_after_use(mariadb: MariaDB) -> None:
-    """On MariaDB, statements after USE belong to the database that it selected."""
-    first, second = mariadb.create_database(), mariadb.create_database()
-    async with mariadb_client(mariadb.url(first)) as execute:
+async def test_queries_after_use(mysql_family: MySQLFamilyServer) -> None:
+    """On MariaDB and MySQL, statements after USE belong to the database that it selected."""
+    first, second = mysql_family.create_database(), mysql_family.create_database()
+    async with mysql_client(mysql_family.url(first)) as execute:
         await execute(f"USE {second}")
         await execute("SELECT 'moved'")
-    assert mariadb.queries(first) == [f"USE {second}"]
-    assert mariadb.queries(second) == ["SELECT 'moved'"]
+    assert mysql_family.queries(first) == [f"USE {second}"]
+    assert mysql_family.queries(second) == ["SELECT 'moved'"]
 
 
 async def test_queries_of_concurrent_connections(kind: ServerKind, server: DatabaseServer, database: str) -> None:
@@ -288,6 +309,22 @@ def test_find_mariadb(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     (tmp_path / "mariadbd").touch(0o755)
     assert MariaDB.find_program() == tmp_path / "mariadbd"
+
+
+def test_find_mysql(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The program of MySQL is found in PATH, else where it was unpacked; MariaDB's link of that name is not."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tests.support.db_servers.mysql._UNPACKED", tmp_path)
+    (tmp_path / "mariadbd").touch(0o755)
+    (tmp_path / "mysqld").symlink_to("mariadbd")
+    assert MySQL.find_program() is None
+    unpacked = tmp_path / "usr/sbin/mysqld"
+    unpacked.parent.mkdir(parents=True)
+    unpacked.touch(0o755)
+    assert MySQL.find_program() == unpacked
+    (tmp_path / "mysqld").unlink()
+    (tmp_path / "mysqld").touch(0o755)
+    assert MySQL.find_program() == tmp_path / "mysqld"
 
 
 def test_find_postgresql(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

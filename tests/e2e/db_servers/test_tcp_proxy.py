@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 from asyncmy.errors import OperationalError
 
-from tests.support.db_servers.driver_clients import mariadb_client
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.driver_clients import mysql_client
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import wait_until_async
 
@@ -273,23 +273,23 @@ async def test_ends_whatever_is_under_way(server: LineServer) -> None:
             pass
 
 
-async def test_a_statement_is_one_round_trip(mariadb: MariaDB) -> None:
+async def test_a_statement_is_one_round_trip(mysql_family: MySQLFamilyServer) -> None:
     """Before a database it counts a statement as one round trip, and delays it."""
-    with TCPProxy(mariadb.port) as proxy:
-        async with mariadb_client(mariadb.url("", port=proxy.port)) as execute:
+    with TCPProxy(mysql_family.port) as proxy:
+        async with mysql_client(mysql_family.url("", port=proxy.port)) as execute:
             proxy.reset_counts()
             proxy.delay = 0.05
             assert await measure_fastest(partial(execute, "SELECT 1"), 60) >= 0.1
             assert (proxy.connections, proxy.round_trips, proxy.live_connections) == (0, 1, 1)
 
 
-async def test_an_answer_is_lost(mariadb: MariaDB) -> None:
+async def test_an_answer_is_lost(mysql_family: MySQLFamilyServer) -> None:
     """A statement whose response is cut was executed, and the client gets an error."""
-    name = mariadb.create_database()
-    mariadb.execute("CREATE TABLE t (a INT)", name)
-    with TCPProxy(mariadb.port) as proxy:
-        async with mariadb_client(mariadb.url(name, port=proxy.port)) as execute:
+    name = mysql_family.create_database()
+    mysql_family.execute("CREATE TABLE t (a INT)", name)
+    with TCPProxy(mysql_family.port) as proxy:
+        async with mysql_client(mysql_family.url(name, port=proxy.port)) as execute:
             proxy.cut_after(from_server=0, once=True)
             with pytest.raises(OperationalError, match="Lost connection"):
                 await execute("INSERT INTO t VALUES (1)")
-    assert mariadb.execute("SELECT a FROM t", name) == "1"
+    assert mysql_family.execute("SELECT a FROM t", name) == "1"

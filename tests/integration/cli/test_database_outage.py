@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
+from tests.support.database import SERVERS
 from tests.support.db_faults import CUT, FROZEN, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
@@ -45,7 +46,7 @@ class OutageSetup(NamedTuple):
     proxy: TCPProxy
 
 
-@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
+@pytest.fixture(scope="module", params=SERVERS)
 def outage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OutageSetup]:
     """Run a server process on a database server of each kind."""
     server: DatabaseServer = request.getfixturevalue(request.param)

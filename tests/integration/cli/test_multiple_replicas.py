@@ -10,9 +10,8 @@ import httpx
 import pytest
 
 from graphql_api.storage.database import Database
-from tests.support.database import dump_tables, open_database, restore_tables
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.database import SERVERS, dump_tables, open_database, restore_tables
+from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.processes import BUNDLED_SOURCES, Process, run_command, running_server
 from tests.support.wait import WAIT_TIMEOUT, wait_until
@@ -24,10 +23,10 @@ ALL_COUNTRIES = "{ countries { totalCount edges { cursor node { id name populati
 T = TypeVar("T")
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=SERVERS)
 def url(request: pytest.FixtureRequest) -> str:
     """Return the URL of an unused database on a server of each kind."""
-    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    server: DatabaseServer = request.getfixturevalue(request.param)
     return server.url(server.create_database())
 
 

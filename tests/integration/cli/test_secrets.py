@@ -9,9 +9,9 @@ from urllib.parse import quote, unquote
 import pytest
 
 from tests.support.certificates import Certificates
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.db_servers.process import PASSWORD
+from tests.support.database import SERVERS
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
+from tests.support.db_servers.process import PASSWORD, DatabaseServer
 from tests.support.processes import (
     BUNDLED_SOURCES,
     CommandResult,
@@ -21,8 +21,6 @@ from tests.support.processes import (
     running_server,
 )
 from tests.support.tcp_proxy import TCPProxy
-
-AnyDatabaseServer = MariaDB | PostgreSQL
 
 COMMANDS = ("migrate", "refresh", "serve")
 VERBOSE_SETTINGS = {
@@ -51,16 +49,16 @@ def assert_no_password(*texts: str) -> None:
             assert part not in unquote(text)
 
 
-@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
-def server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[AnyDatabaseServer]:
+@pytest.fixture(scope="module", params=SERVERS)
+def server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[DatabaseServer]:
     """Return a database server of each kind with TLS."""
-    new_server: Callable[..., AnyDatabaseServer] = request.getfixturevalue(f"new_{request.param}")
+    new_server: Callable[..., DatabaseServer] = request.getfixturevalue(f"new_{request.param}")
     with new_server(tls=certificates.good) as server:
         yield server
 
 
 @pytest.fixture
-def proxy(server: AnyDatabaseServer) -> Iterator[TCPProxy]:
+def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
     """Run a proxy in front of the database server."""
     with TCPProxy(server.port) as proxy:
         yield proxy
@@ -84,14 +82,14 @@ def run_waiting(folder: Path, command: str, **variables: str) -> str:
     return log_line
 
 
-def denial_message(server: AnyDatabaseServer) -> str:
+def denial_message(server: DatabaseServer) -> str:
     """Return a part of a database server's error for a wrong password."""
-    return "Access denied" if isinstance(server, MariaDB) else "password authentication failed"
+    return "Access denied" if isinstance(server, MySQLFamilyServer) else "password authentication failed"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS)
-def test_unusable_database(server: AnyDatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str) -> None:
+def test_unusable_database(server: DatabaseServer, proxy: TCPProxy, tmp_path: Path, command: str) -> None:
     """Each command reports in one line why the database cannot be used, without the password."""
     database = server.create_database()
     url, proxied_url = server.url(database), server.url(database, port=proxy.port)
@@ -130,7 +128,7 @@ def collect_responses(process: Process) -> str:
 
 
 @pytest.mark.slow
-def test_outage(server: AnyDatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path) -> None:
+def test_outage(server: DatabaseServer, proxy: TCPProxy, certificates: Certificates, tmp_path: Path) -> None:
     """Neither a working server over TLS nor an outage shows the password to clients or the log."""
     variables = {
         **VERBOSE_SETTINGS,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.db_faults import HUNG
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.processes import BUNDLED_SOURCES, running_server, wait_for_port
 from tests.support.tcp_proxy import TCPProxy
@@ -70,14 +70,14 @@ def test_running_refresh_is_finished(tmp_path: Path, upstream: Upstream) -> None
 
 
 @pytest.mark.slow
-def test_database_that_hangs(tmp_path: Path, mariadb: MariaDB) -> None:
+def test_database_that_hangs(tmp_path: Path, mysql_family: MySQLFamilyServer) -> None:
     """A database that hangs delays the exit by seconds, not by DATABASE_TIMEOUT."""
-    with TCPProxy(mariadb.port) as proxy:
-        url = mariadb.url(mariadb.create_database(), port=proxy.port)
+    with TCPProxy(mysql_family.port) as proxy:
+        url = mysql_family.url(mysql_family.create_database(), port=proxy.port)
         settings = {**BUNDLED_SOURCES, "DATABASE_URL": url, "DATABASE_TIMEOUT": "600"}
         with running_server(tmp_path, **settings) as server:
             server.wait_for_log(r"250 unchanged\)")
-            with HUNG.inject(mariadb, proxy), ThreadPoolExecutor() as pool:
+            with HUNG.inject(mysql_family, proxy), ThreadPoolExecutor() as pool:
                 future = pool.submit(server.query, REFRESH)
                 while server.query(REFRESHING) != {"data": {"status": {"refreshing": True}}}:
                     time.sleep(0.01)

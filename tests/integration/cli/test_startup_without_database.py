@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.database import SERVERS
 from tests.support.db_faults import CUT, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
@@ -22,7 +23,7 @@ QUERY = "{ countries { totalCount } }"
 WAITING_PATTERN = r"ERROR .* Retrying until it responds; listening at (http://127\.0\.0\.1:\d+)\.\n"
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> DatabaseServer:
     """Return a database server of each kind."""
     server: DatabaseServer = request.getfixturevalue(request.param)

@@ -7,7 +7,7 @@ from itertools import count
 import httpx
 import pytest
 
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import WAIT_TIMEOUT
@@ -26,18 +26,20 @@ CLIENTS = 100
 
 
 @pytest.fixture
-def database(mariadb: MariaDB) -> str:
+def database(mysql_family: MySQLFamilyServer) -> str:
     """Return the name of a new database."""
-    return mariadb.create_database()
+    return mysql_family.create_database()
 
 
 @pytest.fixture
-def process(mariadb: MariaDB, database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+def process(
+    mysql_family: MySQLFamilyServer, database: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Process]:
     """Run a server whose database has a round trip of 300 ms."""
-    with TCPProxy(mariadb.port) as proxy:
+    with TCPProxy(mysql_family.port) as proxy:
         settings = {
             **BUNDLED_SOURCES,
-            "DATABASE_URL": mariadb.url(database, port=proxy.port),
+            "DATABASE_URL": mysql_family.url(database, port=proxy.port),
             "DATABASE_POOL_SIZE": "3",
             "DATABASE_MAX_OVERFLOW": "0",
             "DATABASE_TIMEOUT": "5",
@@ -69,11 +71,11 @@ async def flood(process: Process, stop: asyncio.Event) -> None:
 
 
 @pytest.mark.slow
-async def test_flood(process: Process, mariadb: MariaDB, database: str) -> None:
+async def test_flood(process: Process, mysql_family: MySQLFamilyServer, database: str) -> None:
     """Beside a hundred clients without credentials, changes succeed, and all their requests cost one sync together."""
 
     def count_syncs() -> int:
-        return sum("count(countries.code)" in statement for statement in mariadb.queries(database))
+        return sum("count(countries.code)" in statement for statement in mysql_family.queries(database))
 
     before, stop = count_syncs(), asyncio.Event()
     flood_task = asyncio.create_task(flood(process, stop))

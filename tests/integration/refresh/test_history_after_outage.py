@@ -5,14 +5,13 @@ import asyncio
 import pytest
 
 from graphql_api.errors import DatabaseUnavailable
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import make_source_config, running_instance
 from tests.support.tcp_proxy import TCPProxy
 
 
-async def test_history_after_outage(server: MariaDB | PostgreSQL, upstream: Upstream) -> None:
+async def test_history_after_outage(server: DatabaseServer, upstream: Upstream) -> None:
     """A failure that could not be recorded does not stay above what other replicas have done since."""
     name = server.create_database()
     sources = make_source_config(upstream)

@@ -13,7 +13,7 @@ from graphql_api.errors import SourceUnavailable
 from graphql_api.refresh.progress import Phase, Progress
 from graphql_api.refresh.remote import RemoteRefreshWatcher
 from graphql_api.storage import lease
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import (
     SERVER_ERROR,
@@ -286,10 +286,10 @@ async def test_subscribers_come_and_go(path: Path, upstream: Upstream) -> None:
 
 @pytest.mark.slow
 async def test_process_dies_after_writing(
-    mariadb: MariaDB, upstream: Upstream, caplog: pytest.LogCaptureFixture
+    mysql_family: MySQLFamilyServer, upstream: Upstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A lease whose rows are written is released after 5 s, long before it expires."""
-    url = mariadb.url(mariadb.create_database())
+    url = mysql_family.url(mysql_family.create_database())
     async with (
         running_instance(url, make_source_config(upstream), name="dead") as dead,
         running_instance(url, make_source_config(upstream), name="next") as successor,

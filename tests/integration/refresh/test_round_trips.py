@@ -10,8 +10,7 @@ import pytest
 
 from graphql_api.domain.report import RefreshReport
 from graphql_api.refresh import lease_session
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream, world_bank_responder
 from tests.support.refresh_service import ServiceInstance, make_source_config, running_instance
 from tests.support.schema_client import client_for
@@ -19,14 +18,14 @@ from tests.support.tcp_proxy import TCPProxy
 
 
 @pytest.fixture
-def proxy(server: MariaDB | PostgreSQL) -> Iterator[TCPProxy]:
+def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
     """Lend a proxy in front of the server that counts round trips."""
     with TCPProxy(server.port) as proxy:
         yield proxy
 
 
 @pytest.fixture
-async def instance(server: MariaDB | PostgreSQL, proxy: TCPProxy, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
+async def instance(server: DatabaseServer, proxy: TCPProxy, upstream: Upstream) -> AsyncIterator[ServiceInstance]:
     """Lend a service behind the proxy, whose connections are warm as after a server's start."""
     url = server.url(server.create_database(), port=proxy.port)
     async with running_instance(url, make_source_config(upstream)) as instance:

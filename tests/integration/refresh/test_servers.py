@@ -3,7 +3,7 @@
 import asyncio
 
 from graphql_api.domain.snapshot import DataVersion
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.refresh_service import hold_countries, make_source_config, running_instance
 
@@ -26,16 +26,16 @@ async def test_published_equals_reloaded(url: str, upstream: Upstream) -> None:
         assert reloaded.history == (second_report, report)
 
 
-async def test_mariadb_statements(mariadb: MariaDB, upstream: Upstream) -> None:
+async def test_mariadb_statements(mysql_family: MySQLFamilyServer, upstream: Upstream) -> None:
     """A refresh sends the lease, two reads and one INSERT; history and release follow."""
-    name = mariadb.create_database()
-    async with running_instance(mariadb.url(name), make_source_config(upstream)) as instance:
+    name = mysql_family.create_database()
+    async with running_instance(mysql_family.url(name), make_source_config(upstream)) as instance:
         await instance.service.refresh()
         await instance.service.close()
-        before = len(mariadb.queries(name))
+        before = len(mysql_family.queries(name))
         await instance.service.refresh()
         await instance.service.close()
-        sent = [text.split("\n")[0].split(" ")[:2] for text in mariadb.queries(name)[before:]]
+        sent = [text.split("\n")[0].split(" ")[:2] for text in mysql_family.queries(name)[before:]]
     assert sent == [
         ["UPDATE", "leases"],
         ["SELECT", "leases.refresh_id,"],

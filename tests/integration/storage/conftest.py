@@ -8,9 +8,8 @@ import pytest
 
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
-from tests.support.database import open_database, wait_for_connection_threads
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.database import SERVERS, open_database, wait_for_connection_threads
+from tests.support.db_servers.process import DatabaseServer
 
 
 @pytest.fixture(autouse=True)
@@ -20,13 +19,13 @@ async def _wait_for_connection_threads() -> AsyncIterator[None]:
     await wait_for_connection_threads()
 
 
-@pytest.fixture(params=["sqlite", "mariadb", "postgresql"])
+@pytest.fixture(params=["sqlite", *SERVERS])
 def new_url(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
     """Return a factory of URLs of unused databases, of each kind in turn."""
     if request.param == "sqlite":
         names = (f"sqlite:///{tmp_path}/countries{number}.db" for number in count())
         return names.__next__
-    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    server: DatabaseServer = request.getfixturevalue(request.param)
     return lambda: server.url(server.create_database())
 
 

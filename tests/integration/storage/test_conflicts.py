@@ -12,7 +12,7 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.tables import countries as table
-from tests.support.database import begin_transaction, open_database
+from tests.support.database import SERVERS, begin_transaction, open_database
 from tests.support.factories import make_country
 
 pytestmark = pytest.mark.slow
@@ -44,7 +44,7 @@ async def test_eight_writers(database: Database, database_url: str) -> None:
 
 
 # SQLite has one writer at a time, so no deadlocks, and no server that closes connections.
-on_servers = pytest.mark.parametrize("new_url", ["mariadb", "postgresql"], indirect=True)
+on_servers = pytest.mark.parametrize("new_url", SERVERS, indirect=True)
 
 
 @on_servers

@@ -15,9 +15,9 @@ from graphql_api.storage import countries
 from graphql_api.storage.database import Database
 from tests.support.app import AppClient, make_settings, running_client
 from tests.support.database import open_database
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
-from tests.support.db_servers.process import USER
+from tests.support.db_servers.process import USER, DatabaseServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.processes import BUNDLED_SOURCES, running_server
 from tests.support.tcp_proxy import TCPProxy
@@ -100,6 +100,7 @@ async def test_removed_file(
     ("kind", "statements"),
     [
         ("mariadb", ("DROP DATABASE {name}", "CREATE DATABASE {name}")),
+        pytest.param("mysql", ("DROP DATABASE {name}", "CREATE DATABASE {name}"), marks=pytest.mark.slow),
         ("postgresql", ("DROP DATABASE {name} WITH (FORCE)", f"CREATE DATABASE {{name}} OWNER {USER}")),
     ],
 )
@@ -107,7 +108,7 @@ async def test_dropped_database(
     kind: str, statements: tuple[str, ...], tmp_path: Path, upstream: Upstream, request: pytest.FixtureRequest
 ) -> None:
     """A database that is dropped and created again gets its tables and rows."""
-    server: MariaDB | PostgreSQL = request.getfixturevalue(kind)
+    server: DatabaseServer = request.getfixturevalue(kind)
     name = server.create_database()
     settings = make_settings(tmp_path, upstream, database_url=server.url(name), snapshot_poll=0.05)
     async with running_client(settings) as app:
@@ -140,16 +141,16 @@ async def test_deleted_rows(serving: Serving) -> None:
 
 
 @pytest.mark.slow
-def test_dropped_database_of_workers(mariadb: MariaDB, tmp_path: Path) -> None:
+def test_dropped_database_of_workers(mysql_family: MySQLFamilyServer, tmp_path: Path) -> None:
     """Workers that find their database dropped and created again never serve an empty list, and agree afterwards."""
-    name = mariadb.create_database()
-    with TCPProxy(mariadb.port) as proxy:
-        settings = {"DATABASE_URL": mariadb.url(name, port=proxy.port), "WORKERS": "3", "SNAPSHOT_POLL": "0.1"}
+    name = mysql_family.create_database()
+    with TCPProxy(mysql_family.port) as proxy:
+        settings = {"DATABASE_URL": mysql_family.url(name, port=proxy.port), "WORKERS": "3", "SNAPSHOT_POLL": "0.1"}
         with running_server(tmp_path, **BUNDLED_SOURCES, **settings) as process:
             process.wait_for_log(r"250 unchanged\)")
             proxy.delay = 0.05
-            mariadb.execute(f"DROP DATABASE {name}")
-            mariadb.execute(f"CREATE DATABASE {name}")
+            mysql_family.execute(f"DROP DATABASE {name}")
+            mysql_family.execute(f"CREATE DATABASE {name}")
             counts = set()
 
             def is_restored() -> bool:

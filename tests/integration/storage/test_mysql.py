@@ -1,5 +1,6 @@
 """MySQL and MariaDB: one INSERT on the wire, packet sizes, and session settings."""
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 
@@ -11,14 +12,19 @@ from sqlalchemy.dialects.mysql.pymysql import dialect as mysql_dialect
 
 from graphql_api.domain.country import Country
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.storage import countries
+from graphql_api.refresh import lease_session
+from graphql_api.storage import countries, lease, refreshes
 from graphql_api.storage.database import Database
-from graphql_api.storage.dialects.mysql import MySQL
+from graphql_api.storage.dialects.mysql import MySQL as MySQLDialect
 from graphql_api.storage.migrations import migrate
 from graphql_api.storage.tables import countries as table
+from tests.support.attempts import REPORT
 from tests.support.database import insert_country, open_database
-from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql import MySQL
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.factories import make_country
+from tests.support.fake_providers.server import Upstream
+from tests.support.refresh_service import make_source_config, running_instance
 from tests.support.stored_rows import HOSTILE_TEXTS, assert_round_trip, few_round_trips, stored_rows
 
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -27,9 +33,9 @@ COLUMNS = ("code", "name", "capital", "revision")
 
 
 @pytest.fixture
-def database_url(mariadb: MariaDB) -> str:
-    """Return the URL of an unused database on MariaDB."""
-    return mariadb.url(mariadb.create_database())
+def database_url(mysql_family: MySQLFamilyServer) -> str:
+    """Return the URL of an unused database."""
+    return mysql_family.url(mysql_family.create_database())
 
 
 def make_rows(number: int, *, text: str = "Z", revision: int = 1) -> list[Country]:
@@ -42,14 +48,14 @@ async def load_rows(database: Database) -> list[Country]:
     return sorted(await database.run(countries.load), key=lambda row: row.code)
 
 
-async def test_one_insert_on_the_wire(mariadb: MariaDB, database: Database) -> None:
+async def test_one_insert_on_the_wire(mysql_family: MySQLFamilyServer, database: Database) -> None:
     """The server's log has one INSERT for 250 rows, without a transaction."""
     rows = make_rows(250)
     async with database.connect() as connection:
-        count_before = len(mariadb.queries(database.engine.url.database))
+        count_before = len(mysql_family.queries(database.engine.url.database))
         assert await countries.upsert(connection, rows) == 1
         assert await countries.upsert(connection, rows) == 1
-    executed = mariadb.queries(database.engine.url.database)[count_before:]
+    executed = mysql_family.queries(database.engine.url.database)[count_before:]
     assert [statement.split("(")[0] for statement in executed] == ["INSERT INTO countries "] * 2
     assert [statement.count("https://flags.example/") for statement in executed] == [250, 250]
     assert await load_rows(database) == rows
@@ -61,7 +67,7 @@ def compile_upsert(version: tuple[int, ...], *, is_mariadb: bool) -> str:
     dialect.server_version_info = version
     dialect._set_mariadb(is_mariadb, version)
     dialect._requires_alias_for_on_duplicate_key = not is_mariadb and version >= (8, 0, 20)
-    statement = MySQL().upsert(table, COLUMNS, key="code", fence="revision")
+    statement = MySQLDialect().upsert(table, COLUMNS, key="code", fence="revision")
     return " ".join(str(statement.compile(dialect=dialect, column_keys=list(COLUMNS))).split())
 
 
@@ -90,7 +96,7 @@ def test_text_for_mariadb() -> None:
 HOSTILE_SERVER = (
     "--sql-mode=NO_BACKSLASH_ESCAPES,ANSI_QUOTES,PIPES_AS_CONCAT",
     "--character-set-server=latin1",
-    "--skip-character-set-client-handshake",
+    "--loose-skip-character-set-client-handshake",  # MariaDB's
     "--collation-server=latin1_swedish_ci",
     "--default-storage-engine=MyISAM",
     "--default-time-zone=+05:30",
@@ -98,14 +104,14 @@ HOSTILE_SERVER = (
 
 
 @pytest.fixture(scope="module")
-def hostile_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
+def hostile_server(new_mysql_family: Callable[..., MySQLFamilyServer]) -> Iterator[MySQLFamilyServer]:
     """Lend a server with unusual defaults for text, quotes, tables and times."""
-    with new_mariadb(*HOSTILE_SERVER) as server:
+    with new_mysql_family(*HOSTILE_SERVER) as server:
         yield server
 
 
 @pytest.fixture
-async def hostile_database(hostile_server: MariaDB) -> AsyncIterator[Database]:
+async def hostile_database(hostile_server: MySQLFamilyServer) -> AsyncIterator[Database]:
     """Lend a migrated database of the hostile server."""
     async with open_database(hostile_server.url(hostile_server.create_database())) as database:
         await migrate(database)
@@ -127,7 +133,7 @@ async def test_round_trip_on_a_hostile_server(row: Country, hostile_database: Da
     await assert_round_trip(hostile_database, row)
 
 
-async def test_tables_on_a_hostile_server(hostile_server: MariaDB, hostile_database: Database) -> None:
+async def test_tables_on_a_hostile_server(hostile_server: MySQLFamilyServer, hostile_database: Database) -> None:
     """The tables are transactional and hold any text, on any server defaults."""
     output = hostile_server.execute(
         "SELECT table_name, engine, table_collation FROM information_schema.tables "
@@ -139,28 +145,28 @@ async def test_tables_on_a_hostile_server(hostile_server: MariaDB, hostile_datab
     ]
 
 
-async def test_interrupted_migration(mariadb: MariaDB, database_url: str) -> None:
+async def test_interrupted_migration(mysql_family: MySQLFamilyServer, database_url: str) -> None:
     """An interrupted migration continues, as MySQL commits each table by itself."""
     async with open_database(database_url) as database:
         await migrate(database)
         name = str(database.engine.url.database)
-        mariadb.execute(
+        mysql_family.execute(
             "DROP TABLE refreshes; DROP TABLE leases; DROP TABLE answers; DELETE FROM alembic_version", name
         )
         await database.run(lambda connection: countries.upsert(connection, make_rows(3, revision=7)))
         assert await migrate(database) is True
         assert await load_rows(database) == make_rows(3, revision=7)
-        assert mariadb.execute("SELECT name, revision FROM leases", name) == "refresh\t7"
+        assert mysql_family.execute("SELECT name, revision FROM leases", name) == "refresh\t7"
 
 
 @pytest.fixture(scope="module")
-def small_packet_server(new_mariadb: Callable[..., MariaDB]) -> Iterator[MariaDB]:
+def small_packet_server(new_mysql_family: Callable[..., MySQLFamilyServer]) -> Iterator[MySQLFamilyServer]:
     """Lend a server with packets of at most 64 kB."""
-    with new_mariadb("--max-allowed-packet=64K") as server:
+    with new_mysql_family("--max-allowed-packet=64K") as server:
         yield server
 
 
-async def test_many_rows(small_packet_server: MariaDB) -> None:
+async def test_many_rows(small_packet_server: MySQLFamilyServer) -> None:
     """More rows than fit a packet are sent in batches below the limit, in one transaction."""
     async with open_database(small_packet_server.url(small_packet_server.create_database())) as database:
         await migrate(database)
@@ -179,25 +185,25 @@ async def test_many_rows(small_packet_server: MariaDB) -> None:
         assert await load_rows(database) == expected_rows
 
 
-async def test_drivers_own_limit(mariadb: MariaDB, database: Database) -> None:
+async def test_drivers_own_limit(mysql_family: MySQLFamilyServer, database: Database) -> None:
     """With ten thousand bytes per row, no statement is so long that the driver splits it."""
     expected_rows = make_rows(1296, text="\N{EARTH GLOBE EUROPE-AFRICA}" * 200)
     async with database.connect() as connection:
-        count_before = len(mariadb.queries(database.engine.url.database))
+        count_before = len(mysql_family.queries(database.engine.url.database))
         statement_count = await countries.upsert(connection, expected_rows)
-    executed = mariadb.queries(database.engine.url.database)[count_before:]
+    executed = mysql_family.queries(database.engine.url.database)[count_before:]
     assert len(executed) == statement_count + 2
     assert statement_count == 4
     assert await load_rows(database) == expected_rows
 
 
-async def test_failure_in_the_last_batch(mariadb: MariaDB, database: Database) -> None:
+async def test_failure_in_the_last_batch(mysql_family: MySQLFamilyServer, database: Database) -> None:
     """If the last of many batches fails none is written, and the connection is not used again."""
     name = str(database.engine.url.database)
     old_rows = make_rows(10)
     await database.run(lambda connection: countries.upsert(connection, old_rows))
     new_rows = make_rows(1296, text="\N{EARTH GLOBE EUROPE-AFRICA}" * 200, revision=2)
-    mariadb.execute(
+    mysql_family.execute(
         "DELIMITER //\nCREATE TRIGGER refuse BEFORE INSERT ON countries FOR EACH ROW "
         f"IF NEW.code = '{new_rows[-1].code}' THEN SIGNAL SQLSTATE '45000' "
         "SET MESSAGE_TEXT = 'not this one'; END IF//",
@@ -224,11 +230,78 @@ async def test_nothing_is_cut_short(database: Database) -> None:
     )
 
 
-async def test_round_trips_of_a_connection(mariadb: MariaDB, database: Database) -> None:
+async def test_round_trips_of_a_connection(mysql_family: MySQLFamilyServer, database: Database) -> None:
     """A further connection costs three statements: session, packet size and character set."""
     async with database.connect(), database.connect():
-        count_before = len(mariadb.queries(database.engine.url.database))
+        count_before = len(mysql_family.queries(database.engine.url.database))
         async with database.connect() as connection:
             await connection.exec_driver_sql("SELECT 1")
-    executed = mariadb.queries(database.engine.url.database)[count_before:]
+    executed = mysql_family.queries(database.engine.url.database)[count_before:]
     assert [text.split(" ")[0] for text in executed] == ["SET", "SELECT", "SET", "SELECT"]
+
+
+async def test_nothing_returned(mysql_family: MySQLFamilyServer, database: Database) -> None:
+    """No statement uses RETURNING, which MariaDB has and MySQL lacks."""
+    name = str(database.engine.url.database)
+    count_before = len(mysql_family.queries(name))
+    async with database.connect() as connection:
+        await lease.acquire(connection, holder="me", refresh_id="report", ttl=60)
+        await refreshes.append(connection, REPORT)
+        await lease.release(connection, refresh_id="report")
+    executed = mysql_family.queries(name)[count_before:]
+    assert [text.split("(")[0] for text in executed if text.startswith("INSERT")] == ["INSERT INTO refreshes "]
+    assert [text for text in executed if "RETURNING" in text.upper()] == []
+
+
+async def test_quiet(mysql_family: MySQLFamilyServer, upstream: Upstream, caplog: pytest.LogCaptureFixture) -> None:
+    """Neither start nor pool nor refresh cause a warning of the server, which the driver would log."""
+    caplog.set_level(logging.WARNING)
+    async with running_instance(mysql_family.url(mysql_family.create_database()), make_source_config(upstream)) as one:
+        await one.database.warm_pool(lease_session.WARM_CONNECTIONS, lease_session.prepare_statements)
+        await one.service.refresh()
+    assert caplog.messages == []
+
+
+@pytest.fixture(scope="module")
+def managed_mysql(new_mysql: Callable[..., MySQL]) -> Iterator[MySQL]:
+    """Lend a MySQL with the defaults of managed services, and binary logs."""
+    with new_mysql(
+        "--sql-require-primary-key=ON", "--log-bin", "--gtid-mode=ON", "--enforce-gtid-consistency=ON"
+    ) as server:
+        yield server
+
+
+@pytest.mark.slow
+async def test_primary_keys_required(managed_mysql: MySQL, upstream: Upstream) -> None:
+    """The tables are created where each must have a primary key, as on Aiven and DigitalOcean."""
+    async with running_instance(
+        managed_mysql.url(managed_mysql.create_database()), make_source_config(upstream)
+    ) as one:
+        assert (await one.service.refresh()).inserted == 250
+
+
+@pytest.mark.slow
+async def test_primary_that_becomes_a_replica(managed_mysql: MySQL) -> None:
+    """A write to a server that became read-only changes nothing, and its connection is dropped."""
+    async with open_database(managed_mysql.url(managed_mysql.create_database()), timeout=1) as database:
+        await migrate(database)
+        async with database.connect() as connection:
+            old_id = await connection.scalar(select(func.connection_id()))
+        managed_mysql.execute("SET GLOBAL super_read_only = ON")
+        try:
+            with pytest.raises(DatabaseUnavailable) as exc_info:
+                await database.run(lambda connection: countries.upsert(connection, make_rows(3)))
+        finally:
+            managed_mysql.execute("SET GLOBAL super_read_only = OFF; SET GLOBAL read_only = OFF")
+        assert (str(exc_info.value), exc_info.value.permanent) == (
+            (
+                f"The database at {database} failed: The MySQL server is running with the --super-read-only option so "
+                "it cannot execute this statement (1290)."
+            ),
+            False,
+        )
+        assert await load_rows(database) == []
+        async with database.connect() as connection:
+            assert await connection.scalar(select(func.connection_id())) != old_id
+        await database.run(lambda connection: countries.upsert(connection, make_rows(3)))
+        assert await load_rows(database) == make_rows(3)

@@ -8,9 +8,8 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.migrations import migrate
-from tests.support.database import migrated_sqlite, open_database
-from tests.support.db_servers.mariadb import MariaDB
-from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.database import SERVERS, migrated_sqlite, open_database
+from tests.support.db_servers.process import DatabaseServer
 from tests.support.factories import make_country
 from tests.support.tcp_proxy import TCPProxy
 
@@ -19,15 +18,15 @@ UNCONFIRMED = "The database did not confirm the operation; it was done completel
 ROWS = [make_country("FR", name="F" * 200), make_country("TR", alpha3="TUR", name="T" * 200)]
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
-def server(request: pytest.FixtureRequest) -> MariaDB | PostgreSQL:
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> DatabaseServer:
     """Return a server of each kind in turn."""
-    server: MariaDB | PostgreSQL = request.getfixturevalue(request.param)
+    server: DatabaseServer = request.getfixturevalue(request.param)
     return server
 
 
 @pytest.fixture
-def proxy(server: MariaDB | PostgreSQL) -> Iterator[TCPProxy]:
+def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
     """Lend a proxy in front of the server."""
     with TCPProxy(server.port) as proxy:
         yield proxy
@@ -73,7 +72,7 @@ async def test_full_disk(tmp_path_factory: pytest.TempPathFactory) -> None:
         assert await count_rows(database) == 0
 
 
-async def test_refused_connection(server: MariaDB | PostgreSQL, proxy: TCPProxy) -> None:
+async def test_refused_connection(server: DatabaseServer, proxy: TCPProxy) -> None:
     """A database that cannot be reached has changed nothing, and clients are told so."""
     proxy.refuse()
     async with open_database(server.url(server.create_database(), port=proxy.port)) as database:
@@ -81,7 +80,7 @@ async def test_refused_connection(server: MariaDB | PostgreSQL, proxy: TCPProxy)
 
 
 @pytest.mark.slow
-async def test_lost_response(server: MariaDB | PostgreSQL, proxy: TCPProxy) -> None:
+async def test_lost_response(server: DatabaseServer, proxy: TCPProxy) -> None:
     """If the response to a statement is lost, clients are told that it may have been done, also after retries."""
     url = server.url(server.create_database(), port=proxy.port)
     async with open_database(url, timeout=2, pool_size=1, max_overflow=0) as database:
@@ -96,7 +95,7 @@ async def test_lost_response(server: MariaDB | PostgreSQL, proxy: TCPProxy) -> N
         assert await count_rows(database) == len(ROWS)
 
 
-async def test_rejected_retry(server: MariaDB | PostgreSQL, proxy: TCPProxy) -> None:
+async def test_rejected_retry(server: DatabaseServer, proxy: TCPProxy) -> None:
     """A retry that is rejected does not hide that the first attempt may have been done."""
     attempts = []
 

@@ -13,41 +13,52 @@ from sqlalchemy import select
 from sqlalchemy.pool import QueuePool
 
 from graphql_api.errors import ConnectionPoolExhausted, DatabaseUnavailable
+from graphql_api.storage import countries
 from graphql_api.storage.database import Database, DatabaseConnection
+from graphql_api.storage.migrations import migrate
 from tests.support.certificates import Certificates
-from tests.support.database import begin_transaction, open_database
+from tests.support.database import SERVERS, begin_transaction, open_database
 from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql import MySQL
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.db_servers.process import DatabaseServer
+from tests.support.factories import make_country
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 
-Server = MariaDB | PostgreSQL
+Server = DatabaseServer
 
 TIMEOUT = 0.5
 """Timeout of the databases here, in seconds."""
 MAX_WAIT = WAIT_TIMEOUT / 3
 """Seconds after which a test fails. asyncio waits 30 for the end of TLS."""
-SLEEP_QUERY = {MariaDB: "SELECT SLEEP(60)", PostgreSQL: "SELECT pg_sleep(60)"}
+SLEEP_QUERY = {MariaDB: "SELECT SLEEP(60)", MySQL: "SELECT SLEEP(60)", PostgreSQL: "SELECT pg_sleep(60)"}
 ROWS_QUERY = {
     MariaDB: "SELECT REPEAT('x', 100), seq FROM seq_1_to_2000",
+    MySQL: (
+        "WITH RECURSIVE seq AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM seq WHERE i < 1000) "
+        "SELECT REPEAT('x', 100), i FROM seq UNION ALL SELECT REPEAT('x', 100), i + 1000 FROM seq"
+    ),
     PostgreSQL: "SELECT repeat('x', 100), i FROM generate_series(1, 2000) AS i",
 }
 RUNNING_SLEEPS_QUERY = {
     MariaDB: "SELECT id FROM information_schema.processlist WHERE info LIKE 'SELECT SLEEP%'",
+    MySQL: "SELECT id FROM performance_schema.processlist WHERE info LIKE 'SELECT SLEEP%'",
     PostgreSQL: "SELECT pid FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'",
 }
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> Server:
     """Return a server of each kind in turn."""
     server: Server = request.getfixturevalue(request.param)
     return server
 
 
-@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
+@pytest.fixture(scope="module", params=SERVERS)
 def tls_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
     """Lend a server with TLS, of each kind in turn."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
@@ -454,3 +465,21 @@ async def test_dispose_over_tls(tls_server: Server, certificates: Certificates) 
             await database.dispose()
             relay.hang = False
             await asyncio.to_thread(wait_until, lambda: relay.live_connections == 0, "a connection is still open")
+
+
+async def test_locked_table(mysql_family: MySQLFamilyServer) -> None:
+    """A write to a table that another session has locked ends on the server too: MySQL limits SELECT alone."""
+    name = mysql_family.create_database()
+    async with (
+        open_database(mysql_family.url(name), timeout=1) as database,
+        open_database(mysql_family.url(name)) as other,
+    ):
+        await migrate(database)
+        async with other.connect() as connection:
+            await connection.exec_driver_sql("LOCK TABLES countries WRITE")
+            with pytest.raises(DatabaseUnavailable):
+                await database.run(lambda connection: countries.upsert(connection, [make_country()]))
+            running = "SELECT info FROM information_schema.processlist WHERE info LIKE 'INSERT INTO countries%'"
+            await asyncio.to_thread(wait_until, lambda: mysql_family.execute(running) == "", "the INSERT still waits")
+            await connection.exec_driver_sql("UNLOCK TABLES")
+        assert await database.run(countries.load) == []

@@ -14,12 +14,14 @@ from graphql_api.errors import DatabaseUnavailable, InvalidSetting
 from graphql_api.storage.tls import create_context
 from graphql_api.storage.url import TLSMode
 from tests.support.certificates import Certificates
-from tests.support.database import open_database
+from tests.support.database import SERVERS, open_database
 from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql import OWN_CERTIFICATE, MySQL
 from tests.support.db_servers.postgresql import PostgreSQL
+from tests.support.db_servers.process import DatabaseServer
 from tests.support.wait import WAIT_TIMEOUT
 
-Server = MariaDB | PostgreSQL
+Server = DatabaseServer
 ServerStarter = Callable[[str], Server]
 """Returns the server with the certificate of that name."""
 
@@ -46,6 +48,10 @@ DENIED = {
         "password and database in DATABASE_URL, and add ?ssl-mode=REQUIRED if the server requires "
         "TLS"
     ),
+    MySQL: (
+        "Connections using insecure transport are prohibited while --require_secure_transport=ON. (3159); add "
+        "?ssl-mode=REQUIRED to DATABASE_URL"
+    ),
     PostgreSQL: (
         'no pg_hba.conf entry for host "127.0.0.1", user "tester", database "test_1", '
         "no encryption; add ?sslmode=require to DATABASE_URL"
@@ -55,6 +61,7 @@ CIPHER = {
     MariaDB: (
         "SELECT variable_value AS cipher FROM information_schema.session_status WHERE variable_name = 'SSL_CIPHER'"
     ),
+    MySQL: "SELECT variable_value AS cipher FROM performance_schema.session_status WHERE variable_name = 'Ssl_cipher'",
     PostgreSQL: "SELECT cipher FROM pg_stat_ssl WHERE pid = pg_backend_pid()",
 }
 
@@ -82,11 +89,11 @@ async def connection_failure(server: Server, options: str, authority: Path | Non
     return reason.removesuffix(".")
 
 
-@pytest.fixture(scope="module", params=["mariadb", "postgresql"])
+@pytest.fixture(scope="module", params=SERVERS)
 def start_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[ServerStarter]:
     """Return a function that starts servers, of each kind in turn, once per certificate."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
-    servers: dict[str, MariaDB | PostgreSQL] = {}
+    servers: dict[str, Server] = {}
     with ExitStack() as stack:
 
         def start(name: str) -> Server:
@@ -148,11 +155,11 @@ async def test_server_without_tls(start_server: ServerStarter, certificates: Cer
     assert await fetch_cipher(start_server("none"), "?ssl-mode=DISABLED") is None
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=SERVERS)
 def tls_only_server(request: pytest.FixtureRequest, certificates: Certificates) -> Iterator[Server]:
     """Lend a server that rejects connections without TLS."""
     make_server: Callable[..., Server] = request.getfixturevalue(f"new_{request.param}")
-    arguments = ["--require-secure-transport=ON"] if request.param == "mariadb" else []
+    arguments = [] if request.param == "postgresql" else ["--require-secure-transport=ON"]
     with make_server(*arguments, tls=certificates.good) as server:
         server.create_database()
         if isinstance(server, PostgreSQL):
@@ -167,6 +174,27 @@ async def test_server_that_demands_tls(tls_only_server: Server, certificates: Ce
     """A server that requires TLS rejects a URL without it, and the error says so."""
     assert await connection_failure(tls_only_server, "") == DENIED[type(tls_only_server)]
     assert str(await fetch_cipher(tls_only_server, REQUIRED, certificates.authority)).startswith("TLS_")
+
+
+@pytest.fixture(scope="module")
+def new_user_server(new_mysql: Callable[..., MySQL]) -> Iterator[MySQL]:
+    """Lend a MySQL that generated its certificate and RSA key."""
+    with new_mysql(OWN_CERTIFICATE) as server:
+        server.create_database()
+        yield server
+
+
+@pytest.mark.slow
+async def test_password_that_mysql_has_not_cached(new_user_server: MySQL) -> None:
+    """MySQL's caching_sha2_password takes it over TLS, and without TLS encrypted with the server's RSA key."""
+    authority = new_user_server.own_authority
+    for options, ssl_ca in ((VERIFY_CA, authority), ("", None)):
+        new_user_server.execute("FLUSH PRIVILEGES")  # empties the cache of passwords
+        assert bool(await fetch_cipher(new_user_server, options, ssl_ca)) == (ssl_ca is not None)
+    assert (
+        await connection_failure(new_user_server, VERIFY_CA)
+        == f"certificate verify failed, self-signed certificate in certificate chain{SET_AUTHORITY}"
+    )
 
 
 def authority_pem(certificates: Certificates) -> str:

@@ -13,7 +13,7 @@ ExecuteSQL = Callable[[str], Awaitable[list[tuple[Any, ...]]]]
 
 
 @asynccontextmanager
-async def mariadb_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:  # noqa: ANN401 - asyncmy's
+async def mysql_client(url: str, **options: Any) -> AsyncIterator[ExecuteSQL]:  # noqa: ANN401 - asyncmy's
     """Return a connection in autocommit mode."""
     parsed_url = make_url(url)
     connection = await asyncmy.connect(

@@ -2,14 +2,10 @@
 
 import re
 import shutil
-import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from tests.support.db_servers.logs import LogFile
-from tests.support.db_servers.process import PASSWORD, USER, DatabaseServer
-from tests.support.wait import WAIT_TIMEOUT
+from tests.support.db_servers.mysql_family import MySQLFamilyServer
 
 # Commits survive a kill of the process, but need not survive the machine.
 _FAST_OPTIONS = (
@@ -24,23 +20,18 @@ _FAST_OPTIONS = (
     "--skip-log-bin",
     "--skip-name-resolve",
 )
-# A statement with such a line in it would be read as an entry; no test sends one.
-_ENTRY_PATTERN = re.compile(
-    rb"^(?:(?:\d{6} [ \d]\d:\d\d:\d\d\t|\t\t) *(?P<connection>\d+) (?P<kind>[A-Z][A-Za-z ]*)\t"
-    # The log's header, which each start writes again.
-    rb"|[^\n]*mariadbd, Version: )",
-    re.MULTILINE,
-)
-_CONNECT_PATTERN = re.compile(rf"{USER}@\S* on (?P<database>.*) using ")
-_USE_PATTERN = re.compile(r"\s*use\s+`?(?P<database>[^`;\s]+)", re.IGNORECASE)
-_SQL_COMMANDS = {"Query", "Prepare", "Execute"}
 
 
-class MariaDB(DatabaseServer):
+class MariaDB(MySQLFamilyServer):
     """MariaDB; without a certificate it refuses TLS."""
 
-    scheme: ClassVar = "mysql"
     install_hint: ClassVar = "install mariadb-server to run this test (apt-get install mariadb-server)"
+    general_log_pattern: ClassVar = re.compile(
+        rb"^(?:(?:\d{6} [ \d]\d:\d\d:\d\d\t|\t\t) *(?P<connection>\d+) (?P<kind>[A-Z][A-Za-z ]*)\t"
+        # The log's header, which each start writes again.
+        rb"|[^\n]*mariadbd, Version: )",
+        re.MULTILINE,
+    )
 
     @classmethod
     def find_program(cls) -> Path | None:
@@ -48,28 +39,8 @@ class MariaDB(DatabaseServer):
         path = shutil.which("mariadbd") or shutil.which("mariadbd", path="/usr/sbin")
         return Path(path) if path else None
 
-    def _build_client_command(self, sql: str, database: str) -> list[str]:
-        command = ["mariadb", "--no-defaults", f"--socket={self._socket}", "--user=root"]
-        output_options = ["--batch", "--skip-column-names", "--default-character-set=utf8mb4"]
-        return [*command, *output_options, f"--execute={sql}", database]
-
-    def _read_queries(self) -> Iterator[tuple[str, str]]:
-        """Read the general log, which strips spaces and semicolons at the end of a statement."""
-        databases: dict[str, str | None] = {}
-        for entry in self._general_log.read_entries():
-            connection, kind = entry.groups["connection"], entry.groups["kind"]
-            if kind == "Connect":
-                match = _CONNECT_PATTERN.match(entry.text)
-                databases[connection] = match["database"] if match else None
-            database = databases.get(connection)
-            if database is None:
-                continue
-            if kind == "Init DB":
-                databases[connection] = entry.text
-            elif kind in _SQL_COMMANDS:
-                yield database, entry.text
-                use_match = _USE_PATTERN.match(entry.text)
-                databases[connection] = use_match["database"] if use_match else database
+    def _client_program(self) -> list[str]:
+        return ["mariadb"]
 
     def _initialize_data(self, data_folder: Path) -> None:
         self._account.run(
@@ -83,42 +54,5 @@ class MariaDB(DatabaseServer):
             *_FAST_OPTIONS,
         )
 
-    def _prepare(self) -> None:
-        self._init_file.write_text(
-            f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {USER};\n", "utf-8"
-        )
-        self._general_log = LogFile(self._folder / "general.log", _ENTRY_PATTERN)
-        super()._prepare()
-
     def _build_command(self, program: Path) -> list[str]:
-        tls = {"ssl-cert": "tls.pem", "ssl-key": "tls.key"} if self._tls else {}
-        return [
-            f"{program}",
-            "--no-defaults",
-            f"--datadir={self._data_folder}",
-            f"--socket={self._socket}",
-            f"--tmpdir={self._folder}",
-            f"--pid-file={self._folder / 'pid'}",
-            f"--init-file={self._init_file}",
-            f"--port={self.port}",
-            "--bind-address=127.0.0.1",
-            "--general-log=1",
-            f"--general-log-file={self._general_log.path}",
-            *_FAST_OPTIONS,
-            *(f"--{name}={self._folder / file}" for name, file in tls.items()),
-        ]
-
-    def _is_ready(self, _pid: int) -> bool:
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), WAIT_TIMEOUT) as connection:
-                return connection.recv(1) != b""
-        except ConnectionError:
-            return False
-
-    @property
-    def _socket(self) -> Path:
-        return self._folder / "socket"
-
-    @property
-    def _init_file(self) -> Path:
-        return self._folder / "start.sql"
+        return [*super()._build_command(program), *_FAST_OPTIONS]

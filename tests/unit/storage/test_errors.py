@@ -12,19 +12,21 @@ from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.dialects import get_dialect
 from graphql_api.storage.errors import TLSNotSupported, is_permanent
 from graphql_api.storage.url import DatabaseKind
-from tests.support.database import open_database
+from tests.support.database import SERVERS, open_database
 from tests.support.db_servers.mariadb import MariaDB
+from tests.support.db_servers.mysql import MySQL
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import PASSWORD, USER, DatabaseServer
 
 CONNECTION_LIMIT = {
     MariaDB: (f"ALTER USER {USER} WITH MAX_USER_CONNECTIONS {{}}", (1, 0)),
+    MySQL: (f"ALTER USER {USER} WITH MAX_USER_CONNECTIONS {{}}", (1, 0)),
     PostgreSQL: (f"ALTER ROLE {USER} CONNECTION LIMIT {{}}", (1, -1)),
 }
 """The statement that limits connections, with the values for one and for no limit."""
 
 
-@pytest.fixture(params=["mariadb", "postgresql"])
+@pytest.fixture(params=SERVERS)
 def server(request: pytest.FixtureRequest) -> DatabaseServer:
     """Return a server of each kind in turn."""
     server: DatabaseServer = request.getfixturevalue(request.param)
