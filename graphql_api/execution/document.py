@@ -20,6 +20,7 @@ from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.source import IndexedSource
+from graphql_api.execution.validation import validate_document
 from graphql_api.execution.variables import VariableCoercer
 
 _MAX_COMPILED = 8
@@ -86,7 +87,7 @@ class DocumentParser:
     ) -> list[graphql.GraphQLError]:
         """Return the validation errors of a document whose length is limited."""
         extra_rules = () if self.introspection else (graphql.NoSchemaIntrospectionCustomRule,)
-        return graphql.validate(
+        return validate_document(
             self.schema,
             node,
             (*rules, *extra_rules),
