@@ -17,6 +17,7 @@ from graphql_api.errors import InvalidInput
 from graphql_api.execution.arguments import NotCovered
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.encoders import Encoder
+from graphql_api.execution.hints import add_hints
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.source import IndexedSource
@@ -87,13 +88,14 @@ class DocumentParser:
     ) -> list[graphql.GraphQLError]:
         """Return the validation errors of a document whose length is limited."""
         extra_rules = () if self.introspection else (graphql.NoSchemaIntrospectionCustomRule,)
-        return validate_document(
+        errors = validate_document(
             self.schema,
             node,
             (*rules, *extra_rules),
             max_errors=_MAX_VALIDATION_ERRORS,
             hide_suggestions=not self.introspection,
         )
+        return add_hints(errors, self.schema) if self.introspection else errors
 
 
 class PreparedOperation:
@@ -151,7 +153,9 @@ class PreparedOperation:
             max_errors=_MAX_VARIABLE_ERRORS,
             hide_suggestions=self.hide_suggestions,
         )
-        return values.coerced if isinstance(values, VariableValues) else values
+        if isinstance(values, VariableValues):
+            return values.coerced
+        return values if self.hide_suggestions else add_hints(values, self.schema)
 
     def compile(self, variables: Mapping[str, Any]) -> Encoder | None:
         """Return the encoder of the root object, or None if the operation cannot be compiled."""
