@@ -45,7 +45,7 @@ _MAX_CONNECTIONS = 2 * _POOL_SIZE
 
 _EXPECTED_LOG_LINE = re.compile(
     r"\S+ (INFO|WARNING|ERROR) +(?:"
-    r"Migrated the database at |The playground is at |Refresh \w+: \d+ countries |"
+    r"Migrated the database at |graphql-api \S+ serves |Stopping|Refresh \w+: \d+ countries |"
     r"Refresh \w+ failed: (?:DATABASE|SOURCE)_UNAVAILABLE: |"
     r"Refresh \w+ failed: REFRESH_IN_PROGRESS: |"
     r"Request \w+(?: from \S+)?: |The database at \S+ .*Serving the data loaded before\.|The database responds again\.|"

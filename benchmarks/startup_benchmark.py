@@ -27,7 +27,8 @@ _MAX_PACKAGES = 6
 """Number of reported packages, slowest first."""
 _QUERY = json.dumps({"query": "{ countries { totalCount } }"})
 _RESPONSE = b'{"data":{"countries":{"totalCount":250}}}'
-_SETTINGS = {**BUNDLED_SOURCES, "STALE_AFTER": "1000000000"}
+_SETTINGS = {**BUNDLED_SOURCES, "STALE_AFTER": "1000000000", "LOG_LEVEL": "debug"}
+_READY = r"Ready to serve, listening at (http://\S+)\."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +66,7 @@ def run(on_progress: ProgressCallback, *, rounds: int = _ROUNDS) -> BenchmarkRep
 def _measure_start(folder: Path, **variables: str) -> float:
     started_at = perf_counter()
     with running_server(folder, **_SETTINGS, **variables) as process:
-        _send_query(process.url)
+        _send_query(process.wait_for_log(_READY)[1])
         duration = perf_counter() - started_at
         process.stop(signal.SIGTERM)
     return round(duration, 3)
@@ -85,10 +86,10 @@ def _measure_imports() -> Mapping[str, float]:
     with tempfile.TemporaryDirectory() as folder:
         _measure_start(Path(folder))
         with running_process(command, Path(folder), variables) as process:
-            _send_query(process.url)
+            _send_query(process.wait_for_log(_READY)[1])
             log = process.stderr
             process.stop(signal.SIGTERM)
-    return sum_import_times(log.partition("(Ctrl-C stops)")[0])
+    return sum_import_times(log.partition("Ready to serve")[0])
 
 
 def sum_import_times(log: str) -> Mapping[str, float]:

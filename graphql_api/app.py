@@ -67,7 +67,9 @@ def create_app(
         def should_wait() -> bool:
             return wait_until_ready and not is_stopping()
 
-        async with run_app(components, on_event, site, should_wait=should_wait):
+        # A worker that waits for data starts beside one that has some, and that has refreshed it.
+        should_refresh = not wait_until_ready
+        async with run_app(components, on_event, site, should_wait=should_wait, should_refresh=should_refresh):
             # The fast path writes no access log.
             yield {} if settings.access_log else {FAST_PATH_KEY: FastPath(endpoint)}
 

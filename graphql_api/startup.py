@@ -31,6 +31,8 @@ _MAX_DELAY = 5.0
 """Bounds in seconds of the delay between two attempts to open the database."""
 _STARTUP_POLL_INTERVAL = 0.05
 """How often, in seconds, start-up checks for a shutdown request."""
+_SETTLE_TIMEOUT = 2.0
+"""Seconds to wait for the refresh of a starting server before start-up counts as done."""
 _SHUTDOWN_TIMEOUT = 4.0
 """Seconds for the follow-up of a refresh and for closing connections when the server stops."""
 
@@ -48,13 +50,25 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """The process is ready, and its first refresh has ended, is not due, or takes long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stopping:
+    """A signal stops the process."""
+
+    signum: int
+
+
+@dataclass(frozen=True, slots=True)
 class StartupFailed:
     """The database cannot be opened, and a retry would not help."""
 
     error: Exception
 
 
-StartupEvent = WaitingForDatabase | Ready | StartupFailed
+StartupEvent = WaitingForDatabase | Ready | Settled | Stopping | StartupFailed
 StartupListener = Callable[[StartupEvent], None]
 
 
@@ -82,11 +96,17 @@ async def open_with_retry(open_database: Callable[[], Awaitable[None]], on_event
 
 @asynccontextmanager
 async def run_app(
-    components: Components, on_event: StartupListener, site: Lazy[ASGIApp], *, should_wait: Callable[[], bool]
+    components: Components,
+    on_event: StartupListener,
+    site: Lazy[ASGIApp],
+    *,
+    should_wait: Callable[[], bool],
+    should_refresh: bool,
 ) -> AsyncIterator[None]:
     """Open the database in the background, then run the background tasks until the context ends.
 
-    Yields at once; while `should_wait()` is true, only when start-up has succeeded or failed.
+    Yields at once; while `should_wait()` is true, only when start-up has succeeded or failed. With `should_refresh`,
+    data that is stale or bundled is refreshed.
     """
     tasks: set[asyncio.Task[None]] = set()
 
@@ -97,7 +117,16 @@ async def run_app(
             on_event(StartupFailed(error))
         else:
             on_event(Ready())
-            tasks.update(map(asyncio.create_task, _background_coroutines(components, site)))
+            tasks.update(map(asyncio.create_task, _background_coroutines(components)))
+            tasks.add(asyncio.create_task(warm_up()))
+
+    async def warm_up() -> None:
+        await _warm_up(components, site)
+        if should_refresh:
+            refresh_task = asyncio.create_task(_refresh_if_stale(components))
+            tasks.add(refresh_task)
+            await asyncio.wait([refresh_task], timeout=_SETTLE_TIMEOUT)
+        on_event(Settled())
 
     startup_task = asyncio.create_task(start())
     tasks.update((startup_task, asyncio.create_task(components.sampler.run_forever())))
@@ -110,7 +139,7 @@ async def run_app(
         await _close(components)
 
 
-def _background_coroutines(components: Components, site: Lazy[ASGIApp]) -> Iterator[Coroutine[Any, Any, None]]:
+def _background_coroutines(components: Components) -> Iterator[Coroutine[Any, Any, None]]:
     """Yield what runs beside the requests once there is data to serve."""
     service, catalog = components.refresh_service, components.catalog
     snapshot_poll = components.settings.snapshot_poll
@@ -120,13 +149,12 @@ def _background_coroutines(components: Components, site: Lazy[ASGIApp]) -> Itera
     )
     yield catalog.poll(snapshot_poll, components.open)
     yield watcher.run(snapshot_poll)
-    yield _warm_up_and_refresh(components, site)
     if refresh_interval:
         yield refresh_periodically(service, catalog, refresh_interval=refresh_interval, clock=utc_now)
 
 
-async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> None:
-    """Warm the pool, build what is lazy, and refresh if the data is stale, bundled or without statistics."""
+async def _warm_up(components: Components, site: Lazy[ASGIApp]) -> None:
+    """Warm the pool, and build what is lazy."""
     with suppress(DatabaseUnavailable):  # the poll logs it
         connections, prepare = lease_session.WARM_CONNECTIONS, lease_session.prepare_statements
         await components.database.warm_pool(connections, prepare)
@@ -137,6 +165,9 @@ async def _warm_up_and_refresh(components: Components, site: Lazy[ASGIApp]) -> N
         # What was imported and built since `serve` froze the heap stays too. Every full collection visited it.
         gc.collect()
         gc.freeze()
+
+
+async def _refresh_if_stale(components: Components) -> None:
     snapshot = components.catalog.snapshot
     # Rows of a version without statistics get them now, whatever their age.
     if not snapshot.has_statistics or snapshot.is_stale(now=utc_now(), stale_after=components.stale_after):

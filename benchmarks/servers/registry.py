@@ -64,6 +64,7 @@ def run_project(taskset: Sequence[str]) -> Iterator[BenchmarkServer]:
     """Run this project in production mode on its bundled data."""
     production = {
         "ENVIRONMENT": "production",
+        "DATABASE_URL": "sqlite:///var/countries.db",
         "ADMIN_TOKEN": "no-request-here-needs-it",
         "PUBLIC_URL": "https://countries.example",
         "LOG_LEVEL": "warning",

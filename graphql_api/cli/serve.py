@@ -3,10 +3,12 @@
 import gc
 import logging
 import multiprocessing
+import signal
 import socket
 from collections.abc import Sequence
 from functools import partial
 
+from graphql_api import __version__
 from graphql_api.app import create_app
 from graphql_api.errors import InvalidSetting
 from graphql_api.metrics.recorder import MetricsRecorder
@@ -16,7 +18,8 @@ from graphql_api.server.open_files import fit_max_connections
 from graphql_api.server.supervisor import Supervisor
 from graphql_api.server.uvicorn_server import GRACEFUL_SHUTDOWN_TIMEOUT, UvicornServer
 from graphql_api.settings import Settings
-from graphql_api.startup import Ready, StartupEvent, StartupListener, WaitingForDatabase
+from graphql_api.startup import Ready, Settled, StartupEvent, StartupListener, Stopping, WaitingForDatabase
+from graphql_api.storage.url import parse_database_url
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +35,9 @@ def serve(settings: Settings, listeners: Sequence[socket.socket]) -> None:
         DatabaseUnavailable: the database cannot be used, and a retry would not help.
     """
     settings = fit_max_connections(settings)
-    on_event = partial(
-        _log_event,
-        has_playground=settings.has_playground,
-        url=settings.public_url or local_url(listeners[0]),
-        listen_urls=" and ".join(map(listen_url, listeners)),
-    )
+    listen_urls = " and ".join(map(listen_url, listeners))
+    banner = _build_banner(settings, url=settings.public_url or local_url(listeners[0]), listen_urls=listen_urls)
+    on_event = partial(_log_event, banner=banner, listen_urls=listen_urls, stop_delay=settings.stop_delay)
     if settings.workers == 1:
         _run_in_process(settings, listeners, on_event, MetricsRecorder.standalone())
     else:
@@ -87,11 +87,26 @@ def _run_in_process(
         raise server.failure
 
 
-def _log_event(event: StartupEvent, *, has_playground: bool, url: str, listen_urls: str) -> None:
+def _build_banner(settings: Settings, *, url: str, listen_urls: str) -> str:
+    """Return what to know of a server that has started, in one line."""
+    database = parse_database_url(settings.database_url, has_ca=settings.database_ssl_ca is not None)
+    parts = [
+        f"graphql-api {__version__} serves {url}",
+        *([] if url == listen_urls else [f"listening at {listen_urls}"]),
+        *([f"playground {url}/graphql"] if settings.has_playground else []),
+        f"database {database}",
+    ]
+    return f"{', '.join(parts)} (Ctrl-C stops)"
+
+
+def _log_event(event: StartupEvent, *, banner: str, listen_urls: str, stop_delay: float) -> None:
     match event:
         case WaitingForDatabase(reason):
             logger.error("%s Retrying until it responds; listening at %s.", reason, listen_urls)
         case Ready():
-            greeting = f"The playground is at {url}/graphql" if has_playground else f"Serving {url}"
-            note = "" if url == listen_urls else f", listening at {listen_urls}"
-            logger.info("%s%s (Ctrl-C stops)", greeting, note)
+            logger.debug("Ready to serve, listening at %s.", listen_urls)
+        case Settled():
+            logger.info("%s", banner)
+        case Stopping(signum):
+            delay = f" in {stop_delay:g} s (STOP_DELAY)" if stop_delay else ""
+            logger.info("Stopping%s: received %s.", delay, signal.Signals(signum).name)

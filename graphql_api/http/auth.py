@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 ADMIN_REQUIRED = "This needs the administrator's token: send it as `Authorization: Bearer <ADMIN_TOKEN>`."
+WRONG_TOKEN = "The token is wrong: send the administrator's, as `Authorization: Bearer <ADMIN_TOKEN>`."  # noqa: S105 - a message
 _HOST_NOT_ACCEPTED = (
     "Without ADMIN_TOKEN, data may be changed only under the name localhost, a loopback address, HOST or PUBLIC_URL. "
     "Use one of these in the URL, or set PUBLIC_URL or ADMIN_TOKEN."
@@ -29,7 +30,9 @@ class AdminAccess:
         rebinds to 127.0.0.1. Its requests have its name as Host, and browsers take them for requests of one origin.
         """
         if self._admin_token is not None:
-            return None if is_authorized(credentials, self._admin_token) else ADMIN_REQUIRED
+            if is_authorized(credentials, self._admin_token):
+                return None
+            return WRONG_TOKEN if credentials.strip() else ADMIN_REQUIRED
         match = _HOST.fullmatch(host.lower())
         name = (match[1] or match[2].removesuffix(".")) if match else ""
         return None if name in self._own_hosts or _is_loopback(name) else _HOST_NOT_ACCEPTED

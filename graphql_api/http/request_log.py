@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.types import Scope
 
-from graphql_api.errors import INTERNAL_ERROR_CODE, DatabaseUnavailable, SourceInvalid, SourceUnavailable
+from graphql_api.errors import INTERNAL_ERROR_CODE, DatabaseUnavailable
 from graphql_api.execution.document import NO_OPERATION, OperationInfo
 from graphql_api.logging import extra_fields
 from graphql_api.metrics.definitions import NO_KIND
@@ -20,10 +20,8 @@ _SLOW_REQUEST_SECONDS = 1.0
 """Slower responses are logged, except those to mutations, which wait for providers."""
 _MAX_LOGGED_LENGTH = 100
 """Characters of an operation's name, a path, or an address that a trusted proxy forwards, in the log."""
-_SERVER_ERROR_CODES = frozenset(
-    {INTERNAL_ERROR_CODE, DatabaseUnavailable.code, SourceInvalid.code, SourceUnavailable.code}
-)
-"""Codes of errors that are not the client's fault."""
+_SERVER_ERROR_CODES = frozenset({INTERNAL_ERROR_CODE, DatabaseUnavailable.code})
+"""Codes of errors that are not the client's fault. Those of sources are left out: a failed refresh is logged itself."""
 
 _MESSAGE = (
     "Request %(request_id)s from %(client)s: %(method)s %(path)s, %(label)s, "

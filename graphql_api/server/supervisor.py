@@ -60,7 +60,7 @@ class Supervisor:
     """Serves until SIGTERM. Takes the worker's number, from 0, and whether to wait for data."""
     listeners: Sequence[socket.socket]
     on_event: StartupListener
-    """Called once the first worker is ready, and for each new reason to wait."""
+    """Called once the first worker is ready and settled, for each new reason to wait, and for a signal to stop."""
     stop_timeout: float
     """Seconds after the signal to stop at which a running worker is killed."""
     last_heartbeat: Callable[[int], float]
@@ -72,6 +72,9 @@ class Supervisor:
     _is_ready: bool = field(default=False, init=False)
     _waiting_reason: str | None = field(default=None, init=False)
     _failure: CountriesError | None = field(default=None, init=False)
+    _unreported_signal: int | None = field(default=None, init=False)
+    """The signal that stops the workers, until the listener knows it."""
+    _has_settled: bool = field(default=False, init=False)
     _next_check_at: float = field(default=0.0, init=False)
     """Monotonic time of the next check of heartbeats."""
 
@@ -82,13 +85,14 @@ class Supervisor:
             CountriesError: the first worker failed to start, and a retry would not help.
         """
         self._context = multiprocessing.get_context("fork")
-        set_stop_handler(lambda *_: self._stop())
+        set_stop_handler(lambda signum, _: self._stop(signum))
         # The sender closes when this process ends, however it ends; workers wait for that.
         self._lifeline_receiver, self._lifeline_sender = self._context.Pipe(duplex=False)
         with self._lifeline_receiver, self._lifeline_sender:
             self._start(0)
             while self._processes:
                 self._process_events()
+                self._report_signal()
         if self._failure is not None:
             raise self._failure
 
@@ -165,6 +169,9 @@ class Supervisor:
                     self.on_event(event)
                     for number in range(1, self.workers):
                         self._start(number)
+            case startup.Settled() if not self._has_settled:
+                self._has_settled = True
+                self.on_event(event)
 
     def _replace(self, worker: _WorkerProcess) -> None:
         self._processes.remove(worker)
@@ -182,9 +189,16 @@ class Supervisor:
         time.sleep(max(0, worker.started_at + _MIN_RESTART_INTERVAL - time.monotonic()))
         self._start(worker.number)
 
-    def _stop(self) -> None:
+    def _report_signal(self) -> None:
+        """Emit the event of a signal. Its handler cannot, because it may interrupt a line of the log."""
+        if self._unreported_signal is not None:
+            self.on_event(startup.Stopping(self._unreported_signal))
+            self._unreported_signal = None
+
+    def _stop(self, signum: int | None = None) -> None:
         """Signal all workers to stop; a second call makes them skip the waiting."""
         if self._deadline is None:
+            self._unreported_signal = signum
             self._deadline = time.monotonic() + self.stop_timeout
         # The workers' copies stay open until each stops listening.
         for listener in self.listeners:

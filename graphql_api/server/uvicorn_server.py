@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from graphql_api.server.fast_path_protocol import FastPathProtocol
 from graphql_api.server.rejection import Rejector
 from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
-from graphql_api.startup import StartupEvent, StartupFailed, StartupListener
+from graphql_api.startup import StartupEvent, StartupFailed, StartupListener, Stopping
 from graphql_api.utils.signals import exit_at_once, set_stop_handler
 
 GRACEFUL_SHUTDOWN_TIMEOUT = 5
@@ -46,6 +47,8 @@ class UvicornServer(uvicorn.Server):
         self._is_stopping = False
         self._stop_listening_at: float | None = None
         """Monotonic time at which STOP_DELAY ends."""
+        self._unreported_signal: int | None = None
+        """The signal that stops this server, until the listener knows it."""
         app = create_app(self._handle_event, lambda: self._is_stopping)
         super().__init__(_build_config(settings, app, metrics))
 
@@ -60,12 +63,26 @@ class UvicornServer(uvicorn.Server):
 
     async def on_tick(self, counter: int) -> bool:
         """Exit the main loop once STOP_DELAY is over."""
+        self._report_signal()
         if self._stop_listening_at is not None and time.monotonic() >= self._stop_listening_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, also if a signal came before the main loop."""
+        self._report_signal()
+        await super().shutdown(sockets)
+
+    def _report_signal(self) -> None:
+        """Emit the event of a signal. Its handler cannot, because it may interrupt a line of the log."""
+        if self._unreported_signal is not None:
+            self._on_event(Stopping(self._unreported_signal))
+            self._unreported_signal = None
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - overrides uvicorn's method
         """Start STOP_DELAY, or stop at once if there is none or it runs; then cancel requests."""
+        if not self._is_stopping:
+            self._unreported_signal = sig
         if self.should_exit:
             for task in self.server_state.tasks:
                 task.cancel()

@@ -137,7 +137,7 @@ class Process:
     @cached_property
     def url(self) -> str:
         """Return the base URL of a server, once it has logged it."""
-        return self.wait_for_log(r"(http://127\.0\.0\.1:\d+).* \((Ctrl-C stops|Press CTRL)")[1]
+        return self.wait_for_log(r"(http://127\.0\.0\.1:\d+)\b.* \((Ctrl-C stops|Press CTRL)")[1]
 
     @property
     def port(self) -> int:

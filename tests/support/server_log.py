@@ -1,6 +1,9 @@
 """Log lines of a server on a terminal, and their masked form."""
 
 import re
+import signal
+
+from graphql_api import __version__
 
 NO_DATABASE = (
     "The database at sqlite:///diary failed: file is not a database; "
@@ -31,4 +34,12 @@ MIGRATED = "TIME INFO    Migrated the database at sqlite:///var/countries.db\n"
 FILLED = refresh_line(
     "250 new, 0 changed, 0 unchanged", "countries from bundled, rates from bundled, statistics from bundled"
 )
-GREETING = "TIME INFO    The playground is at http://HERE/graphql (Ctrl-C stops)\n"
+GREETING = (
+    f"TIME INFO    graphql-api {__version__} serves http://HERE, playground http://HERE/graphql, "
+    "database sqlite:///var/countries.db (Ctrl-C stops)\n"
+)
+
+
+def stopping_line(signum: signal.Signals) -> str:
+    """Return the last line of a server that a signal stops, masked."""
+    return f"TIME INFO    Stopping: received {signum.name}.\n"

@@ -29,9 +29,10 @@ def test_until_it_serves(tmp_path: Path) -> None:
     """A server with data imports nothing before it is ready that queries do not need."""
     assert run_command(tmp_path, "refresh", **BUNDLED_SOURCES).exit_code == 0
     command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "serve"]
-    with running_process(command, tmp_path, build_environment({**BUNDLED_SOURCES, "PORT": "0"})) as server:
+    settings = {**BUNDLED_SOURCES, "PORT": "0", "LOG_LEVEL": "debug"}
+    with running_process(command, tmp_path, build_environment(settings)) as server:
         assert server.query(QUERY) == {"data": {"countries": {"totalCount": 250}}}
-        startup_log, _, _ = server.stderr.partition("(Ctrl-C stops)")
+        startup_log, _, _ = server.stderr.partition("Ready to serve")
         imported = set(re.findall(r"^import time: .*\| +(\S+)$", startup_log, re.MULTILINE))
         assert server.stop(signal.SIGTERM).exit_code == 0
     assert {"graphql_api.app", "aiosqlite", "sqlalchemy"} <= imported

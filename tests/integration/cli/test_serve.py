@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from graphql_api import __version__
 from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.image_urls import without_digest
 from tests.support.processes import (
@@ -29,7 +30,7 @@ from tests.support.processes import (
     wait_until_ready,
 )
 from tests.support.server import NEEDS_IPV6, free_port
-from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log, refresh_line
+from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log, refresh_line, stopping_line
 from tests.support.wait import WAIT_TIMEOUT
 
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
@@ -59,18 +60,17 @@ def unhurried_settings(upstream: Upstream) -> dict[str, str]:
 def offline_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Run a server in an empty folder with unreachable providers, for tests that only read."""
     with running_server(tmp_path_factory.mktemp("fresh"), **UNREACHABLE_SOURCES) as server:
-        server.wait_for_log("countries from bundled after geonames")
+        server.wait_for_log(re.escape("(Ctrl-C stops)"))
         yield server
 
 
 def test_first_start(offline_server: Process) -> None:
-    """A first start migrates, fills and logs the playground's URL and the providers' failures."""
+    """A first start migrates, fills, logs the providers' failures once, and last of all what to know of the server."""
     providers = {"countries": "geonames", "rates": "er-api", "statistics": "world-bank"}
     sources = ", ".join(f"{kind} from bundled after {name}: {UNANSWERED}" for kind, name in providers.items())
     retried = refresh_line("0 new, 0 changed, 250 unchanged", sources)
-    # The order of the last two varies.
     lines = mask_log(offline_server.stderr).splitlines(keepends=True)
-    assert [*lines[:2], *sorted(lines[2:])] == [MIGRATED, FILLED, retried, GREETING]
+    assert lines == [MIGRATED, FILLED, retried, GREETING]
     assert offline_server.stdout == ""
 
 
@@ -109,20 +109,21 @@ def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, 
         first_result = server.stop(signal.SIGINT)
     sources = "countries from geonames, rates from er-api, statistics from world-bank"
     assert (first_result.exit_code, first_result.stdout) == (0, "")
-    assert sorted(mask_log(first_result.stderr).splitlines(keepends=True)) == sorted(
-        [
-            MIGRATED,
-            FILLED,
-            GREETING,
-            refresh_line("0 new, 250 changed, 0 unchanged", sources),
-            refresh_line("0 new, 0 changed, 250 unchanged", sources),
-        ]
-    )
+    assert mask_log(first_result.stderr).splitlines(keepends=True) == [
+        MIGRATED,
+        FILLED,
+        refresh_line("0 new, 250 changed, 0 unchanged", sources),
+        GREETING,
+        refresh_line("0 new, 0 changed, 250 unchanged", sources),
+        stopping_line(signal.SIGINT),
+    ]
     with running_server(tmp_path, **unhurried_settings) as server:
         assert server.query(STATUS) == status
         second_result = server.stop(signal.SIGTERM)
     assert status == {"data": {"status": {"version": "3-250", "totalCountries": 250, "refreshing": False}}}
-    assert second_result._replace(stderr=mask_log(second_result.stderr)) == CommandResult(0, "", GREETING)
+    assert second_result._replace(stderr=mask_log(second_result.stderr)) == CommandResult(
+        0, "", GREETING + stopping_line(signal.SIGTERM)
+    )
 
 
 @contextmanager
@@ -164,8 +165,9 @@ def test_shutdown_is_bounded(tmp_path: Path, upstream: Upstream, unhurried_setti
             server.send_signal(signum)
         results = [server.wait() for server in servers]
         responses = [read_response(connection) for connection in connections]
-    expected = CommandResult(0, "", MIGRATED + FILLED + GREETING + REFUSAL_LINE)
-    assert [result._replace(stderr=mask_log(result.stderr)) for result in results] == [expected] * 2
+    assert [result._replace(stderr=mask_log(result.stderr)) for result in results] == [
+        CommandResult(0, "", MIGRATED + FILLED + GREETING + stopping_line(signum) + REFUSAL_LINE) for signum in signals
+    ]
     assert responses == [STOPPING_RESPONSE] * 2
 
 
@@ -179,7 +181,8 @@ def test_second_signal_ends_at_once(tmp_path: Path, upstream: Upstream, unhurrie
         wait_for_port(server.port, listening=False)
         result = server.stop(signal.SIGINT)
         assert read_response(connection) == STOPPING_RESPONSE
-    assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(0, "", MIGRATED + FILLED + GREETING)
+    log = MIGRATED + FILLED + GREETING + stopping_line(signal.SIGINT)
+    assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(0, "", log)
     assert stored_revisions(tmp_path / "var" / "countries.db") == {(1, "bundled")}
 
 
@@ -214,7 +217,10 @@ PRODUCTION = {
     "PUBLIC_URL": "https://countries.example.org",
     "DATABASE_URL": "sqlite:///var/countries.db",
 }
-TO_PRODUCTION = "Serving https://countries.example.org, listening at http://HERE (Ctrl-C stops)"
+TO_PRODUCTION = (
+    f"graphql-api {__version__} serves https://countries.example.org, listening at http://HERE, "
+    "database sqlite:///var/countries.db (Ctrl-C stops)"
+)
 
 
 @pytest.mark.slow
@@ -316,7 +322,8 @@ def test_dual_stack(tmp_path: Path, workers: str) -> None:
         port = server.port
         addresses = f"listening at http://0.0.0.0:{port} and http://[::]:{port}"
         server.wait_for_log(
-            rf"The playground is at http://127\.0\.0\.1:{port}/graphql, {re.escape(addresses)} \(Ctrl-C"
+            rf"serves http://127\.0\.0\.1:{port}, {re.escape(addresses)}, "
+            rf"playground http://127\.0\.0\.1:{port}/graphql, "
         )
         for host in ("127.0.0.1", "[::1]"):
             for _ in range(4):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess, is_authorized
+from graphql_api.http.auth import ADMIN_REQUIRED, WRONG_TOKEN, AdminAccess, is_authorized
 from tests.support.factories import few_examples
 
 TOKEN = "s3cret-Token"
@@ -99,7 +99,8 @@ def test_hosts(host: str, accepted: bool) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost", ""])
 def test_token_decides(host: str) -> None:
-    """If a token is set, it alone decides, under whatever name the server is reached."""
+    """If a token is set, it alone decides, under whatever name; a wrong one is told apart from a missing one."""
     access = AdminAccess(TOKEN, OWN_HOSTS)
     assert access.find_denial(f"Bearer {TOKEN}", host) is None
-    assert access.find_denial("Bearer wrong", host) == ADMIN_REQUIRED
+    assert access.find_denial(" ", host) == ADMIN_REQUIRED
+    assert [access.find_denial(header, host) for header in ("Bearer wrong", TOKEN, "Basic x")] == [WRONG_TOKEN] * 3
