@@ -375,7 +375,7 @@ def test_served_from_a_read_only_disk(app: Path, mysql_family: MySQLFamilyServer
     command = parse_command(FINAL, "ENTRYPOINT") + parse_command(FINAL, "CMD")
     isolate_command = [*UNSHARE_COMMAND, "sh", "-c", READ_ONLY_SCRIPT, "sh"]
     with running_process([*isolate_command, *command], tmp_path, variables) as server:
-        server.wait_for_log(r"Serving https://countries\.example\.org, listening at ")
+        server.wait_for_log(r"serves https://countries\.example\.org, listening at ")
         assert run_health_check(port, app / "bin" / "python") == 0
         assert run_refresh(port) == {"totalCountries": 250, "statements": 1}
         result = server.stop(signal.SIGTERM)
