@@ -153,6 +153,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         persisted_queries=PersistedQueries(),
         playground=playground,
         body_limit=settings.body_limit,
+        batch_limit=settings.batch_limit,
         request_log=request_log,
     )
 

@@ -184,6 +184,7 @@ class Settings(BaseSettings):
     cors_origins: Origins = ()
     query_limits: QueryLimitOverrides = {}
     body_limit: int = Field(default=100_000, ge=1, le=100_000_000)
+    batch_limit: int = Field(default=10, ge=1, le=1000)
     response_cache_bytes: int = Field(default=32_000_000, ge=0, le=10_000_000_000)
     cache_max_age: int = Field(default=0, ge=0, le=31_536_000)
     request_timeout: Seconds = 10

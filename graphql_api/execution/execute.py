@@ -46,6 +46,8 @@ class GraphQLRequest:
     """The document, not empty."""
     variables: Mapping[str, Any] | None
     operation_name: str | None
+    shared_budget: Budget | None = None
+    """The budget of this and other requests together. None: it has one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +190,10 @@ class _PreparedExecution:
         if response is not None:
             return response
         if self.is_query:
-            self.operation.limits.check("cost", self.cost * UNCOMPILED_FACTOR)
-        return await self._run_stock(request_id)
+            self.budget.spend_cost(self.cost * (UNCOMPILED_FACTOR - 1))
+            return await self._run_stock(request_id)
+        with self.budget.paused():
+            return await self._run_stock(request_id)
 
     async def _run_stock(self, request_id: str) -> GraphQLResponse:
         try:
@@ -234,6 +238,7 @@ class _PreparedExecution:
         }
 
     def _build_aborted_response(self, error: QueryTooComplex) -> GraphQLResponse:
+        self.budget.discard_bytes()
         body = {"data": None, **build_error_response(error).body}
         return GraphQLResponse(body, executed=True, operation=self.operation.info)
 
@@ -261,7 +266,11 @@ def _build_rejection(error: Exception) -> GraphQLResponse:
 def _prepare(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
-    budget = Budget(schema.query_limits, schema.clock)
+    budget = request.shared_budget
+    if budget is None:
+        budget = Budget(schema.query_limits, schema.clock)
+    else:
+        budget.check_time()
     parsed = schema.document_cache.get_or_parse(request.query)
     operation = parsed.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
@@ -274,6 +283,7 @@ def _prepare(
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)
+    budget.begin_operation(cost)
     return _PreparedExecution(
         schema=schema,
         document=parsed.node,

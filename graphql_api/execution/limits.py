@@ -1,6 +1,7 @@
 """Query limits: the maximum of each measure of a query."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Self
 
@@ -71,7 +72,7 @@ class QueryLimits:
 
 
 class Budget:
-    """The time and the bytes that one query may take."""
+    """The cost, the time and the bytes that the operations of one request may take together."""
 
     def __init__(self, limits: QueryLimits, clock: Callable[[], float]) -> None:
         """Start the time. `clock` counts seconds of processor time."""
@@ -80,7 +81,10 @@ class Budget:
         self._started_at = clock()
         # `check` compares whole milliseconds.
         self._deadline = self._started_at + (limits.milliseconds + 1) / 1000
+        self._cost = 0
         self._bytes = 0
+        self._former_bytes = 0
+        """Bytes of the operations before the current one."""
 
     def check_time(self) -> None:
         """Compare the time since the start with its limit.
@@ -91,6 +95,39 @@ class Budget:
         now = self._clock()
         if now >= self._deadline:
             self.limits.check("milliseconds", int((now - self._started_at) * 1000))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave out the time of work that waits for others, and has timeouts of its own."""
+        paused_at = self._clock()
+        try:
+            yield
+        finally:
+            seconds = self._clock() - paused_at
+            self._started_at += seconds
+            self._deadline += seconds
+
+    def begin_operation(self, cost: int) -> None:
+        """Count the cost of an operation that is about to be executed.
+
+        Raises:
+            QueryTooComplex: With those before, it is more than the limit. It is not counted then.
+        """
+        self.spend_cost(cost)
+        self._former_bytes = self._bytes
+
+    def spend_cost(self, cost: int) -> None:
+        """Count cost.
+
+        Raises:
+            QueryTooComplex: With what was spent before, it is more than the limit. It is not counted then.
+        """
+        self.limits.check("cost", self._cost + cost)
+        self._cost += cost
+
+    def discard_bytes(self) -> None:
+        """Count the bytes of the current operation for nothing, because they are not sent."""
+        self._bytes = self._former_bytes
 
     def spend_bytes(self, count: int) -> None:
         """Count bytes of a response.

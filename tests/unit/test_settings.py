@@ -41,6 +41,7 @@ DEFAULTS = {
     "cors_origins": (),
     "query_limits": {},
     "body_limit": 100_000,
+    "batch_limit": 10,
     "response_cache_bytes": 32_000_000,
     "cache_max_age": 0,
     "request_timeout": 10,
@@ -111,6 +112,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         cors_origins="https://a.example, http://localhost:3000",
         query_limits=" depth=15, cost=999999999",
         body_limit="1",
+        batch_limit="1",
         response_cache_bytes="0",
         cache_max_age="60",
         request_timeout="0.5",
@@ -151,6 +153,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "cors_origins": ("https://a.example", "http://localhost:3000"),
         "query_limits": {"depth": 15, "cost": 999_999_999},
         "body_limit": 1,
+        "batch_limit": 1,
         "response_cache_bytes": 0,
         "cache_max_age": 60,
         "request_timeout": 0.5,
@@ -259,7 +262,7 @@ def test_url_with_commas_in_a_file(tmp_path: Path) -> None:
             ("cors_origins", value, ORIGINS)
             for value in ("example.org", "*,*", "https://a.example/", "https://A.example", "null")
         ),
-        *((name, "0", AT_LEAST_1) for name in ("body_limit", "keep_alive", "max_connections")),
+        *((name, "0", AT_LEAST_1) for name in ("body_limit", "batch_limit", "keep_alive", "max_connections")),
         ("database_pool_size", "0", "Input should be greater than or equal to 1"),
         ("database_max_overflow", "-1", "Input should be greater than or equal to 0"),
         *((name, " ", TOKEN) for name in SECRETS),

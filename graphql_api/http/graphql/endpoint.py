@@ -4,8 +4,8 @@ Follows https://graphql.github.io/graphql-over-http/draft/.
 """
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -26,14 +26,17 @@ from graphql_api.execution.execute import (
     execute,
     execute_sync_if_cheap,
 )
+from graphql_api.execution.limits import Budget
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
+from graphql_api.http.graphql.batch import BatchResponse, execute_batch
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import (
     PARSED_REQUEST_KEY,
     RESPONSE_TYPES,
     ParsedRequest,
     RequestFields,
+    parse_fields,
     read_request,
 )
 from graphql_api.http.graphql.response_cache import CachedResponse, ResponseCache
@@ -63,6 +66,8 @@ class GraphQLEndpoint:
     """None if the playground is disabled."""
     body_limit: int
     """Maximum bytes of a request's body."""
+    batch_limit: int
+    """Maximum requests of a batch. 1 turns batches off."""
     request_log: RequestLog
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,14 +137,43 @@ class GraphQLEndpoint:
         return cached
 
     async def _execute(self, request: Request, parsed: ParsedRequest) -> Response | CachedResponse:
-        fields, request_id = parsed.fields, get_request_id(request)
         context = self.create_context(request, request.headers.get("Authorization", ""))
-        snapshot = context.catalog.snapshot
-        is_get = parsed.key.method == "GET"
+        snapshot, payload = context.catalog.snapshot, parsed.payload
+        result: GraphQLResponse | BatchResponse
+        if isinstance(payload, list):
+            budget = Budget(self.schema.query_limits, self.schema.clock)
+            result = await execute_batch(
+                payload, self.batch_limit, lambda item: self._execute_item(request, item, context, budget)
+            )
+        else:
+            result = await self._execute_fields(request, parsed.fields, context)
+        self.request_log.record_operation(request.scope["state"], result.operation, result.error_codes)
+        if result.cacheable and context.catalog.snapshot is snapshot:
+            body = encode_json(result.body)
+            return self.response_cache.add(parsed, body, snapshot, result.operation)
+        # A request with several refreshes reports the last one.
+        headers = build_server_timing(context.reports[-1].timings) if context.reports else None
+        return _build_response(result, parsed.key.media_type, headers=headers)
+
+    async def _execute_item(
+        self, request: Request, item: object, context: GraphQLContext, budget: Budget
+    ) -> GraphQLResponse:
+        """Execute one request of a batch. Its rejection is a response too."""
+        try:
+            return await self._execute_fields(request, parse_fields(item), context, budget)
+        except (HTTPRejection, PersistedQueryNotFound) as error:
+            if isinstance(error, HTTPRejection):
+                log_rejection(get_request_id(request), get_client(request.scope), None, str(error))
+            return build_error_response(error)
+
+    async def _execute_fields(
+        self, request: Request, fields: RequestFields, context: GraphQLContext, budget: Budget | None = None
+    ) -> GraphQLResponse:
+        is_get, request_id = request.method == "GET", get_request_id(request)
         try:
             result = await execute(
                 self.schema,
-                self.build_graphql_request(fields),
+                replace(self.build_graphql_request(fields), shared_budget=budget),
                 context=context,
                 allowed_operations=QUERIES_ONLY if is_get else QUERIES_AND_MUTATIONS,
                 request_id=request_id,
@@ -149,19 +183,12 @@ class GraphQLEndpoint:
                 message = "GET is for queries; send everything else by POST."
                 raise HTTPRejection(405, message, {"Allow": "POST"}) from None
             result = build_error_response(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
+        self.register_persisted_query(fields, result, request_id, get_client(request.scope))
         # Of a rejected request, record at least the name that the client sent.
         is_known = result.operation.kind is not None
         operation = result.operation if is_known else OperationInfo(None, fields.operation_name)
-        self.request_log.record_operation(request.scope["state"], operation, result.error_codes)
-        self.register_persisted_query(fields, result, request_id, get_client(request.scope))
         # A cached response would not register the document.
-        may_cache = result.cacheable and fields.persist_as is None
-        if may_cache and context.catalog.snapshot is snapshot:
-            body = encode_json(result.body)
-            return self.response_cache.add(parsed, body, snapshot, result.operation)
-        # A request with several refreshes reports the last one.
-        headers = build_server_timing(context.reports[-1].timings) if context.reports else None
-        return _build_response(result, parsed.key.media_type, headers=headers)
+        return replace(result, operation=operation, cacheable=result.cacheable and fields.persist_as is None)
 
     def _reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound) -> Response:
         status, headers = None, dict[str, str]()
@@ -175,7 +202,7 @@ class GraphQLEndpoint:
         return _build_response(result, media_type, status, headers)
 
 
-def encode_json(body: Mapping[str, Any]) -> bytes:
+def encode_json(body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
     """Return a response as JSON in UTF-8."""
     try:
         return orjson.dumps(body)
@@ -186,7 +213,10 @@ def encode_json(body: Mapping[str, Any]) -> bytes:
 
 
 def _build_response(
-    result: GraphQLResponse, media_type: str, status: int | None = None, headers: Mapping[str, str] | None = None
+    result: GraphQLResponse | BatchResponse,
+    media_type: str,
+    status: int | None = None,
+    headers: Mapping[str, str] | None = None,
 ) -> Response:
     if status is None:
         status = 200 if result.executed or media_type != GRAPHQL_RESPONSE else 400

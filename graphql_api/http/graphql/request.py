@@ -69,18 +69,27 @@ class ParsedRequest(_RequestValues):
 
     @cached_property
     def fields(self) -> RequestFields:
-        """Parse the fields on first use; a cached response does not need them.
+        """Validate the fields of a request that is no batch.
 
         Raises:
             HTTPRejection: the text is not JSON, or a field is missing or of the wrong type.
         """
+        return parse_fields(self.payload)
+
+    @cached_property
+    def payload(self) -> object:
+        """Parse the text on first use; a cached response does not need it. A list is a batch of requests.
+
+        Raises:
+            HTTPRejection: the text is not JSON.
+        """
         if self.key.method == "GET":
-            return parse_fields(_parse_query_string(self.key.text))
+            return _parse_query_string(self.key.text)
         try:
             text = self.key.text.decode()
         except UnicodeDecodeError:
             raise HTTPRejection(400, "The body is not UTF-8.") from None
-        return parse_fields(parse_json(text, "The body"))
+        return parse_json(text, "The body")
 
 
 def parse_buffered(
@@ -126,7 +135,7 @@ def parse_fields(parameters: object) -> RequestFields:
         HTTPRejection: a field is missing or of the wrong type.
     """
     if not isinstance(parameters, Mapping):
-        raise HTTPRejection(400, 'The body must be an object: {"query": …, "variables": {…}}.')
+        raise HTTPRejection(400, 'A request must be an object: {"query": …, "variables": {…}}.')
     query, variables = parameters.get("query"), parameters.get("variables")
     operation_name, extensions = parameters.get("operationName"), parameters.get("extensions")
     if extensions is not None and not isinstance(extensions, Mapping):

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from itertools import cycle
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.support.processes import Process
@@ -83,12 +82,14 @@ def recording_proxy(*servers: Process) -> Iterator[ProxyRecording]:
 
 
 def _describe_request(method: str, path: str, body: bytes, header_names: set[str]) -> str:
-    """Return the method, how the document is named, and whether the request is conditional."""
-    params: dict[str, Any] = json.loads(body) if body else {}
+    """Return the method, how the document is named, and whether the request is conditional; the length of a batch."""
+    params = json.loads(body) if body else {}
+    if isinstance(params, list):
+        return f"{method} batch of {len(params)}"
     if method == "GET":
         params = {name: value for name, [value] in parse_qs(urlsplit(path).query).items()}
         params["extensions"] = json.loads(params.get("extensions", "null"))
-    parts = ["hash"] * ("persistedQuery" in (params["extensions"] or {}))
+    parts = ["hash"] * ("persistedQuery" in (params.get("extensions") or {}))
     parts += ["document"] * bool(params.get("query"))
     parts += ["tag"] * ("if-none-match" in header_names)
     return f"{method} {' and '.join(parts)}"
@@ -98,6 +99,6 @@ def _describe_response(status: int, content: bytes) -> str:
     """Return the status and the error codes."""
     try:
         errors = json.loads(content).get("errors", [])
-    except ValueError:  # compressed or empty
+    except (ValueError, AttributeError):  # compressed, empty or a batch
         errors = []
     return " ".join([str(status), *(error["extensions"]["code"] for error in errors)])

@@ -66,3 +66,30 @@ def test_bytes() -> None:
     with pytest.raises(QueryTooComplex) as exc_info:
         budget.spend_bytes(1)
     assert str(exc_info.value) == "The query is too complex: bytes 101, at most 100."
+
+
+def test_operations() -> None:
+    """A budget adds up the cost of operations; one that is refused costs nothing, and unsent bytes do not count."""
+    budget = Budget(QueryLimits(cost=100, bytes=100), lambda: 0.0)
+    budget.begin_operation(60)
+    budget.spend_bytes(60)
+    with pytest.raises(QueryTooComplex) as exc_info:
+        budget.begin_operation(41)
+    assert str(exc_info.value) == "The query is too complex: cost 101, at most 100."
+    budget.begin_operation(40)
+    with pytest.raises(QueryTooComplex):
+        budget.spend_bytes(41)
+    budget.discard_bytes()
+    budget.spend_bytes(40)
+
+
+def test_pause() -> None:
+    """The time of a pause does not count, and that around it does."""
+    times = iter([0.0, 0.5, 9.5, 10.0, 10.25])
+    budget = Budget(QueryLimits(milliseconds=1000), lambda: next(times))
+    with budget.paused():
+        pass
+    budget.check_time()
+    with pytest.raises(QueryTooComplex) as exc_info:
+        budget.check_time()
+    assert str(exc_info.value) == "The query is too complex: milliseconds 1250, at most 1000."

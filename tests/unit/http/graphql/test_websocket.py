@@ -184,7 +184,7 @@ HOSTILE_MESSAGES: dict[str, tuple[object, tuple[int, str]]] = {
     "id empty": (subscribe({"query": QUERY}, ""), NO_ID),
     "id long": (subscribe({"query": QUERY}, "1" * 201), NO_ID),
     "complete without an id": ({"type": "complete"}, NO_ID),
-    "payload null": (subscribe(None), (4400, 'The body must be an object: {"query": …, "variables": {…}}.')),
+    "payload null": (subscribe(None), (4400, 'A request must be an object: {"query": …, "variables": {…}}.')),
     "no query": (subscribe({}), NO_QUERY),
     "query a number": (subscribe({"query": 1}), NO_QUERY),
     "query blank": (subscribe({"query": " "}), NO_QUERY),
