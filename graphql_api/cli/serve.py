@@ -2,9 +2,9 @@
 
 import gc
 import logging
-import multiprocessing
 import signal
 import socket
+import sys
 from collections.abc import Sequence
 from functools import partial
 
@@ -15,11 +15,13 @@ from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.shared_memory import SharedMetrics
 from graphql_api.server.listeners import listen_url, local_url
 from graphql_api.server.open_files import fit_max_connections
-from graphql_api.server.supervisor import Supervisor
 from graphql_api.server.uvicorn_server import GRACEFUL_SHUTDOWN_TIMEOUT, UvicornServer
 from graphql_api.settings import Settings
 from graphql_api.startup import Ready, Settled, StartupEvent, StartupListener, Stopping, WaitingForDatabase
 from graphql_api.storage.url import parse_database_url
+
+if sys.platform != "win32":
+    from graphql_api.server.supervisor import Supervisor
 
 logger = logging.getLogger(__name__)
 
@@ -40,33 +42,35 @@ def serve(settings: Settings, listeners: Sequence[socket.socket]) -> None:
     on_event = partial(_log_event, banner=banner, listen_urls=listen_urls, stop_delay=settings.stop_delay)
     if settings.workers == 1:
         _run_in_process(settings, listeners, on_event, MetricsRecorder.standalone())
+    elif sys.platform == "win32":
+        raise InvalidSetting(f"WORKERS is {settings.workers}, but Windows cannot fork processes. Set it to 1.")
     else:
         _run_workers(settings, listeners, on_event)
 
 
-def _run_workers(settings: Settings, listeners: Sequence[socket.socket], on_event: StartupListener) -> None:
-    if "fork" not in multiprocessing.get_all_start_methods():
-        raise InvalidSetting(f"WORKERS is {settings.workers}, but this system cannot fork processes. Set it to 1.")
-    # Reports a wrong setting once, before there are workers.
-    create_app(settings)
-    # Workers share the memory of what is imported before they are forked.
-    import graphql_api.http.site.routes  # noqa: PLC0415 - a single worker imports it lazily
-    import graphql_api.sources.http_client  # noqa: F401, PLC0415 - imported for the workers; one alone imports it lazily
+if sys.platform != "win32":
 
-    shared_metrics = SharedMetrics(workers=settings.workers)
+    def _run_workers(settings: Settings, listeners: Sequence[socket.socket], on_event: StartupListener) -> None:
+        # Reports a wrong setting once, before there are workers.
+        create_app(settings)
+        # Workers share the memory of what is imported before they are forked.
+        import graphql_api.http.site.routes  # noqa: PLC0415 - a single worker imports it lazily
+        import graphql_api.sources.http_client  # noqa: F401, PLC0415 - imported for the workers; one alone imports it lazily
 
-    def run_worker(number: int, wait_until_ready: bool, on_event: StartupListener) -> None:
-        metrics = MetricsRecorder(shared_metrics, worker=number)
-        _run_in_process(settings, listeners, on_event, metrics, wait_until_ready=wait_until_ready)
+        shared_metrics = SharedMetrics(workers=settings.workers)
 
-    Supervisor(
-        workers=settings.workers,
-        serve=run_worker,
-        listeners=listeners,
-        on_event=on_event,
-        last_heartbeat=shared_metrics.last_heartbeat,
-        stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
-    ).run()
+        def run_worker(number: int, wait_until_ready: bool, on_event: StartupListener) -> None:
+            metrics = MetricsRecorder(shared_metrics, worker=number)
+            _run_in_process(settings, listeners, on_event, metrics, wait_until_ready=wait_until_ready)
+
+        Supervisor(
+            workers=settings.workers,
+            serve=run_worker,
+            listeners=listeners,
+            on_event=on_event,
+            last_heartbeat=shared_metrics.last_heartbeat,
+            stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
+        ).run()
 
 
 def _run_in_process(

@@ -4,7 +4,6 @@ import errno
 import io
 import os
 import select
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,10 @@ from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
+
+
+_BROKEN_PIPE = 128 + 13
+"""Exit code of a program that SIGPIPE ends. Windows has no such signal, but its pipes break too."""
 
 
 class _StandardStream(io.FileIO):
@@ -49,7 +52,7 @@ def protected_streams() -> Iterator[None]:
         if result.code or stdout.failure is None:
             raise
         if stdout.failure.errno == errno.EPIPE:
-            sys.exit(128 + signal.SIGPIPE)
+            sys.exit(_BROKEN_PIPE)
         reason = os.strerror(stdout.failure.errno or 0)
         sys.stderr.write(f"graphql-api: The command is done, but its output could not be written: {reason}.\n")
         sys.exit(1)

@@ -49,14 +49,14 @@ def fit_max_connections(settings: Settings) -> Settings:
 
 def _raise_limit(necessary: int) -> int:
     """Raise this process's limit to `necessary`, or as far as the system allows, and return it."""
-    if sys.platform == "win32":
-        return necessary  # Windows has no such limit of sockets.
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= necessary:
-        return necessary
-    target = necessary if hard == resource.RLIM_INFINITY else min(necessary, hard)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-    except (OSError, ValueError):  # macOS allows less than its hard limit
-        return soft
-    return target
+    if sys.platform != "win32":
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft == resource.RLIM_INFINITY or soft >= necessary:
+            return necessary
+        target = necessary if hard == resource.RLIM_INFINITY else min(necessary, hard)
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        except (OSError, ValueError):  # macOS allows less than its hard limit
+            return soft
+        return target
+    return necessary  # Windows has no such limit of sockets.

@@ -2,6 +2,7 @@
 
 import logging
 import multiprocessing
+import multiprocessing.context
 import os
 import signal
 import socket
@@ -13,13 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkContext
 from multiprocessing.process import BaseProcess
 
 from graphql_api import startup
 from graphql_api.errors import CountriesError
 from graphql_api.startup import StartupEvent, StartupListener
 from graphql_api.utils.signals import STOP_SIGNALS, set_stop_handler
+
+assert sys.platform != "win32"  # noqa: S101 - it has no fork; mypy reads no further
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +67,7 @@ class Supervisor:
     """Seconds after the signal to stop at which a running worker is killed."""
     last_heartbeat: Callable[[int], float]
     """Returns the monotonic time at which a worker, by its number, last turned its event loop."""
-    _context: ForkContext = field(init=False)
+    _context: multiprocessing.context.ForkContext = field(init=False)
     _processes: list[_WorkerProcess] = field(default_factory=list, init=False)
     _deadline: float | None = field(default=None, init=False)
     """Monotonic time at which running workers are killed; None until they are signalled."""

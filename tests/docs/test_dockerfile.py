@@ -128,6 +128,7 @@ def test_context() -> None:
         "playground/package.json",
         "pyproject.toml",
         "requirements.txt",
+        "scripts/build_backend.py",
     }
     assert [path for path in tracked if path.startswith("graphql_api/") and not is_in_build_context(path)] == []
     excluded = [".env", ".git/config", "var/countries.db", "graphql_api/cli/__pycache__/a.pyc"]
