@@ -11,8 +11,8 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from flit_core import buildapi
-from flit_core.buildapi import (
+from flit_core import buildapi  # type: ignore[import-untyped]  # it has no types
+from flit_core.buildapi import (  # type: ignore[import-untyped]  # it has no types
     get_requires_for_build_editable,
     get_requires_for_build_sdist,
     get_requires_for_build_wheel,
