@@ -29,6 +29,7 @@ from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_i
 from graphql_api.http.middleware.security_headers import SecurityHeadersMiddleware
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
+from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.settings import Settings
@@ -155,6 +156,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         body_limit=settings.body_limit,
         batch_limit=settings.batch_limit,
         request_log=request_log,
+        wrong_tokens=WrongTokens(),
     )
 
 
@@ -179,6 +181,7 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
         playground=endpoint.playground,
         is_stopping=is_stopping,
         sampler=components.sampler,
+        wrong_tokens=endpoint.wrong_tokens,
         metrics_token=_admin_token(settings) if settings.is_production else None,
     )
 

@@ -102,6 +102,15 @@ def normalize_address(text: str) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+def group_address(address: str) -> str:
+    """Return what stands for a client: its address, or for IPv6 the network of 64 bits that one client has."""
+    try:
+        # A network has no zone.
+        return str(ipaddress.IPv6Network((address.partition("%")[0], 64), strict=False))
+    except ValueError:
+        return address
+
+
 def _read_list(headers: Sequence[Header], name: bytes) -> list[str]:
     """Return the entries of a header that is a list, at least one, which may be empty."""
     values = [value.decode("latin-1") for header_name, value in headers if header_name == name]

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import MutableMapping
 from dataclasses import dataclass
-from http.client import INTERNAL_SERVER_ERROR
+from http.client import INTERNAL_SERVER_ERROR, UNAUTHORIZED
 from typing import Any
 
 from starlette.types import Scope
@@ -17,7 +17,7 @@ from graphql_api.metrics.recorder import MetricsRecorder
 logger = logging.getLogger(__name__)
 
 _SLOW_REQUEST_SECONDS = 1.0
-"""Slower responses are logged, except those to mutations, which wait for providers."""
+"""Slower responses are logged, except those to mutations, which wait for providers, and to wrong tokens."""
 _MAX_LOGGED_LENGTH = 100
 """Characters of an operation's name, a path, or an address that a trusted proxy forwards, in the log."""
 _SERVER_ERROR_CODES = frozenset({INTERNAL_ERROR_CODE, DatabaseUnavailable.code})
@@ -55,7 +55,7 @@ class RequestLog:
         kind = operation.kind or NO_KIND
         self.metrics.record_request(kind, status, seconds)
         has_failed = status == INTERNAL_SERVER_ERROR or "failed" in state
-        is_slow = seconds > _SLOW_REQUEST_SECONDS and kind != "mutation"
+        is_slow = seconds > _SLOW_REQUEST_SECONDS and kind != "mutation" and status != UNAUTHORIZED
         if has_failed or is_slow or self.access_log:
             level = logging.ERROR if has_failed else logging.WARNING if is_slow else logging.INFO
             fields = {

@@ -1,7 +1,7 @@
 """A least-recently-used cache, bounded by the size of what it holds."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, ItemsView
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -47,6 +47,10 @@ class LRUCache(Generic[K, V]):
         if value is not None:
             self.size -= self._size_of(key, value)
         return value
+
+    def items(self) -> ItemsView[K, V]:
+        """Return keys and values, the least recently used first."""
+        return self._entries.items()
 
     def clear(self) -> None:
         """Drop every entry."""

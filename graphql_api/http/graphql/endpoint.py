@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
-from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex, Unauthenticated
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.execute import (
@@ -27,6 +27,7 @@ from graphql_api.execution.execute import (
     execute_sync_if_cheap,
 )
 from graphql_api.execution.limits import Budget
+from graphql_api.http.auth import WRONG_TOKEN
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
 from graphql_api.http.graphql.batch import BatchResponse, execute_batch
@@ -44,6 +45,7 @@ from graphql_api.http.graphql.server_timing import build_server_timing
 from graphql_api.http.middleware.request_id import get_request_id
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import Playground
+from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.schema.context import GraphQLContext
 
 _SUBSCRIBE_OVER_WEBSOCKET = (
@@ -69,6 +71,7 @@ class GraphQLEndpoint:
     batch_limit: int
     """Maximum requests of a batch. 1 turns batches off."""
     request_log: RequestLog
+    wrong_tokens: WrongTokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request of any method."""
@@ -120,6 +123,13 @@ class GraphQLEndpoint:
         elif fields.query is not None and fields.query_hash is not None:
             self.persisted_queries.put(fields.query_hash, fields.query)
 
+    async def pause_wrong_token(
+        self, context: GraphQLContext, error_codes: Sequence[str], request_id: str, client: str | None
+    ) -> None:
+        """Wait before a response that denies something because of a wrong token."""
+        if context.denial == WRONG_TOKEN and Unauthenticated.code in error_codes:
+            await self.wrong_tokens.pause(request_id, client)
+
     async def _handle(self, request: Request) -> Response | CachedResponse:
         may_be_page = request.method == "GET" and not request.query_params.get("query")
         if self.playground and may_be_page and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
@@ -148,6 +158,8 @@ class GraphQLEndpoint:
         else:
             result = await self._execute_fields(request, parsed.fields, context)
         self.request_log.record_operation(request.scope["state"], result.operation, result.error_codes)
+        request_id, client = get_request_id(request), get_client(request.scope)
+        await self.pause_wrong_token(context, result.error_codes, request_id, client)
         if result.cacheable and context.catalog.snapshot is snapshot:
             body = encode_json(result.body)
             return self.response_cache.add(parsed, body, snapshot, result.operation)

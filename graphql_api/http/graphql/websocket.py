@@ -211,6 +211,7 @@ class _ConnectionHandler:
         if isinstance(result, GraphQLResponse):
             client = get_client(self.websocket.scope)
             http_endpoint.register_persisted_query(fields, result, request_id, client)
+            await http_endpoint.pause_wrong_token(context, result.error_codes, request_id, client)
             await self._send_result(operation, result)
             return
         self._record_operation(operation, _ANONYMOUS_SUBSCRIPTION, [])

@@ -7,16 +7,24 @@ from starlette.responses import PlainTextResponse, Response
 
 from graphql_api.http.auth import is_authorized
 from graphql_api.http.content_negotiation import MAX_HEADER_LENGTH
+from graphql_api.http.errors import get_client
+from graphql_api.http.middleware.request_id import get_request_id
+from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.metrics.exposition import expose
 from graphql_api.metrics.sampler import Sampler
 
 
-async def serve_metrics(request: Request, *, sampler: Sampler, metrics_token: str | None) -> Response:
+async def serve_metrics(
+    request: Request, *, sampler: Sampler, metrics_token: str | None, wrong_tokens: WrongTokens
+) -> Response:
     """Return the metrics of all workers, from memory, in the format that the client accepts.
 
     `metrics_token` is the required bearer token; None if the metrics are public.
     """
-    if not is_authorized(request.headers.get("Authorization", ""), metrics_token):
+    credentials = request.headers.get("Authorization", "")
+    if not is_authorized(credentials, metrics_token):
+        if credentials.strip():
+            await wrong_tokens.pause(get_request_id(request), get_client(request.scope))
         headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
         return PlainTextResponse("This needs ADMIN_TOKEN as a bearer token.\n", 401, headers)
     sampler.sample()

@@ -18,6 +18,7 @@ from graphql_api.http.site.landing_page import ASSETS, LandingPage
 from graphql_api.http.site.metrics import serve_metrics
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.site.static_files import STATIC_PREFIX, AssetFiles
+from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.sampler import Sampler
 from graphql_api.utils.tasks import SharedCall
@@ -35,6 +36,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     is_stopping: Callable[[], bool],
     sampler: Sampler,
     metrics_token: str | None,
+    wrong_tokens: WrongTokens,
 ) -> FastAPI:
     """Return the application.
 
@@ -51,7 +53,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     )
     image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
-    metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token)
+    metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token, wrong_tokens=wrong_tokens)
     assets = (*ASSETS, *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [

@@ -18,6 +18,7 @@ from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.response_cache import ResponseCache
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import Playground
+from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.schema.context import GraphQLContext
 from tests.support.app import AppClient, parse_errors
@@ -338,6 +339,7 @@ ENDPOINT = GraphQLEndpoint(
     body_limit=1000,
     batch_limit=10,
     request_log=RequestLog(metrics=METRICS, access_log=False),
+    wrong_tokens=WrongTokens(),
 )
 FIELDS = st.sampled_from(("query", "variables", "operationName", "extensions", "x"))
 VALUES = st.recursive(
