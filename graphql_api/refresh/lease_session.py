@@ -25,6 +25,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+LEASE_DURATION = 20.0
+"""Seconds that a process which died holds up the others. A slow refresh renews its lease."""
+_RENEWALS_PER_LEASE = 4
+"""A renewal that fails after DATABASE_TIMEOUT, 10 s by default, is tried again in time."""
+
 _NO_CACHE_UPDATE = ProviderCache()
 
 
@@ -38,8 +43,8 @@ class LeaseHeldByOther:
 class LeaseSession:
     """Connection and lease of one refresh. Creating it starts to open both, in the background."""
 
-    def __init__(self, sessions: "LeaseSessions", *, refresh_id: str, lease_duration: float) -> None:
-        """Start to open. `lease_duration` is in seconds."""
+    def __init__(self, sessions: "LeaseSessions", *, refresh_id: str) -> None:
+        """Start to open."""
         self.refresh_id = refresh_id
         self.is_writing = False
         """True once rows may have reached the database.
@@ -48,12 +53,15 @@ class LeaseSession:
         """
         self._sessions = sessions
         self._database = sessions.database
-        self._lease_duration = lease_duration
-        self._lease_expires_at = monotonic() + lease_duration
-        self._has_lease = False
+        self._lease_expires_at = 0.0
+        """By the monotonic clock, which stands still while a machine sleeps: a lease may expire unnoticed."""
+        self._renew_task: asyncio.Task[None] | None = None
+        """Runs while this session has the lease."""
         self._to_record: tuple[Attempt, ProviderCache] | None = None
         self._stack = AsyncExitStack()
         self._connection: DatabaseConnection | None = None
+        self._connection_lock = asyncio.Lock()
+        """Held while a statement runs on the connection."""
         self._open_task = asyncio.create_task(self._open())
         self._open_task.add_done_callback(retrieve_exception)
 
@@ -77,16 +85,16 @@ class LeaseSession:
         """Write the rows and return the number of statements. `acquire` must have succeeded.
 
         Raises:
-            StaleWriteError: a higher revision is stored. Nothing was written; `renew` and merge again.
+            StaleWriteError: a higher revision is stored. Nothing was written; `next_revision` and merge again.
             RefreshInProgress: the lease has expired; another process may hold it.
             DatabaseUnavailable: nothing was written or, if the response was lost, all rows.
         """
-        if self._connection is None or monotonic() > self._lease_expires_at:
-            raise self._lease_lost_error("may have begun one")
+        if monotonic() > self._lease_expires_at and not await self._run(self._renew_lease):
+            raise self._lease_lost_error("has begun one")
         self.is_writing = True
-        return await self._database.retrying(self._connection, lambda connection: countries.upsert(connection, rows))
+        return await self._run(lambda connection: countries.upsert(connection, rows))
 
-    async def renew(self) -> int:
+    async def next_revision(self) -> int:
         """Return the next revision for the rows of this refresh, once the catalog has what was written meanwhile.
 
         Raises:
@@ -95,7 +103,6 @@ class LeaseSession:
         """
         lease_info = await self._run(lease.read)
         if lease_info is None or lease_info.refresh_id != self.refresh_id:
-            # The monotonic clock stands still while a machine sleeps.
             raise self._lease_lost_error("has written newer data meanwhile")
         await self._run(self._sessions.catalog.sync_on)
         return lease_info.revision
@@ -110,7 +117,9 @@ class LeaseSession:
         async with self._stack:
             if self._to_record is not None:
                 await self._record(*self._to_record)
-            if self._has_lease:
+            if self._renew_task is not None:
+                async with self._connection_lock:  # no statement is cancelled
+                    self._renew_task.cancel()
                 await self._release_lease()
 
     async def _open(self) -> int | LeaseHeldByOther:
@@ -118,23 +127,41 @@ class LeaseSession:
         async with self._sessions.lease_lock:
             connection = await self._stack.enter_async_context(self._database.connect())
             self._connection = connection
-            acquired = await self._database.retrying(connection, self._acquire_lease)
+            acquired = await self._run(self._acquire_lease)
         if isinstance(acquired, lease.LeaseInfo):
             return LeaseHeldByOther(acquired)
-        self._has_lease = True
-        await self._database.retrying(connection, self._sessions.catalog.sync_on)
+        self._renew_task = asyncio.create_task(self._keep_lease())
+        await self._run(self._sessions.catalog.sync_on)
         # A connection that replaced a dead one has not prepared them.
-        await self._database.retrying(connection, countries.prepare_statements)
+        await self._run(countries.prepare_statements)
         return acquired
 
     async def _acquire_lease(self, connection: DatabaseConnection) -> int | lease.LeaseInfo:
-        return await lease.acquire(
-            connection, holder=self._sessions.holder, refresh_id=self.refresh_id, ttl=self._lease_duration
-        )
+        ttl = self._sessions.lease_duration
+        self._lease_expires_at = monotonic() + ttl
+        return await lease.acquire(connection, holder=self._sessions.holder, refresh_id=self.refresh_id, ttl=ttl)
+
+    async def _keep_lease(self) -> None:
+        """Renew the lease until cancelled, or until another refresh has it."""
+        has_lease = True
+        while has_lease:
+            await asyncio.sleep(self._sessions.lease_duration / _RENEWALS_PER_LEASE)
+            try:
+                has_lease = await self._run(self._renew_lease)
+            except DatabaseUnavailable as error:
+                logger.warning("The lease of refresh %s was not renewed: %s", self.refresh_id, error)
+
+    async def _renew_lease(self, connection: DatabaseConnection) -> bool:
+        ttl = self._sessions.lease_duration
+        expires_at = monotonic() + ttl
+        has_lease = await lease.renew(connection, refresh_id=self.refresh_id, ttl=ttl)
+        if has_lease:
+            self._lease_expires_at = expires_at
+        return has_lease
 
     def _lease_lost_error(self, reason: str) -> RefreshInProgress:
         return RefreshInProgress(
-            f"The refresh took longer than its lease of {self._lease_duration:g} s, and another "
+            f"The refresh did not renew its lease of {self._sessions.lease_duration:g} s in time, and another "
             f"process {reason}; nothing was changed."
         )
 
@@ -154,12 +181,15 @@ class LeaseSession:
         try:
             await self._run(lambda connection: lease.release(connection, refresh_id=self.refresh_id))
         except DatabaseUnavailable as error:
-            logger.warning("The lease was not released and expires in at most %g s: %s", self._lease_duration, error)
+            logger.warning(
+                "The lease was not released and expires in at most %g s: %s", self._sessions.lease_duration, error
+            )
 
     async def _run(self, operation: DatabaseOperation[T]) -> T:
         if self._connection is None:
             return await self._database.run(operation)
-        return await self._database.retrying(self._connection, operation)
+        async with self._connection_lock:
+            return await self._database.retrying(self._connection, operation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +200,8 @@ class LeaseSessions:
     catalog: Catalog
     holder: str
     """Names this process among those that share the database."""
+    lease_duration: float = LEASE_DURATION
+    """In seconds."""
     lease_lock: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
     """Held while a session acquires the lease: one whose refresh failed at once must not take the
     lease from the session after it."""
@@ -178,12 +210,12 @@ class LeaseSessions:
     finish_tasks: set[asyncio.Task[None]] = field(default_factory=set, init=False)
 
     @asynccontextmanager
-    async def open(self, refresh_id: str, *, lease_duration: float) -> AsyncIterator[LeaseSession]:
+    async def open(self, refresh_id: str) -> AsyncIterator[LeaseSession]:
         """Open a session, and finish it in the background when the context ends.
 
-        Neither waits for the database. `lease_duration` is in seconds.
+        Neither waits for the database.
         """
-        session = LeaseSession(self, refresh_id=refresh_id, lease_duration=lease_duration)
+        session = LeaseSession(self, refresh_id=refresh_id)
         try:
             yield session
         finally:

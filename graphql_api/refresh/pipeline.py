@@ -92,7 +92,7 @@ class RefreshPipeline:
                 return RefreshResult(report, usable.cache_update)
             except StaleWriteError:
                 # A deletion took a higher revision. Not under the write lock, which the catalog takes to sync.
-                revision = await self.lease_session.renew()
+                revision = await self.lease_session.next_revision()
 
     async def _fetch_and_acquire(self) -> tuple[FetchedSources, int] | LeaseHeldByOther:
         """Fetch the sources and acquire the lease at once; the failure of one stops the other."""

@@ -26,9 +26,6 @@ logger = logging.getLogger(__name__)
 
 DEFAULT_OPTIONS = RefreshOptions()
 
-_LEASE_MARGIN = 60
-"""Seconds that a lease lasts beyond the time for fetching."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshLimits:
@@ -201,9 +198,7 @@ class RefreshService:
     async def _run_locally(
         self, sources: SourceConfig, options: RefreshOptions, reporter: ProgressReporter
     ) -> RefreshReport | LeaseHeldByOther:
-        async with self.lease_sessions.open(
-            reporter.refresh_id, lease_duration=sources.refresh_timeout + _LEASE_MARGIN
-        ) as session:
+        async with self.lease_sessions.open(reporter.refresh_id) as session:
             self._local_run = _LocalRun(self.clock(), session)
             pipeline = RefreshPipeline(
                 reporter=reporter,

@@ -91,6 +91,15 @@ async def _try_acquire(connection: DatabaseConnection, name: str, *, holder: str
     )
 
 
+async def renew(connection: DatabaseConnection, *, refresh_id: str, ttl: float) -> bool:
+    """Let the lease of a refresh last for `ttl` seconds from now; return whether it still has it.
+
+    It has it until another refresh takes it, or it is released.
+    """
+    is_own = (leases.c.name == _LEASE_NAME) & (leases.c.refresh_id == refresh_id) & (leases.c.expires_at > 0)
+    return (await connection.execute(update(leases).where(is_own).values(expires_at=_Now() + ttl))).rowcount == 1
+
+
 def _max_revision() -> Case[int]:
     """Return the highest revision of all rows and leases, for an update of the lease."""
     max_row_revision = select(func.coalesce(func.max(countries.c.revision), 0)).scalar_subquery()

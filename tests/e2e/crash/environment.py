@@ -14,7 +14,7 @@ from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 
 REFRESH_TIMEOUT = 5.0
-"""Seconds for fetching; the lease lasts 60 s longer."""
+"""Seconds for fetching."""
 _REVISION_COLUMNS = ("last_refreshed_at", "revision")
 _DATA_COLUMNS = [name for name in countries.columns.keys() if name not in _REVISION_COLUMNS]  # noqa: SIM118 - not of a dict
 _SELECT_ROWS = (
@@ -33,7 +33,7 @@ class DatabaseState:
     history: dict[str, str]
     """Outcome of each refresh in the history, by id."""
     lease: tuple[str, float, int]
-    """Refresh id, duration in seconds and revision of the lease taken last."""
+    """Refresh id, end in seconds since 1970, and revision of the lease taken last."""
     is_lease_held: bool
     """True while the lease is not released."""
 
@@ -98,14 +98,14 @@ class CrashEnvironment:
 
     def read_state(self) -> DatabaseState:
         """Read the state."""
-        ((lease, duration, revision, expires_at),) = self.query(
-            "SELECT coalesce(refresh_id, ''), expires_at - coalesce(taken_at, 0), revision, expires_at FROM leases"
+        ((lease, revision, expires_at),) = self.query(
+            "SELECT coalesce(refresh_id, ''), revision, expires_at FROM leases"
         )
         history = self.query("SELECT id, outcome FROM refreshes ORDER BY sequence")
         return DatabaseState(
             rows=self.query(_SELECT_ROWS),
             history={row[0]: row[1] for row in history},
-            lease=(lease, float(duration), int(revision)),
+            lease=(lease, float(expires_at), int(revision)),
             is_lease_held=float(expires_at) > 0,
         )
 

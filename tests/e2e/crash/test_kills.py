@@ -12,10 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from graphql_api.refresh.lease_session import LEASE_DURATION
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy, TriggerPoint
 from tests.e2e.crash.datasets import DATASETS
 from tests.e2e.crash.environment import (
-    REFRESH_TIMEOUT,
     CrashEnvironment,
     DatabaseState,
     ServerEnvironment,
@@ -29,8 +29,6 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 KILL_FACTOR = float(os.environ.get("KILLS", "1"))
 """Factor for the number of kills; CI has time for 1."""
-LEASE_MARGIN = 60.0
-"""Seconds that a lease outlasts the timeout of fetching."""
 PHASES = ("Fetching", "Merging", "Writing", "Drawing", "Done")
 """Output at the beginning of each phase of a refresh, after its start."""
 
@@ -107,7 +105,7 @@ class KillRecorder:
         assert new_outcomes != ["SUCCEEDED"] or outcome == "new"
         is_history_lost = outcome == "new" and not new_outcomes
         if after.is_lease_held:
-            assert after.lease[1] <= REFRESH_TIMEOUT + LEASE_MARGIN + 0.01
+            assert after.lease[1] <= time.time() + LEASE_DURATION
             self.environment.expire_lease()
         full_position = _describe_position(position, before, after, is_acknowledged=is_acknowledged)
         history = "without its entry" if is_history_lost else "whole"

@@ -22,7 +22,7 @@ from tests.support.refresh_service import (
 )
 
 MESSAGE = (
-    "The refresh took longer than its lease of 80 s, and another process has written newer data "
+    "The refresh did not renew its lease of 20 s in time, and another process has written newer data "
     "meanwhile; nothing was changed."
 )
 

@@ -70,6 +70,32 @@ async def test_runs_out(database: Database, replica: Database) -> None:
     assert await acquire_lease(replica, "other", "2") == 2
 
 
+async def renew_lease(database: Database, refresh_id: str) -> bool:
+    """Try to renew the lease for a minute."""
+    return await database.run(lambda connection: lease.renew(connection, refresh_id=refresh_id, ttl=60))
+
+
+async def test_renewed(database: Database, replica: Database) -> None:
+    """A renewed lease lasts longer, with the same start and revision."""
+    assert await acquire_lease(database, "me", "1", seconds=0) == 1
+    assert await replica.run(lease.read) is None
+    assert await renew_lease(database, "1") is True
+    lease_info = await replica.run(lease.read)
+    assert lease_info is not None
+    assert (lease_info.refresh_id, lease_info.revision) == ("1", 1)
+    assert await acquire_lease(replica, "other", "2") == lease_info
+
+
+async def test_renewal_of_what_is_anothers(database: Database, replica: Database) -> None:
+    """A lease that another process has taken, or that was released, is not renewed."""
+    await acquire_lease(database, "me", "1", seconds=0)
+    await acquire_lease(replica, "other", "2")
+    assert await renew_lease(database, "1") is False
+    await release_lease(replica, "2")
+    assert await renew_lease(replica, "2") is False
+    assert await database.run(lease.read) is None
+
+
 async def test_taken_anew_by_its_holder(database: Database, replica: Database) -> None:
     """The holder takes the lease again for its next refresh, with a higher revision."""
     assert await acquire_lease(database, "me", "1") == 1
