@@ -74,6 +74,8 @@ class FieldInfo:
     sortable: bool = True
     fold: Folder = fold
     """Returns the form of a text that filters and sorting compare."""
+    is_closed: bool = False
+    """True if its values are from the reference or a list of ISO, so that a filter by any other one is a mistake."""
 
 
 def _internal(kind: FieldKind, max_length: int | None = None, *, nullable: bool) -> FieldInfo:
@@ -81,12 +83,21 @@ def _internal(kind: FieldKind, max_length: int | None = None, *, nullable: bool)
 
 
 FIELDS: Mapping[str, FieldInfo] = {
-    "code": FieldInfo(FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2, fold=fold_code),
+    "code": FieldInfo(
+        FieldKind.TEXT, "ISO 3166-1 alpha-2 code, e.g. FR; XK for Kosovo.", max_length=2, fold=fold_code, is_closed=True
+    ),
     "alpha3": FieldInfo(
-        FieldKind.TEXT, "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.", max_length=3, fold=fold_code
+        FieldKind.TEXT,
+        "ISO 3166-1 alpha-3 code, e.g. FRA; XKX for Kosovo.",
+        max_length=3,
+        fold=fold_code,
+        is_closed=True,
     ),
     "name": FieldInfo(
-        FieldKind.TEXT, "English short name from Unicode CLDR. Providers cannot change it.", max_length=200
+        FieldKind.TEXT,
+        "English short name from Unicode CLDR. Providers cannot change it.",
+        max_length=200,
+        is_closed=True,
     ),
     "capital": FieldInfo(
         FieldKind.TEXT,
@@ -99,12 +110,14 @@ FIELDS: Mapping[str, FieldInfo] = {
         "UN M49 region, e.g. Africa, or Antarctica; null if there is none.",
         max_length=200,
         nullable=True,
+        is_closed=True,
     ),
     "subregion": FieldInfo(
         FieldKind.TEXT,
         "UN M49 subregion, e.g. Western Africa; null if there is none, e.g. for Antarctica.",
         max_length=200,
         nullable=True,
+        is_closed=True,
     ),
     "population": FieldInfo(
         FieldKind.INT,
@@ -119,6 +132,7 @@ FIELDS: Mapping[str, FieldInfo] = {
         max_length=3,
         nullable=True,
         fold=fold_code,
+        is_closed=True,
     ),
     "exchange_rate": FieldInfo(
         FieldKind.FLOAT, "Units of the country's currency for 1 US dollar; null if no rate is known.", nullable=True

@@ -95,6 +95,8 @@ _COMPARISONS: Mapping[Operator, Callable[[Any, Any], bool]] = {
 }
 _COMPARE_NULL = (Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Operator.IS_NULL)
 """The comparisons that can compare None. The others never match it."""
+_EXACT = (Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN)
+"""The comparisons whose operand is a value as a whole."""
 _MATCHERS: Mapping[tuple[Operator, bool], _Matcher] = {
     (comparison, has_null): _match_present(compare)
     if has_null and comparison not in _COMPARE_NULL
@@ -125,6 +127,8 @@ def apply_filter(
     match country_filter:
         case Condition(field, comparison, operand):
             folded = _fold_operand(operand, field, reader)
+            if comparison in _EXACT and field in reader.snapshot.known_values:
+                _note_unknown_values(operand, folded, field, reader)
             if candidates is None and comparison in _BISECTIONS:
                 return _find_range(comparison, folded, field, reader)
             return _compare_column(comparison, folded, field, reader, candidates)
@@ -139,6 +143,12 @@ def apply_filter(
             all_candidates = range(row_count) if candidates is None else candidates
             return [row_index for row_index in all_candidates if row_index not in excluded]
     return range(row_count) if candidates is None else candidates
+
+
+def _note_unknown_values(operand: Any, folded: object, field: CountryField, reader: SnapshotReader) -> None:  # noqa: ANN401 - a text or a set of texts
+    texts, folded_texts = (operand, folded) if isinstance(folded, frozenset) else ((operand,), {folded})
+    if not folded_texts <= reader.snapshot.known_values[field]:
+        reader.note_unknown_values(field, sorted(texts))  # every replica in the same order
 
 
 def _get_precedence(part: Filter) -> int:

@@ -120,6 +120,8 @@ class Snapshot:
     """One value per row, in the order of `rows`."""
     fields_with_null: frozenset[CountryField]
     """Fields whose columns have a None."""
+    known_values: Mapping[CountryField, frozenset[ComparableValue]]
+    """The values in the columns of the fields that are closed."""
     by_code: Mapping[str, Country]
     """By alpha-2 and by alpha-3 code, upper case."""
     by_name: Mapping[str, Country]
@@ -140,6 +142,7 @@ class Snapshot:
             version=DataVersion(max((row.revision for row in ordered), default=0), len(ordered)),
             columns=columns,
             fields_with_null=frozenset(field for field, column in columns.items() if None in column),
+            known_values={field: frozenset(columns[field]) for field in CountryField if field.info.is_closed},
             by_code={code: row for row in ordered for code in (row.alpha3, row.code)},
             by_name=by_name,
             longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),

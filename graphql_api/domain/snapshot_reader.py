@@ -1,12 +1,17 @@
 """A snapshot as one request reads it: with its clock, and with what it has folded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from graphql_api.domain.country import Country
+from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.folding import Folder, fold
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import InvalidInput
+
+_MAX_NOTED = 5
+"""Unknown values of one request that are noted."""
+_MAX_NOTED_LENGTH = 60
+"""Characters of an unknown value that are kept."""
 
 
 def _no_limit() -> None:
@@ -20,6 +25,8 @@ class SnapshotReader:
     snapshot: Snapshot
     check_time: Callable[[], None] = _no_limit
     """Called before each piece of work. Raises once the request has taken too long."""
+    unknown_values: list[tuple[CountryField, str]] = field(default_factory=list)
+    """The first values in filters that no row has, of fields that are closed."""
     _folded: dict[tuple[Folder, str], str] = field(default_factory=dict)
 
     def fold(self, folder: Folder, text: str) -> str:
@@ -31,6 +38,16 @@ class SnapshotReader:
         if folded is None:
             folded = self._folded[key] = folder(text, self.snapshot.longest_text + 1)
         return folded
+
+    def note_unknown_values(self, column: CountryField, operand: Iterable[str]) -> None:
+        """Note which of these texts no row has, if there are any rows."""
+        known_values = self.snapshot.known_values[column]
+        for text in operand if self.snapshot.rows else ():
+            unknown_value = (column, text[:_MAX_NOTED_LENGTH])
+            if len(self.unknown_values) == _MAX_NOTED:
+                break
+            if self.fold(column.info.fold, text) not in known_values and unknown_value not in self.unknown_values:
+                self.unknown_values.append(unknown_value)
 
     def find(self, *, code: str | None, name: str | None) -> Country | None:
         """Return the country with an alpha-2 or alpha-3 code, or with a name or alias.

@@ -20,6 +20,7 @@ from graphql_api.execution.document import NO_OPERATION, OperationInfo, Prepared
 from graphql_api.execution.encoders import ExecutionState
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
+from graphql_api.execution.extensions import build_extensions
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.schema.context import GraphQLContext
@@ -172,7 +173,7 @@ class _PreparedExecution:
         except Exception:  # noqa: BLE001 - the stock executor reports it
             return None
         self.budget.spend_bytes(len(data))
-        body = {"data": orjson.Fragment(data)}
+        body = {"data": orjson.Fragment(data), **build_extensions(reader)}
         return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
 
     async def run(self, request_id: str) -> GraphQLResponse:
@@ -196,8 +197,9 @@ class _PreparedExecution:
             return await self._run_stock(request_id)
 
     async def _run_stock(self, request_id: str) -> GraphQLResponse:
+        reader = self.reader
         try:
-            result = graphql.execute(root_value=self.reader, **self._stock_arguments)
+            result = graphql.execute(root_value=reader, **self._stock_arguments)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         if isawaitable(result):
@@ -205,7 +207,12 @@ class _PreparedExecution:
         for located_error in result.errors or ():
             if isinstance(located_error.original_error, QueryTooComplex):
                 return self._build_aborted_response(located_error.original_error)
-        return self._build_response(result, request_id)
+        try:
+            extensions = build_extensions(reader)
+        except QueryTooComplex as error:
+            return self._build_aborted_response(error)
+        response = self._build_response(result, request_id)
+        return replace(response, body={**response.body, **extensions})
 
     async def subscribe(self, request_id: str) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
         """Start a subscription. Returns its responses, or the error."""

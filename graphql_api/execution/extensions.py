@@ -1,0 +1,27 @@
+"""The extensions of a response: suggestions for unknown values in filters."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from strawberry.utils.str_converters import to_camel_case
+
+from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.domain.suggestions import Suggestion, suggest_values
+
+
+def build_extensions(reader: SnapshotReader) -> Mapping[str, Any]:
+    """Return the extensions of a response, if there are any: suggestions for unknown values in filters.
+
+    Raises:
+        QueryTooComplex: The operation exceeds the limit of milliseconds.
+    """
+    suggestions = [_format_suggestion(suggestion) for suggestion in suggest_values(reader)]
+    return {"extensions": {"suggestions": suggestions}} if suggestions else {}
+
+
+def _format_suggestion(suggestion: Suggestion) -> Mapping[str, Any]:
+    field, known_values = to_camel_case(suggestion.field.value), suggestion.known_values
+    message = f"No country has the {field} {suggestion.value!r}."
+    if known_values:
+        message += f" Did you mean {' or '.join(map(repr, known_values))}?"
+    return {"message": message, "field": field, "value": suggestion.value, "didYouMean": known_values}
