@@ -9,7 +9,7 @@ RUN npm ci --ignore-scripts --no-audit --no-fund \
     && find node_modules -type f ! -name '*.min.js' ! -name '*.min.css' ! -path '*/dist/index.umd.js' \
         ! -path '*/dist/style.css' ! -name 'LICENSE*' -delete
 
-FROM python:3.11.15-slim-bookworm AS build
+FROM python:3.13.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 RUN python -m venv --without-pip /app
@@ -23,16 +23,17 @@ RUN pip --python /app/bin/python wheel --no-index --no-deps --no-build-isolation
 # Unchecked bytecode, because neither it nor its source changes in the image.
 RUN python -m compileall -q --invalidation-mode unchecked-hash /app/lib
 
-FROM python:3.11.15-slim-bookworm
+FROM python:3.13.12-slim-bookworm
 # The base image has no bytecode, so Python would compile its library at every start.
-RUN pip uninstall --yes --root-user-action ignore pip setuptools wheel \
+RUN pip uninstall --yes --root-user-action ignore pip \
     && python -m compileall -q --invalidation-mode unchecked-hash \
-        -x '/(ensurepip|idlelib|lib2to3|pydoc_data|tkinter|turtledemo)/' /usr/local/lib/python3.11 \
+        -x '/(ensurepip|idlelib|pydoc_data|tkinter|turtledemo)/' /usr/local/lib/python3.13 \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /srv \
         --shell /usr/sbin/nologin countries
 COPY --from=build /app /app
 COPY --from=playground /playground/node_modules /app/share/graphql-api/playground/node_modules
 ENV PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# Production refreshes the data every six hours, unless REFRESH_INTERVAL is set.
 ENV ENVIRONMENT=production HOST=0.0.0.0
 WORKDIR /srv
 # By number, so that an orchestrator can verify that it is not root (runAsNonRoot).
@@ -48,5 +49,13 @@ host = '127.0.0.1' if host in ('0.0.0.0', '::') else host; \
 server = http.client.HTTPConnection(host, os.environ.get('PORT') or 8000, timeout=4); \
 server.request('GET', '/healthz'); \
 sys.exit(server.getresponse().status != 200)"]
+# docker build --build-arg REVISION=$(git rev-parse HEAD)
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="graphql-api" \
+    org.opencontainers.image.description="A GraphQL API for the world's countries" \
+    org.opencontainers.image.version="0.1.0" \
+    org.opencontainers.image.revision="$REVISION" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.base.name="docker.io/library/python:3.13.12-slim-bookworm"
 ENTRYPOINT ["graphql-api"]
 CMD ["serve"]

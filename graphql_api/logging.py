@@ -4,10 +4,14 @@ import json
 import logging.config
 import textwrap
 import traceback
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
 
 from graphql_api.utils.formatting import escape_unprintable
+
+trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
+"""The distributed trace that the running request belongs to, and so every line logged for it."""
 
 _QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "asyncio", "aiosqlite", "PIL")
 """Libraries whose debug and info messages are left out."""
@@ -40,6 +44,8 @@ class _JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
             **getattr(record, "fields", {}),
         }
+        if (current_trace_id := trace_id.get()) is not None:
+            payload["trace_id"] = current_trace_id
         if record.exc_info:
             payload["exception"] = "".join(traceback.format_exception(*record.exc_info))
         # dumps escapes to ASCII: lone surrogates are not UTF-8, and some readers split at U+2028.

@@ -145,6 +145,8 @@ _COMPOSE_PREFIXES = ("COMPOSE_", "MYSQL_")
 _ENV_FILE = ".env"
 _ENV_ENCODING = "utf-8-sig"
 """UTF-8, also with the mark that editors on Windows put first: it would belong to the first name."""
+_PRODUCTION_REFRESH_INTERVAL = 21_600
+"""Seconds: exchange rates change daily, at a time that a deployed server does not know."""
 _MIN_TOKEN_LENGTH = 16
 """Characters of a token that protects a server that others can reach."""
 
@@ -171,7 +173,7 @@ class Settings(BaseSettings):
     restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
-    refresh_interval: Interval = 0
+    refresh_interval: Interval | None = None
     refresh_min_interval: Interval | None = None
     refresh_max_waiting: int = Field(default=500, ge=1, le=1_000_000)
     stale_after: float = Field(default=86_400, gt=0, le=1_000_000_000, allow_inf_nan=False)
@@ -236,6 +238,12 @@ class Settings(BaseSettings):
     def effective_log_format(self) -> str:
         """Return LOG_FORMAT; unless set, JSON in production, console elsewhere."""
         return self.log_format or ("json" if self.is_production else "console")
+
+    @property
+    def effective_refresh_interval(self) -> float:
+        """Return REFRESH_INTERVAL in seconds; unless set, six hours in production, 0 (off) elsewhere."""
+        default = _PRODUCTION_REFRESH_INTERVAL if self.is_production else 0
+        return default if self.refresh_interval is None else self.refresh_interval
 
     @property
     def effective_refresh_min_interval(self) -> float:

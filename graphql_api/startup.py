@@ -143,7 +143,7 @@ def _background_coroutines(components: Components) -> Iterator[Coroutine[Any, An
     """Yield what runs beside the requests once there is data to serve."""
     service, catalog = components.refresh_service, components.catalog
     snapshot_poll = components.settings.snapshot_poll
-    refresh_interval = components.settings.refresh_interval
+    refresh_interval = components.settings.effective_refresh_interval
     watcher = RemoteRefreshWatcher(
         service.progress, database=components.database, catalog=catalog, holder=service.holder, clock=utc_now
     )

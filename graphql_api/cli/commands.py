@@ -63,8 +63,8 @@ class _Group(_Command, click.Group):
 def program() -> None:
     """A GraphQL API for the world's countries.
 
-    `serve` is the only command you need: it creates the database, fills it and refreshes it. The
-    other commands run one step of that by hand.
+    `serve` is the only command you need: it creates the database, fills it, and refreshes it at the start and, in
+    production, every six hours. The other commands run one step of that by hand.
     """
 
 
@@ -72,9 +72,10 @@ def program() -> None:
 def serve_command() -> None:
     """Serve the API until Ctrl-C.
 
-    Migrates the database, fills an empty one from the bundled data, then tries a live refresh in
-    the background. HOST and PORT set the address to listen on, DATABASE_URL the database. Without
-    ADMIN_TOKEN, HOST must be a loopback address.
+    Migrates the database and fills an empty one from the bundled data. If the data is bundled or older than
+    STALE_AFTER, tries a live refresh in the background, and another one every REFRESH_INTERVAL seconds: six hours in
+    production, never elsewhere, unless set. HOST and PORT set the address to listen on, DATABASE_URL the database.
+    Without ADMIN_TOKEN, HOST must be a loopback address.
     """
     # Collecting garbage among imports takes a tenth of the start and finds none.
     gc.disable()

@@ -29,7 +29,7 @@ _MESSAGE = (
 )
 
 RequestState = MutableMapping[str, Any]
-"""The `state` of an ASGI scope: `request_id`, `operation`, `failed`."""
+"""The `state` of an ASGI scope: `request_id`, `operation`, `codes`, `failed`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,7 @@ class RequestLog:
     def record_operation(self, state: RequestState, operation: OperationInfo, codes: list[str]) -> None:
         """Record the operation of a request and the codes of its errors."""
         state["operation"] = operation
+        state.setdefault("codes", []).extend(codes)
         for code in codes:
             self.metrics.record_error(code)
             if code in _SERVER_ERROR_CODES:
@@ -71,6 +72,9 @@ class RequestLog:
                 "duration_ms": round(seconds * 1000, 2),
             }
             label = kind if operation.name is None else f"{kind} {fields['operation']}"
+            if codes := list(dict.fromkeys(state.get("codes", ()))):
+                fields["codes"] = codes
+                label = f"{label} with {', '.join(codes)}"
             logger.log(level, _MESSAGE, {**fields, "label": label}, extra=extra_fields(**fields))
 
 

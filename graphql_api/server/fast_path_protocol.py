@@ -5,7 +5,7 @@ from typing import Any
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.request import PARSED_REQUEST_KEY
-from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER
+from graphql_api.http.middleware.request_id import REQUEST_ID_HEADER, find_request_id
 from graphql_api.http.raw_response import encode_headers
 from graphql_api.server.http_protocol import HTTPProtocol
 
@@ -82,7 +82,8 @@ class FastPathProtocol(HTTPProtocol):
             self.scope["state"][PARSED_REQUEST_KEY] = request
             return False
         self._buffered_body = None
-        response_headers = [(REQUEST_ID_HEADER, self._rejector.new_id().encode()), *self.server_state.default_headers]
+        request_id = find_request_id(self._request_headers) or self._rejector.new_id()
+        response_headers = [(REQUEST_ID_HEADER, request_id.encode()), *self.server_state.default_headers]
         is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
         if is_last:
             response_headers.append((b"connection", b"close"))

@@ -10,6 +10,7 @@ from graphql_api.errors import INTERNAL_ERROR_CODE, InvalidInput
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.errors import HTTPRejection, log_rejection
 from graphql_api.http.forwarded import TrustedProxies, normalize_address
+from graphql_api.http.middleware.request_id import find_request_id
 from graphql_api.http.raw_response import Header, encode_error_response
 
 Peer = tuple[str, int] | None
@@ -44,7 +45,7 @@ class Rejector:
         `headers` are those of the request that have arrived.
         """
         status, message = rejection.status, str(rejection)
-        request_id = request_id or self.new_id()
+        request_id = request_id or find_request_id(headers) or self.new_id()
         client = self.trusted_proxies.resolve(peer and peer[0], headers).client
         log_rejection(request_id, client, status, message)
         is_client_error = status < HTTPStatus.INTERNAL_SERVER_ERROR

@@ -17,6 +17,7 @@ import httpx
 import pytest
 import yaml
 
+from graphql_api import __version__
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.settings import Settings
 from tests.support.db_servers.mysql_family import MySQLFamilyServer
@@ -54,8 +55,28 @@ exec "$@"
 def test_base() -> None:
     """Both Python stages use one slim image whose tag names a patch version."""
     image, _, _ = BUILD[0].text.partition(" ")
-    assert re.fullmatch(r"python:3\.11\.\d+-slim-bookworm", image)
+    assert re.fullmatch(r"python:3\.13\.\d+-slim-bookworm", image)
     assert (BUILD[0].text, FINAL[0].text) == (f"{image} AS build", image)
+
+
+def test_labels() -> None:
+    """The image names its version, licence, base and revision, as OCI's annotations do."""
+    (labels,) = find_instructions(FINAL, "LABEL")
+    assert dict(word.removeprefix("org.opencontainers.image.").split("=", 1) for word in shlex.split(labels)) == {
+        "title": "graphql-api",
+        "description": "A GraphQL API for the world's countries",
+        "version": __version__,
+        "revision": "$REVISION",
+        "licenses": "MIT",
+        "base.name": f"docker.io/library/{FINAL[0].text}",
+    }
+    assert find_instructions(FINAL, "ARG") == ["REVISION=unknown"]
+
+
+def test_python_of_the_image() -> None:
+    """The library whose bytecode the image compiles is that of its Python."""
+    minor = FINAL[0].text.removeprefix("python:").rsplit(".", 1)[0]
+    assert f" /usr/local/lib/python{minor} " in find_instructions(FINAL, "RUN")[0]
 
 
 def test_build() -> None:
@@ -179,6 +200,7 @@ def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         "ADMIN_TOKEN": TOKEN,
         "DATABASE_URL": "mysql://countries:letters8digits@mysql:3306/countries",
         "PUBLIC_URL": "http://127.0.0.1:8000",
+        "REFRESH_INTERVAL": "21600",
     }
     for name, value in {**parse_environment(FINAL), **values}.items():
         monkeypatch.setenv(name, value)

@@ -86,8 +86,16 @@ def test_rules() -> None:
     queried = {name for rule in RULES for name in METRIC.findall(rule["expr"])}
     assert queried - SAMPLES == set()
     section = GUIDE.split("## Alerts")[1].split("\n## ")[0]
-    documented = re.findall(r"^\| `(\w+)` \| \S", section, re.MULTILINE)
+    documented = re.findall(r"^### (\w+)\n\n\S", section, re.MULTILINE)
     assert documented == [rule["alert"] for rule in RULES]
     for rule in RULES:
         assert set(rule) <= {"alert", "expr", "for", "labels", "annotations"}
         assert rule["annotations"]["summary"].endswith(".")
+        assert rule["annotations"]["runbook_url"].endswith(f"/operations.md#{rule['alert'].lower()}")
+
+
+def test_rules_group_by_job() -> None:
+    """No alert mixes jobs, whose replicas may have different databases: each aggregation keeps the label."""
+    aggregations = [match for rule in RULES for match in re.findall(r"\b(?:sum|max|min)\b[^(]*\(\w*", rule["expr"])]
+    assert len(aggregations) == 11
+    assert [text for text in aggregations if " by (job" not in text] == []

@@ -28,7 +28,7 @@ DEFAULTS = {
     "restcountries_api_key": None,
     "api_timeout": 10,
     "refresh_timeout": 30,
-    "refresh_interval": 0,
+    "refresh_interval": None,
     "refresh_min_interval": None,
     "refresh_max_waiting": 500,
     "stale_after": 86_400,
@@ -523,6 +523,20 @@ def test_effective_refresh_min_interval(
 ) -> None:
     """REFRESH_MIN_INTERVAL defaults to 60 seconds in production, and to 0 elsewhere."""
     assert load_settings(monkeypatch, **variables).effective_refresh_min_interval == seconds
+
+
+@pytest.mark.parametrize(
+    ("variables", "seconds"),
+    [
+        ({}, 0),
+        ({"environment": "production"}, 21_600),
+        ({"environment": "production", "refresh_interval": "0"}, 0),
+        ({"refresh_interval": "7.5"}, 7.5),
+    ],
+)
+def test_effective_refresh_interval(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], seconds: float) -> None:
+    """REFRESH_INTERVAL defaults to six hours in production, and to off elsewhere."""
+    assert load_settings(monkeypatch, **variables).effective_refresh_interval == seconds
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
-"""Request ids: one per request, in the response's X-Request-Id and in its log lines."""
+"""Request ids: one per request, in the response's X-Request-Id and in its log lines. The trace, in the lines only."""
 
 import asyncio
 import logging
+import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import count
 
 from starlette.requests import ClientDisconnect, HTTPConnection
@@ -13,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphql_api.errors import INTERNAL_ERROR_CODE, graphql_error_body
 from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, get_client
 from graphql_api.http.request_log import RequestLog, truncate
-from graphql_api.logging import extra_fields
+from graphql_api.logging import extra_fields, trace_id
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,12 @@ REQUEST_ID_KEY = "request_id"
 REJECTED_KEY = "is_rejected"
 """Keys of `scope["state"]`: the id of a request, and whether the server has rejected it and logged that."""
 _RESPONSE_START_TYPES = ("http.response.start", "websocket.accept", "websocket.http.response.start")
+
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._:/+=@-]{0,127}")
+"""An id that a proxy or a client has made: 1 to 128 characters that need no quotes in any log."""
+_TRACE_PARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+"""The header traceparent of W3C Trace Context, with the id of the trace."""
 
 
 def create_id_generator(prefix: str) -> Callable[[], str]:
@@ -34,7 +41,7 @@ def create_id_generator(prefix: str) -> Callable[[], str]:
 
 
 class RequestIdMiddleware:
-    """Gives each request an id, records its response, and turns unexpected errors into a 500."""
+    """Gives each request an id unless it brings one, records its response, and turns unexpected errors into a 500."""
 
     def __init__(self, app: ASGIApp, *, new_id: Callable[[], str], request_log: RequestLog) -> None:
         self._app = app
@@ -46,7 +53,10 @@ class RequestIdMiddleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        request_id = scope.setdefault("state", {})[REQUEST_ID_KEY] = self._new_id()
+        headers = scope["headers"]
+        request_id = find_request_id(headers) or self._new_id()
+        scope.setdefault("state", {})[REQUEST_ID_KEY] = request_id
+        trace_id.set(find_trace_id(headers))
         if scope["type"] == "http":
             await self._serve_http(request_id, scope, receive, send)
         else:
@@ -87,6 +97,19 @@ class RequestIdMiddleware:
             if status:
                 raise
             await _build_internal_error(request_id)(scope, receive, send_recorded)
+
+
+def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the id that a request brings, or None if it has none, several, or one that is not well-formed."""
+    values = [value for name, value in headers if name == REQUEST_ID_HEADER]
+    return values[0].decode() if len(values) == 1 and _REQUEST_ID.fullmatch(values[0]) else None
+
+
+def find_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
+    """Return the id of the trace that a request belongs to, or None if it says nothing valid about that."""
+    values = [value for name, value in headers if name == b"traceparent"]
+    match = _TRACE_PARENT.fullmatch(values[0]) if len(values) == 1 else None
+    return match[1].decode() if match else None
 
 
 def get_request_id(connection: HTTPConnection) -> str:

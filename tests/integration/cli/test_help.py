@@ -12,8 +12,9 @@ Usage: graphql-api [OPTIONS] COMMAND [ARGS]...
 
   A GraphQL API for the world's countries.
 
-  `serve` is the only command you need: it creates the database, fills it and
-  refreshes it. The other commands run one step of that by hand.
+  `serve` is the only command you need: it creates the database, fills it, and
+  refreshes it at the start and, in production, every six hours. The other
+  commands run one step of that by hand.
 
 Options:
   --version   Show the version and exit.

@@ -13,7 +13,12 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator, get_request_id
+from graphql_api.http.middleware.request_id import (
+    RequestIdMiddleware,
+    create_id_generator,
+    find_trace_id,
+    get_request_id,
+)
 from graphql_api.http.request_log import RequestLog
 from graphql_api.metrics.recorder import MetricsRecorder
 from tests.support.app import AppClient
@@ -65,11 +70,46 @@ def test_new_ids() -> None:
     assert [new_id() for _ in range(3)] == [f"0123456789abcdef{n:016}" for n in range(3)]
 
 
-async def test_id_is_the_server_s() -> None:
-    """A client cannot choose the id, which would let it write into the log."""
+@pytest.mark.parametrize(
+    ("ids", "kept"),
+    [
+        (["7f3c"], "7f3c"),
+        (["1-67891233-abcdef012345678912345678"], "1-67891233-abcdef012345678912345678"),
+        (["urn:uuid:4b1b/a+b=c@d.e_f"], "urn:uuid:4b1b/a+b=c@d.e_f"),
+        (["x" * 128], "x" * 128),
+        (["x" * 129], "r1"),
+        (["a", "b"], "r1"),
+        *(([value], "r1") for value in ("", "a b", 'a"b', "a,b", "a%0Ab", "-a", "a;b", "\xe9", "{a}")),
+    ],
+)
+async def test_id_of_a_proxy(ids: list[str], kept: str) -> None:
+    """A well-formed id that a request brings is kept; any other, or several, would let a client write into the log."""
+    headers = [(b"X-Request-Id", value.encode("latin-1")) for value in ids]
     async with make_client() as http_client:
-        response = await http_client.get("/echo", headers={"X-Request-Id": "forged"})
-    assert (response.text, response.headers.get_list("X-Request-Id")) == ("r1", ["r1"])
+        response = await http_client.get("/echo", headers=headers)
+    assert (response.text, response.headers.get_list("X-Request-Id")) == (kept, [kept])
+
+
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
+
+
+@pytest.mark.parametrize(
+    ("traceparents", "found"),
+    [
+        ([f"00-{TRACE_ID}-00f067aa0ba902b7-01"], TRACE_ID),
+        ([f"cc-{TRACE_ID}-00f067aa0ba902b7-01-of-a-later-version"], TRACE_ID),
+        ([], None),
+        ([f"00-{TRACE_ID}-00f067aa0ba902b7-01"] * 2, None),
+        ([f"ff-{TRACE_ID}-00f067aa0ba902b7-01"], None),
+        ([f"00-{'0' * 32}-00f067aa0ba902b7-01"], None),
+        ([f"00-{TRACE_ID}-{'0' * 16}-01"], None),
+        ([f"00-{TRACE_ID.upper()}-00f067aa0ba902b7-01"], None),
+        ([f"00-{TRACE_ID}-00f067aa0ba902b7"], None),
+    ],
+)
+def test_trace_id(traceparents: list[str], found: str | None) -> None:
+    """The trace is that of one valid traceparent."""
+    assert find_trace_id([(b"traceparent", value.encode()) for value in traceparents]) == found
 
 
 async def test_defect(caplog: pytest.LogCaptureFixture) -> None:
