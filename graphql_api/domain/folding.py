@@ -1,5 +1,6 @@
-"""Text folding for comparison: case, accents and kinds of apostrophe do not matter. Of codes, only case."""
+"""Text folding for comparison: case, accents, kinds of apostrophe and of dash do not matter. Of codes, only case."""
 
+import re
 import sys
 import unicodedata
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 Folder: TypeAlias = Callable[[str, int], str]
-"""`fold` or `fold_code`, called with the maximum length of the result."""
+"""`fold`, `fold_code` or `fold_name`, called with the maximum length of the result."""
 _LETTERS = str.maketrans(
     {
         "ø": "o",
@@ -29,11 +30,14 @@ _LETTERS = str.maketrans(
         "´": "'",
         "\u1ffd": "'",  # oxia, canonically equivalent to the acute accent above
         "＇": "'",
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
     }
 )
 """Letters that Unicode does not decompose into a base letter and a mark, and the characters that
-providers use as apostrophes (U+02BB is the Hawaiian and Tongan okina)."""
+providers use as apostrophes (U+02BB is the Hawaiian and Tongan okina) and as hyphens."""
 
+_NOT_IN_WORDS = str.maketrans("", "", "'.")
+_WORD = re.compile(r"[^\W_]+")
 
 _MAX_NORMALIZED = 200
 """Characters of a text that are normalized at once, which takes time that is quadratic in combining marks."""
@@ -68,6 +72,19 @@ def fold(text: str, max_length: int = sys.maxsize) -> str:
         if len(folded) >= max_length:
             break
     return folded[:max_length]
+
+
+def fold_name(name: str, max_length: int = sys.maxsize) -> str:
+    """Return the form of a name to look it up by: its folded words, without the article.
+
+    Dashes, spaces and punctuation between words do not matter, nor do apostrophes and full stops in them.
+    Of a text that has more than twice `max_length` characters with those, the result has more than `max_length`.
+    """
+    folded = fold(name, 2 * max_length)
+    if len(folded) == 2 * max_length:
+        return folded
+    words = _WORD.findall(folded.replace("&", " and ").translate(_NOT_IN_WORDS))
+    return " ".join(word for word in words if word != "the") or folded
 
 
 def fold_code(code: str, max_length: int = sys.maxsize) -> str:

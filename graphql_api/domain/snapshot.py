@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Self, TypeAlias
 
 from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, Reference
-from graphql_api.domain.folding import fold
+from graphql_api.domain.folding import fold, fold_name
 from graphql_api.domain.provenance import Provenance
 from graphql_api.utils.lru import LRUCache
 
@@ -123,16 +123,16 @@ class Snapshot:
     known_values: Mapping[CountryField, frozenset[ComparableValue]]
     """The values in the columns of the fields that are closed."""
     by_code: Mapping[str, Country]
-    """By alpha-2 and by alpha-3 code, upper case."""
+    """By code of any kind, upper case."""
     by_name: Mapping[str, Country]
-    """By folded name and by folded alias."""
+    """By name and by alias, as `fold_name` returns them."""
     longest_text: int
-    """Characters of the longest folded text."""
+    """Characters of the longest text of a column, or name to find a country by."""
     derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:
-        """Sort and index `rows`, under the aliases of `reference` too."""
+        """Sort and index `rows`, under the codes and aliases of `reference` too."""
         ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
         columns = {field: _build_column(ordered, field) for field in CountryField}
         by_name = _index_names(ordered, reference)
@@ -143,7 +143,7 @@ class Snapshot:
             columns=columns,
             fields_with_null=frozenset(field for field, column in columns.items() if None in column),
             known_values={field: frozenset(columns[field]) for field in CountryField if field.info.is_closed},
-            by_code={code: row for row in ordered for code in (row.alpha3, row.code)},
+            by_code=_index_codes(ordered, reference),
             by_name=by_name,
             longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),
         )
@@ -250,14 +250,24 @@ def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[Compa
     return tuple(values)
 
 
+def _index_codes(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:
+    codes = {code: row for row in rows for code in (row.alpha3, row.code)}
+    for row in rows:
+        identity = reference.get(row.code)
+        for code in (identity.numeric_code, *identity.other_codes) if identity else ():
+            if code is not None:
+                codes.setdefault(code, row)
+    return codes
+
+
 def _index_names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:
     names: dict[str, Country] = {}
     for row in rows:
         identity = reference.get(row.code)
         for alias in identity.aliases if identity else ():
-            names[fold(alias)] = row
+            names[fold_name(alias)] = row
     # Last, so that a country's name wins over the alias of another.
-    names.update((fold(row.name), row) for row in rows)
+    names.update((fold_name(row.name), row) for row in rows)
     return names
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.folding import Folder, fold
+from graphql_api.domain.folding import Folder, fold_name
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import InvalidInput
 
@@ -50,15 +50,23 @@ class SnapshotReader:
                 self.unknown_values.append(unknown_value)
 
     def find(self, *, code: str | None, name: str | None) -> Country | None:
-        """Return the country with an alpha-2 or alpha-3 code, or with a name or alias.
+        """Return the country with a code of any kind, or with a name or alias.
 
         Raises:
             InvalidInput: neither or both of `code` and `name` are set.
         """
         self.check_time()
         if code is not None and name is None:
-            # Upper case of other letters may be ASCII: that of ß is SS, South Sudan.
-            return self.snapshot.by_code.get(code.strip().upper()) if code.isascii() else None
+            return self.find_by_code(code)
         if name is not None and code is None:
-            return self.snapshot.by_name.get(self.fold(fold, name.strip()))
+            return self.find_by_name(name)
         raise InvalidInput("Give either code or name: exactly one of them.")
+
+    def find_by_code(self, code: str) -> Country | None:
+        """Return the country with a code of any kind."""
+        # Upper case of other letters may be ASCII: that of ß is SS, South Sudan.
+        return self.snapshot.by_code.get(code.strip().upper()) if code.isascii() else None
+
+    def find_by_name(self, name: str) -> Country | None:
+        """Return the country with a name or alias."""
+        return self.snapshot.by_name.get(self.fold(fold_name, name))

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.folding import fold
+from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot_reader import SnapshotReader
 
 _MAX_VALUES = 5
@@ -36,7 +35,7 @@ def suggest_values(reader: SnapshotReader) -> list[Suggestion]:
 
 def _find_similar(field: CountryField, text: str, reader: SnapshotReader) -> Sequence[str]:
     reader.check_time()
-    country = _find_country(text, reader) if field in _OF_COUNTRIES else None
+    country = (reader.find_by_code(text) or reader.find_by_name(text)) if field in _OF_COUNTRIES else None
     if country is not None:
         return [getattr(country, field)]
     pairs = zip(reader.snapshot.columns[field], reader.snapshot.rows, strict=True)
@@ -45,9 +44,3 @@ def _find_similar(field: CountryField, text: str, reader: SnapshotReader) -> Seq
     if not similar and len(values) <= _MAX_LISTED_VALUES:
         return sorted(values.values())
     return [values[folded] for folded in similar]
-
-
-def _find_country(text: str, reader: SnapshotReader) -> Country | None:
-    """Return the country that has this code, name or alias."""
-    by_code = reader.snapshot.by_code.get(text.upper()) if text.isascii() else None
-    return by_code or reader.snapshot.by_name.get(reader.fold(fold, text))

@@ -14,6 +14,7 @@ from graphql_api.domain.report import NO_PROVIDER, SourceKind, SourceReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import SourceInvalid, SourceUnavailable
 from graphql_api.refresh.progress import Phase, ProgressReporter
+from graphql_api.sources.corrections import log_needless_corrections
 from graphql_api.sources.fetch import FetchContext, FetchResult, OnFetch, fetch_first
 from graphql_api.sources.provider import Provider, ProviderData, RawCountries, RawRates, RawStatistics
 from graphql_api.sources.provider_cache import ProviderCache
@@ -199,7 +200,9 @@ class SourceFetcher:
             raise SourceUnavailable(
                 f"The sources did not respond within {self.sources.refresh_timeout:g} s{reasons}."
             ) from None
-        return countries_task.result(), rates_task.result()
+        countries = countries_task.result()
+        log_needless_corrections(countries.report.provider, countries.data.needless_corrections)
+        return countries, rates_task.result()
 
     async def _fetch_statistics(self) -> tuple[FetchResult[ValidatedStatistics] | None, float]:
         """Return the statistics, None if no provider has any, and the milliseconds taken."""

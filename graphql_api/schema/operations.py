@@ -24,10 +24,18 @@ from graphql_api.schema.types import CountryConnection, CountryType, Node, Statu
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
 CodeArgument = Annotated[
-    str | None, strawberry.argument("ISO 3166-1 alpha-2 or alpha-3 code, e.g. FR or FRA. Case does not matter.")
+    str | None,
+    strawberry.argument(
+        "ISO 3166-1 code: alpha-2, alpha-3 or numeric, e.g. FR, FRA or 250; or a reserved or retired one of a single "
+        "country, e.g. UK or ZR. Case does not matter."
+    ),
 ]
 NameArgument = Annotated[
-    str | None, strawberry.argument("Name or alternative name, e.g. Ivory Coast. Case and accents do not matter.")
+    str | None,
+    strawberry.argument(
+        "Name or alternative name, e.g. Ivory Coast. Case, accents, punctuation, spaces and articles do not matter. "
+        "A name of several countries, e.g. Korea, finds none."
+    ),
 ]
 IdArgument = Annotated[strawberry.ID, strawberry.argument("The opaque `id` of the object.")]
 FilterArgument = Annotated[

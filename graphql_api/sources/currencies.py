@@ -5,7 +5,7 @@ https://www.six-group.com/en/products-services/financial-information/data-standa
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _CODE_PATTERN = re.compile(r"[A-Z]{3}", re.ASCII)
 
@@ -39,14 +39,16 @@ RETIRED = dict(
 """Successors of retired currencies, by retired code."""
 
 
-def select_current_code(codes: Iterable[object]) -> str | None:
-    """Return the first code in use, after replacing retired codes by their successors.
+def select_current_code(codes: Iterable[object], tender: Sequence[str] = ()) -> str | None:
+    """Return the code that is first in `tender`, after replacing retired codes by their successors.
 
-    If none is in use, return the first well-formed code, which may be newer than the table.
+    If none is tender, return the first one in use. If none is in use, return the first well-formed code, which may
+    be newer than the table.
     """
     stripped = [code.strip() for code in codes if isinstance(code, str)]
     candidates = [RETIRED.get(code, code) for code in stripped if is_code(code)]
-    return next((code for code in candidates if code in CURRENT), next(iter(candidates), None))
+    named_tender = (code for code in tender if code in candidates)
+    return next(iter((*named_tender, *(code for code in candidates if code in CURRENT), *candidates)), None)
 
 
 def is_code(code: str) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 from importlib import resources
+from typing import Any
 
 from graphql_api.domain.country import CountryIdentity, Reference
 
@@ -12,7 +13,12 @@ def load_reference() -> Reference:
     entries = json.loads(bundled.joinpath("reference.json").read_bytes())
     return {
         entry["code"]: CountryIdentity(
-            **{**entry, "aliases": tuple(entry["aliases"])}, flag_url=f"https://flagcdn.com/{entry['code'].lower()}.svg"
+            **{name: _to_immutable(value) for name, value in entry.items()},
+            flag_url=f"https://flagcdn.com/{entry['code'].lower()}.svg",
         )
         for entry in entries
     }
+
+
+def _to_immutable(value: Any) -> Any:  # noqa: ANN401 - as JSON has it
+    return tuple(value) if isinstance(value, list) else value

@@ -15,6 +15,7 @@ from graphql_api.domain.country import (
     SkippedRecord,
 )
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.sources.corrections import Correction, correct
 from graphql_api.sources.currencies import is_code, select_current_code
 from graphql_api.sources.parsing import clean_text, parse_non_negative, require_record_count, to_printable
 from graphql_api.sources.provider import (
@@ -48,6 +49,8 @@ class ValidatedCountries(ProviderData):
     """The first `MAX_NAMED_SKIPPED`."""
     unnamed_skipped: int = 0
     """Number of further skipped records."""
+    needless_corrections: tuple[str, ...] = ()
+    """Those of facts that the provider has right."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,13 +87,15 @@ def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCoun
     if raw.total is not None and len(raw.countries) < raw.total:
         raise ProviderError(f"sent {len(raw.countries)} of {to_printable(raw.total)} records")
     figures_by_code: dict[str, CountryFigures] = {}
+    needless: list[Correction] = []
     skipped: list[SkippedRecord] = []
     for number, country in enumerate(raw.countries, start=1):
         result = _validate_country(country, reference)
         if isinstance(result, CountryFigures) and result.code in figures_by_code:
             result = f"{result.code} was listed before"
         if isinstance(result, CountryFigures):
-            figures_by_code[result.code] = result
+            figures_by_code[result.code], needless_here = correct(result)
+            needless += needless_here
         else:
             record = to_printable(country.label.strip()) or f"record {number}"
             skipped.append(SkippedRecord(record=record, reason=result))
@@ -100,6 +105,7 @@ def validate_countries(raw: RawCountries, reference: Reference) -> ValidatedCoun
         figures=tuple(figures_by_code.values()),
         skipped=tuple(skipped[:MAX_NAMED_SKIPPED]),
         unnamed_skipped=len(skipped[MAX_NAMED_SKIPPED:]),
+        needless_corrections=tuple(map(str, needless)),
         as_of=raw.as_of,
     )
 
@@ -240,7 +246,7 @@ def _validate_country(raw: RawCountry, reference: Reference) -> CountryFigures |
     return CountryFigures(
         code=code,
         population=population,
-        currency_code=select_current_code(raw.currencies),
+        currency_code=select_current_code(raw.currencies, reference[code].tender),
         **{name: _parse_optional(name, getattr(raw, name)) for name in _OPTIONAL_FIGURES},
     )
 

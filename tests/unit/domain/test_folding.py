@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.domain.folding import fold
+from graphql_api.domain.folding import fold, fold_name
 from tests.support.factories import HARD_TEXTS, few_examples
 
 ANY_TEXT = st.text(st.characters(exclude_categories=())) | st.sampled_from(HARD_TEXTS)
@@ -48,6 +48,39 @@ def test_fold(text: str, folded: str) -> None:
 def test_apostrophes(apostrophe: str) -> None:
     """Every character that providers use as an apostrophe folds to the same one."""
     assert fold(f"Nuku{apostrophe}alofa") == "nuku'alofa"
+
+
+@pytest.mark.parametrize("dash", list("-\u2010\u2011\u2012\u2013\u2014\u2015\u2212"))
+def test_dashes(dash: str) -> None:
+    """Every dash, and the minus sign, folds to the hyphen."""
+    assert fold(f"Guinea{dash}Bissau") == "guinea-bissau"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "St. Côte d’Ivoire & Guinea-Bissau",
+        "st cote divoire and guinea bissau",
+        "The St. COTE D'IVOIRE, and (the) Guinea\u2212Bissau",
+        " \u00a0St.\u2003Co\u0302te  d\u02bbIvoire\t&\nGuinea \u2014 Bissau\u202f",
+    ],
+)
+def test_fold_name(name: str) -> None:
+    """Names are equal to a look-up if their words are, whatever is between and in them."""
+    assert fold_name(name) == "st cote divoire and guinea bissau"
+
+
+@pytest.mark.parametrize(("name", "key"), [("", ""), ("?!", "?!"), ("the", "the"), ("Ébène-7", "ebene 7")])
+def test_fold_other_names(name: str, key: str) -> None:
+    """A text without words stays as it is."""
+    assert fold_name(name) == key
+
+
+@pytest.mark.parametrize("text", ["x" * 99, "x" + "-" * 99, "É" + "\u00a0" * 99])
+def test_fold_name_of_limited_length(text: str) -> None:
+    """A text that is much longer than the longest name equals none."""
+    assert len(fold_name(text, 20)) > 20
+    assert fold_name("x" + "-" * 30, 20) == "x"
 
 
 @few_examples

@@ -7,10 +7,10 @@ from importlib import resources
 from operator import itemgetter
 from typing import Any
 
-from graphql_api.domain.country import CountryIdentity
-from graphql_api.domain.folding import fold
+from graphql_api.domain.folding import fold_name
 from graphql_api.sources.currencies import RETIRED, is_code
 from graphql_api.sources.providers import bundled
+from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import validate_countries, validate_rates, validate_statistics
 from tests.support.paths import ROOT
 
@@ -28,22 +28,7 @@ STATISTICS: dict[str, Any] = load_json("statistics.json")
 RATES: dict[str, Any] = load_json("rates.json")
 REFERENCE_BY_CODE = {row["code"]: row for row in REFERENCE}
 FIGURES_BY_CODE = {row["code"]: row for row in COUNTRIES["countries"]}
-CODE_BY_NAME = {fold(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])}
-
-
-def load_identities() -> dict[str, CountryIdentity]:
-    return {
-        code: CountryIdentity(
-            code=code,
-            alpha3=row["alpha3"],
-            name=row["name"],
-            region=row["region"],
-            subregion=row["subregion"],
-            flag_url="",
-            aliases=tuple(row["aliases"]),
-        )
-        for code, row in REFERENCE_BY_CODE.items()
-    }
+CODE_BY_NAME = {fold_name(name): row["code"] for row in REFERENCE for name in (row["name"], *row["aliases"])}
 
 
 def test_reference_rows() -> None:
@@ -56,8 +41,8 @@ def test_reference_rows() -> None:
 
 
 def test_reference_fields() -> None:
-    """Every row of the reference has the same six fields."""
-    fields = ["code", "alpha3", "name", "region", "subregion", "aliases"]
+    """Every row of the reference has the same fields."""
+    fields = ["code", "alpha3", "numeric_code", "other_codes", "name", "region", "subregion", "tender", "aliases"]
     assert [row["code"] for row in REFERENCE if list(row) != fields] == []
 
 
@@ -68,6 +53,24 @@ def test_alpha3() -> None:
     assert [code for code in alpha3 if not re.fullmatch(r"[A-Z]{3}", code)] == []
 
 
+def test_codes() -> None:
+    """No code of any kind stands for two countries; only Kosovo has no numeric one."""
+    codes = [code for row in REFERENCE for code in row_codes(row)]
+    assert sorted(code for code in set(codes) if codes.count(code) > 1) == []
+    assert [row["code"] for row in REFERENCE if row["numeric_code"] is None] == ["XK"]
+    numeric = [row["numeric_code"] for row in REFERENCE if row["numeric_code"] is not None]
+    assert [code for code in numeric if not re.fullmatch(r"\d{3}", code)] == []
+
+
+def test_lookup_by_code() -> None:
+    """Numeric, reserved and retired codes identify their country, unless they are of several."""
+    code_by_code = {code: row["code"] for row in REFERENCE for code in row_codes(row)}
+    expected = {"826": "GB", "UK": "GB", "ZR": "CD", "ZAR": "CD", "TP": "TL", "BU": "MM", "DD": "DE", "YD": "YE"}
+    expected |= {"FX": "FR", "RH": "ZW", "076": "BR", "XKK": "XK", "278": "DE"}
+    assert {code: code_by_code.get(code) for code in expected} == expected
+    assert {"SU", "YU", "CS", "AN", "NT", "PC", "EU", "810", "891"} & code_by_code.keys() == set()
+
+
 def test_regions() -> None:
     """Regions and subregions are those of M49, and only Antarctica lacks a subregion."""
     assert {row["region"] for row in REFERENCE} == {"Africa", "Americas", "Antarctica", "Asia", "Europe", "Oceania"}
@@ -76,10 +79,10 @@ def test_regions() -> None:
 
 
 def test_names_and_aliases_do_not_collide() -> None:
-    """No two names or aliases are the same when folded."""
-    names = [fold(name) for row in REFERENCE for name in (row["name"], *row["aliases"])]
+    """No two names or aliases are the same to a look-up."""
+    names = [fold_name(name) for row in REFERENCE for name in (row["name"], *row["aliases"])]
     assert sorted(name for name in set(names) if names.count(name) > 1) == []
-    assert len(names) == 622
+    assert len(names) == 600
 
 
 def test_aliases_are_no_other_countrys_code() -> None:
@@ -88,8 +91,8 @@ def test_aliases_are_no_other_countrys_code() -> None:
     assert [name for name, code in CODE_BY_NAME.items() if codes.get(name, code) != code] == []
 
 
-def row_codes(row: dict[str, Any]) -> tuple[str, str]:
-    return row["code"], row["alpha3"]
+def row_codes(row: dict[str, Any]) -> list[str]:
+    return [code for code in (row["code"], row["alpha3"], row["numeric_code"], *row["other_codes"]) if code]
 
 
 def test_names_are_stripped() -> None:
@@ -141,14 +144,58 @@ def test_lookup_by_other_names() -> None:
         "Saint Lucia": "LC",
         "Viet Nam": "VN",
         "Macau": "MO",
+        # As ISO 3166-1 and REST Countries 2 have them.
+        "Bolivia (Plurinational State of)": "BO",
+        "Bonaire, Sint Eustatius and Saba": "BQ",
+        "Congo (Democratic Republic of the)": "CD",
+        "Congo (the Democratic Republic of the)": "CD",
+        "Falkland Islands (Malvinas)": "FK",
+        "Falkland Islands (the) [Malvinas]": "FK",
+        "Heard Island and McDonald Islands": "HM",
+        "Holy See (Vatican City State)": "VA",
+        "Iran (Islamic Republic of)": "IR",
+        "Korea (Democratic People's Republic of)": "KP",
+        "Korea (Republic of)": "KR",
+        "Korea, Republic of": "KR",
+        "Lao People's Democratic Republic (the)": "LA",
+        "Macedonia (the former Yugoslav Republic of)": "MK",
+        "Micronesia (Federated States of)": "FM",
+        "Moldova (the Republic of)": "MD",
+        "Naoero": "NR",
+        "Netherlands (Kingdom of the)": "NL",
+        "Niger (the)": "NE",
+        "Palestine, State of": "PS",
+        "Saint Helena, Ascension and Tristan da Cunha": "SH",
+        "Saint Martin (French part)": "MF",
+        "Taiwan (Province of China)": "TW",
+        "Tanzania, the United Republic of": "TZ",
+        "United Kingdom of Great Britain and Northern Ireland (the)": "GB",
+        "Venezuela (Bolivarian Republic of)": "VE",
+        "Virgin Islands (British)": "VG",
+        "Virgin Islands (U.S.)": "VI",
+        "Virgin Islands, U.S.": "VI",
+        "the Republic of Moldova": "MD",
+        "the Eastern Republic of Uruguay": "UY",
+        "the Socialist Republic of Viet Nam": "VN",
+        # As the World Bank has them.
+        "Egypt, Arab Rep.": "EG",
+        "Gambia, The": "GM",
+        "Venezuela, RB": "VE",
+        # As people write them.
+        "Guinea\u2013Bissau": "GW",
+        "Timor\u2011Leste": "TL",
+        "Cote dIvoire": "CI",
+        "South\u00a0 Korea": "KR",
+        "St Kitts and Nevis": "KN",
+        "U.S.A.": "US",
     }
-    assert {name: CODE_BY_NAME.get(fold(name)) for name in expected} == expected
+    assert {name: CODE_BY_NAME.get(fold_name(name)) for name in expected} == expected
 
 
 def test_ambiguous_names_find_nothing() -> None:
     """A name that two countries share identifies neither."""
-    names = ("Congo", "Korea", "Virgin Islands", "Czechoslovakia")
-    assert [name for name in names if fold(name) in CODE_BY_NAME] == []
+    names = ("Congo", "Congo (the)", "the Congo", "Korea", "Virgin Islands", "Czechoslovakia")
+    assert [name for name in names if fold_name(name) in CODE_BY_NAME] == []
 
 
 def test_reference_of_some_countries() -> None:
@@ -157,45 +204,56 @@ def test_reference_of_some_countries() -> None:
         {
             "code": "CI",
             "alpha3": "CIV",
+            "numeric_code": "384",
+            "other_codes": [],
             "name": "Côte d’Ivoire",
             "region": "Africa",
             "subregion": "Western Africa",
+            "tender": ["XOF"],
             "aliases": ["Ivory Coast", "Republic of Côte d’Ivoire"],
         },
         {
             "code": "TR",
             "alpha3": "TUR",
+            "numeric_code": "792",
+            "other_codes": [],
             "name": "Türkiye",
             "region": "Asia",
             "subregion": "Western Asia",
+            "tender": ["TRY"],
             "aliases": ["Republic of Turkey", "Republic of Türkiye", "Turkey"],
         },
         {
             "code": "ST",
             "alpha3": "STP",
+            "numeric_code": "678",
+            "other_codes": [],
             "name": "São Tomé & Príncipe",
             "region": "Africa",
             "subregion": "Middle Africa",
-            "aliases": [
-                "Democratic Republic of São Tomé & Príncipe",
-                "Democratic Republic of São Tomé and Príncipe",
-                "São Tomé and Príncipe",
-            ],
+            "tender": ["STN"],
+            "aliases": ["Democratic Republic of São Tomé & Príncipe"],
         },
         {
             "code": "AX",
             "alpha3": "ALA",
+            "numeric_code": "248",
+            "other_codes": [],
             "name": "Åland Islands",
             "region": "Europe",
             "subregion": "Northern Europe",
+            "tender": ["EUR"],
             "aliases": ["Åland"],
         },
         {
             "code": "XK",
             "alpha3": "XKX",
+            "numeric_code": None,
+            "other_codes": ["983", "XKK"],
             "name": "Kosovo",
             "region": "Europe",
             "subregion": "Southern Europe",
+            "tender": ["EUR"],
             "aliases": ["Republic of Kosovo"],
         },
     ]
@@ -252,7 +310,7 @@ def test_rates_of_some_currencies() -> None:
 def test_provider_accepts_the_countries() -> None:
     """The bundled provider's parser and validation accept every country."""
     raw = bundled.COUNTRIES.parse(DATA_DIR.joinpath("countries.json").read_bytes())
-    validated = validate_countries(raw, load_identities())
+    validated = validate_countries(raw, load_reference())
     assert (len(validated.figures), len(validated.skipped)) == (250, 0)
     assert validated.as_of is None
     assert [figures.code for figures in validated.figures if figures.currency_code is None] == ["AQ"]
@@ -270,7 +328,7 @@ def test_statistics_are_those_of_the_reference() -> None:
 def test_provider_accepts_the_statistics() -> None:
     """The bundled provider's parser and validation accept every figure."""
     raw = bundled.STATISTICS.parse(DATA_DIR.joinpath("statistics.json").read_bytes())
-    validated = validate_statistics(raw, load_identities())
+    validated = validate_statistics(raw, load_reference())
     assert (len(validated.statistics), validated.skipped, validated.dropped) == (250, (), 0)
     assert str(validated.as_of) == "2024-10-24 00:00:00+00:00"
     assert [figures.code for figures in validated.statistics if None in {figures.population, figures.gdp_ppp}] == []
@@ -294,9 +352,9 @@ def test_licences_name_the_pinned_packages() -> None:
     """LICENSES.md has every package that the script pins, with its version."""
     pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8"))
     rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
-    assert len(pins) == 4
+    assert len(pins) == 6
     is_listed = [any(f"`{name}`" in row and f"| {version} |" in row for row in rows) for name, version in pins]
-    assert is_listed == [True] * 4
+    assert is_listed == [True] * 6
 
 
 def test_licences_name_the_attributed_sources() -> None:

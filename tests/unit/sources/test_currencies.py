@@ -43,6 +43,24 @@ def test_first_in_use(codes: list[object], first: str | None) -> None:
     assert select_current_code(codes) == first
 
 
+@pytest.mark.parametrize(
+    ("codes", "tender", "selected"),
+    [
+        (["EGP", "ILS", "JOD"], ("ILS", "JOD"), "ILS"),
+        (["BWP", "CNY", "EUR", "GBP", "INR", "JPY", "USD", "ZAR"], ("ZWG", "USD"), "USD"),
+        (["BWP", "USD", "ZWL"], ("ZWG", "USD"), "ZWG"),
+        (["GBP", "SHP"], ("SHP",), "SHP"),
+        (["DZD", "MAD", "MRU"], ("MAD",), "MAD"),
+        (["LSL"], ("ZAR", "LSL"), "LSL"),
+        (["DZD", "MRU"], ("MAD",), "DZD"),
+        ([], ("MAD",), None),
+    ],
+)
+def test_tender(codes: list[object], tender: tuple[str, ...], selected: str | None) -> None:
+    """Of the codes named, the first in the order of tender is selected; without tender among them, the first in use."""
+    assert select_current_code(codes, tender) == selected
+
+
 def test_successors_are_in_use() -> None:
     """Every successor is in use, and no retired currency is."""
     assert set(RETIRED.values()) <= CURRENT

@@ -44,7 +44,7 @@ def test_stored_names() -> None:
         "until": "2026-11-24T12:00:00.000001Z",
     }
     assert set(json.loads(FULL_CACHE.serialize()["countries"])["data"]) == {
-        *("figures", "skipped", "unnamed_skipped", "as_of", "next_update")
+        *("figures", "skipped", "unnamed_skipped", "needless_corrections", "as_of", "next_update")
     }
     assert set(json.loads(FULL_CACHE.serialize()["statistics"])["data"]) == {
         *("statistics", "skipped", "unnamed_skipped", "dropped", "as_of", "next_update")

@@ -21,6 +21,9 @@ def test_identity() -> None:
         subregion="Western Asia",
         flag_url="https://flagcdn.com/tr.svg",
         aliases=("Republic of Turkey", "Republic of Türkiye", "Turkey"),
+        numeric_code="792",
+        other_codes=(),
+        tender=("TRY",),
     )
 
 

@@ -53,11 +53,19 @@ def valid_rates(table: dict[str, object]) -> dict[str, float]:
 
 
 def test_complete_record() -> None:
-    """A valid record keeps all its values, with text stripped and the currency in use."""
+    """A valid record keeps all its values, with text stripped and the first currency that is tender."""
     raw = replace(make_record(" fr\n", 67), capital=" Paris ", area_km2=547030, currencies=[None, " VEF ", "EUR"])
     assert validate_one(raw) == CountryFigures(
-        code="FR", capital="Paris", population=67, area_km2=547030.0, currency_code="VES"
+        code="FR", capital="Paris", population=67, area_km2=547030.0, currency_code="EUR"
     )
+
+
+def test_correction() -> None:
+    """A capital that is out of date is corrected, and one that is right is reported as such."""
+    records = [replace(make_record("KZ"), capital="Nur-Sultan"), replace(make_record("PW"), capital="Ngerulmud")]
+    validated = validate_countries(RawCountries(countries=records), REFERENCE)
+    assert [figures.capital for figures in validated.figures] == ["Astana", "Ngerulmud"]
+    assert validated.needless_corrections == ("PW capital",)
 
 
 def test_invalid_optional_values() -> None:
