@@ -106,6 +106,28 @@ def refresh_command(*, force: bool) -> None:
     refresh(settings, force=force)
 
 
+@program.command("status")
+@click.argument("url", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
+def status_command(url: str | None, *, as_json: bool) -> None:
+    """Show what the server at URL serves, by default the one of this folder's settings.
+
+    Exit codes, for monitors: 0 all is well, 1 no server of this program responds there, 3 its data is stale or its
+    database is away.
+    """
+    from graphql_api.cli.status import show_status  # noqa: PLC0415 - --help does not wait for it
+
+    show_status(url or _local_url(), as_json=as_json)
+
+
+def _local_url() -> str:
+    """Return the URL at which this machine reaches a server of the same settings."""
+    from graphql_api.server.listeners import loopback_url  # noqa: PLC0415 - --help does not wait for it
+
+    settings = _load_settings_of_command()
+    return loopback_url(settings.host, settings.port)
+
+
 @program.command()
 def schema() -> None:
     """Print the GraphQL schema.

@@ -46,6 +46,12 @@ def local_url(listener: socket.socket) -> str:
     return _build_url(_LOOPBACK.get(address, address), *others)
 
 
+def loopback_url(host: str, port: int) -> str:
+    """Return the URL at which this machine reaches a server with that HOST and PORT."""
+    address = host.strip(" []")
+    return _build_url(_LOOPBACK.get(address, address.replace("%", "%25")), port)
+
+
 def _listen(host: str, port: int) -> list[socket.socket]:
     try:
         addresses = _resolve(host, port)
