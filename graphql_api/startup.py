@@ -36,6 +36,10 @@ _SETTLE_TIMEOUT = 2.0
 _SHUTDOWN_TIMEOUT = 4.0
 """Seconds for the follow-up of a refresh and for closing connections when the server stops."""
 
+_GC_THRESHOLDS = (700, 10, 100)
+"""Python's, but for a tenth of the full collections: each visits the cached documents for 30 ms, and finds next to no
+garbage, because documents and responses are not in cycles."""
+
 
 @dataclass(frozen=True, slots=True)
 class WaitingForDatabase:
@@ -165,6 +169,7 @@ async def _warm_up(components: Components, site: Lazy[ASGIApp]) -> None:
         # What was imported and built since `serve` froze the heap stays too. Every full collection visited it.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
 
 
 async def _refresh_if_stale(components: Components) -> None:

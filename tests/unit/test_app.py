@@ -298,15 +298,18 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
 
 
 async def test_warm_heap_is_frozen(path: Path, upstream: Upstream) -> None:
-    """In a process that froze its heap, as `serve` does, what start-up builds is frozen too."""
+    """In a process that froze its heap, as `serve` does, what start-up builds is too, and the rest is seldom visited."""
+    thresholds = gc.get_threshold()
     gc.freeze()
     frozen_before = gc.get_freeze_count()
     try:
         async with running_client(make_settings(path, upstream)) as client:
             await client.wait_for_version("2-250")
             assert gc.get_freeze_count() > frozen_before
+            assert gc.get_threshold() == (700, 10, 100)
     finally:
         gc.unfreeze()
+        gc.set_threshold(*thresholds)
 
 
 async def test_open_and_seed(path: Path, upstream: Upstream) -> None:
