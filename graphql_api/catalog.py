@@ -100,11 +100,11 @@ class Catalog:
                 continue
             if current.checksum == previous.checksum:
                 return
-            rows = await countries.load(connection)
+            loaded = await self._load_snapshot(connection)
             # If a writer of this process publishes meanwhile, these rows are outdated: read again.
             async with self.write_lock:
                 if self.snapshot is previous:
-                    self._set_snapshot(Snapshot.from_rows(rows, self.reference))
+                    self._set_snapshot(loaded)
                     return
 
     def publish(self, snapshot: Snapshot, report: RefreshReport, cache_update: ProviderCache) -> None:
@@ -129,15 +129,19 @@ class Catalog:
             raise CountryNotFound(f"{country.name} has just been deleted by another client.")
 
     async def _delete_on(self, connection: DatabaseConnection, country: Country) -> bool:
-        async def remove(connection: DatabaseConnection) -> tuple[bool, list[Country]]:
+        async def remove(connection: DatabaseConnection) -> tuple[bool, Snapshot]:
             removed = await countries.remove(connection, country.code)
             # Read back before the commit: other processes may have changed rows that this one has not read yet.
-            return removed, await countries.load(connection)
+            return removed, await self._load_snapshot(connection)
 
         async with self.write_lock:
-            removed, rows = await self._database.in_transaction(remove)(connection)
-            self._set_snapshot(Snapshot.from_rows(rows, self.reference))
+            removed, remaining = await self._database.in_transaction(remove)(connection)
+            self._set_snapshot(remaining)
             return removed
+
+    async def _load_snapshot(self, connection: DatabaseConnection) -> Snapshot:
+        rows = await countries.load(connection)
+        return await asyncio.to_thread(Snapshot.from_rows, rows, self.reference)
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt to the history in memory; the caller writes it to the database."""

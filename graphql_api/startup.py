@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import random
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -36,6 +37,9 @@ _SETTLE_TIMEOUT = 2.0
 _SHUTDOWN_TIMEOUT = 4.0
 """Seconds for the follow-up of a refresh and for closing connections when the server stops."""
 
+_SWITCH_INTERVAL = 0.0005
+"""Seconds after which a thread that merges or draws lets the event loop continue. Python's 0.005 is what a request then
+waits, several times."""
 _GC_THRESHOLDS = (700, 10, 100)
 """Python's, but for a tenth of the full collections: each visits the cached documents for 30 ms, and finds next to no
 garbage, because documents and responses are not in cycles."""
@@ -112,6 +116,7 @@ async def run_app(
     Yields at once; while `should_wait()` is true, only when start-up has succeeded or failed. With `should_refresh`,
     data that is stale or bundled is refreshed.
     """
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     tasks: set[asyncio.Task[None]] = set()
 
     async def start() -> None:

@@ -126,6 +126,8 @@ class Snapshot:
     """By code of any kind, upper case."""
     by_name: Mapping[str, Country]
     """By name and by alias, as `fold_name` returns them."""
+    digest: str
+    """Digest of every value, the same for equal rows in every process."""
     longest_text: int
     """Characters of the longest text of a column, or name to find a country by."""
     derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
@@ -145,6 +147,7 @@ class Snapshot:
             known_values={field: frozenset(columns[field]) for field in CountryField if field.info.is_closed},
             by_code=_index_codes(ordered, reference),
             by_name=by_name,
+            digest=_compute_digest(ordered),
             longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),
         )
 
@@ -157,12 +160,6 @@ class Snapshot:
     def checksum(self) -> DataChecksum:
         """Return the values by which a change in the database shows."""
         return DataChecksum(self.version, self.last_refreshed_at, sum(row.population for row in self.rows))
-
-    def compute_digest(self) -> str:
-        """Return a digest of every value, the same for equal rows in every process."""
-        get_values = attrgetter(*FIELDS)
-        rows = [[_to_canonical(value) for value in get_values(row)] for row in self.rows]
-        return hashlib.blake2b(repr(rows).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
     @property
     def has_live_figures(self) -> bool:
@@ -234,6 +231,12 @@ class Snapshot:
         return StatisticsYears(
             population=_most_common(row.population_year for row in rows), gdp=_most_common(row.gdp_year for row in rows)
         )
+
+
+def _compute_digest(rows: Iterable[Country]) -> str:
+    get_values = attrgetter(*FIELDS)
+    values = [[_to_canonical(value) for value in get_values(row)] for row in rows]
+    return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _to_canonical(value: ComparableValue) -> str | float | None:

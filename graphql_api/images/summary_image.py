@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from functools import lru_cache
 from importlib.resources import as_file, files
-from io import BytesIO
 from threading import Lock
 from typing import NamedTuple
 
@@ -14,6 +13,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 
 from graphql_api.domain.snapshot import Summary
 from graphql_api.images import SUMMARY_IMAGE_SIZE, SUMMARY_IMAGE_WIDTH, Theme, summary_text
+from graphql_api.images.png import encode_png
 from graphql_api.utils.formatting import to_plain_line
 
 _LEFT, _RIGHT = 72, SUMMARY_IMAGE_WIDTH - 72
@@ -111,10 +111,7 @@ def draw(summary: Summary, theme: Theme = Theme.LIGHT) -> bytes:
     """Return the image as PNG. Equal summaries and themes give equal bytes."""
     with _font_lock:
         canvas = _paint(build_layout(summary))
-    canvas.putpalette(_build_palette(theme))
-    png = BytesIO()
-    canvas.save(png, "PNG")
-    return png.getvalue()
+    return encode_png(canvas, _build_palette(theme))
 
 
 def build_layout(summary: Summary) -> tuple[Text | Bar, ...]:

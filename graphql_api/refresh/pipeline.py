@@ -1,5 +1,6 @@
 """One refresh, from its first request to its report: all or nothing in the database."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -134,7 +135,8 @@ class RefreshPipeline:
     async def _merge_and_upsert(self, fetched: FetchedSources, stored: Snapshot, revision: int) -> _UpsertResult:
         """Merge into the stored data and write the rows; draw the image in a thread meanwhile."""
         started = time.perf_counter()
-        merged = merge(
+        merged = await asyncio.to_thread(
+            merge,
             fetched.source_data,
             stored,
             reference=self.catalog.reference,

@@ -1,5 +1,6 @@
 """Loads and writes the rows of countries."""
 
+import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -37,7 +38,7 @@ class StaleWriteError(Exception):
 async def load(connection: DatabaseConnection) -> list[Country]:
     """Return all rows, in one statement and so of one state of the table."""
     rows = await connection.execute(select(*(countries.c[name] for name in _COLUMNS)))
-    return [Country(**row) for row in rows.mappings()]
+    return await asyncio.to_thread(lambda: [Country(**row) for row in rows.mappings()])
 
 
 async def upsert(connection: DatabaseConnection, rows: Sequence[Country]) -> int:
@@ -49,7 +50,7 @@ async def upsert(connection: DatabaseConnection, rows: Sequence[Country]) -> int
     dialect = get_connection_dialect(connection)
     compiled_upsert = _compile_upsert(connection.dialect)
     max_bytes = dialect.max_statement_bytes(await _connection_info(connection))
-    batches = list(_split_into_batches(compiled_upsert.bind_rows(rows), max_bytes))
+    batches = await asyncio.to_thread(lambda: list(_split_into_batches(compiled_upsert.bind_rows(rows), max_bytes)))
     try:
         if len(batches) == 1 and dialect.batch_is_atomic:
             await connection.exec_driver_sql(compiled_upsert.sql, batches[0])

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import logging
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -298,7 +299,7 @@ async def test_forwarded_scheme(path: Path, upstream: Upstream, client: str, ima
 
 
 async def test_warm_heap_is_frozen(path: Path, upstream: Upstream) -> None:
-    """In a process that froze its heap, as `serve` does, what start-up builds is too, and the rest is seldom visited."""
+    """In a process whose heap was frozen, as by `serve`, start-up freezes what it builds and collects the rest less."""
     thresholds = gc.get_threshold()
     gc.freeze()
     frozen_before = gc.get_freeze_count()
@@ -310,6 +311,16 @@ async def test_warm_heap_is_frozen(path: Path, upstream: Upstream) -> None:
     finally:
         gc.unfreeze()
         gc.set_threshold(*thresholds)
+
+
+async def test_threads_let_go(path: Path, upstream: Upstream) -> None:
+    """Threads that merge and draw let the event loop continue after half a millisecond."""
+    interval = sys.getswitchinterval()
+    try:
+        async with running_client(make_settings(path, upstream)):
+            assert sys.getswitchinterval() == 0.0005
+    finally:
+        sys.setswitchinterval(interval)
 
 
 async def test_open_and_seed(path: Path, upstream: Upstream) -> None:

@@ -116,7 +116,7 @@ class ResponseCache:
         self._metrics.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
         # A database that was restored or replaced may reach the same version with other rows.
-        self._data_fingerprint = f"{__version__} {snapshot.compute_digest()}".encode()
+        self._data_fingerprint = f"{__version__} {snapshot.digest}".encode()
 
     def _compress_entry(self, key: CacheKey) -> CachedResponse | None:
         """Cache and return the compressed form of a response that is held plain."""

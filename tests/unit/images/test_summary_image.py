@@ -25,6 +25,7 @@ from graphql_api.images.summary_image import (
     Text,
     TextStyle,
     _load_font,
+    _paint,
     build_layout,
     draw,
     truncate_to_width,
@@ -364,11 +365,16 @@ def test_every_letter_has_a_glyph(name: str) -> None:
 
 @pytest.mark.parametrize("summary", [NORMAL, EMPTY], ids=["normal", "empty"])
 def test_png(summary: Summary) -> None:
-    """The bytes are a PNG of 1200 by 630 pixels."""
+    """The bytes are a PNG of 1200 by 630 pixels, with correct checksums, and show what was painted."""
     png = draw(summary)
 
     assert png[:8] == b"\x89PNG\r\n\x1a\n"
     assert png[12:24] == b"IHDR" + (1200).to_bytes(4, "big") + (630).to_bytes(4, "big")
+    with Image.open(BytesIO(png)) as image:
+        image.verify()
+    with Image.open(BytesIO(png)) as image:
+        assert image.mode == "P"
+        assert image.tobytes() == _paint(build_layout(summary)).tobytes()
 
 
 def test_colors() -> None:
