@@ -16,6 +16,7 @@ from graphql_api.components import Components, utc_now
 from graphql_api.execution.engine import build_schema
 from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess
 from graphql_api.http.cors import CORSPolicy
+from graphql_api.http.errors import get_client
 from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
@@ -25,7 +26,7 @@ from graphql_api.http.graphql.response_cache import ResponseCache
 from graphql_api.http.graphql.websocket import WebSocketEndpoint, reject_path
 from graphql_api.http.middleware.cors import CORSMiddleware
 from graphql_api.http.middleware.readiness import ReadinessMiddleware
-from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator
+from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator, get_request_id
 from graphql_api.http.middleware.security_headers import SecurityHeadersMiddleware
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
@@ -139,7 +140,12 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
 
     def create_context(connection: HTTPConnection, credentials: str) -> GraphQLContext:
         url = settings.public_url or _base_url(connection)
-        return build_context(public_url=url, denial=access.find_denial(credentials, connection.headers.get("Host", "")))
+        return build_context(
+            public_url=url,
+            denial=access.find_denial(credentials, connection.headers.get("Host", "")),
+            request_id=get_request_id(connection),
+            client=get_client(connection.scope),
+        )
 
     return GraphQLEndpoint(
         schema=build_schema(introspection=settings.introspection, query_limits=components.query_limits),
@@ -182,7 +188,7 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
         is_stopping=is_stopping,
         sampler=components.sampler,
         wrong_tokens=endpoint.wrong_tokens,
-        metrics_token=_admin_token(settings) if settings.is_production else None,
+        metrics_tokens=settings.metrics_tokens,
     )
 
 

@@ -4,14 +4,16 @@ import json
 import logging.config
 import textwrap
 import traceback
+from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any
 
 from graphql_api.utils.formatting import escape_unprintable
 
-trace_id: ContextVar[str | None] = ContextVar("trace_id", default=None)
-"""The distributed trace that the running request belongs to, and so every line logged for it."""
+request_fields: ContextVar[Mapping[str, str]] = ContextVar("request_fields", default=MappingProxyType({}))
+"""Fields of every line of the log about the running request, and about what it has started."""
 
 _QUIET_LOGGERS = ("alembic", "httpcore", "httpx", "asyncio", "aiosqlite", "PIL")
 """Libraries whose debug and info messages are left out."""
@@ -42,10 +44,9 @@ class _JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **request_fields.get(),
             **getattr(record, "fields", {}),
         }
-        if (current_trace_id := trace_id.get()) is not None:
-            payload["trace_id"] = current_trace_id
         if record.exc_info:
             payload["exception"] = "".join(traceback.format_exception(*record.exc_info))
         # dumps escapes to ASCII: lone surrogates are not UTF-8, and some readers split at U+2028.

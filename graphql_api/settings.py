@@ -179,6 +179,7 @@ class Settings(BaseSettings):
     stale_after: float = Field(default=86_400, gt=0, le=1_000_000_000, allow_inf_nan=False)
     snapshot_poll: Seconds = 2
     admin_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    metrics_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1"
     playground: bool | None = None
@@ -250,6 +251,13 @@ class Settings(BaseSettings):
         """Return REFRESH_MIN_INTERVAL in seconds; unless set, 60 in production, 0 elsewhere."""
         default = 60 if self.is_production else 0
         return default if self.refresh_min_interval is None else self.refresh_min_interval
+
+    @property
+    def metrics_tokens(self) -> tuple[str, ...]:
+        """Return the tokens that read /metrics. None are required outside production, unless METRICS_TOKEN is set."""
+        if self.metrics_token is None and not self.is_production:
+            return ()
+        return tuple(token.get_secret_value() for token in (self.metrics_token, self.admin_token) if token)
 
     @property
     def provider_keys(self) -> dict[str, str]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 
 from graphql_api.http.forwarded import group_address
@@ -39,7 +40,8 @@ class _AddressHistory:
 
 
 def _call_later(seconds: float, callback: Callable[[], None]) -> None:
-    asyncio.get_running_loop().call_later(seconds, callback)
+    # A context of its own: the summary is not about the request that it follows.
+    asyncio.get_running_loop().call_later(seconds, callback, context=Context())
 
 
 class WrongTokens:
@@ -62,9 +64,9 @@ class WrongTokens:
         """Lines logged in this interval; None if no summary is due."""
         self._unlogged = 0
 
-    async def pause(self, request_id: str, client: str | None) -> None:
-        """Log a wrong token, and wait as long as its response has to."""
-        seconds = self.record(request_id, client)
+    async def pause(self, request_id: str, client: str | None, act: str) -> None:
+        """Log a wrong token and the act that it was for, and wait as long as its response has to."""
+        seconds = self.record(request_id, client, act)
         if seconds and self._paused < _MAX_PAUSED:
             self._paused += 1
             try:
@@ -72,7 +74,7 @@ class WrongTokens:
             finally:
                 self._paused -= 1
 
-    def record(self, request_id: str, client: str | None) -> float:
+    def record(self, request_id: str, client: str | None, act: str) -> float:
         """Log or count a wrong token. Return the seconds that its response has to wait."""
         address = group_address(client or "")
         history, now = self._histories.get(address), self._clock()
@@ -80,18 +82,18 @@ class WrongTokens:
             history = _AddressHistory()
             self._histories.put(address, history)
         history.count, history.last_at = history.count + 1, now
-        self._log(history, request_id, client)
+        self._log(history, request_id, client, act)
         attempt = history.count - _FREE_ATTEMPTS - 1
         return 0.0 if attempt < 0 else backoff_delay(attempt, initial=_FIRST_PAUSE, maximum=_MAX_PAUSE, jitter=1)
 
-    def _log(self, history: _AddressHistory, request_id: str, client: str | None) -> None:
+    def _log(self, history: _AddressHistory, request_id: str, client: str | None, act: str) -> None:
         if self._lines is None:
             self._lines = 0
             self._call_later(_SUMMARY_INTERVAL, self._summarize)
         if history.count == 1 and self._lines < _MAX_LINES:
             self._lines += 1
-            fields = extra_fields(request_id=request_id, client=client)
-            logger.warning("Request %s from %s has a wrong token.", request_id, client, extra=fields)
+            fields = extra_fields(request_id=request_id, client=client, act=act)
+            logger.warning("Request %s from %s has a wrong token for %s.", request_id, client, act, extra=fields)
         else:
             history.unlogged += 1
             self._unlogged += 1

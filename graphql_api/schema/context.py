@@ -1,5 +1,6 @@
 """The context of resolvers: the server's objects and the caller's rights."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -11,7 +12,10 @@ from graphql_api.domain.report import RefreshReport
 from graphql_api.domain.snapshot import DataVersion
 from graphql_api.errors import Unauthenticated
 from graphql_api.images.cache import build_image_path
+from graphql_api.logging import extra_fields
 from graphql_api.refresh.service import RefreshService
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +30,11 @@ class GraphQLContext:
     """The start of absolute URLs, without a trailing slash."""
     denial: str | None
     """Why the caller may change nothing. None if it may."""
+    request_id: str = ""
+    client: str | None = None
+    """Address of the caller, for the log."""
+    denied_acts: set[str] = field(default_factory=set)
+    """Mutations that the caller has tried and may not do."""
     reports: list[RefreshReport] = field(default_factory=list)
     """Reports of the refreshes this request ran. The endpoint puts the last in `Server-Timing`."""
 
@@ -37,10 +46,17 @@ class GraphQLContext:
         path = await images.get_path(snapshot) if is_current else build_image_path(version, digest=None)
         return f"{self.public_url}/{path}"
 
-    def require_authorization(self) -> None:
-        """Raise Unauthenticated unless the caller may change data."""
+    def require_authorization(self, act: str) -> None:
+        """Raise Unauthenticated unless the caller may change data. `act` names the mutation, for the log."""
         if self.denial is not None:
+            self.denied_acts.add(act)
             raise Unauthenticated(self.denial)
+
+    def log_act(self, act: str, description: str) -> None:
+        """Log what the caller does to the data."""
+        fields = {"request_id": self.request_id, "client": self.client, "act": act}
+        values = {**fields, "description": description}
+        logger.info("Request %(request_id)s from %(client)s %(description)s.", values, extra=extra_fields(**fields))
 
 
 Info = strawberry.Info[GraphQLContext, None]

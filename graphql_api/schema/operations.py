@@ -148,9 +148,11 @@ class Mutation:
     async def refresh_countries(
         info: Info, force: ForceArgument = False, wait: WaitArgument = True
     ) -> report.RefreshReport:
-        info.context.require_authorization()
-        refresh_report = await info.context.refresh_service.refresh(RefreshOptions(force=force, wait=wait))
-        info.context.reports.append(refresh_report)
+        context = info.context
+        context.require_authorization("refreshCountries")
+        context.log_act("refreshCountries", "requests a refresh" + (" of all sources" if force else ""))
+        refresh_report = await context.refresh_service.refresh(RefreshOptions(force=force, wait=wait))
+        context.reports.append(refresh_report)
         return refresh_report
 
     @strawberry.mutation(
@@ -160,11 +162,12 @@ class Mutation:
     )
     @staticmethod
     async def delete_country(info: Info, code: CodeArgument = None, name: NameArgument = None) -> domain.Country:
-        info.context.require_authorization()
+        info.context.require_authorization("deleteCountry")
         country = SnapshotReader(info.context.catalog.snapshot).find(code=code, name=name)
         if country is None:
             raise CountryNotFound(f"There is no country {name if code is None else code!r}.")
         await info.context.catalog.delete(country)
+        info.context.log_act("deleteCountry", f"has deleted {country.name} ({country.code})")
         return country
 
 

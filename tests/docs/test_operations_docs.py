@@ -68,7 +68,7 @@ def test_labels() -> None:
         for label in re.findall(r"(\w+)(?:=~|!=|=)\"", selector)
     ]
     assert [matcher for matcher in matchers if matcher[1] not in labels[matcher[0]]] == []
-    assert len(matchers) == 49
+    assert len(matchers) == 50
 
 
 def test_panels() -> None:
@@ -97,5 +97,5 @@ def test_rules() -> None:
 def test_rules_group_by_job() -> None:
     """No alert mixes jobs, whose replicas may have different databases: each aggregation keeps the label."""
     aggregations = [match for rule in RULES for match in re.findall(r"\b(?:sum|max|min)\b[^(]*\(\w*", rule["expr"])]
-    assert len(aggregations) == 11
+    assert len(aggregations) == 12
     assert [text for text in aggregations if " by (job" not in text] == []

@@ -34,6 +34,7 @@ DEFAULTS = {
     "stale_after": 86_400,
     "snapshot_poll": 2,
     "admin_token": None,
+    "metrics_token": None,
     "public_url": None,
     "forwarded_allow_ips": "127.0.0.1",
     "playground": None,
@@ -105,6 +106,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         stale_after="1000000000",
         snapshot_poll="1000000",
         admin_token=" hunter2\n",
+        metrics_token=" hunter3\n",
         public_url="https://example.org/api/",
         forwarded_allow_ips="10.0.0.0/8, ::1",
         playground="true",
@@ -146,6 +148,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "stale_after": 1e9,
         "snapshot_poll": 1e6,
         "admin_token": SecretStr("hunter2"),
+        "metrics_token": SecretStr("hunter3"),
         "public_url": "https://example.org/api",
         "forwarded_allow_ips": "10.0.0.0/8, ::1",
         "playground": True,
@@ -181,7 +184,7 @@ LIMITS = "should be name=number, separated by commas, numbers from 1 to 99999999
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
-SECRETS = ("admin_token", "restcountries_api_key")
+SECRETS = ("admin_token", "metrics_token", "restcountries_api_key")
 SWITCHES = ("playground", "introspection", "access_log", "log_sql")
 SECONDS = ("database_timeout", "api_timeout", "refresh_timeout", "snapshot_poll", "request_timeout")
 
@@ -309,6 +312,21 @@ def test_secrets_are_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """provider_keys has the keys that are set, by the names of their variables."""
     assert load_settings(monkeypatch, restcountries_api_key=key).provider_keys == keys
+
+
+@pytest.mark.parametrize(
+    ("variables", "tokens"),
+    [
+        ({}, ()),
+        ({"admin_token": "a"}, ()),
+        ({"environment": "production", "admin_token": "a"}, ("a",)),
+        ({"environment": "production", "admin_token": "a", "metrics_token": "m"}, ("m", "a")),
+        ({"metrics_token": "m"}, ("m",)),
+    ],
+)
+def test_metrics_tokens(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], tokens: tuple[str, ...]) -> None:
+    """Metrics need one of the tokens in production, and where they have one of their own."""
+    assert load_settings(monkeypatch, **variables).metrics_tokens == tokens
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

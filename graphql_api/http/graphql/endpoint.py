@@ -128,7 +128,7 @@ class GraphQLEndpoint:
     ) -> None:
         """Wait before a response that denies something because of a wrong token."""
         if context.denial == WRONG_TOKEN and Unauthenticated.code in error_codes:
-            await self.wrong_tokens.pause(request_id, client)
+            await self.wrong_tokens.pause(request_id, client, ", ".join(sorted(context.denied_acts)))
 
     async def _handle(self, request: Request) -> Response | CachedResponse:
         may_be_page = request.method == "GET" and not request.query_params.get("query")

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from graphql_api.errors import INTERNAL_ERROR_CODE, graphql_error_body
 from graphql_api.http.errors import STOPPING_MESSAGE, STOPPING_RETRY_AFTER, get_client
 from graphql_api.http.request_log import RequestLog, truncate
-from graphql_api.logging import extra_fields, trace_id
+from graphql_api.logging import extra_fields, request_fields
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ class RequestIdMiddleware:
         headers = scope["headers"]
         request_id = find_request_id(headers) or self._new_id()
         scope.setdefault("state", {})[REQUEST_ID_KEY] = request_id
-        trace_id.set(find_trace_id(headers))
+        trace_id = find_trace_id(headers)
+        request_fields.set({"request_id": request_id, **({"trace_id": trace_id} if trace_id else {})})
         if scope["type"] == "http":
             await self._serve_http(request_id, scope, receive, send)
         else:

@@ -1,6 +1,7 @@
 """`GET /metrics` for Prometheus."""
 
 import time
+from collections.abc import Collection
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -15,18 +16,18 @@ from graphql_api.metrics.sampler import Sampler
 
 
 async def serve_metrics(
-    request: Request, *, sampler: Sampler, metrics_token: str | None, wrong_tokens: WrongTokens
+    request: Request, *, sampler: Sampler, metrics_tokens: Collection[str], wrong_tokens: WrongTokens
 ) -> Response:
     """Return the metrics of all workers, from memory, in the format that the client accepts.
 
-    `metrics_token` is the required bearer token; None if the metrics are public.
+    One of `metrics_tokens` is required as a bearer token; without any, the metrics are public.
     """
     credentials = request.headers.get("Authorization", "")
-    if not is_authorized(credentials, metrics_token):
+    if metrics_tokens and not any(is_authorized(credentials, token) for token in metrics_tokens):
         if credentials.strip():
-            await wrong_tokens.pause(get_request_id(request), get_client(request.scope))
+            await wrong_tokens.pause(get_request_id(request), get_client(request.scope), "GET /metrics")
         headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}
-        return PlainTextResponse("This needs ADMIN_TOKEN as a bearer token.\n", 401, headers)
+        return PlainTextResponse("This needs METRICS_TOKEN or ADMIN_TOKEN as a bearer token.\n", 401, headers)
     sampler.sample()
     accept = request.headers.get("Accept", "")[:MAX_HEADER_LENGTH]
     metrics = sampler.metrics.shared_metrics

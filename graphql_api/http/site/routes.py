@@ -1,6 +1,6 @@
 """Routes of everything except GraphQL: pages, static files, images, health and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -35,13 +35,13 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     playground: Playground | None,
     is_stopping: Callable[[], bool],
     sampler: Sampler,
-    metrics_token: str | None,
+    metrics_tokens: Collection[str],
     wrong_tokens: WrongTokens,
 ) -> FastAPI:
     """Return the application.
 
     Requests for unknown images cause at most one sync in `snapshot_poll` seconds. Without `schema_text`,
-    /schema.graphql returns 404. Without `metrics_token`, /metrics is public.
+    /schema.graphql returns 404. Without `metrics_tokens`, /metrics is public.
     """
     landing_page = LandingPage(
         catalog=catalog,
@@ -53,7 +53,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     )
     image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
-    metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_token=metrics_token, wrong_tokens=wrong_tokens)
+    metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_tokens=metrics_tokens, wrong_tokens=wrong_tokens)
     assets = (*ASSETS, *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [

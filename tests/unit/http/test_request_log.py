@@ -128,8 +128,24 @@ def test_ids_of_others(server: Process) -> None:
     assert find_request_line(server, response, "trace_id")["trace_id"] == trace_id
     refresh_id = response.json()["data"]["refreshCountries"]["id"]
     [line] = [entry for entry in read_log(server) if entry.get("refresh") == refresh_id]
-    assert line["trace_id"] == trace_id
+    assert (line["trace_id"], line["request_id"]) == (trace_id, "of-the-proxy")
     assert len([entry for entry in read_log(server) if "total_ms" in entry and "trace_id" in entry]) == 1
+
+
+def test_acts(server: Process) -> None:
+    """Deletions and refreshes on request are a line each, with client and request id; failed ones are none."""
+    deletion = 'deleteCountry(code: "AQ") { id }'
+    mutations = (deletion, deletion, "refreshCountries(force: true) { id }")
+    responses = [post(server, {"query": f"mutation {{ {mutation} }}"}) for mutation in mutations]
+    ids = [response.headers["X-Request-Id"] for response in responses]
+    lines = [entry for entry in read_log(server) if "act" in entry and entry["request_id"] in ids]
+    assert [(line["request_id"], line["client"], line["act"], line["message"]) for line in lines] == [
+        (request_id, "127.0.0.1", act, f"Request {request_id} from 127.0.0.1 {description}.")
+        for request_id, act, description in (
+            (ids[0], "deleteCountry", "has deleted Antarctica (AQ)"),
+            (ids[2], "refreshCountries", "requests a refresh of all sources"),
+        )
+    ]
 
 
 def test_refresh(server: Process) -> None:

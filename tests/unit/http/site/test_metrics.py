@@ -19,11 +19,13 @@ from tests.support.wait import WAIT_TIMEOUT
 from tests.support.ws_client import PROGRESS, websocket_client
 
 TOKEN = "t0ken-SECRET-t0ken"
+METRICS_TOKEN = "t0ken-of-the-scraper"
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "DATABASE_URL": "sqlite:///var/countries.db",
     "PUBLIC_URL": "https://countries.example",
     "ADMIN_TOKEN": TOKEN,
+    "METRICS_TOKEN": METRICS_TOKEN,
     "REFRESH_MIN_INTERVAL": "0",
     "REQUEST_TIMEOUT": "1",
 }
@@ -127,7 +129,16 @@ def test_closed(server: Process, authorization: str) -> None:
     headers = {b"Authorization": authorization.encode("latin-1")}
     response = httpx.get(f"{server.url}/metrics", headers=headers, trust_env=False)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
-    assert response.text == "This needs ADMIN_TOKEN as a bearer token.\n"
+    assert response.text == "This needs METRICS_TOKEN or ADMIN_TOKEN as a bearer token.\n"
+
+
+def test_token_of_their_own(server: Process) -> None:
+    """METRICS_TOKEN reads the metrics and changes nothing; ADMIN_TOKEN reads them too."""
+    headers, before = {"Authorization": f"Bearer {METRICS_TOKEN}"}, server.get("/readyz").json()
+    assert server.get("/metrics", **headers).status_code == server.get("/metrics", **AUTHORIZED).status_code == 200
+    body = server.query('mutation { deleteCountry(code: "FR") { id } }', **headers)
+    assert (body["data"], body["errors"][0]["extensions"]["code"]) == (None, "UNAUTHENTICATED")
+    assert server.get("/readyz").json() == before
 
 
 def test_requests(server: Process, scraper: Scraper) -> None:
