@@ -1,4 +1,4 @@
-"""Text folding for comparison: case, accents, kinds of apostrophe and of dash do not matter. Of codes, only case."""
+"""Text folding: case, accents, and kinds of apostrophe, dash and space do not matter. Of codes, only case does not."""
 
 import re
 import sys
@@ -37,6 +37,8 @@ _LETTERS = str.maketrans(
 providers use as apostrophes (U+02BB is the Hawaiian and Tongan okina) and as hyphens."""
 
 _NOT_IN_WORDS = str.maketrans("", "", "'.")
+_SPACES = re.compile(r"\s{2,}|[^\S ]")
+"""White space that is not a single space."""
 _WORD = re.compile(r"[^\W_]+")
 
 _MAX_NORMALIZED = 200
@@ -64,17 +66,18 @@ def fold(text: str, max_length: int = sys.maxsize) -> str:
     Folding it again changes nothing. The time is linear: normalizing a whole text takes time that is
     quadratic in its combining marks, and one character may become eighteen.
     """
-    if text.isascii():  # a shortcut for most names, with the result of the rules above
-        return text[:max_length].lower().replace("`", "'")
+    if text.isascii() and not _SPACES.search(text, 0, max_length):
+        return text[:max_length].lower().replace("`", "'")  # a shortcut for most names, with the result of the rules
     folded = ""
     for start in range(0, len(text), _CHUNK):
-        folded += "".join(map(_fold_character, text[start : start + _CHUNK]))
+        chunk = _SPACES.sub(" ", "".join(map(_fold_character, text[start : start + _CHUNK])))
+        folded += chunk.removeprefix(" ") if folded.endswith(" ") else chunk
         if len(folded) >= max_length:
             break
     return folded[:max_length]
 
 
-def fold_name(name: str, max_length: int = sys.maxsize) -> str:
+def fold_name(name: str, max_length: int = sys.maxsize // 2) -> str:
     """Return the form of a name to look it up by: its folded words, without the article.
 
     Dashes, spaces and punctuation between words do not matter, nor do apostrophes and full stops in them.
