@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _EPILOG = """
 Settings come from environment variables or from a file .env in this folder;
 docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong setting or argument,
-130 Ctrl-C, 141 the reader of the output has gone.
+3 stale or not live, 130 Ctrl-C, 141 the reader of the output has gone.
 """
 
 
@@ -94,23 +94,28 @@ def serve_command() -> None:
 
 @program.command("refresh")
 @click.option("--force", is_flag=True, help="Request every provider, also those that have nothing new.")
-def refresh_command(*, force: bool) -> None:
+@click.option("--live", is_flag=True, help="Exit with 3 if no live source could be used, for cron.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON, and no progress.")
+def refresh_command(*, force: bool, live: bool, as_json: bool) -> None:
     """Fetch every source once and store the countries.
 
-    Prints which providers the data came from and how long each phase took. Servers on the same database serve the new
-    data within SNAPSHOT_POLL seconds. If the refresh fails, the stored data stays as it was.
+    Prints which providers the data came from, which records were skipped and how long each phase took; on stderr, which
+    live sources failed. Servers on the same database serve the new data within SNAPSHOT_POLL seconds. If the refresh
+    fails, the stored data stays as it was.
     """
     settings = _load_settings_of_command()
     from graphql_api.cli.refresh import refresh  # noqa: PLC0415 - a wrong setting does not wait for it
 
-    refresh(settings, force=force)
+    refresh(settings, force=force, require_live=live, as_json=as_json)
 
 
 @program.command("status")
 @click.argument("url", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the status as JSON.")
 def status_command(url: str | None, *, as_json: bool) -> None:
-    """Show what the server at URL serves, by default the one of this folder's settings.
+    """Show what a running server serves.
+
+    By default the one of this folder's settings, else the one at URL.
 
     Exit codes, for monitors: 0 all is well, 1 no server of this program responds there, 3 its data is stale or its
     database is away.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from graphql_api.domain.country import SkippedRecord
+from graphql_api.domain.country import BUNDLED, SkippedRecord
 from graphql_api.domain.snapshot import DataVersion
 
 
@@ -51,6 +51,11 @@ class SourceReport:
     """Number of records of no country, such as the aggregates of the World Bank."""
     attribution: str | None
     """The credit that the provider's licence requires, if any."""
+
+    @property
+    def is_fallback(self) -> bool:
+        """Return whether live providers failed, so that bundled or stored data goes on being served."""
+        return bool(self.failures) and (self.provider == BUNDLED or self.stored)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +116,19 @@ class RefreshReport:
         return len(self.skipped) + self.unnamed_skipped
 
     @property
+    def is_live(self) -> bool:
+        """Return whether any source is live, or was so recently that its provider has nothing new."""
+        return any(source.live or source.cached for source in self.sources)
+
+    @property
+    def warning(self) -> str | None:
+        """Return which live sources failed and why, and what is served instead; None if none failed."""
+        fallbacks = [source for source in self.sources if source.is_fallback]
+        if not fallbacks:
+            return None
+        return f"Live sources failed. {' '.join(_describe_fallback(source) for source in fallbacks)}"
+
+    @property
     def has_asked_all_providers(self) -> bool:
         """Return whether no source came from the provider cache."""
         return not any(source.cached for source in self.sources)
@@ -126,6 +144,15 @@ class RefreshFailure:
     """The `code` of the `CountriesError`."""
     message: str
     trigger: Trigger = Trigger.REQUEST
+
+
+def _describe_fallback(source: SourceReport) -> str:
+    kind = source.kind.capitalize()
+    reasons = "; ".join(source.failures)
+    if source.provider == NO_PROVIDER:
+        return f"{kind}: there is no data ({reasons})."
+    date = f" of {source.as_of:%Y-%m-%d}" if source.as_of else ""
+    return f"{kind}: the {'stored' if source.stored else 'bundled'} data{date} still serves ({reasons})."
 
 
 Attempt = RefreshReport | RefreshFailure

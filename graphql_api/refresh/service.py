@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
@@ -268,7 +269,32 @@ def _in_progress_error(started_at: datetime | None) -> RefreshInProgress:
 
 
 def _log_report(report: RefreshReport) -> None:
-    fields = {
+    fields = _list_log_fields(report)
+    sources = ", ".join(
+        f"{source.kind} from {source.provider}"
+        + (" (cached)" if source.cached else " (stored)" if source.stored else "")
+        + (f" after {'; '.join(source.failures)}" if source.failures and not source.is_fallback else "")
+        for source in report.sources
+    )
+    logger.log(
+        logging.WARNING if report.warning else logging.INFO,
+        "Refresh %(refresh)s: %(warning)s%(countries)d countries (%(inserted)d new, %(updated)d changed, "
+        "%(unchanged)d unchanged), %(sources)s; fetch %(fetch_ms).0f ms (countries "
+        "%(fetch_countries_ms).0f, rates %(fetch_rates_ms).0f, statistics %(fetch_statistics_ms).0f), "
+        "transform %(transform_ms).0f ms, upsert %(upsert_ms).0f ms, image %(image_ms).0f ms in parallel, "
+        "total %(total_ms).0f ms",
+        {
+            **fields,
+            "sources": sources,
+            "image_ms": report.timings.image_ms or 0,
+            "warning": f"{report.warning} " if report.warning else "",
+        },
+        extra=extra_fields(**fields),
+    )
+
+
+def _list_log_fields(report: RefreshReport) -> dict[str, Any]:
+    return {
         "refresh": report.id,
         "trigger": report.trigger,
         "countries": report.total_countries,
@@ -282,18 +308,3 @@ def _log_report(report: RefreshReport) -> None:
         "providers": {str(source.kind): source.provider for source in report.sources},
         **asdict(report.timings),
     }
-    sources = ", ".join(
-        f"{source.kind} from {source.provider}"
-        + (" (cached)" if source.cached else " (stored)" if source.stored else "")
-        + (f" after {'; '.join(source.failures)}" if source.failures else "")
-        for source in report.sources
-    )
-    logger.info(
-        "Refresh %(refresh)s: %(countries)d countries (%(inserted)d new, %(updated)d changed, "
-        "%(unchanged)d unchanged), %(sources)s; fetch %(fetch_ms).0f ms (countries "
-        "%(fetch_countries_ms).0f, rates %(fetch_rates_ms).0f, statistics %(fetch_statistics_ms).0f), "
-        "transform %(transform_ms).0f ms, upsert %(upsert_ms).0f ms, image %(image_ms).0f ms in parallel, "
-        "total %(total_ms).0f ms",
-        {**fields, "sources": sources, "image_ms": report.timings.image_ms or 0},
-        extra=extra_fields(**fields),
-    )

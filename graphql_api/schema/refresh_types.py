@@ -107,6 +107,9 @@ class RefreshReportType:
     statements: int = described("Number of SQL statements of the upsert.")
     timings: RefreshTimings = described("Duration of each part.")
     sources: list[SourceReportType] = described("Where the data came from, one entry per kind.")
+    warning: str | None = described(
+        "Which live sources failed and why, if bundled or stored data is served instead; null otherwise."
+    )
 
     @strawberry.field(
         description="Absolute URL of the summary image of this refresh, PNG, 1200 x 630 pixels. "

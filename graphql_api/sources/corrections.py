@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from graphql_api.domain.country import CountryFigures
+from graphql_api.domain.country import BUNDLED, CountryFigures
 from graphql_api.domain.folding import fold_name
 
 logger = logging.getLogger(__name__)
@@ -81,9 +81,12 @@ def correct(figures: CountryFigures) -> tuple[CountryFigures, Sequence[Correctio
 
 @lru_cache(maxsize=8)
 def log_needless_corrections(provider: str, corrections: tuple[str, ...]) -> None:
-    """Log the corrections that a provider does not need, once in a process."""
+    """Log the corrections that a provider does not need, once in a process; for bundled data at debug."""
     if corrections:
-        logger.info("%s has the right values, so these corrections were dropped: %s.", provider, ", ".join(corrections))
+        level = logging.DEBUG if provider == BUNDLED else logging.INFO
+        logger.log(
+            level, "%s has the right values, so these corrections were dropped: %s.", provider, ", ".join(corrections)
+        )
 
 
 def _to_comparable(value: str | float | None) -> str | float | None:

@@ -96,13 +96,16 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
     The provider of `cached_data` is skipped until its next update, and gets conditional requests afterwards. Each
     failure is appended to `failures` when it occurs, so that a caller that times out can report it.
 
+    A provider that lacks its key is skipped, which is no failure.
+
     Raises:
-        SourceUnavailable: every provider failed; the message has each reason.
+        SourceUnavailable: every provider failed or was skipped; the message has each reason.
         SourceInvalid: the same, and a provider listed less than half of what is stored.
     """
     started = time.perf_counter()
     failure_type: type[CountriesError] = SourceUnavailable
-    for provider in providers:
+    skipped = [provider for provider in providers if provider.api_key_setting and not provider.api_key]
+    for provider in (provider for provider in providers if provider not in skipped):
         attempt_started = time.perf_counter()
         entry: CachedData[D] | None = None
         outcome = FetchOutcome.FAILED
@@ -127,7 +130,8 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
         duration_ms = round((time.perf_counter() - started) * 1000, 1)
         is_cacheable = outcome is FetchOutcome.ANSWERED and (entry.validators or entry.until)
         return FetchResult(entry.data, report, duration_ms, entry if is_cacheable else None, failure_type)
-    raise failure_type(f"No source of {kind} could be used. {'; '.join(failures)}.")
+    reasons = (*failures, *(f"{provider.name}: {provider.api_key_setting} is not set" for provider in skipped))
+    raise failure_type(f"No source of {kind} could be used. {'; '.join(reasons)}.")
 
 
 async def _fetch_unless_fresh(
@@ -172,8 +176,6 @@ async def _request(
     if provider.resource is not None:
         bundled = resources.files("graphql_api.sources.bundled").joinpath(provider.resource)
         return await asyncio.to_thread(lambda: provider.parse(bundled.read_bytes())), ()
-    if provider.api_key_setting and not provider.api_key:
-        raise ProviderError(f"{provider.api_key_setting} is not set")
     async with asyncio.timeout(context.api_timeout) as timeout:
         http_client = await context.http_client.get()
         from graphql_api.sources.http_client import ProviderClient  # noqa: PLC0415 - imports httpx

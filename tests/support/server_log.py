@@ -21,10 +21,10 @@ def mask_log(log: str) -> str:
     return re.sub(r"127\.0\.0\.1:\d+", "HERE", log)
 
 
-def refresh_line(counts: str, sources: str) -> str:
+def refresh_line(counts: str, sources: str, warning: str = "") -> str:
     """Return the line that tells of a refresh, masked."""
     return (
-        f"TIME INFO    Refresh ID: 250 countries ({counts}), {sources}; "
+        f"TIME {'WARNING' if warning else 'INFO   '} Refresh ID: {warning}250 countries ({counts}), {sources}; "
         "fetch N ms (countries N, rates N, statistics N), transform N ms, upsert N ms, image N ms in parallel, "
         "total N ms\n"
     )

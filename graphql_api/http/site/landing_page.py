@@ -108,6 +108,7 @@ class LandingPage:
             assets={asset.name: asset.url for asset in ASSETS},
             links=self._list_links(),
             refreshed_at=refreshed_at,
+            is_bundled=not snapshot.has_live_figures and not snapshot.has_live_rates,
             refreshed_at_text=refreshed_at and formatting.format_datetime(refreshed_at),
             age=_describe_age(snapshot, now),
             stale_reason=_describe_staleness(snapshot, now, self.stale_after),

@@ -25,10 +25,12 @@ Commands:
   refresh  Fetch every source once and store the countries.
   schema   Print the GraphQL schema.
   serve    Serve the API until Ctrl-C.
+  status   Show what a running server serves.
 
   Settings come from environment variables or from a file .env in this folder;
   docs/configuration.md lists them. Exit codes: 0 success, 1 failure, 2 wrong
-  setting or argument, 130 Ctrl-C, 141 the reader of the output has gone.
+  setting or argument, 3 stale or not live, 130 Ctrl-C, 141 the reader of the
+  output has gone.
 """
 SET = "Set {0} in the environment or in .env, for example: {0}=… graphql-api {1}"
 REFRESH = """\
@@ -36,12 +38,15 @@ Usage: graphql-api refresh [OPTIONS]
 
   Fetch every source once and store the countries.
 
-  Prints which providers the data came from and how long each phase took.
-  Servers on the same database serve the new data within SNAPSHOT_POLL
-  seconds. If the refresh fails, the stored data stays as it was.
+  Prints which providers the data came from, which records were skipped and
+  how long each phase took; on stderr, which live sources failed. Servers on
+  the same database serve the new data within SNAPSHOT_POLL seconds. If the
+  refresh fails, the stored data stays as it was.
 
 Options:
   --force     Request every provider, also those that have nothing new.
+  --live      Exit with 3 if no live source could be used, for cron.
+  --json      Print the report as JSON, and no progress.
   -h, --help  Show this message and exit.
 """
 

@@ -21,6 +21,7 @@ import pytest
 from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
 from tests.support.processes import (
     PROGRAM,
+    UNREACHABLE_SOURCES,
     CommandResult,
     build_environment,
     list_paths,
@@ -56,6 +57,8 @@ rates from er-api; as of 2026-09-29 00:02 UTC; Rates by Exchange Rate API \
 (https://www.exchangerate-api.com)
 statistics from world-bank; as of 2026-10-07 00:00 UTC; 18 records of no country dropped; \
 World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0
+skipped Netherlands Antilles: AN is not a current ISO 3166-1 alpha-2 code
+skipped Serbia and Montenegro: CS is not a current ISO 3166-1 alpha-2 code
 phase ms
 fetch countries N
 fetch rates N
@@ -233,6 +236,38 @@ def test_failure_on_a_terminal(folder: Path, upstream: Upstream) -> None:
     assert read_rows(folder) == before
     assert last_bar(result.stdout) == "Failed BAR  70 % TIME"
     assert "500" not in result.stdout
+
+
+OFFLINE = (
+    "Live sources failed. Countries: the bundled data still serves (geonames: the server refuses connections). "
+    "Rates: the bundled data of 2026-09-29 still serves (er-api: the server refuses connections). "
+    "Statistics: the bundled data of 2024-10-24 still serves (world-bank: the server refuses connections)."
+)
+
+
+def test_offline(tmp_path: Path, upstream: Upstream) -> None:
+    """Failed live sources are named once, on stderr, also beside JSON; with --live, nothing live is exit code 3."""
+    keyless = UNREACHABLE_SOURCES | {"COUNTRIES_SOURCES": f"restcountries,{UNREACHABLE_SOURCES['COUNTRIES_SOURCES']}"}
+    result = run_command(tmp_path, "refresh", **DATABASE_SETTINGS, **keyless)
+    assert (result.exit_code, result.stderr) == (0, f"graphql-api: {OFFLINE}\n")
+    assert "refuses" not in result.stdout
+    result = run_command(tmp_path, "refresh", "--live", "--json", **DATABASE_SETTINGS, **keyless)
+    assert (result.exit_code, result.stderr) == (3, f"graphql-api: {OFFLINE}\n")
+    report = json.loads(result.stdout)
+    assert (report["totalCountries"], report["warning"]) == (250, OFFLINE)
+    assert [source["failures"] for source in report["sources"]] == [
+        [f"{name}: the server refuses connections"] for name in ("geonames", "er-api", "world-bank")
+    ]
+    live = run_command(tmp_path, "refresh", "--live", "--json", **DATABASE_SETTINGS, **upstream.environment)
+    assert (live.exit_code, live.stderr, json.loads(live.stdout)["warning"]) == (0, "", None)
+    assert [entry["record"] for entry in json.loads(live.stdout)["skipped"]] == [
+        "Netherlands Antilles",
+        "Serbia and Montenegro",
+    ]
+    rows = read_rows(tmp_path)
+    result = run_command(tmp_path, "refresh", "--live", **DATABASE_SETTINGS, **keyless)
+    assert (result.exit_code, result.stderr.startswith("graphql-api: No live source of countries")) == (3, True)
+    assert read_rows(tmp_path) == rows
 
 
 def test_interrupt(folder: Path, upstream: Upstream) -> None:

@@ -301,16 +301,18 @@ async def test_history(upstream: Upstream, instance: ServiceInstance) -> None:
 
 
 async def test_log(upstream: Upstream, fallback_instance: ServiceInstance, caplog: pytest.LogCaptureFixture) -> None:
-    """A refresh logs one line: the counts, the providers, and why earlier ones failed."""
+    """A refresh logs one line: the counts, the providers, and, as a warning, which live sources failed and why."""
     caplog.set_level("INFO", "graphql_api.refresh")
     upstream.set_responses("rates", FakeResponse(status=500))
     await fallback_instance.service.refresh()
     (record,) = caplog.records
+    assert record.levelname == "WARNING"
     counts, _, durations = record.getMessage().partition("; ")
     assert counts == (
-        "Refresh refresh-1: 250 countries (250 new, 0 changed, 0 unchanged), "
+        "Refresh refresh-1: Live sources failed. Rates: the bundled data of 2026-09-29 still serves (er-api: responded "
+        "with status 500). 250 countries (250 new, 0 changed, 0 unchanged), "
         "countries from geonames, "
-        "rates from bundled after er-api: responded with status 500, "
+        "rates from bundled, "
         "statistics from world-bank"
     )
     assert re.sub(r"\d+", "N", durations) == (

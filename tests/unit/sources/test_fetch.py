@@ -243,10 +243,12 @@ KEYED = replace(provider("keyed", ""), api_key_setting="THE_KEY", api_key="hunte
 
 
 async def test_no_key(upstream: Upstream, http_client: LazyHTTPClient) -> None:
-    """A provider whose key is not set fails without a request."""
+    """A provider whose key is not set is skipped, which is no failure unless no other one is left."""
     keyless = replace(KEYED, url=upstream.rates_url, api_key=None)
     result = await fetch(http_client, keyless, BUNDLED_PROVIDER)
-    assert result.report.failures == ("keyed: THE_KEY is not set",)
+    assert (result.report.failures, result.report.is_fallback) == ((), False)
+    with pytest.raises(SourceUnavailable, match=r"^No source of rates could be used\. keyed: THE_KEY is not set\.$"):
+        await fetch(http_client, keyless)
     assert upstream.requests == ()
 
 

@@ -5,7 +5,7 @@ const REFRESH = `mutation {
   refreshCountries {
     totalCountries inserted updated unchanged
     timings { totalMs }
-    sources { kind provider live }
+    warning
   }
 }`;
 const PROGRESS = "subscription { refreshProgress { phase fraction message } }";
@@ -95,10 +95,10 @@ const endpoint = new URL("graphql", document.baseURI);
 const panel = find("#refresh");
 const [button, form, bar] = ["button", "form", "progress"].map((name) => panel.querySelector(name));
 
-function showStatus(text, isError = false) {
+function showStatus(text, kind = "") {
   const status = panel.querySelector("[role=status]");
   status.textContent = text;
-  status.classList.toggle("error", isError);
+  status.className = kind;
 }
 
 /** Subscribe to progress. Resolves to a function that unsubscribes, also if the server is silent. */
@@ -134,13 +134,11 @@ async function sendRefresh(token) {
   return response.json();
 }
 
-function describeReport({ totalCountries, inserted, updated, unchanged, timings, sources }) {
-  const bundled = sources.filter((source) => !source.live).map((source) => source.kind.toLowerCase());
-  return (
-    `Refreshed ${totalCountries} countries in ${(timings.totalMs / 1000).toFixed(2)} s: ` +
-    `${inserted} new, ${updated} changed, ${unchanged} unchanged.` +
-    (bundled.length ? ` Bundled data was used for ${bundled.join(" and ")}.` : "")
-  );
+function showReport({ totalCountries, inserted, updated, unchanged, timings, warning }) {
+  const seconds = (timings.totalMs / 1000).toFixed(2);
+  const counts = `${inserted} new, ${updated} changed, ${unchanged} unchanged`;
+  if (warning) showStatus(warning, "warning");
+  else showStatus(`Refreshed ${totalCountries} countries in ${seconds} s: ${counts}.`);
 }
 
 function showProgress({ fraction, message }) {
@@ -154,7 +152,7 @@ function requestToken(isWrong) {
   button.hidden = true;
   form.token.value = "";
   form.token.focus();
-  showStatus(isWrong ? "Wrong token." : "A refresh requires the admin token.", isWrong);
+  showStatus(isWrong ? "Wrong token." : "A refresh requires the admin token.", isWrong ? "error" : "");
 }
 
 async function refresh() {
@@ -170,15 +168,15 @@ async function refresh() {
     const { data, errors } = await sendRefresh(token);
     stop();
     if (errors?.[0].extensions.code === "UNAUTHENTICATED") requestToken(token !== null);
-    else if (errors) showStatus(errors[0].message, true);
+    else if (errors) showStatus(errors[0].message, "error");
     else {
       bar.value = 1;
       await load(location.href);
-      showStatus(describeReport(data.refreshCountries));
+      showReport(data.refreshCountries);
     }
   } catch {
     stop();
-    showStatus("The server did not respond. The page shows the previous data.", true);
+    showStatus("The server did not respond. The page shows the previous data.", "error");
   }
   bar.hidden = true;
   button.disabled = false;
