@@ -157,7 +157,7 @@ def test_context() -> None:
 
 
 def test_drivers() -> None:
-    """The drivers for PostgreSQL and for the passwords of MySQL 8 are pinned for the image."""
+    """The drivers for PostgreSQL and for the passwords of MySQL are pinned for the image."""
     packages = re.findall(r"^([\w-]+)==", (ROOT / "requirements.txt").read_text("utf-8"), re.MULTILINE)
     assert [name for name in packages if name in ("asyncpg", "cryptography")] == ["asyncpg", "cryptography"]
 
@@ -208,9 +208,9 @@ def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compose_database() -> None:
-    """MySQL 8.4 creates the database and user of the server's URL, and stores them in a volume."""
+    """MySQL 9.7 creates the database and user of the server's URL, and stores them in a volume."""
     service = COMPOSE["services"]["mysql"]
-    assert service["image"] == "mysql:8.4"
+    assert service["image"] == "mysql:9.7"
     assert {
         name: interpolate(value, {"MYSQL_PASSWORD": "letters8digits"}) for name, value in service["environment"].items()
     } == {

@@ -25,6 +25,13 @@ def open_files(pid: int) -> set[str]:
     return names
 
 
+def owns_socket(pid: int, port: int) -> bool:
+    """Return whether a process has a TCP socket on this port of the loopback address of IPv6."""
+    files = open_files(pid)
+    sockets = (line.split() for line in Path("/proc/net/tcp6").read_text("ascii").splitlines()[1:])
+    return any(int(columns[1][-4:], 16) == port and f"socket:[{columns[9]}]" in files for columns in sockets)
+
+
 def resident_bytes(pid: int) -> int:
     """Return the memory of a process that is resident."""
     resident_pages = Path(f"/proc/{pid}/statm").read_text("ascii").split()[1]

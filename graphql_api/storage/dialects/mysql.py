@@ -22,9 +22,9 @@ _MAX_DRIVER_STATEMENT_BYTES = 1_000_000
 """asyncmy silently splits an upsert of more than 1,024,000 bytes in two statements."""
 _MAX_PACKET_KEY = "max_allowed_packet"
 
-_CONFLICT_CODES = (1213, 1205, 1062, 8022, 8028, 9007)
+_CONFLICT_CODES = (1213, 1205, 1062, 3101, 8022, 8028, 9007)
 """Deadlock, also as a Galera cluster reports it; lock wait timeout; duplicate key of a sequence
-number; TiDB's conflicts."""
+number; conflicts of Group Replication and of TiDB."""
 _NOT_WRITABLE_CODES = (1047, 1290, 1792, 1836)
 """A node outside its cluster, and a server that became read-only after a failover."""
 _NO_DATABASE_CODE = 1046
@@ -54,7 +54,7 @@ _SESSION_SQL = (
 
 
 class MySQL(Dialect):
-    """MySQL 8 and MariaDB, through asyncmy."""
+    """MySQL and MariaDB, through asyncmy."""
 
     begin = "START TRANSACTION"
     batch_is_atomic = True

@@ -1,6 +1,7 @@
 """Clients of replicas on a cluster that check every response, and a timeline of what they saw."""
 
 import json
+import math
 import re
 import threading
 import time
@@ -14,7 +15,9 @@ import httpx
 
 from tests.support import generation_data
 from tests.support.db_servers.galera import Node
+from tests.support.db_servers.group_replication import Member
 from tests.support.processes import Process
+from tests.support.wait import wait_until
 
 _CLIENT_TIMEOUT = 100.0
 """Timeout of a client in seconds, longer than any response may take."""
@@ -44,20 +47,25 @@ class AcknowledgedRefresh:
     revision: int
 
 
+ClusterNode = Node | Member
+
+
 @dataclass(slots=True)
 class Replica:
     """A server on a node of the cluster, and what its clients received."""
 
     name: str
     process: Process
-    node: Node
+    node: ClusterNode
     read_count: int = 0
     slowest_read: float = 0
     slowest_refresh: float = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     """Number of refreshes by outcome: "ok" or an error code."""
+    successes: list[tuple[float, float]] = field(default_factory=list)
+    """Start and end of each successful refresh, by the monotonic clock."""
     acknowledged: list[AcknowledgedRefresh] = field(default_factory=list)
-    peer: Node | None = None
+    peer: ClusterNode | None = None
     """Another node, which must have each acknowledged refresh at once."""
     violations: list[str] = field(default_factory=list)
     """Violations of consistency."""
@@ -80,6 +88,7 @@ class Replica:
         else:
             self._record_acknowledged(body["data"]["refreshCountries"])
             outcome = "ok"
+            self.successes.append((started_at, time.monotonic()))
         self.outcomes[outcome] += 1
         return outcome
 
@@ -116,7 +125,7 @@ class Replica:
                 assert revision >= newest, f"revision {revision} after {newest}"
                 newest = revision
 
-    def _check_peer(self, peer: Node) -> None:
+    def _check_peer(self, peer: ClusterNode) -> None:
         """Check that another node has the refresh just acknowledged."""
         with suppress(RuntimeError):  # it may be broken by now
             revision = read_revision(peer, caught_up=True)
@@ -139,9 +148,9 @@ class Replica:
         return httpx.Client(base_url=self.process.url, timeout=_CLIENT_TIMEOUT, trust_env=False)
 
 
-def read_revision(node: Node, *, caught_up: bool = False) -> int:
+def read_revision(node: ClusterNode, *, caught_up: bool = False) -> int:
     """Return the revision that all rows of a node share, with `caught_up` once it has caught up."""
-    sync_statement = "SET SESSION wsrep_sync_wait = 1; " if caught_up else ""
+    sync_statement = f"{node.catch_up_sql}; " if caught_up else ""
     output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE)
     rows, areas, revisions, newest = map(int, output.split("\t"))
     assert (rows, revisions) == (250, 1), f"{rows} rows of {revisions} refreshes"
@@ -176,14 +185,28 @@ class Timeline:
     _started_at: float = field(default_factory=time.monotonic)
     _previous_counts: list[tuple[int, Counter[str]]] = field(default_factory=list)
 
-    def observe(self, event: str, seconds: float, *, healthy_nodes: Sequence[Node]) -> None:
-        """Watch for a number of seconds after an event, and print what clients saw."""
+    def observe(
+        self, event: str, seconds: float = 0, *, healthy_nodes: Sequence[ClusterNode], until_success: bool = False
+    ) -> None:
+        """Watch for a number of seconds after an event, and print what clients saw.
+
+        With `until_success`, watch until a refresh that began after the event succeeds on every replica.
+        """
         started_at = time.monotonic()
-        for replica in self.replicas:
-            others = [node for node in healthy_nodes if node is not replica.node]
-            replica.peer = others[0] if replica.node in healthy_nodes else None
+        self.set_healthy(healthy_nodes)
         time.sleep(seconds)
+        if until_success:
+            wait_until(
+                lambda: all(_first_success(replica, started_at) for replica in self.replicas),
+                f"no refresh after: {event}",
+            )
         self._print(event, started_at)
+
+    def set_healthy(self, nodes: Sequence[ClusterNode]) -> None:
+        """Expect each refresh that is acknowledged from now on on another one of these nodes too, at once."""
+        for replica in self.replicas:
+            others = [node for node in nodes if node is not replica.node]
+            replica.peer = others[0] if replica.node in nodes else None
 
     def _print(self, event: str, started_at: float) -> None:
         print(f"{started_at - self._started_at:6.1f} s  {event}")  # noqa: T201 - it is the record
@@ -194,7 +217,7 @@ class Timeline:
             summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(new_outcomes.items())) or "none"
             print(  # noqa: T201 - the record
                 f"            {replica.name}: {replica.read_count - reads} reads, refreshes: "
-                f"{summary}; "
+                f"{summary}; first success after {_first_success(replica, started_at) or math.inf:.1f} s; "
                 f"serves {replica.read_served().version}"
             )
 
@@ -209,3 +232,9 @@ def wait_until_consistent(replicas: Sequence[Replica], seconds: float) -> float:
             assert len(seen) == 1, [(served.version, served.etag) for served in seen]
             return elapsed
         time.sleep(0.02)
+
+
+def _first_success(replica: Replica, event_at: float) -> float | None:
+    """Return the seconds from an event to the end of the first successful refresh that began after it."""
+    ends = (ended_at - event_at for started_at, ended_at in list(replica.successes) if started_at > event_at)
+    return next(ends, None)

@@ -16,6 +16,9 @@ _PROVIDER_PATHS = (Path("/usr/lib/galera/libgalera_smm.so"), Path("/usr/lib64/ga
 class Node(MariaDB):
     """One server of a cluster. If its data is stale, it copies another node's."""
 
+    catch_up_sql: ClassVar = "SET SESSION wsrep_sync_wait = 1"
+    """Makes a session wait for every transaction that the cluster committed before."""
+
     install_hint: ClassVar = "install mariadb-server, galera-4 and rsync to run this test"
 
     def __init__(self, *, port: int, others: Sequence[int], template: Path | None = None) -> None:

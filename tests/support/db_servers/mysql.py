@@ -93,7 +93,7 @@ def command_of(program: Path) -> list[str]:
     """Return the command that starts a program, with its own loader and C library if it was unpacked."""
     if not program.is_relative_to(_UNPACKED):
         return [str(program)]
-    folders = [_UNPACKED / _LIBRARIES, _UNPACKED / "usr/lib/mysql/private"]
+    folders = [_UNPACKED / name for name in (_LIBRARIES, "usr/lib/mysql-router", "usr/lib/mysqlrouter/plugin")]
     loader = _UNPACKED / _LIBRARIES / "ld-linux-x86-64.so.2"
     return [str(loader), "--library-path", ":".join(map(str, folders)), str(program)]
 

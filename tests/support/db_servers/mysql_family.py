@@ -20,6 +20,8 @@ class MySQLFamilyServer(DatabaseServer):
     """A server that speaks MySQL's protocol."""
 
     scheme: ClassVar = "mysql"
+    init_sql: ClassVar = f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {USER};\n"
+    """Runs at each start, one statement a line."""
     general_log_pattern: ClassVar[re.Pattern[bytes]]
     """Matches the beginning of an entry. A statement with such a line in it would be read as one; no test sends it."""
 
@@ -51,9 +53,7 @@ class MySQLFamilyServer(DatabaseServer):
                 databases[connection] = use_match["database"] if use_match else database
 
     def _prepare(self) -> None:
-        self._init_file.write_text(
-            f"CREATE USER IF NOT EXISTS {USER} IDENTIFIED BY '{PASSWORD}';\nGRANT ALL ON *.* TO {USER};\n", "utf-8"
-        )
+        self._init_file.write_text(self.init_sql, "utf-8")
         self._general_log = LogFile(self._folder / "general.log", self.general_log_pattern)
         super()._prepare()
 

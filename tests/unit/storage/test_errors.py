@@ -114,6 +114,7 @@ class CodedError(Exception):
         (DatabaseKind.MYSQL, 1213, False),  # deadlock
         (DatabaseKind.MYSQL, 1290, False),  # read-only during a failover
         (DatabaseKind.MYSQL, 2013, False),  # lost
+        (DatabaseKind.MYSQL, 3101, False),  # a conflict in Group Replication
         (DatabaseKind.MYSQL, 3159, True),  # TLS is required
         (DatabaseKind.MYSQL, 9005, False),  # TiDB's region is unavailable
         (DatabaseKind.POSTGRESQL, "08006", False),  # lost
