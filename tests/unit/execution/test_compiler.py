@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from inspect import isawaitable
 from typing import Any
 
+import graphql
 import orjson
 import pytest
 import strawberry
@@ -11,11 +13,13 @@ from graphql import get_named_type, is_composite_type, parse, validate
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from graphql_api.domain.country import Country
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, execute, execute_sync_if_cheap
+from graphql_api.execution.extensions import build_extensions
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.schema.context import GraphQLContext
@@ -85,21 +89,37 @@ def serialize(body: object) -> bytes:
         return repr(body).encode()
 
 
-async def execute_both(document: str, variables: dict[str, Any], context: GraphQLContext) -> tuple[bytes, bytes]:
-    """Return our response and that of Strawberry's executor, its errors formatted as ours."""
-    request = GraphQLRequest(query=document, variables=variables, operation_name=None)
-    actual = await execute(SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id="request-7")
-    expected = await REFERENCE_SCHEMA.execute(
-        document, variables, context_value=context, root_value=SnapshotReader(context.catalog.snapshot)
+async def execute_stock(document: str, variables: dict[str, Any], context: GraphQLContext) -> dict[str, Any]:
+    """Return the response of Strawberry's executor, its errors formatted as ours."""
+    reader = SnapshotReader(context.catalog.snapshot)
+    result = graphql.execute(
+        REFERENCE_SCHEMA._schema,
+        SCHEMA.document_cache.get_or_parse(document).node,
+        reader,
+        context,
+        variables,
+        executor_class=StrawberryGraphQLCoreExecutionContext,
     )
-    body: dict[str, Any] = {"data": expected.data}
-    if expected.errors:
-        body["errors"] = [dict(error.formatted) for error in expected.errors[:20]]
-    actual_body = dict(actual.body)
-    for error, expected_error in zip(actual_body.get("errors", ()), body.get("errors", ()), strict=False):
-        if error.pop("extensions")["code"] == "INTERNAL_SERVER_ERROR":
-            error["message"] = expected_error["message"]  # masked by ours
-    return serialize(actual_body), serialize(body)
+    if isawaitable(result):
+        result = await result
+    body: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        body["errors"] = [dict(error.formatted) for error in result.errors[:20]]
+    return {**body, **build_extensions(reader)}
+
+
+async def check_same_bytes(document: str, variables: dict[str, Any], context: GraphQLContext) -> None:
+    """Compare our response with that of Strawberry's executor, twice."""
+    expected = await execute_stock(document, variables, context)
+    request = GraphQLRequest(query=document, variables=variables, operation_name=None)
+    for _ in range(2):
+        actual = await execute(
+            SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id="request-7"
+        )
+        for error, expected_error in zip(actual.body.get("errors", ()), expected.get("errors", ()), strict=False):
+            if error.pop("extensions")["code"] == "INTERNAL_SERVER_ERROR":
+                error["message"] = expected_error["message"]  # masked by ours
+        assert serialize(actual.body) == serialize(expected)
 
 
 VALUES = st.fixed_dictionaries(
@@ -113,18 +133,26 @@ VALUES = st.fixed_dictionaries(
 )
 
 
-@settings(
-    max_examples=100,
-    deadline=None,
-    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # shrinking documents takes minutes
-)
+# Without shrinking, which takes minutes for documents.
+many_examples = settings(max_examples=1_000, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+
+
+@many_examples
 @given(documents(), rows(), VALUES)
 async def test_same_bytes(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
     """Any document gives the same bytes, and the same errors at the same paths, twice."""
     _, context = make_client(countries)
-    for _ in range(2):
-        actual, expected = await execute_both(document, variables, context)
-        assert actual == expected
+    await check_same_bytes(document, variables, context)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(many_examples, max_examples=20_000)
+@given(documents(), rows(), VALUES)
+async def test_same_bytes_of_many(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
+    """Twenty times as many documents give the same bytes."""
+    _, context = make_client(countries)
+    await check_same_bytes(document, variables, context)
 
 
 @pytest.mark.parametrize(
@@ -146,8 +174,7 @@ async def test_null_conditions(selection: str, paths: list[object]) -> None:
     _, context = make_client([make_country("FR")])
     context.catalog.history = (make_report("a", sources=()),)
     document = f"query ($s: Boolean = false) {{ {selection} }}"
-    actual, expected = await execute_both(document, {"s": None}, context)
-    assert actual == expected
+    await check_same_bytes(document, {"s": None}, context)
     response = await execute(
         SCHEMA,
         GraphQLRequest(query=document, variables={"s": None}, operation_name=None),
@@ -161,7 +188,7 @@ async def test_null_conditions(selection: str, paths: list[object]) -> None:
     assert "data" in response.body
 
 
-@settings(max_examples=50, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(many_examples, max_examples=50)
 @given(documents(), rows(), VALUES)
 async def test_sync(document: str, countries: list[Country], variables: dict[str, Any]) -> None:
     """Synchronous execution returns the same response, or leaves it to asynchronous execution."""
@@ -197,8 +224,7 @@ BROKEN_ROWS = [make_country("AX"), make_country("FR", population=2**31), make_co
 async def test_documents(document: str) -> None:
     """Lists with a completer, with a partial one and without one give the same bytes."""
     _, context = make_client(BROKEN_ROWS)
-    actual, expected = await execute_both(document, {}, context)
-    assert actual == expected
+    await check_same_bytes(document, {}, context)
 
 
 def select_all(composite_type: Any, depth: int) -> str:  # noqa: ANN401 - an object type or an interface
