@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 
-from benchmarks import load_benchmark, queries_benchmark, refresh_benchmark, startup_benchmark
+from benchmarks import growth_benchmark, load_benchmark, queries_benchmark, refresh_benchmark, startup_benchmark
 from benchmarks.environment import describe_environment
 from benchmarks.report import MissingToolError, format_environment, publish
 
@@ -13,6 +13,7 @@ ROOT = Path(__file__).parent.parent
 BENCHMARKS: Mapping[str, ModuleType] = {
     "refresh": refresh_benchmark,
     "serving": queries_benchmark,
+    "growth": growth_benchmark,
     "load": load_benchmark,
     "start": startup_benchmark,
 }

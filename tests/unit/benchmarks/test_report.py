@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks import load_benchmark, queries_benchmark, refresh_benchmark, startup_benchmark
+from benchmarks import growth_benchmark, load_benchmark, queries_benchmark, refresh_benchmark, startup_benchmark
 from benchmarks.__main__ import BENCHMARKS
+from benchmarks.growth_benchmark import GrowthResults
 from benchmarks.load_benchmark import Latency, LoadResults
 from benchmarks.refresh_benchmark import RefreshResults
 from benchmarks.refresh_environment import RefreshCost
@@ -53,9 +54,15 @@ def startup_report(results: dict[str, Any]) -> BenchmarkReport:
     return startup_benchmark.build_report(StartupResults(**results))
 
 
+def growth_report(results: dict[str, Any]) -> BenchmarkReport:
+    """Build the report of committed results."""
+    return growth_benchmark.build_report(GrowthResults(**results))
+
+
 REPORT_BUILDERS: Mapping[str, Callable[[dict[str, Any]], BenchmarkReport]] = {
     "refresh": refresh_report,
     "serving": queries_report,
+    "growth": growth_report,
     "load": load_report,
     "start": startup_report,
 }
