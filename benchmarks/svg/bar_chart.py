@@ -128,6 +128,8 @@ def _draw_grid(scale: _Scale, bottom: int) -> Iterator[str]:
         x = scale.x_position(tick)
         yield _line_element(x, _TOP_MARGIN - 8, bottom + 8, "grid")
         yield text_element(x, bottom + 26, f"{tick:,g}", "dim", anchor="middle")
+    if scale.low:
+        yield text_element(20, bottom + 26, "Logarithmic scale", "dim")
 
 
 def _group_height(group: Group) -> int:

@@ -107,7 +107,7 @@ FIELDS: Mapping[str, FieldInfo] = {
     ),
     "region": FieldInfo(
         FieldKind.TEXT,
-        "UN M49 region, e.g. Africa, or Antarctica; null if there is none.",
+        "UN M49 region: Africa, Americas, Antarctica, Asia, Europe or Oceania. Every country has one today.",
         max_length=200,
         nullable=True,
         is_closed=True,
@@ -139,7 +139,7 @@ FIELDS: Mapping[str, FieldInfo] = {
     ),
     "estimated_gdp": FieldInfo(
         FieldKind.FLOAT,
-        "Rough estimate in US dollars, not a statistic: population x multiplier / exchangeRate. "
+        "Rough estimate in US dollars, rounded to cents, not a statistic: population x multiplier / exchangeRate. "
         "The multiplier is 1000 to 2000, derived from the country code, and never changes. Null "
         "without an exchange rate. `gdp` is the real figure.",
         nullable=True,

@@ -14,11 +14,11 @@ def gdp_multiplier(code: str) -> int:
 
 
 def estimated_gdp(code: str, population: int, exchange_rate: float | None) -> float | None:
-    """Return population x multiplier / exchange rate, in US dollars.
+    """Return population x multiplier / exchange rate, in US dollars, rounded to cents.
 
     None without a rate, or if the result is not a finite number.
     """
     if exchange_rate is None:
         return None
     estimate = population * gdp_multiplier(code) / exchange_rate
-    return estimate if math.isfinite(estimate) else None
+    return round(estimate, 2) if math.isfinite(estimate) else None

@@ -6,18 +6,21 @@ from functools import partial
 
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
 from graphql_api.http.conditional import EncodedText, build_text_response
+from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_type
+from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site import images
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
 from graphql_api.http.site.metrics import serve_metrics
 from graphql_api.http.site.playground import Playground
-from graphql_api.http.site.static_files import STATIC_PREFIX, AssetFiles
+from graphql_api.http.site.static_files import STATIC_PREFIX, Asset, AssetFiles, relative_root
+from graphql_api.http.site.templates import render_template
 from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.sampler import Sampler
@@ -59,6 +62,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),
         Mount(f"/{STATIC_PREFIX}", AssetFiles(assets)),
+        Route("/favicon.ico", _serve_icon),
         Route("/schema.graphql", schema_endpoint),
         Route(images.CURRENT_IMAGE_PATH, image_endpoints.current),
         Route("/images/summary-{name}.png", image_endpoints.versioned),
@@ -70,7 +74,24 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         routes=routes,
         openapi_url=None,
         redirect_slashes=False,  # the target would repeat the client's Host
+        exception_handlers={404: _serve_not_found},
     )
+
+
+async def _serve_not_found(request: Request, _: Exception) -> Response:
+    """Return a page to browsers, and one line to other clients."""
+    headers = {"Vary": "Accept"}
+    if negotiate_response_type(request, (JSON, HTML)) != HTML:
+        return PlainTextResponse("There is nothing at this path.\n", 404, headers)
+    stylesheet, icon = (Asset.from_package(name) for name in ("landing.css", "icon.svg"))
+    root = relative_root(request.scope["path"])
+    page = render_template("not_found.html", root=root, stylesheet=stylesheet, icon=icon)
+    return HTMLResponse(page, 404, {**headers, "Content-Security-Policy": build_csp()})
+
+
+async def _serve_icon(_: Request) -> Response:
+    """Return the icon to browsers that request it without having seen a page."""
+    return RedirectResponse(Asset.from_package("icon.svg").url, 302, {"Cache-Control": "max-age=86400"})
 
 
 async def _serve_schema(request: Request, *, schema: EncodedText | None) -> Response:

@@ -18,18 +18,19 @@ from starlette.types import Scope
 from graphql_api.http.compression import compress
 from graphql_api.http.conditional import build_not_modified, get_if_none_match
 from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY, negotiate_encoding
-from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.utils.lazy import Lazy
 
 STATIC_PREFIX = "static"
 """First segment of the URLs. They are relative, so that a proxy may serve below a path."""
 
+_MAX_DEPTH = 20
+"""Folders in the path of a page, so that a path of slashes is not answered by a much longer page."""
 _PACKAGE_FOLDER = Path(__file__).parent / "static"
 
 
 def relative_root(path: str) -> str:
     """Return the URL of the landing page, relative to a page at `path`. Asset URLs may follow it."""
-    return "../" if path.endswith(GRAPHQL_PATHS[1]) else "./"
+    return "../" * min(path.count("/") - 1, _MAX_DEPTH) or "./"
 
 
 @dataclass(frozen=True)

@@ -66,9 +66,9 @@ def test_estimate_beyond_the_numbers(population: int, estimate: float | None) ->
 @few_examples
 @given(population=st.integers(0, MAX_POPULATION), rate=st.floats(0, exclude_min=True, allow_infinity=False))
 def test_estimate_is_exact(population: int, rate: float) -> None:
-    """The estimate is the number nearest to the true quotient, whatever the rate."""
+    """The estimate is the number nearest to the true quotient, rounded to cents, whatever the rate."""
     try:
-        nearest: float | None = float(population * 1903 / Fraction(rate))
+        nearest: float | None = round(float(population * 1903 / Fraction(rate)), 2)
     except OverflowError:
         nearest = None
     assert estimated_gdp("FR", population, rate) == nearest

@@ -15,13 +15,16 @@ query Countries {
       population
       currencyCode
       exchangeRate
-      estimatedGdp
+      gdp
+      gdpYear
     }
   }
 }
 `;
 
-const REFRESH = `# Fetches every source and stores the data. The tab to the right shows the progress.
+const REFRESH = `# Fetches every source and stores the data.
+# Changing tabs loses the answer. To watch it,
+# first run Progress in another window.
 mutation Refresh {
   refreshCountries {
     totalCountries
@@ -52,7 +55,8 @@ mutation Refresh {
 }
 `;
 
-const PROGRESS = `# Phases of the running refresh, and of those that start while this is subscribed.
+const PROGRESS = `# Phases of the running refresh, and later ones.
+# Changing tabs ends it: refresh elsewhere.
 subscription Progress {
   refreshProgress {
     phase
@@ -67,7 +71,31 @@ const container = document.getElementById("graphiql");
 const headers = container.dataset.tokenRequired === "yes" ? '{ "Authorization": "Bearer …" }' : "";
 const url = location.origin + location.pathname;
 
-const fetcher = GraphiQL.createFetcher({ url, subscriptionUrl: url.replace(/^http/, "ws") });
+const WAITING = { message: "Waiting for a refresh to start. Its phases appear here." };
+
+/** Return results that begin with a notice, because a subscription may have none for hours. */
+function withNotice(results) {
+  const iterator = results[Symbol.asyncIterator]();
+  let isFirst = true;
+  return {
+    next() {
+      if (!isFirst) return iterator.next();
+      isFirst = false;
+      return Promise.resolve({ done: false, value: WAITING });
+    },
+    return: () => iterator.return(),
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+  };
+}
+
+const send = GraphiQL.createFetcher({ url, subscriptionUrl: url.replace(/^http/, "ws") });
+
+async function fetcher(params, options) {
+  const result = await send(params, options);
+  return result[Symbol.asyncIterator] ? withNotice(result) : result;
+}
 
 ReactDOM.createRoot(container).render(
   React.createElement(GraphiQL, {

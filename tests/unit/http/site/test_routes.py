@@ -1,9 +1,11 @@
 """The pages as a server sends them: well-formed, linked, conditional and compressed."""
 
+import re
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import ModuleType
+from urllib.parse import urljoin
 
 import pytest
 from starlette.requests import Request
@@ -261,8 +263,28 @@ async def test_unconditional(server: AppClient, path: str) -> None:
 
 async def test_nothing_else(server: AppClient) -> None:
     """Other paths are not found, among them FastAPI's own pages."""
-    for path in ("/docs", "/redoc", "/openapi.json", "/favicon.ico", "/graphql/x", "/images/"):
+    for path in ("/docs", "/redoc", "/openapi.json", "/graphql/x", "/images/"):
         assert (await server.get(path)).status_code == 404
+
+
+@pytest.mark.parametrize(("path", "root"), [("/nope", "./"), ("/images/a/nope", "../../")])
+async def test_page_for_browsers(server: AppClient, path: str, root: str) -> None:
+    """A browser gets a page that leads to the data, and other clients get a line."""
+    response = await server.get(path, Accept="text/html,*/*;q=0.8")
+    assert (response.status_code, response.headers["Content-Type"]) == (404, "text/html; charset=utf-8")
+    assert f'<a href="{root}">a page with the data</a>' in response.text
+    (stylesheet,) = re.findall(r'rel="stylesheet" href="([^"]+)"', response.text)
+    assert (await server.get(urljoin(path, stylesheet))).status_code == 200
+    response = await server.get(path)
+    assert (response.status_code, response.text) == (404, "There is nothing at this path.\n")
+
+
+async def test_icon(server: AppClient) -> None:
+    """Browsers that look for /favicon.ico are sent to the icon."""
+    response = await server.get("/favicon.ico")
+    assert (response.status_code, response.headers["Location"][:7]) == (302, "static/")
+    icon = await server.get(f"/{response.headers['Location']}")
+    assert (icon.status_code, icon.headers["Content-Type"]) == (200, "image/svg+xml")
 
 
 @pytest.mark.parametrize(
