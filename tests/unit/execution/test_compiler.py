@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
+from benchmarks.queries_benchmark import QUERIES
 from graphql_api.domain.country import Country
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.engine import build_schema
@@ -26,6 +27,7 @@ from graphql_api.schema.context import GraphQLContext
 from graphql_api.schema.operations import Mutation, Query
 from graphql_api.schema.scalars import DATE_TIME
 from tests.support.attempts import make_failure, make_report
+from tests.support.call_counts import count_calls
 from tests.support.document_strategies import documents
 from tests.support.factories import make_country, make_snapshot
 from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
@@ -266,6 +268,21 @@ def test_uncovered_fields(document: str) -> None:
     """An operation with a field that depends on more than the snapshot is left to Strawberry."""
     assert validate(SCHEMA.executable, parse(document)) == []
     assert SCHEMA.document_cache.get_or_parse(document).get_operation(None).compile({}) is None
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_compilation_is_cheap(name: str) -> None:
+    """Compiling an operation takes fewer calls than one stock execution of it, on every row of a small snapshot."""
+    countries = [make_country(f"{number:03}", alpha3=f"{number}x", population=2_000_000) for number in range(30)]
+    _, context = make_client([make_country("FR"), *countries])
+    document, variables = QUERIES[name].document, {"n": QUERIES[name].number}
+    node = SCHEMA.document_cache.get_or_parse(document).node
+    operation = build_schema(introspection=True).document_cache.get_or_parse(document).get_operation(None)
+    operation.compile(variables)  # the fields that all operations share
+    operation._compiled.clear()
+    reader = SnapshotReader(context.catalog.snapshot)
+    stock = count_calls(lambda: graphql.execute(SCHEMA.executable, node, reader, context, variables))
+    assert count_calls(lambda: operation.compile(variables)).total() < stock.total()
 
 
 async def test_new_snapshot() -> None:
