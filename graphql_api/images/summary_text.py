@@ -8,10 +8,10 @@ from graphql_api.domain.snapshot import Ranking, StatisticsYears, Summary, TopCo
 from graphql_api.sources.registry import PROVIDERS
 from graphql_api.utils.formatting import format_date, format_datetime, format_usd, to_plain_line
 
-TITLES = {Ranking.GDP: "Highest GDP", Ranking.ESTIMATED_GDP: "Highest estimated GDP"}
+TITLES = {Ranking.GDP: "Highest GDP", Ranking.ESTIMATED_GDP: "Highest demo GDP estimate"}
 DISCLAIMERS = {
     Ranking.GDP: "From national accounts, in current US dollars",
-    Ranking.ESTIMATED_GDP: "Rough estimates from population and exchange rate, in US dollars",
+    Ranking.ESTIMATED_GDP: "Derived from population and exchange rate, not a statistic",
 }
 EMPTY_TITLE = "No estimates yet"
 EMPTY_HINT = "An estimate needs a population and an exchange rate"

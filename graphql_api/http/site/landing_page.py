@@ -55,7 +55,7 @@ _COLUMNS = (
     Column(CountryField.CURRENCY_CODE, "Currency"),
     Column(CountryField.EXCHANGE_RATE, "Rate", "per US$", formatting.format_rate),
     Column(CountryField.GDP, "GDP", "US$", formatting.format_compact),
-    Column(CountryField.ESTIMATED_GDP, "Est. GDP", "US$", formatting.format_compact),
+    Column(CountryField.ESTIMATED_GDP, "Demo GDP estimate", "US$", formatting.format_compact),
 )
 """The columns in their order. The first one heads the rows."""
 

@@ -161,8 +161,8 @@ def test_texts() -> None:
     assert layout_texts(NORMAL) == [
         "250",
         "countries",
-        "Highest estimated GDP",
-        "Rough estimates from population and exchange rate, in US dollars",
+        "Highest demo GDP estimate",
+        "Derived from population and exchange rate, not a statistic",
         "United States",
         "$481B",
         "Germany",
@@ -211,9 +211,9 @@ def test_empty_texts() -> None:
 def test_alt_text() -> None:
     """The alt text has the figures of the image in sentences."""
     assert describe(NORMAL) == (
-        "250 countries. Highest estimated GDP: United States $481B, Germany $155B, "
+        "250 countries. Highest demo GDP estimate: United States $481B, Germany $155B, "
         "United Kingdom $121B, France $98.4B, Italy $71.0B. "
-        "Rough estimates from population and exchange rate, in US dollars. "
+        "Derived from population and exchange rate, not a statistic. "
         "Countries by GeoNames (CC BY 4.0), 29 Sep 2026. "
         "Rates by Exchange Rate API, 24 Nov 2026. Refreshed 24 Nov 2026, 16:26 UTC."
     )
