@@ -12,7 +12,7 @@ from playwright.sync_api import Page, WebSocketRoute, expect
 
 from tests.e2e.browser.conftest import TOKEN, OpenPage
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
-from tests.support.processes import Process, running_server
+from tests.support.processes import UNREACHABLE_SOURCES, Process, running_server
 
 pytestmark = pytest.mark.slow
 
@@ -45,6 +45,15 @@ def first_country(page: Page) -> str:
 def expect_status(page: Page) -> Any:  # noqa: ANN401 - what Playwright expects of
     """Return an expectation on the status of the refresh."""
     return expect(page.locator("#refresh [role=status]"))
+
+
+def test_offline_refresh(tmp_path: Path, opening: OpenPage) -> None:
+    """Without any live source the page says once which failed, as a warning, and claims no refresh."""
+    with running_server(tmp_path, **UNREACHABLE_SOURCES) as server, opening(server.url) as page:
+        page.get_by_role("button", name="Refresh now").click()
+        expect_status(page).to_have_class("warning")
+        expect_status(page).to_contain_text("Live sources failed. Countries: the bundled data still serves (geonames:")
+        assert "Refreshed" not in page.inner_text("body")
 
 
 def test_refresh(server: Process, sources: Upstream, opening: OpenPage) -> None:

@@ -42,6 +42,18 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
         assert refresh.result() == {"data": {"refreshCountries": {"totalCountries": 250}}}
 
 
+def test_waiting_subscription(server: Process, opening: OpenPage) -> None:
+    """An idle subscription says that it waits, shows a later refresh, and stops at the button."""
+    with opening(f"{server.url}/graphql") as page:
+        result_window = page.locator(".result-window")
+        run_tab(page, "Progress")
+        expect(result_window).to_contain_text("Waiting for a refresh to start.")
+        assert server.query("mutation { refreshCountries { totalCountries } }").keys() == {"data"}
+        expect(result_window).to_contain_text('"phase": "DONE"')
+        page.get_by_role("button", name="Stop query").click()
+        wait_until(lambda: "graphql_api_subscriptions 0.0\n" in server.get("/metrics").text)
+
+
 def test_everything_opens(server: Process, opening: OpenPage) -> None:
     """Explorer, documentation and dialogs open without a CSP violation."""
     with opening(f"{server.url}/graphql") as page:

@@ -245,6 +245,7 @@ OFFLINE = (
 )
 
 
+@pytest.mark.slow
 def test_offline(tmp_path: Path, upstream: Upstream) -> None:
     """Failed live sources are named once, on stderr, also beside JSON; with --live, nothing live is exit code 3."""
     keyless = UNREACHABLE_SOURCES | {"COUNTRIES_SOURCES": f"restcountries,{UNREACHABLE_SOURCES['COUNTRIES_SOURCES']}"}

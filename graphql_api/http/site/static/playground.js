@@ -50,6 +50,7 @@ mutation Refresh {
       asOf
       failures
     }
+    warning
     imageUrl
   }
 }

@@ -162,3 +162,10 @@ async def test_served(server: AppClient, path: str) -> None:
             assert file_response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     [link] = page.find_all("a")
     assert urljoin(path, str(link["href"])) == "/"
+
+
+def test_comments_fit() -> None:
+    """Comments of the tabs are shorter than an editor of a small window is wide."""
+    script = (ROOT / "graphql_api" / "http" / "site" / "static" / "playground.js").read_text("utf-8")
+    comments = re.findall(r"^(?:const \w+ = `)?(# .*)$", script, re.MULTILINE)
+    assert (len(comments), [comment for comment in comments if len(comment) >= 50]) == (6, [])
