@@ -26,8 +26,11 @@ def open_files(pid: int) -> set[str]:
 
 
 def owns_socket(pid: int, port: int) -> bool:
-    """Return whether a process has a TCP socket on this port of the loopback address of IPv6."""
-    files = open_files(pid)
+    """Return whether a process has a TCP socket on this port of an IPv6 address; False if it has ended."""
+    try:
+        files = open_files(pid)
+    except OSError:
+        return False
     sockets = (line.split() for line in Path("/proc/net/tcp6").read_text("ascii").splitlines()[1:])
     return any(int(columns[1][-4:], 16) == port and f"socket:[{columns[9]}]" in files for columns in sockets)
 
