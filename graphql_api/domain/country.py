@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import Enum, StrEnum, auto
 
 from graphql_api.domain.folding import Folder, fold, fold_code
+from graphql_api.domain.nodes import NO_LINKS, CountryLinks
 
 BUNDLED = "bundled"
 """Name of the provider that reads the data shipped with the package. All others are live."""
@@ -58,6 +59,8 @@ class FieldKind(Enum):
     FLOAT = auto()
     INSTANT = auto()
     """An aware datetime with microseconds."""
+    TEXTS = auto()
+    """A list of texts, filtered by the folded form of each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +209,28 @@ FIELDS: Mapping[str, FieldInfo] = {
 """The fields of `Country` by name, in the order of the SQL columns."""
 
 
+def _linked(kind: FieldKind, description: str, *, sortable: bool = False, fold: Folder = fold_code) -> FieldInfo:
+    return FieldInfo(kind, description, nullable=kind is FieldKind.TEXT, sortable=sortable, fold=fold)
+
+
+LINKED_FIELDS: Mapping[str, FieldInfo] = {
+    "continent": _linked(FieldKind.TEXT, "Code of the continent: AF, AN, AS, EU, NA, OC or SA.", sortable=True),
+    "numeric_code": _linked(
+        FieldKind.TEXT, "ISO 3166-1 numeric code, three digits, e.g. 076; null for Kosovo.", sortable=True
+    ),
+    "tld": _linked(FieldKind.TEXT, "Top-level domain with its dot, e.g. .br; null if there is none."),
+    "aliases": _linked(FieldKind.TEXTS, "Other names that the country is found by.", fold=fold),
+    "currencies": _linked(FieldKind.TEXTS, "ISO 4217 codes of the currencies in use as tender."),
+    "languages": _linked(FieldKind.TEXTS, "BCP 47 codes of the languages spoken, e.g. pt."),
+    "neighbours": _linked(FieldKind.TEXTS, "Alpha-2 codes of the countries that share a land border."),
+    "calling_codes": _linked(FieldKind.TEXTS, "Calling codes with the plus sign, e.g. +44 or +1-242."),
+    "timezones": _linked(FieldKind.TEXTS, "IANA time zones, e.g. America/Sao_Paulo."),
+}
+"""Fields to filter or sort by that are not of the row: `Graph.get_value` has them, from the reference."""
+
+
 class CountryField(StrEnum):
-    """The fields that clients can filter or sort by. The value is the name in `FIELDS`."""
+    """The fields that clients can filter or sort by. The value is the name in `FIELDS` or `LINKED_FIELDS`."""
 
     CODE = "code"
     ALPHA3 = "alpha3"
@@ -225,13 +248,22 @@ class CountryField(StrEnum):
     GDP = "gdp"
     GDP_PER_CAPITA = "gdp_per_capita"
     GDP_PPP = "gdp_ppp"
+    CONTINENT = "continent"
+    NUMERIC_CODE = "numeric_code"
+    TLD = "tld"
+    ALIASES = "aliases"
+    CURRENCIES = "currencies"
+    LANGUAGES = "languages"
+    NEIGHBOURS = "neighbours"
+    CALLING_CODES = "calling_codes"
+    TIMEZONES = "timezones"
 
     __hash__ = str.__hash__  # that of an enum is a Python function
 
     @property
     def info(self) -> FieldInfo:
-        """Return the entry in `FIELDS`."""
-        return FIELDS[self]
+        """Return the entry in `FIELDS` or `LINKED_FIELDS`."""
+        return FIELDS.get(self) or LINKED_FIELDS[self]
 
     @property
     def is_text(self) -> bool:
@@ -257,6 +289,7 @@ class CountryIdentity:
     """Reserved and retired codes that stand for this country alone, e.g. UK."""
     tender: tuple[str, ...] = ()
     """Currencies in use, as CLDR orders them."""
+    links: CountryLinks = NO_LINKS
 
 
 Reference = Mapping[str, CountryIdentity]

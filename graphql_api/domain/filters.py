@@ -29,6 +29,10 @@ class Operator(StrEnum):
     STARTS_WITH = "startsWith"
     ENDS_WITH = "endsWith"
     IS_NULL = "isNull"
+    HAS = "has"
+    HAS_EVERY = "hasEvery"
+    HAS_SOME = "hasSome"
+    IS_EMPTY = "isEmpty"
 
     __hash__ = str.__hash__  # that of an enum is a Python function
 
@@ -92,6 +96,10 @@ _COMPARISONS: Mapping[Operator, Callable[[Any, Any], bool]] = {
     Operator.STARTS_WITH: str.startswith,
     Operator.ENDS_WITH: str.endswith,
     Operator.IS_NULL: lambda value, operand: (value is None) is operand,
+    Operator.HAS: operator.contains,
+    Operator.HAS_EVERY: lambda values, operands: operands.issubset(values),
+    Operator.HAS_SOME: lambda values, operands: not operands.isdisjoint(values),
+    Operator.IS_EMPTY: lambda values, operand: (not values) is operand,
 }
 _COMPARE_NULL = (Operator.EQ, Operator.NE, Operator.IN, Operator.NOT_IN, Operator.IS_NULL)
 """The comparisons that can compare None. The others never match it."""

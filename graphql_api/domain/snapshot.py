@@ -12,12 +12,14 @@ from operator import attrgetter
 from typing import Any, Self, TypeAlias
 
 from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, Reference
-from graphql_api.domain.folding import fold, fold_name
+from graphql_api.domain.folding import Folder, fold, fold_name
+from graphql_api.domain.graph import Graph
 from graphql_api.domain.provenance import Provenance
 from graphql_api.utils.lru import LRUCache
 
-ComparableValue = str | int | float | datetime | None
-"""A value in the form that filters and sorting compare. Text is folded."""
+_StoredValue = str | int | float | datetime | None
+ComparableValue = _StoredValue | tuple[str, ...]
+"""A value in the form that filters and sorting compare. Text is folded. A tuple is a list of texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,15 +132,18 @@ class Snapshot:
     """Digest of every value, the same for equal rows in every process."""
     longest_text: int
     """Characters of the longest text of a column, or name to find a country by."""
+    graph: Graph = field(compare=False, repr=False)
     derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:
         """Sort and index `rows`, under the codes and aliases of `reference` too."""
         ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
-        columns = {field: _build_column(ordered, field) for field in CountryField}
+        graph = Graph(ordered, reference)
+        columns = {field: _build_column(ordered, field, graph) for field in CountryField}
         by_name = _index_names(ordered, reference)
-        texts = (value for field, column in columns.items() if field.is_text for value in column)
+        texts = [text for field, column in columns.items() if field.is_text for text in column]
+        texts += [text for column in columns.values() for value in column if isinstance(value, tuple) for text in value]
         return cls(
             rows=ordered,
             version=DataVersion(max((row.revision for row in ordered), default=0), len(ordered)),
@@ -148,6 +153,7 @@ class Snapshot:
             by_code=_index_codes(ordered, reference),
             by_name=by_name,
             digest=_compute_digest(ordered),
+            graph=graph,
             longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),
         )
 
@@ -239,18 +245,25 @@ def _compute_digest(rows: Iterable[Country]) -> str:
     return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
-def _to_canonical(value: ComparableValue) -> str | float | None:
+def _to_canonical(value: _StoredValue) -> str | float | None:
     """Return equal values in one form: time zones and integers differ between what was parsed and what was stored."""
     if isinstance(value, datetime):
         return value.timestamp()
     return float(value) if isinstance(value, int) else value
 
 
-def _build_column(rows: tuple[Country, ...], field: CountryField) -> tuple[ComparableValue, ...]:
-    values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
-    if field.is_text:
-        values = (field.info.fold(value, sys.maxsize) if isinstance(value, str) else None for value in values)
-    return tuple(values)
+def _build_column(rows: tuple[Country, ...], field: CountryField, graph: Graph) -> tuple[ComparableValue, ...]:
+    if field in FIELDS:
+        values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
+    else:
+        values = (graph.get_value(row, field) for row in rows)
+    return tuple(_fold_value(value, field.info.fold) for value in values)
+
+
+def _fold_value(value: ComparableValue, folder: Folder) -> ComparableValue:
+    if isinstance(value, tuple):
+        return tuple(folder(text, sys.maxsize) for text in value)
+    return folder(value, sys.maxsize) if isinstance(value, str) else value
 
 
 def _index_codes(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:

@@ -1,7 +1,7 @@
 """Compiler: turns an operation into a function from variables to the JSON bytes of its data.
 
-It covers the fields that depend on their object and their arguments alone: those that read an
-attribute, and those whose resolver is synchronous and takes no `info`.
+It covers the fields that depend on their object, their arguments and the snapshot alone: those that read an
+attribute, and those whose resolver is synchronous and takes no `info` but `SnapshotInfo`.
 """
 
 from __future__ import annotations  # else each closure holds objects for its annotations
@@ -29,6 +29,7 @@ from graphql_api.execution.encoders import (
     encode_objects,
     encode_once,
 )
+from graphql_api.schema.context import SnapshotInfo
 from graphql_api.utils.exact_bytes import copy_exactly
 
 SubfieldCollector: TypeAlias = Callable[[graphql.GraphQLObjectType, FieldDetailsList], GroupedFieldSet]
@@ -82,11 +83,13 @@ class Compiler:
         definition = field.extensions.get("strawberry-definition") if field else None
         if field is None or not isinstance(definition, StrawberryField):
             raise NotCovered
-        resolve = _get_resolver(definition)
+        resolve, needs_info = get_resolver(definition)
         arguments = self._arguments.compile(field, definition, node) if field.args else {}
         encode, is_constant = self._compile_value(field.type, details, collect)
-        column = CompiledSelection(_encode_field(resolve, arguments, encode), is_constant and not callable(arguments))
-        if not field.args and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
+        column = CompiledSelection(
+            _encode_field(resolve, arguments, encode, needs_info=needs_info), is_constant and not callable(arguments)
+        )
+        if not arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
             if _is_part_of_snapshot(object_type):
                 column = CompiledSelection(encode_once(column.encode, name), is_constant=True)
             self._columns[name] = column
@@ -135,26 +138,35 @@ def _is_part_of_snapshot(object_type: graphql.GraphQLObjectType) -> bool:
     return getattr(definition and definition.origin, "is_part_of_snapshot", False)
 
 
-def _get_resolver(definition: StrawberryField) -> Callable[..., Any]:
-    """Return the function from an object, and keyword arguments, to a field's value."""
+def get_resolver(definition: StrawberryField) -> tuple[Callable[..., Any], bool]:
+    """Return the function from an object, and keyword arguments, to a field's value, and whether it takes `info`.
+
+    Raises:
+        NotCovered: The value may have to be awaited, or depends on more than object, arguments and snapshot.
+    """
     resolver = definition.base_resolver
     if definition.extensions:
         raise NotCovered
     if resolver is None:
-        return attrgetter(definition.python_name)
-    if resolver.is_async or resolver.info_parameter or not (resolver.self_parameter or resolver.parent_parameter):
+        return attrgetter(definition.python_name), False
+    info = resolver.info_parameter
+    if resolver.is_async or not (resolver.self_parameter or resolver.parent_parameter):
         raise NotCovered
-    return resolver._unbound_wrapped_func  # noqa: SLF001 - the public one may be a staticmethod
+    if info is not None and info.annotation is not SnapshotInfo:
+        raise NotCovered
+    return resolver._unbound_wrapped_func, info is not None  # noqa: SLF001 - the public one may be a staticmethod
 
 
-def _encode_field(resolve: Callable[..., Any], arguments: Arguments | ArgumentsBuilder, encode: Encoder) -> Encoder:
-    if callable(arguments):
+def _encode_field(
+    resolve: Callable[..., Any], arguments: Arguments | ArgumentsBuilder, encode: Encoder, *, needs_info: bool
+) -> Encoder:
+    if not arguments and not needs_info:
+        return lambda objects, state: encode(list(map(resolve, objects)), state)
 
-        def encode_with_variables(objects: Column, state: ExecutionState) -> list[bytes]:
-            kwargs = arguments(state.variables)
-            return encode([resolve(source, **kwargs) for source in objects], state)
+    def encode_with_arguments(objects: Column, state: ExecutionState) -> list[bytes]:
+        kwargs = arguments(state.variables) if callable(arguments) else arguments
+        if needs_info:
+            kwargs = {**kwargs, "info": state}
+        return encode([resolve(source, **kwargs) for source in objects], state)
 
-        return encode_with_variables
-    if arguments:
-        return lambda objects, state: encode([resolve(source, **arguments) for source in objects], state)
-    return lambda objects, state: encode(list(map(resolve, objects)), state)
+    return encode_with_arguments

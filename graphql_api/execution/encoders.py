@@ -16,6 +16,7 @@ import graphql
 import orjson
 
 from graphql_api.domain.snapshot import DerivedCache
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.prepared_json import prepare_json
 
@@ -24,7 +25,9 @@ Column: TypeAlias = Sequence[Any]
 
 
 class ExecutionState(NamedTuple):
-    """The values that one execution depends on."""
+    """The values that one execution depends on. It is the `info` of resolvers, as `SnapshotInfo` describes it."""
+
+    root_value: SnapshotReader
 
     variables: Mapping[str, Any]
     """Coerced."""

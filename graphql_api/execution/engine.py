@@ -15,7 +15,8 @@ from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import DataSizes, measure_lists
+from graphql_api.execution.list_sizes import measure_graph, measure_reports
+from graphql_api.execution.row_count import DataSizes
 from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.scalars import DATE_TIME
 
@@ -40,7 +41,8 @@ class Schema(strawberry.Schema):
         """Return the sizes of the served data, by which queries cost. They are measured once."""
         snapshot, history = catalog.snapshot, catalog.history
         if self._measured is None or self._measured[0] is not snapshot or self._measured[1] is not history:
-            self._measured = (snapshot, history, DataSizes(len(snapshot.rows), measure_lists(history)))
+            lists = {**measure_graph(self.executable, snapshot), **measure_reports(history)}
+            self._measured = (snapshot, history, DataSizes(len(snapshot.rows), lists))
         return self._measured[2]
 
 

@@ -165,7 +165,7 @@ class _PreparedExecution:
         if encode is None:
             return None
         reader = self.reader
-        state = ExecutionState(self.variables, reader.snapshot.derived, self.budget)
+        state = ExecutionState(reader, self.variables, reader.snapshot.derived, self.budget)
         try:
             (data,) = encode((reader,), state)
         except QueryTooComplex:

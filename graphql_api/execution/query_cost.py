@@ -5,21 +5,29 @@ products, which `OperationCost.check` evaluates for the variables of each reques
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import graphql
 from graphql.language import ast
 
-from graphql_api.domain.country import CountryField
-from graphql_api.domain.report import Attempt, RefreshReport
 from graphql_api.execution.introspection_cost import INTROSPECTION_FIELDS, IntrospectionCounter
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.row_count import (
+    ALL_ROWS,
+    ONE_ROW,
+    DataSizes,
+    Factors,
+    RowCount,
+    count_objects,
+    find_factors,
+    find_row_count,
+    get_field,
+)
 from graphql_api.execution.selections import Fragments, count_fields
-from graphql_api.execution.value_size import VariableRef, measure_value, to_plain_value
+from graphql_api.execution.value_size import measure_value, to_plain_value
 
-_MAX_SORT_KEYS = sum(field.info.sortable for field in CountryField)
 _INTROSPECTION_DEPTH = 30
 """Levels that introspection may have beyond the limit: `ofType` nests for each list and non-null."""
 _INTROSPECTION_FACTOR = 10
@@ -30,64 +38,8 @@ UNCOMPILED_FACTOR = 5
 """Times the cost of a query that is executed value by value instead of column by column."""
 _MUTATION_COST = 2_000
 """A mutation takes round trips to the database."""
-_COST_BY_FIELD = {"refreshCountries": _MUTATION_COST, "deleteCountry": _MUTATION_COST}
-"""Cost of a field by its name. All others cost 1."""
-
-
-class DataSizes(NamedTuple):
-    """Sizes of the served data."""
-
-    countries: int
-    lists: Mapping[str, int]
-    """The greatest length of each list in a report, by field."""
-
-
-def measure_lists(history: Iterable[Attempt]) -> Mapping[str, int]:
-    """Return the greatest length of each list in the reports of a history, by field."""
-    reports = [attempt for attempt in history if isinstance(attempt, RefreshReport)]
-    sources = [source for report in reports for source in report.sources]
-    return {
-        "sources": max((len(report.sources) for report in reports), default=0),
-        "failures": max((len(source.failures) for source in sources), default=0),
-        "skipped": max((len(report.skipped) for report in reports), default=0),
-        "missing": max((len(report.missing) for report in reports), default=0),
-    }
-
-
-class _Rows(NamedTuple):
-    """The rows of a field: the requested number, at most `max_rows`."""
-
-    max_rows: int | None
-    """None: as many as there are countries."""
-    requested: int | str | None = None
-    """A number, the name of a variable, or None without `first` and `last`."""
-    sort: int | str = 0
-    """Number of sort keys, or the name of a variable."""
-
-    def resolve(self, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
-        """Return the number of rows for these variables."""
-        max_rows = sizes.countries if self.max_rows is None else self.max_rows
-        requested = variables.get(self.requested) if isinstance(self.requested, str) else self.requested
-        return min(max(requested, 0), max_rows) if isinstance(requested, int) else max_rows
-
-    def count_sort_keys(self, variables: Mapping[str, Any]) -> int:
-        """Return the number of sort keys for these variables. Repeated fields do not count."""
-        sort = _count_items(variables.get(self.sort)) if isinstance(self.sort, str) else self.sort
-        return min(sort, _MAX_SORT_KEYS)
-
-
-_Factors: TypeAlias = tuple[str, ...]
-"""Multiply the cost of a field besides its rows: the lists that it is in, and `_CURSOR`."""
-
-_ONE_ROW, _ALL_ROWS = _Rows(1), _Rows(None)
-_ROWS_BY_FIELD = {"countries": _ALL_ROWS, "refreshes": _Rows(1000, 10), "failedRefreshes": _Rows(1000, 10)}
-"""Fields with several rows, and the default number of rows."""
-_CURSOR = "cursor"
-_FACTORS_BY_FIELD: Mapping[str, _Factors] = {
-    **dict.fromkeys(("cursor", "startCursor", "endCursor"), (_CURSOR,)),
-    **{name: (name,) for name in measure_lists(())},
-}
-"""Fields that cost more than 1: a cursor as much as its values, a list of a report as much as its items."""
+_COST_BY_FIELD = {"Mutation.refreshCountries": _MUTATION_COST, "Mutation.deleteCountry": _MUTATION_COST}
+"""Cost of a field by type and name. All others cost 1."""
 
 
 @dataclass(slots=True)
@@ -99,9 +51,9 @@ class _SelectionStats:
     aliases: int = 0
     extras: int = 0
     """Fragments and directives: limited together with fields, but without a cost."""
-    cost: Counter[_Factors] = field(default_factory=Counter)
+    cost: Counter[Factors] = field(default_factory=Counter)
     """Cost of one object."""
-    cost_of_rows: Counter[tuple[_Rows, _Factors]] = field(default_factory=Counter)
+    cost_of_rows: Counter[tuple[RowCount, Factors]] = field(default_factory=Counter)
     """Cost of the lists below, and of arguments, by number of rows."""
     variable_uses: Counter[str] = field(default_factory=Counter)
 
@@ -121,9 +73,8 @@ class _SelectionStats:
     def add_value(self, node: ast.ValueNode, limits: QueryLimits) -> None:
         size = measure_value(to_plain_value(node), limits)
         if size.operands:
-            self.cost_of_rows[_ALL_ROWS, ()] += size.operands
-        if size.elements:
-            self.cost_of_rows[_ONE_ROW, ()] += size.elements
+            self.cost_of_rows[ALL_ROWS, ()] += size.operands
+        self.cost[()] += size.elements
         self.variable_uses.update(size.variable_uses)
 
     def check(self, limits: QueryLimits) -> None:
@@ -135,7 +86,7 @@ class _SelectionStats:
 class OperationCost:
     """Cost of an operation, before its variables are known. Its other measures are within the limits."""
 
-    cost_of_rows: Mapping[tuple[_Rows, _Factors], int]
+    cost_of_rows: Mapping[tuple[RowCount, Factors], int]
     """Cost of one row, by number of rows and by what else multiplies it."""
     variable_uses: Mapping[str, int]
     """How often each variable is used."""
@@ -159,10 +110,8 @@ class OperationCost:
         }
         cost = 0
         for (rows, factors), cost_of_row in self.cost_of_rows.items():
-            product = cost_of_row * rows.resolve(sizes, values)
-            for factor in factors:
-                product *= 1 + (rows.count_sort_keys(values) if factor == _CURSOR else sizes.lists[factor])
-            cost += product
+            sort_keys = rows.count_sort_keys(values)
+            cost += cost_of_row * count_objects(rows.resolve(sizes, values), factors, sort_keys, sizes.lists)
         for name, count in self.variable_uses.items():
             if size := value_sizes.get(name):
                 cost += count * (size.operands * sizes.countries + size.elements)
@@ -178,7 +127,7 @@ def measure_operation(
     Raises:
         QueryTooComplex: A measure that does not depend on variables exceeds its limit.
     """
-    visitor = _CostVisitor(fragments, limits)
+    visitor = _CostVisitor(schema, fragments, limits)
     stats = visitor.visit_operation(operation)
     counter = IntrospectionCounter(schema, fragments)
     for node in visitor.introspection_nodes:
@@ -186,7 +135,7 @@ def measure_operation(
         # Counting takes time too.
         limits.check("cost", stats.cost[()] * UNCOMPILED_FACTOR)
     for factors, cost in stats.cost.items():
-        stats.cost_of_rows[_ONE_ROW, factors] += cost
+        stats.cost_of_rows[ONE_ROW, factors] += cost
     variables = {
         definition.variable.name.value: definition.default_value and to_plain_value(definition.default_value)
         for definition in operation.variable_definitions or ()
@@ -209,8 +158,9 @@ def is_short(document: ast.DocumentNode, fragments: Fragments, limits: QueryLimi
 class _CostVisitor:
     """Visits each node of one operation and of the fragments that it uses once."""
 
-    def __init__(self, fragments: Fragments, limits: QueryLimits) -> None:
+    def __init__(self, schema: graphql.GraphQLSchema, fragments: Fragments, limits: QueryLimits) -> None:
         self.introspection_nodes: list[ast.FieldNode] = []
+        self._schema = schema
         self._limits = limits
         self._fragments = fragments
         self._introspection_limits = replace(
@@ -227,7 +177,7 @@ class _CostVisitor:
         return [self._fragments[name] for name in self._stats_by_fragment]
 
     def visit_operation(self, operation: ast.OperationDefinitionNode) -> _SelectionStats:
-        stats = self._visit_selections(operation.selection_set, 1)
+        stats = self._visit_selections(operation.selection_set, 1, self._schema.get_root_type(operation.operation))
         self._visit_directives(operation.directives, stats)
         for definition in operation.variable_definitions or ():
             self._visit_directives(definition.directives, stats)
@@ -236,45 +186,53 @@ class _CostVisitor:
         self._limits.check("fields", stats.fields + stats.extras + pairs // _PAIRS_PER_FIELD)
         return stats
 
-    def _visit_selections(self, selection_set: ast.SelectionSetNode, level: int) -> _SelectionStats:
+    def _visit_selections(
+        self, selection_set: ast.SelectionSetNode, level: int, parent: graphql.GraphQLNamedType | None
+    ) -> _SelectionStats:
+        """Measure a selection on a type. None: the type is unknown, and validation rejects the document."""
         self._limits.check("depth", level)
         stats = _SelectionStats()
         for selection in selection_set.selections:
             self._visit_directives(selection.directives, stats)
             if isinstance(selection, ast.FieldNode):
-                self._visit_field(selection, level, stats)
+                self._visit_field(selection, level, parent, stats)
                 continue
             stats.extras += 1
             if isinstance(selection, ast.InlineFragmentNode):
-                stats.add_fragment(self._visit_selections(selection.selection_set, level + 1))
+                condition = selection.type_condition
+                fragment_type = self._schema.get_type(condition.name.value) if condition else parent
+                stats.add_fragment(self._visit_selections(selection.selection_set, level + 1, fragment_type))
             elif isinstance(selection, ast.FragmentSpreadNode) and (
                 fragment := self._visit_fragment(selection.name.value, level + 1)
             ):
                 stats.add_fragment(fragment)
         return stats
 
-    def _visit_field(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
+    def _visit_field(
+        self, node: ast.FieldNode, level: int, parent: graphql.GraphQLNamedType | None, stats: _SelectionStats
+    ) -> None:
         if node.name.value in INTROSPECTION_FIELDS:
             self._visit_introspection(node, level, stats)
             return
-        nested = self._visit_selections(node.selection_set, level + 1) if node.selection_set else None
+        field = get_field(parent, node)
+        field_type = graphql.get_named_type(field.type) if field else None
+        nested = self._visit_selections(node.selection_set, level + 1, field_type) if node.selection_set else None
         stats.fields += 1
         stats.aliases += node.alias is not None
         for argument in node.arguments or ():
             stats.add_value(argument.value, self._limits)
-        rows, name = _find_rows(node), node.name.value
-        nested_cost = nested.cost if nested else {}
+        name = f"{parent.name}.{node.name.value}" if parent else node.name.value
+        rows, nested_cost = find_row_count(node, name), nested.cost if nested else {}
+        factors = find_factors(name, parent, field)
         if rows is not None:
-            stats.cost_of_rows.update({(rows, factors): cost for factors, cost in nested_cost.items()})
+            stats.cost_of_rows.update({(rows, (*factors, *inner)): cost for inner, cost in nested_cost.items()})
             stats.cost_of_rows[rows, ()] += 1
         else:
-            own_factors = _FACTORS_BY_FIELD.get(name, ())
-            stats.cost.update({(*own_factors, *factors): cost for factors, cost in nested_cost.items()})
-            stats.cost[own_factors] += _COST_BY_FIELD.get(name, 1)
+            stats.cost.update({(*factors, *inner): cost for inner, cost in nested_cost.items()})
+            stats.cost[factors] += _COST_BY_FIELD.get(name, 1)
         if nested is not None:
             stats.add_nested(nested)
-            if rows is None:
-                stats.cost_of_rows.update(nested.cost_of_rows)
+            stats.cost_of_rows.update(nested.cost_of_rows)
 
     def _visit_introspection(self, node: ast.FieldNode, level: int, stats: _SelectionStats) -> None:
         """Measure `__schema` or `__type`, which counts as one field of the operation."""
@@ -282,7 +240,7 @@ class _CostVisitor:
         stats.aliases += node.alias is not None
         if node.selection_set is not None:
             limits, self._limits = self._limits, self._introspection_limits
-            self._visit_selections(node.selection_set, level + 1).check(self._limits)
+            self._visit_selections(node.selection_set, level + 1, None).check(self._limits)
             self._limits = limits
         self.introspection_nodes.append(node)
 
@@ -293,8 +251,10 @@ class _CostVisitor:
             self._limits.check("depth", level + stats.depth - 1 if stats else level)
             return stats
         self._stats_by_fragment[name] = None
-        stats = self._visit_selections(self._fragments[name].selection_set, level)
-        self._visit_directives(self._fragments[name].directives, stats)
+        fragment = self._fragments[name]
+        fragment_type = self._schema.get_type(fragment.type_condition.name.value)
+        stats = self._visit_selections(fragment.selection_set, level, fragment_type)
+        self._visit_directives(fragment.directives, stats)
         stats.check(self._limits)
         self._stats_by_fragment[name] = stats
         return stats
@@ -304,22 +264,3 @@ class _CostVisitor:
             stats.extras += 1
             for argument in directive.arguments or ():
                 stats.add_value(argument.value, self._limits)
-
-
-def _find_rows(node: ast.FieldNode) -> _Rows | None:
-    """Return the rows of a field, or None if it has no list of rows."""
-    rows = _ROWS_BY_FIELD.get(node.name.value)
-    if rows is None:
-        return None
-    for argument in node.arguments or ():
-        name, value = argument.name.value, to_plain_value(argument.value)
-        if name in ("first", "last") and isinstance(value, int | VariableRef):
-            rows = rows._replace(requested=value.name if isinstance(value, VariableRef) else value)
-        elif name == "sort":
-            rows = rows._replace(sort=value.name if isinstance(value, VariableRef) else _count_items(value))
-    return rows
-
-
-def _count_items(value: object) -> int:
-    """Return the number of items of a list. Any other value but null is a list of one item."""
-    return len(value) if isinstance(value, list) else int(value is not None)

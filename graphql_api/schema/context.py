@@ -10,6 +10,7 @@ import strawberry
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import RefreshReport
 from graphql_api.domain.snapshot import DataVersion
+from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.errors import Unauthenticated
 from graphql_api.images.cache import build_image_path
 from graphql_api.logging import extra_fields
@@ -60,3 +61,7 @@ class GraphQLContext:
 
 
 Info = strawberry.Info[GraphQLContext, None]
+
+
+class SnapshotInfo(strawberry.Info[None, SnapshotReader]):
+    """The only `info` of fields that depend on their object, their arguments and the snapshot alone."""

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from graphql_api.domain.country import FIELDS, CountryField, FieldKind
+from graphql_api.domain.country import CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.sorting import SortKey
 
@@ -79,6 +79,17 @@ class DateTimeFilter:
     is_null: bool | None = _optional(_IS_NULL)
 
 
+@strawberry.input(
+    description=f"Conditions on a list of texts. {_ALL_MUST_MATCH} Codes compare without regard to case, "
+    "names without regard to case and accents."
+)
+class StringListFilter:
+    has: str | None = _optional("Has this item.")
+    has_every: list[str] | None = _optional("Has all of these. An empty list matches everything.")
+    has_some: list[str] | None = _optional("Has at least one of these. An empty list matches nothing.")
+    is_empty: bool | None = _optional("true: the list is empty. false: it is not empty.")
+
+
 _FIELDS = {field.value: field for field in CountryField}
 _OPERATORS = {
     # Attributes that are Python keywords end with an underscore.
@@ -87,7 +98,7 @@ _OPERATORS = {
 }
 """By attribute of a field's filter."""
 
-FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter
+FieldFilter = StringFilter | IntFilter | FloatFilter | DateTimeFilter | StringListFilter
 
 
 _FILTERS_BY_KIND = {
@@ -95,14 +106,15 @@ _FILTERS_BY_KIND = {
     FieldKind.INT: IntFilter,
     FieldKind.FLOAT: FloatFilter,
     FieldKind.INSTANT: DateTimeFilter,
+    FieldKind.TEXTS: StringListFilter,
 }
 _FieldFilters = make_dataclass(
     "_FieldFilters",
     [
-        (name, filter_type | None, _optional(info.description))
+        (field.value, filter_type | None, _optional(field.info.description))
         for kind, filter_type in _FILTERS_BY_KIND.items()
-        for name, info in FIELDS.items()
-        if info.filterable and info.kind is kind
+        for field in CountryField
+        if field.info.filterable and field.info.kind is kind
     ],
 )
 """The filterable fields, grouped by kind."""

@@ -9,6 +9,8 @@ import strawberry
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.filters import AllOf
+from graphql_api.domain.graph import CountryGroup
+from graphql_api.domain.nodes import Continent, Currency, Language, Region
 from graphql_api.domain.pagination import Page, PageRequest, paginate
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
@@ -16,10 +18,11 @@ from graphql_api.errors import CountryNotFound, InvalidInput
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Progress
 from graphql_api.schema.context import Info
-from graphql_api.schema.global_ids import decode_country_id
+from graphql_api.schema.global_ids import decode_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
+from graphql_api.schema.nodes import ContinentType, CurrencyType, LanguageType, Node, RegionType
 from graphql_api.schema.refresh_types import RefreshFailureType, RefreshProgress, RefreshReportType
-from graphql_api.schema.types import CountryConnection, CountryType, Node, Status
+from graphql_api.schema.types import CountryConnection, CountryType, Status
 
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
@@ -37,6 +40,10 @@ NameArgument = Annotated[
         "A name of several countries, e.g. Korea, finds none."
     ),
 ]
+_MAX_NODES = 100
+CurrencyArgument = Annotated[str, strawberry.argument("ISO 4217 code, e.g. EUR. Case does not matter.")]
+LanguageArgument = Annotated[str, strawberry.argument("BCP 47 code, e.g. pt. Case does not matter.")]
+IdsArgument = Annotated[list[strawberry.ID], strawberry.argument("The opaque `id` of each object.")]
 IdArgument = Annotated[strawberry.ID, strawberry.argument("The opaque `id` of the object.")]
 FilterArgument = Annotated[
     CountryFilter | None, strawberry.argument("Conditions on the countries. Null: all countries.")
@@ -80,8 +87,53 @@ class Query:
         description="The object with this id, for Relay. Null if it no longer exists.", graphql_type=Node | None
     )
     @staticmethod
-    def node(parent: strawberry.Parent[SnapshotReader], id: IdArgument) -> domain.Country | None:  # noqa: A002 - Relay's name
-        return parent.snapshot.by_code.get(decode_country_id(id))
+    def node(parent: strawberry.Parent[SnapshotReader], id: IdArgument) -> domain.Country | CountryGroup | None:  # noqa: A002 - Relay's name
+        return _find_node(parent.snapshot, id)
+
+    @strawberry.field(
+        description="Several objects by id, in the order of the ids; null for each that no longer exists. At most 100.",
+        graphql_type=list[Node | None],
+    )
+    @staticmethod
+    def nodes(
+        parent: strawberry.Parent[SnapshotReader], ids: IdsArgument
+    ) -> list[domain.Country | CountryGroup | None]:
+        if len(ids) > _MAX_NODES:
+            raise InvalidInput(f"ids has {len(ids)} items, at most {_MAX_NODES}.")
+        return [_find_node(parent.snapshot, text) for text in ids]
+
+    @strawberry.field(description="One currency. Null if no country uses it.", graphql_type=CurrencyType | None)
+    @staticmethod
+    def currency(parent: strawberry.Parent[SnapshotReader], code: CurrencyArgument) -> Currency | None:
+        return parent.snapshot.graph.find_currency(code)
+
+    @strawberry.field(description="All currencies in use, by code.", graphql_type=list[CurrencyType])
+    @staticmethod
+    def currencies(parent: strawberry.Parent[SnapshotReader]) -> list[Currency]:
+        return list(parent.snapshot.graph.currencies.values())
+
+    @strawberry.field(description="One language. Null if no country lists it.", graphql_type=LanguageType | None)
+    @staticmethod
+    def language(parent: strawberry.Parent[SnapshotReader], code: LanguageArgument) -> Language | None:
+        return parent.snapshot.graph.find_language(code)
+
+    @strawberry.field(description="All languages of all countries, by code.", graphql_type=list[LanguageType])
+    @staticmethod
+    def languages(parent: strawberry.Parent[SnapshotReader]) -> list[Language]:
+        return list(parent.snapshot.graph.languages.values())
+
+    @strawberry.field(
+        description="The regions of UN M49 and Antarctica, by code. `subregions` has those below.",
+        graphql_type=list[RegionType],
+    )
+    @staticmethod
+    def regions(parent: strawberry.Parent[SnapshotReader]) -> list[Region]:
+        return parent.snapshot.graph.get_subregions(None)
+
+    @strawberry.field(description="The seven continents, by code.", graphql_type=list[ContinentType])
+    @staticmethod
+    def continents(parent: strawberry.Parent[SnapshotReader]) -> list[Continent]:
+        return list(parent.snapshot.graph.continents.values())
 
     @strawberry.field(
         description="Countries, filtered, sorted and paged. Without arguments: all of them, by "
@@ -125,6 +177,11 @@ class Query:
     @staticmethod
     def failed_refreshes(info: Info, first: FirstRefreshesArgument = 10) -> list[report.RefreshFailure]:
         return _list_newest(report.RefreshFailure, info, first)
+
+
+def _find_node(snapshot: Snapshot, node_id: str) -> domain.Country | CountryGroup | None:
+    type_name, code = decode_id(node_id)
+    return snapshot.graph.nodes_by_type[type_name].get(code)
 
 
 def _list_newest(attempt_type: type[AttemptT], info: Info, first: int) -> list[AttemptT]:

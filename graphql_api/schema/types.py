@@ -5,32 +5,30 @@ A field without a resolver reads the attribute of the same name from that object
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 import strawberry
 
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
+from graphql_api.domain.nodes import Continent, CountryLanguage, Currency, LocalizedName, PostalCode
 from graphql_api.domain.pagination import Page
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.schema.context import Info
-from graphql_api.schema.global_ids import encode_country_id
+from graphql_api.schema.context import Info, SnapshotInfo
+from graphql_api.schema.nodes import (
+    ContinentType,
+    CountryLanguageType,
+    CurrencyType,
+    LangArgument,
+    LocalizedNameType,
+    Node,
+    PostalCodeType,
+    resolve_name,
+)
 from graphql_api.schema.refresh_types import RefreshFailureType, RefreshReportType, SourceKindType, described
 from graphql_api.sources.registry import get_attribution
-
-
-def _resolve_country_id(parent: strawberry.Parent[domain.Country]) -> strawberry.ID:
-    return strawberry.ID(encode_country_id(parent.code))
-
-
-@strawberry.interface(description="An object with an id, which `node` returns for that id.")
-class Node:
-    id: strawberry.ID = described("Opaque. Never changes: a key for client caches.")
-
-    @classmethod
-    def resolve_type(cls, instance: object, *_: object) -> str:
-        return type(instance).__name__
+from graphql_api.utils.formatting import flag_emoji
 
 
 @strawberry.type(name="Provenance", description="Where a served figure or rate came from.")
@@ -53,6 +51,10 @@ def _country_field(name: str) -> Any:  # noqa: ANN401 - as strawberry.field
     return described(domain.FIELDS[name].description)
 
 
+def _describe_link(name: str) -> str | None:
+    return domain.LINKED_FIELDS[name].description
+
+
 def _resolve_population_year(parent: strawberry.Parent[domain.Country]) -> int | None:
     # A replica of 0.1 that still runs during an upgrade overwrites the population, but not its year.
     return parent.population_year if parent.population == parent.statistics_population else None
@@ -60,19 +62,14 @@ def _resolve_population_year(parent: strawberry.Parent[domain.Country]) -> int |
 
 @strawberry.type(name="Country", description="A country, or a territory with its own ISO 3166-1 code.")
 class CountryType(Node):
-    is_part_of_snapshot: ClassVar = True
-
-    id: strawberry.ID = strawberry.field(
-        resolver=_resolve_country_id, description="Opaque. Never changes: a key for client caches. `node` accepts it."
-    )
-
-    @classmethod
-    def is_type_of(cls, instance: object, *_: object) -> bool:
-        return isinstance(instance, domain.Country)
-
     code: str = _country_field("code")
     alpha3: str = _country_field("alpha3")
-    name: str = _country_field("name")
+
+    @strawberry.field(description=f"{domain.FIELDS['name'].description} `lang` names it in another language.")
+    @staticmethod
+    def name(parent: strawberry.Parent[domain.Country], lang: LangArgument = None) -> str:
+        return resolve_name("countries", parent.code, parent.name, lang)
+
     capital: str | None = _country_field("capital")
     region: str | None = _country_field("region")
     subregion: str | None = _country_field("subregion")
@@ -92,6 +89,82 @@ class CountryType(Node):
     gdp_per_capita: float | None = _country_field("gdp_per_capita")
     gdp_ppp: float | None = _country_field("gdp_ppp")
     gdp_ppp_year: int | None = _country_field("gdp_ppp_year")
+
+    @strawberry.field(
+        description="Names in the languages that are official in the whole country, if CLDR has them.",
+        graphql_type=list[LocalizedNameType],
+    )
+    @staticmethod
+    def native_names(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> Sequence[LocalizedName]:
+        return info.root_value.snapshot.graph.get_links(parent).native_names
+
+    @strawberry.field(description=_describe_link("aliases"))
+    @staticmethod
+    def aliases(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> list[str]:
+        return list(info.root_value.snapshot.graph.get_aliases(parent))
+
+    @strawberry.field(description=_describe_link("numeric_code"))
+    @staticmethod
+    def numeric_code(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> str | None:
+        return info.root_value.snapshot.graph.get_numeric_code(parent)
+
+    @strawberry.field(description="Flag as an emoji.")
+    @staticmethod
+    def emoji(parent: strawberry.Parent[domain.Country]) -> str:
+        return flag_emoji(parent.code)
+
+    @strawberry.field(description="The continent, as GeoNames places it.", graphql_type=ContinentType)
+    @staticmethod
+    def continent(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> Continent:
+        return info.root_value.snapshot.graph.get_continent(parent)
+
+    @strawberry.field(description="The first currency in use; null if there is none.", graphql_type=CurrencyType | None)
+    @staticmethod
+    def currency(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> Currency | None:
+        return next(iter(info.root_value.snapshot.graph.get_currencies(parent)), None)
+
+    @strawberry.field(
+        description="All currencies in use as tender, the first one first.", graphql_type=list[CurrencyType]
+    )
+    @staticmethod
+    def currencies(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> list[Currency]:
+        return info.root_value.snapshot.graph.get_currencies(parent)
+
+    @strawberry.field(
+        description="Languages that are official, or that one in a thousand people uses: official ones first, "
+        "then by share.",
+        graphql_type=list[CountryLanguageType],
+    )
+    @staticmethod
+    def languages(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> Sequence[CountryLanguage]:
+        return info.root_value.snapshot.graph.get_links(parent).languages
+
+    @strawberry.field(
+        description="Countries that it shares a land border with, by name.", graphql_type=list["CountryType"]
+    )
+    @staticmethod
+    def neighbours(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> list[domain.Country]:
+        return info.root_value.snapshot.graph.get_neighbours(parent)
+
+    @strawberry.field(description=_describe_link("calling_codes"))
+    @staticmethod
+    def calling_codes(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> list[str]:
+        return list(info.root_value.snapshot.graph.get_links(parent).calling_codes)
+
+    @strawberry.field(description=_describe_link("tld"))
+    @staticmethod
+    def tld(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> str | None:
+        return info.root_value.snapshot.graph.get_links(parent).tld
+
+    @strawberry.field(description="Postal codes; null if GeoNames knows of none.", graphql_type=PostalCodeType | None)
+    @staticmethod
+    def postal_code(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> PostalCode | None:
+        return info.root_value.snapshot.graph.get_links(parent).postal_code
+
+    @strawberry.field(description=f"{_describe_link('timezones')} The one with the most people in cities comes first.")
+    @staticmethod
+    def timezones(parent: strawberry.Parent[domain.Country], info: SnapshotInfo) -> list[str]:
+        return list(info.root_value.snapshot.graph.get_links(parent).timezones)
 
     @strawberry.field(
         description="Where capital, area and currency came from, and the population if statisticsFrom has none. "

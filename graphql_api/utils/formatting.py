@@ -73,3 +73,8 @@ def escape_unprintable(text: str, *, keep: str = "") -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in keep else c.encode("unicode_escape").decode() for c in text)
+
+
+def flag_emoji(code: str) -> str:
+    """Return the flag of an alpha-2 code as an emoji."""
+    return "".join(chr(ord("🇦") + ord(letter) - ord("A")) for letter in code)

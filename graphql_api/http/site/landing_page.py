@@ -136,13 +136,10 @@ def parse_sort_key(params: Mapping[str, str]) -> SortKey:
         field = CountryField(params.get("sort", ""))
     except ValueError:
         return BY_NAME
+    if not field.info.sortable:
+        return BY_NAME
     direction = params.get("direction", "asc" if field.is_text else "desc")
     return SortKey(field, descending=direction == "desc")
-
-
-def flag_emoji(code: str) -> str:
-    """Return the flag of an alpha-2 code as an emoji."""
-    return "".join(chr(ord("🇦") + ord(letter) - ord("A")) for letter in code)
 
 
 def _describe_age(snapshot: Snapshot, now: datetime) -> str:
@@ -206,7 +203,7 @@ def _build_heading(column: Column, sort_key: SortKey) -> dict[str, object]:
 
 def _build_row(row: Country) -> dict[str, object]:
     return {
-        "flag": flag_emoji(row.code),
+        "flag": formatting.flag_emoji(row.code),
         "code": row.code,
         "cells": [
             "–" if (value := getattr(row, column.field)) in {None, ""} else column.format(value) for column in _COLUMNS

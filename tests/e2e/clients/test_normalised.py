@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from graphql_api.schema.global_ids import encode_country_id
+from graphql_api.schema.global_ids import encode_id
 from tests.support.npm.install import run_program
 from tests.support.processes import BUNDLED_SOURCES, running_server
 
@@ -17,7 +17,7 @@ def test_one_entry_per_country(home: Path) -> None:
         cache_entries = json.loads(run_program(home, "node", "normalised.mjs", f"{server.url}/graphql"))
         query = '{ country(code: "AF") { population } }'
         population = server.query(query)["data"]["country"]["population"]
-    afghanistan, aland = encode_country_id("AF"), encode_country_id("AX")
+    afghanistan, aland = encode_id("Country", "AF"), encode_id("Country", "AX")
     assert cache_entries == {
         f"Country:{afghanistan}": {
             "__typename": "Country",

@@ -9,7 +9,7 @@ from graphql import build_schema as parse_schema
 from sqlalchemy import Double, Integer, String
 from strawberry.utils.str_converters import to_camel_case
 
-from graphql_api.domain.country import FIELDS, Country, CountryField, FieldKind
+from graphql_api.domain.country import FIELDS, LINKED_FIELDS, Country, CountryField, FieldKind
 from graphql_api.storage.tables import UtcDateTime, countries
 from tests.support.factories import make_country
 from tests.support.schema_client import SCHEMA
@@ -22,8 +22,13 @@ GRAPHQL_TYPES = {
     FieldKind.INT: "Int",
     FieldKind.FLOAT: "Float",
     FieldKind.INSTANT: "DateTime",
+    FieldKind.TEXTS: "StringList",
 }
-COMPUTED_FIELDS = {"id", "figuresFrom", "rateFrom", "statisticsFrom"}
+QUERYABLE_FIELDS = {**FIELDS, **LINKED_FIELDS}
+COMPUTED_FIELDS = {
+    *("id", "figuresFrom", "rateFrom", "statisticsFrom", "nativeNames", "emoji", "currency", "postalCode"),
+    *map(to_camel_case, LINKED_FIELDS),
+}
 
 
 def graphql_fields(type_name: str) -> dict[str, str]:
@@ -66,19 +71,21 @@ def test_fields_cover_the_filter() -> None:
     """The filter has exactly the filterable fields, each with the operators of its kind."""
     operators = {"and": "[CountryFilter!]", "or": "[CountryFilter!]", "not": "CountryFilter"}
     assert graphql_fields("CountryFilter") == operators | {
-        to_camel_case(name): f"{GRAPHQL_TYPES[field.kind]}Filter" for name, field in FIELDS.items() if field.filterable
+        to_camel_case(name): f"{GRAPHQL_TYPES[field.kind]}Filter"
+        for name, field in QUERYABLE_FIELDS.items()
+        if field.filterable
     }
 
 
 def test_fields_cover_the_sort_keys() -> None:
     """The sort keys of the schema are exactly the sortable fields."""
     sort_field: Any = PARSED_SCHEMA.type_map["CountrySortField"]
-    assert set(sort_field.values) == {name.upper() for name, field in FIELDS.items() if field.sortable}
+    assert set(sort_field.values) == {name.upper() for name, field in QUERYABLE_FIELDS.items() if field.sortable}
 
 
 def test_country_field() -> None:
     """The enumeration has exactly the filterable and sortable fields, in their order."""
-    queryable = {name: field for name, field in FIELDS.items() if field.filterable or field.sortable}
+    queryable = {name: field for name, field in QUERYABLE_FIELDS.items() if field.filterable or field.sortable}
     assert [(field.name, field.value) for field in CountryField] == [(name.upper(), name) for name in queryable]
     assert [field.info for field in CountryField] == list(queryable.values())
 

@@ -31,6 +31,7 @@ from tests.support.call_counts import count_calls
 from tests.support.document_strategies import documents
 from tests.support.factories import make_country, make_snapshot
 from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
+from tests.support.world import WORLD
 
 SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(fields=10**6, aliases=10**6, milliseconds=10**6))
 
@@ -70,7 +71,7 @@ def rows(draw: st.DrawFn) -> list[Country]:
 
 def make_client(countries: Sequence[Country]) -> tuple[SchemaClient, GraphQLContext]:
     """Return a client of these rows and of some history, and its context."""
-    client = offline_client(countries)
+    client = offline_client(countries, WORLD)
     client.catalog.history = (make_report("a"), make_failure("b"), make_report("c"))
     context = GraphQLContext(
         catalog=client.catalog,

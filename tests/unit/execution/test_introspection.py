@@ -21,7 +21,7 @@ from graphql import (
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.introspection_cost import IntrospectionCounter
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import DataSizes, measure_lists
+from graphql_api.execution.row_count import DataSizes
 from tests.support.schema_client import SCHEMA, offline_client
 
 ALL_OPTIONS: dict[str, Any] = {
@@ -35,7 +35,7 @@ ALL_OPTIONS: dict[str, Any] = {
 }
 """Every option of get_introspection_query, which GraphiQL, Altair, Insomnia, graphql-codegen and Relay's tools use."""
 DEFAULTS = QueryLimits()
-SIZES = DataSizes(0, measure_lists(()))
+SIZES = DataSizes(0, {})
 HALF = QueryLimits(tokens=2_500, depth=10, fields=150, aliases=25, items=250, cost=DEFAULTS.cost // 2)
 """About half of each limit, except of the time."""
 

@@ -4,32 +4,40 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from graphql import (
-    FragmentDefinitionNode,
-    GraphQLObjectType,
-    OperationDefinitionNode,
-    get_named_type,
-    get_nullable_type,
-    is_list_type,
-    parse,
-)
+from graphql import FragmentDefinitionNode, GraphQLObjectType, OperationDefinitionNode, parse
 
 from graphql_api.domain.country import SkippedRecord
 from graphql_api.errors import QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.query_cost import (
-    _COST_BY_FIELD,
-    DataSizes,
-    OperationCost,
-    is_short,
-    measure_lists,
-    measure_operation,
-)
+from graphql_api.execution.list_sizes import ListSize, is_list, measure_graph, measure_reports
+from graphql_api.execution.query_cost import _COST_BY_FIELD, OperationCost, is_short, measure_operation
+from graphql_api.execution.row_count import _LISTS_OF_ROWS, _ROWS_BY_FIELD, DataSizes
 from tests.support.attempts import make_failure, make_report, make_source_report
+from tests.support.factories import make_snapshot
 from tests.support.schema_client import SCHEMA
+from tests.support.world import WORLD, make_world
 
 UNLIMITED = QueryLimits(depth=100, fields=10**30, aliases=10**30, items=10**9, cost=10**30)
-SIZES = DataSizes(250, {"sources": 2, "failures": 3, "skipped": 100, "missing": 20})
+MANY = 10**9
+SIZES = DataSizes(
+    250,
+    {
+        "RefreshReport.sources": ListSize(2, MANY),
+        "SourceReport.failures": ListSize(3, MANY),
+        "RefreshReport.skipped": ListSize(100, MANY),
+        "RefreshReport.missing": ListSize(20, MANY),
+        **measure_graph(SCHEMA.executable, make_snapshot(make_world(), WORLD)),
+        # Of fixed sizes, so that a release of the data changes no cost.
+        "Country.neighbours": ListSize(14, 640),
+        "Country.languages": ListSize(38, 1100),
+        "Country.timezones": ListSize(29, 400),
+        "Continent.countries": ListSize(60, 250, are_disjoint=True),
+        "Currency.countries": ListSize(40, 260),
+        "Language.countries": ListSize(100, 1100),
+        "Query.continents": ListSize(7, 7, are_disjoint=True),
+        "Query.languages": ListSize(435, 435, are_disjoint=True),
+    },
+)
 LEVELS = 60
 EXPANDING = "\ufdfa"
 """Three bytes that expand to 18 characters."""
@@ -167,7 +175,7 @@ def test_edges_of_variables(name: str, value: int, variable: object) -> None:
         (
             "query ($s: [CountrySort!]) { countries(first: 7, sort: $s) { pageInfo { startCursor endCursor } } }",
             {"s": [{"field": "NAME"}] * 20},
-            20 * 250 + 20 + 7 * (2 + 2 * 17),
+            20 * 250 + 20 + 7 * (2 + 2 * 19),
         ),
         ("query ($s: [CountrySort!]) { countries(first: 7, sort: $s) { edges { cursor } } }", {}, 7 * (2 + 1)),
         (
@@ -245,7 +253,7 @@ def test_every_mutation_has_its_cost() -> None:
     """The flat cost of mutations covers every field of the mutation type."""
     mutation_type = SCHEMA.executable.mutation_type
     assert mutation_type is not None
-    assert set(_COST_BY_FIELD) == set(mutation_type.fields)
+    assert set(_COST_BY_FIELD) == {f"Mutation.{name}" for name in mutation_type.fields}
 
 
 @pytest.mark.parametrize(
@@ -270,19 +278,63 @@ def test_measure_lists() -> None:
         make_failure("b"),
         make_report("c", skipped=(record,), missing=("x",) * 7, sources=sources),
     )
-    assert measure_lists(history) == {"sources": 2, "failures": 3, "skipped": 5, "missing": 7}
-    assert measure_lists(()) == {"sources": 0, "failures": 0, "skipped": 0, "missing": 0}
+    sizes = {name: size[:2] for name, size in measure_reports(history).items()}
+    assert sizes == {
+        "RefreshReport.sources": (2, 4),
+        "SourceReport.failures": (3, 4),
+        "RefreshReport.skipped": (5, 6),
+        "RefreshReport.missing": (7, 7),
+    }
+    assert set(measure_reports(()).values()) == {(0, 0, True)}
 
 
-def test_every_list_of_a_report_has_its_cost() -> None:
-    """The lists that are measured are all lists below a report."""
-    report_type = SCHEMA.executable.type_map["RefreshReport"]
-    assert isinstance(report_type, GraphQLObjectType)
-    names, types = set[str](), [report_type]
-    while types:
-        for name, field in types.pop().fields.items():
-            if is_list_type(get_nullable_type(field.type)):
-                names.add(name)
-            named_type = get_named_type(field.type)
-            types += [named_type] if isinstance(named_type, GraphQLObjectType) else []
-    assert names == set(measure_lists(()))
+def test_every_list_has_its_size() -> None:
+    """Each list of the schema is measured, is the rows of a field, or is known to be short; nothing else is."""
+    lists = {
+        f"{object_type.name}.{name}"
+        for object_type in SCHEMA.executable.type_map.values()
+        if isinstance(object_type, GraphQLObjectType) and not object_type.name.startswith("__")
+        for name, field in object_type.fields.items()
+        if is_list(field)
+    }
+    measured = {*measure_graph(SCHEMA.executable, make_snapshot(make_world(), WORLD)), *measure_reports(())}
+    assert lists == measured | _LISTS_OF_ROWS | (_ROWS_BY_FIELD.keys() - {"Query.countries"})
+
+
+def test_measure_graph() -> None:
+    """Lists have the length of the longest one, and of all together."""
+    sizes = measure_graph(SCHEMA.executable, make_snapshot(make_world(), WORLD))
+    assert sizes["Query.continents"] == (7, 7, True)
+    assert sizes["Country.neighbours"][::2] == (14, False)
+    assert sizes["Continent.countries"][1:] == (250, True)
+    assert sizes["Region.subregions"][1:] == (22, True)
+    assert sizes["Region.countries"][1:] == (499, False)
+    assert sizes["Country.languages"].total == sizes["Language.countries"].total
+
+
+@pytest.mark.parametrize(
+    ("document", "expected_cost"),
+    [
+        # Nodes, the list of each, and a name below: at most all neighbours there are.
+        ("{ countries { nodes { neighbours { name } } } }", 250 * 2 + 2 * (250 + 640)),
+        # Of few countries, each may have the most.
+        ("{ countries(first: 3) { nodes { neighbours { name } } } }", 3 * 2 + 2 * (3 + 3 * 14)),
+        ('{ country(code: "FR") { neighbours { neighbours { name } } } }', 1 + 15 + 2 * 15**2),
+        # Only the first list is of different countries.
+        ("{ countries { nodes { neighbours { neighbours { code } } } } }", 500 + 890 + 2 * 890 * 15),
+        ("{ continents { countries { languages { share } } } }", 8 + 258 + 2 * (258 + 1100)),
+        # A list of leaves has as many.
+        ("{ countries { nodes { timezones } } }", 250 * 2 + 250 + 400),
+        # Many countries have one continent, whose countries count for each.
+        ("{ countries { nodes { continent { countries { code } } } } }", 250 * 3 + 2 * 250 * 61),
+        ("{ countries { edges { node { neighbours { name } } } } }", 250 * 3 + 2 * (250 + 640)),
+        ("{ nodes(ids: []) { ... on Language { countries { code } } } }", 100 + 2 * 100 * 101),
+        # A fragment counts as its selection.
+        ("{ ...f } fragment f on Query { languages { countries { code } } }", 436 + 2 * (436 + 1100)),
+        ('{ countries { nodes { name(lang: "de") } } }', 250 * 3),
+        ('{ countries { nodes { name(lang: "de-1996-x-twenty-one-letters") } } }', 250 * (3 + 2)),
+    ],
+)
+def test_costs_of_the_graph(document: str, expected_cost: int) -> None:
+    """A list multiplies what is below it by the number of its items, found by type."""
+    assert compute_cost(document) == expected_cost

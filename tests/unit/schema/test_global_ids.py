@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.errors import InvalidInput
-from graphql_api.schema.global_ids import decode_country_id, encode_country_id
+from graphql_api.schema.global_ids import decode_id, encode_id
 from tests.support.factories import make_country
 from tests.support.schema_client import offline_client
 
@@ -18,8 +18,8 @@ FRANCE = "Q291bnRyeTpGUg=="
 
 def test_ids() -> None:
     """The id of a country is the one in clients' caches, and decodes to its code."""
-    assert encode_country_id("FR") == FRANCE
-    assert decode_country_id(FRANCE) == "FR"
+    assert encode_id("Country", "FR") == FRANCE
+    assert decode_id(FRANCE) == ("Country", "FR")
 
 
 def encode(text: str) -> str:
@@ -52,7 +52,7 @@ def encode(text: str) -> str:
 def test_no_ids(text: str) -> None:
     """A text that no query returns as an id is rejected."""
     with pytest.raises(InvalidInput) as exc_info:
-        decode_country_id(text)
+        decode_id(text)
     assert str(exc_info.value) == NO_ID
 
 
@@ -60,10 +60,10 @@ def test_no_ids(text: str) -> None:
 def test_one_object_has_one_id(text: str) -> None:
     """A decoded id equals the id of its code, character by character."""
     try:
-        code = decode_country_id(text)
+        type_name, code = decode_id(text)
     except InvalidInput:
         return
-    assert encode_country_id(code) == text
+    assert encode_id(type_name, code) == text
 
 
 async def test_node() -> None:
@@ -80,5 +80,5 @@ async def test_nobody() -> None:
     """`node` returns null for the id of a deleted country, and an error for other texts."""
     client = offline_client(COUNTRIES)
     query = "query ($id: ID!) { node(id: $id) { id } }"
-    assert await client.query(query, id=encode_country_id("DE")) == {"node": None}
+    assert await client.query(query, id=encode_id("Country", "DE")) == {"node": None}
     assert await client.query_error(query, id="FR") == ("BAD_USER_INPUT", NO_ID)

@@ -1,6 +1,9 @@
 """The loaded reference: identities by code, with flags."""
 
+from dataclasses import replace
+
 from graphql_api.domain.country import CountryIdentity
+from graphql_api.domain.nodes import NO_LINKS
 from graphql_api.sources.reference import load_reference
 
 
@@ -13,7 +16,7 @@ def test_every_country_by_its_code() -> None:
 
 def test_identity() -> None:
     """A row becomes an identity with every field and the URL of the flag."""
-    assert load_reference()["TR"] == CountryIdentity(
+    assert replace(load_reference()["TR"], links=NO_LINKS) == CountryIdentity(
         code="TR",
         alpha3="TUR",
         name="Türkiye",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.utils.formatting import format_age, format_rate, format_usd, to_plain_line
+from graphql_api.utils.formatting import flag_emoji, format_age, format_rate, format_usd, to_plain_line
 
 
 @pytest.mark.parametrize(
@@ -99,3 +99,8 @@ def test_rate(rate: float, text: str) -> None:
 def test_plain_line(text: str, line: str) -> None:
     """Line breaks, invisible characters and combining marks are removed."""
     assert to_plain_line(text) == line
+
+
+def test_flags() -> None:
+    """A flag is spelled with the regional indicators of the code."""
+    assert (flag_emoji("FR"), flag_emoji("XK")) == ("🇫🇷", "🇽🇰")

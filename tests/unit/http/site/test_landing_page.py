@@ -7,7 +7,7 @@ import pytest
 
 from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
-from graphql_api.http.site.landing_page import BY_NAME, LandingPage, flag_emoji, parse_sort_key
+from graphql_api.http.site.landing_page import BY_NAME, LandingPage, parse_sort_key
 from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImageCache
 from tests.support.factories import REFRESHED_AT, STATISTICS_FIELDS, make_country
@@ -30,11 +30,6 @@ def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = ti
         has_schema=False,
     )
     return HTMLPage(landing_page.render(catalog.snapshot, sort_key, REFRESHED_AT + age, IMAGE_PATHS))
-
-
-def test_flags() -> None:
-    """A flag is spelled with the regional indicators of the code."""
-    assert (flag_emoji("FR"), flag_emoji("XK")) == ("🇫🇷", "🇽🇰")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""The whole world: every country of the bundled data as a row."""
+
+import json
+from functools import lru_cache
+from importlib import resources
+
+from graphql_api.domain.country import Country
+from graphql_api.sources.reference import load_reference
+from tests.support.factories import make_country
+
+WORLD = load_reference()
+"""The bundled reference."""
+
+
+@lru_cache(maxsize=1)
+def make_world() -> tuple[Country, ...]:
+    """Return a row for each country of the reference, with the first currency of the bundled figures."""
+    figures = json.loads(resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes())
+    rates = json.loads(resources.files("graphql_api.sources.bundled").joinpath("rates.json").read_bytes())["rates"]
+    currencies = {row["code"]: next(iter(row["currencies"]), None) for row in figures["countries"]}
+    return tuple(
+        make_country(
+            code,
+            alpha3=identity.alpha3,
+            name=identity.name,
+            region=identity.region,
+            subregion=identity.subregion,
+            currency_code=currencies[code],
+            exchange_rate=rates.get(currencies[code]),
+        )
+        for code, identity in WORLD.items()
+    )

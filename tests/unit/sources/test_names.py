@@ -1,0 +1,70 @@
+"""Names in other languages: fallback along the tag, and which tags are well formed."""
+
+import re
+
+import pytest
+
+from graphql_api.errors import InvalidInput
+from graphql_api.sources import names
+from graphql_api.sources.names import find_name
+from tests.support.world import WORLD
+
+
+@pytest.mark.parametrize(
+    ("lang", "name"),
+    [
+        ("de", "Tschechien"),
+        ("DE-at", "Tschechien"),
+        ("de-1996", "Tschechien"),
+        ("pt", "Tchéquia"),
+        ("pt-BR", "Tchéquia"),
+        ("pt-PT", "Chéquia"),
+        ("zh", "捷克"),
+        ("sr", "Чешка"),
+        ("sr-Latn", "Češka"),
+        ("SR-latn-RS", "Češka"),
+        ("sr-ME", "Češka"),  # where Latin is usual
+        ("iw", "צ׳כיה"),  # now he
+        ("deu", "Tschechien"),
+        ("en-GB", "Czechia"),
+        ("tlh", None),
+        ("x-klingon", None),
+        ("i-klingon", None),
+        ("zh-min-nan", "捷克"),
+        ("de-DE-u-co-phonebk-x-a", "Tschechien"),
+    ],
+)
+def test_fallback(lang: str, name: str | None) -> None:
+    """A tag without names falls back along its subtags; without any, only the English name is known."""
+    assert find_name("countries", "CZ", lang) == name
+
+
+def test_kinds() -> None:
+    """Continents, currencies and languages have names too; Chinese of Taiwan is traditional."""
+    assert find_name("continents", "EU", "fr") == "Europe"
+    assert find_name("currencies", "USD", "es") == "dólar estadounidense"
+    assert find_name("languages", "pt", "fr") == "portugais"
+    assert (find_name("currencies", "EUR", "zh-TW"), find_name("currencies", "EUR", "zh-CN")) == ("歐元", "欧元")
+    assert find_name("countries", "QZ", "de") is None
+
+
+@pytest.mark.parametrize(
+    "lang",
+    ["", "d", "pt_BR", "de-", "-de", "de--AT", "a-b-c", "toolonglang", "de-AT-AT", "dé", "de\n", "de-" + "x" * 99],
+)
+def test_ill_formed(lang: str) -> None:
+    """A text that is no tag of BCP 47, or one of more than 100 characters, is rejected and quoted."""
+    with pytest.raises(InvalidInput, match=re.escape("lang must be a BCP 47 tag such as de or pt-BR, not ")):
+        find_name("countries", "CZ", lang)
+
+
+def test_every_locale() -> None:
+    """Every locale names most countries, currencies and languages, and every alias is one of them."""
+    archive = names._open_archive()
+    locales = {name.removesuffix(".json") for name in archive.namelist()} - {"aliases"}
+    assert len(locales) == 108
+    assert set(names._load_aliases().values()) <= locales
+    assert {"zh", "hi", "es", "ar", "fr", "bn", "pt", "ru", "ur", "id", "de", "ja", "zh-Hant"} <= locales
+    named = {locale: names._load_locale(locale)["countries"].keys() for locale in locales}
+    assert [locale for locale in locales if not named[locale] <= WORLD.keys()] == []
+    assert sorted(len(codes) for codes in named.values())[10] > 150
