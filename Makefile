@@ -81,3 +81,4 @@ lock: .venv/installed-dev
 # Rebuilds the bundled data and prints the differences. Requires npm.
 bundled-data: .venv/installed-dev
 	$(PYTHON) scripts/build_bundled_data.py
+	$(PYTHON) -m scripts.build_graph_data

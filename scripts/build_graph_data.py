@@ -83,12 +83,14 @@ class Archives:
 
 def read_locales(archive: Path, kind: str) -> dict[str, Json]:
     """Return the files of one kind of an npm package of CLDR, by locale."""
+    pattern = re.compile(rf"package/main/([^/]+)/{kind}\.json")
+    locales = {}
     with tarfile.open(archive) as tarball:
-        return {
-            match[1]: json.loads(tarball.extractfile(member).read())["main"][match[1]]  # type: ignore[union-attr]
-            for member in tarball
-            if (match := re.fullmatch(rf"package/main/([^/]+)/{kind}\.json", member.name))
-        }
+        for member in tarball:
+            match = pattern.fullmatch(member.name)
+            if match and (file := tarball.extractfile(member)):
+                locales[match[1]] = json.loads(file.read())["main"][match[1]]
+    return locales
 
 
 # Languages
@@ -112,16 +114,17 @@ def select_languages(territory: Mapping[str, Json], code: str, english: Mapping[
 
 def select_locales(territories: Mapping[str, Json], available: Iterable[str]) -> list[str]:
     """Return the locales with the most speakers and those of all official languages."""
-    speakers: Counter[str] = Counter()
+    speakers: dict[str, float] = defaultdict(float)
     official = set()
     for territory in territories.values():
         for tag, usage in territory.get("languagePopulation", {}).items():
             locale = tag.replace("_", "-")
-            speakers[locale] += int(territory["_population"]) * float(usage["_populationPercent"]) / 100  # type: ignore[assignment]
+            speakers[locale] += int(territory["_population"]) * float(usage["_populationPercent"]) / 100
             if usage.get("_officialStatus") in NATIONAL:
                 official.add(locale)
     names = set(available)
-    spoken = [locale for locale, _ in speakers.most_common() if locale in names][:SPOKEN_LOCALES]
+    order = sorted(speakers, key=lambda locale: -speakers[locale])
+    spoken = [locale for locale in order if locale in names][:SPOKEN_LOCALES]
     return sorted({*spoken, *(official & names), *OTHER_LOCALES})
 
 

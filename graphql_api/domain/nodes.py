@@ -34,7 +34,7 @@ class Currency:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language."""
+    """A language that some country uses."""
 
     code: str
     """BCP 47."""
@@ -70,7 +70,7 @@ class PostalCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountryLinks:
-    """What is known of a country besides its identity and figures."""
+    """Nodes of a country, and facts about it that are neither identity nor figures."""
 
     continent: Continent | None = None
     region: Region | None = None

@@ -35,6 +35,7 @@ def test_page() -> None:
     assert sorted(PROGRAMS) == [
         "apollo.ts",
         "codegen.ts",
+        "currencies.mjs",
         "fetch.mjs",
         "progress.ts",
         "relay.ts",
@@ -69,7 +70,7 @@ def test_in_node(home: Path, server: Process) -> None:
     run_program(home, "relay-compiler")
     run_program(home, "tsc")
     run_program(home, "node", "bundle.mjs", *TYPESCRIPT_SNIPPETS)
-    names = ["apollo.ts", "fetch.mjs", "relay.ts", "urql.ts"]
+    names = ["apollo.ts", "currencies.mjs", "fetch.mjs", "relay.ts", "urql.ts"]
     printed = {name: run_program(home, "node", f"{Path(name).stem}.mjs") for name in names}
     assert printed == {name: expected_output(PROGRAMS[name]) for name in names}
     printed_lines = refresh_until_exit(home, server, "node", "--import", "./websocket.mjs", "progress.mjs")

@@ -16,6 +16,7 @@ from tests.support.paths import ROOT
 
 DATA_DIR = resources.files("graphql_api.sources.bundled")
 SCRIPT = ROOT / "scripts" / "build_bundled_data.py"
+GRAPH_SCRIPT = ROOT / "scripts" / "build_graph_data.py"
 
 
 def load_json(name: str) -> Any:  # noqa: ANN401 - what json reads
@@ -349,12 +350,14 @@ def test_size() -> None:
 
 
 def test_licences_name_the_pinned_packages() -> None:
-    """LICENSES.md has every package that the script pins, with its version."""
-    pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8"))
+    """LICENSES.md has every package that the scripts pin, with its version."""
+    pins = re.findall(
+        r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8") + GRAPH_SCRIPT.read_text("utf-8")
+    )
     rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
-    assert len(pins) == 6
+    assert len(pins) == 8
     is_listed = [any(f"`{name}`" in row and f"| {version} |" in row for row in rows) for name, version in pins]
-    assert is_listed == [True] * 6
+    assert is_listed == [True] * 8
 
 
 def test_licences_name_the_attributed_sources() -> None:

@@ -1,4 +1,4 @@
-// GraphiQL with three initial tabs. The browser stores what people write in them.
+// GraphiQL with four initial tabs. The browser stores what people write in them.
 /* global GraphiQL, GraphiQLPluginExplorer, React, ReactDOM */
 
 const COUNTRIES = `# The five most populous countries of Europe.
@@ -17,6 +17,40 @@ query Countries {
       exchangeRate
       gdp
       gdpYear
+    }
+  }
+}
+`;
+
+const GRAPH = `# From a country to its languages, currency
+# and neighbours, named in another language.
+query Graph($code: String = "CH", $lang: String = "fr") {
+  country(code: $code) {
+    emoji
+    name(lang: $lang)
+    nativeNames {
+      lang
+      name
+    }
+    continent {
+      name(lang: $lang)
+    }
+    currency {
+      name(lang: $lang)
+      symbol
+      rate(base: "EUR")
+    }
+    languages {
+      official
+      share
+      language {
+        name(lang: $lang)
+        nativeName
+      }
+    }
+    neighbours {
+      emoji
+      name(lang: $lang)
     }
   }
 }
@@ -103,6 +137,7 @@ ReactDOM.createRoot(container).render(
     fetcher,
     defaultTabs: [
       { query: COUNTRIES },
+      { query: GRAPH },
       { query: REFRESH, headers },
       { query: PROGRESS },
     ],
