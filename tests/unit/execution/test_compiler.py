@@ -33,7 +33,7 @@ from tests.support.factories import make_country, make_snapshot
 from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
 from tests.support.world import WORLD
 
-SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(fields=10**6, aliases=10**6, milliseconds=10**6))
+SCHEMA = build_schema(introspection=True, query_limits=QueryLimits(fields=10**6, aliases=10**6, milliseconds=10**6, cost=10**9, bytes=10**9))
 
 
 class ReferenceSchema(strawberry.Schema):

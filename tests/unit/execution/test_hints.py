@@ -25,7 +25,7 @@ def find_errors(query: str, variables: dict[str, Any] | None = None, schema: Any
         ("countries { name }", "CountryConnection", "name", "nodes { name }"),
         ("countries { edges { name } }", "CountryEdge", "name", "node { name }"),
         ("countries { hasNextPage }", "CountryConnection", "hasNextPage", "pageInfo { hasNextPage }"),
-        ("name", "Query", "name", "country { name }"),
+        ("capital", "Query", "capital", "country { capital }"),
         ("version", "Query", "version", "status { version }"),
     ],
 )

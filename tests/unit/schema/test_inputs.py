@@ -108,6 +108,12 @@ OPERATORS = {
         ("estimatedGdp: {isNull: true}", "AQ"),
         ("estimatedGdp: {isNull: false}", "CI FR TR"),
     ],
+    "StringListFilter": [
+        ('currencies: {has: "eur"}', "FR"),
+        ('currencies: {hasEvery: ["EUR"]}', "FR"),
+        ('currencies: {hasSome: ["XOF", "try"]}', "CI TR"),
+        ("currencies: {isEmpty: true}", "AQ"),
+    ],
     "DateTimeFilter": [
         ('lastRefreshedAt: {eq: "2026-11-23T16:26:00.123456Z"}', "TR"),
         ('lastRefreshedAt: {eq: "2026-11-23T18:26:00.123456+02:00"}', "TR"),
@@ -123,6 +129,7 @@ OPERATORS = {
 """Filters by input type, one per operator, and the codes that match."""
 
 FIELDS = [
+    ('currencies: {has: "try"}', "TR"),
     ('code: {eq: "fr"}', "FR"),
     ('alpha3: {eq: "civ"}', "CI"),
     ('name: {eq: "turkiye"}', "TR"),
