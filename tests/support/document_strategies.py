@@ -24,6 +24,12 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         "sort: [{field: POPULATION, direction: DESC}, {field: NAME}], offset: 1",
         'filter: {lastRefreshedAt: {lt: "2030-01-01T00:00:00Z"}}, sort: {field: AREA_KM2}',
     ),
+    "nodes": (
+        'ids: ["Q291bnRyeTpGUg==", "Q3VycmVuY3k6RVVS", "TGFuZ3VhZ2U6ZGU=", "Q291bnRyeTpRUQ=="]',
+        'ids: ["no id"]',
+    ),
+    "currency": ('code: "eur"', 'code: "QQQ"'),
+    "language": ('code: "DE"', 'code: "qq"'),
     "node": ('id: "Q291bnRyeTpGUg=="', 'id: "Q291bnRyeTpRUQ=="', 'id: "no id"'),
     "refreshes": ("", "first: 1", "first: -1"),
     "failedRefreshes": ("", "first: 1", "first: -1"),

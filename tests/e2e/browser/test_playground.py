@@ -1,4 +1,4 @@
-"""The playground in a browser without other hosts: its three tabs work unchanged."""
+"""The playground in a browser without other hosts: its four tabs work unchanged."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +28,8 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
     released = threading.Event()
     with opening(f"{server.url}/graphql") as page, ThreadPoolExecutor() as executor:
         result_window = page.locator(".result-window")
+        run_tab(page, "Graph")
+        expect(result_window).to_contain_text('"name": "Suisse"')
         run_tab(page, "Countries")
         expect(result_window).to_contain_text('"name": "Russia"')
         run_tab(page, "Refresh")

@@ -24,19 +24,19 @@ query Countries {
 
 const GRAPH = `# From a country to its languages, currency
 # and neighbours, named in another language.
-query Graph($code: String = "CH", $lang: String = "fr") {
-  country(code: $code) {
+query Graph {
+  country(code: "CH") {
     emoji
-    name(lang: $lang)
+    name(lang: "fr")
     nativeNames {
       lang
       name
     }
     continent {
-      name(lang: $lang)
+      name(lang: "fr")
     }
     currency {
-      name(lang: $lang)
+      name(lang: "fr")
       symbol
       rate(base: "EUR")
     }
@@ -44,13 +44,13 @@ query Graph($code: String = "CH", $lang: String = "fr") {
       official
       share
       language {
-        name(lang: $lang)
+        name(lang: "fr")
         nativeName
       }
     }
     neighbours {
       emoji
-      name(lang: $lang)
+      name(lang: "fr")
     }
   }
 }
