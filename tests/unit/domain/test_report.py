@@ -55,10 +55,12 @@ def test_warning() -> None:
     report = make_report(countries, rates, statistics, none)
     assert (report.is_live, report.warning) == (
         False,
-        "Live sources failed. Countries: the bundled data still serves (a: down; b: slow). "
-        "Rates: the bundled data of 2026-09-29 still serves (c: down). "
-        "Statistics: the stored data of 2026-09-29 still serves (d: down). "
-        "Statistics: there is no data (e: down).",
+        (
+            "Live sources failed. Countries: the bundled data still serves (a: down; b: slow). "
+            "Rates: the bundled data of 2026-09-29 still serves (c: down). "
+            "Statistics: the stored data of 2026-09-29 still serves (d: down). "
+            "Statistics: there is no data (e: down)."
+        ),
     )
 
 
