@@ -58,23 +58,18 @@ def test_invalid_manifest() -> None:
 def test_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     """The configuration names settings only, and production accepts it together with the secret's files."""
     data = MANIFESTS["ConfigMap"]["data"]
-    (volume,) = SERVER_POD["volumes"]
-    assert volume["secret"]["secretName"] == "graphql-api"
+    secrets = {"ADMIN_TOKEN": "0123456789abcdef", "DATABASE_URL": "mysql://user:password@db.example/countries"}
     for pod in (SERVER_POD, REFRESH_POD):
         (container,) = pod["containers"]
         assert [source["configMapRef"]["name"] for source in container["envFrom"]] == ["graphql-api"]
-        (mount,) = container["volumeMounts"]
-        assert {name.removesuffix("_FILE") for name in data if name.endswith("_FILE")} == {
-            "ADMIN_TOKEN",
-            "DATABASE_URL",
+        keys = {variable["name"]: variable["valueFrom"]["secretKeyRef"] for variable in container["env"]}
+        assert keys == {
+            name: {"name": "graphql-api", "key": name.lower().replace("_", "-")}
+            for name in ("ADMIN_TOKEN", "DATABASE_URL")
         }
-        for name, value in data.items():
-            assert name.removesuffix("_FILE") in SETTING_NAMES
-            assert not name.endswith("_FILE") or value.startswith(f"{mount['mountPath']}/")
-    secrets = {"ADMIN_TOKEN": "0123456789abcdef", "DATABASE_URL": "mysql://user:password@db.example/countries"}
+    assert set(data) <= SETTING_NAMES
     for name, value in {**data, **secrets, "ENVIRONMENT": "production"}.items():
-        if not name.endswith("_FILE"):
-            monkeypatch.setenv(name, value)
+        monkeypatch.setenv(name, value)
     settings = Settings.load()
     assert (settings.refresh_interval, settings.stop_delay) == (0, 5)
 
@@ -142,7 +137,7 @@ def test_unit_settings() -> None:
     """The unit names settings that exist, a command, and more time to stop than the server needs."""
     text = UNIT.read_text("utf-8")
     names = re.findall(r"^Environment=(\w+)=", text, re.MULTILINE)
-    assert {name.removesuffix("_FILE") for name in names} <= SETTING_NAMES
+    assert set(names) <= SETTING_NAMES
     (command,) = re.findall(r"^ExecStart=\S+ (\w+)$", text, re.MULTILINE)
     assert command in program.commands
     (timeout,) = re.findall(r"^TimeoutStopSec=(\d+)$", text, re.MULTILINE)

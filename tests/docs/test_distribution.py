@@ -86,6 +86,13 @@ def test_playground(server: Process) -> None:
     assert "CDN" not in server.stderr
 
 
+def test_completion(installed: Path) -> None:
+    """The shell's completion knows the commands."""
+    env = {"_GRAPHQL_API_COMPLETE": "bash_complete", "COMP_WORDS": "graphql-api re", "COMP_CWORD": "1"}
+    printed = subprocess.run([str(installed / "graphql-api")], env=env, check=True, capture_output=True, text=True)
+    assert printed.stdout == "plain,refresh\n"
+
+
 def test_version(installed: Path) -> None:
     """`--version` prints the version of the wheel."""
     command = [str(installed / "graphql-api"), "--version"]

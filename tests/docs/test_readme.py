@@ -216,15 +216,20 @@ def test_postgresql(new_postgresql: Callable[..., PostgreSQL], certificates: Cer
 
 
 def test_commands() -> None:
-    """Every shell command of these pages is tried, by this file or by test_dockerfile.py."""
+    """Every shell command of these pages is tried here or by a test that the list names."""
     blocks = [
         block for page in (README, DATABASES, OPERATIONS) for block in find_blocks(page) if block.language == "sh"
     ]
     assert [block.text.split()[0:2] for block in blocks] == [
         ["make", "run"],
         *(text.split()[0:2] for text in (MYSQL[0], POSTGRESQL, MYSQL[1])),
+        ["pip", "install"],  # test_distribution.py
+        ["eval", '"$(_GRAPHQL_API_COMPLETE=bash_source'],  # test_distribution.py
         [".venv/bin/graphql-api", "refresh"],
         ["export", "ADMIN_TOKEN=$(openssl"],
         ["echo", '"ADMIN_TOKEN=$(openssl'],
+        ["kubectl", "create"],  # test_deployment.py validates what it applies
+        ["python3", "-m"],  # test_deployment.py verifies the unit; not run
+        ["sed", "-i"],  # needs a copy of alerts.yaml; not run
         ["#", "Slow"],  # jq, over a log; not run
     ]
