@@ -12,7 +12,7 @@ from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.catalog import Catalog
-from graphql_api.components import Components, utc_now
+from graphql_api.components import REREAD_SECRETS_KEY, Components, utc_now
 from graphql_api.execution.engine import build_schema
 from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess
 from graphql_api.http.cors import CORSPolicy
@@ -65,7 +65,7 @@ def create_app(
     site = Lazy(lambda: _build_site(components, endpoint, is_stopping))
 
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[dict[str, FastPath]]:
+    async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
         def should_wait() -> bool:
             return wait_until_ready and not is_stopping()
 
@@ -73,7 +73,8 @@ def create_app(
         should_refresh = not wait_until_ready
         async with run_app(components, on_event, site, should_wait=should_wait, should_refresh=should_refresh):
             # The fast path writes no access log.
-            yield {} if settings.access_log else {FAST_PATH_KEY: FastPath(endpoint)}
+            fast_path = {} if settings.access_log else {FAST_PATH_KEY: FastPath(endpoint)}
+            yield {REREAD_SECRETS_KEY: components.reread_secrets, **fast_path}
 
     # Starlette's own class would add two middlewares for errors, which RequestIdMiddleware handles.
     return Router(
@@ -129,7 +130,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         is_token_required = settings.admin_token is not None
         playground = Playground.load(INSTALL_FOLDER, is_token_required=is_token_required)
     public_host = urlsplit(settings.public_url or "").hostname or ""
-    access = AdminAccess(_admin_token(settings), own_hosts={settings.host, public_host} - {""})
+    access = AdminAccess(components.admin_tokens, own_hosts={settings.host, public_host} - {""})
     build_context = partial(
         GraphQLContext,
         catalog=components.catalog,
@@ -188,9 +189,5 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
         is_stopping=is_stopping,
         sampler=components.sampler,
         wrong_tokens=endpoint.wrong_tokens,
-        metrics_tokens=settings.metrics_tokens,
+        metrics_tokens=components.metrics_tokens,
     )
-
-
-def _admin_token(settings: Settings) -> str | None:
-    return settings.admin_token.get_secret_value() if settings.admin_token else None

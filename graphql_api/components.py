@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
-from graphql_api.errors import SourceUnavailable
+from graphql_api.errors import InvalidSetting, SourceUnavailable
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.http.auth import BearerTokens
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.metrics.sampler import Sampler
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+REREAD_SECRETS_KEY = "reread_secrets"
+"""Key of the lifespan state under which the server finds what to call on SIGHUP."""
+
 
 class Components:
     """Database, catalog, providers' client, refresh service and metrics of one process."""
@@ -39,6 +43,8 @@ class Components:
         """
         self.settings = settings
         self.stale_after = timedelta(seconds=settings.stale_after)
+        self.admin_tokens = BearerTokens(settings.admin_tokens)
+        self.metrics_tokens = BearerTokens(settings.metrics_tokens)
         self.metrics = metrics or MetricsRecorder.standalone()
         self.query_limits = QueryLimits.with_overrides(settings.query_limits)
         self.database = _build_database(settings)
@@ -61,6 +67,21 @@ class Components:
             on_attempt=self.metrics.record_refresh,
         )
         self.sampler = Sampler(self.metrics, self.refresh_service, self.stale_after)
+
+    def reread_secrets(self) -> None:
+        """Take tokens and keys of providers from their files again. If one is unusable, keep all as they are."""
+        names = ", ".join(f"{name.upper()}_FILE" for name in self.settings.secret_files)
+        try:
+            settings = self.settings.reread_secrets()
+        except InvalidSetting as error:
+            logger.error("%s Nothing of %s is used; secrets stay as they were.", error, names)  # noqa: TRY400 - no defect
+            return
+        self.admin_tokens.replace(settings.admin_tokens)
+        self.metrics_tokens.replace(settings.metrics_tokens)
+        self.refresh_service.sources = _build_source_config(settings, self.metrics)
+        logger.info("Read %s again; %d administrator's tokens are accepted.", names, len(self.admin_tokens))
+        if settings.database_url != self.settings.database_url:
+            logger.warning("DATABASE_URL_FILE has changed; restart the server to use it.")
 
     async def open(self) -> None:
         """Migrate the database and load its data. May be called again after a failure.

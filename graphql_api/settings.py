@@ -2,20 +2,19 @@
 
 import ipaddress
 import logging
-import os
 import re
 from collections.abc import Callable, Collection, Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from graphql_api.env_file import ENV_ENCODING, ENV_FILE, check_env_file
 from graphql_api.errors import InvalidSetting
-from graphql_api.utils.near_misses import find_near_misses, find_nearest
+from graphql_api.secret_files import SECRETS, SecretFiles
+from graphql_api.utils.near_misses import find_near_misses
 
 logger = logging.getLogger(__name__)
 
@@ -92,26 +91,6 @@ def _is_web_url(value: str) -> bool:
     return parts.scheme in ("http", "https") and has_host and not re.search(r"\s", value)
 
 
-def _check_env_file(path: Path, names: Collection[str]) -> None:
-    """Reject a file that pydantic would skip, wait for or read in part, and names that are not in `names`."""
-    if not os.path.lexists(path):
-        return
-    if not path.is_file():
-        kind = "a folder" if path.is_dir() else "a pipe, a device or a link to nothing"
-        raise InvalidSetting(f"{path} is {kind}; make it a file with lines NAME=value, or remove it.")
-    problems = []
-    for binding in parse_stream(StringIO(path.read_text(_ENV_ENCODING))):
-        name = (binding.key or "").upper()
-        if binding.error:
-            problems.append(f"line {binding.original.line}: should be NAME=value, with quotes in pairs.")
-        elif name and name not in names and not name.startswith(_COMPOSE_PREFIXES):
-            nearest = find_nearest(name, names)
-            hint = f"Did you mean {nearest}?" if nearest else "docs/configuration.md lists all settings."
-            problems.append(f"line {binding.original.line}: {binding.key} is not a setting. {hint}")
-    if problems:
-        raise InvalidSetting(f"{path}, {' '.join(problems)}")
-
-
 def _strip_brackets(value: str) -> str:
     """Return a host without the brackets that an IPv6 address has in a URL."""
     host = value.strip()
@@ -124,6 +103,15 @@ def _check_token(value: SecretStr) -> SecretStr:
     if not re.fullmatch(r"[!-~]+", token):
         raise ValueError("should be printable ASCII characters without spaces")
     return SecretStr(token)
+
+
+def _check_tokens(value: SecretStr) -> SecretStr:
+    tokens = [_check_token(SecretStr(token)).get_secret_value() for token in value.get_secret_value().split(",")]
+    return SecretStr(",".join(tokens))
+
+
+def _split_tokens(tokens: SecretStr | None) -> list[str]:
+    return tokens.get_secret_value().split(",") if tokens else []
 
 
 IN_LOWER_CASE = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
@@ -140,11 +128,6 @@ Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
 
 
-_COMPOSE_PREFIXES = ("COMPOSE_", "MYSQL_")
-"""Names in .env that Docker Compose and compose.yaml use."""
-_ENV_FILE = ".env"
-_ENV_ENCODING = "utf-8-sig"
-"""UTF-8, also with the mark that editors on Windows put first: it would belong to the first name."""
 _PRODUCTION_REFRESH_INTERVAL = 21_600
 """Seconds: exchange rates change daily, at a time that a deployed server does not know."""
 _MIN_TOKEN_LENGTH = 16
@@ -155,7 +138,7 @@ class Settings(BaseSettings):
     """Every setting. A variable has the name of its field in upper case."""
 
     model_config = SettingsConfigDict(
-        env_file=_ENV_FILE, env_file_encoding=_ENV_ENCODING, env_ignore_empty=True, extra="ignore", frozen=True
+        env_file=ENV_FILE, env_file_encoding=ENV_ENCODING, env_ignore_empty=True, extra="ignore", frozen=True
     )
 
     environment: Annotated[Literal["development", "production"], IN_LOWER_CASE] = "development"
@@ -163,6 +146,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
+    database_url_file: Path | None = None
     database_ssl_ca: str | None = Field(default=None, repr=False)
     database_pool_size: int = Field(default=10, ge=1, le=1000)
     database_max_overflow: int = Field(default=20, ge=0, le=1000)
@@ -171,6 +155,7 @@ class Settings(BaseSettings):
     rates_sources: SourceList = (("er-api", None), ("frankfurter", None), ("bundled", None))
     statistics_sources: SourceList = (("world-bank", None), ("bundled", None))
     restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    restcountries_api_key_file: Path | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
     refresh_interval: Interval | None = None
@@ -178,8 +163,10 @@ class Settings(BaseSettings):
     refresh_max_waiting: int = Field(default=500, ge=1, le=1_000_000)
     stale_after: float = Field(default=86_400, gt=0, le=1_000_000_000, allow_inf_nan=False)
     snapshot_poll: Seconds = 2
-    admin_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
-    metrics_token: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    admin_token: Annotated[SecretStr, AfterValidator(_check_tokens)] | None = None
+    admin_token_file: Path | None = None
+    metrics_token: Annotated[SecretStr, AfterValidator(_check_tokens)] | None = None
+    metrics_token_file: Path | None = None
     public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
     forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1"
     playground: bool | None = None
@@ -207,18 +194,30 @@ class Settings(BaseSettings):
             InvalidSetting: `.env` is unusable, or at least one variable is malformed. The message names each.
         """
         try:
-            _check_env_file(Path(_ENV_FILE), cls.list_names())
+            check_env_file(Path(ENV_FILE), cls.list_names())
             return cls()
         except OSError as error:
-            raise InvalidSetting(f"{_ENV_FILE} cannot be read: {error.strerror}.") from None
+            raise InvalidSetting(f"{ENV_FILE} cannot be read: {error.strerror}.") from None
         except UnicodeDecodeError as error:
-            raise InvalidSetting(f"{_ENV_FILE} is not UTF-8: {error.reason} at byte {error.start}.") from None
+            raise InvalidSetting(f"{ENV_FILE} is not UTF-8: {error.reason} at byte {error.start}.") from None
         except ValidationError as error:
             problems = (
                 f"{str(problem['loc'][0]).upper()}: {problem['msg'].removeprefix('Value error, ')}"
                 for problem in error.errors(include_url=False, include_input=False)
             )
             raise InvalidSetting("; ".join(problems)) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - the base's; its folder has one file per setting
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the files that the environment and `.env` name, after these two."""
+        return init_settings, env_settings, dotenv_settings, SecretFiles(settings_cls)
 
     @classmethod
     def list_names(cls) -> list[str]:
@@ -253,11 +252,32 @@ class Settings(BaseSettings):
         return default if self.refresh_min_interval is None else self.refresh_min_interval
 
     @property
-    def metrics_tokens(self) -> tuple[str, ...]:
+    def admin_tokens(self) -> list[str]:
+        """Return the tokens of ADMIN_TOKEN, each of which authorizes."""
+        return _split_tokens(self.admin_token)
+
+    @property
+    def metrics_tokens(self) -> list[str]:
         """Return the tokens that read /metrics. None are required outside production, unless METRICS_TOKEN is set."""
         if self.metrics_token is None and not self.is_production:
-            return ()
-        return tuple(token.get_secret_value() for token in (self.metrics_token, self.admin_token) if token)
+            return []
+        return [*_split_tokens(self.metrics_token), *self.admin_tokens]
+
+    @property
+    def secret_files(self) -> dict[str, Path]:
+        """Return the files that hold secrets, by the names of the fields of these secrets."""
+        paths = {name: getattr(self, f"{name}_file") for name in SECRETS}
+        return {name: path for name, path in paths.items() if path is not None}
+
+    def reread_secrets(self) -> Self:
+        """Return these settings with what the secret files contain now.
+
+        Raises:
+            InvalidSetting: a file is unusable, its secret is malformed or too short, or `load` fails.
+        """
+        settings = self.load()
+        settings.require_secure_exposure()
+        return self.model_copy(update={name: getattr(settings, name) for name in self.secret_files})
 
     @property
     def provider_keys(self) -> dict[str, str]:
@@ -305,7 +325,7 @@ class Settings(BaseSettings):
     def _token_problems(self, condition: str) -> list[str]:
         if self.admin_token is None:
             problem = f"is required {condition}; without it, any client that reaches the server can refresh and delete"
-        elif len(self.admin_token) < _MIN_TOKEN_LENGTH:
+        elif min(map(len, self.admin_tokens)) < _MIN_TOKEN_LENGTH:
             problem = f"is too short; it needs at least {_MIN_TOKEN_LENGTH} characters {condition}"
         else:
             return []

@@ -61,16 +61,26 @@ if sys.platform != "win32":
 
         def run_worker(number: int, wait_until_ready: bool, on_event: StartupListener) -> None:
             metrics = MetricsRecorder(shared_metrics, worker=number)
-            _run_in_process(settings, listeners, on_event, metrics, wait_until_ready=wait_until_ready)
+            _run_in_process(_reread_secrets(settings), listeners, on_event, metrics, wait_until_ready=wait_until_ready)
 
         Supervisor(
             workers=settings.workers,
             serve=run_worker,
             listeners=listeners,
             on_event=on_event,
+            rereads_secrets=bool(settings.secret_files),
             last_heartbeat=shared_metrics.last_heartbeat,
             stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
         ).run()
+
+
+def _reread_secrets(settings: Settings) -> Settings:
+    """Return the settings of a worker, which may replace one after the secret files have changed."""
+    try:
+        return settings.reread_secrets()
+    except InvalidSetting as error:
+        logger.error("%s The secrets of the start are used.", error)  # noqa: TRY400 - no defect
+        return settings
 
 
 def _run_in_process(

@@ -1,5 +1,6 @@
 """Authorization: by the administrator's token, or without one by the name under which a client knows the server."""
 
+import hashlib
 import hmac
 import ipaddress
 import re
@@ -15,12 +16,35 @@ _HOST = re.compile(r"(?:\[([0-9a-f:.]+)\]|([^\[\]:/@\s]+))(?::[0-9]*)?")
 """A Host header: an IPv6 address or a name, and a port."""
 
 
+class BearerTokens:
+    """Tokens each of which authorizes. They can be replaced while the server runs."""
+
+    def __init__(self, tokens: Iterable[str]) -> None:
+        """Accept these tokens."""
+        self.replace(tokens)
+
+    def replace(self, tokens: Iterable[str]) -> None:
+        """Accept these tokens from now on, and no others."""
+        self._digests = [_digest(token) for token in tokens]
+
+    def __len__(self) -> int:
+        return len(self._digests)
+
+    def accept(self, credentials: str) -> bool:
+        """Return whether the value of an Authorization header is `Bearer <token>` with one of the tokens."""
+        scheme, _, token = credentials.partition(" ")
+        digest = _digest(token.strip())
+        # Constant time, whatever the length: a comparison that stops early would reveal how much of a token matches.
+        matches = [hmac.compare_digest(digest, accepted) for accepted in self._digests]
+        return scheme.lower() == "bearer" and any(matches)
+
+
 class AdminAccess:
     """Decides who may change data."""
 
-    def __init__(self, admin_token: str | None, own_hosts: Iterable[str]) -> None:
-        """Require the token; without one, require a Host that is loopback or one of `own_hosts`."""
-        self._admin_token = admin_token
+    def __init__(self, admin_tokens: BearerTokens, own_hosts: Iterable[str]) -> None:
+        """Require a token; if there is none, require a Host that is loopback or one of `own_hosts`."""
+        self._admin_tokens = admin_tokens
         self._own_hosts = frozenset(host.lower() for host in own_hosts)
 
     def find_denial(self, credentials: str, host: str) -> str | None:
@@ -29,8 +53,8 @@ class AdminAccess:
         A page that a browser loaded from elsewhere may reach a server on the loopback by a name of its own that it
         rebinds to 127.0.0.1. Its requests have its name as Host, and browsers take them for requests of one origin.
         """
-        if self._admin_token is not None:
-            if is_authorized(credentials, self._admin_token):
+        if self._admin_tokens:
+            if self._admin_tokens.accept(credentials):
                 return None
             return WRONG_TOKEN if credentials.strip() else ADMIN_REQUIRED
         match = _HOST.fullmatch(host.lower())
@@ -38,14 +62,8 @@ class AdminAccess:
         return None if name in self._own_hosts or _is_loopback(name) else _HOST_NOT_ACCEPTED
 
 
-def is_authorized(credentials: str, admin_token: str | None) -> bool:
-    """Return whether the value of an Authorization header is `Bearer <admin_token>`, or no token is required."""
-    if admin_token is None:
-        return True
-    scheme, _, token = credentials.partition(" ")
-    token_bytes = token.strip().encode(errors="surrogatepass")
-    # Constant time: a comparison that stops early would reveal how much of the token matches.
-    return scheme.lower() == "bearer" and hmac.compare_digest(token_bytes, admin_token.encode())
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
 
 
 def _is_loopback(name: str) -> bool:

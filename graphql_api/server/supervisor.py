@@ -19,7 +19,7 @@ from multiprocessing.process import BaseProcess
 from graphql_api import startup
 from graphql_api.errors import CountriesError
 from graphql_api.startup import StartupEvent, StartupListener
-from graphql_api.utils.signals import STOP_SIGNALS, set_stop_handler
+from graphql_api.utils.signals import STOP_SIGNALS, set_hangup_handler, set_stop_handler
 
 assert sys.platform != "win32"  # noqa: S101 - it has no fork; mypy reads no further
 
@@ -63,6 +63,8 @@ class Supervisor:
     listeners: Sequence[socket.socket]
     on_event: StartupListener
     """Called once the first worker is ready and settled, for each new reason to wait, and for a signal to stop."""
+    rereads_secrets: bool
+    """True if workers read their secret files again on SIGHUP, instead of stopping."""
     stop_timeout: float
     """Seconds after the signal to stop at which a running worker is killed."""
     last_heartbeat: Callable[[int], float]
@@ -88,6 +90,8 @@ class Supervisor:
         """
         self._context = multiprocessing.get_context("fork")
         set_stop_handler(lambda signum, _: self._stop(signum))
+        if self.rereads_secrets:
+            set_hangup_handler(lambda signum, _: self._forward(signum))
         # The sender closes when this process ends, however it ends; workers wait for that.
         self._lifeline_receiver, self._lifeline_sender = self._context.Pipe(duplex=False)
         with self._lifeline_receiver, self._lifeline_sender:
@@ -190,6 +194,12 @@ class Supervisor:
         logger.error("A worker exited with code %s; starting a replacement.", exit_code)
         time.sleep(max(0, worker.started_at + _MIN_RESTART_INTERVAL - time.monotonic()))
         self._start(worker.number)
+
+    def _forward(self, signum: int) -> None:
+        for worker in self._processes:
+            if worker.process.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(worker.process.pid, signum)
 
     def _report_signal(self) -> None:
         """Emit the event of a signal. Its handler cannot, because it may interrupt a line of the log."""

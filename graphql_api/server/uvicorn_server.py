@@ -12,6 +12,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api.components import REREAD_SECRETS_KEY
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.middleware.request_id import create_id_generator
@@ -22,7 +23,7 @@ from graphql_api.server.rejection import Rejector
 from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
 from graphql_api.startup import StartupEvent, StartupFailed, StartupListener, Stopping
-from graphql_api.utils.signals import exit_at_once, set_stop_handler
+from graphql_api.utils.signals import exit_at_once, set_hangup_handler, set_stop_handler
 
 GRACEFUL_SHUTDOWN_TIMEOUT = 5
 """Seconds that requests have to finish after Ctrl-C or SIGTERM. Containers are killed after 10."""
@@ -44,6 +45,9 @@ class UvicornServer(uvicorn.Server):
         """Permanent reason why start-up failed."""
         self._on_event = on_event
         self._stop_delay = settings.stop_delay
+        self._has_secret_files = bool(settings.secret_files)
+        self._should_reread = False
+        """True from a SIGHUP until the secret files are read again."""
         self._is_stopping = False
         self._stop_listening_at: float | None = None
         """Monotonic time at which STOP_DELAY ends."""
@@ -54,8 +58,10 @@ class UvicornServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on SIGHUP too, which uvicorn leaves alone."""
+        """On SIGHUP, which uvicorn leaves alone, read the secret files again. Without any, stop."""
         set_stop_handler(self.handle_exit)
+        if self._has_secret_files:
+            set_hangup_handler(self._handle_hangup)
         try:
             yield
         finally:
@@ -64,6 +70,9 @@ class UvicornServer(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Exit the main loop once STOP_DELAY is over."""
         self._report_signal()
+        if self._should_reread:
+            self._should_reread = False
+            self.lifespan.state[REREAD_SECRETS_KEY]()
         if self._stop_listening_at is not None and time.monotonic() >= self._stop_listening_at:
             self.should_exit = True
         return await super().on_tick(counter)
@@ -78,6 +87,9 @@ class UvicornServer(uvicorn.Server):
         if self._unreported_signal is not None:
             self._on_event(Stopping(self._unreported_signal))
             self._unreported_signal = None
+
+    def _handle_hangup(self, _signum: int, _frame: FrameType | None) -> None:
+        self._should_reread = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - overrides uvicorn's method
         """Start STOP_DELAY, or stop at once if there is none or it runs; then cancel requests."""

@@ -14,7 +14,10 @@ if sys.platform != "win32":
     STOP_SIGNALS.append(signal.SIGHUP)
 
 
-def set_stop_handler(handler: Callable[[int, FrameType | None], object]) -> None:
+Handler = Callable[[int, FrameType | None], object]
+
+
+def set_stop_handler(handler: Handler) -> None:
     """Handle each signal of `STOP_SIGNALS`, except SIGHUP where nohup has turned it off."""
     for signum in STOP_SIGNALS:
         if signum in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(signum) is not signal.SIG_IGN:
@@ -24,3 +27,10 @@ def set_stop_handler(handler: Callable[[int, FrameType | None], object]) -> None
 def exit_at_once(signum: int, _: FrameType | None) -> None:
     """Exit without a traceback or any cleanup, with the exit code that shells give a signal."""
     os._exit(128 + signum)
+
+
+def set_hangup_handler(handler: Handler) -> None:
+    """Handle SIGHUP, also where nohup has turned it off, and one that came while it was blocked."""
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})

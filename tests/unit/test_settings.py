@@ -18,6 +18,7 @@ DEFAULTS = {
     "port": 8000,
     "workers": 1,
     "database_url": "sqlite:///var/countries.db",
+    "database_url_file": None,
     "database_ssl_ca": None,
     "database_pool_size": 10,
     "database_max_overflow": 20,
@@ -26,6 +27,7 @@ DEFAULTS = {
     "rates_sources": (("er-api", None), ("frankfurter", None), ("bundled", None)),
     "statistics_sources": (("world-bank", None), ("bundled", None)),
     "restcountries_api_key": None,
+    "restcountries_api_key_file": None,
     "api_timeout": 10,
     "refresh_timeout": 30,
     "refresh_interval": None,
@@ -34,7 +36,9 @@ DEFAULTS = {
     "stale_after": 86_400,
     "snapshot_poll": 2,
     "admin_token": None,
+    "admin_token_file": None,
     "metrics_token": None,
+    "metrics_token_file": None,
     "public_url": None,
     "forwarded_allow_ips": "127.0.0.1",
     "playground": None,
@@ -82,7 +86,7 @@ def test_empty_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every setting is read from the variable of its name."""
+    """Every setting is read from the variable of its name; those of secrets exclude their files."""
     settings = load_settings(
         monkeypatch,
         environment="production",
@@ -167,6 +171,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "log_format": "json",
         "log_sql": True,
         "access_log": True,
+        **dict.fromkeys(("database_url_file", "restcountries_api_key_file", "admin_token_file", "metrics_token_file")),
     }
 
 
@@ -320,13 +325,13 @@ def test_provider_keys(key: str, keys: dict[str, str], monkeypatch: pytest.Monke
         ({}, ()),
         ({"admin_token": "a"}, ()),
         ({"environment": "production", "admin_token": "a"}, ("a",)),
-        ({"environment": "production", "admin_token": "a", "metrics_token": "m"}, ("m", "a")),
+        ({"environment": "production", "admin_token": "a,b", "metrics_token": "m"}, ("m", "a", "b")),
         ({"metrics_token": "m"}, ("m",)),
     ],
 )
 def test_metrics_tokens(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], tokens: tuple[str, ...]) -> None:
     """Metrics need one of the tokens in production, and where they have one of their own."""
-    assert load_settings(monkeypatch, **variables).metrics_tokens == tokens
+    assert load_settings(monkeypatch, **variables).metrics_tokens == [*tokens]
 
 
 def test_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

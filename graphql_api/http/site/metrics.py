@@ -1,12 +1,11 @@
 """`GET /metrics` for Prometheus."""
 
 import time
-from collections.abc import Collection
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from graphql_api.http.auth import is_authorized
+from graphql_api.http.auth import BearerTokens
 from graphql_api.http.content_negotiation import MAX_HEADER_LENGTH
 from graphql_api.http.errors import get_client
 from graphql_api.http.middleware.request_id import get_request_id
@@ -16,14 +15,14 @@ from graphql_api.metrics.sampler import Sampler
 
 
 async def serve_metrics(
-    request: Request, *, sampler: Sampler, metrics_tokens: Collection[str], wrong_tokens: WrongTokens
+    request: Request, *, sampler: Sampler, metrics_tokens: BearerTokens, wrong_tokens: WrongTokens
 ) -> Response:
     """Return the metrics of all workers, from memory, in the format that the client accepts.
 
-    One of `metrics_tokens` is required as a bearer token; without any, the metrics are public.
+    One of `metrics_tokens` is required; without any, the metrics are public.
     """
     credentials = request.headers.get("Authorization", "")
-    if metrics_tokens and not any(is_authorized(credentials, token) for token in metrics_tokens):
+    if metrics_tokens and not metrics_tokens.accept(credentials):
         if credentials.strip():
             await wrong_tokens.pause(get_request_id(request), get_client(request.scope), "GET /metrics")
         headers = {"WWW-Authenticate": "Bearer", "Cache-Control": "no-store"}

@@ -1,6 +1,6 @@
 """Routes of everything except GraphQL: pages, static files, images, health and metrics."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
+from graphql_api.http.auth import BearerTokens
 from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_type
 from graphql_api.http.middleware.security_headers import build_csp
@@ -38,7 +39,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     playground: Playground | None,
     is_stopping: Callable[[], bool],
     sampler: Sampler,
-    metrics_tokens: Collection[str],
+    metrics_tokens: BearerTokens,
     wrong_tokens: WrongTokens,
 ) -> FastAPI:
     """Return the application.
