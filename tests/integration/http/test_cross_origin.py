@@ -119,7 +119,12 @@ def test_token(tmp_path: Path) -> None:
 @pytest.mark.parametrize("settings", [{}, {"CORS_ORIGINS": "https://app.example"}])
 def test_production(tmp_path: Path, settings: dict[str, str]) -> None:
     """In production, pages of localhost are others, and a preflight is never told as 405."""
-    production = {"ENVIRONMENT": "production", "PUBLIC_URL": "https://countries.example", "ADMIN_TOKEN": TOKEN}
+    production = {
+        "ENVIRONMENT": "production",
+        "DATABASE_URL": "sqlite:///var/countries.db",
+        "PUBLIC_URL": "https://countries.example",
+        "ADMIN_TOKEN": TOKEN,
+    }
     with running_server(tmp_path, **BUNDLED_SOURCES, **production, **settings) as server:
         refused = preflight(server, PAGES[0])
         assert (refused.status, refused.headers["Access-Control-Allow-Origin"]) == (400, None)
