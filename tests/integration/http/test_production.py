@@ -305,7 +305,7 @@ def test_secrets_are_never_told(tmp_path: Path, upstream: Upstream, level: str) 
         "STATISTICS_SOURCES": f"world-bank={upstream.url}/nowhere?key={API_KEY},bundled",
     }
     with running_server(tmp_path, **settings, LOG_LEVEL=level, ACCESS_LOG="true") as server:
-        server.wait_for_log("countries from bundled after")
+        server.wait_for_log('"warning".*countries from bundled')
         responses = collect_responses(server)
         result = server.stop(signal.SIGTERM)
     outputs = [result.stdout, result.stderr, *responses]
