@@ -17,6 +17,7 @@ from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.list_sizes import measure_graph, measure_reports
 from graphql_api.execution.row_count import DataSizes
+from graphql_api.execution.turns import Turns
 from graphql_api.schema.operations import Mutation, Query, Subscription
 from graphql_api.schema.scalars import DATE_TIME
 
@@ -30,6 +31,7 @@ class Schema(strawberry.Schema):
     query_limits: QueryLimits
     clock: Callable[[], float]
     """Counts seconds of processor time: a query is not to blame if the machine stands still."""
+    turns: Turns
     _measured: tuple[Snapshot, Sequence[Attempt], DataSizes] | None = None
 
     @property
@@ -57,6 +59,7 @@ def build_schema(
         config=StrawberryConfig(scalar_map={datetime: DATE_TIME}),
     )
     schema.query_limits, schema.clock = query_limits, clock
+    schema.turns = Turns()
     schema.document_cache = DocumentCache(
         DocumentParser(
             schema=schema.executable,

@@ -1,38 +1,37 @@
 """Execution of one request: its result, or its errors in the form that clients know."""
 
-import logging
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from inspect import isawaitable
-from typing import Any
+from typing import Any, TypeVar
 
 import graphql
 import orjson
-from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError, ValueNode
+from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError
 from graphql import OperationType as CoreOperationType
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.errors import CountriesError, DatabaseUnavailable, InvalidInput, QueryTooComplex, graphql_error_body
+from graphql_api.errors import CountriesError, InvalidInput, QueryTooComplex, graphql_error_body
 from graphql_api.execution.document import NO_OPERATION, OperationInfo, PreparedOperation
 from graphql_api.execution.encoders import ExecutionState
 from graphql_api.execution.engine import Schema
+from graphql_api.execution.errors import format_error, format_resolver_error, truncate_message
 from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
 from graphql_api.execution.extensions import build_extensions
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.schema.context import GraphQLContext
-from graphql_api.schema.scalars import format_instant
 
-logger = logging.getLogger(__name__)
-
-_MAX_MESSAGE_LENGTH = 500
-"""Characters of an error message, which may quote the client. The rest is cut off."""
+T = TypeVar("T")
 
 MAX_SYNC_COST = 5_000
 """Cost up to which a query is executed synchronously: a few milliseconds."""
+_MAX_SYNC_LENGTH = 1_000
+"""Characters up to which a new document is parsed and validated synchronously: a few milliseconds."""
 
 QUERIES_ONLY = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
@@ -49,6 +48,8 @@ class GraphQLRequest:
     operation_name: str | None
     shared_budget: Budget | None = None
     """The budget of this and other requests together. None: it has one of its own."""
+    client: str = ""
+    """The client by which long queries take turns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,8 @@ async def execute(
         InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
     """
     try:
-        return await _prepare(schema, request, context, allowed_operations).run(request_id)
+        prepared = await _prepare_in_turn(schema, request, context, allowed_operations)
+        return await prepared.run(request_id)
     except _REJECTIONS as error:
         return _build_rejection(error)
 
@@ -93,7 +95,7 @@ async def execute_or_subscribe(
 ) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
     """Execute any operation. A subscription returns a generator of its responses."""
     try:
-        prepared = _prepare(schema, request, context, OperationType)
+        prepared = await _prepare_in_turn(schema, request, context, OperationType)
         if prepared.operation.node.operation is CoreOperationType.SUBSCRIPTION:
             return await prepared.subscribe(request_id)
         return await prepared.run(request_id)
@@ -106,19 +108,19 @@ def execute_sync_if_cheap(
 ) -> GraphQLResponse | None:
     """Execute a cacheable query of low cost whose document is cached.
 
-    Returns None for every other request, and for every request with an error: `execute` handles them.
+    Returns None for every other request, for every request with an error, and once this turn of the event loop has
+    done enough: `execute` handles them.
     """
-    if request.query not in schema.document_cache:
+    if request.query not in schema.document_cache or not schema.turns.has_time:
         return None
+    return schema.turns.run(partial(_run_compiled_if_cheap, schema, request, context))
+
+
+def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> GraphQLResponse | None:
     try:
-        prepared = _prepare(schema, request, context, QUERIES_ONLY)
+        prepared = _prepare(schema, request, context, QUERIES_ONLY, _create_budget(schema))
+        return None if prepared.cost > MAX_SYNC_COST else prepared.run_compiled()
     except (*_REJECTIONS, InvalidOperationTypeError):
-        return None
-    if prepared.cost > MAX_SYNC_COST:
-        return None
-    try:
-        return prepared.run_compiled()
-    except QueryTooComplex:
         return None
 
 
@@ -127,7 +129,7 @@ class _RequestRejected(Exception):
 
     def __init__(self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str) -> None:
         super().__init__()
-        response = _build_rejected_response(_format_error(error, code) for error in errors)
+        response = _build_rejected_response(format_error(error, code) for error in errors)
         self.response = replace(response, operation=operation.info)
 
 
@@ -142,6 +144,7 @@ class _PreparedExecution:
     variables: Mapping[str, Any]
     """Coerced."""
     context: GraphQLContext
+    client: str
     cost: int
     budget: Budget
 
@@ -185,7 +188,7 @@ class _PreparedExecution:
         try:
             if self.is_query:
                 self.budget.check_time()
-            response = self.run_compiled()
+            response = await self._run_in_turn(self.run_compiled, self.cost)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         if response is not None:
@@ -196,10 +199,17 @@ class _PreparedExecution:
         with self.budget.paused():
             return await self._run_stock(request_id)
 
+    async def _run_in_turn(self, work: Callable[[], T], cost: int) -> T:
+        turns = self.schema.turns
+        if cost <= MAX_SYNC_COST or not self.is_query:
+            return turns.run(work)
+        return await turns.run_long(work, self.client, self.budget.paused())
+
     async def _run_stock(self, request_id: str) -> GraphQLResponse:
         reader = self.reader
         try:
-            result = graphql.execute(root_value=reader, **self._stock_arguments)
+            start = partial(graphql.execute, root_value=reader, **self._stock_arguments)
+            result = await self._run_in_turn(start, self.cost * UNCOMPILED_FACTOR)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         if isawaitable(result):
@@ -220,7 +230,7 @@ class _PreparedExecution:
         if isawaitable(results):
             results = await results
         if isinstance(results, ExecutionResult):
-            errors = [_format_resolver_error(error, request_id) for error in results.errors or ()]
+            errors = [format_resolver_error(error, request_id) for error in results.errors or ()]
             return replace(_build_rejected_response(errors), operation=self.operation.info)
 
         async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
@@ -252,7 +262,7 @@ class _PreparedExecution:
     def _build_response(self, result: ExecutionResult, request_id: str) -> GraphQLResponse:
         body: dict[str, Any] = {"data": result.data}
         if result.errors:
-            body["errors"] = [_format_resolver_error(error, request_id) for error in result.errors[:MAX_ERRORS]]
+            body["errors"] = [format_resolver_error(error, request_id) for error in result.errors[:MAX_ERRORS]]
         return GraphQLResponse(body, executed=True, operation=self.operation.info)
 
 
@@ -264,27 +274,47 @@ def _build_rejection(error: Exception) -> GraphQLResponse:
         case _RequestRejected():
             return error.response
         case GraphQLSyntaxError():
-            return _build_rejected_response([_format_error(error, "GRAPHQL_PARSE_FAILED")])
+            return _build_rejected_response([format_error(error, "GRAPHQL_PARSE_FAILED")])
         case CountriesError():
             return build_error_response(error)
     return build_error_response(InvalidInput("The document or its variables are nested too deeply."))
 
 
-def _prepare(
+def _create_budget(schema: Schema) -> Budget:
+    return Budget(schema.query_limits, schema.clock)
+
+
+async def _prepare_in_turn(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
-    budget = request.shared_budget
-    if budget is None:
-        budget = Budget(schema.query_limits, schema.clock)
-    else:
+    budget = request.shared_budget or _create_budget(schema)
+    prepare = partial(_prepare, schema, request, context, allowed_operations, budget)
+    if len(request.query) > _MAX_SYNC_LENGTH and request.query not in schema.document_cache:
+        return await schema.turns.run_long(prepare, request.client, budget.paused())
+    if not schema.turns.has_time:
+        with budget.paused():
+            await schema.turns.wait()
+    return schema.turns.run(prepare)
+
+
+def _prepare(
+    schema: Schema,
+    request: GraphQLRequest,
+    context: GraphQLContext,
+    allowed_operations: Iterable[OperationType],
+    budget: Budget,
+) -> _PreparedExecution:
+    if budget is request.shared_budget:
         budget.check_time()
     parsed = schema.document_cache.get_or_parse(request.query)
+    budget.end_slice()
     operation = parsed.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
     if operation_type not in allowed_operations:
         raise InvalidOperationTypeError(operation_type)
     raw_variables = request.variables or {}
     cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
+    budget.end_slice()
     if errors := parsed.validate(operation):
         raise _RequestRejected(operation, errors, "GRAPHQL_VALIDATION_FAILED")
     variables = operation.coerce_variables(raw_variables)
@@ -298,6 +328,7 @@ def _prepare(
         raw_variables=raw_variables,
         variables=variables,
         context=context,
+        client=request.client,
         cost=cost,
         budget=budget,
     )
@@ -309,38 +340,5 @@ def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResp
 
 def build_error_response(error: CountriesError) -> GraphQLResponse:
     """Build the response to a request that is rejected before its execution."""
-    body = graphql_error_body(_truncate(error.public_message), error.code)
+    body = graphql_error_body(truncate_message(error.public_message), error.code)
     return GraphQLResponse(body, executed=False)
-
-
-def _format_resolver_error(error: GraphQLError, request_id: str) -> Mapping[str, Any]:
-    """Format an error of a resolver. Unexpected errors are logged, and masked for the client."""
-    cause = error.original_error or error
-    if isinstance(cause, DatabaseUnavailable):
-        logger.error("Request %s: %s", request_id, cause)
-    if isinstance(cause, CountriesError):
-        details = {_to_camel_case(name): format_instant(value) for name, value in cause.details.items()}
-        return {**_format_error(error, cause.code, **details), "message": _truncate(cause.public_message)}
-    if isinstance(cause, GraphQLError) and any(isinstance(node, ValueNode) for node in cause.nodes or ()):
-        # An argument was rejected because of its variables.
-        return _format_error(error, InvalidInput.code)
-    logger.error("Request %s failed at %s", request_id, error.path, exc_info=cause)
-    return {
-        **_format_error(error, "INTERNAL_SERVER_ERROR", requestId=request_id),
-        "message": f"Something went wrong here; the server's log has it as request {request_id}.",
-    }
-
-
-def _to_camel_case(name: str) -> str:
-    first, *other_words = name.split("_")
-    return first + "".join(word.capitalize() for word in other_words)
-
-
-def _format_error(error: GraphQLError, code: str, **extensions: str) -> Mapping[str, Any]:
-    message = _truncate(error.message)
-    return {**error.formatted, "message": message, "extensions": {"code": code, **extensions}}
-
-
-def _truncate(message: str) -> str:
-    cut_off = len(message) > _MAX_MESSAGE_LENGTH
-    return f"{message[:_MAX_MESSAGE_LENGTH]}…" if cut_off else message

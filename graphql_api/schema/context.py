@@ -60,7 +60,7 @@ class GraphQLContext:
         logger.info("Request %(request_id)s from %(client)s %(description)s.", values, extra=extra_fields(**fields))
 
 
-Info = strawberry.Info[GraphQLContext, None]
+Info = strawberry.Info[GraphQLContext, SnapshotReader]
 
 
 class SnapshotInfo(strawberry.Info[None, SnapshotReader]):

@@ -162,7 +162,7 @@ class Query:
     @strawberry.field(description="Age, version and sources of the served data.", graphql_type=Status)
     @staticmethod
     def status(info: Info) -> Snapshot:
-        return info.context.catalog.snapshot
+        return info.root_value.snapshot
 
     @strawberry.field(
         description="Successful refreshes, newest first. One may be missing if its server was "

@@ -30,6 +30,7 @@ from graphql_api.execution.limits import Budget
 from graphql_api.http.auth import WRONG_TOKEN
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
+from graphql_api.http.forwarded import group_address
 from graphql_api.http.graphql.batch import BatchResponse, execute_batch
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import (
@@ -181,11 +182,11 @@ class GraphQLEndpoint:
     async def _execute_fields(
         self, request: Request, fields: RequestFields, context: GraphQLContext, budget: Budget | None = None
     ) -> GraphQLResponse:
-        is_get, request_id = request.method == "GET", get_request_id(request)
+        is_get, request_id, client = request.method == "GET", get_request_id(request), get_client(request.scope)
         try:
             result = await execute(
                 self.schema,
-                replace(self.build_graphql_request(fields), shared_budget=budget),
+                replace(self.build_graphql_request(fields), shared_budget=budget, client=group_address(client or "")),
                 context=context,
                 allowed_operations=QUERIES_ONLY if is_get else QUERIES_AND_MUTATIONS,
                 request_id=request_id,
@@ -195,7 +196,7 @@ class GraphQLEndpoint:
                 message = "GET is for queries; send everything else by POST."
                 raise HTTPRejection(405, message, {"Allow": "POST"}) from None
             result = build_error_response(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
-        self.register_persisted_query(fields, result, request_id, get_client(request.scope))
+        self.register_persisted_query(fields, result, request_id, client)
         # Of a rejected request, record at least the name that the client sent.
         is_known = result.operation.kind is not None
         operation = result.operation if is_known else OperationInfo(None, fields.operation_name)

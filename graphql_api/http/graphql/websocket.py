@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -19,6 +19,7 @@ from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import GraphQLRequest, GraphQLResponse, build_error_response, execute_or_subscribe
 from graphql_api.http.cors import CORSPolicy, describe_blocked_page
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
+from graphql_api.http.forwarded import group_address
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
 from graphql_api.http.graphql.request import GRAPHQL_PATHS, RequestFields, parse_fields, parse_json
 from graphql_api.http.middleware.request_id import get_request_id
@@ -207,9 +208,10 @@ class _ConnectionHandler:
         self, operation: _ActiveOperation, fields: RequestFields, request: GraphQLRequest, context: GraphQLContext
     ) -> None:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
+        client = get_client(self.websocket.scope)
+        request = replace(request, client=group_address(client or ""))
         result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
         if isinstance(result, GraphQLResponse):
-            client = get_client(self.websocket.scope)
             http_endpoint.register_persisted_query(fields, result, request_id, client)
             await http_endpoint.pause_wrong_token(context, result.error_codes, request_id, client)
             await self._send_result(operation, result)

@@ -1,0 +1,122 @@
+"""Turns of the event loop: what is executed in one is bounded, and long work is done one at a time, in slices."""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from greenlet import getcurrent, greenlet  # type: ignore[import-untyped] # it has no types
+
+T = TypeVar("T")
+
+_MAX_SECONDS = 0.01
+"""Seconds of cheap work in one turn of the event loop. What comes after that waits for the next one."""
+
+
+class FairLock:
+    """A lock that clients hold by turns: one with many requests delays its own."""
+
+    def __init__(self) -> None:
+        self._is_held = False
+        self._queues: dict[str, deque[asyncio.Future[None]]] = {}
+        """Waiting requests of each client. The client whose turn is next comes first."""
+
+    async def acquire(self, client: str) -> None:
+        """Wait for the lock."""
+        if not self._is_held:
+            self._is_held = True
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._queues.setdefault(client, deque()).append(future)
+        try:
+            await future
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                self.release()  # it had just become this one's
+            raise
+
+    def release(self) -> None:
+        """Give the lock to the next client's first request."""
+        while self._queues:
+            client = next(iter(self._queues))
+            queue = self._queues.pop(client)
+            future = queue.popleft()
+            if queue:
+                self._queues[client] = queue
+            if not future.cancelled():
+                future.set_result(None)
+                return
+        self._is_held = False
+
+
+class _SlicedWork(greenlet):  # type: ignore[misc] # it has no types
+    """Synchronous work that stops in the middle."""
+
+
+def end_slice() -> bool:
+    """Let the event loop serve other requests. Return False at once if the caller is not part of long work."""
+    worker = getcurrent()
+    if not isinstance(worker, _SlicedWork) or worker.parent is None:
+        return False
+    worker.parent.switch()
+    return True
+
+
+async def _run_in_slices(work: Callable[[], T]) -> T:
+    """Do work whose calls of `end_slice` give the event loop a turn."""
+    worker = _SlicedWork(work)
+    result: T = worker.switch()
+    while not worker.dead:
+        try:
+            await asyncio.sleep(0)
+        except asyncio.CancelledError as cancellation:
+            worker.throw(cancellation)
+        else:
+            result = worker.switch()
+    return result
+
+
+class Turns:
+    """The work of one event loop."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._clock = clock
+        self._seconds = 0.0
+        """Seconds of cheap work in this turn."""
+        self._is_reset_due = False
+        self._long_work = FairLock()
+
+    @property
+    def has_time(self) -> bool:
+        """Return whether more work may be done in this turn."""
+        return self._seconds < _MAX_SECONDS
+
+    async def wait(self) -> None:
+        """Wait for a turn that has time."""
+        while not self.has_time:  # noqa: ASYNC110 - a sleep of 0 is one turn, which ends by itself
+            await asyncio.sleep(0)
+
+    async def run_long(self, work: Callable[[], T], client: str, waiting: AbstractContextManager[None]) -> T:
+        """Do work in slices, once no other long work is done. Enter `waiting` until then."""
+        with waiting:
+            await self._long_work.acquire(client)
+        try:
+            return await _run_in_slices(work)
+        finally:
+            self._long_work.release()
+
+    def run(self, work: Callable[[], T]) -> T:
+        """Do cheap work in this turn."""
+        started_at = self._clock()
+        try:
+            return work()
+        finally:
+            self._seconds += self._clock() - started_at
+            if not self._is_reset_due:
+                self._is_reset_due = True
+                asyncio.get_running_loop().call_soon(self._reset)
+
+    def _reset(self) -> None:
+        self._seconds, self._is_reset_due = 0.0, False
