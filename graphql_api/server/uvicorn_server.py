@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.logging import library_log_level
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.server.acceptor import Acceptor
 from graphql_api.server.fast_path_protocol import FastPathProtocol
 from graphql_api.server.rejection import Rejector
 from graphql_api.server.websocket_protocol import WebSocketProtocol
@@ -76,6 +78,21 @@ class UvicornServer(uvicorn.Server):
         if self._stop_listening_at is not None and time.monotonic() >= self._stop_listening_at:
             self.should_exit = True
         return await super().on_tick(counter)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept several connections in each turn of the event loop."""
+        if sockets is None or sys.platform == "win32":  # its event loop has no readers
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        create_protocol = partial(
+            self.config.http_protocol_class,
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+        )
+        loop = asyncio.get_running_loop()
+        self.servers = [Acceptor(loop, listener, create_protocol) for listener in sockets]  # type: ignore[misc] # uvicorn only closes them
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, also if a signal came before the main loop."""
