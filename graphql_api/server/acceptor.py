@@ -47,7 +47,7 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                logger.error("Cannot accept connections: %s. Trying again in %g s.", error.strerror, _RETRY_AFTER)
+                logger.warning("Cannot accept connections: %s. Trying again in %g s.", error.strerror, _RETRY_AFTER)
                 self._loop.remove_reader(self._listener)
                 self._retry = self._loop.call_later(_RETRY_AFTER, self._start)
                 return
