@@ -24,6 +24,7 @@ from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.http.graphql.response_cache import ResponseCache
 from graphql_api.http.graphql.websocket import WebSocketEndpoint, reject_path
+from graphql_api.http.middleware.client_limits import ClientLimitsMiddleware
 from graphql_api.http.middleware.cors import CORSMiddleware
 from graphql_api.http.middleware.readiness import ReadinessMiddleware
 from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator, get_request_id
@@ -114,6 +115,7 @@ def _build_middleware(
         Middleware(SecurityHeadersMiddleware),
         Middleware(CORSMiddleware, policy=_build_cors_policy(settings)),
         Middleware(RequestIdMiddleware, new_id=new_id, request_log=request_log),
+        Middleware(ClientLimitsMiddleware, max_connections_per_client=settings.max_connections_per_client),
         Middleware(ReadinessMiddleware, catalog=catalog),
     ]
 

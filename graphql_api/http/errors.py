@@ -29,6 +29,14 @@ def build_unavailable(message: str) -> HTTPRejection:
     return HTTPRejection(503, message, {"Retry-After": STOPPING_RETRY_AFTER})
 
 
+def build_too_many(things: str, maximum: int) -> HTTPRejection:
+    """Return the rejection of what a client has too many of."""
+    message = (
+        f"There are too many {things} from your address; at most {maximum} are served (MAX_CONNECTIONS_PER_CLIENT)."
+    )
+    return HTTPRejection(429, message, {"Retry-After": STOPPING_RETRY_AFTER})
+
+
 def log_rejection(request_id: str, client: str | None, status: int | None, message: str) -> None:
     """Log a rejected request at level info. A status of None stands for the usual one.
 

@@ -37,6 +37,10 @@ class Acceptor:
         if self._retry is not None:
             self._retry.cancel()
 
+    async def wait_closed(self) -> None:
+        """Wait until accepted connections have their protocols."""
+        await asyncio.gather(*self._opening, return_exceptions=True)
+
     def _start(self) -> None:
         self._loop.add_reader(self._listener, self._accept)
 

@@ -18,10 +18,18 @@ from graphql_api.http.middleware.request_id import REJECTED_KEY, REQUEST_ID_KEY
 from graphql_api.http.raw_response import Header
 from graphql_api.metrics.definitions import CONNECTIONS, NO_KIND
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.deadline import SEND_TIMEOUT, Deadline
 from graphql_api.server.flow_control import PipelineFlowControl
 from graphql_api.server.rejection import Rejector, normalize_peer
-from graphql_api.server.request_head import MAX_HEAD_BYTES, RequestHead, build_head_too_large, check_hosts, measure_head
+from graphql_api.server.request_head import (
+    MAX_HEAD_BYTES,
+    RequestHead,
+    build_head_too_large,
+    check_hosts,
+    create_parser,
+    measure_head,
+)
 
 _MAX_DRAIN_BYTES = 10_000_000
 """Maximum bytes that are read after the response to them; many clients send all of a body first."""
@@ -31,12 +39,6 @@ _LINGER_TIMEOUT = 1.0
 """Seconds for a client to read a rejection and close. Closing while it still sends would reset the connection."""
 
 
-def _create_parser(protocol: HttpToolsProtocol) -> httptools.HttpRequestParser:
-    parser = httptools.HttpRequestParser(protocol)
-    parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
-    return parser
-
-
 class HTTPProtocol(HttpToolsProtocol):
     """An HTTP connection that is closed when its client takes too long."""
 
@@ -44,20 +46,19 @@ class HTTPProtocol(HttpToolsProtocol):
         self,
         *args: Any,  # noqa: ANN401 - passed on to uvicorn's class
         request_timeout: float,
-        max_connections: int,
+        limits: ConnectionLimits,
         metrics: MetricsRecorder,
         rejector: Rejector,
         **kwargs: Any,  # noqa: ANN401 - passed on to uvicorn's class
     ) -> None:
-        """Wait `request_timeout` seconds for a request.
-
-        A connection beyond `max_connections` closes the one that has been idle longest.
-        """
+        """Wait `request_timeout` seconds for a request."""
         super().__init__(*args, **kwargs)
         self._metrics = metrics
         self._rejector = rejector
         self._request_timeout = request_timeout
-        self._max_connections = max_connections
+        self._limits = limits
+        self.address: str | None = None
+        """IP address of the other end."""
         self._receive_deadline = Deadline(self.loop, self._handle_timeout)
         """Pending while the client has to send."""
         self._in_head = self._in_body = self._is_stopping = self._is_upgraded = self._is_lingering = False
@@ -78,6 +79,12 @@ class HTTPProtocol(HttpToolsProtocol):
     @property
     def _is_awaiting_client(self) -> bool:
         return self._last_action is None and (self._in_head or self._in_body or not self._is_responding)
+
+    @property
+    def idle_since(self) -> float | None:
+        """Return the monotonic time since which the client has to send; None while it is served."""
+        is_idle = self._is_awaiting_client and not self.transport.is_closing()
+        return self._receive_deadline.set_at if is_idle else None
 
     @property
     def _is_responding(self) -> bool:
@@ -103,13 +110,15 @@ class HTTPProtocol(HttpToolsProtocol):
         self.flow = PipelineFlowControl(transport, lambda: bool(self.pipeline or self._last_action))
         self._metrics.add(CONNECTIONS, 1)
         self._receive_deadline.set(self._request_timeout)
-        if len(self.connections) > self._max_connections:
-            self._close_idlest_connection()
+        self.address = self.client and self.client[0]
+        others = (other for other in self.connections if isinstance(other, HTTPProtocol) and other is not self)
+        if rejection := self._limits.admit(self, others, count=len(self.connections)):
+            self._reject(rejection)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._receive_deadline.cancel()
         self._send_deadline.cancel()
-        self._metrics.add(CONNECTIONS, -1)
+        self._leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -232,7 +241,7 @@ class HTTPProtocol(HttpToolsProtocol):
                         self._end_http(partial(self._switch_to_websocket, head, rest))
                         return
                     # The former parser may take the connection for closed, by the head that it has read.
-                    self.parser = _create_parser(self)
+                    self.parser = create_parser(self)
                     pieces += [rest, head.without_upgrade().encode()]
         except httptools.HttpParserError as error:
             rejection = error.__context__
@@ -254,22 +263,12 @@ class HTTPProtocol(HttpToolsProtocol):
         elif self._in_head or self._in_body:
             self._reject(HTTPRejection(408, f"The request did not arrive within {self._request_timeout:g} s."))
         else:
-            self._close()
+            self.close()
 
-    def _close_idlest_connection(self) -> None:
-        """Close the connection that has been idle longest, or this one if none is idle."""
-        idle = [
-            connection
-            for connection in self.connections
-            if isinstance(connection, HTTPProtocol)
-            and connection is not self
-            and connection._is_awaiting_client  # noqa: SLF001 - this class's
-            and not connection.transport.is_closing()
-        ]
-        if idle:
-            min(idle, key=lambda connection: connection._receive_deadline.set_at)._close()  # noqa: SLF001 - this class's
-        else:
-            self._reject(build_unavailable("There are too many connections; try again."))
+    def _leave(self) -> None:
+        """Count this connection no more."""
+        self._metrics.add(CONNECTIONS, -1)
+        self._limits.per_client.remove(self.address)
 
     def _reject(self, rejection: HTTPRejection) -> None:
         """Respond in place of the application, which sees the client disconnect, and close the connection."""
@@ -282,7 +281,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self.cycle.disconnected = True
             self.cycle.message_event.set()
             if self.cycle.response_started:
-                self._close()
+                self.close()
             else:
                 self._send_rejection(rejection)
 
@@ -316,7 +315,7 @@ class HTTPProtocol(HttpToolsProtocol):
             return
         self._is_upgraded = True
         # Another protocol takes over the transport, so connection_lost is not called here.
-        self._metrics.add(CONNECTIONS, -1)
+        self._leave()
         self._receive_deadline.cancel()
         self._send_deadline.cancel()
         self.connections.discard(self)
@@ -334,9 +333,9 @@ class HTTPProtocol(HttpToolsProtocol):
         """Count what a client sends that needs no more of it, and close the connection when that is too much."""
         self._drained_bytes += len(data)
         if self._drained_bytes > _MAX_DRAIN_BYTES:
-            self._close()
+            self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Close once the client has read what is written, at the latest after `SEND_TIMEOUT`."""
         self._receive_deadline.cancel()
         if not self.transport.is_closing():

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import httptools
+
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.host import is_valid_host
 from graphql_api.http.raw_response import Header, encode_headers
@@ -60,3 +62,10 @@ def check_hosts(hosts: Sequence[bytes], http_version: str) -> None:
         problem = "not valid" if len(hosts) == 1 else f"given {len(hosts)} times" if hosts else "missing"
         message = f"The Host header is {problem}. Send one, for example Host: countries.example.org:8000."
         raise HTTPRejection(400, message)
+
+
+def create_parser(protocol: object) -> httptools.HttpRequestParser:
+    """Return a parser like uvicorn's."""
+    parser = httptools.HttpRequestParser(protocol)
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser

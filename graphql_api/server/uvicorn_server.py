@@ -14,12 +14,14 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.components import REREAD_SECRETS_KEY
+from graphql_api.http.client_counts import ClientCounts
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.logging import library_log_level
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.acceptor import Acceptor
+from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.fast_path_protocol import FastPathProtocol
 from graphql_api.server.rejection import Rejector
 from graphql_api.server.websocket_protocol import WebSocketProtocol
@@ -86,7 +88,7 @@ class UvicornServer(uvicorn.Server):
             return
         await super().startup([])
         create_protocol = partial(
-            self.config.http_protocol_class,
+            self.config.http_protocol_class,  # type: ignore[call-arg] # uvicorn's type is that of any protocol
             config=self.config,
             server_state=self.server_state,
             app_state=self.lifespan.state,
@@ -145,7 +147,10 @@ def _build_config(settings: Settings, app: ASGIApp, metrics: MetricsRecorder) ->
         http=partial(  # type: ignore[arg-type]  # uvicorn only calls it
             FastPathProtocol,
             request_timeout=settings.request_timeout,
-            max_connections=settings.max_connections,
+            limits=ConnectionLimits(
+                settings.max_connections,
+                ClientCounts(settings.max_connections_per_client, is_exempt=rejector.trusted_proxies.__contains__),
+            ),
             metrics=metrics,
             rejector=rejector,
         ),

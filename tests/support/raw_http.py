@@ -80,10 +80,11 @@ def request_head(request: str = "POST /graphql", **headers: str) -> bytes:
 
 
 @contextmanager
-def open_connection(server: Process) -> Iterator[RawConnection]:
-    """Return a connection to a server."""
+def open_connection(server: Process, *, source: str = "127.0.0.1") -> Iterator[RawConnection]:
+    """Return a connection to a server, from an address of this machine."""
+    address, source_address = ("127.0.0.1", server.port), (source, 0)
     with (
-        closing(socket.create_connection(("127.0.0.1", server.port), WAIT_TIMEOUT)) as sock,
+        closing(socket.create_connection(address, WAIT_TIMEOUT, source_address)) as sock,
         closing(sock.makefile("rb", buffering=0)) as reader,
     ):
         yield RawConnection(sock, _PersistentReader(reader))

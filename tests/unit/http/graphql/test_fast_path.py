@@ -13,6 +13,7 @@ import uvicorn
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api.http.client_counts import ClientCounts
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.graphql import endpoint as endpoint_module
@@ -21,6 +22,7 @@ from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.request import PARSED_REQUEST_KEY, ParsedRequest
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.fast_path_protocol import FastPathProtocol
 from graphql_api.server.rejection import Rejector
 from tests.support.app import AppClient
@@ -127,7 +129,7 @@ async def running_uvicorn(app: ASGIApp) -> AsyncIterator[str]:
     protocol = partial(
         FastPathProtocol,
         request_timeout=10.0,
-        max_connections=10,
+        limits=ConnectionLimits(10, ClientCounts(10)),
         metrics=MetricsRecorder.standalone(),
         rejector=Rejector(
             new_id=create_id_generator("0" * 16),

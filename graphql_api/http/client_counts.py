@@ -1,0 +1,32 @@
+"""Counts of what each client holds: connections, requests or WebSockets, up to a maximum."""
+
+from collections.abc import Callable
+
+from graphql_api.http.forwarded import group_address
+
+
+class ClientCounts:
+    """Counts by address, or by IPv6 network of 64 bits. Addresses that hold nothing take no memory."""
+
+    def __init__(self, maximum: int, *, is_exempt: Callable[[str | None], bool] = lambda _: False) -> None:
+        """Let each client hold `maximum`. Addresses that are exempt are not counted."""
+        self.maximum = maximum
+        self._is_exempt = is_exempt
+        self._counts: dict[str, int] = {}
+
+    def add(self, address: str | None) -> bool:
+        """Count one more, and return whether the client may hold it."""
+        if self._is_exempt(address):
+            return True
+        client = group_address(address or "")
+        self._counts[client] = self._counts.get(client, 0) + 1
+        return self._counts[client] <= self.maximum
+
+    def remove(self, address: str | None) -> None:
+        """Count one less."""
+        if self._is_exempt(address):
+            return
+        client = group_address(address or "")
+        self._counts[client] -= 1
+        if not self._counts[client]:
+            del self._counts[client]
