@@ -19,7 +19,7 @@ class Connection(Protocol):
         """Return the monotonic time since which the client has to send; None while it is served."""
 
     def close(self) -> None:
-        """Close it."""
+        """Close once the client has read what is written."""
 
 
 @dataclass(frozen=True, slots=True)
