@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     request_timeout: Seconds = 10
     keep_alive: int = Field(default=75, ge=1, le=100_000)
     max_connections: int = Field(default=500, ge=1, le=100_000)
-    max_connections_per_client: int = Field(default=100, ge=1, le=100_000)
+    max_connections_per_client: int = Field(default=200, ge=1, le=100_000)
     stop_delay: float = Field(default=0, ge=0, le=3600, allow_inf_nan=False)
     log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_LOWER_CASE] = "info"
     log_format: Annotated[Literal["console", "json"] | None, IN_LOWER_CASE] = None

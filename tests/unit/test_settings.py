@@ -52,7 +52,7 @@ DEFAULTS = {
     "request_timeout": 10,
     "keep_alive": 75,
     "max_connections": 500,
-    "max_connections_per_client": 100,
+    "max_connections_per_client": 200,
     "stop_delay": 0,
     "log_level": "info",
     "log_format": None,
