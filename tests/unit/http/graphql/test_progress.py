@@ -39,7 +39,8 @@ def upstream() -> Iterator[Upstream]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Process]:
     """Run a server, and wait for the refresh at its start."""
-    with running_server(tmp_path_factory.mktemp("progress"), **source_settings(upstream)) as process:
+    folder = tmp_path_factory.mktemp("progress")
+    with running_server(folder, **source_settings(upstream), MAX_CONNECTIONS_PER_CLIENT="400") as process:
         process.wait_for_log(r"countries from geonames, rates from er-api")
         yield process
 
