@@ -25,7 +25,7 @@ if sys.platform != "win32":
 
 logger = logging.getLogger(__name__)
 
-_GC_THRESHOLDS = (5_000, 20, 100)
+_GC_THRESHOLDS = (5_000, 20, 500)
 """Those of the collector's three generations. With Python's own, unknown documents cause a full collection a second,
 each of which visits all cached documents: up to 60 ms. What has no cycles is freed without the collector."""
 _WORKER_EXIT_TIMEOUT = 10

@@ -34,6 +34,8 @@ _INTROSPECTION_FACTOR = 10
 """Times the limits of fields and aliases that introspection may have. Its cost is known exactly."""
 _PAIRS_PER_FIELD = 10
 """Pairs that validation compares and that count as one more field."""
+_MEASURED_EXCESS = 10
+"""Times the limit of cost up to which a variable is measured. The rest would only take time."""
 UNCOMPILED_FACTOR = 5
 """Times the cost of a query that is executed value by value instead of column by column."""
 _MUTATION_COST = 2_000
@@ -103,8 +105,9 @@ class OperationCost:
             QueryTooComplex: The cost, or a variable's depth or items, exceeds its limit.
         """
         values = {name: variables.get(name, default) for name, default in self.defaults.items()}
+        max_operands = _MEASURED_EXCESS * self.limits.cost / max(sizes.countries, 1)
         value_sizes = {
-            name: measure_value(value, self.limits)
+            name: measure_value(value, self.limits, max_operands=max_operands)
             for name, value in values.items()
             if isinstance(value, str | dict | list)
         }

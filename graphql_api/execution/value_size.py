@@ -1,5 +1,6 @@
 """Size of an argument or a variable, by which it costs."""
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +31,7 @@ class ValueSize:
     elements: int = 0
     """Items of lists, and characters of expanded texts divided by `_CHARACTERS_PER_FIELD`."""
     variable_uses: Counter[str] = field(default_factory=Counter)
+    max_operands: float = math.inf
 
 
 def to_plain_value(node: ast.ValueNode) -> object:
@@ -48,18 +50,20 @@ def to_plain_value(node: ast.ValueNode) -> object:
     return None
 
 
-def measure_value(value: object, limits: QueryLimits) -> ValueSize:
-    """Measure a value as JSON has it.
+def measure_value(value: object, limits: QueryLimits, *, max_operands: float = math.inf) -> ValueSize:
+    """Measure a value as JSON has it. Beyond `max_operands`, the rest of it is not measured.
 
     Raises:
         QueryTooComplex: Its depth, or the length of a list, exceeds its limit.
     """
-    size = ValueSize()
+    size = ValueSize(max_operands=max_operands)
     _add_value(value, size, limits, 1)
     return size
 
 
 def _add_value(value: object, size: ValueSize, limits: QueryLimits, level: int) -> None:
+    if size.operands > size.max_operands:
+        return
     if isinstance(value, VariableRef):
         size.variable_uses[value.name] += 1
     elif isinstance(value, str):

@@ -14,6 +14,7 @@ from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.folding import fold
 from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, execute
+from graphql_api.execution.limits import QueryLimits
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.schema.context import GraphQLContext
 from tests.support.attempts import make_report
@@ -106,6 +107,13 @@ def test_operands_are_folded_once(name: str, suggestions: int) -> None:
     for _ in range(2):
         calls = count_calls(lambda: respond(schema, query.document, query.variables))
         assert calls[fold.__code__] == len(operands) + suggestions
+
+
+def test_measuring_is_bounded() -> None:
+    """Of a variable that costs far too much, the rest is not measured."""
+    query = EXPENSIVE_QUERIES["empty filters"]
+    calls = count_calls(lambda: respond(make_schema(), query.document, query.variables))
+    assert calls[QueryLimits.check.__code__] < 3_000
 
 
 @pytest.mark.parametrize("name", [name for name, query in EXPENSIVE_QUERIES.items() if MARKS in str(query.variables)])
