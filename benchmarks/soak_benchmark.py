@@ -48,7 +48,9 @@ _EXPECTED_LOG_LINE = re.compile(
     r"Migrated the database at |graphql-api \S+ serves |Stopping|Refresh \w+: \d+ countries |"
     r"Refresh \w+ failed: (?:DATABASE|SOURCE)_UNAVAILABLE: |"
     r"Refresh \w+ failed: REFRESH_IN_PROGRESS: |"
-    r"Request \w+(?: from \S+)?: |The database at \S+ .*Serving the data loaded before\.|The database responds again\.|"
+    r"Request \w+(?: from \S+)?: |Request \w+ from \S+ requests a refresh\.|"
+    r"\w+ has the right values, so these corrections were dropped: |"
+    r"The database at \S+ .*Serving the data loaded before\.|The database responds again\.|"
     r"The refresh \w+ may be missing from the history: |The lease was not released )"
 )
 

@@ -21,6 +21,12 @@ def mask_log(log: str) -> str:
     return re.sub(r"127\.0\.0\.1:\d+", "HERE", log)
 
 
+REQUESTED = "TIME INFO    Request ID from 127.0.0.1 requests a refresh.\n"
+NEEDLESS_CORRECTIONS = (
+    "TIME INFO    geonames has the right values, so these corrections were dropped: GQ capital, HK capital.\n"
+)
+
+
 def refresh_line(counts: str, sources: str, warning: str = "") -> str:
     """Return the line that tells of a refresh, masked."""
     return (

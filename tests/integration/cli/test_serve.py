@@ -30,7 +30,17 @@ from tests.support.processes import (
     wait_until_ready,
 )
 from tests.support.server import NEEDS_IPV6, free_port
-from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log, refresh_line, stopping_line
+from tests.support.server_log import (
+    FILLED,
+    GREETING,
+    MIGRATED,
+    NEEDLESS_CORRECTIONS,
+    NO_DATABASE,
+    REQUESTED,
+    mask_log,
+    refresh_line,
+    stopping_line,
+)
 from tests.support.wait import WAIT_TIMEOUT
 
 HANGING = FakeResponse(hold_until=threading.Event().is_set)
@@ -117,8 +127,10 @@ def test_live_refresh_and_restart(tmp_path: Path, unhurried_settings: dict[str, 
     assert mask_log(first_result.stderr).splitlines(keepends=True) == [
         MIGRATED,
         FILLED,
+        NEEDLESS_CORRECTIONS,
         refresh_line("0 new, 250 changed, 0 unchanged", sources),
         GREETING,
+        REQUESTED,
         refresh_line("0 new, 0 changed, 250 unchanged", sources),
         stopping_line(signal.SIGINT),
     ]
@@ -186,7 +198,7 @@ def test_second_signal_ends_at_once(tmp_path: Path, upstream: Upstream, unhurrie
         wait_for_port(server.port, listening=False)
         result = server.stop(signal.SIGINT)
         assert read_response(connection) == STOPPING_RESPONSE
-    log = MIGRATED + FILLED + GREETING + stopping_line(signal.SIGINT)
+    log = MIGRATED + FILLED + GREETING + REQUESTED + stopping_line(signal.SIGINT)
     assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(0, "", log)
     assert stored_revisions(tmp_path / "var" / "countries.db") == {(1, "bundled")}
 

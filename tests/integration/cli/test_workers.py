@@ -115,6 +115,7 @@ def test_shutdown(tmp_path: Path, number: signal.Signals) -> None:
     """Ctrl-C, which a terminal sends to all processes, and SIGTERM end all with one line; one worker has refreshed."""
     with running_server(tmp_path, **TWO_WORKERS) as server:
         assert server.url
+        server.wait_for_log(REFRESHED_PATTERN)
         workers = worker_pids(server)
         log = server.stderr
         if number is signal.SIGINT:

@@ -28,6 +28,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 
 @pytest.fixture(scope="module")
+def closed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Run a server in production that does not publish its schema."""
+    settings = {**BUNDLED_SOURCES, **PRODUCTION, "INTROSPECTION": "false"}
+    with running_server(tmp_path_factory.mktemp("closed"), **settings) as process:
+        process.wait_for_log("Ctrl-C stops")
+        yield process
+
+
+@pytest.fixture(scope="module")
 def development_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Run a server in development, which allows introspection."""
     with running_server(tmp_path_factory.mktemp("open"), **BUNDLED_SOURCES) as process:
@@ -66,9 +75,13 @@ def test_alias_overloading(server: Process) -> None:
 
 
 def test_batching(server: Process) -> None:
-    """A batch of queries is rejected."""
-    response = post(server, [{"query": "query cop { __typename }"}] * 10)
+    """A batch of more than ten queries is rejected as a whole, and ten share the limits of one."""
+    response = post(server, [{"query": "query cop { __typename }"}] * 11)
     assert (response.status, response.error_codes) == (400, ["BAD_USER_INPUT"])
+    query = "query cop { countries { nodes { name neighbours { name neighbours { name } } } } }"
+    alone, *_, last = post(server, [{"query": query}] * 10).json
+    assert list(alone) == ["data"]
+    assert [error["extensions"]["code"] for error in last["errors"]] == ["QUERY_TOO_COMPLEX"]
 
 
 def test_directive_overloading(server: Process) -> None:
@@ -121,17 +134,17 @@ def test_tracing(server: Process) -> None:
     assert response.json == TYPENAME_RESPONSE
 
 
-def test_suggestions(server: Process) -> None:
-    """A wrong field name gets no suggestion."""
-    response = post(server, {"query": "query cop { __schema { directive } countris }"})
+def test_suggestions(closed_server: Process) -> None:
+    """Where the schema is not public, a wrong field name gets no suggestion."""
+    response = post(closed_server, {"query": "query cop { __schema { directive } countris }"})
     assert "Did you mean" not in response.body.decode()
 
 
-def test_introspection(server: Process) -> None:
-    """The schema is not public."""
-    response = post(server, {"query": "query cop { __schema { types { name fields { name } } } }"})
+def test_introspection(closed_server: Process) -> None:
+    """INTROSPECTION=false hides the schema."""
+    response = post(closed_server, {"query": "query cop { __schema { types { name fields { name } } } }"})
     assert set(response.error_codes) == {"GRAPHQL_VALIDATION_FAILED"}
-    assert get(server, "/schema.graphql").status == 404
+    assert get(closed_server, "/schema.graphql").status == 404
 
 
 @pytest.mark.parametrize("path", ["/graphiql", "/playground", "/console", "/graphql", "/v1/graphql"])
@@ -162,7 +175,9 @@ def test_injection(server: Process, text: str) -> None:
         countries(filter: {or: [{name: {eq: $t}}, {capital: {contains: $t}}]}) { totalCount }
     }"""
     response = post(server, {"query": query, "variables": {"t": text}})
-    assert response.json == {"data": {"country": None, "countries": {"totalCount": 0}}}
+    assert response.json["data"] == {"country": None, "countries": {"totalCount": 0}}
+    (suggestion,) = response.json["extensions"]["suggestions"]
+    assert (suggestion["value"], suggestion["didYouMean"]) == (text, [])
 
 
 def test_depth(server: Process) -> None:

@@ -50,18 +50,24 @@ def client(server: Process) -> Iterator[httpx.Client]:
         yield http_client
 
 
-def check_response(response: httpx.Response) -> dict[str, Any]:
-    """Return a response after checking its shape, and that its errors are the client's fault."""
+def check_response(response: httpx.Response) -> None:
+    """Check the shape of a response, each of a batch alone, and that its errors are the client's fault."""
     assert response.status_code in {200, 400, 406, 413, 415}
-    body: dict[str, Any] = response.json()
-    assert set(body) <= {"data", "errors"}
+    content: dict[str, Any] | list[dict[str, Any]] = response.json()
+    for body in content if isinstance(content, list) else [content]:
+        check_body(body)
+        if response.status_code >= 400:
+            assert "data" not in body
+
+
+def check_body(body: dict[str, Any]) -> None:
+    """Check one response."""
+    assert set(body) <= {"data", "errors", "extensions"}
+    assert set(body.get("extensions", ())) <= {"suggestions"}
     errors = body.get("errors", [])
     assert {error["extensions"]["code"] for error in errors} <= CLIENT_ERROR_CODES
     assert all(len(error["message"]) <= 501 for error in errors)
     assert errors or "data" in body
-    if response.status_code >= 400:
-        assert "data" not in body
-    return body
 
 
 FIELDS = st.sampled_from(("query", "variables", "operationName", "extensions", "id", "x"))
@@ -137,7 +143,10 @@ OPERATIONS = graphql.from_schema(SCHEMA, custom_scalars=SCALARS)
 def send_document(client: httpx.Client, document: str) -> dict[str, Any]:
     """POST a document, and return the checked response."""
     text = document.encode("utf-8", "replace").decode()
-    return check_response(client.post("/graphql", json={"query": text}))
+    response = client.post("/graphql", json={"query": text})
+    check_response(response)
+    body: dict[str, Any] = response.json()
+    return body
 
 
 @few_examples

@@ -10,8 +10,6 @@ from tests.support.paths import ROOT
 from tests.support.processes import inherited_environment
 from tests.support.wait import WAIT_TIMEOUT
 
-pytestmark = pytest.mark.slow
-
 HANGING_TESTS = """
 import asyncio, time, pytest
 
@@ -28,6 +26,7 @@ def test_goes_on():
 """
 
 
+@pytest.mark.slow
 def test_hang(tmp_path: Path) -> None:
     """A test that hangs fails under its name after the limit, and the next test runs."""
     (tmp_path / "test_hanging.py").write_text(HANGING_TESTS)
@@ -52,6 +51,7 @@ def test_limits(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> 
     assert request.node.get_closest_marker("timeout") is None
 
 
+@pytest.mark.slow
 def test_slow_limit(request: pytest.FixtureRequest) -> None:
     """A slow test has a longer limit."""
     assert request.node.get_closest_marker("timeout").args == (900,)
