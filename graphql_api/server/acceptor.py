@@ -45,7 +45,8 @@ class Acceptor:
         self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        for _ in range(_MAX_ACCEPTED):
+        # Those without a protocol are beyond MAX_CONNECTIONS: were there more, files would run out.
+        for _ in range(_MAX_ACCEPTED - len(self._opening)):
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
