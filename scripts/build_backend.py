@@ -1,7 +1,7 @@
 """The build backend: flit's, with the files of the playground from npm in the wheel and in the sdist.
 
-They are not in the repository, so that nobody has to trust a copy. pip installs them where the server looks for them:
-in `share/graphql-api/playground` of the environment. An editable install has none; `make run` installs them.
+They are not in the repository: npm checks them against the lock file's hashes. pip installs them where the server looks
+for them: in `share/graphql-api/playground` of the environment. An editable install has none; `make run` installs them.
 """
 
 import logging

@@ -21,7 +21,7 @@ _FIRST_PAUSE, _MAX_PAUSE = 0.1, 10.0
 _MAX_PAUSED = 100
 """Responses that wait at a time. Beyond that they are sent at once, so that they hold few connections."""
 _FORGET_AFTER = 600.0
-"""Seconds without a wrong token after which an address starts anew."""
+"""Seconds without a wrong token after which the count of an address is zero again."""
 _MAX_ADDRESSES = 10_000
 """Addresses remembered, the most recent ones."""
 _SUMMARY_INTERVAL = 60.0

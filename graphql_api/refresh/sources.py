@@ -136,7 +136,7 @@ class SourceFetcher:
     sources: SourceConfig
     context: FetchContext
     provider_cache: ProviderCache
-    """Data of earlier refreshes; empty if every provider is to be requested."""
+    """Data of earlier refreshes; empty if the refresh requests every provider."""
     catalog: Catalog
     reporter: ProgressReporter
     failures: dict[SourceKind, list[str]] = field(default_factory=lambda: {kind: [] for kind in SourceKind})

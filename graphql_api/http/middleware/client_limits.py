@@ -12,7 +12,7 @@ from graphql_api.http.errors import build_too_many, get_client, log_rejection
 class ClientLimitsMiddleware:
     """Rejects the requests and the WebSockets of a client that has too many of them.
 
-    The protocol cannot tell clients apart behind a proxy, whose connections serve all of them.
+    The protocol cannot count clients behind a proxy, whose connections serve all of them.
     """
 
     def __init__(self, app: ASGIApp, *, max_connections_per_client: int) -> None:

@@ -107,7 +107,7 @@ def find_request_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
 
 
 def find_trace_id(headers: Iterable[tuple[bytes, bytes]]) -> str | None:
-    """Return the id of the trace that a request belongs to, or None if it says nothing valid about that."""
+    """Return the id of the trace that a request belongs to, or None without a valid `traceparent`."""
     values = [value for name, value in headers if name == b"traceparent"]
     match = _TRACE_PARENT.fullmatch(values[0]) if len(values) == 1 else None
     return match[1].decode() if match else None

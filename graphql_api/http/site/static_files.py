@@ -24,7 +24,7 @@ STATIC_PREFIX = "static"
 """First segment of the URLs. They are relative, so that a proxy may serve below a path."""
 
 _MAX_DEPTH = 20
-"""Folders in the path of a page, so that a path of slashes is not answered by a much longer page."""
+"""Folders in the path of a page, so that a path of slashes does not get a much longer page."""
 _PACKAGE_FOLDER = Path(__file__).parent / "static"
 
 
