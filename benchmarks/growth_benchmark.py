@@ -15,9 +15,8 @@ from graphql_api.execution.engine import build_schema
 from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, execute
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.http.graphql.endpoint import encode_json
-from graphql_api.schema.context import GraphQLContext
 from tests.support.factories import make_country, make_snapshot
-from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, SchemaClient, offline_client
+from tests.support.schema_client import SchemaClient, offline_client
 
 SIZES = (250, 2_500, 25_000)
 """Rows."""
@@ -90,14 +89,7 @@ def _measure_snapshot(size: int) -> tuple[Snapshot, float]:
 def _measure_query(client: SchemaClient, name: str, size: int, *, is_first: bool) -> float:
     """Return the microseconds of the fastest execution; of one without anything derived if `is_first`."""
     schema = build_schema(introspection=True, query_limits=_NO_LIMITS)
-    context = GraphQLContext(
-        catalog=client.catalog,
-        refresh_service=client.refreshes,
-        clock=client.clock,
-        stale_after=STALE_AFTER,
-        public_url=PUBLIC_URL,
-        denial=None,
-    )
+    context = client.context
     variables = {"n": size if name == "list" else QUERIES[name].number}
     request = GraphQLRequest(query=QUERIES[name].document, variables=variables, operation_name=None)
     durations: list[float] = []

@@ -92,7 +92,7 @@ def test_pod_security(pod: dict[str, Any]) -> None:
 
 
 def test_probes() -> None:
-    """Probes ask for paths that exist on the image's port, and a pod has time to stop."""
+    """Probes request paths that exist on the image's port, and a pod has time to stop."""
     (container,) = SERVER_POD["containers"]
     assert [port["containerPort"] for port in container["ports"]] == [Settings().port]
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}

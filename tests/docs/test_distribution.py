@@ -75,7 +75,7 @@ def test_files(dist: Path) -> None:
 
 
 def test_playground(server: Process) -> None:
-    """The installed server answers queries, and its playground loads every file from it."""
+    """The installed server responds to queries, and its playground loads every file from it."""
     assert server.query("{ status { totalCountries } }")["data"] == {"status": {"totalCountries": 250}}
     page = server.get("/graphql", **TO_HTML).text
     assert "https://" not in page

@@ -208,6 +208,7 @@ def test_mysql(new_mysql_family: Callable[..., MySQLFamilyServer], certificates:
         assert count_served_countries(server, private_command, tmp_path) == 250
 
 
+@pytest.mark.slow
 def test_postgresql(new_postgresql: Callable[..., PostgreSQL], certificates: Certificates, tmp_path: Path) -> None:
     """The command for PostgreSQL serves from it, over TLS."""
     tls_env = {"SSL_CERT_FILE": str(certificates.authority)}

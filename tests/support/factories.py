@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryIdentity, Reference
-from graphql_api.domain.snapshot import Snapshot
+from graphql_api.domain.snapshot import Ranking, Snapshot, StatisticsYears, Summary
 
 few_examples = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """For property tests over rows: few examples of many rows, without a deadline."""
@@ -194,3 +194,16 @@ def countries(codes: Sequence[str] = CODES) -> st.SearchStrategy[Country]:
 def country_lists(codes: Sequence[str] = CODES, *, min_size: int = 0) -> st.SearchStrategy[list[Country]]:
     """Draw the rows of a table, each code at most once, in any order."""
     return st.lists(countries(codes), min_size=min_size, max_size=8, unique_by=lambda row: row.code)
+
+
+EMPTY_SUMMARY = Summary(
+    total_countries=0,
+    top=(),
+    ranking=Ranking.ESTIMATED_GDP,
+    countries_source=None,
+    rates_source=None,
+    statistics_source=None,
+    statistics_years=StatisticsYears(),
+    refreshed_at=None,
+)
+"""The summary without rows."""

@@ -47,11 +47,10 @@ class SchemaClient:
     authorized: bool = True
     schema: Schema = SCHEMA
 
-    async def request(
-        self, document: str, variables: Mapping[str, Any] | None = None, operation_name: str | None = None
-    ) -> GraphQLResponse:
-        """Return the response to a request."""
-        context = GraphQLContext(
+    @property
+    def context(self) -> GraphQLContext:
+        """Return the context of a request."""
+        return GraphQLContext(
             catalog=self.catalog,
             refresh_service=self.refreshes,
             clock=self.clock,
@@ -59,10 +58,15 @@ class SchemaClient:
             public_url=PUBLIC_URL,
             denial=None if self.authorized else ADMIN_REQUIRED,
         )
+
+    async def request(
+        self, document: str, variables: Mapping[str, Any] | None = None, operation_name: str | None = None
+    ) -> GraphQLResponse:
+        """Return the response to a request."""
         response = await execute(
             self.schema,
             GraphQLRequest(query=document, variables=variables, operation_name=operation_name),
-            context=context,
+            context=self.context,
             allowed_operations=QUERIES_AND_MUTATIONS,
             request_id=REQUEST_ID,
         )

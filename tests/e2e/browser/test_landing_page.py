@@ -48,7 +48,7 @@ def expect_status(page: Page) -> Any:  # noqa: ANN401 - what Playwright expects 
 
 
 def test_offline_refresh(tmp_path: Path, opening: OpenPage) -> None:
-    """Without any live source the page says once which failed, as a warning, and claims no refresh."""
+    """Without any live source the page names once those that failed, as a warning, and claims no refresh."""
     with running_server(tmp_path, **UNREACHABLE_SOURCES) as server, opening(server.url) as page:
         page.get_by_role("button", name="Refresh now").click()
         expect_status(page).to_have_class("warning")

@@ -45,7 +45,7 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
 
 
 def test_waiting_subscription(server: Process, opening: OpenPage) -> None:
-    """An idle subscription says that it waits, shows a later refresh, and stops at the button."""
+    """An idle subscription shows that it waits, shows a later refresh, and stops at the button."""
     with opening(f"{server.url}/graphql") as page:
         result_window = page.locator(".result-window")
         run_tab(page, "Progress")

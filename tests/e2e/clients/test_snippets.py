@@ -85,6 +85,7 @@ def test_in_python(tmp_path: Path, server: Process, name: str) -> None:
     assert run_program(tmp_path, sys.executable, "-W", "error", name) == expected_output(PROGRAMS[name])
 
 
+@pytest.mark.slow
 def test_progress_in_python(tmp_path: Path, server: Process) -> None:
     """The snippet for Python that waits for a refresh prints its progress as the page shows."""
     name = "with_gql_progress.py"

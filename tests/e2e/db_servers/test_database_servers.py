@@ -4,7 +4,7 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -52,42 +52,31 @@ class ServerKind:
     """SQL that returns 1 where the role of the tests exists and is not the superuser."""
 
 
+MARIADB = ServerKind(
+    server_class=MariaDB,
+    connect=mysql_client,
+    whoami_sql="SELECT DATABASE(), CURRENT_USER()",
+    user="tester@%",
+    default_database="",
+    bad_password_error=OperationalError,
+    tables_sql="SHOW TABLES",
+    select_sql="SELECT DATABASE(), 1 UNION SELECT '日本', 2",
+    tricky_sql="SELECT '😀\n\t\t   7 Quit\n', '\\\\\t--',\n1",
+    arguments=("--sql-mode=NO_BACKSLASH_ESCAPES", "--max-allowed-packet=1M", "--character-set-server=utf8mb4"),
+    arguments_sql="SELECT @@sql_mode, @@max_allowed_packet, @@character_set_database, '\\'",
+    arguments_row=("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\"),
+    unknown_argument="--no-such-thing",
+    unknown_argument_error=r"(?s)ended with 2: .*unknown option '--no-such",
+    refused_error=OperationalError,
+    user_count_sql="SELECT COUNT(*) FROM mysql.user WHERE user = 'tester'",
+)
 KINDS = {
-    "mariadb": ServerKind(
-        server_class=MariaDB,
-        connect=mysql_client,
-        whoami_sql="SELECT DATABASE(), CURRENT_USER()",
-        user="tester@%",
-        default_database="",
-        bad_password_error=OperationalError,
-        tables_sql="SHOW TABLES",
-        select_sql="SELECT DATABASE(), 1 UNION SELECT '日本', 2",
-        tricky_sql="SELECT '😀\n\t\t   7 Quit\n', '\\\\\t--',\n1",
-        arguments=("--sql-mode=NO_BACKSLASH_ESCAPES", "--max-allowed-packet=1M", "--character-set-server=utf8mb4"),
-        arguments_sql="SELECT @@sql_mode, @@max_allowed_packet, @@character_set_database, '\\'",
-        arguments_row=("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\"),
-        unknown_argument="--no-such-thing",
-        unknown_argument_error=r"(?s)ended with 2: .*unknown option '--no-such",
-        refused_error=OperationalError,
-        user_count_sql="SELECT COUNT(*) FROM mysql.user WHERE user = 'tester'",
-    ),
-    "mysql": ServerKind(
+    "mariadb": MARIADB,
+    "mysql": replace(
+        MARIADB,
         server_class=MySQL,
-        connect=mysql_client,
-        whoami_sql="SELECT DATABASE(), CURRENT_USER()",
-        user="tester@%",
-        default_database="",
-        bad_password_error=OperationalError,
-        tables_sql="SHOW TABLES",
-        select_sql="SELECT DATABASE(), 1 UNION SELECT '日本', 2",
         tricky_sql="SELECT '😀\n2026-11-29T03:48:47.227534Z   7 Quit\n', '\\\\\t--',\n1",
-        arguments=("--sql-mode=NO_BACKSLASH_ESCAPES", "--max-allowed-packet=1M", "--character-set-server=utf8mb4"),
-        arguments_sql="SELECT @@sql_mode, @@max_allowed_packet, @@character_set_database, '\\'",
-        arguments_row=("NO_BACKSLASH_ESCAPES", 1_048_576, "utf8mb4", "\\"),
-        unknown_argument="--no-such-thing",
         unknown_argument_error=r"(?s)ended with 1: .*unknown option '--no-such",
-        refused_error=OperationalError,
-        user_count_sql="SELECT COUNT(*) FROM mysql.user WHERE user = 'tester'",
     ),
     "postgresql": ServerKind(
         server_class=PostgreSQL,

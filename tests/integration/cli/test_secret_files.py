@@ -40,6 +40,7 @@ def accepted_tokens(server: Process) -> list[str]:
     return accepted
 
 
+@pytest.mark.slow
 def test_rotation(tmp_path: Path) -> None:
     """SIGHUP replaces the tokens, and a file that cannot be used changes nothing."""
     write_secrets(tmp_path)

@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 @pytest.mark.parametrize("suffix", ["", "/", "/graphql"])
 def test_stale_server(server: Process, tmp_path: Path, suffix: str) -> None:
-    """One line each tells of server, database, data, sources and the last refresh; bundled data has exit code 3."""
+    """One line each describes server, database, data, sources and the last refresh; bundled data has exit code 3."""
     code, stdout, stderr = run_command(tmp_path, "status", f"{server.url}{suffix}")
     assert (code, stderr) == (3, "")
     lines = [re.sub(r"\d{4}-\d\d-\d\dT\S+Z?", "INSTANT", line) for line in stdout.splitlines()]
@@ -46,12 +46,13 @@ def test_json(server: Process, tmp_path: Path) -> None:
 
 
 def test_settings_name_the_server(server: Process, tmp_path: Path) -> None:
-    """Without a URL it asks the server of this folder's settings."""
+    """Without a URL the command requests the server of this folder's settings."""
     (tmp_path / ".env").write_text(f"PORT={server.port}\nHOST=0.0.0.0\n")
     code, stdout, _ = run_command(tmp_path, "status")
     assert (code, stdout.splitlines()[0]) == (3, f"server       {server.url}, ready")
 
 
+@pytest.mark.slow
 def test_failed_refresh(tmp_path: Path) -> None:
     """The last failure is a line of its own."""
     sources = {name: value.removesuffix(",bundled") for name, value in UNREACHABLE_SOURCES.items()}
@@ -78,7 +79,7 @@ class OtherProgram(BaseHTTPRequestHandler):
 
 
 def test_no_server(tmp_path: Path) -> None:
-    """A port without a server, and another program on it, are told in one line with exit code 1."""
+    """A port without a server, and another program on it, are reported in one line with exit code 1."""
     url = f"http://127.0.0.1:{free_port()}"
     assert run_command(tmp_path, "status", url) == (
         1,

@@ -225,6 +225,7 @@ def test_access(server: Process, origin: str | None) -> None:
     assert post(server, query).json == {"data": {"country": {"name": "Zimbabwe"}}}
 
 
+@pytest.mark.slow
 def test_other_limits(tmp_path: Path) -> None:
     """QUERY_LIMITS sets the limits."""
     with running_server(tmp_path, **BUNDLED_SOURCES, QUERY_LIMITS="depth=2,aliases=1") as limited:

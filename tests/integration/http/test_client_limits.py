@@ -15,6 +15,8 @@ from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.raw_http import is_usable, open_connection, request_head
 from tests.support.ws_client import open_websocket, websocket_client
 
+pytestmark = pytest.mark.slow
+
 LIMIT = {"MAX_CONNECTIONS_PER_CLIENT": "4", "LOG_FORMAT": "json"}
 REFRESH = json.dumps({"query": "mutation { refreshCountries { id } }"}).encode()
 TOO_MANY = "There are too many {} from your address; at most {} are served (MAX_CONNECTIONS_PER_CLIENT)."

@@ -108,6 +108,7 @@ def test_own_page(server: Process) -> None:
     assert own_origin not in server.stderr[before:]
 
 
+@pytest.mark.slow
 def test_token(tmp_path: Path) -> None:
     """If a token is set, a page of this computer changes data with it and not without."""
     with running_server(tmp_path, **BUNDLED_SOURCES, ADMIN_TOKEN=TOKEN) as server:
@@ -116,6 +117,7 @@ def test_token(tmp_path: Path) -> None:
         assert (codes(response), response.headers["Access-Control-Allow-Origin"]) == (["COUNTRY_NOT_FOUND"], PAGES[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [{}, {"CORS_ORIGINS": "https://app.example"}])
 def test_production(tmp_path: Path, settings: dict[str, str]) -> None:
     """In production, pages of localhost are others, and a preflight is never told as 405."""

@@ -75,7 +75,7 @@ def test_limits(proxied: ProxiedServer) -> None:
 
 
 def test_redirection(proxied: ProxiedServer) -> None:
-    """Plain HTTP is redirected, with method and path, where the site says so."""
+    """Plain HTTP is redirected, with method and path, if the site has a redirection."""
     if proxied.redirecting_url is None:
         return
     response = proxied.client.post(f"{proxied.redirecting_url}/graphql?a=1", json=IMAGE_URL)

@@ -63,6 +63,7 @@ async def test_two_deletions_within_a_poll(instances: Sequence[ServiceInstance])
     assert first.catalog.snapshot == other.catalog.snapshot == await load_snapshot(first)
 
 
+@pytest.mark.slow
 async def test_versions_are_unique(instances: Sequence[ServiceInstance]) -> None:
     """Whatever processes delete and refresh at once, each version that any of them serves is of the same rows."""
     rows_by_version: dict[DataVersion, tuple[Country, ...]] = {}

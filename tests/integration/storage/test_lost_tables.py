@@ -23,6 +23,8 @@ from tests.support.processes import BUNDLED_SOURCES, running_server
 from tests.support.tcp_proxy import TCPProxy
 from tests.support.wait import wait_until, wait_until_async
 
+pytestmark = pytest.mark.slow
+
 ALL_TABLES = ("countries", "refreshes", "leases", "answers", "alembic_version")
 REFRESH = "mutation { refreshCountries { totalCountries } }"
 READY = {"status": "ready", "countries": 250, "version": "2-250", "database": "ok"}

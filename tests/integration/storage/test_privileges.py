@@ -50,7 +50,7 @@ def test_least_privileges(server: DatabaseServer, tmp_path: Path) -> None:
 
 
 def test_missing_privilege_is_named(server: DatabaseServer, tmp_path: Path) -> None:
-    """Without the privileges to migrate, the server says so in one line, and creates nothing."""
+    """Without the privileges to migrate, the server reports it in one line, and creates nothing."""
     name = server.create_database()
     user_url = re.sub(r"//.*@", f"//{USER}_{name}:{PASSWORD}@", server.url(name))
     if server.scheme == "postgresql":

@@ -5,21 +5,9 @@ import shutil
 from pathlib import Path
 from typing import ClassVar
 
-from tests.support.db_servers.mysql_family import MySQLFamilyServer
+from tests.support.db_servers.mysql_family import FAST_OPTIONS, MySQLFamilyServer
 
-# Commits survive a kill of the process, but need not survive the machine.
-_FAST_OPTIONS = (
-    "--innodb-buffer-pool-dump-at-shutdown=0",
-    "--innodb-buffer-pool-load-at-startup=0",
-    "--innodb-buffer-pool-size=32M",
-    "--innodb-doublewrite=0",
-    "--innodb-flush-log-at-trx-commit=2",
-    "--innodb-flush-method=nosync",
-    "--innodb-log-file-size=8M",
-    "--innodb-use-native-aio=0",
-    "--skip-log-bin",
-    "--skip-name-resolve",
-)
+_FAST_OPTIONS = (*FAST_OPTIONS, "--innodb-log-file-size=8M", "--skip-log-bin")
 
 
 class MariaDB(MySQLFamilyServer):

@@ -7,25 +7,13 @@ from pathlib import Path
 from typing import ClassVar
 
 from tests.support.certificates import Certificate
-from tests.support.db_servers.mysql_family import MySQLFamilyServer
+from tests.support.db_servers.mysql_family import FAST_OPTIONS, MySQLFamilyServer
 from tests.support.db_servers.process import UserAccount
 
 _UNPACKED = Path(os.environ.get("TEST_MYSQL") or Path(__file__).parents[3] / "var/mysql")
 """Folder of `.ci/fetch-mysql`."""
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
-# Commits survive a kill of the process, but need not survive the machine.
-_FAST_OPTIONS = (
-    "--innodb-buffer-pool-dump-at-shutdown=0",
-    "--innodb-buffer-pool-load-at-startup=0",
-    "--innodb-buffer-pool-size=32M",
-    "--innodb-doublewrite=0",
-    "--innodb-flush-log-at-trx-commit=2",
-    "--innodb-flush-method=nosync",
-    "--innodb-redo-log-capacity=16M",
-    "--innodb-use-native-aio=0",
-    "--skip-name-resolve",
-    "--mysqlx=0",
-)
+_FAST_OPTIONS = (*FAST_OPTIONS, "--innodb-redo-log-capacity=16M", "--mysqlx=0")
 OWN_CERTIFICATE = "--tls-version=TLSv1.2,TLSv1.3"
 """Argument of a server that uses the certificate which it generated with its data."""
 

@@ -11,6 +11,17 @@ from tests.support.db_servers.logs import LogFile
 from tests.support.db_servers.process import PASSWORD, USER, DatabaseServer
 from tests.support.wait import WAIT_TIMEOUT
 
+FAST_OPTIONS = (
+    "--innodb-buffer-pool-dump-at-shutdown=0",
+    "--innodb-buffer-pool-load-at-startup=0",
+    "--innodb-buffer-pool-size=32M",
+    "--innodb-doublewrite=0",
+    "--innodb-flush-log-at-trx-commit=2",
+    "--innodb-flush-method=nosync",
+    "--innodb-use-native-aio=0",
+    "--skip-name-resolve",
+)
+"""Commits survive a kill of the process, but need not survive the machine."""
 _CONNECT_PATTERN = re.compile(rf"{USER}@\S* on (?P<database>.*) using ")
 _USE_PATTERN = re.compile(r"\s*use\s+`?(?P<database>[^`;\s]+)", re.IGNORECASE)
 _SQL_COMMANDS = {"Query", "Prepare", "Execute"}

@@ -8,23 +8,22 @@ from hypothesis import given
 from graphql_api.domain.country import Country
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import Ranking, StatisticsYears, Summary, TopCountry
-from tests.support.factories import AS_OF, REFRESHED_AT, country_lists, few_examples, make_country, make_snapshot
+from tests.support.factories import (
+    AS_OF,
+    EMPTY_SUMMARY,
+    REFRESHED_AT,
+    country_lists,
+    few_examples,
+    make_country,
+    make_snapshot,
+)
 
 DAY = timedelta(days=1)
 
 
 def test_empty() -> None:
     """Without rows the summary is zero or None."""
-    assert make_snapshot().summarize() == Summary(
-        total_countries=0,
-        top=(),
-        ranking=Ranking.ESTIMATED_GDP,
-        countries_source=None,
-        rates_source=None,
-        statistics_source=None,
-        statistics_years=StatisticsYears(),
-        refreshed_at=None,
-    )
+    assert make_snapshot().summarize() == EMPTY_SUMMARY
 
 
 def test_whole() -> None:
@@ -48,7 +47,7 @@ def test_whole() -> None:
 
 @pytest.mark.parametrize("ranking", list(Ranking))
 def test_estimates_without_gdp(ranking: Ranking) -> None:
-    """Without any GDP the estimates are ranked, whatever the ranking asked for, and have no year."""
+    """Without any GDP the estimates are ranked, for either ranking, and have no year."""
     rows = [make_country(code, gdp=None, gdp_year=2024, estimated_gdp=2.0) for code in ("FR", "US")]
     summary = make_snapshot(rows).summarize(ranking)
     assert summary.ranking is Ranking.ESTIMATED_GDP

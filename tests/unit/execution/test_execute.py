@@ -18,10 +18,9 @@ from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, GraphQLResponse, build_error_response, execute
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.schema.context import GraphQLContext
 from tests.support.factories import make_country
 from tests.support.refresh_service import InitialState, ServiceInstance, execute_sql
-from tests.support.schema_client import REQUEST_ID, SCHEMA, STALE_AFTER, client_for, offline_client
+from tests.support.schema_client import REQUEST_ID, SCHEMA, client_for, offline_client
 
 CLIENT = offline_client([make_country("FR")])
 MASKED = f"Something went wrong here; the server's log has it as request {REQUEST_ID}."
@@ -382,17 +381,9 @@ async def test_database_is_not_described(instance: ServiceInstance, caplog: pyte
 async def test_allowed_operations(instance: ServiceInstance) -> None:
     """A mutation is not executed if only queries are allowed."""
     client = client_for(instance)
-    context = GraphQLContext(
-        catalog=instance.catalog,
-        refresh_service=instance.service,
-        clock=client.clock,
-        stale_after=STALE_AFTER,
-        public_url="",
-        denial=None,
-    )
     request = GraphQLRequest(query="mutation { refreshCountries { id } }", variables=None, operation_name=None)
     with pytest.raises(InvalidOperationTypeError):
-        await execute(SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id=REQUEST_ID)
+        await execute(SCHEMA, request, context=client.context, allowed_operations=QUERIES_ONLY, request_id=REQUEST_ID)
     assert (await instance.load_rows(), instance.service.is_running) == ([], False)
 
 

@@ -6,6 +6,7 @@ import string
 import tracemalloc
 import unicodedata
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,12 +17,11 @@ from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, execute
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.http.graphql.endpoint import encode_json
-from graphql_api.schema.context import GraphQLContext
 from tests.support.attempts import make_report
 from tests.support.call_counts import count_calls
 from tests.support.expensive_queries import EXPANDING, EXPENSIVE_QUERIES, MARKS, to_body
 from tests.support.factories import make_country
-from tests.support.schema_client import PUBLIC_URL, STALE_AFTER, offline_client
+from tests.support.schema_client import offline_client
 
 MAX_CALLS = 800_000
 """Calls of functions for one query, with a new document. Some 0.15 microseconds each."""
@@ -37,16 +37,9 @@ SKIPPED = tuple(
     SkippedRecord(record=f"record {index}", reason="its population is not a number") for index in range(100)
 )
 HISTORY = tuple(make_report(f"{index}", skipped=SKIPPED, missing=("A missing country",) * 100) for index in range(1000))
-CLIENT = offline_client(ROWS)
+CLIENT = replace(offline_client(ROWS), authorized=False)
 CLIENT.catalog.history = HISTORY
-CONTEXT = GraphQLContext(
-    catalog=CLIENT.catalog,
-    refresh_service=CLIENT.refreshes,
-    clock=CLIENT.clock,
-    stale_after=STALE_AFTER,
-    public_url=PUBLIC_URL,
-    denial="Not in this test.",
-)
+CONTEXT = CLIENT.context
 
 
 def make_schema() -> Schema:

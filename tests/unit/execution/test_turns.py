@@ -24,7 +24,7 @@ class StepClock:
         return self.now
 
     def work(self, seconds: float) -> Callable[[], float]:
-        """Return work that takes so many seconds."""
+        """Return work that takes `seconds`."""
 
         def do() -> float:
             self.now += seconds

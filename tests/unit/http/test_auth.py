@@ -113,7 +113,7 @@ def test_hosts(host: str, accepted: bool) -> None:
 
 @pytest.mark.parametrize("host", ["evil.example", "localhost", ""])
 def test_token_decides(host: str) -> None:
-    """If a token is set, it alone decides, under whatever name; a wrong one is told apart from a missing one."""
+    """If a token is set, it alone decides, under any host; a wrong and a missing one have different messages."""
     access = AdminAccess(BearerTokens([TOKEN]), OWN_HOSTS)
     assert access.find_denial(f"Bearer {TOKEN}", host) is None
     assert access.find_denial(" ", host) == ADMIN_REQUIRED

@@ -32,6 +32,7 @@ from graphql_api.images.summary_image import (
 )
 from graphql_api.images.summary_text import describe
 from graphql_api.sources.registry import COUNTRIES_PROVIDERS, RATES_PROVIDERS, STATISTICS_PROVIDERS
+from tests.support.factories import EMPTY_SUMMARY
 
 HARD_NAMES = (
     "South Georgia & South Sandwich Islands",
@@ -95,16 +96,6 @@ REAL = replace(
     ranking=Ranking.GDP,
     statistics_source=make_source("world-bank", as_of=datetime(2026, 10, 7, tzinfo=UTC)),
     statistics_years=StatisticsYears(population=2024, gdp=2023),
-)
-EMPTY = Summary(
-    total_countries=0,
-    top=(),
-    ranking=Ranking.ESTIMATED_GDP,
-    countries_source=None,
-    rates_source=None,
-    statistics_source=None,
-    statistics_years=StatisticsYears(),
-    refreshed_at=None,
 )
 
 names = st.sampled_from(HARD_NAMES + HOSTILE_NAMES) | st.text()
@@ -199,7 +190,7 @@ def test_texts_of_real_figures() -> None:
 
 def test_empty_texts() -> None:
     """Without countries the image shows what is missing."""
-    assert layout_texts(EMPTY) == [
+    assert layout_texts(EMPTY_SUMMARY) == [
         "0",
         "countries",
         "No estimates yet",
@@ -221,14 +212,14 @@ def test_alt_text() -> None:
 
 def test_empty_alt_text() -> None:
     """The alt text without countries has no ranking and no attributions."""
-    assert describe(EMPTY) == (
+    assert describe(EMPTY_SUMMARY) == (
         "0 countries. No estimates yet. An estimate needs a population and an exchange rate. Not refreshed yet."
     )
 
 
 def test_singular() -> None:
     """The noun agrees with the number."""
-    assert layout_texts(replace(EMPTY, total_countries=1))[:2] == ["1", "country"]
+    assert layout_texts(replace(EMPTY_SUMMARY, total_countries=1))[:2] == ["1", "country"]
 
 
 @pytest.mark.parametrize(
@@ -253,12 +244,12 @@ def test_singular() -> None:
 )
 def test_attributions(countries: Provenance | None, rates: Provenance | None, shown: list[str]) -> None:
     """A known provider has its name and licence, an unknown one its plain name."""
-    assert layout_texts(replace(EMPTY, countries_source=countries, rates_source=rates))[5:] == shown
+    assert layout_texts(replace(EMPTY_SUMMARY, countries_source=countries, rates_source=rates))[5:] == shown
 
 
 def test_long_attribution() -> None:
     """A long provider name is shortened, and the date stays."""
-    line = layout_texts(replace(EMPTY, countries_source=make_source("w" * 500)))[-1]
+    line = layout_texts(replace(EMPTY_SUMMARY, countries_source=make_source("w" * 500)))[-1]
 
     assert line.startswith("Countries by wwww")
     assert line.endswith("w…, 29 Sep 2026")
@@ -289,11 +280,12 @@ def test_columns_are_aligned() -> None:
     assert ends == [1128] * 5
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(summaries)
 @example(NORMAL)
 @example(REAL)
-@example(EMPTY)
+@example(EMPTY_SUMMARY)
 def test_nothing_overlaps(summary: Summary) -> None:
     """No text overlaps another text or a bar, whatever the figures."""
     assert find_overlaps(build_layout(summary)) == []
@@ -303,7 +295,7 @@ def test_nothing_overlaps(summary: Summary) -> None:
 @given(summaries)
 @example(NORMAL)
 @example(REAL)
-@example(EMPTY)
+@example(EMPTY_SUMMARY)
 def test_margins(summary: Summary) -> None:
     """Everything stays inside the margins, whatever the figures."""
     assert [
@@ -320,7 +312,7 @@ def test_margins(summary: Summary) -> None:
 @given(summaries)
 @example(NORMAL)
 @example(REAL)
-@example(EMPTY)
+@example(EMPTY_SUMMARY)
 def test_paint_stays_inside_layout(summary: Summary) -> None:
     """Outside the measured boxes there is only background."""
     image = Image.open(BytesIO(draw(summary))).convert("RGB")
@@ -363,7 +355,7 @@ def test_every_letter_has_a_glyph(name: str) -> None:
     assert [letter for letter in name if bytes(font.getmask(letter)) == missing_glyph] == []
 
 
-@pytest.mark.parametrize("summary", [NORMAL, EMPTY], ids=["normal", "empty"])
+@pytest.mark.parametrize("summary", [NORMAL, EMPTY_SUMMARY], ids=["normal", "empty"])
 def test_png(summary: Summary) -> None:
     """The bytes are a PNG of 1200 by 630 pixels, with correct checksums, and show what was painted."""
     png = draw(summary)
@@ -412,7 +404,7 @@ def test_themes() -> None:
 
 @pytest.mark.parametrize("theme", list(Theme))
 def test_contrast(theme: Theme) -> None:
-    """Every text has the contrast that WCAG 2.2 asks of small text, 4.5 to 1."""
+    """Every text has the contrast that WCAG 2.2 requires of small text, 4.5 to 1."""
 
     def luminance(color: str) -> float:
         channels = (channel / 255 for channel in ImageColor.getrgb(color)[:3])
@@ -427,10 +419,10 @@ def test_contrast(theme: Theme) -> None:
 def test_threads() -> None:
     """Eight threads that share the fonts draw the right images."""
     with ThreadPoolExecutor(8) as executor:
-        images = list(executor.map(draw, [NORMAL, EMPTY] * 16))
+        images = list(executor.map(draw, [NORMAL, EMPTY_SUMMARY] * 16))
 
     assert set(images[::2]) == {draw(NORMAL)}
-    assert set(images[1::2]) == {draw(EMPTY)}
+    assert set(images[1::2]) == {draw(EMPTY_SUMMARY)}
 
 
 @pytest.mark.parametrize(

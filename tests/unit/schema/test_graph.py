@@ -13,7 +13,7 @@ BAD_ID = ("BAD_USER_INPUT", "id must be the id of an object, as a query returned
 
 
 async def test_every_id_round_trips() -> None:
-    """`node` and `nodes` return each object by its id, in the order asked, and null for one that is gone."""
+    """`node` and `nodes` return each object by its id, in the order of the ids, and null for one that is gone."""
     roots = "countries { nodes { id __typename } } currencies { id __typename } languages { id __typename } "
     roots += "continents { id __typename } regions { id __typename subregions { id __typename } }"
     data = await CLIENT.query(f"{{ {roots} }}")
@@ -37,7 +37,7 @@ async def test_every_id_round_trips() -> None:
 
 
 async def test_nodes_are_limited() -> None:
-    """`nodes` takes 100 ids, repeated or none; more, or one that is no id, is an error that says so."""
+    """`nodes` takes 100 ids, repeated or none; more, or one that is no id, is an error that names it."""
     france = "Q291bnRyeTpGUg=="
     query = "query ($ids: [ID!]!) { nodes(ids: $ids) { __typename } }"
     assert await CLIENT.query(query, ids=[france] * 100) == {"nodes": [{"__typename": "Country"}] * 100}

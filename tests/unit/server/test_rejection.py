@@ -180,6 +180,7 @@ def test_rejected_while_starting(tmp_path: Path) -> None:
     assert [(line["client"], line["status"]) for line in lines] == [("198.51.100.7", 503)]
 
 
+@pytest.mark.slow
 def test_rejected_while_stopping(tmp_path: Path) -> None:
     """A request that a stopping server gives up is told so, is readable by its page, and is one line."""
     settings = {"CORS_ORIGINS": "*", "LOG_FORMAT": "json", "REQUEST_TIMEOUT": "1000"}

@@ -131,6 +131,7 @@ def bundled_settings() -> dict[str, object]:
     return {"countries_sources": (("bundled", None),), "rates_sources": (("bundled", None),)}
 
 
+@pytest.mark.slow
 async def test_replicas(tmp_path: Path, upstream: Upstream) -> None:
     """Two servers on one database return the same ETag and the same bytes."""
     settings = {**upstream.environment, "DATABASE_URL": f"sqlite:///{tmp_path / 'shared.db'}"}

@@ -62,7 +62,7 @@ async def test_landing_page_links_what_there_is(production_server: AppClient) ->
 
 @pytest.mark.parametrize("authorization", ["", "Bearer wrong", f"Basic {TOKEN}", TOKEN, "Bearer s3cret-Tok\u00e9n"])
 async def test_without_the_token(production_server: AppClient, authorization: str) -> None:
-    """Without the token a mutation is rejected, a wrong one is told apart from none, and nothing is deleted."""
+    """Without the token a mutation is rejected, a wrong one has another message than none, and nothing is deleted."""
     headers = {b"Content-Type": b"application/json", b"Authorization": authorization.encode("latin-1")}
     response = await production_server.client.post("/graphql", json={"query": DELETION}, headers=headers)
     error = {

@@ -47,6 +47,7 @@ async def get(server: AppClient, document: str, /, **options: str) -> httpx.Resp
     return await server.get(f"/graphql?{httpx.QueryParams(parameters)}", **request_headers)
 
 
+@pytest.mark.slow
 async def test_memory() -> None:
     """Held documents take at most what they count, and the collector visits none of them."""
     persisted, limit = PersistedQueries(max_bytes=1_000_000), 1_000_000

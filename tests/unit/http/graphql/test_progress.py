@@ -170,6 +170,7 @@ async def test_mutation_goes_on(server: Process, upstream: Upstream, released: t
         assert upstream.request_count("countries") > 0
 
 
+@pytest.mark.slow
 async def test_other_server(tmp_path: Path, upstream: Upstream, released: threading.Event) -> None:
     """A server reports the refresh of another one on the same database, with its report."""
     released.set()
@@ -191,6 +192,7 @@ async def test_other_server(tmp_path: Path, upstream: Upstream, released: thread
     assert {event["refreshId"] for event in events} == {report["id"]}
 
 
+@pytest.mark.slow
 async def test_started_by_itself(tmp_path: Path, upstream: Upstream) -> None:
     """A scheduled refresh is reported too."""
     settings = {**source_settings(upstream), "REFRESH_INTERVAL": "0.2"}

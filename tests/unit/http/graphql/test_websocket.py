@@ -333,6 +333,7 @@ async def test_completed_operations_are_no_more(server: Process, document: str, 
         assert replies[-1]["payload"] == TYPENAME_RESPONSE
 
 
+@pytest.mark.slow
 async def test_completed_mutations_are_awaited(tmp_path: Path) -> None:
     """At most twenty operations run: a connection whose completed mutations still run is read no further."""
     released = threading.Event()
@@ -507,6 +508,7 @@ async def test_own_origin(server: Process) -> None:
             assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
+@pytest.mark.slow
 async def test_hello_in_time(tmp_path: Path) -> None:
     """A client without `connection_init` in time is closed; after it, a client may be silent."""
     with running_server(tmp_path, **BUNDLED_SOURCES, REQUEST_TIMEOUT="0.3") as process:
@@ -533,6 +535,7 @@ async def test_room(tmp_path: Path) -> None:
                 assert await client.execute(QUERY) == TYPENAME_RESPONSE
 
 
+@pytest.mark.slow
 async def test_shutdown(tmp_path: Path) -> None:
     """A server that stops closes every WebSocket with 1001, and exits at once."""
     with running_server(tmp_path, **BUNDLED_SOURCES) as process:

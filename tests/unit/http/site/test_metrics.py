@@ -380,6 +380,7 @@ def test_process(scraper: Scraper) -> None:
     assert second["process_start_time_seconds"] > 1_700_000_000
 
 
+@pytest.mark.slow
 def test_open_in_development(fake_providers: Upstream, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Outside production metrics need no token, and callers waiting for a refresh are counted."""
     fake_providers.set_responses("rates", FakeResponse(body=RATES, hold_until=lambda: False))
