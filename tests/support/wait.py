@@ -10,7 +10,11 @@ _POLL_INTERVAL = 0.002
 """Seconds between two polls of a condition."""
 
 
-def wait_until(condition: Callable[[], bool], failure_message: str = "the condition is still false") -> None:
+def wait_until(
+    condition: Callable[[], bool],
+    failure_message: str = "the condition is still false",
+    poll_interval: float = _POLL_INTERVAL,
+) -> None:
     """Block until `condition` is true.
 
     Raises:
@@ -20,7 +24,7 @@ def wait_until(condition: Callable[[], bool], failure_message: str = "the condit
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
-        time.sleep(_POLL_INTERVAL)
+        time.sleep(poll_interval)
 
 
 async def wait_until_async(condition: Callable[[], bool | Awaitable[bool]]) -> None:

@@ -24,6 +24,8 @@ _CLIENT_TIMEOUT = 100.0
 DATABASE = "test_1"
 """Name of the first database that a node creates."""
 _SELECT_COUNTS = "SELECT COUNT(*), COUNT(DISTINCT area_km2), COUNT(DISTINCT revision), MAX(revision) FROM countries"
+_CHECK_TIMEOUT = 10.0
+"""Seconds for a look at a node's table: one that was cut off or hangs does not answer."""
 _REFRESH_INTERVAL = 0.3
 """Seconds between two refreshes."""
 VERSION_QUERY = "{ status { version } }"
@@ -121,14 +123,14 @@ class Replica:
         newest = 0
         while not stopped.wait(0.5):
             with suppress(RuntimeError), self._recording_violations("the table"):  # it may be down
-                revision = read_revision(self.node)
+                revision = read_revision(self.node, timeout=_CHECK_TIMEOUT)
                 assert revision >= newest, f"revision {revision} after {newest}"
                 newest = revision
 
     def _check_peer(self, peer: ClusterNode) -> None:
         """Check that another node has the refresh just acknowledged."""
         with suppress(RuntimeError):  # it may be broken by now
-            revision = read_revision(peer, caught_up=True)
+            revision = read_revision(peer, caught_up=True, timeout=_CHECK_TIMEOUT)
             newest = self.acknowledged[-1].revision
             assert revision >= newest, f"{newest} was acknowledged, and elsewhere is {revision}"
 
@@ -148,10 +150,14 @@ class Replica:
         return httpx.Client(base_url=self.process.url, timeout=_CLIENT_TIMEOUT, trust_env=False)
 
 
-def read_revision(node: ClusterNode, *, caught_up: bool = False) -> int:
-    """Return the revision that all rows of a node share, with `caught_up` once it has caught up."""
+def read_revision(node: ClusterNode, *, caught_up: bool = False, timeout: float | None = None) -> int:
+    """Return the revision that all rows of a node share, with `caught_up` once it has caught up.
+
+    Raises:
+        RuntimeError: The node is down, or took more than `timeout` seconds.
+    """
     sync_statement = f"{node.catch_up_sql}; " if caught_up else ""
-    output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE)
+    output = node.execute(f"{sync_statement}{_SELECT_COUNTS}", DATABASE, timeout=timeout)
     rows, areas, revisions, newest = map(int, output.split("\t"))
     assert (rows, revisions) == (250, 1), f"{rows} rows of {revisions} refreshes"
     assert areas == 1, f"{areas} areas"

@@ -23,6 +23,8 @@ _STATE_SQL = (
     "SELECT CONCAT(member_state, ' ', member_role) FROM performance_schema.replication_group_members "
     "WHERE member_id = @@server_uuid"
 )
+_POLL_INTERVAL = 0.5
+"""Seconds between two polls of the group's state, each of which starts six programs."""
 _ONLINE_SQL = "SELECT COUNT(*) FROM performance_schema.replication_group_members WHERE member_state = 'ONLINE'"
 
 
@@ -220,4 +222,6 @@ class GroupReplication(Server):
 
     def wait_until_whole(self) -> None:
         """Wait until every member is online and sees all three."""
-        wait_until(lambda: all(member.sees_whole_group for member in self.members), "the group is not whole")
+        wait_until(
+            lambda: all(member.sees_whole_group for member in self.members), "the group is not whole", _POLL_INTERVAL
+        )

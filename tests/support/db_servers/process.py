@@ -136,14 +136,17 @@ class DatabaseServer(Server):
         self.execute(self.create_statement.format(name))
         return name
 
-    def execute(self, sql: str, database: str = "") -> str:
+    def execute(self, sql: str, database: str = "", *, timeout: float | None = None) -> str:
         """Run SQL as superuser, which `queries` leaves out; return rows with tabs and no head.
 
         Raises:
-            RuntimeError: The server rejected it.
+            RuntimeError: The server rejected it, or took more than `timeout` seconds.
         """
         command = self._build_client_command(sql, database)
-        completed = subprocess.run(command, capture_output=True, text=True, check=False)
+        try:
+            completed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
+        except subprocess.TimeoutExpired as error:
+            raise RuntimeError(f"no answer within {timeout} s") from error
         if completed.returncode != 0:
             raise RuntimeError(completed.stderr.strip())
         return completed.stdout.removesuffix("\n")
