@@ -1,7 +1,8 @@
 """Names in other languages, from the bundled archive of Unicode CLDR's. Each locale is read on first use."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache, lru_cache
 from importlib import resources
 from zipfile import ZipFile
@@ -56,23 +57,36 @@ def _select_locales(subtags: Sequence[str]) -> Sequence[str]:
         language.lower(),
     )
     locales = (aliases.get(candidate, candidate) for candidate in candidates)
-    return [locale for locale in locales if f"{locale}.json" in _open_archive().NameToInfo]
+    return [locale for locale in locales if f"{locale}.json" in _list_files()]
+
+
+@contextmanager
+def _open_archive() -> Iterator[ZipFile]:
+    """Open the archive. It is closed again after each locale: one file less for as long as the process lives."""
+    with (
+        resources.files("graphql_api.sources.bundled").joinpath("names.zip").open("rb") as file,
+        ZipFile(file) as archive,
+    ):
+        yield archive
 
 
 @cache
-def _open_archive() -> ZipFile:
-    return ZipFile(resources.files("graphql_api.sources.bundled").joinpath("names.zip").open("rb"))
+def _list_files() -> frozenset[str]:
+    with _open_archive() as archive:
+        return frozenset(archive.namelist())
 
 
 @cache
 def _load_aliases() -> Mapping[str, str]:
     """Return the locales of tags that mean them but do not begin with them, such as zh-TW and iw."""
-    aliases: Mapping[str, str] = orjson.loads(_open_archive().read("aliases.json"))
+    with _open_archive() as archive:
+        aliases: Mapping[str, str] = orjson.loads(archive.read("aliases.json"))
     return aliases
 
 
 @cache
 def _load_locale(locale: str) -> LocaleNames:
     """Read a locale: 90 KB in memory, and 10 MB for all of them."""
-    names: LocaleNames = orjson.loads(_open_archive().read(f"{locale}.json"))
+    with _open_archive() as archive:
+        names: LocaleNames = orjson.loads(archive.read(f"{locale}.json"))
     return names
