@@ -12,6 +12,7 @@ import graphql
 from graphql.execution import collect_fields
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.values import VariableValues, get_variable_values
+from graphql.language.parser import Parser, nested_too_deeply_error
 
 from graphql_api.errors import InvalidInput
 from graphql_api.execution.arguments import NotCovered
@@ -21,6 +22,7 @@ from graphql_api.execution.hints import add_hints
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.source import IndexedSource
+from graphql_api.execution.turns import end_slice
 from graphql_api.execution.validation import validate_document
 from graphql_api.execution.variables import VariableCoercer
 
@@ -55,6 +57,18 @@ class OperationInfo(NamedTuple):
 NO_OPERATION = OperationInfo(None, None)
 
 
+class _Parser(Parser):
+    """A parser in whose work others get their turns."""
+
+    def __init__(self, source: graphql.Source, max_tokens: int) -> None:
+        super().__init__(source, max_lexical_tokens=max_tokens, max_comments=max_tokens)
+
+    def loc(self, start_token: graphql.Token) -> graphql.Location | None:
+        """Return the location of a node that has just been parsed."""
+        end_slice()
+        return super().loc(start_token)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentParser:
     """Parses and validates documents."""
@@ -75,12 +89,17 @@ class DocumentParser:
         limits = self.limits
         lines = text.count("\n") + text.count("\r")
         limits.check("tokens", max(-(-len(text) // _CHARACTERS_PER_TOKEN), lines))
+        parser, node = _Parser(IndexedSource(text), limits.tokens), None
         try:
-            node = graphql.parse(IndexedSource(text), max_lexical_tokens=limits.tokens, max_comments=limits.tokens)
+            node = parser.parse_document()
+        except RecursionError:
+            pass  # its frames would be kept as the context of an error that is raised here
         except graphql.GraphQLSyntaxError as error:
             if error.message.startswith(_TOO_MANY_TOKENS):
                 raise limits.build_error("tokens", f"over {limits.tokens}") from None
             raise
+        if node is None:
+            raise nested_too_deeply_error(parser)
         return Document(self, node, _unlink_tokens(node))
 
     def validate(

@@ -24,6 +24,7 @@ from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
 from graphql_api.execution.extensions import build_extensions
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
+from graphql_api.execution.turns import end_slice
 from graphql_api.schema.context import GraphQLContext
 
 T = TypeVar("T")
@@ -203,7 +204,7 @@ class _PreparedExecution:
         turns = self.schema.turns
         if cost <= MAX_SYNC_COST or not self.is_query:
             return turns.run(work)
-        return await turns.run_long(work, self.client, self.budget.paused())
+        return await turns.run_long(work, self.client, self.budget.paused)
 
     async def _run_stock(self, request_id: str) -> GraphQLResponse:
         reader = self.reader
@@ -290,7 +291,7 @@ async def _prepare_in_turn(
     budget = request.shared_budget or _create_budget(schema)
     prepare = partial(_prepare, schema, request, context, allowed_operations, budget)
     if len(request.query) > _MAX_SYNC_LENGTH and request.query not in schema.document_cache:
-        return await schema.turns.run_long(prepare, request.client, budget.paused())
+        return await schema.turns.run_long(prepare, request.client, budget.paused)
     if not schema.turns.has_time:
         with budget.paused():
             await schema.turns.wait()
@@ -307,14 +308,14 @@ def _prepare(
     if budget is request.shared_budget:
         budget.check_time()
     parsed = schema.document_cache.get_or_parse(request.query)
-    budget.end_slice()
+    end_slice()
     operation = parsed.get_operation(request.operation_name)
     operation_type = OperationType(operation.node.operation.value)
     if operation_type not in allowed_operations:
         raise InvalidOperationTypeError(operation_type)
     raw_variables = request.variables or {}
     cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
-    budget.end_slice()
+    end_slice()
     if errors := parsed.validate(operation):
         raise _RequestRejected(operation, errors, "GRAPHQL_VALIDATION_FAILED")
     variables = operation.coerce_variables(raw_variables)

@@ -10,8 +10,6 @@ from graphql_api.execution.turns import end_slice
 
 _MAX_DEPTH = 100
 """Depth is measured by recursion, which Python bounds."""
-_SLICE_SECONDS = 0.005
-"""Processor time of a long query, after which others get a turn."""
 _NEW_NAMES = {
     "characters": "tokens",
     "definitions": "fields",
@@ -82,7 +80,6 @@ class Budget:
         self.limits = limits
         self._clock = clock
         self._started_at = clock()
-        self._slice_ends_at = self._started_at + _SLICE_SECONDS
         # `check` compares whole milliseconds.
         self._deadline = self._started_at + (limits.milliseconds + 1) / 1000
         self._cost = 0
@@ -99,17 +96,7 @@ class Budget:
         now = self._clock()
         if now >= self._deadline:
             self.limits.check("milliseconds", int((now - self._started_at) * 1000))
-        self._end_slice(now)
-
-    def end_slice(self) -> None:
-        """Let other requests be served if a slice has passed."""
-        self._end_slice(self._clock())
-
-    def _end_slice(self, now: float) -> None:
-        if now >= self._slice_ends_at:
-            self._slice_ends_at = now + _SLICE_SECONDS
-            if end_slice():
-                self._shift(self._clock() - now)
+        end_slice()
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -118,12 +105,9 @@ class Budget:
         try:
             yield
         finally:
-            self._shift(self._clock() - paused_at)
-
-    def _shift(self, seconds: float) -> None:
-        self._started_at += seconds
-        self._deadline += seconds
-        self._slice_ends_at += seconds
+            seconds = self._clock() - paused_at
+            self._started_at += seconds
+            self._deadline += seconds
 
     def begin_operation(self, cost: int) -> None:
         """Count the cost of an operation that is about to be executed.

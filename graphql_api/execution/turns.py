@@ -5,7 +5,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped] # it has no types
 
@@ -13,6 +13,8 @@ T = TypeVar("T")
 
 _MAX_SECONDS = 0.01
 """Seconds of cheap work in one turn of the event loop. What comes after that waits for the next one."""
+_SLICE_SECONDS = 0.005
+"""Seconds of long work, after which others get a turn."""
 
 
 class FairLock:
@@ -54,28 +56,27 @@ class FairLock:
 class _SlicedWork(greenlet):  # type: ignore[misc] # it has no types
     """Synchronous work that stops in the middle."""
 
+    def __init__(self, work: Callable[[], object], clock: Callable[[], float]) -> None:
+        super().__init__(work)
+        self._clock = clock
+        self._slice_ends_at = 0.0
 
-def end_slice() -> bool:
-    """Let the event loop serve other requests. Return False at once if the caller is not part of long work."""
+    def resume(self) -> Any:  # noqa: ANN401 - the result of the work, once it is done
+        """Do the next slice."""
+        self._slice_ends_at = self._clock() + _SLICE_SECONDS
+        return self.switch()
+
+    def end_slice(self) -> None:
+        """Stop, if the slice has taken long enough."""
+        if self._clock() > self._slice_ends_at and self.parent is not None:
+            self.parent.switch()
+
+
+def end_slice() -> None:
+    """Let the event loop serve other requests, if the caller is part of long work whose slice is over."""
     worker = getcurrent()
-    if not isinstance(worker, _SlicedWork) or worker.parent is None:
-        return False
-    worker.parent.switch()
-    return True
-
-
-async def _run_in_slices(work: Callable[[], T]) -> T:
-    """Do work whose calls of `end_slice` give the event loop a turn."""
-    worker = _SlicedWork(work)
-    result: T = worker.switch()
-    while not worker.dead:
-        try:
-            await asyncio.sleep(0)
-        except asyncio.CancelledError as cancellation:
-            worker.throw(cancellation)
-        else:
-            result = worker.switch()
-    return result
+    if isinstance(worker, _SlicedWork):
+        worker.end_slice()
 
 
 class Turns:
@@ -98,12 +99,24 @@ class Turns:
         while not self.has_time:  # noqa: ASYNC110 - a sleep of 0 is one turn, which ends by itself
             await asyncio.sleep(0)
 
-    async def run_long(self, work: Callable[[], T], client: str, waiting: AbstractContextManager[None]) -> T:
-        """Do work in slices, once no other long work is done. Enter `waiting` until then."""
-        with waiting:
+    async def run_long(
+        self, work: Callable[[], T], client: str, waiting: Callable[[], AbstractContextManager[None]]
+    ) -> T:
+        """Do work in slices, once no other long work is done. Enter `waiting` while others have their turn."""
+        with waiting():
             await self._long_work.acquire(client)
+        worker = _SlicedWork(work, self._clock)
         try:
-            return await _run_in_slices(work)
+            result: T = worker.resume()
+            while not worker.dead:
+                try:
+                    with waiting():
+                        await asyncio.sleep(0)
+                except asyncio.CancelledError as cancellation:
+                    worker.throw(cancellation)
+                else:
+                    result = worker.resume()
+            return result
         finally:
             self._long_work.release()
 

@@ -16,6 +16,8 @@ from graphql.pyutils import RefMap
 from graphql.validation.validate import FragmentNestingVisitor, ValidationAbortedError, query_document_keys_to_validate
 from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
 
+from graphql_api.execution.turns import end_slice
+
 _Parent: TypeAlias = graphql.Node | tuple[graphql.Node, ...] | None
 _Handler: TypeAlias = Callable[..., Any]
 
@@ -116,7 +118,8 @@ class _Walk:
         self._handlers: dict[str, _Handlers] = {}
 
     def visit(self, node: graphql.Node, key: str | int | None, parent: _Parent) -> None:
-        """Visit a node and all below it, with one frame of the stack for each level."""
+        """Visit a node and all below it, with one frame of the stack for each level. Others get turns between nodes."""
+        end_slice()
         handlers = self._handlers.get(node.kind) or self._bind(node.kind)
         ancestors = self._ancestors
         self._enter(handlers, node, key, parent)

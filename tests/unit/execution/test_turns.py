@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from itertools import count
 
 import pytest
 
+from graphql_api.execution.engine import build_schema
 from graphql_api.execution.limits import Budget, QueryLimits
 from graphql_api.execution.turns import Turns, end_slice
 
 pytestmark = pytest.mark.asyncio
-NO_WAIT: AbstractContextManager[None] = nullcontext()
+NO_WAIT: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class StepClock:
@@ -62,13 +64,13 @@ async def test_failed_work_counts() -> None:
     assert await turns.run_long(lambda: 7, "a", NO_WAIT) == 7
 
 
-async def run_steps(turns: Turns, client: str, name: str, log: list[str], count: int = 2) -> str:
+async def run_steps(turns: Turns, client: str, name: str, log: list[str], slices: int = 2) -> str:
     """Do long work of several slices that logs each of them."""
 
     def work() -> str:
-        for number in range(count):
+        for number in range(slices):
             log.append(f"{name}{number}")
-            assert end_slice()
+            end_slice()
         return name
 
     return await turns.run_long(work, client, NO_WAIT)
@@ -76,7 +78,7 @@ async def run_steps(turns: Turns, client: str, name: str, log: list[str], count:
 
 async def test_clients_take_turns() -> None:
     """One long work is done at a time, and a client with many waits no less for the next one than a client with one."""
-    turns, log = Turns(), list[str]()
+    turns, log = Turns(count().__next__), list[str]()
     work = [run_steps(turns, "busy", f"b{index}-", log) for index in range(4)]
     results = await asyncio.gather(*work, run_steps(turns, "other", "o-", log))
     assert results == ["b0-", "b1-", "b2-", "b3-", "o-"]
@@ -85,7 +87,7 @@ async def test_clients_take_turns() -> None:
 
 async def test_others_are_served_between_slices() -> None:
     """Between two slices the event loop has a turn."""
-    turns, log = Turns(), list[str]()
+    turns, log = Turns(count().__next__), list[str]()
 
     async def serve() -> None:
         for _ in range(3):
@@ -98,7 +100,7 @@ async def test_others_are_served_between_slices() -> None:
 
 async def test_cancelled() -> None:
     """Work that is cancelled, while it waits or is done, lets the next one begin."""
-    turns, log = Turns(), list[str]()
+    turns, log = Turns(count().__next__), list[str]()
     running, waiting, last = (asyncio.create_task(run_steps(turns, "a", name, log)) for name in "rwl")
     await asyncio.sleep(0)
     assert log == ["r0"]
@@ -112,7 +114,7 @@ async def test_cancelled() -> None:
 
 async def test_cancelled_as_its_turn_comes() -> None:
     """Work that is cancelled just when its turn has come passes the turn on."""
-    turns, log = Turns(), list[str]()
+    turns, log = Turns(count().__next__), list[str]()
     running, next_one, last = (asyncio.create_task(run_steps(turns, "a", name, log, 1)) for name in "rnl")
     running.add_done_callback(lambda _: next_one.cancel())
     assert await asyncio.wait_for(last, 5) == "l"
@@ -122,7 +124,8 @@ async def test_cancelled_as_its_turn_comes() -> None:
 
 async def test_slices_of_a_budget() -> None:
     """A look at the clock ends a slice after five milliseconds, and the time of others does not count."""
-    clock, turns = StepClock(), Turns()
+    clock = StepClock()
+    turns = Turns(clock)
     budget, slices = Budget(QueryLimits(milliseconds=1000), clock), list[float]()
 
     def work() -> None:
@@ -136,9 +139,31 @@ async def test_slices_of_a_budget() -> None:
             clock.now += 3600
             await asyncio.sleep(0)
 
-    task = asyncio.create_task(turns.run_long(work, "a", NO_WAIT))
+    task = asyncio.create_task(turns.run_long(work, "a", budget.paused))
     await asyncio.sleep(0)
     await take_time()
     await task
     assert slices[:3] == [6 / 1024, 3600 + 12 / 1024, 7200 + 18 / 1024]
     assert len(slices) == 150
+
+
+@pytest.mark.parametrize("step", ["parse", "validate"])
+async def test_documents_are_divided(step: str) -> None:
+    """While a document is parsed, and while it is validated, others get turns between its nodes."""
+    turns, schema = Turns(count().__next__), build_schema(introspection=True)
+    text = "{ " + " ".join(f"a{index}: country(code: $c) {{ id }}" for index in range(40)) + " }"
+    served = 0
+
+    def work() -> None:
+        document = schema.document_cache.get_or_parse(text)
+        if step == "validate":
+            document.validate(document.get_operation(None))
+
+    if step == "validate":
+        schema.document_cache.get_or_parse(text)
+    task = asyncio.create_task(turns.run_long(work, "a", NO_WAIT))
+    while not task.done():
+        served += 1
+        await asyncio.sleep(0)
+    await task
+    assert served > 40 * 4  # fields, arguments, variables and selections
