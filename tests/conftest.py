@@ -29,6 +29,11 @@ _SLOW_TIMEOUT = 900
 """Seconds for a slow test with its fixtures; pyproject.toml has the limit of the others."""
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Start twice as many workers as there are processors: half of their time they wait for servers."""
+    return 2 * (os.cpu_count() or 1)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give slow tests more time, except those with a time limit of their own."""
     for item in items:
