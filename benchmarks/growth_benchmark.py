@@ -12,8 +12,9 @@ from benchmarks.report import BenchmarkReport, ProgressCallback
 from benchmarks.svg import bar_chart
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.engine import build_schema
-from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, execute
+from graphql_api.execution.execute import QUERIES_ONLY, execute
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.messages import GraphQLRequest
 from graphql_api.http.graphql.endpoint import encode_json
 from tests.support.factories import make_country, make_snapshot
 from tests.support.schema_client import SchemaClient, offline_client

@@ -21,7 +21,7 @@ from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
-from graphql_api.http.graphql.request import GRAPHQL_PATHS
+from graphql_api.http.graphql.request import COST_HEADER, GRAPHQL_PATHS
 from graphql_api.http.graphql.response_cache import ResponseCache
 from graphql_api.http.graphql.websocket import WebSocketEndpoint, reject_path
 from graphql_api.http.middleware.client_limits import ClientLimitsMiddleware
@@ -29,6 +29,7 @@ from graphql_api.http.middleware.cors import CORSMiddleware
 from graphql_api.http.middleware.readiness import ReadinessMiddleware
 from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_id_generator, get_request_id
 from graphql_api.http.middleware.security_headers import SecurityHeadersMiddleware
+from graphql_api.http.rate_limiter import RateLimiter
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.http.wrong_tokens import WrongTokens
@@ -141,11 +142,14 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         stale_after=components.stale_after,
     )
 
-    def create_context(connection: HTTPConnection, credentials: str) -> GraphQLContext:
-        url = settings.public_url or _base_url(connection)
+    def create_context(connection: HTTPConnection, credentials: str, asks_for_cost: bool) -> GraphQLContext:
+        denial = access.find_denial(credentials, connection.headers.get("Host", ""))
+        may_see_cost = denial is None or not settings.is_production
         return build_context(
-            public_url=url,
-            denial=access.find_denial(credentials, connection.headers.get("Host", "")),
+            public_url=settings.public_url or _base_url(connection),
+            denial=denial,
+            reports_cost=asks_for_cost and may_see_cost,
+            denied_acts={COST_HEADER} if asks_for_cost and not may_see_cost else set(),
             request_id=get_request_id(connection),
             client=get_client(connection.scope),
         )
@@ -164,6 +168,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         playground=playground,
         body_limit=settings.body_limit,
         batch_limit=settings.batch_limit,
+        rate_limiter=RateLimiter(*settings.rate_limit) if settings.rate_limit else None,
         request_log=request_log,
         wrong_tokens=WrongTokens(),
     )

@@ -73,6 +73,16 @@ class PersistedQueryNotFound(CountriesError):
     code = "PERSISTED_QUERY_NOT_FOUND"
 
 
+class RateLimited(CountriesError):
+    """The client has spent what it may. `retry_after` is the seconds after which this request may be served."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
 class RefreshInProgress(CountriesError):
     """Another refresh is running, or replaced this one. `started_at` is its start, if known."""
 
@@ -121,7 +131,7 @@ class ConnectionPoolExhausted(DatabaseUnavailable):
         return str(self)
 
 
-def graphql_error_body(message: str, code: str, **extensions: str) -> dict[str, Any]:
+def graphql_error_body(message: str, code: str, **extensions: str | int) -> dict[str, Any]:
     """Return the body of a GraphQL response that consists of one error and has no data."""
     return {"errors": [{"message": message, "extensions": {"code": code, **extensions}}]}
 

@@ -2,131 +2,33 @@
 
 import ipaddress
 import logging
-import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from graphql_api.env_file import ENV_ENCODING, ENV_FILE, check_env_file
 from graphql_api.errors import InvalidSetting
 from graphql_api.secret_files import SECRETS, SecretFiles
+from graphql_api.setting_types import (
+    IN_LOWER_CASE,
+    Host,
+    Interval,
+    Origins,
+    Proxies,
+    QueryLimitOverrides,
+    RateLimit,
+    Seconds,
+    SourceList,
+    Token,
+    Tokens,
+    WebURL,
+)
 from graphql_api.utils.near_misses import find_near_misses
 
 logger = logging.getLogger(__name__)
-
-
-def _comma_separated(parse: Callable[[list[str]], object]) -> BeforeValidator:
-    """Return a validator that parses the entries of a text, and leaves other values as they are.
-
-    A comma between double quotes separates nothing.
-    """
-
-    def validate(value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        entries = re.findall(r'(?:"[^"]*"|[^,"])+|"', value)
-        if '"' in entries:
-            raise ValueError("has a double quote without its partner")
-        return parse([text for entry in entries if (text := entry.replace('"', "").strip())])
-
-    return BeforeValidator(validate)
-
-
-def _parse_sources(entries: list[str]) -> tuple[tuple[str, str | None], ...]:
-    if not entries:
-        raise ValueError("name at least one provider")
-    sources = [entry.partition("=") for entry in entries]
-    for name, equals, url in sources:
-        # The messages leave the value out: it may be a URL that holds a key.
-        if not re.fullmatch(r"[a-z0-9-]+", name):
-            raise ValueError("should be name or name=URL, separated by commas; quote a URL that contains one")
-        if equals and not _is_web_url(url):
-            raise ValueError(f"{name}= must be followed by a complete http or https URL")
-    return tuple((name, url or None) for name, _, url in sources)
-
-
-def _parse_query_limits(entries: list[str]) -> dict[str, int]:
-    pairs = [entry.partition("=") for entry in entries]
-    # `int` also accepts signs, underscores and other scripts' digits.
-    if any(not re.fullmatch(r"[1-9][0-9]{0,8}", number) for _, _, number in pairs):
-        raise ValueError("should be name=number, separated by commas, numbers from 1 to 999999999")
-    return {name: int(number) for name, _, number in pairs}
-
-
-def _parse_origins(entries: list[str]) -> tuple[str, ...]:
-    # Origins are compared as text; browsers send them in lower case and without a path.
-    pattern = re.compile(r"https?://[^A-Z/?#@]+")
-    are_origins = all(_is_web_url(entry) and pattern.fullmatch(entry) for entry in entries)
-    if entries != ["*"] and not are_origins:
-        raise ValueError("should be origins such as https://example.org, separated by commas, or *")
-    return tuple(entries)
-
-
-def _check_public_url(value: str) -> str:
-    if not _is_web_url(value) or "?" in value or "#" in value:
-        raise ValueError("should be an http or https URL without ? and #")
-    return value.rstrip("/")
-
-
-def _check_proxies(value: str) -> str:
-    try:
-        for entry in map(str.strip, value.split(",")):
-            if entry != "*":
-                ipaddress.ip_network(entry)
-    except ValueError:
-        raise ValueError("should be IP addresses or networks, separated by commas, or *") from None
-    return value
-
-
-def _is_web_url(value: str) -> bool:
-    try:
-        parts = urlsplit(value)
-        has_host = bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        return False
-    return parts.scheme in ("http", "https") and has_host and not re.search(r"\s", value)
-
-
-def _strip_brackets(value: str) -> str:
-    """Return a host without the brackets that an IPv6 address has in a URL."""
-    host = value.strip()
-    return host[1:-1] if host.startswith("[") and host.endswith("]") else host
-
-
-def _check_token(value: SecretStr) -> SecretStr:
-    # Files that hold a secret often end with a newline.
-    token = value.get_secret_value().strip()
-    if not re.fullmatch(r"[!-~]+", token):
-        raise ValueError("should be printable ASCII characters without spaces")
-    return SecretStr(token)
-
-
-def _check_tokens(value: SecretStr) -> SecretStr:
-    tokens = [_check_token(SecretStr(token)).get_secret_value() for token in value.get_secret_value().split(",")]
-    return SecretStr(",".join(tokens))
-
-
-def _split_tokens(tokens: SecretStr | None) -> list[str]:
-    return tokens.get_secret_value().split(",") if tokens else []
-
-
-IN_LOWER_CASE = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
-SourceList = Annotated[
-    tuple[tuple[str, str | None], ...],
-    NoDecode,
-    _comma_separated(_parse_sources),
-    Field(repr=False),  # a URL may hold a key
-]
-Origins = Annotated[tuple[str, ...], NoDecode, _comma_separated(_parse_origins)]
-QueryLimitOverrides = Annotated[dict[str, int], NoDecode, _comma_separated(_parse_query_limits)]
-# SQLite counts milliseconds in 32 bits; beyond that it does not wait at all.
-Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
-Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
-
 
 _PRODUCTION_REFRESH_INTERVAL = 21_600
 """Seconds: exchange rates change daily, at a time that a deployed server does not know."""
@@ -142,7 +44,7 @@ class Settings(BaseSettings):
     )
 
     environment: Annotated[Literal["development", "production"], IN_LOWER_CASE] = "development"
-    host: Annotated[str, AfterValidator(_strip_brackets)] = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     database_url: str = Field(default="sqlite:///var/countries.db", repr=False)
@@ -154,7 +56,7 @@ class Settings(BaseSettings):
     countries_sources: SourceList = (("restcountries", None), ("geonames", None), ("bundled", None))
     rates_sources: SourceList = (("er-api", None), ("frankfurter", None), ("bundled", None))
     statistics_sources: SourceList = (("world-bank", None), ("bundled", None))
-    restcountries_api_key: Annotated[SecretStr, AfterValidator(_check_token)] | None = None
+    restcountries_api_key: Token | None = None
     restcountries_api_key_file: Path | None = None
     api_timeout: Seconds = 10
     refresh_timeout: Seconds = 30
@@ -163,12 +65,12 @@ class Settings(BaseSettings):
     refresh_max_waiting: int = Field(default=500, ge=1, le=1_000_000)
     stale_after: float = Field(default=86_400, gt=0, le=1_000_000_000, allow_inf_nan=False)
     snapshot_poll: Seconds = 2
-    admin_token: Annotated[SecretStr, AfterValidator(_check_tokens)] | None = None
+    admin_token: Tokens | None = None
     admin_token_file: Path | None = None
-    metrics_token: Annotated[SecretStr, AfterValidator(_check_tokens)] | None = None
+    metrics_token: Tokens | None = None
     metrics_token_file: Path | None = None
-    public_url: Annotated[str, AfterValidator(_check_public_url)] | None = None
-    forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1"
+    public_url: WebURL | None = None
+    forwarded_allow_ips: Proxies = "127.0.0.1"
     playground: bool | None = None
     introspection: bool = True
     cors_origins: Origins = ()
@@ -181,6 +83,7 @@ class Settings(BaseSettings):
     keep_alive: int = Field(default=75, ge=1, le=100_000)
     max_connections: int = Field(default=500, ge=1, le=100_000)
     max_connections_per_client: int = Field(default=200, ge=1, le=100_000)
+    rate_limit: RateLimit = None
     stop_delay: float = Field(default=0, ge=0, le=3600, allow_inf_nan=False)
     log_level: Annotated[Literal["debug", "info", "warning", "error"], IN_LOWER_CASE] = "info"
     log_format: Annotated[Literal["console", "json"] | None, IN_LOWER_CASE] = None
@@ -342,3 +245,7 @@ def warn_of_near_misses(variables: Collection[str]) -> None:
 def _require(problems: Sequence[str]) -> None:
     if problems:
         raise InvalidSetting(" ".join(problems))
+
+
+def _split_tokens(tokens: SecretStr | None) -> list[str]:
+    return tokens.get_secret_value().split(",") if tokens else []

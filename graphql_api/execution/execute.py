@@ -15,14 +15,15 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.errors import CountriesError, InvalidInput, QueryTooComplex, graphql_error_body
-from graphql_api.execution.document import NO_OPERATION, OperationInfo, PreparedOperation
-from graphql_api.execution.encoders import ExecutionState
+from graphql_api.errors import CountriesError, InvalidInput, QueryTooComplex, RateLimited, graphql_error_body
+from graphql_api.execution.document import PreparedOperation
+from graphql_api.execution.encoders import Encoder, ExecutionState
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.errors import format_error, format_resolver_error, truncate_message
 from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
-from graphql_api.execution.extensions import build_extensions
+from graphql_api.execution.extensions import add_cost, build_extensions
 from graphql_api.execution.limits import Budget
+from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.execution.turns import end_slice
 from graphql_api.schema.context import GraphQLContext
@@ -37,38 +38,6 @@ _MAX_SYNC_LENGTH = 1_000
 QUERIES_ONLY = frozenset({OperationType.QUERY})
 QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
 """The operations with a single result."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GraphQLRequest:
-    """A parsed request."""
-
-    query: str
-    """The document, not empty."""
-    variables: Mapping[str, Any] | None
-    operation_name: str | None
-    shared_budget: Budget | None = None
-    """The budget of this and other requests together. None: it has one of its own."""
-    client: str = ""
-    """The client by which long queries take turns."""
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLResponse:
-    """A response, before it is serialized."""
-
-    body: Mapping[str, Any]
-    """`data` and `errors`, as JSON values."""
-    executed: bool
-    """False if the request was rejected as a whole. The body then has no `data`."""
-    cacheable: bool = False
-    """True if every caller gets the same response until the data changes."""
-    operation: OperationInfo = NO_OPERATION
-
-    @property
-    def error_codes(self) -> list[str]:
-        """`extensions.code` of each error."""
-        return [error["extensions"]["code"] for error in self.body.get("errors", ())]
 
 
 async def execute(
@@ -119,8 +88,12 @@ def execute_sync_if_cheap(
 
 def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> GraphQLResponse | None:
     try:
-        prepared = _prepare(schema, request, context, QUERIES_ONLY, _create_budget(schema))
-        return None if prepared.cost > MAX_SYNC_COST else prepared.run_compiled()
+        budget = request.budget or _create_budget(schema)
+        prepared = _prepare(schema, request, context, QUERIES_ONLY, budget)
+        if prepared.cost > MAX_SYNC_COST or prepared.encode is None:
+            return None
+        budget.begin_operation(prepared.cost)
+        return prepared.run_compiled()
     except (*_REJECTIONS, InvalidOperationTypeError):
         return None
 
@@ -144,6 +117,8 @@ class _PreparedExecution:
     raw_variables: Mapping[str, Any]
     variables: Mapping[str, Any]
     """Coerced."""
+    encode: Encoder | None
+    """Makes the JSON of the data. None if the operation cannot be compiled."""
     context: GraphQLContext
     client: str
     cost: int
@@ -165,13 +140,12 @@ class _PreparedExecution:
         Raises:
             QueryTooComplex: The operation exceeds the limit of milliseconds or of bytes.
         """
-        encode = self.operation.compile(self.variables)
-        if encode is None:
+        if self.encode is None:
             return None
         reader = self.reader
         state = ExecutionState(reader, self.variables, reader.snapshot.derived, self.budget)
         try:
-            (data,) = encode((reader,), state)
+            (data,) = self.encode((reader,), state)
         except QueryTooComplex:
             raise
         except Exception:  # noqa: BLE001 - the stock executor reports it
@@ -184,18 +158,22 @@ class _PreparedExecution:
         """Execute a query or a mutation. The data of a query that exceeds its budget is null.
 
         Raises:
-            QueryTooComplex: The query cannot be compiled, and costs too much without that.
+            QueryTooComplex: A value is not what its type says, and the query costs too much when that is reported.
         """
+        return self._report_cost(await self._run(request_id))
+
+    async def _run(self, request_id: str) -> GraphQLResponse:
         try:
             if self.is_query:
                 self.budget.check_time()
-            response = await self._run_in_turn(self.run_compiled, self.cost)
+            response = None if self.encode is None else await self._run_in_turn(self.run_compiled, self.cost)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         if response is not None:
             return response
         if self.is_query:
-            self.budget.spend_cost(self.cost * (UNCOMPILED_FACTOR - 1))
+            if self.encode is not None:
+                self.budget.spend_cost(self.cost * (UNCOMPILED_FACTOR - 1))
             return await self._run_stock(request_id)
         with self.budget.paused():
             return await self._run_stock(request_id)
@@ -210,7 +188,7 @@ class _PreparedExecution:
         reader = self.reader
         try:
             start = partial(graphql.execute, root_value=reader, **self._stock_arguments)
-            result = await self._run_in_turn(start, self.cost * UNCOMPILED_FACTOR)
+            result = await self._run_in_turn(start, self.budget.operation_cost)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         if isawaitable(result):
@@ -236,7 +214,7 @@ class _PreparedExecution:
 
         async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
             async for result in results:
-                yield self._build_response(result, request_id)
+                yield self._report_cost(self._build_response(result, request_id))
 
         return stream_responses()
 
@@ -255,6 +233,13 @@ class _PreparedExecution:
             "hide_suggestions": self.operation.hide_suggestions,
         }
 
+    def _report_cost(self, response: GraphQLResponse) -> GraphQLResponse:
+        """Add the cost to a response whose client wants it. Others do not get it from a cache."""
+        if not self.context.reports_cost:
+            return response
+        body = add_cost(response.body, self.budget.operation_cost, self.budget.limits.cost)
+        return replace(response, body=body, cacheable=False)
+
     def _build_aborted_response(self, error: QueryTooComplex) -> GraphQLResponse:
         self.budget.discard_bytes()
         body = {"data": None, **build_error_response(error).body}
@@ -267,7 +252,7 @@ class _PreparedExecution:
         return GraphQLResponse(body, executed=True, operation=self.operation.info)
 
 
-_REJECTIONS = (_RequestRejected, GraphQLSyntaxError, InvalidInput, QueryTooComplex, RecursionError)
+_REJECTIONS = (_RequestRejected, GraphQLSyntaxError, InvalidInput, QueryTooComplex, RateLimited, RecursionError)
 
 
 def _build_rejection(error: Exception) -> GraphQLResponse:
@@ -288,14 +273,20 @@ def _create_budget(schema: Schema) -> Budget:
 async def _prepare_in_turn(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
-    budget = request.shared_budget or _create_budget(schema)
+    budget = request.budget or _create_budget(schema)
     prepare = partial(_prepare, schema, request, context, allowed_operations, budget)
-    if len(request.query) > _MAX_SYNC_LENGTH and request.query not in schema.document_cache:
-        return await schema.turns.run_long(prepare, request.client, budget.paused)
-    if not schema.turns.has_time:
-        with budget.paused():
-            await schema.turns.wait()
-    return schema.turns.run(prepare)
+    is_known = request.query in schema.document_cache
+    if not is_known:
+        budget.charge(len(request.query))  # parsing and validating a character takes as long as a field
+    if not is_known and len(request.query) > _MAX_SYNC_LENGTH:
+        prepared = await schema.turns.run_long(prepare, request.client, budget.paused)
+    else:
+        if not schema.turns.has_time:
+            with budget.paused():
+                await schema.turns.wait()
+        prepared = schema.turns.run(prepare)
+    budget.begin_operation(prepared.cost)
+    return prepared
 
 
 def _prepare(
@@ -305,8 +296,8 @@ def _prepare(
     allowed_operations: Iterable[OperationType],
     budget: Budget,
 ) -> _PreparedExecution:
-    if budget is request.shared_budget:
-        budget.check_time()
+    if budget is request.budget:
+        budget.check_time()  # other requests of a batch may have used it up
     parsed = schema.document_cache.get_or_parse(request.query)
     end_slice()
     operation = parsed.get_operation(request.operation_name)
@@ -321,16 +312,18 @@ def _prepare(
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)
-    budget.begin_operation(cost)
+    encode = operation.compile(variables)
+    is_query = operation_type is OperationType.QUERY
     return _PreparedExecution(
         schema=schema,
         document=parsed.node,
         operation=operation,
         raw_variables=raw_variables,
         variables=variables,
+        encode=encode,
         context=context,
         client=request.client,
-        cost=cost,
+        cost=cost if encode is not None or not is_query else cost * UNCOMPILED_FACTOR,
         budget=budget,
     )
 
@@ -341,5 +334,6 @@ def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResp
 
 def build_error_response(error: CountriesError) -> GraphQLResponse:
     """Build the response to a request that is rejected before its execution."""
-    body = graphql_error_body(truncate_message(error.public_message), error.code)
+    extensions = {"retryAfter": error.retry_after} if isinstance(error, RateLimited) else {}
+    body = graphql_error_body(truncate_message(error.public_message), error.code, **extensions)
     return GraphQLResponse(body, executed=False)

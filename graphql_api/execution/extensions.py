@@ -1,4 +1,4 @@
-"""The extensions of a response: suggestions for unknown values in filters."""
+"""The extensions of a response: suggestions for unknown values in filters, and the cost of the operation."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +17,12 @@ def build_extensions(reader: SnapshotReader) -> Mapping[str, Any]:
     """
     suggestions = [_format_suggestion(suggestion) for suggestion in suggest_values(reader)]
     return {"extensions": {"suggestions": suggestions}} if suggestions else {}
+
+
+def add_cost(body: Mapping[str, Any], cost: int, limit: int) -> Mapping[str, Any]:
+    """Return the body of a response with the cost of its operation, and the limit that it has."""
+    extensions = {**body.get("extensions", {}), "cost": {"requested": cost, "limit": limit}}
+    return {**body, "extensions": extensions}
 
 
 def _format_suggestion(suggestion: Suggestion) -> Mapping[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from typing import Self
+from typing import Protocol, Self
 
 from graphql_api.errors import InvalidSetting, QueryTooComplex
 from graphql_api.execution.turns import end_slice
@@ -72,12 +72,29 @@ class QueryLimits:
         return QueryTooComplex(f"The query is too complex: {name} {value}, at most {getattr(self, name)}.")
 
 
+class Allowance(Protocol):
+    """The quota of a client, over all its requests."""
+
+    def charge(self, cost: int) -> None:
+        """Spend a cost if the client may.
+
+        Raises:
+            RateLimited: It may not. Nothing is spent.
+        """
+
+    def spend(self, cost: int) -> None:
+        """Spend a cost, also one that leaves a debt."""
+
+
 class Budget:
     """The cost, the time and the bytes that the operations of one request may take together."""
 
-    def __init__(self, limits: QueryLimits, clock: Callable[[], float]) -> None:
-        """Start the time. `clock` counts seconds of processor time."""
+    def __init__(self, limits: QueryLimits, clock: Callable[[], float], allowance: Allowance | None = None) -> None:
+        """Start the time. `clock` counts seconds of processor time. None: the client may spend what it wants."""
         self.limits = limits
+        self.operation_cost = 0
+        """Cost of the current operation."""
+        self._allowance = allowance
         self._clock = clock
         self._started_at = clock()
         # `check` compares whole milliseconds.
@@ -109,23 +126,40 @@ class Budget:
             self._started_at += seconds
             self._deadline += seconds
 
+    def charge(self, cost: int) -> None:
+        """Let the client pay for what is not part of an operation.
+
+        Raises:
+            RateLimited: The client has spent what it may.
+        """
+        if self._allowance is not None:
+            self._allowance.charge(cost)
+
     def begin_operation(self, cost: int) -> None:
         """Count the cost of an operation that is about to be executed.
 
         Raises:
             QueryTooComplex: With those before, it is more than the limit. It is not counted then.
+            RateLimited: The client has spent what it may. The cost is not counted then.
         """
-        self.spend_cost(cost)
+        self.limits.check("cost", self._cost + cost)
+        if self._allowance is not None:
+            self._allowance.charge(cost)
+        self._cost += cost
+        self.operation_cost = cost
         self._former_bytes = self._bytes
 
     def spend_cost(self, cost: int) -> None:
-        """Count cost.
+        """Count more cost of the current operation.
 
         Raises:
             QueryTooComplex: With what was spent before, it is more than the limit. It is not counted then.
         """
         self.limits.check("cost", self._cost + cost)
+        if self._allowance is not None:
+            self._allowance.spend(cost)
         self._cost += cost
+        self.operation_cost += cost
 
     def discard_bytes(self) -> None:
         """Count the bytes of the current operation for nothing, because they are not sent."""

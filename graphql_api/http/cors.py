@@ -10,7 +10,7 @@ from graphql_api.http.forwarded import get_host
 from graphql_api.http.raw_response import Header
 from graphql_api.http.request_log import truncate
 
-EXPOSED_HEADERS = ("ETag", "Retry-After", "Server-Timing", "X-Request-Id")
+EXPOSED_HEADERS = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "Server-Timing", "X-Request-Id")
 """Response headers that pages of other origins may read, besides those that browsers always expose."""
 
 _LOOPBACK_ORIGIN = re.compile(r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::[0-9]{1,5})?")

@@ -17,6 +17,10 @@ from graphql_api.http.raw_response import Header
 FORWARDED_HOST_KEY = "forwarded_host"
 """Key of `scope["state"]` under which the host is that a trusted proxy reports. The Host header stays as it is."""
 
+_MAX_CACHED_ADDRESSES = 10_000
+"""Parsing an address takes as long as sending a cached response."""
+_MAX_ADDRESS_LENGTH = 100
+"""Characters of an address with zone and port. The cache holds nothing longer."""
 _ADDRESS_AND_PORT = re.compile(r"\[([^\]]+)\](?::[0-9]{1,5})?|([^:]+)(?::[0-9]{1,5})?|(.+)")
 _SCHEMES = {"http": "http", "https": "https", "ws": "http", "wss": "https"}
 
@@ -39,7 +43,7 @@ class TrustedProxies:
         entries = [entry.strip() for entry in forwarded_allow_ips.split(",")]
         self._trusts_all = "*" in entries
         self._networks = [ipaddress.ip_network(entry) for entry in entries if entry != "*"]
-        self._is_trusted = lru_cache(maxsize=4096)(self._find_network)
+        self._is_trusted = lru_cache(_MAX_CACHED_ADDRESSES)(self._find_network)
 
     def __contains__(self, address: str | None) -> bool:
         """Return whether an address is one of the proxies."""
@@ -52,9 +56,9 @@ class TrustedProxies:
         """
         if peer not in self:
             return Forwarded(peer)
+        client = self.find_client(peer, headers)
         scheme = _SCHEMES.get(_read_list(headers, b"x-forwarded-proto")[0].lower())
         host = _read_list(headers, b"x-forwarded-host")[0]
-        client = self._find_client(peer, _read_list(headers, b"x-forwarded-for"))
         return Forwarded(client, scheme, host if is_valid_host(host) else None)
 
     def apply_to(self, scope: Any) -> None:  # noqa: ANN401 - uvicorn's and Starlette's types of a scope differ
@@ -69,10 +73,12 @@ class TrustedProxies:
         if forwarded.host is not None:
             scope["state"][FORWARDED_HOST_KEY] = forwarded.host
 
-    def _find_client(self, peer: str | None, forwarded_for: Sequence[str]) -> str | None:
+    def find_client(self, peer: str | None, headers: Sequence[Header]) -> str | None:
         """Return the address that is farthest from here and was reported by a trusted proxy."""
+        if peer not in self:
+            return peer
         client = peer
-        for entry in reversed(forwarded_for):
+        for entry in reversed(_read_list(headers, b"x-forwarded-for")):
             address = normalize_address(entry)
             if address is None:
                 break
@@ -94,6 +100,11 @@ def get_host(connection: HTTPConnection) -> str:
 
 def normalize_address(text: str) -> str | None:
     """Return the IP address of a text, which may have a port, or None. IPv4 in IPv6 becomes IPv4."""
+    return _parse_address(text) if len(text) <= _MAX_ADDRESS_LENGTH else None
+
+
+@lru_cache(_MAX_CACHED_ADDRESSES)
+def _parse_address(text: str) -> str | None:
     match = _ADDRESS_AND_PORT.fullmatch(text)
     try:
         address = ipaddress.ip_address(match[match.lastindex or 0] if match else "")
@@ -102,6 +113,7 @@ def normalize_address(text: str) -> str | None:
     return str(getattr(address, "ipv4_mapped", None) or address)
 
 
+@lru_cache(_MAX_CACHED_ADDRESSES)
 def group_address(address: str) -> str:
     """Return what stands for a client: its address, or for IPv6 the network of 64 bits that one client has."""
     try:

@@ -65,7 +65,7 @@ _histogram = partial(MetricFamily, MetricType.HISTOGRAM)
 
 OPERATION_KINDS = ("query", "mutation", "subscription", NO_KIND)
 STATUSES = (
-    *("101", "200", "302", "304", "400", "401", "404", "405", "406", "408", "413", "415", "431"),
+    *("101", "200", "302", "304", "400", "401", "404", "405", "406", "408", "413", "415", "429", "431"),
     *("500", "503", OTHER),
 )
 ERROR_CODES = (

@@ -31,11 +31,13 @@ class GraphQLContext:
     """The start of absolute URLs, without a trailing slash."""
     denial: str | None
     """Why the caller may change nothing. None if it may."""
+    reports_cost: bool = False
+    """True if responses have the cost of their operations."""
     request_id: str = ""
     client: str | None = None
     """Address of the caller, for the log."""
     denied_acts: set[str] = field(default_factory=set)
-    """Mutations that the caller has tried and may not do."""
+    """Mutations that the caller has tried and may not do, and the header that asks for costs if it may not."""
     reports: list[RefreshReport] = field(default_factory=list)
     """Reports of the refreshes this request ran. The endpoint puts the last in `Server-Timing`."""
 

@@ -77,13 +77,16 @@ class FastPathProtocol(HTTPProtocol):
         request = self._fast_path.parse(self.parser.get_method(), self.url, self._request_headers, body)
         if request is None:
             return False
-        response = self._fast_path.respond(request, may_execute=may_execute)
+        bucket = self._fast_path.find_bucket(self._find_client()) if self._fast_path.has_rate_limit else None
+        response = self._fast_path.respond(request, may_execute=may_execute, bucket=bucket)
         if response is None:
             self.scope["state"][PARSED_REQUEST_KEY] = request
             return False
         self._buffered_body = None
         request_id = find_request_id(self._request_headers) or self._rejector.new_id()
         response_headers = [(REQUEST_ID_HEADER, request_id.encode()), *self.server_state.default_headers]
+        if bucket is not None:
+            response_headers += bucket.build_headers()
         is_last = not self.parser.should_keep_alive() or self.parser.get_http_version() == "1.0"
         if is_last:
             response_headers.append((b"connection", b"close"))
@@ -93,3 +96,7 @@ class FastPathProtocol(HTTPProtocol):
             self.transport.close()
         self.on_response_complete()
         return True
+
+    def _find_client(self) -> str | None:
+        """Return the address of the client, or the one that a trusted proxy forwards."""
+        return self._rejector.trusted_proxies.find_client(self.address, self._request_headers)

@@ -10,7 +10,8 @@ import orjson
 from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country, Reference
 from graphql_api.execution.engine import Schema, build_schema
-from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, GraphQLResponse, execute
+from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, execute
+from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from graphql_api.http.auth import ADMIN_REQUIRED
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.images.cache import SummaryImageCache

@@ -53,6 +53,7 @@ DEFAULTS = {
     "keep_alive": 75,
     "max_connections": 500,
     "max_connections_per_client": 200,
+    "rate_limit": None,
     "stop_delay": 0,
     "log_level": "info",
     "log_format": None,
@@ -126,6 +127,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         keep_alive="1",
         max_connections="1",
         max_connections_per_client="2",
+        rate_limit=" 5000/10",
         stop_delay="0.5",
         log_level="debug",
         log_format="json",
@@ -169,6 +171,7 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "keep_alive": 1,
         "max_connections": 1,
         "max_connections_per_client": 2,
+        "rate_limit": (5000, 10),
         "stop_delay": 0.5,
         "log_level": "debug",
         "log_format": "json",
@@ -176,6 +179,12 @@ def test_every_variable(monkeypatch: pytest.MonkeyPatch) -> None:
         "access_log": True,
         **dict.fromkeys(("database_url_file", "restcountries_api_key_file", "admin_token_file", "metrics_token_file")),
     }
+
+
+@pytest.mark.parametrize(("text", "rate_limit"), [("0", None), ("0/5", None), ("5000", (5000, 60)), ("1/1", (1, 1))])
+def test_rate_limit(text: str, rate_limit: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate limit without seconds is of a minute, and 0 turns it off."""
+    assert load_settings(monkeypatch, rate_limit=text).rate_limit == rate_limit
 
 
 BE_A_FILE = "make it a file with lines NAME=value, or remove it."
@@ -189,6 +198,7 @@ TOKEN = "should be printable ASCII characters without spaces"
 ORIGINS = "should be origins such as https://example.org, separated by commas, or *"
 AT_LEAST_1 = "Input should be greater than or equal to 1"
 LIMITS = "should be name=number, separated by commas, numbers from 1 to 999999999"
+RATE_LIMIT = "should be cost/seconds, such as 100000/60, or 0 for no limit"
 NUMBER = "Input should be a valid number, unable to parse string as a number"
 INTEGER = "Input should be a valid integer, unable to parse string as an integer"
 BOOLEAN = "Input should be a valid boolean, unable to interpret input"
@@ -274,6 +284,10 @@ def test_url_with_commas_in_a_file(tmp_path: Path) -> None:
             for value in ("example.org", "*,*", "https://a.example/", "https://A.example", "null")
         ),
         *((name, "0", AT_LEAST_1) for name in ("body_limit", "batch_limit", "keep_alive", "max_connections")),
+        *(
+            ("rate_limit", value, RATE_LIMIT)
+            for value in ("-1", "1e3", "5000/0", "5000/", "/60", "5000 60", "1/1000000")
+        ),
         ("database_pool_size", "0", "Input should be greater than or equal to 1"),
         ("database_max_overflow", "-1", "Input should be greater than or equal to 0"),
         *((name, " ", TOKEN) for name in SECRETS),

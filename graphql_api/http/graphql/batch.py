@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphql_api.execution.document import OperationInfo
-from graphql_api.execution.execute import GraphQLResponse
+from graphql_api.execution.messages import GraphQLResponse
 from graphql_api.http.errors import HTTPRejection
 
 
@@ -25,6 +25,12 @@ class BatchResponse:
     def executed(self) -> bool:
         """Return True: each request has a response of its own, which may be a rejection."""
         return True
+
+    @property
+    def retry_after(self) -> int | None:
+        """Return the seconds after which all of it may be served, if the rate limit rejected every request."""
+        times = [response.retry_after for response in self.responses]
+        return None if None in times else max(filter(None, times))
 
     @property
     def cacheable(self) -> bool:

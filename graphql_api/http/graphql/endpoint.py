@@ -14,19 +14,18 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
-from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex, Unauthenticated
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex, RateLimited, Unauthenticated
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.execute import (
     QUERIES_AND_MUTATIONS,
     QUERIES_ONLY,
-    GraphQLRequest,
-    GraphQLResponse,
     build_error_response,
     execute,
     execute_sync_if_cheap,
 )
 from graphql_api.execution.limits import Budget
+from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from graphql_api.http.auth import WRONG_TOKEN
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
@@ -34,6 +33,7 @@ from graphql_api.http.forwarded import group_address
 from graphql_api.http.graphql.batch import BatchResponse, execute_batch
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import (
+    COST_HEADER,
     PARSED_REQUEST_KEY,
     RESPONSE_TYPES,
     ParsedRequest,
@@ -44,6 +44,7 @@ from graphql_api.http.graphql.request import (
 from graphql_api.http.graphql.response_cache import CachedResponse, ResponseCache
 from graphql_api.http.graphql.server_timing import build_server_timing
 from graphql_api.http.middleware.request_id import get_request_id
+from graphql_api.http.rate_limiter import RateLimiter, TokenBucket, add_rate_limit_headers
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.wrong_tokens import WrongTokens
@@ -59,8 +60,8 @@ class GraphQLEndpoint:
     """The ASGI application at /graphql, for HTTP."""
 
     schema: Schema
-    create_context: Callable[[HTTPConnection, str], GraphQLContext]
-    """Builds the context of a connection and the credentials of its Authorization header."""
+    create_context: Callable[[HTTPConnection, str, bool], GraphQLContext]
+    """Builds the context of a connection, of its Authorization header, and of whether it asks for costs."""
     anonymous_context: GraphQLContext
     """The context of cacheable queries, which need neither credentials nor absolute URLs."""
     response_cache: ResponseCache
@@ -71,19 +72,30 @@ class GraphQLEndpoint:
     """Maximum bytes of a request's body."""
     batch_limit: int
     """Maximum requests of a batch. 1 turns batches off."""
+    rate_limiter: RateLimiter | None
+    """None if clients may spend what they want."""
     request_log: RequestLog
     wrong_tokens: WrongTokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request of any method."""
-        response = await self._handle(Request(scope, receive))
-        await response(scope, receive, send)
+        bucket = self.find_bucket(get_client(scope))
+        response = await self._handle(Request(scope, receive), bucket)
+        await response(scope, receive, send if bucket is None else add_rate_limit_headers(send, bucket))
+
+    def find_bucket(self, client: str | None) -> TokenBucket | None:
+        """Return what the client of this address may still spend."""
+        return None if self.rate_limiter is None else self.rate_limiter.get_bucket(client)
+
+    def create_budget(self, bucket: TokenBucket | None) -> Budget:
+        """Return the budget of a request."""
+        return Budget(self.schema.query_limits, self.schema.clock, bucket)
 
     def find_cached(self, request: ParsedRequest) -> CachedResponse | None:
         """Return the cached response, or a 304 if the client holds it."""
         return self.response_cache.find(request, self.anonymous_context.catalog.snapshot)
 
-    def execute_sync(self, request: ParsedRequest) -> CachedResponse | None:
+    def execute_sync(self, request: ParsedRequest, bucket: TokenBucket | None) -> CachedResponse | None:
         """Execute a cheap, cacheable query and cache its response.
 
         Return None for every other request, including invalid ones.
@@ -92,7 +104,7 @@ class GraphQLEndpoint:
             fields = request.fields
             if fields.persist_as is not None:
                 return None
-            graphql_request = self.build_graphql_request(fields)
+            graphql_request = replace(self.build_graphql_request(fields), budget=self.create_budget(bucket))
         except (HTTPRejection, PersistedQueryNotFound):
             return None
         snapshot = self.anonymous_context.catalog.snapshot
@@ -128,36 +140,38 @@ class GraphQLEndpoint:
         self, context: GraphQLContext, error_codes: Sequence[str], request_id: str, client: str | None
     ) -> None:
         """Wait before a response that denies something because of a wrong token."""
-        if context.denial == WRONG_TOKEN and Unauthenticated.code in error_codes:
+        is_denied = Unauthenticated.code in error_codes or COST_HEADER in context.denied_acts
+        if context.denial == WRONG_TOKEN and is_denied:
             await self.wrong_tokens.pause(request_id, client, ", ".join(sorted(context.denied_acts)))
 
-    async def _handle(self, request: Request) -> Response | CachedResponse:
+    async def _handle(self, request: Request, bucket: TokenBucket | None) -> Response | CachedResponse:
         may_be_page = request.method == "GET" and not request.query_params.get("query")
         if self.playground and may_be_page and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
             return self.playground.build_response(request.scope["path"])
         try:
+            if bucket is not None:
+                bucket.charge(1)
             parsed = request.scope["state"].get(PARSED_REQUEST_KEY)
             if parsed is None:
                 parsed = await read_request(request, body_limit=self.body_limit)
-            cached = self.find_cached(parsed)
+            cached = None if parsed.asks_for_cost else self.find_cached(parsed)
             if cached is None:
-                return await self._execute(request, parsed)
-        except (HTTPRejection, PersistedQueryNotFound) as error:
+                return await self._execute(request, parsed, self.create_budget(bucket))
+        except (HTTPRejection, PersistedQueryNotFound, RateLimited) as error:
             return self._reject(request, error)
         request.scope["state"]["operation"] = cached.operation
         return cached
 
-    async def _execute(self, request: Request, parsed: ParsedRequest) -> Response | CachedResponse:
-        context = self.create_context(request, request.headers.get("Authorization", ""))
+    async def _execute(self, request: Request, parsed: ParsedRequest, budget: Budget) -> Response | CachedResponse:
+        context = self.create_context(request, request.headers.get("Authorization", ""), parsed.asks_for_cost)
         snapshot, payload = context.catalog.snapshot, parsed.payload
         result: GraphQLResponse | BatchResponse
         if isinstance(payload, list):
-            budget = Budget(self.schema.query_limits, self.schema.clock)
             result = await execute_batch(
                 payload, self.batch_limit, lambda item: self._execute_item(request, item, context, budget)
             )
         else:
-            result = await self._execute_fields(request, parsed.fields, context)
+            result = await self._execute_fields(request, parsed.fields, context, budget)
         self.request_log.record_operation(request.scope["state"], result.operation, result.error_codes)
         request_id, client = get_request_id(request), get_client(request.scope)
         await self.pause_wrong_token(context, result.error_codes, request_id, client)
@@ -173,20 +187,21 @@ class GraphQLEndpoint:
     ) -> GraphQLResponse:
         """Execute one request of a batch. Its rejection is a response too."""
         try:
+            budget.charge(1)
             return await self._execute_fields(request, parse_fields(item), context, budget)
-        except (HTTPRejection, PersistedQueryNotFound) as error:
+        except (HTTPRejection, PersistedQueryNotFound, RateLimited) as error:
             if isinstance(error, HTTPRejection):
                 log_rejection(get_request_id(request), get_client(request.scope), None, str(error))
             return build_error_response(error)
 
     async def _execute_fields(
-        self, request: Request, fields: RequestFields, context: GraphQLContext, budget: Budget | None = None
+        self, request: Request, fields: RequestFields, context: GraphQLContext, budget: Budget
     ) -> GraphQLResponse:
         is_get, request_id, client = request.method == "GET", get_request_id(request), get_client(request.scope)
         try:
             result = await execute(
                 self.schema,
-                replace(self.build_graphql_request(fields), shared_budget=budget, client=group_address(client or "")),
+                replace(self.build_graphql_request(fields), budget=budget, client=group_address(client or "")),
                 context=context,
                 allowed_operations=QUERIES_ONLY if is_get else QUERIES_AND_MUTATIONS,
                 request_id=request_id,
@@ -203,7 +218,7 @@ class GraphQLEndpoint:
         # A cached response would not register the document.
         return replace(result, operation=operation, cacheable=result.cacheable and fields.persist_as is None)
 
-    def _reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound) -> Response:
+    def _reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound | RateLimited) -> Response:
         status, headers = None, dict[str, str]()
         if isinstance(error, HTTPRejection):
             status, headers = error.status, dict(error.headers)
@@ -231,8 +246,10 @@ def _build_response(
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    all_headers = {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})}
+    if (retry_after := result.retry_after) is not None:
+        status, all_headers["Retry-After"] = 429, str(retry_after)
     if status is None:
         status = 200 if result.executed or media_type != GRAPHQL_RESPONSE else 400
-    all_headers = {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})}
     content_type = f"{media_type}; charset=utf-8"
     return Response(encode_json(result.body), status, all_headers, content_type)

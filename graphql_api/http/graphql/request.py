@@ -23,11 +23,14 @@ from graphql_api.http.graphql.persisted_queries import read_hash
 GRAPHQL_PATHS = ("/graphql", "/graphql/")
 """Both are served alike: proxies and clients add the slash, and many do not repeat a POST that is redirected."""
 RESPONSE_TYPES = (JSON, GRAPHQL_RESPONSE)
+COST_HEADER = "GraphQL-Cost"
+"""With the value `report`, the client asks for the cost of its operations, as of Hot Chocolate's servers."""
 PARSED_REQUEST_KEY = "graphql_request"
 """Key of `scope["state"]` under which the fast path hands on the request that it has parsed."""
 
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
+_COST_HEADER = COST_HEADER.lower().encode()
 _READ_HEADERS = {
     b"accept",
     b"accept-encoding",
@@ -59,6 +62,8 @@ class _RequestValues(NamedTuple):
     """The If-None-Match header; empty if there is none."""
     has_origin: bool = False
     """True if the response depends on the Origin header."""
+    asks_for_cost: bool = False
+    """True if the client wants the cost of its operations, which cached responses do not have."""
 
 
 class ParsedRequest(_RequestValues):
@@ -174,7 +179,13 @@ def _build_request(method: str, text: bytes, headers: Mapping[bytes, bytes]) -> 
         CacheKey(method, text, media_type, encoding),
         if_none_match.decode("latin-1").strip() if if_none_match else "",
         b"origin" in headers,
+        asks_for_cost(headers.get(_COST_HEADER)),
     )
+
+
+def asks_for_cost(value: object) -> bool:
+    """Return whether the value of the header asks for costs."""
+    return value in ("report", b"report")
 
 
 def _merge_headers(raw_headers: RawHeaders) -> dict[bytes, bytes]:

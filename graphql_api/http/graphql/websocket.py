@@ -14,14 +14,22 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from graphql_api.errors import InvalidInput, PersistedQueryNotFound, graphql_error_body
+from graphql_api.errors import InvalidInput, PersistedQueryNotFound, RateLimited, graphql_error_body
 from graphql_api.execution.document import OperationInfo
-from graphql_api.execution.execute import GraphQLRequest, GraphQLResponse, build_error_response, execute_or_subscribe
+from graphql_api.execution.execute import build_error_response, execute_or_subscribe
+from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from graphql_api.http.cors import CORSPolicy, describe_blocked_page
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
 from graphql_api.http.forwarded import group_address
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
-from graphql_api.http.graphql.request import GRAPHQL_PATHS, RequestFields, parse_fields, parse_json
+from graphql_api.http.graphql.request import (
+    COST_HEADER,
+    GRAPHQL_PATHS,
+    RequestFields,
+    asks_for_cost,
+    parse_fields,
+    parse_json,
+)
 from graphql_api.http.middleware.request_id import get_request_id
 from graphql_api.metrics.definitions import NO_KIND, SUBSCRIPTIONS
 from graphql_api.schema.context import GraphQLContext
@@ -173,11 +181,15 @@ class _ConnectionHandler:
     async def _handle_connection_init(self, payload: Mapping[str, Any]) -> None:
         if self.context is not None:
             raise _CloseConnection(_TOO_MANY_INIT_REQUESTS, "Too many initialisation requests")
-        credentials = _find_credentials(payload)
-        if credentials is None:
-            credentials = self.websocket.headers.get("Authorization", "")
-        self.context = self.endpoint.http_endpoint.create_context(self.websocket, credentials)
+        credentials = self._find_header("Authorization", payload)
+        is_asking = asks_for_cost(self._find_header(COST_HEADER, payload))
+        self.context = self.endpoint.http_endpoint.create_context(self.websocket, credentials, is_asking)
         await self._send({"type": "connection_ack"})
+
+    def _find_header(self, name: str, payload: Mapping[str, Any]) -> str:
+        """Return a header of the payload, or else of the handshake."""
+        value = _find_payload_header(name, payload)
+        return self.websocket.headers.get(name, "") if value is None else value
 
     async def _handle_subscribe(self, message: Mapping[str, Any], tasks: asyncio.TaskGroup) -> None:
         if self.context is None:
@@ -190,7 +202,7 @@ class _ConnectionHandler:
         fields = parse_fields(message.get("payload"))
         try:
             request = self._build_request(fields)
-        except (InvalidInput, PersistedQueryNotFound) as error:
+        except (InvalidInput, PersistedQueryNotFound, RateLimited) as error:
             await self._send_result(operation, build_error_response(error))
         else:
             while len(self.operations) + len(self.detached_tasks) > _MAX_OPERATIONS:
@@ -202,14 +214,17 @@ class _ConnectionHandler:
         if len(self.operations) > _MAX_OPERATIONS:
             message = f"At most {_MAX_OPERATIONS} operations may go on over one connection."
             raise InvalidInput(message)
-        return self.endpoint.http_endpoint.build_graphql_request(fields)
+        client, http_endpoint = get_client(self.websocket.scope), self.endpoint.http_endpoint
+        budget = http_endpoint.create_budget(http_endpoint.find_bucket(client))
+        budget.charge(1)
+        request = http_endpoint.build_graphql_request(fields)
+        return replace(request, budget=budget, client=group_address(client or ""))
 
     async def _execute(
         self, operation: _ActiveOperation, fields: RequestFields, request: GraphQLRequest, context: GraphQLContext
     ) -> None:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
         client = get_client(self.websocket.scope)
-        request = replace(request, client=group_address(client or ""))
         result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
         if isinstance(result, GraphQLResponse):
             http_endpoint.register_persisted_query(fields, result, request_id, client)
@@ -291,20 +306,20 @@ def _read_payload(message: Mapping[str, Any]) -> Mapping[str, Any]:
     return payload or {}
 
 
-def _find_credentials(payload: Mapping[str, Any]) -> str | None:
-    """Return what `payload.Authorization` or `payload.headers.Authorization` holds, in any case of letters."""
+def _find_payload_header(name: str, payload: Mapping[str, Any]) -> str | None:
+    """Return what `payload.<name>` or `payload.headers.<name>` holds, in any case of letters."""
     values = []
-    for name, value in payload.items():
-        if name.lower() == "authorization":
+    for key, value in payload.items():
+        if key.lower() == name.lower():
             values.append(value)
-        elif name.lower() == "headers" and value is not None:
+        elif key.lower() == "headers" and value is not None:
             if not isinstance(value, dict):
                 raise _CloseConnection(_BAD_REQUEST, "payload.headers must be an object")
-            values += [header for header_name, header in value.items() if header_name.lower() == "authorization"]
+            values += [header for header_name, header in value.items() if header_name.lower() == name.lower()]
     if not all(isinstance(value, str) for value in values):
-        raise _CloseConnection(_BAD_REQUEST, "Authorization must be a text")
+        raise _CloseConnection(_BAD_REQUEST, f"{name} must be a text")
     if len(set(values)) > 1:
-        raise _CloseConnection(_BAD_REQUEST, "Authorization is given twice, with different values")
+        raise _CloseConnection(_BAD_REQUEST, f"{name} is given twice, with different values")
     return values[0] if values else None
 
 

@@ -172,7 +172,10 @@ def test_headers_of_clients(server: Process, names: str) -> None:
 def test_exposed_headers(server: Process, path: str) -> None:
     """A page may read the id, the ETag, and when to retry, also of errors."""
     response = get(server, path, Origin=ORIGIN)
-    assert response.headers["Access-Control-Expose-Headers"] == "ETag, Retry-After, Server-Timing, X-Request-Id"
+    assert (
+        response.headers["Access-Control-Expose-Headers"]
+        == "ETag, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Request-Id"
+    )
 
 
 def test_cors_for_all(tmp_path: Path) -> None:

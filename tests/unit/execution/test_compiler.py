@@ -20,9 +20,10 @@ from benchmarks.queries_benchmark import QUERIES
 from graphql_api.domain.country import Country
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.engine import build_schema
-from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, execute, execute_sync_if_cheap
+from graphql_api.execution.execute import QUERIES_ONLY, execute, execute_sync_if_cheap
 from graphql_api.execution.extensions import build_extensions
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.messages import GraphQLRequest
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.schema.operations import Mutation, Query

@@ -16,8 +16,9 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import build_schema
-from graphql_api.execution.execute import QUERIES_ONLY, GraphQLRequest, GraphQLResponse, build_error_response, execute
+from graphql_api.execution.execute import QUERIES_ONLY, build_error_response, execute
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from tests.support.factories import make_country
 from tests.support.refresh_service import InitialState, ServiceInstance, execute_sql
 from tests.support.schema_client import REQUEST_ID, SCHEMA, client_for, offline_client

@@ -14,8 +14,9 @@ import pytest
 from graphql_api.domain.country import SkippedRecord
 from graphql_api.domain.folding import fold
 from graphql_api.execution.engine import Schema, build_schema
-from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, GraphQLRequest, execute
+from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, execute
 from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.messages import GraphQLRequest
 from graphql_api.http.graphql.endpoint import encode_json
 from tests.support.attempts import make_report
 from tests.support.call_counts import count_calls

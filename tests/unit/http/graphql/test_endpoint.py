@@ -9,7 +9,6 @@ import httpx
 import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
-from starlette.requests import HTTPConnection
 from starlette.types import Message
 
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, JSON
@@ -316,7 +315,7 @@ async def test_post_of_a_browser(server: AppClient) -> None:
 OFFLINE_CLIENT = offline_client()
 
 
-def make_context(_: HTTPConnection, credentials: str) -> GraphQLContext:  # noqa: ARG001 - as endpoints call it
+def make_context(*_: object) -> GraphQLContext:
     """Return a context for requests that do not use it."""
     return GraphQLContext(
         catalog=OFFLINE_CLIENT.catalog,
@@ -332,12 +331,13 @@ METRICS = MetricsRecorder.standalone()
 ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=make_context,
-    anonymous_context=make_context(HTTPConnection({"type": "http"}), ""),
+    anonymous_context=make_context(),
     response_cache=ResponseCache(response_cache_bytes=0, cache_max_age=0, metrics=METRICS),
     persisted_queries=PersistedQueries(),
     playground=Playground.load(Path("not-installed"), is_token_required=False),
     body_limit=1000,
     batch_limit=10,
+    rate_limiter=None,
     request_log=RequestLog(metrics=METRICS, access_log=False),
     wrong_tokens=WrongTokens(),
 )
