@@ -24,7 +24,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, TypedDict
 
-from graphql_api.domain.folding import fold_name
+from graphql_api.domain.folding import fold_name, split_name
 from graphql_api.sources.providers import bundled
 from graphql_api.sources.reference import load_reference
 from graphql_api.sources.validation import validate_countries
@@ -502,12 +502,12 @@ def select_unique_aliases(
     code: str, names: Iterable[str], owners: Mapping[str, set[str]], sources: Sources
 ) -> list[str]:
     """Return the names that no other country has, once each, without the display name."""
-    names_by_key: dict[str, str] = {}
+    names_by_words: dict[tuple[str, ...], str] = {}
     for name in names:
         if owners[fold_name(name)] == {code}:
-            names_by_key.setdefault(fold_name(name), name)
-    names_by_key.pop(fold_name(get_country_name(code, sources)), None)
-    return [names_by_key[key] for key in sorted(names_by_key)]
+            names_by_words.setdefault(tuple(split_name(name)), name)
+    names_by_words.pop(tuple(split_name(get_country_name(code, sources))), None)
+    return [names_by_words[words] for words in sorted(names_by_words)]
 
 
 def print_contested(claims: Mapping[str, list[str]], owners: Mapping[str, set[str]]) -> None:

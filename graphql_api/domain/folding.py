@@ -36,10 +36,16 @@ _LETTERS = str.maketrans(
 """Letters that Unicode does not decompose into a base letter and a mark, and the characters that
 providers use as apostrophes (U+02BB is the Hawaiian and Tongan okina) and as hyphens."""
 
-_NOT_IN_WORDS = str.maketrans("", "", "'.")
+_BETWEEN_WORDS = str.maketrans({"'": None, ".": None, "_": " ", "&": " and "})
 _SPACES = re.compile(r"\s{2,}|[^\S ]")
 """White space that is not a single space."""
-_WORD = re.compile(r"[^\W_]+")
+_VOWEL_SIGNS = "".join(
+    c
+    for c in map(chr, range(0x780, 0x1D00))
+    if unicodedata.category(c) in ("Mc", "Mn") and not unicodedata.combining(c)
+)
+"""Marks that are letters to a reader, in the scripts of South and Southeast Asia. Folding keeps them."""
+_WORD = re.compile(rf"[\w{_VOWEL_SIGNS}]+")
 
 _MAX_NORMALIZED = 200
 """Characters of a text that are normalized at once, which takes time that is quadratic in combining marks."""
@@ -77,17 +83,25 @@ def fold(text: str, max_length: int = sys.maxsize) -> str:
     return folded[:max_length]
 
 
-def fold_name(name: str, max_length: int = sys.maxsize // 2) -> str:
-    """Return the form of a name to look it up by: its folded words, without the article.
+def split_name(name: str, max_length: int = sys.maxsize // 2) -> list[str]:
+    """Return the folded words of a name, without the article; the folded text if there are none.
 
     Dashes, spaces and punctuation between words do not matter, nor do apostrophes and full stops in them.
-    Of a text that has more than twice `max_length` characters with those, the result has more than `max_length`.
+    Of a text that has more than twice `max_length` characters with those, one word longer than `max_length` is left.
     """
     folded = fold(name, 2 * max_length)
     if len(folded) == 2 * max_length:
-        return folded
-    words = _WORD.findall(folded.replace("&", " and ").translate(_NOT_IN_WORDS))
-    return " ".join(word for word in words if word != "the") or folded
+        return [folded]
+    words = _WORD.findall(folded.translate(_BETWEEN_WORDS))
+    return [word for word in words if word != "the"] or [folded]
+
+
+def fold_name(name: str, max_length: int = sys.maxsize // 2) -> str:
+    """Return the form of a name to look it up by: `split_name` without spaces.
+
+    So it does not matter where a name has spaces, e.g. instead of an apostrophe or between initials.
+    """
+    return "".join(split_name(name, max_length))
 
 
 def fold_code(code: str, max_length: int = sys.maxsize) -> str:

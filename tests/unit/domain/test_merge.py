@@ -282,7 +282,7 @@ def test_missing() -> None:
     assert result.snapshot.by_code["DE"] == germany
     assert result.snapshot.by_code["AN"] == former
     assert result.snapshot.version == DataVersion(9, 4)
-    assert result.snapshot.by_name["old de"] == germany
+    assert result.snapshot.by_name["oldde"] == germany
 
 
 def test_nothing_listed() -> None:

@@ -151,10 +151,10 @@ def test_by_name() -> None:
         make_identity("FR", aliases=("Gaul",)),
     )
     assert make_snapshot([ivory_coast, make_country("DE")], reference).by_name == {
-        "cote divoire": ivory_coast,
-        "ivory coast": ivory_coast,
-        "republique de cote divoire": ivory_coast,
-        "land de": make_country("DE"),
+        "cotedivoire": ivory_coast,
+        "ivorycoast": ivory_coast,
+        "republiquedecotedivoire": ivory_coast,
+        "landde": make_country("DE"),
     }
 
 

@@ -2,12 +2,13 @@
 
 import json
 import re
+from collections import Counter
 from datetime import date
 from importlib import resources
 from operator import itemgetter
 from typing import Any
 
-from graphql_api.domain.folding import fold_name
+from graphql_api.domain.folding import fold_name, split_name
 from graphql_api.sources.currencies import RETIRED, is_code
 from graphql_api.sources.providers import bundled
 from graphql_api.sources.reference import load_reference
@@ -80,9 +81,11 @@ def test_regions() -> None:
 
 
 def test_names_and_aliases_do_not_collide() -> None:
-    """No two names or aliases are the same to a look-up."""
-    names = [fold_name(name) for row in REFERENCE for name in (row["name"], *row["aliases"])]
-    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+    """No two names or aliases have the same words, and to a look-up none is one of another country."""
+    names = [(row["code"], name) for row in REFERENCE for name in (row["name"], *row["aliases"])]
+    words = Counter(tuple(split_name(name)) for _, name in names)
+    assert [name for name, count in words.items() if count > 1] == []
+    assert [name for code, name in names if CODE_BY_NAME[fold_name(name)] != code] == []
     assert len(names) == 600
 
 
@@ -186,6 +189,12 @@ def test_lookup_by_other_names() -> None:
         "Guinea\u2013Bissau": "GW",
         "Timor\u2011Leste": "TL",
         "Cote dIvoire": "CI",
+        "Cote d Ivoire": "CI",
+        "cote-d-ivoire": "CI",
+        "Lao People s Democratic Republic": "LA",
+        "SouthKorea": "KR",
+        "St.Lucia": "LC",
+        "U. S. A.": "US",
         "South\u00a0 Korea": "KR",
         "St Kitts and Nevis": "KN",
         "U.S.A.": "US",
