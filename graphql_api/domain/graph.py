@@ -5,6 +5,7 @@ from typing import TypeAlias, TypeVar
 
 from graphql_api.domain.country import Country, CountryField, Reference
 from graphql_api.domain.nodes import CONTINENTS, NO_LINKS, Continent, CountryLinks, Currency, Language, Region
+from graphql_api.utils.decimals import divide, to_decimal, to_float
 
 CountryGroup: TypeAlias = Continent | Region | Currency | Language
 """A node that has countries."""
@@ -108,7 +109,9 @@ class Graph:
     def get_rate(self, currency: Currency, base: str) -> float | None:
         """Return the units of a currency for one of `base`; None where either has no rate."""
         rate, base_rate = self.rates.get(currency.code), self.rates.get(_normalize(base).upper())
-        return rate / base_rate if rate is not None and base_rate else None
+        if rate is None or base_rate is None:
+            return None
+        return to_float(divide(to_decimal(rate), to_decimal(base_rate)))
 
     def get_value(self, country: Country, field: CountryField) -> str | tuple[str, ...] | None:
         """Return the value of one of `LINKED_FIELDS`."""

@@ -1,7 +1,8 @@
 """The nodes besides countries, and what links each country to them. They never change with a refresh."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,22 @@ class PostalCode:
     regex: str | None
 
 
+class OtherNames(NamedTuple):
+    """Names in other languages than English."""
+
+    names: Sequence[str]
+    """As people write them."""
+    words: Sequence[str]
+    """The words of each name as `split_name` returns them, joined by spaces."""
+    capitals: Sequence[str]
+    """Names of the capital, as people write them."""
+    capital_words: Sequence[str]
+
+
+def _load_no_names() -> OtherNames:
+    return OtherNames((), (), (), ())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CountryLinks:
     """Nodes of a country, and facts about it that are neither identity nor figures."""
@@ -85,6 +102,8 @@ class CountryLinks:
     """Those in use as tender, as CLDR orders them."""
     languages: tuple[CountryLanguage, ...] = ()
     native_names: tuple[LocalizedName, ...] = ()
+    load_other_names: Callable[[], OtherNames] = field(default=_load_no_names, compare=False, repr=False)
+    """Returns the names that only a search needs."""
 
 
 CONTINENTS: Mapping[str, Continent] = {

@@ -15,6 +15,7 @@ from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, R
 from graphql_api.domain.folding import Folder, fold, fold_name
 from graphql_api.domain.graph import Graph
 from graphql_api.domain.provenance import Provenance
+from graphql_api.domain.search import SearchIndex
 from graphql_api.utils.lru import LRUCache
 
 _StoredValue = str | int | float | datetime | None
@@ -133,6 +134,7 @@ class Snapshot:
     longest_text: int
     """Characters of the longest text of a column, or name to find a country by."""
     graph: Graph = field(compare=False, repr=False)
+    search_index: SearchIndex = field(compare=False, repr=False)
     derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
 
     @classmethod
@@ -154,6 +156,7 @@ class Snapshot:
             by_name=by_name,
             digest=_compute_digest(ordered),
             graph=graph,
+            search_index=SearchIndex(ordered, reference),
             longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),
         )
 

@@ -5,9 +5,14 @@ from dataclasses import dataclass, field
 
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.folding import Folder, fold_name
+from graphql_api.domain.search import Match
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import InvalidInput
 
+MAX_SEARCH_LENGTH = 100
+"""Characters of a text to search for. No name is longer."""
+MAX_MATCHES = 100
+"""Countries that a search returns."""
 _MAX_NOTED = 5
 """Unknown values of one request that are noted."""
 _MAX_NOTED_LENGTH = 60
@@ -26,7 +31,7 @@ class SnapshotReader:
     check_time: Callable[[], None] = _no_limit
     """Called before each piece of work. Raises once the request has taken too long."""
     unknown_values: list[tuple[CountryField, str]] = field(default_factory=list)
-    """The first values in filters that no row has, of fields that are closed."""
+    """The first values that no row has, of fields that are closed."""
     _folded: dict[tuple[Folder, str], str] = field(default_factory=dict)
 
     def fold(self, folder: Folder, text: str) -> str:
@@ -59,8 +64,24 @@ class SnapshotReader:
         if code is not None and name is None:
             return self.find_by_code(code)
         if name is not None and code is None:
-            return self.find_by_name(name)
+            country = self.find_by_name(name)
+            if country is None:
+                self.note_unknown_values(CountryField.NAME, (name,))
+            return country
         raise InvalidInput("Give either code or name: exactly one of them.")
+
+    def search(self, text: str, first: int) -> list[Match]:
+        """Return the `first` countries that a text most likely stands for, the likeliest first.
+
+        Raises:
+            InvalidInput: `text` is too long, or `first` too large or negative.
+        """
+        self.check_time()
+        if len(text) > MAX_SEARCH_LENGTH:
+            raise InvalidInput(f"text has {len(text)} characters, at most {MAX_SEARCH_LENGTH}.")
+        if not 0 <= first <= MAX_MATCHES:
+            raise InvalidInput(f"first must be from 0 to {MAX_MATCHES}, not {first}.")
+        return self.snapshot.search_index.find(text, first, self.find_by_code(text))
 
     def find_by_code(self, code: str) -> Country | None:
         """Return the country with a code of any kind."""

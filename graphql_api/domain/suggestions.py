@@ -1,13 +1,18 @@
-"""Suggestions: the values that a filter's unknown ones may stand for."""
+"""Suggestions: the values that unknown ones, in filters or of a country's name, may stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+
+from rapidfuzz.distance.Indel import normalized_similarity
+from rapidfuzz.process import extract
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot_reader import SnapshotReader
 
 _MAX_VALUES = 5
+_MAX_COUNTRIES = 3
+_MIN_SIMILARITY = 0.6
+"""From 0 to 1: twice the letters that two values have in common, of all their letters."""
 _MAX_LISTED_VALUES = 30
 """A field with at most this number of values suggests all of them if none is similar."""
 _OF_COUNTRIES = (CountryField.CODE, CountryField.ALPHA3, CountryField.NAME)
@@ -25,7 +30,7 @@ class Suggestion:
 
 
 def suggest_values(reader: SnapshotReader) -> list[Suggestion]:
-    """Return a suggestion for each unknown value that filters have noted.
+    """Return a suggestion for each unknown value that the reader has noted.
 
     Raises:
         QueryTooComplex: the request has taken too long.
@@ -35,12 +40,21 @@ def suggest_values(reader: SnapshotReader) -> list[Suggestion]:
 
 def _find_similar(field: CountryField, text: str, reader: SnapshotReader) -> Sequence[str]:
     reader.check_time()
-    country = (reader.find_by_code(text) or reader.find_by_name(text)) if field in _OF_COUNTRIES else None
-    if country is not None:
-        return [getattr(country, field)]
-    pairs = zip(reader.snapshot.columns[field], reader.snapshot.rows, strict=True)
-    values = {folded: getattr(row, field) for folded, row in pairs if isinstance(folded, str)}
-    similar = get_close_matches(reader.fold(field.info.fold, text), values, n=_MAX_VALUES)
-    if not similar and len(values) <= _MAX_LISTED_VALUES:
-        return sorted(values.values())
-    return [values[folded] for folded in similar]
+    similar = list(_iter_similar(field, text, reader))
+    values = {getattr(row, field) for row in reader.snapshot.rows} - {None}
+    return sorted(values) if not similar and len(values) <= _MAX_LISTED_VALUES else similar
+
+
+def _iter_similar(field: CountryField, text: str, reader: SnapshotReader) -> Iterator[str]:
+    if field in _OF_COUNTRIES:
+        country = reader.find_by_code(text) or reader.find_by_name(text)
+        countries = [match.country for match in reader.search(text, _MAX_COUNTRIES)] if country is None else [country]
+        yield from (getattr(country, field) for country in countries)
+    else:
+        pairs = zip(reader.snapshot.columns[field], reader.snapshot.rows, strict=True)
+        values = {folded: getattr(row, field) for folded, row in pairs if isinstance(folded, str)}
+        folded = reader.fold(field.info.fold, text)
+        found = extract(
+            folded, list(values), scorer=normalized_similarity, score_cutoff=_MIN_SIMILARITY, limit=_MAX_VALUES
+        )
+        yield from (values[choice] for choice, *_ in found)

@@ -42,6 +42,8 @@ _MUTATION_COST = 2_000
 """A mutation takes round trips to the database."""
 _COST_BY_FIELD = {"Mutation.refreshCountries": _MUTATION_COST, "Mutation.deleteCountry": _MUTATION_COST}
 """Cost of a field by type and name. All others cost 1."""
+_SEARCH_COST = 750
+"""A search looks at names in all bundled languages, and at those of each row."""
 
 
 @dataclass(slots=True)
@@ -230,6 +232,9 @@ class _CostVisitor:
         if rows is not None:
             stats.cost_of_rows.update({(rows, (*factors, *inner)): cost for inner, cost in nested_cost.items()})
             stats.cost_of_rows[rows, ()] += 1
+            if name == "Query.search":
+                stats.cost[()] += _SEARCH_COST
+                stats.cost_of_rows[ALL_ROWS, ()] += 1
         else:
             stats.cost.update({(*factors, *inner): cost for inner, cost in nested_cost.items()})
             stats.cost[factors] += _COST_BY_FIELD.get(name, 1)

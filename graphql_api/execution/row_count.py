@@ -6,7 +6,9 @@ from typing import Any, NamedTuple, TypeAlias
 import graphql
 from graphql.language import ast
 
+from graphql_api.domain.conversion import MAX_TARGETS
 from graphql_api.domain.country import CountryField
+from graphql_api.domain.snapshot_reader import MAX_MATCHES
 from graphql_api.execution.list_sizes import ListSizes, is_list
 from graphql_api.execution.value_size import VariableRef, to_plain_value
 
@@ -26,7 +28,7 @@ class RowCount(NamedTuple):
     max_rows: int | None
     """None: as many as there are countries."""
     requested: int | str | None = None
-    """A number, the name of a variable, or None without `first` and `last`."""
+    """A number, the name of a variable, or None without `first`, `last` and a list of what to return."""
     sort: int | str = 0
     """Number of sort keys, or the name of a variable."""
 
@@ -34,6 +36,8 @@ class RowCount(NamedTuple):
         """Return the number of rows for these variables."""
         max_rows = sizes.countries if self.max_rows is None else self.max_rows
         requested = variables.get(self.requested) if isinstance(self.requested, str) else self.requested
+        if isinstance(requested, list):
+            requested = len(requested)
         return min(max(requested, 0), max_rows) if isinstance(requested, int) else max_rows
 
     def count_sort_keys(self, variables: Mapping[str, Any]) -> int:
@@ -50,6 +54,8 @@ ONE_ROW, ALL_ROWS = RowCount(1), RowCount(None)
 _ROWS_BY_FIELD = {
     "Query.countries": ALL_ROWS,
     "Query.nodes": RowCount(100),
+    "Query.search": RowCount(MAX_MATCHES, 10),
+    "Query.convert": RowCount(MAX_TARGETS),
     "Query.refreshes": RowCount(1000, 10),
     "Query.failedRefreshes": RowCount(1000, 10),
 }
@@ -59,6 +65,8 @@ _LISTS_OF_ROWS = frozenset({"CountryConnection.nodes", "CountryConnection.edges"
 _CURSOR = "cursor"
 _CURSOR_FIELDS = frozenset({"CountryEdge.cursor", "PageInfo.startCursor", "PageInfo.endCursor"})
 """Fields that cost as much as the values of a cursor."""
+_LISTED_BY = frozenset({"ids", "to"})
+"""Arguments with a list of what a field returns, repeated or not."""
 _REPEATED = "repeated"
 """Marks that several objects may lead to one, as countries do to their continent."""
 
@@ -91,7 +99,7 @@ def find_factors(name: str, parent: graphql.GraphQLNamedType | None, field: grap
     """Return what multiplies the cost of a field and of the fields below it."""
     if name in _CURSOR_FIELDS:
         return (_CURSOR,)
-    if name == "Query.nodes":
+    if name in ("Query.nodes", "Query.convert"):
         return (_REPEATED,)
     if field is None or name in _LISTS_OF_ROWS:
         return ()
@@ -113,6 +121,8 @@ def find_row_count(node: ast.FieldNode, name: str) -> RowCount | None:
         argument_name, value = argument.name.value, to_plain_value(argument.value)
         if argument_name in ("first", "last") and isinstance(value, int | VariableRef):
             rows = rows._replace(requested=value.name if isinstance(value, VariableRef) else value)
+        elif argument_name in _LISTED_BY:
+            rows = rows._replace(requested=value.name if isinstance(value, VariableRef) else _count_items(value))
         elif argument_name == "sort":
             rows = rows._replace(sort=value.name if isinstance(value, VariableRef) else _count_items(value))
     return rows

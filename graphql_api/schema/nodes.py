@@ -162,3 +162,22 @@ class PostalCodeType:
         "# for a digit, @ for a letter, e.g. #####-###; null if regex does not determine it."
     )
     regex: str | None = described("Regular expression of a whole code, anchored; null if there is none.")
+
+
+@strawberry.type(name="CountryMatch", description="A country that a search found.")
+class CountryMatchType:
+    country: LazyCountry = described("The country.")
+    score: float = described(
+        "How well it matches, 0 to 1: 1 for a whole name or code, from 0.9 for the start of a name, from 0.8 for the "
+        "starts of its words, less for a name of similar letters."
+    )
+    matched: str = described("The name or code that matches, as people write it.")
+
+
+@strawberry.type(name="ConvertedAmount", description="An amount of money in another currency, without any fee.")
+class ConvertedAmountType:
+    amount: float = described(
+        "The amount, to 15 significant digits: `currency.digits` are the decimals that people write."
+    )
+    currency: CurrencyType = described("The currency.")
+    rate: float = described("Units of it for one of `from`, to 15 significant digits.")

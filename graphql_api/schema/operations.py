@@ -8,19 +8,29 @@ import strawberry
 
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
+from graphql_api.domain.conversion import MAX_TARGETS, Conversion, convert
 from graphql_api.domain.filters import AllOf
 from graphql_api.domain.graph import CountryGroup
 from graphql_api.domain.nodes import Continent, Currency, Language, Region
 from graphql_api.domain.pagination import Page, PageRequest, paginate
+from graphql_api.domain.search import Match
 from graphql_api.domain.snapshot import Snapshot
-from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.domain.snapshot_reader import MAX_MATCHES, MAX_SEARCH_LENGTH, SnapshotReader
 from graphql_api.errors import CountryNotFound, InvalidInput
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Progress
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import decode_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
-from graphql_api.schema.nodes import ContinentType, CurrencyType, LanguageType, Node, RegionType
+from graphql_api.schema.nodes import (
+    ContinentType,
+    ConvertedAmountType,
+    CountryMatchType,
+    CurrencyType,
+    LanguageType,
+    Node,
+    RegionType,
+)
 from graphql_api.schema.refresh_types import RefreshFailureType, RefreshProgress, RefreshReportType
 from graphql_api.schema.types import CountryConnection, CountryType, Status
 
@@ -43,6 +53,20 @@ NameArgument = Annotated[
 _MAX_NODES = 100
 CurrencyArgument = Annotated[str, strawberry.argument("ISO 4217 code, e.g. EUR. Case does not matter.")]
 LanguageArgument = Annotated[str, strawberry.argument("BCP 47 code, e.g. pt. Case does not matter.")]
+TextArgument = Annotated[
+    str,
+    strawberry.argument(
+        f"At most {MAX_SEARCH_LENGTH} characters, e.g. germ or cote divoire. Case, accents, punctuation, spaces and "
+        "articles do not matter."
+    ),
+]
+FirstMatchesArgument = Annotated[int, strawberry.argument(f"Maximum number, at most {MAX_MATCHES}.")]
+AmountArgument = Annotated[float, strawberry.argument("Units of `from`, 0 or more.")]
+FromArgument = Annotated[str, strawberry.argument("ISO 4217 code, e.g. EUR. Case does not matter.", name="from")]
+ToArgument = Annotated[
+    list[str],
+    strawberry.argument(f"ISO 4217 codes, at most {MAX_TARGETS}; the result has their order. Case does not matter."),
+]
 IdsArgument = Annotated[list[strawberry.ID], strawberry.argument("The opaque `id` of each object.")]
 IdArgument = Annotated[strawberry.ID, strawberry.argument("The opaque `id` of the object.")]
 FilterArgument = Annotated[
@@ -158,6 +182,28 @@ class Query:
             [key.to_domain() for key in sort or ()],
             PageRequest(first=first, after=after, last=last, before=before, offset=offset),
         )
+
+    @strawberry.field(
+        description="Countries whose name, native name, alias, code or capital resembles the text, best first: exact, "
+        "then prefix, then word, then fuzzy. Names are in all bundled languages. Empty text finds none.",
+        graphql_type=list[CountryMatchType],
+    )
+    @staticmethod
+    def search(
+        parent: strawberry.Parent[SnapshotReader], text: TextArgument, first: FirstMatchesArgument = 10
+    ) -> list[Match]:
+        return parent.search(text, first)
+
+    @strawberry.field(
+        description="Money at the rates served now, without fees. An unknown code, or one without a rate, is "
+        "BAD_USER_INPUT that names it.",
+        graphql_type=list[ConvertedAmountType],
+    )
+    @staticmethod
+    def convert(
+        parent: strawberry.Parent[SnapshotReader], amount: AmountArgument, from_: FromArgument, to: ToArgument
+    ) -> list[Conversion]:
+        return convert(parent.snapshot.graph, amount, from_, to)
 
     @strawberry.field(description="Age, version and sources of the served data.", graphql_type=Status)
     @staticmethod

@@ -1,6 +1,7 @@
 """Bundled reference: identity and links of each country, by alpha-2 code, which no provider overrides."""
 
 from collections.abc import Mapping
+from functools import partial
 from importlib import resources
 from typing import Any
 
@@ -17,6 +18,7 @@ from graphql_api.domain.nodes import (
     PostalCode,
     Region,
 )
+from graphql_api.sources.names import load_other_names
 
 
 def load_reference() -> Reference:
@@ -70,4 +72,5 @@ class _LinkBuilder:
                 CountryLanguage(self._languages[code], official, share) for code, official, share in entry["languages"]
             ),
             native_names=tuple(LocalizedName(*names) for names in entry["native_names"]),
+            load_other_names=partial(load_other_names, identity["code"]),
         )

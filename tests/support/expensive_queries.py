@@ -87,6 +87,25 @@ EXPENSIVE_QUERIES: Mapping[str, ExpensiveQuery] = {
         _IN.format(_countries(1, "filter: {name: {in: $v}}")),
         {"v": ["".join(chr(0x4E00 + (60 * index + k) % 20_000) for k in range(60)) for index in range(500)]},
     ),
+    # Searches.
+    "similar names, 48 times": ExpensiveQuery(
+        "query ($t: String!) { " + _aliased(48, lambda _: "search(text: $t) { score }") + " }", {"t": "untied stats"}
+    ),
+    "similar names, 50 times": ExpensiveQuery(
+        "query ($t: String!) { " + _aliased(50, lambda _: "search(text: $t, first: 0) { score }") + " }",
+        {"t": "untied stats"},
+        rejection="cost, at most 50000",
+    ),
+    "expanding text": ExpensiveQuery("query ($t: String!) { search(text: $t) { score } }", {"t": EXPANDING * 100}),
+    "unknown names of countries": ExpensiveQuery(
+        "{ " + _aliased(50, lambda index: f'country(name: "untied stats {index}") {{ id }}') + " }"
+    ),
+    "conversions": ExpensiveQuery(
+        "query ($t: [String!]!) { "
+        + _aliased(45, lambda _: 'convert(amount: 1, from: "EUR", to: $t) { amount rate }')
+        + " }",
+        {"t": ["EUR"] * 200},
+    ),
     # Filters.
     "empty filters": ExpensiveQuery(
         _FILTER.format(_countries(1, "filter: $v")),

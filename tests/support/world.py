@@ -14,15 +14,18 @@ WORLD = load_reference()
 
 @lru_cache(maxsize=1)
 def make_world() -> tuple[Country, ...]:
-    """Return a row for each country of the reference, with the first currency of the bundled figures."""
-    figures = json.loads(resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes())
+    """Return a row for each country of the reference: capital, population and first currency of the bundled figures."""
+    data = json.loads(resources.files("graphql_api.sources.bundled").joinpath("countries.json").read_bytes())
+    figures = {row["code"]: row for row in data["countries"]}
     rates = json.loads(resources.files("graphql_api.sources.bundled").joinpath("rates.json").read_bytes())["rates"]
-    currencies = {row["code"]: next(iter(row["currencies"]), None) for row in figures["countries"]}
+    currencies = {code: next(iter(row["currencies"]), None) for code, row in figures.items()}
     return tuple(
         make_country(
             code,
             alpha3=identity.alpha3,
             name=identity.name,
+            capital=figures[code]["capital"],
+            population=figures[code]["population"],
             region=identity.region,
             subregion=identity.subregion,
             currency_code=currencies[code],

@@ -328,7 +328,15 @@ def test_measure_graph() -> None:
         # Many countries have one continent, whose countries count for each.
         ("{ countries { nodes { continent { countries { code } } } } }", 250 * 3 + 2 * 250 * 61),
         ("{ countries { edges { node { neighbours { name } } } } }", 250 * 3 + 2 * (250 + 640)),
-        ("{ nodes(ids: []) { ... on Language { countries { code } } } }", 100 + 2 * 100 * 101),
+        ('{ nodes(ids: ["a", "a"]) { ... on Language { countries { code } } } }', 2 * 2 + 2 * 2 * 101),
+        ("{ nodes(ids: []) { ... on Language { countries { code } } } }", 0),
+        # A search looks at all names, and returns ten countries if `first` says no other number.
+        ('{ search(text: "a") { score } }', 750 + 250 + 10 * 2),
+        ('{ search(text: "a", first: 3) { country { neighbours { name } } } }', 1000 + 3 * 2 + 2 * (3 + 3 * 14)),
+        ('{ search(text: "a", first: 500) { score } }', 1000 + 100 * 2),
+        # As many amounts as targets, which may be repeated.
+        ('{ convert(amount: 1, from: "USD", to: "EUR") { rate } }', 2),
+        ('{ convert(amount: 1, from: "USD", to: ["EUR", "EUR"]) { currency { countries { code } } } }', 6 + 2 * 2 * 41),
         # A fragment counts as its selection.
         ("{ ...f } fragment f on Query { languages { countries { code } } }", 436 + 2 * (436 + 1100)),
         ('{ countries { nodes { name(lang: "de") } } }', 250 * 3),
