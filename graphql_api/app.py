@@ -15,10 +15,12 @@ from graphql_api.catalog import Catalog
 from graphql_api.components import REREAD_SECRETS_KEY, Components, utc_now
 from graphql_api.execution.engine import build_schema
 from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess
+from graphql_api.http.client_counts import ConcurrencyLimits
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.errors import get_client
 from graphql_api.http.forwarded import get_host
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
+from graphql_api.http.graphql.event_stream import CLOSE_STREAMS_KEY, EventStreamEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import COST_HEADER, GRAPHQL_PATHS
@@ -65,6 +67,7 @@ def create_app(
     request_log = RequestLog(metrics=components.metrics, access_log=settings.access_log)
     endpoint = _build_endpoint(components, request_log)
     site = Lazy(lambda: _build_site(components, endpoint, is_stopping))
+    event_streams = _build_event_streams(settings, endpoint)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[dict[str, object]]:
@@ -76,22 +79,23 @@ def create_app(
         async with run_app(components, on_event, site, should_wait=should_wait, should_refresh=should_refresh):
             # The fast path writes no access log.
             fast_path = {} if settings.access_log else {FAST_PATH_KEY: FastPath(endpoint)}
-            yield {REREAD_SECRETS_KEY: components.reread_secrets, **fast_path}
+            calls = {REREAD_SECRETS_KEY: components.reread_secrets, CLOSE_STREAMS_KEY: event_streams.closing.set}
+            yield {**calls, **fast_path}
 
     # Starlette's own class would add two middlewares for errors, which RequestIdMiddleware handles.
     return Router(
         lifespan=lifespan,
         redirect_slashes=False,  # the target would repeat the client's Host
-        routes=_build_routes(settings, endpoint, site, new_id),
-        middleware=_build_middleware(settings, components.catalog, new_id, request_log),
+        routes=_build_routes(settings, event_streams, site, new_id),
+        middleware=_build_middleware(settings, components.catalog, new_id, request_log, event_streams.limits),
     )
 
 
 def _build_routes(
-    settings: Settings, endpoint: GraphQLEndpoint, site: Lazy[ASGIApp], new_id: Callable[[], str]
+    settings: Settings, endpoint: EventStreamEndpoint, site: Lazy[ASGIApp], new_id: Callable[[], str]
 ) -> list[BaseRoute]:
     websocket_endpoint = WebSocketEndpoint(
-        http_endpoint=endpoint,
+        http_endpoint=endpoint.http_endpoint,
         cors_policy=_build_cors_policy(settings),
         request_timeout=settings.request_timeout,
         new_id=new_id,
@@ -109,16 +113,32 @@ def _build_routes(
 
 
 def _build_middleware(
-    settings: Settings, catalog: Catalog, new_id: Callable[[], str], request_log: RequestLog
+    settings: Settings,
+    catalog: Catalog,
+    new_id: Callable[[], str],
+    request_log: RequestLog,
+    stream_limits: ConcurrencyLimits,
 ) -> list[Middleware]:
     """Return the middleware, outermost first."""
     return [
         Middleware(SecurityHeadersMiddleware),
         Middleware(CORSMiddleware, policy=_build_cors_policy(settings)),
         Middleware(RequestIdMiddleware, new_id=new_id, request_log=request_log),
-        Middleware(ClientLimitsMiddleware, max_connections_per_client=settings.max_connections_per_client),
+        Middleware(
+            ClientLimitsMiddleware,
+            request_limits=ConcurrencyLimits(settings.max_connections_per_client),
+            stream_limits=stream_limits,
+        ),
         Middleware(ReadinessMiddleware, catalog=catalog),
     ]
+
+
+def _build_event_streams(settings: Settings, endpoint: GraphQLEndpoint) -> EventStreamEndpoint:
+    # Requests keep the other half of all connections, and of each client's.
+    limits = ConcurrencyLimits(
+        max(settings.max_connections_per_client // 2, 1), total=max(settings.max_connections // 2, 1)
+    )
+    return EventStreamEndpoint(http_endpoint=endpoint, limits=limits)
 
 
 def _build_cors_policy(settings: Settings) -> CORSPolicy:

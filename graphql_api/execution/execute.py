@@ -61,11 +61,16 @@ async def execute(
 
 
 async def execute_or_subscribe(
-    schema: Schema, request: GraphQLRequest, *, context: GraphQLContext, request_id: str
+    schema: Schema,
+    request: GraphQLRequest,
+    *,
+    context: GraphQLContext,
+    request_id: str,
+    allowed_operations: Iterable[OperationType] = OperationType,
 ) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
-    """Execute any operation. A subscription returns a generator of its responses."""
+    """Execute an operation, or raise as `execute` does. A subscription returns a generator of its responses."""
     try:
-        prepared = await _prepare_in_turn(schema, request, context, OperationType)
+        prepared = await _prepare_in_turn(schema, request, context, allowed_operations)
         if prepared.operation.node.operation is CoreOperationType.SUBSCRIPTION:
             return await prepared.subscribe(request_id)
         return await prepared.run(request_id)

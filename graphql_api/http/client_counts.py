@@ -1,7 +1,9 @@
 """Counts of what each client holds: connections, requests or WebSockets, up to a maximum."""
 
+import math
 from collections.abc import Callable
 
+from graphql_api.http.errors import build_too_many, build_unavailable
 from graphql_api.http.forwarded import group_address
 
 
@@ -30,3 +32,30 @@ class ClientCounts:
         self._counts[client] -= 1
         if not self._counts[client]:
             del self._counts[client]
+
+
+class ConcurrencyLimits:
+    """Bounds what is served at a time, such as requests or streams: of all clients, and of each."""
+
+    def __init__(self, per_client: int, *, total: float = math.inf) -> None:
+        self._per_client = ClientCounts(per_client)
+        self._total = total
+        self._count = 0
+
+    def add(self, client: str | None, things: str) -> None:
+        """Count one more of a client's `things`.
+
+        Raises:
+            HTTPRejection: It is one too many, and not counted.
+        """
+        if self._count >= self._total:
+            raise build_unavailable(f"There are too many {things}; try again.")
+        if not self._per_client.add(client):
+            self._per_client.remove(client)
+            raise build_too_many(things, self._per_client.maximum)
+        self._count += 1
+
+    def remove(self, client: str | None) -> None:
+        """Count one less."""
+        self._count -= 1
+        self._per_client.remove(client)

@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
 HTML = "text/html"
 
 BROTLI = "br"

@@ -29,6 +29,11 @@ def build_unavailable(message: str) -> HTTPRejection:
     return HTTPRejection(503, message, {"Retry-After": STOPPING_RETRY_AFTER})
 
 
+def build_get_rejection() -> HTTPRejection:
+    """Return the rejection of a GET that would change data."""
+    return HTTPRejection(405, "GET is for queries; send everything else by POST.", {"Allow": "POST"})
+
+
 def build_too_many(things: str, maximum: int) -> HTTPRejection:
     """Return the rejection of what a client has too many of."""
     message = (

@@ -17,6 +17,7 @@ from graphql_api.components import REREAD_SECRETS_KEY
 from graphql_api.http.client_counts import ClientCounts
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
+from graphql_api.http.graphql.event_stream import CLOSE_STREAMS_KEY
 from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.logging import library_log_level
 from graphql_api.metrics.recorder import MetricsRecorder
@@ -99,6 +100,8 @@ class UvicornServer(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, also if a signal came before the main loop."""
         self._report_signal()
+        if close_streams := self.lifespan.state.get(CLOSE_STREAMS_KEY):
+            close_streams()
         await super().shutdown(sockets)
 
     def _report_signal(self) -> None:
@@ -155,11 +158,7 @@ def _build_config(settings: Settings, app: ASGIApp, metrics: MetricsRecorder) ->
             rejector=rejector,
         ),
         ws=partial(  # type: ignore[arg-type]  # uvicorn only calls it
-            WebSocketProtocol,
-            # Requests keep the other half.
-            max_websockets=max(settings.max_connections // 2, 1),
-            metrics=metrics,
-            rejector=rejector,
+            WebSocketProtocol, metrics=metrics, rejector=rejector
         ),
         ws_max_size=settings.body_limit,
         ws_per_message_deflate=False,

@@ -1,4 +1,4 @@
-"""uvicorn's WebSocket protocol with bounds on connections, fragments, pongs and time.
+"""uvicorn's WebSocket protocol with bounds on fragments, pongs and time.
 
 uvicorn itself buffers what a client does not read, waits without limit to write it, and closes so
 fast that a client that is still sending does not receive the close frame.
@@ -35,22 +35,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     def __init__(
         self,
         *args: Any,  # noqa: ANN401 - passed on to uvicorn's class
-        max_websockets: int,
         metrics: MetricsRecorder,
         rejector: Rejector,
         handshake_headers: Sequence[Header] = (),
         **kwargs: Any,  # noqa: ANN401 - passed on to uvicorn's class
     ) -> None:
-        """Reject the handshake beyond `max_websockets` connections.
-
-        `handshake_headers` are those that the HTTP protocol has read.
-        """
+        """Take over a connection. `handshake_headers` are those that the HTTP protocol has read."""
         super().__init__(*args, **kwargs)
         self._metrics = metrics
         self._rejector = rejector
         self._handshake_headers = handshake_headers
         self.close_timeout = _CLOSE_TIMEOUT
-        self._max_websockets = max_websockets
         self._is_lingering = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn's class narrows it
@@ -73,10 +68,6 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
             self._reject_malformed(400)
 
     def handle_connect(self, event: Request) -> None:
-        is_websocket = [isinstance(other, WebSocketProtocol) for other in self.connections]
-        if sum(is_websocket) > self._max_websockets:
-            self._reject(build_unavailable("There are too many WebSockets; try again."))
-            return
         status = self.conn.accept(event).status_code
         if status == HTTPStatus.SWITCHING_PROTOCOLS:
             super().handle_connect(event)

@@ -10,10 +10,11 @@ from typing import Any
 import httpx
 from asgi_lifespan import LifespanManager
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
-from starlette.routing import Router
+from starlette.routing import Route, Router
 
 from graphql_api.app import create_app
 from graphql_api.components import Components
+from graphql_api.http.graphql.event_stream import EventStreamEndpoint
 from graphql_api.settings import Settings
 from graphql_api.startup import Ready, StartupEvent, StartupFailed
 from tests.support.fake_providers.server import FakeResponse, Upstream
@@ -136,6 +137,13 @@ async def connect_client(app: Router) -> AsyncIterator[AppClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url=BASE_URL) as client:
         yield AppClient(app, client)
+
+
+def find_endpoint(app: Router) -> EventStreamEndpoint:
+    """Return what serves /graphql over HTTP."""
+    endpoint = next(route.endpoint for route in app.routes if isinstance(route, Route))
+    assert isinstance(endpoint, EventStreamEndpoint)
+    return endpoint
 
 
 def parse_errors(response: httpx.Response) -> list[tuple[str, str]]:

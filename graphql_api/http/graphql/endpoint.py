@@ -28,7 +28,7 @@ from graphql_api.execution.limits import Budget
 from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from graphql_api.http.auth import WRONG_TOKEN
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
-from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
+from graphql_api.http.errors import HTTPRejection, build_get_rejection, get_client, log_rejection
 from graphql_api.http.forwarded import group_address
 from graphql_api.http.graphql.batch import BatchResponse, execute_batch
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
@@ -50,8 +50,9 @@ from graphql_api.http.site.playground import Playground
 from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.schema.context import GraphQLContext
 
-_SUBSCRIBE_OVER_WEBSOCKET = (
-    "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws."
+_SUBSCRIBE_BY_STREAM = (
+    "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws. "
+    "Or send Accept: text/event-stream."
 )
 
 
@@ -90,6 +91,15 @@ class GraphQLEndpoint:
     def create_budget(self, bucket: TokenBucket | None) -> Budget:
         """Return the budget of a request."""
         return Budget(self.schema.query_limits, self.schema.clock, bucket)
+
+    async def read(self, request: Request) -> ParsedRequest:
+        """Return the request that the fast path has parsed, or read it.
+
+        Raises:
+            HTTPRejection: method, headers or size of the body are not accepted.
+        """
+        parsed: ParsedRequest | None = request.scope["state"].get(PARSED_REQUEST_KEY)
+        return parsed or await read_request(request, body_limit=self.body_limit)
 
     def find_cached(self, request: ParsedRequest) -> CachedResponse | None:
         """Return the cached response, or a 304 if the client holds it."""
@@ -144,6 +154,18 @@ class GraphQLEndpoint:
         if context.denial == WRONG_TOKEN and is_denied:
             await self.wrong_tokens.pause(request_id, client, ", ".join(sorted(context.denied_acts)))
 
+    def reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound | RateLimited) -> Response:
+        """Return the response to a request that is rejected before its execution."""
+        status, headers = None, dict[str, str]()
+        if isinstance(error, HTTPRejection):
+            status, headers = error.status, dict(error.headers)
+            log_rejection(get_request_id(request), get_client(request.scope), status, str(error))
+        result = build_error_response(error)
+        state = request.scope["state"]
+        self.request_log.record_operation(state, result.operation, result.error_codes)
+        media_type = negotiate_response_type(request, RESPONSE_TYPES) or JSON
+        return build_response(result, media_type, status, headers)
+
     async def _handle(self, request: Request, bucket: TokenBucket | None) -> Response | CachedResponse:
         may_be_page = request.method == "GET" and not request.query_params.get("query")
         if self.playground and may_be_page and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
@@ -151,14 +173,12 @@ class GraphQLEndpoint:
         try:
             if bucket is not None:
                 bucket.charge(1)
-            parsed = request.scope["state"].get(PARSED_REQUEST_KEY)
-            if parsed is None:
-                parsed = await read_request(request, body_limit=self.body_limit)
+            parsed = await self.read(request)
             cached = None if parsed.asks_for_cost else self.find_cached(parsed)
             if cached is None:
                 return await self._execute(request, parsed, self.create_budget(bucket))
         except (HTTPRejection, PersistedQueryNotFound, RateLimited) as error:
-            return self._reject(request, error)
+            return self.reject(request, error)
         request.scope["state"]["operation"] = cached.operation
         return cached
 
@@ -180,7 +200,7 @@ class GraphQLEndpoint:
             return self.response_cache.add(parsed, body, snapshot, result.operation)
         # A request with several refreshes reports the last one.
         headers = build_server_timing(context.reports[-1].timings) if context.reports else None
-        return _build_response(result, parsed.key.media_type, headers=headers)
+        return build_response(result, parsed.key.media_type, headers=headers)
 
     async def _execute_item(
         self, request: Request, item: object, context: GraphQLContext, budget: Budget
@@ -208,26 +228,14 @@ class GraphQLEndpoint:
             )
         except InvalidOperationTypeError:
             if is_get:
-                message = "GET is for queries; send everything else by POST."
-                raise HTTPRejection(405, message, {"Allow": "POST"}) from None
-            result = build_error_response(InvalidInput(_SUBSCRIBE_OVER_WEBSOCKET))
+                raise build_get_rejection() from None
+            result = build_error_response(InvalidInput(_SUBSCRIBE_BY_STREAM))
         self.register_persisted_query(fields, result, request_id, client)
         # Of a rejected request, record at least the name that the client sent.
         is_known = result.operation.kind is not None
         operation = result.operation if is_known else OperationInfo(None, fields.operation_name)
         # A cached response would not register the document.
         return replace(result, operation=operation, cacheable=result.cacheable and fields.persist_as is None)
-
-    def _reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound | RateLimited) -> Response:
-        status, headers = None, dict[str, str]()
-        if isinstance(error, HTTPRejection):
-            status, headers = error.status, dict(error.headers)
-            log_rejection(get_request_id(request), get_client(request.scope), status, str(error))
-        result = build_error_response(error)
-        state = request.scope["state"]
-        self.request_log.record_operation(state, result.operation, result.error_codes)
-        media_type = negotiate_response_type(request, RESPONSE_TYPES) or JSON
-        return _build_response(result, media_type, status, headers)
 
 
 def encode_json(body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
@@ -240,12 +248,13 @@ def encode_json(body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
         return text.encode(errors="replace")
 
 
-def _build_response(
+def build_response(
     result: GraphQLResponse | BatchResponse,
     media_type: str,
     status: int | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
+    """Return a response that is not cached. Its status follows from the result unless it has one."""
     all_headers = {"Vary": "Accept", "Cache-Control": "no-store", **(headers or {})}
     if (retry_after := result.retry_after) is not None:
         status, all_headers["Retry-After"] = 429, str(retry_after)

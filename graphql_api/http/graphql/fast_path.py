@@ -53,10 +53,11 @@ class FastPath:
     ) -> CachedResponse | None:
         """Return the cached response, execute a cheap query if allowed, or refuse a client without quota.
 
-        Return None if the application has to execute the request, or to add CORS headers.
+        Return None if the application has to execute the request, to add CORS headers, or to stream the response.
         """
         started_at = time.perf_counter()
-        if request.has_origin or request.asks_for_cost or not self._catalog.is_loaded:
+        has_own_way = request.has_origin or request.asks_for_cost or request.is_event_stream
+        if has_own_way or not self._catalog.is_loaded:
             return None
         if bucket is not None:
             try:

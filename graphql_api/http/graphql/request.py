@@ -9,6 +9,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 
 from graphql_api.http.content_negotiation import (
+    EVENT_STREAM,
     GRAPHQL_RESPONSE,
     JSON,
     MAX_HEADER_LENGTH,
@@ -71,6 +72,11 @@ class ParsedRequest(_RequestValues):
 
     It is a tuple because every cached response makes one: a frozen dataclass takes twice the time.
     """
+
+    @property
+    def is_event_stream(self) -> bool:
+        """Return whether the client prefers a stream of events."""
+        return self.key.media_type == EVENT_STREAM
 
     @cached_property
     def fields(self) -> RequestFields:
@@ -205,7 +211,7 @@ def _find_content_type_problem(headers: Mapping[bytes, bytes]) -> str | None:
 @lru_cache(maxsize=256)
 def _negotiate(accept: bytes, accept_encoding: bytes) -> tuple[str | None, str]:
     """Return media type and encoding of the response. The type is None if none is acceptable."""
-    media_type = negotiate_media_type(accept.decode("latin-1"), RESPONSE_TYPES)
+    media_type = negotiate_media_type(accept.decode("latin-1"), (*RESPONSE_TYPES, EVENT_STREAM))
     return media_type, negotiate_encoding(accept_encoding.decode("latin-1"))
 
 

@@ -5,8 +5,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from graphql_api.errors import InvalidInput, graphql_error_body
-from graphql_api.http.client_counts import ClientCounts
-from graphql_api.http.errors import build_too_many, get_client, log_rejection
+from graphql_api.http.client_counts import ConcurrencyLimits
+from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
 
 
 class ClientLimitsMiddleware:
@@ -15,36 +15,33 @@ class ClientLimitsMiddleware:
     The protocol cannot count clients behind a proxy, whose connections serve all of them.
     """
 
-    def __init__(self, app: ASGIApp, *, max_connections_per_client: int) -> None:
-        """Allow as many requests, and half as many WebSockets, so that requests keep the other half."""
+    def __init__(self, app: ASGIApp, *, request_limits: ConcurrencyLimits, stream_limits: ConcurrencyLimits) -> None:
         self._app = app
-        self._counts = {
-            "http": ClientCounts(max_connections_per_client),
-            "websocket": ClientCounts(max(max_connections_per_client // 2, 1)),
-        }
+        self._limits = {"http": (request_limits, "requests at a time"), "websocket": (stream_limits, "WebSockets")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a WebSocket."""
-        counts, client = self._counts.get(scope["type"]), get_client(scope)
-        if counts is None:
+        if scope["type"] not in self._limits:
             await self._app(scope, receive, send)
             return
+        limits, things = self._limits[scope["type"]]
+        client = get_client(scope)
         try:
-            if counts.add(client):
-                await self._app(scope, receive, send)
-            else:
-                await _reject(counts.maximum, scope, receive, send)
+            limits.add(client, things)
+        except HTTPRejection as rejection:
+            await _reject(rejection, scope, receive, send)
+            return
+        try:
+            await self._app(scope, receive, send)
         finally:
-            counts.remove(client)
+            limits.remove(client)
 
 
-async def _reject(maximum: int, scope: Scope, receive: Receive, send: Send) -> None:
-    is_websocket = scope["type"] == "websocket"
-    rejection = build_too_many("WebSockets" if is_websocket else "requests at a time", maximum)
+async def _reject(rejection: HTTPRejection, scope: Scope, receive: Receive, send: Send) -> None:
     log_rejection(scope["state"]["request_id"], get_client(scope), rejection.status, str(rejection))
     body = graphql_error_body(str(rejection), InvalidInput.code)
     response = JSONResponse(body, rejection.status, {**rejection.headers, "Cache-Control": "no-store"})
-    if is_websocket:
+    if scope["type"] == "websocket":
         await WebSocket(scope, receive, send).send_denial_response(response)
     else:
         await response(scope, receive, send)

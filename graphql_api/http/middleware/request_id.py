@@ -68,16 +68,17 @@ class RequestIdMiddleware:
             await self._app(scope, receive, send_with_id)
 
     async def _serve_http(self, request_id: str, scope: Scope, receive: Receive, send: Send) -> None:
-        started_at, status, size = time.perf_counter(), 0, 0
+        started_at, status, is_recorded = time.perf_counter(), 0, False
 
         async def send_recorded(message: Message) -> None:
-            nonlocal status, size
-            size += len(message.get("body", b""))
+            nonlocal status, is_recorded
             if message["type"] == "http.response.start":
                 status = message["status"]
-            elif not message.get("more_body"):
-                # Before sending: a client that has the response finds it counted.
+            elif not is_recorded:
+                # Before sending: a client that has the response finds it counted. A stream counts when it begins.
+                is_recorded = True
                 seconds = time.perf_counter() - started_at
+                size = len(message.get("body", b""))
                 self._request_log.record_response(scope, status=status, size=size, seconds=seconds)
             await send(_add_request_id(message, request_id))
 

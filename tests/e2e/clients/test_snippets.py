@@ -36,6 +36,7 @@ def test_page() -> None:
         "apollo.ts",
         "codegen.ts",
         "currencies.mjs",
+        "events.ts",
         "fetch.mjs",
         "progress.ts",
         "relay.ts",
@@ -53,7 +54,7 @@ def test_packages_are_those_of_the_tests() -> None:
     """Every package that the page installs is pinned here, and so tried."""
     dependencies = json.loads((CLIENTS_DIR / "package.json").read_text())["dependencies"]
     install_commands = re.findall(r"npm install(?: --save-dev)? (.*)", CLIENTS_DOC)
-    assert len(install_commands) == 7
+    assert len(install_commands) == 8
     assert {name for line in install_commands for name in line.split()} <= dependencies.keys()
     requirements = re.findall(r'pip install "(.*)"', CLIENTS_DOC)
     assert [
@@ -75,6 +76,7 @@ def test_in_node(home: Path, server: Process) -> None:
     assert printed == {name: expected_output(PROGRAMS[name]) for name in names}
     printed_lines = refresh_until_exit(home, server, "node", "--import", "./websocket.mjs", "progress.mjs")
     assert_progress(printed_lines, "progress.ts")
+    assert_progress(refresh_until_exit(home, server, "node", "events.mjs"), "events.ts")
 
 
 @pytest.mark.slow

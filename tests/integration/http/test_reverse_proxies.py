@@ -9,14 +9,18 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.support.certificates import Certificates
+from tests.support.event_streams import open_event_stream
+from tests.support.metrics_scrape import Scraper
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.reverse_proxies import SITES, ProxyName, running_proxy
-from tests.support.wait import WAIT_TIMEOUT
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 
 pytestmark = pytest.mark.slow
 
 IMAGE_URL = {"query": "{ status { imageUrl } }"}
 SUBSCRIPTION = '{"id": "1", "type": "subscribe", "payload": {"query": "{ status { totalCountries } }"}}'
+REFRESH = "mutation { refreshCountries { totalCountries } }"
+REFRESHED = {"refreshCountries": {"totalCountries": 250}}
 NEXT = '{"id":"1","type":"next","payload":{"data":{"status":{"totalCountries":250}}}}'
 
 
@@ -64,6 +68,19 @@ def test_websocket(proxied: ProxiedServer, certificates: Certificates) -> None:
         assert websocket.recv() == '{"type":"connection_ack"}'
         websocket.send(SUBSCRIPTION)
         assert websocket.recv() == NEXT
+
+
+async def test_event_stream(proxied: ProxiedServer, certificates: Certificates) -> None:
+    """The first bytes of a stream arrive while it is open, uncompressed, and it ends with its client."""
+    context = ssl.create_default_context(cafile=certificates.authority)
+    document = "subscription { refreshProgress { phase } }"
+    async with open_event_stream(proxied.url, document, verify=context, Accept_Encoding="gzip") as stream:
+        assert await stream.receive() == ("", None)
+        assert proxied.client.post(f"{proxied.url}/graphql", json={"query": REFRESH}).json() == {"data": REFRESHED}
+        assert (await stream.receive_progress())["phase"] == "STARTED"
+        assert "content-encoding" not in stream.response.headers
+    scraper = Scraper(proxied.server)
+    wait_until(lambda: scraper.scrape()["graphql_api_subscriptions"] == 0)
 
 
 def test_limits(proxied: ProxiedServer) -> None:

@@ -55,7 +55,10 @@ INVALID: dict[str, tuple[object, str, str]] = {
     "subscription": (
         {"query": "subscription { refreshProgress { phase } }"},
         "BAD_USER_INPUT",
-        "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws.",
+        (
+            "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws. "
+            "Or send Accept: text/event-stream."
+        ),
     ),
     "hash": (
         {"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "0" * 64}}},

@@ -10,14 +10,12 @@ from functools import partial
 import httpx
 import pytest
 import uvicorn
-from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api.http.client_counts import ClientCounts
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
 from graphql_api.http.graphql import endpoint as endpoint_module
-from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.request import PARSED_REQUEST_KEY, ParsedRequest
 from graphql_api.http.middleware.request_id import create_id_generator
@@ -25,7 +23,7 @@ from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.fast_path_protocol import FastPathProtocol
 from graphql_api.server.rejection import Rejector
-from tests.support.app import AppClient
+from tests.support.app import AppClient, find_endpoint
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 HEADERS = [(b"content-type", b"application/json")]
@@ -35,9 +33,7 @@ DOCUMENT = "query fastPath($n: Int) { countries(first: $n) { totalCount } }"
 @pytest.fixture
 def fast_path(server: AppClient) -> FastPath:
     """Return the fast path over the server's endpoint."""
-    route = next(route for route in server.app.routes if isinstance(route, Route))
-    assert isinstance(route.endpoint, GraphQLEndpoint)
-    return FastPath(route.endpoint)
+    return FastPath(find_endpoint(server.app).http_endpoint)
 
 
 def build_body(number: object) -> dict[str, object]:

@@ -7,12 +7,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
-from starlette.routing import Route
 
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.fast_path import FastPath
 from graphql_api.http.rate_limiter import RateLimiter
-from tests.support.app import BASE_URL, AppClient, make_settings, running_app
+from tests.support.app import BASE_URL, AppClient, find_endpoint, make_settings, running_app
 from tests.support.fake_providers.server import Upstream
 
 QUERY = "{ countries(first: 10) { nodes { name } } }"
@@ -27,8 +26,7 @@ async def limited_server(
     """Run a server whose clock of the rate limit stands still."""
     settings = make_settings(path / "countries.db", upstream, rate_limit=(quota, 60))
     async with running_app(settings) as app:
-        endpoint = next(route.endpoint for route in app.routes if isinstance(route, Route))
-        assert isinstance(endpoint, GraphQLEndpoint)
+        endpoint = find_endpoint(app).http_endpoint
         assert isinstance(endpoint.rate_limiter, RateLimiter)
         endpoint.rate_limiter.clock = lambda: 1000.0
         transport = httpx.ASGITransport(app, client=("192.0.2.1", 1))

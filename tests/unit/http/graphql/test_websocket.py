@@ -28,7 +28,10 @@ NOT_JSON = (4400, "The message is not JSON.")
 NO_QUERY = (4400, "query must be the text of a GraphQL document.")
 NO_ID = (4400, "id must be a text of at most 200 characters")
 NO_TYPE = (4400, "The message is of no known type")
-OVER_WEBSOCKET = "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws."
+OVER_WEBSOCKET = (
+    "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws. "
+    "Or send Accept: text/event-stream."
+)
 DEEP = "[" * 20_000 + "]" * 20_000
 
 
