@@ -199,6 +199,7 @@ def test_compose_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     assert values == {
         "ADMIN_TOKEN": TOKEN,
         "DATABASE_URL": "mysql://countries:letters8digits@mysql:3306/countries",
+        "METRICS_TOKEN": "",
         "PUBLIC_URL": "http://127.0.0.1:8000",
         "REFRESH_INTERVAL": "21600",
     }
@@ -220,7 +221,6 @@ def test_compose_database() -> None:
         "MYSQL_RANDOM_ROOT_PASSWORD": "yes",
     }
     assert service["volumes"] == ["mysql:/var/lib/mysql"]
-    assert COMPOSE["volumes"] == {"mysql": None}
     kind, command = service["healthcheck"]["test"]
     assert kind == "CMD-SHELL"
     assert shlex.split(command.replace("$$", "$")) == [
@@ -231,6 +231,61 @@ def test_compose_database() -> None:
         "--execute=SELECT 1",
         "$MYSQL_DATABASE",
     ]
+
+
+def test_compose_metrics() -> None:
+    """Prometheus and Grafana start with their profile only, at exact versions, reachable from this machine only."""
+    services = {name: service for name, service in COMPOSE["services"].items() if "profiles" in service}
+    assert list(services) == ["prometheus", "grafana"]
+    for service in services.values():
+        assert service["profiles"] == ["metrics"]
+        assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+", service["image"])
+        assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+        for volume in service["volumes"]:
+            source, _, target = volume.partition(":")
+            assert source in COMPOSE["volumes"] or ((ROOT / source).is_file() and target.endswith(":ro")), volume
+    mounted = {
+        volume.split(":")[0] for service in COMPOSE["services"].values() for volume in service.get("volumes", ())
+    }
+    assert set(COMPOSE["volumes"]) == {name for name in mounted if not name.startswith(".")}
+    # Grafana creates no account with a known password.
+    environment = services["grafana"]["environment"]
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == "true"
+    assert environment["GF_AUTH_ANONYMOUS_ORG_ROLE"] == "Viewer"
+
+
+def test_prometheus() -> None:
+    """Prometheus scrapes the server's port with the token that the server accepts, and its job has the alerts' name."""
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yaml").read_text("utf-8"))
+    (job,) = config["scrape_configs"]
+    assert job["job_name"].startswith("graphql-api")
+    (target,) = job["static_configs"]
+    assert target["targets"] == [f"countries:{Settings.model_fields['port'].default}"]
+    (secret,) = COMPOSE["services"]["prometheus"]["secrets"]
+    assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
+    assert COMPOSE["secrets"] == {secret: {"environment": "METRICS_TOKEN"}}
+    mounts = dict(volume.split(":")[:2] for volume in COMPOSE["services"]["prometheus"]["volumes"])
+    assert [f"/etc/prometheus/{name}" for name in config["rule_files"]] == [mounts["./docs/alerts.yaml"]]
+
+
+def test_grafana() -> None:
+    """Grafana's data source is the Prometheus beside it, and its dashboard the one of the docs."""
+    services = COMPOSE["services"]
+    mounts = dict(volume.split(":")[:2] for volume in services["grafana"]["volumes"])
+    folder = Path("/etc/grafana/provisioning")
+    sources, dashboards = (
+        yaml.safe_load((ROOT / "deploy" / "grafana" / f"{name}.yaml").read_text("utf-8"))
+        for name in ("datasources", "dashboards")
+    )
+    assert Path(mounts["./deploy/grafana/datasources.yaml"]).parent == folder / "datasources"
+    assert Path(mounts["./deploy/grafana/dashboards.yaml"]).parent == folder / "dashboards"
+    (source,) = sources["datasources"]
+    assert (source["type"], source["url"], source["isDefault"]) == ("prometheus", "http://prometheus:9090", True)
+    (provider,) = dashboards["providers"]
+    dashboard = mounts["./docs/grafana.json"]
+    assert provider["options"]["path"] == str(Path(dashboard).parent)
+    assert services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"] == dashboard
 
 
 FAKE_DOCKER = """#!/bin/sh
@@ -278,6 +333,12 @@ def test_documented_composition(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     for name, value in {**parse_environment(FINAL), **values}.items():
         monkeypatch.setenv(name, value)
     Settings.load().require_secure_exposure([parse_environment(FINAL)["HOST"]])
+
+
+def test_documented_metrics(tmp_path: Path) -> None:
+    """The documented commands for the metrics set the token that Prometheus sends."""
+    assert run_documented(tmp_path, documented_commands()[2]) == [["compose", "--profile", "metrics", "up", "--build"]]
+    assert (tmp_path / ".env").read_text().startswith(f"{COMPOSE['secrets']['metrics-token']['environment']}=")
 
 
 class HealthHandler(BaseHTTPRequestHandler):
