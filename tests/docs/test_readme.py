@@ -229,6 +229,7 @@ def test_commands() -> None:
         [".venv/bin/graphql-api", "refresh"],
         ["export", "ADMIN_TOKEN=$(openssl"],
         ["echo", '"ADMIN_TOKEN=$(openssl'],
+        ["echo", '"METRICS_TOKEN=$(openssl'],  # test_dockerfile.py
         ["kubectl", "create"],  # test_deployment.py validates what it applies
         ["python3", "-m"],  # test_deployment.py verifies the unit; not run
         ["sed", "-i"],  # needs a copy of alerts.yaml; not run
