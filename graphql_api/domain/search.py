@@ -23,9 +23,9 @@ _DIGITS = 4
 """Of a score, after the decimal point."""
 _MIN_SIMILARITY = 0.7
 """From 0 to 1: one edit in four letters, two in seven, three in ten."""
-_NAME, _ALIAS, _CAPITAL, _OTHER_NAME, _OTHER_CAPITAL = 1.0, 0.9, 0.7, 0.5, 0.3
+_NAME, _ALIAS, _CAPITAL, _OTHER_NAME, _OTHER_CAPITAL, _ABBREVIATION = 1.0, 0.9, 0.7, 0.3, 0.2, 0.1
 """Weights: how likely clients mean a name of each kind. They are English names and codes, aliases and native names,
-English names of capitals, and names in other languages."""
+English names of capitals, names in other languages, and aliases such as DRC."""
 
 
 class Match(NamedTuple):
@@ -149,7 +149,7 @@ def _weigh_names(row: Country, identity: CountryIdentity | None, *, is_ascii: bo
                 (key, (text, weight)) for key, text in zip(words, texts, strict=True) if key.isascii() is is_ascii
             )
         names += [(native.name, _ALIAS) for native in identity.links.native_names]
-        names += [(alias, _ALIAS) for alias in identity.aliases]
+        names += [(alias, _ABBREVIATION if alias.isupper() else _ALIAS) for alias in identity.aliases]
     for text, weight in (*names, (row.name, _NAME)):
         key = " ".join(split_name(text))
         if key.isascii() is is_ascii:

@@ -1,4 +1,4 @@
-"""The playground in a browser without other hosts: its four tabs work unchanged."""
+"""The playground in a browser without other hosts: its tabs work unchanged."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +30,10 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
         result_window = page.locator(".result-window")
         run_tab(page, "Graph")
         expect(result_window).to_contain_text('"name": "Suisse"')
+        run_tab(page, "Search")
+        expect(result_window).to_contain_text('"matched": "Germany"')
+        run_tab(page, "Convert")
+        expect(result_window).to_contain_text('"code": "JPY"')
         run_tab(page, "Countries")
         expect(result_window).to_contain_text('"name": "Russia"')
         run_tab(page, "Refresh")

@@ -40,6 +40,7 @@ def test_page() -> None:
         "fetch.mjs",
         "progress.ts",
         "relay.ts",
+        "search_box.mjs",
         "urql.ts",
         "with_gql.py",
         "with_gql_progress.py",
@@ -71,7 +72,7 @@ def test_in_node(home: Path, server: Process) -> None:
     run_program(home, "relay-compiler")
     run_program(home, "tsc")
     run_program(home, "node", "bundle.mjs", *TYPESCRIPT_SNIPPETS)
-    names = ["apollo.ts", "currencies.mjs", "fetch.mjs", "relay.ts", "urql.ts"]
+    names = ["apollo.ts", "currencies.mjs", "fetch.mjs", "relay.ts", "search_box.mjs", "urql.ts"]
     printed = {name: run_program(home, "node", f"{Path(name).stem}.mjs") for name in names}
     assert printed == {name: expected_output(PROGRAMS[name]) for name in names}
     printed_lines = refresh_until_exit(home, server, "node", "--import", "./websocket.mjs", "progress.mjs")

@@ -67,7 +67,7 @@ def test_exact(text: str, code: str, matched: str) -> None:
         ("united", "US", 0.95, "United States"),
         ("nige", "NE", 0.98, "Niger"),
         ("ouaga", "BF", 0.9318, "Ouagadougou"),
-        ("allemag", "DE", 0.9389, "Allemagne"),
+        ("allemag", "DE", 0.9233, "Allemagne"),
         # The starts of words, in any order: 0.8 and more.
         ("herzegovina", "BA", 0.8582, "Bosnia-Herzegovina"),
         ("kinshasa congo", "CD", 0.89, "Congo - Kinshasa"),
@@ -77,7 +77,7 @@ def test_exact(text: str, code: str, matched: str) -> None:
         ("austira", "AT", 0.6857, "Austria"),
         ("south afirca", "ZA", 0.7273, "South Africa"),
         ("Phillipines", "PH", 0.6545, "Philippines"),
-        ("Германя", "DE", 0.665, "Германия"),
+        ("Германя", "DE", 0.651, "Германия"),
     ],
 )
 def test_ranks(text: str, code: str, score: float, matched: str) -> None:

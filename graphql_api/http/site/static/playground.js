@@ -1,4 +1,4 @@
-// GraphiQL with four initial tabs. The browser stores what people write in them.
+// GraphiQL with initial tabs. The browser stores what people write in them.
 /* global GraphiQL, GraphiQLPluginExplorer, React, ReactDOM */
 
 const COUNTRIES = `# The five most populous countries of Europe.
@@ -51,6 +51,35 @@ query Graph {
     neighbours {
       emoji
       name(lang: "fr")
+    }
+  }
+}
+`;
+
+const SEARCH = `# A country by any spelling, in any language.
+# Try: cote divoire, 日本, deutschl, wien
+query Search {
+  search(text: "germny", first: 3) {
+    score
+    matched
+    country {
+      emoji
+      name
+      capital
+    }
+  }
+}
+`;
+
+const CONVERT = `# Money at the rates of the last refresh.
+query Convert {
+  convert(amount: 100, from: "EUR", to: ["USD", "JPY"]) {
+    amount
+    rate
+    currency {
+      code
+      symbol
+      digits
     }
   }
 }
@@ -138,6 +167,8 @@ ReactDOM.createRoot(container).render(
     defaultTabs: [
       { query: COUNTRIES },
       { query: GRAPH },
+      { query: SEARCH },
+      { query: CONVERT },
       { query: REFRESH, headers },
       { query: PROGRESS },
     ],
