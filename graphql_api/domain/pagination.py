@@ -8,16 +8,16 @@ import base64
 import json
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cmp_to_key, partial
+from functools import cached_property, cmp_to_key, partial
 
 import orjson
 
 from graphql_api.domain.country import Country, CountryField, FieldKind
 from graphql_api.domain.filters import Filter, apply_filter
-from graphql_api.domain.snapshot import ComparableValue, Snapshot
+from graphql_api.domain.snapshot import ComparableValue
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, drop_repeated, sort_rows, sort_values
 from graphql_api.errors import InvalidInput
@@ -50,54 +50,78 @@ class PageRequest:
                     raise InvalidInput(f"Give offset or {name}, not both; offset goes with first.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Page:
-    """A slice of the matching rows. Rows and cursors are built on demand."""
+    """A slice of the matching rows. It is sorted on demand, and so are rows and cursors built."""
 
-    snapshot: Snapshot
+    reader: SnapshotReader
     sort: tuple[SortKey, ...]
-    matching: Sequence[int]
-    """Indexes into `snapshot.rows` of all matching rows, in order."""
-    start: int
-    stop: int
-    """The page is matching[start:stop]."""
+    selected: Collection[int]
+    """Indexes into the snapshot's rows of all matching rows, each once and in any order."""
+    request: PageRequest
+    after: Sequence[ComparableValue] | None
+    before: Sequence[ComparableValue] | None
+    """Positions of the cursors in `request`."""
+
+    @cached_property
+    def matching(self) -> Sequence[int]:
+        """Return the indexes of all matching rows, in order."""
+        return sort_rows(self.sort, self.reader, self.selected)
+
+    @cached_property
+    def span(self) -> range:
+        """Return the positions in `matching` of the rows on the page."""
+        request = self.request
+        start, stop = min(request.offset or 0, len(self.matching)), len(self.matching)
+        if self.after is not None:
+            start = self._find_index(self.after, bisect_right)
+        if self.before is not None:
+            stop = max(start, self._find_index(self.before, bisect_left))
+        if request.first is not None:
+            stop = min(stop, start + request.first)
+        if request.last is not None:
+            start = max(start, stop - request.last)
+        return range(start, stop)
 
     @property
     def row_indexes(self) -> Sequence[int]:
-        """Return the indexes into `snapshot.rows` of the rows on the page."""
-        return self.matching[self.start : self.stop]
+        """Return the indexes into the snapshot's rows of the rows on the page."""
+        return self.matching[self.span.start : self.span.stop]
 
     @property
     def rows(self) -> list[Country]:
         """Return the countries on the page, in its order."""
-        rows = self.snapshot.rows
+        rows = self.reader.snapshot.rows
         return [rows[row_index] for row_index in self.row_indexes]
 
     def cursor(self, row_index: int) -> str:
-        """Return the cursor of `snapshot.rows[row_index]`."""
-        return encode_cursor(sort_values(row_index, self.sort, self.snapshot), self.sort)
+        """Return the cursor of the row with that index."""
+        return encode_cursor(sort_values(row_index, self.sort, self.reader.snapshot), self.sort)
+
+    def _find_index(self, position: Sequence[ComparableValue], bisect: Callable[..., int]) -> int:
+        to_sort_key = cmp_to_key(partial(compare, keys=self.sort))
+        return bisect(
+            self.matching,
+            to_sort_key(position),
+            key=lambda row_index: to_sort_key(sort_values(row_index, self.sort, self.reader.snapshot)),
+        )
 
 
 def paginate(reader: SnapshotReader, country_filter: Filter, sort: Sequence[SortKey], request: PageRequest) -> Page:
-    """Filter, sort and slice the rows of a snapshot.
+    """Filter the rows of a snapshot. The page sorts and slices them.
 
     Raises:
         InvalidInput: a cursor is malformed, or belongs to another order.
     """
-    snapshot, keys = reader.snapshot, drop_repeated(sort)
-    matching = sort_rows(keys, reader, apply_filter(country_filter, reader))
-    start, stop = min(request.offset or 0, len(matching)), len(matching)
-    if request.after is not None:
-        position = _parse_cursor(request.after, "after", keys)
-        start = _find_index(position, snapshot, keys, matching, bisect_right)
-    if request.before is not None:
-        position = _parse_cursor(request.before, "before", keys)
-        stop = max(start, _find_index(position, snapshot, keys, matching, bisect_left))
-    if request.first is not None:
-        stop = min(stop, start + request.first)
-    if request.last is not None:
-        start = max(start, stop - request.last)
-    return Page(snapshot=snapshot, sort=keys, matching=matching, start=start, stop=stop)
+    keys = drop_repeated(sort)
+    return Page(
+        reader=reader,
+        sort=keys,
+        selected=apply_filter(country_filter, reader),
+        request=request,
+        after=None if request.after is None else _parse_cursor(request.after, "after", keys),
+        before=None if request.before is None else _parse_cursor(request.before, "before", keys),
+    )
 
 
 def _parse_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequence[ComparableValue]:
@@ -108,19 +132,6 @@ def _parse_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequen
             f"{argument} is not a cursor of this list in this order; "
             "use one that the same query with the same sort returned."
         ) from None
-
-
-def _find_index(
-    position: Sequence[ComparableValue],
-    snapshot: Snapshot,
-    keys: Sequence[SortKey],
-    matching: Sequence[int],
-    bisect: Callable[..., int],
-) -> int:
-    to_sort_key = cmp_to_key(partial(compare, keys=keys))
-    return bisect(
-        matching, to_sort_key(position), key=lambda row_index: to_sort_key(sort_values(row_index, keys, snapshot))
-    )
 
 
 def encode_cursor(position: Sequence[ComparableValue], keys: Sequence[SortKey]) -> str:

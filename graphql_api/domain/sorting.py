@@ -1,9 +1,9 @@
 """Sorting: a total order by any keys, nulls last in both directions. Orders are kept with the snapshot."""
 
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
@@ -19,6 +19,13 @@ class SortKey(NamedTuple):
     field: CountryField
     descending: bool = False
 
+
+class _HasField(Protocol):
+    @property
+    def field(self) -> Hashable: ...
+
+
+KeyT = TypeVar("KeyT", bound=_HasField)
 
 TIE_BREAKERS = (SortKey(CountryField.NAME), SortKey(CountryField.CODE))
 """The keys after the client's keys. The code is unique, so the order is total."""
@@ -37,9 +44,9 @@ class RowOrder:
     """Bytes."""
 
 
-def drop_repeated(keys: Sequence[SortKey]) -> tuple[SortKey, ...]:
+def drop_repeated(keys: Sequence[KeyT]) -> tuple[KeyT, ...]:
     """Return the first key of each field. Another one of the same field decides nothing."""
-    first_keys: dict[CountryField, SortKey] = {}
+    first_keys: dict[Hashable, KeyT] = {}
     for key in keys:
         first_keys.setdefault(key.field, key)
     return tuple(first_keys.values())

@@ -15,7 +15,7 @@ from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.list_sizes import measure_graph, measure_reports
+from graphql_api.execution.list_sizes import measure_graph, measure_groups, measure_reports
 from graphql_api.execution.row_count import DataSizes
 from graphql_api.execution.turns import Turns
 from graphql_api.schema.operations import Mutation, Query, Subscription
@@ -44,7 +44,7 @@ class Schema(strawberry.Schema):
         snapshot, history = catalog.snapshot, catalog.history
         if self._measured is None or self._measured[0] is not snapshot or self._measured[1] is not history:
             lists = {**measure_graph(self.executable, snapshot), **measure_reports(history)}
-            self._measured = (snapshot, history, DataSizes(len(snapshot.rows), lists))
+            self._measured = (snapshot, history, DataSizes(len(snapshot.rows), lists, measure_groups(snapshot)))
         return self._measured[2]
 
 

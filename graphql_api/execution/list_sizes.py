@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import graphql
 
+from graphql_api.domain.aggregation import get_keys
 from graphql_api.domain.report import Attempt, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.compiler import get_resolver
+from graphql_api.schema.inputs import CountryGroupField
 
 
 class ListSize(NamedTuple):
@@ -26,6 +28,22 @@ ListSizes = Mapping[str, ListSize]
 """By type and field, such as `Country.neighbours`."""
 
 
+GROUPED_COUNTRIES = "CountryGroup.countries"
+"""The list whose size depends on what countries are grouped by."""
+
+
+class GroupSize(NamedTuple):
+    """Size of the groups by one value."""
+
+    groups: int
+    countries: int
+    """Of all groups together: a country may be in several."""
+
+
+GroupSizes = Mapping[str, GroupSize]
+"""By value of `CountryGroupField`."""
+
+
 class _Info(NamedTuple):
     """The `info` of resolvers, as `SnapshotInfo` describes it."""
 
@@ -38,8 +56,9 @@ def is_list(field: graphql.GraphQLField) -> bool:
 
 
 def measure_graph(schema: graphql.GraphQLSchema, snapshot: Snapshot) -> ListSizes:
-    """Measure every list of every node, and the lists of all nodes of a type."""
-    info, sizes = _Info(SnapshotReader(snapshot)), {}
+    """Measure every list of every node, and the lists of all nodes of a type. A group may have every country."""
+    info = _Info(SnapshotReader(snapshot))
+    sizes = {GROUPED_COUNTRIES: _measure([snapshot.rows])}
     roots: dict[str, graphql.GraphQLField] = schema.query_type.fields if schema.query_type else {}
     for type_name, nodes in snapshot.graph.nodes_by_type.items():
         node_type = graphql.assert_object_type(schema.type_map[type_name])
@@ -50,6 +69,15 @@ def measure_graph(schema: graphql.GraphQLSchema, snapshot: Snapshot) -> ListSize
         for name, field in roots.items():
             if is_list(field) and graphql.get_named_type(field.type) is node_type:
                 sizes[f"Query.{name}"] = _measure([list(nodes.values())])
+    return sizes
+
+
+def measure_groups(snapshot: Snapshot) -> GroupSizes:
+    """Measure the groups by each value."""
+    sizes = {}
+    for field in CountryGroupField:
+        keys = [key for row in snapshot.rows for key in get_keys(row, field.value, snapshot.graph)]
+        sizes[field.name] = GroupSize(groups=len(set(keys)), countries=len(keys))
     return sizes
 
 

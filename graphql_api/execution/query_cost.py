@@ -19,8 +19,8 @@ from graphql_api.execution.row_count import (
     ONE_ROW,
     DataSizes,
     Factors,
+    GroupCount,
     RowCount,
-    count_objects,
     find_factors,
     find_row_count,
     get_field,
@@ -57,7 +57,7 @@ class _SelectionStats:
     """Fragments and directives: limited together with fields, but without a cost."""
     cost: Counter[Factors] = field(default_factory=Counter)
     """Cost of one object."""
-    cost_of_rows: Counter[tuple[RowCount, Factors]] = field(default_factory=Counter)
+    cost_of_rows: Counter[tuple[RowCount | GroupCount, Factors]] = field(default_factory=Counter)
     """Cost of the lists below, and of arguments, by number of rows."""
     variable_uses: Counter[str] = field(default_factory=Counter)
 
@@ -90,7 +90,7 @@ class _SelectionStats:
 class OperationCost:
     """Cost of an operation, before its variables are known. Its other measures are within the limits."""
 
-    cost_of_rows: Mapping[tuple[RowCount, Factors], int]
+    cost_of_rows: Mapping[tuple[RowCount | GroupCount, Factors], int]
     """Cost of one row, by number of rows and by what else multiplies it."""
     variable_uses: Mapping[str, int]
     """How often each variable is used."""
@@ -115,8 +115,7 @@ class OperationCost:
         }
         cost = 0
         for (rows, factors), cost_of_row in self.cost_of_rows.items():
-            sort_keys = rows.count_sort_keys(values)
-            cost += cost_of_row * count_objects(rows.resolve(sizes, values), factors, sort_keys, sizes.lists)
+            cost += cost_of_row * rows.count_objects(factors, sizes, values)
         for name, count in self.variable_uses.items():
             if size := value_sizes.get(name):
                 cost += count * (size.operands * sizes.countries + size.elements)
@@ -231,7 +230,7 @@ class _CostVisitor:
         factors = find_factors(name, parent, field)
         if rows is not None:
             stats.cost_of_rows.update({(rows, (*factors, *inner)): cost for inner, cost in nested_cost.items()})
-            stats.cost_of_rows[rows, ()] += 1
+            stats.cost_of_rows[rows, rows.own_factors] += 1
             if name == "Query.search":
                 stats.cost[()] += _SEARCH_COST
                 stats.cost_of_rows[ALL_ROWS, ()] += 1

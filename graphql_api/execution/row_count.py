@@ -1,15 +1,17 @@
 """Row counts: how many objects a field of a query leads to, by what the schema declares and the data has."""
 
 from collections.abc import Mapping
+from math import prod
 from typing import Any, NamedTuple, TypeAlias
 
 import graphql
 from graphql.language import ast
 
+from graphql_api.domain.aggregation import GroupSortField
 from graphql_api.domain.conversion import MAX_TARGETS
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot_reader import MAX_MATCHES
-from graphql_api.execution.list_sizes import ListSizes, is_list
+from graphql_api.execution.list_sizes import GROUPED_COUNTRIES, GroupSizes, ListSize, ListSizes, is_list
 from graphql_api.execution.value_size import VariableRef, to_plain_value
 
 _MAX_SORT_KEYS = sum(field.info.sortable for field in CountryField)
@@ -20,6 +22,21 @@ class DataSizes(NamedTuple):
 
     countries: int
     lists: ListSizes
+    groups: GroupSizes
+
+
+Factors: TypeAlias = tuple[str, ...]
+"""Multiply the cost of a field besides its rows: the lists that it is in by type and field, the outermost first,
+`_CURSOR`, `_REPEATED` and `_AGGREGATED`."""
+_CURSOR = "cursor"
+_REPEATED = "repeated"
+"""Marks that several objects may lead to one, as countries do to their continent."""
+_GROUPED = "grouped"
+"""Stands for all groups and the countries in them, which are looked at for each sort key."""
+_AGGREGATED = "aggregated"
+"""Stands for the values that a number is computed from, one of each country."""
+_VALUES_PER_FIELD = 10
+"""Such values that take as long as one field of one row."""
 
 
 class RowCount(NamedTuple):
@@ -32,23 +49,53 @@ class RowCount(NamedTuple):
     sort: int | str = 0
     """Number of sort keys, or the name of a variable."""
 
-    def resolve(self, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
-        """Return the number of rows for these variables."""
+    @property
+    def own_factors(self) -> Factors:
+        """Return what multiplies the cost of the field itself."""
+        return ()
+
+    def count_objects(self, factors: Factors, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
+        """Return the number of objects that the rows lead to for these variables."""
         max_rows = sizes.countries if self.max_rows is None else self.max_rows
-        requested = variables.get(self.requested) if isinstance(self.requested, str) else self.requested
-        if isinstance(requested, list):
-            requested = len(requested)
-        return min(max(requested, 0), max_rows) if isinstance(requested, int) else max_rows
-
-    def count_sort_keys(self, variables: Mapping[str, Any]) -> int:
-        """Return the number of sort keys for these variables. Repeated fields do not count."""
-        sort = _count_items(variables.get(self.sort)) if isinstance(self.sort, str) else self.sort
-        return min(sort, _MAX_SORT_KEYS)
+        sort_keys = _resolve_sort_keys(self.sort, _MAX_SORT_KEYS, variables)
+        return _count_objects(_limit(max_rows, self.requested, variables), factors, sort_keys, sizes.lists)
 
 
-Factors: TypeAlias = tuple[str, ...]
-"""Multiply the cost of a field besides its rows: the lists that it is in by type and field, the outermost first,
-`_CURSOR` and `_REPEATED`."""
+class GroupCount(NamedTuple):
+    """The groups of countries: the requested number, at most as many as there are."""
+
+    by: tuple[str | VariableRef, ...] = ()
+    """Values of `CountryGroupField`, and variables of one or several. Empty: all countries are one group."""
+    requested: int | str | None = None
+    """A number, the name of a variable, or None without `first`."""
+    sort: int | str = 0
+    """Number of sort keys, or the name of a variable."""
+
+    def count_objects(self, factors: Factors, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
+        """Return the number of objects that the groups lead to for these variables."""
+        group_sizes = [sizes.groups[name] for name in self._resolve_names(variables) if name in sizes.groups]
+        # Only languages are several of one country.
+        countries = max((size.countries for size in group_sizes), default=sizes.countries)
+        groups = min(prod(size.groups for size in group_sizes), max(countries, 1))
+        if factors == (_GROUPED,):
+            sort_keys = _resolve_sort_keys(self.sort, len(GroupSortField), variables)
+            return (countries + groups) * (1 + sort_keys) if self.by else 1
+        size = ListSize(sizes.countries, countries, are_disjoint=countries == sizes.countries)
+        lists = {**sizes.lists, GROUPED_COUNTRIES: size}
+        return _count_objects(_limit(groups, self.requested, variables), factors, 0, lists)
+
+    @property
+    def own_factors(self) -> Factors:
+        """Return what multiplies the cost of the field itself."""
+        return (_GROUPED,)
+
+    def _resolve_names(self, variables: Mapping[str, Any]) -> set[str]:
+        names: set[str] = set()
+        for item in self.by:
+            value = variables.get(item.name) if isinstance(item, VariableRef) else item
+            names.update(name for name in (value if isinstance(value, list) else [value]) if isinstance(name, str))
+        return names
+
 
 ONE_ROW, ALL_ROWS = RowCount(1), RowCount(None)
 _ROWS_BY_FIELD = {
@@ -60,18 +107,21 @@ _ROWS_BY_FIELD = {
     "Query.failedRefreshes": RowCount(1000, 10),
 }
 """Fields with several rows, and the default number of rows."""
-_LISTS_OF_ROWS = frozenset({"CountryConnection.nodes", "CountryConnection.edges", "Status.sources"})
-"""Lists that cost nothing more: the items are those rows, or as few as there are kinds of sources."""
-_CURSOR = "cursor"
+_GROUPED_FIELDS = frozenset({"CountryConnection.groups", "CountryConnection.aggregate"})
+"""Fields of groups: by some values, or of all countries as one."""
+_LISTS_OF_ROWS = frozenset(
+    {"CountryConnection.nodes", "CountryConnection.edges", "CountryGroup.keys", "Status.sources"}
+)
+"""Lists that cost nothing more: the items are those rows, or few."""
 _CURSOR_FIELDS = frozenset({"CountryEdge.cursor", "PageInfo.startCursor", "PageInfo.endCursor"})
 """Fields that cost as much as the values of a cursor."""
+_AGGREGATE_TYPES = ("CountrySums", "CountryNumbers")
+"""Types whose fields are numbers of many countries."""
 _LISTED_BY = frozenset({"ids", "to"})
 """Arguments with a list of what a field returns, repeated or not."""
-_REPEATED = "repeated"
-"""Marks that several objects may lead to one, as countries do to their continent."""
 
 
-def count_objects(count: int, factors: Factors, sort_keys: int, lists: ListSizes) -> int:
+def _count_objects(count: int, factors: Factors, sort_keys: int, lists: ListSizes) -> int:
     """Return the number of objects that `count` distinct ones lead to, the lists between them included."""
     is_distinct = True
     for factor in factors:
@@ -79,6 +129,9 @@ def count_objects(count: int, factors: Factors, sort_keys: int, lists: ListSizes
             count *= 1 + sort_keys
         elif factor == _REPEATED:
             is_distinct = False
+        elif factor == _AGGREGATED:
+            size = lists[GROUPED_COUNTRIES]
+            count += min(count * size.longest, size.total) // _VALUES_PER_FIELD
         else:
             size = lists[factor]
             items = count * size.longest
@@ -99,12 +152,14 @@ def find_factors(name: str, parent: graphql.GraphQLNamedType | None, field: grap
     """Return what multiplies the cost of a field and of the fields below it."""
     if name in _CURSOR_FIELDS:
         return (_CURSOR,)
+    if parent is not None and parent.name in _AGGREGATE_TYPES:
+        return (_AGGREGATED,)
     if name in ("Query.nodes", "Query.convert"):
         return (_REPEATED,)
     if field is None or name in _LISTS_OF_ROWS:
         return ()
     if is_list(field):
-        return () if name in _ROWS_BY_FIELD else (name,)
+        return () if name in _ROWS_BY_FIELD or name in _GROUPED_FIELDS else (name,)
     return (_REPEATED,) if _is_node(parent) and _is_node(graphql.get_named_type(field.type)) else ()
 
 
@@ -112,20 +167,62 @@ def _is_node(named_type: graphql.GraphQLNamedType | None) -> bool:
     return isinstance(named_type, graphql.GraphQLObjectType) and bool(named_type.interfaces)
 
 
-def find_row_count(node: ast.FieldNode, name: str) -> RowCount | None:
-    """Return the rows of a field, or None if it has no list of rows."""
+def find_row_count(node: ast.FieldNode, name: str) -> RowCount | GroupCount | None:
+    """Return the rows or groups of a field, or None if it has no list of them."""
+    if name in _GROUPED_FIELDS:
+        return _find_group_count(node)
     rows = _ROWS_BY_FIELD.get(name)
     if rows is None:
         return None
     for argument in node.arguments or ():
         argument_name, value = argument.name.value, to_plain_value(argument.value)
-        if argument_name in ("first", "last") and isinstance(value, int | VariableRef):
-            rows = rows._replace(requested=value.name if isinstance(value, VariableRef) else value)
+        if argument_name in ("first", "last") and (number := _read_number(value)) is not None:
+            rows = rows._replace(requested=number)
         elif argument_name in _LISTED_BY:
-            rows = rows._replace(requested=value.name if isinstance(value, VariableRef) else _count_items(value))
+            rows = rows._replace(requested=_read_length(value))
         elif argument_name == "sort":
-            rows = rows._replace(sort=value.name if isinstance(value, VariableRef) else _count_items(value))
+            rows = rows._replace(sort=_read_length(value))
     return rows
+
+
+def _find_group_count(node: ast.FieldNode) -> GroupCount:
+    arguments = {argument.name.value: argument.value for argument in node.arguments or ()}
+    by, first, sort = map(arguments.get, ("by", "first", "sort"))
+    items = by.values if isinstance(by, ast.ListValueNode) else [by]
+    return GroupCount(
+        by=tuple(
+            VariableRef(item.name.value) if isinstance(item, ast.VariableNode) else item.value
+            for item in items
+            if isinstance(item, ast.VariableNode | ast.EnumValueNode)
+        ),
+        requested=_read_number(to_plain_value(first)) if first else None,
+        sort=_read_length(to_plain_value(sort)) if sort else 0,
+    )
+
+
+def _read_number(value: object) -> int | str | None:
+    """Return a number or the name of a variable; None for any other value."""
+    if isinstance(value, VariableRef):
+        return value.name
+    return value if isinstance(value, int) else None
+
+
+def _read_length(value: object) -> int | str:
+    """Return the number of items of a list, or the name of a variable."""
+    return value.name if isinstance(value, VariableRef) else _count_items(value)
+
+
+def _resolve_sort_keys(sort: int | str, max_keys: int, variables: Mapping[str, Any]) -> int:
+    """Return the number of sort keys for these variables. Repeated fields do not count."""
+    return min(_count_items(variables.get(sort)) if isinstance(sort, str) else sort, max_keys)
+
+
+def _limit(count: int, requested: int | str | None, variables: Mapping[str, Any]) -> int:
+    """Return the requested number, or that of the variable, but at most `count`."""
+    number = variables.get(requested) if isinstance(requested, str) else requested
+    if isinstance(number, list):
+        number = len(number)
+    return min(max(number, 0), count) if isinstance(number, int) else count
 
 
 def _count_items(value: object) -> int:

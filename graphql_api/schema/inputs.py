@@ -9,9 +9,11 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
+from graphql_api.domain.aggregation import GroupSortField, GroupSortKey
 from graphql_api.domain.country import CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.sorting import SortKey
+from graphql_api.schema.refresh_types import described_value
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -183,3 +185,42 @@ class CountrySort:
     def to_domain(self) -> SortKey:
         """Convert the sort key to the domain."""
         return SortKey(CountryField[self.field.name], descending=self.direction is SortDirection.DESC)
+
+
+@strawberry.enum(description="Values of Country to group by.")
+class CountryGroupField(Enum):
+    REGION = described_value(CountryField.REGION, "UN M49 region, e.g. Africa.")
+    SUBREGION = described_value(CountryField.SUBREGION, "UN M49 subregion, e.g. Western Africa; null if there is none.")
+    CONTINENT = described_value(CountryField.CONTINENT, "Code of the continent, e.g. AF.")
+    CURRENCY_CODE = described_value(
+        CountryField.CURRENCY_CODE, "ISO 4217 code of the first currency in use, e.g. EUR; null if there is none."
+    )
+    LANGUAGE = described_value(
+        CountryField.LANGUAGES,
+        "BCP 47 code of each language of Country.languages, official or not, e.g. pt; null if there is none. A country "
+        "is in the group of each of its languages, so groups overlap.",
+    )
+
+
+@strawberry.enum(description="Values of groups to sort by.")
+class CountryGroupSortField(Enum):
+    KEY = described_value(GroupSortField.KEY, "The keys, the first one first, without case and accents.")
+    COUNT = described_value(GroupSortField.COUNT, "Number of countries.")
+    POPULATION = described_value(GroupSortField.POPULATION, "Sum of the populations.")
+    AREA_KM2 = described_value(GroupSortField.AREA_KM2, "Sum of the areas.")
+    ESTIMATED_GDP = described_value(GroupSortField.ESTIMATED_GDP, "Sum of the estimated GDPs.")
+    GDP = described_value(GroupSortField.GDP, "Sum of the GDPs.")
+    GDP_PPP = described_value(GroupSortField.GDP_PPP, "Sum of the GDPs at purchasing power parity.")
+
+
+@strawberry.input(
+    description="One sort key of groups. Equal groups are ordered by the next sort key, and finally by their keys, "
+    "with nulls last."
+)
+class CountryGroupSort:
+    field: CountryGroupSortField = strawberry.field(description="The value to sort by.")
+    direction: SortDirection = strawberry.field(default=SortDirection.DESC, description="The direction.")
+
+    def to_domain(self) -> GroupSortKey:
+        """Convert the sort key to the domain."""
+        return GroupSortKey(GroupSortField[self.field.name], descending=self.direction is SortDirection.DESC)

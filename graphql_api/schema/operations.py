@@ -19,6 +19,7 @@ from graphql_api.domain.snapshot_reader import MAX_MATCHES, MAX_SEARCH_LENGTH, S
 from graphql_api.errors import CountryNotFound, InvalidInput
 from graphql_api.refresh.pipeline import RefreshOptions
 from graphql_api.refresh.progress import Progress
+from graphql_api.schema.connection import CountryConnection
 from graphql_api.schema.context import Info
 from graphql_api.schema.global_ids import decode_id
 from graphql_api.schema.inputs import CountryFilter, CountrySort
@@ -32,7 +33,7 @@ from graphql_api.schema.nodes import (
     RegionType,
 )
 from graphql_api.schema.refresh_types import RefreshFailureType, RefreshProgress, RefreshReportType
-from graphql_api.schema.types import CountryConnection, CountryType, Status
+from graphql_api.schema.types import CountryType, Status
 
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 

@@ -19,7 +19,8 @@ def described(description: str | None) -> Any:  # noqa: ANN401 - as strawberry.f
     return strawberry.field(description=description)
 
 
-def _value(member: Enum, description: str) -> Any:  # noqa: ANN401 - as strawberry.enum_value
+def described_value(member: Enum, description: str) -> Any:  # noqa: ANN401 - as strawberry.enum_value
+    """Return a value of an enum with a description."""
     return strawberry.enum_value(member, description=description)
 
 
@@ -30,9 +31,9 @@ _ERROR_CODE = "Kind of failure, as in extensions.code, e.g. SOURCE_UNAVAILABLE."
 
 @strawberry.enum(name="SourceKind", description="The kinds of data that a refresh fetches.")
 class SourceKindType(Enum):
-    COUNTRIES = _value(report.SourceKind.COUNTRIES, "Capitals, populations, areas and currencies.")
-    RATES = _value(report.SourceKind.RATES, "Exchange rates.")
-    STATISTICS = _value(
+    COUNTRIES = described_value(report.SourceKind.COUNTRIES, "Capitals, populations, areas and currencies.")
+    RATES = described_value(report.SourceKind.RATES, "Exchange rates.")
+    STATISTICS = described_value(
         report.SourceKind.STATISTICS,
         "Populations and GDPs with their years. A refresh succeeds without them, and the stored ones stay.",
     )
@@ -86,9 +87,9 @@ class SourceReportType:
 
 @strawberry.enum(description="What can start a refresh.")
 class RefreshTrigger(Enum):
-    START = _value(report.Trigger.START, "The start of a server without data or with stale data.")
-    SCHEDULE = _value(report.Trigger.SCHEDULE, "The schedule of a server (REFRESH_INTERVAL).")
-    REQUEST = _value(report.Trigger.REQUEST, "The mutation, or the command `graphql-api refresh`.")
+    START = described_value(report.Trigger.START, "The start of a server without data or with stale data.")
+    SCHEDULE = described_value(report.Trigger.SCHEDULE, "The schedule of a server (REFRESH_INTERVAL).")
+    REQUEST = described_value(report.Trigger.REQUEST, "The mutation, or the command `graphql-api refresh`.")
 
 
 @strawberry.type(name="RefreshReport", description="The result of a successful refresh.")
@@ -135,13 +136,13 @@ class RefreshFailureType:
 
 @strawberry.enum(description="The phases of a refresh, in order. The last is DONE or FAILED.")
 class RefreshPhase(Enum):
-    STARTED = _value(progress.Phase.STARTED, "It has started.")
-    FETCHING = _value(progress.Phase.FETCHING, "All sources are being fetched in parallel.")
-    TRANSFORMING = _value(progress.Phase.TRANSFORMING, "Rows are being built from the records.")
-    UPSERTING = _value(progress.Phase.UPSERTING, "The rows are being written.")
-    DRAWING = _value(progress.Phase.DRAWING, "The rows are written; the image is being finished.")
-    DONE = _value(progress.Phase.DONE, "It has succeeded; `report` has the result.")
-    FAILED = _value(progress.Phase.FAILED, "It has failed and changed nothing; `code` says why.")
+    STARTED = described_value(progress.Phase.STARTED, "It has started.")
+    FETCHING = described_value(progress.Phase.FETCHING, "All sources are being fetched in parallel.")
+    TRANSFORMING = described_value(progress.Phase.TRANSFORMING, "Rows are being built from the records.")
+    UPSERTING = described_value(progress.Phase.UPSERTING, "The rows are being written.")
+    DRAWING = described_value(progress.Phase.DRAWING, "The rows are written; the image is being finished.")
+    DONE = described_value(progress.Phase.DONE, "It has succeeded; `report` has the result.")
+    FAILED = described_value(progress.Phase.FAILED, "It has failed and changed nothing; `code` says why.")
 
 
 @strawberry.type(description="The progress of a refresh.")

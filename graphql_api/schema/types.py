@@ -1,4 +1,4 @@
-"""Output types of countries, pages and the server's status, each over its domain object.
+"""Output types of countries and of the server's status, each over its domain object.
 
 A field without a resolver reads the attribute of the same name from that object.
 """
@@ -12,7 +12,6 @@ import strawberry
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.nodes import Continent, CountryLanguage, Currency, LocalizedName, PostalCode
-from graphql_api.domain.pagination import Page
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.schema.context import Info, SnapshotInfo
@@ -189,69 +188,6 @@ class CountryType(Node):
         if parent.statistics_provider is None:
             return None
         return _build_provenance(report.SourceKind.STATISTICS, parent.statistics_provider, parent.statistics_as_of)
-
-
-@strawberry.type(description="A country on a page, with its cursor.")
-class CountryEdge:
-    page: strawberry.Private[Page]
-    row_index: strawberry.Private[int]
-
-    @strawberry.field(
-        description="Opaque position in this order, for `after` or `before`. It stays valid after "
-        "refreshes, and even if the country is deleted."
-    )
-    def cursor(self) -> str:
-        return self.page.cursor(self.row_index)
-
-    @strawberry.field(description="The country.", graphql_type=CountryType)
-    def node(self) -> domain.Country:
-        return self.page.snapshot.rows[self.row_index]
-
-
-@strawberry.type(description="The position of a page in its list.")
-class PageInfo:
-    @strawberry.field(description="Whether countries follow the page.")
-    @staticmethod
-    def has_next_page(parent: strawberry.Parent[Page]) -> bool:
-        return parent.stop < len(parent.matching)
-
-    @strawberry.field(description="Whether countries precede the page.")
-    @staticmethod
-    def has_previous_page(parent: strawberry.Parent[Page]) -> bool:
-        return parent.start > 0
-
-    @strawberry.field(description="Cursor of the first country; null for an empty page.")
-    @staticmethod
-    def start_cursor(parent: strawberry.Parent[Page]) -> str | None:
-        return parent.cursor(parent.row_indexes[0]) if parent.row_indexes else None
-
-    @strawberry.field(description="Cursor of the last country; null for an empty page.")
-    @staticmethod
-    def end_cursor(parent: strawberry.Parent[Page]) -> str | None:
-        return parent.cursor(parent.row_indexes[-1]) if parent.row_indexes else None
-
-
-@strawberry.type(description="A page of countries.")
-class CountryConnection:
-    @strawberry.field(description="The countries on the page.", graphql_type=list[CountryType])
-    @staticmethod
-    def nodes(parent: strawberry.Parent[Page]) -> Sequence[domain.Country]:
-        return parent.rows
-
-    @strawberry.field(description="The same countries, each with its cursor.")
-    @staticmethod
-    def edges(parent: strawberry.Parent[Page]) -> list[CountryEdge]:
-        return [CountryEdge(page=parent, row_index=row_index) for row_index in parent.row_indexes]
-
-    @strawberry.field(description="The position of the page.", graphql_type=PageInfo)
-    @staticmethod
-    def page_info(parent: strawberry.Parent[Page]) -> Page:
-        return parent
-
-    @strawberry.field(description="Number of countries that match the filter, on all pages.")
-    @staticmethod
-    def total_count(parent: strawberry.Parent[Page]) -> int:
-        return len(parent.matching)
 
 
 @strawberry.type(description="A provider of served data, and how much of it.")

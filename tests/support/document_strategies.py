@@ -45,6 +45,15 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         'amount: 1, from: "EUR", to: "QQQ"',
     ),
     "node": ('id: "Q291bnRyeTpGUg=="', 'id: "Q291bnRyeTpRUQ=="', 'id: "no id"'),
+    "CountryConnection.groups": (
+        "by: REGION",
+        "by: [LANGUAGE, CONTINENT]",
+        "by: [CURRENCY_CODE], sort: [{field: GDP}, {field: KEY, direction: ASC}], first: $first",
+        "by: [SUBREGION], sort: {field: POPULATION}, first: 1",
+        "by: []",
+        "by: [REGION, REGION]",
+        "by: REGION, first: -1",
+    ),
     "refreshes": ("", "first: 1", "first: -1"),
     "failedRefreshes": ("", "first: 1", "first: -1"),
 }
@@ -77,7 +86,7 @@ class _DocumentBuilder:
         directive = self.draw(st.sampled_from(_DIRECTIVES))
         if name == "__typename":
             return f"{self.draw(st.sampled_from(('', 'type: ')))}__typename{directive}"
-        arguments = ARGUMENTS.get(name, ("",)) if parent_type.name == "Query" else ("",)
+        arguments = ARGUMENTS.get(name if parent_type.name == "Query" else f"{parent_type.name}.{name}", ("",))
         index = self.draw(st.integers(0, len(arguments) - 1))
         # Fields of one response name must have the same arguments and type to merge.
         alias = f"{name}{index}: " if index or self.draw(st.booleans()) else ""

@@ -149,7 +149,7 @@ EXPENSIVE_QUERIES: Mapping[str, ExpensiveQuery] = {
         "{ refreshes(first: 1000) { skipped { record reason } missing } }", rejection="cost, at most 50000"
     ),
     "introspection": ExpensiveQuery(
-        "{ " + _aliased(6, lambda _: "__schema { types { fields { name type { name fields { name } } } } }") + " }"
+        "{ " + _aliased(5, lambda _: "__schema { types { fields { name type { name fields { name } } } } }") + " }"
     ),
     # Bytes.
     "a long alias": ExpensiveQuery(

@@ -68,11 +68,11 @@ def refusal_pattern(argument: str) -> str:
 def walk_forward(get_page: GetPage, size: int) -> list[str]:
     """Return the codes on pages of `size` rows, walked forward as by a client."""
     page = get_page(PageRequest(first=size))
-    assert page.start == 0
+    assert page.span.start == 0
     codes = country_codes(page.rows)
-    while page.stop < len(page.matching):
+    while page.span.stop < len(page.matching):
         page = get_page(PageRequest(first=size, after=page.cursor(page.row_indexes[-1])))
-        assert page.start == len(codes)
+        assert page.span.start == len(codes)
         codes += country_codes(page.rows)
     return codes
 
@@ -80,11 +80,11 @@ def walk_forward(get_page: GetPage, size: int) -> list[str]:
 def walk_backward(get_page: GetPage, size: int) -> list[str]:
     """Return the codes on pages of `size` rows, walked backward, in the order of the list."""
     page = get_page(PageRequest(last=size))
-    assert page.stop == len(page.matching)
+    assert page.span.stop == len(page.matching)
     codes = country_codes(page.rows)
-    while page.start > 0:
+    while page.span.start > 0:
         page = get_page(PageRequest(last=size, before=page.cursor(page.row_indexes[0])))
-        assert page.stop == len(page.matching) - len(codes)
+        assert page.span.stop == len(page.matching) - len(codes)
         codes = country_codes(page.rows) + codes
     return codes
 
@@ -96,7 +96,7 @@ def test_whole_list(rows: list[Country], query: ListQuery) -> None:
     filter_, sort = query
     page = make_get_page(make_snapshot(rows), query)(WHOLE_LIST)
     assert page.rows == sort_by_rank((row for row in rows if matches(row, filter_)), sort)
-    assert (page.start, page.stop) == (0, len(page.matching))
+    assert (page.span.start, page.span.stop) == (0, len(page.matching))
 
 
 @few_examples
@@ -136,7 +136,7 @@ def test_cut(rows: list[Country], sort: tuple[SortKey, ...], data: st.DataObject
             before=None if before is None else cursors[before],
         )
     )
-    assert (part.start, part.stop) == (start, stop)
+    assert (part.span.start, part.span.stop) == (start, stop)
     assert part.rows == page.rows[start:stop]
 
 
@@ -148,7 +148,7 @@ def test_offset(rows: list[Country], query: ListQuery, offset: int, first: int |
     all_rows = get_page(WHOLE_LIST).rows
     page = get_page(PageRequest(offset=offset, first=first))
     assert page.rows == all_rows[offset:][:first]
-    assert page.start == min(offset, len(all_rows))
+    assert page.span.start == min(offset, len(all_rows))
 
 
 @few_examples
@@ -234,7 +234,7 @@ def test_forged_cursors(values: tuple[object, ...], field: CountryField) -> None
         after = get_page(PageRequest(after=cursor))
     except InvalidInput:
         return
-    assert get_page(PageRequest(before=cursor)).stop == after.start
+    assert get_page(PageRequest(before=cursor)).span.stop == after.span.start
 
 
 @few_examples
@@ -248,7 +248,7 @@ def test_damaged_cursors(index: int, at: int, letter: str) -> None:
         after = get_page(PageRequest(after=damaged))
     except InvalidInput:
         return
-    assert after.start - get_page(PageRequest(before=damaged)).stop in {0, 1}
+    assert after.span.start - get_page(PageRequest(before=damaged)).span.stop in {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -370,5 +370,5 @@ def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
 def test_sizes_at_the_edges(first: int | None, last: int | None, start: int, stop: int) -> None:
     """A page of no rows is at its end of the list, and a page larger than the list is the list."""
     page = paginate(SnapshotReader(SNAPSHOT), MATCH_ALL, (), PageRequest(first=first, last=last))
-    assert (page.start, page.stop) == (start, stop)
+    assert (page.span.start, page.span.stop) == (start, stop)
     assert country_codes(page.rows) == ["AX", "CI", "ST"][start:stop]

@@ -245,7 +245,8 @@ def select_all(composite_type: Any, depth: int) -> str:  # noqa: ANN401 - an obj
         if not is_composite_type(field_type):
             parts.append(name)
         elif depth:
-            parts.append(f"{name} {select_all(field_type, depth - 1)}")
+            arguments = "(by: [REGION, LANGUAGE])" if name == "groups" else ""
+            parts.append(f"{name}{arguments} {select_all(field_type, depth - 1)}")
     return "{ __typename " + " ".join(parts) + " }"
 
 

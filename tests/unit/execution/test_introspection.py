@@ -35,7 +35,7 @@ ALL_OPTIONS: dict[str, Any] = {
 }
 """Every option of get_introspection_query, which GraphiQL, Altair, Insomnia, graphql-codegen and Relay's tools use."""
 DEFAULTS = QueryLimits()
-SIZES = DataSizes(0, {})
+SIZES = DataSizes(0, {}, {})
 HALF = QueryLimits(tokens=2_500, depth=10, fields=150, aliases=25, items=250, cost=DEFAULTS.cost * 3 // 4)
 """About half of each limit, three quarters of the cost, and all of the time."""
 

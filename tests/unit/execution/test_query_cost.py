@@ -9,9 +9,16 @@ from graphql import FragmentDefinitionNode, GraphQLObjectType, OperationDefiniti
 from graphql_api.domain.country import SkippedRecord
 from graphql_api.errors import QueryTooComplex
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.list_sizes import ListSize, is_list, measure_graph, measure_reports
+from graphql_api.execution.list_sizes import (
+    GroupSize,
+    ListSize,
+    is_list,
+    measure_graph,
+    measure_groups,
+    measure_reports,
+)
 from graphql_api.execution.query_cost import _COST_BY_FIELD, OperationCost, is_short, measure_operation
-from graphql_api.execution.row_count import _LISTS_OF_ROWS, _ROWS_BY_FIELD, DataSizes
+from graphql_api.execution.row_count import _GROUPED_FIELDS, _LISTS_OF_ROWS, _ROWS_BY_FIELD, DataSizes
 from tests.support.attempts import make_failure, make_report, make_source_report
 from tests.support.factories import make_snapshot
 from tests.support.schema_client import SCHEMA
@@ -36,6 +43,13 @@ SIZES = DataSizes(
         "Language.countries": ListSize(100, 1100),
         "Query.continents": ListSize(7, 7, are_disjoint=True),
         "Query.languages": ListSize(435, 435, are_disjoint=True),
+    },
+    {
+        "REGION": GroupSize(6, 250),
+        "SUBREGION": GroupSize(23, 250),
+        "CONTINENT": GroupSize(7, 250),
+        "CURRENCY_CODE": GroupSize(155, 250),
+        "LANGUAGE": GroupSize(436, 1109),
     },
 )
 LEVELS = 60
@@ -298,7 +312,8 @@ def test_every_list_has_its_size() -> None:
         if is_list(field)
     }
     measured = {*measure_graph(SCHEMA.executable, make_snapshot(make_world(), WORLD)), *measure_reports(())}
-    assert lists == measured | _LISTS_OF_ROWS | (_ROWS_BY_FIELD.keys() - {"Query.countries"})
+    rows = {*_ROWS_BY_FIELD, *_GROUPED_FIELDS} - {"Query.countries", "CountryConnection.aggregate"}
+    assert lists == measured | _LISTS_OF_ROWS | rows
 
 
 def test_measure_graph() -> None:
@@ -346,3 +361,86 @@ def test_measure_graph() -> None:
 def test_costs_of_the_graph(document: str, expected_cost: int) -> None:
     """A list multiplies what is below it by the number of its items, found by type."""
     assert compute_cost(document) == expected_cost
+
+
+def test_measure_groups() -> None:
+    """Groups are as many as there are values, null included; only those by language have a country several times."""
+    sizes = measure_groups(make_snapshot(make_world(), WORLD))
+    assert {name: sizes[name] for name in ("REGION", "SUBREGION", "CONTINENT")} == {
+        "REGION": (6, 250),
+        "SUBREGION": (23, 250),
+        "CONTINENT": (7, 250),
+    }
+    assert sizes["CURRENCY_CODE"].countries == 250 < sizes["LANGUAGE"].countries
+    assert set(measure_groups(make_snapshot()).values()) == {(0, 0)}
+
+
+PAGE = "countries(first: 1)"
+ALL_KEYS = "by: [REGION, SUBREGION, CONTINENT, CURRENCY_CODE, LANGUAGE]"
+
+
+@pytest.mark.parametrize(
+    ("document", "variables", "expected_cost"),
+    [
+        # Whatever the page, a number takes a tenth of the countries; a count takes none.
+        (f"{{ {PAGE} {{ aggregate {{ count }} }} }}", {}, 1 + 1 + 1),
+        (f"{{ {PAGE} {{ aggregate {{ sum {{ gdp }} }} }} }}", {}, 1 + 1 + 1 + (1 + 25)),
+        ("{ countries { aggregate { max { gdp population } } } }", {}, 250 + 1 + 1 + 2 * (1 + 25)),
+        # Each country is put into a group; each group has a field for each key.
+        (f"{{ {PAGE} {{ groups(by: REGION) {{ keys }} }} }}", {}, 1 + (250 + 6) + 6),
+        (f"{{ {PAGE} {{ groups(by: LANGUAGE) {{ keys }} }} }}", {}, 1 + (1109 + 436) + 436),
+        (f"{{ {PAGE} {{ groups(by: [REGION, SUBREGION]) {{ keys }} }} }}", {}, 1 + 2 + (250 + 138) + 138),
+        (f"{{ {PAGE} {{ groups({ALL_KEYS}) {{ keys }} }} }}", {}, 1 + 5 + 2 * 1109 + 1109),
+        (f"{{ {PAGE} {{ groups({ALL_KEYS}, first: 3) {{ keys }} }} }}", {}, 1 + 5 + 2 * 1109 + 3),
+        # Numbers take a tenth of the countries of all groups, in which each is as often as its languages.
+        (f"{{ {PAGE} {{ groups(by: REGION) {{ aggregate {{ avg {{ gdp }} }} }} }} }}", {}, 1 + 256 + 6 * 2 + (6 + 25)),
+        (
+            f"{{ {PAGE} {{ groups(by: LANGUAGE) {{ aggregate {{ sum {{ gdp gdpPpp }} }} }} }} }}",
+            {},
+            1 + 1545 + 2 * 436 + 2 * (436 + 110),
+        ),
+        (
+            f"{{ {PAGE} {{ groups(by: LANGUAGE, first: 2) {{ aggregate {{ sum {{ gdp }} }} }} }} }}",
+            {},
+            1 + 1545 + 2 * 2 + (2 + 50),
+        ),
+        # Countries of disjoint groups have together all neighbours; those of others may have the most each.
+        (
+            f"{{ {PAGE} {{ groups(by: REGION) {{ countries {{ neighbours {{ code }} }} }} }} }}",
+            {},
+            1 + 256 + (6 + 250) + 2 * (6 + 250 + 640),
+        ),
+        (
+            f"{{ {PAGE} {{ groups(by: LANGUAGE) {{ countries {{ neighbours {{ code }} }} }} }} }}",
+            {},
+            1 + 1545 + 1545 + 2 * 1545 * 15,
+        ),
+        # A sort key adds up the countries of all groups, and is an object of its own. Repeated ones add nothing.
+        (f"{{ {PAGE} {{ groups(by: REGION, sort: {{field: GDP}}) {{ keys }} }} }}", {}, 1 + 250 + 2 * 256 + 6),
+        (
+            f"query ($s: [S!]) {{ {PAGE} {{ groups(by: LANGUAGE, sort: $s) {{ keys }} }} }}",
+            {"s": [{"field": "GDP"}] * 9},
+            1 + 9 * 250 + 9 + (1 + 7) * 1545 + 436,
+        ),
+        # Variables name values, one or several, and the number of groups.
+        (
+            f"query ($b: [B!]!, $n: Int) {{ {PAGE} {{ groups(by: $b, first: $n) {{ keys }} }} }}",
+            {"b": ["REGION", "LANGUAGE"], "n": 7},
+            1 + 2 + 2 * 1109 + 7,
+        ),
+        (f"query ($b: [B!]!) {{ {PAGE} {{ groups(by: $b) {{ keys }} }} }}", {"b": "SUBREGION"}, 1 + (250 + 23) + 23),
+        (
+            f"query ($b: B!) {{ {PAGE} {{ groups(by: [REGION, $b]) {{ keys }} }} }}",
+            {"b": "CONTINENT"},
+            1 + 2 + (250 + 42) + 42,
+        ),
+        # Validation rejects all of these.
+        (f"{{ {PAGE} {{ groups(by: [NOTHING]) {{ keys }} }} }}", {}, 1 + 1 + (250 + 1) + 1),
+        ("{ ...f } fragment f on CountrySums { gdp }", {}, 1 + 25),
+        ("{ ...f } fragment f on CountryGroup { countries { code } }", {}, 2 * (1 + 250)),
+    ],
+)
+def test_costs_of_groups(document: str, variables: dict[str, Any], expected_cost: int) -> None:
+    """Groups cost by how many there are of their values, and by the countries in them, whatever page they are of."""
+    assert compute_cost(document, **variables) == expected_cost
+    check_limit_edge("cost", expected_cost, document, **variables)
