@@ -6,7 +6,6 @@ starts of its words, and less for a name that RapidFuzz finds similar. It grows 
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
@@ -51,7 +50,7 @@ class SearchIndex:
         """Index nothing yet."""
         self._rows = rows
         self._reference = reference
-        self._load_names = cache(self._build_names)
+        self._names: dict[bool, _Names] = {}
 
     def find(self, text: str, count: int, by_code: Country | None = None) -> list[Match]:
         """Return the `count` best matches of a text, of which `by_code` is the country with that code. "" has none.
@@ -63,7 +62,7 @@ class SearchIndex:
         key = "".join(words)
         if not key:
             return []
-        names = self._load_names(is_ascii=key.isascii())
+        names = self._get_names(is_ascii=key.isascii())
         best: dict[str, Match] = {}
         if by_code is not None:
             best[by_code.code] = Match(by_code, _EXACT, text.strip().upper(), _NAME)
@@ -77,12 +76,14 @@ class SearchIndex:
                     best[country.code] = Match(country, score, names.texts[index], weight)
         return sorted(best.values(), key=_get_rank)[:count]
 
-    def _build_names(self, *, is_ascii: bool) -> "_Names":
-        return _Names(
-            (words, text, row, weight)
-            for row in self._rows
-            for words, (text, weight) in _weigh_names(row, self._reference.get(row.code), is_ascii=is_ascii).items()
-        )
+    def _get_names(self, *, is_ascii: bool) -> "_Names":
+        if is_ascii not in self._names:
+            self._names[is_ascii] = _Names(
+                (words, text, row, weight)
+                for row in self._rows
+                for words, (text, weight) in _weigh_names(row, self._reference.get(row.code), is_ascii=is_ascii).items()
+            )
+        return self._names[is_ascii]
 
 
 class _Names:

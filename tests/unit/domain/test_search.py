@@ -1,9 +1,13 @@
 """Search: any spelling of a name, code or capital finds the country that a person means, first."""
 
+import gc
+import weakref
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from graphql_api.domain.nodes import CountryLinks, OtherNames
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.errors import InvalidInput
@@ -145,14 +149,34 @@ def test_rows_without_reference() -> None:
     expected = {"atlantis": ["ZZ"], "pearl": ["ZZ"], "gaul": ["FR"], "zz": ["ZZ"], "germany": [], "paris": []}
     found = {text: [match.country.code for match in SnapshotReader(snapshot).search(text, 5)] for text in expected}
     assert found == expected
+    assert SnapshotReader(make_snapshot()).search("france", 5) == []
 
 
 def test_built_once() -> None:
-    """A search without matches builds one index, the next one uses it, and another snapshot has its own."""
-    names = READER.snapshot.search_index._load_names
-    find("xqzvw"), find("яяя")
-    built = names.cache_info().misses
-    find("germany"), find("Германия")
-    assert (built, names.cache_info().misses) == (2, 2)
-    other = make_snapshot([make_country("FR")])
-    assert other.search_index._load_names.cache_info().misses == 0
+    """A snapshot indexes names on the first search in a script, and again only for another script."""
+    loads: list[str] = []
+
+    def load() -> OtherNames:
+        loads.append("FR")
+        return OtherNames(("Francia", "Франция"), ("francia", "франция"), (), ())
+
+    reference = make_reference(make_identity("FR", links=CountryLinks(load_other_names=load)))
+    reader = SnapshotReader(make_snapshot([make_country("FR")], reference))
+    assert loads == []
+    for text, count in (("franzia", 1), ("francia", 1), ("Франция", 2), ("франсия", 2), ("fr", 2)):
+        assert [match.country.code for match in reader.search(text, 1)] == ["FR"]
+        assert len(loads) == count
+
+
+def test_freed() -> None:
+    """The index goes with its snapshot, without a cycle that waits for the collector."""
+    reader = SnapshotReader(make_snapshot([make_country("FR")]))
+    reader.search("land", 1)
+    index = weakref.ref(reader.snapshot.search_index)
+    assert index() is not None
+    gc.disable()
+    try:
+        del reader
+        assert index() is None
+    finally:
+        gc.enable()

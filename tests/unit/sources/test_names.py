@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from graphql_api.domain.folding import split_name
 from graphql_api.errors import InvalidInput
 from graphql_api.sources import names
 from graphql_api.sources.names import find_name
@@ -58,6 +59,21 @@ def test_ill_formed(lang: str) -> None:
     """A text that is no tag of BCP 47, or one of more than 100 characters, is rejected and quoted."""
     with pytest.raises(InvalidInput, match=re.escape("lang must be a BCP 47 tag such as de or pt-BR, not ")):
         find_name("countries", "CZ", lang)
+
+
+def test_other_names() -> None:
+    """Every country has its names of all locales, as people write them, each with the words that a search folds."""
+    other = {code: identity.links.load_other_names() for code, identity in WORLD.items()}
+    assert [code for code, found in other.items() if len(found.names) < 10] == []
+    texts = [text for found in other.values() for text in (*found.names, *found.capitals)]
+    words = [word for found in other.values() for word in (*found.words, *found.capital_words)]
+    assert [" ".join(split_name(text)) for text in texts] == words
+    for lang in ("de", "ar", "ja", "zh-Hant"):
+        named = {code: find_name("countries", code, lang) for code in WORLD}
+        assert [
+            name for code, name in named.items() if name and " ".join(split_name(name)) not in other[code].words
+        ] == []
+    assert {"北京", "Peking"} <= set(other["CN"].capitals)
 
 
 def test_every_locale() -> None:
