@@ -30,6 +30,8 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
         result_window = page.locator(".result-window")
         run_tab(page, "Graph")
         expect(result_window).to_contain_text('"name": "Suisse"')
+        run_tab(page, "Groups")
+        expect(result_window).to_contain_text('"Asia"')
         run_tab(page, "Search")
         expect(result_window).to_contain_text('"matched": "Germany"')
         run_tab(page, "Convert")

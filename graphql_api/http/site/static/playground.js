@@ -56,6 +56,36 @@ query Graph {
 }
 `;
 
+const GROUPS = `# GDP per region, with totals of all countries.
+# Sums leave out countries without a value.
+query Groups {
+  countries {
+    aggregate {
+      count
+      sum {
+        population
+        gdp
+        gdpPpp
+      }
+    }
+    groups(by: REGION, sort: { field: GDP_PPP }) {
+      keys
+      aggregate {
+        count
+        sum {
+          population
+          gdp
+          gdpPpp
+        }
+        median {
+          gdpPerCapita
+        }
+      }
+    }
+  }
+}
+`;
+
 const SEARCH = `# A country by any spelling, in any language.
 # Try: cote divoire, 日本, deutschl, wien
 query Search {
@@ -167,6 +197,7 @@ ReactDOM.createRoot(container).render(
     defaultTabs: [
       { query: COUNTRIES },
       { query: GRAPH },
+      { query: GROUPS },
       { query: SEARCH },
       { query: CONVERT },
       { query: REFRESH, headers },
