@@ -28,8 +28,8 @@ ListSizes = Mapping[str, ListSize]
 """By type and field, such as `Country.neighbours`."""
 
 
-GROUPED_COUNTRIES = "CountryGroup.countries"
-"""The list whose size depends on what countries are grouped by."""
+GROUPED_COUNTRIES, GROUP_KEYS = "CountryGroup.countries", "CountryGroup.keys"
+"""The lists whose sizes depend on what countries are grouped by."""
 
 
 class GroupSize(NamedTuple):
@@ -56,9 +56,9 @@ def is_list(field: graphql.GraphQLField) -> bool:
 
 
 def measure_graph(schema: graphql.GraphQLSchema, snapshot: Snapshot) -> ListSizes:
-    """Measure every list of every node, and the lists of all nodes of a type. A group may have every country."""
+    """Measure every list of every node, the lists of all nodes of a type, and the longest that a group may have."""
     info = _Info(SnapshotReader(snapshot))
-    sizes = {GROUPED_COUNTRIES: _measure([snapshot.rows])}
+    sizes = {GROUPED_COUNTRIES: _measure([snapshot.rows]), GROUP_KEYS: _measure([list(CountryGroupField)])}
     roots: dict[str, graphql.GraphQLField] = schema.query_type.fields if schema.query_type else {}
     for type_name, nodes in snapshot.graph.nodes_by_type.items():
         node_type = graphql.assert_object_type(schema.type_map[type_name])

@@ -11,7 +11,7 @@ from graphql_api.domain.aggregation import GroupSortField
 from graphql_api.domain.conversion import MAX_TARGETS
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot_reader import MAX_MATCHES
-from graphql_api.execution.list_sizes import GROUPED_COUNTRIES, GroupSizes, ListSize, ListSizes, is_list
+from graphql_api.execution.list_sizes import GROUP_KEYS, GROUPED_COUNTRIES, GroupSizes, ListSize, ListSizes, is_list
 from graphql_api.execution.value_size import VariableRef, to_plain_value
 
 _MAX_SORT_KEYS = sum(field.info.sortable for field in CountryField)
@@ -81,7 +81,8 @@ class GroupCount(NamedTuple):
             sort_keys = _resolve_sort_keys(self.sort, len(GroupSortField), variables)
             return (countries + groups) * (1 + sort_keys) if self.by else 1
         size = ListSize(sizes.countries, countries, are_disjoint=countries == sizes.countries)
-        lists = {**sizes.lists, GROUPED_COUNTRIES: size}
+        keys = ListSize(len(group_sizes), groups * len(group_sizes))
+        lists = {**sizes.lists, GROUPED_COUNTRIES: size, GROUP_KEYS: keys}
         return _count_objects(_limit(groups, self.requested, variables), factors, 0, lists)
 
     @property
@@ -109,10 +110,8 @@ _ROWS_BY_FIELD = {
 """Fields with several rows, and the default number of rows."""
 _GROUPED_FIELDS = frozenset({"CountryConnection.groups", "CountryConnection.aggregate"})
 """Fields of groups: by some values, or of all countries as one."""
-_LISTS_OF_ROWS = frozenset(
-    {"CountryConnection.nodes", "CountryConnection.edges", "CountryGroup.keys", "Status.sources"}
-)
-"""Lists that cost nothing more: the items are those rows, or few."""
+_LISTS_OF_ROWS = frozenset({"CountryConnection.nodes", "CountryConnection.edges", "Status.sources"})
+"""Lists that cost nothing more: the items are those rows, or as few as there are kinds of sources."""
 _CURSOR_FIELDS = frozenset({"CountryEdge.cursor", "PageInfo.startCursor", "PageInfo.endCursor"})
 """Fields that cost as much as the values of a cursor."""
 _AGGREGATE_TYPES = ("CountrySums", "CountryNumbers")
