@@ -40,7 +40,8 @@ _DATA = Path("build/data")
 _PLAYGROUND = _DATA / "share" / "graphql-api" / "playground" / "node_modules"
 _PATTERNS = (
     "umd/react*.production.min.js",
-    "graphiql.min.*",
+    "graphiql.min.js",
+    "graphiql.min.css",
     "dist/*.min.js",
     "dist/index.umd.js",
     "dist/style.css",

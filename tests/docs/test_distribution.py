@@ -19,7 +19,7 @@ from tests.support.processes import BUNDLED_SOURCES, Process, inherited_environm
 
 pytestmark = pytest.mark.slow
 
-MAX_WHEEL_BYTES = 4_000_000
+MAX_WHEEL_BYTES = 3_000_000
 TO_HTML = {"Accept": "text/html"}
 
 
