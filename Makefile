@@ -75,7 +75,7 @@ $(PLAYGROUND)/installed: playground/package.json playground/package-lock.json | 
 # Pins every dependency by hash, without the address of a registry.
 COMPILE = $(PYTHON) -m uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links pyproject.toml --group build \
-	--extra postgresql
+	--extra otel --extra postgresql
 lock: .venv/installed-dev
 	$(PIP) install uv==0.13.9
 	$(COMPILE) -o requirements.txt

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.routing import BaseRoute, Mount, Route, Router, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from graphql_api import tracing
 from graphql_api.catalog import Catalog
 from graphql_api.components import REREAD_SECRETS_KEY, Components, utc_now
 from graphql_api.execution.engine import build_schema
@@ -77,8 +78,9 @@ def create_app(
         # A worker that waits for data starts beside one that has some, and that has refreshed it.
         should_refresh = not wait_until_ready
         async with run_app(components, on_event, site, should_wait=should_wait, should_refresh=should_refresh):
-            # The fast path writes no access log.
-            fast_path = {} if settings.access_log else {FAST_PATH_KEY: FastPath(endpoint)}
+            # The fast path writes no access log and records no spans.
+            has_fast_path = not (settings.access_log or tracing.is_configured())
+            fast_path = {} if not has_fast_path else {FAST_PATH_KEY: FastPath(endpoint)}
             calls = {REREAD_SECRETS_KEY: components.reread_secrets, CLOSE_STREAMS_KEY: event_streams.closing.set}
             yield {**calls, **fast_path}
 
@@ -124,6 +126,7 @@ def _build_middleware(
         Middleware(SecurityHeadersMiddleware),
         Middleware(CORSMiddleware, policy=_build_cors_policy(settings)),
         Middleware(RequestIdMiddleware, new_id=new_id, request_log=request_log),
+        *_build_tracing_middleware(),
         Middleware(
             ClientLimitsMiddleware,
             request_limits=ConcurrencyLimits(settings.max_connections_per_client),
@@ -131,6 +134,14 @@ def _build_middleware(
         ),
         Middleware(ReadinessMiddleware, catalog=catalog),
     ]
+
+
+def _build_tracing_middleware() -> list[Middleware]:
+    if not tracing.is_configured():
+        return []
+    from graphql_api.http.middleware.operation_spans import OperationSpansMiddleware  # noqa: PLC0415 - imports OpenTelemetry
+
+    return [Middleware(OperationSpansMiddleware)]
 
 
 def _build_event_streams(settings: Settings, endpoint: GraphQLEndpoint) -> EventStreamEndpoint:

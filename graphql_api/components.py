@@ -1,11 +1,12 @@
 """Components that a server and the `refresh` command share, built from the settings."""
 
+import asyncio
 import logging
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from graphql_api import __version__
+from graphql_api import __version__, tracing
 from graphql_api.catalog import Catalog
 from graphql_api.errors import InvalidSetting, SourceUnavailable
 from graphql_api.execution.limits import QueryLimits
@@ -41,6 +42,7 @@ class Components:
         Raises:
             InvalidSetting: a component rejects a setting.
         """
+        tracing.check_configuration()
         self.settings = settings
         self.stale_after = timedelta(seconds=settings.stale_after)
         self.admin_tokens = BearerTokens(settings.admin_tokens)
@@ -91,6 +93,7 @@ class Components:
         Raises:
             DatabaseUnavailable: the database cannot be used.
         """
+        tracing.start()
         with self.catalog.tracking_availability():
             if await migrate(self.database):
                 logger.info("Migrated the database at %s", self.database)
@@ -121,6 +124,7 @@ class Components:
         if self.http_client.value is not None:
             await self.http_client.value.aclose()
         await self.database.dispose()
+        await asyncio.to_thread(tracing.stop)
 
 
 async def migrate_database(settings: Settings) -> bool:
@@ -147,6 +151,8 @@ def _build_database(settings: Settings) -> Database:
     )
     if settings.log_sql:
         database.log_statements()
+    if tracing.is_configured():
+        database.trace_statements()
     return database
 
 

@@ -99,7 +99,8 @@ class Budget:
         self._started_at = clock()
         # `check` compares whole milliseconds.
         self._deadline = self._started_at + (limits.milliseconds + 1) / 1000
-        self._cost = 0
+        self.cost = 0
+        """Cost of all operations so far."""
         self._bytes = 0
         self._former_bytes = 0
         """Bytes of the operations before the current one."""
@@ -142,10 +143,10 @@ class Budget:
             QueryTooComplex: With those before, it is more than the limit. It is not counted then.
             RateLimited: The client has spent what it may. The cost is not counted then.
         """
-        self.limits.check("cost", self._cost + cost)
+        self.limits.check("cost", self.cost + cost)
         if self._allowance is not None:
             self._allowance.charge(cost)
-        self._cost += cost
+        self.cost += cost
         self.operation_cost = cost
         self._former_bytes = self._bytes
 
@@ -155,10 +156,10 @@ class Budget:
         Raises:
             QueryTooComplex: With what was spent before, it is more than the limit. It is not counted then.
         """
-        self.limits.check("cost", self._cost + cost)
+        self.limits.check("cost", self.cost + cost)
         if self._allowance is not None:
             self._allowance.spend(cost)
-        self._cost += cost
+        self.cost += cost
         self.operation_cost += cost
 
     def discard_bytes(self) -> None:

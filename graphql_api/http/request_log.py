@@ -29,7 +29,7 @@ _MESSAGE = (
 )
 
 RequestState = MutableMapping[str, Any]
-"""The `state` of an ASGI scope: `request_id`, `operation`, `codes`, `failed`."""
+"""The `state` of an ASGI scope: `request_id`, `operation`, `codes`, `failed`, and `cost` of what was executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

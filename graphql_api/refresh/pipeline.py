@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from graphql_api import tracing
 from graphql_api.catalog import Catalog
 from graphql_api.domain.merge import MergeResult, merge
 from graphql_api.domain.report import RefreshReport, Timings, Trigger
@@ -111,7 +112,8 @@ class RefreshPipeline:
         return fetch_task.result(), acquired
 
     async def _acquire(self) -> int | LeaseHeldByOther:
-        acquired = await self.lease_session.acquire()
+        with tracing.span("refresh lease"):
+            acquired = await self.lease_session.acquire()
         if not isinstance(acquired, LeaseHeldByOther):
             self.check_allowed()
         return acquired
@@ -130,25 +132,28 @@ class RefreshPipeline:
             catalog=self.catalog,
             reporter=self.reporter,
         )
-        return await fetcher.fetch()
+        with tracing.span("refresh fetch"):
+            return await fetcher.fetch()
 
     async def _merge_and_upsert(self, fetched: FetchedSources, stored: Snapshot, revision: int) -> _UpsertResult:
         """Merge into the stored data and write the rows; draw the image in a thread meanwhile."""
         started = time.perf_counter()
-        merged = await asyncio.to_thread(
-            merge,
-            fetched.source_data,
-            stored,
-            reference=self.catalog.reference,
-            refreshed_at=self.started_at,
-            revision=revision,
-        )
+        with tracing.span("refresh transform"):
+            merged = await asyncio.to_thread(
+                merge,
+                fetched.source_data,
+                stored,
+                reference=self.catalog.reference,
+                refreshed_at=self.started_at,
+                revision=revision,
+            )
         transform_ms = elapsed_ms(started)
         self.reporter.emit(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries")
         started = time.perf_counter()
         async with task_group() as group:
             image_task = group.create_task(self._draw_image(merged.snapshot))
-            statements = await self.lease_session.store(merged.rows)
+            with tracing.span("refresh upsert"):
+                statements = await self.lease_session.store(merged.rows)
             upsert_ms = elapsed_ms(started)
             self.reporter.emit(Phase.DRAWING, 0.9, "Drawing the summary")
         return _UpsertResult(merged, statements, transform_ms, upsert_ms, image_task.result())
@@ -156,7 +161,8 @@ class RefreshPipeline:
     async def _draw_image(self, snapshot: Snapshot) -> float | None:
         started = time.perf_counter()
         try:
-            await self.summary_images.get(snapshot)
+            with tracing.span("refresh image"):
+                await self.summary_images.get(snapshot)
         except Exception:
             # The data is complete without it, and a request for the image draws it again.
             logger.exception("The summary image could not be drawn.")

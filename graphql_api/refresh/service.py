@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from graphql_api import tracing
 from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport, Trigger
 from graphql_api.errors import INTERNAL_ERROR_CODE, CountriesError, RefreshInProgress, RefreshTooSoon
@@ -164,8 +165,15 @@ class RefreshService:
             )
 
     async def _run(self, sources: SourceConfig, options: RefreshOptions) -> RefreshReport | LeaseHeldByOther:
-        """Run a refresh under an id of its own, and emit its events."""
-        reporter = self.progress.create_reporter(self.new_id())
+        """Run a refresh under an id of its own, as a span."""
+        refresh_id = self.new_id()
+        with tracing.span("refresh", {"graphql_api.refresh": refresh_id, "graphql_api.trigger": options.trigger}):
+            return await self._run_reported(sources, options, self.progress.create_reporter(refresh_id))
+
+    async def _run_reported(
+        self, sources: SourceConfig, options: RefreshOptions, reporter: ProgressReporter
+    ) -> RefreshReport | LeaseHeldByOther:
+        """Run a refresh, and emit its events."""
         reporter.emit(Phase.STARTED, 0, "Started")
         try:
             outcome = await self._run_or_wait(sources, options, reporter)

@@ -13,6 +13,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
+from graphql_api import tracing
 from graphql_api.domain.report import SourceKind, SourceReport
 from graphql_api.errors import CountriesError, SourceInvalid, SourceUnavailable
 from graphql_api.sources.parsing import to_printable
@@ -110,7 +111,7 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
         entry: CachedData[D] | None = None
         outcome = FetchOutcome.FAILED
         try:
-            entry, outcome = await _fetch_unless_fresh(provider, validate, cached_data, context)
+            entry, outcome = await _fetch_as_span(provider, validate, cached_data, context)
         except (TimeoutError, ProviderError) as error:
             failures.append(f"{provider.name}: {_describe_failure(error, provider, context)}")
             failure_type = SourceInvalid if isinstance(error, ShortListError) else failure_type
@@ -132,6 +133,15 @@ async def fetch_first(  # noqa: PLR0913 - the kind has four parts, and the fetch
         return FetchResult(entry.data, report, duration_ms, entry if is_cacheable else None, failure_type)
     reasons = (*failures, *(f"{provider.name}: {provider.api_key_setting} is not set" for provider in skipped))
     raise failure_type(f"No source of {kind} could be used. {'; '.join(reasons)}.")
+
+
+async def _fetch_as_span(
+    provider: Provider[T], validate: Callable[[T], D], cached: CachedData[D] | None, context: FetchContext
+) -> tuple[CachedData[D], FetchOutcome]:
+    with tracing.span(f"fetch {provider.name}"):
+        entry, outcome = await _fetch_unless_fresh(provider, validate, cached, context)
+        tracing.set_attributes({"graphql_api.outcome": outcome})
+        return entry, outcome
 
 
 async def _fetch_unless_fresh(

@@ -11,6 +11,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 
+from graphql_api import tracing
 from graphql_api.sources.decompression import ACCEPT_ENCODING, read_body
 from graphql_api.sources.http_errors import raise_for_status, to_provider_error
 from graphql_api.sources.redirects import send_following_redirects
@@ -91,10 +92,19 @@ def create_client(user_agent: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         headers={"User-Agent": user_agent, "Accept-Encoding": ACCEPT_ENCODING},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
-        transport=ProviderTransport.from_environment(),
+        transport=_create_transport(),
         trust_env=False,
         timeout=None,  # noqa: S113 - asyncio.timeout in fetch.py bounds the whole response
     )
+
+
+def _create_transport() -> httpx.AsyncBaseTransport:
+    transport = ProviderTransport.from_environment()
+    if not tracing.is_configured():
+        return transport
+    from graphql_api.sources.traced_transport import TracedTransport  # noqa: PLC0415 - imports OpenTelemetry
+
+    return TracedTransport(transport)
 
 
 def _parse_validators(response: httpx.Response) -> Validators:

@@ -91,6 +91,12 @@ class Database:
         """Log every statement from now on, with its duration and without its values."""
         sql_logging.log_statements(self.engine.sync_engine)
 
+    def trace_statements(self) -> None:
+        """Record a span for every statement from now on."""
+        from graphql_api.storage import sql_tracing  # noqa: PLC0415 - imports OpenTelemetry
+
+        sql_tracing.trace_statements(self.engine.sync_engine)
+
     @property
     def pool_stats(self) -> PoolStats:
         """Return the present state of the pool."""

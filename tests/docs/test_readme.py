@@ -232,6 +232,7 @@ def test_commands() -> None:
         ["echo", '"METRICS_TOKEN=$(openssl'],  # test_dockerfile.py
         ["kubectl", "create"],  # test_deployment.py validates what it applies
         ["python3", "-m"],  # test_deployment.py verifies the unit; not run
+        ["OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318", "OTEL_SERVICE_NAME=countries"],  # test_tracing.py
         ["sed", "-i"],  # needs a copy of alerts.yaml; not run
         ["#", "Slow"],  # jq, over a log; not run
     ]

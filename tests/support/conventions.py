@@ -19,6 +19,7 @@ GERUND_NOUNS = {
     "logging": "named as in the standard library",
     "parsing": "the noun for turning bytes into values",
     "sorting": "the noun for putting rows in order",
+    "tracing": "the name of what OpenTelemetry records",
 }
 """Gerunds that a module may have for a name, with the reason."""
 _STOP_WORDS = set(

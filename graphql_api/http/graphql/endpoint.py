@@ -193,6 +193,7 @@ class GraphQLEndpoint:
         else:
             result = await self._execute_fields(request, parsed.fields, context, budget)
         self.request_log.record_operation(request.scope["state"], result.operation, result.error_codes)
+        request.scope["state"]["cost"] = budget.cost
         request_id, client = get_request_id(request), get_client(request.scope)
         await self.pause_wrong_token(context, result.error_codes, request_id, client)
         if result.cacheable and context.catalog.snapshot is snapshot:

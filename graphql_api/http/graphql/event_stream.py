@@ -82,6 +82,7 @@ class EventStreamEndpoint:
             raise HTTPRejection(400, f"A batch has no event stream: accept {RESPONSE_TYPES[0]}, or send one request.")
         result = await self._execute(request, parsed, client, budget)
         request_log, state = self.http_endpoint.request_log, request.scope["state"]
+        state["cost"] = budget.cost
         if isinstance(result, GraphQLResponse):
             is_known = result.operation.kind is not None
             operation = result.operation if is_known else OperationInfo(None, parsed.fields.operation_name)

@@ -14,6 +14,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from graphql_api import tracing
 from graphql_api.errors import InvalidInput, PersistedQueryNotFound, RateLimited, graphql_error_body
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import build_error_response, execute_or_subscribe
@@ -225,7 +226,11 @@ class _ConnectionHandler:
     ) -> None:
         request_id, http_endpoint = self.endpoint.new_id(), self.endpoint.http_endpoint
         client = get_client(self.websocket.scope)
-        result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
+        with tracing.span(tracing.OPERATION, serves_client=True):
+            result = await execute_or_subscribe(http_endpoint.schema, request, context=context, request_id=request_id)
+            info = result.operation if isinstance(result, GraphQLResponse) else _ANONYMOUS_SUBSCRIPTION
+            codes = result.error_codes if isinstance(result, GraphQLResponse) else []
+            tracing.describe_operation(info.kind, info.name, codes, request.budget.cost if request.budget else None)
         if isinstance(result, GraphQLResponse):
             http_endpoint.register_persisted_query(fields, result, request_id, client)
             await http_endpoint.pause_wrong_token(context, result.error_codes, request_id, client)

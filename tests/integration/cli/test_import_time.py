@@ -20,6 +20,7 @@ DEFERRED_MODULES = {
     "fastapi",  # for pages
     "httpx",  # for sources
     "jinja2",  # for pages
+    "opentelemetry",  # only if tracing is on
     "sqlalchemy.dialects.postgresql",
 }
 QUERY = "{ countries { totalCount } }"
