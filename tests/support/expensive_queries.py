@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Mapping
+from itertools import islice, permutations
 from typing import Any, NamedTuple
 
 from graphql_api.domain.country import CountryField
@@ -12,6 +13,7 @@ EXPANDING = "\ufdfa"
 MARKS = "\u0301\u0327"
 """Marks that normalization exchanges, in time that is quadratic in their number."""
 FIELDS = "code name capital region subregion population areaKm2 flagUrl"
+GROUP_FIELDS = ("REGION", "SUBREGION", "CONTINENT", "CURRENCY_CODE", "LANGUAGE")
 ALL_KEYS = [{"field": field.name} for field in CountryField if field.info.sortable]
 
 
@@ -143,6 +145,20 @@ EXPENSIVE_QUERIES: Mapping[str, ExpensiveQuery] = {
     "all countries, and too much": ExpensiveQuery(
         "{ status { version } " + _aliased(19, lambda _: f"countries {{ nodes {{ {FIELDS} }} }}") + " }",
         rejection="cost, at most 50000",
+    ),
+    # Groups, whose keys multiply.
+    "numbers of all groups": ExpensiveQuery(
+        "{ countries(first: 0) { groups(by: LANGUAGE) { aggregate { median { "
+        + " ".join(f"a{index}: gdp" for index in range(50))
+        + " } } } } }"
+    ),
+    "groups by keys in many orders": ExpensiveQuery(
+        "{ countries(first: 0) { "
+        + " ".join(
+            f"g{index}: groups(by: [{', '.join(keys)}], first: 0) {{ keys }}"
+            for index, keys in enumerate(islice(permutations(GROUP_FIELDS), 20))
+        )
+        + " } }"
     ),
     "reports": ExpensiveQuery("{ refreshes(first: 24) { skipped { record reason } missing } }"),
     "all reports": ExpensiveQuery(

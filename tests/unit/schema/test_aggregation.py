@@ -18,6 +18,7 @@ from graphql_api.domain.folding import fold
 from graphql_api.domain.nodes import CONTINENTS, CountryLanguage, CountryLinks, Language
 from graphql_api.domain.sorting import sort_rows
 from tests.support.call_counts import count_calls
+from tests.support.expensive_queries import GROUP_FIELDS
 from tests.support.factories import (
     CODES,
     country_lists,
@@ -56,7 +57,6 @@ CLIENT = offline_client(ROWS, REFERENCE)
 SUMS = "population areaKm2 estimatedGdp gdp gdpPpp"
 NUMBERS = f"{SUMS} populationDensity exchangeRate gdpPerCapita"
 AGGREGATE = f"count sum {{ {SUMS} }} " + " ".join(f"{name} {{ {NUMBERS} }}" for name in ("avg", "min", "max", "median"))
-GROUP_FIELDS = ("REGION", "SUBREGION", "CONTINENT", "CURRENCY_CODE", "LANGUAGE")
 
 
 async def group_keys(arguments: str, client: SchemaClient = CLIENT) -> list[list[str | None]]:
