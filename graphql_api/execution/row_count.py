@@ -32,7 +32,7 @@ _CURSOR = "cursor"
 _REPEATED = "repeated"
 """Marks that several objects may lead to one, as countries do to their continent."""
 _GROUPED = "grouped"
-"""Stands for all groups and the countries in them, which are looked at for each sort key."""
+"""Stands for grouping and sorting: each key of a country, and each group with its sums."""
 _AGGREGATED = "aggregated"
 """Stands for the values that a number is computed from, one of each country."""
 _VALUES_PER_FIELD = 10
@@ -79,7 +79,8 @@ class GroupCount(NamedTuple):
         groups = min(prod(size.groups for size in group_sizes), max(countries, 1))
         if factors == (_GROUPED,):
             sort_keys = _resolve_sort_keys(self.sort, len(GroupSortField), variables)
-            return (countries + groups) * (1 + sort_keys) if self.by else 1
+            work = countries * len(group_sizes) + groups + sort_keys * (groups + countries // _VALUES_PER_FIELD)
+            return work if self.by else 1
         size = ListSize(sizes.countries, countries, are_disjoint=countries == sizes.countries)
         keys = ListSize(len(group_sizes), groups * len(group_sizes))
         lists = {**sizes.lists, GROUPED_COUNTRIES: size, GROUP_KEYS: keys}

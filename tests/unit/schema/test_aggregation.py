@@ -251,7 +251,7 @@ def many_sorts(count: int) -> str:
     return f"{{ countries(first: 0) {{ {' '.join(parts)} }} }}"
 
 
-@pytest.mark.parametrize(("build", "most"), [(many_groups, 3), (many_numbers, 50), (many_sorts, 2)])
+@pytest.mark.parametrize(("build", "most"), [(many_groups, 2), (many_numbers, 50), (many_sorts, 2)])
 def test_most_expensive(build: Callable[[int], str], most: int) -> None:
     """The dearest groups that the limits allow take a bounded number of calls; a few more are too complex."""
     client = offline_client(make_world(), WORLD)
