@@ -50,6 +50,8 @@ class Components:
         self.metrics = metrics or MetricsRecorder.standalone()
         self.query_limits = QueryLimits.with_overrides(settings.query_limits)
         self.database = _build_database(settings)
+        if tracing.is_configured():
+            self.database.trace_statements()
         self.catalog = Catalog(self.database, load_reference(), clock=utc_now)
         self.summary_images = SummaryImageCache()
         self.http_client: LazyHTTPClient = Lazy(_create_http_client)
@@ -151,8 +153,6 @@ def _build_database(settings: Settings) -> Database:
     )
     if settings.log_sql:
         database.log_statements()
-    if tracing.is_configured():
-        database.trace_statements()
     return database
 
 

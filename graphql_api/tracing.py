@@ -3,6 +3,7 @@
 Only `start` and what runs after it import OpenTelemetry, which is in the extra `otel`.
 """
 
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +17,8 @@ from graphql_api.errors import InvalidSetting
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Tracer
+
+logger = logging.getLogger(__name__)
 
 OPERATION = "GraphQL Operation"
 """Name of the span of an operation, until its kind is known: that of OpenTelemetry's conventions."""
@@ -47,7 +50,7 @@ def check_configuration(variables: Mapping[str, str] = os.environ) -> None:
     """Check that what the environment configures can be used.
 
     Raises:
-        InvalidSetting: the extra `otel` is missing, or a variable asks for another exporter or protocol.
+        InvalidSetting: the extra `otel` is missing, or a variable has another exporter or protocol, or no URL.
     """
     if not is_configured(variables):
         return
@@ -58,6 +61,10 @@ def check_configuration(variables: Mapping[str, str] = os.environ) -> None:
         protocol = _get(variables, name) or _PROTOCOL
         if protocol != _PROTOCOL:
             raise InvalidSetting(f"{name} is {protocol!r}; set {_PROTOCOL}, because spans are sent over HTTP.")
+    for name in _ENDPOINTS:
+        endpoint = _get(variables, name)
+        if endpoint and not endpoint.startswith(("http://", "https://")):
+            raise InvalidSetting(f"{name} is {endpoint!r}; set a URL such as http://{endpoint}.")
     if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
         names = ", ".join(name for name in ("OTEL_TRACES_EXPORTER", *_ENDPOINTS) if _get(variables, name))
         raise InvalidSetting(
@@ -91,6 +98,8 @@ def stop() -> None:
         thread = Thread(target=provider.shutdown, daemon=True)
         thread.start()
         thread.join(_FLUSH_TIMEOUT)
+        if thread.is_alive():
+            logger.warning("The collector of OTEL_EXPORTER_OTLP_ENDPOINT did not take the last spans in time.")
 
 
 def get_tracer() -> "Tracer | None":

@@ -1,6 +1,7 @@
 """Tracing to an OTLP collector; off, nothing of OpenTelemetry is imported or called."""
 
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
@@ -12,12 +13,12 @@ import pytest_asyncio
 
 from graphql_api import tracing
 from graphql_api.errors import InvalidSetting
+from graphql_api.http.graphql import endpoint
 from tests.support.app import AppClient, make_settings, running_client
 from tests.support.event_streams import EVENT_STREAM
 from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.otlp_collector import CollectedSpan, Collector, running_collector
 from tests.support.processes import BUNDLED_SOURCES, build_environment, run_command, running_process, running_server
-from tests.support.server import free_port
 from tests.support.wait import wait_until
 from tests.support.ws_client import websocket_client
 
@@ -142,6 +143,7 @@ def test_configuration() -> None:
         tracing.check_configuration(variables)
     for wrong, message in (
         ({"OTEL_TRACES_EXPORTER": "zipkin"}, "OTEL_TRACES_EXPORTER is 'zipkin'; set otlp or none."),
+        ({ENDPOINT: "collector:4318"}, f"{ENDPOINT} is 'collector:4318'; set a URL such as http://collector:4318."),
         (
             {**endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"},
             "OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'; set http/protobuf, because spans are sent over HTTP.",
@@ -230,13 +232,19 @@ async def test_workers(tmp_path: Path, collector: Collector) -> None:
 
 
 @pytest.mark.slow
-def test_no_collector(tmp_path: Path) -> None:
-    """A collector that is away delays nothing but the log, which names it, and the server stops."""
-    settings = {**BUNDLED_SOURCES, ENDPOINT: f"http://127.0.0.1:{free_port()}", "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    with running_server(tmp_path, **settings) as server:
+def test_silent_collector(tmp_path: Path) -> None:
+    """A collector that never responds delays no request; the server stops without it, and says so."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        running_server(
+            tmp_path, **BUNDLED_SOURCES, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{listener.getsockname()[1]}"
+        ) as server,
+    ):
         assert server.query(QUERY)["data"]
         result = server.stop(signal.SIGTERM)
     assert result.exit_code == 0
+    assert "WARNING The collector of OTEL_EXPORTER_OTLP_ENDPOINT did not take the last spans in time." in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_refused_start(tmp_path: Path) -> None:
@@ -248,3 +256,32 @@ def test_refused_start(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         "graphql-api: OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'; set http/protobuf, because spans are sent over HTTP."
     ]
+
+
+async def test_internal_error(
+    traced: Collector, path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A defect is a failed span with its type and the status of the response; two traces of a client are none."""
+
+    async def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("s3cret")
+
+    async with running_client(make_settings(path, upstream)) as server:
+        monkeypatch.setattr(endpoint, "execute", fail)
+        response = await server.client.post(
+            "/graphql", json={"query": QUERY}, headers=[("traceparent", TRACEPARENT), ("traceparent", TRACEPARENT)]
+        )
+        assert response.status_code == 500
+    [span] = [span for span in traced.spans if span.kind == "SERVER"]
+    assert (span.is_error, span.attributes["error.type"], span.parent_id) == (True, "ZeroDivisionError", "")
+    assert "s3cret" not in str(span)
+
+
+def test_migrate_without_extra(tmp_path: Path) -> None:
+    """A command that records nothing needs no extra, whatever the variables."""
+    command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "migrate"]
+    variables = build_environment({ENDPOINT: "http://127.0.0.1:1"})
+    with running_process(command, tmp_path, variables) as process:
+        assert process.wait().exit_code == 0
+        assert "sqlalchemy" in process.stderr
+        assert "opentelemetry" not in process.stderr

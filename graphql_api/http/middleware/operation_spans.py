@@ -53,12 +53,21 @@ class OperationSpansMiddleware:
             await send(message)
 
         with tracer.start_as_current_span(
-            tracing.OPERATION, kind=SpanKind.SERVER, attributes=attributes, end_on_exit=False, record_exception=False
+            tracing.OPERATION,
+            kind=SpanKind.SERVER,
+            attributes=attributes,
+            end_on_exit=False,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             trace_id = format_trace_id(span.get_span_context().trace_id)
             request_fields.set({**request_fields.get(), "trace_id": trace_id})
             try:
                 await self._app(scope, receive, send_recorded)
+            except BaseException as error:
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(Status(StatusCode.ERROR))
+                raise
             finally:
                 if span.is_recording():
                     _end_span(span, scope["state"], status)
@@ -66,8 +75,11 @@ class OperationSpansMiddleware:
 
 @contextmanager
 def _client_trace(headers: Iterable[tuple[bytes, bytes]]) -> Iterator[None]:
-    """Make the trace of a `traceparent` the current one."""
-    carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+    """Make the trace of a `traceparent` the current one. Two of them, joined by a comma, are none."""
+    carrier: dict[str, str] = {}
+    for name, value in headers:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        carrier[key] = f"{carrier[key]},{text}" if key in carrier else text
     token = context.attach(propagate.extract(carrier))
     try:
         yield
@@ -79,8 +91,9 @@ def _end_span(span: Span, state: RequestState, status: int) -> None:
     operation: OperationInfo = state.get("operation", NO_OPERATION)
     name = None if operation.name is None else truncate(operation.name)
     tracing.describe_operation(operation.kind, name, state.get("codes", []), state.get("cost"))
-    span.set_attribute("http.response.status_code", status)
-    if "failed" in state or not 0 < status < _SERVER_ERROR:
+    if status:
+        span.set_attribute("http.response.status_code", status)
+    if "failed" in state or status >= _SERVER_ERROR:
         span.set_attribute("error.type", str(status))
         span.set_status(Status(StatusCode.ERROR))
     span.end()
