@@ -1,5 +1,6 @@
 """The ASGI application: its routes and its middleware."""
 
+import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -13,8 +14,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from graphql_api import tracing
 from graphql_api.catalog import Catalog
-from graphql_api.components import REREAD_SECRETS_KEY, Components, utc_now
-from graphql_api.execution.engine import build_schema
+from graphql_api.components import REREAD_FILES_KEY, Components, utc_now
+from graphql_api.errors import InvalidSetting
+from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.http.auth import ADMIN_REQUIRED, AdminAccess
 from graphql_api.http.client_counts import ConcurrencyLimits
 from graphql_api.http.cors import CORSPolicy
@@ -26,6 +28,7 @@ from graphql_api.http.graphql.fast_path import FAST_PATH_KEY, FastPath
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.request import COST_HEADER, GRAPHQL_PATHS
 from graphql_api.http.graphql.response_cache import ResponseCache
+from graphql_api.http.graphql.trusted_documents import TrustedDocuments
 from graphql_api.http.graphql.websocket import WebSocketEndpoint, reject_path
 from graphql_api.http.middleware.client_limits import ClientLimitsMiddleware
 from graphql_api.http.middleware.cors import CORSMiddleware
@@ -34,6 +37,7 @@ from graphql_api.http.middleware.request_id import RequestIdMiddleware, create_i
 from graphql_api.http.middleware.security_headers import SecurityHeadersMiddleware
 from graphql_api.http.rate_limiter import RateLimiter
 from graphql_api.http.request_log import RequestLog
+from graphql_api.http.site.built_in_documents import list_built_in_documents
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.metrics.recorder import MetricsRecorder
@@ -41,6 +45,8 @@ from graphql_api.schema.context import GraphQLContext
 from graphql_api.settings import Settings
 from graphql_api.startup import StartupListener, run_app
 from graphql_api.utils.lazy import Lazy
+
+logger = logging.getLogger(__name__)
 
 
 def create_app(
@@ -67,6 +73,7 @@ def create_app(
     new_id = create_id_generator(secrets.token_hex(8))
     request_log = RequestLog(metrics=components.metrics, access_log=settings.access_log)
     endpoint = _build_endpoint(components, request_log)
+    reread_files = partial(_reread_files, components, endpoint)
     site = Lazy(lambda: _build_site(components, endpoint, is_stopping))
     event_streams = _build_event_streams(settings, endpoint)
 
@@ -81,7 +88,7 @@ def create_app(
             # The fast path writes no access log and records no spans.
             has_fast_path = not (settings.access_log or tracing.is_configured())
             fast_path = {} if not has_fast_path else {FAST_PATH_KEY: FastPath(endpoint)}
-            calls = {REREAD_SECRETS_KEY: components.reread_secrets, CLOSE_STREAMS_KEY: event_streams.closing.set}
+            calls = {REREAD_FILES_KEY: reread_files, CLOSE_STREAMS_KEY: event_streams.closing.set}
             yield {**calls, **fast_path}
 
     # Starlette's own class would add two middlewares for errors, which RequestIdMiddleware handles.
@@ -185,8 +192,10 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
             client=get_client(connection.scope),
         )
 
+    schema = build_schema(introspection=settings.introspection, query_limits=components.query_limits)
+    trusted_documents = _load_trusted_documents(settings, schema)
     return GraphQLEndpoint(
-        schema=build_schema(introspection=settings.introspection, query_limits=components.query_limits),
+        schema=schema,
         create_context=create_context,
         # Cacheable responses contain no absolute URL.
         anonymous_context=build_context(public_url="", denial=ADMIN_REQUIRED),
@@ -194,7 +203,9 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
             response_cache_bytes=settings.response_cache_bytes,
             cache_max_age=settings.cache_max_age,
             metrics=components.metrics,
+            trusted_documents=trusted_documents,
         ),
+        trusted_documents=trusted_documents,
         persisted_queries=PersistedQueries(),
         playground=playground,
         body_limit=settings.body_limit,
@@ -203,6 +214,32 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         request_log=request_log,
         wrong_tokens=WrongTokens(),
     )
+
+
+def _load_trusted_documents(settings: Settings, schema: Schema) -> TrustedDocuments:
+    only, path = settings.trusted_documents_only, settings.trusted_documents
+    if path is None:
+        if only:
+            raise InvalidSetting("TRUSTED_DOCUMENTS_ONLY needs TRUSTED_DOCUMENTS: the manifest of the documents.")
+        return TrustedDocuments(only=False)
+    trusted_documents = TrustedDocuments(only=only, built_in=list_built_in_documents())
+    count = trusted_documents.load(path, schema)
+    logger.info("Read %d trusted documents from %s.", count, path)
+    return trusted_documents
+
+
+def _reread_files(components: Components, endpoint: GraphQLEndpoint) -> None:
+    """Take secrets and trusted documents from their files again. What is unusable stays as it is."""
+    if components.settings.secret_files:
+        components.reread_secrets()
+    if path := components.settings.trusted_documents:
+        try:
+            count = endpoint.trusted_documents.load(path, endpoint.schema)
+        except InvalidSetting as error:
+            logger.error("%s The documents stay as they were.", error)  # noqa: TRY400 - no defect
+        else:
+            endpoint.response_cache.clear()
+            logger.info("Read %d trusted documents from %s again.", count, path)
 
 
 def _base_url(connection: HTTPConnection) -> str:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REREAD_SECRETS_KEY = "reread_secrets"
+REREAD_FILES_KEY = "reread_files"
 """Key of the lifespan state under which the server finds what to call on SIGHUP."""
 
 

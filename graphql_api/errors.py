@@ -73,6 +73,12 @@ class PersistedQueryNotFound(CountriesError):
     code = "PERSISTED_QUERY_NOT_FOUND"
 
 
+class DocumentNotTrusted(CountriesError):
+    """The server executes trusted documents only, and the document is none of them."""
+
+    code = "DOCUMENT_NOT_TRUSTED"
+
+
 class RateLimited(CountriesError):
     """The client has spent what it may. `retry_after` is the seconds after which this request may be served."""
 

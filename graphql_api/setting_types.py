@@ -3,10 +3,10 @@
 import ipaddress
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import NoDecode
 
 _DEFAULT_RATE_WINDOW = 60
@@ -114,6 +114,16 @@ def _parse_rate_limit(value: object) -> object:
     return (int(match[1]), int(match[2] or _DEFAULT_RATE_WINDOW)) if int(match[1]) else None
 
 
+def _parse_trusted_only(value: object) -> object:
+    text = value.strip().lower() if isinstance(value, str) else value
+    if text == "log":
+        return text
+    try:
+        return TypeAdapter(bool).validate_python(text)
+    except ValidationError:
+        raise ValueError("should be true, false or log") from None
+
+
 IN_LOWER_CASE = BeforeValidator(lambda value: value.strip().lower() if isinstance(value, str) else value)
 SourceList = Annotated[
     tuple[tuple[str, str | None], ...],
@@ -131,5 +141,6 @@ QueryLimitOverrides = Annotated[dict[str, int], NoDecode, _comma_separated(_pars
 # SQLite counts milliseconds in 32 bits; beyond that it does not wait at all.
 Seconds = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Interval = Annotated[float, Field(ge=0, le=1_000_000_000, allow_inf_nan=False)]
+TrustedOnly = Annotated[bool | Literal["log"], BeforeValidator(_parse_trusted_only)]
 RateLimit = Annotated[tuple[int, int] | None, NoDecode, BeforeValidator(_parse_rate_limit)]
 """Cost, and the seconds in which a client may spend it. None: no limit."""

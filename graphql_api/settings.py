@@ -24,6 +24,7 @@ from graphql_api.setting_types import (
     SourceList,
     Token,
     Tokens,
+    TrustedOnly,
     WebURL,
 )
 from graphql_api.utils.near_misses import find_near_misses
@@ -75,6 +76,8 @@ class Settings(BaseSettings):
     introspection: bool = True
     cors_origins: Origins = ()
     query_limits: QueryLimitOverrides = {}
+    trusted_documents: Path | None = None
+    trusted_documents_only: TrustedOnly = False
     body_limit: int = Field(default=100_000, ge=1, le=100_000_000)
     batch_limit: int = Field(default=10, ge=1, le=1000)
     response_cache_bytes: int = Field(default=32_000_000, ge=0, le=10_000_000_000)
@@ -172,6 +175,11 @@ class Settings(BaseSettings):
         """Return the files that hold secrets, by the names of the fields of these secrets."""
         paths = {name: getattr(self, f"{name}_file") for name in SECRETS}
         return {name: path for name, path in paths.items() if path is not None}
+
+    @property
+    def rereads_files(self) -> bool:
+        """Return whether SIGHUP has files read again, instead of stopping the server."""
+        return bool(self.secret_files or self.trusted_documents)
 
     def reread_secrets(self) -> Self:
         """Return these settings with what the secret files contain now.

@@ -71,7 +71,7 @@ if sys.platform != "win32":
             serve=run_worker,
             listeners=listeners,
             on_event=on_event,
-            rereads_secrets=bool(settings.secret_files),
+            rereads_files=settings.rereads_files,
             last_heartbeat=shared_metrics.last_heartbeat,
             stop_timeout=settings.stop_delay + GRACEFUL_SHUTDOWN_TIMEOUT + _WORKER_EXIT_TIMEOUT,
         ).run()

@@ -9,14 +9,9 @@ import click
 import httpx
 import orjson
 
+from graphql_api.http.site.built_in_documents import STATUS_QUERY
 from graphql_api.utils.formatting import escape_unprintable
 
-_QUERY = """{ status {
-  version totalCountries lastRefreshedAt stale refreshing
-  sources { kind countries populationYear gdpYear provenance { provider live asOf } }
-  lastRefresh { trigger finishedAt timings { totalMs } }
-  lastFailure { trigger at code message }
-} }"""
 _TIMEOUT = 10
 """Seconds for each request."""
 NEEDS_ATTENTION = 3
@@ -59,7 +54,7 @@ def _fetch(base_url: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
     """Return the body of /readyz and the field `status`."""
     with httpx.Client(timeout=_TIMEOUT, follow_redirects=True) as client:
         readiness = client.get(f"{base_url}/readyz").json()
-        status = client.post(f"{base_url}/graphql", json={"query": _QUERY}).json()["data"]["status"]
+        status = client.post(f"{base_url}/graphql", json={"query": STATUS_QUERY}).json()["data"]["status"]
     _ = readiness["database"], readiness["status"], status["stale"]  # another program's body lacks them
     return readiness, status
 

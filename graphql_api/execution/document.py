@@ -237,6 +237,21 @@ class Document:
     def _errors(self) -> list[graphql.GraphQLError]:
         return self._parser.validate(self.node, graphql.specified_rules if self._is_short else _NAME_RULES)
 
+    def prepare(self) -> None:
+        """Measure, validate and compile every operation.
+
+        Raises:
+            QueryTooComplex: An operation exceeds a limit.
+            InvalidInput: An operation is not valid, or there is none.
+        """
+        if not self._operations:
+            raise InvalidInput("The document has no operation.")
+        for operation in self._operations:
+            _ = operation.cost
+            if errors := self.validate(operation):
+                raise InvalidInput(errors[0].message)
+            operation.compile({})
+
     def get_operation(self, name: str | None) -> PreparedOperation:
         """Return the operation of that name; without a name, the only operation.
 

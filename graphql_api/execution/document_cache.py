@@ -1,7 +1,11 @@
 """Cache of documents by their text, least recently used first out."""
 
 import sys
+from collections.abc import Mapping
 
+import graphql
+
+from graphql_api.errors import InvalidInput
 from graphql_api.execution.document import Document, DocumentParser
 from graphql_api.utils.lru import LRUCache
 
@@ -17,10 +21,26 @@ class DocumentCache:
 
     def __init__(self, parser: DocumentParser) -> None:
         self._parser = parser
+        self.pinned: Mapping[str, Document] = {}
+        """Documents by their text that stay, whatever else is cached."""
         self._documents: LRUCache[str, Document] = LRUCache(_MAX_BYTES, size_of=_measure_document)
 
     def __contains__(self, text: object) -> bool:
-        return text in self._documents
+        return text in self._documents or text in self.pinned
+
+    def parse_ahead(self, text: str) -> Document:
+        """Return a document whose operations are measured, validated and compiled.
+
+        Raises:
+            QueryTooComplex: The document or one of its operations exceeds a limit.
+            InvalidInput: The text is not a document, or not valid.
+        """
+        try:
+            document = self._parser.parse(text)
+        except graphql.GraphQLSyntaxError as error:
+            raise InvalidInput(error.message) from None
+        document.prepare()
+        return document
 
     def get_or_parse(self, text: str) -> Document:
         """Return the document of a text.
@@ -29,7 +49,7 @@ class DocumentCache:
             QueryTooComplex: The document exceeds the limit of tokens.
             GraphQLSyntaxError: The text is not a document.
         """
-        document = self._documents.get(text)
+        document = self.pinned.get(text) or self._documents.get(text)
         if document is None:
             document = self._parser.parse(text)
             self._documents.put(text, document)

@@ -63,7 +63,7 @@ class Supervisor:
     listeners: Sequence[socket.socket]
     on_event: StartupListener
     """Called once the first worker is ready and settled, for each new reason to wait, and for a signal to stop."""
-    rereads_secrets: bool
+    rereads_files: bool
     """True if workers read their secret files again on SIGHUP, instead of stopping."""
     stop_timeout: float
     """Seconds after the signal to stop at which a running worker is killed."""
@@ -90,7 +90,7 @@ class Supervisor:
         """
         self._context = multiprocessing.get_context("fork")
         set_stop_handler(lambda signum, _: self._stop(signum))
-        if self.rereads_secrets:
+        if self.rereads_files:
             set_hangup_handler(lambda signum, _: self._forward(signum))
         # The sender closes when this process ends, however it ends; workers wait for that.
         self._lifeline_receiver, self._lifeline_sender = self._context.Pipe(duplex=False)

@@ -13,7 +13,7 @@ from types import FrameType
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from graphql_api.components import REREAD_SECRETS_KEY
+from graphql_api.components import REREAD_FILES_KEY
 from graphql_api.http.client_counts import ClientCounts
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
@@ -50,9 +50,9 @@ class UvicornServer(uvicorn.Server):
         """Permanent reason why start-up failed."""
         self._on_event = on_event
         self._stop_delay = settings.stop_delay
-        self._has_secret_files = bool(settings.secret_files)
+        self._rereads_files = settings.rereads_files
         self._should_reread = False
-        """True from a SIGHUP until the secret files are read again."""
+        """True from a SIGHUP until the files are read again."""
         self._is_stopping = False
         self._stop_listening_at: float | None = None
         """Monotonic time at which STOP_DELAY ends."""
@@ -63,9 +63,9 @@ class UvicornServer(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """On SIGHUP, which uvicorn leaves alone, read the secret files again. Without any, stop."""
+        """On SIGHUP, which uvicorn leaves alone, read secrets and trusted documents again. Without such files, stop."""
         set_stop_handler(self.handle_exit)
-        if self._has_secret_files:
+        if self._rereads_files:
             set_hangup_handler(self._handle_hangup)
         try:
             yield
@@ -77,7 +77,7 @@ class UvicornServer(uvicorn.Server):
         self._report_signal()
         if self._should_reread:
             self._should_reread = False
-            self.lifespan.state[REREAD_SECRETS_KEY]()
+            self.lifespan.state[REREAD_FILES_KEY]()
         if self._stop_listening_at is not None and time.monotonic() >= self._stop_listening_at:
             self.should_exit = True
         return await super().on_tick(counter)

@@ -169,7 +169,7 @@ def test_defaults() -> None:
     rows = re.findall(r"^\| `([A-Z_]+)` \| `(\S+)` \|", CONFIGURATION, re.MULTILINE)
     defaults = Settings()
     parsed = {name: Settings(**{name.lower(): value}) for name, value in rows}
-    assert len(parsed) == 30
+    assert len(parsed) == 31
     assert {name for name, settings in parsed.items() if settings != defaults} == set()
 
 

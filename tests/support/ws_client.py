@@ -44,8 +44,8 @@ class WebSocketClient:
         message: dict[str, Any] = json.loads(await self.connection.recv())
         return message
 
-    async def subscribe(self, document: str, operation_id: str = "1", **payload: object) -> None:
-        """Start an operation."""
+    async def subscribe(self, document: str | None, operation_id: str = "1", **payload: object) -> None:
+        """Start an operation. Without a document, the payload has its id."""
         await self.send({"type": "subscribe", "id": operation_id, "payload": {"query": document, **payload}})
 
     async def receive_next(self, operation_id: str = "1") -> Any:  # noqa: ANN401 - JSON

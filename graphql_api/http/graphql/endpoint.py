@@ -14,7 +14,15 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import InvalidOperationTypeError
 
-from graphql_api.errors import InvalidInput, PersistedQueryNotFound, QueryTooComplex, RateLimited, Unauthenticated
+from graphql_api.errors import (
+    CountriesError,
+    DocumentNotTrusted,
+    InvalidInput,
+    PersistedQueryNotFound,
+    QueryTooComplex,
+    RateLimited,
+    Unauthenticated,
+)
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import Schema
 from graphql_api.execution.execute import (
@@ -31,9 +39,10 @@ from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, n
 from graphql_api.http.errors import HTTPRejection, build_get_rejection, get_client, log_rejection
 from graphql_api.http.forwarded import group_address
 from graphql_api.http.graphql.batch import BatchResponse, execute_batch
-from graphql_api.http.graphql.persisted_queries import PersistedQueries
+from graphql_api.http.graphql.persisted_queries import PERSISTED_QUERY_NOT_FOUND, PersistedQueries
 from graphql_api.http.graphql.request import (
     COST_HEADER,
+    DOCUMENT_ID_PARAMETERS,
     PARSED_REQUEST_KEY,
     RESPONSE_TYPES,
     ParsedRequest,
@@ -43,6 +52,7 @@ from graphql_api.http.graphql.request import (
 )
 from graphql_api.http.graphql.response_cache import CachedResponse, ResponseCache
 from graphql_api.http.graphql.server_timing import build_server_timing
+from graphql_api.http.graphql.trusted_documents import TrustedDocuments
 from graphql_api.http.middleware.request_id import get_request_id
 from graphql_api.http.rate_limiter import RateLimiter, TokenBucket, add_rate_limit_headers
 from graphql_api.http.request_log import RequestLog
@@ -50,6 +60,9 @@ from graphql_api.http.site.playground import Playground
 from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.schema.context import GraphQLContext
 
+REJECTIONS = (HTTPRejection, PersistedQueryNotFound, DocumentNotTrusted, RateLimited)
+"""Errors of requests that are not executed."""
+_DOCUMENT_PARAMETERS = ("query", *DOCUMENT_ID_PARAMETERS)
 _SUBSCRIBE_BY_STREAM = (
     "Subscriptions go over WebSocket: connect to this address with the subprotocol graphql-transport-ws. "
     "Or send Accept: text/event-stream."
@@ -67,6 +80,7 @@ class GraphQLEndpoint:
     """The context of cacheable queries, which need neither credentials nor absolute URLs."""
     response_cache: ResponseCache
     persisted_queries: PersistedQueries
+    trusted_documents: TrustedDocuments
     playground: Playground | None
     """None if the playground is disabled."""
     body_limit: int
@@ -115,7 +129,7 @@ class GraphQLEndpoint:
             if fields.persist_as is not None:
                 return None
             graphql_request = replace(self.build_graphql_request(fields), budget=self.create_budget(bucket))
-        except (HTTPRejection, PersistedQueryNotFound):
+        except REJECTIONS:
             return None
         snapshot = self.anonymous_context.catalog.snapshot
         result = execute_sync_if_cheap(self.schema, graphql_request, context=self.anonymous_context)
@@ -125,13 +139,18 @@ class GraphQLEndpoint:
         return self.response_cache.add(request, body, snapshot, result.operation)
 
     def build_graphql_request(self, fields: RequestFields) -> GraphQLRequest:
-        """Return what to execute, with the persisted document if the client sent only its hash.
+        """Return what to execute, with the document if the client sent only its hash or its id.
 
         Raises:
-            PersistedQueryNotFound: no document with this hash is held.
+            PersistedQueryNotFound: no document with this hash or id is held.
+            DocumentNotTrusted: only trusted documents are executed, and this is none of them.
         """
-        query, variables, operation_name, query_hash = fields
-        query = query or self.persisted_queries.find(query_hash or "")
+        query, variables, operation_name, query_hash, document_id = fields
+        key = document_id or query_hash or ""
+        query = query or self.trusted_documents.find(key) or self.persisted_queries.get(key.removeprefix("sha256:"))
+        self.trusted_documents.check(query)
+        if query is None:
+            raise PersistedQueryNotFound(PERSISTED_QUERY_NOT_FOUND)
         return GraphQLRequest(query=query, variables=variables, operation_name=operation_name)
 
     def register_persisted_query(
@@ -154,11 +173,12 @@ class GraphQLEndpoint:
         if context.denial == WRONG_TOKEN and is_denied:
             await self.wrong_tokens.pause(request_id, client, ", ".join(sorted(context.denied_acts)))
 
-    def reject(self, request: Request, error: HTTPRejection | PersistedQueryNotFound | RateLimited) -> Response:
+    def reject(self, request: Request, error: CountriesError) -> Response:
         """Return the response to a request that is rejected before its execution."""
         status, headers = None, dict[str, str]()
         if isinstance(error, HTTPRejection):
             status, headers = error.status, dict(error.headers)
+        if isinstance(error, HTTPRejection | DocumentNotTrusted):
             log_rejection(get_request_id(request), get_client(request.scope), status, str(error))
         result = build_error_response(error)
         state = request.scope["state"]
@@ -167,7 +187,7 @@ class GraphQLEndpoint:
         return build_response(result, media_type, status, headers)
 
     async def _handle(self, request: Request, bucket: TokenBucket | None) -> Response | CachedResponse:
-        may_be_page = request.method == "GET" and not request.query_params.get("query")
+        may_be_page = request.method == "GET" and not any(map(request.query_params.get, _DOCUMENT_PARAMETERS))
         if self.playground and may_be_page and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
             return self.playground.build_response(request.scope["path"])
         try:
@@ -177,7 +197,7 @@ class GraphQLEndpoint:
             cached = None if parsed.asks_for_cost else self.find_cached(parsed)
             if cached is None:
                 return await self._execute(request, parsed, self.create_budget(bucket))
-        except (HTTPRejection, PersistedQueryNotFound, RateLimited) as error:
+        except REJECTIONS as error:
             return self.reject(request, error)
         request.scope["state"]["operation"] = cached.operation
         return cached
@@ -210,8 +230,8 @@ class GraphQLEndpoint:
         try:
             budget.charge(1)
             return await self._execute_fields(request, parse_fields(item), context, budget)
-        except (HTTPRejection, PersistedQueryNotFound, RateLimited) as error:
-            if isinstance(error, HTTPRejection):
+        except REJECTIONS as error:
+            if isinstance(error, HTTPRejection | DocumentNotTrusted):
                 log_rejection(get_request_id(request), get_client(request.scope), None, str(error))
             return build_error_response(error)
 

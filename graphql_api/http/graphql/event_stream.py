@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graphql_api.errors import PersistedQueryNotFound, RateLimited
+from graphql_api.errors import DocumentNotTrusted, PersistedQueryNotFound, RateLimited
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import QUERIES_ONLY, build_error_response, execute_or_subscribe
 from graphql_api.execution.limits import Budget
@@ -114,7 +114,7 @@ class EventStreamEndpoint:
                 request_id=request_id,
                 allowed_operations=_SAFE_OPERATIONS if request.method == "GET" else OperationType,
             )
-        except PersistedQueryNotFound as error:
+        except (PersistedQueryNotFound, DocumentNotTrusted) as error:
             return build_error_response(error)
         except InvalidOperationTypeError:
             raise build_get_rejection() from None

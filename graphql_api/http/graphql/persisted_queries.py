@@ -8,7 +8,6 @@ import re
 import sys
 from collections.abc import Mapping
 
-from graphql_api.errors import PersistedQueryNotFound
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.utils.lru import LRUCache
 
@@ -16,7 +15,7 @@ _MAX_BYTES = 8_000_000
 """Bytes of documents that a process holds."""
 _ENTRY_OVERHEAD_BYTES = 300
 """Bytes of an entry besides its document: the hash and the place in the cache."""
-_NOT_FOUND_MESSAGE = "PersistedQueryNotFound"
+PERSISTED_QUERY_NOT_FOUND = "PersistedQueryNotFound"
 """urql recognizes the error by this message, Apollo Client by its code too."""
 _HASH_PATTERN = re.compile(r"[0-9a-f]{64}")
 
@@ -26,17 +25,6 @@ class PersistedQueries(LRUCache[str, str]):
 
     def __init__(self, *, max_bytes: int = _MAX_BYTES) -> None:
         super().__init__(max_bytes, size_of=_measure_entry)
-
-    def find(self, query_hash: str) -> str:
-        """Return the document with this hash.
-
-        Raises:
-            PersistedQueryNotFound: it is not held. The client then sends the document too.
-        """
-        document = self.get(query_hash)
-        if document is None:
-            raise PersistedQueryNotFound(_NOT_FOUND_MESSAGE)
-        return document
 
 
 def read_hash(extensions: Mapping[str, object] | None, query: object) -> str | None:

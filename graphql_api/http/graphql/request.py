@@ -26,6 +26,8 @@ GRAPHQL_PATHS = ("/graphql", "/graphql/")
 RESPONSE_TYPES = (JSON, GRAPHQL_RESPONSE)
 COST_HEADER = "GraphQL-Cost"
 """With the value `report`, the client asks for the cost of its operations, as of Hot Chocolate's servers."""
+DOCUMENT_ID_PARAMETERS = ("documentId", "doc_id", "id")
+"""Parameters that name a trusted document: that of GraphQL over HTTP, and those of Relay's network layers."""
 PARSED_REQUEST_KEY = "graphql_request"
 """Key of `scope["state"]` under which the fast path hands on the request that it has parsed."""
 
@@ -43,13 +45,15 @@ _READ_HEADERS = {
 
 
 class RequestFields(NamedTuple):
-    """The validated fields of a request. It has a query, a hash, or both."""
+    """The validated fields of a request. It has a query, a hash, both, or the id of a trusted document."""
 
     query: str | None
     variables: Mapping[str, Any] | None
     operation_name: str | None
     query_hash: str | None
     """SHA-256 of the query, if the client uses persisted queries."""
+    document_id: str | None = None
+    """Id of a trusted document."""
 
     @property
     def persist_as(self) -> str | None:
@@ -152,14 +156,30 @@ def parse_fields(parameters: object) -> RequestFields:
     if extensions is not None and not isinstance(extensions, Mapping):
         raise HTTPRejection(400, "extensions must be an object or null.")
     query_hash = read_hash(extensions, query)
-    is_by_hash = query is None and query_hash is not None
-    if not is_by_hash and (not isinstance(query, str) or not query.strip()):
+    document_id = _read_document_id(parameters) if query is None else None
+    is_by_id = query is None and (query_hash or document_id) is not None
+    if not is_by_id and (not isinstance(query, str) or not query.strip()):
         raise HTTPRejection(400, "query must be the text of a GraphQL document.")
     if variables is not None and not isinstance(variables, Mapping):
         raise HTTPRejection(400, "variables must be an object or null.")
     if operation_name is not None and not isinstance(operation_name, str):
         raise HTTPRejection(400, "operationName must be a text or null.")
-    return RequestFields(query, variables, operation_name or None, query_hash)
+    return RequestFields(query, variables, operation_name or None, query_hash, document_id)
+
+
+def _read_document_id(parameters: Mapping[str, Any]) -> str | None:
+    """Return the first id of a document among the parameters, or None without one.
+
+    Raises:
+        HTTPRejection: It is not a text.
+    """
+    name = next((name for name in DOCUMENT_ID_PARAMETERS if parameters.get(name) is not None), None)
+    if name is None:
+        return None
+    document_id = parameters[name]
+    if not isinstance(document_id, str) or not document_id:
+        raise HTTPRejection(400, f"{name} must be the id of a trusted document, a text.")
+    return document_id
 
 
 def parse_json(text: str, subject: str) -> Any:  # noqa: ANN401 - any JSON value

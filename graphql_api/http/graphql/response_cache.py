@@ -17,6 +17,7 @@ from graphql_api.http.conditional import build_not_modified
 from graphql_api.http.content_negotiation import IDENTITY
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.request import ParsedRequest
+from graphql_api.http.graphql.trusted_documents import TrustedDocuments
 from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
 from graphql_api.http.raw_response import Header, encode_head, encode_headers
 from graphql_api.metrics.definitions import CACHE_BYTES
@@ -75,11 +76,20 @@ class CachedResponse(NamedTuple):
 class ResponseCache:
     """Holds responses of one snapshot and decides when a client's own copy is still good."""
 
-    def __init__(self, *, response_cache_bytes: int, cache_max_age: int, metrics: MetricsRecorder) -> None:
+    def __init__(
+        self,
+        *,
+        response_cache_bytes: int,
+        cache_max_age: int,
+        metrics: MetricsRecorder,
+        trusted_documents: TrustedDocuments,
+    ) -> None:
         """Hold at most `response_cache_bytes`.
 
-        Other caches may use a response for `cache_max_age` seconds before they revalidate it.
+        Other caches may use a response for `cache_max_age` seconds before they revalidate it. ETags depend on the
+        trusted documents, because an id may stand for another one after a deployment.
         """
+        self._trusted_documents = trusted_documents
         self._metrics = metrics
         self._cache_control = f"public, max-age={cache_max_age}, must-revalidate"
         self._common_head = encode_headers([(b"vary", f"{_VARY}, Origin".encode()), *SECURITY_HEADERS])
@@ -111,12 +121,16 @@ class ResponseCache:
         response = self._store(request.key, body, operation.name)
         return self._find_not_modified(request, exists=True) or response
 
+    def clear(self) -> None:
+        """Drop every response, because the trusted documents have changed."""
+        self._snapshot = None
+
     def _reset(self, snapshot: Snapshot) -> None:
         self._entries.clear()
         self._metrics.set(CACHE_BYTES, 0)
         self._snapshot = snapshot
         # A database that was restored or replaced may reach the same version with other rows.
-        self._data_fingerprint = f"{__version__} {snapshot.digest}".encode()
+        self._data_fingerprint = f"{__version__} {snapshot.digest}{self._trusted_documents.fingerprint}".encode()
 
     def _compress_entry(self, key: CacheKey) -> CachedResponse | None:
         """Cache and return the compressed form of a response that is held plain."""

@@ -15,14 +15,14 @@ from starlette.responses import JSONResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from graphql_api import tracing
-from graphql_api.errors import InvalidInput, PersistedQueryNotFound, RateLimited, graphql_error_body
+from graphql_api.errors import InvalidInput, graphql_error_body
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.execute import build_error_response, execute_or_subscribe
 from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
 from graphql_api.http.cors import CORSPolicy, describe_blocked_page
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
 from graphql_api.http.forwarded import group_address
-from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
+from graphql_api.http.graphql.endpoint import REJECTIONS, GraphQLEndpoint, encode_json
 from graphql_api.http.graphql.request import (
     COST_HEADER,
     GRAPHQL_PATHS,
@@ -203,7 +203,7 @@ class _ConnectionHandler:
         fields = parse_fields(message.get("payload"))
         try:
             request = self._build_request(fields)
-        except (InvalidInput, PersistedQueryNotFound, RateLimited) as error:
+        except (InvalidInput, *REJECTIONS) as error:
             await self._send_result(operation, build_error_response(error))
         else:
             while len(self.operations) + len(self.detached_tasks) > _MAX_OPERATIONS:

@@ -44,7 +44,7 @@ def workers(monkeypatch: pytest.MonkeyPatch) -> Workers:
         serve=Mock(),
         listeners=[],
         on_event=Mock(),
-        rereads_secrets=False,
+        rereads_files=False,
         stop_timeout=1,
         last_heartbeat=lambda number: heartbeats[number],
     )

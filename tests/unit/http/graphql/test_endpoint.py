@@ -15,6 +15,7 @@ from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, JSON
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint
 from graphql_api.http.graphql.persisted_queries import PersistedQueries
 from graphql_api.http.graphql.response_cache import ResponseCache
+from graphql_api.http.graphql.trusted_documents import TrustedDocuments
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.wrong_tokens import WrongTokens
@@ -328,11 +329,15 @@ def make_context(*_: object) -> GraphQLContext:
 
 
 METRICS = MetricsRecorder.standalone()
+TRUSTED_DOCUMENTS = TrustedDocuments(only=False)
 ENDPOINT = GraphQLEndpoint(
     schema=SCHEMA,
     create_context=make_context,
     anonymous_context=make_context(),
-    response_cache=ResponseCache(response_cache_bytes=0, cache_max_age=0, metrics=METRICS),
+    response_cache=ResponseCache(
+        response_cache_bytes=0, cache_max_age=0, metrics=METRICS, trusted_documents=TRUSTED_DOCUMENTS
+    ),
+    trusted_documents=TRUSTED_DOCUMENTS,
     persisted_queries=PersistedQueries(),
     playground=Playground.load(Path("not-installed"), is_token_required=False),
     body_limit=1000,

@@ -14,6 +14,7 @@ from graphql_api.http.content_negotiation import JSON
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.request import ParsedRequest
 from graphql_api.http.graphql.response_cache import CachedResponse, ResponseCache
+from graphql_api.http.graphql.trusted_documents import TrustedDocuments
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
 from tests.support.factories import make_country, make_snapshot
@@ -29,7 +30,10 @@ ENTRY_BYTES = 1 + len(HEAD) + 100 + len("Name") + 500
 
 def make_cache(max_bytes: int = 100_000) -> ResponseCache:
     """Return an empty cache."""
-    return ResponseCache(response_cache_bytes=max_bytes, cache_max_age=60, metrics=MetricsRecorder.standalone())
+    metrics, trusted_documents = MetricsRecorder.standalone(), TrustedDocuments(only=False)
+    return ResponseCache(
+        response_cache_bytes=max_bytes, cache_max_age=60, metrics=metrics, trusted_documents=trusted_documents
+    )
 
 
 def find(
@@ -90,7 +94,9 @@ def test_too_large(limit: int) -> None:
 def test_bytes() -> None:
     """The gauge of bytes follows what is held."""
     metrics = MetricsRecorder.standalone()
-    cache = ResponseCache(response_cache_bytes=100_000, cache_max_age=60, metrics=metrics)
+    cache = ResponseCache(
+        response_cache_bytes=100_000, cache_max_age=60, metrics=metrics, trusted_documents=TrustedDocuments(only=False)
+    )
     start = metrics.shared_metrics.offsets[CACHE_BYTES][()]
     row = metrics.shared_metrics.row_for(0)
     for _ in range(2):
