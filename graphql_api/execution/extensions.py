@@ -30,4 +30,6 @@ def _format_suggestion(suggestion: Suggestion) -> Mapping[str, Any]:
     message = f"No country has the {field} {suggestion.value!r}."
     if known_values:
         message += f" Did you mean {' or '.join(map(repr, known_values))}?"
-    return {"message": message, "field": field, "value": suggestion.value, "didYouMean": known_values}
+    # A lone surrogate of the client has no UTF-8, and the compiled data beside it are bytes already.
+    value = suggestion.value.encode(errors="replace").decode()
+    return {"message": message, "field": field, "value": value, "didYouMean": known_values}
