@@ -12,13 +12,15 @@ import pytest
 import pytest_asyncio
 
 from graphql_api import tracing
+from graphql_api.app import create_app
+from graphql_api.components import Components
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.graphql import endpoint
 from tests.support.app import AppClient, make_settings, running_client
 from tests.support.event_streams import EVENT_STREAM
 from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.otlp_collector import CollectedSpan, Collector, running_collector
-from tests.support.processes import BUNDLED_SOURCES, build_environment, run_command, running_process, running_server
+from tests.support.processes import BUNDLED_SOURCES, build_environment, running_process, running_server
 from tests.support.wait import wait_until
 from tests.support.ws_client import websocket_client
 
@@ -192,6 +194,7 @@ async def test_no_calls(untraced: AppClient) -> None:
     assert calls == {"span": 9, "set_attributes": 3}
 
 
+@pytest.mark.slow
 def test_not_imported(tmp_path: Path) -> None:
     """Off, a refresh with its requests and statements imports nothing of OpenTelemetry."""
     command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "refresh"]
@@ -247,15 +250,13 @@ def test_silent_collector(tmp_path: Path) -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_refused_start(tmp_path: Path) -> None:
-    """A protocol that is not supported ends the start with one line."""
-    result = run_command(
-        tmp_path, "serve", **BUNDLED_SOURCES, OTEL_TRACES_EXPORTER="otlp", OTEL_EXPORTER_OTLP_PROTOCOL="grpc"
-    )
-    assert result.exit_code == 2
-    assert result.stderr.splitlines() == [
-        "graphql-api: OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'; set http/protobuf, because spans are sent over HTTP."
-    ]
+def test_refused_start(path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server, and every command that records spans, refuses to start with a protocol that is not supported."""
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")
+    for build in (create_app, Components):
+        with pytest.raises(InvalidSetting, match="OTEL_EXPORTER_OTLP_PROTOCOL is 'grpc'"):
+            build(make_settings(path, upstream))
 
 
 async def test_internal_error(
@@ -277,6 +278,7 @@ async def test_internal_error(
     assert "s3cret" not in str(span)
 
 
+@pytest.mark.slow
 def test_migrate_without_extra(tmp_path: Path) -> None:
     """A command that records nothing needs no extra, whatever the variables."""
     command = [sys.executable, "-X", "importtime", "-m", "graphql_api", "migrate"]
