@@ -279,6 +279,8 @@ async def test_lone_surrogates(server: AppClient) -> None:
     response = await server.post(json.dumps({"query": query, "variables": LONE_SURROGATE}))
     assert (response.status_code, response.json()["data"]) == (200, {"country": None})
     assert [entry["value"] for entry in response.json()["extensions"]["suggestions"]] == ["?"]
+    response = await server.post(json.dumps([{"query": "{ __typename }"}, {"query": "{ \ud83c }"}]))
+    assert (response.status_code, response.json()[0]) == (200, {"data": {"__typename": "Query"}})
     mutation = "mutation ($half: String) { deleteCountry(name: $half) { id } }"
     response = await server.post(json.dumps({"query": mutation, "variables": LONE_SURROGATE}))
     assert response.json()["errors"][0]["extensions"] == {"code": "COUNTRY_NOT_FOUND"}
