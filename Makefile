@@ -3,6 +3,9 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 PIP := $(PYTHON) -m pip --quiet --disable-pip-version-check
 
+# Images of containers set it; every process would compile the program, and pytest each test, again.
+unexport PYTHONDONTWRITEBYTECODE
+
 PLAYGROUND := .venv/share/graphql-api/playground
 
 .PHONY: run test test-all bench load soak lint lock bundled-data
