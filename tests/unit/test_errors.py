@@ -25,6 +25,8 @@ def test_codes() -> None:
         "SourceUnavailable": "SOURCE_UNAVAILABLE",
         "SourceInvalid": "SOURCE_INVALID",
         "QueryTooComplex": "QUERY_TOO_COMPLEX",
+        "RateLimited": "RATE_LIMITED",
+        "DocumentNotTrusted": "DOCUMENT_NOT_TRUSTED",
         "PersistedQueryNotFound": "PERSISTED_QUERY_NOT_FOUND",
         "RefreshInProgress": "REFRESH_IN_PROGRESS",
         "RefreshTooSoon": "REFRESH_TOO_SOON",

@@ -281,6 +281,9 @@ async def test_lone_surrogates(server: AppClient) -> None:
     assert [entry["value"] for entry in response.json()["extensions"]["suggestions"]] == ["?"]
     response = await server.post(json.dumps([{"query": "{ __typename }"}, {"query": "{ \ud83c }"}]))
     assert (response.status_code, response.json()[0]) == (200, {"data": {"__typename": "Query"}})
+    for field in ("search(text: $half) { score }", 'convert(amount: 1, from: $half, to: "EUR") { rate }'):
+        body = {"query": f"query ($half: String!) {{ {field} }}", "variables": LONE_SURROGATE}
+        assert (await server.post(json.dumps(body))).status_code == 200
     mutation = "mutation ($half: String) { deleteCountry(name: $half) { id } }"
     response = await server.post(json.dumps({"query": mutation, "variables": LONE_SURROGATE}))
     assert response.json()["errors"][0]["extensions"] == {"code": "COUNTRY_NOT_FOUND"}
