@@ -264,14 +264,9 @@ def encode_json(body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:
     try:
         return orjson.dumps(body)
     except TypeError:
-        # An error message or a suggestion may quote a lone surrogate, which has no UTF-8.
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=_load_fragment)
+        # An error message may quote a lone surrogate, which has no UTF-8.
+        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         return text.encode(errors="replace")
-
-
-def _load_fragment(fragment: orjson.Fragment) -> Any:  # noqa: ANN401 - JSON
-    """Return the value of the JSON that a compiled operation made."""
-    return orjson.loads(orjson.dumps(fragment))
 
 
 def build_response(
