@@ -26,8 +26,10 @@ DATABASE = "test_1"
 _SELECT_COUNTS = "SELECT COUNT(*), COUNT(DISTINCT area_km2), COUNT(DISTINCT revision), MAX(revision) FROM countries"
 _CHECK_TIMEOUT = 10.0
 """Seconds for a look at a node's table: one that was cut off or hangs does not answer."""
-_REFRESH_INTERVAL = 0.3
-"""Seconds between two refreshes."""
+_REFRESH_INTERVAL = 1.0
+"""Seconds between two refreshes of a client."""
+_READ_INTERVAL = 0.05
+"""Seconds between two reads of a client."""
 VERSION_QUERY = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { id imageUrl } }"
 
@@ -98,7 +100,7 @@ class Replica:
         """Read repeatedly over one connection, and check each response."""
         newest = 0
         with self._client() as client:
-            while not stopped.wait(0.02):
+            while not stopped.wait(_READ_INTERVAL):
                 started_at = time.monotonic()
                 with self._recording_violations("a read"):
                     response = client.get("/graphql", params={"query": generation_data.QUERY})
@@ -121,7 +123,7 @@ class Replica:
     def check_table_until(self, stopped: threading.Event) -> None:
         """Check the node's own table repeatedly: it holds one refresh, never an older one."""
         newest = 0
-        while not stopped.wait(0.5):
+        while not stopped.wait(_REFRESH_INTERVAL):
             with suppress(RuntimeError), self._recording_violations("the table"):  # it may be down
                 revision = read_revision(self.node, timeout=_CHECK_TIMEOUT)
                 assert revision >= newest, f"revision {revision} after {newest}"

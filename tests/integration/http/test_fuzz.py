@@ -30,7 +30,7 @@ CLIENT_ERROR_CODES = {
 """Codes of errors that are the client's fault."""
 ACCEPTS = ("application/json", "application/graphql-response+json", "*/*", "text/html", "")
 few_examples = settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
-many_examples = settings(few_examples, max_examples=2000)
+many_examples = settings(few_examples, max_examples=1000)
 
 
 @pytest.fixture(scope="module")
