@@ -30,8 +30,8 @@ _SLOW_TIMEOUT = 900
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Start twice as many workers as there are processors: half of their time they wait for servers."""
-    return 2 * (os.cpu_count() or 1)
+    """Start one worker more than there are processors: they wait for servers, but some have short timeouts."""
+    return 1 + (os.cpu_count() or 1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
