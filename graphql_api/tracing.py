@@ -16,7 +16,7 @@ from graphql_api.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.trace import Tracer
+    from opentelemetry.trace import Span, SpanKind, Tracer
 
 logger = logging.getLogger(__name__)
 
@@ -109,9 +109,37 @@ def get_tracer() -> "Tracer | None":
 
 def span(
     name: str, attributes: Mapping[str, AttributeValue] | None = None, *, serves_client: bool = False
-) -> AbstractContextManager[None]:
+) -> "AbstractContextManager[Span | None]":
     """Record the work in the context as a span, part of the one around it. Off, do nothing."""
-    return nullcontext() if _Tracing.tracer is None else _record(_Tracing.tracer, name, attributes, serves_client)
+    if _Tracing.tracer is None:
+        return nullcontext()
+    from opentelemetry.trace import SpanKind  # noqa: PLC0415 - only if on
+
+    return record_span(_Tracing.tracer, name, SpanKind.SERVER if serves_client else SpanKind.INTERNAL, attributes)
+
+
+@contextmanager
+def record_span(
+    tracer: "Tracer", name: str, kind: "SpanKind", attributes: Mapping[str, AttributeValue] | None = None
+) -> "Iterator[Span]":
+    """Record the work in the context as a span, and the type of an error that ends it."""
+    # Not OpenTelemetry's way to record errors: a message may repeat a key, or a client's text.
+    with tracer.start_as_current_span(
+        name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as current:
+        try:
+            yield current
+        except BaseException as error:
+            mark_failed(current, type(error).__qualname__)
+            raise
+
+
+def mark_failed(failed: "Span", error_type: str) -> None:
+    """Set the status of a span, and the type of its error or its status of HTTP."""
+    from opentelemetry.trace import Status, StatusCode  # noqa: PLC0415 - only if on
+
+    failed.set_attribute("error.type", error_type)
+    failed.set_status(Status(StatusCode.ERROR))
 
 
 def set_attributes(attributes: Mapping[str, AttributeValue]) -> None:
@@ -141,26 +169,6 @@ def describe_operation(kind: str | None, name: str | None, codes: list[str], cos
     current = get_current_span()
     current.update_name(kind or OPERATION)
     current.set_attributes({key: value for key, value in attributes.items() if value is not None})
-
-
-@contextmanager
-def _record(
-    tracer: "Tracer", name: str, attributes: Mapping[str, AttributeValue] | None, serves_client: bool
-) -> Iterator[None]:
-    from opentelemetry.trace import SpanKind, Status, StatusCode  # noqa: PLC0415 - only if on
-
-    kind = SpanKind.SERVER if serves_client else SpanKind.INTERNAL
-
-    # Not its own way to record errors: a message may repeat a key, or a client's text.
-    with tracer.start_as_current_span(
-        name, kind=kind, attributes=attributes, record_exception=False, set_status_on_exception=False
-    ) as current:
-        try:
-            yield
-        except BaseException as error:
-            current.set_attribute("error.type", type(error).__qualname__)
-            current.set_status(Status(StatusCode.ERROR))
-            raise
 
 
 def _get(variables: Mapping[str, str], name: str) -> str:

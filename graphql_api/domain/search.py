@@ -99,7 +99,7 @@ class _Names:
         lines = [f"\n{key} {words}" if " " in words else f"\n{key}" for key, words, *_ in keyed]
         self._lines = "".join(lines)
         self._starts = list(accumulate(map(len, lines), initial=0))
-        """Where each line starts, and where the last one ends."""
+        """Index at which each line starts, and then that at which the last one ends."""
 
     def find_prefixes(self, key: str, _words: Sequence[str]) -> Iterator[tuple[int, float]]:
         """Yield index and score of each name that starts with a text, or is that text."""

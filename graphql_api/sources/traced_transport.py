@@ -1,7 +1,7 @@
 """Spans of requests to providers, which get the trace in `traceparent`. Imported only if tracing is on."""
 
 import httpx
-from opentelemetry.trace import SpanKind, Status, StatusCode
+from opentelemetry.trace import SpanKind
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from graphql_api import tracing
@@ -24,30 +24,18 @@ class TracedTransport(httpx.AsyncBaseTransport):
             return await self._transport.handle_async_request(request)
         # A query may contain a key.
         url = request.url.copy_with(query=None, username="", password="")
-        attributes: dict[str, str | int] = {
+        attributes: dict[str, tracing.AttributeValue] = {
             "http.request.method": request.method,
             "server.address": url.host,
             "server.port": url.port or (443 if url.scheme == "https" else 80),
             "url.full": str(url),
         }
-        with tracer.start_as_current_span(
-            request.method,
-            kind=SpanKind.CLIENT,
-            attributes=attributes,
-            record_exception=False,
-            set_status_on_exception=False,
-        ) as span:
+        with tracing.record_span(tracer, request.method, SpanKind.CLIENT, attributes) as span:
             _PROPAGATOR.inject(request.headers)
-            try:
-                response = await self._transport.handle_async_request(request)
-            except BaseException as error:
-                span.set_attribute("error.type", type(error).__qualname__)
-                span.set_status(Status(StatusCode.ERROR))
-                raise
+            response = await self._transport.handle_async_request(request)
             span.set_attribute("http.response.status_code", response.status_code)
             if response.status_code >= _MIN_ERROR_STATUS:
-                span.set_attribute("error.type", str(response.status_code))
-                span.set_status(Status(StatusCode.ERROR))
+                tracing.mark_failed(span, str(response.status_code))
             return response
 
     async def aclose(self) -> None:

@@ -5,7 +5,7 @@ Statements outside of a trace have none: the polls for changes of other replicas
 
 import re
 
-from opentelemetry.trace import SpanKind, Status, StatusCode, get_current_span
+from opentelemetry.trace import SpanKind, get_current_span
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection, ExceptionContext
 
@@ -58,6 +58,5 @@ def _end_span(connection: Connection, error: BaseException | None) -> None:
     if span is None:
         return
     if error is not None:
-        span.set_attribute("error.type", type(error).__qualname__)
-        span.set_status(Status(StatusCode.ERROR))
+        tracing.mark_failed(span, type(error).__qualname__)
     span.end()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from opentelemetry import context, propagate
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace import Span, SpanKind, Tracer, format_trace_id
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from graphql_api import tracing
@@ -52,6 +52,7 @@ class OperationSpansMiddleware:
                 _end_span(span, scope["state"], status)
             await send(message)
 
+        # Not `tracing.record_span`: a stream's span ends within.
         with tracer.start_as_current_span(
             tracing.OPERATION,
             kind=SpanKind.SERVER,
@@ -65,8 +66,7 @@ class OperationSpansMiddleware:
             try:
                 await self._app(scope, receive, send_recorded)
             except BaseException as error:
-                span.set_attribute("error.type", type(error).__qualname__)
-                span.set_status(Status(StatusCode.ERROR))
+                tracing.mark_failed(span, type(error).__qualname__)
                 raise
             finally:
                 if span.is_recording():
@@ -94,6 +94,5 @@ def _end_span(span: Span, state: RequestState, status: int) -> None:
     if status:
         span.set_attribute("http.response.status_code", status)
     if "failed" in state or status >= _SERVER_ERROR:
-        span.set_attribute("error.type", str(status))
-        span.set_status(Status(StatusCode.ERROR))
+        tracing.mark_failed(span, str(status))
     span.end()
