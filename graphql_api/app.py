@@ -184,7 +184,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         denial = access.find_denial(credentials, connection.headers.get("Host", ""))
         may_see_cost = denial is None or not settings.is_production
         return build_context(
-            public_url=settings.public_url or _base_url(connection),
+            public_url=_get_base_url(settings, connection),
             denial=denial,
             reports_cost=asks_for_cost and may_see_cost,
             denied_acts={COST_HEADER} if asks_for_cost and not may_see_cost else set(),
@@ -242,8 +242,10 @@ def _reread_files(components: Components, endpoint: GraphQLEndpoint) -> None:
             logger.info("Read %d trusted documents from %s again.", count, path)
 
 
-def _base_url(connection: HTTPConnection) -> str:
-    """Return the HTTP URL under which the client reaches the server, also over a WebSocket."""
+def _get_base_url(settings: Settings, connection: HTTPConnection) -> str:
+    """Return PUBLIC_URL, or the HTTP URL under which the client reaches the server, also over a WebSocket."""
+    if settings.public_url:
+        return settings.public_url
     url = connection.base_url
     scheme = url.scheme.replace("ws", "http")
     return str(url.replace(scheme=scheme, netloc=get_host(connection) or url.netloc)).rstrip("/")
@@ -265,4 +267,5 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
         sampler=components.sampler,
         wrong_tokens=endpoint.wrong_tokens,
         metrics_tokens=components.metrics_tokens,
+        get_base_url=partial(_get_base_url, settings),
     )

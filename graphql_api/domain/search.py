@@ -63,18 +63,29 @@ class SearchIndex:
         if not key:
             return []
         names = self._get_names(is_ascii=key.isascii())
-        best: dict[str, Match] = {}
-        if by_code is not None:
-            best[by_code.code] = Match(by_code, _EXACT, text.strip().upper(), _NAME)
+        best = _start_with(text, by_code)
         for find in (names.find_prefixes, names.find_words, names.find_similar):
             if len(best) >= count:
                 break
-            for index, score in find(key, words):
-                country, weight = names.countries[index], names.weights[index]
-                known = best.get(country.code)
-                if known is None or (known.score, known.weight) < (score, weight):
-                    best[country.code] = Match(country, score, names.texts[index], weight)
+            names.keep_best(find(key, words), best)
         return sorted(best.values(), key=_get_rank)[:count]
+
+    def find_literal(self, text: str, by_code: Country | None = None) -> list[Match]:
+        """Return all countries with a name that is a text, or of which it starts the words, best first.
+
+        Abbreviations and names in other languages than English and the country's own count only as a whole.
+        """
+        words = split_name(text)
+        key = "".join(words)
+        if not key:
+            return []
+        names = self._get_names(is_ascii=key.isascii())
+        best = _start_with(text, by_code)
+        for found in (names.find_prefixes(key, words), names.find_words(key, words)):
+            names.keep_best(
+                ((index, score) for index, score in found if score == _EXACT or names.weights[index] >= _CAPITAL), best
+            )
+        return sorted(best.values(), key=_get_rank)
 
     def _get_names(self, *, is_ascii: bool) -> "_Names":
         if is_ascii not in self._names:
@@ -100,6 +111,14 @@ class _Names:
         self._lines = "".join(lines)
         self._starts = list(accumulate(map(len, lines), initial=0))
         """Index at which each line starts, and then that at which the last one ends."""
+
+    def keep_best(self, found: Iterable[tuple[int, float]], best: dict[str, Match]) -> None:
+        """Add matches, by index and score, to the best one of each country."""
+        for index, score in found:
+            country, weight = self.countries[index], self.weights[index]
+            known = best.get(country.code)
+            if known is None or (known.score, known.weight) < (score, weight):
+                best[country.code] = Match(country, score, self.texts[index], weight)
 
     def find_prefixes(self, key: str, _words: Sequence[str]) -> Iterator[tuple[int, float]]:
         """Yield index and score of each name that starts with a text, or is that text."""
@@ -156,6 +175,11 @@ def _weigh_names(row: Country, identity: CountryIdentity | None, *, is_ascii: bo
         if key.isascii() is is_ascii:
             weighted[key] = text, weight
     return weighted
+
+
+def _start_with(text: str, by_code: Country | None) -> dict[str, Match]:
+    """Return the match of the country with a code, by its alpha-2 code."""
+    return {} if by_code is None else {by_code.code: Match(by_code, _EXACT, text.strip().upper(), _NAME)}
 
 
 def _get_rank(match: Match) -> tuple[float, float, int, str]:

@@ -14,15 +14,13 @@ from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, n
 from graphql_api.http.errors import get_client, log_rejection
 from graphql_api.http.graphql.request import GRAPHQL_PATHS
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site.static_files import Asset, relative_root
+from graphql_api.http.site.static_files import relative_root
 from graphql_api.http.site.templates import render_template
 
 _RETRY_AFTER = 2
 """Seconds after which clients should retry, and after which the page reloads itself."""
 _HEADERS = {"Retry-After": str(_RETRY_AFTER), "Cache-Control": "no-store", "Vary": "Accept"}
 _MESSAGE = "The server is starting: its database has not answered yet. Try again."
-
-_STYLESHEET = Asset.from_package("landing.css")
 
 
 class ReadinessMiddleware:
@@ -54,9 +52,7 @@ def _build_rejection(request: Request) -> Response:
     if path.startswith("/images/"):
         return PlainTextResponse(f"{_MESSAGE}\n", 503, _HEADERS)
     if is_read and media_type == HTML:
-        page = render_template(
-            "starting.html", root=relative_root(path), retry_after=_RETRY_AFTER, stylesheet=_STYLESHEET
-        )
+        page = render_template("starting.html", root=relative_root(path), retry_after=_RETRY_AFTER)
         headers = {**_HEADERS, "Content-Security-Policy": build_csp()}
         return HTMLResponse(page, 503, headers)
     return _build_graphql_rejection(GRAPHQL_RESPONSE if media_type == GRAPHQL_RESPONSE else JSON)

@@ -31,16 +31,19 @@ class SecurityHeadersMiddleware:
         await self._app(scope, receive, send_with_headers)
 
 
-def build_csp(*, script_sources: str = "'self'", style_hashes: str = "", allow_data_urls: bool = False) -> str:
+def build_csp(
+    *, script_sources: str = "'self'", style_hashes: str = "", allow_data_urls: bool = False, allow_forms: bool = False
+) -> str:
     """Return the Content-Security-Policy of a page without inline scripts.
 
     Scripts and styles load from `script_sources`; inline styles with `style_hashes` are allowed.
-    `allow_data_urls` allows embedded images and fonts.
+    `allow_data_urls` allows embedded images and fonts, `allow_forms` forms that a page of this server receives.
     """
     file_sources = "'self' data:" if allow_data_urls else "'self'"
+    form_targets = "'self'" if allow_forms else "'none'"
     return (
         f"default-src 'none'; script-src {script_sources}; style-src "
         f"{f'{script_sources} {style_hashes}'.rstrip()}; "
         f"img-src {file_sources}; font-src {file_sources}; connect-src 'self'; base-uri 'none'; "
-        "form-action 'none'; frame-ancestors 'none'"
+        f"form-action {form_targets}; frame-ancestors 'none'"
     )

@@ -18,22 +18,25 @@ from graphql_api.domain.sorting import SortKey, sort_rows
 from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site.static_files import Asset
+from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
+from graphql_api.http.site.static_files import Asset, relative_root
+from graphql_api.http.site.table_query import BY_NAME
 from graphql_api.http.site.templates import render_template
 from graphql_api.images import SUMMARY_IMAGE_SIZE, Theme
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_text import describe, format_years
 from graphql_api.sources.registry import get_attribution
 from graphql_api.utils import formatting
-from graphql_api.utils.lru import LRUCache
 
 ASSETS = tuple(map(Asset.from_package, ("landing.css", "landing.js", "icon.svg")))
-BY_NAME = SortKey(CountryField.NAME)
-
 _MAX_PAGES = 2 * len(CountryField)
 """Rendered pages that a process holds: one in each order, 65 kB each."""
 
 _CSP = {"Content-Security-Policy": build_csp()}
+_DESCRIPTION = (
+    "The world’s countries with population, capital, currency, exchange rate and GDP: filtered, sorted and paged by "
+    "your query."
+)
 
 
 class Column(NamedTuple):
@@ -70,42 +73,41 @@ class LandingPage:
     stale_after: timedelta
     has_playground: bool
     has_schema: bool
-    _pages: LRUCache[tuple[SortKey, str, str], EncodedText] = field(
-        default_factory=lambda: LRUCache(_MAX_PAGES), init=False
-    )
-    """Pages of `_snapshot` by order, age and the reason why the data is stale."""
-    _snapshot: Snapshot | None = field(default=None, init=False)
+    get_base_url: GetBaseURL
+    _pages: PageCache = field(default_factory=lambda: PageCache(_MAX_PAGES), init=False)
+    """Pages by URL of the site, order, age and the reason why the data is stale."""
 
     async def serve(self, request: Request) -> Response:
         """Return the page; 503 while no rows are loaded."""
         sort_key, snapshot = parse_sort_key(request.query_params), self.catalog.snapshot
+        head = PageHead(title=SITE_NAME, description=_DESCRIPTION, base_url=self.get_base_url(request))
         image_paths = {theme: await self.summary_images.get_path(snapshot, theme) for theme in Theme}
         if not snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
-            return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_paths), 503, headers)
-        page = self._get_page(snapshot, sort_key, image_paths)
+            return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_paths, head), 503, headers)
+        page = self._get_page(snapshot, sort_key, image_paths, head)
         return build_text_response(request, page, {**_CSP, "Cache-Control": "no-cache"}, HTML)
 
-    def _get_page(self, snapshot: Snapshot, sort_key: SortKey, image_paths: Mapping[Theme, str]) -> EncodedText:
+    def _get_page(
+        self, snapshot: Snapshot, sort_key: SortKey, image_paths: Mapping[Theme, str], head: PageHead
+    ) -> EncodedText:
         """Return the page, which is rendered again when the data or what it says of their age has changed."""
         now = self.clock()
-        if snapshot is not self._snapshot:
-            self._pages.clear()
-            self._snapshot = snapshot
-        key = sort_key, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
-        page = self._pages.get(key)
-        if page is None:
-            page = EncodedText(self.render(snapshot, sort_key, now, image_paths))
-            self._pages.put(key, page)
-        return page
+        age, staleness = _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
+        return self._pages.get(
+            snapshot, (head, sort_key, age, staleness), lambda: self.render(snapshot, sort_key, now, image_paths, head)
+        )
 
-    def render(self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_paths: Mapping[Theme, str]) -> str:
+    def render(
+        self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_paths: Mapping[Theme, str], head: PageHead
+    ) -> str:
         """Return the page as HTML."""
         refreshed_at = snapshot.last_refreshed_at
         row_indexes = sort_rows([sort_key], SnapshotReader(snapshot), range(len(snapshot.rows)))
         return render_template(
             "landing.html",
-            assets={asset.name: asset.url for asset in ASSETS},
+            root=relative_root("/"),
+            head=head,
             links=self._list_links(),
             refreshed_at=refreshed_at,
             is_bundled=not snapshot.has_live_figures and not snapshot.has_live_rates,

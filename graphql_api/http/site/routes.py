@@ -1,6 +1,6 @@
 """Routes of everything except GraphQL: pages, static files, images, health and metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -19,6 +19,7 @@ from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
 from graphql_api.http.site.metrics import serve_metrics
+from graphql_api.http.site.page import GetBaseURL
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.site.static_files import STATIC_PREFIX, Asset, AssetFiles, relative_root
 from graphql_api.http.site.templates import render_template
@@ -41,6 +42,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     sampler: Sampler,
     metrics_tokens: BearerTokens,
     wrong_tokens: WrongTokens,
+    get_base_url: GetBaseURL,
 ) -> FastAPI:
     """Return the application.
 
@@ -54,6 +56,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         stale_after=stale_after,
         has_playground=playground is not None,
         has_schema=schema_text is not None,
+        get_base_url=get_base_url,
     )
     image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
@@ -71,8 +74,12 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint),
     ]
+    return _create_app(routes)
+
+
+def _create_app(routes: Sequence[BaseRoute]) -> FastAPI:
     return FastAPI(
-        routes=routes,
+        routes=list(routes),
         openapi_url=None,
         redirect_slashes=False,  # the target would repeat the client's Host
         exception_handlers={404: _serve_not_found},
@@ -84,9 +91,7 @@ async def _serve_not_found(request: Request, _: Exception) -> Response:
     headers = {"Vary": "Accept"}
     if negotiate_response_type(request, (JSON, HTML)) != HTML:
         return PlainTextResponse("There is nothing at this path.\n", 404, headers)
-    stylesheet, icon = (Asset.from_package(name) for name in ("landing.css", "icon.svg"))
-    root = relative_root(request.scope["path"])
-    page = render_template("not_found.html", root=root, stylesheet=stylesheet, icon=icon)
+    page = render_template("not_found.html", root=relative_root(request.scope["path"]))
     return HTMLResponse(page, 404, {**headers, "Content-Security-Policy": build_csp()})
 
 

@@ -71,8 +71,9 @@ async def test_pages(starting_server: AppClient, path: str) -> None:
     assert (response.status_code, response.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
     assert "Its database has not responded yet." in response.text
     assert '<meta http-equiv="refresh" content="2">' in response.text
-    [stylesheet] = HTMLPage(response.text).find_all("link")
-    assert (await starting_server.get(urljoin(path, str(stylesheet["href"])))).status_code == 200
+    links = HTMLPage(response.text).find_all("link")
+    assert [link["rel"] for link in links] == ["icon", "stylesheet"]
+    assert [(await starting_server.get(urljoin(path, str(link["href"])))).status_code for link in links] == [200, 200]
     assert is_uncacheable(response)
 
 

@@ -7,14 +7,17 @@ import pytest
 
 from graphql_api.domain.country import BUNDLED, Country, CountryField
 from graphql_api.domain.sorting import SortKey
-from graphql_api.http.site.landing_page import BY_NAME, LandingPage, parse_sort_key
+from graphql_api.http.site.landing_page import LandingPage, parse_sort_key
+from graphql_api.http.site.page import PageHead
+from graphql_api.http.site.table_query import BY_NAME
 from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImageCache
 from tests.support.factories import REFRESHED_AT, STATISTICS_FIELDS, make_country
 from tests.support.html import HTMLPage
-from tests.support.schema_client import offline_client
+from tests.support.schema_client import PUBLIC_URL, offline_client
 
 A_DAY = timedelta(days=1)
+HEAD = PageHead(title="Countries", description="All of them", base_url=PUBLIC_URL)
 IMAGE_PATHS = {Theme.LIGHT: "images/light.png", Theme.DARK: "images/dark.png"}
 
 
@@ -28,8 +31,9 @@ def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = ti
         stale_after=A_DAY,
         has_playground=False,
         has_schema=False,
+        get_base_url=lambda _: PUBLIC_URL,
     )
-    return HTMLPage(landing_page.render(catalog.snapshot, sort_key, REFRESHED_AT + age, IMAGE_PATHS))
+    return HTMLPage(landing_page.render(catalog.snapshot, sort_key, REFRESHED_AT + age, IMAGE_PATHS, HEAD))
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from tests.support.fake_providers.server import Upstream
 from tests.support.html import HTMLPage
 from tests.support.image_urls import without_digest
 from tests.support.paths import ROOT
-from tests.support.schema_client import SCHEMA, STALE_AFTER, now, offline_client
+from tests.support.schema_client import PUBLIC_URL, SCHEMA, STALE_AFTER, now, offline_client
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 NOW = now()
@@ -38,6 +38,7 @@ def make_landing_page(*rows: Country, now: datetime = NOW) -> LandingPage:
         stale_after=STALE_AFTER,
         has_playground=False,
         has_schema=False,
+        get_base_url=lambda _: PUBLIC_URL,
     )
 
 
@@ -86,7 +87,7 @@ async def test_links(server: AppClient) -> None:
     assert [response.status_code for response in responses] == [200, 200, 200]
     content_types = [response.headers["Content-Type"] for response in responses]
     assert content_types == ["text/html; charset=utf-8", "text/plain; charset=utf-8", "application/json"]
-    files = [str(link["href"]) for link in page.find_all("link")]
+    files = [str(link["href"]) for link in page.find_all("link") if link["rel"] != "canonical"]
     files += [str(script["src"]) for script in page.find_all("script")]
     assert [(await server.get(f"/{file}")).status_code for file in files] == [200, 200, 200]
 
@@ -94,7 +95,7 @@ async def test_links(server: AppClient) -> None:
 async def test_weight(server: AppClient) -> None:
     """The page with 250 countries, its style and its script are below 40 kB together."""
     page = HTMLPage((await server.get("/")).text)
-    paths = ["", *(str(link["href"]) for link in page.find_all("link"))]
+    paths = ["", *(str(link["href"]) for link in page.find_all("link") if link["rel"] != "canonical")]
     paths += [str(script["src"]) for script in page.find_all("script")]
     responses = [await server.get(f"/{path}", Accept_Encoding="gzip") for path in paths]
     sizes = [int(response.headers["Content-Length"]) for response in responses]
