@@ -40,6 +40,10 @@ class EncodedText:
         self._body = text.encode()
         self._representations: dict[str, tuple[str, bytes]] = {}
 
+    def has(self, encoding: str) -> bool:
+        """Return whether `represent` has the result for an encoding, without computing it."""
+        return encoding in self._representations
+
     def represent(self, encoding: str) -> tuple[str, bytes]:
         """Return ETag and body in an encoding that `negotiate_encoding` returns."""
         if encoding not in self._representations:
@@ -48,9 +52,14 @@ class EncodedText:
         return self._representations[encoding]
 
 
+def get_encoding(request: Request) -> str:
+    """Return the encoding that the client prefers, its headers joined."""
+    return negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+
+
 def build_text_response(request: Request, text: EncodedText, headers: Mapping[str, str], media_type: str) -> Response:
     """Return a text with an ETag, in the encoding that the client prefers; a 304 if the client holds it."""
-    encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+    encoding = get_encoding(request)
     etag, body = text.represent(encoding)
     all_headers = {**headers, "ETag": etag, "Vary": "Accept-Encoding"}
     if not_modified := build_not_modified(get_if_none_match(request), all_headers):

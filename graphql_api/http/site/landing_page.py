@@ -15,8 +15,6 @@ from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, sort_rows
-from graphql_api.http.conditional import EncodedText, build_text_response
-from graphql_api.http.content_negotiation import HTML
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
 from graphql_api.http.site.static_files import Asset, relative_root
@@ -85,17 +83,14 @@ class LandingPage:
         if not snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
             return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_paths, head), 503, headers)
-        page = self._get_page(snapshot, sort_key, image_paths, head)
-        return build_text_response(request, page, {**_CSP, "Cache-Control": "no-cache"}, HTML)
-
-    def _get_page(
-        self, snapshot: Snapshot, sort_key: SortKey, image_paths: Mapping[Theme, str], head: PageHead
-    ) -> EncodedText:
-        """Return the page, which is rendered again when the data or what it says of their age has changed."""
         now = self.clock()
-        age, staleness = _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
-        return self._pages.get(
-            snapshot, (head, sort_key, age, staleness), lambda: self.render(snapshot, sort_key, now, image_paths, head)
+        key = head, sort_key, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
+        return await self._pages.respond(
+            request,
+            snapshot,
+            key,
+            lambda: self.render(snapshot, sort_key, now, image_paths, head),
+            headers={**_CSP, "Cache-Control": "no-cache"},
         )
 
     def render(

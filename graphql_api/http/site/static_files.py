@@ -16,8 +16,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from graphql_api.http.compression import compress
-from graphql_api.http.conditional import build_not_modified, get_if_none_match
-from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY, negotiate_encoding
+from graphql_api.http.conditional import build_not_modified, get_encoding, get_if_none_match
+from graphql_api.http.content_negotiation import BROTLI, GZIP, IDENTITY
 from graphql_api.utils.lazy import Lazy
 
 STATIC_PREFIX = "static"
@@ -75,7 +75,7 @@ class AssetFiles(StaticFiles):
         """Return the file in the encoding that the client prefers; a 304 if the client holds it."""
         response = await super().get_response(path, scope)
         request = Request(scope)
-        encoding = negotiate_encoding(",".join(request.headers.getlist("Accept-Encoding")))
+        encoding = get_encoding(request)
         headers = {
             "ETag": f'"{path.partition("/")[0]}-{encoding}"',
             "Cache-Control": "public, max-age=31536000, immutable",

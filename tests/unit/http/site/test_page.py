@@ -1,5 +1,12 @@
 """Heads of pages, and the cache of rendered pages."""
 
+import asyncio
+import threading
+
+import brotli
+import pytest
+from starlette.requests import Request
+
 from graphql_api.http.site.page import PageCache, PageHead
 from graphql_api.http.site.templates import render_template
 from tests.support.app import AppClient
@@ -36,6 +43,7 @@ def test_head() -> None:
     assert links["stylesheet"].startswith("../static/")
 
 
+@pytest.mark.asyncio(loop_scope="module")
 async def test_landing_page(server: AppClient) -> None:
     """Without PUBLIC_URL the absolute URLs are those by which the client reaches the server."""
     metas = find_meta(HTMLPage((await server.get("/", Host="countries.example:81")).text))
@@ -43,19 +51,35 @@ async def test_landing_page(server: AppClient) -> None:
     assert metas["og:image"] == "http://countries.example:81/images/summary.png"
 
 
-def test_cache() -> None:
-    """A text is rendered once for a snapshot and a key, and at most so many are held."""
+async def test_cache() -> None:
+    """A page is rendered once for a snapshot and a key, by a thread, and at most so many are held."""
     snapshots = [make_snapshot([make_country("FR")]) for _ in range(2)]
     cache, rendered = PageCache(2), []
+    request = Request({"type": "http", "headers": [(b"accept-encoding", b"br")]})
 
-    def get(number: int, key: str) -> object:
+    async def get(number: int, key: str) -> None:
         def render() -> str:
-            rendered.append((number, key))
-            return key
+            rendered.append((number, key, threading.current_thread() is threading.main_thread()))
+            return key * 9
 
-        return cache.get(snapshots[number], key, render)
+        response = await cache.respond(request, snapshots[number], key, render, headers={"X-Own": "1"})
+        assert (response.headers["Content-Encoding"], response.headers["X-Own"]) == ("br", "1")
+        assert brotli.decompress(bytes(response.body)) == key.encode() * 9
 
-    assert get(0, "a") is get(0, "a")
+    await asyncio.gather(get(0, "a"), get(0, "a"))
     for number, key in ((0, "b"), (0, "a"), (0, "c"), (0, "a"), (0, "b"), (1, "b"), (1, "b")):
-        get(number, key)
-    assert rendered == [(0, "a"), (0, "b"), (0, "c"), (0, "b"), (1, "b")]
+        await get(number, key)
+    assert rendered == [(0, "a", False), (0, "b", False), (0, "c", False), (0, "b", False), (1, "b", False)]
+
+
+async def test_failed_page() -> None:
+    """A page that could not be rendered is rendered again by the next request."""
+    cache, snapshot, divisors = PageCache(2), make_snapshot(), iter([0, 1])
+    request = Request({"type": "http", "headers": []})
+
+    def render() -> str:
+        return f"{1 // next(divisors)}"
+
+    with pytest.raises(ZeroDivisionError):
+        await cache.respond(request, snapshot, "a", render, headers={})
+    assert (await cache.respond(request, snapshot, "a", render, headers={})).body == b"1"
