@@ -13,13 +13,13 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 
 from graphql_api import __version__
 from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
 from graphql_api.settings import Settings
+from tests.support import http_client
 from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.dockerfile import (
     find_instructions,
@@ -471,11 +471,9 @@ def test_served_from_a_read_only_disk(app: Path, mysql_family: MySQLFamilyServer
 
 def run_refresh(port: int) -> object:
     """Run a refresh over HTTP and return its report."""
-    response = httpx.post(
+    response = http_client.post(
         f"http://127.0.0.1:{port}/graphql",
         json={"query": "mutation { refreshCountries { totalCountries statements } }"},
         headers={"Authorization": f"Bearer {TOKEN}"},
-        trust_env=False,
-        timeout=120,
     )
     return response.json()["data"]["refreshCountries"]

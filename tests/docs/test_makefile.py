@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.paths import ROOT
 from tests.support.processes import inherited_environment
 
@@ -39,7 +39,7 @@ def run_and_query(clone: Path) -> tuple[object, int, str]:
             lines.append(line)
             if match := re.search(r"http://\S+/graphql", line):
                 query = {"query": "{ status { totalCountries } }"}
-                body = httpx.post(match[0], json=query, trust_env=False).json()
+                body = http_client.post(match[0], json=query).json()
                 os.killpg(process.pid, signal.SIGINT)
     return body, process.returncode, "".join(lines)
 

@@ -15,6 +15,7 @@ import pytest
 
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.settings import Settings
+from tests.support import http_client
 from tests.support.app import running_app
 from tests.support.certificates import Certificates
 from tests.support.db_servers.mysql_family import MySQLFamilyServer
@@ -135,7 +136,7 @@ def test_mutation(server_url: str) -> None:
     """The mutation of README returns the report printed below it, except timings."""
     query, expected_body = MUTATION
     for _ in range(2):
-        response = httpx.post(f"{server_url}/graphql", json={"query": query}, trust_env=False)
+        response = http_client.post(f"{server_url}/graphql", json={"query": query})
     report = without_timings(response.json()["data"]["refreshCountries"])
     expected = without_timings(json.loads(expected_body)["data"]["refreshCountries"])
     assert report == {**expected, "imageUrl": f"{server_url}/images"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from tests.support.http_client import NO_AUTHORITIES
 from tests.support.processes import Process
 from tests.support.wait import WAIT_TIMEOUT
 
@@ -47,7 +48,12 @@ class EventStream:
 
 @asynccontextmanager
 async def open_event_stream(
-    server: Process | str, document: str, *, method: str = "POST", verify: ssl.SSLContext | bool = True, **headers: str
+    server: Process | str,
+    document: str,
+    *,
+    method: str = "POST",
+    verify: ssl.SSLContext = NO_AUTHORITIES,
+    **headers: str,
 ) -> AsyncIterator[EventStream]:
     """Send an operation, and yield the stream of its events."""
     url = server if isinstance(server, str) else server.url

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import IO, Any, NamedTuple
 import httpx
 
 from graphql_api.settings import Settings
+from tests.support import http_client
 from tests.support.paths import ROOT
 from tests.support.wait import WAIT_TIMEOUT, wait_until
 
@@ -111,15 +111,18 @@ class Process:
 
     def wait_for_log(self, pattern: str) -> re.Match[str]:
         """Wait until stderr has a match of `pattern`, and return it."""
-        deadline = time.monotonic() + WAIT_TIMEOUT
-        while time.monotonic() < deadline:
+        match: re.Match[str] | None = None
+
+        def has_match_or_exited() -> bool:
+            nonlocal match
             has_exited = self._process.poll() is not None
-            if match := re.search(pattern, self.stderr):
-                return match
-            if has_exited:
-                break
-            time.sleep(0.005)
-        raise AssertionError(f"no match of {pattern!r} in {self.stderr!r}")
+            match = re.search(pattern, self.stderr)
+            return match is not None or has_exited
+
+        with suppress(TimeoutError):
+            wait_until(has_match_or_exited)
+        assert match is not None, f"no match of {pattern!r} in {self.stderr!r}"
+        return match
 
     def send_signal(self, signum: signal.Signals) -> None:
         """Send a signal and return at once."""
@@ -146,13 +149,11 @@ class Process:
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """Send a GET request over a new connection."""
-        return httpx.get(f"{self.url}{path}", headers=headers, trust_env=False, timeout=WAIT_TIMEOUT)
+        return http_client.get(f"{self.url}{path}", headers=headers)
 
     def query(self, document: str, **headers: str) -> dict[str, Any]:
         """Send a query over a new connection, and return the JSON body of the response."""
-        response = httpx.post(
-            f"{self.url}/graphql", json={"query": document}, headers=headers, trust_env=False, timeout=WAIT_TIMEOUT
-        )
+        response = http_client.post(f"{self.url}/graphql", json={"query": document}, headers=headers)
         body: dict[str, Any] = response.json()
         return body
 
@@ -175,7 +176,7 @@ def wait_until_ready(url: str) -> None:
 
     def is_ready() -> bool:
         with suppress(httpx.TransportError):
-            response = httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
+            response = http_client.get(f"{url}/readyz")
             return response.status_code == 200
         return False
 

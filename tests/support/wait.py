@@ -6,14 +6,16 @@ from collections.abc import Awaitable, Callable
 
 WAIT_TIMEOUT = 120.0
 """Seconds until a wait fails its test; less than a test's time limit, so that the wait is named."""
-_POLL_INTERVAL = 0.002
-"""Seconds between two polls of a condition."""
+_MIN_INTERVAL = 0.002
+_MAX_INTERVAL = 0.05
+"""Seconds between two polls. Polls become rarer the longer a wait takes: a program that starts needs the processor."""
+_INTERVAL_GROWTH = 1.2
 
 
 def wait_until(
     condition: Callable[[], bool],
     failure_message: str = "the condition is still false",
-    poll_interval: float = _POLL_INTERVAL,
+    poll_interval: float = _MIN_INTERVAL,
 ) -> None:
     """Block until `condition` is true.
 
@@ -25,6 +27,7 @@ def wait_until(
         if time.monotonic() > deadline:
             raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
         time.sleep(poll_interval)
+        poll_interval = _next_interval(poll_interval)
 
 
 async def wait_until_async(condition: Callable[[], bool | Awaitable[bool]]) -> None:
@@ -33,9 +36,15 @@ async def wait_until_async(condition: Callable[[], bool | Awaitable[bool]]) -> N
     Raises:
         TimeoutError: It stayed false.
     """
+    poll_interval = _MIN_INTERVAL
     async with asyncio.timeout(WAIT_TIMEOUT):
         while True:
             result = condition()
             if result if isinstance(result, bool) else await result:
                 return
-            await asyncio.sleep(_POLL_INTERVAL)
+            await asyncio.sleep(poll_interval)
+            poll_interval = _next_interval(poll_interval)
+
+
+def _next_interval(poll_interval: float) -> float:
+    return max(poll_interval, min(poll_interval * _INTERVAL_GROWTH, _MAX_INTERVAL))

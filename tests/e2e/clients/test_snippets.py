@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.npm.doc_snippets import CLIENTS_DOC, SNIPPETS, expected_output, replace_host, write_snippets
 from tests.support.npm.install import CLIENTS_DIR, run_program
 from tests.support.paths import ROOT
@@ -165,7 +165,7 @@ def read_generated_document(home: Path, name: str) -> str:
 def post_query(server: Process, document: str, variables: dict[str, object]) -> dict[str, Any]:
     """Return the data of a document; it must have no errors."""
     payload = {"query": document, "variables": variables}
-    response = httpx.post(f"{server.url}/graphql", json=payload, trust_env=False).json()
+    response = http_client.post(f"{server.url}/graphql", json=payload).json()
     assert list(response) == ["data"], response
     data: dict[str, Any] = response["data"]
     return data

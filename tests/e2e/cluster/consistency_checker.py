@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 
-from tests.support import generation_data
+from tests.support import generation_data, http_client
 from tests.support.db_servers.galera import Node
 from tests.support.db_servers.group_replication import Member
 from tests.support.processes import Process
@@ -26,9 +26,9 @@ DATABASE = "test_1"
 _SELECT_COUNTS = "SELECT COUNT(*), COUNT(DISTINCT area_km2), COUNT(DISTINCT revision), MAX(revision) FROM countries"
 _CHECK_TIMEOUT = 10.0
 """Seconds for a look at a node's table: one that was cut off or hangs does not answer."""
-_REFRESH_INTERVAL = 1.0
+_REFRESH_INTERVAL = 2.0
 """Seconds between two refreshes of a client."""
-_READ_INTERVAL = 0.05
+_READ_INTERVAL = 0.2
 """Seconds between two reads of a client."""
 VERSION_QUERY = "{ status { version } }"
 REFRESH = "mutation { refreshCountries { id imageUrl } }"
@@ -149,7 +149,7 @@ class Replica:
             self.violations.append(f"{operation} on {self.name}: {type(error).__name__} {error}")
 
     def _client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.process.url, timeout=_CLIENT_TIMEOUT, trust_env=False)
+        return http_client.open_client(base_url=self.process.url, timeout=_CLIENT_TIMEOUT)
 
 
 def read_revision(node: ClusterNode, *, caught_up: bool = False, timeout: float | None = None) -> int:

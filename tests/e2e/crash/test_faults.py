@@ -19,6 +19,7 @@ from graphql_api.refresh.lease_session import LEASE_DURATION, WARM_CONNECTIONS
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy
 from tests.e2e.crash.environment import CrashEnvironment, Row, ServerEnvironment, SQLiteEnvironment, running_fork_server
 from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
+from tests.support import http_client
 from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, HTML, RATES, FakeResponse, Upstream
@@ -118,12 +119,8 @@ def has_taken_lease(program: ForkedProcess) -> bool:
 def mutate(program: ForkedProcess) -> str:
     """Refresh on a server of the program; return "data" or the error's code."""
     try:
-        body: dict[str, Any] = httpx.post(
-            f"{program.url}/graphql",
-            content=MUTATION,
-            headers={"Content-Type": "application/json"},
-            trust_env=False,
-            timeout=WAIT_TIMEOUT,
+        body: dict[str, Any] = http_client.post(
+            f"{program.url}/graphql", content=MUTATION, headers={"Content-Type": "application/json"}
         ).json()
     except httpx.TransportError:
         return "the connection ends"

@@ -23,9 +23,10 @@ from tests.e2e.crash.environment import (
     running_fork_server,
 )
 from tests.e2e.crash.fork_server import ForkedProcess
+from tests.support import http_client
 from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
-from tests.support.wait import WAIT_TIMEOUT, wait_until
+from tests.support.wait import wait_until
 
 KILL_FACTOR = float(os.environ.get("KILLS", "1"))
 """Factor for the number of kills; CI has time for 1."""
@@ -218,7 +219,7 @@ def mutate(child: ForkedProcess) -> httpx.Response | None:
     """Refresh on a server, and return its response, None if there is none."""
     payload = {"query": "mutation { refreshCountries(force: true) { totalCountries } }"}
     try:
-        return httpx.post(f"{child.url}/graphql", json=payload, trust_env=False, timeout=WAIT_TIMEOUT)
+        return http_client.post(f"{child.url}/graphql", json=payload)
     except httpx.TransportError:
         return None
 

@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.database import SERVERS
 from tests.support.db_faults import CUT, FROZEN, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.tcp_proxy import TCPProxy
-from tests.support.wait import WAIT_TIMEOUT, wait_until
+from tests.support.wait import wait_until
 
 DATABASE_TIMEOUT = 1.0
 """DATABASE_TIMEOUT in seconds."""
@@ -89,7 +89,7 @@ def query_pages(process: Process, count: int) -> tuple[list[dict[str, Any]], flo
     """Send `count` different queries; return the responses and the median seconds of one."""
     bodies, durations = [], []
     url = f"{process.url}/graphql"
-    with httpx.Client(trust_env=False, timeout=WAIT_TIMEOUT) as client:
+    with http_client.open_client() as client:
         for _ in range(count):
             query = {"query": f"query Q{time.monotonic_ns()} {PAGE_QUERY}"}
             started_at = time.monotonic()

@@ -10,11 +10,12 @@ import httpx
 import pytest
 
 from graphql_api.storage.database import Database
+from tests.support import http_client
 from tests.support.database import SERVERS, dump_tables, open_database, restore_tables
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 from tests.support.processes import BUNDLED_SOURCES, Process, run_command, running_server
-from tests.support.wait import WAIT_TIMEOUT, wait_until
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -32,9 +33,7 @@ def url(request: pytest.FixtureRequest) -> str:
 
 def fetch_body(process: Process) -> bytes:
     """Return the bytes of the responses that depend on the data."""
-    response = httpx.post(
-        f"{process.url}/graphql", json={"query": ALL_COUNTRIES}, trust_env=False, timeout=WAIT_TIMEOUT
-    )
+    response = http_client.post(f"{process.url}/graphql", json={"query": ALL_COUNTRIES})
     return response.content
 
 

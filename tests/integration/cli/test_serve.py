@@ -11,10 +11,10 @@ from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 
-import httpx
 import pytest
 
 from graphql_api import __version__
+from tests.support import http_client
 from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.image_urls import without_digest
 from tests.support.processes import (
@@ -224,7 +224,7 @@ def test_env_file_and_silence(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}"
         wait_until_ready(url)
         query = {"query": REFRESH}
-        response = httpx.post(f"{url}/graphql", json=query, trust_env=False, timeout=WAIT_TIMEOUT)
+        response = http_client.post(f"{url}/graphql", json=query)
         assert response.json()["data"]["refreshCountries"]["totalCountries"] == 250
         result = server.stop(signal.SIGINT)
         assert result._replace(stderr=mask_log(result.stderr)) == CommandResult(0, "", "")
@@ -346,7 +346,7 @@ def test_dual_stack(tmp_path: Path, workers: str) -> None:
         )
         for host in ("127.0.0.1", "[::1]"):
             for _ in range(4):
-                health = httpx.get(f"http://{host}:{port}/healthz", trust_env=False, timeout=WAIT_TIMEOUT)
+                health = http_client.get(f"http://{host}:{port}/healthz")
                 assert health.status_code == 200
         image = server.query("{ status { imageUrl } }", **{"X-Forwarded-Proto": "https"})
         assert image["data"]["status"]["imageUrl"].startswith(f"https://127.0.0.1:{port}/")

@@ -10,13 +10,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.database import SERVERS
 from tests.support.db_faults import CUT, HUNG, REFUSED, STOPPED, DatabaseFault, markdown_row
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.server_log import mask_log, stopping_line
 from tests.support.tcp_proxy import TCPProxy
-from tests.support.wait import WAIT_TIMEOUT
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +40,7 @@ def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
 
 def query_server(url: str) -> httpx.Response:
     """Send a query that needs data."""
-    return httpx.post(f"{url}/graphql", json={"query": QUERY}, trust_env=False, timeout=WAIT_TIMEOUT)
+    return http_client.post(f"{url}/graphql", json={"query": QUERY})
 
 
 def settings(server: DatabaseServer, proxy: TCPProxy) -> dict[str, str]:
@@ -52,8 +52,8 @@ def settings(server: DatabaseServer, proxy: TCPProxy) -> dict[str, str]:
 def check_unavailable(process: Process) -> tuple[str, str]:
     """Return the responses to a query and to /readyz once a process waits for its database."""
     url = process.wait_for_log(WAITING_PATTERN)[1]
-    live = httpx.get(f"{url}/healthz", trust_env=False, timeout=WAIT_TIMEOUT)
-    ready = httpx.get(f"{url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
+    live = http_client.get(f"{url}/healthz")
+    ready = http_client.get(f"{url}/readyz")
     response = query_server(url)
     code = response.json()["errors"][0]["extensions"]["code"]
     assert (live.status_code, ready.status_code, response.status_code) == (200, 503, 503)

@@ -9,9 +9,9 @@ import sys
 import threading
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.processes import (
     BUNDLED_SOURCES,
@@ -159,7 +159,7 @@ def test_server_without_its_log(tmp_path: Path, workers: str) -> None:
         (url,) = re.findall(r"http://127\.0\.0\.1:\d+/graphql", greeting)
         for _ in range(3):
             # A mutation is logged.
-            response = httpx.post(url, json={"query": REFRESH}, trust_env=False, timeout=WAIT_TIMEOUT)
+            response = http_client.post(url, json={"query": REFRESH})
             assert response.json()["data"] == {"refreshCountries": {"totalCountries": 250}}
         process.terminate()
         assert process.wait(WAIT_TIMEOUT) == 0

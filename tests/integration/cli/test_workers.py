@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.process_state import child_pids, is_running, paused
 from tests.support.processes import BUNDLED_SOURCES, Process, list_paths, run_command, running_server, wait_for_port
 from tests.support.server_log import FILLED, GREETING, MIGRATED, NO_DATABASE, mask_log, stopping_line
-from tests.support.wait import WAIT_TIMEOUT, wait_until
+from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -160,7 +160,7 @@ def test_database_away(tmp_path: Path) -> None:
     with running_server(tmp_path, **TWO_WORKERS, DATABASE_URL=url) as server:
         base_url = server.wait_for_log(r"listening at (\S+)\.\n")[1]
         for _ in range(10):
-            ready = httpx.get(f"{base_url}/readyz", trust_env=False, timeout=WAIT_TIMEOUT)
+            ready = http_client.get(f"{base_url}/readyz")
             assert ready.status_code == 503
         log = server.stderr
         assert log.count("ERROR") == 1

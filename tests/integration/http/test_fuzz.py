@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from hypothesis_graphql import nodes
 from hypothesis_graphql import strategies as graphql
 
+from tests.support import http_client
 from tests.support.paths import ROOT
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
-from tests.support.wait import WAIT_TIMEOUT
 
 pytestmark = pytest.mark.slow
 
@@ -47,8 +47,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 @pytest.fixture(scope="module")
 def client(server: Process) -> Iterator[httpx.Client]:
     """Return a client with a persistent connection."""
-    with httpx.Client(base_url=server.url, trust_env=False, timeout=WAIT_TIMEOUT) as http_client:
-        yield http_client
+    with http_client.open_client(base_url=server.url) as client:
+        yield client
 
 
 def check_response(response: httpx.Response) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.raw_http import open_connection, request_head
 
@@ -31,11 +32,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 
 def post(server: Process, content: object, **headers: str) -> httpx.Response:
     """POST JSON to /graphql, with lone surrogates as JSON writes them."""
-    return httpx.post(
+    return http_client.post(
         f"{server.url}/graphql?q={SECRET}",
         content=json.dumps(content),
         headers={"Content-Type": "application/json", **headers},
-        trust_env=False,
     )
 
 

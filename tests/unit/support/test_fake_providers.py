@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from graphql_api.settings import Settings
+from tests.support import http_client
 from tests.support.fake_providers.server import (
     BODIES,
     COUNTRIES,
@@ -22,14 +23,14 @@ from tests.support.fake_providers.server import (
 
 def test_answers_well_until_told_otherwise(upstream: Upstream) -> None:
     """By default both sources respond with their bodies, and any other path with 404."""
-    assert httpx.get(upstream.countries_url).content == COUNTRIES
-    assert httpx.get(upstream.rates_url).content == RATES
-    assert httpx.get(f"{upstream.url}/elsewhere").status_code == 404
+    assert http_client.get(upstream.countries_url).content == COUNTRIES
+    assert http_client.get(upstream.rates_url).content == RATES
+    assert http_client.get(f"{upstream.url}/elsewhere").status_code == 404
 
 
 def test_remembers_requests(upstream: Upstream) -> None:
     """Every request is recorded with its method, path, query and headers."""
-    httpx.get(upstream.countries_url, params={"page": "2", "all": ""}, headers={"X-Key": "secret"})
+    http_client.get(upstream.countries_url, params={"page": "2", "all": ""}, headers={"X-Key": "secret"})
     (request,) = upstream.requests
     assert (request.method, request.path) == ("GET", "countries")
     assert request.query == {"page": "2", "all": ""}
@@ -40,7 +41,7 @@ def test_remembers_requests(upstream: Upstream) -> None:
 def test_answers_in_order(upstream: Upstream) -> None:
     """Responses are sent in order; the last one repeats."""
     upstream.set_responses("rates", FakeResponse(status=503), FakeResponse(body=b"at last", headers={"X-Try": "2"}))
-    responses = [httpx.get(upstream.rates_url) for _ in range(3)]
+    responses = [http_client.get(upstream.rates_url) for _ in range(3)]
     assert [response.status_code for response in responses] == [503, 200, 200]
     assert [response.content for response in responses] == [b"", b"at last", b"at last"]
     assert responses[1].headers["X-Try"] == "2"
@@ -50,21 +51,21 @@ def test_cuts_the_body(upstream: Upstream) -> None:
     """A cut response announces more bytes than it sends."""
     upstream.set_responses("rates", FakeResponse(body=b"0123456789", cut_after=4))
     with pytest.raises(httpx.RemoteProtocolError, match="received 4 bytes, expected 10"):
-        httpx.get(upstream.rates_url)
+        http_client.get(upstream.rates_url)
 
 
 def test_sends_raw_bytes(upstream: Upstream) -> None:
     """A raw response is sent unchanged, HTTP or not."""
     upstream.set_responses("rates", FakeResponse(body=b"HTTP/1.1 204 Fine\r\n\r\n", raw=True), FakeResponse(raw=True))
-    assert httpx.get(upstream.rates_url).reason_phrase == "Fine"
+    assert http_client.get(upstream.rates_url).reason_phrase == "Fine"
     with pytest.raises(httpx.RemoteProtocolError, match="without sending a response"):
-        httpx.get(upstream.rates_url)
+        http_client.get(upstream.rates_url)
 
 
 def test_answers_what_is_asked(upstream: Upstream) -> None:
     """A response may depend on the request."""
     upstream.set_responses("rates", lambda request: FakeResponse(body=request.query["page"].encode()))
-    pages = [httpx.get(upstream.rates_url, params={"page": page}).content for page in ("1", "2")]
+    pages = [http_client.get(upstream.rates_url, params={"page": page}).content for page in ("1", "2")]
     assert pages == [b"1", b"2"]
 
 
@@ -72,7 +73,7 @@ def test_pages(upstream: Upstream) -> None:
     """The pages of restcountries need key and limit, and are selected by their offset."""
     upstream.set_responses("countries", paginated_responder("hunter2"))
     responses = [
-        httpx.get(
+        http_client.get(
             upstream.countries_url,
             params={"limit": limit, "offset": offset},
             headers={"Authorization": f"Bearer {key}"},
@@ -92,7 +93,7 @@ def test_drips(upstream: Upstream) -> None:
     """A slow body comes byte by byte, and whole in the end."""
     upstream.set_responses("rates", FakeResponse(body=b"drip", byte_delay=0.02))
     started_at = time.monotonic()
-    assert httpx.get(upstream.rates_url).content == b"drip"
+    assert http_client.get(upstream.rates_url).content == b"drip"
     assert time.monotonic() - started_at > 3 * 0.02
 
 
@@ -100,7 +101,7 @@ def test_resets(upstream: Upstream) -> None:
     """A reset connection fails instead of ending."""
     upstream.set_responses("rates", FakeResponse(raw=True, reset=True))
     with pytest.raises(httpx.ReadError, match="Connection reset by peer"):
-        httpx.get(upstream.rates_url)
+        http_client.get(upstream.rates_url)
 
 
 def test_bodies_are_small() -> None:

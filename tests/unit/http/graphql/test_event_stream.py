@@ -18,6 +18,7 @@ from graphql_api.execution.messages import GraphQLResponse
 from graphql_api.http.client_counts import ConcurrencyLimits
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql import event_stream
+from tests.support import http_client
 from tests.support.app import AppClient, find_endpoint, make_settings, running_client
 from tests.support.event_streams import EVENT_STREAM, open_event_stream
 from tests.support.fake_providers.server import Upstream
@@ -57,7 +58,7 @@ async def app(tmp_path: Path) -> AsyncIterator[AppClient]:
 def post(server: Process, content: object, **headers: str) -> httpx.Response:
     """POST JSON with an Accept header of event streams."""
     renamed = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.post(f"{server.url}/graphql", json=content, headers={"Accept": EVENT_STREAM, **renamed})
+    return http_client.post(f"{server.url}/graphql", json=content, headers={"Accept": EVENT_STREAM, **renamed})
 
 
 def test_query(server: Process) -> None:
@@ -66,8 +67,8 @@ def test_query(server: Process) -> None:
     url = f"{server.url}/graphql"
     for response in (
         post(server, query, Accept_Encoding="gzip, br"),
-        httpx.get(url, params=query, headers={"Accept": f"{EVENT_STREAM}, application/json;q=0.9"}),
-        httpx.get(url, params=query, headers={"Accept": EVENT_STREAM, "If-None-Match": "*"}),
+        http_client.get(url, params=query, headers={"Accept": f"{EVENT_STREAM}, application/json;q=0.9"}),
+        http_client.get(url, params=query, headers={"Accept": EVENT_STREAM, "If-None-Match": "*"}),
     ):
         assert (response.status_code, response.text) == (200, EVENT)
         assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
@@ -117,7 +118,7 @@ def test_errors(server: Process, content: object, code: str) -> None:
 def test_rejections(server: Process, method: str, arguments: dict[str, Any], status: int) -> None:
     """Requests that are not GraphQL get their status and JSON, as without a stream."""
     headers = {"Accept": EVENT_STREAM, **arguments.pop("headers", {})}
-    response = httpx.request(method, f"{server.url}/graphql", headers=headers, **arguments)
+    response = http_client.request(method, f"{server.url}/graphql", headers=headers, **arguments)
     assert (response.status_code, response.headers["content-type"]) == (status, "application/json; charset=utf-8")
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["BAD_USER_INPUT"]
 

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Iterator, Mapping
 
-import httpx
 import pytest
 
+from tests.support import http_client
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.ws_client import websocket_client
 
@@ -60,12 +60,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def get(server: Process, payload: Mapping[str, object]) -> object:
     """Return the body of the response to a GET."""
     parameters = {name: value if isinstance(value, str) else json.dumps(value) for name, value in payload.items()}
-    return httpx.get(f"{server.url}/graphql", params=parameters).json()
+    return http_client.get(f"{server.url}/graphql", params=parameters).json()
 
 
 def post(server: Process, payload: Mapping[str, object]) -> object:
     """Return the body of the response to a POST."""
-    return httpx.post(f"{server.url}/graphql", json=payload).json()
+    return http_client.post(f"{server.url}/graphql", json=payload).json()
 
 
 async def execute(server: Process, payload: Mapping[str, object]) -> object:

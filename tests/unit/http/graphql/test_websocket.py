@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 
+from tests.support import http_client
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 from tests.support.wait import WAIT_TIMEOUT
@@ -378,7 +378,7 @@ async def test_persisted(server: Process) -> None:
 def test_subscription_over_http(server: Process, method: str, status: int, message: str) -> None:
     """A subscription over plain HTTP is rejected with a message that names the WebSocket."""
     headers = {"Accept": "application/graphql-response+json"}
-    with httpx.Client(trust_env=False, timeout=WAIT_TIMEOUT, headers=headers) as client:
+    with http_client.open_client(headers=headers) as client:
         if method == "GET":
             response = client.get(f"{server.url}/graphql", params={"query": PROGRESS})
         else:

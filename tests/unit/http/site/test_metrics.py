@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from graphql_api import __version__
 from graphql_api.metrics.definitions import FAMILIES
+from tests.support import http_client
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.metrics_scrape import Scraper, counter_increases
 from tests.support.processes import Process, running_server
@@ -64,7 +65,7 @@ def scraper(server: Process) -> Scraper:
 
 def post(server: Process, content: object, **headers: str) -> httpx.Response:
     """POST JSON to /graphql."""
-    return httpx.post(f"{server.url}/graphql", json=content, headers=headers, trust_env=False)
+    return http_client.post(f"{server.url}/graphql", json=content, headers=headers)
 
 
 def request_samples(kind: str, status: int, times: int = 1) -> dict[str, float]:
@@ -127,7 +128,7 @@ def test_open_metrics(server: Process) -> None:
 def test_closed(server: Process, authorization: str) -> None:
     """In production a client without the token receives a 401 and no metrics."""
     headers = {b"Authorization": authorization.encode("latin-1")}
-    response = httpx.get(f"{server.url}/metrics", headers=headers, trust_env=False)
+    response = http_client.get(f"{server.url}/metrics", headers=headers)
     assert (response.status_code, response.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert response.text == "This needs METRICS_TOKEN or ADMIN_TOKEN as a bearer token.\n"
 
