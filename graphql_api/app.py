@@ -193,6 +193,7 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         )
 
     schema = build_schema(introspection=settings.introspection, query_limits=components.query_limits)
+    components.catalog.prepare = schema.measure_snapshot
     trusted_documents = _load_trusted_documents(settings, schema)
     return GraphQLEndpoint(
         schema=schema,

@@ -19,6 +19,7 @@ from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.storage import change_marker, countries, provider_cache, refreshes
 from graphql_api.storage.change_marker import ChangeMarker
 from graphql_api.storage.database import Database, DatabaseConnection
+from graphql_api.utils.slices import run_in_slices
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class Catalog:
         self.reference = reference
         self._clock = clock
         self.snapshot = Snapshot.from_rows((), reference)
+        self.prepare: Callable[[Snapshot], object] = lambda _: None
+        """Called with each snapshot before it is served, to derive what every query needs of it."""
         self.history: tuple[Attempt, ...] = ()
         """The latest first, at most `MAX_STORED_REFRESHES`."""
         self.provider_cache = ProviderCache()
@@ -140,8 +143,14 @@ class Catalog:
             return removed
 
     async def _load_snapshot(self, connection: DatabaseConnection) -> Snapshot:
-        rows = await countries.load(connection)
-        return await asyncio.to_thread(Snapshot.from_rows, rows, self.reference)
+        rows, former = await countries.load(connection), self.snapshot
+
+        def build() -> Snapshot:
+            snapshot = Snapshot.from_rows(rows, self.reference, former)
+            self.prepare(snapshot)
+            return snapshot
+
+        return await run_in_slices(build)
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Add an attempt to the history in memory; the caller writes it to the database."""

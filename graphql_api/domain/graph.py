@@ -6,6 +6,7 @@ from typing import TypeAlias, TypeVar
 from graphql_api.domain.country import Country, CountryField, Reference
 from graphql_api.domain.nodes import CONTINENTS, NO_LINKS, Continent, CountryLinks, Currency, Language, Region
 from graphql_api.utils.decimals import divide, to_decimal, to_float
+from graphql_api.utils.slices import end_slice
 
 CountryGroup: TypeAlias = Continent | Region | Currency | Language
 """A node that has countries."""
@@ -50,6 +51,7 @@ class Graph:
         """Units of each currency for 1 US dollar, by code."""
         self._countries: dict[tuple[type, str], list[Country]] = {}
         for row in rows:
+            end_slice()
             for group in self._iter_groups(row):
                 self._countries.setdefault((type(group), group.code), []).append(row)
 
@@ -115,6 +117,7 @@ class Graph:
 
     def get_value(self, country: Country, field: CountryField) -> str | tuple[str, ...] | None:
         """Return the value of one of `LINKED_FIELDS`."""
+        end_slice()
         value: str | tuple[str, ...] | None
         match field:
             case CountryField.CONTINENT:

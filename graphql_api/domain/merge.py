@@ -9,6 +9,7 @@ from graphql_api.domain.country import Country, CountryFigures, CountryStatistic
 from graphql_api.domain.estimates import estimated_gdp
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.snapshot import Snapshot
+from graphql_api.utils.slices import end_slice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,7 @@ def merge(
     inserted = sum(row.code not in stored_by_code for row in rows)
     return MergeResult(
         rows=rows,
-        snapshot=Snapshot.from_rows((*rows, *missing), reference),
+        snapshot=Snapshot.from_rows((*rows, *missing), reference, stored),
         inserted=inserted,
         updated=len(rows) - inserted - unchanged,
         unchanged=unchanged,
@@ -107,6 +108,7 @@ def _build_row(  # noqa: PLR0913 - three kinds of data, and what stamps the row
     refreshed_at: datetime,
     revision: int,
 ) -> Country:
+    end_slice()
     identity = reference[figures.code]
     rate = source_data.rates.get(figures.currency_code) if figures.currency_code else None
     statistics, statistics_from = sourced_statistics
@@ -146,6 +148,7 @@ def _divide(dividend: float | None, divisor: float | None) -> float | None:
 
 def _has_same_data(new: Country, old: Country) -> bool:
     """Return whether two rows are equal apart from time, revision and provenance."""
+    end_slice()
     return old == replace(
         new,
         last_refreshed_at=old.last_refreshed_at,

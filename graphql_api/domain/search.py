@@ -14,6 +14,7 @@ from rapidfuzz.process import extract
 
 from graphql_api.domain.country import Country, CountryIdentity, Reference
 from graphql_api.domain.folding import split_name
+from graphql_api.utils.slices import end_slice
 
 _EXACT, _PREFIX, _WORD, _FUZZY = 1.0, 0.9, 0.8, 0.8
 _SPAN = 0.1
@@ -39,18 +40,24 @@ class Match(NamedTuple):
     """Of the name. Among equal scores the heavier one comes first, then the country with more people."""
 
 
-_Name: TypeAlias = tuple[str, str, Country, float]
-"""Words of `split_name` joined by spaces, the name as people write it, country, weight. A class takes longer."""
+_Name: TypeAlias = tuple[str, str, str, float]
+"""Words of `split_name` joined by spaces, the name as people write it, code, weight. A class takes longer."""
 
 
 class SearchIndex:
     """The names of all countries of a snapshot, indexed on first use: some 20 ms each for ASCII and for other names."""
 
-    def __init__(self, rows: Sequence[Country], reference: Reference) -> None:
-        """Index nothing yet."""
-        self._rows = rows
+    def __init__(self, rows: Sequence[Country], reference: Reference, former: "SearchIndex | None" = None) -> None:
+        """Index as much as `former` has. If the rows have the same names, its index is used."""
+        self._rows = {row.code: row for row in rows}
         self._reference = reference
-        self._names: dict[bool, _Names] = {}
+        self.names: dict[bool, _Names] = {}
+        """The indexed names: ASCII, and others."""
+        if former is not None and former.list_names() == self.list_names():
+            self.names = former.names
+        elif former is not None:
+            for is_ascii in former.names:
+                self._get_names(is_ascii=is_ascii)
 
     def find(self, text: str, count: int, by_code: Country | None = None) -> list[Match]:
         """Return the `count` best matches of a text, of which `by_code` is the country with that code. "" has none.
@@ -67,7 +74,7 @@ class SearchIndex:
         for find in (names.find_prefixes, names.find_words, names.find_similar):
             if len(best) >= count:
                 break
-            names.keep_best(find(key, words), best)
+            self._keep_best(names, find(key, words), best)
         return sorted(best.values(), key=_get_rank)[:count]
 
     def find_literal(self, text: str, by_code: Country | None = None) -> list[Match]:
@@ -81,20 +88,31 @@ class SearchIndex:
             return []
         names = self._get_names(is_ascii=key.isascii())
         best = _start_with(text, by_code)
-        for found in (names.find_prefixes(key, words), names.find_words(key, words)):
-            names.keep_best(
-                ((index, score) for index, score in found if score == _EXACT or names.weights[index] >= _CAPITAL), best
-            )
+        for matches in (names.find_prefixes(key, words), names.find_words(key, words)):
+            found = ((index, score) for index, score in matches if score == _EXACT or names.weights[index] >= _CAPITAL)
+            self._keep_best(names, found, best)
         return sorted(best.values(), key=_get_rank)
 
+    def _keep_best(self, names: "_Names", found: Iterable[tuple[int, float]], best: dict[str, Match]) -> None:
+        """Add matches, by index and score, to the best one of each country."""
+        for index, score in found:
+            code, weight = names.codes[index], names.weights[index]
+            known = best.get(code)
+            if known is None or (known.score, known.weight) < (score, weight):
+                best[code] = Match(self._rows[code], score, names.texts[index], weight)
+
     def _get_names(self, *, is_ascii: bool) -> "_Names":
-        if is_ascii not in self._names:
-            self._names[is_ascii] = _Names(
-                (words, text, row, weight)
-                for row in self._rows
+        if is_ascii not in self.names:
+            self.names[is_ascii] = _Names(
+                (words, text, row.code, weight)
+                for row in self._rows.values()
                 for words, (text, weight) in _weigh_names(row, self._reference.get(row.code), is_ascii=is_ascii).items()
             )
-        return self._names[is_ascii]
+        return self.names[is_ascii]
+
+    def list_names(self) -> list[tuple[str, str, str | None]]:
+        """Return what of the rows the index depends on."""
+        return [(row.code, row.name, row.capital) for row in self._rows.values()]
 
 
 class _Names:
@@ -102,23 +120,19 @@ class _Names:
 
     def __init__(self, names: Iterable[_Name]) -> None:
         keyed = sorted(((name[0].replace(" ", ""), *name) for name in names), key=lambda keyed: len(keyed[0]))
+        end_slice()
         self._keys = [key for key, *_ in keyed]
         self.texts = [text for _, _, text, _, _ in keyed]
-        self.countries = [country for _, _, _, country, _ in keyed]
+        end_slice()
+        self.codes = [code for _, _, _, code, _ in keyed]
         self.weights = [weight for *_, weight in keyed]
+        end_slice()
         # A line starts with the key, then has each word after a space: one search finds the starts of both.
         lines = [f"\n{key} {words}" if " " in words else f"\n{key}" for key, words, *_ in keyed]
+        end_slice()
         self._lines = "".join(lines)
         self._starts = list(accumulate(map(len, lines), initial=0))
         """Index at which each line starts, and then that at which the last one ends."""
-
-    def keep_best(self, found: Iterable[tuple[int, float]], best: dict[str, Match]) -> None:
-        """Add matches, by index and score, to the best one of each country."""
-        for index, score in found:
-            country, weight = self.countries[index], self.weights[index]
-            known = best.get(country.code)
-            if known is None or (known.score, known.weight) < (score, weight):
-                best[country.code] = Match(country, score, self.texts[index], weight)
 
     def find_prefixes(self, key: str, _words: Sequence[str]) -> Iterator[tuple[int, float]]:
         """Yield index and score of each name that starts with a text, or is that text."""
@@ -157,6 +171,7 @@ class _Names:
 
 def _weigh_names(row: Country, identity: CountryIdentity | None, *, is_ascii: bool) -> Mapping[str, tuple[str, float]]:
     """Return the names of a country and their weights, by words. Of equal names the heavier one stays."""
+    end_slice()
     names = [] if row.capital is None else [(row.capital, _CAPITAL)]
     weighted: dict[str, tuple[str, float]] = {}
     if identity is not None:

@@ -4,7 +4,7 @@ import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -17,6 +17,7 @@ from graphql_api.domain.graph import Graph
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.search import SearchIndex
 from graphql_api.utils.lru import LRUCache
+from graphql_api.utils.slices import end_slice
 
 _StoredValue = str | int | float | datetime | None
 ComparableValue = _StoredValue | tuple[str, ...]
@@ -138,14 +139,15 @@ class Snapshot:
     derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
 
     @classmethod
-    def from_rows(cls, rows: Iterable[Country], reference: Reference) -> Self:
-        """Sort and index `rows`, under the codes and aliases of `reference` too."""
+    def from_rows(cls, rows: Iterable[Country], reference: Reference, former: Self | None = None) -> Self:
+        """Sort and index `rows`, under the codes and aliases of `reference` too.
+
+        Of the `former` snapshot, which this one replaces, it takes what the rows leave as it is.
+        """
         ordered = tuple(sorted(rows, key=lambda row: (fold(row.name), row.code)))
         graph = Graph(ordered, reference)
         columns = {field: _build_column(ordered, field, graph) for field in CountryField}
         by_name = _index_names(ordered, reference)
-        texts = [text for field, column in columns.items() if field.is_text for text in column]
-        texts += [text for column in columns.values() for value in column if isinstance(value, tuple) for text in value]
         return cls(
             rows=ordered,
             version=DataVersion(max((row.revision for row in ordered), default=0), len(ordered)),
@@ -156,8 +158,8 @@ class Snapshot:
             by_name=by_name,
             digest=_compute_digest(ordered),
             graph=graph,
-            search_index=SearchIndex(ordered, reference),
-            longest_text=max((len(text) for text in (*texts, *by_name) if isinstance(text, str)), default=0),
+            search_index=SearchIndex(ordered, reference, None if former is None else former.search_index),
+            longest_text=max(map(len, (*by_name, *_iterate_texts(columns.values()))), default=0),
         )
 
     @property
@@ -244,8 +246,11 @@ class Snapshot:
 
 def _compute_digest(rows: Iterable[Country]) -> str:
     get_values = attrgetter(*FIELDS)
-    values = [[_to_canonical(value) for value in get_values(row)] for row in rows]
-    return hashlib.blake2b(repr(values).encode(errors="surrogatepass"), digest_size=16).hexdigest()
+    texts = []
+    for row in rows:
+        end_slice()
+        texts.append(repr([_to_canonical(value) for value in get_values(row)]))
+    return hashlib.blake2b(f"[{', '.join(texts)}]".encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
 
 def _to_canonical(value: _StoredValue) -> str | float | None:
@@ -256,11 +261,23 @@ def _to_canonical(value: _StoredValue) -> str | float | None:
 
 
 def _build_column(rows: tuple[Country, ...], field: CountryField, graph: Graph) -> tuple[ComparableValue, ...]:
+    end_slice()
     if field in FIELDS:
         values: Iterable[ComparableValue] = (getattr(row, field) for row in rows)
     else:
         values = (graph.get_value(row, field) for row in rows)
-    return tuple(_fold_value(value, field.info.fold) for value in values)
+    folder = field.info.fold
+    return tuple(_fold_value(value, folder) for value in values)
+
+
+def _iterate_texts(columns: Iterable[Sequence[ComparableValue]]) -> Iterator[str]:
+    for column in columns:
+        end_slice()
+        for value in column:
+            if isinstance(value, str):
+                yield value
+            elif isinstance(value, tuple):
+                yield from value
 
 
 def _fold_value(value: ComparableValue, folder: Folder) -> ComparableValue:
@@ -282,10 +299,12 @@ def _index_codes(rows: tuple[Country, ...], reference: Reference) -> dict[str, C
 def _index_names(rows: tuple[Country, ...], reference: Reference) -> dict[str, Country]:
     names: dict[str, Country] = {}
     for row in rows:
+        end_slice()
         identity = reference.get(row.code)
         for alias in identity.aliases if identity else ():
             names[fold_name(alias)] = row
     # Last, so that a country's name wins over the alias of another.
+    end_slice()
     names.update((fold_name(row.name), row) for row in rows)
     return names
 

@@ -32,6 +32,7 @@ class Schema(strawberry.Schema):
     clock: Callable[[], float]
     """Counts seconds of processor time: a query is not to blame if the machine stands still."""
     turns: Turns
+    _snapshot_sizes: tuple[Snapshot, DataSizes] | None = None
     _measured: tuple[Snapshot, Sequence[Attempt], DataSizes] | None = None
 
     @property
@@ -43,9 +44,17 @@ class Schema(strawberry.Schema):
         """Return the sizes of the served data, by which queries cost. They are measured once."""
         snapshot, history = catalog.snapshot, catalog.history
         if self._measured is None or self._measured[0] is not snapshot or self._measured[1] is not history:
-            lists = {**measure_graph(self.executable, snapshot), **measure_reports(history)}
-            self._measured = (snapshot, history, DataSizes(len(snapshot.rows), lists, measure_groups(snapshot)))
+            sizes = self.measure_snapshot(snapshot)
+            lists = {**sizes.lists, **measure_reports(history)}
+            self._measured = (snapshot, history, sizes._replace(lists=lists))
         return self._measured[2]
+
+    def measure_snapshot(self, snapshot: Snapshot) -> DataSizes:
+        """Return the sizes of a snapshot. The catalog has it measured before it is served."""
+        if self._snapshot_sizes is None or self._snapshot_sizes[0] is not snapshot:
+            sizes = DataSizes(len(snapshot.rows), measure_graph(self.executable, snapshot), measure_groups(snapshot))
+            self._snapshot_sizes = (snapshot, sizes)
+        return self._snapshot_sizes[1]
 
 
 def build_schema(

@@ -11,6 +11,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.compiler import get_resolver
 from graphql_api.schema.inputs import CountryGroupField
+from graphql_api.utils.slices import end_slice
 
 
 class ListSize(NamedTuple):
@@ -76,6 +77,7 @@ def measure_groups(snapshot: Snapshot) -> GroupSizes:
     """Measure the groups by each value."""
     sizes = {}
     for field in CountryGroupField:
+        end_slice()
         keys = [key for row in snapshot.rows for key in get_keys(row, field.value, snapshot.graph)]
         sizes[field.name] = GroupSize(groups=len(set(keys)), countries=len(keys))
     return sizes
@@ -94,6 +96,7 @@ def measure_reports(history: Iterable[Attempt]) -> ListSizes:
 
 
 def _measure(lists: Sequence[Sequence[object]]) -> ListSize:
+    end_slice()
     total = sum(map(len, lists))
     items = {id(item) for items in lists for item in items}
     return ListSize(max(map(len, lists), default=0), total, are_disjoint=len(items) == total)

@@ -5,9 +5,11 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from greenlet import getcurrent, greenlet  # type: ignore[import-untyped] # it has no types
+from graphql_api.utils.slices import end_slice, run_in_slices
+
+__all__ = ["FairLock", "Turns", "end_slice"]
 
 T = TypeVar("T")
 
@@ -53,32 +55,6 @@ class FairLock:
         self._is_held = False
 
 
-class _SlicedWork(greenlet):  # type: ignore[misc] # it has no types
-    """Synchronous work that stops in the middle."""
-
-    def __init__(self, work: Callable[[], object], clock: Callable[[], float]) -> None:
-        super().__init__(work)
-        self._clock = clock
-        self._slice_ends_at = 0.0
-
-    def resume(self) -> Any:  # noqa: ANN401 - the result of the work, once it is done
-        """Do the next slice."""
-        self._slice_ends_at = self._clock() + _SLICE_SECONDS
-        return self.switch()
-
-    def end_slice(self) -> None:
-        """Stop, if the slice has taken long enough."""
-        if self._clock() > self._slice_ends_at and self.parent is not None:
-            self.parent.switch()
-
-
-def end_slice() -> None:
-    """Let the event loop serve other requests, if the caller is part of long work whose slice is over."""
-    worker = getcurrent()
-    if isinstance(worker, _SlicedWork):
-        worker.end_slice()
-
-
 class Turns:
     """The work of one event loop."""
 
@@ -105,18 +81,8 @@ class Turns:
         """Do work in slices, once no other long work is done. Enter `waiting` while others have their turn."""
         with waiting():
             await self._long_work.acquire(client)
-        worker = _SlicedWork(work, self._clock)
         try:
-            result: T = worker.resume()
-            while not worker.dead:
-                try:
-                    with waiting():
-                        await asyncio.sleep(0)
-                except asyncio.CancelledError as cancellation:
-                    worker.throw(cancellation)
-                else:
-                    result = worker.resume()
-            return result
+            return await run_in_slices(work, seconds=_SLICE_SECONDS, clock=self._clock, waiting=waiting)
         finally:
             self._long_work.release()
 

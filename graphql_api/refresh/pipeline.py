@@ -1,15 +1,15 @@
 """One refresh, from its first request to its report: all or nothing in the database."""
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from graphql_api import tracing
 from graphql_api.catalog import Catalog
-from graphql_api.domain.merge import MergeResult, merge
+from graphql_api.domain.merge import MergeResult, SourceData, merge
 from graphql_api.domain.report import RefreshReport, Timings, Trigger
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.images.cache import SummaryImageCache
@@ -19,6 +19,7 @@ from graphql_api.refresh.sources import FetchedSources, SourceConfig, SourceFetc
 from graphql_api.sources.fetch import FetchContext, LazyHTTPClient
 from graphql_api.sources.provider_cache import ProviderCache
 from graphql_api.storage.countries import StaleWriteError
+from graphql_api.utils.slices import run_in_slices
 from graphql_api.utils.tasks import task_group
 
 logger = logging.getLogger(__name__)
@@ -136,17 +137,10 @@ class RefreshPipeline:
             return await fetcher.fetch()
 
     async def _merge_and_upsert(self, fetched: FetchedSources, stored: Snapshot, revision: int) -> _UpsertResult:
-        """Merge into the stored data and write the rows; draw the image in a thread meanwhile."""
+        """Merge into the stored data in slices, and write the rows; draw the image in a thread meanwhile."""
         started = time.perf_counter()
         with tracing.span("refresh transform"):
-            merged = await asyncio.to_thread(
-                merge,
-                fetched.source_data,
-                stored,
-                reference=self.catalog.reference,
-                refreshed_at=self.started_at,
-                revision=revision,
-            )
+            merged = await run_in_slices(partial(self._merge, fetched.source_data, stored, revision))
         transform_ms = elapsed_ms(started)
         self.reporter.emit(Phase.UPSERTING, 0.75, f"Writing {len(merged.rows)} countries")
         started = time.perf_counter()
@@ -157,6 +151,13 @@ class RefreshPipeline:
             upsert_ms = elapsed_ms(started)
             self.reporter.emit(Phase.DRAWING, 0.9, "Drawing the summary")
         return _UpsertResult(merged, statements, transform_ms, upsert_ms, image_task.result())
+
+    def _merge(self, source_data: SourceData, stored: Snapshot, revision: int) -> MergeResult:
+        merged = merge(
+            source_data, stored, reference=self.catalog.reference, refreshed_at=self.started_at, revision=revision
+        )
+        self.catalog.prepare(merged.snapshot)
+        return merged
 
     async def _draw_image(self, snapshot: Snapshot) -> float | None:
         started = time.perf_counter()

@@ -1,6 +1,5 @@
 """Loads and writes the rows of countries."""
 
-import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Dialect as SQLAlchemyDialect
-from sqlalchemy import delete, select, update
+from sqlalchemy import RowMapping, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from graphql_api.domain.country import FIELDS, Country
@@ -18,6 +17,7 @@ from graphql_api.storage.dialects import get_connection_dialect, get_dialect
 from graphql_api.storage.tables import countries
 from graphql_api.storage.transactions import transaction
 from graphql_api.storage.url import DatabaseKind
+from graphql_api.utils.slices import end_slice, run_in_slices
 
 RowValues = tuple[Any, ...]
 
@@ -38,7 +38,7 @@ class StaleWriteError(Exception):
 async def load(connection: DatabaseConnection) -> list[Country]:
     """Return all rows, in one statement and so of one state of the table."""
     rows = await connection.execute(select(*(countries.c[name] for name in _COLUMNS)))
-    return await asyncio.to_thread(lambda: [Country(**row) for row in rows.mappings()])
+    return await run_in_slices(lambda: [_build_row(row) for row in rows.mappings()])
 
 
 async def upsert(connection: DatabaseConnection, rows: Sequence[Country]) -> int:
@@ -50,7 +50,7 @@ async def upsert(connection: DatabaseConnection, rows: Sequence[Country]) -> int
     dialect = get_connection_dialect(connection)
     compiled_upsert = _compile_upsert(connection.dialect)
     max_bytes = dialect.max_statement_bytes(await _connection_info(connection))
-    batches = await asyncio.to_thread(lambda: list(_split_into_batches(compiled_upsert.bind_rows(rows), max_bytes)))
+    batches = await run_in_slices(lambda: list(_split_into_batches(compiled_upsert.bind_rows(rows), max_bytes)))
     try:
         if len(batches) == 1 and dialect.batch_is_atomic:
             await connection.exec_driver_sql(compiled_upsert.sql, batches[0])
@@ -93,6 +93,7 @@ class _CompiledUpsert:
         """Return the values of the rows in the form of the driver."""
         bound = []
         for row in rows:
+            end_slice()
             values = list(self.get_values(row))
             for index, processor in self.bind_processors:
                 values[index] = processor(values[index])
@@ -128,6 +129,11 @@ async def remove(connection: DatabaseConnection, code: str) -> bool:
         return False
     await connection.execute(update(countries).values(revision=revision))
     return True
+
+
+def _build_row(values: RowMapping) -> Country:
+    end_slice()
+    return Country(**values)
 
 
 def _split_into_batches(rows: list[RowValues], max_bytes: int | None) -> Iterator[list[RowValues]]:

@@ -1,9 +1,10 @@
 """Loads and extends the history of refreshes."""
 
 import logging
+from functools import cache
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ScalarSelect, delete, func, insert, literal, select
+from sqlalchemy import BindParameter, Delete, Insert, ScalarSelect, bindparam, delete, func, insert, select
 
 from graphql_api.domain.history import MAX_STORED_REFRESHES, StoredAttempt
 from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
@@ -27,15 +28,22 @@ async def append(connection: DatabaseConnection, attempt: Attempt) -> None:
         "outcome": attempt.code if isinstance(attempt, RefreshFailure) else "SUCCEEDED",
         "attempt": _attempt_adapter.dump_json(attempt).decode(),
     }
-    columns = [refreshes.c.sequence, *(refreshes.c[name] for name in values)]
-    literals = [literal(value, refreshes.c[name].type) for name, value in values.items()]
-    is_stored = select(refreshes.c.id).where(refreshes.c.id == attempt.id).exists()
-    new_row = select(last_sequence_subquery() + 1, *literals).where(~is_stored)
-    await connection.execute(insert(refreshes).from_select(columns, new_row))
+    insert_new, delete_old = _build_append()
+    await connection.execute(insert_new, {f"new_{name}": value for name, value in values.items()})
+    await connection.execute(delete_old)
+
+
+@cache  # building and hashing them takes 4 ms of the event loop
+def _build_append() -> tuple[Insert, Delete]:
+    names = ("id", "finished_at", "outcome", "attempt")
+    values = [bindparam(f"new_{name}", type_=refreshes.c[name].type) for name in names]
+    is_stored = select(refreshes.c.id).where(refreshes.c.id == values[0]).exists()
+    new_row = select(last_sequence_subquery() + 1, *values).where(~is_stored)
+    columns = [refreshes.c.sequence, *(refreshes.c[name] for name in names)]
     # MySQL cannot select from the table it deletes from, except in a derived table.
     newest = select(last_sequence_subquery().label("newest")).subquery()
     cutoff = select(newest.c.newest - MAX_STORED_REFRESHES).scalar_subquery()
-    await connection.execute(delete(refreshes).where(refreshes.c.sequence <= cutoff))
+    return insert(refreshes).from_select(columns, new_row), delete(refreshes).where(refreshes.c.sequence <= cutoff)
 
 
 def last_sequence_subquery() -> ScalarSelect[int]:
@@ -61,7 +69,7 @@ async def load(connection: DatabaseConnection, *, after: int) -> list[StoredAtte
     return [StoredAttempt(row.sequence, row.id, _read(row.id, row.attempt)) for row in result]
 
 
-def id_subquery(sequence: int) -> ScalarSelect[str | None]:
+def id_subquery(sequence: BindParameter[int]) -> ScalarSelect[str | None]:
     """Return a subquery for the id of the attempt with a sequence number; null if there is none."""
     return select(refreshes.c.id).where(refreshes.c.sequence == sequence).scalar_subquery()
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import CodeType, FrameType
 
+from graphql_api.utils.slices import end_slice
+
 
 def count_calls(function: Callable[[], object]) -> Counter[CodeType | str]:
     """Return the number of calls of each function."""
@@ -27,12 +29,16 @@ def count_calls(function: Callable[[], object]) -> Counter[CodeType | str]:
 
 
 @contextmanager
-def counted_callbacks() -> Iterator[list[int]]:
-    """Collect the number of calls in each callback of this thread's event loop: what the loop waits for."""
+def counted_steps() -> Iterator[list[int]]:
+    """Collect the number of calls in each step of this thread's event loop: what the loop waits for.
+
+    A step ends with a callback, or where work in slices may stop.
+    """
     counts = [0]
+    boundaries = (Handle._run.__code__, end_slice.__code__)
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        if event == "call" and frame.f_code is Handle._run.__code__:
+        if event == "call" and frame.f_code in boundaries:
             counts.append(0)
         elif event in ("call", "c_call"):
             counts[-1] += 1

@@ -10,12 +10,16 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import GraphQLSchema
 from pydantic import SecretStr
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from graphql_api.app import create_app
 from graphql_api.components import migrate_database
+from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import DatabaseUnavailable, InvalidSetting
+from graphql_api.execution import engine
+from graphql_api.execution.list_sizes import ListSizes, measure_graph
 from graphql_api.utils.tasks import cancel_all
 from tests.support.app import (
     BASE_URL,
@@ -321,6 +325,25 @@ async def test_threads_let_go(path: Path, upstream: Upstream) -> None:
             assert sys.getswitchinterval() == 0.0005
     finally:
         sys.setswitchinterval(interval)
+
+
+async def test_measured_before_it_is_served(path: Path, upstream: Upstream, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first query of new data does not wait until it is measured: the refresh has done it."""
+    measured: list[str] = []
+
+    def measure(schema: GraphQLSchema, snapshot: Snapshot) -> ListSizes:
+        measured.append(str(snapshot.version))
+        return measure_graph(schema, snapshot)
+
+    monkeypatch.setattr(engine, "measure_graph", measure)
+    async with running_client(make_settings(path, upstream)) as client:
+        await client.wait_for_version("2-250")
+        await client.post({"query": REFRESH_MUTATION})
+        assert measured[-1] == "3-250"
+        del measured[:]
+        response = await client.post({"query": "{ countries { nodes { code neighbours { code } } } }"})
+        assert len(response.json()["data"]["countries"]["nodes"]) == 250
+        assert measured == []
 
 
 async def test_open_and_seed(path: Path, upstream: Upstream) -> None:

@@ -109,6 +109,18 @@ async def test_published_equals_reloaded(catalog: Catalog, replica: Catalog) -> 
     assert replica.snapshot.by_name["gaul"] == FRANCE
 
 
+async def test_prepare(catalog: Catalog, replica: Catalog) -> None:
+    """Each snapshot is prepared for queries before it is served."""
+    await store_rows(catalog, FRANCE, TURKEY)
+    prepared: list[tuple[Snapshot, Snapshot]] = []
+    replica.prepare = lambda snapshot: prepared.append((snapshot, replica.snapshot))
+    empty = replica.snapshot
+    await replica.sync()
+    stored = replica.snapshot
+    await replica.delete(FRANCE)
+    assert prepared == [(stored, empty), (replica.snapshot, stored)]
+
+
 async def test_stale_write(catalog: Catalog, replica: Catalog, database: Database) -> None:
     """A stale write is rejected and not published."""
     await store_rows(replica, make_country("FR", revision=5))

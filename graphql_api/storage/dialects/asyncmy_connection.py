@@ -2,14 +2,41 @@
 
 import asyncio
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from asyncmy.connection import Connection
 from asyncmy.constants import CLIENT, CR
+from asyncmy.cursors import RE_INSERT_VALUES, Cursor
 from asyncmy.errors import OperationalError
 
 from graphql_api.storage.errors import TLSNotSupported
+from graphql_api.utils.slices import end_slice, run_in_slices
+
+
+class _AsyncmyCursor(Cursor):
+    """A cursor that sends the rows of an INSERT in one statement.
+
+    asyncmy's own holds up the event loop for 12 ms, while it escapes the values of 250 countries.
+    """
+
+    async def executemany(self, query: str, args: Sequence[Sequence[Any]]) -> int | None:
+        """Escape the rows in slices, and execute them together."""
+        match = RE_INSERT_VALUES.match(query)
+        if match is None or not args:
+            return await super().executemany(query, args)
+        head, values, tail = match.groups()
+        rows = await run_in_slices(partial(self._escape, values, args))
+        return await self.execute(f"{head % ()}{rows}{tail}")
+
+    def _escape(self, values: str, args: Sequence[Sequence[Any]]) -> str:
+        rows = []
+        for row in args:
+            end_slice()
+            rows.append(self.mogrify(values, row))
+        return ",".join(rows)
 
 
 class _AsyncmyConnection(Connection):
@@ -62,7 +89,7 @@ class _AsyncmyConnection(Connection):
 
 async def connect(*, timeout: float, **options: Any) -> Connection:  # noqa: ANN401, ASYNC109 - asyncmy's; its own timeout leaves out the handshake
     """Open a connection, as `asyncmy.connect` does."""
-    connection = _AsyncmyConnection(timeout=timeout, connect_timeout=timeout, **options)
+    connection = _AsyncmyConnection(timeout=timeout, connect_timeout=timeout, cursor_cls=_AsyncmyCursor, **options)
     async with asyncio.timeout(timeout):
         try:
             await connection.connect()

@@ -13,16 +13,36 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from graphql_api.domain.country import FIELDS, Country, FieldKind
 from graphql_api.storage import countries, lease
 from graphql_api.storage.database import Database
+from graphql_api.storage.dialects.mysql import MySQL
+from graphql_api.storage.dialects.postgresql import PostgreSQL
+from graphql_api.storage.dialects.sqlite import SQLite
+from tests.support.call_counts import counted_steps
 from tests.support.database import record_statements
 from tests.support.factories import REFRESHED_AT, make_country, make_sparse_country
 from tests.support.stored_rows import assert_round_trip, few_round_trips, stored_rows
+from tests.support.world import make_world
 
 ROW_WITH_NULLS = make_sparse_country("AQ", flag_url=None, countries_as_of=None, rates_provider=None, rates_as_of=None)
+STEPS_OF_UPSERT = {SQLite: 1, PostgreSQL: 1, MySQL: 2}
+"""Steps for each row: it is converted for the driver, and made a text for MySQL."""
 
 
 async def load_rows(connection: AsyncConnection) -> list[Country]:
     """Return the rows, in order of code."""
     return sorted(await countries.load(connection), key=lambda row: row.code)
+
+
+async def test_slices(database: Database) -> None:
+    """Rows are written and loaded in slices, of which none has more than one row."""
+    rows = make_world()
+    async with database.connect() as connection:
+        await countries.prepare_statements(connection)
+        with counted_steps() as steps:
+            await countries.upsert(connection, rows)
+        assert len(steps) > STEPS_OF_UPSERT[database.dialect.__class__] * len(rows)
+        with counted_steps() as steps:
+            await countries.load(connection)
+        assert len(steps) > len(rows)
 
 
 async def test_no_rows(database: Database) -> None:

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -166,6 +167,22 @@ def test_built_once() -> None:
     for text, count in (("franzia", 1), ("francia", 1), ("Франция", 2), ("франсия", 2), ("fr", 2)):
         assert [match.country.code for match in reader.search(text, 1)] == ["FR"]
         assert len(loads) == count
+
+
+def test_former_index() -> None:
+    """An index of the same names is used for the new rows; one of other names is built, where the former was."""
+    former = make_snapshot([make_country("FR", name="France"), make_country("DE", name="Germany")], WORLD)
+    indexed = list(former.search_index.names.values())
+    assert indexed == []
+    assert [match.country.code for match in SnapshotReader(former).search("german", 1)] == ["DE"]
+    rows = [replace(row, revision=7, population=1) for row in former.rows]
+    same = Snapshot.from_rows(rows, WORLD, former)
+    assert same.search_index.names is former.search_index.names
+    assert [match.country.revision for match in SnapshotReader(same).search("german", 1)] == [7]
+    renamed = Snapshot.from_rows([replace(rows[0], name="Gaul"), rows[1]], WORLD, same)
+    assert set(renamed.search_index.names) == set(same.search_index.names) == {True}
+    assert [match.country.name for match in SnapshotReader(renamed).search("gaul", 1)] == ["Gaul"]
+    assert SnapshotReader(same).search("gaul", 1) == []
 
 
 def test_freed() -> None:

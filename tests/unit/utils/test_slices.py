@@ -1,0 +1,47 @@
+"""Work in slices: the event loop has a turn after each of them, and the caller gets the result or the error."""
+
+import asyncio
+from itertools import count
+
+import pytest
+
+from graphql_api.utils.slices import end_slice, run_in_slices
+
+
+async def test_turns() -> None:
+    """Others have a turn after each slice of work, which ends only once it has taken long enough."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def work() -> int:
+        for _ in range(6):
+            end_slice()
+        return turns
+
+    other = asyncio.create_task(take_turns())
+    await asyncio.sleep(0)
+    assert await run_in_slices(work, seconds=0, clock=count().__next__) == 7
+    assert await run_in_slices(work, seconds=2, clock=count().__next__) == 9
+    assert await run_in_slices(work, clock=lambda: 0) == 9
+    other.cancel()
+
+
+async def test_failure() -> None:
+    """An error of the work, in whichever slice, reaches the caller."""
+
+    def work() -> None:
+        end_slice()
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        await run_in_slices(work, clock=count().__next__)
+
+
+def test_elsewhere() -> None:
+    """Outside of such work, the end of a slice does nothing."""
+    end_slice()
