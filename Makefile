@@ -88,3 +88,4 @@ lock: .venv/installed-dev
 bundled-data: .venv/installed-dev
 	$(PYTHON) scripts/build_bundled_data.py
 	$(PYTHON) -m scripts.build_graph_data
+	$(PYTHON) -m scripts.build_map_data

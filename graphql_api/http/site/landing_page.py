@@ -16,10 +16,12 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, sort_rows
 from graphql_api.http.middleware.security_headers import build_csp
+from graphql_api.http.site.map_measures import DEFAULT_MEASURE, Measure
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
 from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.table_query import BY_NAME
 from graphql_api.http.site.templates import render_template
+from graphql_api.http.site.world_map import parse_measure, render_world_map
 from graphql_api.images import SUMMARY_IMAGE_SIZE, Theme
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_text import describe, format_years
@@ -61,6 +63,24 @@ _COLUMNS = (
 """The columns in their order. The first one heads the rows."""
 
 
+class View(NamedTuple):
+    """The order and the map that the URL of the page chooses."""
+
+    sort_key: SortKey
+    measure: Measure
+
+    @classmethod
+    def parse(cls, params: Mapping[str, str]) -> "View":
+        """Return what query parameters choose."""
+        return cls(parse_sort_key(params), parse_measure(params))
+
+    @property
+    def params(self) -> dict[str, str]:
+        """Return the query parameters that choose this."""
+        params = {"sort": self.sort_key.field.value, "direction": "desc" if self.sort_key.descending else "asc"}
+        return params if self.measure is DEFAULT_MEASURE else params | {"map": self.measure.field.value}
+
+
 @dataclass(slots=True, kw_only=True)
 class LandingPage:
     """Serves the page. It links to what is enabled."""
@@ -77,28 +97,28 @@ class LandingPage:
 
     async def serve(self, request: Request) -> Response:
         """Return the page; 503 while no rows are loaded."""
-        sort_key, snapshot = parse_sort_key(request.query_params), self.catalog.snapshot
+        view, snapshot = View.parse(request.query_params), self.catalog.snapshot
         head = PageHead(title=SITE_NAME, description=_DESCRIPTION, base_url=self.get_base_url(request))
         image_paths = {theme: await self.summary_images.get_path(snapshot, theme) for theme in Theme}
         if not snapshot.rows:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
-            return HTMLResponse(self.render(snapshot, sort_key, self.clock(), image_paths, head), 503, headers)
+            return HTMLResponse(self.render(snapshot, view, self.clock(), image_paths, head), 503, headers)
         now = self.clock()
-        key = head, sort_key, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
+        key = head, view, _describe_age(snapshot, now), _describe_staleness(snapshot, now, self.stale_after)
         return await self._pages.respond(
             request,
             snapshot,
             key,
-            lambda: self.render(snapshot, sort_key, now, image_paths, head),
+            lambda: self.render(snapshot, view, now, image_paths, head),
             headers={**_CSP, "Cache-Control": "no-cache"},
         )
 
     def render(
-        self, snapshot: Snapshot, sort_key: SortKey, now: datetime, image_paths: Mapping[Theme, str], head: PageHead
+        self, snapshot: Snapshot, view: View, now: datetime, image_paths: Mapping[Theme, str], head: PageHead
     ) -> str:
         """Return the page as HTML."""
         refreshed_at = snapshot.last_refreshed_at
-        row_indexes = sort_rows([sort_key], SnapshotReader(snapshot), range(len(snapshot.rows)))
+        row_indexes = sort_rows([view.sort_key], SnapshotReader(snapshot), range(len(snapshot.rows)))
         return render_template(
             "landing.html",
             root=relative_root("/"),
@@ -113,8 +133,9 @@ class LandingPage:
             image_paths=image_paths,
             image_size=SUMMARY_IMAGE_SIZE,
             alt=describe(snapshot.summarize()),
-            order=_describe_order(sort_key),
-            columns=[_build_heading(column, sort_key) for column in _COLUMNS],
+            world_map=render_world_map(snapshot, view.measure, view.params) if snapshot.rows else "",
+            order=_describe_order(view.sort_key),
+            columns=[_build_heading(column, view) for column in _COLUMNS],
             rows=[_build_row(snapshot.rows[row_index]) for row_index in row_indexes],
         )
 
@@ -185,16 +206,16 @@ def _direction(sort_key: SortKey) -> str:
     return "descending" if sort_key.descending else "ascending"
 
 
-def _build_heading(column: Column, sort_key: SortKey) -> dict[str, object]:
+def _build_heading(column: Column, view: View) -> dict[str, object]:
     """Return a heading. Its link sorts by the column, and reverses the order if it is sorted."""
-    is_sorted = column.field is sort_key.field
-    descending = not sort_key.descending if is_sorted else not column.field.is_text
-    query_params = {"sort": column.field.value, "direction": "desc" if descending else "asc"}
+    is_sorted = column.field is view.sort_key.field
+    descending = not view.sort_key.descending if is_sorted else not column.field.is_text
+    sorted_view = view._replace(sort_key=SortKey(column.field, descending=descending))
     return {
         **column._asdict(),
         "is_number": not column.field.is_text,
-        "href": f"?{urlencode(query_params)}",
-        "aria_sort": _direction(sort_key) if is_sorted else "",
+        "href": f"?{urlencode(sorted_view.params)}",
+        "aria_sort": _direction(view.sort_key) if is_sorted else "",
     }
 
 

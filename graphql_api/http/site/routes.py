@@ -14,7 +14,7 @@ from graphql_api.http.auth import BearerTokens
 from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_type
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site import images
+from graphql_api.http.site import images, world_map
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
@@ -61,7 +61,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_tokens=metrics_tokens, wrong_tokens=wrong_tokens)
-    assets = (*ASSETS, *(playground.assets if playground else ()))
+    assets = (*ASSETS, *world_map.ASSETS, *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),

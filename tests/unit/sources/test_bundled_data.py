@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 DATA_DIR = resources.files("graphql_api.sources.bundled")
 SCRIPT = ROOT / "scripts" / "build_bundled_data.py"
-GRAPH_SCRIPT = ROOT / "scripts" / "build_graph_data.py"
+OTHER_SCRIPTS = (ROOT / "scripts" / "build_graph_data.py", ROOT / "scripts" / "build_map_data.py")
 
 
 def load_json(name: str) -> Any:  # noqa: ANN401 - what json reads
@@ -360,13 +360,12 @@ def test_size() -> None:
 
 def test_licences_name_the_pinned_packages() -> None:
     """LICENSES.md has every package that the scripts pin, with its version."""
-    pins = re.findall(
-        r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', SCRIPT.read_text("utf-8") + GRAPH_SCRIPT.read_text("utf-8")
-    )
+    scripts = "".join(script.read_text("utf-8") for script in (SCRIPT, *OTHER_SCRIPTS))
+    pins = re.findall(r'Package\("(?:pip|npm)", "(.+?)", "(.+?)"\)', scripts)
     rows = DATA_DIR.joinpath("LICENSES.md").read_text("utf-8").splitlines()
-    assert len(pins) == 8
+    assert len(pins) == 9
     is_listed = [any(f"`{name}`" in row and f"| {version} |" in row for row in rows) for name, version in pins]
-    assert is_listed == [True] * 8
+    assert is_listed == [True] * 9
 
 
 def test_licences_name_the_attributed_sources() -> None:
