@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from random import Random
 
 from graphql import GraphQLInterfaceType, GraphQLObjectType, get_named_type
 from hypothesis import strategies as st
@@ -63,46 +64,46 @@ _DIRECTIVES = ("", "", "", "", " @skip(if: $no)", " @include(if: $yes)", " @skip
 
 @dataclass
 class _DocumentBuilder:
-    """One document being drawn, with the fragments defined so far."""
+    """One random document, with the fragments defined so far."""
 
-    draw: st.DrawFn
+    random: Random
     fragments: list[str] = field(default_factory=list)
 
     def selections(self, parent_type: CompositeType, depth: int) -> str:
-        """Draw a selection set of a type."""
+        """Return a random selection set of a type."""
         return "{ " + " ".join(self.selection_parts(parent_type, depth)) + " }"
 
     def selection_parts(self, parent_type: CompositeType, depth: int) -> list[str]:
-        """Draw fields and fragments of a type."""
+        """Return random fields and fragments of a type."""
         names = [name for name, field_def in parent_type.fields.items() if depth or not _has_fields(field_def.type)]
-        chosen = self.draw(st.lists(st.sampled_from(("__typename", *names)), max_size=6))
+        chosen = self.random.choices(("__typename", *names), k=self.random.randint(0, 5))
         parts = [self.field_selection(parent_type, name, depth) for name in chosen]
-        if depth and self.draw(st.booleans()):
+        if depth and self.random.random() < 0.5:
             parts.append(self.fragment(parent_type, depth - 1))
         return parts or ["__typename"]
 
     def field_selection(self, parent_type: CompositeType, name: str, depth: int) -> str:
-        """Draw one field."""
-        directive = self.draw(st.sampled_from(_DIRECTIVES))
+        """Return a random field."""
+        directive = self.random.choice(_DIRECTIVES)
         if name == "__typename":
-            return f"{self.draw(st.sampled_from(('', 'type: ')))}__typename{directive}"
+            return f"{self.random.choice(('', 'type: '))}__typename{directive}"
         arguments = ARGUMENTS.get(name if parent_type.name == "Query" else f"{parent_type.name}.{name}", ("",))
-        index = self.draw(st.integers(0, len(arguments) - 1))
+        index = self.random.randrange(len(arguments))
         # Fields of one response name must have the same arguments and type to merge.
-        alias = f"{name}{index}: " if index or self.draw(st.booleans()) else ""
+        alias = f"{name}{index}: " if index or self.random.random() < 0.5 else ""
         argument_list = f"({arguments[index]})" if arguments[index] else ""
         field_type = get_named_type(parent_type.fields[name].type)
         subselection = self.selections(field_type, depth - 1) if isinstance(field_type, CompositeType) else ""
         return f"{alias}{name}{argument_list}{directive} {subselection}"
 
     def fragment(self, parent_type: CompositeType, depth: int) -> str:
-        """Draw an inline fragment, or define one and spread it."""
-        directive = self.draw(st.sampled_from(_DIRECTIVES))
+        """Return a random inline fragment, or define one and spread it."""
+        directive = self.random.choice(_DIRECTIVES)
         if isinstance(parent_type, GraphQLInterfaceType):
             types: list[CompositeType] = [parent_type, *SCHEMA.executable.get_possible_types(parent_type)]
-            parent_type = self.draw(st.sampled_from(types))
+            parent_type = self.random.choice(types)
         selection = self.selections(parent_type, depth)
-        if self.draw(st.booleans()):
+        if self.random.random() < 0.5:
             return f"... on {parent_type.name}{directive} {selection}"
         name = f"f{len(self.fragments)}"
         self.fragments.append(f"fragment {name} on {parent_type.name} {selection}")
@@ -112,7 +113,8 @@ class _DocumentBuilder:
 @st.composite
 def documents(draw: st.DrawFn) -> str:
     """Draw a valid document with the variables $yes, $no, $maybe and $first. Only $maybe may be null."""
-    builder = _DocumentBuilder(draw)
+    # Hypothesis draws a seed alone: to draw every part of a document took longer than to execute it.
+    builder = _DocumentBuilder(draw(st.randoms(use_true_random=True)))
     query = SCHEMA.executable.query_type
     assert query is not None
     # A condition below an absent object decides nothing, whatever its value.
