@@ -40,8 +40,12 @@ VIEW_WIDTH, VIEW_HEIGHT = 800, 600
 MARGIN = 10
 """Units outside of a picture to which outlines extend, so that the edge shows no line."""
 BOX = (-MARGIN, -MARGIN, VIEW_WIDTH + MARGIN, VIEW_HEIGHT + MARGIN)
-TOLERANCE = 1.5
+TOLERANCE = 1.8
 """Units by which a simplified outline may differ."""
+MIN_AREA = 10
+"""Square units below which other land is left out."""
+POLE = -89.9
+"""Degrees."""
 SURROUNDINGS = 1.7
 """Size of a picture, relative to the country."""
 MIN_HEIGHT = 600 / 6371
@@ -120,7 +124,7 @@ def read_atlas(archive: Path, detail: str, codes: Mapping[str, str]) -> Atlas:
     for shape in topology["objects"]["countries"]["geometries"]:
         code = codes.get(shape.get("id"), CODES_BY_NAME.get(shape["properties"]["name"], ""))
         for polygon in [shape["arcs"]] if shape["type"] == "Polygon" else shape["arcs"]:
-            rings = [tuple(ring) for ring in polygon]
+            rings = [tuple(ring) for ring in polygon if not is_pole(trace(ring, lines))]
             territories[find_part(code, trace(rings[0], lines))].append(rings)
     merged = {code: dissolve(territories[code], lines) for code in CODES_BY_NAME.values()}
     return Atlas(lines, territories | merged)
@@ -132,6 +136,11 @@ def decode_line(line: Json, scale: Sequence[float], translate: Sequence[float]) 
     for step_x, step_y in line:
         x, y = x + step_x, y + step_y
         yield Point(x * scale[0] + translate[0], y * scale[1] + translate[1])
+
+
+def is_pole(ring: Ring) -> bool:
+    """Return whether a ring is the south pole, around which 1:50 million has Antarctica as a hole."""
+    return all(point.y < POLE for point in ring)
 
 
 def find_part(code: str, ring: Ring) -> str:
@@ -156,7 +165,7 @@ def dissolve(polygons: Sequence[Sequence[Arcs]], lines: Sequence[Ring]) -> list[
     return rings
 
 
-def trace(arcs: Arcs, lines: Sequence[Ring]) -> Ring:
+def trace(arcs: Sequence[int], lines: Sequence[Ring]) -> Ring:
     """Return the points of a ring, without repeating the first one."""
     return [point for arc in arcs for point in trace_line(arc, lines)[:-1]]
 
@@ -407,6 +416,7 @@ def build_country(code: str, atlas: Atlas, place: Point) -> Json:
             if other != code
             for polygon in parts
         ]
+        others = [ring for ring in others if abs(measure_area(ring)) >= MIN_AREA]
         land = sum(abs(measure_area(ring)) for ring in others) / VIEW_WIDTH / VIEW_HEIGHT
         if land >= MIN_LAND or view.height >= MAX_HEIGHT:
             break

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.report import SourceKind
 from graphql_api.domain.snapshot import Ranking, StatisticsYears, Summary, TopCountry
 from graphql_api.sources.registry import PROVIDERS
@@ -56,11 +57,16 @@ def format_attributions(summary: Summary) -> Iterator[tuple[str, str]]:
     }
     for kind, source in sources.items():
         if source is not None:
-            provider = PROVIDERS[kind].get(source.provider)
-            name = provider.short_attribution if provider else to_plain_line(source.provider)
-            years = format_years(summary.statistics_years) if kind is SourceKind.STATISTICS else ""
-            dates = [years, format_date(source.as_of) if source.as_of else ""]
-            yield f"{kind.capitalize()} by {name}", "".join(f", {date}" for date in dates if date)
+            years = summary.statistics_years if kind is SourceKind.STATISTICS else StatisticsYears()
+            yield format_attribution(kind, source, years)
+
+
+def format_attribution(kind: SourceKind, source: Provenance, years: StatisticsYears) -> tuple[str, str]:
+    """Return the attribution of one kind of data, and the years and the date that follow it, if known."""
+    provider = PROVIDERS[kind].get(source.provider)
+    name = provider.short_attribution if provider else to_plain_line(source.provider)
+    dates = [format_years(years), format_date(source.as_of) if source.as_of else ""]
+    return f"{kind.capitalize()} by {name}", "".join(f", {date}" for date in dates if date)
 
 
 def format_refreshed_at(refreshed_at: datetime | None) -> str:

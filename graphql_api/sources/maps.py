@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
+from itertools import accumulate
 from typing import Any
 from zipfile import ZipFile
 
@@ -49,6 +50,15 @@ def load_country_map(code: str) -> CountryMap:
     """Read the map of a country of the reference."""
     content = _read(code)
     return CountryMap(content["own"], content["others"], content["dot"] and tuple(content["dot"]))
+
+
+def parse_path(path: str) -> list[list[tuple[int, int]]]:
+    """Return the rings of a path of the archive: each is `M`, a point, `l`, the steps from there, and `z`."""
+    rings = []
+    for ring in path.split("z")[:-1]:
+        numbers = list(map(int, ring[1:].replace("l", " ").replace("-", " -").split()))
+        rings.append(list(zip(accumulate(numbers[::2]), accumulate(numbers[1::2]), strict=True)))
+    return rings
 
 
 def _read(name: str) -> Any:  # noqa: ANN401 - any JSON

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from http import HTTPStatus
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -86,12 +88,14 @@ def _create_app(routes: Sequence[BaseRoute]) -> FastAPI:
     )
 
 
-async def _serve_not_found(request: Request, _: Exception) -> Response:
-    """Return a page to browsers, and one line to other clients."""
+async def _serve_not_found(request: Request, error: Exception) -> Response:
+    """Return a page to browsers, and one line to other clients. Endpoints may say why."""
     headers = {"Vary": "Accept"}
+    detail = error.detail if isinstance(error, HTTPException) else ""
+    reason = detail if detail != HTTPStatus.NOT_FOUND.phrase else "There is nothing at this path."
     if negotiate_response_type(request, (JSON, HTML)) != HTML:
-        return PlainTextResponse("There is nothing at this path.\n", 404, headers)
-    page = render_template("not_found.html", root=relative_root(request.scope["path"]))
+        return PlainTextResponse(f"{reason}\n", 404, headers)
+    page = render_template("not_found.html", root=relative_root(request.scope["path"]), reason=reason)
     return HTMLResponse(page, 404, {**headers, "Content-Security-Policy": build_csp()})
 
 

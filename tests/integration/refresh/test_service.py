@@ -264,7 +264,7 @@ async def test_image(instance: ServiceInstance) -> None:
     """The image of the published snapshot is drawn before the refresh returns."""
     await instance.service.refresh()
     summary = instance.catalog.snapshot.summarize()
-    image_task = instance.service.summary_images._tasks.get((summary, Theme.LIGHT))
+    image_task = instance.service.summary_images._summaries.get((summary, Theme.LIGHT))
     assert image_task is not None
     assert image_task.result().png[:8] == b"\x89PNG\r\n\x1a\n"
 

@@ -12,8 +12,9 @@ import pytest
 from graphql_api.domain.snapshot import Ranking, Snapshot
 from graphql_api.images import Theme, summary_text
 from graphql_api.images.cache import SummaryImageCache
+from graphql_api.images.country_card import draw_card
 from graphql_api.images.summary_image import draw
-from tests.support.factories import make_country
+from tests.support.factories import make_country, make_snapshot
 
 
 def make_sized_snapshot(total: int, gdp: float = 1e9) -> Snapshot:
@@ -70,6 +71,29 @@ async def test_eight_images_are_cached() -> None:
     assert is_cached == [True] * 8 + [False]
 
 
+async def test_cards() -> None:
+    """The card of a country is drawn once per theme, and again if a figure of the country changes."""
+    images = SummaryImageCache()
+    france, changed = make_country("FR", gdp=2e12), make_country("FR", gdp=3e12)
+    snapshot = make_snapshot([france])
+    light = await images.get_card(snapshot, france)
+    assert light.png == draw_card(france, snapshot.graph.find_currency("EUR"))
+    assert await images.get_card(snapshot, france) is light
+    others = [await images.get_card(snapshot, france, theme=Theme.DARK), await images.get_card(snapshot, changed)]
+    assert len({image.digest for image in (light, *others)}) == 3
+
+
+async def test_cards_evict_no_summaries() -> None:
+    """Cards of many countries evict the oldest of them, and no image of the summary."""
+    images, snapshot = SummaryImageCache(), make_snapshot([make_country("FR")])
+    images._cards.max_size = 2
+    summary = await images.get(snapshot)
+    cards = [await images.get_card(snapshot, make_country("FR", population=count)) for count in range(3)]
+    assert await images.get(snapshot) is summary
+    assert await images.get_card(snapshot, make_country("FR", population=2)) is cards[2]
+    assert await images.get_card(snapshot, make_country("FR", population=0)) is not cards[0]
+
+
 async def test_rankings_and_themes_are_images() -> None:
     """Each ranking in each theme is an image of its own, drawn once."""
     images, snapshot = SummaryImageCache(), make_sized_snapshot(2)
@@ -121,7 +145,7 @@ async def test_failure_without_caller() -> None:
     await asyncio.wait([task])
     unblock.set()
     assert await blocker is True
-    drawing = images._tasks.get((UNDRAWABLE.summarize(), Theme.LIGHT))
+    drawing = images._summaries.get((UNDRAWABLE.summarize(), Theme.LIGHT))
     assert drawing is not None
     await asyncio.wait([drawing])
     assert task.cancelled()

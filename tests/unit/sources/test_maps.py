@@ -1,11 +1,8 @@
 """The bundled maps: every country is on the map of the world, and has a map of its own, inside the picture."""
 
-import re
-from itertools import accumulate
-
 import pytest
 
-from graphql_api.sources.maps import COUNTRY_MAP_HEIGHT, COUNTRY_MAP_WIDTH, load_country_map, load_world_map
+from graphql_api.sources.maps import COUNTRY_MAP_HEIGHT, COUNTRY_MAP_WIDTH, load_country_map, load_world_map, parse_path
 from graphql_api.sources.reference import load_reference
 
 WORLD = load_world_map()
@@ -13,19 +10,10 @@ CODES = sorted(load_reference())
 MARGIN = 10
 
 
-def read_path(path: str) -> list[list[tuple[int, int]]]:
-    """Return the rings of a path, which has one absolute point and then steps."""
-    rings = []
-    for ring in re.findall(r"M([-\d ]+l[-\d ]+)z", path):
-        numbers = list(map(int, re.findall(r"-?\d+", ring)))
-        rings.append(list(zip(accumulate(numbers[::2]), accumulate(numbers[1::2]), strict=True)))
-    return rings
-
-
 def measure_area(path: str) -> float:
     return sum(
         abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in zip(ring[-1:] + ring, ring, strict=False)) / 2)
-        for ring in read_path(path)
+        for ring in parse_path(path)
     )
 
 
@@ -39,7 +27,7 @@ def test_world_has_every_country_once() -> None:
 
 def test_world_is_inside_its_picture() -> None:
     """No outline and no dot lies outside of the picture, and some reach from edge to edge."""
-    points = [point for path in WORLD.outlines.values() for ring in read_path(path) for point in ring]
+    points = [point for path in WORLD.outlines.values() for ring in parse_path(path) for point in ring]
     xs, ys = zip(*points, *WORLD.dots.values(), strict=True)
     assert 0 <= min(xs) < 230
     assert 1700 < max(xs) <= WORLD.width == 2000
@@ -55,7 +43,7 @@ def test_world_keeps_areas(larger: str, smaller: str, ratio: float) -> None:
 
 def test_territories_that_natural_earth_draws_apart() -> None:
     """Northern Cyprus and Somaliland are part of Cyprus and Somalia, without a border between them."""
-    assert [len(read_path(WORLD.outlines[code])) for code in ("CY", "SO")] == [1, 1]
+    assert [len(parse_path(WORLD.outlines[code])) for code in ("CY", "SO")] == [1, 1]
     assert measure_area(WORLD.outlines["SO"]) / measure_area(WORLD.outlines["ET"]) == pytest.approx(0.56, rel=0.1)
 
 
@@ -64,7 +52,7 @@ def test_maps_of_countries() -> None:
     hidden, outside, alone = [], [], []
     for code in CODES:
         country_map = load_country_map(code)
-        rings = read_path(country_map.own)
+        rings = parse_path(country_map.own)
         points = [point for ring in rings for point in ring] or [country_map.dot or (-1, -1)]
         x = sum(min(max(x, 0), COUNTRY_MAP_WIDTH) == x for x, _ in points)
         y = sum(min(max(y, 0), COUNTRY_MAP_HEIGHT) == y for _, y in points)

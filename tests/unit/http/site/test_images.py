@@ -4,6 +4,7 @@ import asyncio
 from hashlib import blake2b
 from io import BytesIO
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -82,6 +83,35 @@ async def test_versioned(server: AppClient) -> None:
     assert is_summary_image(response)
     assert response.headers["Cache-Control"] == IMMUTABLE
     assert response.content == (await server.get(CURRENT_IMAGE_PATH)).content
+
+
+@module_loop
+async def test_card(server: AppClient) -> None:
+    """With a code of a country, of any kind and case, the image is its card, in each theme, with an ETag of its own."""
+    summary, card, dark, other = [
+        await server.get(f"{CURRENT_IMAGE_PATH}{query}")
+        for query in ("", "?country=FR", "?country=FR&theme=dark", "?country=de")
+    ]
+    assert [is_summary_image(response) for response in (card, dark, other)] == [True, True, True]
+    assert len({response.headers["ETag"] for response in (summary, card, dark, other)}) == 4
+    for query in ("?country=fra", "?country=250", "?country=%20fr%20"):
+        assert (await server.get(f"{CURRENT_IMAGE_PATH}{query}")).content == card.content
+    again = await server.get(f"{CURRENT_IMAGE_PATH}?country=FR", If_None_Match=card.headers["ETag"])
+    assert (again.status_code, again.content) == (304, b"")
+
+
+@module_loop
+@pytest.mark.parametrize("code", ["ZZ", "", "<script>", "F" * 1000, "FR,DE"])
+async def test_unknown_country(server: AppClient, code: str) -> None:
+    """An unknown code is a 404 that quotes it, shortened, and says what is right."""
+    text = f"No country has the code {code[:40]!r}. country must be a code of ISO 3166-1, such as FR."
+    path = f"{CURRENT_IMAGE_PATH}?{urlencode({'country': code})}"
+    response = await server.get(path)
+    assert (response.status_code, response.text) == (404, f"{text}\n")
+    page = await server.get(path, Accept="text/html")
+    assert page.status_code == 404
+    assert text in HTMLPage(page.text).text
+    assert "<script>" not in page.text
 
 
 @module_loop
