@@ -14,6 +14,10 @@ AMOUNT_CLASSES = 5
 """Colours of amounts, which have an order."""
 REGION_CLASSES = 6
 """Colours of regions."""
+_MIN_DENSITY = 0.01
+_DENSITY_DECIMALS = ((100, 0), (1, 1), (0, 2))
+"""Decimals from a density on, the highest first."""
+_MIN_COMPACT_RATE = 1000
 _MAX_QUOTED_LENGTH = 40
 """Characters of a wrong value that a message repeats."""
 
@@ -67,8 +71,16 @@ class MapClass:
 
 
 def _format_density(density: float) -> str:
-    """Return people per km², with more digits the fewer they are."""
-    return f"{density:,.0f}" if density >= 100 else f"{density:.1f}" if density >= 1 else f"{density:.2g}"  # noqa: PLR2004 - digits
+    """Return people per km², with decimals if they are few."""
+    if density < _MIN_DENSITY:
+        return f"< {_MIN_DENSITY}"
+    decimals = next(count for least, count in _DENSITY_DECIMALS if density >= least)
+    return f"{density:,.{decimals}f}"
+
+
+def _format_short_rate(rate: float) -> str:
+    """Return an exchange rate with three significant digits."""
+    return formatting.format_compact(rate) if rate >= _MIN_COMPACT_RATE else f"{rate:.3g}"
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -114,7 +126,7 @@ MEASURES: Mapping[str, Measure] = {
             title="Exchange rate: units of the currency for one US dollar",
             unit="{currency} per US$",
             format=formatting.format_rate,
-            format_short=formatting.format_rate,
+            format_short=_format_short_rate,
         ),
         Measure(
             field=CountryField.REGION,

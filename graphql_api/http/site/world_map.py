@@ -73,6 +73,7 @@ def _render_figure(snapshot: Snapshot, measure: Measure) -> Markup:
         other_land="".join(outline for code, outline in load_world_map().outlines.items() if code not in served),
         legend=legend,
         highest=ranked[:_HIGHEST] if measure.is_amount else [],
+        has_data=bool(ranked),
         ranked=[*ranked, *without_data],
     )
     return Markup(html)  # noqa: S704 - a template escaped it

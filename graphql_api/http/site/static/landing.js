@@ -80,7 +80,7 @@ const rowText = (row) => (row.folded ??= fold([...row.cells].map((cell) => cell.
 
 function filter() {
   const words = fold(find("#words").value).split(" ").filter(Boolean);
-  const rows = [...document.querySelectorAll("tbody tr")];
+  const rows = [...document.querySelectorAll("main tbody tr")];
   let shown = 0;
   for (const row of rows) {
     row.hidden = !words.every((word) => rowText(row).includes(word));

@@ -2,6 +2,7 @@
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SIDEWAYS = 3; // how much farther a country seems for each unit that it lies beside the arrow's direction
+const HINT = "Point at a country for its value, or move with the arrow keys.";
 
 const view = document.querySelector(".world-view");
 const value = document.querySelector(".world-value");
@@ -10,8 +11,7 @@ let current = null;
 /** Show a link of the map, or none. */
 function show(link) {
   current = link;
-  value.hidden = !link;
-  value.textContent = link?.querySelector("title").textContent ?? "";
+  value.textContent = link?.querySelector("title").textContent ?? HINT;
   const shape = link?.lastElementChild;
   const marker = view.querySelector(".marker");
   marker.setAttribute("d", shape ? outline(shape) : "");
@@ -59,6 +59,7 @@ function choose(event) {
 
 if (view) {
   view.tabIndex = 0;
+  show(null);
   view.addEventListener("pointerover", (event) => show(event.target.closest("a")));
   view.addEventListener("pointerleave", () => show(null));
   view.addEventListener("keydown", choose);

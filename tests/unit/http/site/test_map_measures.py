@@ -80,6 +80,21 @@ def test_descriptions(measure: str, text: str) -> None:
     assert MEASURES[measure].describe(row) == text
 
 
+@pytest.mark.parametrize(
+    ("density", "text"),
+    [(2.1e-05, "< 0.01"), (0.136, "0.14"), (3.14, "3.1"), (64.58, "64.6"), (121.4, "121"), (19_528.0, "19,528")],
+)
+def test_densities(density: float, text: str) -> None:
+    """Densities have decimals if they are small, and never an exponent."""
+    assert MEASURES["population_density"].format(density) == text
+
+
+def test_rates_of_the_legend() -> None:
+    """The legend has three digits of a rate, and a unit for large ones."""
+    rates = [0.30871, 1.0, 17.7145, 330.91, 1_374_999.64]
+    assert [MEASURES["exchange_rate"].format_short(rate) for rate in rates] == ["0.309", "1", "17.7", "331", "1.4M"]
+
+
 def test_description_without_data() -> None:
     """A missing value is called so."""
     assert MEASURES["gdp"].describe(make_country("FR", gdp=None, gdp_year=None)) == "no data"

@@ -79,6 +79,15 @@ def test_table(rows: list[Country]) -> None:
     assert sorted(cells[240:]) == [f"countries/{code}" for code in codes[240:]]
 
 
+def test_no_data_at_all(rows: list[Country]) -> None:
+    """A measure of which no country has data says so, and its legend has that alone."""
+    page = render([replace(row, gdp=None) for row in rows[:9]], "gdp")
+    text = " ".join(page.text.split())
+    assert "GDP in current US dollars. No country has data yet: the sources of the last refresh had none." in text
+    assert "No data 9 countries" in text
+    assert "Highest" not in text
+
+
 def test_links_keep_the_query(rows: list[Country]) -> None:
     """The links choose a measure, mark the current one, and keep the other parameters, encoded."""
     page = render(rows, "region", sort="name", q='a&b"<', map="gdp")
