@@ -5,6 +5,7 @@ import hashlib
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TypeAlias
 
 from graphql_api.domain.country import Country
@@ -12,6 +13,7 @@ from graphql_api.domain.nodes import Currency
 from graphql_api.domain.snapshot import DataVersion, Ranking, Snapshot, Summary
 from graphql_api.images import Theme
 from graphql_api.utils.lru import LRUCache
+from graphql_api.utils.slices import run_in_slices
 from graphql_api.utils.tasks import retrieve_exception
 
 logger = logging.getLogger(__name__)
@@ -53,7 +55,7 @@ class SummaryImageCache:
     async def get(
         self, snapshot: Snapshot, *, ranking: Ranking = Ranking.GDP, theme: Theme = Theme.LIGHT
     ) -> SummaryImage:
-        """Return the image of a snapshot, drawn in a thread unless it is cached.
+        """Return the image of a snapshot, drawn in slices unless it is cached.
 
         Cancelling a caller does not stop the drawing. A failed drawing raises in every caller that
         waits for it, and the next call draws again.
@@ -80,13 +82,15 @@ class SummaryImageCache:
 async def _get(tasks: _Tasks, key: Hashable, draw: Callable[[], bytes]) -> SummaryImage:
     task = tasks.get(key)
     if task is None or (task.done() and (task.cancelled() or task.exception())):
-        task = asyncio.create_task(asyncio.to_thread(lambda: _build_image(draw())))
+        task = asyncio.create_task(_draw(draw))
         task.add_done_callback(retrieve_exception)
         tasks.put(key, task)
     return await asyncio.shield(task)
 
 
-def _build_image(png: bytes) -> SummaryImage:
+async def _draw(draw: Callable[[], bytes]) -> SummaryImage:
+    await asyncio.to_thread(import_module, "PIL.ImageFont")  # delays every start, and the first image
+    png = await run_in_slices(draw)
     return SummaryImage(png, hashlib.blake2b(png, digest_size=_DIGEST_BYTES).hexdigest())
 
 

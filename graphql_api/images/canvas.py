@@ -7,7 +7,6 @@ from enum import Enum, auto
 from functools import lru_cache
 from importlib.resources import as_file, files
 from math import floor
-from threading import Lock
 from typing import NamedTuple, Protocol, TypeAlias
 
 from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
@@ -15,6 +14,7 @@ from PIL import Image, ImageChops, ImageColor, ImageDraw, ImageFont
 from graphql_api.images import SUMMARY_IMAGE_SIZE, SUMMARY_IMAGE_WIDTH, Theme
 from graphql_api.images.png import encode_png
 from graphql_api.utils.formatting import to_plain_line
+from graphql_api.utils.slices import end_slice
 
 LEFT, RIGHT = 72, SUMMARY_IMAGE_WIDTH - 72
 """The margins."""
@@ -154,6 +154,7 @@ class Outlines:
     def _draw_rings(self, image: Image.Image) -> None:
         canvas, scale = ImageDraw.Draw(image), self.scale * _OUTLINE_SCALE
         for ring in self.rings:
+            end_slice()
             points = [(x * scale, y * scale) for x, y in ring]
             canvas.polygon(points, fill=255 if _is_clockwise(ring) else 0, outline=0)
 
@@ -171,12 +172,11 @@ class Dot:
         return Mask(_reduce((right - left, bottom - top), _BAR_SCALE, _draw_ellipse), left, top)
 
 
-# Threads share the fonts, and FreeType fonts are not thread-safe.
-font_lock = Lock()
-
-
 def encode(boxes: Iterable[Box], theme: Theme) -> bytes:
-    """Return an image as PNG."""
+    """Return an image as PNG.
+
+    Draw in one thread: images share the fonts, and FreeType fonts are not thread-safe.
+    """
     return encode_png(paint(boxes), _build_palette(theme))
 
 
@@ -188,6 +188,7 @@ def paint(boxes: Iterable[Box]) -> Image.Image:
     """
     canvas = Image.new("L", SUMMARY_IMAGE_SIZE)
     for box in boxes:
+        end_slice()
         mask = box.draw()
         area = (mask.left, mask.top, mask.left + mask.image.width, mask.top + mask.image.height)
         indexes = mask.image.point(_list_palette_indexes(box.color))
@@ -217,12 +218,13 @@ def align_right(text: str, style: TextStyle, baseline: int) -> Text:
 @lru_cache(maxsize=256)
 def measure_width(text: str, style: TextStyle) -> float:
     """Return the pixels that a text advances."""
+    end_slice()
     return load_font(style).getlength(text)
 
 
 @lru_cache(maxsize=24)
 def load_font(style: TextStyle) -> ImageFont.FreeTypeFont:
-    """Return the font of a style. Hold `font_lock` while using it."""
+    """Return the font of a style."""
     # Raqm, the other engine, depends on a system library, so that replicas could differ.
     with as_file(files("fontpkg_inter") / "files" / "Inter[opsz,wght].ttf") as path:
         font = ImageFont.truetype(path, style.size, layout_engine=ImageFont.Layout.BASIC)

@@ -22,7 +22,6 @@ from graphql_api.images.canvas import (
     TextStyle,
     align_right,
     encode,
-    font_lock,
     measure_width,
     truncate_to_width,
 )
@@ -49,8 +48,7 @@ _NO_DATA = "no data"
 
 def draw_card(country: Country, currency: Currency | None, theme: Theme = Theme.LIGHT) -> bytes:
     """Return the card of a country as PNG. Equal arguments give equal bytes."""
-    with font_lock:
-        return encode(build_card_layout(country, currency), theme)
+    return encode(build_card_layout(country, currency), theme)
 
 
 def build_card_layout(country: Country, currency: Currency | None) -> tuple[Box, ...]:

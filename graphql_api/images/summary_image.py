@@ -15,7 +15,6 @@ from graphql_api.images.canvas import (
     TextStyle,
     align_right,
     encode,
-    font_lock,
     load_font,
     measure_width,
     truncate_to_width,
@@ -41,8 +40,7 @@ _SMALL = TextStyle(18, 400, Color.MUTED)
 
 def draw(summary: Summary, theme: Theme = Theme.LIGHT) -> bytes:
     """Return the image as PNG. Equal summaries and themes give equal bytes."""
-    with font_lock:
-        return encode(build_layout(summary), theme)
+    return encode(build_layout(summary), theme)
 
 
 def build_layout(summary: Summary) -> tuple[Text | Bar, ...]:

@@ -137,7 +137,7 @@ class RefreshPipeline:
             return await fetcher.fetch()
 
     async def _merge_and_upsert(self, fetched: FetchedSources, stored: Snapshot, revision: int) -> _UpsertResult:
-        """Merge into the stored data in slices, and write the rows; draw the image in a thread meanwhile."""
+        """Merge into the stored data in slices, and write the rows; draw the image meanwhile."""
         started = time.perf_counter()
         with tracing.span("refresh transform"):
             merged = await run_in_slices(partial(self._merge, fetched.source_data, stored, revision))

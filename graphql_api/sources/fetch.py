@@ -5,12 +5,12 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from importlib import resources
 from itertools import repeat
-from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, ParamSpec, TypeAlias, TypeVar
 from urllib.parse import urlsplit
 
 from graphql_api import tracing
@@ -36,6 +36,7 @@ MAX_FRESHNESS_LIFETIME = timedelta(days=2)
 _MAX_REASON_LENGTH = 200
 """Characters of the reason why a provider failed, which may quote the provider."""
 
+P = ParamSpec("P")
 T = TypeVar("T")
 D = TypeVar("D", bound=ProviderData)
 LazyHTTPClient: TypeAlias = "Lazy[httpx.AsyncClient]"
@@ -68,6 +69,13 @@ class FetchContext:
     """Seconds for one provider, including all its pages and retries."""
     retry_policy: RetryPolicy
     on_fetch: OnFetch
+    compute_lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a thread parses or validates: the event loop waits for each thread that computes."""
+
+    async def compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Call a function in a thread, after those before it."""
+        async with self.compute_lock:
+            return await asyncio.to_thread(function, *args, **kwargs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +171,7 @@ async def _fetch(
     provider: Provider[T], validate: Callable[[T], D], context: FetchContext, validators: Sequence[Validators] = ()
 ) -> CachedData[D]:
     raw, new_validators = await _request(provider, context, validators)
-    data = await asyncio.to_thread(validate, raw)
+    data = await context.compute(validate, raw)
     until = data.next_update and min(data.next_update, context.now + MAX_FRESHNESS_LIFETIME)
     return CachedData(
         origin=provider_fingerprint(provider),
@@ -185,7 +193,7 @@ async def _request(
     """
     if provider.resource is not None:
         bundled = resources.files("graphql_api.sources.bundled").joinpath(provider.resource)
-        return await asyncio.to_thread(lambda: provider.parse(bundled.read_bytes())), ()
+        return await context.compute(lambda: provider.parse(bundled.read_bytes())), ()
     async with asyncio.timeout(context.api_timeout) as timeout:
         http_client = await context.http_client.get()
         from graphql_api.sources.http_client import ProviderClient  # noqa: PLC0415 - imports httpx
@@ -196,12 +204,12 @@ async def _request(
             deadline=timeout.when() or math.inf,
             api_key=provider.api_key,
         )
-        responses = await _request_paths(provider, client, known)
+        responses = await _request_paths(provider, client, context, known)
     return provider.join([parsed for parsed, _ in responses]), tuple(validators for _, validators in responses)
 
 
 async def _request_paths(
-    provider: Provider[T], client: "ProviderClient", known: Sequence[Validators]
+    provider: Provider[T], client: "ProviderClient", context: FetchContext, known: Sequence[Validators]
 ) -> Sequence[tuple[T, Validators]]:
     """Request every path in parallel.
 
@@ -211,7 +219,7 @@ async def _request_paths(
 
     async def request(path: str, validators: Validators | None) -> tuple[T, Validators] | None:
         with suppress(NotModified):
-            return await _request_path(provider, client, path, validators)
+            return await _request_path(provider, client, context, path, validators)
         return None
 
     responses = await gather(map(request, provider.paths, known or repeat(None)))
@@ -219,12 +227,12 @@ async def _request_paths(
         raise NotModified
     # The cache holds the joined data only, so the unchanged paths are needed too.
     unchanged = [path for path, response in zip(provider.paths, responses, strict=True) if response is None]
-    others = iter(await gather(_request_path(provider, client, path, None) for path in unchanged))
+    others = iter(await gather(_request_path(provider, client, context, path, None) for path in unchanged))
     return [response or next(others) for response in responses]
 
 
 async def _request_path(
-    provider: Provider[T], client: "ProviderClient", path: str, validators: Validators | None
+    provider: Provider[T], client: "ProviderClient", context: FetchContext, path: str, validators: Validators | None
 ) -> tuple[T, Validators]:
     """Return the parsed data. Paged data has no validators, because each page has its own.
 
@@ -235,13 +243,13 @@ async def _request_path(
     url = parts._replace(path=parts.path.removesuffix("/") + path).geturl() if path else str(provider.url)
     max_bytes = MAX_BODY_BYTES // len(provider.paths)
     body, new_validators = await client.get(url, provider.params, validators=validators, max_bytes=max_bytes)
-    first = await asyncio.to_thread(provider.parse, body)
+    first = await context.compute(provider.parse, body)
     if provider.pagination is None:
         return first, new_validators
     pages = [{**provider.params, **page} for page in provider.pagination.remaining_params(first)]
     max_page_bytes = (max_bytes - len(body)) // max(len(pages), 1)
     others = await gather(client.get(url, page, max_bytes=max_page_bytes) for page in pages)
-    parsed = [await asyncio.to_thread(provider.parse, other_body) for other_body, _ in others]
+    parsed = [await context.compute(provider.parse, other_body) for other_body, _ in others]
     return provider.pagination.join([first, *parsed]), Validators() if pages else new_validators
 
 

@@ -13,7 +13,8 @@ from graphql_api.domain.snapshot import Ranking, Snapshot
 from graphql_api.images import Theme, summary_text
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.country_card import draw_card
-from graphql_api.images.summary_image import draw
+from graphql_api.images.summary_image import build_layout, draw
+from tests.support.call_counts import counted_steps
 from tests.support.factories import make_country, make_snapshot
 
 
@@ -152,3 +153,12 @@ async def test_failure_without_caller() -> None:
     del task, images, drawing
     gc.collect()
     assert reported == []
+
+
+async def test_slices() -> None:
+    """A drawing lets the event loop go on before each text or bar, and before each line of pixels it compresses."""
+    snapshot = make_sized_snapshot(2)
+    boxes, lines = len(build_layout(snapshot.summarize())), 630
+    with counted_steps() as steps:
+        await SummaryImageCache().get(snapshot)
+    assert len(steps) > boxes + lines

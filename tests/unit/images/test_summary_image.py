@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
@@ -414,15 +413,6 @@ def test_contrast(theme: Theme) -> None:
     background, _, _, _, muted, strong, accent = map(luminance, PALETTES[theme])
     ratios = [(max(color, background) + 0.05) / (min(color, background) + 0.05) for color in (muted, strong, accent)]
     assert min(ratios) > 4.5
-
-
-def test_threads() -> None:
-    """Eight threads that share the fonts draw the right images."""
-    with ThreadPoolExecutor(8) as executor:
-        images = list(executor.map(draw, [NORMAL, EMPTY_SUMMARY] * 16))
-
-    assert set(images[::2]) == {draw(NORMAL)}
-    assert set(images[1::2]) == {draw(EMPTY_SUMMARY)}
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Fetching with failover: order, failures, time limits, keys, pages and cached data."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -304,6 +305,25 @@ async def test_pages(upstream: Upstream, http_client: LazyHTTPClient) -> None:
     queries = sorted(request.query["page"] + request.query["of"] for request in upstream.requests)
     assert queries == ["0it", "1it", "2it"]
     assert result.to_cache is None
+
+
+async def test_one_thread_at_a_time(upstream: Upstream, http_client: LazyHTTPClient) -> None:
+    """Bodies that arrive together are parsed one after the other: the loop waits for each thread that computes."""
+    running, most = 0, 0
+
+    def parse_slowly(body: bytes) -> bytes:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.02)
+        running -= 1
+        return body
+
+    upstream.set_responses("rates", FakeResponse(body=b"1"))
+    paths = ["/a", "/b", "/c"]
+    joined = replace(provider("joined", upstream.rates_url), paths=paths, parse=parse_slowly, join=b"".join)
+    assert (await fetch(http_client, joined)).data.body == b"111"
+    assert most == 1
 
 
 async def test_single_page(upstream: Upstream, http_client: LazyHTTPClient) -> None:

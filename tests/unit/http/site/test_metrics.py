@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 
 import httpx
@@ -16,7 +16,7 @@ from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, 
 from tests.support.metrics_scrape import Scraper, counter_increases
 from tests.support.processes import Process, running_server
 from tests.support.raw_http import is_usable, open_connection, request_head
-from tests.support.wait import WAIT_TIMEOUT
+from tests.support.wait import WAIT_TIMEOUT, wait_until
 from tests.support.ws_client import PROGRESS, websocket_client
 
 TOKEN = "t0ken-SECRET-t0ken"
@@ -337,7 +337,14 @@ def test_refreshes(server: Process, fake_providers: Upstream, scraper: Scraper) 
 
 def test_gauges(server: Process, scraper: Scraper) -> None:
     """Gauges report the current data, database, process and build."""
-    samples = scraper.scrape()
+    samples: Mapping[str, float] = {}
+
+    def is_database_idle() -> bool:
+        nonlocal samples
+        samples = scraper.scrape()
+        return samples["graphql_api_database_pool_in_use"] == 0
+
+    wait_until(is_database_idle, "a refresh of another test has not finished")
     ready = server.get("/readyz").json()
     revision, _, countries = ready["version"].partition("-")
     full_name = "graphql_api_{}".format
