@@ -3,6 +3,7 @@
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SIDEWAYS = 3; // how much farther a country seems for each unit that it lies beside the arrow's direction
 const HINT = "Point at a country for its value, or move with the arrow keys.";
+const LABEL = "World map. The arrow keys move between countries, and Enter opens one.";
 
 const view = document.querySelector(".world-view");
 const value = document.querySelector(".world-value");
@@ -59,6 +60,8 @@ function choose(event) {
 
 if (view) {
   view.tabIndex = 0;
+  view.role = "group";
+  view.ariaLabel = LABEL;
   show(null);
   view.addEventListener("pointerover", (event) => show(event.target.closest("a")));
   view.addEventListener("pointerleave", () => show(null));
