@@ -139,14 +139,21 @@ MEASURES: Mapping[str, Measure] = {
 }
 """By the value of the query parameter, in the order of the page."""
 DEFAULT_MEASURE = MEASURES[CountryField.POPULATION]
+_MEASURES_BY_NAME = {name.replace("_", ""): measure for name, measure in MEASURES.items()}
 
 
 def parse_measure(params: Mapping[str, str]) -> Measure:
-    """Return the measure that the query parameter `map` names, population without one; 400 for an unknown name."""
-    name = params.get("map", DEFAULT_MEASURE.field.value)
-    if name not in MEASURES:
+    """Return the measure that the query parameter `map` names, population without one; 400 for an unknown name.
+
+    Case and underscores do not matter, as in the parameters of the table.
+    """
+    name = params.get("map", "").strip()
+    if not name:
+        return DEFAULT_MEASURE
+    measure = _MEASURES_BY_NAME.get(name.replace("_", "").lower())
+    if measure is None:
         raise HTTPException(400, f"map must be one of {', '.join(MEASURES)}, not {name[:_MAX_QUOTED_LENGTH]!r}.")
-    return MEASURES[name]
+    return measure
 
 
 def classify(rows: Iterable[Country], measure: Measure) -> list[MapClass]:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
@@ -29,6 +29,8 @@ from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.metrics.sampler import Sampler
 from graphql_api.utils.tasks import SharedCall
+
+_VARY = {"Vary": "Accept"}
 
 
 def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
@@ -84,19 +86,35 @@ def _create_app(routes: Sequence[BaseRoute]) -> FastAPI:
         routes=list(routes),
         openapi_url=None,
         redirect_slashes=False,  # the target would repeat the client's Host
-        exception_handlers={404: _serve_not_found},
+        exception_handlers={400: _serve_bad_request, 404: _serve_not_found},
     )
 
 
 async def _serve_not_found(request: Request, error: Exception) -> Response:
     """Return a page to browsers, and one line to other clients. Endpoints may say why."""
-    headers = {"Vary": "Accept"}
     detail = error.detail if isinstance(error, HTTPException) else ""
     reason = detail if detail != HTTPStatus.NOT_FOUND.phrase else "There is nothing at this path."
-    if negotiate_response_type(request, (JSON, HTML)) != HTML:
-        return PlainTextResponse(f"{reason}\n", 404, headers)
-    page = render_template("not_found.html", root=relative_root(request.scope["path"]), reason=reason)
-    return HTMLResponse(page, 404, {**headers, "Content-Security-Policy": build_csp()})
+    if _prefers_html(request):
+        return _render_error_page(request, 404, "There is no such page", reason)
+    return PlainTextResponse(f"{reason}\n", 404, _VARY)
+
+
+async def _serve_bad_request(request: Request, error: Exception) -> Response:
+    """Return a page to browsers, and JSON to other clients."""
+    reason = str(error.detail) if isinstance(error, HTTPException) else ""
+    if _prefers_html(request):
+        return _render_error_page(request, 400, "This address has a mistake", reason)
+    return JSONResponse({"detail": reason}, 400, _VARY)
+
+
+def _prefers_html(request: Request) -> bool:
+    return negotiate_response_type(request, (JSON, HTML)) == HTML
+
+
+def _render_error_page(request: Request, status: int, title: str, reason: str) -> Response:
+    root = relative_root(request.scope["path"])
+    page = render_template("error.html", root=root, title=title, reason=reason)
+    return HTMLResponse(page, status, {**_VARY, "Content-Security-Policy": build_csp()})
 
 
 async def _serve_icon(_: Request) -> Response:

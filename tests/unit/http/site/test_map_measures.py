@@ -101,9 +101,12 @@ def test_description_without_data() -> None:
 
 
 def test_parameter() -> None:
-    """`map` names a measure, population by default; the error for another name lists what is right."""
-    assert parse_measure({}) is MEASURES["population"]
+    """`map` names a measure in any case, population by default; the error for another name lists what is right."""
+    assert parse_measure({}) is parse_measure({"map": " "}) is MEASURES["population"]
     assert parse_measure({"map": "region"}) is MEASURES["region"]
+    assert (
+        parse_measure({"map": "gdpPerCapita"}) is parse_measure({"map": "GDP_PER_CAPITA"}) is MEASURES["gdp_per_capita"]
+    )
     with pytest.raises(HTTPException) as caught:
         parse_measure({"map": "<b>" + "x" * 100})
     names = "population, population_density, gdp, gdp_per_capita, exchange_rate, region"

@@ -280,6 +280,17 @@ async def test_page_for_browsers(server: AppClient, path: str, root: str) -> Non
     assert (response.status_code, response.text) == (404, "There is nothing at this path.\n")
 
 
+@pytest.mark.parametrize("path", ["/?map=<b>nope", "/images/summary.png?theme=<b>nope"])
+async def test_mistakes(server: AppClient, path: str) -> None:
+    """A wrong parameter is a 400 that names what is right: a page to a browser, JSON to other clients."""
+    response = await server.get(path)
+    assert (response.status_code, response.headers["Content-Type"]) == (400, "application/json")
+    page = await server.get(path, Accept="text/html,*/*;q=0.8")
+    assert (page.status_code, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert response.json()["detail"] in HTMLPage(page.text).text
+    assert "<b>" not in page.text
+
+
 async def test_icon(server: AppClient) -> None:
     """Browsers that look for /favicon.ico are sent to the icon."""
     response = await server.get("/favicon.ico")
