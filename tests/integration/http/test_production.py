@@ -77,7 +77,7 @@ def test_page_keeps_its_own_policy(server: Process) -> None:
     page = get(server, "/")
     policy = page.headers["Content-Security-Policy"]
     assert "; script-src 'self'; style-src 'self'; img-src 'self';" in policy
-    assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="static/')
+    assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="./static/')
 
 
 def test_introspection(server: Process) -> None:

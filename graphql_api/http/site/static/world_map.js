@@ -2,7 +2,9 @@
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const SIDEWAYS = 3; // how much farther a country seems for each unit that it lies beside the arrow's direction
-const HINT = "Point at a country for its value, or move with the arrow keys.";
+const HINT = matchMedia("(hover: none)").matches
+  ? "Touch a country to open its page."
+  : "Point at a country for its value, or move with the arrow keys.";
 const LABEL = "World map. The arrow keys move between countries, and Enter opens one.";
 
 const view = document.querySelector(".world-view");
