@@ -22,7 +22,7 @@ from benchmarks.svg import bar_chart
 from tests.support import generation_data
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.fake_providers.server import Upstream
-from tests.support.processes import running_server
+from tests.support.processes import running_command
 
 LOAD_FRACTION = 0.8
 """Fraction of the highest possible rate."""
@@ -97,7 +97,7 @@ def run(
     with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
         generation_data.GenerationData(upstream).activate()
         settings = {"DATABASE_URL": server.url(server.create_database()), **upstream.environment}
-        with running_server(Path(folder), **settings) as process:
+        with running_command(Path(folder), "serve", PORT="0", **settings) as process:
             process.wait_for_log("Refresh .* countries from geonames")
             port = int(process.url.rpartition(":")[2])
             on_progress("what load is possible")

@@ -20,7 +20,7 @@ from benchmarks.report import BenchmarkReport, MissingToolError, ProgressCallbac
 from benchmarks.svg import bar_chart
 from benchmarks.upsert_benchmark import UpsertResult
 from tests.support.db_servers.mariadb import MariaDB
-from tests.support.processes import running_server
+from tests.support.processes import running_command
 
 FAR_ROUND_TRIP, NEAR_ROUND_TRIP = 0.5, 0.001
 """Seconds per round trip to the database."""
@@ -161,7 +161,7 @@ def _run_server(environment: RefreshEnvironment) -> Iterator[Callable[[], None]]
     }
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_server(Path(folder), **settings) as process,
+        running_command(Path(folder), "serve", PORT="0", **settings) as process,
         httpx.Client(base_url=process.url, timeout=_TIMEOUT, trust_env=False) as client,
     ):
         client.get("/healthz").raise_for_status()

@@ -24,7 +24,7 @@ from benchmarks.svg import line_chart
 from tests.support.db_servers.mariadb import MariaDB
 from tests.support.fake_providers.server import Upstream
 from tests.support.generation_data import GenerationData
-from tests.support.processes import Process, running_server
+from tests.support.processes import Process, running_command
 from tests.support.tcp_proxy import TCPProxy
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +115,7 @@ def soak_environment() -> Iterator[SoakEnvironment]:
             proxy = stack.enter_context(TCPProxy(server.port))
             settings["DATABASE_URL"] = server.url(server.create_database(), port=proxy.port)
         server_settings = {"PYTHONWARNINGS": "default", "SNAPSHOT_POLL": "1", "REFRESH_TIMEOUT": "5"}
-        process = stack.enter_context(running_server(folder, **settings, **server_settings))
+        process = stack.enter_context(running_command(folder, "serve", PORT="0", **settings, **server_settings))
         process.wait_for_log("Refresh .* countries from geonames")
         yield SoakEnvironment(process, sources, proxy, server)
         process.stop(signal.SIGINT)

@@ -17,7 +17,8 @@ from benchmarks.environment import package_versions
 from benchmarks.markdown import format_table
 from benchmarks.report import BenchmarkReport, ProgressCallback
 from benchmarks.svg import bar_chart
-from tests.support.processes import BUNDLED_SOURCES, build_environment, running_process, running_server
+from tests.support.environments import build_environment
+from tests.support.processes import BUNDLED_SOURCES, running_command, running_process
 
 FIRST_START, WITH_DATA, TWO_WORKERS = ("first start, which fills SQLite", "with data", "with data, WORKERS=2")
 _START_HEADER = ("start to first response", "median", "fastest", "slowest")
@@ -65,7 +66,7 @@ def run(on_progress: ProgressCallback, *, rounds: int = _ROUNDS) -> BenchmarkRep
 
 def _measure_start(folder: Path, **variables: str) -> float:
     started_at = perf_counter()
-    with running_server(folder, **_SETTINGS, **variables) as process:
+    with running_command(folder, "serve", PORT="0", **_SETTINGS, **variables) as process:
         _send_query(process.wait_for_log(_READY)[1])
         duration = perf_counter() - started_at
         process.stop(signal.SIGTERM)

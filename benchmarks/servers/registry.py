@@ -17,8 +17,9 @@ from typing import Any
 
 import httpx
 
+from tests.support.environments import build_environment
 from tests.support.paths import ROOT
-from tests.support.processes import BUNDLED_SOURCES, PROGRAM, Process, build_environment, running_process
+from tests.support.processes import BUNDLED_SOURCES, PROGRAM, Process, running_process
 
 SERVERS_DIR = Path(__file__).parent
 INSTALL_DIR = ROOT / "var" / "servers"

@@ -21,16 +21,10 @@ from tests.support.certificates import Certificates
 from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import DatabaseServer
+from tests.support.environments import build_environment
 from tests.support.fake_providers.server import Upstream
 from tests.support.paths import ROOT
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    PROGRAM,
-    build_environment,
-    run_command,
-    running_process,
-    running_server,
-)
+from tests.support.processes import BUNDLED_SOURCES, PROGRAM, run_command, running_process, running_server
 
 DOCS = ROOT / "docs"
 README = (ROOT / "README.md").read_text("utf-8")

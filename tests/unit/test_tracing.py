@@ -17,10 +17,11 @@ from graphql_api.components import Components
 from graphql_api.errors import InvalidSetting
 from graphql_api.http.graphql import endpoint
 from tests.support.app import AppClient, make_settings, running_client
+from tests.support.environments import build_environment
 from tests.support.event_streams import EVENT_STREAM
 from tests.support.fake_providers.server import FakeResponse, Upstream
 from tests.support.otlp_collector import CollectedSpan, Collector, running_collector
-from tests.support.processes import BUNDLED_SOURCES, build_environment, running_process, running_server
+from tests.support.processes import BUNDLED_SOURCES, running_process, running_server
 from tests.support.wait import wait_until
 from tests.support.ws_client import websocket_client
 

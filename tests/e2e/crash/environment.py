@@ -9,7 +9,7 @@ from pathlib import Path
 from graphql_api.storage.tables import countries
 from tests.e2e.crash import datasets
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy
-from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
+from tests.e2e.crash.fork_server import FolderForks, ForkedProcess
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import Upstream
 
@@ -53,7 +53,7 @@ class CrashEnvironment:
 
     database_kind: str
 
-    def __init__(self, fork_server: ForkServer, upstream: Upstream) -> None:
+    def __init__(self, fork_server: FolderForks, upstream: Upstream) -> None:
         """Use a fork server for processes, and `upstream` for sources."""
         self.fork_server = fork_server
         self.upstream = upstream
@@ -123,7 +123,7 @@ class SQLiteEnvironment(CrashEnvironment):
 
     database_kind = "SQLite"
 
-    def __init__(self, fork_server: ForkServer, upstream: Upstream, folder: Path) -> None:
+    def __init__(self, fork_server: FolderForks, upstream: Upstream, folder: Path) -> None:
         """Put the database file into `folder`."""
         super().__init__(fork_server, upstream)
         self._path = folder / "countries.db"
@@ -139,7 +139,7 @@ class ServerEnvironment(CrashEnvironment):
     """A database server behind a proxy."""
 
     def __init__(
-        self, fork_server: ForkServer, upstream: Upstream, server: DatabaseServer, proxy: ByteLimitProxy
+        self, fork_server: FolderForks, upstream: Upstream, server: DatabaseServer, proxy: ByteLimitProxy
     ) -> None:
         """Create a database on `server`, which the program reaches through `proxy`."""
         super().__init__(fork_server, upstream)
@@ -156,8 +156,8 @@ class ServerEnvironment(CrashEnvironment):
 
 
 @contextmanager
-def running_fork_server(folder: Path) -> Iterator[tuple[ForkServer, Upstream]]:
+def running_fork_server(folder: Path) -> Iterator[tuple[FolderForks, Upstream]]:
     """Return a fork server for a folder, and an upstream that serves both sets."""
-    with Upstream() as upstream, ForkServer(folder) as fork_server:
+    with Upstream() as upstream, FolderForks(folder) as fork_server:
         datasets.serve_datasets(upstream)
         yield fork_server, upstream

@@ -18,7 +18,7 @@ import pytest
 from graphql_api.refresh.lease_session import LEASE_DURATION, WARM_CONNECTIONS
 from tests.e2e.crash.byte_limit_proxy import ByteLimitProxy
 from tests.e2e.crash.environment import CrashEnvironment, Row, ServerEnvironment, SQLiteEnvironment, running_fork_server
-from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
+from tests.e2e.crash.fork_server import FolderForks, ForkedProcess
 from tests.support import http_client
 from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
@@ -41,7 +41,7 @@ class FaultEnvironment(ServerEnvironment):
     """A running server of the program, its sources, and a database server behind a proxy."""
 
     def __init__(
-        self, fork_server: ForkServer, upstream: Upstream, server: DatabaseServer, proxy: ByteLimitProxy
+        self, fork_server: FolderForks, upstream: Upstream, server: DatabaseServer, proxy: ByteLimitProxy
     ) -> None:
         """Start the server."""
         super().__init__(fork_server, upstream, server, proxy)
@@ -136,7 +136,7 @@ def fault_environment(
     new_server: Callable[[], DatabaseServer] = request.getfixturevalue(request.param)
     with (
         Upstream() as upstream,
-        ForkServer(tmp_path_factory.mktemp("faults")) as fork_server,
+        FolderForks(tmp_path_factory.mktemp("faults")) as fork_server,
         new_server() as server,
         ByteLimitProxy(server.port) as proxy,
     ):

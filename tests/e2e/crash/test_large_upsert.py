@@ -18,8 +18,8 @@ from tests.e2e.crash.environment import CrashEnvironment, ServerEnvironment, SQL
 from tests.e2e.crash.large_upsert import ROW_COUNT
 from tests.support.database import NEW_SERVERS
 from tests.support.db_servers.process import DatabaseServer
+from tests.support.environments import build_environment
 from tests.support.paths import ROOT
-from tests.support.processes import build_environment
 
 KILL_COUNT = max(1, round(4 * float(os.environ.get("KILLS", "1"))))
 

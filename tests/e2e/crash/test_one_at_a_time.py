@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.crash.fork_server import ForkedProcess, ForkServer
+from tests.e2e.crash.fork_server import FolderForks, ForkedProcess
 from tests.support.db_servers.process import DatabaseServer
 from tests.support.fake_providers.server import COUNTRIES, RATES, FakeResponse, Upstream
 from tests.support.wait import WAIT_TIMEOUT, wait_until_async
@@ -134,7 +134,7 @@ def servers(deployment: tuple[str, int, int], upstream: Upstream, tmp_path: Path
 
     upstream.set_responses("0/countries", FakeResponse(body=COUNTRIES))
     upstream.set_responses("0/rates", FakeResponse(body=RATES))
-    with ForkServer(tmp_path) as fork_server:
+    with FolderForks(tmp_path) as fork_server:
         assert fork_server.run("refresh", **settings(0))[0] == 0
         children = [fork_server.start("serve", PORT="0", **settings(number)) for number in range(deployment[1])]
         for child in children:

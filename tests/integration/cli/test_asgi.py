@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import BUNDLED_SOURCES, CommandResult, Process, build_environment, running_process
+from tests.support.environments import build_environment
+from tests.support.processes import BUNDLED_SOURCES, CommandResult, Process, running_process
 from tests.support.server_log import FILLED, MIGRATED, NO_DATABASE, mask_log
 
 pytestmark = pytest.mark.slow

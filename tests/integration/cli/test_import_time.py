@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import BUNDLED_SOURCES, build_environment, run_command, running_process
+from tests.support.environments import build_environment
+from tests.support.processes import BUNDLED_SOURCES, run_command, running_process
 
 pytestmark = pytest.mark.slow
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import BUNDLED_SOURCES, PROGRAM, Process, build_environment, running_process
+from tests.support.environments import build_environment
+from tests.support.processes import BUNDLED_SOURCES, PROGRAM, Process, running_process
 
 pytestmark = pytest.mark.slow
 

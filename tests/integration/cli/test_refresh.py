@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.environments import build_environment
 from tests.support.fake_providers.server import RATES, FakeResponse, Upstream
 from tests.support.processes import (
     PROGRAM,
     UNREACHABLE_SOURCES,
     CommandResult,
-    build_environment,
     list_paths,
     run_command,
     running_command,

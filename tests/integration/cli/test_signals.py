@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.environments import build_environment
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.process_state import child_pids, open_files
 from tests.support.processes import (
     PROGRAM,
     CommandResult,
     Process,
-    build_environment,
     list_paths,
     running_command,
     running_process,

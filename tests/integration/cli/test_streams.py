@@ -12,15 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support import http_client
+from tests.support.environments import build_environment
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    PROGRAM,
-    CommandResult,
-    build_environment,
-    run_command,
-    run_redirected,
-)
+from tests.support.processes import BUNDLED_SOURCES, PROGRAM, CommandResult, run_command, run_redirected
 from tests.support.stored_refresh import StoredState, read_state
 from tests.support.wait import WAIT_TIMEOUT
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process_state import resident_bytes
-from tests.support.processes import BUNDLED_SOURCES, Process, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, running_command
 from tests.support.raw_http import RawConnection, open_connection
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,9 @@ PREPARED_BYTES = 16_000_000
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Process]:
     """Run a server with a small response cache, whose first refresh is over."""
-    with running_server(tmp_path, **BUNDLED_SOURCES, RESPONSE_CACHE_BYTES=str(RESPONSE_CACHE_BYTES)) as process:
+    with running_command(
+        tmp_path, "serve", PORT="0", **BUNDLED_SOURCES, RESPONSE_CACHE_BYTES=str(RESPONSE_CACHE_BYTES)
+    ) as process:
         process.wait_for_log(r"250 countries \(0 new")
         yield process
 
