@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from functools import cache
@@ -158,12 +159,16 @@ def _run_program(request: Mapping[str, Any]) -> int:
     os.environ.update(request["environment"])
     time.tzset()
     for descriptor, name in enumerate(request["files"]):
-        os.dup2(os.open(name, os.O_RDWR | os.O_APPEND), descriptor)
+        file = os.open(name, os.O_RDWR | os.O_APPEND)
+        os.dup2(file, descriptor)
+        os.close(file)
     exit_code: object = 1
     try:
         program(request["arguments"])
     except SystemExit as error:
         exit_code = error.code
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
