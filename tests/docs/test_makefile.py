@@ -68,7 +68,7 @@ def drop_packages(requirements: Path) -> None:
 
 @pytest.mark.slow
 def test_make_test(clone: Path) -> None:
-    """`make test` installs its dependencies and runs the tests; here one module, twice. CI installs all of them."""
+    """`make test` installs dependencies and runs the tests: one module, twice, without packages it never imports."""
     drop_packages(clone / "requirements-dev.txt")
     for _ in range(2):
         variables = inherited_environment(PYTEST_ADDOPTS="tests/unit/test_errors.py")
