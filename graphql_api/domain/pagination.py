@@ -11,7 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, cmp_to_key, partial
+from functools import cmp_to_key, partial
 
 import orjson
 
@@ -21,6 +21,7 @@ from graphql_api.domain.snapshot import ComparableValue
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, drop_repeated, sort_rows, sort_values
 from graphql_api.errors import InvalidInput
+from graphql_api.utils.lazy import lazy_property
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +39,7 @@ class PageRequest:
     offset: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("first", "last", "offset"):
-            value = getattr(self, name)
+        for name, value in (("first", self.first), ("last", self.last), ("offset", self.offset)):
             if value is not None and value < 0:
                 raise InvalidInput(f"{name} must be 0 or more, not {value}.")
         if self.first is not None and self.last is not None:
@@ -63,12 +63,12 @@ class Page:
     before: Sequence[ComparableValue] | None
     """Positions of the cursors in `request`."""
 
-    @cached_property
+    @lazy_property
     def matching(self) -> Sequence[int]:
         """Return the indexes of all matching rows, in order."""
         return sort_rows(self.sort, self.reader, self.selected)
 
-    @cached_property
+    @lazy_property
     def span(self) -> range:
         """Return the positions in `matching` of the rows on the page."""
         request = self.request

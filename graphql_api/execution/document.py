@@ -13,6 +13,7 @@ from graphql.execution import collect_fields
 from graphql.execution.collect_fields import FieldDetailsList, GroupedFieldSet
 from graphql.execution.values import VariableValues, get_variable_values
 from graphql.language.parser import Parser, nested_too_deeply_error
+from strawberry.types.graphql import OperationType
 
 from graphql_api.errors import InvalidInput
 from graphql_api.execution.arguments import NotCovered
@@ -130,6 +131,7 @@ class PreparedOperation:
         self.schema = parser.schema
         self.node = node
         self.info = OperationInfo(node.operation.value, node.name.value if node.name else None)
+        self.type = OperationType(node.operation.value)
         self.limits = parser.limits
         self.hide_suggestions = not parser.introspection
         self._parser = parser
@@ -178,7 +180,7 @@ class PreparedOperation:
 
     def compile(self, variables: Mapping[str, Any]) -> Encoder | None:
         """Return the encoder of the root object, or None if the operation cannot be compiled."""
-        key = tuple(variables.get(name) for name in self._boolean_variables)
+        key = tuple(map(variables.get, self._boolean_variables))
         if key not in self._compiled:
             if len(self._compiled) >= _MAX_COMPILED:
                 self._compiled.clear()

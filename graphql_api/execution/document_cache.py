@@ -7,6 +7,7 @@ import graphql
 
 from graphql_api.errors import InvalidInput
 from graphql_api.execution.document import Document, DocumentParser
+from graphql_api.execution.turns import end_slice
 from graphql_api.utils.lru import LRUCache
 
 _MAX_BYTES = 16_000_000
@@ -52,6 +53,7 @@ class DocumentCache:
         document = self.pinned.get(text) or self._documents.get(text)
         if document is None:
             document = self._parser.parse(text)
+            end_slice()
             self._documents.put(text, document)
         return document
 

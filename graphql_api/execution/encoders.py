@@ -8,7 +8,6 @@ from __future__ import annotations  # else each closure holds objects for its an
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from itertools import chain, islice
-from math import isfinite
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,6 +16,7 @@ import orjson
 
 from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.execution.exact_scalars import get_exact_check
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.prepared_json import prepare_json
 
@@ -39,20 +39,10 @@ class ExecutionState(NamedTuple):
 
 Encoder: TypeAlias = Callable[[Column, ExecutionState], list[bytes]]
 
-_MAX_INT = 2**31 - 1
-_EXACT_CHECKS: Mapping[str, Callable[[Any], bool]] = {
-    "String": lambda value: type(value) is str,
-    "ID": lambda value: type(value) is str,
-    "Int": lambda value: type(value) is int and -_MAX_INT - 1 <= value <= _MAX_INT,
-    "Float": lambda value: type(value) is float and isfinite(value),
-    "Boolean": lambda value: type(value) is bool,
-}
-"""By scalar, whether a value needs no coercion."""
-
 
 def encode_leaves(leaf_type: graphql.GraphQLLeafType) -> Encoder:
     """Return the encoder of a scalar or an enum."""
-    is_exact = _EXACT_CHECKS.get(leaf_type.name, lambda _: False)
+    is_exact = get_exact_check(leaf_type)
     coerce = leaf_type.coerce_output_value
 
     def encode(value: Any) -> bytes:  # noqa: ANN401 - any value that a resolver returns
@@ -94,10 +84,14 @@ def encode_lists(encode: Encoder) -> Encoder:
     """Return the encoder of lists, all of whose items are encoded together."""
 
     def encode_all(lists: Column, state: ExecutionState) -> list[bytes]:
-        if not all(isinstance(values, list | tuple) for values in lists):
-            raise TypeError("not a list")
-        items = iter(encode(list(chain.from_iterable(lists)), state))
-        encoded = [b"[%b]" % b",".join(islice(items, len(values))) for values in lists]
+        for values in lists:
+            if not isinstance(values, list | tuple):
+                raise TypeError("not a list")
+        if len(lists) == 1:
+            encoded = [b"[%b]" % b",".join(encode(lists[0], state))]
+        else:
+            items = iter(encode(list(chain.from_iterable(lists)), state))
+            encoded = [b"[%b]" % b",".join(islice(items, len(values))) for values in lists]
         state.budget.limits.check("bytes", sum(map(len, encoded)))
         return encoded
 
@@ -117,6 +111,9 @@ def encode_objects(columns: Mapping[str, Encoder]) -> Encoder:
         for value_type in set(map(type, objects)):
             if issubclass(value_type, NoneType | Exception):
                 raise TypeError("not an object")
+        if len(objects) == 1:
+            state.budget.check_time()
+            return [template % tuple([encode_column(objects, state)[0] for encode_column in encoders])]
         encoded = []
         for encode_column in encoders:
             state.budget.check_time()

@@ -14,7 +14,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.document import DocumentParser
 from graphql_api.execution.document_cache import DocumentCache
-from graphql_api.execution.limits import QueryLimits
+from graphql_api.execution.limits import Allowance, Budget, QueryLimits
 from graphql_api.execution.list_sizes import measure_graph, measure_groups, measure_reports
 from graphql_api.execution.row_count import DataSizes
 from graphql_api.execution.turns import Turns
@@ -39,6 +39,10 @@ class Schema(strawberry.Schema):
     def executable(self) -> GraphQLSchema:
         """graphql-core's schema."""
         return self._schema
+
+    def create_budget(self, allowance: Allowance | None = None) -> Budget:
+        """Return the budget of one request. None: the client may spend what it wants."""
+        return Budget(self.query_limits, self.clock, allowance)
 
     def measure_data(self, catalog: Catalog) -> DataSizes:
         """Return the sizes of the served data, by which queries cost. They are measured once."""

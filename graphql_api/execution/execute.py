@@ -1,7 +1,7 @@
 """Execution of one request: its result, or its errors in the form that clients know."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
 from typing import Any, TypeVar
@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 import graphql
 import orjson
 from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError
-from graphql import OperationType as CoreOperationType
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
@@ -23,10 +22,11 @@ from graphql_api.execution.errors import format_error, format_resolver_error, tr
 from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
 from graphql_api.execution.extensions import add_cost, build_extensions
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
+from graphql_api.execution.messages import CompiledResponse, GraphQLRequest, GraphQLResponse
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.execution.turns import end_slice
 from graphql_api.schema.context import GraphQLContext
+from graphql_api.utils.exact_bytes import copy_exactly
 
 T = TypeVar("T")
 
@@ -71,7 +71,7 @@ async def execute_or_subscribe(
     """Execute an operation, or raise as `execute` does. A subscription returns a generator of its responses."""
     try:
         prepared = await _prepare_in_turn(schema, request, context, allowed_operations)
-        if prepared.operation.node.operation is CoreOperationType.SUBSCRIPTION:
+        if prepared.operation.type is OperationType.SUBSCRIPTION:
             return await prepared.subscribe(request_id)
         return await prepared.run(request_id)
     except _REJECTIONS as error:
@@ -80,7 +80,7 @@ async def execute_or_subscribe(
 
 def execute_sync_if_cheap(
     schema: Schema, request: GraphQLRequest, *, context: GraphQLContext
-) -> GraphQLResponse | None:
+) -> CompiledResponse | None:
     """Execute a cacheable query of low cost whose document is cached.
 
     Returns None for every other request, for every request with an error, and once this turn of the event loop has
@@ -91,16 +91,21 @@ def execute_sync_if_cheap(
     return schema.turns.run(partial(_run_compiled_if_cheap, schema, request, context))
 
 
-def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> GraphQLResponse | None:
+def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> CompiledResponse | None:
     try:
-        budget = request.budget or _create_budget(schema)
+        budget = request.budget or schema.create_budget()
         prepared = _prepare(schema, request, context, QUERIES_ONLY, budget)
         if prepared.cost > MAX_SYNC_COST or prepared.encode is None:
             return None
         budget.begin_operation(prepared.cost)
-        return prepared.run_compiled()
+        result = prepared.run_compiled()
     except (*_REJECTIONS, InvalidOperationTypeError):
         return None
+    if result is None:
+        return None
+    data, extensions = result
+    json = copy_exactly(orjson.dumps(_build_body(data, extensions))) if extensions else b'{"data":%b}' % data
+    return CompiledResponse(json, prepared.operation.info)
 
 
 class _RequestRejected(Exception):
@@ -109,12 +114,12 @@ class _RequestRejected(Exception):
     def __init__(self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str) -> None:
         super().__init__()
         response = _build_rejected_response(format_error(error, code) for error in errors)
-        self.response = replace(response, operation=operation.info)
+        self.response = response._replace(operation=operation.info)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _PreparedExecution:
-    """An allowed and valid operation with its variables."""
+    """An allowed and valid operation with its variables. It is not frozen: that takes three times as long to make."""
 
     schema: Schema
     document: DocumentNode
@@ -132,15 +137,17 @@ class _PreparedExecution:
     @property
     def is_query(self) -> bool:
         """Return whether this is a query. Others wait for sources and database, which have their own timeouts."""
-        return self.operation.node.operation is CoreOperationType.QUERY
+        return self.operation.type is OperationType.QUERY
 
     @property
     def reader(self) -> SnapshotReader:
         """Return the root object of a query."""
         return SnapshotReader(self.context.catalog.snapshot, self.budget.check_time)
 
-    def run_compiled(self) -> GraphQLResponse | None:
-        """Execute the compiled operation. None if there is none, or if a value is not what its type says.
+    def run_compiled(self) -> tuple[bytes, Mapping[str, Any]] | None:
+        """Execute the compiled operation. Return the JSON of its data, and the extensions of the response.
+
+        None if there is none, or if a value is not what its type says.
 
         Raises:
             QueryTooComplex: The operation exceeds the limit of milliseconds or of bytes.
@@ -156,8 +163,7 @@ class _PreparedExecution:
         except Exception:  # noqa: BLE001 - the stock executor reports it
             return None
         self.budget.spend_bytes(len(data))
-        body = {"data": orjson.Fragment(data), **build_extensions(reader)}
-        return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
+        return data, build_extensions(reader)
 
     async def run(self, request_id: str) -> GraphQLResponse:
         """Execute a query or a mutation. The data of a query that exceeds its budget is null.
@@ -171,11 +177,11 @@ class _PreparedExecution:
         try:
             if self.is_query:
                 self.budget.check_time()
-            response = None if self.encode is None else await self._run_in_turn(self.run_compiled, self.cost)
+            result = None if self.encode is None else await self._run_in_turn(self.run_compiled, self.cost)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
-        if response is not None:
-            return response
+        if result is not None:
+            return GraphQLResponse(_build_body(*result), executed=True, cacheable=True, operation=self.operation.info)
         if self.is_query:
             if self.encode is not None:
                 self.budget.spend_cost(self.cost * (UNCOMPILED_FACTOR - 1))
@@ -206,7 +212,7 @@ class _PreparedExecution:
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         response = self._build_response(result, request_id)
-        return replace(response, body={**response.body, **extensions})
+        return response._replace(body={**response.body, **extensions})
 
     async def subscribe(self, request_id: str) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
         """Start a subscription. Returns its responses, or the error."""
@@ -215,7 +221,7 @@ class _PreparedExecution:
             results = await results
         if isinstance(results, ExecutionResult):
             errors = [format_resolver_error(error, request_id) for error in results.errors or ()]
-            return replace(_build_rejected_response(errors), operation=self.operation.info)
+            return _build_rejected_response(errors)._replace(operation=self.operation.info)
 
         async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
             async for result in results:
@@ -243,7 +249,7 @@ class _PreparedExecution:
         if not self.context.reports_cost:
             return response
         body = add_cost(response.body, self.budget.operation_cost, self.budget.limits.cost)
-        return replace(response, body=body, cacheable=False)
+        return response._replace(body=body, cacheable=False)
 
     def _build_aborted_response(self, error: QueryTooComplex) -> GraphQLResponse:
         self.budget.discard_bytes()
@@ -271,14 +277,12 @@ def _build_rejection(error: Exception) -> GraphQLResponse:
     return build_error_response(InvalidInput("The document or its variables are nested too deeply."))
 
 
-def _create_budget(schema: Schema) -> Budget:
-    return Budget(schema.query_limits, schema.clock)
-
-
 async def _prepare_in_turn(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
-    budget = request.budget or _create_budget(schema)
+    budget = request.budget or schema.create_budget()
+    if budget is request.budget:
+        budget.check_time()  # other requests of a batch may have used it up
     prepare = partial(_prepare, schema, request, context, allowed_operations, budget)
     is_known = request.query in schema.document_cache
     if not is_known:
@@ -301,14 +305,10 @@ def _prepare(
     allowed_operations: Iterable[OperationType],
     budget: Budget,
 ) -> _PreparedExecution:
-    if budget is request.budget:
-        budget.check_time()  # other requests of a batch may have used it up
     parsed = schema.document_cache.get_or_parse(request.query)
-    end_slice()
     operation = parsed.get_operation(request.operation_name)
-    operation_type = OperationType(operation.node.operation.value)
-    if operation_type not in allowed_operations:
-        raise InvalidOperationTypeError(operation_type)
+    if operation.type not in allowed_operations:
+        raise InvalidOperationTypeError(operation.type)
     raw_variables = request.variables or {}
     cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
     end_slice()
@@ -318,7 +318,7 @@ def _prepare(
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)
     encode = operation.compile(variables)
-    is_query = operation_type is OperationType.QUERY
+    is_query = operation.type is OperationType.QUERY
     return _PreparedExecution(
         schema=schema,
         document=parsed.node,
@@ -331,6 +331,10 @@ def _prepare(
         cost=cost if encode is not None or not is_query else cost * UNCOMPILED_FACTOR,
         budget=budget,
     )
+
+
+def _build_body(data: bytes, extensions: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"data": orjson.Fragment(data), **extensions}
 
 
 def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:

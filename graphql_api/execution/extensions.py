@@ -15,8 +15,10 @@ def build_extensions(reader: SnapshotReader) -> Mapping[str, Any]:
     Raises:
         QueryTooComplex: The operation exceeds the limit of milliseconds.
     """
+    if not reader.unknown_values:
+        return {}
     suggestions = [_format_suggestion(suggestion) for suggestion in suggest_values(reader)]
-    return {"extensions": {"suggestions": suggestions}} if suggestions else {}
+    return {"extensions": {"suggestions": suggestions}}
 
 
 def add_cost(body: Mapping[str, Any], cost: int, limit: int) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ products, which `OperationCost.check` evaluates for the variables of each reques
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import graphql
 from graphql.language import ast
@@ -86,12 +86,15 @@ class _SelectionStats:
         limits.check("aliases", self.aliases)
 
 
-@dataclass(frozen=True, slots=True)
+_CostOfRows: TypeAlias = Mapping[tuple[RowCount | GroupCount, Factors], int]
+"""Cost of one row, by number of rows and by what else multiplies it."""
+
+
+@dataclass(slots=True)
 class OperationCost:
     """Cost of an operation, before its variables are known. Its other measures are within the limits."""
 
-    cost_of_rows: Mapping[tuple[RowCount | GroupCount, Factors], int]
-    """Cost of one row, by number of rows and by what else multiplies it."""
+    cost_of_rows: _CostOfRows
     variable_uses: Mapping[str, int]
     """How often each variable is used."""
     defaults: Mapping[str, object]
@@ -99,6 +102,15 @@ class OperationCost:
     fragments: Sequence[ast.FragmentDefinitionNode]
     """The fragments that the operation uses, directly or not."""
     limits: QueryLimits
+    _variable_cost_of_rows: _CostOfRows = field(init=False)
+    """The part of `cost_of_rows` that depends on variables."""
+    _constant: tuple[DataSizes, int] | None = field(default=None, init=False)
+    """Cost of the other part for some sizes."""
+
+    def __post_init__(self) -> None:
+        self._variable_cost_of_rows = {
+            (rows, factors): cost for (rows, factors), cost in self.cost_of_rows.items() if rows.has_variables
+        }
 
     def check(self, variables: Mapping[str, Any], sizes: DataSizes) -> int:
         """Return the cost for these variables. Variables that the operation does not declare have none.
@@ -113,14 +125,22 @@ class OperationCost:
             for name, value in values.items()
             if isinstance(value, str | dict | list)
         }
-        cost = 0
-        for (rows, factors), cost_of_row in self.cost_of_rows.items():
-            cost += cost_of_row * rows.count_objects(factors, sizes, values)
-        for name, count in self.variable_uses.items():
-            if size := value_sizes.get(name):
-                cost += count * (size.operands * sizes.countries + size.elements)
+        cost = self._find_constant_cost(sizes) + _add_up(self._variable_cost_of_rows, sizes, values)
+        for name, size in value_sizes.items():
+            cost += self.variable_uses.get(name, 0) * (size.operands * sizes.countries + size.elements)
         self.limits.check("cost", cost)
         return cost
+
+    def _find_constant_cost(self, sizes: DataSizes) -> int:
+        """Return the cost that does not depend on variables. It is added up once for a snapshot."""
+        if self._constant is None or self._constant[0] is not sizes:
+            constant = {key: cost for key, cost in self.cost_of_rows.items() if key not in self._variable_cost_of_rows}
+            self._constant = (sizes, _add_up(constant, sizes, {}))
+        return self._constant[1]
+
+
+def _add_up(cost_of_rows: _CostOfRows, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
+    return sum(cost * rows.count_objects(factors, sizes, variables) for (rows, factors), cost in cost_of_rows.items())
 
 
 def measure_operation(

@@ -50,6 +50,11 @@ class RowCount(NamedTuple):
     """Number of sort keys, or the name of a variable."""
 
     @property
+    def has_variables(self) -> bool:
+        """Return whether the number depends on variables."""
+        return isinstance(self.requested, str) or isinstance(self.sort, str)
+
+    @property
     def own_factors(self) -> Factors:
         """Return what multiplies the cost of the field itself."""
         return ()
@@ -70,6 +75,12 @@ class GroupCount(NamedTuple):
     """A number, the name of a variable, or None without `first`."""
     sort: int | str = 0
     """Number of sort keys, or the name of a variable."""
+
+    @property
+    def has_variables(self) -> bool:
+        """Return whether the number depends on variables."""
+        is_grouped_by_variable = any(isinstance(item, VariableRef) for item in self.by)
+        return is_grouped_by_variable or isinstance(self.requested, str) or isinstance(self.sort, str)
 
     def count_objects(self, factors: Factors, sizes: DataSizes, variables: Mapping[str, Any]) -> int:
         """Return the number of objects that the groups lead to for these variables."""

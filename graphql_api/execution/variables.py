@@ -1,6 +1,6 @@
 """Variables of an operation: coerced by GraphQL's rules, with what is constant worked out once."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 import graphql
@@ -9,12 +9,16 @@ from graphql.execution.get_variable_signature import get_variable_signature
 from graphql.execution.values import input_is_nested_too_deeply
 from graphql.utilities.coerce_input_value import coerce_default_value, coerce_input_value
 
+from graphql_api.execution.exact_scalars import get_exact_check
+
 
 class _Variable(NamedTuple):
     name: str
     type: graphql.GraphQLInputType
     default: Any
     """Coerced; Undefined if there is none."""
+    is_exact: Callable[[Any], bool]
+    """Returns whether a value needs no coercion."""
 
 
 class VariableCoercer:
@@ -27,13 +31,18 @@ class VariableCoercer:
             signature = get_variable_signature(schema, definition)
             if isinstance(signature, graphql.GraphQLError):
                 raise signature
-            self._variables.append(_Variable(signature.name, signature.type, coerce_default_value(signature)))
+            default = coerce_default_value(signature)
+            is_exact = get_exact_check(graphql.get_nullable_type(signature.type))
+            self._variables.append(_Variable(signature.name, signature.type, default, is_exact))
 
     def coerce(self, raw_variables: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return the coerced variables, or None if one is invalid. A missing one has no entry."""
         coerced = {}
-        for name, variable_type, default in self._variables:
+        for name, variable_type, default, is_exact in self._variables:
             value = raw_variables.get(name, Undefined)
+            if is_exact(value):
+                coerced[name] = value
+                continue
             if value is Undefined:
                 if default is not Undefined:
                     coerced[name] = default

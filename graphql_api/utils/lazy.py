@@ -1,10 +1,28 @@
-"""A value that takes long to create, and is created on first use."""
+"""Values that are created on first use."""
 
 import asyncio
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+
+
+class lazy_property(Generic[T]):  # noqa: N801 - named as `property`, which it is used like
+    """A property that is computed once for an object, as `functools.cached_property` of Python 3.12.
+
+    That of 3.11 takes a lock, which costs more than most of what each request computes.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self._compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type) -> T:  # noqa: ANN401 - any object that has a `__dict__`
+        value = instance.__dict__[self._name] = self._compute(instance)
+        return value
 
 
 class Lazy(Generic[T]):

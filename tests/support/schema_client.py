@@ -1,7 +1,7 @@
 """A client of the schema without HTTP, over given rows or a refresh service."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -71,7 +71,7 @@ class SchemaClient:
             allowed_operations=QUERIES_AND_MUTATIONS,
             request_id=REQUEST_ID,
         )
-        return replace(response, body=orjson.loads(encode_json(response.body)))
+        return response._replace(body=orjson.loads(encode_json(response.body)))
 
     async def query(self, document: str, **variables: Any) -> Any:  # noqa: ANN401 - JSON
         """Return the data of a response without errors."""

@@ -5,7 +5,7 @@ Follows https://graphql.github.io/graphql-over-http/draft/.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -59,6 +59,7 @@ from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.playground import Playground
 from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.schema.context import GraphQLContext
+from graphql_api.utils.exact_bytes import copy_exactly
 
 REJECTIONS = (HTTPRejection, PersistedQueryNotFound, DocumentNotTrusted, RateLimited)
 """Errors of requests that are not executed."""
@@ -102,10 +103,6 @@ class GraphQLEndpoint:
         """Return what the client of this address may still spend."""
         return None if self.rate_limiter is None else self.rate_limiter.get_bucket(client)
 
-    def create_budget(self, bucket: TokenBucket | None) -> Budget:
-        """Return the budget of a request."""
-        return Budget(self.schema.query_limits, self.schema.clock, bucket)
-
     async def read(self, request: Request) -> ParsedRequest:
         """Return the request that the fast path has parsed, or read it.
 
@@ -128,17 +125,14 @@ class GraphQLEndpoint:
             fields = request.fields
             if fields.persist_as is not None:
                 return None
-            graphql_request = replace(self.build_graphql_request(fields), budget=self.create_budget(bucket))
+            graphql_request = self.build_graphql_request(fields, self.schema.create_budget(bucket))
         except REJECTIONS:
             return None
         snapshot = self.anonymous_context.catalog.snapshot
-        result = execute_sync_if_cheap(self.schema, graphql_request, context=self.anonymous_context)
-        if result is None:
-            return None
-        body = encode_json(result.body)
-        return self.response_cache.add(request, body, snapshot, result.operation)
+        response = execute_sync_if_cheap(self.schema, graphql_request, context=self.anonymous_context)
+        return response and self.response_cache.add(request, response.json, snapshot, response.operation)
 
-    def build_graphql_request(self, fields: RequestFields) -> GraphQLRequest:
+    def build_graphql_request(self, fields: RequestFields, budget: Budget, client: str = "") -> GraphQLRequest:
         """Return what to execute, with the document if the client sent only its hash or its id.
 
         Raises:
@@ -151,7 +145,7 @@ class GraphQLEndpoint:
         self.trusted_documents.check(query)
         if query is None:
             raise PersistedQueryNotFound(PERSISTED_QUERY_NOT_FOUND)
-        return GraphQLRequest(query=query, variables=variables, operation_name=operation_name)
+        return GraphQLRequest(query, variables, operation_name, budget, client)
 
     def register_persisted_query(
         self, fields: RequestFields, result: GraphQLResponse, request_id: str, client: str | None
@@ -196,7 +190,7 @@ class GraphQLEndpoint:
             parsed = await self.read(request)
             cached = None if parsed.asks_for_cost else self.find_cached(parsed)
             if cached is None:
-                return await self._execute(request, parsed, self.create_budget(bucket))
+                return await self._execute(request, parsed, self.schema.create_budget(bucket))
         except REJECTIONS as error:
             return self.reject(request, error)
         request.scope["state"]["operation"] = cached.operation
@@ -217,7 +211,7 @@ class GraphQLEndpoint:
         request_id, client = get_request_id(request), get_client(request.scope)
         await self.pause_wrong_token(context, result.error_codes, request_id, client)
         if result.cacheable and context.catalog.snapshot is snapshot:
-            body = encode_json(result.body)
+            body = copy_exactly(encode_json(result.body))
             return self.response_cache.add(parsed, body, snapshot, result.operation)
         # A request with several refreshes reports the last one.
         headers = build_server_timing(context.reports[-1].timings) if context.reports else None
@@ -242,7 +236,7 @@ class GraphQLEndpoint:
         try:
             result = await execute(
                 self.schema,
-                replace(self.build_graphql_request(fields), budget=budget, client=group_address(client or "")),
+                self.build_graphql_request(fields, budget, group_address(client or "")),
                 context=context,
                 allowed_operations=QUERIES_ONLY if is_get else QUERIES_AND_MUTATIONS,
                 request_id=request_id,
@@ -256,7 +250,7 @@ class GraphQLEndpoint:
         is_known = result.operation.kind is not None
         operation = result.operation if is_known else OperationInfo(None, fields.operation_name)
         # A cached response would not register the document.
-        return replace(result, operation=operation, cacheable=result.cacheable and fields.persist_as is None)
+        return result._replace(operation=operation, cacheable=result.cacheable and fields.persist_as is None)
 
 
 def encode_json(body: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> bytes:

@@ -6,7 +6,7 @@ The protocol of graphql-sse, distinct connections mode: https://github.com/enisd
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -70,7 +70,7 @@ class EventStreamEndpoint:
             return
         bucket = self.http_endpoint.find_bucket(client)
         try:
-            response = await self._handle(request, client, self.http_endpoint.create_budget(bucket))
+            response = await self._handle(request, client, self.http_endpoint.schema.create_budget(bucket))
         except (HTTPRejection, RateLimited) as error:
             response = self.http_endpoint.reject(request, error)
         await response(scope, receive, send if bucket is None else add_rate_limit_headers(send, bucket))
@@ -109,7 +109,7 @@ class EventStreamEndpoint:
         try:
             result = await execute_or_subscribe(
                 endpoint.schema,
-                replace(endpoint.build_graphql_request(fields), budget=budget, client=group_address(client or "")),
+                endpoint.build_graphql_request(fields, budget, group_address(client or "")),
                 context=context,
                 request_id=request_id,
                 allowed_operations=_SAFE_OPERATIONS if request.method == "GET" else OperationType,

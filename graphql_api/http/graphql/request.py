@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple, NoReturn
 
 from starlette.datastructures import QueryParams
@@ -20,6 +20,7 @@ from graphql_api.http.content_negotiation import (
 from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.persisted_queries import read_hash
+from graphql_api.utils.lazy import lazy_property
 
 GRAPHQL_PATHS = ("/graphql", "/graphql/")
 """Both are served alike: proxies and clients add the slash, and many do not repeat a POST that is redirected."""
@@ -82,7 +83,7 @@ class ParsedRequest(_RequestValues):
         """Return whether the client prefers a stream of events."""
         return self.key.media_type == EVENT_STREAM
 
-    @cached_property
+    @lazy_property
     def fields(self) -> RequestFields:
         """Validate the fields of a request that is no batch.
 
@@ -91,7 +92,7 @@ class ParsedRequest(_RequestValues):
         """
         return parse_fields(self.payload)
 
-    @cached_property
+    @lazy_property
     def payload(self) -> object:
         """Parse the text on first use; a cached response does not need it. A list is a batch of requests.
 
@@ -149,18 +150,18 @@ def parse_fields(parameters: object) -> RequestFields:
     Raises:
         HTTPRejection: a field is missing or of the wrong type.
     """
-    if not isinstance(parameters, Mapping):
+    if not isinstance(parameters, dict):
         raise HTTPRejection(400, 'A request must be an object: {"query": …, "variables": {…}}.')
     query, variables = parameters.get("query"), parameters.get("variables")
     operation_name, extensions = parameters.get("operationName"), parameters.get("extensions")
-    if extensions is not None and not isinstance(extensions, Mapping):
+    if extensions is not None and not isinstance(extensions, dict):
         raise HTTPRejection(400, "extensions must be an object or null.")
     query_hash = read_hash(extensions, query)
     document_id = _read_document_id(parameters) if query is None else None
     is_by_id = query is None and (query_hash or document_id) is not None
     if not is_by_id and (not isinstance(query, str) or not query.strip()):
         raise HTTPRejection(400, "query must be the text of a GraphQL document.")
-    if variables is not None and not isinstance(variables, Mapping):
+    if variables is not None and not isinstance(variables, dict):
         raise HTTPRejection(400, "variables must be an object or null.")
     if operation_name is not None and not isinstance(operation_name, str):
         raise HTTPRejection(400, "operationName must be a text or null.")

@@ -5,6 +5,7 @@ It belongs to one snapshot. A new snapshot empties it.
 
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from starlette.types import Receive, Scope, Send
@@ -22,7 +23,6 @@ from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
 from graphql_api.http.raw_response import Header, encode_head, encode_headers
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
-from graphql_api.utils.exact_bytes import copy_exactly
 from graphql_api.utils.lru import LRUCache
 
 _MIN_COMPRESSIBLE_BYTES = 1000
@@ -112,7 +112,10 @@ class ResponseCache:
         return response
 
     def add(self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo) -> CachedResponse:
-        """Cache the uncompressed body of a response over a snapshot, and return the response."""
+        """Cache the uncompressed body of a response over a snapshot, and return the response.
+
+        `body` must have no spare memory, as `copy_exactly` describes it.
+        """
         if snapshot is not self._snapshot:
             self._reset(snapshot)
         self._metrics.record_cache_lookup("miss")
@@ -143,16 +146,16 @@ class ResponseCache:
         return self._store(key, body, operation_name)
 
     def _store(self, key: CacheKey, plain_body: bytes, operation_name: str | None) -> CachedResponse:
-        body = copy_exactly(plain_body)
-        headers = [(b"content-type", f"{key.media_type}; charset=utf-8".encode())]
-        if key.encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES:
-            body = compress(plain_body, key.encoding)
-            headers.append((b"content-encoding", key.encoding.encode()))
-        headers.append((b"content-length", str(len(body)).encode()))
-        if key.method == "GET":
-            headers += _encode(self._build_cache_headers(key))
-        entry = (encode_head(200, headers), body, operation_name)
         method, text, media_type, encoding = key
+        is_compressed = encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES
+        body = compress(plain_body, encoding) if is_compressed else plain_body
+        own_head = b"%bcontent-length: %d\r\n" % (
+            _encode_content_head(media_type, encoding if is_compressed else IDENTITY),
+            len(body),
+        )
+        if method == "GET":
+            own_head += encode_headers(_encode(self._build_cache_headers(key)))
+        entry = (own_head, body, operation_name)
         self._entries.put((sys.intern(method), text, media_type, encoding), entry)
         self._metrics.set(CACHE_BYTES, self._entries.size)
         return self._build_response(*entry)
@@ -177,6 +180,15 @@ class ResponseCache:
 def _measure_entry(key: tuple[str, bytes, str, str], entry: _Entry) -> int:
     own_head, body, operation_name = entry
     return len(key[1]) + len(own_head) + len(body) + len(operation_name or "") + _ENTRY_OVERHEAD_BYTES
+
+
+@lru_cache(maxsize=16)
+def _encode_content_head(media_type: str, encoding: str) -> bytes:
+    """Return the status line, and the headers of what the body is."""
+    headers = [(b"content-type", f"{media_type}; charset=utf-8".encode())]
+    if encoding != IDENTITY:
+        headers.append((b"content-encoding", encoding.encode()))
+    return encode_head(200, headers)
 
 
 def _encode(headers: Mapping[str, str]) -> list[Header]:

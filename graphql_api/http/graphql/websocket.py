@@ -8,7 +8,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import JSONResponse
@@ -216,10 +216,9 @@ class _ConnectionHandler:
             message = f"At most {_MAX_OPERATIONS} operations may go on over one connection."
             raise InvalidInput(message)
         client, http_endpoint = get_client(self.websocket.scope), self.endpoint.http_endpoint
-        budget = http_endpoint.create_budget(http_endpoint.find_bucket(client))
+        budget = http_endpoint.schema.create_budget(http_endpoint.find_bucket(client))
         budget.charge(1)
-        request = http_endpoint.build_graphql_request(fields)
-        return replace(request, budget=budget, client=group_address(client or ""))
+        return http_endpoint.build_graphql_request(fields, budget, group_address(client or ""))
 
     async def _execute(
         self, operation: _ActiveOperation, fields: RequestFields, request: GraphQLRequest, context: GraphQLContext

@@ -99,6 +99,7 @@ def test_operands_are_folded_once(name: str, more: int) -> None:
     query = EXPENSIVE_QUERIES[name]
     operands = query.variables.get("v", [query.variables.get("t")])
     schema = make_schema()
+    respond(schema, query.document, query.variables)  # builds the index for suggestions, which folds every name
     for _ in range(2):
         calls = count_calls(lambda: respond(schema, query.document, query.variables))
         assert calls[fold.__code__] == len(operands) + more
@@ -141,7 +142,7 @@ def test_long_operands_are_cut_off() -> None:
     ("name", "looks"),
     [
         ("cursors of all keys", 25),
-        ("an expanding name, 13 times", 26),
+        ("an expanding name, 13 times", 13),
         ("substrings", 100),
         ("nested negations", 160),
         ("all countries, 19 times", 20),
