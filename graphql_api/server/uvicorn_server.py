@@ -24,6 +24,7 @@ from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.acceptor import Acceptor
 from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.fast_path_protocol import FastPathProtocol
+from graphql_api.server.known_heads import KnownHeads
 from graphql_api.server.rejection import Rejector
 from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
@@ -156,6 +157,7 @@ def _build_config(settings: Settings, app: ASGIApp, metrics: MetricsRecorder) ->
             ),
             metrics=metrics,
             rejector=rejector,
+            known_heads=KnownHeads(),
         ),
         ws=partial(  # type: ignore[arg-type]  # uvicorn only calls it
             WebSocketProtocol, metrics=metrics, rejector=rejector

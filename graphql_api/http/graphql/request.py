@@ -78,6 +78,12 @@ class ParsedRequest(_RequestValues):
     It is a tuple because every cached response makes one: a frozen dataclass takes twice the time.
     """
 
+    def with_body(self, body: bytes) -> "ParsedRequest":
+        """Return the request with the same head and another body."""
+        (method, text, media_type, encoding), if_none_match, has_origin, asks_for_cost = self
+        key = CacheKey(method, body if method == "POST" else text, media_type, encoding)
+        return ParsedRequest(key, if_none_match, has_origin, asks_for_cost)
+
     @property
     def is_event_stream(self) -> bool:
         """Return whether the client prefers a stream of events."""

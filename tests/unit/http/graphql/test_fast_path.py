@@ -2,8 +2,9 @@
 
 import asyncio
 import json
+import re
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -22,6 +23,7 @@ from graphql_api.http.middleware.request_id import create_id_generator
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.fast_path_protocol import FastPathProtocol
+from graphql_api.server.known_heads import KnownHeads
 from graphql_api.server.rejection import Rejector
 from tests.support.app import AppClient, find_endpoint
 
@@ -98,6 +100,121 @@ async def test_origin(server: AppClient, fast_path: FastPath) -> None:
 async def test_handed_on(server: AppClient, fast_path: FastPath) -> None:
     """The protocol hands the parsed request on, and the endpoint uses it without reading again."""
     parsed_requests: list[ParsedRequest] = []
+    app = build_app(server, fast_path, parsed_requests)
+    with pytest.MonkeyPatch.context() as patch:
+        async with running_uvicorn(app) as url, httpx.AsyncClient(trust_env=False) as client:
+            patch.delattr(endpoint_module, "read_request")
+            response = await client.post(f"{url}/graphql", json=build_body("x"))
+    [request] = parsed_requests
+    assert json.loads(request.key.text) == build_body("x")
+    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize(
+    ("head", "is_known"),
+    [
+        ("POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{length}", True),
+        ("POST /graphql/ HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n{length}", True),
+        ("POST /graphql HTTP/1.1\r\nX-Request-Id: 7\r\nHost: a\r\nContent-Type: application/json\r\n{length}", True),
+        ("GET /graphql?query={{__typename}} HTTP/1.1\r\nHost: a", True),
+        ("GET /graphql?query={{__typename}} HTTP/1.1\r\nHost: a\r\n{length}", True),
+        ("POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nX-Long: {long}\r\n{length}", False),
+        ("POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nOrigin: b\r\n{length}", False),
+        ("POST /other HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n{length}", False),
+    ],
+)
+async def test_known_head(server: AppClient, fast_path: FastPath, head: str, is_known: bool) -> None:
+    """A request whose head is known needs no parser, and gets the same response, on any connection."""
+    await server.post(build_body(5))
+    await server.post({"query": "{__typename}"})
+    body = json.dumps(build_body(5)).encode()
+    data = head.format(length=f"Content-Length: 0{len(body)}", long="x" * 2_000).encode() + b"\r\n\r\n"
+    data += body if b"Length" in data else b""
+    with pytest.MonkeyPatch.context() as patch:
+        parsed = count_parsed(patch)
+        async with running_uvicorn(build_app(server, fast_path, [])) as url:
+            port = int(url.rpartition(":")[2])
+            responses = [await exchange(port, data) for _ in range(3)]
+    # The first connection shows the parser a head for the first time.
+    assert parsed == [data] * (1 if is_known else 6)
+    assert len({response for pair in responses for response in pair}) == 1
+
+
+@pytest.mark.parametrize(
+    "pieces", [lambda data: [data[:40], data[40:]], lambda data: [data + data], lambda data: [data[:-1], data[-1:]]]
+)
+async def test_known_head_in_pieces(
+    server: AppClient, fast_path: FastPath, pieces: Callable[[bytes], list[bytes]]
+) -> None:
+    """The parser reads what is not exactly one request: parts of it, and several at once."""
+    await server.post(build_body(6))
+    body = json.dumps(build_body(6)).encode()
+    head = b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    data = head % len(body) + body
+    with pytest.MonkeyPatch.context() as patch:
+        parsed = count_parsed(patch)
+        async with running_uvicorn(build_app(server, fast_path, [])) as url:
+            port = int(url.rpartition(":")[2])
+            await exchange(port, data)
+            assert parsed == [data]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for piece in pieces(data):
+                writer.write(piece)
+                await asyncio.sleep(0.05)
+            responses = [await read_response(reader) for _ in range(b"".join(pieces(data)).count(b"POST"))]
+            writer.close()
+    assert parsed == [data, *pieces(data)]
+    assert {body for _, body in responses} == {(await server.post(build_body(6))).content}
+
+
+async def test_known_head_of_new_query(server: AppClient, fast_path: FastPath) -> None:
+    """The application gets a request whose head is known and whose query is not, parsed."""
+    parsed_requests: list[ParsedRequest] = []
+    known, new = (json.dumps({"query": f"{{{alias}:__typename}}"}).encode() for alias in "ab")
+    await server.post(json.loads(known))
+    head = b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    async with running_uvicorn(build_app(server, fast_path, parsed_requests)) as url:
+        port = int(url.rpartition(":")[2])
+        await exchange(port, head % len(known) + known)
+        responses = await exchange(port, head % len(new) + new)
+    assert [request.key.text for request in parsed_requests] == [new]
+    assert [body for _, body in responses] == [b'{"data":{"b":"Query"}}'] * 2
+
+
+def count_parsed(patch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list to which all that connections parse is added."""
+    parsed: list[bytes] = []
+    parse_data = FastPathProtocol._parse
+
+    def record(protocol: FastPathProtocol, data: bytes) -> None:
+        parsed.append(bytes(data))
+        parse_data(protocol, data)
+
+    patch.setattr(FastPathProtocol, "_parse", record)
+    return parsed
+
+
+async def exchange(port: int, data: bytes) -> list[tuple[bytes, bytes]]:
+    """Send a request twice over one connection, and return the responses without what changes in them."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    responses = []
+    for _ in range(2):
+        writer.write(data)
+        responses.append(await read_response(reader))
+    writer.close()
+    return responses
+
+
+async def read_response(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    """Return the head of a response, without generated ids, dates and timings, and its body."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    [length] = re.findall(rb"content-length: (\d+)", head)
+    head = re.sub(rb"(x-request-id: [0-9a-f]{16}|date: |server-timing: )[^\r]*\r\n", b"", head)
+    return b"\n".join(sorted(head.splitlines())), await reader.readexactly(int(length))
+
+
+def build_app(server: AppClient, fast_path: FastPath, parsed_requests: list[ParsedRequest]) -> ASGIApp:
+    """Return the server's application, with the fast path in its state. It adds requests that it is handed."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -107,16 +224,11 @@ async def test_handed_on(server: AppClient, fast_path: FastPath) -> None:
             await receive()
             await send({"type": "lifespan.shutdown.complete"})
         else:
-            parsed_requests.append(scope["state"][PARSED_REQUEST_KEY])
+            if PARSED_REQUEST_KEY in scope["state"]:
+                parsed_requests.append(scope["state"][PARSED_REQUEST_KEY])
             await server.app(scope, receive, send)
 
-    with pytest.MonkeyPatch.context() as patch:
-        async with running_uvicorn(app) as url, httpx.AsyncClient(trust_env=False) as client:
-            patch.delattr(endpoint_module, "read_request")
-            response = await client.post(f"{url}/graphql", json=build_body("x"))
-    [request] = parsed_requests
-    assert json.loads(request.key.text) == build_body("x")
-    assert response.json()["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+    return app
 
 
 @asynccontextmanager
@@ -132,6 +244,7 @@ async def running_uvicorn(app: ASGIApp) -> AsyncIterator[str]:
             trusted_proxies=TrustedProxies("127.0.0.1"),
             cors_policy=CORSPolicy((), allows_loopback=False),
         ),
+        known_heads=KnownHeads(),
     )
     config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False)  # type: ignore[arg-type]  # as in `serve`
     uvicorn_server = uvicorn.Server(config)
