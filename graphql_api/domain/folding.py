@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import TypeAlias
 
+from graphql_api.utils.slices import end_slice
+
 Folder: TypeAlias = Callable[[str, int], str]
 """`fold`, `fold_code` or `fold_name`, called with the maximum length of the result."""
 _LETTERS = str.maketrans(
@@ -76,6 +78,7 @@ def fold(text: str, max_length: int = sys.maxsize) -> str:
         return text[:max_length].lower().replace("`", "'")  # a shortcut for most names, with the result of the rules
     folded = ""
     for start in range(0, len(text), _CHUNK):
+        end_slice()
         chunk = _SPACES.sub(" ", "".join(map(_fold_character, text[start : start + _CHUNK])))
         folded += chunk.removeprefix(" ") if folded.endswith(" ") else chunk
         if len(folded) >= max_length:
@@ -114,4 +117,5 @@ def measure_length(text: str) -> int:
     """Return the length that a text has at most while it is folded, with long texts normalized in part."""
     if text.isascii():
         return len(text)
+    end_slice()
     return len(unicodedata.normalize("NFKD", text[:_MAX_NORMALIZED])) + len(text[_MAX_NORMALIZED:])

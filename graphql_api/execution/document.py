@@ -23,9 +23,9 @@ from graphql_api.execution.hints import add_hints
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.source import IndexedSource
-from graphql_api.execution.turns import end_slice
 from graphql_api.execution.validation import validate_document
 from graphql_api.execution.variables import VariableCoercer
+from graphql_api.utils.slices import end_slice
 
 _MAX_COMPILED = 8
 """Compiled forms of an operation, one for each combination of its Boolean variables."""

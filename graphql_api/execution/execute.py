@@ -191,8 +191,10 @@ class _PreparedExecution:
 
     async def _run_in_turn(self, work: Callable[[], T], cost: int) -> T:
         turns = self.schema.turns
-        if cost <= MAX_SYNC_COST or not self.is_query:
+        if not self.is_query:
             return turns.run(work)
+        if cost <= MAX_SYNC_COST:
+            return await turns.run_short(work, self.client, self.budget.paused)
         return await turns.run_long(work, self.client, self.budget.paused)
 
     async def _run_stock(self, request_id: str) -> GraphQLResponse:
@@ -293,7 +295,7 @@ async def _prepare_in_turn(
         if not schema.turns.has_time:
             with budget.paused():
                 await schema.turns.wait()
-        prepared = schema.turns.run(prepare)
+        prepared = await schema.turns.run_short(prepare, request.client, budget.paused)
     budget.begin_operation(prepared.cost)
     return prepared
 

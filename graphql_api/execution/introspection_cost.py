@@ -11,6 +11,7 @@ import graphql
 from graphql.language import ast
 
 from graphql_api.execution.selections import Fragments, iterate_fields
+from graphql_api.utils.slices import end_slice
 
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
@@ -46,6 +47,7 @@ class IntrospectionCounter:
         return self._counts[key][1]
 
     def _count_field(self, node: ast.FieldNode, type_name: str, value: object) -> int:
+        end_slice()
         object_type = graphql.introspection_types[type_name]
         field = getattr(object_type, "fields", {}).get(node.name.value)
         if field is None or field.resolve is None or node.selection_set is None:

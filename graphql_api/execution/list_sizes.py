@@ -1,6 +1,7 @@
 """Sizes of lists, by which the fields of their items cost."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import graphql
@@ -98,5 +99,5 @@ def measure_reports(history: Iterable[Attempt]) -> ListSizes:
 def _measure(lists: Sequence[Sequence[object]]) -> ListSize:
     end_slice()
     total = sum(map(len, lists))
-    items = {id(item) for items in lists for item in items}
+    items = set(map(id, chain.from_iterable(lists)))
     return ListSize(max(map(len, lists), default=0), total, are_disjoint=len(items) == total)

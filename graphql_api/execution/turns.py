@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from graphql_api.utils.slices import end_slice, run_in_slices
+from graphql_api.utils.slices import SlicedWork, end_slice
 
 __all__ = ["FairLock", "Turns", "end_slice"]
 
@@ -82,12 +82,34 @@ class Turns:
         with waiting():
             await self._long_work.acquire(client)
         try:
-            return await run_in_slices(work, seconds=_SLICE_SECONDS, clock=self._clock, waiting=waiting)
+            result: T = await SlicedWork(work, seconds=_SLICE_SECONDS, clock=self._clock).finish(waiting)
+            return result
         finally:
             self._long_work.release()
 
+    async def run_short(
+        self, work: Callable[[], T], client: str, waiting: Callable[[], AbstractContextManager[None]]
+    ) -> T:
+        """Do work that seems cheap in this turn. What is left of it after a slice is long work."""
+        worker = SlicedWork(work, seconds=_SLICE_SECONDS, clock=self._clock)
+        first_result: T = self.run(worker.resume)
+        if worker.dead:
+            return first_result
+        try:
+            with waiting():
+                await asyncio.sleep(0)
+                await self._long_work.acquire(client)
+        except asyncio.CancelledError as cancellation:
+            worker.throw(cancellation)
+            raise
+        try:
+            result: T = await worker.finish(waiting)
+        finally:
+            self._long_work.release()
+        return result
+
     def run(self, work: Callable[[], T]) -> T:
-        """Do cheap work in this turn."""
+        """Do cheap work in this turn, to its end."""
         started_at = self._clock()
         try:
             return work()

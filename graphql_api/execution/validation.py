@@ -13,10 +13,11 @@ from typing import Any, NamedTuple, TypeAlias
 import graphql
 from graphql.language.visitor import SKIP
 from graphql.pyutils import RefMap
+from graphql.validation.rules.overlapping_fields_can_be_merged import RuleContext
 from graphql.validation.validate import FragmentNestingVisitor, ValidationAbortedError, query_document_keys_to_validate
 from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
 
-from graphql_api.execution.turns import end_slice
+from graphql_api.utils.slices import end_slice
 
 _Parent: TypeAlias = graphql.Node | tuple[graphql.Node, ...] | None
 _Handler: TypeAlias = Callable[..., Any]
@@ -62,6 +63,9 @@ def validate_document(
     type_info = graphql.TypeInfo(schema)
     context = _Context(schema, document, type_info, add_error, hide_suggestions)
     visitors: list[graphql.Visitor] = [rule(context) for rule in rules]
+    for visitor in visitors:
+        if isinstance(visitor, graphql.OverlappingFieldsCanBeMergedRule):
+            visitor.rule_context = _SlicedComparison()
     fragments = {
         definition.name.value: definition
         for definition in document.definitions
@@ -77,6 +81,22 @@ def validate_document(
     except RecursionError:
         errors.append(ValidationAbortedError("Validation aborted."))
     return errors
+
+
+class _SlicedComparison(RuleContext):
+    """Counts compared fields, and may end a slice before each: there are up to a million pairs of one selection."""
+
+    __slots__ = ("_remaining",)
+
+    @property
+    def remaining_complexity_budget(self) -> int:
+        """Return how much more may be compared."""
+        return self._remaining
+
+    @remaining_complexity_budget.setter
+    def remaining_complexity_budget(self, remaining: int) -> None:
+        end_slice()
+        self._remaining = remaining
 
 
 class _Context(graphql.ValidationContext):

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped] # it has no types
@@ -14,19 +15,36 @@ _SECONDS = 0.001
 """Seconds of a slice of work that no client waits for."""
 
 
-class _SlicedWork(greenlet):  # type: ignore[misc] # it has no types
-    """Synchronous work that stops in the middle."""
+class SlicedWork(greenlet):  # type: ignore[misc] # it has no types
+    """Synchronous work that stops in the middle, wherever it calls `end_slice`."""
 
-    def __init__(self, work: Callable[[], object], *, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, work: Callable[[], object], *, seconds: float = _SECONDS, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        """Prepare work whose slices take `seconds`."""
         super().__init__(work)
+        self.gr_context = copy_context()
         self._seconds = seconds
         self._clock = clock
         self._slice_ends_at = 0.0
 
-    def resume(self) -> Any:  # noqa: ANN401 - the result of the work, once it is done
+    def resume(self) -> Any:  # noqa: ANN401 - the result of the work, once it is `dead`
         """Do the next slice."""
         self._slice_ends_at = self._clock() + self._seconds
         return self.switch()
+
+    async def finish(self, waiting: Callable[[], AbstractContextManager[None]] = nullcontext) -> Any:  # noqa: ANN401 - the result of the work
+        """Do all slices that remain. The event loop has a turn between two; enter `waiting` meanwhile."""
+        result = self.resume()
+        while not self.dead:
+            try:
+                with waiting():
+                    await asyncio.sleep(0)
+            except asyncio.CancelledError as cancellation:
+                self.throw(cancellation)
+            else:
+                result = self.resume()
+        return result
 
     def end_slice(self) -> None:
         """Stop, if the slice has taken long enough."""
@@ -34,29 +52,14 @@ class _SlicedWork(greenlet):  # type: ignore[misc] # it has no types
             self.parent.switch()
 
 
-async def run_in_slices(
-    work: Callable[[], T],
-    *,
-    seconds: float = _SECONDS,
-    clock: Callable[[], float] = time.perf_counter,
-    waiting: Callable[[], AbstractContextManager[None]] = nullcontext,
-) -> T:
-    """Do work that calls `end_slice`. After `seconds`, the event loop has a turn. Enter `waiting` meanwhile."""
-    worker = _SlicedWork(work, seconds=seconds, clock=clock)
-    result: T = worker.resume()
-    while not worker.dead:
-        try:
-            with waiting():
-                await asyncio.sleep(0)
-        except asyncio.CancelledError as cancellation:
-            worker.throw(cancellation)
-        else:
-            result = worker.resume()
+async def run_in_slices(work: Callable[[], T]) -> T:
+    """Do work in slices of a millisecond."""
+    result: T = await SlicedWork(work).finish()
     return result
 
 
 def end_slice() -> None:
     """Let the event loop serve requests, if the caller is part of work whose slice is over."""
     worker = getcurrent()
-    if isinstance(worker, _SlicedWork):
+    if isinstance(worker, SlicedWork):
         worker.end_slice()

@@ -167,3 +167,43 @@ async def test_documents_are_divided(step: str) -> None:
         await asyncio.sleep(0)
     await task
     assert served > 40 * 4  # fields, arguments, variables and selections
+
+
+async def test_short_work_that_is_long() -> None:
+    """Short work does not wait for long work; what outlasts a slice is long work from there on, also if it fails."""
+    turns, log = Turns(count().__next__), list[str]()
+
+    def work() -> str:
+        log.append("s0")
+        end_slice()
+        log.append("s1")
+        raise ValueError("no")
+
+    long_work = asyncio.create_task(run_steps(turns, "a", "l", log, 3))
+    await asyncio.sleep(0)
+    short_work = asyncio.create_task(turns.run_short(work, "b", NO_WAIT))
+    brief_work = asyncio.create_task(turns.run_short(lambda: log.append("brief"), "b", NO_WAIT))
+    assert await long_work == "l"
+    with pytest.raises(ValueError, match="no"):
+        await short_work
+    await brief_work
+    assert log == ["l0", "l1", "s0", "brief", "l2", "s1"]
+
+
+async def test_short_work_is_cancelled() -> None:
+    """Short work that is cancelled between two slices ends there, and lets other work begin."""
+    turns, log = Turns(count().__next__), list[str]()
+
+    def work() -> None:
+        try:
+            end_slice()
+        finally:
+            log.append("ended")
+
+    task = asyncio.create_task(turns.run_short(work, "a", NO_WAIT))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert log == ["ended"]
+    assert await run_steps(turns, "b", "b", log) == "b"

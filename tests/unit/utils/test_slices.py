@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from graphql_api.utils.slices import end_slice, run_in_slices
+from graphql_api.utils.slices import SlicedWork, end_slice
 
 
 async def test_turns() -> None:
@@ -25,9 +25,9 @@ async def test_turns() -> None:
 
     other = asyncio.create_task(take_turns())
     await asyncio.sleep(0)
-    assert await run_in_slices(work, seconds=0, clock=count().__next__) == 7
-    assert await run_in_slices(work, seconds=2, clock=count().__next__) == 9
-    assert await run_in_slices(work, clock=lambda: 0) == 9
+    assert await SlicedWork(work, seconds=0, clock=count().__next__).finish() == 7
+    assert await SlicedWork(work, seconds=2, clock=count().__next__).finish() == 9
+    assert await SlicedWork(work, clock=lambda: 0).finish() == 9
     other.cancel()
 
 
@@ -39,7 +39,7 @@ async def test_failure() -> None:
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        await run_in_slices(work, clock=count().__next__)
+        await SlicedWork(work, clock=count().__next__).finish()
 
 
 def test_elsewhere() -> None:
