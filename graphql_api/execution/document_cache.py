@@ -7,8 +7,8 @@ import graphql
 
 from graphql_api.errors import InvalidInput
 from graphql_api.execution.document import Document, DocumentParser
-from graphql_api.execution.turns import end_slice
 from graphql_api.utils.lru import LRUCache
+from graphql_api.utils.slices import end_slice
 
 _MAX_BYTES = 16_000_000
 _BYTES_PER_DOCUMENT = 8_000

@@ -24,9 +24,9 @@ from graphql_api.execution.extensions import add_cost, build_extensions
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.messages import CompiledResponse, GraphQLRequest, GraphQLResponse
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
-from graphql_api.execution.turns import end_slice
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.utils.exact_bytes import copy_exactly
+from graphql_api.utils.slices import end_slice
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Protocol, Self
 
 from graphql_api.errors import InvalidSetting, QueryTooComplex
-from graphql_api.execution.turns import end_slice
+from graphql_api.utils.slices import end_slice
 
 _MAX_DEPTH = 100
 """Depth is measured by recursion, which Python bounds."""

@@ -7,9 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TypeVar
 
-from graphql_api.utils.slices import SlicedWork, end_slice
-
-__all__ = ["FairLock", "Turns", "end_slice"]
+from graphql_api.utils.slices import SlicedWork
 
 T = TypeVar("T")
 

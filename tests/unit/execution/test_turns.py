@@ -9,7 +9,8 @@ import pytest
 
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.limits import Budget, QueryLimits
-from graphql_api.execution.turns import Turns, end_slice
+from graphql_api.execution.turns import Turns
+from graphql_api.utils.slices import end_slice
 
 pytestmark = pytest.mark.asyncio
 NO_WAIT: Callable[[], AbstractContextManager[None]] = nullcontext
