@@ -26,6 +26,7 @@ from graphql_api.storage import lease
 from graphql_api.storage.countries import load
 from graphql_api.storage.database import Database
 from graphql_api.storage.migrations import migrate
+from tests.support.database import copy_migrated_file
 from tests.support.fake_providers.fixtures import (
     select_countries_providers,
     select_rates_providers,
@@ -118,6 +119,8 @@ async def running_instance(
 ) -> AsyncIterator[ServiceInstance]:
     """Run a service over a file or a URL; `name-1` is the id of its first refresh."""
     url = location if isinstance(location, str) else f"sqlite:///{location}"
+    if isinstance(location, Path):
+        await asyncio.to_thread(copy_migrated_file, location)
     database = Database(url, timeout=database_timeout, **options)
     await migrate(database)
     catalog = Catalog(database, REFERENCE)

@@ -26,6 +26,7 @@ from tests.support.processes import (
     CommandResult,
     list_paths,
     run_command,
+    run_forked,
     running_command,
     running_server,
 )
@@ -130,7 +131,7 @@ def read_rows(folder: Path) -> list[tuple[object, ...]]:
 )
 def test_malformed_environment(tmp_path: Path, upstream: Upstream, variable: str, value: str) -> None:
     """If a variable for proxies or certificates cannot be used, the next provider is, and a line names the variable."""
-    result = run_command(tmp_path, "refresh", **refresh_settings(upstream), **{variable: value})
+    result = run_forked(tmp_path, "refresh", **refresh_settings(upstream), **{variable: value})
     assert result.exit_code == 0
     assert re.fullmatch(
         r"graphql-api: Live sources failed\."
@@ -150,7 +151,7 @@ def test_proxy(tmp_path: Path, upstream: Upstream) -> None:
         "RATES_SOURCES": "er-api=http://mirror.example/rates",
         "STATISTICS_SOURCES": "bundled",
     }
-    result = run_command(tmp_path, "refresh", **DATABASE_SETTINGS, **sources, http_proxy=upstream.url)
+    result = run_forked(tmp_path, "refresh", **DATABASE_SETTINGS, **sources, http_proxy=upstream.url)
     assert (result.exit_code, result.stderr) == (0, "")
     assert {request.headers["host"] for request in upstream.requests} == {"mirror.example"}
 
@@ -224,7 +225,7 @@ def test_failure(folder: Path, upstream: Upstream) -> None:
     """A failing provider is named with its reason in one line; the rows stay as they were."""
     before = read_rows(folder)
     upstream.set_responses("countries", DOWN)
-    result = run_command(folder, "refresh", **settings_without_fallback(upstream))
+    result = run_forked(folder, "refresh", **settings_without_fallback(upstream))
     assert (result.exit_code, without_provider_lines(result.stdout)[:-1], result.stderr) == (1, FIRST_STEPS, FAILURE)
     assert read_rows(folder) == before
 
@@ -251,24 +252,24 @@ OFFLINE = (
 def test_offline(tmp_path: Path, upstream: Upstream) -> None:
     """Failed live sources are named once, on stderr, also beside JSON; with --live, nothing live is exit code 3."""
     keyless = UNREACHABLE_SOURCES | {"COUNTRIES_SOURCES": f"restcountries,{UNREACHABLE_SOURCES['COUNTRIES_SOURCES']}"}
-    result = run_command(tmp_path, "refresh", **DATABASE_SETTINGS, **keyless)
+    result = run_forked(tmp_path, "refresh", **DATABASE_SETTINGS, **keyless)
     assert (result.exit_code, result.stderr) == (0, f"graphql-api: {OFFLINE}\n")
     assert "refuses" not in result.stdout
-    result = run_command(tmp_path, "refresh", "--live", "--json", **DATABASE_SETTINGS, **keyless)
+    result = run_forked(tmp_path, "refresh", "--live", "--json", **DATABASE_SETTINGS, **keyless)
     assert (result.exit_code, result.stderr) == (3, f"graphql-api: {OFFLINE}\n")
     report = json.loads(result.stdout)
     assert (report["totalCountries"], report["warning"]) == (250, OFFLINE)
     assert [source["failures"] for source in report["sources"]] == [
         [f"{name}: the server refuses connections"] for name in ("geonames", "er-api", "world-bank")
     ]
-    live = run_command(tmp_path, "refresh", "--live", "--json", **DATABASE_SETTINGS, **upstream.environment)
+    live = run_forked(tmp_path, "refresh", "--live", "--json", **DATABASE_SETTINGS, **upstream.environment)
     assert (live.exit_code, live.stderr, json.loads(live.stdout)["warning"]) == (0, "", None)
     assert [entry["record"] for entry in json.loads(live.stdout)["skipped"]] == [
         "Netherlands Antilles",
         "Serbia and Montenegro",
     ]
     rows = read_rows(tmp_path)
-    result = run_command(tmp_path, "refresh", "--live", **DATABASE_SETTINGS, **keyless)
+    result = run_forked(tmp_path, "refresh", "--live", **DATABASE_SETTINGS, **keyless)
     assert (result.exit_code, result.stderr.startswith("graphql-api: No live source of countries")) == (3, True)
     assert read_rows(tmp_path) == rows
 
@@ -293,7 +294,7 @@ def test_running_server(folder: Path, upstream: Upstream) -> None:
     upstream.set_responses("countries", countries_response(change_column("FR", "Paris", "Lyon")))
     with running_server(folder, **refresh_settings(upstream), SNAPSHOT_POLL="0.1") as server:
         assert server.query(query) == old
-        assert run_command(folder, "refresh", **refresh_settings(upstream)).exit_code == 0
+        assert run_forked(folder, "refresh", **refresh_settings(upstream)).exit_code == 0
         wait_until(lambda: server.query(query) != old)
         assert server.query(query) == new
     assert upstream.request_count("countries") == 1
@@ -306,7 +307,7 @@ def test_force(folder: Path, upstream: Upstream) -> None:
     upstream.set_responses("rates", FakeResponse(body=json.dumps(rates).encode()))
     settings = settings_without_fallback(upstream)
     rates_lines = [
-        re.findall("^rates from .*$", run_command(folder, *command, **settings).stdout, re.MULTILINE)
+        re.findall("^rates from .*$", run_forked(folder, *command, **settings).stdout, re.MULTILINE)
         for command in (["refresh"], ["refresh"], ["refresh", "--force"])
     ]
     fetched_line = (

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.process_state import child_pids, paused
-from tests.support.processes import BUNDLED_SOURCES, Process, run_command, running_server
+from tests.support.processes import BUNDLED_SOURCES, Process, run_forked, running_server
 from tests.support.wait import wait_until
 
 FIRST, SECOND, THIRD = (f"{name}-token-of-letters" for name in ("first", "second", "third"))
@@ -101,7 +101,7 @@ def test_unusable_file(tmp_path: Path, name: str, content: bytes | None, problem
     """A file that cannot be used is named with its setting and the reason."""
     if content is not None:
         (tmp_path / "secret").write_bytes(content)
-    result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, **{f"{name}_FILE": "secret"})
+    result = run_forked(tmp_path, "serve", **BUNDLED_SOURCES, **{f"{name}_FILE": "secret"})
     assert (result.exit_code, result.stderr) == (2, f"graphql-api: {name}_FILE: secret cannot be used: {problem}.\n")
 
 
@@ -109,6 +109,6 @@ def test_both(tmp_path: Path) -> None:
     """A secret and a file for it are a mistake, wherever each is set."""
     (tmp_path / "secret").write_text("from-the-file")
     (tmp_path / ".env").write_text("ADMIN_TOKEN_FILE=secret\n")
-    result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, ADMIN_TOKEN=FIRST)
+    result = run_forked(tmp_path, "serve", **BUNDLED_SOURCES, ADMIN_TOKEN=FIRST)
     message = "graphql-api: ADMIN_TOKEN and ADMIN_TOKEN_FILE are both set. Remove one of them.\n"
     assert (result.exit_code, result.stderr) == (2, message)

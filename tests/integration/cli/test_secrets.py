@@ -12,14 +12,7 @@ from tests.support.certificates import Certificates
 from tests.support.database import SERVERS
 from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.process import PASSWORD, DatabaseServer
-from tests.support.processes import (
-    BUNDLED_SOURCES,
-    CommandResult,
-    Process,
-    run_command,
-    running_command,
-    running_server,
-)
+from tests.support.processes import BUNDLED_SOURCES, CommandResult, Process, run_forked, running_command, running_server
 from tests.support.tcp_proxy import TCPProxy
 
 COMMANDS = ("migrate", "refresh", "serve")
@@ -66,7 +59,7 @@ def proxy(server: DatabaseServer) -> Iterator[TCPProxy]:
 
 def run_failing(folder: Path, command: str, **variables: str) -> str:
     """Run a command that cannot use its database, and return its error line."""
-    result = run_command(folder, command, **VERBOSE_SETTINGS, **variables)
+    result = run_forked(folder, command, **VERBOSE_SETTINGS, **variables)
     assert_no_password(result.stdout, result.stderr)
     assert (result.exit_code == 0, result.stdout, result.stderr.count("\n")) == (False, "", 1)
     return result.stderr
@@ -136,8 +129,8 @@ def test_outage(server: DatabaseServer, proxy: TCPProxy, certificates: Certifica
         "DATABASE_SSL_CA": base64.b64encode(certificates.authority.read_bytes()).decode(),
         "SNAPSHOT_POLL": "0.1",
     }
-    migrated = run_command(tmp_path, "migrate", **variables)
-    refreshed = run_command(tmp_path, "refresh", **variables)
+    migrated = run_forked(tmp_path, "migrate", **variables)
+    refreshed = run_forked(tmp_path, "refresh", **variables)
     assert [migrated.exit_code, refreshed.exit_code] == [0, 0]
     with running_server(tmp_path, **variables) as process:
         healthy_output = collect_responses(process)

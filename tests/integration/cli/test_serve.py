@@ -23,7 +23,7 @@ from tests.support.processes import (
     CommandResult,
     Process,
     list_paths,
-    run_command,
+    run_forked,
     running_command,
     running_server,
     wait_for_port,
@@ -325,7 +325,7 @@ NO_FOLDER = "Cannot create the folder diary for the database (File exists); set 
 def test_wrong_setting(tmp_path: Path, variables: dict[str, str], code: int, message: str) -> None:
     """A wrong setting ends `serve` with one line that names it; no file is created or changed."""
     (tmp_path / "diary").write_text("Dear diary,\n" * 100)
-    result = run_command(tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", **variables})
+    result = run_forked(tmp_path, "serve", **{**BUNDLED_SOURCES, "PORT": "0", **variables})
     assert result == CommandResult(code, "", f"graphql-api: {message}\n")
     assert list_paths(tmp_path) == ["diary"]
     assert (tmp_path / "diary").read_text() == "Dear diary,\n" * 100
@@ -358,7 +358,7 @@ def test_port_is_taken(tmp_path: Path) -> None:
     """A port that is in use ends `serve` before any file is created."""
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         port = listener.getsockname()[1]
-        result = run_command(tmp_path, "serve", **BUNDLED_SOURCES, PORT=str(port))
+        result = run_forked(tmp_path, "serve", **BUNDLED_SOURCES, PORT=str(port))
     assert result == CommandResult(
         2,
         "",

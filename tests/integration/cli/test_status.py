@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.processes import BUNDLED_SOURCES, UNREACHABLE_SOURCES, Process, run_command, running_server
+from tests.support.processes import (
+    BUNDLED_SOURCES,
+    UNREACHABLE_SOURCES,
+    Process,
+    run_command,
+    run_forked,
+    running_server,
+)
 from tests.support.server import free_port, running_http_server
 
 REFRESHED_PATTERN = r"0 new, 0 changed, 250 unchanged\)"
@@ -25,7 +32,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 @pytest.mark.parametrize("suffix", ["", "/", "/graphql"])
 def test_stale_server(server: Process, tmp_path: Path, suffix: str) -> None:
     """One line each describes server, database, data, sources and the last refresh; bundled data has exit code 3."""
-    code, stdout, stderr = run_command(tmp_path, "status", f"{server.url}{suffix}")
+    code, stdout, stderr = run_forked(tmp_path, "status", f"{server.url}{suffix}")
     assert (code, stderr) == (3, "")
     lines = [re.sub(r"\d{4}-\d\d-\d\dT\S+Z?", "INSTANT", line) for line in stdout.splitlines()]
     assert lines[0] == f"server       {server.url}, ready"
@@ -38,7 +45,7 @@ def test_stale_server(server: Process, tmp_path: Path, suffix: str) -> None:
 
 def test_json(server: Process, tmp_path: Path) -> None:
     """`--json` prints the field `status` and the readiness, and the exit code stays."""
-    code, stdout, stderr = run_command(tmp_path, "status", server.url, "--json")
+    code, stdout, stderr = run_forked(tmp_path, "status", server.url, "--json")
     assert (code, stderr) == (3, "")
     status = json.loads(stdout)
     assert (status["totalCountries"], status["stale"], status["lastFailure"]) == (250, True, None)
@@ -58,7 +65,7 @@ def test_failed_refresh(tmp_path: Path) -> None:
     sources = {name: value.removesuffix(",bundled") for name, value in UNREACHABLE_SOURCES.items()}
     with running_server(tmp_path, **sources) as server:
         server.wait_for_log("SOURCE_UNAVAILABLE")
-        code, stdout, _ = run_command(tmp_path, "status", server.url)
+        code, stdout, _ = run_forked(tmp_path, "status", server.url)
     assert code == 3
     assert re.search(r"^failed +\S+ \(0:00:\d\d ago\): SOURCE_UNAVAILABLE: ", stdout, re.MULTILINE)
 
@@ -81,7 +88,7 @@ class OtherProgram(BaseHTTPRequestHandler):
 def test_no_server(tmp_path: Path) -> None:
     """A port without a server, and another program on it, are reported in one line with exit code 1."""
     url = f"http://127.0.0.1:{free_port()}"
-    assert run_command(tmp_path, "status", url) == (
+    assert run_forked(tmp_path, "status", url) == (
         1,
         "",
         f"graphql-api: No status from {url}: [Errno 111] Connection refused.\n",
@@ -89,13 +96,13 @@ def test_no_server(tmp_path: Path) -> None:
     with running_http_server(OtherProgram) as port:
         url = f"http://127.0.0.1:{port}"
         expected = f"graphql-api: No status from {url}: it is another program.\n"
-        assert run_command(tmp_path, "status", url) == (1, "", expected)
+        assert run_forked(tmp_path, "status", url) == (1, "", expected)
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://host", "http://[::1", "x"])
 def test_not_a_url(tmp_path: Path, url: str) -> None:
     """A text that is not a URL is refused by name."""
-    code, stdout, stderr = run_command(tmp_path, "status", url)
+    code, stdout, stderr = run_forked(tmp_path, "status", url)
     assert (code, stdout) == (2, "")
     assert url in stderr
     assert "Traceback" not in stderr
