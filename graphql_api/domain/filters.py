@@ -132,14 +132,9 @@ def apply_filter(
     """
     reader.check_time()
     row_count = len(reader.snapshot.rows)
+    if isinstance(country_filter, Condition):
+        return _apply_condition(country_filter, reader, candidates)
     match country_filter:
-        case Condition(field, comparison, operand):
-            folded = _fold_operand(operand, field, reader)
-            if comparison in _EXACT and field in reader.snapshot.known_values:
-                _note_unknown_values(operand, folded, field, reader)
-            if candidates is None and comparison in _BISECTIONS:
-                return _find_range(comparison, folded, field, reader)
-            return _compare_column(comparison, folded, field, reader, candidates)
         case AllOf(parts):
             # Ranges first: their time is not in proportion to the rows.
             for part in sorted(parts, key=_get_precedence) if candidates is None else parts:
@@ -151,6 +146,18 @@ def apply_filter(
             all_candidates = range(row_count) if candidates is None else candidates
             return [row_index for row_index in all_candidates if row_index not in excluded]
     return range(row_count) if candidates is None else candidates
+
+
+def _apply_condition(
+    condition: Condition, reader: SnapshotReader, candidates: Collection[int] | None
+) -> Collection[int]:
+    field, comparison, operand = condition
+    folded = _fold_operand(operand, field, reader)
+    if comparison in _EXACT and field in reader.snapshot.known_values:
+        _note_unknown_values(operand, folded, field, reader)
+    if candidates is None and comparison in _BISECTIONS:
+        return _find_range(comparison, folded, field, reader)
+    return _compare_column(comparison, folded, field, reader, candidates)
 
 
 def _note_unknown_values(operand: Any, folded: object, field: CountryField, reader: SnapshotReader) -> None:  # noqa: ANN401 - a text or a set of texts

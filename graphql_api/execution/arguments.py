@@ -152,8 +152,8 @@ def _compile_fields(
     for name, definition in definitions.items():
         python_name, convert = converters[name]
         default = coerce_default_value(definition)
-        if default is not Undefined:
-            constants[python_name] = None if default is None else convert(default)
+        if default is not Undefined and default is not None:  # Python's own default is the same
+            constants[python_name] = convert(default)
         is_required = default is Undefined and graphql.is_non_null_type(definition.type)
         if name in nodes:
             literal = _compile_literal(nodes[name], definition.type, convert)
