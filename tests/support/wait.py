@@ -27,7 +27,7 @@ def wait_until(
         if time.monotonic() > deadline:
             raise TimeoutError(f"{failure_message} after {WAIT_TIMEOUT:.0f} s")
         time.sleep(poll_interval)
-        poll_interval = _next_interval(poll_interval)
+        poll_interval = max(poll_interval, min(poll_interval * _INTERVAL_GROWTH, _MAX_INTERVAL))
 
 
 async def wait_until_async(condition: Callable[[], bool | Awaitable[bool]]) -> None:
@@ -36,15 +36,9 @@ async def wait_until_async(condition: Callable[[], bool | Awaitable[bool]]) -> N
     Raises:
         TimeoutError: It stayed false.
     """
-    poll_interval = _MIN_INTERVAL
     async with asyncio.timeout(WAIT_TIMEOUT):
         while True:
             result = condition()
             if result if isinstance(result, bool) else await result:
                 return
-            await asyncio.sleep(poll_interval)
-            poll_interval = _next_interval(poll_interval)
-
-
-def _next_interval(poll_interval: float) -> float:
-    return max(poll_interval, min(poll_interval * _INTERVAL_GROWTH, _MAX_INTERVAL))
+            await asyncio.sleep(_MIN_INTERVAL)
