@@ -49,6 +49,14 @@ class Country:
     """None without statistics."""
     statistics_as_of: datetime | None
 
+    @property
+    def stated_population_year(self) -> int | None:
+        """Return the year of the population; None if it is not that of the statistics.
+
+        A replica of 0.1 that still runs during an upgrade overwrites the population, but not its year.
+        """
+        return self.population_year if self.population == self.statistics_population else None
+
 
 class FieldKind(Enum):
     """The type of a field's values."""

@@ -55,8 +55,7 @@ def _describe_link(name: str) -> str | None:
 
 
 def _resolve_population_year(parent: strawberry.Parent[domain.Country]) -> int | None:
-    # A replica of 0.1 that still runs during an upgrade overwrites the population, but not its year.
-    return parent.population_year if parent.population == parent.statistics_population else None
+    return parent.stated_population_year
 
 
 @strawberry.type(name="Country", description="A country, or a territory with its own ISO 3166-1 code.")

@@ -22,6 +22,9 @@ _RETRY_AFTER = 2
 _HEADERS = {"Retry-After": str(_RETRY_AFTER), "Cache-Control": "no-store", "Vary": "Accept"}
 _MESSAGE = "The server is starting: its database has not answered yet. Try again."
 
+_DATA_PREFIXES = ("/images/", "/countries")
+"""Starts of the other paths at which there is data."""
+
 
 class ReadinessMiddleware:
     """Rejects requests that need data until the catalog has loaded it."""
@@ -33,7 +36,7 @@ class ReadinessMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request or a WebSocket handshake."""
         path = scope.get("path", "")  # a lifespan has none
-        needs_data = path in ("/", *GRAPHQL_PATHS) or path.startswith("/images/")
+        needs_data = path in ("/", *GRAPHQL_PATHS) or path.startswith(_DATA_PREFIXES)
         if self._catalog.is_loaded or not needs_data:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":

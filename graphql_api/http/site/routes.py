@@ -17,6 +17,7 @@ from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_type
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site import images, world_map
+from graphql_api.http.site.exports import Exports
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
@@ -65,6 +66,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_tokens=metrics_tokens, wrong_tokens=wrong_tokens)
+    exports = Exports(catalog)
     assets = (*ASSETS, *world_map.ASSETS, *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [
@@ -75,6 +77,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Route(images.CURRENT_IMAGE_PATH, image_endpoints.current),
         Route("/images/summary-{name}.png", image_endpoints.versioned),
         Route("/healthz", health_endpoints.live),
+        Route("/countries.csv", exports.serve_csv),
+        Route("/countries.json", exports.serve_json),
         Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint),
     ]

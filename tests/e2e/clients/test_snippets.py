@@ -119,11 +119,14 @@ def assert_progress(printed_lines: list[str], name: str) -> None:
 
 
 def test_in_the_shell(tmp_path: Path, server: Process) -> None:
-    """The curl commands print the response that the page shows, and the schema of this version."""
+    """The curl commands print the response and the file that the page shows, and the schema of this version."""
     [query_command] = [snippet.text for snippet in SNIPPETS if snippet.language == "sh" and "--data" in snippet.text]
     [download_command] = re.findall(r"^curl .*schema\.graphql\n", CLIENTS_DOC, re.MULTILINE)
     output = run_program(tmp_path, "sh", "-c", replace_host(server.url, query_command))
     assert f"{output}\n" == expected_output(query_command)
+    [file_command] = [snippet.text for snippet in SNIPPETS if "countries.csv" in snippet.text]
+    output = run_program(tmp_path, "sh", "-c", replace_host(server.url, file_command))
+    assert output == expected_output(file_command)
     run_program(tmp_path, "sh", "-c", replace_host(server.url, download_command))
     downloaded_schema = (tmp_path / "schema.graphql").read_text()
     assert downloaded_schema == (ROOT / "schema.graphql").read_text()
