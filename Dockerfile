@@ -1,13 +1,13 @@
 # An image without build tools and pip, which runs as non-root on a read-only file system.
 # Tags name versions. For reproducible bytes, add the digest to each FROM.
 
-# The playground's files and their licences. Production serves them with PLAYGROUND=true only.
+# Files of the playground and flags, with their licences. Production serves the playground with PLAYGROUND=true only.
 FROM node:20-bookworm-slim AS playground
 WORKDIR /playground
 COPY playground ./
 RUN npm ci --ignore-scripts --no-audit --no-fund \
     && find node_modules -type f ! -name '*.min.js' ! -name '*.min.css' ! -path '*/dist/index.umd.js' \
-        ! -path '*/dist/style.css' ! -name 'LICENSE*' -delete
+        ! -path '*/dist/style.css' ! -path '*/flags/4x3/??.svg' ! -name 'LICENSE*' -delete
 
 FROM python:3.13.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore

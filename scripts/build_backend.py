@@ -45,9 +45,10 @@ _PATTERNS = (
     "dist/*.min.js",
     "dist/index.umd.js",
     "dist/style.css",
+    "flags/4x3/??.svg",
     "LICENSE*",
 )
-"""The files that the page loads, and their licences."""
+"""The files that pages load, and their licences."""
 
 _DATA.mkdir(parents=True, exist_ok=True)  # flit reads no configuration without it
 

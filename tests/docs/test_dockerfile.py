@@ -103,9 +103,9 @@ def test_playground(tmp_path: Path) -> None:
     assert "https://" not in playground.render("/graphql")
     assert len(playground.assets) == 10
     files = [path for path in (tmp_path / install_path).rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) < 6_000_000
+    assert sum(path.stat().st_size for path in files) < 7_000_000
     licences = {path.parent.name for path in files if path.name.startswith("LICENSE")}
-    assert licences >= {"react", "react-dom", "graphiql", "js-cookie"}
+    assert licences >= {"react", "react-dom", "graphiql", "js-cookie", "flag-icons"}
 
 
 def test_final_stage() -> None:

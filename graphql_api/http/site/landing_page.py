@@ -16,6 +16,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, sort_rows
 from graphql_api.http.middleware.security_headers import build_csp
+from graphql_api.http.site.flags import Flags
 from graphql_api.http.site.map_measures import DEFAULT_MEASURE, Measure
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
 from graphql_api.http.site.static_files import Asset, relative_root
@@ -92,6 +93,7 @@ class LandingPage:
     has_playground: bool
     has_schema: bool
     get_base_url: GetBaseURL
+    flags: Flags = field(default_factory=Flags)
     _pages: PageCache = field(default_factory=lambda: PageCache(_MAX_PAGES), init=False)
     """Pages by URL of the site, order, age and the reason why the data is stale."""
 
@@ -136,8 +138,19 @@ class LandingPage:
             world_map=render_world_map(snapshot, view.measure, view.params) if snapshot.rows else "",
             order=_describe_order(view.sort_key),
             columns=[_build_heading(column, view) for column in _COLUMNS],
-            rows=[_build_row(snapshot.rows[row_index]) for row_index in row_indexes],
+            rows=[self._build_row(snapshot.rows[row_index]) for row_index in row_indexes],
         )
+
+    def _build_row(self, row: Country) -> dict[str, object]:
+        return {
+            "flag_url": self.flags.get_url(row.code),
+            "flag_emoji": formatting.flag_emoji(row.code),
+            "code": row.code,
+            "cells": [
+                "–" if (value := getattr(row, column.field)) in {None, ""} else column.format(value)
+                for column in _COLUMNS
+            ],
+        }
 
     def _list_links(self) -> Iterator[tuple[str, str, str]]:
         """Yield path, text and description of each page that is enabled."""
@@ -216,14 +229,4 @@ def _build_heading(column: Column, view: View) -> dict[str, object]:
         "is_number": not column.field.is_text,
         "href": f"?{urlencode(sorted_view.params)}",
         "aria_sort": _direction(view.sort_key) if is_sorted else "",
-    }
-
-
-def _build_row(row: Country) -> dict[str, object]:
-    return {
-        "flag": formatting.flag_emoji(row.code),
-        "code": row.code,
-        "cells": [
-            "–" if (value := getattr(row, column.field)) in {None, ""} else column.format(value) for column in _COLUMNS
-        ],
     }

@@ -18,6 +18,7 @@ from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site import images, world_map
 from graphql_api.http.site.exports import Exports
+from graphql_api.http.site.flags import FLAG_FOLDER, Flags
 from graphql_api.http.site.health import HealthEndpoints
 from graphql_api.http.site.images import ImageEndpoints
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
@@ -54,6 +55,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     Requests for unknown images cause at most one sync in `snapshot_poll` seconds. Without `schema_text`,
     /schema.graphql returns 404. Without `metrics_tokens`, /metrics is public.
     """
+    flags = Flags.load(FLAG_FOLDER)
     landing_page = LandingPage(
         catalog=catalog,
         summary_images=summary_images,
@@ -62,12 +64,13 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         has_playground=playground is not None,
         has_schema=schema_text is not None,
         get_base_url=get_base_url,
+        flags=flags,
     )
     image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_tokens=metrics_tokens, wrong_tokens=wrong_tokens)
     exports = Exports(catalog)
-    assets = (*ASSETS, *world_map.ASSETS, *(playground.assets if playground else ()))
+    assets = (*ASSETS, *world_map.ASSETS, *flags.by_code.values(), *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),

@@ -40,6 +40,8 @@ class Asset:
     name: str
     """Last segments of its URL."""
     path: Path
+    folder_digest: str = ""
+    """Digest of all files that load each other by relative URLs."""
 
     @classmethod
     def from_package(cls, name: str) -> "Asset":
@@ -49,7 +51,7 @@ class Asset:
     @cached_property
     def url(self) -> str:
         """URL, relative to the page."""
-        digest = hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
+        digest = self.folder_digest or hashlib.sha256(self.path.read_bytes()).hexdigest()[:16]
         return f"{STATIC_PREFIX}/{digest}/{self.name}"
 
 

@@ -24,6 +24,8 @@ PACKAGES = {
     "react": "18.2.0",
     "react-dom": "18.2.0",
 }
+LOCKED_PACKAGES = {**PACKAGES, "flag-icons": "7.5.0"}
+"""Those of the playground and the flags of all pages."""
 
 
 @pytest.fixture
@@ -50,15 +52,15 @@ def test_graphiql_assets() -> None:
     versions = {name: re.split("[@/]", path[len(name) + 1 :])[0] for name, path in paths.items()}
     assert versions == PACKAGES
     package = json.loads((ROOT / "playground" / "package.json").read_text())
-    assert package["dependencies"] == PACKAGES
+    assert package["dependencies"] == LOCKED_PACKAGES
 
 
 def test_lock() -> None:
     """The lock file has these packages only, with hashes and without a registry."""
     lock = json.loads((ROOT / "playground" / "package-lock.json").read_text())
     locked_packages = {path.removeprefix("node_modules/"): package for path, package in lock["packages"].items()}
-    assert locked_packages.pop("")["dependencies"] == PACKAGES
-    assert {name: package["version"] for name, package in locked_packages.items()} == PACKAGES
+    assert locked_packages.pop("")["dependencies"] == LOCKED_PACKAGES
+    assert {name: package["version"] for name, package in locked_packages.items()} == LOCKED_PACKAGES
     assert all(package["integrity"].startswith("sha512-") for package in locked_packages.values())
     assert all("resolved" not in package for package in locked_packages.values())
 
