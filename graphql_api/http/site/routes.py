@@ -66,10 +66,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         get_base_url=get_base_url,
         flags=flags,
     )
-    image_endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_tokens=metrics_tokens, wrong_tokens=wrong_tokens)
-    exports = Exports(catalog)
     assets = (*ASSETS, *world_map.ASSETS, *flags.by_code.values(), *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [
@@ -77,15 +75,26 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Mount(f"/{STATIC_PREFIX}", AssetFiles(assets)),
         Route("/favicon.ico", _serve_icon),
         Route("/schema.graphql", schema_endpoint),
-        Route(images.CURRENT_IMAGE_PATH, image_endpoints.current),
-        Route("/images/summary-{name}.png", image_endpoints.versioned),
+        *_list_image_routes(catalog, summary_images, snapshot_poll),
+        *_list_export_routes(catalog),
         Route("/healthz", health_endpoints.live),
-        Route("/countries.csv", exports.serve_csv),
-        Route("/countries.json", exports.serve_json),
         Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint),
     ]
     return _create_app(routes)
+
+
+def _list_image_routes(catalog: Catalog, summary_images: SummaryImageCache, snapshot_poll: float) -> list[BaseRoute]:
+    endpoints = ImageEndpoints(catalog, summary_images, SharedCall(catalog.sync, min_interval=snapshot_poll))
+    return [
+        Route(images.CURRENT_IMAGE_PATH, endpoints.current),
+        Route("/images/summary-{name}.png", endpoints.versioned),
+    ]
+
+
+def _list_export_routes(catalog: Catalog) -> list[BaseRoute]:
+    exports = Exports(catalog)
+    return [Route("/countries.csv", exports.serve_csv), Route("/countries.json", exports.serve_json)]
 
 
 def _create_app(routes: Sequence[BaseRoute]) -> FastAPI:

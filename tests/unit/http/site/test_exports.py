@@ -23,7 +23,7 @@ def read_csv(text: str) -> list[dict[str, str]]:
 
 
 async def test_csv() -> None:
-    """A file follows RFC 4180: CRLF, quotes where needed, doubled within. Numbers are raw and null is empty."""
+    """A file follows RFC 4180, with CRLF and quotes where needed, doubled within; numbers are raw and null is empty."""
     people = {"population": 1234567, "statistics_population": 1234567}
     rows = [make_country("FR", name='A "b", c\nd', **people), make_sparse_country("AQ", population=0)]
     assert encode_csv(rows) == (
