@@ -1,7 +1,8 @@
-"""Documents of the server itself: of its pages' scripts, and of the command `status`. They are always trusted."""
+"""Documents of the server itself: of pages and scripts, and of the command `status`. They are always trusted."""
 
 import re
 
+from graphql_api.http.site.country_page import COUNTRY_QUERY
 from graphql_api.http.site.static_files import Asset
 
 STATUS_QUERY = """{ status {
@@ -22,4 +23,4 @@ _DOCUMENT = re.compile(
 def list_built_in_documents() -> list[str]:
     """Return every document that this version's pages and command send."""
     scripts = [Asset.from_package(name).path.read_text("utf-8") for name in _SCRIPTS]
-    return [STATUS_QUERY, *(match["text"] for script in scripts for match in _DOCUMENT.finditer(script))]
+    return [STATUS_QUERY, COUNTRY_QUERY, *(match["text"] for script in scripts for match in _DOCUMENT.finditer(script))]

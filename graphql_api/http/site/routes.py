@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from html import escape
 from http import HTTPStatus
 
 from fastapi import FastAPI
@@ -16,7 +17,8 @@ from graphql_api.http.auth import BearerTokens
 from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_type
 from graphql_api.http.middleware.security_headers import build_csp
-from graphql_api.http.site import images, world_map
+from graphql_api.http.site import country_page, images, world_map
+from graphql_api.http.site.country_page import CountryPages
 from graphql_api.http.site.exports import Exports
 from graphql_api.http.site.flags import FLAG_FOLDER, Flags
 from graphql_api.http.site.health import HealthEndpoints
@@ -68,7 +70,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     )
     health_endpoints = HealthEndpoints(catalog, is_stopping)
     metrics_endpoint = partial(serve_metrics, sampler=sampler, metrics_tokens=metrics_tokens, wrong_tokens=wrong_tokens)
-    assets = (*ASSETS, *world_map.ASSETS, *flags.by_code.values(), *(playground.assets if playground else ()))
+    page_assets = (*ASSETS, *world_map.ASSETS, *country_page.ASSETS, *flags.by_code.values())
+    assets = (*page_assets, *(playground.assets if playground else ()))
     schema_endpoint = partial(_serve_schema, schema=EncodedText(schema_text) if schema_text else None)
     routes: list[BaseRoute] = [
         Route("/", landing_page.serve),
@@ -76,8 +79,8 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         Route("/favicon.ico", _serve_icon),
         Route("/schema.graphql", schema_endpoint),
         *_list_image_routes(catalog, summary_images, snapshot_poll),
-        *_list_export_routes(catalog),
         Route("/healthz", health_endpoints.live),
+        *_list_country_routes(catalog, flags, get_base_url, has_playground=playground is not None),
         Route("/readyz", health_endpoints.ready),
         Route("/metrics", metrics_endpoint),
     ]
@@ -92,9 +95,19 @@ def _list_image_routes(catalog: Catalog, summary_images: SummaryImageCache, snap
     ]
 
 
-def _list_export_routes(catalog: Catalog) -> list[BaseRoute]:
+def _list_country_routes(
+    catalog: Catalog, flags: Flags, get_base_url: GetBaseURL, *, has_playground: bool
+) -> list[BaseRoute]:
+    """Return the routes of single countries, of files with all of them, and of what leads crawlers to them."""
+    pages = CountryPages(catalog=catalog, has_playground=has_playground, get_base_url=get_base_url, flags=flags)
     exports = Exports(catalog)
-    return [Route("/countries.csv", exports.serve_csv), Route("/countries.json", exports.serve_json)]
+    return [
+        Route("/countries.csv", exports.serve_csv),
+        Route("/countries.json", exports.serve_json),
+        Route("/countries/{name}", pages.serve),
+        Route("/robots.txt", partial(_serve_robots, get_base_url=get_base_url)),
+        Route("/sitemap.xml", partial(_serve_sitemap, catalog=catalog, get_base_url=get_base_url)),
+    ]
 
 
 def _create_app(routes: Sequence[BaseRoute]) -> FastAPI:
@@ -136,6 +149,21 @@ def _render_error_page(request: Request, status: int, title: str, reason: str) -
 async def _serve_icon(_: Request) -> Response:
     """Return the icon to browsers that request it without having seen a page."""
     return RedirectResponse(Asset.from_package("icon.svg").url, 302, {"Cache-Control": "max-age=86400"})
+
+
+async def _serve_robots(request: Request, *, get_base_url: GetBaseURL) -> Response:
+    """Return that the pages may be indexed, and the API need not be."""
+    text = f"User-agent: *\nDisallow: /graphql\nAllow: /\n\nSitemap: {get_base_url(request)}/sitemap.xml\n"
+    return build_text_response(request, EncodedText(text), {"Cache-Control": "max-age=3600"}, "text/plain")
+
+
+async def _serve_sitemap(request: Request, *, catalog: Catalog, get_base_url: GetBaseURL) -> Response:
+    """Return the URLs of the landing page and of each country's page."""
+    base_url = escape(get_base_url(request))
+    paths = ["", *(f"countries/{row.code}" for row in catalog.snapshot.rows)]
+    urls = "".join(f"<url><loc>{base_url}/{escape(path)}</loc></url>\n" for path in paths)
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">\n{urls}</urlset>\n'
+    return build_text_response(request, EncodedText(text), {"Cache-Control": "no-cache"}, "application/xml")
 
 
 async def _serve_schema(request: Request, *, schema: EncodedText | None) -> Response:
