@@ -269,4 +269,5 @@ def _build_site(components: Components, endpoint: GraphQLEndpoint, is_stopping: 
         wrong_tokens=endpoint.wrong_tokens,
         metrics_tokens=components.metrics_tokens,
         get_base_url=partial(_get_base_url, settings),
+        is_token_required=settings.admin_token is not None,
     )

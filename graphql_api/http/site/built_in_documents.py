@@ -13,6 +13,9 @@ STATUS_QUERY = """{ status {
 } }"""
 """The query of `graphql-api status`."""
 
+EXAMPLE_QUERY = "{ countries(first: 3) { nodes { name capital population } } }"
+"""The query that the landing page shows."""
+
 _SCRIPTS = ("landing.js", "playground.js")
 _DOCUMENT = re.compile(
     r"""(?P<quote>[`"])(?P<text>(?:#[^\n]*\n)*(?:query|mutation|subscription)\b[^{}`"]*\{.*?)(?P=quote)""", re.DOTALL
@@ -23,4 +26,9 @@ _DOCUMENT = re.compile(
 def list_built_in_documents() -> list[str]:
     """Return every document that this version's pages and command send."""
     scripts = [Asset.from_package(name).path.read_text("utf-8") for name in _SCRIPTS]
-    return [STATUS_QUERY, COUNTRY_QUERY, *(match["text"] for script in scripts for match in _DOCUMENT.finditer(script))]
+    return [
+        STATUS_QUERY,
+        COUNTRY_QUERY,
+        EXAMPLE_QUERY,
+        *(match["text"] for script in scripts for match in _DOCUMENT.finditer(script)),
+    ]

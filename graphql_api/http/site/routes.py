@@ -51,6 +51,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
     metrics_tokens: BearerTokens,
     wrong_tokens: WrongTokens,
     get_base_url: GetBaseURL,
+    is_token_required: bool,
 ) -> FastAPI:
     """Return the application.
 
@@ -66,6 +67,7 @@ def build_site(  # noqa: PLR0913 - the dependencies of all endpoints
         has_playground=playground is not None,
         has_schema=schema_text is not None,
         get_base_url=get_base_url,
+        is_token_required=is_token_required,
         flags=flags,
     )
     health_endpoints = HealthEndpoints(catalog, is_stopping)

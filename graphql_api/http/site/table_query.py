@@ -35,13 +35,18 @@ class TableQuery:
     sort_key: SortKey | None = None
     """None: the best match first, or by name without a text."""
 
-    def encode(self) -> str:
-        """Return the query string that means this; empty for the whole table by name."""
+    @property
+    def params(self) -> dict[str, str]:
+        """Return the query parameters that mean this; none for the whole table by name."""
         params = {"q": self.text, "region": self.region}
         if self.sort_key:
             direction = "desc" if self.sort_key.descending else "asc"
             params |= {"sort": self.sort_key.field.value, "direction": direction}
-        return urlencode({name: value for name, value in params.items() if value})
+        return {name: value for name, value in params.items() if value}
+
+    def encode(self) -> str:
+        """Return the query string of `params`."""
+        return urlencode(self.params)
 
 
 class ParsedTableQuery(NamedTuple):

@@ -11,22 +11,34 @@ const REFRESH = `mutation {
 const PROGRESS = "subscription { refreshProgress { phase fraction message } }";
 const MINUTE = 60_000; // milliseconds
 const RELOAD_INTERVAL = 2_000; // milliseconds, while the page has no countries
+const TYPING_PAUSE = 200; // milliseconds
+const COPIED_TIME = 2_000; // milliseconds
 const SUBSCRIBE_TIMEOUT = 2_000; // milliseconds until the refresh starts without progress
 
 const find = (selector) => document.querySelector(selector);
 
 // --- the page itself ---
 
+let loading = new AbortController(); // only the latest one is shown
+
 /** Replace the parts of the page that show data by those of a URL. */
 async function load(url) {
-  const response = await fetch(url, { headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
+  loading.abort();
+  loading = new AbortController();
+  const { signal } = loading;
+  let text;
+  try {
+    text = await (await fetch(url, { headers: { Accept: "text/html" }, signal })).text();
+  } catch (error) {
+    if (signal.aborted) return;
+    throw error;
+  }
+  const page = new DOMParser().parseFromString(text, "text/html");
   for (const old of document.querySelectorAll("[data-part]")) {
     const part = page.querySelector(`[data-part="${old.dataset.part}"]`);
     if (part) old.replaceWith(document.adoptNode(part));
   }
   showAge();
-  filter();
 }
 
 /** Update the age of the data, in the words of format_age in utils/formatting.py. */
@@ -45,13 +57,15 @@ async function sort(event) {
   const link = event.target.closest("th a");
   if (!link || event.metaKey || event.ctrlKey || event.shiftKey || event.button) return;
   event.preventDefault();
+  clearTimeout(typing);
+  const url = buildUrl(new URL(link.href).searchParams);
   try {
-    await load(link.href);
+    await load(url);
   } catch {
-    location.assign(link.href);
+    location.assign(url);
     return;
   }
-  history.pushState(null, "", link.href);
+  history.pushState(null, "", url);
   find(`[data-sort="${link.dataset.sort}"]`)?.focus();
 }
 
@@ -64,29 +78,49 @@ async function reloadUntilLoaded() {
 
 // --- the filter ---
 
-const LETTERS = { ø: "o", đ: "d", ð: "d", ł: "l", ħ: "h", þ: "th", æ: "ae", œ: "oe", ı: "i" };
+const filterForm = find("#filter");
+let typing; // the timer of the filter
 
-/** Fold case, accents, apostrophes and white space, as domain/folding.py does. */
-const fold = (text) =>
-  text
-    .toLowerCase()
-    .normalize("NFKD")
-    .replace(/\p{M}/gu, "")
-    .replace(/[øđðłħþæœı]/g, (letter) => LETTERS[letter])
-    .replace(/[‘’‛ʻʼʹ`´＇]/g, "'")
-    .replace(/\s+/g, " ");
-
-const rowText = (row) => (row.folded ??= fold([...row.cells].map((cell) => cell.textContent).join(" ")));
-
-function filter() {
-  const words = fold(find("#words").value).split(" ").filter(Boolean);
-  const rows = [...document.querySelectorAll("main tbody tr")];
-  let shown = 0;
-  for (const row of rows) {
-    row.hidden = !words.every((word) => rowText(row).includes(word));
-    shown += !row.hidden;
+/** Return the page's URL with these query parameters in place of those of the form. */
+function buildUrl(params) {
+  const url = new URL(location.href);
+  for (const [name, value] of new FormData(filterForm)) {
+    if (name === "q" || name === "region") params.set(name, value);
   }
-  find("#filter [role=status]").textContent = words.length ? `${shown} of ${rows.length}` : "";
+  for (const name of ["q", "region"]) if (!params.get(name)) params.delete(name);
+  url.search = params;
+  return url;
+}
+
+/** Show the countries that the server finds. */
+async function filter() {
+  clearTimeout(typing);
+  const url = buildUrl(new URLSearchParams(location.search));
+  history.replaceState(null, "", url);
+  await load(url);
+  const count = find("[data-count]").textContent;
+  const isFiltered = url.searchParams.has("q") || url.searchParams.has("region");
+  filterForm.querySelector("[role=status]").textContent = isFiltered ? count : "";
+}
+
+function filterSoon() {
+  clearTimeout(typing);
+  typing = setTimeout(() => filter().catch(() => filterForm.submit()), TYPING_PAUSE);
+}
+
+/** Show what the browser's history returns to. */
+function goBack() {
+  const params = new URLSearchParams(location.search);
+  for (const name of ["q", "region"]) filterForm.elements[name].value = params.get(name) ?? "";
+  return load(location.href);
+}
+
+// --- the address ---
+
+async function copy({ currentTarget }) {
+  await navigator.clipboard.writeText(document.getElementById(currentTarget.dataset.copy).textContent);
+  currentTarget.textContent = "Copied";
+  setTimeout(() => (currentTarget.textContent = "Copy"), COPIED_TIME);
 }
 
 // --- the refresh ---
@@ -189,9 +223,19 @@ function submit(event) {
 }
 
 find("main").addEventListener("click", sort);
-addEventListener("popstate", () => load(location.href));
-find("#words").addEventListener("input", filter);
-find("#filter").hidden = false;
+addEventListener("popstate", goBack);
+filterForm.addEventListener("input", filterSoon);
+filterForm.addEventListener("submit", (event) => {
+  event.preventDefault();
+  filterSoon();
+});
+filterForm.querySelector("button").hidden = true;
+if (navigator.clipboard) {
+  for (const copyButton of document.querySelectorAll("[data-copy]")) {
+    copyButton.hidden = false;
+    copyButton.addEventListener("click", copy);
+  }
+}
 button.addEventListener("click", refresh);
 form.addEventListener("submit", submit);
 panel.hidden = false;

@@ -204,9 +204,10 @@ def test_unusable_file(tmp_path: Path, upstream: Upstream) -> None:
 
 
 def test_built_in_documents() -> None:
-    """Every document of the pages' scripts and of the command `status` is found, whole."""
+    """Every document of the pages, of their scripts and of the command `status` is found, whole."""
     documents = list_built_in_documents()
     names = [document.split("{")[0].rpartition("\n")[2].strip().partition("(")[0] for document in documents]
     tabs = ["query Countries", "query Graph", "query Groups", "query Search", "query Convert"]
-    assert names == ["", "mutation", "subscription", *tabs, "mutation Refresh", "subscription Progress"]
+    pages = ["query Country", "", "mutation", "subscription"]
+    assert names == ["", *pages, *tabs, "mutation Refresh", "subscription Progress"]
     assert all(document.count("{") == document.count("}") for document in documents)

@@ -1,18 +1,23 @@
 """The landing page shows the age of the data, its providers, and the rows in order."""
 
+import shlex
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
+import orjson
 import pytest
 
-from graphql_api.domain.country import BUNDLED, Country, CountryField
-from graphql_api.domain.sorting import SortKey
-from graphql_api.http.site.landing_page import LandingPage, View, parse_sort_key
+from graphql_api.domain.country import BUNDLED, Country
+from graphql_api.domain.report import Attempt, RefreshFailure
+from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
+from graphql_api.http.site.landing_page import LandingPage, PageContent
+from graphql_api.http.site.landing_table import View
 from graphql_api.http.site.map_measures import DEFAULT_MEASURE
 from graphql_api.http.site.page import PageHead
-from graphql_api.http.site.table_query import BY_NAME
+from graphql_api.http.site.table_query import SORT_FIELDS, parse_table_query
 from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImageCache
+from tests.support.attempts import make_report
 from tests.support.factories import REFRESHED_AT, STATISTICS_FIELDS, make_country
 from tests.support.html import HTMLPage
 from tests.support.schema_client import PUBLIC_URL, offline_client
@@ -22,7 +27,13 @@ HEAD = PageHead(title="Countries", description="All of them", base_url=PUBLIC_UR
 IMAGE_PATHS = {Theme.LIGHT: "images/light.png", Theme.DARK: "images/dark.png"}
 
 
-def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = timedelta(hours=1)) -> HTMLPage:
+def render_page(
+    *rows: Country,
+    query: str = "",
+    age: timedelta = timedelta(hours=1),
+    attempts: tuple[Attempt, ...] = (),
+    is_token_required: bool = False,
+) -> HTMLPage:
     """Return the page of these rows."""
     catalog = offline_client(rows).catalog
     landing_page = LandingPage(
@@ -33,28 +44,18 @@ def render_page(*rows: Country, sort_key: SortKey = BY_NAME, age: timedelta = ti
         has_playground=False,
         has_schema=False,
         get_base_url=lambda _: PUBLIC_URL,
+        is_token_required=is_token_required,
     )
-    view = View(sort_key, DEFAULT_MEASURE)
-    return HTMLPage(landing_page.render(catalog.snapshot, view, REFRESHED_AT + age, IMAGE_PATHS, HEAD))
-
-
-@pytest.mark.parametrize(
-    ("query", "sort_key"),
-    [
-        ("", BY_NAME),
-        ("sort=name", BY_NAME),
-        ("sort=population&direction=desc", SortKey(CountryField.POPULATION, descending=True)),
-        ("sort=population&direction=asc", SortKey(CountryField.POPULATION)),
-        ("sort=population", SortKey(CountryField.POPULATION, descending=True)),
-        ("sort=capital&direction=desc", SortKey(CountryField.CAPITAL, descending=True)),
-        ("sort=capital&direction=<script>", SortKey(CountryField.CAPITAL)),
-        ("sort=nothing&direction=desc", BY_NAME),
-        ("direction=desc", BY_NAME),
-    ],
-)
-def test_sort_key(query: str, sort_key: SortKey) -> None:
-    """Query parameters set the order; unknown fields sort by name."""
-    assert parse_sort_key(dict(parse_qsl(query))) == sort_key
+    table_query, problems = parse_table_query(dict(parse_qsl(query)), catalog.snapshot)
+    content = PageContent(
+        view=View(table_query, DEFAULT_MEASURE),
+        problems=tuple(problems),
+        now=REFRESHED_AT + age,
+        attempts=attempts,
+        image_paths=IMAGE_PATHS,
+        head=HEAD,
+    )
+    return HTMLPage(landing_page.render(catalog.snapshot, content))
 
 
 ROWS = (
@@ -74,20 +75,19 @@ def test_table() -> None:
     page = render_page(*ROWS)
     lines = [line for line in page.text.splitlines() if line[:1] >= "🇦"]
     assert lines == [
-        "🇦🇽 Åland Islands AXCity AXEurope30,0001,580EUR0.55.0M3.0M",
-        "🇫🇷 France FR–Europe6750EUR0.55.0M–",
-        "🇩🇪 Germany DECity DEEurope83–EUR–5.0M3.0M",
+        "🇦🇽 Åland Islands AX30,000City AXEurope1,580EUR0.55.0M 20233.0M",
+        "🇫🇷 France FR67–Europe50EUR0.55.0M 2023–",
+        "🇩🇪 Germany DE83City DEEurope–EUR–5.0M 20233.0M",
     ]
 
 
 def test_sorted() -> None:
     """The rows follow the sort key, which the caption and the heading name."""
-    sort_key = SortKey(CountryField.POPULATION, descending=True)
-    page = render_page(*ROWS, sort_key=sort_key)
+    page = render_page(*ROWS, query="sort=population&direction=desc")
     assert country_names(page) == ["Åland", "Germany", "France"]
     assert country_names(render_page(*ROWS)) == ["Åland", "France", "Germany"]
     sorted_by = [heading.get("aria-sort") for heading in page.find_all("th") if heading["scope"] == "col"][-9:]
-    assert sorted_by == [None, None, None, "descending", None, None, None, None, None]
+    assert sorted_by == [None, "descending", *[None] * 7]
     assert "3 countries,\nby Population, descending. The headings sort." in page.text
 
 
@@ -96,9 +96,9 @@ def test_headings() -> None:
     links = [str(link["href"]) for link in render_page(*ROWS).find_all("a") if link.get("data-sort")]
     assert links == [
         "?sort=name&direction=desc",
+        "?sort=population&direction=desc",
         "?sort=capital&direction=asc",
         "?sort=region&direction=asc",
-        "?sort=population&direction=desc",
         "?sort=area_km2&direction=desc",
         "?sort=currency_code&direction=asc",
         "?sort=exchange_rate&direction=desc",
@@ -106,14 +106,57 @@ def test_headings() -> None:
         "?sort=estimated_gdp&direction=desc",
     ]
     for link in links:
-        sort_key = parse_sort_key(dict(parse_qsl(link[1:])))
-        page = render_page(*ROWS, sort_key=sort_key)
+        query = dict(parse_qsl(link[1:]))
+        page = render_page(*ROWS, query=link[1:])
         [reversed_link] = [
-            str(anchor["href"]) for anchor in page.find_all("a") if anchor.get("data-sort") == sort_key.field.value
+            str(anchor["href"]) for anchor in page.find_all("a") if anchor.get("data-sort") == query["sort"]
         ]
-        assert parse_sort_key(dict(parse_qsl(reversed_link[1:]))) == SortKey(
-            sort_key.field, descending=not sort_key.descending
-        )
+        assert dict(parse_qsl(reversed_link[1:])) == {
+            **query,
+            "direction": "asc" if query["direction"] == "desc" else "desc",
+        }
+
+
+def test_filter() -> None:
+    """The form has what the URL asks for, and the headings and the exports keep it."""
+    page = render_page(*ROWS, query="q=germany&region=&sort=name&direction=desc")
+    assert country_names(page) == ["Germany"]
+    assert "1 of 3 countries,\nby Country, descending." in page.text
+    fields = {str(field["name"]): field["value"] for field in page.find_all("input") if field["name"] != "token"}
+    assert fields == {"sort": "name", "direction": "desc", "q": "germany"}
+    links = [str(link["href"]) for link in page.find_all("a")]
+    parameters = "q=germany&sort=name&direction=desc"
+    assert {f"countries.csv?{parameters}", f"countries.json?{parameters}", "countries/DE"} <= set(links)
+    assert all("q=germany" in link for link in links if link.startswith("?sort"))
+    assert "No country matches. Show all 3" in render_page(*ROWS, query="q=nowhere").text
+
+
+def test_address() -> None:
+    """The page has the address to send queries to, and a command that a shell reads as one query to it."""
+    text = render_page(*ROWS).text
+    [line] = [line for line in text.splitlines() if line.startswith("curl")]
+    *_, body, url = shlex.split(line)
+    assert url == f"{PUBLIC_URL}/graphql"
+    assert orjson.loads(body) == {"query": EXAMPLE_QUERY}
+    assert f"\n{url}\n" in text
+
+
+def test_attempts() -> None:
+    """The last refreshes are bars, the oldest first, with their durations or the reasons of failures."""
+    failure = RefreshFailure(id="2", at=REFRESHED_AT, code="SOURCE_UNAVAILABLE", message="No <source>.")
+    report = make_report("1")
+    page = render_page(*ROWS, attempts=(failure, report))
+    bars = [bar["class"] for bar in page.find_all("rect") if bar.get("class") in {"done", "failed"}]
+    assert bars == ["done", "failed"]
+    text = " ".join(page.text.split())
+    assert "The last 2 refreshes, 1 failed" in text
+    assert "23 Nov 2026, 16:26 UTC: failed. No <source>." in text
+
+
+def test_administrators() -> None:
+    """The refresh is behind a link of administrators only where it requires a token."""
+    texts = [render_page(*ROWS, is_token_required=is_required).text for is_required in (False, True)]
+    assert ["For administrators" in text for text in texts] == [False, True]
 
 
 def test_freshness() -> None:
@@ -168,7 +211,10 @@ def test_statistics_without_years() -> None:
     """Statistics that do not state their years have the date of their source only; without any there is no entry."""
     undated = {"statistics_provider": BUNDLED, "population_year": None, "gdp": None, "gdp_year": None}
     text = " ".join(render_page(make_country("FR", **undated)).text.split())
-    assert "Statistics Unicode CLDR (https://cldr.unicode.org), Unicode-3.0, as of 22 Nov 2026 Exchange" in text
+    assert (
+        "Statistics Unicode CLDR (https://cldr.unicode.org), Unicode-3.0, as of 22 Nov 2026 "
+        "old: bundled with the server Exchange" in text
+    )
     assert "Statistics" not in render_page(make_country("FR", **dict.fromkeys(STATISTICS_FIELDS))).text
 
 
@@ -195,8 +241,8 @@ def test_rows_without_rates() -> None:
 
 def test_every_column_sorts() -> None:
     """The page sorts by every field, including those without a column."""
-    for field in CountryField:
-        page = render_page(*ROWS, sort_key=SortKey(field))
+    for field in SORT_FIELDS:
+        page = render_page(*ROWS, query=f"sort={field}")
         assert len(page.find_all("tr")) == 8
 
 

@@ -14,7 +14,9 @@ from starlette.responses import Response
 from graphql_api.domain.country import Country
 from graphql_api.http import conditional
 from graphql_api.http.site import landing_page
+from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
+from graphql_api.http.site.playground_link import build_playground_link
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_text import describe
 from tests.support.app import BASE_URL, AppClient, make_settings, running_client
@@ -68,7 +70,7 @@ async def test_csp(server: AppClient) -> None:
     response = await server.get("/")
     assert response.headers["Content-Security-Policy"] == (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+        "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; "
         "frame-ancestors 'none'"
     )
     page = HTMLPage(response.text)
@@ -81,15 +83,30 @@ async def test_links(server: AppClient) -> None:
     """Every link of the landing page works, also for the Accept header of a browser."""
     page = HTMLPage((await server.get("/")).text)
     links = [str(link["href"]) for link in page.find_all("a")]
-    local_links = [link for link in links if not link.startswith(("#", "?", "https://", "countries/"))]
-    assert local_links == ["graphql", "schema.graphql", "readyz"]
+    local_links = [link for link in links if not link.startswith(("#", "?", "https://", "countries"))]
+    assert local_links == ["graphql", "schema.graphql", "readyz", f"./{build_playground_link(EXAMPLE_QUERY)}"]
     responses = [await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in local_links]
-    assert [response.status_code for response in responses] == [200, 200, 200]
+    assert [response.status_code for response in responses] == [200, 200, 200, 200]
     content_types = [response.headers["Content-Type"] for response in responses]
-    assert content_types == ["text/html; charset=utf-8", "text/plain; charset=utf-8", "application/json"]
+    assert content_types == [
+        "text/html; charset=utf-8",
+        "text/plain; charset=utf-8",
+        "application/json",
+        "text/html; charset=utf-8",
+    ]
     files = [str(link["href"]) for link in page.find_all("link") if link["rel"] != "canonical"]
     files += [str(script["src"]) for script in page.find_all("script")]
     assert [(await server.get(f"/{file}")).status_code for file in files] == [200] * 5
+
+
+async def test_region(server: AppClient) -> None:
+    """The form has the region of the URL, whose countries are shown alone; a wrong one is named."""
+    page = HTMLPage((await server.get("/?region=oceania")).text)
+    assert [option.get("value") for option in page.find_all("option") if "selected" in option] == [None]
+    assert "29 of 250 countries,\nby name." in page.text
+    text = (await server.get("/?region=Mars")).text
+    assert re.search(r"region must be one of Africa, .*, Oceania, not &#39;Mars&#39;\.", text)
+    assert ">250</span> countries" in text
 
 
 async def test_weight(server: AppClient) -> None:
