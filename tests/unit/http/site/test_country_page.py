@@ -42,8 +42,9 @@ async def test_every_page(server: AppClient) -> None:
     """Every country has a page, also one without people, money, neighbours or an area."""
     data = await server.query("{ countries { nodes { code name } } }")
     for country in data["countries"]["nodes"]:
-        page = HTMLPage((await server.get(f"/countries/{country['code']}")).text)
-        assert country["name"] in page.text
+        response = await server.get(f"/countries/{country['code']}")
+        assert response.status_code == 200
+        assert country["name"] in HTMLPage(response.text).text
 
 
 @pytest.mark.parametrize(

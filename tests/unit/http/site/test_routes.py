@@ -80,9 +80,16 @@ async def test_csp(server: AppClient) -> None:
 
 
 async def test_links(server: AppClient) -> None:
-    """Every link of the landing page works, also for the Accept header of a browser."""
+    """Every link of the landing page works, also for the Accept header of a browser, and each country has one."""
     page = HTMLPage((await server.get("/")).text)
     links = [str(link["href"]) for link in page.find_all("a")]
+    data = await server.query("{ countries { nodes { code } } }")
+    country_links = {link for link in links if link.startswith("countries/")}
+    assert country_links == {f"countries/{country['code']}" for country in data["countries"]["nodes"]}
+    export_links = {link for link in links if link.startswith("countries.")}
+    assert len(export_links) == 2
+    for link in ("countries/FR", *export_links):
+        assert (await server.get(f"/{link}")).status_code == 200
     local_links = [link for link in links if not link.startswith(("#", "?", "https://", "countries"))]
     assert local_links == ["graphql", "schema.graphql", "readyz", f"./{build_playground_link(EXAMPLE_QUERY)}"]
     responses = [await server.get(f"/{link}", Accept="text/html, */*;q=0.8") for link in local_links]
