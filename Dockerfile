@@ -1,13 +1,11 @@
 # An image without build tools and pip, which runs as non-root on a read-only file system.
 # Tags name versions. For reproducible bytes, add the digest to each FROM.
 
-# Files of the playground and flags, with their licences. Production serves the playground with PLAYGROUND=true only.
+# The playground's files and their licences. Production serves them with PLAYGROUND=true only.
 FROM node:20-bookworm-slim AS playground
 WORKDIR /playground
 COPY playground ./
-RUN npm ci --ignore-scripts --no-audit --no-fund \
-    && find node_modules -type f ! -name '*.min.js' ! -name '*.min.css' ! -path '*/dist/index.umd.js' \
-        ! -path '*/dist/style.css' ! -path '*/flags/4x3/??.svg' ! -name 'LICENSE*' -delete
+RUN npm ci --ignore-scripts --no-audit --no-fund && npm run build
 
 FROM python:3.13.12-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
@@ -31,7 +29,7 @@ RUN pip uninstall --yes --root-user-action ignore pip \
     && useradd --uid 10001 --user-group --no-create-home --home-dir /srv \
         --shell /usr/sbin/nologin countries
 COPY --from=build /app /app
-COPY --from=playground /playground/node_modules /app/share/graphql-api/playground/node_modules
+COPY --from=playground /playground/dist /app/share/graphql-api/playground/dist
 ENV PATH=/app/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # Production refreshes the data every six hours, unless REFRESH_INTERVAL is set.
 ENV ENVIRONMENT=production HOST=0.0.0.0

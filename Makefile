@@ -50,14 +50,14 @@ lint: .venv/installed-dev
 	@$(PIP) install --no-index --no-deps --no-build-isolation -e .
 	@touch $@
 
-# Optional: without npm or its registry, the playground loads its files from a CDN.
-$(PLAYGROUND)/installed: playground/package.json playground/package-lock.json | .venv/bin/python
-	@mkdir -p $(@D) && cp $^ $(@D)
+# Optional: without npm or its registry, the server has no playground.
+$(PLAYGROUND)/installed: $(wildcard playground/*.* playground/src/*) | .venv/bin/python
+	@mkdir -p $(@D) && cp -R playground/. $(@D)
 	@if ! command -v npm >/dev/null; then \
-		echo "npm is not installed; the playground will load its files from a CDN."; \
+		echo "npm is not installed; the server will have no playground."; \
 	elif ! (cd $(@D) && npm ci --ignore-scripts --no-audit --no-fund --loglevel=silent \
-			--fetch-retries=0 --fetch-timeout=10000 >/dev/null); then \
-		echo "npm could not download the playground; it will load its files from a CDN."; \
+			--fetch-retries=0 --fetch-timeout=30000 && npm run build && rm -rf node_modules) >/dev/null; then \
+		echo "npm could not build the playground; the server will have none."; \
 	else touch $@; fi
 
 .venv/installed-dev: requirements-dev.txt pyproject.toml | .venv/bin/python

@@ -38,7 +38,7 @@ from graphql_api.http.middleware.security_headers import SecurityHeadersMiddlewa
 from graphql_api.http.rate_limiter import RateLimiter
 from graphql_api.http.request_log import RequestLog
 from graphql_api.http.site.built_in_documents import list_built_in_documents
-from graphql_api.http.site.playground import INSTALL_FOLDER, Playground
+from graphql_api.http.site.playground import BUNDLE_FOLDER, Playground
 from graphql_api.http.wrong_tokens import WrongTokens
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.schema.context import GraphQLContext
@@ -166,10 +166,7 @@ def _build_cors_policy(settings: Settings) -> CORSPolicy:
 
 
 def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLEndpoint:
-    settings, playground = components.settings, None
-    if settings.has_playground:
-        is_token_required = settings.admin_token is not None
-        playground = Playground.load(INSTALL_FOLDER, is_token_required=is_token_required)
+    settings = components.settings
     public_host = urlsplit(settings.public_url or "").hostname or ""
     access = AdminAccess(components.admin_tokens, own_hosts={settings.host, public_host} - {""})
     build_context = partial(
@@ -208,12 +205,18 @@ def _build_endpoint(components: Components, request_log: RequestLog) -> GraphQLE
         ),
         trusted_documents=trusted_documents,
         persisted_queries=PersistedQueries(),
-        playground=playground,
+        playground=_load_playground(settings) if settings.has_playground else None,
         body_limit=settings.body_limit,
         batch_limit=settings.batch_limit,
         rate_limiter=RateLimiter(*settings.rate_limit) if settings.rate_limit else None,
         request_log=request_log,
         wrong_tokens=WrongTokens(),
+    )
+
+
+def _load_playground(settings: Settings) -> Playground:
+    return Playground.load(
+        BUNDLE_FOLDER, is_token_required=settings.admin_token is not None, get_base_url=partial(_get_base_url, settings)
     )
 
 

@@ -1,12 +1,14 @@
 """The build backend: flit's, with the files of the playground from npm in the wheel and in the sdist.
 
-They are not in the repository: npm checks them against the lock file's hashes. pip installs them where the server looks
-for them: in `share/graphql-api/playground` of the environment. An editable install has none; `make run` installs them.
+They are not in the repository: npm installs packages by the lock file's hashes, and `playground/build.mjs` bundles
+them. pip installs the bundle where the server looks for it: in `share/graphql-api/playground` of the environment. An
+editable install has none; `make run` installs it.
 """
 
 import logging
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,18 +39,7 @@ logger = logging.getLogger(__name__)
 
 _DATA = Path("build/data")
 """The folder of pyproject.toml's `external-data`, relative to the source tree, in which a backend runs."""
-_PLAYGROUND = _DATA / "share" / "graphql-api" / "playground" / "node_modules"
-_PATTERNS = (
-    "umd/react*.production.min.js",
-    "graphiql.min.js",
-    "graphiql.min.css",
-    "dist/*.min.js",
-    "dist/index.umd.js",
-    "dist/style.css",
-    "flags/4x3/??.svg",
-    "LICENSE*",
-)
-"""The files that pages load, and their licences."""
+_PLAYGROUND = _DATA / "share" / "graphql-api" / "playground" / "dist"
 
 _DATA.mkdir(parents=True, exist_ok=True)  # flit reads no configuration without it
 
@@ -56,7 +47,7 @@ _DATA.mkdir(parents=True, exist_ok=True)  # flit reads no configuration without 
 def build_wheel(
     wheel_directory: str, config_settings: Mapping[str, object] | None = None, metadata_directory: str | None = None
 ) -> str:
-    """Build a wheel. Without npm it has no playground, and the page loads its files from a CDN."""
+    """Build a wheel. Without npm it has no playground."""
     if not _is_sdist() and not _collect_playground():
         logger.warning("npm is not installed; the wheel will not have the files of the playground.")
     name: str = buildapi.build_wheel(wheel_directory, config_settings, metadata_directory)
@@ -90,7 +81,7 @@ def _is_sdist() -> bool:
 
 
 def _collect_playground() -> bool:
-    """Install the playground's packages in a temporary folder, and keep what the page loads. False without npm."""
+    """Build the playground in a temporary folder. False without npm."""
     shutil.rmtree(_DATA)
     _DATA.mkdir()
     npm = shutil.which("npm")
@@ -98,12 +89,8 @@ def _collect_playground() -> bool:
         return False
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree("playground", folder, dirs_exist_ok=True)
-        command = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-        subprocess.run(command, cwd=folder, check=True)  # noqa: S603 - the arguments are constants
-        modules = Path(folder) / "node_modules"
-        for file in modules.rglob("*"):
-            if file.is_file() and any(file.match(pattern) for pattern in _PATTERNS):
-                target = _PLAYGROUND / file.relative_to(modules)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(file, target)
+        install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
+        for command in (install, [npm, "run", "build"]):
+            subprocess.run(command, cwd=folder, check=True, stdout=sys.stderr)  # noqa: S603 - the arguments are constants
+        shutil.copytree(Path(folder) / "dist", _PLAYGROUND)
     return True

@@ -118,8 +118,8 @@ def test_no_venv(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("npm", "message"),
     [
-        (None, "npm is not installed; the playground will load its files from a CDN."),
-        ("exit 1", "npm could not download the playground; it will load its files from a CDN."),
+        (None, "npm is not installed; the server will have no playground."),
+        ("exit 1", "npm could not build the playground; the server will have none."),
     ],
 )
 def test_no_playground(tmp_path: Path, npm: str | None, message: str) -> None:

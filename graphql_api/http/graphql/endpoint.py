@@ -183,7 +183,7 @@ class GraphQLEndpoint:
     async def _handle(self, request: Request, bucket: TokenBucket | None) -> Response | CachedResponse:
         may_be_page = request.method == "GET" and not any(map(request.query_params.get, _DOCUMENT_PARAMETERS))
         if self.playground and may_be_page and negotiate_response_type(request, (*RESPONSE_TYPES, HTML)) == HTML:
-            return self.playground.build_response(request.scope["path"])
+            return self.playground.build_response(request)
         try:
             if bucket is not None:
                 bucket.charge(1)

@@ -4,17 +4,15 @@ Windows has no emoji of flags, and pages load no file of another server.
 """
 
 import hashlib
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
+from graphql_api.http.site.playground import BUNDLE_FOLDER
 from graphql_api.http.site.static_files import Asset
 
-FLAG_FOLDER = (
-    Path(sys.prefix) / "share" / "graphql-api" / "playground" / "node_modules" / "flag-icons" / "flags" / "4x3"
-)
+FLAG_FOLDER = BUNDLE_FOLDER / "flags"
 """Folder of the files, in a container as in `.venv`."""
 
 

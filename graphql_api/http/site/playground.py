@@ -1,115 +1,87 @@
 """The playground: GraphiQL at /graphql.
 
-Strawberry's own page names GraphiQL's files and their hashes. They are installed from npm by
-`playground/package.json`; without them the page loads the same files from a CDN.
+`playground/build.mjs` bundles it from npm packages, and `make` and the builds of image and wheel run it. Without the
+bundle the page says what to install.
 """
 
-import base64
 import hashlib
 import logging
-import re
+import secrets
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from strawberry.http.ides import get_graphql_ide_html
 
 from graphql_api.http.middleware.security_headers import build_csp
+from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageHead
 from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.templates import render_template
 
 logger = logging.getLogger(__name__)
 
-INSTALL_FOLDER = Path(sys.prefix) / "share" / "graphql-api" / "playground" / "node_modules"
-"""Folder of the npm packages, in a container as in `.venv`."""
+BUNDLE_FOLDER = Path(sys.prefix) / "share" / "graphql-api" / "playground" / "dist"
+"""Folder of the bundle, in a container as in `.venv`."""
+_TITLE = f"Playground: {SITE_NAME}"
+_DESCRIPTION = "Write and run GraphQL queries on the world's countries, with documentation and examples."
 PACKAGE_ASSETS = tuple(map(Asset.from_package, ("playground.css", "playground.js", "icon.svg")))
-
-_DIALOG_STYLE_HASH = "'sha256-Y/huXlwoYkVyQlxwSVcCi1RCDGDCSVBzDt0hYP9qlTc='"
-"""Hash of the one inline style of GraphiQL, which stops scrolling behind an open dialog."""
-_ASSET_TAG = re.compile(
-    r'<(?:script|link)\s+crossorigin\s+(?:rel="stylesheet"\s+)?(?:src|href)='
-    r'"(?P<origin>https://[^/"]+)/(?P<path>[^"]+)"\s+integrity="(?P<integrity>sha384-[^"]+)"'
-)
-_PACKAGE_VERSION = re.compile(r"(?<=[^/])@[^/]+")
-"""The version after a package's name in a path."""
-
-
-class GraphiQLAsset(NamedTuple):
-    """A file of GraphiQL."""
-
-    origin: str
-    """Origin of the CDN in Strawberry's page."""
-    path: str
-    """Package, version and path in the package: `react@18.2.0/umd/react.production.min.js`."""
-    integrity: str
-    """Value of the `integrity` attribute: `sha384-` and the hash in base64."""
-
-    def find(self, folder: Path) -> Asset | None:
-        """Return the installed file; None if it is missing or its hash differs."""
-        file = folder / _PACKAGE_VERSION.sub("", self.path, count=1)
-        try:
-            digest = hashlib.sha384(file.read_bytes()).digest()
-        except OSError:
-            return None
-        is_intact = f"sha384-{base64.b64encode(digest).decode()}" == self.integrity
-        return Asset(self.path, file) if is_intact else None
-
-
-def list_graphiql_assets() -> tuple[GraphiQLAsset, ...]:
-    """Return the files of GraphiQL in the order in which a page loads them."""
-    page = get_graphql_ide_html("graphiql")
-    return tuple(GraphiQLAsset(*groups) for groups in _ASSET_TAG.findall(page))
+_ENTRIES = ("graphiql.css", "graphiql.js")
+"""Files of the bundle that the page names. They load the others, from the same folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playground:
     """The page, and the files it loads from this server."""
 
-    template_context: Mapping[str, object]
-    csp: str
-    """Content-Security-Policy of the page."""
+    bundle: Mapping[str, str]
+    """URLs of the bundle's files by name, relative to the site; none unless all are installed."""
     assets: tuple[Asset, ...]
 
+    is_token_required: bool
+    get_base_url: GetBaseURL
+
     @classmethod
-    def load(cls, folder: Path, *, is_token_required: bool) -> Self:
-        """Find the files in `folder`. Unless all are installed, the page loads all from the CDN.
-
-        `is_token_required` puts an Authorization header into the tab of the mutation.
-        """
-        graphiql = list_graphiql_assets()
-        installed = [asset for remote in graphiql if (asset := remote.find(folder)) is not None]
-        urls = [asset.url for asset in installed]
-        cdn_origin = ""
-        if len(installed) < len(graphiql):
-            cdn_origin, installed = graphiql[0].origin, []
-            urls = [f"{remote.origin}/{remote.path}" for remote in graphiql]
-            logger.warning(
-                "The playground's files are not installed in %s; the page loads them from %s. "
-                "`make run` installs them if npm is available.",
-                folder,
-                cdn_origin,
-            )
-        links = list(zip(urls, (remote.integrity for remote in graphiql), strict=True))
-        context = {
-            "styles": [link for link in links if link[0].endswith(".css")],
-            "scripts": [link for link in links if link[0].endswith(".js")],
-            "package_assets": {asset.name: asset.url for asset in PACKAGE_ASSETS},
-            "cdn_origin": cdn_origin,
-            "is_token_required": is_token_required,
-        }
-        csp = build_csp(
-            script_sources=f"'self' {cdn_origin}".rstrip(), style_hashes=_DIALOG_STYLE_HASH, allow_data_urls=True
+    def load(cls, folder: Path, *, is_token_required: bool, get_base_url: GetBaseURL) -> Self:
+        """Find the bundle in `folder`. With `is_token_required` the page has a button for the token."""
+        files = _list_bundle(folder)
+        if not {file.name for file in files} >= set(_ENTRIES):
+            files = []
+            message = "The playground is not installed in %s. `make run` installs it if Node.js and npm are available."
+            logger.warning(message, folder)
+        return cls(
+            bundle={file.name: file.url for file in files},
+            assets=(*PACKAGE_ASSETS, *files),
+            is_token_required=is_token_required,
+            get_base_url=get_base_url,
         )
-        return cls(template_context=context, csp=csp, assets=(*PACKAGE_ASSETS, *installed))
 
-    def render(self, path: str) -> str:
+    def render(self, path: str, *, base_url: str, style_nonce: str) -> str:
         """Return the page as HTML, with links that are relative to its `path`."""
-        return render_template("playground.html", root=relative_root(path), **self.template_context)
+        return render_template(
+            "playground.html",
+            root=relative_root(path),
+            head=PageHead(title=_TITLE, description=_DESCRIPTION, base_url=base_url, path="graphql"),
+            bundle=self.bundle,
+            is_installed=bool(self.bundle),
+            is_token_required=self.is_token_required,
+            style_nonce=style_nonce,
+        )
 
-    def build_response(self, path: str) -> Response:
-        """Return a response with the page at `path`."""
-        headers = {"Vary": "Accept", "Cache-Control": "no-cache", "Content-Security-Policy": self.csp}
-        return HTMLResponse(self.render(path), headers=headers)
+    def build_response(self, request: Request) -> Response:
+        """Return a response with the page. Its nonce is for the styles that GraphiQL's editor creates."""
+        style_nonce = secrets.token_urlsafe(16)
+        page = self.render(request.scope["path"], base_url=self.get_base_url(request), style_nonce=style_nonce)
+        csp = build_csp(style_nonce=style_nonce, allow_workers=True, allow_data_urls=True)
+        headers = {"Vary": "Accept", "Cache-Control": "no-cache", "Content-Security-Policy": csp}
+        return HTMLResponse(page, headers=headers)
+
+
+def _list_bundle(folder: Path) -> list[Asset]:
+    """Return scripts and styles with one digest for all, because they name each other by relative URLs."""
+    files = sorted(file for file in folder.glob("*") if file.suffix in {".css", ".js"})
+    digests = (hashlib.sha256(file.read_bytes()).digest() for file in files)
+    digest = hashlib.sha256(b"".join(digests)).hexdigest()[:16]
+    return [Asset(file.name, file, digest) for file in files]

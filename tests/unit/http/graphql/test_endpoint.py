@@ -345,7 +345,9 @@ ENDPOINT = GraphQLEndpoint(
     ),
     trusted_documents=TRUSTED_DOCUMENTS,
     persisted_queries=PersistedQueries(),
-    playground=Playground.load(Path("not-installed"), is_token_required=False),
+    playground=Playground.load(
+        Path("not-installed"), is_token_required=False, get_base_url=lambda _: "http://a.example"
+    ),
     body_limit=1000,
     batch_limit=10,
     rate_limiter=None,
