@@ -50,7 +50,10 @@ def scrape_each(server: Process) -> list[Samples]:
 def test_totals(server: Process) -> None:
     """Each worker reports the exact counts of both, also after one was killed and replaced."""
     before = Scraper(server).scrape()
-    send_queries(server, 60)
+    for worker in child_pids(server.pid):
+        with paused(worker):
+            send_queries(server, 1)  # several at once would each be a miss
+    send_queries(server, 58)
     for worker in child_pids(server.pid):
         with paused(worker):
             send_queries(server, 20)
