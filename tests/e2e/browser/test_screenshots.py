@@ -2,34 +2,56 @@
 
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from PIL import Image
 
 from tests.e2e.browser.conftest import OpenPage
 from tests.support.paths import ROOT
-from tests.support.processes import Process
+from tests.support.processes import BUNDLED_SOURCES, Process, running_server
 
 pytestmark = pytest.mark.slow
 MAX_BYTES = 150_000
 DESKTOP = {"viewport": {"width": 1280, "height": 1600}}
-PICTURES: dict[str, tuple[str, dict[str, Any]]] = {
-    "landing": ("body", DESKTOP),
-    "landing-dark": ("body", {**DESKTOP, "color_scheme": "dark"}),
-    "landing-phone": ("body", {"viewport": {"width": 390, "height": 844}}),
-    "map": ("#map", DESKTOP),
+
+
+class Picture(NamedTuple):
+    """A part of a page, and the browser's options."""
+
+    path: str
+    selector: str
+    options: dict[str, Any]
+
+
+PICTURES = {
+    "landing": Picture("/", "body", DESKTOP),
+    "landing-dark": Picture("/", "body", {**DESKTOP, "color_scheme": "dark"}),
+    "landing-phone": Picture("/", "body", {"viewport": {"width": 390, "height": 844}}),
+    "map": Picture("/", "#map", DESKTOP),
+    "country": Picture("/countries/CH", "body", {"viewport": {"width": 1280, "height": 1000}}),
+    "playground": Picture("/graphql", "body .view-line", {"viewport": {"width": 1280, "height": 800}}),
 }
 
 
+@pytest.fixture(scope="module")
+def bundled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """Run a server with the bundled data, so that no picture shows figures of the tests."""
+    with running_server(tmp_path_factory.mktemp("server"), **BUNDLED_SOURCES) as server:
+        yield server
+
+
 @pytest.mark.parametrize("name", PICTURES)
-def test_screenshot(server: Process, opening: OpenPage, tmp_path: Path, name: str) -> None:
+def test_screenshot(bundled_server: Process, opening: OpenPage, tmp_path: Path, name: str) -> None:
     """A picture is a PNG with a palette, of at most 150 kB."""
-    selector, options = PICTURES[name]
-    with opening(server.url, **options) as page:
+    path, selector, options = PICTURES[name]
+    with opening(f"{bundled_server.url}{path}", **options) as page:
         page.wait_for_load_state("networkidle")
-        shot = page.screenshot() if selector == "body" else page.locator(selector).screenshot()
+        part = page.locator(selector).first
+        part.wait_for()
+        shot = page.screenshot() if selector.startswith("body") else part.screenshot()
     folder = ROOT / "docs" if "SCREENSHOTS" in os.environ else tmp_path
     file = folder / f"{name}.png"
     Image.open(io.BytesIO(shot)).convert("RGB").quantize(128).save(file, optimize=True)

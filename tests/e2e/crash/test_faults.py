@@ -29,8 +29,9 @@ from tests.support.wait import WAIT_TIMEOUT, wait_until
 HANGING = FakeResponse(hold_until=lambda: False)
 MUTATION = b'{"query": "mutation { refreshCountries(force: true) { id } }"}'
 
-PAUSED_SERVER_SETTINGS = {"API_TIMEOUT": "60", "DATABASE_TIMEOUT": "60", "REFRESH_TIMEOUT": "60", "LOG_SQL": "true"}
-"""Settings of a server that is paused: no timeout expires meanwhile, whatever it waits for."""
+LONG_TIMEOUTS = {"API_TIMEOUT": "60", "DATABASE_TIMEOUT": "60", "REFRESH_TIMEOUT": "60"}
+"""Settings with which no timeout expires, however busy the machine is."""
+PAUSED_SERVER_SETTINGS = {**LONG_TIMEOUTS, "LOG_SQL": "true"}
 
 RecordProperty = Callable[[str, object], None]
 
@@ -321,7 +322,8 @@ def test_writer_is_paused(fault_environment: FaultEnvironment, record_property: 
             fault_environment.expire_lease()
             # The other server fetches newer data from the same source.
             fault_environment.publish_new_data()
-            code, other = fault_environment.fork_server.run("refresh", "--force", **fault_environment.settings("a"))
+            settings = {**fault_environment.settings("a"), **LONG_TIMEOUTS}
+            code, other = fault_environment.fork_server.run("refresh", "--force", **settings)
             assert (code, other.stderr) == (0, "")
             assert fault_environment.table_state([]) == "new"
             before = fault_environment.read_state()

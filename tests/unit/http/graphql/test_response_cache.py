@@ -17,6 +17,7 @@ from graphql_api.http.graphql.response_cache import CachedResponse, ResponseCach
 from graphql_api.http.graphql.trusted_documents import TrustedDocuments
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.utils.exact_bytes import copy_exactly
 from tests.support.factories import make_country, make_snapshot
 
 SNAPSHOT = make_snapshot([make_country("FR")])
@@ -237,7 +238,8 @@ def test_memory() -> None:
     try:
         for number in range(20_000):
             text = b'{"variables": {"n": %d}}' % number
-            add(cache, PLAIN_KEY._replace(text=text), orjson.dumps({"data": {"countries": {"totalCount": number}}}))
+            body = orjson.dumps({"data": {"countries": {"totalCount": number}}})
+            add(cache, PLAIN_KEY._replace(text=text), copy_exactly(body))
         held_bytes, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
