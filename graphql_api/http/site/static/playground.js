@@ -349,6 +349,7 @@ function Actions() {
   return createElement(
     "div",
     { className: "actions" },
+    createElement("h1", null, "Playground"),
     createElement("span", { role: "status" }),
     createElement("button", { type: "button", onClick: share }, "Share link"),
     container.dataset.tokenRequired === "yes" && createElement("button", token, "Token"),

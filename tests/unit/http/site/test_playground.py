@@ -66,7 +66,7 @@ def test_bundle(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
     page = render(playground)
     [style, *_] = [link for link in page.find_all("link") if link.get("rel") == "stylesheet"]
     assert (style["href"], style["nonce"]) == (f"./{urls['graphiql.css']}", "n0nce")
-    [container] = [attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"]
+    [container] = page.find_all("main")
     assert container["data-bundle"] == f"./{urls['graphiql.js']}"
     files = [str(attributes.get("src") or attributes.get("href")) for _, attributes in page.tags]
     assert {url for url in files if "//" in url} == {f"{BASE_URL}/graphql"}  # the canonical link
@@ -102,7 +102,7 @@ def test_not_installed(bundle: Path, caplog: pytest.LogCaptureFixture, missing: 
 def test_token(bundle: Path, is_required: bool, attribute: str) -> None:
     """The page contains whether mutations require a token."""
     page = render(load(bundle, is_token_required=is_required))
-    [container] = [attributes for attributes in page.find_all("div") if attributes.get("id") == "graphiql"]
+    [container] = page.find_all("main")
     assert container["data-token-required"] == attribute
 
 
