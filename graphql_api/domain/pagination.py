@@ -89,10 +89,12 @@ class Page:
         return self.matching[self.span.start : self.span.stop]
 
     @property
-    def rows(self) -> list[Country]:
+    def rows(self) -> tuple[Country, ...]:
         """Return the countries on the page, in its order."""
-        rows = self.reader.snapshot.rows
-        return [rows[row_index] for row_index in self.row_indexes]
+        rows, row_indexes = self.reader.snapshot.rows, self.row_indexes
+        if isinstance(row_indexes, range):
+            return rows[row_indexes.start : row_indexes.stop]
+        return tuple(map(rows.__getitem__, row_indexes))
 
     def cursor(self, row_index: int) -> str:
         """Return the cursor of the row with that index."""

@@ -54,11 +54,20 @@ class _ListConverter:
 
 @dataclass(frozen=True, slots=True)
 class _InputConverter:
-    input_class: Callable[..., Any]
+    input_class: type
     fields: _Converters
 
     def __call__(self, value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of any input class
-        return self.input_class(**_convert_fields(value, self.fields))
+        return self.build(_convert_fields(value, self.fields))
+
+    def build(self, attributes: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of any input class
+        """Return the input with these attributes. The others have their defaults, which are those of the class.
+
+        Its constructor would set each attribute: a filter has 46.
+        """
+        built: Any = object.__new__(self.input_class)
+        built.__dict__.update(attributes)
+        return built
 
 
 class ArgumentCompiler:
@@ -196,8 +205,8 @@ def _compile_literal(node: graphql.ValueNode, value_type: graphql.GraphQLInputTy
     ):
         raise NotCovered
     fields = {field.name.value: field.value for field in node.fields}
-    input_class, build = convert.input_class, _compile_fields(nullable_type.fields, fields, convert.fields)
-    return lambda variables: input_class(**build(variables))
+    build = _compile_fields(nullable_type.fields, fields, convert.fields)
+    return lambda variables: convert.build(build(variables))
 
 
 def _compile_list(node: graphql.ValueNode, item_type: graphql.GraphQLInputType, convert_item: _Converter) -> _Literal:

@@ -4,9 +4,8 @@ It covers the fields that depend on their object, their arguments and the snapsh
 attribute, and those whose resolver is synchronous and takes no `info` but `SnapshotInfo`.
 """
 
-from __future__ import annotations  # else each closure holds objects for its annotations
-
 from collections.abc import Callable
+from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
@@ -18,16 +17,18 @@ from strawberry.types.field import StrawberryField
 
 from graphql_api.execution.arguments import ArgumentCompiler, Arguments, ArgumentsBuilder, NotCovered
 from graphql_api.execution.encoders import (
+    AbstractEncoder,
     Column,
+    ConstantEncoder,
     Encoder,
     ExecutionState,
-    encode_by_type,
-    encode_constant,
-    encode_leaves,
-    encode_lists,
-    encode_nullable,
-    encode_objects,
-    encode_once,
+    LeafEncoder,
+    ListEncoder,
+    NullableEncoder,
+    ObjectEncoder,
+    Pieces,
+    PreparedEncoder,
+    PreparedRootEncoder,
 )
 from graphql_api.schema.context import SnapshotInfo
 from graphql_api.utils.exact_bytes import copy_exactly
@@ -39,7 +40,7 @@ SubfieldCollector: TypeAlias = Callable[[graphql.GraphQLObjectType, FieldDetails
 class CompiledSelection(NamedTuple):
     """An encoder, and what its result depends on."""
 
-    encode: Encoder
+    encoder: Encoder
     is_constant: bool
     """True if the result depends on the values alone, not on variables."""
 
@@ -62,12 +63,16 @@ class Compiler:
         Raises:
             NotCovered: A field may have to be awaited, or depends on more than its object and arguments.
         """
+        if not fields:  # all are skipped
+            return CompiledSelection(ConstantEncoder(b"{}"), is_constant=True)
         columns = {key: self._compile_field(object_type, details, collect) for key, details in fields.items()}
-        encode = encode_objects({key: column.encode for key, column in columns.items()})
+        if object_type is self._schema.query_type:
+            columns = {key: _prepare_root_field(column) for key, column in columns.items()}
+        encoder: Encoder = ObjectEncoder({key: column.encoder for key, column in columns.items()})
         is_constant = all(column.is_constant for column in columns.values())
         if is_constant and _is_part_of_snapshot(object_type):
-            encode = encode_once(encode, object())
-        return CompiledSelection(encode, is_constant)
+            encoder = PreparedEncoder(encoder, object())
+        return CompiledSelection(encoder, is_constant)
 
     def _compile_field(
         self, object_type: graphql.GraphQLObjectType, details: FieldDetailsList, collect: SubfieldCollector
@@ -78,20 +83,21 @@ class Compiler:
             return self._columns[name]
         if node.name.value == "__typename":
             name_json = copy_exactly(orjson.dumps(object_type.name))
-            return CompiledSelection(encode_constant(name_json), is_constant=True)
+            return CompiledSelection(ConstantEncoder(name_json), is_constant=True)
         field = object_type.fields.get(node.name.value)
         definition = field.extensions.get("strawberry-definition") if field else None
         if field is None or not isinstance(definition, StrawberryField):
             raise NotCovered
         resolve, needs_info = get_resolver(definition)
         arguments = self._arguments.compile(field, definition, node) if field.args else {}
-        encode, is_constant = self._compile_value(field.type, details, collect)
+        encoder, is_constant = self._compile_value(field.type, details, collect)
         column = CompiledSelection(
-            _encode_field(resolve, arguments, encode, needs_info=needs_info), is_constant and not callable(arguments)
+            _build_field_encoder(resolve, arguments, encoder, needs_info=needs_info),
+            is_constant and not callable(arguments),
         )
         if not arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
             if _is_part_of_snapshot(object_type):
-                column = CompiledSelection(encode_once(column.encode, name), is_constant=True)
+                column = CompiledSelection(PreparedEncoder(column.encoder, name), is_constant=True)
             self._columns[name] = column
         return column
 
@@ -100,21 +106,21 @@ class Compiler:
     ) -> CompiledSelection:
         if graphql.is_non_null_type(value_type):
             return self._compile_non_null(value_type.of_type, details, collect)
-        encode, is_constant = self._compile_non_null(value_type, details, collect)
-        return CompiledSelection(encode_nullable(encode), is_constant)
+        encoder, is_constant = self._compile_non_null(value_type, details, collect)
+        return CompiledSelection(NullableEncoder(encoder), is_constant)
 
     def _compile_non_null(
         self, value_type: graphql.GraphQLOutputType, details: FieldDetailsList, collect: SubfieldCollector
     ) -> CompiledSelection:
         if graphql.is_list_type(value_type):
-            encode, is_constant = self._compile_value(value_type.of_type, details, collect)
-            return CompiledSelection(encode_lists(encode), is_constant)
+            encoder, is_constant = self._compile_value(value_type.of_type, details, collect)
+            return CompiledSelection(ListEncoder(encoder), is_constant)
         if graphql.is_object_type(value_type):
             return self.compile_object(value_type, collect(value_type, details), collect)
         if graphql.is_abstract_type(value_type):
             return self._compile_abstract(value_type, details, collect)
         leaf_type = graphql.assert_leaf_type(value_type)
-        return CompiledSelection(encode_leaves(leaf_type), is_constant=True)
+        return CompiledSelection(LeafEncoder(leaf_type), is_constant=True)
 
     def _compile_abstract(
         self, abstract_type: graphql.GraphQLAbstractType, details: FieldDetailsList, collect: SubfieldCollector
@@ -126,11 +132,15 @@ class Compiler:
         resolve_type: Any = abstract_type.resolve_type
         if resolve_type is None:
             raise NotCovered
-        encode = encode_by_type(
+        encoder = AbstractEncoder(
             lambda value: resolve_type(value, None, abstract_type),
-            {name: selection.encode for name, selection in selections.items()},
+            {name: selection.encoder for name, selection in selections.items()},
         )
-        return CompiledSelection(encode, all(selection.is_constant for selection in selections.values()))
+        return CompiledSelection(encoder, all(selection.is_constant for selection in selections.values()))
+
+
+def _prepare_root_field(field: CompiledSelection) -> CompiledSelection:
+    return field._replace(encoder=PreparedRootEncoder(field.encoder, object())) if field.is_constant else field
 
 
 def _is_part_of_snapshot(object_type: graphql.GraphQLObjectType) -> bool:
@@ -157,16 +167,44 @@ def get_resolver(definition: StrawberryField) -> tuple[Callable[..., Any], bool]
     return resolver._unbound_wrapped_func, info is not None  # noqa: SLF001 - the public one may be a staticmethod
 
 
-def _encode_field(
-    resolve: Callable[..., Any], arguments: Arguments | ArgumentsBuilder, encode: Encoder, *, needs_info: bool
+def _build_field_encoder(
+    resolve: Callable[..., Any], arguments: Arguments | ArgumentsBuilder, encoder: Encoder, *, needs_info: bool
 ) -> Encoder:
-    if not arguments and not needs_info:
-        return lambda objects, state: encode(list(map(resolve, objects)), state)
+    if arguments or needs_info:
+        return _FieldWithArgumentsEncoder(resolve, encoder, arguments, needs_info)
+    return _FieldEncoder(resolve, encoder)
 
-    def encode_with_arguments(objects: Column, state: ExecutionState) -> list[bytes]:
-        kwargs = arguments(state.variables) if callable(arguments) else arguments
-        if needs_info:
-            kwargs = {**kwargs, "info": state}
-        return encode([resolve(source, **kwargs) for source in objects], state)
 
-    return encode_with_arguments
+@dataclass(frozen=True, slots=True, eq=False)
+class _FieldEncoder(Encoder):
+    """Encodes a field of the objects that it is given."""
+
+    resolve: Callable[..., Any]
+    encoder: Encoder
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        return self.encoder.encode(list(map(self.resolve, values)), state)
+
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - any object
+        self.encoder.write(self.resolve(value), state, pieces)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FieldWithArgumentsEncoder(Encoder):
+    """Encodes a field whose resolver takes arguments."""
+
+    resolve: Callable[..., Any]
+    encoder: Encoder
+    arguments: Arguments | ArgumentsBuilder
+    needs_info: bool
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        kwargs = self._build_kwargs(state)
+        return self.encoder.encode([self.resolve(source, **kwargs) for source in values], state)
+
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - any object
+        self.encoder.write(self.resolve(value, **self._build_kwargs(state)), state, pieces)
+
+    def _build_kwargs(self, state: ExecutionState) -> Arguments:
+        kwargs = self.arguments(state.variables) if callable(self.arguments) else self.arguments
+        return {**kwargs, "info": state} if self.needs_info else kwargs

@@ -205,7 +205,7 @@ class PreparedOperation:
             selection = self._parser.compiler.compile_object(root_type, fields, collect)
         except (NotCovered, graphql.GraphQLError):
             return None
-        return selection.encode
+        return selection.encoder
 
 
 class Document:

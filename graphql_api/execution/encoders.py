@@ -1,12 +1,13 @@
-"""Encoders: functions from a column of values to the JSON of each.
+"""Encoders: from the values of a field to the JSON of each.
 
-They work on columns, so that the work of a field is done once for all objects of a list. They raise
-for every value that is not what its type says; the stock executor then reports the error.
+They work on columns, so that the work of a field is done once for all objects of a list; the JSON of a single object
+is written in pieces, which are joined once. They raise for every value that is not what its type says; the stock
+executor then reports the error.
 """
 
-from __future__ import annotations  # else each closure holds objects for its annotations
-
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain, islice
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -18,10 +19,13 @@ from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.exact_scalars import get_exact_check
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.prepared_json import prepare_json
+from graphql_api.execution.prepared_json import PreparedJSON, prepare_json
 
 Column: TypeAlias = Sequence[Any]
 """Values of one field, one for each object."""
+
+Pieces: TypeAlias = list[bytes]
+"""The JSON of one value, in parts."""
 
 
 class ExecutionState(NamedTuple):
@@ -37,107 +41,193 @@ class ExecutionState(NamedTuple):
     """Raises QueryTooComplex once the execution has taken too long, or makes too many bytes."""
 
 
-Encoder: TypeAlias = Callable[[Column, ExecutionState], list[bytes]]
+class Encoder(ABC):
+    """Makes JSON of the values of a field. It is an object because closures take three times the memory."""
+
+    __slots__ = ()
+
+    @abstractmethod
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        """Return the JSON of each value."""
+
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - any value of the field
+        """Append the JSON of a single value."""
+        pieces += self.encode((value,), state)
+
+    def join(self, value: Any, state: ExecutionState) -> bytes:  # noqa: ANN401 - any value of the field
+        """Return the JSON of a single value, without spare memory."""
+        pieces: Pieces = []
+        self.write(value, state, pieces)
+        return b"".join(pieces)
 
 
-def encode_leaves(leaf_type: graphql.GraphQLLeafType) -> Encoder:
-    """Return the encoder of a scalar or an enum."""
-    is_exact = get_exact_check(leaf_type)
-    coerce = leaf_type.coerce_output_value
+class LeafEncoder(Encoder):
+    """Encodes a scalar or an enum."""
 
-    def encode(value: Any) -> bytes:  # noqa: ANN401 - any value that a resolver returns
-        if is_exact(value):
+    __slots__ = ("_coerce", "_is_exact", "_is_number")
+
+    def __init__(self, leaf_type: graphql.GraphQLLeafType) -> None:
+        self._is_exact = get_exact_check(leaf_type)
+        self._coerce = leaf_type.coerce_output_value
+        self._is_number = leaf_type.name in ("Int", "Float")
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:  # noqa: ARG002 - of the base class
+        # One call for all numbers: each takes a buffer of its own.
+        if self._is_number and values and all(map(self._is_exact, values)):
+            return orjson.dumps(list(values))[1:-1].split(b",")
+        return list(map(self._encode_value, values))
+
+    def _encode_value(self, value: object) -> bytes:
+        if self._is_exact(value):
             return orjson.dumps(value)
-        coerced = None if value is None else coerce(value)
+        coerced = None if value is None else self._coerce(value)
         if coerced is None or coerced is graphql.Undefined:
             raise ValueError("not a value of the type")
         return orjson.dumps(coerced)
 
-    def encode_numbers(values: Column, _: ExecutionState) -> list[bytes]:
-        # One call for all of them: each takes a buffer of its own.
-        if values and all(map(is_exact, values)):
-            return orjson.dumps(list(values))[1:-1].split(b",")
-        return list(map(encode, values))
 
-    return encode_numbers if leaf_type.name in ("Int", "Float") else lambda values, _: list(map(encode, values))
+@dataclass(frozen=True, slots=True, eq=False)
+class ConstantEncoder(Encoder):
+    """Encodes a field that has one value in every object."""
 
+    json: bytes
 
-def encode_constant(json: bytes) -> Encoder:
-    """Return the encoder of a field that has one value in every object."""
-    return lambda values, _: [json] * len(values)
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:  # noqa: ARG002 - of the base class
+        return [self.json] * len(values)
 
 
-def encode_nullable(encode: Encoder) -> Encoder:
-    """Return an encoder that accepts None."""
+@dataclass(frozen=True, slots=True, eq=False)
+class NullableEncoder(Encoder):
+    """Encodes values that may be None."""
 
-    def encode_all(values: Column, state: ExecutionState) -> list[bytes]:
-        encoded = encode([value for value in values if value is not None], state)
+    present: Encoder
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        encoded = self.present.encode([value for value in values if value is not None], state)
         if len(encoded) == len(values):
             return encoded
         remaining = iter(encoded)
         return [b"null" if value is None else next(remaining) for value in values]
 
-    return encode_all
-
-
-def encode_lists(encode: Encoder) -> Encoder:
-    """Return the encoder of lists, all of whose items are encoded together."""
-
-    def encode_all(lists: Column, state: ExecutionState) -> list[bytes]:
-        for values in lists:
-            if not isinstance(values, list | tuple):
-                raise TypeError("not a list")
-        if len(lists) == 1:
-            encoded = [b"[%b]" % b",".join(encode(lists[0], state))]
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - of the base class
+        if value is None:
+            pieces.append(b"null")
         else:
-            items = iter(encode(list(chain.from_iterable(lists)), state))
-            encoded = [b"[%b]" % b",".join(islice(items, len(values))) for values in lists]
-        state.budget.limits.check("bytes", sum(map(len, encoded)))
+            self.present.write(value, state, pieces)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListEncoder(Encoder):
+    """Encodes lists, all of whose items are encoded together."""
+
+    item: Encoder
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        for items in values:
+            _check_list(items)
+        all_items = iter(self.item.encode(list(chain.from_iterable(values)), state))
+        encoded = [b"[%b]" % b",".join(islice(all_items, len(items))) for items in values]
+        state.budget.check_bytes(sum(map(len, encoded)))
         return encoded
 
-    return encode_all
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - of the base class
+        _check_list(value)
+        items = b",".join(self.item.encode(value, state))
+        state.budget.check_bytes(len(items))
+        pieces += (b"[", items, b"]")
 
 
-def encode_objects(columns: Mapping[str, Encoder]) -> Encoder:
-    """Return the encoder of objects with these fields."""
-    if not columns:
-        return encode_constant(b"{}")
-    template = "{{{}}}".format(",".join(f'"{key}":%b' for key in columns)).encode()
-    encoders = tuple(columns.values())
+def _check_list(value: object) -> None:
+    if not isinstance(value, list | tuple):
+        raise TypeError("not a list")
 
-    def encode(objects: Column, state: ExecutionState) -> list[bytes]:
+
+class ObjectEncoder(Encoder):
+    """Encodes objects of one type."""
+
+    __slots__ = ("_fields", "_template", "_writers")
+
+    def __init__(self, fields: Mapping[str, Encoder]) -> None:
+        """Encode objects with these fields, at least one."""
+        self._template = "{{{}}}".format(",".join(f'"{key}":%b' for key in fields)).encode()
+        self._fields = tuple(fields.values())
+        self._writers = tuple(zip(self._template.split(b"%b"), self._fields, strict=False))
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
         # The keys may be as long as the document.
-        state.budget.limits.check("bytes", len(template) * len(objects))
-        for value_type in set(map(type, objects)):
+        state.budget.check_bytes(len(self._template) * len(values))
+        if len(values) == 1:
+            state.budget.check_time()
+            return [self.join(values[0], state)]
+        for value_type in set(map(type, values)):
             if issubclass(value_type, NoneType | Exception):
                 raise TypeError("not an object")
-        if len(objects) == 1:
-            state.budget.check_time()
-            return [template % tuple([encode_column(objects, state)[0] for encode_column in encoders])]
         encoded = []
-        for encode_column in encoders:
+        for field in self._fields:
             state.budget.check_time()
-            encoded.append(encode_column(objects, state))
-        return [template % row for row in zip(*encoded, strict=True)]
+            encoded.append(field.encode(values, state))
+        return [self._template % row for row in zip(*encoded, strict=True)]
 
-    return encode
-
-
-def encode_by_type(resolve_type: Callable[[Any], str], encoders: Mapping[str, Encoder]) -> Encoder:
-    """Return the encoder of objects of an interface or a union, given the encoders by type name."""
-
-    def encode(objects: Column, state: ExecutionState) -> list[bytes]:
-        return [encoders[resolve_type(source)]((source,), state)[0] for source in objects]
-
-    return encode
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - of the base class
+        if value is None or isinstance(value, Exception):
+            raise TypeError("not an object")
+        for head, field in self._writers:
+            pieces.append(head)
+            field.write(value, state, pieces)
+        pieces.append(b"}")
 
 
-def encode_once(encode: Encoder, selection: Hashable) -> Encoder:
-    """Return an encoder that prepares the JSON of each object once per snapshot, memory permitting.
+@dataclass(frozen=True, slots=True, eq=False)
+class AbstractEncoder(Encoder):
+    """Encodes objects of an interface or a union."""
 
-    The objects must not change, and `encode` may depend on nothing else. Encoders of one `selection`
-    share what they prepared.
+    resolve_type: Callable[[Any], str]
+    encoders: Mapping[str, Encoder]
+    """By type name."""
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        return [self.join(value, state) for value in values]
+
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - of the base class
+        self.encoders[self.resolve_type(value)].write(value, state, pieces)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedEncoder(Encoder):
+    """Prepares the JSON of each object once per snapshot, memory permitting.
+
+    The objects must not change, and the JSON may depend on nothing else.
     """
-    return lambda objects, state: prepare_json(
-        state.derived, selection, objects, lambda missing: encode(missing, state)
-    )
+
+    encoder: Encoder
+    selection: Hashable
+    """Encoders of one selection share what they prepared."""
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        return prepare_json(state.derived, self.selection, values, lambda missing: self.encoder.encode(missing, state))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRootEncoder(Encoder):
+    """Prepares the JSON of a root field once per snapshot if it is used again, memory permitting.
+
+    The field may depend on the snapshot alone. One that notes unknown values is encoded each time: they belong to the
+    response too.
+    """
+
+    encoder: Encoder
+    selection: Hashable
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        return [self.join(value, state) for value in values]
+
+    def write(self, value: SnapshotReader, state: ExecutionState, pieces: Pieces) -> None:
+        prepared: PreparedJSON | None = state.derived.get(self.selection)
+        if prepared is not None and prepared.json:
+            pieces.append(prepared.json)
+            return
+        json = self.encoder.join(value, state)
+        pieces.append(json)
+        if not value.unknown_values:
+            # What is used once must not push out what all queries share.
+            state.derived.put(self.selection, PreparedJSON(b"" if prepared is None else json))

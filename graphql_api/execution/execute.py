@@ -25,7 +25,6 @@ from graphql_api.execution.limits import Budget
 from graphql_api.execution.messages import CompiledResponse, GraphQLRequest, GraphQLResponse
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.schema.context import GraphQLContext
-from graphql_api.utils.exact_bytes import copy_exactly
 from graphql_api.utils.slices import end_slice
 
 T = TypeVar("T")
@@ -95,7 +94,7 @@ def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: Gra
     try:
         budget = request.budget or schema.create_budget()
         prepared = _prepare(schema, request, context, QUERIES_ONLY, budget)
-        if prepared.cost > MAX_SYNC_COST or prepared.encode is None:
+        if prepared.cost > MAX_SYNC_COST or prepared.encoder is None:
             return None
         budget.begin_operation(prepared.cost)
         result = prepared.run_compiled()
@@ -104,8 +103,8 @@ def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: Gra
     if result is None:
         return None
     data, extensions = result
-    json = copy_exactly(orjson.dumps(_build_body(data, extensions))) if extensions else b'{"data":%b}' % data
-    return CompiledResponse(json, prepared.operation.info)
+    end = b"," + orjson.dumps(extensions)[1:] if extensions else b"}"
+    return CompiledResponse(b"".join((b'{"data":', *data, end)), prepared.operation.info)
 
 
 class _RequestRejected(Exception):
@@ -127,7 +126,7 @@ class _PreparedExecution:
     raw_variables: Mapping[str, Any]
     variables: Mapping[str, Any]
     """Coerced."""
-    encode: Encoder | None
+    encoder: Encoder | None
     """Makes the JSON of the data. None if the operation cannot be compiled."""
     context: GraphQLContext
     client: str
@@ -144,25 +143,25 @@ class _PreparedExecution:
         """Return the root object of a query."""
         return SnapshotReader(self.context.catalog.snapshot, self.budget.check_time)
 
-    def run_compiled(self) -> tuple[bytes, Mapping[str, Any]] | None:
-        """Execute the compiled operation. Return the JSON of its data, and the extensions of the response.
+    def run_compiled(self) -> tuple[list[bytes], Mapping[str, Any]] | None:
+        """Execute the compiled operation. Return the JSON of its data in pieces, and the extensions of the response.
 
         None if there is none, or if a value is not what its type says.
 
         Raises:
             QueryTooComplex: The operation exceeds the limit of milliseconds or of bytes.
         """
-        if self.encode is None:
+        if self.encoder is None:
             return None
-        reader = self.reader
+        reader, data = self.reader, list[bytes]()
         state = ExecutionState(reader, self.variables, reader.snapshot.derived, self.budget)
         try:
-            (data,) = self.encode((reader,), state)
+            self.encoder.write(reader, state, data)
         except QueryTooComplex:
             raise
         except Exception:  # noqa: BLE001 - the stock executor reports it
             return None
-        self.budget.spend_bytes(len(data))
+        self.budget.spend_bytes(sum(map(len, data)))
         return data, build_extensions(reader)
 
     async def run(self, request_id: str) -> GraphQLResponse:
@@ -177,13 +176,15 @@ class _PreparedExecution:
         try:
             if self.is_query:
                 self.budget.check_time()
-            result = None if self.encode is None else await self._run_in_turn(self.run_compiled, self.cost)
+            result = None if self.encoder is None else await self._run_in_turn(self.run_compiled, self.cost)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         if result is not None:
-            return GraphQLResponse(_build_body(*result), executed=True, cacheable=True, operation=self.operation.info)
+            data, extensions = result
+            body = {"data": orjson.Fragment(b"".join(data)), **extensions}
+            return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
         if self.is_query:
-            if self.encode is not None:
+            if self.encoder is not None:
                 self.budget.spend_cost(self.cost * (UNCOMPILED_FACTOR - 1))
             return await self._run_stock(request_id)
         with self.budget.paused():
@@ -319,7 +320,7 @@ def _prepare(
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise _RequestRejected(operation, variables, InvalidInput.code)
-    encode = operation.compile(variables)
+    encoder = operation.compile(variables)
     is_query = operation.type is OperationType.QUERY
     return _PreparedExecution(
         schema=schema,
@@ -327,16 +328,12 @@ def _prepare(
         operation=operation,
         raw_variables=raw_variables,
         variables=variables,
-        encode=encode,
+        encoder=encoder,
         context=context,
         client=request.client,
-        cost=cost if encode is not None or not is_query else cost * UNCOMPILED_FACTOR,
+        cost=cost if encoder is not None or not is_query else cost * UNCOMPILED_FACTOR,
         budget=budget,
     )
-
-
-def _build_body(data: bytes, extensions: Mapping[str, Any]) -> Mapping[str, Any]:
-    return {"data": orjson.Fragment(data), **extensions}
 
 
 def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:

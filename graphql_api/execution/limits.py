@@ -166,6 +166,15 @@ class Budget:
         """Count the bytes of the current operation for nothing, because they are not sent."""
         self._bytes = self._former_bytes
 
+    def check_bytes(self, count: int) -> None:
+        """Compare the bytes of a part of a response with the limit.
+
+        Raises:
+            QueryTooComplex: They are more.
+        """
+        if count > self.limits.bytes:
+            self.limits.check("bytes", count)
+
     def spend_bytes(self, count: int) -> None:
         """Count bytes of a response.
 
@@ -173,4 +182,4 @@ class Budget:
             QueryTooComplex: They are more than the limit.
         """
         self._bytes += count
-        self.limits.check("bytes", self._bytes)
+        self.check_bytes(self._bytes)

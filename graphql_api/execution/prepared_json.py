@@ -1,12 +1,13 @@
 """Prepared JSON: the bytes that the objects of one snapshot contribute to responses."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.utils.exact_bytes import copy_exactly
 
 _TABLE_BYTES = 500
+_VALUE_BYTES = 300
 _ENTRY_BYTES = 150
 """Estimated bytes of an object's entry besides its JSON."""
 
@@ -19,6 +20,8 @@ def prepare_json(
     The objects must not change while `cache` is used.
     """
     table: _Table = cache.get(selection) or _Table()
+    if len(objects) == len(table.objects) and list(objects) == table.objects:  # compares identities first
+        return list(table.json_by_id.values())
     try:
         return list(map(table.json_by_id.__getitem__, map(id, objects)))
     except KeyError:
@@ -30,15 +33,28 @@ def prepare_json(
     return [table.json_by_id[id(value)] for value in objects]
 
 
+class PreparedJSON(NamedTuple):
+    """JSON of a root field, without spare memory."""
+
+    json: bytes
+    """Empty until it is used a second time."""
+
+    @property
+    def size(self) -> int:
+        """Return the bytes that it takes."""
+        return _VALUE_BYTES + len(self.json)
+
+
 class _Table:
     """JSON of one selection. It refers to the objects, so that no other one gets the id of one."""
 
     def __init__(self) -> None:
         self.json_by_id: dict[int, bytes] = {}
         self.size = _TABLE_BYTES
-        self._objects: list[object] = []
+        self.objects: list[object] = []
+        """In the order of `json_by_id`."""
 
     def add(self, objects: Sequence[object], encoded: Sequence[bytes]) -> None:
-        self._objects.extend(objects)
+        self.objects.extend(objects)
         self.json_by_id.update(zip(map(id, objects), map(copy_exactly, encoded), strict=True))
         self.size += sum(map(len, encoded)) + _ENTRY_BYTES * len(encoded)

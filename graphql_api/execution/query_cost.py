@@ -118,6 +118,13 @@ class OperationCost:
         Raises:
             QueryTooComplex: The cost, or a variable's depth or items, exceeds its limit.
         """
+        cost = self._find_constant_cost(sizes)
+        if self.defaults:
+            cost += self._measure_variables(variables, sizes)
+        self.limits.check("cost", cost)
+        return cost
+
+    def _measure_variables(self, variables: Mapping[str, Any], sizes: DataSizes) -> int:
         values = {name: variables.get(name, default) for name, default in self.defaults.items()}
         max_operands = _MEASURED_EXCESS * self.limits.cost / max(sizes.countries, 1)
         value_sizes = {
@@ -125,10 +132,9 @@ class OperationCost:
             for name, value in values.items()
             if isinstance(value, str | dict | list)
         }
-        cost = self._find_constant_cost(sizes) + _add_up(self._variable_cost_of_rows, sizes, values)
+        cost = _add_up(self._variable_cost_of_rows, sizes, values)
         for name, size in value_sizes.items():
             cost += self.variable_uses.get(name, 0) * (size.operands * sizes.countries + size.elements)
-        self.limits.check("cost", cost)
         return cost
 
     def _find_constant_cost(self, sizes: DataSizes) -> int:

@@ -95,7 +95,7 @@ def test_whole_list(rows: list[Country], query: ListQuery) -> None:
     """Without arguments the page is every matching row in order, from the first to the last."""
     filter_, sort = query
     page = make_get_page(make_snapshot(rows), query)(WHOLE_LIST)
-    assert page.rows == sort_by_rank((row for row in rows if matches(row, filter_)), sort)
+    assert list(page.rows) == sort_by_rank((row for row in rows if matches(row, filter_)), sort)
     assert (page.span.start, page.span.stop) == (0, len(page.matching))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from inspect import isawaitable
 from typing import Any
 
@@ -18,6 +19,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from benchmarks.queries_benchmark import QUERIES
 from graphql_api.domain.country import Country
+from graphql_api.domain.pagination import paginate
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.execute import MAX_SYNC_COST, QUERIES_ONLY, execute, execute_sync_if_cheap
@@ -306,3 +308,33 @@ async def test_new_snapshot() -> None:
         assert await client.query("{ countries { nodes { code population } } }") == {
             "countries": {"nodes": [{"code": code, "population": 7}]}
         }
+
+
+async def test_constant_root_fields() -> None:
+    """A root field without variables is resolved at its first two uses in a snapshot, a variable one at each."""
+    client = make_client([make_country("AX"), make_country("FR")])
+    document = """query ($n: Int!) {
+        constant: countries(first: 1) { nodes { code } }
+        variable: countries(first: $n) { nodes { code } }
+    }"""
+    for snapshot in (client.catalog.snapshot, make_snapshot([make_country("TR"), make_country("US")])):
+        client.catalog.snapshot = snapshot
+        codes = [{"code": row.code} for row in snapshot.rows]
+        pages = []
+        for number in (0, 1, 2, 2):
+            response = await client.request(document, {"n": number})
+            assert response.body["data"] == {"constant": {"nodes": codes[:1]}, "variable": {"nodes": codes[:number]}}
+            request = GraphQLRequest(document, {"n": number}, None)
+            await asyncio.sleep(0)  # this turn of the event loop may have done enough
+            calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
+            pages.append(calls[paginate.__code__])
+        assert pages == [2, 1, 1, 1]
+
+
+async def test_unknown_value_of_a_constant_field() -> None:
+    """The suggestions for a literal come with each response."""
+    client = make_client([make_country("FR", name="France")])
+    for _ in range(4):
+        response = await client.request('{ country(name: "Frence") { code } }')
+        assert response.body["data"] == {"country": None}
+        assert [suggestion["didYouMean"] for suggestion in response.body["extensions"]["suggestions"]] == [["France"]]
