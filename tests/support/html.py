@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html.parser import HTMLParser
 
-VOID_ELEMENTS = {"meta", "img", "link", "input", "source", "col"}
+VOID_ELEMENTS = {"meta", "img", "link", "input", "source", "col", "wbr"}
 
 
 class HTMLPage(HTMLParser):

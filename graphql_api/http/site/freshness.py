@@ -1,10 +1,11 @@
-"""The age of the data for people: per kind and provider, and the last refreshes as a chart."""
+"""The age of the data for people: sources and state of each kind, and the last refreshes as a chart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from graphql_api.domain.country import BUNDLED
+from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.report import Attempt, RefreshReport, SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.images.summary_text import format_years
@@ -16,6 +17,23 @@ CHARTED_ATTEMPTS = 10
 CHART_HEIGHT = 40
 _MIN_BAR_HEIGHT = 3
 """Height of the fastest refresh, so that it is in sight."""
+_TITLES: Mapping[SourceKind, str] = {
+    SourceKind.COUNTRIES: "Capitals, areas, currencies",
+    SourceKind.STATISTICS: "Population, GDP",
+    SourceKind.RATES: "Exchange rates",
+}
+"""The figures of each kind, in the order of the page."""
+
+
+class KindState(NamedTuple):
+    """Times of one kind of data, according to the history."""
+
+    confirmed_at: datetime | None = None
+    """Time of the last refresh whose live provider sent the kind or had nothing new; None if the history has none."""
+    old_since: datetime | None = None
+    """Time since which no refresh confirms the kind; None while it is up to date."""
+    reason: str = ""
+    """Why the kind is old."""
 
 
 class Attribution(NamedTuple):
@@ -55,22 +73,23 @@ def describe_staleness(snapshot: Snapshot, now: datetime, stale_after: timedelta
     return "the last refresh was too long ago."
 
 
-def list_attributions(snapshot: Snapshot) -> Iterator[tuple[str, list[Attribution]]]:
-    """Yield each kind with its providers."""
-    for title, kind, sources in (
-        ("Figures", SourceKind.COUNTRIES, snapshot.count_figures_provenance()),
-        ("Statistics", SourceKind.STATISTICS, snapshot.count_statistics_provenance()),
-        ("Exchange rates", SourceKind.RATES, snapshot.count_rates_provenance()),
-    ):
-        providers = []
-        for source, count in sources.items():
-            text = get_attribution(kind, source.provider) or source.provider
-            as_of = formatting.format_date(source.as_of) if source.as_of else ""
-            is_statistics = kind is SourceKind.STATISTICS
-            years = format_years(snapshot.find_statistics_years(source if is_statistics else None))
-            providers.append(Attribution(text, years, as_of, count, source.provider == BUNDLED))
-        if providers:
-            yield title, providers
+def assess_kinds(attempts: Sequence[Attempt], now: datetime, stale_after: timedelta) -> Mapping[SourceKind, KindState]:
+    """Return the state of each kind after these attempts, the newest first."""
+    return {kind: _assess(kind, attempts, now, stale_after) for kind in _TITLES}
+
+
+def list_attributions(snapshot: Snapshot) -> Mapping[SourceKind, tuple[str, list[Attribution]]]:
+    """Return the title and the providers of each kind of which there is data."""
+    sources_by_kind = {
+        SourceKind.COUNTRIES: snapshot.count_figures_provenance(),
+        SourceKind.STATISTICS: snapshot.count_statistics_provenance(),
+        SourceKind.RATES: snapshot.count_rates_provenance(),
+    }
+    return {
+        kind: (title, [_build_attribution(kind, source, count, snapshot) for source, count in sources.items()])
+        for kind, title in _TITLES.items()
+        if (sources := sources_by_kind[kind])
+    }
 
 
 def chart_attempts(attempts: Sequence[Attempt]) -> list[RefreshBar]:
@@ -86,3 +105,39 @@ def _build_bar(attempt: Attempt, slowest: float) -> RefreshBar:
     duration = attempt.timings.total_ms
     height = max(_MIN_BAR_HEIGHT, round(CHART_HEIGHT * duration / slowest)) if slowest else _MIN_BAR_HEIGHT
     return RefreshBar(at, is_failure=False, text=f"{duration / 1000:.2f} s", height=height)
+
+
+def _assess(kind: SourceKind, attempts: Sequence[Attempt], now: datetime, stale_after: timedelta) -> KindState:
+    state = KindState()
+    for attempt in attempts:
+        reason = _find_problem(kind, attempt)
+        if not reason:
+            state = state._replace(confirmed_at=attempt.at)
+            break
+        state = KindState(old_since=attempt.at, reason=state.reason or reason)
+    if state.confirmed_at and not state.old_since and now - state.confirmed_at > stale_after:
+        return KindState(state.confirmed_at, state.confirmed_at + stale_after, "no refresh since then")
+    return state
+
+
+def _find_problem(kind: SourceKind, attempt: Attempt) -> str:
+    """Return why an attempt did not confirm a kind; empty if it did."""
+    if not isinstance(attempt, RefreshReport):
+        return "the last refresh failed"
+    source = next((source for source in attempt.sources if source.kind is kind), None)
+    if source is None:
+        return "the last refresh did not include it"
+    if source.live or source.cached:
+        return ""
+    return "; ".join(source.failures) or "no live provider is set"
+
+
+def _build_attribution(kind: SourceKind, source: Provenance, count: int, snapshot: Snapshot) -> Attribution:
+    years = snapshot.find_statistics_years(source if kind is SourceKind.STATISTICS else None)
+    return Attribution(
+        text=get_attribution(kind, source.provider) or source.provider,
+        years=format_years(years),
+        as_of=formatting.format_date(source.as_of) if source.as_of else "",
+        row_count=count,
+        is_bundled=source.provider == BUNDLED,
+    )

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, Response
 
 from graphql_api import __version__
 from graphql_api.catalog import Catalog
-from graphql_api.domain.report import Attempt
+from graphql_api.domain.report import Attempt, RefreshFailure, SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
@@ -18,6 +18,8 @@ from graphql_api.http.site.flags import Flags
 from graphql_api.http.site.freshness import (
     CHART_HEIGHT,
     CHARTED_ATTEMPTS,
+    KindState,
+    assess_kinds,
     chart_attempts,
     describe_age,
     describe_staleness,
@@ -56,6 +58,8 @@ class PageContent:
     now: datetime
     attempts: tuple[Attempt, ...]
     """The last attempts to refresh, newest first."""
+    states: Mapping[SourceKind, KindState]
+    """The state of each kind of data after all attempts."""
     image_paths: Mapping[Theme, str]
     head: PageHead
 
@@ -81,11 +85,13 @@ class LandingPage:
         """Return the page; 503 while no rows are loaded."""
         snapshot = self.catalog.snapshot
         query, problems = parse_table_query(request.query_params, snapshot)
+        now, history = self.clock(), self.catalog.history
         content = PageContent(
             view=View(query, parse_measure(request.query_params)),
             problems=tuple(problems),
-            now=self.clock(),
-            attempts=self.catalog.history[:CHARTED_ATTEMPTS],
+            now=now,
+            attempts=history[:CHARTED_ATTEMPTS],
+            states=assess_kinds(history, now, self.stale_after),
             image_paths={theme: await self.summary_images.get_path(snapshot, theme) for theme in Theme},
             head=PageHead(title=SITE_NAME, description=_DESCRIPTION, base_url=self.get_base_url(request)),
         )
@@ -94,7 +100,8 @@ class LandingPage:
             return HTMLResponse(self.render(snapshot, content), 503, headers)
         key = (
             *(content.head, content.view, content.problems, tuple(attempt.id for attempt in content.attempts)),
-            *(describe_age(snapshot, content.now), describe_staleness(snapshot, content.now, self.stale_after)),
+            *(describe_age(snapshot, now), describe_staleness(snapshot, now, self.stale_after)),
+            *content.states.values(),
         )
         return await self._pages.respond(
             request,
@@ -121,10 +128,14 @@ class LandingPage:
             is_token_required=self.is_token_required,
             refreshed_at=refreshed_at,
             is_bundled=not snapshot.has_live_figures and not snapshot.has_live_rates,
-            refreshed_at_text=refreshed_at and formatting.format_datetime(refreshed_at),
-            age=describe_age(snapshot, now),
             stale_reason=describe_staleness(snapshot, now, self.stale_after),
-            sources=list(list_attributions(snapshot)),
+            kinds=[
+                (title, attributions, content.states[kind])
+                for kind, (title, attributions) in list_attributions(snapshot).items()
+            ],
+            format_age=lambda time: formatting.format_age(now - time),
+            format_datetime=formatting.format_datetime,
+            failure=next((attempt for attempt in content.attempts[:1] if isinstance(attempt, RefreshFailure)), None),
             attempts=chart_attempts(content.attempts),
             chart_height=CHART_HEIGHT,
             image_paths=content.image_paths,

@@ -1,12 +1,18 @@
 """HTML from Jinja templates, with values escaped."""
 
+import re
 from functools import cache
 from typing import TYPE_CHECKING
+
+from markupsafe import Markup, escape
 
 from graphql_api.http.site.static_files import Asset
 
 if TYPE_CHECKING:
     import jinja2
+
+_ATTRIBUTION = re.compile(r"(?P<name>[^(]+) \((?P<url>https?://[^\s()]+)\)(?P<rest>.*)")
+_BREAKS = re.compile(r"(?<=\w)(?=/)|(?<=//)")
 
 
 def render_template(name: str, **context: object) -> str:
@@ -16,6 +22,17 @@ def render_template(name: str, **context: object) -> str:
     relative to the page, and `head`, a `PageHead`.
     """
     return _get_environment().get_template(name).render(context)
+
+
+def link_source(text: str) -> Markup:
+    """Return an attribution whose name links to the URL that follows it in brackets; escaped text without one."""
+    match = _ATTRIBUTION.fullmatch(text)
+    return Markup('<a href="{url}">{name}</a>{rest}').format(**match.groupdict()) if match else escape(text)
+
+
+def breakable(text: str) -> Markup:
+    """Return escaped text whose URLs may break at slashes."""
+    return Markup("<wbr>").join(_BREAKS.split(text))
 
 
 @cache
@@ -30,6 +47,7 @@ def _get_environment() -> "jinja2.Environment":
         lstrip_blocks=True,
     )
     environment.globals["asset_url"] = cache(_get_asset_url)
+    environment.filters |= {"link_source": link_source, "breakable": breakable}
     return environment
 
 

@@ -38,19 +38,19 @@ async function load(url) {
     const part = page.querySelector(`[data-part="${old.dataset.part}"]`);
     if (part) old.replaceWith(document.adoptNode(part));
   }
-  showAge();
+  showAges();
 }
 
-/** Update the age of the data, in the words of format_age in utils/formatting.py. */
-function showAge() {
-  const time = find("time");
-  if (!time) return;
-  const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / MINUTE);
-  const [length, unit] =
-    minutes >= 1440 ? [1440, "day"] : minutes >= 60 ? [60, "hour"] : [1, "minute"];
+/** Update the ages of the data, in the words of format_age in utils/formatting.py. */
+function showAges() {
   const format = new Intl.RelativeTimeFormat("en");
-  time.textContent =
-    minutes < 1 ? "just now" : format.format(-Math.floor(minutes / length), unit);
+  for (const time of document.querySelectorAll("time")) {
+    const minutes = Math.floor((Date.now() - Date.parse(time.dateTime)) / MINUTE);
+    const [length, unit] =
+      minutes >= 1440 ? [1440, "day"] : minutes >= 60 ? [60, "hour"] : [1, "minute"];
+    time.textContent =
+      minutes < 1 ? "just now" : format.format(-Math.floor(minutes / length), unit);
+  }
 }
 
 async function sort(event) {
@@ -229,16 +229,12 @@ filterForm.addEventListener("submit", (event) => {
   event.preventDefault();
   filterSoon();
 });
-filterForm.querySelector("button").hidden = true;
-if (navigator.clipboard) {
-  for (const copyButton of document.querySelectorAll("[data-copy]")) {
-    copyButton.hidden = false;
-    copyButton.addEventListener("click", copy);
-  }
+for (const copyButton of document.querySelectorAll("[data-copy]")) {
+  copyButton.hidden = !navigator.clipboard; // which plain HTTP lacks
+  copyButton.addEventListener("click", copy);
 }
 button.addEventListener("click", refresh);
 form.addEventListener("submit", submit);
-panel.hidden = false;
-showAge();
-setInterval(showAge, MINUTE / 2);
+showAges();
+setInterval(showAges, MINUTE / 2);
 reloadUntilLoaded();

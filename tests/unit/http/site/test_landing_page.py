@@ -1,6 +1,7 @@
 """The landing page shows the age of the data, its providers, and the rows in order."""
 
 import shlex
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qsl
 
@@ -8,8 +9,9 @@ import orjson
 import pytest
 
 from graphql_api.domain.country import BUNDLED, Country
-from graphql_api.domain.report import Attempt, RefreshFailure
+from graphql_api.domain.report import Attempt, RefreshFailure, SourceKind
 from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
+from graphql_api.http.site.freshness import assess_kinds
 from graphql_api.http.site.landing_page import LandingPage, PageContent
 from graphql_api.http.site.landing_table import View
 from graphql_api.http.site.map_measures import DEFAULT_MEASURE
@@ -17,7 +19,7 @@ from graphql_api.http.site.page import PageHead
 from graphql_api.http.site.table_query import SORT_FIELDS, parse_table_query
 from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImageCache
-from tests.support.attempts import make_report
+from tests.support.attempts import make_report, make_source_report
 from tests.support.factories import REFRESHED_AT, STATISTICS_FIELDS, make_country
 from tests.support.html import HTMLPage
 from tests.support.schema_client import PUBLIC_URL, offline_client
@@ -52,6 +54,7 @@ def render_page(
         problems=tuple(problems),
         now=REFRESHED_AT + age,
         attempts=attempts,
+        states=assess_kinds(attempts, REFRESHED_AT + age, A_DAY),
         image_paths=IMAGE_PATHS,
         head=HEAD,
     )
@@ -151,6 +154,8 @@ def test_attempts() -> None:
     text = " ".join(page.text.split())
     assert "The last 2 refreshes, 1 failed" in text
     assert "23 Nov 2026, 16:26 UTC: failed. No <source>." in text
+    assert "The last refresh failed on 23 Nov 2026, 16:26 UTC: No <source>." in text
+    assert "The last refresh failed" not in render_page(*ROWS, attempts=(report, failure)).text
 
 
 def test_administrators() -> None:
@@ -195,27 +200,41 @@ def test_sources() -> None:
     )
     text = " ".join(page.text.split())
     assert (
-        "Figures GeoNames (https://www.geonames.org), CC BY 4.0, as of 22 Nov 2026 (2 countries) "
+        "Capitals, areas, currencies GeoNames, CC BY 4.0, as of 22 Nov 2026 (2 countries) "
         "our <mirror> (1 country) "
-        "Statistics World Bank, World Development Indicators (https://data.worldbank.org), CC BY 4.0, "
+        "Population, GDP World Bank, World Development Indicators, CC BY 4.0, "
         "population of 2024, GDP of 2023, as of 22 Nov 2026 "
-        "Exchange rates Rates by Exchange Rate API (https://www.exchangerate-api.com), "
-        "as of 22 Nov 2026"
+        "Exchange rates Rates by Exchange Rate API, as of 22 Nov 2026 "
+        "Names, regions, languages"
     ) in text
     links = [str(link["href"]) for link in page.find_all("a")]
     assert "https://www.geonames.org" in links
     assert "https://www.exchangerate-api.com" in links
 
 
+def test_states() -> None:
+    """Each kind has the time of its confirmation, or since when and why it is old."""
+    rates = make_source_report("er-api")
+    statistics = make_source_report("world-bank", kind=SourceKind.STATISTICS)
+    stored = replace(statistics, live=False, stored=True, failures=("world-bank: <503>",))
+    old, middle, new = (
+        make_report(name, finished_at=REFRESHED_AT - timedelta(hours=hours), sources=(rates, source))
+        for name, hours, source in (("1", 3, statistics), ("2", 2, stored), ("3", 1, stored))
+    )
+    text = " ".join(render_page(make_country("FR"), attempts=(new, middle, old), age=timedelta(0)).text.split())
+    assert "Exchange rates Rates by Exchange Rate API, as of 22 Nov 2026 Confirmed 1 hour ago" in text
+    assert "Old since 23 Nov 2026, 14:26 UTC: world-bank: <503>. Last confirmed 3 hours ago. Exchange rates" in text
+    assert "Old since at least 23 Nov 2026, 13:26 UTC: the last refresh did not include it. Population" in text
+    text = render_page(make_country("FR"), attempts=(old,), age=A_DAY).text
+    assert text.count("Old since 24 Nov 2026, 13:26 UTC: no refresh since then. Last confirmed 1 day ago.") == 2
+
+
 def test_statistics_without_years() -> None:
     """Statistics that do not state their years have the date of their source only; without any there is no entry."""
     undated = {"statistics_provider": BUNDLED, "population_year": None, "gdp": None, "gdp_year": None}
     text = " ".join(render_page(make_country("FR", **undated)).text.split())
-    assert (
-        "Statistics Unicode CLDR (https://cldr.unicode.org), Unicode-3.0, as of 22 Nov 2026 "
-        "old: bundled with the server Exchange" in text
-    )
-    assert "Statistics" not in render_page(make_country("FR", **dict.fromkeys(STATISTICS_FIELDS))).text
+    assert "Population, GDP Unicode CLDR, Unicode-3.0, as of 22 Nov 2026 old: bundled with the server Exchange" in text
+    assert "Population, GDP" not in render_page(make_country("FR", **dict.fromkeys(STATISTICS_FIELDS))).text
 
 
 def test_image() -> None:
@@ -236,7 +255,8 @@ def test_one_country() -> None:
 def test_rows_without_rates() -> None:
     """Without rates there is no attribution for rates."""
     page = render_page(make_country("FR", rates_provider=None, rates_as_of=None))
-    assert [text for text in ("Figures", "Exchange rates") if f"\n{text}\n" in page.text] == ["Figures"]
+    titles = ("Capitals, areas, currencies", "Exchange rates")
+    assert [text for text in titles if f"\n{text}\n" in page.text] == ["Capitals, areas, currencies"]
 
 
 def test_every_column_sorts() -> None:
