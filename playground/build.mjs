@@ -1,6 +1,7 @@
 // Bundles GraphiQL, its workers and styles into `dist`, with the flags of all pages and the licences of what is in it.
 import { appendFile, copyFile, mkdir, readFile, readdir, rm } from "node:fs/promises";
 import { build } from "esbuild";
+import { patchPlugin } from "./patches.mjs";
 
 const OPTIONS = {
   bundle: true,
@@ -26,7 +27,7 @@ const WORKERS = {
 await rm("dist", { recursive: true, force: true });
 const results = await Promise.all([
   build({ ...OPTIONS, entryPoints: ["src/graphiql.css"], loader: { ".ttf": "dataurl" } }),
-  build({ ...SCRIPT_OPTIONS, entryPoints: ["src/graphiql.js"], format: "esm", splitting: true }),
+  build({ ...SCRIPT_OPTIONS, entryPoints: ["src/graphiql.js"], format: "esm", splitting: true, plugins: [patchPlugin] }),
   // The policy of a worker's own response allows no imports.
   build({ ...SCRIPT_OPTIONS, entryPoints: WORKERS }),
 ]);

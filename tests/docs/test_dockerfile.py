@@ -143,6 +143,7 @@ def test_context() -> None:
         "playground/build.mjs",
         "playground/package-lock.json",
         "playground/package.json",
+        "playground/patches.mjs",
         "playground/src/graphiql.css",
         "playground/src/graphiql.js",
         "pyproject.toml",

@@ -4,13 +4,14 @@ import json
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from graphql_api.http.site.playground_link import build_playground_link
-from tests.e2e.browser.conftest import TOKEN, OpenPage
+from tests.e2e.browser.conftest import TOKEN, FindViolations, OpenPage
 from tests.support.fake_providers.server import COUNTRIES, FakeResponse, Upstream
 from tests.support.processes import Process
 from tests.support.wait import wait_until
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.slow
 
 TALL = {"width": 1280, "height": 1600}
 """The editor renders visible lines only."""
+PHONE = {"width": 360, "height": 740}
 CODE_QUERY = "query Mine($code: String) { country(code: $code) { name } }"
 MUTATION = "mutation { refreshCountries { totalCountries } }"
 
@@ -26,6 +28,11 @@ MUTATION = "mutation { refreshCountries { totalCountries } }"
 def wait_for_editor(page: Page) -> None:
     """Wait until the editor shows a text. Before that, it misses what is done with the tabs and buttons around it."""
     expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
+
+
+def find_tab(page: Page, name: str) -> Locator:
+    """Return a button of GraphiQL's tabs."""
+    return page.get_by_role("list", name="Select active operation").get_by_role("button", name=name, exact=True)
 
 
 def run_query(page: Page) -> None:
@@ -39,7 +46,7 @@ def run_query(page: Page) -> None:
 def run_tab(page: Page, tab: str) -> None:
     """Select a tab and run its operation."""
     wait_for_editor(page)
-    page.get_by_role("tab", name=tab).click()
+    find_tab(page, tab).click()
     expect(page.locator(".graphiql-query-editor")).to_contain_text(f" {tab} {{")
     run_query(page)
 
@@ -90,7 +97,7 @@ def test_link(server: Process, opening: OpenPage) -> None:
     """A link opens a query in a tab and runs nothing; a copied link has what is edited, and no server sees it."""
     link = build_playground_link(CODE_QUERY, {"code": "FR"})
     with opening(f"{server.url}/{link}", permissions=["clipboard-read", "clipboard-write"]) as page:
-        expect(page.get_by_role("tab", name="Mine")).to_have_attribute("aria-selected", "true")
+        expect(find_tab(page, "Mine")).to_have_attribute("aria-current", "true")
         expect(page.locator(".graphiql-query-editor")).to_contain_text(CODE_QUERY)
         assert page.url == f"{server.url}/graphql"
         assert page.locator(".result-window .view-lines").inner_text().strip() == ""
@@ -101,7 +108,7 @@ def test_link(server: Process, opening: OpenPage) -> None:
         copied: str = page.evaluate("navigator.clipboard.readText()")
         # A link to the page on the page itself.
         page.goto(f"{server.url}/{build_playground_link('query Other { __typename }')}")
-        expect(page.get_by_role("tab", name="Other")).to_have_attribute("aria-selected", "true")
+        expect(find_tab(page, "Other")).to_have_attribute("aria-current", "true")
     shared = urlsplit(copied)
     assert (f"{shared.scheme}://{shared.netloc}", shared.path, shared.query) == (server.url, "/graphql", "")
     parameters = parse_qs(shared.fragment, strict_parsing=True)
@@ -132,25 +139,42 @@ def test_token(protected_server: Process, opening: OpenPage) -> None:
         assert page.evaluate("sessionStorage.length") == 0
 
 
-def test_everything_opens(server: Process, opening: OpenPage) -> None:
-    """Explorer, documentation, dialogs, completion and formatting work without a CSP violation."""
-    with opening(f"{server.url}/graphql") as page:
+@pytest.mark.parametrize(
+    "options", [{"color_scheme": "light", "viewport": TALL}, {"color_scheme": "dark", "viewport": PHONE}]
+)
+def test_everything_opens(
+    protected_server: Process, opening: OpenPage, axe: FindViolations, options: dict[str, Any]
+) -> None:
+    """Explorer, documentation, dialogs, completion and formatting work without a violation of CSP or accessibility."""
+    violations: dict[str, list[str]] = {}
+    with opening(f"{protected_server.url}/graphql", **options) as page:
+        run_query(page)
+        expect(page.locator(".result-window")).to_contain_text('"name": "Russia"')
         for name in ("Documentation Explorer", "History", "GraphiQL Explorer"):
             page.get_by_role("button", name=f"Show {name}").click()
             expect(page.get_by_role("button", name=f"Hide {name}")).to_be_visible()
             if name == "Documentation Explorer":
-                expect(page.get_by_text("Root Types")).to_be_visible()
+                page.get_by_role("link", name="Query", exact=True).click()
+                page.get_by_role("combobox", name="Search").fill("countr")
+                expect(page.get_by_role("option").first).to_be_visible()
+            violations[name] = axe(page)
+        page.get_by_role("button", name="Hide GraphiQL Explorer").click()
         for name in ("settings", "short keys"):
             page.get_by_role("button", name=f"Open {name} dialog").click()
             expect(page.get_by_role("dialog")).to_be_visible()
+            violations[name] = axe(page)
             page.keyboard.press("Escape")
             expect(page.get_by_role("dialog")).to_be_hidden()
+        page.get_by_role("button", name="Token").click()
+        violations["token"] = axe(page)
+        page.keyboard.press("Escape")
         page.get_by_role("button", name="New tab").click()
         editor = page.locator(".graphiql-query-editor")
         editor.locator(".view-lines").click()
         page.keyboard.type("{ countr")
         page.keyboard.press("Control+Space")
         expect(page.locator(".suggest-widget")).to_contain_text("countries")
+        violations["completion"] = axe(page)
         page.keyboard.press("Escape")
         page.keyboard.press("Control+a")
         page.keyboard.type("{status{version")
@@ -164,6 +188,10 @@ def test_everything_opens(server: Process, opening: OpenPage) -> None:
             "",
         ]
         expect(editor.locator(".view-line")).to_have_text(lines)
+        editor.locator(".view-lines").click(button="right")
+        expect(page.get_by_role("menuitem", name="Run Operation")).to_be_visible()
+        violations["menu"] = axe(page)
+    assert {state: found for state, found in violations.items() if found} == {}
 
 
 def test_weight(server: Process, opening: OpenPage) -> None:
