@@ -20,6 +20,7 @@ from graphql_api.execution.arguments import NotCovered
 from graphql_api.execution.compiler import Compiler
 from graphql_api.execution.encoders import Encoder
 from graphql_api.execution.hints import add_hints
+from graphql_api.execution.introspection_cost import INTROSPECTION_FIELDS
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.source import IndexedSource
@@ -143,6 +144,15 @@ class PreparedOperation:
             if _get_type_name(definition.type) == "Boolean"
         )
         self._compiled: dict[tuple[object, ...], Encoder | None] = {}
+
+    @cached_property
+    def reads_schema_only(self) -> bool:
+        """True if every field of the root object is one of introspection, without fragments."""
+        selections = self.node.selection_set.selections
+        return all(
+            isinstance(selection, graphql.FieldNode) and selection.name.value in INTROSPECTION_FIELDS
+            for selection in selections
+        )
 
     @cached_property
     def cost(self) -> OperationCost:

@@ -215,7 +215,8 @@ class _PreparedExecution:
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
         response = self._build_response(result, request_id)
-        return response._replace(body={**response.body, **extensions})
+        is_cacheable = self.operation.reads_schema_only and not result.errors
+        return response._replace(body={**response.body, **extensions}, cacheable=is_cacheable)
 
     async def subscribe(self, request_id: str) -> GraphQLResponse | AsyncGenerator[GraphQLResponse, None]:
         """Start a subscription. Returns its responses, or the error."""

@@ -1,4 +1,4 @@
-"""Response cache: responses that depend on the data alone, ready to send, plain and compressed.
+"""Response cache: responses that depend on data and schema alone, ready to send, plain and compressed.
 
 It belongs to one snapshot. A new snapshot empties it.
 """

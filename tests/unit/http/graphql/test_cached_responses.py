@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import graphql
 import httpx
 import pytest
 
@@ -80,7 +81,7 @@ async def test_one_object(server: AppClient) -> None:
         "{refreshes{id}}",
         "{countries{totalCount} status{version}}",
         "{...a} fragment a on Query{status{stale}}",
-        "{__schema{queryType{name}}}",
+        "{__schema{queryType{name}} status{version}}",
         "{country{code}}",
         "{nothing}",
         "{",
@@ -93,6 +94,19 @@ async def test_not_of_the_data(server: AppClient, query: str) -> None:
         response = await get(server, query)
         assert response.headers["Cache-Control"] == "no-store"
         assert "ETag" not in response.headers
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br"])
+async def test_introspection(server: AppClient, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """The schema, which tools request first, is compressed, and comes from the cache the second time."""
+    body = {"query": f"# {encoding}\n{graphql.get_introspection_query()}"}
+    first = await server.post(body, **{"Accept-Encoding": encoding})
+    assert (first.status_code, first.headers["Content-Encoding"]) == (200, encoding)
+    assert int(first.headers["Content-Length"]) * 4 < len(first.content)
+    assert graphql.build_client_schema(first.json()["data"]).query_type is not None
+    monkeypatch.setattr(graphql, "execute", None)
+    second = await server.post(body, **{"Accept-Encoding": encoding})
+    assert second.content == first.content
 
 
 async def test_media_types(server: AppClient) -> None:
