@@ -1,8 +1,10 @@
 """The pages of single countries: their figures with year and source, links, and a converter of their currency."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import isfinite
 from typing import Any, NamedTuple
 
 import orjson
@@ -21,6 +23,7 @@ from graphql_api.errors import InvalidInput
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.flags import Flags
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
+from graphql_api.http.site.parameters import Parameters
 from graphql_api.http.site.playground_link import build_playground_link
 from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.templates import render_template
@@ -47,6 +50,8 @@ _MAX_PAGES = 64
 """Rendered pages that a process holds, 30 kB each."""
 _MAX_SUGGESTIONS = 5
 _DEFAULT_AMOUNT = "100"
+_NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+"""A number of 0 or more. Python's floats have more forms: 1_000, ٣, infinity."""
 _CSP = {"Content-Security-Policy": build_csp(allow_forms=True)}
 
 
@@ -55,6 +60,16 @@ class ConversionRequest(NamedTuple):
 
     amount: str
     to: str
+
+
+class UnknownCountry(HTTPException):
+    """The path names no country, but perhaps one of the suggestions."""
+
+    def __init__(self, name: str, suggestions: Sequence[Country]) -> None:
+        texts = " or ".join(f"{country.code} ({country.name})" for country in suggestions)
+        hint = f" Did you mean {texts}?" if texts else ""
+        super().__init__(404, f"No country has the code or the name {name!r}.{hint}")
+        self.suggestions = suggestions
 
 
 class Figure(NamedTuple):
@@ -80,14 +95,15 @@ class CountryPages:
         """Return the page of the country that the path names, or redirect to it.
 
         Raises:
-            HTTPException: 404 if there is no such country, 400 if its money cannot be converted as requested.
+            UnknownCountry: there is no such country.
+            HTTPException: 400 if its money cannot be converted as requested.
         """
         snapshot, name = self.catalog.snapshot, request.path_params["name"]
         country = _find(name, snapshot)
         if name != country.code:
             query_string = f"?{request.url.query}" if request.url.query else ""
             return RedirectResponse(f"{country.code}{query_string}", 302)
-        form = ConversionRequest(*(request.query_params.get(key, "").strip() for key in ConversionRequest._fields))
+        form = _parse_form(Parameters(request.query_params))
         conversion = _convert(form, country, snapshot)
         head = PageHead(
             title=f"{country.name}: {SITE_NAME}",
@@ -150,21 +166,24 @@ def _find(name: str, snapshot: Snapshot) -> Country:
     if country is not None:
         return country
     matches = reader.search(text[:MAX_SEARCH_LENGTH], _MAX_SUGGESTIONS)
-    suggestions = " or ".join(f"{match.country.code} ({match.country.name})" for match in matches)
-    hint = f" Did you mean {suggestions}?" if suggestions else ""
-    raise HTTPException(404, f"No country has the code or the name {text!r}.{hint}")
+    raise UnknownCountry(text, [match.country for match in matches])
+
+
+def _parse_form(params: Parameters) -> ConversionRequest:
+    """Return the form; 400 for an amount that is no number."""
+    form = ConversionRequest(params.get("amount"), params.get("to"))
+    if form.amount and not (_NUMBER.fullmatch(form.amount) and isfinite(float(form.amount))):
+        params.report("amount", "a finite number of 0 or more")
+    params.reject_wrong()
+    return form
 
 
 def _convert(form: ConversionRequest, country: Country, snapshot: Snapshot) -> Conversion | None:
     """Return the converted amount of the country's money; None if the form is not filled in."""
-    if not form.to or not country.currency_code:
+    if not form.to or not country.currency_code or country.exchange_rate is None:
         return None
     try:
-        amount = float(form.amount or _DEFAULT_AMOUNT)
-    except ValueError:
-        raise HTTPException(400, f"amount must be a number of 0 or more, not {form.amount[:20]!r}.") from None
-    try:
-        [conversion] = convert(snapshot.graph, amount, country.currency_code, [form.to])
+        [conversion] = convert(snapshot.graph, float(form.amount or _DEFAULT_AMOUNT), country.currency_code, [form.to])
     except InvalidInput as error:
         raise HTTPException(400, error.public_message) from None
     return conversion

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import orjson
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +14,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.country import Country
 from graphql_api.http.content_negotiation import JSON
 from graphql_api.http.site.page import PageCache
+from graphql_api.http.site.parameters import Parameters
 from graphql_api.http.site.table_query import parse_table_query, select_rows
 
 _MAX_EXPORTS = 50
@@ -81,9 +81,9 @@ class Exports:
 
     async def _serve(self, request: Request, export_format: ExportFormat) -> Response:
         snapshot = self.catalog.snapshot
-        query, problems = parse_table_query(request.query_params, snapshot)
-        if problems:
-            raise HTTPException(400, " ".join(problems))
+        params = Parameters(request.query_params)
+        query = parse_table_query(params, snapshot)
+        params.reject_wrong()
         return await self._files.respond(
             request,
             snapshot,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
@@ -27,6 +28,7 @@ from graphql_api.http.site.freshness import (
 )
 from graphql_api.http.site.landing_table import COLUMNS, View, build_heading, build_row, describe_order
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
+from graphql_api.http.site.parameters import Parameters
 from graphql_api.http.site.playground_link import build_playground_link
 from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.table_query import list_regions, parse_table_query, select_rows
@@ -53,8 +55,6 @@ class PageContent:
     """The parts of a page that are not in the snapshot."""
 
     view: View
-    problems: tuple[str, ...]
-    """Sentences on the query parameters that the view leaves out."""
     now: datetime
     attempts: tuple[Attempt, ...]
     """The last attempts to refresh, newest first."""
@@ -82,13 +82,13 @@ class LandingPage:
     """Pages by URL of the site, view, refreshes, age and the reason why the data is stale."""
 
     async def serve(self, request: Request) -> Response:
-        """Return the page; 503 while no rows are loaded."""
-        snapshot = self.catalog.snapshot
-        query, problems = parse_table_query(request.query_params, snapshot)
+        """Return the page; 400 for a wrong parameter, 503 while no rows are loaded."""
+        snapshot, params = self.catalog.snapshot, Parameters(request.query_params)
+        view = View(parse_table_query(params, snapshot), parse_measure(params))
+        params.reject_wrong()
         now, history = self.clock(), self.catalog.history
         content = PageContent(
-            view=View(query, parse_measure(request.query_params)),
-            problems=tuple(problems),
+            view=view,
             now=now,
             attempts=history[:CHARTED_ATTEMPTS],
             states=assess_kinds(history, now, self.stale_after),
@@ -99,7 +99,7 @@ class LandingPage:
             headers = {**_CSP, "Cache-Control": "no-store", "Retry-After": "2"}
             return HTMLResponse(self.render(snapshot, content), 503, headers)
         key = (
-            *(content.head, content.view, content.problems, tuple(attempt.id for attempt in content.attempts)),
+            *(content.head, content.view, tuple(attempt.id for attempt in content.attempts)),
             *(describe_age(snapshot, now), describe_staleness(snapshot, now, self.stale_after)),
             *content.states.values(),
         )
@@ -147,11 +147,13 @@ class LandingPage:
 
     def _build_table(self, snapshot: Snapshot, content: PageContent) -> dict[str, object]:
         view = content.view
+        form_params = {name: value for name, value in view.params.items() if name not in {"q", "region"}}
         return {
             "query": view.query,
-            "form_params": {name: value for name, value in view.params.items() if name not in {"q", "region"}},
+            "form_params": form_params,
+            "all_regions_href": f"?{urlencode({**form_params, 'q': view.query.text})}",
+            "all_href": f"?{urlencode(form_params)}",
             "export_query": view.query.encode(),
-            "problems": content.problems,
             "regions": list_regions(snapshot),
             "total": len(snapshot.rows),
             "order": describe_order(view.query),

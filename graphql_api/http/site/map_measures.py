@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from starlette.exceptions import HTTPException
-
 from graphql_api.domain.country import Country, CountryField
+from graphql_api.http.site.parameters import Parameters
 from graphql_api.utils import formatting
 
 AMOUNT_CLASSES = 5
@@ -18,8 +17,6 @@ _MIN_DENSITY = 0.01
 _DENSITY_DECIMALS = ((100, 0), (1, 1), (0, 2))
 """Decimals from a density on, the highest first."""
 _MIN_COMPACT_RATE = 1000
-_MAX_QUOTED_LENGTH = 40
-"""Characters of a wrong value that a message repeats."""
 
 Value: TypeAlias = float | str
 
@@ -139,21 +136,11 @@ MEASURES: Mapping[str, Measure] = {
 }
 """By the value of the query parameter, in the order of the page."""
 DEFAULT_MEASURE = MEASURES[CountryField.POPULATION]
-_MEASURES_BY_NAME = {name.replace("_", ""): measure for name, measure in MEASURES.items()}
 
 
-def parse_measure(params: Mapping[str, str]) -> Measure:
-    """Return the measure that the query parameter `map` names, population without one; 400 for an unknown name.
-
-    Case and underscores do not matter, as in the parameters of the table.
-    """
-    name = params.get("map", "").strip()
-    if not name:
-        return DEFAULT_MEASURE
-    measure = _MEASURES_BY_NAME.get(name.replace("_", "").lower())
-    if measure is None:
-        raise HTTPException(400, f"map must be one of {', '.join(MEASURES)}, not {name[:_MAX_QUOTED_LENGTH]!r}.")
-    return measure
+def parse_measure(params: Parameters) -> Measure:
+    """Return the measure that the query parameter `map` names; population without one, or if it is wrong."""
+    return MEASURES.get(params.choose("map", MEASURES), DEFAULT_MEASURE)
 
 
 def classify(rows: Iterable[Country], measure: Measure) -> list[MapClass]:

@@ -13,12 +13,13 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 
 from graphql_api.catalog import Catalog
+from graphql_api.domain.country import Country
 from graphql_api.http.auth import BearerTokens
 from graphql_api.http.conditional import EncodedText, build_text_response
 from graphql_api.http.content_negotiation import HTML, JSON, negotiate_response_type
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site import country_page, images, world_map
-from graphql_api.http.site.country_page import CountryPages
+from graphql_api.http.site.country_page import CountryPages, UnknownCountry
 from graphql_api.http.site.exports import Exports
 from graphql_api.http.site.flags import FLAG_FOLDER, Flags
 from graphql_api.http.site.health import HealthEndpoints
@@ -126,7 +127,8 @@ async def _serve_not_found(request: Request, error: Exception) -> Response:
     detail = error.detail if isinstance(error, HTTPException) else ""
     reason = detail if detail != HTTPStatus.NOT_FOUND.phrase else "There is nothing at this path."
     if _prefers_html(request):
-        return _render_error_page(request, 404, "There is no such page", reason)
+        suggestions = error.suggestions if isinstance(error, UnknownCountry) else ()
+        return _render_error_page(request, 404, "There is no such page", reason, suggestions)
     return PlainTextResponse(f"{reason}\n", 404, _VARY)
 
 
@@ -142,9 +144,17 @@ def _prefers_html(request: Request) -> bool:
     return negotiate_response_type(request, (JSON, HTML)) == HTML
 
 
-def _render_error_page(request: Request, status: int, title: str, reason: str) -> Response:
-    root = relative_root(request.scope["path"])
-    page = render_template("error.html", root=root, title=title, reason=reason)
+def _render_error_page(
+    request: Request, status: int, title: str, reason: str, suggestions: Sequence[Country] = ()
+) -> Response:
+    page = render_template(
+        "error.html",
+        root=relative_root(request.scope["path"]),
+        title=title,
+        reason=reason,
+        suggestions=suggestions,
+        is_query_wrong=status == HTTPStatus.BAD_REQUEST,
+    )
     return HTMLResponse(page, status, {**_VARY, "Content-Security-Policy": build_csp()})
 
 

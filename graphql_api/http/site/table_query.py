@@ -1,8 +1,7 @@
 """Query parameters of the table of countries: text, region and order. The landing page and the exports share them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 from urllib.parse import urlencode
 
 from graphql_api.domain.country import Country, CountryField
@@ -10,18 +9,15 @@ from graphql_api.domain.folding import fold
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import MAX_SEARCH_LENGTH, SnapshotReader
 from graphql_api.domain.sorting import SortKey, sort_rows
+from graphql_api.http.site.parameters import Parameters
 
 BY_NAME = SortKey(CountryField.NAME)
 SORT_FIELDS = tuple(field for field in CountryField if field.info.sortable)
 """The fields that `sort` may name."""
 
-_FIELDS_BY_NAME = {field.replace("_", ""): field for field in SORT_FIELDS}
-"""By name without case and underscores, so that `area_km2`, `areaKm2` and `AREA_KM2` are one."""
 _DIRECTIONS = ("asc", "desc")
 _SHOWN_FIELDS = (CountryField.NAME, CountryField.CAPITAL, CountryField.REGION, CountryField.CURRENCY_CODE)
 """Fields of the table in which a text may be anywhere. Aliases are another one, which the table does not show."""
-_MAX_QUOTED_LENGTH = 40
-"""Characters of a wrong value that a problem repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,30 +45,13 @@ class TableQuery:
         return urlencode(self.params)
 
 
-class ParsedTableQuery(NamedTuple):
-    """A query, and the problems of the parameters that it leaves out."""
-
-    query: TableQuery
-    problems: Sequence[str]
-    """One sentence for each wrong parameter, which names what is right."""
-
-
-def parse_table_query(params: Mapping[str, str], snapshot: Snapshot) -> ParsedTableQuery:
-    """Parse query parameters. Empty ones, which forms send, are absent, and unknown ones are ignored."""
-    problems: list[str] = []
-    text = params.get("q", "").strip()
+def parse_table_query(params: Parameters, snapshot: Snapshot) -> TableQuery:
+    """Return what the query parameters choose, without the wrong ones, whose problems they get."""
+    text = params.get("q")
     if len(text) > MAX_SEARCH_LENGTH:
-        problems.append(f"q has {len(text)} characters, at most {MAX_SEARCH_LENGTH}.")
+        params.problems.append(f"q has {len(text)} characters, at most {MAX_SEARCH_LENGTH}.")
         text = ""
-    region = params.get("region", "").strip()
-    regions = list_regions(snapshot)
-    known_regions = {fold(name): name for name in regions}
-    if region and fold(region, MAX_SEARCH_LENGTH) not in known_regions:
-        problems.append(_describe_problem("region", region, regions))
-    sort_key = _parse_sort_key(params, problems)
-    return ParsedTableQuery(
-        TableQuery(text, known_regions.get(fold(region, MAX_SEARCH_LENGTH), ""), sort_key), problems
-    )
+    return TableQuery(text, params.choose("region", list_regions(snapshot)), _parse_sort_key(params))
 
 
 def list_regions(snapshot: Snapshot) -> list[str]:
@@ -107,20 +86,10 @@ def _search(text: str, reader: SnapshotReader) -> list[int]:
     return list(found)
 
 
-def _parse_sort_key(params: Mapping[str, str], problems: list[str]) -> SortKey | None:
-    name, direction = params.get("sort", "").strip(), params.get("direction", "").strip().lower()
-    if direction and direction not in _DIRECTIONS:
-        problems.append(_describe_problem("direction", direction, _DIRECTIONS))
-        direction = ""
+def _parse_sort_key(params: Parameters) -> SortKey | None:
+    direction = params.choose("direction", _DIRECTIONS)
+    name = params.choose("sort", SORT_FIELDS)
     if not name:
         return None
-    field = _FIELDS_BY_NAME.get(name.replace("_", "").lower())
-    if field is None:
-        problems.append(_describe_problem("sort", name, SORT_FIELDS))
-        return None
-    direction = direction or ("asc" if field.is_text else "desc")
-    return SortKey(field, descending=direction == "desc")
-
-
-def _describe_problem(parameter: str, value: str, right_values: Sequence[str]) -> str:
-    return f"{parameter} must be one of {', '.join(right_values)}, not {value[:_MAX_QUOTED_LENGTH]!r}."
+    field = CountryField(name)
+    return SortKey(field, descending=direction == "desc" if direction else not field.is_text)

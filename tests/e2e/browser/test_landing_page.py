@@ -162,7 +162,7 @@ def test_filter(server: Process, opening: OpenPage) -> None:
         }.items():
             field.fill(filter_text)
             row = page.locator("main tbody tr").first
-            expect(row).to_contain_text(expected_names[0] if expected_names else "No country matches.")
+            expect(row).to_contain_text(expected_names[0] if expected_names else "No country matches no such country.")
         expect(page.locator("#filter [role=status]")).to_have_text("0 of 250")
         page.get_by_label("Region").select_option("Oceania")
         field.fill("")

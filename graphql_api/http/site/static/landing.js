@@ -28,7 +28,9 @@ async function load(url) {
   const { signal } = loading;
   let text;
   try {
-    text = await (await fetch(url, { headers: { Accept: "text/html" }, signal })).text();
+    const response = await fetch(url, { headers: { Accept: "text/html" }, signal });
+    if (response.status === 400) throw new Error("The URL has a wrong parameter."); // the server's page says which
+    text = await response.text();
   } catch (error) {
     if (signal.aborted) return;
     throw error;

@@ -64,6 +64,8 @@ async def test_unknown_names(server: AppClient) -> None:
         404,
         "No country has the code or the name 'germny'. Did you mean DE (Germany)?\n",
     )
+    links = HTMLPage((await server.get("/countries/germny", **BROWSER)).text).find_all("a")
+    assert links[0]["href"] == "../countries/DE"
     page = await server.get("/countries/%3Cscript%3E", **BROWSER)
     assert (page.status_code, "<script" in page.text) == (404, False)
     assert len((await server.get(f"/countries/{'x' * 10_000}")).text) < 200
@@ -82,8 +84,12 @@ async def test_converter(server: AppClient) -> None:
 @pytest.mark.parametrize(
     ("query", "message"),
     [
-        ("amount=x&to=USD", "amount must be a number of 0 or more, not 'x'."),
-        ("amount=-1&to=USD", "amount must be a finite number of 0 or more, not -1.0."),
+        ("amount=x", "amount must be a finite number of 0 or more, not 'x'."),
+        ("amount=-1&to=USD", "amount must be a finite number of 0 or more, not '-1'."),
+        ("amount=1_0&to=USD", "amount must be a finite number of 0 or more, not '1_0'."),
+        ("amount=٣&to=USD", "amount must be a finite number of 0 or more, not '٣'."),
+        ("amount=1e999&to=USD", "amount must be a finite number of 0 or more, not '1e999'."),
+        ("amount=infinity&to=USD", "amount must be a finite number of 0 or more, not 'infinity'."),
         ("to=EURO", "to must name currencies in use by ISO 4217 code, not 'EURO'."),
     ],
 )

@@ -107,13 +107,31 @@ async def test_links(server: AppClient) -> None:
 
 
 async def test_region(server: AppClient) -> None:
-    """The form has the region of the URL, whose countries are shown alone; a wrong one is named."""
+    """The form has the region of the URL, whose countries are shown alone."""
     page = HTMLPage((await server.get("/?region=oceania")).text)
     assert [option.get("value") for option in page.find_all("option") if "selected" in option] == [None]
     assert "29 of 250 countries,\nby name." in page.text
-    text = (await server.get("/?region=Mars")).text
-    assert re.search(r"region must be one of Africa, .*, Oceania, not &#39;Mars&#39;\.", text)
-    assert ">250</span> countries" in text
+
+
+async def test_nothing_found(server: AppClient) -> None:
+    """Without a match the page repeats what was searched, and links to more that keep the order."""
+    page = HTMLPage((await server.get("/?q=%3Cnowhere%3E&region=Asia&sort=gdp")).text)
+    assert "No country matches <nowhere> in Asia. Search all regions Show all 250" in " ".join(page.text.split())
+    links = [str(link["href"]) for link in page.find_all("a")]
+    assert {"?sort=gdp&direction=desc&q=%3Cnowhere%3E", "?sort=gdp&direction=desc"} <= set(links)
+
+
+async def test_wrong_parameters(server: AppClient) -> None:
+    """The page refuses what the exports refuse, in the same words, and shows browsers a way out."""
+    query = "region=%3Cb%3E&sort=up"
+    exports = [await server.get(f"/countries.{name}?{query}") for name in ("csv", "json")]
+    [detail] = {response.json()["detail"] for response in exports}
+    assert detail.startswith("region must be one of Africa, Americas, Antarctica, Asia, Europe, Oceania, not '<b>'. ")
+    response = await server.get(f"/?{query}&map=x&q=", Accept="text/html")
+    page = HTMLPage(response.text)
+    assert response.status_code == 400
+    assert f"\n{detail} map must be one of population, population_density, gdp" in page.text
+    assert page.find_all("a")[0]["href"] == "?"
 
 
 async def test_weight(server: AppClient) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.sorting import SortKey
+from graphql_api.http.site.parameters import Parameters
 from graphql_api.http.site.table_query import SORT_FIELDS, TableQuery, list_regions, parse_table_query, select_rows
 from tests.support.factories import HARD_TEXTS, few_examples, make_snapshot
 from tests.support.world import WORLD as REFERENCE
@@ -26,6 +27,12 @@ queries = st.builds(
     st.sampled_from(["", *REGIONS]),
     st.none() | st.builds(SortKey, st.sampled_from(SORT_FIELDS), st.booleans()),
 )
+
+
+def parse(values: Mapping[str, str]) -> tuple[TableQuery, list[str]]:
+    """Return the query of these parameters and their problems."""
+    params = Parameters(values)
+    return parse_table_query(params, WORLD), params.problems
 
 
 def find(text: str, count: int = 3) -> list[str]:
@@ -83,7 +90,7 @@ def test_middles() -> None:
 )
 def test_parameters(params: Mapping[str, str], query: TableQuery) -> None:
     """Empty parameters are absent, numbers sort from the highest, and case does not matter."""
-    assert parse_table_query(params, WORLD) == (query, [])
+    assert parse(params) == (query, [])
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_parameters(params: Mapping[str, str], query: TableQuery) -> None:
 )
 def test_wrong_parameters(params: Mapping[str, str], query: TableQuery, problem: str) -> None:
     """A wrong parameter is left out, and its problem names what is right."""
-    assert parse_table_query(params, WORLD) == (query, [problem])
+    assert parse(params) == (query, [problem])
 
 
 def test_regions() -> None:
@@ -110,7 +117,7 @@ def test_regions() -> None:
 @given(query=queries)
 def test_selection(query: TableQuery) -> None:
     """A query survives its URL; it selects rows of its region, each once, in the order of its key."""
-    assert parse_table_query(dict(parse_qsl(query.encode())), WORLD) == (query, [])
+    assert parse(dict(parse_qsl(query.encode()))) == (query, [])
     rows = select_rows(query, WORLD)
     codes = [row.code for row in rows]
     assert len(set(codes)) == len(codes)
@@ -126,7 +133,7 @@ def test_selection(query: TableQuery) -> None:
 @given(params=st.dictionaries(st.sampled_from(["q", "region", "sort", "direction"]), st.text(max_size=200)))
 def test_any_parameters(params: Mapping[str, str]) -> None:
     """Whatever the parameters, there is a query, and each problem is of a parameter that was sent."""
-    query, problems = parse_table_query(params, WORLD)
+    query, problems = parse(params)
     assert len(select_rows(query, WORLD)) <= len(WORLD.rows)
     named = [re.split(r" (?:has|must)", problem)[0] for problem in problems]
     assert len(set(named)) == len(named)
