@@ -1,14 +1,12 @@
 """The pages of single countries: their figures with year and source, links, and a converter of their currency."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isfinite
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import orjson
-from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -26,6 +24,7 @@ from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHea
 from graphql_api.http.site.parameters import Parameters
 from graphql_api.http.site.playground_link import build_playground_link
 from graphql_api.http.site.static_files import Asset, relative_root
+from graphql_api.http.site.structured_data import describe_country
 from graphql_api.http.site.templates import render_template
 from graphql_api.http.site.world_map import render_small_map
 from graphql_api.sources.registry import get_attribution
@@ -154,7 +153,7 @@ class CountryPages:
             small_map=render_small_map(country.code, country.name),
             query=COUNTRY_QUERY,
             playground_link=self.has_playground and build_playground_link(COUNTRY_QUERY, {"code": country.code}),
-            structured_data=_build_structured_data(country, snapshot, head),
+            structured_data=describe_country(country, snapshot, head),
         )
 
 
@@ -228,20 +227,3 @@ def _describe_source(kind: SourceKind, provider: str | None, as_of: datetime | N
         return ""
     attribution = get_attribution(kind, provider) or provider
     return f"{attribution}, as of {formatting.format_date(as_of)}" if as_of else attribution
-
-
-def _build_structured_data(country: Country, snapshot: Snapshot, head: PageHead) -> Markup:
-    """Return the country as JSON-LD of schema.org, for a script element."""
-    links, graph = snapshot.graph.get_links(country), snapshot.graph
-    data: Mapping[str, Any] = {
-        "@context": "https://schema.org",
-        "@type": "Country",
-        "name": country.name,
-        "alternateName": [country.alpha3, *graph.get_aliases(country), *(name.name for name in links.native_names)],
-        "identifier": country.code,
-        "url": head.url,
-        "image": head.image_url,
-        "containedInPlace": {"@type": "Continent", "name": graph.get_continent(country).name},
-    }
-    # No text can end the element.
-    return Markup(orjson.dumps(data).decode().replace("<", "\\u003c"))  # noqa: S704 - JSON without "<"

@@ -14,6 +14,7 @@ from graphql_api.catalog import Catalog
 from graphql_api.domain.report import Attempt, RefreshFailure, SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.http.middleware.security_headers import build_csp
+from graphql_api.http.site import project_links
 from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
 from graphql_api.http.site.flags import Flags
 from graphql_api.http.site.freshness import (
@@ -31,6 +32,7 @@ from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHea
 from graphql_api.http.site.parameters import Parameters
 from graphql_api.http.site.playground_link import build_playground_link
 from graphql_api.http.site.static_files import Asset, relative_root
+from graphql_api.http.site.structured_data import describe_dataset
 from graphql_api.http.site.table_query import list_regions, parse_table_query, select_rows
 from graphql_api.http.site.templates import render_template
 from graphql_api.http.site.world_map import parse_measure, render_world_map
@@ -120,6 +122,7 @@ class LandingPage:
             "landing.html",
             root=relative_root("/"),
             head=content.head,
+            structured_data=describe_dataset(snapshot, content.head),
             links=self._list_links(),
             endpoint=endpoint,
             curl=_build_curl_line(endpoint),
@@ -162,12 +165,13 @@ class LandingPage:
         }
 
     def _list_links(self) -> Iterator[tuple[str, str, str]]:
-        """Yield path, text and description of each page that is enabled."""
+        """Yield URL, text and description of each page that is enabled or of the project's own."""
         if self.has_playground:
             yield "graphql", "Playground", "try a query"
         if self.has_schema:
             yield "schema.graphql", "Schema", "every type, field and argument"
         yield "readyz", "Health", "what is served now"
+        yield from project_links.list_links(project_links.read_project_urls())
 
 
 def _build_curl_line(endpoint: str) -> str:

@@ -1,7 +1,5 @@
 """Each country has a page, found by code and name, with figures, links, a converter and structured data."""
 
-import json
-
 import pytest
 
 from graphql_api.http.site.country_page import COUNTRY_QUERY
@@ -107,16 +105,6 @@ async def test_query(server: AppClient) -> None:
     [link] = [str(link["href"]) for link in page.find_all("a") if "graphql#" in str(link["href"])]
     assert link.startswith("../graphql#query=query%20Country")
     assert link.endswith("variables=%7B%22code%22%3A%20%22FR%22%7D")
-
-
-async def test_structured_data(server: AppClient) -> None:
-    """Search engines get the country as JSON-LD, in which no text can end the element."""
-    html = (await server.get("/countries/CI")).text
-    text = html.partition('<script type="application/ld+json">')[2].partition("</script>")[0]
-    assert "<" not in text
-    data = json.loads(text)
-    assert (data["@type"], data["name"], data["identifier"]) == ("Country", "Côte d’Ivoire", "CI")
-    assert data["url"] == "http://countries.localhost:8000/countries/CI"
 
 
 async def test_robots(server: AppClient) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from graphql_api.domain.country import BUNDLED, Country
 from graphql_api.domain.report import Attempt, RefreshFailure, SourceKind
+from graphql_api.http.site import project_links
 from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
 from graphql_api.http.site.freshness import assess_kinds
 from graphql_api.http.site.landing_page import LandingPage, PageContent
@@ -141,6 +142,14 @@ def test_address() -> None:
     assert url == f"{PUBLIC_URL}/graphql"
     assert orjson.loads(body) == {"query": EXAMPLE_QUERY}
     assert f"\n{url}\n" in text
+
+
+def test_project_links(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The page links to what the metadata of the installed package names."""
+    monkeypatch.setattr(project_links, "read_project_urls", lambda: ("Source, https://a.example/code",))
+    page = render_page(*ROWS)
+    assert "https://a.example/code" in [link["href"] for link in page.find_all("a")]
+    assert "\nHealth what is served now\nSource the code of this server\n" in page.text
 
 
 def test_attempts() -> None:
