@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 _UNIT_SUFFIXES = ("", "K", "M", "B", "T", "Q")
 _UNIT_FACTOR = 1000
 _MIN_THREE_DIGITS = 100
+_MIN_WHOLE_AREA = 10
 _TIME_UNITS = ((1440, "day"), (60, "hour"), (1, "minute"))
 """Units with their length in minutes, the longest first."""
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -33,6 +34,11 @@ def format_rate(rate: float) -> str:
     if rate >= _MIN_THREE_DIGITS:
         return f"{rate:,.2f}"
     return f"{rate:.4f}" if rate >= 1 else f"{rate:.4g}"
+
+
+def format_area(area: float) -> str:
+    """Return an area in whole units, or with two significant digits if it is small."""
+    return f"{area:,.0f}" if area >= _MIN_WHOLE_AREA else f"{area:.2g}"
 
 
 def format_age(age: timedelta) -> str:

@@ -203,7 +203,7 @@ def _list_figures(country: Country) -> Iterator[Figure]:
     population_source = statistics if country.population == country.statistics_population else figures
     yield Figure("Population", f"{country.population:,}", year, population_source)
     if country.area_km2 is not None:
-        yield Figure("Area", f"{country.area_km2:,.0f} km²", None, figures)
+        yield Figure("Area", f"{formatting.format_area(country.area_km2)} km²", None, figures)
     if country.population_density is not None:
         yield Figure("Density", f"{country.population_density:,.1f} people per km²", year)
     if country.gdp is not None:

@@ -30,7 +30,7 @@ COLUMNS = (
     Column(CountryField.POPULATION, "Population", format="{:,}".format),
     Column(CountryField.CAPITAL, "Capital"),
     Column(CountryField.REGION, "Region"),
-    Column(CountryField.AREA_KM2, "Area", "km²", "{:,.0f}".format),
+    Column(CountryField.AREA_KM2, "Area", "km²", formatting.format_area),
     Column(CountryField.CURRENCY_CODE, "Currency"),
     Column(CountryField.EXCHANGE_RATE, "Rate", "per US$", formatting.format_rate),
     Column(CountryField.GDP, "GDP", "US$, year", formatting.format_compact, lambda row: row.gdp_year),

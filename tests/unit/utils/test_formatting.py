@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.utils.formatting import flag_emoji, format_age, format_rate, format_usd, to_plain_line
+from graphql_api.utils.formatting import flag_emoji, format_age, format_area, format_rate, format_usd, to_plain_line
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,14 @@ def test_age(seconds: float, text: str) -> None:
 def test_rate(rate: float, text: str) -> None:
     """A rate has at least four significant digits."""
     assert format_rate(rate) == text
+
+
+@pytest.mark.parametrize(
+    ("area", "text"), [(17_098_242.4, "17,098,242"), (10.6, "11"), (1.95, "1.9"), (0.44, "0.44"), (0.0, "0")]
+)
+def test_area(area: float, text: str) -> None:
+    """A small area has two digits, so that it is not 0."""
+    assert format_area(area) == text
 
 
 @pytest.mark.parametrize(

@@ -204,8 +204,10 @@ async function refresh() {
     const { data, errors } = await sendRefresh(token);
     stop();
     if (errors?.[0].extensions.code === "UNAUTHENTICATED") requestToken(token !== null);
-    else if (errors) showStatus(errors[0].message, "error");
-    else {
+    else if (errors) {
+      await load(location.href); // it shows the failure too
+      showStatus(errors[0].message, "error");
+    } else {
       bar.value = 1;
       await load(location.href);
       showReport(data.refreshCountries);
