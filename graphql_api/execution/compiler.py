@@ -27,6 +27,7 @@ from graphql_api.execution.encoders import (
     NullableEncoder,
     ObjectEncoder,
     Pieces,
+    PreparedColumnEncoder,
     PreparedEncoder,
     PreparedRootEncoder,
 )
@@ -97,7 +98,7 @@ class Compiler:
         )
         if not arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
             if _is_part_of_snapshot(object_type):
-                column = CompiledSelection(PreparedEncoder(column.encoder, name), is_constant=True)
+                column = CompiledSelection(PreparedColumnEncoder(column.encoder, name), is_constant=True)
             self._columns[name] = column
         return column
 

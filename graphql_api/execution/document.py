@@ -3,6 +3,7 @@
 Nothing here depends on variables, except that a compiled form depends on those of @skip and @include.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -24,7 +25,7 @@ from graphql_api.execution.introspection_cost import INTROSPECTION_FIELDS
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.query_cost import OperationCost, is_short, measure_operation
 from graphql_api.execution.source import IndexedSource
-from graphql_api.execution.validation import validate_document
+from graphql_api.execution.validation import select_rules, validate_document
 from graphql_api.execution.variables import VariableCoercer
 from graphql_api.utils.slices import end_slice
 
@@ -105,7 +106,7 @@ class DocumentParser:
         return Document(self, node, _unlink_tokens(node))
 
     def validate(
-        self, node: graphql.DocumentNode, rules: Collection[type[graphql.ASTValidationRule]] = graphql.specified_rules
+        self, node: graphql.DocumentNode, rules: Collection[type[graphql.ASTValidationRule]]
     ) -> list[graphql.GraphQLError]:
         """Return the validation errors of a document whose length is limited."""
         extra_rules = () if self.introspection else (graphql.NoSchemaIntrospectionCustomRule,)
@@ -166,7 +167,8 @@ class PreparedOperation:
     @cached_property
     def validation_errors(self) -> list[graphql.GraphQLError]:
         """Errors of the operation and its fragments against the schema, other operations left out."""
-        return self._parser.validate(graphql.DocumentNode(definitions=(self.node, *self.cost.fragments)))
+        document = graphql.DocumentNode(definitions=(self.node, *self.cost.fragments))
+        return self._parser.validate(document, graphql.specified_rules)
 
     @cached_property
     def _variable_coercer(self) -> VariableCoercer:
@@ -221,16 +223,22 @@ class PreparedOperation:
 class Document:
     """A parsed document."""
 
-    def __init__(self, parser: DocumentParser, node: graphql.DocumentNode, token_count: int) -> None:
+    def __init__(
+        self, parser: DocumentParser, node: graphql.DocumentNode, token_counts: Counter[graphql.TokenKind]
+    ) -> None:
         self.node = node
-        self.token_count = token_count
+        self.token_count = token_counts.total()
         self._parser = parser
         fragments = {
             definition.name.value: definition
             for definition in node.definitions
             if isinstance(definition, graphql.FragmentDefinitionNode)
         }
-        self._is_short = is_short(node, fragments, parser.limits)
+        self.rules: Collection[type[graphql.ASTValidationRule]] = _NAME_RULES
+        """The rules to validate the document by, as a whole."""
+        if is_short(node, fragments, self.token_count, parser.limits):
+            fragment_tokens = {graphql.TokenKind.SPREAD} if fragments else set()
+            self.rules = select_rules(frozenset(token_counts.keys() | fragment_tokens))
         self._operations = [
             PreparedOperation(parser, definition, fragments)
             for definition in node.definitions
@@ -243,11 +251,11 @@ class Document:
         The time of some rules is quadratic in fields. So if other operations make the document
         longer than one operation may be, only its definitions are validated, and the operation.
         """
-        return self._errors if self._is_short else self._errors or operation.validation_errors
+        return self._errors if self.rules is not _NAME_RULES else self._errors or operation.validation_errors
 
     @cached_property
     def _errors(self) -> list[graphql.GraphQLError]:
-        return self._parser.validate(self.node, graphql.specified_rules if self._is_short else _NAME_RULES)
+        return self._parser.validate(self.node, self.rules)
 
     def prepare(self) -> None:
         """Measure, validate and compile every operation.
@@ -279,14 +287,15 @@ class Document:
         raise InvalidInput(f"The document has {problem}.")
 
 
-def _unlink_tokens(node: graphql.DocumentNode) -> int:
-    """Take the chain of tokens apart and return their number. Only the garbage collector could free a chain."""
+def _unlink_tokens(node: graphql.DocumentNode) -> Counter[graphql.TokenKind]:
+    """Take the chain of tokens apart and count them by kind. Only the garbage collector could free a chain."""
     token = node.loc.start_token if node.loc else None
-    count = 0
+    kinds = []
     while token is not None:
+        kinds.append(token.kind)
         following, token.prev, token.next = token.next, None, None
-        token, count = following, count + 1
-    return count
+        token = following
+    return Counter(kinds)
 
 
 def _get_type_name(node: graphql.TypeNode) -> str | None:

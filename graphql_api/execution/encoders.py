@@ -19,7 +19,7 @@ from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.exact_scalars import get_exact_check
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.prepared_json import PreparedJSON, prepare_json
+from graphql_api.execution.prepared_json import is_used, mark_used, prepare_json
 
 Column: TypeAlias = Sequence[Any]
 """Values of one field, one for each object."""
@@ -193,8 +193,8 @@ class AbstractEncoder(Encoder):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedEncoder(Encoder):
-    """Prepares the JSON of each object once per snapshot, memory permitting.
+class PreparedColumnEncoder(Encoder):
+    """Prepares the JSON of a field of each object once per snapshot, memory permitting.
 
     The objects must not change, and the JSON may depend on nothing else.
     """
@@ -208,11 +208,24 @@ class PreparedEncoder(Encoder):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedRootEncoder(Encoder):
-    """Prepares the JSON of a root field once per snapshot if it is used again, memory permitting.
+class PreparedEncoder(PreparedColumnEncoder):
+    """Prepares the JSON of each object from the second use of a selection on.
 
-    The field may depend on the snapshot alone. One that notes unknown values is encoded each time: they belong to the
-    response too.
+    What is used once must not push out what all queries share.
+    """
+
+    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
+        if is_used(state.derived, self.selection):
+            return PreparedColumnEncoder.encode(self, values, state)  # `super` needs the class without slots
+        mark_used(state.derived, self.selection)
+        return self.encoder.encode(values, state)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedRootEncoder(Encoder):
+    """Prepares the JSON of a root field from its second use in a snapshot on, on which alone it may depend.
+
+    A field that notes unknown values is encoded each time: they belong to the response too.
     """
 
     encoder: Encoder
@@ -222,12 +235,11 @@ class PreparedRootEncoder(Encoder):
         return [self.join(value, state) for value in values]
 
     def write(self, value: SnapshotReader, state: ExecutionState, pieces: Pieces) -> None:
-        prepared: PreparedJSON | None = state.derived.get(self.selection)
-        if prepared is not None and prepared.json:
-            pieces.append(prepared.json)
+        if is_used(state.derived, self.selection):
+            pieces += prepare_json(
+                state.derived, self.selection, (value.snapshot,), lambda _: [self.encoder.join(value, state)]
+            )
             return
-        json = self.encoder.join(value, state)
-        pieces.append(json)
+        self.encoder.write(value, state, pieces)
         if not value.unknown_values:
-            # What is used once must not push out what all queries share.
-            state.derived.put(self.selection, PreparedJSON(b"" if prepared is None else json))
+            mark_used(state.derived, self.selection)

@@ -1,15 +1,24 @@
 """Prepared JSON: the bytes that the objects of one snapshot contribute to responses."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from graphql_api.domain.snapshot import DerivedCache
 from graphql_api.utils.exact_bytes import copy_exactly
 
 _TABLE_BYTES = 500
-_VALUE_BYTES = 300
 _ENTRY_BYTES = 150
 """Estimated bytes of an object's entry besides its JSON."""
+
+
+def is_used(cache: DerivedCache, selection: Hashable) -> bool:
+    """Return whether a selection has been marked as used, or prepared. What is used once is not worth its memory."""
+    return cache.get(selection) is not None
+
+
+def mark_used(cache: DerivedCache, selection: Hashable) -> None:
+    """Mark a selection as used once."""
+    cache.put(selection, _Table())
 
 
 def prepare_json(
@@ -31,18 +40,6 @@ def prepare_json(
     table.add(missing, encoded)
     cache.put(selection, table)
     return [table.json_by_id[id(value)] for value in objects]
-
-
-class PreparedJSON(NamedTuple):
-    """JSON of a root field, without spare memory."""
-
-    json: bytes
-    """Empty until it is used a second time."""
-
-    @property
-    def size(self) -> int:
-        """Return the bytes that it takes."""
-        return _VALUE_BYTES + len(self.json)
 
 
 class _Table:

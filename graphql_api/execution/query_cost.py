@@ -173,8 +173,10 @@ def measure_operation(
     return OperationCost(stats.cost_of_rows, stats.variable_uses, variables, visitor.used_fragments, limits)
 
 
-def is_short(document: ast.DocumentNode, fragments: Fragments, limits: QueryLimits) -> bool:
+def is_short(document: ast.DocumentNode, fragments: Fragments, token_count: int, limits: QueryLimits) -> bool:
     """Return whether validation of all definitions together takes no longer than one operation's may."""
+    if not fragments and _are_few(token_count, limits):  # each field has a token
+        return True
     remaining = limits.fields
     for definition in document.definitions:
         if isinstance(definition, ast.ExecutableDefinitionNode):
@@ -183,6 +185,11 @@ def is_short(document: ast.DocumentNode, fragments: Fragments, limits: QueryLimi
         if remaining < 0:
             return False
     return True
+
+
+def _are_few(count: int, limits: QueryLimits) -> bool:
+    """Return whether so many fields are within the limit, whichever of their pairs validation compares."""
+    return count + count**2 // (2 * _PAIRS_PER_FIELD) <= limits.fields
 
 
 class _CostVisitor:
@@ -212,8 +219,9 @@ class _CostVisitor:
         for definition in operation.variable_definitions or ():
             self._visit_directives(definition.directives, stats)
         stats.check(self._limits)
-        _, pairs = count_fields(operation.selection_set, self._fragments, self._introspection_limits.fields)
-        self._limits.check("fields", stats.fields + stats.extras + pairs // _PAIRS_PER_FIELD)
+        if not _are_few(stats.fields + stats.extras, self._limits):
+            _, pairs = count_fields(operation.selection_set, self._fragments, self._introspection_limits.fields)
+            self._limits.check("fields", stats.fields + stats.extras + pairs // _PAIRS_PER_FIELD)
         return stats
 
     def _visit_selections(

@@ -6,14 +6,20 @@ two thirds of the time of a document that was not seen before.
 
 from __future__ import annotations  # else each closure holds objects for its annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 
 import graphql
 from graphql.language.visitor import SKIP
 from graphql.pyutils import RefMap
+from graphql.validation.rules.defer_stream_directive_label import DeferStreamDirectiveLabel
+from graphql.validation.rules.defer_stream_directive_on_root_field import DeferStreamDirectiveOnRootField
+from graphql.validation.rules.defer_stream_directive_on_valid_operations_rule import (
+    DeferStreamDirectiveOnValidOperationsRule,
+)
 from graphql.validation.rules.overlapping_fields_can_be_merged import RuleContext
+from graphql.validation.rules.stream_directive_on_list_field import StreamDirectiveOnListField
 from graphql.validation.validate import FragmentNestingVisitor, ValidationAbortedError, query_document_keys_to_validate
 from graphql.validation.validation_context import VariableUsage, VariableUsageVisitor
 
@@ -22,6 +28,32 @@ from graphql_api.utils.slices import end_slice
 _Parent: TypeAlias = graphql.Node | tuple[graphql.Node, ...] | None
 _Handler: TypeAlias = Callable[..., Any]
 
+_RULES_BY_TOKEN: Mapping[graphql.TokenKind, Collection[type[graphql.ASTValidationRule]]] = {
+    graphql.TokenKind.DOLLAR: (
+        graphql.VariablesAreInputTypesRule,
+        graphql.UniqueVariableNamesRule,
+        graphql.NoUndefinedVariablesRule,
+        graphql.NoUnusedVariablesRule,
+        graphql.VariablesInAllowedPositionRule,
+    ),
+    graphql.TokenKind.SPREAD: (
+        graphql.FragmentsOnCompositeTypesRule,
+        graphql.UniqueFragmentNamesRule,
+        graphql.KnownFragmentNamesRule,
+        graphql.NoUnusedFragmentsRule,
+        graphql.PossibleFragmentSpreadsRule,
+        graphql.NoFragmentCyclesRule,
+    ),
+    graphql.TokenKind.AT: (
+        graphql.KnownDirectivesRule,
+        graphql.UniqueDirectivesPerLocationRule,
+        DeferStreamDirectiveOnRootField,
+        DeferStreamDirectiveOnValidOperationsRule,
+        DeferStreamDirectiveLabel,
+        StreamDirectiveOnListField,
+    ),
+}
+"""The rules that find nothing in a document without such a token. A fragment that nobody uses counts as a spread."""
 _NAME_KEYS = frozenset({"name", "alias"})
 """Children that no rule visits."""
 
@@ -42,6 +74,13 @@ class _Handlers(NamedTuple):
     leave_type: Callable[[], None] | None
     enter: Sequence[tuple[int, _Handler]]
     leave: Sequence[tuple[int, _Handler | None]]
+
+
+@cache
+def select_rules(token_kinds: frozenset[graphql.TokenKind]) -> Collection[type[graphql.ASTValidationRule]]:
+    """Return the rules that may find an error in a document with these kinds of tokens."""
+    skipped = {rule for kind, rules in _RULES_BY_TOKEN.items() if kind not in token_kinds for rule in rules}
+    return tuple(rule for rule in graphql.specified_rules if rule not in skipped)
 
 
 def validate_document(

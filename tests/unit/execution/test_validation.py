@@ -1,14 +1,16 @@
 """Validation finds graphql-core's errors, in its order."""
 
 import re
+from collections import Counter
 from collections.abc import Collection
 
 import graphql
 import pytest
-from graphql import GraphQLError
+from graphql import GraphQLError, Lexer
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from graphql_api.execution.document import Document
 from graphql_api.execution.validation import validate_document
 from tests.support.document_strategies import documents
 from tests.support.schema_client import SCHEMA
@@ -100,6 +102,27 @@ def test_same_errors(document: str, max_errors: int, hide_suggestions: bool) -> 
     except graphql.GraphQLSyntaxError:
         return
     validate_both(document, max_errors=max_errors, hide_suggestions=hide_suggestions)
+
+
+@pytest.mark.parametrize("inserted", INSERTED)
+def test_rules_by_token(inserted: str) -> None:
+    """The rules that no token of a document asks for find nothing in it."""
+    plain, compared = '{ country(code: "FR") { name } }', 0
+    for document in (f"{plain} {inserted}", plain.replace("name", f"name {inserted}"), f"query {inserted} {plain}"):
+        try:
+            node = Document(SCHEMA.document_cache._parser, graphql.parse(document), count_tokens(document))
+        except graphql.GraphQLSyntaxError:
+            continue
+        errors = validate_document(SCHEMA.executable, node.node, node.rules, max_errors=100, hide_suggestions=False)
+        assert describe(errors) == describe(validate_both(document))
+        compared += 1
+    assert compared
+
+
+def count_tokens(document: str) -> Counter[graphql.TokenKind]:
+    """Return the number of tokens of each kind."""
+    lexer = Lexer(graphql.Source(document))
+    return Counter(iter(lambda: lexer.advance().kind, graphql.TokenKind.EOF))
 
 
 def test_kitchen_sink() -> None:
