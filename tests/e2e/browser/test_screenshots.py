@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -36,6 +37,11 @@ PICTURES = {
 }
 
 
+def find_folder(tmp_path: Path) -> Path:
+    """Return the folder of the pictures: docs/ if they are to be made anew."""
+    return ROOT / "docs" if "SCREENSHOTS" in os.environ else tmp_path
+
+
 @pytest.fixture(scope="module")
 def bundled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Run a server with the bundled data, so that no picture shows figures of the tests."""
@@ -52,7 +58,13 @@ def test_screenshot(bundled_server: Process, opening: OpenPage, tmp_path: Path, 
         part = page.locator(selector).first
         part.wait_for()
         shot = page.screenshot() if selector.startswith("body") else part.screenshot()
-    folder = ROOT / "docs" if "SCREENSHOTS" in os.environ else tmp_path
-    file = folder / f"{name}.png"
+    file = find_folder(tmp_path) / f"{name}.png"
     Image.open(io.BytesIO(shot)).convert("RGB").quantize(128).save(file, optimize=True)
     assert file.stat().st_size < MAX_BYTES
+
+
+def test_summary(bundled_server: Process, tmp_path: Path) -> None:
+    """The summary image is a picture as the server sends it."""
+    body = httpx.get(f"{bundled_server.url}/images/summary.png").content
+    (find_folder(tmp_path) / "summary.png").write_bytes(body)
+    assert len(body) < MAX_BYTES

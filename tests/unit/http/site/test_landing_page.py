@@ -232,7 +232,7 @@ def test_states() -> None:
     text = " ".join(render_page(make_country("FR"), attempts=(new, middle, old), age=timedelta(0)).text.split())
     assert "Exchange rates Rates by Exchange Rate API, as of 22 Nov 2026 Confirmed 1 hour ago" in text
     assert "Old since 23 Nov 2026, 14:26 UTC: world-bank: <503>. Last confirmed 3 hours ago. Exchange rates" in text
-    assert "Old since at least 23 Nov 2026, 13:26 UTC: the last refresh did not include it. Population" in text
+    assert "Not confirmed since 23 Nov 2026, 13:26 UTC: the last refresh did not include it. Population" in text
     text = render_page(make_country("FR"), attempts=(old,), age=A_DAY).text
     assert text.count("Old since 24 Nov 2026, 13:26 UTC: no refresh since then. Last confirmed 1 day ago.") == 2
 
@@ -241,7 +241,7 @@ def test_statistics_without_years() -> None:
     """Statistics that do not state their years have the date of their source only; without any there is no entry."""
     undated = {"statistics_provider": BUNDLED, "population_year": None, "gdp": None, "gdp_year": None}
     text = " ".join(render_page(make_country("FR", **undated)).text.split())
-    assert "Population, GDP Unicode CLDR, Unicode-3.0, as of 22 Nov 2026 old: bundled with the server Exchange" in text
+    assert "Population, GDP Unicode CLDR, Unicode-3.0, as of 22 Nov 2026, bundled with the server Exchange" in text
     assert "Population, GDP" not in render_page(make_country("FR", **dict.fromkeys(STATISTICS_FIELDS))).text
 
 
