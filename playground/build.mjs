@@ -26,7 +26,7 @@ const WORKERS = {
 
 await rm("dist", { recursive: true, force: true });
 const results = await Promise.all([
-  build({ ...OPTIONS, entryPoints: ["src/graphiql.css"], loader: { ".ttf": "dataurl" } }),
+  build({ ...OPTIONS, entryPoints: ["src/graphiql.css"], loader: { ".ttf": "file" } }),
   build({ ...SCRIPT_OPTIONS, entryPoints: ["src/graphiql.js"], format: "esm", splitting: true, plugins: [patchPlugin] }),
   // The policy of a worker's own response allows no imports.
   build({ ...SCRIPT_OPTIONS, entryPoints: WORKERS }),

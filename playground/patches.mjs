@@ -1,5 +1,28 @@
-// Corrections of accessibility in upstream files. The build fails where such a file has changed.
+// Corrections of accessibility in upstream files, and what is left out of them. The build fails where such a file has
+// changed.
 import { readFile } from "node:fs/promises";
+
+// Features of the editor that GraphQL and JSON make no use of here.
+const UNUSED_FEATURES = [
+  "codelens/browser/codelensController",
+  "colorPicker/browser/colorContributions",
+  "colorPicker/browser/standaloneColorPickerActions",
+  "diffEditorBreadcrumbs/browser/contribution",
+  "dropOrPasteInto/browser/copyPasteContribution",
+  "dropOrPasteInto/browser/dropIntoEditorContribution",
+  "inlayHints/browser/inlayHintsContribution",
+  "inlineCompletions/browser/inlineCompletions.contribution",
+  "inlineEdit/browser/inlineEdit.contribution",
+  "inlineEdits/browser/inlineEdits.contribution",
+  "linkedEditing/browser/linkedEditing",
+  "parameterHints/browser/parameterHints",
+  "rename/browser/rename",
+  "sectionHeaders/browser/sectionHeaders",
+  "semanticTokens/browser/documentSemanticTokens",
+  "semanticTokens/browser/viewportSemanticTokens",
+  "stickyScroll/browser/stickyScrollContribution",
+  "suggest/browser/suggestInlineCompletions",
+];
 
 // By file: texts that are in it once, with their replacements, in which `$&` is the text.
 const PATCHES = {
@@ -47,6 +70,7 @@ const PATCHES = {
   "monaco-editor/esm/vs/platform/quickinput/browser/commandsQuickAccess.js": [
     ["keybinding.getAriaLabel()", "keybinding.getLabel()"],
   ],
+  "monaco-editor/esm/vs/editor/editor.all.js": UNUSED_FEATURES.map((feature) => [`import './contrib/${feature}.js';`, ""]),
   // Items of the context menu: the link is the item, and a separator is no checkbox.
   "monaco-editor/esm/vs/base/browser/ui/menu/menu.js": [
     ["class BaseMenuActionViewItem extends BaseActionViewItem {", "$& setFocusable() {}"],

@@ -32,19 +32,19 @@ class SecurityHeadersMiddleware:
 
 
 def build_csp(
-    *, style_nonce: str = "", allow_workers: bool = False, allow_data_urls: bool = False, allow_forms: bool = False
+    *, style_nonce: str = "", allow_workers: bool = False, allow_data_images: bool = False, allow_forms: bool = False
 ) -> str:
     """Return the Content-Security-Policy of a page without inline scripts, whose files come from this server.
 
-    Inline styles with `style_nonce` are allowed. `allow_workers` allows workers, `allow_data_urls` embedded images and
-    fonts, `allow_forms` forms that a page of this server receives.
+    Inline styles with `style_nonce` are allowed. `allow_workers` allows workers, `allow_data_images` embedded
+    images, `allow_forms` forms that a page of this server receives.
     """
     styles = f"'self' 'nonce-{style_nonce}'" if style_nonce else "'self'"
     workers = "worker-src 'self'; " if allow_workers else ""
-    file_sources = "'self' data:" if allow_data_urls else "'self'"
+    images = "'self' data:" if allow_data_images else "'self'"
     form_targets = "'self'" if allow_forms else "'none'"
     return (
         f"default-src 'none'; script-src 'self'; {workers}style-src {styles}; "
-        f"img-src {file_sources}; font-src {file_sources}; connect-src 'self'; base-uri 'none'; "
+        f"img-src {images}; font-src 'self'; connect-src 'self'; base-uri 'none'; "
         f"form-action {form_targets}; frame-ancestors 'none'"
     )

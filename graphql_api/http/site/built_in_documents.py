@@ -3,6 +3,7 @@
 import re
 
 from graphql_api.http.site.country_page import COUNTRY_QUERY
+from graphql_api.http.site.playground_link import EXAMPLE_QUERY
 from graphql_api.http.site.static_files import Asset
 
 STATUS_QUERY = """{ status {
@@ -12,9 +13,6 @@ STATUS_QUERY = """{ status {
   lastFailure { trigger at code message }
 } }"""
 """The query of `graphql-api status`."""
-
-EXAMPLE_QUERY = "{ countries(first: 3) { nodes { name capital population } } }"
-"""The query that the landing page shows."""
 
 _SCRIPTS = ("landing.js", "playground.js")
 _DOCUMENT = re.compile(

@@ -1,6 +1,5 @@
 """The landing page: how to query this server, the data, its age and its providers, as HTML."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,7 +14,6 @@ from graphql_api.domain.report import Attempt, RefreshFailure, SourceKind
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site import project_links
-from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
 from graphql_api.http.site.flags import Flags
 from graphql_api.http.site.freshness import (
     CHART_HEIGHT,
@@ -30,7 +28,7 @@ from graphql_api.http.site.freshness import (
 from graphql_api.http.site.landing_table import COLUMNS, View, build_heading, build_row, describe_order
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageCache, PageHead
 from graphql_api.http.site.parameters import Parameters
-from graphql_api.http.site.playground_link import build_playground_link
+from graphql_api.http.site.playground_link import EXAMPLE_QUERY, build_curl_line, build_playground_link
 from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.structured_data import describe_dataset
 from graphql_api.http.site.table_query import list_regions, parse_table_query, select_rows
@@ -125,7 +123,7 @@ class LandingPage:
             structured_data=describe_dataset(snapshot, content.head),
             links=self._list_links(),
             endpoint=endpoint,
-            curl=_build_curl_line(endpoint),
+            curl=build_curl_line(endpoint),
             example_link=build_playground_link(EXAMPLE_QUERY) if self.has_playground else "",
             version=__version__,
             is_token_required=self.is_token_required,
@@ -172,8 +170,3 @@ class LandingPage:
             yield "schema.graphql", "Schema", "every type, field and argument"
         yield "readyz", "Health", "what is served now"
         yield from project_links.list_links(project_links.read_project_urls())
-
-
-def _build_curl_line(endpoint: str) -> str:
-    """Return a command that sends the example. A POSIX shell reads it as it is: the query has no single quote."""
-    return f"curl -H 'Content-Type: application/json' -d '{json.dumps({'query': EXAMPLE_QUERY})}' '{endpoint}'"

@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse, Response
 
 from graphql_api.http.middleware.security_headers import build_csp
 from graphql_api.http.site.page import SITE_NAME, GetBaseURL, PageHead
+from graphql_api.http.site.playground_link import build_curl_line
 from graphql_api.http.site.static_files import Asset, relative_root
 from graphql_api.http.site.templates import render_template
 
@@ -60,10 +61,12 @@ class Playground:
 
     def render(self, path: str, *, base_url: str, style_nonce: str) -> str:
         """Return the page as HTML, with links that are relative to its `path`."""
+        head = PageHead(title=_TITLE, description=_DESCRIPTION, base_url=base_url, path="graphql")
         return render_template(
             "playground.html",
             root=relative_root(path),
-            head=PageHead(title=_TITLE, description=_DESCRIPTION, base_url=base_url, path="graphql"),
+            head=head,
+            curl=build_curl_line(head.url),
             bundle=self.bundle,
             is_installed=bool(self.bundle),
             is_token_required=self.is_token_required,
@@ -74,14 +77,14 @@ class Playground:
         """Return a response with the page. Its nonce is for the styles that GraphiQL's editor creates."""
         style_nonce = secrets.token_urlsafe(16)
         page = self.render(request.scope["path"], base_url=self.get_base_url(request), style_nonce=style_nonce)
-        csp = build_csp(style_nonce=style_nonce, allow_workers=True, allow_data_urls=True)
+        csp = build_csp(style_nonce=style_nonce, allow_workers=True, allow_data_images=True)
         headers = {"Vary": "Accept", "Cache-Control": "no-cache", "Content-Security-Policy": csp}
         return HTMLResponse(page, headers=headers)
 
 
 def _list_bundle(folder: Path) -> list[Asset]:
-    """Return scripts and styles with one digest for all, because they name each other by relative URLs."""
-    files = sorted(file for file in folder.glob("*") if file.suffix in {".css", ".js"})
+    """Return scripts, styles and fonts with one digest for all, because they name each other by relative URLs."""
+    files = sorted(file for file in folder.glob("*") if file.suffix in {".css", ".js", ".ttf"})
     digests = (hashlib.sha256(file.read_bytes()).digest() for file in files)
     digest = hashlib.sha256(b"".join(digests)).hexdigest()[:16]
     return [Asset(file.name, file, digest) for file in files]

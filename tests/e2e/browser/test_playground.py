@@ -209,7 +209,7 @@ def test_weight(server: Process, opening: OpenPage) -> None:
         wait_until(lambda: all(name in str(page.evaluate(resource_sizes_script)) for name in loaded_last))
         first_visit: list[tuple[str, int, int]] = page.evaluate(resource_sizes_script)
         print(f"editor after {ready:.0f} ms; {sum(size for _, size, _ in first_visit)} bytes: {first_visit}")
-        assert sum(size for _, size, _ in first_visit) < 2_000_000
+        assert sum(size for _, size, _ in first_visit) < 1_700_000
         page.reload()
         expect(lines.first).to_be_visible()
         second_visit: list[tuple[str, int, int]] = page.evaluate(resource_sizes_script)

@@ -209,7 +209,10 @@ function allowEditorStyles(nonce) {
 
 allowEditorStyles(document.querySelector("link[nonce]").nonce);
 const { GraphiQL, HISTORY_PLUGIN, createElement, createGraphiQLFetcher, createRoot, explorerPlugin, ...graphql } =
-  await import(new URL(container.dataset.bundle, document.baseURI));
+  await import(new URL(container.dataset.bundle, document.baseURI)).catch((error) => {
+    container.firstElementChild.textContent = "The playground could not be loaded. Reload the page to try again.";
+    throw error;
+  });
 
 // --- the token ---
 

@@ -11,13 +11,13 @@ import pytest
 from graphql_api.domain.country import BUNDLED, Country
 from graphql_api.domain.report import Attempt, RefreshFailure, SourceKind
 from graphql_api.http.site import project_links
-from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
 from graphql_api.http.site.freshness import assess_kinds
 from graphql_api.http.site.landing_page import LandingPage, PageContent
 from graphql_api.http.site.landing_table import View
 from graphql_api.http.site.map_measures import DEFAULT_MEASURE
 from graphql_api.http.site.page import PageHead
 from graphql_api.http.site.parameters import Parameters
+from graphql_api.http.site.playground_link import EXAMPLE_QUERY
 from graphql_api.http.site.table_query import SORT_FIELDS, parse_table_query
 from graphql_api.images import Theme
 from graphql_api.images.cache import SummaryImageCache

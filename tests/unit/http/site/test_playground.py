@@ -14,10 +14,11 @@ from tests.support.app import AppClient
 from tests.support.html import HTMLPage
 from tests.support.paths import ROOT
 
+FILES = ("chunk-A.js", "graphiql.css", "graphiql.js", "icons.ttf", "json.worker.js")
 BASE_URL = "http://countries.example"
 CSP = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'nonce-{}'; img-src 'self' data:; "
-    "font-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -38,8 +39,8 @@ def render(playground: Playground) -> HTMLPage:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> Path:
-    """Return the folder of a bundle of four files, of which one is no script and no style."""
-    for name in ("graphiql.js", "graphiql.css", "json.worker.js", "LICENSES.txt"):
+    """Return the folder of a bundle, of which one file is no script, style or font."""
+    for name in (*FILES, "LICENSES.txt"):
         (tmp_path / name).write_text(f"/* {name} */")
     return tmp_path
 
@@ -57,15 +58,17 @@ def test_lock() -> None:
 
 
 def test_bundle(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """The files of the bundle have one folder, of which the page names two, and no file is another server's."""
+    """The files of the bundle have one folder, of which the page names three, and no file is another server's."""
     playground = load(bundle)
     urls = playground.bundle
     [folder] = {url.rpartition("/")[0] for url in urls.values()}
-    assert urls == {name: f"{folder}/{name}" for name in ("graphiql.css", "graphiql.js", "json.worker.js")}
+    assert urls == {name: f"{folder}/{name}" for name in FILES}
     assert re.fullmatch(r"static/[0-9a-f]{16}", folder)
     page = render(playground)
     [style, *_] = [link for link in page.find_all("link") if link.get("rel") == "stylesheet"]
     assert (style["href"], style["nonce"]) == (f"./{urls['graphiql.css']}", "n0nce")
+    preloads = [link["href"] for link in page.find_all("link") if link.get("rel") == "modulepreload"]
+    assert preloads == [f"./{urls[name]}" for name in ("graphiql.js", "chunk-A.js")]
     [container] = page.find_all("main")
     assert container["data-bundle"] == f"./{urls['graphiql.js']}"
     files = [str(attributes.get("src") or attributes.get("href")) for _, attributes in page.tags]
@@ -91,7 +94,9 @@ def test_not_installed(bundle: Path, caplog: pytest.LogCaptureFixture, missing: 
         playground = load(bundle)
     assert [asset.name for asset in playground.assets] == ["playground.css", "playground.js", "icon.svg"]
     page = render(playground)
-    assert "The playground is not installed on this server. make run installs it" in page.text
+    text = "The playground is not installed on this server. Install Node.js with npm and start the server by make run."
+    assert text in " ".join(page.text.split())
+    assert f"'{BASE_URL}/graphql'" in page.text
     assert page.find_all("script") == []
     [message] = caplog.messages
     expected = f"The playground is not installed in {bundle}. `make run` installs it if Node.js and npm are available."

@@ -14,9 +14,8 @@ from starlette.responses import Response
 from graphql_api.domain.country import Country
 from graphql_api.http import conditional
 from graphql_api.http.site import landing_page
-from graphql_api.http.site.built_in_documents import EXAMPLE_QUERY
 from graphql_api.http.site.landing_page import ASSETS, LandingPage
-from graphql_api.http.site.playground_link import build_playground_link
+from graphql_api.http.site.playground_link import EXAMPLE_QUERY, build_playground_link
 from graphql_api.images.cache import SummaryImageCache
 from graphql_api.images.summary_text import describe
 from tests.support.app import BASE_URL, AppClient, make_settings, running_client
