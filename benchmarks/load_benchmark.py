@@ -1,14 +1,15 @@
-"""Part "load": latency at four fifths of the highest possible rate."""
+"""Part "load": latency at four fifths of the highest possible rate, refreshes included."""
 
 import json
 import random
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from math import ceil
+from multiprocessing import get_context
 from pathlib import Path
 from time import perf_counter
 
@@ -18,11 +19,13 @@ from benchmarks import refresh_benchmark
 from benchmarks.markdown import format_table
 from benchmarks.open_loop_load import LoadMeasurement, measure
 from benchmarks.report import BenchmarkReport, ProgressCallback
+from benchmarks.servers import registry
 from benchmarks.svg import bar_chart
 from tests.support import generation_data
 from tests.support.db_servers.mariadb import MariaDB
+from tests.support.environments import build_environment
 from tests.support.fake_providers.server import Upstream
-from tests.support.processes import running_command
+from tests.support.processes import PROGRAM, running_process
 
 LOAD_FRACTION = 0.8
 """Fraction of the highest possible rate."""
@@ -94,19 +97,34 @@ def run(
     on_progress: ProgressCallback, *, seconds: float = _DURATION, probe_seconds: float = _PROBE_DURATION
 ) -> BenchmarkReport:
     """Measure for little more than a minute."""
-    with MariaDB() as server, Upstream() as upstream, tempfile.TemporaryDirectory() as folder:
+    server_taskset, _ = registry.taskset_commands()
+    with ExitStack() as stack:
+        stack.enter_context(registry.leave_core_to_server(server_taskset))
+        server, upstream = stack.enter_context(MariaDB()), stack.enter_context(Upstream())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         generation_data.GenerationData(upstream).activate()
-        settings = {"DATABASE_URL": server.url(server.create_database()), **upstream.environment}
-        with running_command(Path(folder), "serve", PORT="0", **settings) as process:
-            process.wait_for_log("Refresh .* countries from geonames")
-            port = int(process.url.rpartition(":")[2])
-            on_progress("what load is possible")
-            capacity = measure(port, _generate_requests(), seconds=probe_seconds, connections=_CONNECTIONS)
-            rate = LOAD_FRACTION * capacity.rate
-            on_progress(f"{rate:.0f} requests a second for {seconds:g} s")
+        settings = {"DATABASE_URL": server.url(server.create_database()), "PORT": "0", **upstream.environment}
+        command = [*server_taskset, *PROGRAM, "serve"]
+        process = stack.enter_context(running_process(command, folder, build_environment(settings)))
+        process.wait_for_log("Refresh .* countries from geonames")
+        # Of its own: threads of this process would delay it.
+        generator = stack.enter_context(ProcessPoolExecutor(1, get_context("spawn")))
+
+        def measure_beside_refreshes(seconds: float, rate: float | None) -> tuple[LoadMeasurement, Sequence[float]]:
+            generator.submit(int).result()  # it has started
             with _refresh_periodically(process.url) as refresh_starts:
-                result = measure(port, _generate_requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate)
+                return generator.submit(_measure, process.port, seconds, rate).result(), refresh_starts
+
+        on_progress("what load is possible")
+        capacity, _ = measure_beside_refreshes(probe_seconds, None)
+        rate = LOAD_FRACTION * capacity.rate
+        on_progress(f"{rate:.0f} requests a second for {seconds:g} s")
+        result, refresh_starts = measure_beside_refreshes(seconds, rate)
     return build_report(_collect_results(capacity, rate, result, refresh_starts))
+
+
+def _measure(port: int, seconds: float, rate: float | None) -> LoadMeasurement:
+    return measure(port, _generate_requests(), seconds=seconds, connections=_CONNECTIONS, rate=rate)
 
 
 def _collect_results(

@@ -61,6 +61,20 @@ def taskset_commands() -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 @contextmanager
+def leave_core_to_server(taskset: Sequence[str]) -> Iterator[None]:
+    """Keep this process, and those that it starts, off the core of the server's `taskset`. Without one, do nothing."""
+    if not taskset:
+        yield
+        return
+    cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores - {int(taskset[-1])})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@contextmanager
 def run_project(taskset: Sequence[str]) -> Iterator[BenchmarkServer]:
     """Run this project in production mode on its bundled data."""
     production = {

@@ -94,6 +94,7 @@ def test_wrong_arguments(tmp_path: Path, arguments: tuple[str, ...], command: st
     assert list_paths(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_error_with_hostile_text(tmp_path: Path) -> None:
     """An error that quotes a setting is one line without characters that control the terminal or reorder the text."""
     url = "sqlite:////proc/a\x1b[31m\u202e\nb/countries.db"

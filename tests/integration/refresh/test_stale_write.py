@@ -1,6 +1,7 @@
 """Stale writes: the lease expired unnoticed, and another process has written since."""
 
 import asyncio
+from typing import Any
 
 import pytest
 from sqlalchemy import update
@@ -18,8 +19,9 @@ from tests.support.refresh_service import (
     make_source_config,
     rates_response,
     running_instance,
-    wait_for_lease,
 )
+
+pytestmark = pytest.mark.slow
 
 MESSAGE = (
     "The refresh did not renew its lease of 20 s in time, and another process has written newer data "
@@ -32,11 +34,28 @@ async def expire_lease(connection: DatabaseConnection) -> None:
     await connection.execute(update(leases).values(expires_at=0))
 
 
-async def run_stale_refresh(late: ServiceInstance, upstream: Upstream, other: ServiceInstance) -> RefreshReport:
+@pytest.fixture
+def acquired(monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
+    """Return an event that is set once a refresh has acquired the lease, and has read that it has it."""
+    acquire, event = lease.acquire, asyncio.Event()
+
+    async def acquire_and_tell(*args: Any, **kwargs: Any) -> int | lease.LeaseInfo:  # noqa: ANN401 - passed on
+        result = await acquire(*args, **kwargs)
+        event.set()
+        return result
+
+    monkeypatch.setattr(lease, "acquire", acquire_and_tell)
+    return event
+
+
+async def run_stale_refresh(
+    late: ServiceInstance, upstream: Upstream, other: ServiceInstance, acquired: asyncio.Event
+) -> RefreshReport:
     """Expect a refresh of `late` to fail because `other` refreshes; return the other's report."""
     released = hold_countries(upstream)
+    acquired.clear()
     refresh = asyncio.create_task(late.service.refresh())
-    await wait_for_lease(other)
+    await acquired.wait()
     await other.database.run(expire_lease)
     report = await other.service.refresh()
     released.set()
@@ -46,7 +65,7 @@ async def run_stale_refresh(late: ServiceInstance, upstream: Upstream, other: Se
     return report
 
 
-async def test_update_is_rejected(url: str, upstream: Upstream) -> None:
+async def test_update_is_rejected(url: str, upstream: Upstream, acquired: asyncio.Event) -> None:
     """A stale write changes nothing, not even rows that the newer refresh does not list."""
     with Upstream() as other_upstream:
         other_upstream.set_responses("countries", first_countries(200))
@@ -57,7 +76,7 @@ async def test_update_is_rejected(url: str, upstream: Upstream) -> None:
         ):
             await late.service.refresh()
             await late.service.close()
-            report = await run_stale_refresh(late, upstream, other)
+            report = await run_stale_refresh(late, upstream, other, acquired)
             assert (report.version.revision, len(report.missing)) == (3, 50)
             await other.service.close()
             assert {row.revision for row in await late.load_rows()} == {1, 3}
@@ -72,7 +91,7 @@ async def test_update_is_rejected(url: str, upstream: Upstream) -> None:
             assert (await late.service.refresh()).version.revision == 4
 
 
-async def test_insert_is_rejected(url: str, upstream: Upstream) -> None:
+async def test_insert_is_rejected(url: str, upstream: Upstream, acquired: asyncio.Event) -> None:
     """A stale write does not insert countries either."""
     with Upstream() as other_upstream:
         other_upstream.set_responses("countries", first_countries(200))
@@ -80,6 +99,6 @@ async def test_insert_is_rejected(url: str, upstream: Upstream) -> None:
             running_instance(url, make_source_config(upstream), name="late") as late,
             running_instance(url, make_source_config(other_upstream), name="other") as other,
         ):
-            report = await run_stale_refresh(late, upstream, other)
+            report = await run_stale_refresh(late, upstream, other, acquired)
             assert report.inserted == 200
             assert len(await late.load_rows()) == 200

@@ -115,7 +115,7 @@ async def test_opened_later(tmp_path: Path, upstream: Upstream) -> None:
     """Rejected requests succeed as soon as the database responds; no 503 is cached."""
     upstream.set_responses("countries", HANGING_RESPONSE)
     path, events = tmp_path / "countries.db", list[StartupEvent]()
-    app = create_app(make_settings(path, upstream, database_timeout=0.05), on_event=events.append)
+    app = create_app(make_settings(path, upstream, database_timeout=0.5), on_event=events.append)
     with exclusive_lock(path) as lock:
         async with LifespanManager(app), connect_client(app) as server:
 
