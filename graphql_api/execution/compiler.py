@@ -54,7 +54,7 @@ class Compiler:
         self._schema = schema
         self._arguments = ArgumentCompiler(config)
         self._columns: dict[tuple[str, str], CompiledSelection] = {}
-        """Fields without arguments and selections, by type and name: all operations share them."""
+        """Fields that are given no arguments and no selections, by type and name: all operations share them."""
 
     def compile_object(
         self, object_type: graphql.GraphQLObjectType, fields: GroupedFieldSet, collect: SubfieldCollector
@@ -80,7 +80,7 @@ class Compiler:
     ) -> CompiledSelection:
         node = details[0].node
         name = (object_type.name, node.name.value)
-        if name in self._columns:
+        if not node.arguments and name in self._columns:
             return self._columns[name]
         if node.name.value == "__typename":
             name_json = copy_exactly(orjson.dumps(object_type.name))
@@ -96,7 +96,7 @@ class Compiler:
             _build_field_encoder(resolve, arguments, encoder, needs_info=needs_info),
             is_constant and not callable(arguments),
         )
-        if not arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
+        if not node.arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
             if _is_part_of_snapshot(object_type):
                 column = CompiledSelection(PreparedColumnEncoder(column.encoder, name), is_constant=True)
             self._columns[name] = column

@@ -28,6 +28,7 @@ from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.messages import GraphQLRequest
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.schema.context import GraphQLContext
+from graphql_api.schema.nodes import resolve_name
 from graphql_api.schema.operations import Mutation, Query
 from graphql_api.schema.scalars import DATE_TIME
 from tests.support.attempts import make_failure, make_report
@@ -308,6 +309,20 @@ async def test_new_snapshot() -> None:
         assert await client.query("{ countries { nodes { code population } } }") == {
             "countries": {"nodes": [{"code": code, "population": 7}]}
         }
+
+
+async def test_shared_columns() -> None:
+    """A column is encoded once for all operations that give it no arguments, and apart from one that has some."""
+    client = make_client([make_country("FR", name="France")])
+    for selection in ("name", 'name(lang: "de")', "name code", 'name(lang: "es")', "code name"):
+        response = await client.request(f"{{ countries {{ nodes {{ {selection} }} }} }}")
+        (country,) = response.body["data"]["countries"]["nodes"]
+        assert country["name"] == {'"de"': "Frankreich", '"es"': "Francia"}.get(selection[11:15], "France")
+    request = GraphQLRequest("{ countries { nodes { population name } } }", {}, None)
+    client.schema.document_cache.get_or_parse(request.query)
+    await asyncio.sleep(0)
+    calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
+    assert (calls[paginate.__code__], calls[resolve_name.__code__]) == (1, 0)
 
 
 async def test_constant_root_fields() -> None:
