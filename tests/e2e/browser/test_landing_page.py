@@ -30,6 +30,12 @@ RECORD_PROGRESS_SCRIPT = """() => {
     .observe(bar, { attributeFilter: ["value"] });
 }"""
 """Records each value of the progress bar."""
+SUM_LAYOUT_SHIFTS_SCRIPT = """() => new Promise((done) => {
+  new PerformanceObserver((list) => done(list.getEntries().reduce((sum, { value }) => sum + (value ?? 0), 0)))
+    .observe({ type: "layout-shift", buffered: true });
+  new PerformanceObserver(() => setTimeout(() => done(0))).observe({ type: "paint", buffered: true });
+})"""
+"""Returns how far parts of the page have moved while it loaded: https://web.dev/articles/cls"""
 FLAG_LETTERS = " " + "".join(map(chr, range(ord("🇦"), ord("🇿") + 1)))
 """Emoji, which the page shows if npm has not installed the flags."""
 
@@ -220,8 +226,10 @@ def test_without_scripts(server: Process, opening: OpenPage) -> None:
 def test_accessible(
     protected_server: Process, opening: OpenPage, axe: Callable[[Page], list[str]], options: dict[str, Any]
 ) -> None:
-    """The page has no accessibility violation in any state and fits the window; on a phone the countries come first."""
+    """The page has no accessibility violation, fits the window and never moves; a phone has the countries first."""
     with opening(protected_server.url, **options) as page:
+        page.wait_for_load_state("load")
+        assert page.evaluate(SUM_LAYOUT_SHIFTS_SCRIPT) == 0
         assert axe(page) == []
         page.get_by_text("For administrators").click()
         page.get_by_role("button", name="Refresh now").click()
