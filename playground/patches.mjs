@@ -39,11 +39,20 @@ const PATCHES = {
   ],
   // The theme of the editor: contrasts of 4.5 and more.
   "@graphiql/react/dist/constants.js": [
+    // Its tooltips say Ctrl, which is the Windows key here outside of macOS.
+    ...["P", "M", "C"].map((key) => [
+      `KeyMod.WinCtrl | KeyCode.Key${key}`,
+      `(isMacOs ? KeyMod.WinCtrl : KeyMod.CtrlCmd) | KeyCode.Key${key}`,
+    ]),
     ['light: "#d60590"', 'light: "#bd0580"'],
     ['dark: "#ff5794"', 'dark: "#ff75a8"'],
     ['dark: "#ff579419"', 'dark: "#ff57940d"'],
     ['foreground: "#6c69ce"', 'foreground: "#5956c8" }, { token: "number", foreground: "#076b46"'],
     ['foreground: "#908aff"', 'foreground: "#908aff" }, { token: "comment", foreground: "#8ab377"'],
+  ],
+  // The way out of an editor, in which Tab indents. playground.js handles the key.
+  "@graphiql/react/dist/utility/create-editor.js": [
+    ["tabIndex: -1,", '$& ariaLabel: "Editor. Escape leaves it.",'],
   ],
   // Each icon is beside its name, and its title would come from a minified name.
   "@graphiql/react/dist/icons/index.js": [["\t\t\t\ttitle,\n", '"aria-hidden": true,']],

@@ -82,8 +82,8 @@ def test_tabs(server: Process, sources: Upstream, opening: OpenPage) -> None:
 
 
 def test_waiting_subscription(server: Process, opening: OpenPage) -> None:
-    """An idle subscription shows that it waits, shows a later refresh, and stops at the button."""
-    with opening(f"{server.url}/graphql") as page:
+    """An idle subscription waits, shows a later refresh, and stops at the button; a lost server is reported."""
+    with opening(f"{server.url}/graphql", expected="ERR_INTERNET_DISCONNECTED") as page:
         result_window = page.locator(".result-window")
         run_tab(page, "Progress")
         expect(result_window).to_contain_text("Waiting for a refresh to start.")
@@ -91,6 +91,10 @@ def test_waiting_subscription(server: Process, opening: OpenPage) -> None:
         expect(result_window).to_contain_text('"phase": "DONE"')
         page.get_by_role("button", name="Stop query").click()
         wait_until(lambda: "graphql_api_subscriptions 0.0\n" in server.get("/metrics").text)
+        page.context.set_offline(True)
+        run_tab(page, "Search")
+        expect(result_window).to_contain_text('"message": "The server did not respond: Failed to fetch."')
+        expect(result_window).not_to_contain_text("stack")
 
 
 def test_link(server: Process, opening: OpenPage) -> None:
@@ -109,6 +113,11 @@ def test_link(server: Process, opening: OpenPage) -> None:
         # A link to the page on the page itself.
         page.goto(f"{server.url}/{build_playground_link('query Other { __typename }')}")
         expect(find_tab(page, "Other")).to_have_attribute("aria-current", "true")
+        # A damaged link.
+        page.goto(f"{server.url}/graphql#query=&variables=%7B")
+        expect(page.get_by_text("The link has no query")).to_be_visible()
+        page.goto(f"{server.url}/graphql#query=%7Ba%7D&variables=%7B")
+        expect(page.get_by_text("The variables of the link are no JSON")).to_be_visible()
     shared = urlsplit(copied)
     assert (f"{shared.scheme}://{shared.netloc}", shared.path, shared.query) == (server.url, "/graphql", "")
     parameters = parse_qs(shared.fragment, strict_parsing=True)
@@ -188,6 +197,9 @@ def test_everything_opens(
             "",
         ]
         expect(editor.locator(".view-line")).to_have_text(lines)
+        editor.locator(".view-lines").click()
+        page.keyboard.press("Escape")
+        expect(editor.locator(".graphiql-editor")).to_be_focused()
         editor.locator(".view-lines").click(button="right")
         expect(page.get_by_role("menuitem", name="Run Operation")).to_be_visible()
         violations["menu"] = axe(page)

@@ -16,6 +16,8 @@ query Countries {
       exchangeRate
       gdp
       gdpYear
+      gdpPpp
+      gdpPppYear
     }
   }
 }
@@ -244,11 +246,25 @@ dialog.querySelector("[name=cancel]").addEventListener("click", () => dialog.clo
 // --- requests ---
 
 const url = location.origin + location.pathname;
-const send = createGraphiQLFetcher({
+const fetchFromServer = createGraphiQLFetcher({
   url,
   subscriptionUrl: url.replace(/^http/, "ws"),
   enableIncrementalDelivery: false, // would make an iterator of every result
 });
+
+/** Throw what GraphiQL shows: errors of GraphQL, or a message. Of an Error it would show the stack too. */
+function throwReadable(error) {
+  if (Array.isArray(error)) throw error;
+  throw { message: `The server did not respond: ${error.message || error.reason || "the connection was closed"}.` };
+}
+
+async function send(params, options) {
+  try {
+    return await fetchFromServer(params, options);
+  } catch (error) {
+    return throwReadable(error);
+  }
+}
 
 /** Send a request with the token, and ask for it where the server requires one. */
 async function sendWithToken(params, options) {
@@ -287,7 +303,7 @@ function withNotice(results) {
   let isFirst = true;
   return {
     next() {
-      if (!isFirst) return results.next();
+      if (!isFirst) return results.next().catch(throwReadable);
       isFirst = false;
       return Promise.resolve({ done: false, value: WAITING });
     },
@@ -309,17 +325,25 @@ async function fetcher(params, options) {
 
 // --- links ---
 
+/** What is wrong with the link that opened the page. */
+let linkProblem = "";
+
 /** Return the query and variables of the address, which then loses them: a reload keeps the tab as it was edited. */
 function takeLinkedTab() {
+  if (location.hash.length < 2) return null;
   const shared = new URLSearchParams(location.hash.slice(1));
   const query = shared.get("query");
-  if (query === null) return null;
   history.replaceState(null, "", location.pathname + location.search);
+  if (!query?.trim()) {
+    linkProblem = "The link has no query";
+    return null;
+  }
+  if (query.includes("\ufffd")) linkProblem = "The query of the link is damaged";
   let variables = shared.get("variables") ?? "";
   try {
-    variables = JSON.stringify(JSON.parse(variables), null, 2);
+    variables = variables && JSON.stringify(JSON.parse(variables), null, 2);
   } catch {
-    // The editor shows where they are no JSON.
+    linkProblem = "The variables of the link are no JSON";
   }
   return { query, variables };
 }
@@ -353,12 +377,17 @@ function Actions() {
     "div",
     { className: "actions" },
     createElement("h1", null, "Playground"),
-    createElement("span", { role: "status" }),
+    createElement("span", { role: "status" }, linkProblem),
     createElement("button", { type: "button", onClick: share }, "Share link"),
     container.dataset.tokenRequired === "yes" && createElement("button", token, "Token"),
     createElement("a", { href: container.dataset.root }, "Countries"),
   );
 }
+
+/** Leave an editor by Escape, unless it closes something there: Tab indents. Enter returns. */
+container.addEventListener("keydown", ({ key, target }) => {
+  if (key === "Escape" && target.matches(".monaco-editor textarea")) target.closest(".graphiql-editor").focus();
+});
 
 const linked = takeLinkedTab();
 // A link to this page, opened on this page, changes nothing but the fragment.
