@@ -73,11 +73,13 @@ def test_headers(server: Process, path: str) -> None:
 
 
 def test_page_keeps_its_own_policy(server: Process) -> None:
-    """The landing page allows its own style, script and image, all of them files."""
+    """The landing page allows its own style, script and image, all of them files; the data in it is no script."""
     page = get(server, "/")
     policy = page.headers["Content-Security-Policy"]
     assert "; script-src 'self'; style-src 'self'; img-src 'self';" in policy
-    assert page.body.count(b"<script") == page.body.count(b'<script type="module" src="./static/')
+    scripts = page.body.count(b'<script type="module" src="./static/')
+    assert page.body.count(b"<script") == scripts + page.body.count(b'<script type="application/ld+json">')
+    assert scripts == 2
 
 
 def test_introspection(server: Process) -> None:
