@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import NamedTuple
 
 from graphql_api.domain.country import BUNDLED
 from graphql_api.domain.provenance import Provenance
-from graphql_api.domain.report import Attempt, RefreshReport, SourceKind
+from graphql_api.domain.report import Attempt, RefreshReport, SourceKind, SourceReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.images.summary_text import format_years
 from graphql_api.sources.registry import get_attribution
@@ -108,28 +109,36 @@ def _build_bar(attempt: Attempt, slowest: float) -> RefreshBar:
 
 
 def _assess(kind: SourceKind, attempts: Sequence[Attempt], now: datetime, stale_after: timedelta) -> KindState:
-    state = KindState()
-    for attempt in attempts:
-        reason = _find_problem(kind, attempt)
-        if not reason:
-            state = state._replace(confirmed_at=attempt.at)
-            break
-        state = KindState(old_since=attempt.at, reason=state.reason or reason)
-    if state.confirmed_at and not state.old_since and now - state.confirmed_at > stale_after:
-        return KindState(state.confirmed_at, state.confirmed_at + stale_after, "no refresh since then")
-    return state
+    later = list(takewhile(lambda attempt: not _confirms(attempt, kind), attempts))
+    confirmed_at = attempts[len(later)].at if len(later) < len(attempts) else None
+    if later:
+        return KindState(confirmed_at, later[-1].at, _find_problem(later[0], kind))
+    if confirmed_at and now - confirmed_at > stale_after:
+        return KindState(confirmed_at, confirmed_at + stale_after, "no refresh since then")
+    return KindState(confirmed_at)
 
 
-def _find_problem(kind: SourceKind, attempt: Attempt) -> str:
-    """Return why an attempt did not confirm a kind; empty if it did."""
+def _confirms(attempt: Attempt, kind: SourceKind) -> bool:
+    source = _find_source(attempt, kind)
+    return source is not None and (source.live or source.cached)
+
+
+def _find_problem(attempt: Attempt, kind: SourceKind) -> str:
+    """Return why an attempt did not confirm a kind."""
     if not isinstance(attempt, RefreshReport):
         return "the last refresh failed"
-    source = next((source for source in attempt.sources if source.kind is kind), None)
+    source = _find_source(attempt, kind)
     if source is None:
         return "the last refresh did not include it"
-    if source.live or source.cached:
-        return ""
     return "; ".join(source.failures) or "no live provider is set"
+
+
+def _find_source(attempt: Attempt, kind: SourceKind) -> SourceReport | None:
+    if isinstance(attempt, RefreshReport):
+        for source in attempt.sources:
+            if source.kind is kind:
+                return source
+    return None
 
 
 def _build_attribution(kind: SourceKind, source: Provenance, count: int, snapshot: Snapshot) -> Attribution:
