@@ -57,7 +57,7 @@ query Graph {
 }
 `;
 
-const GROUPS = `# GDP per region, with totals of all countries.
+const GROUPS = `# GDP by purchasing power per region, and of all.
 # Sums leave out countries without a value.
 query Groups {
   countries {
@@ -65,7 +65,6 @@ query Groups {
       count
       sum {
         population
-        gdp
         gdpPpp
       }
     }
@@ -75,11 +74,10 @@ query Groups {
         count
         sum {
           population
-          gdp
           gdpPpp
         }
         median {
-          gdpPerCapita
+          gdpPpp
         }
       }
     }
