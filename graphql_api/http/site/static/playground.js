@@ -17,7 +17,6 @@ query Countries {
       gdp
       gdpYear
       gdpPpp
-      gdpPppYear
     }
   }
 }
