@@ -36,6 +36,7 @@ async def test_page(server: AppClient) -> None:
     assert [(await server.get(file.removeprefix(".."))).status_code for file in files] == [200] * 4
 
 
+@pytest.mark.slow
 async def test_every_page(server: AppClient) -> None:
     """Every country has a page, also one without people, money, neighbours or an area."""
     data = await server.query("{ countries { nodes { code name } } }")
