@@ -26,7 +26,7 @@ test-all: .venv/installed-dev $(PLAYGROUND)/installed
 bench: .venv/installed-dev
 	$(PYTHON) -m benchmarks
 
-# Latency at four fifths of one process's capacity.
+# Latency at half of one process's capacity.
 load: .venv/installed-dev
 	$(PYTHON) -m benchmarks load
 
