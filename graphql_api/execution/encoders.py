@@ -217,8 +217,9 @@ class PreparedEncoder(PreparedColumnEncoder):
     def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
         if is_used(state.derived, self.selection):
             return PreparedColumnEncoder.encode(self, values, state)  # `super` needs the class without slots
-        mark_used(state.derived, self.selection)
-        return self.encoder.encode(values, state)
+        encoded = self.encoder.encode(values, state)
+        mark_used(state.derived, self.selection)  # last, for the columns of many rows push out what is older
+        return encoded
 
 
 @dataclass(frozen=True, slots=True, eq=False)

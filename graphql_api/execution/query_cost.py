@@ -188,7 +188,7 @@ def is_short(document: ast.DocumentNode, fragments: Fragments, token_count: int,
 
 
 def _are_few(count: int, limits: QueryLimits) -> bool:
-    """Return whether so many fields are within the limit, whichever of their pairs validation compares."""
+    """Return whether this number of fields is within the limit even if validation compares all pairs of them."""
     return count + count**2 // (2 * _PAIRS_PER_FIELD) <= limits.fields
 
 

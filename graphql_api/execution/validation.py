@@ -53,7 +53,7 @@ _RULES_BY_TOKEN: Mapping[graphql.TokenKind, Collection[type[graphql.ASTValidatio
         StreamDirectiveOnListField,
     ),
 }
-"""The rules that find nothing in a document without such a token. A fragment that nobody uses counts as a spread."""
+"""Rules by the kind of token without which they find nothing. A fragment definition counts as a spread."""
 _NAME_KEYS = frozenset({"name", "alias"})
 """Children that no rule visits."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from inspect import isawaitable
@@ -20,7 +21,9 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from benchmarks.queries_benchmark import QUERIES
 from graphql_api.domain.country import Country
 from graphql_api.domain.pagination import paginate
+from graphql_api.domain.snapshot import build_derived_cache
 from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.execution.encoders import LeafEncoder
 from graphql_api.execution.engine import build_schema
 from graphql_api.execution.execute import MAX_SYNC_COST, QUERIES_ONLY, execute, execute_sync_if_cheap
 from graphql_api.execution.extensions import build_extensions
@@ -323,6 +326,21 @@ async def test_shared_columns() -> None:
     await asyncio.sleep(0)
     calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
     assert (calls[paginate.__code__], calls[resolve_name.__code__]) == (1, 0)
+
+
+async def test_rows_whose_columns_push_each_other_out() -> None:
+    """A selection is prepared from its second use on, also of so many rows that the cache cannot hold their columns."""
+    client = make_client([make_country("AX"), make_country("FR"), make_country("TR")])
+    client.catalog.snapshot = replace(client.catalog.snapshot, derived=build_derived_cache(1_200))
+    document = "query ($n: Int!) { countries(first: $n) { nodes { code population } } }"
+    await client.request(document, {"n": 3})
+    encoded = []
+    for _ in range(3):
+        request = GraphQLRequest(document, {"n": 3}, None)
+        await asyncio.sleep(0)
+        calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
+        encoded.append(calls[LeafEncoder.encode.__code__])
+    assert encoded == [2, 0, 0]
 
 
 async def test_constant_root_fields() -> None:
