@@ -524,6 +524,7 @@ async def test_unauthenticated(
 ) -> None:
     """Mutations of unauthorized callers fail before anything is fetched or written."""
     del client
+    await instance.service.close()  # the refresh of the fixture has released its lease
     initial, requests, executed = (
         await InitialState.capture(instance),
         upstream.requests,
