@@ -106,7 +106,7 @@ class Aggregate:
         values: Sequence[Any] = self.snapshot.columns[column]
         if len(self.row_indexes) < len(values):
             values = list(map(values.__getitem__, self.row_indexes))
-        return [value for value in values if value is not None] if column in self.snapshot.fields_with_null else values
+        return [value for value in values if value is not None]
 
 
 class Numbers(NamedTuple):

@@ -4,19 +4,19 @@ import hashlib
 import re
 import sys
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
-from typing import Any, Self, TypeAlias
+from typing import Self
 
 from graphql_api.domain.country import BUNDLED, FIELDS, Country, CountryField, Reference
+from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.folding import Folder, fold, fold_name
 from graphql_api.domain.graph import Graph
 from graphql_api.domain.provenance import Provenance
 from graphql_api.domain.search import SearchIndex
-from graphql_api.utils.lru import LRUCache
 from graphql_api.utils.slices import end_slice
 
 _StoredValue = str | int | float | datetime | None
@@ -104,15 +104,6 @@ class DataChecksum:
     total_population: int
 
 
-DerivedCache: TypeAlias = LRUCache[Hashable, Any]
-"""Values that queries derive from the rows of a snapshot on first use. Each has a `size` in bytes."""
-
-
-def build_derived_cache(max_bytes: int = 16_000_000) -> DerivedCache:
-    """Return an empty cache of at most `max_bytes`."""
-    return LRUCache(max_bytes, size_of=lambda _, value: value.size)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """All rows at one version, with indexes."""
@@ -122,8 +113,6 @@ class Snapshot:
     version: DataVersion
     columns: Mapping[CountryField, tuple[ComparableValue, ...]]
     """One value per row, in the order of `rows`."""
-    fields_with_null: frozenset[CountryField]
-    """Fields whose columns have a None."""
     known_values: Mapping[CountryField, frozenset[ComparableValue]]
     """The values in the columns of the fields that are closed."""
     by_code: Mapping[str, Country]
@@ -136,7 +125,7 @@ class Snapshot:
     """Characters of the longest text of a column, or name to find a country by."""
     graph: Graph = field(compare=False, repr=False)
     search_index: SearchIndex = field(compare=False, repr=False)
-    derived: DerivedCache = field(default_factory=build_derived_cache, compare=False, repr=False)
+    derived: DerivedCache = field(default_factory=DerivedCache, compare=False, repr=False)
 
     @classmethod
     def from_rows(cls, rows: Iterable[Country], reference: Reference, former: Self | None = None) -> Self:
@@ -152,7 +141,6 @@ class Snapshot:
             rows=ordered,
             version=DataVersion(max((row.revision for row in ordered), default=0), len(ordered)),
             columns=columns,
-            fields_with_null=frozenset(field for field, column in columns.items() if None in column),
             known_values={field: frozenset(columns[field]) for field in CountryField if field.info.is_closed},
             by_code=_index_codes(ordered, reference),
             by_name=by_name,

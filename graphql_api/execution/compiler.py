@@ -27,7 +27,6 @@ from graphql_api.execution.encoders import (
     NullableEncoder,
     ObjectEncoder,
     Pieces,
-    PreparedColumnEncoder,
     PreparedEncoder,
     PreparedRootEncoder,
 )
@@ -72,7 +71,7 @@ class Compiler:
         encoder: Encoder = ObjectEncoder({key: column.encoder for key, column in columns.items()})
         is_constant = all(column.is_constant for column in columns.values())
         if is_constant and _is_part_of_snapshot(object_type):
-            encoder = PreparedEncoder(encoder, object())
+            encoder = PreparedEncoder(encoder, object(), is_shared=False)
         return CompiledSelection(encoder, is_constant)
 
     def _compile_field(
@@ -98,7 +97,7 @@ class Compiler:
         )
         if not node.arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
             if _is_part_of_snapshot(object_type):
-                column = CompiledSelection(PreparedColumnEncoder(column.encoder, name), is_constant=True)
+                column = CompiledSelection(PreparedEncoder(column.encoder, name, is_shared=True), is_constant=True)
             self._columns[name] = column
         return column
 

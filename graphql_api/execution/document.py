@@ -192,7 +192,7 @@ class PreparedOperation:
 
     def compile(self, variables: Mapping[str, Any]) -> Encoder | None:
         """Return the encoder of the root object, or None if the operation cannot be compiled."""
-        key = tuple(map(variables.get, self._boolean_variables))
+        key = tuple(map(variables.get, self._boolean_variables)) if self._boolean_variables else ()
         if key not in self._compiled:
             if len(self._compiled) >= _MAX_COMPILED:
                 self._compiled.clear()

@@ -8,6 +8,7 @@ executor then reports the error.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, islice
 from types import NoneType
 from typing import Any, NamedTuple, TypeAlias
@@ -15,11 +16,11 @@ from typing import Any, NamedTuple, TypeAlias
 import graphql
 import orjson
 
-from graphql_api.domain.snapshot import DerivedCache
+from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.exact_scalars import get_exact_check
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.prepared_json import is_used, mark_used, prepare_json
+from graphql_api.execution.prepared_json import PreparedPiece, PreparedTable, join_json, prepare_json
 
 Column: TypeAlias = Sequence[Any]
 """Values of one field, one for each object."""
@@ -53,6 +54,10 @@ class Encoder(ABC):
     def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - any value of the field
         """Append the JSON of a single value."""
         pieces += self.encode((value,), state)
+
+    def join_items(self, items: Column, state: ExecutionState) -> bytes:
+        """Return the JSON of the items of a list, without its brackets."""
+        return b",".join(self.encode(items, state))
 
     def join(self, value: Any, state: ExecutionState) -> bytes:  # noqa: ANN401 - any value of the field
         """Return the JSON of a single value, without spare memory."""
@@ -132,7 +137,7 @@ class ListEncoder(Encoder):
 
     def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - of the base class
         _check_list(value)
-        items = b",".join(self.item.encode(value, state))
+        items = self.item.join_items(value, state)
         state.budget.check_bytes(len(items))
         pieces += (b"[", items, b"]")
 
@@ -193,8 +198,8 @@ class AbstractEncoder(Encoder):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedColumnEncoder(Encoder):
-    """Prepares the JSON of a field of each object once per snapshot, memory permitting.
+class PreparedEncoder(Encoder):
+    """Prepares the JSON of each object once per snapshot, memory permitting.
 
     The objects must not change, and the JSON may depend on nothing else.
     """
@@ -202,24 +207,31 @@ class PreparedColumnEncoder(Encoder):
     encoder: Encoder
     selection: Hashable
     """Encoders of one selection share what they prepared."""
+    is_shared: bool
+    """If true, all documents share it. If not, it is prepared from its second use on."""
 
     def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
-        return prepare_json(state.derived, self.selection, values, lambda missing: self.encoder.encode(missing, state))
+        table = self._find_table(state)
+        return self.encoder.encode(values, state) if table is None else self._prepare(table, values, state)
 
+    def join_items(self, items: Column, state: ExecutionState) -> bytes:
+        table = self._find_table(state)
+        if table is None:
+            return self.encoder.join_items(items, state)
+        if table.has_exactly(items):
+            return join_json(state.derived, self.selection, table)
+        return b",".join(self._prepare(table, items, state))
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedEncoder(PreparedColumnEncoder):
-    """Prepares the JSON of each object from the second use of a selection on.
+    def _find_table(self, state: ExecutionState) -> PreparedTable | None:
+        """Return the JSON that there is. None if it is too early to keep any."""
+        table: PreparedTable | None = state.derived.get(self.selection)
+        if table is None and (self.is_shared or state.derived.is_used_again(self.selection)):
+            return PreparedTable()
+        return table
 
-    What is used once must not push out what all queries share.
-    """
-
-    def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
-        if is_used(state.derived, self.selection):
-            return PreparedColumnEncoder.encode(self, values, state)  # `super` needs the class without slots
-        encoded = self.encoder.encode(values, state)
-        mark_used(state.derived, self.selection)  # last, for the columns of many rows push out what is older
-        return encoded
+    def _prepare(self, table: PreparedTable, values: Column, state: ExecutionState) -> list[bytes]:
+        encode = partial(self.encoder.encode, state=state)
+        return prepare_json(state.derived, self.selection, table, values, encode)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -236,11 +248,13 @@ class PreparedRootEncoder(Encoder):
         return [self.join(value, state) for value in values]
 
     def write(self, value: SnapshotReader, state: ExecutionState, pieces: Pieces) -> None:
-        if is_used(state.derived, self.selection):
-            pieces += prepare_json(
-                state.derived, self.selection, (value.snapshot,), lambda _: [self.encoder.join(value, state)]
-            )
-            return
-        self.encoder.write(value, state, pieces)
-        if not value.unknown_values:
-            mark_used(state.derived, self.selection)
+        prepared: PreparedPiece | None = state.derived.get(self.selection)
+        if prepared is not None:
+            pieces.append(prepared.json)
+        elif not state.derived.is_used_again(self.selection):
+            self.encoder.write(value, state, pieces)
+        else:
+            piece = self.encoder.join(value, state)
+            if not value.unknown_values:
+                state.derived.put(self.selection, PreparedPiece(piece))
+            pieces.append(piece)

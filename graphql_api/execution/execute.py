@@ -8,22 +8,29 @@ from typing import Any, TypeVar
 
 import graphql
 import orjson
-from graphql import DocumentNode, ExecutionResult, GraphQLError, GraphQLSyntaxError
+from graphql import DocumentNode, ExecutionResult
 from strawberry.execution.is_awaitable import optimized_is_awaitable
 from strawberry.schema.exceptions import InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.errors import CountriesError, InvalidInput, QueryTooComplex, RateLimited, graphql_error_body
-from graphql_api.execution.document import PreparedOperation
-from graphql_api.execution.encoders import Encoder, ExecutionState
+from graphql_api.errors import InvalidInput, QueryTooComplex
+from graphql_api.execution.document import Document, PreparedOperation
+from graphql_api.execution.encoders import Encoder, ExecutionState, Pieces
 from graphql_api.execution.engine import Schema
-from graphql_api.execution.errors import format_error, format_resolver_error, truncate_message
+from graphql_api.execution.errors import format_resolver_error
 from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
 from graphql_api.execution.extensions import add_cost, build_extensions
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.messages import CompiledResponse, GraphQLRequest, GraphQLResponse
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
+from graphql_api.execution.rejections import (
+    REJECTIONS,
+    RequestRejected,
+    build_error_response,
+    build_rejected_response,
+    build_rejection,
+)
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.utils.slices import end_slice
 
@@ -55,8 +62,8 @@ async def execute(
     try:
         prepared = await _prepare_in_turn(schema, request, context, allowed_operations)
         return await prepared.run(request_id)
-    except _REJECTIONS as error:
-        return _build_rejection(error)
+    except REJECTIONS as error:
+        return build_rejection(error)
 
 
 async def execute_or_subscribe(
@@ -73,8 +80,8 @@ async def execute_or_subscribe(
         if prepared.operation.type is OperationType.SUBSCRIPTION:
             return await prepared.subscribe(request_id)
         return await prepared.run(request_id)
-    except _REJECTIONS as error:
-        return _build_rejection(error)
+    except REJECTIONS as error:
+        return build_rejection(error)
 
 
 def execute_sync_if_cheap(
@@ -93,27 +100,39 @@ def execute_sync_if_cheap(
 def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> CompiledResponse | None:
     try:
         budget = request.budget or schema.create_budget()
-        prepared = _prepare(schema, request, context, QUERIES_ONLY, budget)
-        if prepared.cost > MAX_SYNC_COST or prepared.encoder is None:
+        _, operation, variables, cost = _validate(schema, request, context, QUERIES_ONLY)
+        encoder = operation.compile(variables)
+        if cost > MAX_SYNC_COST or encoder is None:
             return None
-        budget.begin_operation(prepared.cost)
-        result = prepared.run_compiled()
-    except (*_REJECTIONS, InvalidOperationTypeError):
+        budget.begin_operation(cost)
+        reader = SnapshotReader(context.catalog.snapshot, budget.check_time)
+        data = _run_compiled(encoder, reader, variables, budget)
+        extensions = build_extensions(reader)
+    except (*REJECTIONS, InvalidOperationTypeError):
         return None
-    if result is None:
+    if data is None:
         return None
-    data, extensions = result
     end = b"," + orjson.dumps(extensions)[1:] if extensions else b"}"
-    return CompiledResponse(b"".join((b'{"data":', *data, end)), prepared.operation.info)
+    return CompiledResponse(b"".join((b'{"data":', *data, end)), operation.info)
 
 
-class _RequestRejected(Exception):
-    """The request is rejected: its response has errors and no data."""
+def _run_compiled(
+    encoder: Encoder, reader: SnapshotReader, variables: Mapping[str, Any], budget: Budget
+) -> Pieces | None:
+    """Return the JSON of the data of a compiled operation. None if a value is not what its type says.
 
-    def __init__(self, operation: PreparedOperation, errors: Iterable[GraphQLError], code: str) -> None:
-        super().__init__()
-        response = _build_rejected_response(format_error(error, code) for error in errors)
-        self.response = response._replace(operation=operation.info)
+    Raises:
+        QueryTooComplex: The operation exceeds the limit of milliseconds or of bytes.
+    """
+    data: Pieces = []
+    try:
+        encoder.write(reader, ExecutionState(reader, variables, reader.snapshot.derived, budget), data)
+    except QueryTooComplex:
+        raise
+    except Exception:  # noqa: BLE001 - the stock executor reports it
+        return None
+    budget.spend_bytes(sum(map(len, data)))
+    return data
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,26 +162,10 @@ class _PreparedExecution:
         """Return the root object of a query."""
         return SnapshotReader(self.context.catalog.snapshot, self.budget.check_time)
 
-    def run_compiled(self) -> tuple[list[bytes], Mapping[str, Any]] | None:
-        """Execute the compiled operation. Return the JSON of its data in pieces, and the extensions of the response.
-
-        None if there is none, or if a value is not what its type says.
-
-        Raises:
-            QueryTooComplex: The operation exceeds the limit of milliseconds or of bytes.
-        """
-        if self.encoder is None:
-            return None
-        reader, data = self.reader, list[bytes]()
-        state = ExecutionState(reader, self.variables, reader.snapshot.derived, self.budget)
-        try:
-            self.encoder.write(reader, state, data)
-        except QueryTooComplex:
-            raise
-        except Exception:  # noqa: BLE001 - the stock executor reports it
-            return None
-        self.budget.spend_bytes(sum(map(len, data)))
-        return data, build_extensions(reader)
+    def _run_compiled(self, encoder: Encoder) -> tuple[Pieces | None, Mapping[str, Any]]:
+        """Return the JSON of the data, and the extensions of the response. None if the stock executor has to run it."""
+        reader = self.reader
+        return _run_compiled(encoder, reader, self.variables, self.budget), build_extensions(reader)
 
     async def run(self, request_id: str) -> GraphQLResponse:
         """Execute a query or a mutation. The data of a query that exceeds its budget is null.
@@ -176,13 +179,14 @@ class _PreparedExecution:
         try:
             if self.is_query:
                 self.budget.check_time()
-            result = None if self.encoder is None else await self._run_in_turn(self.run_compiled, self.cost)
+            if self.encoder is not None:
+                work = partial(self._run_compiled, self.encoder)
+                data, extensions = await self._run_in_turn(work, self.cost)
+                if data is not None:
+                    body = {"data": orjson.Fragment(b"".join(data)), **extensions}
+                    return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
         except QueryTooComplex as error:
             return self._build_aborted_response(error)
-        if result is not None:
-            data, extensions = result
-            body = {"data": orjson.Fragment(b"".join(data)), **extensions}
-            return GraphQLResponse(body, executed=True, cacheable=True, operation=self.operation.info)
         if self.is_query:
             if self.encoder is not None:
                 self.budget.spend_cost(self.cost * (UNCOMPILED_FACTOR - 1))
@@ -225,7 +229,7 @@ class _PreparedExecution:
             results = await results
         if isinstance(results, ExecutionResult):
             errors = [format_resolver_error(error, request_id) for error in results.errors or ()]
-            return _build_rejected_response(errors)._replace(operation=self.operation.info)
+            return build_rejected_response(errors)._replace(operation=self.operation.info)
 
         async def stream_responses() -> AsyncGenerator[GraphQLResponse, None]:
             async for result in results:
@@ -267,20 +271,6 @@ class _PreparedExecution:
         return GraphQLResponse(body, executed=True, operation=self.operation.info)
 
 
-_REJECTIONS = (_RequestRejected, GraphQLSyntaxError, InvalidInput, QueryTooComplex, RateLimited, RecursionError)
-
-
-def _build_rejection(error: Exception) -> GraphQLResponse:
-    match error:
-        case _RequestRejected():
-            return error.response
-        case GraphQLSyntaxError():
-            return _build_rejected_response([format_error(error, "GRAPHQL_PARSE_FAILED")])
-        case CountriesError():
-            return build_error_response(error)
-    return build_error_response(InvalidInput("The document or its variables are nested too deeply."))
-
-
 async def _prepare_in_turn(
     schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
 ) -> _PreparedExecution:
@@ -302,6 +292,30 @@ async def _prepare_in_turn(
     return prepared
 
 
+def _validate(
+    schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
+) -> tuple[Document, PreparedOperation, Mapping[str, Any], int]:
+    """Return the document of a request, its operation, the coerced variables and the cost.
+
+    Raises:
+        InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
+        Exception: One of `REJECTIONS`.
+    """
+    document = schema.document_cache.get_or_parse(request.query)
+    operation = document.get_operation(request.operation_name)
+    if operation.type not in allowed_operations:
+        raise InvalidOperationTypeError(operation.type)
+    raw_variables = request.variables or {}
+    cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
+    end_slice()
+    if errors := document.validate(operation):
+        raise RequestRejected(operation, errors, "GRAPHQL_VALIDATION_FAILED")
+    variables = operation.coerce_variables(raw_variables)
+    if isinstance(variables, list):
+        raise RequestRejected(operation, variables, InvalidInput.code)
+    return document, operation, variables, cost
+
+
 def _prepare(
     schema: Schema,
     request: GraphQLRequest,
@@ -309,25 +323,14 @@ def _prepare(
     allowed_operations: Iterable[OperationType],
     budget: Budget,
 ) -> _PreparedExecution:
-    parsed = schema.document_cache.get_or_parse(request.query)
-    operation = parsed.get_operation(request.operation_name)
-    if operation.type not in allowed_operations:
-        raise InvalidOperationTypeError(operation.type)
-    raw_variables = request.variables or {}
-    cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
-    end_slice()
-    if errors := parsed.validate(operation):
-        raise _RequestRejected(operation, errors, "GRAPHQL_VALIDATION_FAILED")
-    variables = operation.coerce_variables(raw_variables)
-    if isinstance(variables, list):
-        raise _RequestRejected(operation, variables, InvalidInput.code)
+    document, operation, variables, cost = _validate(schema, request, context, allowed_operations)
     encoder = operation.compile(variables)
     is_query = operation.type is OperationType.QUERY
     return _PreparedExecution(
         schema=schema,
-        document=parsed.node,
+        document=document.node,
         operation=operation,
-        raw_variables=raw_variables,
+        raw_variables=request.variables or {},
         variables=variables,
         encoder=encoder,
         context=context,
@@ -335,14 +338,3 @@ def _prepare(
         cost=cost if encoder is not None or not is_query else cost * UNCOMPILED_FACTOR,
         budget=budget,
     )
-
-
-def _build_rejected_response(errors: Iterable[Mapping[str, Any]]) -> GraphQLResponse:
-    return GraphQLResponse({"errors": list(errors)[:MAX_ERRORS]}, executed=False)
-
-
-def build_error_response(error: CountriesError) -> GraphQLResponse:
-    """Build the response to a request that is rejected before its execution."""
-    extensions = {"retryAfter": error.retry_after} if isinstance(error, RateLimited) else {}
-    body = graphql_error_body(truncate_message(error.public_message), error.code, **extensions)
-    return GraphQLResponse(body, executed=False)

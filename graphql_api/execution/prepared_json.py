@@ -1,40 +1,83 @@
 """Prepared JSON: the bytes that the objects of one snapshot contribute to responses."""
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from graphql_api.domain.snapshot import DerivedCache
+from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.utils.exact_bytes import copy_exactly
 
+_PIECE_BYTES = 250
+"""Estimated bytes of a piece besides its JSON: its key and its place in the cache."""
 _TABLE_BYTES = 500
 _ENTRY_BYTES = 150
 """Estimated bytes of an object's entry besides its JSON."""
 
 
-def is_used(cache: DerivedCache, selection: Hashable) -> bool:
-    """Return whether a selection has been marked as used, or prepared. What is used once is not worth its memory."""
-    return cache.get(selection) is not None
+class PreparedTable:
+    """JSON of one selection. It refers to the objects, so that no other one gets the id of one."""
+
+    def __init__(self) -> None:
+        self.json_by_id: dict[int, bytes] = {}
+        self.size = _TABLE_BYTES
+        """Bytes."""
+        self.joined: bytes | None = None
+        """The JSON of all objects, if a list has shown exactly them."""
+        self._objects: list[object] = []
+        """In the order of `json_by_id`."""
+
+    def has_exactly(self, objects: Sequence[object]) -> bool:
+        """Return whether these objects, in this order, are all that have JSON."""
+        return len(objects) == len(self._objects) and list(objects) == self._objects  # compares identities first
+
+    def find(self, objects: Sequence[object]) -> list[bytes] | None:
+        """Return the JSON of each object; None if one has none."""
+        if self.has_exactly(objects):
+            return list(self.json_by_id.values())
+        try:
+            return list(map(self.json_by_id.__getitem__, map(id, objects)))
+        except KeyError:
+            return None
+
+    def find_missing(self, objects: Sequence[object]) -> list[object]:
+        """Return the objects that have no JSON, each once."""
+        return list({id(value): value for value in objects if id(value) not in self.json_by_id}.values())
+
+    def add(self, objects: Sequence[object], encoded: Sequence[bytes]) -> None:
+        """Add objects that have no JSON yet."""
+        if self.joined is not None:
+            self.size -= len(self.joined)
+            self.joined = None
+        self._objects.extend(objects)
+        self.json_by_id.update(zip(map(id, objects), map(copy_exactly, encoded), strict=True))
+        self.size += sum(map(len, encoded)) + _ENTRY_BYTES * len(encoded)
 
 
-def mark_used(cache: DerivedCache, selection: Hashable) -> None:
-    """Mark a selection as used once."""
-    cache.put(selection, _Table())
+class PreparedPiece(NamedTuple):
+    """JSON that a selection shows of the snapshot itself."""
+
+    json: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return _PIECE_BYTES + len(self.json)
 
 
 def prepare_json(
-    cache: DerivedCache, selection: Hashable, objects: Sequence[Any], encode: Callable[[Sequence[Any]], Sequence[bytes]]
+    cache: DerivedCache,
+    selection: Hashable,
+    table: PreparedTable,
+    objects: Sequence[Any],
+    encode: Callable[[Sequence[Any]], Sequence[bytes]],
 ) -> list[bytes]:
-    """Return the JSON that a selection shows of each object. `encode` makes that of those which have none yet.
+    """Return the JSON that a selection shows of each object. `encode` makes that of those which have none in its table.
 
     The objects must not change while `cache` is used.
     """
-    table: _Table = cache.get(selection) or _Table()
-    if len(objects) == len(table.objects) and list(objects) == table.objects:  # compares identities first
-        return list(table.json_by_id.values())
-    try:
-        return list(map(table.json_by_id.__getitem__, map(id, objects)))
-    except KeyError:
-        missing = list({id(value): value for value in objects if id(value) not in table.json_by_id}.values())
+    found = table.find(objects)
+    if found is not None:
+        return found
+    missing = table.find_missing(objects)
     encoded = encode(missing)
     cache.pop(selection)  # before its size changes
     table.add(missing, encoded)
@@ -42,16 +85,11 @@ def prepare_json(
     return [table.json_by_id[id(value)] for value in objects]
 
 
-class _Table:
-    """JSON of one selection. It refers to the objects, so that no other one gets the id of one."""
-
-    def __init__(self) -> None:
-        self.json_by_id: dict[int, bytes] = {}
-        self.size = _TABLE_BYTES
-        self.objects: list[object] = []
-        """In the order of `json_by_id`."""
-
-    def add(self, objects: Sequence[object], encoded: Sequence[bytes]) -> None:
-        self.objects.extend(objects)
-        self.json_by_id.update(zip(map(id, objects), map(copy_exactly, encoded), strict=True))
-        self.size += sum(map(len, encoded)) + _ENTRY_BYTES * len(encoded)
+def join_json(cache: DerivedCache, selection: Hashable, table: PreparedTable) -> bytes:
+    """Return the JSON of all objects of a table, joined by commas. It is kept."""
+    if table.joined is None:
+        cache.pop(selection)  # before its size changes
+        table.joined = b",".join(table.json_by_id.values())
+        table.size += len(table.joined)
+        cache.put(selection, table)
+    return table.joined

@@ -125,16 +125,15 @@ class OperationCost:
         return cost
 
     def _measure_variables(self, variables: Mapping[str, Any], sizes: DataSizes) -> int:
-        values = {name: variables.get(name, default) for name, default in self.defaults.items()}
-        max_operands = _MEASURED_EXCESS * self.limits.cost / max(sizes.countries, 1)
-        value_sizes = {
-            name: measure_value(value, self.limits, max_operands=max_operands)
-            for name, value in values.items()
-            if isinstance(value, str | dict | list)
-        }
-        cost = _add_up(self._variable_cost_of_rows, sizes, values)
-        for name, size in value_sizes.items():
-            cost += self.variable_uses.get(name, 0) * (size.operands * sizes.countries + size.elements)
+        cost = 0
+        for name, default in self.defaults.items():
+            value = variables.get(name, default)
+            if isinstance(value, str | dict | list):
+                max_operands = _MEASURED_EXCESS * self.limits.cost / max(sizes.countries, 1)
+                size = measure_value(value, self.limits, max_operands=max_operands)
+                cost += self.variable_uses.get(name, 0) * (size.operands * sizes.countries + size.elements)
+        if self._variable_cost_of_rows:
+            cost += _add_up(self._variable_cost_of_rows, sizes, {**self.defaults, **variables})
         return cost
 
     def _find_constant_cost(self, sizes: DataSizes) -> int:

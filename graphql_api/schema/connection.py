@@ -115,4 +115,4 @@ class CountryConnection:
                 raise InvalidInput(f"by has {name} {names.count(name)} times; give each field once.")
         if first is not None and first < 0:
             raise InvalidInput(f"first must be 0 or more, not {first}.")
-        return group(parent, [field.value for field in by], [key.to_domain() for key in sort or ()])[:first]
+        return group(parent, [field.value for field in by], [sort_key.key for sort_key in sort or ()])[:first]

@@ -1,6 +1,5 @@
 """Inputs: filters and sort keys, and their conversion to the domain."""
 
-from collections.abc import Iterator
 from dataclasses import make_dataclass
 from datetime import datetime
 from enum import Enum
@@ -14,6 +13,7 @@ from graphql_api.domain.country import CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.sorting import SortKey
 from graphql_api.schema.refresh_types import described_value
+from graphql_api.utils.lazy import lazy_property
 
 NumberT = TypeVar("NumberT", int, float)
 
@@ -139,22 +139,19 @@ class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of 
         for attribute, value in vars(self).items():
             if value is None:
                 continue
-            if attribute == "and_":
-                filters.append(AllOf(tuple(nested.to_domain() for nested in value)))
-            elif attribute == "or_":
-                filters.append(AnyOf(tuple(nested.to_domain() for nested in value)))
+            field = _FIELDS.get(attribute)
+            if field is not None:
+                filters += [
+                    Condition(field, _OPERATORS[name], frozenset(operand) if isinstance(operand, list) else operand)
+                    for name, operand in vars(value).items()
+                    if operand is not None
+                ]
             elif attribute == "not_":
                 filters.append(Not(value.to_domain()))
             else:
-                filters += _build_conditions(_FIELDS[attribute], value)
-        return AllOf(tuple(filters))
-
-
-def _build_conditions(field: CountryField, field_filter: FieldFilter) -> Iterator[Condition]:
-    for attribute, operand in vars(field_filter).items():
-        if operand is not None:
-            value = frozenset(operand) if isinstance(operand, list) else operand
-            yield Condition(field, _OPERATORS[attribute], value)
+                parts = tuple(nested.to_domain() for nested in value)
+                filters.append(AllOf(parts) if attribute == "and_" else AnyOf(parts))
+        return filters[0] if len(filters) == 1 else AllOf(tuple(filters))
 
 
 _SORT_VALUES = {
@@ -182,8 +179,9 @@ class CountrySort:
     field: Enum = strawberry.field(description="The field to sort by.", graphql_type=CountrySortField)
     direction: SortDirection = strawberry.field(default=SortDirection.ASC, description="The direction.")
 
-    def to_domain(self) -> SortKey:
-        """Convert the sort key to the domain."""
+    @lazy_property
+    def key(self) -> SortKey:
+        """Convert the sort key to the domain, once if it is a constant of the document."""
         return SortKey(CountryField[self.field.name], descending=self.direction is SortDirection.DESC)
 
 
@@ -221,6 +219,7 @@ class CountryGroupSort:
     field: CountryGroupSortField = strawberry.field(description="The value to sort by.")
     direction: SortDirection = strawberry.field(default=SortDirection.DESC, description="The direction.")
 
-    def to_domain(self) -> GroupSortKey:
-        """Convert the sort key to the domain."""
+    @lazy_property
+    def key(self) -> GroupSortKey:
+        """Convert the sort key to the domain, once if it is a constant of the document."""
         return GroupSortKey(GroupSortField[self.field.name], descending=self.direction is SortDirection.DESC)

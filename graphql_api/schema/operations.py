@@ -9,7 +9,7 @@ import strawberry
 from graphql_api.domain import country as domain
 from graphql_api.domain import report
 from graphql_api.domain.conversion import MAX_TARGETS, Conversion, convert
-from graphql_api.domain.filters import AllOf
+from graphql_api.domain.filters import MATCH_ALL
 from graphql_api.domain.graph import CountryGroup
 from graphql_api.domain.nodes import Continent, Currency, Language, Region
 from graphql_api.domain.pagination import Page, PageRequest, paginate
@@ -179,9 +179,9 @@ class Query:
     ) -> Page:
         return paginate(
             parent,
-            filter.to_domain() if filter else AllOf(()),
-            [key.to_domain() for key in sort or ()],
-            PageRequest(first=first, after=after, last=last, before=before, offset=offset),
+            filter.to_domain() if filter else MATCH_ALL,
+            [sort_key.key for sort_key in sort or ()],
+            PageRequest(first, after, last, before, offset),
         )
 
     @strawberry.field(

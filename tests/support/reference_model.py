@@ -14,8 +14,6 @@ from graphql_api.domain.folding import fold
 from graphql_api.domain.sorting import SortKey
 from tests.support.factories import instants, numbers, texts
 
-MATCH_ALL = AllOf(())
-
 ROW_FIELD_NAMES = [field for field in CountryField if field in FIELDS]
 """The fields that are attributes of a row."""
 TEXT_FIELD_NAMES = sorted(field for field in ROW_FIELD_NAMES if field.is_text)

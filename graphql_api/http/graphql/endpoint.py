@@ -4,6 +4,7 @@ Follows https://graphql.github.io/graphql-over-http/draft/.
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -25,15 +26,10 @@ from graphql_api.errors import (
 )
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import Schema
-from graphql_api.execution.execute import (
-    QUERIES_AND_MUTATIONS,
-    QUERIES_ONLY,
-    build_error_response,
-    execute,
-    execute_sync_if_cheap,
-)
+from graphql_api.execution.execute import QUERIES_AND_MUTATIONS, QUERIES_ONLY, execute, execute_sync_if_cheap
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
+from graphql_api.execution.rejections import build_error_response
 from graphql_api.http.auth import WRONG_TOKEN
 from graphql_api.http.content_negotiation import GRAPHQL_RESPONSE, HTML, JSON, negotiate_response_type
 from graphql_api.http.errors import HTTPRejection, build_get_rejection, get_client, log_rejection
@@ -125,7 +121,9 @@ class GraphQLEndpoint:
             fields = request.fields
             if fields.persist_as is not None:
                 return None
-            graphql_request = self.build_graphql_request(fields, self.schema.create_budget(bucket))
+            # By the wall clock, which needs no system call. If that runs out, `execute` counts processor time.
+            budget = Budget(self.schema.query_limits, time.perf_counter, bucket)
+            graphql_request = self.build_graphql_request(fields, budget)
         except REJECTIONS:
             return None
         snapshot = self.anonymous_context.catalog.snapshot

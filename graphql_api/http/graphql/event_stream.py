@@ -16,9 +16,10 @@ from strawberry.types.graphql import OperationType
 
 from graphql_api.errors import DocumentNotTrusted, PersistedQueryNotFound, RateLimited
 from graphql_api.execution.document import OperationInfo
-from graphql_api.execution.execute import QUERIES_ONLY, build_error_response, execute_or_subscribe
+from graphql_api.execution.execute import QUERIES_ONLY, execute_or_subscribe
 from graphql_api.execution.limits import Budget
 from graphql_api.execution.messages import GraphQLResponse
+from graphql_api.execution.rejections import build_error_response
 from graphql_api.http.client_counts import ConcurrencyLimits
 from graphql_api.http.content_negotiation import EVENT_STREAM, negotiate_response_type
 from graphql_api.http.errors import STOPPING_MESSAGE, HTTPRejection, build_get_rejection, build_unavailable, get_client

@@ -7,7 +7,7 @@ import time
 
 from graphql_api.errors import RateLimited
 from graphql_api.execution.document import NO_OPERATION
-from graphql_api.execution.execute import build_error_response
+from graphql_api.execution.rejections import build_error_response
 from graphql_api.http.graphql.endpoint import GraphQLEndpoint, encode_json
 from graphql_api.http.graphql.request import GRAPHQL_PATHS, ParsedRequest, RawHeaders, parse_buffered
 from graphql_api.http.graphql.response_cache import CachedResponse

@@ -1,6 +1,7 @@
 """Response cache: responses that depend on data and schema alone, ready to send, plain and compressed.
 
-It belongs to one snapshot. A new snapshot empties it.
+It belongs to one snapshot. A new snapshot empties it. It holds what is asked for a second time: most new queries are
+not, and a response that is held for nothing costs as much as many queries.
 """
 
 import sys
@@ -23,12 +24,15 @@ from graphql_api.http.middleware.security_headers import SECURITY_HEADERS
 from graphql_api.http.raw_response import Header, encode_head, encode_headers
 from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
+from graphql_api.utils.doorkeeper import Doorkeeper
 from graphql_api.utils.lru import LRUCache
 
 _MIN_COMPRESSIBLE_BYTES = 1000
 """Shorter bodies are sent plain."""
 _ENTRY_OVERHEAD_BYTES = 500
 """Bytes of an entry besides its texts, measured: two tuples, the headers of five objects, its place in the cache."""
+_REMEMBERED_REQUESTS = 32_768
+"""Requests that may have come once. They take 8 bytes each."""
 
 _VARY = "Accept, Accept-Encoding"
 """The CORS middleware adds Origin."""
@@ -95,6 +99,7 @@ class ResponseCache:
         self._common_head = encode_headers([(b"vary", f"{_VARY}, Origin".encode()), *SECURITY_HEADERS])
         self._snapshot: Snapshot | None = None
         self._data_fingerprint = b""
+        self._doorkeeper = Doorkeeper(_REMEMBERED_REQUESTS)
         self._entries: LRUCache[tuple[str, bytes, str, str], _Entry] = LRUCache(
             response_cache_bytes, size_of=_measure_entry
         )
@@ -112,16 +117,20 @@ class ResponseCache:
         return response
 
     def add(self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo) -> CachedResponse:
-        """Cache the uncompressed body of a response over a snapshot, and return the response.
+        """Return the response of an uncompressed body over a snapshot. Cache it if it is not the first of its request.
 
         `body` must have no spare memory, as `copy_exactly` describes it.
         """
         if snapshot is not self._snapshot:
             self._reset(snapshot)
         self._metrics.record_cache_lookup("miss")
-        if request.key.encoding != IDENTITY:
-            self._store(request.key._replace(encoding=IDENTITY), body, operation.name)
-        response = self._store(request.key, body, operation.name)
+        entry = self._build_entry(request.key, body, operation.name)
+        if self._doorkeeper.admits(request.key.text):
+            if request.key.encoding != IDENTITY:
+                plain_key = request.key._replace(encoding=IDENTITY)
+                self._put(plain_key, self._build_entry(plain_key, body, operation.name))
+            self._put(request.key, entry)
+        response = CachedResponse(200, entry[0], self._common_head, entry[1], operation)
         return self._find_not_modified(request, exists=True) or response
 
     def clear(self) -> None:
@@ -143,10 +152,12 @@ class ResponseCache:
         if plain is None:
             return None
         _, body, operation_name = plain
-        return self._store(key, body, operation_name)
+        entry = self._build_entry(key, body, operation_name)
+        self._put(key, entry)
+        return self._build_response(*entry)
 
-    def _store(self, key: CacheKey, plain_body: bytes, operation_name: str | None) -> CachedResponse:
-        method, text, media_type, encoding = key
+    def _build_entry(self, key: CacheKey, plain_body: bytes, operation_name: str | None) -> _Entry:
+        method, _, media_type, encoding = key
         is_compressed = encoding != IDENTITY and len(plain_body) >= _MIN_COMPRESSIBLE_BYTES
         body = compress(plain_body, encoding) if is_compressed else plain_body
         own_head = b"%bcontent-length: %d\r\n" % (
@@ -155,10 +166,11 @@ class ResponseCache:
         )
         if method == "GET":
             own_head += encode_headers(_encode(self._build_cache_headers(key)))
-        entry = (own_head, body, operation_name)
-        self._entries.put((sys.intern(method), text, media_type, encoding), entry)
+        return own_head, body, operation_name
+
+    def _put(self, key: CacheKey, entry: _Entry) -> None:
+        self._entries.put((sys.intern(key.method), *key[1:]), entry)
         self._metrics.set(CACHE_BYTES, self._entries.size)
-        return self._build_response(*entry)
 
     def _find_not_modified(self, request: ParsedRequest, *, exists: bool) -> CachedResponse | None:
         if request.key.method != "GET" or not request.if_none_match:

@@ -17,8 +17,9 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from graphql_api import tracing
 from graphql_api.errors import InvalidInput, graphql_error_body
 from graphql_api.execution.document import OperationInfo
-from graphql_api.execution.execute import build_error_response, execute_or_subscribe
+from graphql_api.execution.execute import execute_or_subscribe
 from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
+from graphql_api.execution.rejections import build_error_response
 from graphql_api.http.cors import CORSPolicy, describe_blocked_page
 from graphql_api.http.errors import HTTPRejection, get_client, log_rejection
 from graphql_api.http.forwarded import group_address

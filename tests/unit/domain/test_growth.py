@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from graphql_api.domain.country import CountryField
+from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
 from graphql_api.domain.folding import fold
 from graphql_api.domain.pagination import PageRequest, paginate
-from graphql_api.domain.snapshot import ComparableValue, Snapshot, build_derived_cache
+from graphql_api.domain.snapshot import ComparableValue, Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, sort_rows
 from tests.support.call_counts import count_calls
@@ -22,7 +23,7 @@ FEW, MANY = 250, 10_000
 
 def make_sized_snapshot(size: int) -> Snapshot:
     """Return `size` rows, every tenth without a capital. Nothing is derived from them yet."""
-    return replace(build_sized_snapshot(size), derived=build_derived_cache())
+    return replace(build_sized_snapshot(size), derived=DerivedCache())
 
 
 @cache

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.filters import Condition, Filter, Operator
+from graphql_api.domain.filters import MATCH_ALL, Condition, Filter, Operator
 from graphql_api.domain.pagination import Page, PageRequest, decode_cursor, encode_cursor, paginate
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
@@ -25,7 +25,7 @@ from tests.support.factories import (
     make_country,
     make_snapshot,
 )
-from tests.support.reference_model import MATCH_ALL, filters, matches, sort_by_rank, sort_keys
+from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
 
 WHOLE_LIST = PageRequest()
 BY_AREA = (SortKey(CountryField.AREA_KM2),)
@@ -361,7 +361,7 @@ def test_cursor_of_another_order(cursor_sort: tuple[SortKey, ...], query_sort: t
 def test_contradictions(arguments: dict[str, int | str], message: str) -> None:
     """Contradictory arguments and negative numbers are rejected with a message."""
     with pytest.raises(InvalidInput, match=f"^{re.escape(message)}$"):
-        PageRequest(**arguments)  # type: ignore[arg-type]  # one table for numbers and cursors
+        PageRequest(**arguments).check()  # type: ignore[arg-type]  # one table for numbers and cursors
 
 
 @pytest.mark.parametrize(

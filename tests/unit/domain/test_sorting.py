@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
-from graphql_api.domain.snapshot import Snapshot, build_derived_cache
+from graphql_api.domain.derived_cache import DerivedCache
+from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey, compare, drop_repeated, sort_rows, sort_values
 from tests.support.factories import country_codes, country_lists, few_examples, make_country, make_snapshot
@@ -112,7 +113,7 @@ def test_repeated_keys(rows: list[Country], keys: tuple[SortKey, ...], repeated:
 def test_orders_are_bounded() -> None:
     """Orders count into the bound of bytes of what is derived from a snapshot; the least recently used is dropped."""
     rows = [make_country(f"{index}", alpha3=f"x{index}", population=index) for index in range(1000)]
-    snapshot = replace(make_snapshot(rows), derived=build_derived_cache(20_000))
+    snapshot = replace(make_snapshot(rows), derived=DerivedCache(20_000))
     reader = SnapshotReader(snapshot)
     fields = (CountryField.POPULATION, CountryField.AREA_KM2, CountryField.NAME)
     by_population, by_area, by_name = ((SortKey(field),) for field in fields)

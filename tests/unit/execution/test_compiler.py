@@ -20,8 +20,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from benchmarks.queries_benchmark import QUERIES
 from graphql_api.domain.country import Country
+from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.pagination import paginate
-from graphql_api.domain.snapshot import build_derived_cache
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.encoders import LeafEncoder
 from graphql_api.execution.engine import build_schema
@@ -331,7 +331,7 @@ async def test_shared_columns() -> None:
 async def test_rows_whose_columns_push_each_other_out() -> None:
     """A selection is prepared from its second use on, also of so many rows that the cache cannot hold their columns."""
     client = make_client([make_country("AX"), make_country("FR"), make_country("TR")])
-    client.catalog.snapshot = replace(client.catalog.snapshot, derived=build_derived_cache(1_200))
+    client.catalog.snapshot = replace(client.catalog.snapshot, derived=DerivedCache(1_200))
     document = "query ($n: Int!) { countries(first: $n) { nodes { code population } } }"
     await client.request(document, {"n": 3})
     encoded = []

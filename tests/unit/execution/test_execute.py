@@ -16,9 +16,10 @@ from strawberry.schema.exceptions import InvalidOperationTypeError
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
 from graphql_api.execution.document import OperationInfo
 from graphql_api.execution.engine import Schema, build_schema
-from graphql_api.execution.execute import QUERIES_ONLY, build_error_response, execute
+from graphql_api.execution.execute import QUERIES_ONLY, execute
 from graphql_api.execution.limits import QueryLimits
 from graphql_api.execution.messages import GraphQLRequest, GraphQLResponse
+from graphql_api.execution.rejections import build_error_response
 from graphql_api.execution.turns import Turns
 from tests.support.factories import make_country
 from tests.support.refresh_service import InitialState, ServiceInstance, execute_sql

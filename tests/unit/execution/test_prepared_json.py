@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from graphql_api.domain.snapshot import build_derived_cache
-from graphql_api.execution.prepared_json import prepare_json
+from graphql_api.domain.derived_cache import DerivedCache
+from graphql_api.execution.prepared_json import PreparedTable, join_json, prepare_json
 
 
 class Encoder:
@@ -19,44 +19,65 @@ class Encoder:
         return [f"{value}".encode() for value in objects]
 
 
+def prepare(cache: DerivedCache, selection: str, objects: Sequence[object], encode: Encoder) -> list[bytes]:
+    """Return the JSON of objects, as the encoder of a selection does."""
+    return prepare_json(cache, selection, cache.get(selection) or PreparedTable(), objects, encode)
+
+
 def test_once() -> None:
     """Each object is encoded once for each selection, also if it occurs several times."""
-    cache, encode = build_derived_cache(10_000), Encoder()
+    cache, encode = DerivedCache(10_000), Encoder()
     one, two, three = 1001, 1002, 1003
-    assert prepare_json(cache, "a", [one, two, one], encode) == [b"1001", b"1002", b"1001"]
-    assert prepare_json(cache, "a", [three, two], encode) == [b"1003", b"1002"]
-    assert prepare_json(cache, "a", [two, three, one], encode) == [b"1002", b"1003", b"1001"]
-    assert prepare_json(cache, "b", [one], encode) == [b"1001"]
-    assert prepare_json(cache, "c", [], encode) == []
+    assert prepare(cache, "a", [one, two, one], encode) == [b"1001", b"1002", b"1001"]
+    assert prepare(cache, "a", [three, two], encode) == [b"1003", b"1002"]
+    assert prepare(cache, "a", [two, three, one], encode) == [b"1002", b"1003", b"1001"]
+    assert prepare(cache, "b", [one], encode) == [b"1001"]
+    assert prepare(cache, "c", [], encode) == []
     assert encode.encoded == [[one, two], [three], [one]]
 
 
 def test_objects_are_held() -> None:
     """An object that nobody else refers to is not mistaken for a new one at its address."""
-    cache, encode = build_derived_cache(10_000_000), Encoder()
+    cache, encode = DerivedCache(10_000_000), Encoder()
     for number in range(1000):
-        assert prepare_json(cache, "a", [number + 10**6], encode) == [f"{number + 10**6}".encode()]
+        assert prepare(cache, "a", [number + 10**6], encode) == [f"{number + 10**6}".encode()]
     assert len(encode.encoded) == 1000
 
 
 def test_limit() -> None:
     """Beyond the limit, the selection that was used least recently is dropped."""
-    cache, encode = build_derived_cache(3 * 658), Encoder()
+    cache, encode = DerivedCache(3 * 658), Encoder()
     one = 12345678
     for selection in "abcabda":
-        assert prepare_json(cache, selection, [one], encode) == [b"12345678"]
+        assert prepare(cache, selection, [one], encode) == [b"12345678"]
     assert len(encode.encoded) == 4
-    prepare_json(cache, "c", [one], encode)
+    prepare(cache, "c", [one], encode)
     assert len(encode.encoded) == 5
 
 
 def test_large_table() -> None:
     """A selection beyond the limit is encoded at each use, and not held."""
-    cache, encode = build_derived_cache(1_000), Encoder()
+    cache, encode = DerivedCache(1_000), Encoder()
     numbers = list(range(1000, 1010))
     for _ in range(2):
-        assert prepare_json(cache, "a", numbers, encode) == [f"{number}".encode() for number in numbers]
+        assert prepare(cache, "a", numbers, encode) == [f"{number}".encode() for number in numbers]
     assert encode.encoded == [numbers, numbers]
-    prepare_json(cache, "b", numbers[:1], encode)
-    prepare_json(cache, "b", numbers[:1], encode)
+    prepare(cache, "b", numbers[:1], encode)
+    prepare(cache, "b", numbers[:1], encode)
     assert len(encode.encoded) == 3
+
+
+def test_join_json() -> None:
+    """The JSON of all objects is joined once, and again after one is added, and counts as memory."""
+    cache, encode = DerivedCache(10_000), Encoder()
+    prepare(cache, "a", [1001, 1002], encode)
+    table = cache.get("a")
+    assert isinstance(table, PreparedTable)
+    assert (cache.size, table.has_exactly([1001, 1002]), table.has_exactly([1002, 1001])) == (808, True, False)
+    assert join_json(cache, "a", table) == b"1001,1002"
+    assert join_json(cache, "a", table) is join_json(cache, "a", table)
+    assert cache.size == 808 + 9
+    prepare(cache, "a", [1003], encode)
+    assert cache.size == 808 + 154
+    assert join_json(cache, "a", table) == b"1001,1002,1003"
+    assert cache.size == 808 + 154 + 14

@@ -81,21 +81,18 @@ def stable_headers(headers: HTTPMessage) -> list[tuple[str, str]]:
     ],
 )
 def test_repeated_requests(server: Process, request_: bytes) -> None:
-    """A repeated request gets the status, headers and bytes of its first execution."""
+    """A repeated request gets the status, headers and bytes of its first execution, and so does one from the cache."""
     responses = []
     # The first one is one byte longer than a read, so that the fast path does not serve it.
-    for size in (len(request_) - 1, len(request_), len(request_)):
+    for size in (len(request_) - 1, *(len(request_),) * 3):
         with open_connection(server) as connection:
             connection.send(request_[:size])
             connection.send(request_[size:])
             responses.append(connection.read_response(request_.partition(b" ")[0].decode()))
     assert len({(response.status, response.body) for response in responses}) == 1
-    assert (
-        stable_headers(responses[0].headers)
-        == stable_headers(responses[1].headers)
-        == stable_headers(responses[2].headers)
-    )
-    assert len({response.headers["X-Request-Id"] for response in responses}) == 3
+    for response in responses:
+        assert stable_headers(response.headers) == stable_headers(responses[0].headers)
+    assert len({response.headers["X-Request-Id"] for response in responses}) == 4
     assert all("Date" in response.headers for response in responses)
 
 
@@ -125,7 +122,7 @@ def test_spellings_of_json(server: Process, content_type: str, path: str) -> Non
     body = json.dumps({"query": "{ countries { totalCount } }"}).encode()
     expected = server.query("{ countries { totalCount } }")
     with open_connection(server) as connection:
-        plain = exchange(connection, build_post(body))
+        _, plain = [exchange(connection, build_post(body)) for _ in range(2)]
         before = Scraper(server).scrape()
         head = request_head(f"POST {path}", Content_Type=content_type, Content_Length=str(len(body)))
         for size in (len(head), 20):  # the second one arrives in pieces, so the application serves it

@@ -49,7 +49,7 @@ def parse(fast_path: FastPath, number: object, url: bytes = b"/graphql") -> Pars
 
 
 async def test_respond(server: AppClient, fast_path: FastPath) -> None:
-    """A query is executed if its document is known and execution is allowed, and then cached."""
+    """A query is executed if its document is known and execution is allowed, and cached the second time."""
     request = parse(fast_path, 1)
     assert request is not None
     assert fast_path.respond(request, may_execute=True) is None
@@ -59,6 +59,8 @@ async def test_respond(server: AppClient, fast_path: FastPath) -> None:
     response = fast_path.respond(request, may_execute=True)
     assert response is not None
     assert (response.status, response.body) == (200, expected.content)
+    assert fast_path.respond(request, may_execute=False) is None
+    assert fast_path.respond(request, may_execute=True) == response
     assert fast_path.respond(request, may_execute=False) == response
 
 

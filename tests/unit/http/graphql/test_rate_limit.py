@@ -50,6 +50,7 @@ async def test_costs(tmp_path: Path, upstream: Upstream) -> None:
         for content in (
             {"query": QUERY},
             {"query": QUERY},
+            {"query": QUERY},
             {"query": "{ nothing }"},
             b"{",
             {"query": STATUS},
@@ -64,9 +65,11 @@ async def test_costs(tmp_path: Path, upstream: Upstream) -> None:
             for query in (QUERY, STATUS)
         ]
         assert reported == [COST, 10]
-        # The second one is cached. A batch of errors is not, and its documents are known.
+        # The third one is cached. A batch of errors is not, and its documents are known.
         executed = 1 + 1 + COST + 1 + 1 + 10
-        assert costs == [1 + COST + len(QUERY), 1, 1 + len("{ nothing }"), 1, 1 + 10 + len(STATUS), executed, executed]
+        first, second = 1 + COST + len(QUERY), 1 + COST
+        others = [1 + len("{ nothing }"), 1, 1 + 10 + len(STATUS), executed, executed]
+        assert costs == [first, second, 1, *others]
         assert (await server.get("/healthz")).headers.get("RateLimit") is None
 
 
@@ -117,13 +120,13 @@ async def test_uncompiled(tmp_path: Path, upstream: Upstream) -> None:
 
 async def test_fast_path(tmp_path: Path, upstream: Upstream) -> None:
     """The fast path charges what the application charges, and refuses with the same bytes."""
-    async with limited_server(tmp_path, upstream, 200) as (server, endpoint):
+    async with limited_server(tmp_path, upstream, 300) as (server, endpoint):
         fast_path = FastPath(endpoint)
         await server.post({"query": QUERY})
         bucket = fast_path.find_bucket("192.0.2.3")
         assert bucket is not None
         remaining = [bucket.build_headers()[1][1]]
-        for variables in ({}, {}, {"a": 1}, {"a": 1}):
+        for variables in ({}, {}, {}, {"a": 1}, {"a": 1}, {"a": 1}):
             body = json.dumps({"query": QUERY, "variables": variables}).encode()
             request = fast_path.parse(b"POST", b"/graphql", [(b"content-type", b"application/json")], body)
             assert request is not None
@@ -133,7 +136,8 @@ async def test_fast_path(tmp_path: Path, upstream: Upstream) -> None:
             assert response.status == 200
             remaining.append(bucket.build_headers()[1][1])
         values = [int(header.split(b";")[1].removeprefix(b"r=")) for header in remaining]
-        assert values == [200, 199 - COST, 198 - COST, 197 - 2 * COST, 196 - 2 * COST]
+        costs = [1 + COST, 1 + COST, 1] * 2
+        assert values == [300 - sum(costs[:count]) for count in range(len(costs) + 1)]
         bucket.spend(int(remaining[-1].split(b";")[1].removeprefix(b"r=")) + 1)
         assert request is not None
         refused = fast_path.respond(request, may_execute=True, bucket=bucket)

@@ -47,8 +47,11 @@ def find(
 def add(
     cache: ResponseCache, key: CacheKey = PLAIN_KEY, body: bytes = b"{}", if_none_match: str = ""
 ) -> CachedResponse:
-    """Cache a response."""
-    return cache.add(ParsedRequest(key, if_none_match), body, SNAPSHOT, OPERATION)
+    """Cache a response, at its second use."""
+    request = ParsedRequest(key, if_none_match)
+    first, second = (cache.add(request, body, SNAPSHOT, OPERATION) for _ in range(2))
+    assert first == second
+    return second
 
 
 def test_found() -> None:
@@ -63,6 +66,17 @@ def test_found() -> None:
         PLAIN_KEY._replace(media_type="application/graphql-response+json"),
     ):
         assert find(cache, other_key) is None
+
+
+def test_second_use() -> None:
+    """A response is cached from its second use on, in any encoding, and at once in a snapshot that follows."""
+    cache, request = make_cache(), ParsedRequest(PLAIN_KEY)
+    cache.add(request, b"{}", SNAPSHOT, OPERATION)
+    assert find(cache) is None
+    cached = cache.add(ParsedRequest(PLAIN_KEY._replace(encoding="br")), b"{}", SNAPSHOT, OPERATION)
+    assert find(cache) == cached
+    snapshot = make_snapshot(SNAPSHOT.rows)
+    assert cache.add(request, b"{}", snapshot, OPERATION) == find(cache, snapshot=snapshot)
 
 
 def test_next_snapshot() -> None:
@@ -162,7 +176,8 @@ def test_etags_of_one_version() -> None:
     etag = get_etag(key, first)
     assert get_etag(key, other) != etag
     cache = make_cache()
-    cache.add(ParsedRequest(key, ""), b"{}", first, OPERATION)
+    for _ in range(2):
+        cache.add(ParsedRequest(key, ""), b"{}", first, OPERATION)
     assert cache.find(ParsedRequest(key, etag.decode()), first) is not None
     assert cache.find(ParsedRequest(key, etag.decode()), other) is None
 
