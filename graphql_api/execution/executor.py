@@ -1,8 +1,11 @@
 """Executor of operations that are not compiled: Strawberry's, within the limits of time and bytes."""
 
+from functools import partial
 from typing import Any
+from weakref import proxy
 
 import orjson
+from graphql import GraphQLResolveInfoHelpers
 from graphql.pyutils import Path
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -21,6 +24,12 @@ class BoundedExecutor(StrawberryGraphQLCoreExecutionContext):
         """Spend the budget. None: what is executed waits for others, and has limits of its own."""
         super().__init__(*args, **kwargs)
         self._budget = budget
+        # graphql-core's are methods of this object: a cycle that would keep the snapshot until the collector finds it.
+        executor = proxy(self)
+        self.async_helpers = GraphQLResolveInfoHelpers(
+            gather=partial(BoundedExecutor.gather_async_work, executor),
+            track=partial(BoundedExecutor.track_async_work, executor),
+        )
 
     def execute_field(self, parent_type: Any, source: Any, details: Any, path: Path, context: Any) -> Any:  # noqa: ANN401 - graphql-core's
         """Check time and bytes, then resolve and complete a field.

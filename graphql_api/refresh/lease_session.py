@@ -120,6 +120,7 @@ class LeaseSession:
             if self._renew_task is not None:
                 async with self._connection_lock:  # no statement is cancelled
                     self._renew_task.cancel()
+                self._renew_task = None  # its traceback refers to this session, and so to the data of its providers
                 await self._release_lease()
 
     async def _open(self) -> int | LeaseHeldByOther:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from weakref import proxy
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -59,7 +60,8 @@ class HTTPProtocol(HttpToolsProtocol):
         self._limits = limits
         self.address: str | None = None
         """IP address of the other end."""
-        self._receive_deadline = Deadline(self.loop, self._handle_timeout)
+        # Weak: a connection that is closed is freed at once, not when the collector finds it.
+        self._receive_deadline = Deadline(self.loop, partial(HTTPProtocol._handle_timeout, proxy(self)))
         """Pending while the client has to send."""
         self._in_head = self._in_body = self._is_stopping = self._is_upgraded = self._is_lingering = False
         self._is_upgrade = False
@@ -97,6 +99,9 @@ class HTTPProtocol(HttpToolsProtocol):
         """Return whether no further request is read."""
         return self._is_upgraded or self._is_lingering or bool(self._last_action) or self.transport.is_closing()
 
+    def _has_waiting_requests(self) -> bool:
+        return bool(self.pipeline or self._last_action)
+
     @property
     def _is_started(self) -> bool:
         """Return whether the request whose body is arriving has been passed on."""
@@ -107,7 +112,7 @@ class HTTPProtocol(HttpToolsProtocol):
         """Pending while the client has to read."""
         super().connection_made(transport)
         self.client = normalize_peer(self.client)
-        self.flow = PipelineFlowControl(transport, lambda: bool(self.pipeline or self._last_action))
+        self.flow = PipelineFlowControl(transport, partial(HTTPProtocol._has_waiting_requests, proxy(self)))
         self._metrics.add(CONNECTIONS, 1)
         self._receive_deadline.set(self._request_timeout)
         self.address = self.client and self.client[0]

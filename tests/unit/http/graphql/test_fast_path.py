@@ -1,6 +1,7 @@
 """The fast path responds like the application, or hands on the request that it has parsed."""
 
 import asyncio
+import gc
 import json
 import re
 import socket
@@ -181,6 +182,22 @@ async def test_known_head_of_new_query(server: AppClient, fast_path: FastPath) -
         responses = await exchange(port, head % len(new) + new)
     assert [request.key.text for request in parsed_requests] == [new]
     assert [body for _, body in responses] == [b'{"data":{"b":"Query"}}'] * 2
+
+
+async def test_closed_connection(server: AppClient, fast_path: FastPath) -> None:
+    """A closed connection is freed at once, served by the fast path or by the application."""
+    await server.post(build_body(7))
+    bodies = [json.dumps(body).encode() for body in (build_body(7), {"query": "{ status { version } }"})]
+    head = b"POST /graphql HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    async with running_uvicorn(build_app(server, fast_path, [])) as url:
+        gc.disable()
+        try:
+            for body in bodies:
+                await exchange(int(url.rpartition(":")[2]), head % len(body) + body)
+            await asyncio.sleep(0.05)
+            assert [value for value in gc.get_objects() if isinstance(value, FastPathProtocol)] == []
+        finally:
+            gc.enable()
 
 
 def count_parsed(patch: pytest.MonkeyPatch) -> list[bytes]:
