@@ -37,7 +37,7 @@ class GrowthResults:
     """Figures of this part; the names are those of its JSON."""
 
     microseconds: Mapping[str, Mapping[str, float]]
-    """Time of the process for one execution of a known document, by query and number of rows."""
+    """Time of the process for one execution of a known document with new variables, by query and number of rows."""
     snapshot_bytes: Mapping[str, float]
     """Bytes of a snapshot per row, by number of rows."""
     derived_bytes: Mapping[str, float]
@@ -96,10 +96,10 @@ async def _measure_query(client: SchemaClient, name: str, size: int, *, is_first
     """Return the microseconds of the fastest execution; of one without anything derived if `is_first`."""
     schema = build_schema(introspection=True, query_limits=_NO_LIMITS)
     context = client.context
-    variables = {"n": size if name == "list" else QUERIES[name].number}
-    request = GraphQLRequest(query=QUERIES[name].document, variables=variables, operation_name=None)
+    number = size if name == "list" else QUERIES[name].number
     durations: list[float] = []
     while len(durations) < _MIN_EXECUTIONS or sum(durations) < _MIN_SECONDS:
+        request = GraphQLRequest(QUERIES[name].document, {"n": number + len(durations)}, operation_name=None)
         if is_first:
             client.catalog.snapshot.derived.clear()
         started_at = process_time()

@@ -116,14 +116,15 @@ _BISECTIONS: Mapping[Operator, tuple[Callable[..., int] | None, Callable[..., in
     Operator.LTE: (None, bisect_right),
 }
 """Start and end of the values that match, in their order. None: the first and the last one."""
+RANGE_OPERATORS = _BISECTIONS.keys()
 
 
 def find_rows(country_filter: Filter, reader: SnapshotReader) -> Collection[int]:
     """Return the indexes of the rows that match, each once and in any order."""
     match country_filter:
-        case Condition(operator=comparison) if comparison in _BISECTIONS:
-            reader.check_time()
-            return _find_range(country_filter, reader)
+        case Condition(field, comparison) if comparison in RANGE_OPERATORS:
+            order = get_order((SortKey(field),), reader)
+            return find_range(country_filter, reader, order.row_indexes, descending=False)
         case AllOf(parts) if parts:
             reader.check_time()
             # Ranges first: their time is not in proportion to the rows.
@@ -169,22 +170,28 @@ def _note_unknown_values(operand: Any, folded: object, field: CountryField, read
 
 def _get_precedence(part: Filter) -> int:
     """Ranges are first: their time is not in proportion to the rows."""
-    if isinstance(part, Condition) and part.operator in _BISECTIONS:
+    if isinstance(part, Condition) and part.operator in RANGE_OPERATORS:
         return 0 if part.operator is Operator.EQ else 1
     return 2
 
 
-def _find_range(condition: Condition, reader: SnapshotReader) -> Sequence[int]:
-    """Return the rows whose values are in a range, in the order of the values."""
-    field, operand = condition.field, _fold_operand(condition, reader)
-    order, get_value = get_order((SortKey(field),), reader), reader.snapshot.columns[field].__getitem__
+def find_range(condition: Condition, reader: SnapshotReader, rows: Sequence[int], *, descending: bool) -> Sequence[int]:
+    """Return those of `rows` that match, by bisection: they are in the order of the condition's field, nulls last.
+
+    The operator of the condition is one of `RANGE_OPERATORS`.
+    """
+    reader.check_time()
+    column, operand, present = reader.snapshot.columns[condition.field], _fold_operand(condition, reader), len(rows)
+    if rows and column[rows[-1]] is None:
+        present = bisect_left(range(present), 1, key=lambda position: column[rows[position]] is None)
+
+    def get_value(position: int) -> Any:  # noqa: ANN401 - any value that has an order
+        return column[rows[present - 1 - position if descending else position]]
+
     find_start, find_stop = _BISECTIONS[condition.operator]
-    rows, start, stop = order.row_indexes, 0, order.present
-    if find_start:
-        start = find_start(rows, operand, hi=stop, key=get_value)
-    if find_stop:
-        stop = find_stop(rows, operand, lo=start, hi=stop, key=get_value)
-    return rows[start:stop]
+    start = find_start(range(present), operand, key=get_value) if find_start else 0
+    stop = find_stop(range(present), operand, lo=start, key=get_value) if find_stop else present
+    return rows[present - stop : present - start] if descending else rows[start:stop]
 
 
 def _fold_operand(condition: Condition, reader: SnapshotReader) -> Operand:

@@ -41,9 +41,10 @@ class PageRequest(NamedTuple):
             InvalidInput: Arguments exclude each other, or a number is negative.
         """
         first, after, last, before, offset = self
-        for name, value in (("first", first), ("last", last), ("offset", offset)):
-            if value is not None and value < 0:
-                raise InvalidInput(f"{name} must be 0 or more, not {value}.")
+        if (first or 0) < 0 or (last or 0) < 0 or (offset or 0) < 0:
+            numbers = {"first": first, "last": last, "offset": offset}
+            name, value = next((name, value) for name, value in numbers.items() if value is not None and value < 0)
+            raise InvalidInput(f"{name} must be 0 or more, not {value}.")
         if first is not None and last is not None:
             raise InvalidInput("Give first or last, not both.")
         if offset is not None:
@@ -79,22 +80,24 @@ class Page(_PageValues):
     @lazy_property
     def span(self) -> range:
         """Return the positions in `matching` of the rows on the page."""
-        request = self.request
-        start, stop = min(request.offset or 0, len(self.matching)), len(self.matching)
+        first, _, last, _, offset = self.request
+        stop = len(self.matching)
+        start = min(offset or 0, stop)
         if self.after is not None:
             start = self._find_index(self.after, bisect_right)
         if self.before is not None:
             stop = max(start, self._find_index(self.before, bisect_left))
-        if request.first is not None:
-            stop = min(stop, start + request.first)
-        if request.last is not None:
-            start = max(start, stop - request.last)
+        if first is not None:
+            stop = min(stop, start + first)
+        if last is not None:
+            start = max(start, stop - last)
         return range(start, stop)
 
     @property
     def row_indexes(self) -> Sequence[int]:
         """Return the indexes into the snapshot's rows of the rows on the page."""
-        return self.matching[self.span.start : self.span.stop]
+        span = self.span
+        return self.matching[span.start : span.stop]
 
     @property
     def rows(self) -> tuple[Country, ...]:

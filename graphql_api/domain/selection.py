@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from graphql_api.domain.filters import AllOf, Filter, find_rows, keep_rows
+from graphql_api.domain.filters import RANGE_OPERATORS, AllOf, Condition, Filter, find_range, find_rows, keep_rows
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.domain.sorting import SortKey, sort_rows
+from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, sort_rows
 
 _SELECTION_BYTES = 1_000
 """Estimated bytes of a kept selection besides its rows and the text of its key."""
@@ -34,9 +34,12 @@ def select_rows(
         (repeated if is_used_again(part) else others).append(part)
     if not repeated:
         return find_rows(country_filter, reader), None
-    rows = _select_kept(tuple(repeated), sort, reader)
+    rows, first_key = _select_kept(tuple(repeated), sort, reader), (sort or TIE_BREAKERS)[0]
     for part in others:
-        rows = keep_rows(part, reader, rows)
+        if isinstance(part, Condition) and part.field is first_key.field and part.operator in RANGE_OPERATORS:
+            rows = find_range(part, reader, rows, descending=first_key.descending)
+        else:
+            rows = keep_rows(part, reader, rows)
     return rows, rows
 
 

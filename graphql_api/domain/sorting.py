@@ -38,8 +38,6 @@ class RowOrder:
     row_indexes: Sequence[int]
     ranks: Sequence[int]
     """The position in `row_indexes` of each row."""
-    present: int
-    """Number of rows whose value of the first key is not None. The others are last."""
     size: int
     """Bytes."""
 
@@ -75,7 +73,6 @@ def get_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
 def _build_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
     """Sort all rows by each key, the last one first: every sort is stable."""
     ordered = list(range(len(reader.snapshot.rows)))
-    present: list[int] = []
     for key in reversed(keys):
         reader.check_time()
         column = reader.snapshot.columns[key.field]
@@ -87,7 +84,7 @@ def _build_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
     for rank, row_index in enumerate(ordered):
         ranks[row_index] = rank
     size = 2 * ranks.itemsize * len(ranks) + _ORDER_BYTES * len(keys)
-    return RowOrder(row_indexes=array("I", ordered), ranks=ranks, present=len(present), size=size)
+    return RowOrder(row_indexes=array("I", ordered), ranks=ranks, size=size)
 
 
 def sort_values(row_index: int, keys: Sequence[SortKey], snapshot: Snapshot) -> tuple[ComparableValue, ...]:

@@ -60,13 +60,13 @@ class _InputConverter:
     def __call__(self, value: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of any input class
         return self.build(_convert_fields(value, self.fields))
 
-    def build(self, attributes: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of any input class
-        """Return the input with these attributes. The others have their defaults, which are those of the class.
+    def build(self, attributes: Arguments) -> Any:  # noqa: ANN401 - an object of any input class
+        """Return an input that takes over these attributes. The others have the defaults of the class.
 
         Its constructor would set each attribute: a filter has 46.
         """
         built: Any = object.__new__(self.input_class)
-        built.__dict__.update(attributes)
+        built.__dict__ = attributes
         return built
 
 

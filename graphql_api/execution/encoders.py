@@ -82,6 +82,9 @@ class LeafEncoder(Encoder):
             return orjson.dumps(list(values))[1:-1].split(b",")
         return list(map(self._encode_value, values))
 
+    def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401, ARG002 - of the base class
+        pieces.append(self._encode_value(value))
+
     def _encode_value(self, value: object) -> bytes:
         if self._is_exact(value):
             return orjson.dumps(value)

@@ -141,11 +141,10 @@ class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of 
                 continue
             field = _FIELDS.get(attribute)
             if field is not None:
-                filters += [
-                    Condition(field, _OPERATORS[name], frozenset(operand) if isinstance(operand, list) else operand)
-                    for name, operand in vars(value).items()
-                    if operand is not None
-                ]
+                for name, operand in vars(value).items():
+                    if operand is not None:
+                        operands = frozenset(operand) if isinstance(operand, list) else operand
+                        filters.append(Condition(field, _OPERATORS[name], operands))
             elif attribute == "not_":
                 filters.append(Not(value.to_domain()))
             else:

@@ -100,6 +100,24 @@ def test_range(filter_: Filter, matching: int) -> None:
     assert 0 < CountingColumn.taken <= 30
 
 
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(
+    ("operator", "matching"),
+    [(Operator.EQ, 1), (Operator.GT, 9979), (Operator.GTE, 9980), (Operator.LT, 20), (Operator.LTE, 21)],
+)
+def test_range_beside_kept_rows(operator: Operator, matching: int, descending: bool) -> None:
+    """Beside rows that are kept, a range of the field that they are in the order of takes logarithmic time."""
+    snapshot, sort = make_sized_snapshot(MANY), (SortKey(CountryField.POPULATION, descending),)
+    for _ in range(2):
+        paginate(SnapshotReader(snapshot), LARGE, sort, PageRequest())
+    columns = {field: CountingColumn(column) for field, column in snapshot.columns.items()}
+    reader = SnapshotReader(replace(snapshot, columns=columns))
+    CountingColumn.taken = 0
+    filter_ = AllOf((LARGE, Condition(CountryField.POPULATION, operator, 20)))
+    assert len(paginate(reader, filter_, sort, PageRequest()).matching) == matching
+    assert 0 < CountingColumn.taken <= 1 + 2 * 14
+
+
 def test_sorted_once() -> None:
     """Rows are sorted once for each order of a snapshot, whatever the filter and the page."""
     snapshot = make_sized_snapshot(FEW)

@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.filters import AllOf, Condition, Filter, Operator
@@ -11,7 +12,7 @@ from graphql_api.domain.snapshot import Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortKey
 from tests.support.factories import country_codes, country_lists, few_examples, make_country, make_snapshot
-from tests.support.reference_model import filters, matches, sort_by_rank, sort_keys
+from tests.support.reference_model import conditions, filters, matches, sort_by_rank, sort_keys
 
 EUROPE = Condition(CountryField.REGION, Operator.EQ, "Europe")
 BY_POPULATION = (SortKey(CountryField.POPULATION),)
@@ -61,6 +62,17 @@ def test_changing_condition(rows: list[Country], kept: Filter, others: Filter, s
     for filter_ in (AllOf((kept, others)), AllOf((others, kept))):
         expected = country_codes(sort_by_rank((row for row in snapshot.rows if matches(row, filter_)), sort))
         assert country_codes(paginate(SnapshotReader(snapshot), filter_, sort, PageRequest()).rows) == expected
+
+
+@few_examples
+@given(rows=country_lists(), kept=filters(), condition=conditions(), descending=st.booleans())
+def test_range_of_an_order(rows: list[Country], kept: Filter, condition: Condition, descending: bool) -> None:
+    """A condition on the field that kept rows are in the order of selects the rows of a row-by-row model."""
+    snapshot, sort = make_snapshot(rows), (SortKey(condition.field, descending),)
+    for filter_ in (kept, kept, AllOf((kept, condition))):
+        page = paginate(SnapshotReader(snapshot), filter_, sort, PageRequest())
+    expected = country_codes(sort_by_rank((row for row in snapshot.rows if matches(row, filter_)), sort))
+    assert country_codes(page.rows) == expected
 
 
 def test_found_once() -> None:
