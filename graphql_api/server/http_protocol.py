@@ -319,6 +319,7 @@ class HTTPProtocol(HttpToolsProtocol):
             self._send_rejection(build_unavailable(STOPPING_MESSAGE))
             return
         self._is_upgraded = True
+        self.parser = None  # type: ignore[assignment] # it refers to this object, which is freed without the collector
         # Another protocol takes over the transport, so connection_lost is not called here.
         self._leave()
         self._receive_deadline.cancel()

@@ -97,10 +97,13 @@ class WebSocketEndpoint:
 class _ActiveOperation:
     id: str
     task: asyncio.Task[None] | None = None
-    """Executes the operation. None if it was rejected."""
+    """Executes the operation. None if it was rejected, or has ended."""
     is_stream: bool = False
     """True once a subscription has started. Only subscriptions are cancelled."""
     started_at: float = field(default_factory=time.perf_counter)
+
+    def forget_task(self, _: object) -> None:  # the traceback of a cancelled task refers to this object
+        self.task = None
 
 
 @dataclass(slots=True)
@@ -198,8 +201,7 @@ class _ConnectionHandler:
             raise _CloseConnection(_UNAUTHORIZED, "Unauthorized")
         operation = _ActiveOperation(_read_id(message))
         if operation.id in self.operations:
-            reason = f"Subscriber for {operation.id} already exists"
-            raise _CloseConnection(_SUBSCRIBER_ALREADY_EXISTS, reason)
+            raise _CloseConnection(_SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {operation.id} already exists")
         self.operations[operation.id] = operation
         fields = parse_fields(message.get("payload"))
         try:
@@ -211,6 +213,7 @@ class _ConnectionHandler:
                 await asyncio.wait(self.detached_tasks, return_when=asyncio.FIRST_COMPLETED)
             operation.task = tasks.create_task(self._execute(operation, fields, request, self.context))
             operation.task.add_done_callback(self.detached_tasks.discard)
+            operation.task.add_done_callback(operation.forget_task)
 
     def _build_request(self, fields: RequestFields) -> GraphQLRequest:
         if len(self.operations) > _MAX_OPERATIONS:

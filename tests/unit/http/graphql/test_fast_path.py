@@ -12,8 +12,11 @@ from functools import partial
 import httpx
 import pytest
 import uvicorn
+import websockets
 from starlette.types import ASGIApp, Receive, Scope, Send
+from websockets.typing import Subprotocol
 
+from graphql_api.execution.limits import Budget
 from graphql_api.http.client_counts import ClientCounts
 from graphql_api.http.cors import CORSPolicy
 from graphql_api.http.forwarded import TrustedProxies
@@ -26,6 +29,7 @@ from graphql_api.server.connection_limits import ConnectionLimits
 from graphql_api.server.fast_path_protocol import FastPathProtocol
 from graphql_api.server.known_heads import KnownHeads
 from graphql_api.server.rejection import Rejector
+from graphql_api.server.websocket_protocol import WebSocketProtocol
 from tests.support.app import AppClient, find_endpoint
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -200,6 +204,32 @@ async def test_closed_connection(server: AppClient, fast_path: FastPath) -> None
             gc.enable()
 
 
+async def test_closed_websocket(server: AppClient, fast_path: FastPath) -> None:
+    """A closed WebSocket is freed at once, with the operations that it had."""
+    async with running_uvicorn(build_app(server, fast_path, [])) as url:
+        gc.disable()
+        try:
+            await subscribe_and_leave(url)
+            await asyncio.sleep(0.1)
+            classes = (FastPathProtocol, WebSocketProtocol, Budget)
+            assert [value for value in gc.get_objects() if type(value) in classes] == []
+        finally:
+            gc.enable()
+
+
+async def subscribe_and_leave(url: str) -> None:
+    """Start a subscription and finish a query over a WebSocket."""
+    address = f"{url.replace('http', 'ws')}/graphql"
+    async with websockets.connect(address, subprotocols=[Subprotocol("graphql-transport-ws")], proxy=None) as client:
+        await client.send('{"type": "connection_init"}')
+        assert await client.recv() == '{"type":"connection_ack"}'
+        for query in ("subscription { refreshProgress { phase } }", "{ status { stale } }"):
+            payload = {"id": query, "type": "subscribe", "payload": {"query": query}}
+            await client.send(json.dumps(payload))
+        while "complete" not in str(await client.recv()):
+            pass
+
+
 def count_parsed(patch: pytest.MonkeyPatch) -> list[bytes]:
     """Return a list to which all that connections parse is added."""
     parsed: list[bytes] = []
@@ -265,7 +295,10 @@ async def running_uvicorn(app: ASGIApp) -> AsyncIterator[str]:
         ),
         known_heads=KnownHeads(),
     )
-    config = uvicorn.Config(app, http=protocol, log_config=None, access_log=False)  # type: ignore[arg-type]  # as in `serve`
+    ws_protocol = partial(
+        WebSocketProtocol, metrics=MetricsRecorder.standalone(), rejector=protocol.keywords["rejector"]
+    )
+    config = uvicorn.Config(app, http=protocol, ws=ws_protocol, log_config=None, access_log=False)  # type: ignore[arg-type]  # as in `serve`
     uvicorn_server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         serving = asyncio.create_task(uvicorn_server.serve([listener]))
