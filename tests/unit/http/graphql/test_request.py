@@ -2,6 +2,8 @@
 
 import json
 import tracemalloc
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -18,7 +20,9 @@ from graphql_api.http.graphql.request import (
     RawHeaders,
     RequestFields,
     _merge_headers,
+    _parse_frame,
     parse_buffered,
+    parse_fields,
     read_request,
 )
 from tests.support.factories import few_examples
@@ -204,3 +208,68 @@ def test_remembered_headers(name: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert held_bytes < 1_000_000
+
+
+def json_texts() -> st.SearchStrategy[str]:
+    """Draw requests in any order of their fields and any style of JSON, some of them damaged."""
+    query = st.sampled_from(
+        ["{ a }", 'query ($n: Int) { a(b: "\\"variables\\":{}") }', '{ a("variables": 1) }', "", "é\ud800"]
+    )
+    value = st.recursive(
+        st.none() | st.integers() | st.sampled_from(["", '"variables": {', "{}", "\u2028"]),
+        lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["n", "variables", "é"]), inner),
+        max_leaves=4,
+    )
+    pairs = st.tuples(st.sampled_from(["query", "variables", "operationName", "extensions", "id"]), value | query)
+    variables = st.dictionaries(st.sampled_from(["n", "variables"]), value).map(lambda drawn: ("variables", drawn))
+    required = st.tuples(query.map(lambda text: ("query", text)), variables).map(list)
+    fields = st.tuples(required, st.lists(pairs, max_size=2)).map(lambda parts: parts[0] + parts[1])
+    style = st.fixed_dictionaries(
+        {"separators": st.sampled_from([(",", ":"), (", ", ": "), (" ,\n", " :  ")]), "ensure_ascii": st.booleans()}
+    )
+    texts = st.builds(write_object, fields.flatmap(st.permutations), style)
+    damage = st.tuples(
+        st.integers(0, 200), st.sampled_from(["", "}", "{", '"', ",", " ", '"variables":', '"variables":{}'])
+    )
+    return st.builds(lambda text, change: text[: change[0]] + change[1] + text[change[0] :], texts, damage) | texts
+
+
+def write_object(pairs: list[tuple[str, object]], style: dict[str, Any]) -> str:
+    """Write an object, which may have a key twice."""
+    comma, colon = style["separators"]
+    return f"{{{comma.join(f'{json.dumps(key)}{colon}{json.dumps(value, **style)}' for key, value in pairs)}}}"
+
+
+def outcome(parse: Callable[[], object]) -> object:
+    """Return the result, or the status and the message of the rejection."""
+    try:
+        return parse()
+    except HTTPRejection as rejection:
+        return rejection.status, f"{rejection}"
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+@few_examples
+@drawn(text=json_texts())
+def test_variables_alone(text: str, is_known: bool) -> None:
+    """A body whose variables are parsed alone has the fields, or the fault, of the body as a whole."""
+    _parse_frame.cache_clear()
+    body = text.encode(errors="surrogatepass")
+    request = ParsedRequest(CacheKey("POST", body, JSON, "identity"))
+    expected = outcome(lambda: parse_fields(request.payload))
+    for _ in range(1 + is_known):
+        assert outcome(lambda: ParsedRequest(request.key).fields) == expected
+
+
+def test_known_frame() -> None:
+    """The text around the variables is parsed once, and only a short one is remembered."""
+    _parse_frame.cache_clear()
+    for number, length in ((1, 10), (2, 10), (3, 5_000)):
+        query = "#" * length
+        for body in (
+            json.dumps({"query": query, "variables": {"n": number}}),
+            json.dumps({"operationName": "A", "variables": {"n": number}, "query": query}, separators=(",", ":")),
+        ):
+            fields = ParsedRequest(CacheKey("POST", body.encode(), JSON, "identity")).fields
+            assert (fields.query, fields.variables) == (query, {"n": number})
+    assert _parse_frame.cache_info()[:2] == (2, 2)
