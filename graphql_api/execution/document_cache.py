@@ -43,6 +43,10 @@ class DocumentCache:
         document.prepare()
         return document
 
+    def find(self, text: str) -> Document | None:
+        """Return the document of a text, if it is cached or pinned."""
+        return self.pinned.get(text) or self._documents.get(text)
+
     def get_or_parse(self, text: str) -> Document:
         """Return the document of a text.
 
@@ -50,7 +54,7 @@ class DocumentCache:
             QueryTooComplex: The document exceeds the limit of tokens.
             GraphQLSyntaxError: The text is not a document.
         """
-        document = self.pinned.get(text) or self._documents.get(text)
+        document = self.find(text)
         if document is None:
             document = self._parser.parse(text)
             end_slice()

@@ -92,15 +92,18 @@ def execute_sync_if_cheap(
     Returns None for every other request, for every request with an error, and once this turn of the event loop has
     done enough: `execute` handles them.
     """
-    if request.query not in schema.document_cache or not schema.turns.has_time:
+    document = schema.document_cache.find(request.query)
+    if document is None or not schema.turns.has_time:
         return None
-    return schema.turns.run(partial(_run_compiled_if_cheap, schema, request, context))
+    return schema.turns.run(partial(_run_compiled_if_cheap, schema, document, request, context))
 
 
-def _run_compiled_if_cheap(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> CompiledResponse | None:
+def _run_compiled_if_cheap(
+    schema: Schema, document: Document, request: GraphQLRequest, context: GraphQLContext
+) -> CompiledResponse | None:
     try:
         budget = request.budget or schema.create_budget()
-        _, operation, variables, cost = _validate(schema, request, context, QUERIES_ONLY)
+        operation, variables, cost = _validate(schema, document, request, context, QUERIES_ONLY)
         encoder = operation.compile(variables)
         if cost > MAX_SYNC_COST or encoder is None:
             return None
@@ -293,15 +296,18 @@ async def _prepare_in_turn(
 
 
 def _validate(
-    schema: Schema, request: GraphQLRequest, context: GraphQLContext, allowed_operations: Iterable[OperationType]
-) -> tuple[Document, PreparedOperation, Mapping[str, Any], int]:
-    """Return the document of a request, its operation, the coerced variables and the cost.
+    schema: Schema,
+    document: Document,
+    request: GraphQLRequest,
+    context: GraphQLContext,
+    allowed_operations: Iterable[OperationType],
+) -> tuple[PreparedOperation, Mapping[str, Any], int]:
+    """Return the operation that a request executes of its document, the coerced variables and the cost.
 
     Raises:
         InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
         Exception: One of `REJECTIONS`.
     """
-    document = schema.document_cache.get_or_parse(request.query)
     operation = document.get_operation(request.operation_name)
     if operation.type not in allowed_operations:
         raise InvalidOperationTypeError(operation.type)
@@ -313,7 +319,7 @@ def _validate(
     variables = operation.coerce_variables(raw_variables)
     if isinstance(variables, list):
         raise RequestRejected(operation, variables, InvalidInput.code)
-    return document, operation, variables, cost
+    return operation, variables, cost
 
 
 def _prepare(
@@ -323,7 +329,8 @@ def _prepare(
     allowed_operations: Iterable[OperationType],
     budget: Budget,
 ) -> _PreparedExecution:
-    document, operation, variables, cost = _validate(schema, request, context, allowed_operations)
+    document = schema.document_cache.get_or_parse(request.query)
+    operation, variables, cost = _validate(schema, document, request, context, allowed_operations)
     encoder = operation.compile(variables)
     is_query = operation.type is OperationType.QUERY
     return _PreparedExecution(

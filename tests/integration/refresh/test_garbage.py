@@ -16,7 +16,7 @@ from tests.support.refresh_service import ServiceInstance
 from tests.support.schema_client import client_for
 
 LARGE = (Country, Snapshot, SnapshotReader, ProviderCache, LeaseSession, BoundedExecutor)
-"""What refers to all rows, or to all that a provider sent."""
+"""Classes whose objects refer to all rows, or to all that a provider sent."""
 
 
 @pytest.fixture
