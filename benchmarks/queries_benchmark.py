@@ -21,9 +21,9 @@ ROUNDS = 3
 ROUND_SECONDS = 2
 """Seconds per server, query and round."""
 _WARM_UP_SECONDS = 1
-"""Seconds before the first round, so that servers have compiled the query."""
+"""Seconds before each round, so that a server has compiled the query, and the processor's caches are not another's."""
 _NUMBER_STRIDE = 100_000
-"""More than the requests of one round, so that no round repeats another's."""
+"""More than the requests of one round or warm-up, so that none repeats another's."""
 FIELDS = "code name capital region population currencyCode exchangeRate estimatedGdp flagUrl"
 _PAGE_QUERY = """\
 query ($n: Int!) {
@@ -79,7 +79,7 @@ def versions() -> Mapping[str, str]:
 
 
 def run(on_progress: ProgressCallback) -> BenchmarkReport:
-    """Measure for three minutes.
+    """Measure for five minutes.
 
     Raises:
         RuntimeError: a server's data differs.
@@ -102,13 +102,14 @@ def measure(
             with add_bare_server(servers, query, server_taskset) as all_servers:
                 bodies = check_same_data(all_servers, query)
                 wrk_results: dict[str, list[WrkResult]] = {server_name: [] for server_name in all_servers}
-                for round_number in range(rounds + 1):
-                    on_progress(f"{query.title}, {f'round {round_number}' if round_number else 'warming up'}")
+                for round_number in range(1, rounds + 1):
+                    on_progress(f"{query.title}, round {round_number}")
                     for server_name, server in all_servers.items():
-                        duration = seconds if round_number else _WARM_UP_SECONDS
-                        body = bodies[server_name].advance(round_number * _NUMBER_STRIDE)
-                        wrk_result = run_wrk(server.url, body, seconds=duration, taskset=load_taskset)
-                        wrk_results[server_name] += [wrk_result] if round_number else []
+                        warm_up_body = bodies[server_name].advance((2 * round_number) * _NUMBER_STRIDE)
+                        run_wrk(server.url, warm_up_body, seconds=_WARM_UP_SECONDS, taskset=load_taskset)
+                        body = warm_up_body.advance(_NUMBER_STRIDE)
+                        wrk_result = run_wrk(server.url, body, seconds=seconds, taskset=load_taskset)
+                        wrk_results[server_name].append(wrk_result)
                 results[name] = {
                     server_name: _median_result(round_results) for server_name, round_results in wrk_results.items()
                 }
