@@ -54,13 +54,14 @@ def test_screenshot(bundled_server: Process, opening: OpenPage, tmp_path: Path, 
     """A picture is a PNG with a palette, of at most 150 kB."""
     path, selector, options = PICTURES[name]
     with opening(f"{bundled_server.url}{path}", **options) as page:
-        page.wait_for_load_state("networkidle")
         part = page.locator(selector).first
         part.wait_for()
         if name == "playground":
             page.get_by_role("button", name="Execute query").click()
             page.locator(".result-window").get_by_text("totalCount").wait_for()
             page.mouse.move(0, 0)  # away from the tooltip
+        else:
+            page.wait_for_load_state("networkidle")  # images in sight are loaded late
         shot = page.screenshot() if selector.startswith("body") else part.screenshot()
     file = find_folder(tmp_path) / f"{name}.png"
     Image.open(io.BytesIO(shot)).convert("RGB").quantize(128).save(file, optimize=True)
