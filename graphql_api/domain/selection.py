@@ -1,4 +1,4 @@
-"""Selection: the rows that match a filter. What conditions select that are used again is kept, in order.
+"""Selection: the rows that match a filter. Caches the rows of conditions, in order, from their second use on.
 
 A client that changes one condition, or walks from page to page, sends the others again.
 """

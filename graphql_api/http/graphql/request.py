@@ -178,7 +178,7 @@ def parse_fields(parameters: object) -> RequestFields:
 def _parse_framed(body: bytes) -> RequestFields | None:
     """Parse the variables of a body alone, if the text around them is known. None: parse the body as a whole.
 
-    Clients repeat the document byte by byte, and it is most of the text.
+    Most of a body is the document, and clients repeat the document byte by byte.
     """
     try:
         text = body.decode()
@@ -195,7 +195,7 @@ def _parse_framed(body: bytes) -> RequestFields | None:
 
 @lru_cache(maxsize=256)
 def _parse_frame(before: str, after: str) -> RequestFields | None:
-    """Return the fields of a body by the text around its variables; None if that is not what is between."""
+    """Return the fields of a body by the text before and after its variables; None if the gap is not `variables`."""
     try:
         fields = parse_fields(parse_json(f'{before}{{"{_VARIABLES_MARK}": 0}}{after}', "The body"))
     except HTTPRejection:

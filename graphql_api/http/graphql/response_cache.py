@@ -1,7 +1,7 @@
 """Response cache: responses that depend on data and schema alone, ready to send, plain and compressed.
 
-It belongs to one snapshot. A new snapshot empties it. It holds what is asked for a second time: most new queries are
-not, and a response that is held for nothing costs as much as many queries.
+It belongs to one snapshot. A new snapshot empties it. It caches a response from the second request on: most new queries
+come once, and a cached response costs more than the query.
 """
 
 import sys
