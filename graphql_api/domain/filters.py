@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.domain.sorting import SortKey, get_order
+from graphql_api.domain.sorting import SortedRows, SortKey, get_order
 
 
 class Operator(StrEnum):
@@ -123,8 +123,7 @@ def find_rows(country_filter: Filter, reader: SnapshotReader) -> Collection[int]
     """Return the indexes of the rows that match, each once and in any order."""
     match country_filter:
         case Condition(field, comparison) if comparison in RANGE_OPERATORS:
-            order = get_order((SortKey(field),), reader)
-            return find_range(country_filter, reader, order.row_indexes, descending=False)
+            return find_ranges((country_filter,), get_order((SortKey(field),), reader).rows, reader)
         case AllOf(parts) if parts:
             reader.check_time()
             # Ranges first: their time is not in proportion to the rows.
@@ -175,23 +174,24 @@ def _get_precedence(part: Filter) -> int:
     return 2
 
 
-def find_range(condition: Condition, reader: SnapshotReader, rows: Sequence[int], *, descending: bool) -> Sequence[int]:
-    """Return those of `rows` that match, by bisection: they are in the order of the condition's field, nulls last.
+def find_ranges(conditions: Iterable[Condition], rows: SortedRows, reader: SnapshotReader) -> Sequence[int]:
+    """Return those of `rows` that match all conditions, by bisection, in their order.
 
-    The operator of the condition is one of `RANGE_OPERATORS`.
+    The operators are of `RANGE_OPERATORS`, and the conditions on the field that `rows` are sorted by first.
     """
     reader.check_time()
-    column, operand, present = reader.snapshot.columns[condition.field], _fold_operand(condition, reader), len(rows)
-    if rows and column[rows[-1]] is None:
-        present = bisect_left(range(present), 1, key=lambda position: column[rows[position]] is None)
-
-    def get_value(position: int) -> Any:  # noqa: ANN401 - any value that has an order
-        return column[rows[present - 1 - position if descending else position]]
-
-    find_start, find_stop = _BISECTIONS[condition.operator]
-    start = find_start(range(present), operand, key=get_value) if find_start else 0
-    stop = find_stop(range(present), operand, lo=start, key=get_value) if find_stop else present
-    return rows[present - stop : present - start] if descending else rows[start:stop]
+    row_indexes, values, descending = rows
+    start, stop = 0, len(values)
+    for condition in conditions:
+        operand = _fold_operand(condition, reader)
+        find_start, find_stop = _BISECTIONS[condition.operator]
+        if find_start is not None:
+            start = find_start(values, operand, start, stop)
+        if find_stop is not None:
+            stop = find_stop(values, operand, start, stop)
+    if descending:
+        start, stop = len(values) - stop, len(values) - start
+    return row_indexes[start:stop]
 
 
 def _fold_operand(condition: Condition, reader: SnapshotReader) -> Operand:

@@ -3,7 +3,7 @@
 from array import array
 from collections.abc import Collection, Hashable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
@@ -11,6 +11,8 @@ from graphql_api.domain.snapshot_reader import SnapshotReader
 
 _ORDER_BYTES = 1_000
 """Estimated bytes of an order besides its arrays: its keys and its place in the cache."""
+_INDEX_BYTES = array("I").itemsize
+_REFERENCE_BYTES = 8
 
 
 class SortKey(NamedTuple):
@@ -31,19 +33,37 @@ TIE_BREAKERS = (SortKey(CountryField.NAME), SortKey(CountryField.CODE))
 """The keys after the client's keys. The code is unique, so the order is total."""
 
 
+class SortedRows(NamedTuple):
+    """Rows in an order, and the values that it compares first, in which ranges are found by bisection."""
+
+    row_indexes: Sequence[int]
+    """Those without a value come last."""
+    values: Sequence[Any]
+    """The values of the first key, the smallest first."""
+    descending: bool
+    """True if the row of the greatest value comes first."""
+
+    @property
+    def size(self) -> int:
+        """Bytes, without those of the values themselves."""
+        return _INDEX_BYTES * len(self.row_indexes) + _REFERENCE_BYTES * len(self.values)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowOrder:
     """All rows of a snapshot in the order of some keys."""
 
-    row_indexes: Sequence[int]
+    rows: SortedRows
     ranks: Sequence[int]
-    """The position in `row_indexes` of each row."""
+    """The position in the order of each row."""
     size: int
     """Bytes."""
 
 
 def drop_repeated(keys: Sequence[KeyT]) -> tuple[KeyT, ...]:
     """Return the first key of each field. Another one of the same field decides nothing."""
+    if len(keys) < 2:  # noqa: PLR2004 - one cannot repeat another
+        return tuple(keys)
     first_keys: dict[Hashable, KeyT] = {}
     for key in keys:
         first_keys.setdefault(key.field, key)
@@ -57,7 +77,7 @@ def sort_rows(keys: Sequence[SortKey], reader: SnapshotReader, row_indexes: Coll
         # The rows of a snapshot are in the order of the tie-breakers.
         return range(count) if len(row_indexes) == count else sorted(row_indexes)
     order = get_order(keys, reader)
-    return order.row_indexes if len(row_indexes) == count else sorted(row_indexes, key=order.ranks.__getitem__)
+    return order.rows.row_indexes if len(row_indexes) == count else sorted(row_indexes, key=order.ranks.__getitem__)
 
 
 def get_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
@@ -80,11 +100,18 @@ def _build_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
         absent = [row_index for row_index in ordered if column[row_index] is None]
         present.sort(key=column.__getitem__, reverse=key.descending)  # type: ignore[arg-type] # no None is left
         ordered = present + absent
-    ranks = array("I", bytes(array("I").itemsize * len(ordered)))
+    ranks = array("I", bytes(_INDEX_BYTES * len(ordered)))
     for rank, row_index in enumerate(ordered):
         ranks[row_index] = rank
-    size = 2 * ranks.itemsize * len(ranks) + _ORDER_BYTES * len(keys)
-    return RowOrder(row_indexes=array("I", ordered), ranks=ranks, size=size)
+    rows = add_values(ordered, keys[0], reader)
+    return RowOrder(rows=rows, ranks=ranks, size=rows.size + _INDEX_BYTES * len(ranks) + _ORDER_BYTES * len(keys))
+
+
+def add_values(row_indexes: Sequence[int], key: SortKey, reader: SnapshotReader) -> SortedRows:
+    """Return rows that are in the order of `key`, and of others after it, with the values of `key`."""
+    column = reader.snapshot.columns[key.field]
+    values = [value for row_index in row_indexes if (value := column[row_index]) is not None]
+    return SortedRows(array("I", row_indexes), values[::-1] if key.descending else values, key.descending)
 
 
 def sort_values(row_index: int, keys: Sequence[SortKey], snapshot: Snapshot) -> tuple[ComparableValue, ...]:
