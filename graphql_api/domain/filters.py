@@ -35,7 +35,13 @@ class Operator(StrEnum):
     __hash__ = str.__hash__  # that of an enum is a Python function
 
 
-Operand = str | int | float | bool | datetime | frozenset[str | int | float]
+class Parameter(NamedTuple):
+    """Stands for the operand of a prepared filter, as that of a prepared statement in SQL."""
+
+    name: str
+
+
+Operand = str | int | float | bool | datetime | frozenset[str | int | float] | Parameter
 
 
 class Condition(NamedTuple):
@@ -117,6 +123,20 @@ _BISECTIONS: Mapping[Operator, tuple[Callable[..., int] | None, Callable[..., in
 }
 """Start and end of the values that match, in their order. None: the first and the last one."""
 RANGE_OPERATORS = _BISECTIONS.keys()
+
+
+def prepare_filter(prepared: Filter) -> Callable[[Mapping[str, Any]], Filter]:
+    """Return the function from operands by the names of the parameters to the filter that has them."""
+    match prepared:
+        case Condition(field, operator, Parameter(name)):
+            return lambda operands: Condition(field, operator, operands[name])
+        case AllOf(parts) | AnyOf(parts):
+            combine, binders = type(prepared), [prepare_filter(part) for part in parts]
+            return lambda operands: combine(tuple([bind(operands) for bind in binders]))
+        case Not(part):
+            bind_part = prepare_filter(part)
+            return lambda operands: Not(bind_part(operands))
+    return lambda _: prepared
 
 
 def find_rows(country_filter: Filter, reader: SnapshotReader) -> Collection[int]:

@@ -5,7 +5,7 @@ What does not depend on variables is coerced and converted once.
 
 from __future__ import annotations  # else each closure holds objects for its annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeAlias
@@ -17,6 +17,8 @@ from graphql.utilities.coerce_input_value import coerce_default_value, coerce_in
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types.base import StrawberryList, StrawberryMaybe, StrawberryOptional, has_object_definition
 from strawberry.types.field import StrawberryField
+
+from graphql_api.domain.filters import Parameter
 
 Arguments: TypeAlias = dict[str, Any]
 """The keyword arguments of a resolver."""
@@ -205,8 +207,42 @@ def _compile_literal(node: graphql.ValueNode, value_type: graphql.GraphQLInputTy
     ):
         raise NotCovered
     fields = {field.name.value: field.value for field in node.fields}
-    build = _compile_fields(nullable_type.fields, fields, convert.fields)
-    return lambda variables: convert.build(build(variables))
+    build_attributes = _compile_fields(nullable_type.fields, fields, convert.fields)
+    return _prepare_input(node, nullable_type, convert, lambda variables: convert.build(build_attributes(variables)))
+
+
+def _prepare_input(
+    node: graphql.ObjectValueNode, input_type: graphql.GraphQLInputObjectType, convert: _InputConverter, build: _Literal
+) -> _Literal:
+    """Let the class of an input prepare what `build` returns, if it can and if all variables are values of scalars."""
+    prepare = getattr(convert.input_class, "prepare", None)
+    uses = list(_find_variables(node, input_type))
+    if prepare is None or not all(is_scalar for _, is_scalar in uses):
+        return build
+    names = {name for name, _ in uses}
+    bind = prepare(build({name: Parameter(name) for name in names}))
+
+    def build_prepared(variables: Mapping[str, Any]) -> Any:  # noqa: ANN401 - an object of the input class
+        for name in names:
+            if variables.get(name) is None:  # as if the field were not there
+                return build(variables)
+        return bind(variables)
+
+    return build_prepared
+
+
+def _find_variables(node: graphql.ValueNode, value_type: graphql.GraphQLInputType) -> Iterator[tuple[str, bool]]:
+    """Yield the variables of a literal, and whether each is the value of a scalar outside a list."""
+    named_type = graphql.get_named_type(value_type)
+    match node:
+        case graphql.VariableNode():
+            yield node.name.value, graphql.is_leaf_type(graphql.get_nullable_type(value_type))
+        case graphql.ListValueNode():
+            for item in node.values:
+                yield from _find_variables(item, value_type)
+        case graphql.ObjectValueNode() if graphql.is_input_object_type(named_type):
+            for field in node.fields:
+                yield from _find_variables(field.value, named_type.fields[field.name.value].type)
 
 
 def _compile_list(node: graphql.ValueNode, item_type: graphql.GraphQLInputType, convert_item: _Converter) -> _Literal:

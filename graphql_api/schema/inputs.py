@@ -1,5 +1,6 @@
 """Inputs: filters and sort keys, and their conversion to the domain."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import make_dataclass
 from datetime import datetime
 from enum import Enum
@@ -10,7 +11,7 @@ import strawberry
 
 from graphql_api.domain.aggregation import GroupSortField, GroupSortKey
 from graphql_api.domain.country import CountryField, FieldKind
-from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator
+from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not, Operator, prepare_filter
 from graphql_api.domain.sorting import SortKey
 from graphql_api.schema.refresh_types import described_value
 from graphql_api.utils.lazy import lazy_property
@@ -133,8 +134,21 @@ class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of 
     )
     not_: "CountryFilter | None" = _optional("This must not match.", "not")
 
-    def to_domain(self) -> Filter:
-        """Convert the filter to the domain. Null fields and operators are ignored."""
+    @classmethod
+    def prepare(cls, prepared: "CountryFilter") -> Callable[[Mapping[str, Any]], "CountryFilter"]:
+        """Return the function from operands to the filter that has them in place of parameters of their names."""
+        bind = prepare_filter(prepared.domain)
+
+        def build(operands: Mapping[str, Any]) -> "CountryFilter":
+            built: CountryFilter = object.__new__(cls)
+            built.__dict__["domain"] = bind(operands)
+            return built
+
+        return build
+
+    @lazy_property
+    def domain(self) -> Filter:
+        """Convert the filter to the domain, once if it is a constant. Null fields and operators are ignored."""
         filters: list[Filter] = []
         for attribute, value in vars(self).items():
             if value is None:
@@ -146,9 +160,9 @@ class CountryFilter(_FieldFilters):  # type: ignore[misc, valid-type] # made of 
                         operands = frozenset(operand) if isinstance(operand, list) else operand
                         filters.append(Condition(field, _OPERATORS[name], operands))
             elif attribute == "not_":
-                filters.append(Not(value.to_domain()))
+                filters.append(Not(value.domain))
             else:
-                parts = tuple(nested.to_domain() for nested in value)
+                parts = tuple(nested.domain for nested in value)
                 filters.append(AllOf(parts) if attribute == "and_" else AnyOf(parts))
         return filters[0] if len(filters) == 1 else AllOf(tuple(filters))
 

@@ -179,7 +179,7 @@ class Query:
     ) -> Page:
         return paginate(
             parent,
-            filter.to_domain() if filter else MATCH_ALL,
+            filter.domain if filter else MATCH_ALL,
             [sort_key.key for sort_key in sort or ()],
             PageRequest(first, after, last, before, offset),
         )

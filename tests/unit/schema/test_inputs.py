@@ -2,15 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import chain
+from itertools import chain, count
 from typing import Any
 
 import pytest
 from graphql import GraphQLInputObjectType, GraphQLSchema, build_schema
 from hypothesis import given
+from hypothesis import strategies as st
 
-from graphql_api.domain.country import Country, CountryField
+from graphql_api.domain.country import Country, CountryField, FieldKind
 from graphql_api.domain.filters import AllOf, AnyOf, Condition, Filter, Not
 from graphql_api.domain.sorting import SortKey
 from graphql_api.schema.scalars import format_instant
@@ -57,6 +59,13 @@ ROWS = [
     for values, refreshed_at in zip(ROW_VALUES, REFRESHED, strict=True)
 ]
 CLIENT = offline_client(ROWS)
+SCALARS = {
+    FieldKind.TEXT: "String",
+    FieldKind.INT: "Int",
+    FieldKind.FLOAT: "Float",
+    FieldKind.INSTANT: "DateTime",
+    FieldKind.TEXTS: "String",
+}
 CODE_FIELDS = ("code", "alpha3", "currencyCode")
 ALL_CODES = "AQ CI FR TR"
 
@@ -354,6 +363,87 @@ async def test_any_filter_in_the_document(rows: list[Country], filter_: Filter) 
     """A filter as a literal returns the same countries as the filter in a variable."""
     expected = country_codes(sort_by_rank((row for row in rows if matches(row, filter_)), ()))
     assert await offline_client(rows).query_codes(f"(filter: {to_literal(to_filter_input(filter_))})") == expected
+
+
+@pytest.mark.parametrize(
+    ("declarations", "filter_", "values", "codes"),
+    [
+        ("$c: String!", '{code: {in: ["FR", $c]}}', {"c": "tr"}, "FR TR"),
+        ("$c: [String!]", "{code: {in: $c}}", {"c": ["tr", "aq"]}, "AQ TR"),
+        ("$c: [String!]", "{code: {in: $c}}", {"c": None}, "AQ CI FR TR"),
+        ("$c: String!, $n: Int", "{code: {in: [$c]}, population: {gt: $n}}", {"c": "fr", "n": 1}, "FR"),
+        ("$r: StringFilter, $n: Int", "{region: $r, population: {gt: $n}}", {"r": {"ne": "asia"}, "n": 1}, "CI FR"),
+        ("$p: CountryFilter!, $n: Int", "{or: [$p, {population: {eq: $n}}]}", {"p": {"code": {"eq": "FR"}}}, "*"),
+        ("$p: CountryFilter!, $n: Int = 0", "{or: [$p, {population: {eq: $n}}]}", {"p": {"or": []}}, "AQ"),
+        ("$n: Int = 0", "{or: {population: {eq: $n}}}", {}, "AQ"),
+        ("$n: Int = 0", "{or: {population: {eq: $n}}}", {"n": None}, "*"),
+        ("$n: Int", "{not: {population: {lt: $n, gte: $n}}}", {"n": 5}, "*"),
+        ("$n: Boolean", "{not: {region: {isNull: $n}}}", {"n": True}, "CI FR TR"),
+    ],
+)
+async def test_variables(declarations: str, filter_: str, values: dict[str, object], codes: str) -> None:
+    """Variables may stand for any part of a filter."""
+    document = f"query ({declarations}) {{ countries(filter: {filter_}) {{ nodes {{ code }} }} }}"
+    for _ in range(2):
+        nodes = (await CLIENT.query(document, **values))["countries"]["nodes"]
+        assert [node["code"] for node in nodes] == codes.replace("*", "AQ CI FR TR").split()
+
+
+def to_open_literal(filter_: Filter, variables: dict[str, tuple[str, object]]) -> str:
+    """Return a filter as a GraphQL literal whose scalar operands are variables, and add their types and values."""
+    match filter_:
+        case AllOf(parts):
+            return f"{{and: [{', '.join(to_open_literal(part, variables) for part in parts)}]}}"
+        case AnyOf(parts):
+            return f"{{or: [{', '.join(to_open_literal(part, variables) for part in parts)}]}}"
+        case Not(part):
+            return f"{{not: {to_open_literal(part, variables)}}}"
+        case Condition(field, operator, operand) if not isinstance(operand, frozenset):
+            type_name = "Boolean" if isinstance(operand, bool) else SCALARS[field.info.kind]
+            (value,) = to_filter_input(filter_)[to_camel_case(field)].values()
+            name = f"v{len(variables)}"
+            variables[name] = (type_name, value)
+            return f"{{{to_camel_case(field)}: {{{operator.value}: ${name}}}}}"
+    return to_literal(to_filter_input(filter_))
+
+
+def without_operands(filter_: Filter, absent: frozenset[int], numbers: Iterator[int]) -> Filter:
+    """Return a filter without the scalar operands at these places, which match everything then."""
+    match filter_:
+        case AllOf(parts):
+            return AllOf(tuple(without_operands(part, absent, numbers) for part in parts))
+        case AnyOf(parts):
+            return AnyOf(tuple(without_operands(part, absent, numbers) for part in parts))
+        case Not(part):
+            return Not(without_operands(part, absent, numbers))
+        case Condition(_, _, operand) if not isinstance(operand, frozenset) and next(numbers) in absent:
+            return AllOf(())
+    return filter_
+
+
+@few_examples
+@given(
+    rows=country_lists(),
+    filter_=filters().map(with_whole_numbers),
+    absent=st.frozensets(st.integers(0, 5)),
+    are_null=st.booleans(),
+)
+async def test_any_operands(rows: list[Country], filter_: Filter, absent: frozenset[int], are_null: bool) -> None:
+    """Operands in variables find what they find in the document. One that is null or missing is ignored."""
+    client, variables = offline_client(rows), dict[str, tuple[str, object]]()
+    literal = to_open_literal(filter_, variables)
+    declarations = "".join(f"${name}: {type_name} " for name, (type_name, _) in variables.items())
+    document = f"query ({declarations}$_: Int) {{ countries(filter: {literal}, last: $_) {{ nodes {{ code }} }} }}"
+    for places in (frozenset[int](), absent, frozenset[int]()):
+        values = {name: value for name, (_, value) in variables.items()}
+        for name in (f"v{place}" for place in places):
+            values.pop(name, None)
+            if are_null:
+                values[name] = None
+        expected_filter = without_operands(filter_, places, count())
+        expected = country_codes(sort_by_rank((row for row in rows if matches(row, expected_filter)), ()))
+        data = await client.query(document, **values)
+        assert [node["code"] for node in data["countries"]["nodes"]] == expected
 
 
 @few_examples
