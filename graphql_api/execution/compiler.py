@@ -170,8 +170,10 @@ def get_resolver(definition: StrawberryField) -> tuple[Callable[..., Any], bool]
 def _build_field_encoder(
     resolve: Callable[..., Any], arguments: Arguments | ArgumentsBuilder, encoder: Encoder, *, needs_info: bool
 ) -> Encoder:
-    if arguments or needs_info:
+    if callable(arguments):
         return _FieldWithArgumentsEncoder(resolve, encoder, arguments, needs_info)
+    if arguments or needs_info:
+        return _FieldWithArgumentsEncoder(resolve, encoder, lambda _: arguments, needs_info)
     return _FieldEncoder(resolve, encoder)
 
 
@@ -195,7 +197,7 @@ class _FieldWithArgumentsEncoder(Encoder):
 
     resolve: Callable[..., Any]
     encoder: Encoder
-    arguments: Arguments | ArgumentsBuilder
+    build_arguments: ArgumentsBuilder
     needs_info: bool
 
     def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
@@ -206,5 +208,5 @@ class _FieldWithArgumentsEncoder(Encoder):
         self.encoder.write(self.resolve(value, **self._build_kwargs(state)), state, pieces)
 
     def _build_kwargs(self, state: ExecutionState) -> Arguments:
-        kwargs = self.arguments(state.variables) if callable(self.arguments) else self.arguments
+        kwargs = self.build_arguments(state.variables)
         return {**kwargs, "info": state} if self.needs_info else kwargs

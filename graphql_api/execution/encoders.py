@@ -233,8 +233,10 @@ class PreparedEncoder(Encoder):
         return table
 
     def _prepare(self, table: PreparedTable, values: Column, state: ExecutionState) -> list[bytes]:
-        encode = partial(self.encoder.encode, state=state)
-        return prepare_json(state.derived, self.selection, table, values, encode)
+        found = table.find(values)
+        if found is not None:
+            return found
+        return prepare_json(state.derived, self.selection, table, values, partial(self.encoder.encode, state=state))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -74,9 +74,6 @@ def prepare_json(
 
     The objects must not change while `cache` is used.
     """
-    found = table.find(objects)
-    if found is not None:
-        return found
     missing = table.find_missing(objects)
     encoded = encode(missing)
     cache.pop(selection)  # before its size changes

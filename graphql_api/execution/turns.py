@@ -57,7 +57,7 @@ class Turns:
     """The work of one event loop."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._clock = clock
+        self.clock = clock
         self._seconds = 0.0
         """Seconds of cheap work in this turn."""
         self._is_reset_due = False
@@ -80,7 +80,7 @@ class Turns:
         with waiting():
             await self._long_work.acquire(client)
         try:
-            result: T = await SlicedWork(work, seconds=_SLICE_SECONDS, clock=self._clock).finish(waiting)
+            result: T = await SlicedWork(work, seconds=_SLICE_SECONDS, clock=self.clock).finish(waiting)
             return result
         finally:
             self._long_work.release()
@@ -89,7 +89,7 @@ class Turns:
         self, work: Callable[[], T], client: str, waiting: Callable[[], AbstractContextManager[None]]
     ) -> T:
         """Do work that seems cheap in this turn. What is left of it after a slice is long work."""
-        worker = SlicedWork(work, seconds=_SLICE_SECONDS, clock=self._clock)
+        worker = SlicedWork(work, seconds=_SLICE_SECONDS, clock=self.clock)
         first_result: T = self.run(worker.resume)
         if worker.dead:
             return first_result
@@ -108,14 +108,18 @@ class Turns:
 
     def run(self, work: Callable[[], T]) -> T:
         """Do cheap work in this turn, to its end."""
-        started_at = self._clock()
+        started_at = self.clock()
         try:
             return work()
         finally:
-            self._seconds += self._clock() - started_at
-            if not self._is_reset_due:
-                self._is_reset_due = True
-                asyncio.get_running_loop().call_soon(self._reset)
+            self.spend(self.clock() - started_at)
+
+    def spend(self, seconds: float) -> None:
+        """Count cheap work that was done in this turn."""
+        self._seconds += seconds
+        if not self._is_reset_due:
+            self._is_reset_due = True
+            asyncio.get_running_loop().call_soon(self._reset)
 
     def _reset(self) -> None:
         self._seconds, self._is_reset_due = 0.0, False

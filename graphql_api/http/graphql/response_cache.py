@@ -110,11 +110,12 @@ class ResponseCache:
             self._reset(snapshot)
         entry = self._entries.get(request.key)
         cached = self._compress_entry(request.key) if entry is None else self._build_response(*entry)
-        not_modified = self._find_not_modified(request, exists=cached is not None)
-        response = not_modified or cached
-        if response is not None:
-            self._metrics.record_cache_lookup("not_modified" if not_modified else "hit")
-        return response
+        if request.if_none_match and (not_modified := self._find_not_modified(request, exists=cached is not None)):
+            self._metrics.record_cache_lookup("not_modified")
+            return not_modified
+        if cached is not None:
+            self._metrics.record_cache_lookup("hit")
+        return cached
 
     def add(self, request: ParsedRequest, body: bytes, snapshot: Snapshot, operation: OperationInfo) -> CachedResponse:
         """Return the response of an uncompressed body over a snapshot. Cache it if it is not the first of its request.
@@ -130,8 +131,9 @@ class ResponseCache:
                 plain_key = request.key._replace(encoding=IDENTITY)
                 self._put(plain_key, self._build_entry(plain_key, body, operation.name))
             self._put(request.key, entry)
-        response = CachedResponse(200, entry[0], self._common_head, entry[1], operation)
-        return self._find_not_modified(request, exists=True) or response
+        if request.if_none_match and (not_modified := self._find_not_modified(request, exists=True)):
+            return not_modified
+        return CachedResponse(200, entry[0], self._common_head, entry[1], operation)
 
     def clear(self) -> None:
         """Drop every response, because the trusted documents have changed."""
@@ -173,7 +175,7 @@ class ResponseCache:
         self._metrics.set(CACHE_BYTES, self._entries.size)
 
     def _find_not_modified(self, request: ParsedRequest, *, exists: bool) -> CachedResponse | None:
-        if request.key.method != "GET" or not request.if_none_match:
+        if request.key.method != "GET":
             return None
         headers = self._build_cache_headers(request.key)
         not_modified = build_not_modified(request.if_none_match, headers, exists=exists)

@@ -21,7 +21,9 @@ class Encoder:
 
 def prepare(cache: DerivedCache, selection: str, objects: Sequence[object], encode: Encoder) -> list[bytes]:
     """Return the JSON of objects, as the encoder of a selection does."""
-    return prepare_json(cache, selection, cache.get(selection) or PreparedTable(), objects, encode)
+    table = cache.get(selection) or PreparedTable()
+    found: list[bytes] | None = table.find(objects)
+    return prepare_json(cache, selection, table, objects, encode) if found is None else found
 
 
 def test_once() -> None:
