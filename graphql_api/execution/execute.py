@@ -41,9 +41,9 @@ MAX_SYNC_COST = 5_000
 _MAX_SYNC_LENGTH = 1_000
 """Characters up to which a new document is parsed and validated synchronously: a few milliseconds."""
 
-QUERIES_ONLY = frozenset({OperationType.QUERY})
-QUERIES_AND_MUTATIONS = frozenset({OperationType.QUERY, OperationType.MUTATION})
-"""The operations with a single result."""
+QUERIES_ONLY = (OperationType.QUERY,)
+QUERIES_AND_MUTATIONS = (OperationType.QUERY, OperationType.MUTATION)
+"""The operations with a single result. Tuples, because the hash of an enum is a Python function."""
 
 
 async def execute(

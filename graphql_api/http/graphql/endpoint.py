@@ -108,10 +108,6 @@ class GraphQLEndpoint:
         parsed: ParsedRequest | None = request.scope["state"].get(PARSED_REQUEST_KEY)
         return parsed or await read_request(request, body_limit=self.body_limit)
 
-    def find_cached(self, request: ParsedRequest) -> CachedResponse | None:
-        """Return the cached response, or a 304 if the client holds it."""
-        return self.response_cache.find(request, self.anonymous_context.catalog.snapshot)
-
     def execute_sync(self, request: ParsedRequest, bucket: TokenBucket | None) -> CachedResponse | None:
         """Execute a cheap, cacheable query and cache its response.
 
@@ -186,7 +182,8 @@ class GraphQLEndpoint:
             if bucket is not None:
                 bucket.charge(1)
             parsed = await self.read(request)
-            cached = None if parsed.asks_for_cost else self.find_cached(parsed)
+            snapshot = self.anonymous_context.catalog.snapshot
+            cached = None if parsed.asks_for_cost else self.response_cache.find(parsed, snapshot)
             if cached is None:
                 return await self._execute(request, parsed, self.schema.create_budget(bucket))
         except REJECTIONS as error:

@@ -46,7 +46,7 @@ _HEADERS = {
     "X-Accel-Buffering": "no",
     "Vary": "Accept",
 }
-_SAFE_OPERATIONS = QUERIES_ONLY | {OperationType.SUBSCRIPTION}
+_SAFE_OPERATIONS = (*QUERIES_ONLY, OperationType.SUBSCRIPTION)
 """The operations that change nothing."""
 _CONTENT_TYPE = f"{EVENT_STREAM}; charset=utf-8"
 

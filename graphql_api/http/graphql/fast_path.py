@@ -30,6 +30,7 @@ class FastPath:
     def __init__(self, endpoint: GraphQLEndpoint) -> None:
         self._endpoint = endpoint
         self._catalog = endpoint.anonymous_context.catalog
+        self._response_cache = endpoint.response_cache
         self._metrics = endpoint.request_log.metrics
 
     def parse(self, method: bytes, url: bytes, headers: RawHeaders, body: bytes) -> ParsedRequest | None:
@@ -64,7 +65,7 @@ class FastPath:
                 bucket.check(1)
             except RateLimited as error:
                 return self._refuse(error, request.key.media_type, started_at)
-        response = self._endpoint.find_cached(request)
+        response = self._response_cache.find(request, self._catalog.snapshot)
         if response is None and may_execute:
             response = self._endpoint.execute_sync(request, bucket)
         if response is not None:

@@ -109,7 +109,9 @@ class ResponseCache:
         if snapshot is not self._snapshot:
             self._reset(snapshot)
         entry = self._entries.get(request.key)
-        cached = self._compress_entry(request.key) if entry is None else self._build_response(*entry)
+        if entry is None and request.key.encoding != IDENTITY:
+            entry = self._compress_entry(request.key)
+        cached = entry and self._build_response(*entry)
         if request.if_none_match and (not_modified := self._find_not_modified(request, exists=cached is not None)):
             self._metrics.record_cache_lookup("not_modified")
             return not_modified
@@ -146,17 +148,15 @@ class ResponseCache:
         # A database that was restored or replaced may reach the same version with other rows.
         self._data_fingerprint = f"{__version__} {snapshot.digest}{self._trusted_documents.fingerprint}".encode()
 
-    def _compress_entry(self, key: CacheKey) -> CachedResponse | None:
+    def _compress_entry(self, key: CacheKey) -> _Entry | None:
         """Cache and return the compressed form of a response that is held plain."""
-        if key.encoding == IDENTITY:
-            return None
         plain = self._entries.get(key._replace(encoding=IDENTITY))
         if plain is None:
             return None
         _, body, operation_name = plain
         entry = self._build_entry(key, body, operation_name)
         self._put(key, entry)
-        return self._build_response(*entry)
+        return entry
 
     def _build_entry(self, key: CacheKey, plain_body: bytes, operation_name: str | None) -> _Entry:
         method, _, media_type, encoding = key
