@@ -1,5 +1,6 @@
 """The lease: only its holder refreshes. It expires, and its revision rejects late writers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -28,6 +29,8 @@ from graphql_api.storage.database import DatabaseConnection
 from graphql_api.storage.tables import countries, leases
 
 _LEASE_NAME = "refresh"
+FIRST_LEASE: Mapping[str, Any] = {"name": _LEASE_NAME, "expires_at": 0.0, "revision": 0}
+"""The row of the lease before the first refresh."""
 
 
 class _Now(FunctionElement[float]):
@@ -135,9 +138,8 @@ def _max_revision() -> Case[int]:
 async def _create(connection: DatabaseConnection) -> None:
     """Create the lease, which migrations create too, in a table that was emptied."""
     exists = select(leases.c.name).where(leases.c.name == _LEASE_NAME).exists()
-    values = {"name": _LEASE_NAME, "expires_at": 0.0, "revision": 0}
-    new_row = select(*(literal(value, leases.c[name].type) for name, value in values.items())).where(~exists)
-    await connection.execute(insert(leases).from_select(list(values), new_row))
+    new_row = select(*(literal(value, leases.c[name].type) for name, value in FIRST_LEASE.items())).where(~exists)
+    await connection.execute(insert(leases).from_select(list(FIRST_LEASE), new_row))
 
 
 async def read(connection: DatabaseConnection) -> LeaseInfo | None:

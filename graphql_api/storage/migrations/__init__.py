@@ -3,14 +3,18 @@
 import asyncio
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Column, Connection, MetaData, String, Table, insert, inspect, text
 
 from graphql_api.errors import DatabaseUnavailable
 from graphql_api.storage.database import Database, DatabaseConnection
-from graphql_api.storage.tables import metadata
+from graphql_api.storage.lease import FIRST_LEASE
+from graphql_api.storage.tables import leases, metadata
 
 HEAD = max(path.name for path in (Path(__file__).parent / "versions").glob("0*.py"))[:4]
 """The newest revision. Files in versions/ start with their revision."""
+
+VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+"""Alembic's own table. It is not left to Alembic: MariaDB warns about the name of its primary key."""
 
 _MAX_CHECKS = 8
 _POLL_INTERVAL = 0.25
@@ -37,13 +41,15 @@ async def migrate(database: Database) -> bool:
 
 
 async def _upgrade(database: Database) -> bool:
-    from graphql_api.storage.migrations import upgrade  # noqa: PLC0415 - Alembic costs 0.3 s
-
     async with database.connect() as connection, database.dialect.migration_lock(connection):
         # Another process may have migrated during the wait for the lock.
         revision = await _read_revision(connection)
         if revision == HEAD:
             return False
+        if await connection.run_sync(_create_if_empty):
+            return True
+        from graphql_api.storage.migrations import upgrade  # noqa: PLC0415 - Alembic costs 0.3 s and 11 MB
+
         if not upgrade.is_known_revision(revision):
             raise DatabaseUnavailable(
                 f"The database at {database} has the schema {revision!r} of a newer version; "
@@ -58,6 +64,20 @@ async def _upgrade(database: Database) -> bool:
                 permanent=True,
             )
         await connection.run_sync(upgrade.to_head, from_base=revision is None)
+    return True
+
+
+def _create_if_empty(connection: Connection) -> bool:
+    """Create the tables of `HEAD` at once in a database that has none of them. Return whether it had none.
+
+    The revision comes last: MySQL commits each table by itself, and migrations complete what was interrupted.
+    """
+    if {VERSION_TABLE.name, *metadata.tables} & set(inspect(connection).get_table_names()):
+        return False
+    metadata.create_all(connection, checkfirst=False)
+    connection.execute(insert(leases).values(FIRST_LEASE))
+    VERSION_TABLE.create(connection)
+    connection.execute(insert(VERSION_TABLE).values(version_num=HEAD))
     return True
 
 

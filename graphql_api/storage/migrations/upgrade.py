@@ -5,19 +5,17 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Column, Connection, MetaData, String, Table, delete, inspect
+from sqlalchemy import Connection, delete, inspect
 
+from graphql_api.storage.migrations import VERSION_TABLE
 from graphql_api.storage.tables import metadata
-
-_VERSION_TABLE = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
 
 
 def to_head(connection: Connection, *, from_base: bool) -> None:
     """Run the pending migrations on this connection, or with `from_base` all of them."""
-    # Not left to Alembic: MariaDB warns about the name of its primary key.
-    _VERSION_TABLE.create(connection, checkfirst=True)
+    VERSION_TABLE.create(connection, checkfirst=True)
     if from_base:
-        connection.execute(delete(_VERSION_TABLE))
+        connection.execute(delete(VERSION_TABLE))
     config = create_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

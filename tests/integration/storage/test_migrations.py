@@ -15,13 +15,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Inspector, inspect, text
+from sqlalchemy import Connection, Inspector, inspect, select, text
 
 import graphql_api
 from graphql_api.domain.country import Country
 from graphql_api.storage import countries
 from graphql_api.storage.database import Database
-from graphql_api.storage.migrations import HEAD, migrate
+from graphql_api.storage.migrations import HEAD, VERSION_TABLE, migrate
 from graphql_api.storage.migrations.upgrade import create_config
 from graphql_api.storage.tables import metadata
 from tests.support.database import begin_transaction, open_database, permanent_failure
@@ -64,25 +64,36 @@ def test_head() -> None:
     assert ScriptDirectory.from_config(create_config()).get_heads() == [HEAD]
 
 
-async def test_tables_are_those_of_the_code(database: Database) -> None:
+async def test_tables_are_those_of_the_code(empty_database: Database) -> None:
     """Alembic finds no difference between a migrated database and tables.py."""
+    await migrate_to(empty_database, HEAD)
 
     def compare(connection: Connection) -> object:
         return compare_metadata(MigrationContext.configure(connection), metadata)
 
-    async with database.connect() as connection:
+    async with empty_database.connect() as connection:
         assert await connection.run_sync(compare) == []
 
 
+async def load_rows(database: Database) -> dict[str, Any]:
+    """Return all rows by table."""
+    async with database.connect() as connection:
+        return {
+            table.name: [*map(tuple, await connection.execute(select(table)))]
+            for table in (*metadata.sorted_tables, VERSION_TABLE)
+        }
+
+
 async def test_tables_to_the_last_column(database: Database, other_url: str) -> None:
-    """A migrated database has the same description as one created from tables.py."""
-    async with open_database(other_url) as created:
-        async with created.connect() as connection:
-            await connection.run_sync(metadata.create_all)
-        expected = await describe(created)
-    migrated = await describe(database)
-    assert sorted(migrated) == ["alembic_version", "answers", "countries", "leases", "refreshes"]
-    assert {name: migrated[name] for name in expected} == expected
+    """A database that was created at once has the same description and rows as one of all migrations."""
+    created, rows = await describe(database), await load_rows(database)
+    assert sorted(created) == ["alembic_version", "answers", "countries", "leases", "refreshes"]
+    async with open_database(other_url) as migrated:
+        await migrate_to(migrated, HEAD)
+        assert await describe(migrated) == created
+        assert await load_rows(migrated) == rows
+    assert rows["leases"] == [("refresh", None, None, None, 0.0, 0)]
+    assert rows["alembic_version"] == [(HEAD,)]
 
 
 async def migrate_to(database: Database, revision: str) -> None:
@@ -94,6 +105,7 @@ async def migrate_to(database: Database, revision: str) -> None:
         command.upgrade(config, revision)
 
     async with database.connect() as connection, database.dialect.migration_lock(connection):
+        await connection.run_sync(lambda sync_connection: VERSION_TABLE.create(sync_connection, checkfirst=True))
         await connection.run_sync(upgrade)
 
 
@@ -173,6 +185,17 @@ async def test_interrupted_first_migration(empty_database: Database) -> None:
         assert await countries.load(connection) == []
 
 
+async def test_interrupted_creation(empty_database: Database, other_url: str) -> None:
+    """A creation that was interrupted before the first row is completed, as on MySQL, which commits each table."""
+    async with empty_database.connect() as connection:
+        await connection.run_sync(metadata.create_all)
+    assert await migrate(empty_database) is True
+    async with open_database(other_url) as created:
+        await migrate(created)
+        assert await load_rows(created) == await load_rows(empty_database)
+        assert await describe(created) == await describe(empty_database)
+
+
 async def test_twice(empty_database: Database) -> None:
     """The first call migrates, the second one does nothing."""
     assert await migrate(empty_database) is True
@@ -212,8 +235,11 @@ async def test_foreign_database(empty_database: Database) -> None:
     assert await describe(empty_database) == before
 
 
-async def test_connections_at_once(database_url: str) -> None:
-    """Of eight pools that migrate an empty database at once, one does and the others wait."""
+@pytest.mark.parametrize("revision", [None, "0003"])
+async def test_connections_at_once(empty_database: Database, database_url: str, revision: str | None) -> None:
+    """Of eight pools that migrate an empty or an old database at once, one does and the others wait."""
+    if revision is not None:
+        await migrate_to(empty_database, revision)
     async with AsyncExitStack() as stack:
         databases = [await stack.enter_async_context(open_database(database_url)) for _ in range(8)]
         results = await asyncio.gather(*map(migrate, databases))
@@ -235,20 +261,22 @@ async def test_processes_at_once(database_url: str) -> None:
 
 
 @pytest.mark.slow
-def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path) -> None:
+async def test_package_in_a_folder_with_a_hard_name(database_url: str, tmp_path: Path) -> None:
     """The migrations are found wherever the package is installed."""
+    async with open_database(database_url) as database:
+        await migrate_to(database, "0003")
     package = Path(graphql_api.__file__).parent
     folder = tmp_path / "100%(here)s and more"
     shutil.copytree(package, folder / package.name)
     command = [sys.executable, "-c", f"{MIGRATION_PROGRAM}\nprint(Database.__init__.__code__.co_filename)"]
-    result = subprocess.run([*command, database_url], cwd=folder, capture_output=True, check=True)
+    process = await asyncio.create_subprocess_exec(*command, database_url, cwd=folder, stdout=PIPE, stderr=PIPE)
     module = folder / package.name / "storage" / "database.py"
-    assert result.stdout.decode() == f"True True\n{module}\n"
+    assert await process.communicate() == (f"True True\n{module}\n".encode(), b"")
 
 
 @pytest.mark.slow
 def test_alembic_is_imported_only_to_migrate(database_url: str) -> None:
-    """A process that finds the database at HEAD does not pay for importing Alembic."""
+    """A process that finds the database empty or at HEAD does not pay for importing Alembic."""
     command = [sys.executable, "-c", MIGRATION_PROGRAM, database_url]
     outputs = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(2)]
-    assert outputs == [b"True True\n", b"False False\n"]
+    assert outputs == [b"True False\n", b"False False\n"]
