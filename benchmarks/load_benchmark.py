@@ -19,6 +19,7 @@ import httpx
 from benchmarks import refresh_benchmark
 from benchmarks.markdown import format_table
 from benchmarks.open_loop_load import LoadMeasurement, measure
+from benchmarks.process_stats import ProcessStats
 from benchmarks.report import BenchmarkReport, ProgressCallback
 from benchmarks.servers import registry
 from benchmarks.svg import bar_chart
@@ -87,6 +88,8 @@ class LoadResults:
     rate: float
     seconds: float
     refreshes: int
+    megabytes: float
+    """Resident memory of the process afterwards."""
     errors: Mapping[str, int]
     latencies: Mapping[str, Latency]
 
@@ -121,7 +124,8 @@ def run(
         rate = LOAD_FRACTION * capacity.rate
         on_progress(f"{rate:.0f} requests a second for {seconds:g} s")
         result, refresh_starts = measure_beside_refreshes(seconds, rate)
-    return build_report(_collect_results(capacity, rate, result, refresh_starts))
+        megabytes = ProcessStats.of_process(process.pid).megabytes
+    return build_report(_collect_results(capacity, rate, result, refresh_starts, megabytes))
 
 
 def _measure(port: int, seconds: float, rate: float | None) -> LoadMeasurement:
@@ -130,7 +134,7 @@ def _measure(port: int, seconds: float, rate: float | None) -> LoadMeasurement:
 
 
 def _collect_results(
-    capacity: LoadMeasurement, rate: float, result: LoadMeasurement, refresh_starts: Sequence[float]
+    capacity: LoadMeasurement, rate: float, result: LoadMeasurement, refresh_starts: Sequence[float], megabytes: float
 ) -> LoadResults:
     refresh_offsets = [start - result.started_at for start in refresh_starts]
     during_refresh: list[float] = []
@@ -148,6 +152,7 @@ def _collect_results(
         rate=round(rate),
         seconds=round(result.seconds),
         refreshes=len(refresh_offsets),
+        megabytes=megabytes,
         errors=dict(capacity.errors + result.errors),
         latencies={name: Latency.from_seconds(seconds) for name, seconds in groups.items() if seconds},
     )
@@ -170,7 +175,8 @@ def build_report(results: LoadResults) -> BenchmarkReport:
         results=asdict(results),
         markdown=(
             f"{format_table(header, rows)}\n\nOne process can serve {results.possible:,.0f} "
-            f"requests/s; the rate was {LOAD_FRACTION:.0%} of that. Errors: {errors}.\n"
+            f"requests/s; the rate was {LOAD_FRACTION:.0%} of that. Errors: {errors}. Afterwards the process has "
+            f"{results.megabytes:.0f} MB of memory.\n"
         ),
         chart=bar_chart.draw(_build_chart(results)),
         caption=(

@@ -19,6 +19,7 @@ from graphql_api.server.uvicorn_server import GRACEFUL_SHUTDOWN_TIMEOUT, Uvicorn
 from graphql_api.settings import Settings
 from graphql_api.startup import Ready, Settled, StartupEvent, StartupListener, Stopping, WaitingForDatabase
 from graphql_api.storage.url import parse_database_url
+from graphql_api.utils.malloc import return_large_buffers
 
 if sys.platform != "win32":
     from graphql_api.server.supervisor import Supervisor
@@ -94,6 +95,7 @@ def _run_in_process(
     *,
     wait_until_ready: bool = False,
 ) -> None:
+    return_large_buffers()
     app = partial(create_app, settings, wait_until_ready=wait_until_ready, metrics=metrics)
     server = UvicornServer(settings, on_event, metrics, app)
     # What exists by now stays, so the collector never has to look at it.

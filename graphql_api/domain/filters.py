@@ -200,7 +200,7 @@ def find_ranges(conditions: Iterable[Condition], rows: SortedRows, reader: Snaps
     The operators are of `RANGE_OPERATORS`, and the conditions on the field that `rows` are sorted by first.
     """
     reader.check_time()
-    row_indexes, values, descending = rows
+    values = rows.values
     start, stop = 0, len(values)
     for condition in conditions:
         operand = _fold_operand(condition, reader)
@@ -209,9 +209,9 @@ def find_ranges(conditions: Iterable[Condition], rows: SortedRows, reader: Snaps
             start = find_start(values, operand, start, stop)
         if find_stop is not None:
             stop = find_stop(values, operand, start, stop)
-    if descending:
+    if rows.descending:
         start, stop = len(values) - stop, len(values) - start
-    return row_indexes[start:stop]
+    return rows.row_indexes[start:stop]
 
 
 def _fold_operand(condition: Condition, reader: SnapshotReader) -> Operand:

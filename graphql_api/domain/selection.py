@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from graphql_api.domain.filters import RANGE_OPERATORS, AllOf, Condition, Filter, find_ranges, find_rows, keep_rows
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.domain.sorting import TIE_BREAKERS, SortedRows, SortKey, add_values, sort_rows
+from graphql_api.domain.sorting import TIE_BREAKERS, SortedRows, SortKey, sort_rows
 
 _SELECTION_BYTES = 1_000
 """Estimated bytes of a kept selection besides its rows and the text of its key."""
@@ -52,7 +52,8 @@ def _select_kept(parts: tuple[Filter, ...], sort: tuple[SortKey, ...], reader: S
     if kept is not None:
         return kept.rows
     row_indexes = sort_rows(sort, reader, find_rows(AllOf(parts), reader))
-    rows = add_values(row_indexes, (sort or TIE_BREAKERS)[0], reader)
+    first_key = (sort or TIE_BREAKERS)[0]
+    rows = SortedRows(row_indexes, reader.snapshot.columns[first_key.field], descending=first_key.descending)
     if not reader.unknown_values:  # each response has suggestions for them
         derived.put(key, _KeptSelection(rows, _SELECTION_BYTES + 2 * len(repr(key)) + rows.size))
     return rows

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot import ComparableValue, Snapshot
 from graphql_api.domain.snapshot_reader import SnapshotReader
+from graphql_api.utils.lazy import lazy_property
 
 _ORDER_BYTES = 1_000
 """Estimated bytes of an order besides its arrays: its keys and its place in the cache."""
@@ -33,20 +34,26 @@ TIE_BREAKERS = (SortKey(CountryField.NAME), SortKey(CountryField.CODE))
 """The keys after the client's keys. The code is unique, so the order is total."""
 
 
-class SortedRows(NamedTuple):
+class SortedRows:
     """Rows in an order, and the values that it compares first, in which ranges are found by bisection."""
 
-    row_indexes: Sequence[int]
-    """Those without a value come last."""
-    values: Sequence[Any]
-    """The values of the first key, the smallest first."""
-    descending: bool
-    """True if the row of the greatest value comes first."""
+    def __init__(self, row_indexes: Sequence[int], column: Sequence[Any], *, descending: bool) -> None:
+        """Take rows that are in the order of `column`; those without a value come last."""
+        self.row_indexes = array("I", row_indexes)
+        self.descending = descending
+        """True if the row of the greatest value comes first."""
+        self._column = column
+
+    @lazy_property
+    def values(self) -> Sequence[Any]:
+        """Return the values of the column, the smallest first."""
+        values = [value for row_index in self.row_indexes if (value := self._column[row_index]) is not None]
+        return values[::-1] if self.descending else values
 
     @property
     def size(self) -> int:
-        """Bytes, without those of the values themselves."""
-        return _INDEX_BYTES * len(self.row_indexes) + _REFERENCE_BYTES * len(self.values)
+        """Bytes, with references to all values."""
+        return (_INDEX_BYTES + _REFERENCE_BYTES) * len(self.row_indexes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +110,8 @@ def _build_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
     ranks = array("I", bytes(_INDEX_BYTES * len(ordered)))
     for rank, row_index in enumerate(ordered):
         ranks[row_index] = rank
-    rows = add_values(ordered, keys[0], reader)
+    rows = SortedRows(ordered, reader.snapshot.columns[keys[0].field], descending=keys[0].descending)
     return RowOrder(rows=rows, ranks=ranks, size=rows.size + _INDEX_BYTES * len(ranks) + _ORDER_BYTES * len(keys))
-
-
-def add_values(row_indexes: Sequence[int], key: SortKey, reader: SnapshotReader) -> SortedRows:
-    """Return rows that are in the order of `key`, and of others after it, with the values of `key`."""
-    column = reader.snapshot.columns[key.field]
-    values = [value for row_index in row_indexes if (value := column[row_index]) is not None]
-    return SortedRows(array("I", row_indexes), values[::-1] if key.descending else values, key.descending)
 
 
 def sort_values(row_index: int, keys: Sequence[SortKey], snapshot: Snapshot) -> tuple[ComparableValue, ...]:

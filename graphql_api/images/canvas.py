@@ -222,13 +222,17 @@ def measure_width(text: str, style: TextStyle) -> float:
     return load_font(style).getlength(text)
 
 
-@lru_cache(maxsize=24)
 def load_font(style: TextStyle) -> ImageFont.FreeTypeFont:
     """Return the font of a style."""
+    return _open_font(style.size, style.weight)
+
+
+@lru_cache(maxsize=24)
+def _open_font(size: int, weight: int) -> ImageFont.FreeTypeFont:
     # Raqm, the other engine, depends on a system library, so that replicas could differ.
     with as_file(files("fontpkg_inter") / "files" / "Inter[opsz,wght].ttf") as path:
-        font = ImageFont.truetype(path, style.size, layout_engine=ImageFont.Layout.BASIC)
-    font.set_variation_by_axes([min(max(style.size, 14), 32), style.weight])
+        font = ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+    font.set_variation_by_axes([min(max(size, 14), 32), weight])
     return font
 
 
@@ -236,7 +240,7 @@ def load_font(style: TextStyle) -> ImageFont.FreeTypeFont:
 def _draw_text(text: Text) -> Mask:
     """Return the glyphs, which take more time than all else. Themes share them.
 
-    Their image is larger: to measure them takes half as long as to draw them.
+    They are drawn to a larger image and cut out of it: to measure them takes half as long as to draw them.
     """
     font = load_font(text.style)
     ascent, descent = font.getmetrics()
@@ -244,7 +248,8 @@ def _draw_text(text: Text) -> Mask:
     width = min(len(text.text) * text.style.size * 2, SUMMARY_IMAGE_WIDTH - left) + _TEXT_MARGIN
     image = Image.new("L", (width, ascent + descent))
     ImageDraw.Draw(image).text((text.left - left, ascent), text.text, fill=255, font=font, anchor="ls")
-    return Mask(image, left, top)
+    box = image.getbbox() or (0, 0, 1, 1)  # no text may have glyphs
+    return Mask(image.crop(box), left + box[0], top + box[1])
 
 
 def _is_clockwise(ring: Ring) -> bool:

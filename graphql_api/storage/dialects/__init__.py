@@ -6,6 +6,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api.storage.dialects.base import Dialect
 from graphql_api.storage.url import DatabaseKind
+from graphql_api.utils.imports import deferred_imports
+
+_RSA_MODULES = (
+    "cryptography.hazmat.primitives.hashes",
+    "cryptography.hazmat.primitives.serialization",
+    "cryptography.hazmat.primitives.asymmetric.padding",
+)
+"""With these, asyncmy encrypts passwords on connections without TLS. They take 7 MB."""
 
 
 @cache
@@ -20,7 +28,8 @@ def get_dialect(kind: DatabaseKind) -> Dialect:
 
             return SQLite()
         case DatabaseKind.MYSQL:
-            from graphql_api.storage.dialects.mysql import MySQL  # noqa: PLC0415 - imports a driver that others do not need
+            with deferred_imports(*_RSA_MODULES):
+                from graphql_api.storage.dialects.mysql import MySQL  # noqa: PLC0415 - imports a driver that others do not need
 
             return MySQL()
         case DatabaseKind.POSTGRESQL:

@@ -23,6 +23,7 @@ DEFERRED_MODULES = {
     "jinja2",  # for pages
     "opentelemetry",  # only if tracing is on
     "sqlalchemy.dialects.postgresql",
+    "sqlalchemy.orm",  # for SQLAlchemy's sessions
 }
 QUERY = "{ countries { totalCount } }"
 

@@ -55,4 +55,5 @@ def test_load() -> None:
     assert report.results["errors"] == {}
     assert report.results["refreshes"] == 1
     assert list(report.results["latencies"]) == ["all requests", "within 1 s of a refresh's start", "at other times"]
-    assert "Errors: none." in report.markdown
+    assert 50 < report.results["megabytes"] < 200
+    assert "Errors: none. Afterwards the process has " in report.markdown

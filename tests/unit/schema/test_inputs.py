@@ -429,7 +429,7 @@ def without_operands(filter_: Filter, absent: frozenset[int], numbers: Iterator[
     are_null=st.booleans(),
 )
 async def test_any_operands(rows: list[Country], filter_: Filter, absent: frozenset[int], are_null: bool) -> None:
-    """Operands in variables find what they find in the document. One that is null or missing is ignored."""
+    """Operands in variables find what they find in the document, and one that is null or missing is ignored."""
     client, variables = offline_client(rows), dict[str, tuple[str, object]]()
     literal = to_open_literal(filter_, variables)
     declarations = "".join(f"${name}: {type_name} " for name, (type_name, _) in variables.items())
