@@ -22,7 +22,7 @@ from graphql_api.execution.errors import format_resolver_error
 from graphql_api.execution.executor import MAX_ERRORS, BoundedExecutor
 from graphql_api.execution.extensions import add_cost, build_extensions
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.messages import CompiledResponse, GraphQLRequest, GraphQLResponse
+from graphql_api.execution.messages import CompiledResponse, GraphQLRequest, GraphQLResponse, OperationFields
 from graphql_api.execution.query_cost import UNCOMPILED_FACTOR
 from graphql_api.execution.rejections import (
     REJECTIONS,
@@ -85,28 +85,27 @@ async def execute_or_subscribe(
 
 
 def execute_sync_if_cheap(
-    schema: Schema, request: GraphQLRequest, *, context: GraphQLContext
+    schema: Schema, query: str, fields: OperationFields, budget: Budget, context: GraphQLContext
 ) -> CompiledResponse | None:
     """Execute a cacheable query of low cost whose document is cached.
 
     Returns None for every other request, for every request with an error, and once this turn of the event loop has
     done enough: `execute` handles them.
     """
-    document, turns = schema.document_cache.find(request.query), schema.turns
+    document, turns = schema.document_cache.find(query), schema.turns
     if document is None or not turns.has_time:
         return None
     started_at = turns.clock()
-    response = _run_compiled_if_cheap(schema, document, request, context)
+    response = _run_compiled_if_cheap(schema, document, fields, budget, context)
     turns.spend(turns.clock() - started_at)  # not `run`, whose closure and calls take a microsecond
     return response
 
 
 def _run_compiled_if_cheap(
-    schema: Schema, document: Document, request: GraphQLRequest, context: GraphQLContext
+    schema: Schema, document: Document, fields: OperationFields, budget: Budget, context: GraphQLContext
 ) -> CompiledResponse | None:
     try:
-        budget = request.budget or schema.create_budget()
-        operation, variables, cost = _validate(schema, document, request, context, QUERIES_ONLY)
+        operation, variables, cost = _validate(schema, document, fields, context, QUERIES_ONLY)
         encoder = operation.compile(variables)
         if cost > MAX_SYNC_COST or encoder is None:
             return None
@@ -301,7 +300,7 @@ async def _prepare_in_turn(
 def _validate(
     schema: Schema,
     document: Document,
-    request: GraphQLRequest,
+    fields: OperationFields,
     context: GraphQLContext,
     allowed_operations: Iterable[OperationType],
 ) -> tuple[PreparedOperation, Mapping[str, Any], int]:
@@ -311,10 +310,10 @@ def _validate(
         InvalidOperationTypeError: The operation's type is not in `allowed_operations`.
         Exception: One of `REJECTIONS`.
     """
-    operation = document.get_operation(request.operation_name)
+    operation = document.get_operation(fields.operation_name)
     if operation.type not in allowed_operations:
         raise InvalidOperationTypeError(operation.type)
-    raw_variables = request.variables or {}
+    raw_variables = fields.variables or {}
     cost = operation.cost.check(raw_variables, schema.measure_data(context.catalog))
     end_slice()
     if errors := document.validate(operation):

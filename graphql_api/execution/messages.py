@@ -1,10 +1,22 @@
 """Messages: the request that is executed, and its response before it is serialized."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from graphql_api.execution.document import NO_OPERATION, OperationInfo
 from graphql_api.execution.limits import Budget
+
+
+class OperationFields(Protocol):
+    """The fields of a request that say what it executes of its document."""
+
+    @property
+    def operation_name(self) -> str | None:
+        """Return the name of the operation; None if there is only one."""
+
+    @property
+    def variables(self) -> Mapping[str, Any] | None:
+        """Return the variables as the client sent them."""
 
 
 class GraphQLRequest(NamedTuple):

@@ -119,27 +119,33 @@ class GraphQLEndpoint:
                 return None
             # By the wall clock, which needs no system call. If that runs out, `execute` counts processor time.
             budget = Budget(self.schema.query_limits, time.perf_counter, bucket)
-            graphql_request = self.build_graphql_request(fields, budget)
+            query = self.find_query(fields)
         except REJECTIONS:
             return None
-        snapshot = self.anonymous_context.catalog.snapshot
-        response = execute_sync_if_cheap(self.schema, graphql_request, context=self.anonymous_context)
+        context = self.anonymous_context
+        snapshot = context.catalog.snapshot
+        response = execute_sync_if_cheap(self.schema, query, fields, budget, context)
         return response and self.response_cache.add(request, response.json, snapshot, response.operation)
 
-    def build_graphql_request(self, fields: RequestFields, budget: Budget, client: str = "") -> GraphQLRequest:
-        """Return what to execute, with the document if the client sent only its hash or its id.
+    def build_graphql_request(self, fields: RequestFields, budget: Budget, client: str) -> GraphQLRequest:
+        """Return what to execute, or raise as `find_query`."""
+        return GraphQLRequest(self.find_query(fields), fields.variables, fields.operation_name, budget, client)
+
+    def find_query(self, fields: RequestFields) -> str:
+        """Return the document, also if the client sent only its hash or its id.
 
         Raises:
             PersistedQueryNotFound: no document with this hash or id is held.
             DocumentNotTrusted: only trusted documents are executed, and this is none of them.
         """
-        query, variables, operation_name, query_hash, document_id = fields
-        key = document_id or query_hash or ""
-        query = query or self.trusted_documents.find(key) or self.persisted_queries.get(key.removeprefix("sha256:"))
+        query = fields.query
+        if not query:
+            key = fields.document_id or fields.query_hash or ""
+            query = self.trusted_documents.find(key) or self.persisted_queries.get(key.removeprefix("sha256:"))
         self.trusted_documents.check(query)
         if query is None:
             raise PersistedQueryNotFound(PERSISTED_QUERY_NOT_FOUND)
-        return GraphQLRequest(query, variables, operation_name, budget, client)
+        return query
 
     def register_persisted_query(
         self, fields: RequestFields, result: GraphQLResponse, request_id: str, client: str | None

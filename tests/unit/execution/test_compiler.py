@@ -24,11 +24,11 @@ from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.pagination import paginate
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.encoders import LeafEncoder
-from graphql_api.execution.engine import build_schema
+from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.execution.execute import MAX_SYNC_COST, QUERIES_ONLY, execute, execute_sync_if_cheap
 from graphql_api.execution.extensions import build_extensions
 from graphql_api.execution.limits import QueryLimits
-from graphql_api.execution.messages import GraphQLRequest
+from graphql_api.execution.messages import CompiledResponse, GraphQLRequest
 from graphql_api.http.graphql.endpoint import encode_json
 from graphql_api.schema.context import GraphQLContext
 from graphql_api.schema.nodes import resolve_name
@@ -114,6 +114,11 @@ async def execute_stock(document: str, variables: dict[str, Any], context: Graph
     if result.errors:
         body["errors"] = [dict(error.formatted) for error in result.errors[:20]]
     return {**body, **build_extensions(reader)}
+
+
+def execute_sync(schema: Schema, request: GraphQLRequest, context: GraphQLContext) -> CompiledResponse | None:
+    """Execute a request as the fast path does."""
+    return execute_sync_if_cheap(schema, request.query, request, schema.create_budget(), context)
 
 
 async def check_same_bytes(document: str, variables: dict[str, Any], context: GraphQLContext) -> None:
@@ -212,7 +217,7 @@ async def test_sync(document: str, countries: list[Country], variables: dict[str
     request = GraphQLRequest(query=document, variables=variables, operation_name=None)
     expected = await execute(SCHEMA, request, context=context, allowed_operations=QUERIES_ONLY, request_id="request-7")
     await asyncio.sleep(0)  # this turn of the event loop may have done enough
-    sync_response = execute_sync_if_cheap(SCHEMA, request, context=context)
+    sync_response = execute_sync(SCHEMA, request, context)
     if sync_response is not None:
         assert sync_response.json == encode_json(expected.body)
         assert sync_response.operation == expected.operation
@@ -324,7 +329,7 @@ async def test_shared_columns() -> None:
     request = GraphQLRequest("{ countries { nodes { population name } } }", {}, None)
     client.schema.document_cache.get_or_parse(request.query)
     await asyncio.sleep(0)
-    calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
+    calls = count_calls(partial(execute_sync, client.schema, request, client.context))
     assert (calls[paginate.__code__], calls[resolve_name.__code__]) == (1, 0)
 
 
@@ -338,7 +343,7 @@ async def test_rows_whose_columns_push_each_other_out() -> None:
     for _ in range(3):
         request = GraphQLRequest(document, {"n": 3}, None)
         await asyncio.sleep(0)
-        calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
+        calls = count_calls(partial(execute_sync, client.schema, request, client.context))
         encoded.append(calls[LeafEncoder.encode.__code__])
     assert encoded == [2, 0, 0]
 
@@ -359,7 +364,7 @@ async def test_constant_root_fields() -> None:
             assert response.body["data"] == {"constant": {"nodes": codes[:1]}, "variable": {"nodes": codes[:number]}}
             request = GraphQLRequest(document, {"n": number}, None)
             await asyncio.sleep(0)  # this turn of the event loop may have done enough
-            calls = count_calls(partial(execute_sync_if_cheap, client.schema, request, context=client.context))
+            calls = count_calls(partial(execute_sync, client.schema, request, client.context))
             pages.append(calls[paginate.__code__])
         assert pages == [2, 1, 1, 1]
 
