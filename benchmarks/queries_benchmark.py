@@ -17,7 +17,7 @@ from benchmarks.svg import bar_chart
 from benchmarks.wrk import RequestBody, WrkResult, build_request_body, is_installed, run_wrk
 
 NEW, REPEATED = f"{OURS}, new", f"{OURS}, repeated"
-ROUNDS = 3
+ROUNDS = 5
 ROUND_SECONDS = 2
 """Seconds per server, query and round."""
 _WARM_UP_SECONDS = 1
@@ -79,7 +79,7 @@ def versions() -> Mapping[str, str]:
 
 
 def run(on_progress: ProgressCallback) -> BenchmarkReport:
-    """Measure for five minutes.
+    """Measure for eight minutes.
 
     Raises:
         RuntimeError: a server's data differs.
