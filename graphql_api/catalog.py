@@ -16,7 +16,7 @@ from graphql_api.domain.report import Attempt, RefreshFailure, RefreshReport
 from graphql_api.domain.snapshot import Snapshot
 from graphql_api.errors import ConnectionPoolExhausted, CountryNotFound, DatabaseUnavailable
 from graphql_api.sources.provider_cache import ProviderCache
-from graphql_api.storage import change_marker, countries, provider_cache, refreshes
+from graphql_api.storage import change_marker, countries, lease, provider_cache, refreshes
 from graphql_api.storage.change_marker import ChangeMarker
 from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.utils.slices import run_in_slices
@@ -96,7 +96,7 @@ class Catalog:
             previous, known = self.snapshot, self._history
             current = await change_marker.read(connection, known_sequence=known.last_sequence)
             self.lease_holder = current.holder
-            if current.is_new and known.last_sequence and previous.rows:
+            if current.is_new and previous.rows:
                 await self._restore_on(connection)
                 continue
             if not await self._sync_history(connection, known, current):
@@ -175,6 +175,8 @@ class Catalog:
                 return
             with suppress(countries.StaleWriteError):  # another process has just written newer rows
                 await countries.upsert(connection, self.snapshot.rows)
+                # From now on, a table without rows is one that was emptied.
+                await lease.continue_from_rows(connection)
                 logger.warning("The database was empty; wrote the %d countries served here.", len(self.snapshot.rows))
 
     async def poll(self, snapshot_poll: float, reopen: Callable[[], Awaitable[None]]) -> None:

@@ -26,12 +26,13 @@ class ChangeMarker:
     """The process that holds the lease; None if it is free."""
 
     lease_revision: int | None
-    """Revision of the last lease or deletion; 0 before the first, None in a table that was emptied."""
+    """Revision of the last lease or deletion; 0 before the first one since the table of countries was created, None in
+    a table that was emptied."""
 
     @property
     def is_new(self) -> bool:
-        """Return whether nothing was ever written. That tells a database that was just created from an emptied one."""
-        return not self.checksum.version.count and not self.last_sequence and self.lease_revision == 0
+        """Return whether the table of countries was just created. That tells a lost table from an emptied one."""
+        return not self.checksum.version.count and self.lease_revision == 0
 
 
 async def read(connection: DatabaseConnection, *, known_sequence: int) -> ChangeMarker:

@@ -92,6 +92,11 @@ async def reserve_revision(connection: DatabaseConnection) -> ScalarSelect[int]:
     return select(revision_subquery() - 1).scalar_subquery()
 
 
+async def continue_from_rows(connection: DatabaseConnection) -> None:
+    """Let revisions continue from the highest one of the rows, which were restored."""
+    await connection.execute(update(leases).where(leases.c.name == _LEASE_NAME).values(revision=_max_revision()))
+
+
 async def prepare_statements(connection: DatabaseConnection) -> None:
     """Prepare the statements of `acquire`, with the name of no lease."""
     await _try_acquire(connection, "", holder="", refresh_id="", ttl=0)

@@ -18,8 +18,8 @@ from graphql_api.domain.history import MAX_STORED_REFRESHES
 from graphql_api.domain.report import Attempt
 from graphql_api.domain.snapshot import DataVersion, Snapshot
 from graphql_api.errors import CountryNotFound, DatabaseUnavailable
-from graphql_api.storage import countries, refreshes
-from graphql_api.storage.database import Database
+from graphql_api.storage import countries, lease, refreshes
+from graphql_api.storage.database import Database, DatabaseConnection
 from graphql_api.storage.migrations import migrate
 from tests.support.attempts import STARTED_AT, make_failure, make_report
 from tests.support.database import begin_transaction, migrated_sqlite, open_database, record_statements
@@ -71,8 +71,13 @@ async def replica(catalog: Catalog, path: Path) -> AsyncIterator[Catalog]:
 async def store_rows(catalog: Catalog, *rows: Country) -> Snapshot:
     """Store and publish rows as a refresh does."""
     snapshot = Snapshot.from_rows(rows, REFERENCE)
+
+    async def store(connection: DatabaseConnection) -> None:
+        await lease.acquire(connection, holder="me", refresh_id="1", ttl=0)
+        await countries.upsert(connection, rows)
+
     async with catalog.write_lock:
-        await catalog._database.run(lambda connection: countries.upsert(connection, rows))
+        await catalog._database.run(store)
         catalog.snapshot = snapshot
     return snapshot
 
@@ -170,7 +175,7 @@ async def test_sync_follows_history(replica: Catalog, database: Database) -> Non
 
 
 async def test_sync_with_a_new_database(catalog: Catalog, replica: Catalog, database: Database) -> None:
-    """A database that lost its rows and its history gets the served rows, and no process serves none."""
+    """A database that was created again gets the served rows, and no process serves none."""
     await store_rows(catalog, FRANCE, TURKEY)
     await record_attempt(database, make_report("1"))
     for process in (catalog, replica):
@@ -178,6 +183,7 @@ async def test_sync_with_a_new_database(catalog: Catalog, replica: Catalog, data
     async with database.connect() as connection:
         await connection.exec_driver_sql("DELETE FROM countries")
         await connection.exec_driver_sql("DELETE FROM refreshes")
+        await connection.exec_driver_sql("UPDATE leases SET revision = 0")
     for process in (replica, catalog):
         before = process.snapshot
         await process.sync()

@@ -70,12 +70,14 @@ async def _upgrade(database: Database) -> bool:
 def _create_if_empty(connection: Connection) -> bool:
     """Create the tables of `HEAD` at once in a database that has none of them. Return whether it had none.
 
-    The revision comes last: MySQL commits each table by itself, and migrations complete what was interrupted.
+    MySQL commits each table by itself. The lease comes first: it tells other processes that the tables are new. The
+    revision comes last: migrations complete what was interrupted.
     """
     if {VERSION_TABLE.name, *metadata.tables} & set(inspect(connection).get_table_names()):
         return False
-    metadata.create_all(connection, checkfirst=False)
+    leases.create(connection)
     connection.execute(insert(leases).values(FIRST_LEASE))
+    metadata.create_all(connection)
     VERSION_TABLE.create(connection)
     connection.execute(insert(VERSION_TABLE).values(version_num=HEAD))
     return True

@@ -5,10 +5,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, delete, inspect
+from sqlalchemy import Connection, delete, inspect, update
 
 from graphql_api.storage.migrations import VERSION_TABLE
-from graphql_api.storage.tables import metadata
+from graphql_api.storage.tables import countries, leases, metadata
 
 
 def to_head(connection: Connection, *, from_base: bool) -> None:
@@ -16,9 +16,20 @@ def to_head(connection: Connection, *, from_base: bool) -> None:
     VERSION_TABLE.create(connection, checkfirst=True)
     if from_base:
         connection.execute(delete(VERSION_TABLE))
+        _mark_new(connection)
     config = create_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _mark_new(connection: Connection) -> None:
+    """If the table of countries is lost but not the lease, let the lease tell other processes that it is created anew.
+
+    They would serve an empty list until the rows are restored.
+    """
+    tables = set(inspect(connection).get_table_names())
+    if leases.name in tables and countries.name not in tables:
+        connection.execute(update(leases).values(revision=0))
 
 
 def is_known_revision(revision: str | None) -> bool:

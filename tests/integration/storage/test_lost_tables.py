@@ -6,18 +6,25 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.util import await_only
 
+from graphql_api.catalog import Catalog
 from graphql_api.errors import DatabaseUnavailable
-from graphql_api.storage import countries
+from graphql_api.storage import countries, lease, refreshes
 from graphql_api.storage.database import Database
+from graphql_api.storage.migrations import migrate
 from tests.support.app import AppClient, make_settings, running_client
+from tests.support.attempts import make_report
 from tests.support.database import open_database
 from tests.support.db_servers.mysql_family import MySQLFamilyServer
 from tests.support.db_servers.postgresql import PostgreSQL
 from tests.support.db_servers.process import USER, DatabaseServer
+from tests.support.factories import make_country
 from tests.support.fake_providers.server import Upstream
 from tests.support.processes import BUNDLED_SOURCES, running_server
 from tests.support.tcp_proxy import TCPProxy
@@ -37,12 +44,6 @@ class Serving:
     app: AppClient
     database: Database
 
-    async def drop(self, *tables: str) -> None:
-        """Drop tables as an operator does."""
-        async with self.database.connect() as connection:
-            for table in tables:
-                await connection.exec_driver_sql(f"DROP TABLE {table}")
-
     async def count_rows(self) -> int:
         """Return the number of stored countries; 0 without the table."""
         with suppress(DatabaseUnavailable):
@@ -61,6 +62,13 @@ class Serving:
         assert await self.app.version() == "3-250"
 
 
+async def drop(database: Database, *tables: str) -> None:
+    """Drop tables as an operator does."""
+    async with database.connect() as connection:
+        for table in tables:
+            await connection.exec_driver_sql(f"DROP TABLE {table}")
+
+
 @pytest.fixture
 async def serving(database_url: str, tmp_path: Path, upstream: Upstream) -> AsyncIterator[Serving]:
     """Lend a serving application over each kind of database."""
@@ -76,9 +84,41 @@ async def serving(database_url: str, tmp_path: Path, upstream: Upstream) -> Asyn
 async def test_dropped_tables(serving: Serving, tables: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
     """Dropped tables are created again, whichever they are."""
     caplog.set_level(logging.INFO)
-    await serving.drop(*tables)
+    await drop(serving.database, *tables)
     await wait_until_async(lambda: any(message.startswith("Migrated") for message in caplog.messages))
     await serving.check_recovery()
+
+
+@pytest.mark.parametrize("count", range(1, len(ALL_TABLES) + 1))
+async def test_other_processes_serve_all_rows(database: Database, replica: Database, count: int) -> None:
+    """Between any two statements of the process that restores lost tables, another one finds no empty list."""
+    rows = (make_country("FR"), make_country("TR"))
+    restoring, reading = Catalog(database, {}), Catalog(replica, {})
+    served = set()
+
+    def read(*_: object) -> None:
+        with suppress(DatabaseUnavailable):
+            await_only(reading.sync())
+        served.add(reading.snapshot.rows)
+
+    for lost_tables in combinations(ALL_TABLES, count):
+        async with database.connect() as connection:
+            await lease.acquire(connection, holder="me", refresh_id="1", ttl=0)
+            await countries.upsert(connection, rows)
+            await refreshes.append(connection, make_report("lost"))
+        await restoring.sync()
+        await reading.sync()
+        await drop(database, *lost_tables)
+        event.listen(database.engine.sync_engine, "after_cursor_execute", read)
+        await migrate(database)
+        await restoring.restore()
+        event.remove(database.engine.sync_engine, "after_cursor_execute", read)
+        assert served == {rows}, lost_tables
+        assert await database.run(countries.load) == [*rows], lost_tables
+        async with database.connect() as connection:
+            await connection.exec_driver_sql("DELETE FROM countries")
+        await reading.sync()
+        assert reading.snapshot.rows == (), lost_tables
 
 
 @pytest.mark.parametrize("suffixes", [("",), ("", "-wal", "-shm")], ids=["file", "all files"])
