@@ -143,15 +143,17 @@ def find_rows(country_filter: Filter, reader: SnapshotReader) -> Collection[int]
     """Return the indexes of the rows that match, each once and in any order."""
     match country_filter:
         case Condition(field, comparison) if comparison in RANGE_OPERATORS:
-            return find_ranges((country_filter,), get_order((SortKey(field),), reader).rows, reader)
+            rows = get_order((SortKey(field),), reader).rows
+            start, stop = find_span((country_filter,), rows, reader)
+            return rows.row_indexes[start:stop]
         case AllOf(parts) if parts:
             reader.check_time()
             # Ranges first: their time is not in proportion to the rows.
             first, *others = sorted(parts, key=_get_precedence)
-            rows = find_rows(first, reader)
+            found = find_rows(first, reader)
             for part in others:
-                rows = keep_rows(part, reader, rows)
-            return rows
+                found = keep_rows(part, reader, found)
+            return found
         case AnyOf(parts):
             reader.check_time()
             return {row for part in parts for row in find_rows(part, reader)}
@@ -194,8 +196,8 @@ def _get_precedence(part: Filter) -> int:
     return 2
 
 
-def find_ranges(conditions: Iterable[Condition], rows: SortedRows, reader: SnapshotReader) -> Sequence[int]:
-    """Return those of `rows` that match all conditions, by bisection, in their order.
+def find_span(conditions: Iterable[Condition], rows: SortedRows, reader: SnapshotReader) -> tuple[int, int]:
+    """Return start and stop of those of `rows` that match all conditions, by bisection.
 
     The operators are of `RANGE_OPERATORS`, and the conditions on the field that `rows` are sorted by first.
     """
@@ -210,8 +212,8 @@ def find_ranges(conditions: Iterable[Condition], rows: SortedRows, reader: Snaps
         if find_stop is not None:
             stop = find_stop(values, operand, start, stop)
     if rows.descending:
-        start, stop = len(values) - stop, len(values) - start
-    return rows.row_indexes[start:stop]
+        return len(values) - stop, len(values) - start
+    return start, stop
 
 
 def _fold_operand(condition: Condition, reader: SnapshotReader) -> Operand:

@@ -8,7 +8,7 @@ import base64
 import json
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from datetime import datetime
 from functools import cmp_to_key, partial
 from typing import NamedTuple
@@ -17,7 +17,7 @@ import orjson
 
 from graphql_api.domain.country import Country, CountryField, FieldKind
 from graphql_api.domain.filters import Filter
-from graphql_api.domain.selection import select_rows
+from graphql_api.domain.selection import Selection, select_rows
 from graphql_api.domain.snapshot import ComparableValue
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, drop_repeated, sort_rows, sort_values
@@ -56,10 +56,7 @@ class PageRequest(NamedTuple):
 class _PageValues(NamedTuple):
     reader: SnapshotReader
     sort: tuple[SortKey, ...]
-    selected: Collection[int]
-    """Indexes into the snapshot's rows of all matching rows, each once."""
-    sorted_rows: Sequence[int] | None
-    """The same in order, if that is known."""
+    selection: Selection
     request: PageRequest
     after: Sequence[ComparableValue] | None
     before: Sequence[ComparableValue] | None
@@ -72,16 +69,28 @@ class Page(_PageValues):
     It is a tuple because every new query makes one: a frozen dataclass takes three times as long.
     """
 
+    @property
+    def identity(self) -> Hashable:
+        """Return what pages of the same snapshot have in common if they are equal; None if it is not known."""
+        selection_span, span = self.selection.span, self.span
+        return selection_span and (selection_span, span.start, span.stop)
+
+    @property
+    def selected(self) -> Collection[int]:
+        """Return the indexes into the snapshot's rows of all matching rows, each once."""
+        return self.selection.rows
+
     @lazy_property
     def matching(self) -> Sequence[int]:
         """Return the indexes of all matching rows, in order."""
-        return self.sorted_rows or sort_rows(self.sort, self.reader, self.selected)
+        rows, sorted_rows, _ = self.selection
+        return sort_rows(self.sort, self.reader, rows) if sorted_rows is None else sorted_rows
 
     @lazy_property
     def span(self) -> range:
         """Return the positions in `matching` of the rows on the page."""
         first, _, last, _, offset = self.request
-        stop = len(self.matching)
+        stop = len(self.selected)
         start = min(offset or 0, stop)
         if self.after is not None:
             start = self._find_index(self.after, bisect_right)
@@ -128,10 +137,10 @@ def paginate(reader: SnapshotReader, country_filter: Filter, sort: Sequence[Sort
     """
     request.check()
     keys = drop_repeated(sort)
-    selected, sorted_rows = select_rows(country_filter, keys, reader)
+    selection = select_rows(country_filter, keys, reader)
     after = None if request.after is None else _parse_cursor(request.after, "after", keys)
     before = None if request.before is None else _parse_cursor(request.before, "before", keys)
-    return Page(reader, keys, selected, sorted_rows, request, after, before)
+    return Page(reader, keys, selection, request, after, before)
 
 
 def _parse_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequence[ComparableValue]:

@@ -6,12 +6,24 @@ A client that changes one condition, or walks from page to page, sends the other
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from graphql_api.domain.filters import RANGE_OPERATORS, AllOf, Condition, Filter, find_ranges, find_rows, keep_rows
+from graphql_api.domain.filters import RANGE_OPERATORS, AllOf, Condition, Filter, find_rows, find_span, keep_rows
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import TIE_BREAKERS, SortedRows, SortKey, sort_rows
 
 _SELECTION_BYTES = 1_000
 """Estimated bytes of a kept selection besides its rows and the text of its key."""
+
+
+class Selection(NamedTuple):
+    """The rows that match a filter."""
+
+    rows: Collection[int]
+    """Indexes into the snapshot's rows, each once."""
+    sorted_rows: Sequence[int] | None = None
+    """The same in order, if that is known."""
+    span: tuple[object, int, int] | None = None
+    """Identity, start and stop of the sorted rows that these are. Equal spans have equal rows in an equal order. None
+    if these have no identity."""
 
 
 class _KeptSelection(NamedTuple):
@@ -20,16 +32,17 @@ class _KeptSelection(NamedTuple):
     """Bytes."""
 
 
-def select_rows(
-    country_filter: Filter, sort: tuple[SortKey, ...], reader: SnapshotReader
-) -> tuple[Collection[int], Sequence[int] | None]:
-    """Return the indexes of the rows that match, each once, and the same in the order of `sort` if that is known."""
+def select_rows(country_filter: Filter, sort: tuple[SortKey, ...], reader: SnapshotReader) -> Selection:
+    """Return the rows that match, in the order of `sort` if that is known."""
     parts = country_filter.parts if isinstance(country_filter, AllOf) else (country_filter,)
+    if not parts:
+        all_rows = range(len(reader.snapshot.rows))
+        return Selection(all_rows, None if sort else all_rows, (sort, 0, len(all_rows)))
     is_used_again = reader.snapshot.derived.is_used_again
     repeated = tuple([part for part in parts if is_used_again(part)])
     if not repeated:
-        return find_rows(country_filter, reader), None
-    selection, sort_field = _select_kept(repeated, sort, reader), (sort or TIE_BREAKERS)[0].field
+        return Selection(find_rows(country_filter, reader))
+    kept, sort_field = _select_kept(repeated, sort, reader), (sort or TIE_BREAKERS)[0].field
     ranges: list[Condition] = []
     others: list[Filter] = []
     for part in parts:
@@ -39,10 +52,13 @@ def select_rows(
             ranges.append(part)
         else:
             others.append(part)
-    rows = find_ranges(ranges, selection, reader) if ranges else selection.row_indexes
+    start, stop = find_span(ranges, kept, reader) if ranges else (0, len(kept.row_indexes))
+    rows: Sequence[int] = kept.row_indexes[start:stop]
+    if not others:
+        return Selection(rows, rows, (kept.identity, start, stop))
     for part in others:
         rows = keep_rows(part, reader, rows)
-    return rows, rows
+    return Selection(rows, rows)
 
 
 def _select_kept(parts: tuple[Filter, ...], sort: tuple[SortKey, ...], reader: SnapshotReader) -> SortedRows:

@@ -1,7 +1,8 @@
 """A snapshot as one request reads it: with its clock, and with what it has folded."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from graphql_api.domain.country import Country, CountryField
 from graphql_api.domain.folding import Folder, fold_name
@@ -26,6 +27,9 @@ def _no_limit() -> None:
 @dataclass(slots=True, eq=False)
 class SnapshotReader:
     """Reads a snapshot for one request. It is the root object of queries."""
+
+    identity: ClassVar[Hashable] = ()
+    """Equal for all readers of a snapshot, as that of a page for equal pages."""
 
     snapshot: Snapshot
     check_time: Callable[[], None] = _no_limit

@@ -43,6 +43,8 @@ class SortedRows:
         self.descending = descending
         """True if the row of the greatest value comes first."""
         self._column = column
+        self.identity = object()
+        """Stands for these rows in keys, which would keep them in memory."""
 
     @lazy_property
     def values(self) -> Sequence[Any]:

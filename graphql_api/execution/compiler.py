@@ -28,7 +28,7 @@ from graphql_api.execution.encoders import (
     ObjectEncoder,
     Pieces,
     PreparedEncoder,
-    PreparedRootEncoder,
+    PreparedPieceEncoder,
 )
 from graphql_api.schema.context import SnapshotInfo
 from graphql_api.utils.exact_bytes import copy_exactly
@@ -70,7 +70,7 @@ class Compiler:
             columns = {key: _prepare_root_field(column) for key, column in columns.items()}
         encoder: Encoder = ObjectEncoder({key: column.encoder for key, column in columns.items()})
         is_constant = all(column.is_constant for column in columns.values())
-        if is_constant and _is_part_of_snapshot(object_type):
+        if is_constant and _get_mark(object_type, "is_part_of_snapshot"):
             encoder = PreparedEncoder(encoder, object(), is_shared=False)
         return CompiledSelection(encoder, is_constant)
 
@@ -91,12 +91,14 @@ class Compiler:
         resolve, needs_info = get_resolver(definition)
         arguments = self._arguments.compile(field, definition, node) if field.args else {}
         encoder, is_constant = self._compile_value(field.type, details, collect)
+        if is_constant and callable(arguments) and _get_mark(field.type, "has_identity"):
+            encoder = PreparedPieceEncoder(encoder, object())
         column = CompiledSelection(
             _build_field_encoder(resolve, arguments, encoder, needs_info=needs_info),
             is_constant and not callable(arguments),
         )
         if not node.arguments and graphql.is_leaf_type(graphql.get_nullable_type(field.type)):
-            if _is_part_of_snapshot(object_type):
+            if _get_mark(object_type, "is_part_of_snapshot"):
                 column = CompiledSelection(PreparedEncoder(column.encoder, name, is_shared=True), is_constant=True)
             self._columns[name] = column
         return column
@@ -140,12 +142,16 @@ class Compiler:
 
 
 def _prepare_root_field(field: CompiledSelection) -> CompiledSelection:
-    return field._replace(encoder=PreparedRootEncoder(field.encoder, object())) if field.is_constant else field
+    return field._replace(encoder=PreparedPieceEncoder(field.encoder, object())) if field.is_constant else field
 
 
-def _is_part_of_snapshot(object_type: graphql.GraphQLObjectType) -> bool:
+def _get_mark(output_type: graphql.GraphQLOutputType, name: str) -> bool:
+    """Return whether this is an object type, or that of a field that is never null, whose class has a mark."""
+    object_type = output_type.of_type if graphql.is_non_null_type(output_type) else output_type
+    if not graphql.is_object_type(object_type):
+        return False
     definition = object_type.extensions.get("strawberry-definition")
-    return getattr(definition and definition.origin, "is_part_of_snapshot", False)
+    return getattr(definition and definition.origin, name, False)
 
 
 def get_resolver(definition: StrawberryField) -> tuple[Callable[..., Any], bool]:

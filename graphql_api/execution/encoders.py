@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from types import NoneType
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import graphql
 import orjson
@@ -20,7 +20,7 @@ from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.execution.exact_scalars import get_exact_check
 from graphql_api.execution.limits import Budget
-from graphql_api.execution.prepared_json import PreparedPiece, PreparedTable, join_json, prepare_json
+from graphql_api.execution.prepared_json import PreparedPiece, PreparedTable, prepare_json
 
 Column: TypeAlias = Sequence[Any]
 """Values of one field, one for each object."""
@@ -54,10 +54,6 @@ class Encoder(ABC):
     def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - any value of the field
         """Append the JSON of a single value."""
         pieces += self.encode((value,), state)
-
-    def join_items(self, items: Column, state: ExecutionState) -> bytes:
-        """Return the JSON of the items of a list, without its brackets."""
-        return b",".join(self.encode(items, state))
 
     def join(self, value: Any, state: ExecutionState) -> bytes:  # noqa: ANN401 - any value of the field
         """Return the JSON of a single value, without spare memory."""
@@ -140,7 +136,7 @@ class ListEncoder(Encoder):
 
     def write(self, value: Any, state: ExecutionState, pieces: Pieces) -> None:  # noqa: ANN401 - of the base class
         _check_list(value)
-        items = self.item.join_items(value, state)
+        items = b",".join(self.item.encode(value, state))
         state.budget.check_bytes(len(items))
         pieces += (b"[", items, b"]")
 
@@ -215,15 +211,12 @@ class PreparedEncoder(Encoder):
 
     def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
         table = self._find_table(state)
-        return self.encoder.encode(values, state) if table is None else self._prepare(table, values, state)
-
-    def join_items(self, items: Column, state: ExecutionState) -> bytes:
-        table = self._find_table(state)
         if table is None:
-            return self.encoder.join_items(items, state)
-        if table.has_exactly(items):
-            return join_json(state.derived, self.selection, table)
-        return b",".join(self._prepare(table, items, state))
+            return self.encoder.encode(values, state)
+        found = table.find(values)
+        if found is not None:
+            return found
+        return prepare_json(state.derived, self.selection, table, values, partial(self.encoder.encode, state=state))
 
     def _find_table(self, state: ExecutionState) -> PreparedTable | None:
         """Return the JSON that there is. None if it is too early to keep any."""
@@ -232,34 +225,37 @@ class PreparedEncoder(Encoder):
             return PreparedTable()
         return table
 
-    def _prepare(self, table: PreparedTable, values: Column, state: ExecutionState) -> list[bytes]:
-        found = table.find(values)
-        if found is not None:
-            return found
-        return prepare_json(state.derived, self.selection, table, values, partial(self.encoder.encode, state=state))
+
+class Identified(Protocol):
+    """An object that may be equal to others of its snapshot."""
+
+    @property
+    def identity(self) -> Hashable:
+        """Return what equal objects have in common; None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PreparedRootEncoder(Encoder):
-    """Prepares the JSON of a root field from its second use in a snapshot on, on which alone it may depend.
+class PreparedPieceEncoder(Encoder):
+    """Prepares the JSON of equal objects, from their second use in a snapshot on, on which alone it may depend.
 
-    A field that notes unknown values is encoded each time: they belong to the response too.
+    Where unknown values are noted, it is encoded each time: they belong to the response too.
     """
 
     encoder: Encoder
     selection: Hashable
 
     def encode(self, values: Column, state: ExecutionState) -> list[bytes]:
-        return [self.join(value, state) for value in values]
+        return self.encoder.encode(values, state)
 
-    def write(self, value: SnapshotReader, state: ExecutionState, pieces: Pieces) -> None:
-        prepared: PreparedPiece | None = state.derived.get(self.selection)
+    def write(self, value: Identified, state: ExecutionState, pieces: Pieces) -> None:
+        key = (self.selection, value.identity)
+        prepared: PreparedPiece | None = state.derived.get(key)
         if prepared is not None:
             pieces.append(prepared.json)
-        elif not state.derived.is_used_again(self.selection):
+        elif key[1] is None or not state.derived.is_used_again(key):
             self.encoder.write(value, state, pieces)
         else:
             piece = self.encoder.join(value, state)
-            if not value.unknown_values:
-                state.derived.put(self.selection, PreparedPiece(piece))
+            if not state.root_value.unknown_values:
+                state.derived.put(key, PreparedPiece(piece))
             pieces.append(piece)

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.utils.exact_bytes import copy_exactly
 
-_PIECE_BYTES = 250
-"""Estimated bytes of a piece besides its JSON: its key and its place in the cache."""
+_PIECE_BYTES = 400
+"""Bytes of a piece besides its JSON, measured with tracemalloc: its key and its place in the cache."""
 _TABLE_BYTES = 500
 _ENTRY_BYTES = 150
 """Estimated bytes of an object's entry besides its JSON."""
@@ -20,18 +20,12 @@ class PreparedTable:
         self.json_by_id: dict[int, bytes] = {}
         self.size = _TABLE_BYTES
         """Bytes."""
-        self.joined: bytes | None = None
-        """The JSON of all objects, if a list has shown exactly them."""
         self._objects: list[object] = []
         """In the order of `json_by_id`."""
 
-    def has_exactly(self, objects: Sequence[object]) -> bool:
-        """Return whether these objects, in this order, are all that have JSON."""
-        return len(objects) == len(self._objects) and list(objects) == self._objects  # compares identities first
-
     def find(self, objects: Sequence[object]) -> list[bytes] | None:
         """Return the JSON of each object; None if one has none."""
-        if self.has_exactly(objects):
+        if len(objects) == len(self._objects) and list(objects) == self._objects:  # compares identities first
             return list(self.json_by_id.values())
         try:
             return list(map(self.json_by_id.__getitem__, map(id, objects)))
@@ -44,16 +38,13 @@ class PreparedTable:
 
     def add(self, objects: Sequence[object], encoded: Sequence[bytes]) -> None:
         """Add objects that have no JSON yet."""
-        if self.joined is not None:
-            self.size -= len(self.joined)
-            self.joined = None
         self._objects.extend(objects)
         self.json_by_id.update(zip(map(id, objects), map(copy_exactly, encoded), strict=True))
         self.size += sum(map(len, encoded)) + _ENTRY_BYTES * len(encoded)
 
 
 class PreparedPiece(NamedTuple):
-    """JSON that a selection shows of the snapshot itself."""
+    """JSON that a selection shows of the snapshot itself, or of a part of it."""
 
     json: bytes
 
@@ -80,13 +71,3 @@ def prepare_json(
     table.add(missing, encoded)
     cache.put(selection, table)
     return [table.json_by_id[id(value)] for value in objects]
-
-
-def join_json(cache: DerivedCache, selection: Hashable, table: PreparedTable) -> bytes:
-    """Return the JSON of all objects of a table, joined by commas. It is kept."""
-    if table.joined is None:
-        cache.pop(selection)  # before its size changes
-        table.joined = b",".join(table.json_by_id.values())
-        table.size += len(table.joined)
-        cache.put(selection, table)
-    return table.joined

@@ -1,7 +1,7 @@
 """Output types of a list of countries: its pages, its numbers and its groups, each over its domain object."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import strawberry
 
@@ -68,6 +68,8 @@ class PageInfo:
 
 @strawberry.type(description="A page of countries.")
 class CountryConnection:
+    has_identity: ClassVar = True
+
     @strawberry.field(description="The countries on the page.", graphql_type=list[CountryType])
     @staticmethod
     def nodes(parent: strawberry.Parent[Page]) -> Sequence[Country]:

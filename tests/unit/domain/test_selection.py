@@ -16,6 +16,7 @@ from tests.support.reference_model import conditions, filters, matches, sort_by_
 
 EUROPE = Condition(CountryField.REGION, Operator.EQ, "Europe")
 BY_POPULATION = (SortKey(CountryField.POPULATION),)
+WHOLE = PageRequest()
 
 
 def make_rows() -> Snapshot:
@@ -37,7 +38,7 @@ def at_least(population: int) -> Condition:
 def select(filter_: Filter, snapshot: Snapshot) -> tuple[list[int], bool, int]:
     """Return the selected rows, whether their order is known, and the number of looks at the clock."""
     looks: list[None] = []
-    rows, ordered = select_rows(filter_, BY_POPULATION, SnapshotReader(snapshot, lambda: looks.append(None)))
+    rows, ordered, _ = select_rows(filter_, BY_POPULATION, SnapshotReader(snapshot, lambda: looks.append(None)))
     return sorted(rows) if ordered is None else list(rows), ordered is not None, len(looks)
 
 
@@ -73,6 +74,64 @@ def test_range_of_an_order(rows: list[Country], kept: Filter, condition: Conditi
         page = paginate(SnapshotReader(snapshot), filter_, sort, PageRequest())
     expected = country_codes(sort_by_rank((row for row in snapshot.rows if matches(row, filter_)), sort))
     assert country_codes(page.rows) == expected
+
+
+@st.composite
+def page_requests(draw: st.DrawFn) -> PageRequest:
+    """Draw numbers of a page, without cursors."""
+    numbers = st.none() | st.integers(0, 4)
+    if draw(st.booleans()):
+        return PageRequest(first=draw(numbers), offset=draw(numbers))
+    return PageRequest(last=draw(numbers))
+
+
+@few_examples
+@given(
+    rows=country_lists(),
+    kept=filters(),
+    field=st.sampled_from([CountryField.POPULATION, CountryField.GDP, CountryField.NAME]),
+    pages=st.lists(st.tuples(conditions(), st.booleans(), page_requests()), min_size=2, max_size=20),
+)
+def test_equal_pages(
+    rows: list[Country], kept: Filter, field: CountryField, pages: list[tuple[Condition, bool, PageRequest]]
+) -> None:
+    """Pages of one identity show the same countries, cursors and numbers."""
+    snapshot, shown = make_snapshot(rows), dict[object, object]()
+    for condition, descending, request in pages:
+        sort = (SortKey(field, descending),)
+        for filter_ in (kept, AllOf((kept, condition)), condition, AllOf(())):
+            page = paginate(SnapshotReader(snapshot), filter_, sort, request)
+            if page.identity is not None:
+                neighbors = page.span.start > 0, page.span.stop < len(page.matching)
+                cursors = [page.cursor(row_index) for row_index in page.row_indexes]
+                shows = page.rows, cursors, list(page.selected), neighbors
+                assert shown.setdefault(page.identity, shows) == shows
+
+
+def test_identity() -> None:
+    """Pages have one identity if their kept rows, ranges and places are the same, whatever the operands are."""
+    snapshot = make_rows()
+
+    def identify(filter_: Filter, numbers: PageRequest = WHOLE, sort: tuple[SortKey, ...] = BY_POPULATION) -> object:
+        return paginate(SnapshotReader(snapshot), filter_, sort, numbers).identity
+
+    assert identify(EUROPE) is None
+    both, all_rows = identify(EUROPE), identify(AllOf(()))
+    assert None not in (both, all_rows)
+    assert both == identify(AllOf((EUROPE, at_least(1))))
+    assert both == identify(AllOf((at_least(2000), EUROPE)), PageRequest(first=2))
+    assert all_rows == identify(AllOf(()), PageRequest(first=3, offset=0)) == identify(AllOf(()), PageRequest(last=7))
+    others = [
+        identify(AllOf((EUROPE, at_least(2001)))),
+        identify(EUROPE, PageRequest(first=1)),
+        identify(EUROPE, PageRequest(last=1)),
+        identify(AllOf(()), PageRequest(offset=1)),
+        identify(AllOf(()), PageRequest(first=0)),
+        identify(AllOf(()), PageRequest(offset=3)),
+        identify(AllOf(()), sort=()),
+    ]
+    assert len({both, all_rows, *others}) == 9
+    assert identify(AllOf((EUROPE, Condition(CountryField.NAME, Operator.CONTAINS, "a")))) is None
 
 
 def test_found_once() -> None:

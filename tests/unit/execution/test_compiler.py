@@ -23,7 +23,7 @@ from graphql_api.domain.country import Country
 from graphql_api.domain.derived_cache import DerivedCache
 from graphql_api.domain.pagination import paginate
 from graphql_api.domain.snapshot_reader import SnapshotReader
-from graphql_api.execution.encoders import LeafEncoder
+from graphql_api.execution.encoders import LeafEncoder, ListEncoder
 from graphql_api.execution.engine import Schema, build_schema
 from graphql_api.execution.execute import MAX_SYNC_COST, QUERIES_ONLY, execute, execute_sync_if_cheap
 from graphql_api.execution.extensions import build_extensions
@@ -367,6 +367,30 @@ async def test_constant_root_fields() -> None:
             calls = count_calls(partial(execute_sync, client.schema, request, client.context))
             pages.append(calls[paginate.__code__])
         assert pages == [2, 1, 1, 1]
+
+
+async def test_equal_pages() -> None:
+    """The JSON of a page is made at the first two uses of its rows, whatever the operands are that select them."""
+    rows = [make_country(code, region="Europe", population=number) for code, number in (("FR", 100), ("IT", 200))]
+    client = make_client(rows)
+    document = """query ($n: Int!) {
+        countries(filter: {region: {eq: "Europe"}, population: {gt: $n}}, sort: [{field: POPULATION}]) {
+            totalCount edges { node { code } }
+        }
+    }"""
+    both, one = [{"node": {"code": "FR"}}, {"node": {"code": "IT"}}], [{"node": {"code": "IT"}}]
+    client.schema.document_cache.get_or_parse(document)
+    for snapshot in (client.catalog.snapshot, make_snapshot(rows)):
+        client.catalog.snapshot = snapshot
+        encoded = []
+        # Each operand is used once: the rows of conditions that come again are other rows.
+        for number, edges in [(1, both), (3, both), (5, both), (101, one), (103, one), (7, both)]:
+            await asyncio.sleep(0)  # this turn of the event loop may have done enough
+            run = partial(execute_sync, client.schema, GraphQLRequest(document, {"n": number}, None), client.context)
+            encoded.append(count_calls(run)[ListEncoder.write.__code__])
+            response = await client.request(document, {"n": number + 1})
+            assert response.body["data"] == {"countries": {"totalCount": len(edges), "edges": edges}}
+        assert encoded == [1, 1, 0, 1, 0, 0]
 
 
 async def test_unknown_value_of_a_constant_field() -> None:

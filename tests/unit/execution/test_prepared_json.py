@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from graphql_api.domain.derived_cache import DerivedCache
-from graphql_api.execution.prepared_json import PreparedTable, join_json, prepare_json
+from graphql_api.execution.prepared_json import PreparedTable, prepare_json
 
 
 class Encoder:
@@ -67,19 +67,3 @@ def test_large_table() -> None:
     prepare(cache, "b", numbers[:1], encode)
     prepare(cache, "b", numbers[:1], encode)
     assert len(encode.encoded) == 3
-
-
-def test_join_json() -> None:
-    """The JSON of all objects is joined once, and again after one is added, and counts as memory."""
-    cache, encode = DerivedCache(10_000), Encoder()
-    prepare(cache, "a", [1001, 1002], encode)
-    table = cache.get("a")
-    assert isinstance(table, PreparedTable)
-    assert (cache.size, table.has_exactly([1001, 1002]), table.has_exactly([1002, 1001])) == (808, True, False)
-    assert join_json(cache, "a", table) == b"1001,1002"
-    assert join_json(cache, "a", table) is join_json(cache, "a", table)
-    assert cache.size == 808 + 9
-    prepare(cache, "a", [1003], encode)
-    assert cache.size == 808 + 154
-    assert join_json(cache, "a", table) == b"1001,1002,1003"
-    assert cache.size == 808 + 154 + 14
