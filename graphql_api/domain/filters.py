@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from graphql_api.domain.country import CountryField
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import SortedRows, SortKey, get_order
+from graphql_api.utils.named_tuples import new_tuple
 
 
 class Operator(StrEnum):
@@ -129,7 +130,7 @@ def prepare_filter(prepared: Filter) -> Callable[[Mapping[str, Any]], Filter]:
     """Return the function from operands by the names of the parameters to the filter that has them."""
     match prepared:
         case Condition(field, operator, Parameter(name)):
-            return lambda operands: Condition(field, operator, operands[name])
+            return lambda operands: new_tuple(Condition, (field, operator, operands[name]))
         case AllOf(parts) | AnyOf(parts):
             combine, binders = type(prepared), [prepare_filter(part) for part in parts]
             return lambda operands: combine(tuple([bind(operands) for bind in binders]))
@@ -205,8 +206,10 @@ def find_span(conditions: Iterable[Condition], rows: SortedRows, reader: Snapsho
     values = rows.values
     start, stop = 0, len(values)
     for condition in conditions:
-        operand = _fold_operand(condition, reader)
-        find_start, find_stop = _BISECTIONS[condition.operator]
+        _, comparison, operand = condition
+        if isinstance(operand, str):
+            operand = _fold_operand(condition, reader)
+        find_start, find_stop = _BISECTIONS[comparison]
         if find_start is not None:
             start = find_start(values, operand, start, stop)
         if find_stop is not None:

@@ -23,6 +23,7 @@ from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import TIE_BREAKERS, SortKey, compare, drop_repeated, sort_rows, sort_values
 from graphql_api.errors import InvalidInput
 from graphql_api.utils.lazy import lazy_property
+from graphql_api.utils.named_tuples import new_tuple
 
 
 class PageRequest(NamedTuple):
@@ -72,8 +73,8 @@ class Page(_PageValues):
     @property
     def identity(self) -> Hashable:
         """Return what pages of the same snapshot have in common if they are equal; None if it is not known."""
-        selection_span, span = self.selection.span, self.span
-        return selection_span and (selection_span, span.start, span.stop)
+        _, _, selection_span = self.selection
+        return selection_span and (selection_span, self.span.start, self.span.stop)
 
     @property
     def selected(self) -> Collection[int]:
@@ -90,7 +91,7 @@ class Page(_PageValues):
     def span(self) -> range:
         """Return the positions in `matching` of the rows on the page."""
         first, _, last, _, offset = self.request
-        stop = len(self.selected)
+        stop = len(self.selection.rows)
         start = min(offset or 0, stop)
         if self.after is not None:
             start = self._find_index(self.after, bisect_right)
@@ -140,7 +141,7 @@ def paginate(reader: SnapshotReader, country_filter: Filter, sort: Sequence[Sort
     selection = select_rows(country_filter, keys, reader)
     after = None if request.after is None else _parse_cursor(request.after, "after", keys)
     before = None if request.before is None else _parse_cursor(request.before, "before", keys)
-    return Page(reader, keys, selection, request, after, before)
+    return new_tuple(Page, (reader, keys, selection, request, after, before))
 
 
 def _parse_cursor(cursor: str, argument: str, keys: Sequence[SortKey]) -> Sequence[ComparableValue]:

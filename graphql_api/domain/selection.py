@@ -9,6 +9,7 @@ from typing import NamedTuple
 from graphql_api.domain.filters import RANGE_OPERATORS, AllOf, Condition, Filter, find_rows, find_span, keep_rows
 from graphql_api.domain.snapshot_reader import SnapshotReader
 from graphql_api.domain.sorting import TIE_BREAKERS, SortedRows, SortKey, sort_rows
+from graphql_api.utils.named_tuples import new_tuple
 
 _SELECTION_BYTES = 1_000
 """Estimated bytes of a kept selection besides its rows and the text of its key."""
@@ -38,24 +39,24 @@ def select_rows(country_filter: Filter, sort: tuple[SortKey, ...], reader: Snaps
     if not parts:
         all_rows = range(len(reader.snapshot.rows))
         return Selection(all_rows, None if sort else all_rows, (sort, 0, len(all_rows)))
-    is_used_again = reader.snapshot.derived.is_used_again
-    repeated = tuple([part for part in parts if is_used_again(part)])
-    if not repeated:
-        return Selection(find_rows(country_filter, reader))
-    kept, sort_field = _select_kept(repeated, sort, reader), (sort or TIE_BREAKERS)[0].field
+    is_used_again, sort_field = reader.snapshot.derived.is_used_again, (sort or TIE_BREAKERS)[0].field
+    repeated: list[Filter] = []
     ranges: list[Condition] = []
     others: list[Filter] = []
     for part in parts:
-        if part in repeated:
-            continue
-        if isinstance(part, Condition) and part.field is sort_field and part.operator in RANGE_OPERATORS:
+        if is_used_again(part):
+            repeated.append(part)
+        elif isinstance(part, Condition) and part.field is sort_field and part.operator in RANGE_OPERATORS:
             ranges.append(part)
         else:
             others.append(part)
+    if not repeated:
+        return Selection(find_rows(country_filter, reader))
+    kept = _select_kept(tuple(repeated), sort, reader)
     start, stop = find_span(ranges, kept, reader) if ranges else (0, len(kept.row_indexes))
     rows: Sequence[int] = kept.row_indexes[start:stop]
     if not others:
-        return Selection(rows, rows, (kept.identity, start, stop))
+        return new_tuple(Selection, (rows, rows, (kept.identity, start, stop)))
     for part in others:
         rows = keep_rows(part, reader, rows)
     return Selection(rows, rows)

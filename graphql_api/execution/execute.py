@@ -32,6 +32,7 @@ from graphql_api.execution.rejections import (
     build_rejection,
 )
 from graphql_api.schema.context import GraphQLContext
+from graphql_api.utils.named_tuples import new_tuple
 from graphql_api.utils.slices import end_slice
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ def _run_compiled_if_cheap(
     if data is None:
         return None
     end = b"," + orjson.dumps(extensions)[1:] if extensions else b"}"
-    return CompiledResponse(b"".join((b'{"data":', *data, end)), operation.info)
+    return new_tuple(CompiledResponse, (b"".join((b'{"data":', *data, end)), operation.info))
 
 
 def _run_compiled(
@@ -131,7 +132,7 @@ def _run_compiled(
     """
     data: Pieces = []
     try:
-        encoder.write(reader, ExecutionState(reader, variables, reader.snapshot.derived, budget), data)
+        encoder.write(reader, new_tuple(ExecutionState, (reader, variables, reader.snapshot.derived, budget)), data)
     except QueryTooComplex:
         raise
     except Exception:  # noqa: BLE001 - the stock executor reports it

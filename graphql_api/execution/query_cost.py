@@ -36,6 +36,8 @@ _PAIRS_PER_FIELD = 10
 """Pairs that validation compares and that count as one more field."""
 _MEASURED_EXCESS = 10
 """Times the limit of cost up to which a variable is measured. The rest would only take time."""
+_MEASURED_TYPES = (str, dict, list)
+"""Types of variables that cost something. No union, which would be built at each use."""
 UNCOMPILED_FACTOR = 5
 """Times the cost of a query that is executed value by value instead of column by column."""
 _MUTATION_COST = 2_000
@@ -128,7 +130,7 @@ class OperationCost:
         cost = 0
         for name, default in self.defaults.items():
             value = variables.get(name, default)
-            if isinstance(value, str | dict | list):
+            if isinstance(value, _MEASURED_TYPES):
                 max_operands = _MEASURED_EXCESS * self.limits.cost / max(sizes.countries, 1)
                 size = measure_value(value, self.limits, max_operands=max_operands)
                 cost += self.variable_uses.get(name, 0) * (size.operands * sizes.countries + size.elements)

@@ -34,6 +34,7 @@ from graphql_api.schema.nodes import (
 )
 from graphql_api.schema.refresh_types import RefreshFailureType, RefreshProgress, RefreshReportType
 from graphql_api.schema.types import CountryType, Status
+from graphql_api.utils.named_tuples import new_tuple
 
 AttemptT = TypeVar("AttemptT", report.RefreshReport, report.RefreshFailure)
 
@@ -181,7 +182,7 @@ class Query:
             parent,
             filter.domain if filter else MATCH_ALL,
             [sort_key.key for sort_key in sort or ()],
-            PageRequest(first, after, last, before, offset),
+            new_tuple(PageRequest, (first, after, last, before, offset)),
         )
 
     @strawberry.field(

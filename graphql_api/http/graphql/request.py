@@ -21,6 +21,7 @@ from graphql_api.http.errors import HTTPRejection
 from graphql_api.http.graphql.cache_key import CacheKey
 from graphql_api.http.graphql.persisted_queries import read_hash
 from graphql_api.utils.lazy import lazy_property
+from graphql_api.utils.named_tuples import new_tuple
 
 GRAPHQL_PATHS = ("/graphql", "/graphql/")
 """Both are served alike: proxies and clients add the slash, and many do not repeat a POST that is redirected."""
@@ -81,8 +82,8 @@ class ParsedRequest(_RequestValues):
     def with_body(self, body: bytes) -> "ParsedRequest":
         """Return the request with the same head and another body."""
         (method, text, media_type, encoding), if_none_match, has_origin, asks_for_cost = self
-        key = CacheKey(method, body if method == "POST" else text, media_type, encoding)
-        return ParsedRequest(key, if_none_match, has_origin, asks_for_cost)
+        key = new_tuple(CacheKey, (method, body if method == "POST" else text, media_type, encoding))
+        return new_tuple(ParsedRequest, (key, if_none_match, has_origin, asks_for_cost))
 
     @property
     def is_event_stream(self) -> bool:
@@ -190,7 +191,10 @@ def _parse_framed(body: bytes) -> RequestFields | None:
     if not isinstance(variables, dict) or start + len(text) - end > _MAX_FRAME_LENGTH:
         return None
     frame = _parse_frame(text[:start], text[end:])
-    return frame and RequestFields(frame[0], variables, *frame[2:])
+    if frame is None:
+        return None
+    query, _, operation_name, query_hash, document_id = frame
+    return new_tuple(RequestFields, (query, variables, operation_name, query_hash, document_id))
 
 
 @lru_cache(maxsize=256)

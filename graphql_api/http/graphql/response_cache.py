@@ -26,6 +26,7 @@ from graphql_api.metrics.definitions import CACHE_BYTES
 from graphql_api.metrics.recorder import MetricsRecorder
 from graphql_api.utils.doorkeeper import Doorkeeper
 from graphql_api.utils.lru import LRUCache
+from graphql_api.utils.named_tuples import new_tuple
 
 _MIN_COMPRESSIBLE_BYTES = 1000
 """Shorter bodies are sent plain."""
@@ -135,7 +136,7 @@ class ResponseCache:
             self._put(request.key, entry)
         if request.if_none_match and (not_modified := self._find_not_modified(request, exists=True)):
             return not_modified
-        return CachedResponse(200, entry[0], self._common_head, entry[1], operation)
+        return new_tuple(CachedResponse, (200, entry[0], self._common_head, entry[1], operation))
 
     def clear(self) -> None:
         """Drop every response, because the trusted documents have changed."""
