@@ -23,6 +23,7 @@ from graphql_api.sources.response import MAX_BODY_BYTES, NotModified, Validators
 from graphql_api.sources.retry import RetryPolicy
 from graphql_api.sources.validation import ShortListError
 from graphql_api.utils.lazy import Lazy
+from graphql_api.utils.slices import serve_others
 from graphql_api.utils.tasks import gather
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ class FetchContext:
     """Held while a thread parses or validates: the event loop waits for each thread that computes."""
 
     async def compute(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Call a function in a thread, after those before it."""
+        """Call a function in a thread, after those before it and the requests that arrived during them."""
         async with self.compute_lock:
+            await serve_others()
             return await asyncio.to_thread(function, *args, **kwargs)
 
 

@@ -13,6 +13,10 @@ T = TypeVar("T")
 
 _SECONDS = 0.001
 """Seconds of a slice of work that no client waits for."""
+_MAX_PAUSE = 0.005
+"""Seconds after which the next slice begins, however much there is to serve."""
+_IDLE_SECONDS = 0.0001
+"""A turn of the event loop that takes less has served next to nothing."""
 
 
 class SlicedWork(greenlet):  # type: ignore[misc] # it has no types
@@ -34,12 +38,12 @@ class SlicedWork(greenlet):  # type: ignore[misc] # it has no types
         return self.switch()
 
     async def finish(self, waiting: Callable[[], AbstractContextManager[None]] = nullcontext) -> Any:  # noqa: ANN401 - the result of the work
-        """Do all slices that remain. The event loop has a turn between two; enter `waiting` meanwhile."""
+        """Do all slices that remain. The event loop serves requests between two; enter `waiting` meanwhile."""
         result = self.resume()
         while not self.dead:
             try:
                 with waiting():
-                    await asyncio.sleep(0)
+                    await serve_others(self._clock)
             except asyncio.CancelledError as cancellation:
                 self.throw(cancellation)
             else:
@@ -63,3 +67,17 @@ def end_slice() -> None:
     worker = getcurrent()
     if isinstance(worker, SlicedWork):
         worker.end_slice()
+
+
+async def serve_others(clock: Callable[[], float] = time.perf_counter) -> None:
+    """Let the event loop serve the requests that have arrived, and those that arrive until these are served.
+
+    After a single turn of a busy loop, work in slices would take more than requests leave, and they would queue up.
+    """
+    started_at = turn_ended_at = clock()
+    while True:
+        turn_started_at = turn_ended_at
+        await asyncio.sleep(0)
+        turn_ended_at = clock()
+        if turn_ended_at - turn_started_at < _IDLE_SECONDS or turn_ended_at - started_at > _MAX_PAUSE:
+            return

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from graphql_api.utils.slices import SlicedWork, end_slice
+from graphql_api.utils.slices import SlicedWork, end_slice, serve_others
 
 
 async def test_turns() -> None:
@@ -28,6 +28,34 @@ async def test_turns() -> None:
     assert await SlicedWork(work, seconds=0, clock=count().__next__).finish() == 7
     assert await SlicedWork(work, seconds=2, clock=count().__next__).finish() == 9
     assert await SlicedWork(work, clock=lambda: 0).finish() == 9
+    other.cancel()
+
+
+@pytest.mark.parametrize(
+    ("times", "turns"),
+    [
+        ([0, 0.00005], 1),
+        ([0, 0.001, 0.0015, 0.0016, 0.00165], 4),
+        ([0, 0.003, 0.0051], 2),
+        ([0, 0.0012, 0.0024, 0.0036, 0.0048, 0.006], 5),
+    ],
+    ids=["idle", "until it is idle", "two long turns", "as long as it may"],
+)
+async def test_serve_others(times: list[float], turns: int) -> None:
+    """The event loop has turns until one of them is short, for at most 5 ms."""
+    taken = 0
+
+    async def take_turns() -> None:
+        nonlocal taken
+        while True:
+            await asyncio.sleep(0)
+            taken += 1
+
+    other = asyncio.create_task(take_turns())
+    await asyncio.sleep(0)
+    remaining = iter(times)
+    await serve_others(remaining.__next__)
+    assert (taken, list(remaining)) == (turns, [])
     other.cancel()
 
 
