@@ -73,8 +73,8 @@ class Page(_PageValues):
     @property
     def identity(self) -> Hashable:
         """Return what pages of the same snapshot have in common if they are equal; None if it is not known."""
-        _, _, selection_span = self.selection
-        return selection_span and (selection_span, self.span.start, self.span.stop)
+        _, _, identity = self.selection
+        return None if identity is None else (identity, self.span.start, self.span.stop)
 
     @property
     def selected(self) -> Collection[int]:

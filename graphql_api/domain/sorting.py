@@ -89,6 +89,14 @@ def sort_rows(keys: Sequence[SortKey], reader: SnapshotReader, row_indexes: Coll
     return order.rows.row_indexes if len(row_indexes) == count else sorted(row_indexes, key=order.ranks.__getitem__)
 
 
+def find_order_identity(keys: Sequence[SortKey], reader: SnapshotReader) -> object:
+    """Return what stands for the order of `keys` among those of a snapshot. None until rows have been sorted by it."""
+    if not keys:
+        return ()
+    order: RowOrder | None = reader.snapshot.derived.get(("order", *keys))
+    return order and order.rows.identity
+
+
 def get_order(keys: Sequence[SortKey], reader: SnapshotReader) -> RowOrder:
     """Return all rows in the order of one or more keys. They are sorted once for a snapshot, memory permitting."""
     cache, cache_key = reader.snapshot.derived, ("order", *keys)

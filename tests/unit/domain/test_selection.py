@@ -115,9 +115,14 @@ def test_identity() -> None:
     def identify(filter_: Filter, numbers: PageRequest = WHOLE, sort: tuple[SortKey, ...] = BY_POPULATION) -> object:
         return paginate(SnapshotReader(snapshot), filter_, sort, numbers).identity
 
-    assert identify(EUROPE) is None
+    page = paginate(SnapshotReader(snapshot), AllOf(()), BY_POPULATION, WHOLE)
+    assert (page.identity, len(page.rows)) == (None, 3)  # nothing was sorted in this order yet
+    small = Condition(CountryField.POPULATION, Operator.LT, 2000)
+    of_one = identify(AllOf((small, at_least(999))), sort=())
+    assert of_one == identify(AllOf((at_least(998), small._replace(operand=1999))), sort=())
+    assert identify(AllOf((EUROPE, small))) is None
     both, all_rows = identify(EUROPE), identify(AllOf(()))
-    assert None not in (both, all_rows)
+    assert None not in (of_one, both, all_rows)
     assert both == identify(AllOf((EUROPE, at_least(1))))
     assert both == identify(AllOf((at_least(2000), EUROPE)), PageRequest(first=2))
     assert all_rows == identify(AllOf(()), PageRequest(first=3, offset=0)) == identify(AllOf(()), PageRequest(last=7))
@@ -130,7 +135,7 @@ def test_identity() -> None:
         identify(AllOf(()), PageRequest(offset=3)),
         identify(AllOf(()), sort=()),
     ]
-    assert len({both, all_rows, *others}) == 9
+    assert len({of_one, both, all_rows, *others}) == 10
     assert identify(AllOf((EUROPE, Condition(CountryField.NAME, Operator.CONTAINS, "a")))) is None
 
 
