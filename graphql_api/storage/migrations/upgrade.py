@@ -23,7 +23,7 @@ def to_head(connection: Connection, *, from_base: bool) -> None:
 
 
 def _mark_new(connection: Connection) -> None:
-    """If the table of countries is lost but not the lease, let the lease tell other processes that it is created anew.
+    """If the table of countries is lost but not the lease, let the lease tell other processes that it is created again.
 
     They would serve an empty list until the rows are restored.
     """

@@ -1,6 +1,5 @@
 """Decompression: complete bodies in any chunks, and never more than the limit in memory."""
 
-import asyncio
 import gzip
 import tracemalloc
 from collections.abc import AsyncIterator, Iterable
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 from graphql_api.sources.decompression import read_body
 from graphql_api.sources.provider import ProviderError
 from tests.support.fake_providers.faults import empty_gzip_blocks, gzip_bomb
+from tests.support.turns import counting_turns
 
 LIMIT = 1000
 
@@ -53,18 +53,9 @@ async def test_gzip(coding: str) -> None:
 
 async def test_other_tasks_run_between_chunks() -> None:
     """A body of many chunks that have all arrived does not keep other tasks from running."""
-    turns = 0
-
-    async def count_turns() -> None:
-        nonlocal turns
-        while True:
-            await asyncio.sleep(0)
-            turns += 1
-
-    counter = asyncio.create_task(count_turns())
-    assert await read_chunks(*[b"x"] * 1000, coding="") == b"x" * 1000
-    counter.cancel()
-    assert turns >= 9
+    async with counting_turns() as counter:
+        assert await read_chunks(*[b"x"] * 1000, coding="") == b"x" * 1000
+        assert counter.turns >= 9
 
 
 async def test_no_chunks() -> None:

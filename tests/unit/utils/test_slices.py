@@ -1,34 +1,25 @@
 """Work in slices: the event loop has a turn after each of them, and the caller gets the result or the error."""
 
-import asyncio
 from itertools import count
 
 import pytest
 
 from graphql_api.utils.slices import SlicedWork, end_slice, serve_others
+from tests.support.turns import counting_turns
 
 
 async def test_turns() -> None:
     """Others have a turn after each slice of work, which ends only once it has taken long enough."""
-    turns = 0
+    async with counting_turns() as counter:
 
-    async def take_turns() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
+        def work() -> int:
+            for _ in range(6):
+                end_slice()
+            return counter.turns
 
-    def work() -> int:
-        for _ in range(6):
-            end_slice()
-        return turns
-
-    other = asyncio.create_task(take_turns())
-    await asyncio.sleep(0)
-    assert await SlicedWork(work, seconds=0, clock=count().__next__).finish() == 7
-    assert await SlicedWork(work, seconds=2, clock=count().__next__).finish() == 9
-    assert await SlicedWork(work, clock=lambda: 0).finish() == 9
-    other.cancel()
+        assert await SlicedWork(work, seconds=0, clock=count().__next__).finish() == 6
+        assert await SlicedWork(work, seconds=2, clock=count().__next__).finish() == 8
+        assert await SlicedWork(work, clock=lambda: 0).finish() == 8
 
 
 @pytest.mark.parametrize(
@@ -43,20 +34,10 @@ async def test_turns() -> None:
 )
 async def test_serve_others(times: list[float], turns: int) -> None:
     """The event loop has turns until one of them is short, for at most 5 ms."""
-    taken = 0
-
-    async def take_turns() -> None:
-        nonlocal taken
-        while True:
-            await asyncio.sleep(0)
-            taken += 1
-
-    other = asyncio.create_task(take_turns())
-    await asyncio.sleep(0)
     remaining = iter(times)
-    await serve_others(remaining.__next__)
-    assert (taken, list(remaining)) == (turns, [])
-    other.cancel()
+    async with counting_turns() as counter:
+        await serve_others(remaining.__next__)
+        assert (counter.turns, list(remaining)) == (turns, [])
 
 
 async def test_failure() -> None:
